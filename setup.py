@@ -1,0 +1,68 @@
+from pathlib import Path
+
+from setuptools import find_packages, setup
+
+PACKAGE = 'superpoint_ros'
+
+
+def share(directory, *patterns):
+    """Return one data_files entry: the matching files go to share/superpoint_ros/directory."""
+    here = Path(__file__).parent
+    files = sorted(str(path.relative_to(here)) for p in patterns for path in here.glob(p))
+    return (str(Path('share', PACKAGE, directory)), files)
+
+
+TEST = ['pytest==8.3.5']
+TRAIN = ['lightning>=2.4,<3', 'pyyaml', 'tensorboard', 'tqdm']
+OPENVINO = ['openvino>=2024.6']
+ROS = [
+    'ros-jazzy-ament-index-python',
+    'ros-jazzy-rcl-interfaces',
+    'ros-jazzy-rclpy',
+    'ros-jazzy-rmw-fastrtps-cpp',
+    'ros-jazzy-sensor-msgs',
+    'ros-jazzy-std-msgs',
+]
+
+setup(
+    name=PACKAGE,
+    version='0.1.0',
+    description='SuperPoint keypoints and descriptors for visual odometry on ROS 2',
+    long_description=Path(__file__).with_name('README.md').read_text(encoding='utf-8'),
+    long_description_content_type='text/markdown',
+    maintainer='The superpoint_ros developers',
+    maintainer_email='maintainers@superpoint-ros.example',
+    license='Apache-2.0',
+    python_requires='>=3.10',
+    packages=find_packages(include=[PACKAGE, f'{PACKAGE}.*']),
+    package_data={PACKAGE: ['**/*.yaml', '**/*.jpg', '**/LICENCES.md']},
+    data_files=[
+        ('share/ament_index/resource_index/packages', ['resource/superpoint_ros']),
+        share('', 'package.xml'),
+        share('launch', 'launch/*.py'),
+        share('config', 'config/*'),
+        share('models', 'models/*'),
+    ],
+    install_requires=[
+        'numpy',
+        'opencv-python-headless>=4.8,<5',
+        'safetensors',
+        'setuptools',
+        'torch>=2.1',
+    ],
+    extras_require={
+        'dev': ['import-linter>=2.1', 'ruff>=0.12'],
+        'openvino': OPENVINO,
+        'ros': ROS,
+        'test': TEST,
+        'train': TRAIN,
+    },
+    entry_points={
+        'console_scripts': [
+            'superpoint = superpoint_ros.commands.main:main',
+            'detector = superpoint_ros.node.detector_node:main',
+            'player = superpoint_ros.node.player_node:main',
+        ],
+    },
+    zip_safe=False,
+)
