@@ -113,9 +113,7 @@ class SuperPoint(nn.Module):
         self.pool = nn.MaxPool2d(2)
 
     def _add_layer(self, name: str, incoming: int, outgoing: int, kernel: int) -> None:
-        self.add_module(
-            f'conv{name}', nn.Conv2d(incoming, outgoing, kernel, padding=kernel // 2)
-        )
+        self.add_module(f'conv{name}', nn.Conv2d(incoming, outgoing, kernel, padding=kernel // 2))
         if self.config.normalization != 'none':
             self.add_module(
                 f'bn{name}', nn.BatchNorm2d(outgoing, eps=self.config.normalization_eps)
@@ -133,7 +131,12 @@ class SuperPoint(nn.Module):
 
     def encode(self, image: torch.Tensor) -> torch.Tensor:
         """Return the encoder's features, (B, C, H/8, W/8), of images (B, 1, H, W) in [0, 1]."""
-        if image.ndim != 4 or image.shape[1] != 1 or image.shape[2] % CELL or image.shape[3] % CELL:
+        if (
+            image.ndim != 4
+            or image.shape[1] != 1
+            or image.shape[2] % CELL
+            or image.shape[3] % CELL
+        ):
             raise ValueError(
                 f'the network takes images (B, 1, H, W) with H and W multiples of {CELL}; '
                 f'got {tuple(image.shape)}'
@@ -170,7 +173,7 @@ def fold_batch_norm(model: SuperPoint) -> SuperPoint:
     config = model.config
     if config.normalization == 'after_relu':
         raise ValueError(
-            "batch norm after ReLU cannot be folded exactly; run the network as it is "
+            'batch norm after ReLU cannot be folded exactly; run the network as it is '
             "(only normalization 'before_relu' folds)"
         )
     folded = SuperPoint(replace(config, normalization='none', normalization_eps=1e-5))

@@ -1,0 +1,204 @@
+"""
+From the network's output to keypoints: pure functions on tensors, on any device.
+
+Logits of cells become a heatmap of pixels, its maxima become keypoints, and descriptors are
+sampled at these. Keypoints are (x, y) in pixels, the centre of the top-left pixel being (0, 0).
+No function loops over points.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+import torch
+import torch.nn.functional as F
+
+from superpoint_ros.network import CELL
+
+
+@dataclass(frozen=True)
+class DetectionSettings:
+    """
+    Say which pixels of a heatmap are keypoints.
+
+    `threshold` is the least probability of a keypoint. Within a square of `nms_radius` pixels to
+    each side of a keypoint there is no other. At most `max_keypoints` are kept, best first. None
+    lies within `border_margin` pixels of the image's border. `subpixel` moves each keypoint from
+    its pixel's centre to the heatmap's centre of gravity in the 5x5 pixels around it.
+
+    Raises TypeError or ValueError that names the setting, its value and what it may be.
+    """
+
+    threshold: float = 0.015
+    nms_radius: int = 4
+    max_keypoints: int = 1000
+    border_margin: int = 4
+    subpixel: bool = True
+
+    RANGES: ClassVar[dict[str, tuple[float, float]]] = {
+        'threshold': (0.0, 1.0),
+        'nms_radius': (0, 64),
+        'max_keypoints': (1, 100_000),
+        'border_margin': (0, 1024),
+    }
+
+    def __post_init__(self):
+        for name, (low, high) in self.RANGES.items():
+            value = getattr(self, name)
+            kinds = (int, float) if name == 'threshold' else (int,)
+            if isinstance(value, bool) or not isinstance(value, kinds):
+                kind = 'a number' if name == 'threshold' else 'a whole number'
+                raise TypeError(f'{name} must be {kind} from {low} to {high}, got {value!r}')
+            if not low <= value <= high:
+                raise ValueError(f'{name} must lie between {low} and {high}, got {value}')
+        if not isinstance(self.subpixel, bool):
+            raise TypeError(f'subpixel must be true or false, got {self.subpixel!r}')
+
+
+def heatmap_from_logits(logits: torch.Tensor) -> torch.Tensor:
+    """
+    Return the probability of a keypoint at each pixel, (B, 8h, 8w), of logits (B, 65, h, w).
+
+    The softmax is taken over the 64 pixels of a cell and the dustbin, which is then left out
+    (paper, section 3.2). The result is float32.
+    """
+    if logits.ndim != 4 or logits.shape[1] != CELL * CELL + 1:
+        raise ValueError(f'logits must have shape (B, 65, h, w), got {tuple(logits.shape)}')
+    probabilities = logits.float().softmax(dim=1)[:, :-1]
+    return F.pixel_shuffle(probabilities, CELL)[:, 0]
+
+
+def suppress_non_maxima(heatmap: torch.Tensor, radius: int) -> torch.Tensor:
+    """
+    Return the heatmap (B, H, W) with 0 everywhere but at its keypoints.
+
+    The keypoints are those of greedy suppression: the highest pixel is one and removes all others
+    in the square of `radius` pixels to each side, then the highest of the rest, and so on; of
+    equal pixels the first in reading order comes first. Max-pooling finds in one pass all pixels
+    that are the highest remaining of their own neighbourhood, and passes are repeated until
+    nothing is left, which gives exactly the greedy result. Pixels of 0 or less are never keypoints.
+    """
+    if radius == 0:
+        return heatmap.clamp_min(0)
+    remaining, kept = heatmap[:, None], torch.zeros_like(heatmap[:, None])
+    while True:
+        is_peak = _first_maxima(remaining, radius)
+        kept = torch.where(is_peak, remaining, kept)
+        near_peak = _square_maximum(is_peak.to(heatmap.dtype), radius) > 0
+        remaining = remaining.masked_fill(near_peak, 0)
+        if not bool((remaining > 0).any()):
+            return kept[:, 0]
+
+
+def _square_maximum(x: torch.Tensor, radius: int) -> torch.Tensor:
+    """Return the maximum of x (B, 1, H, W) over the square around each pixel."""
+    # A square's maximum is a row's maximum of columns' maxima: 2 k instead of k * k comparisons.
+    side = 2 * radius + 1
+    x = F.max_pool2d(x, (side, 1), stride=1, padding=(radius, 0))
+    return F.max_pool2d(x, (1, side), stride=1, padding=(0, radius))
+
+
+def _first_maxima(x: torch.Tensor, radius: int) -> torch.Tensor:
+    """Return where x (B, 1, H, W) is positive and its square's first maximum in reading order."""
+    is_maximum = (x > 0) & (x == _square_maximum(x, radius))
+    height, width = x.shape[-2:]
+    # Earlier pixels get higher ranks, exactly: float64 counts far beyond any image's pixels.
+    order = torch.arange(height * width, 0, -1, device=x.device, dtype=torch.float64)
+    rank = torch.where(is_maximum, order.view(height, width), 0.0)
+    return is_maximum & (rank == _square_maximum(rank, radius))
+
+
+def detect_keypoints(
+    heatmap: torch.Tensor, settings: DetectionSettings, mask: torch.Tensor | None = None
+) -> list[tuple[torch.Tensor, torch.Tensor]]:
+    """
+    Return for each heatmap of (B, H, W) its keypoints (N, 2) and their scores (N,), best first.
+
+    Both are float32; equal scores stand in reading order. `mask`, bool of shape (B, H, W) or
+    (H, W), is false where no keypoints may be. Border and mask take effect after the suppression:
+    before it, the slope of a maximum that lies within them would become a keypoint beside them.
+    """
+    heatmap = heatmap.float()
+    height, width = heatmap.shape[-2:]
+    candidates = torch.where(heatmap >= settings.threshold, heatmap, 0.0)
+    peaks = suppress_non_maxima(candidates, settings.nms_radius)
+    allowed = torch.zeros((height, width), dtype=torch.bool, device=heatmap.device)
+    margin = settings.border_margin
+    allowed[margin : max(height - margin, margin), margin : max(width - margin, margin)] = True
+    if mask is not None:
+        allowed = allowed & mask
+    image, y, x = torch.nonzero((peaks > 0) & allowed, as_tuple=True)
+    scores = peaks[image, y, x]
+    if settings.subpixel:
+        offsets = _centroid_offsets(heatmap, image, y, x)
+        points = torch.stack([x, y], dim=1) + offsets
+    else:
+        points = torch.stack([x, y], dim=1).float()
+    result = []
+    counts = torch.bincount(image, minlength=len(heatmap)).tolist()
+    for found_points, found_scores in zip(points.split(counts), scores.split(counts), strict=True):
+        best, order = torch.sort(found_scores, descending=True, stable=True)
+        kept = order[: settings.max_keypoints]
+        result.append((found_points[kept], best[: settings.max_keypoints]))
+    return result
+
+
+def _centroid_offsets(
+    heatmap: torch.Tensor, image: torch.Tensor, y: torch.Tensor, x: torch.Tensor
+) -> torch.Tensor:
+    """Return (N, 2) offsets in x and y from pixels to the heatmap's centroid 5x5 around them."""
+    steps = torch.arange(-2, 3, device=heatmap.device)
+    height, width = heatmap.shape[-2:]
+    rows, columns = y[:, None] + steps, x[:, None] + steps
+    inside = ((rows >= 0) & (rows < height))[:, :, None] & ((columns >= 0) & (columns < width))[
+        :, None, :
+    ]
+    rows, columns = rows.clamp(0, height - 1), columns.clamp(0, width - 1)
+    window = heatmap[image[:, None, None], rows[:, :, None], columns[:, None, :]] * inside
+    total = window.sum(dim=(1, 2)).clamp_min(1e-12)
+    shift = steps.to(heatmap.dtype)
+    return (
+        torch.stack([window.sum(dim=1) @ shift, window.sum(dim=2) @ shift], dim=1) / total[:, None]
+    )
+
+
+def sample_descriptors(descriptors: torch.Tensor, keypoints: torch.Tensor) -> torch.Tensor:
+    """
+    Return unit descriptors (N, D), float32, at keypoints (N, 2) of one image.
+
+    `descriptors` are the coarse ones of the image, (D, h, w). A cell's descriptor stands for its
+    centre, between its fourth and fifth pixels; between the centres it is interpolated bilinearly,
+    beyond the outermost ones it is theirs.
+    """
+    if descriptors.ndim != 3 or keypoints.ndim != 2 or keypoints.shape[1] != 2:
+        raise ValueError(
+            'expected descriptors (D, h, w) and keypoints (N, 2); got '
+            f'{tuple(descriptors.shape)} and {tuple(keypoints.shape)}'
+        )
+    size, height, width = descriptors.shape
+    if not len(keypoints):
+        return descriptors.new_zeros((0, size), dtype=torch.float32)
+    extent = keypoints.new_tensor([width * CELL, height * CELL])
+    grid = ((keypoints + 0.5) / extent * 2 - 1).float()
+    sampled = F.grid_sample(
+        descriptors[None].float(),
+        grid[None, None],
+        mode='bilinear',
+        padding_mode='border',
+        align_corners=False,
+    )
+    return F.normalize(sampled[0, :, 0].T, dim=1).contiguous()
+
+
+def dense_descriptors(descriptors: torch.Tensor) -> torch.Tensor:
+    """
+    Return unit descriptors of every pixel, (B, D, 8h, 8w), of coarse ones (B, D, h, w).
+
+    This is the paper's bicubic upsampling (section 3.3). It needs 4 D bytes a pixel; to describe
+    keypoints, `sample_descriptors` does nearly the same for a fraction of the cost.
+    """
+    upsampled = F.interpolate(
+        descriptors.float(), scale_factor=CELL, mode='bicubic', align_corners=False
+    )
+    return F.normalize(upsampled, dim=1)
