@@ -77,7 +77,7 @@ def suppress_non_maxima(heatmap: torch.Tensor, radius: int) -> torch.Tensor:
     in the square of `radius` pixels to each side, then the highest of the rest, and so on; of
     equal pixels the first in reading order comes first. Max-pooling finds in one pass all pixels
     that are the highest remaining of their own neighbourhood, and passes are repeated until
-    nothing is left, which gives exactly the greedy result. Pixels of 0 or less are never keypoints.
+    nothing is left: exactly the greedy result. Pixels of 0 or less are never keypoints.
     """
     if radius == 0:
         return heatmap.clamp_min(0)

@@ -54,7 +54,7 @@ class Features:
 
     def save(self, path: str | Path) -> None:
         """Write a compressed NumPy ``.npz`` with the three arrays under their names."""
-        with open(path, 'wb') as file:
+        with Path(path).open('wb') as file:
             np.savez_compressed(
                 file,
                 keypoints=self.keypoints,

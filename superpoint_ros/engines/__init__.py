@@ -1,0 +1,71 @@
+"""
+How the network is executed.
+
+An engine takes padded gray images and returns the network's output; what is done with that is the
+same for all engines. `create_engine` chooses one.
+"""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+import torch
+
+from superpoint_ros.engines.torch_engine import TorchEngine
+from superpoint_ros.network import SuperPoint, SuperPointOutput
+
+PRECISIONS = ('auto', 'float32', 'bfloat16', 'float16')
+
+
+class Engine(Protocol):
+    """What executes the network."""
+
+    name: str
+    device: torch.device
+    precision: str
+
+    def infer(self, images: torch.Tensor) -> SuperPointOutput:
+        """
+        Return the network's output, floating point on `device`.
+
+        `images` are uint8 of shape (B, 1, H, W) in the CPU's memory, H and W multiples of 8.
+        """
+        ...
+
+
+def create_engine(model: SuperPoint, device: str = 'auto', precision: str = 'auto') -> Engine:
+    """
+    Return the engine for a device: 'auto', 'cpu', 'cuda' or 'cuda:N'.
+
+    'auto' is CUDA where there is one. The precision 'auto' is float16 on CUDA and float32 on a
+    CPU. Raises ValueError where the device is not there or the precision is unknown or not for
+    that device.
+    """
+    chosen = _find_device(device)
+    if precision not in PRECISIONS:
+        raise ValueError(f'precision must be one of {", ".join(PRECISIONS)}; got {precision!r}')
+    if precision == 'auto':
+        precision = 'float16' if chosen.type == 'cuda' else 'float32'
+    if precision == 'float16' and chosen.type == 'cpu':
+        raise ValueError('precision float16 needs CUDA: on a CPU take float32 or bfloat16')
+    return TorchEngine(model, chosen, precision)
+
+
+def _find_device(device: str) -> torch.device:
+    """Return the torch device of that name, which exists."""
+    there = torch.cuda.device_count() if torch.cuda.is_available() else 0
+    if device == 'auto':
+        return torch.device('cuda:0' if there else 'cpu')
+    try:
+        chosen = torch.device(device)
+    except RuntimeError:
+        chosen = torch.device('meta')
+    if chosen.type not in ('cpu', 'cuda'):
+        raise ValueError(f"device must be 'auto', 'cpu', 'cuda' or 'cuda:N'; got {device!r}")
+    if chosen.type == 'cuda' and (chosen.index or 0) >= there:
+        found = f'only {there} CUDA device(s)' if there else 'no CUDA device'
+        raise ValueError(
+            f'device {device!r} is not there: torch {torch.__version__} finds {found}; '
+            "use 'cpu' or 'auto'"
+        )
+    return chosen

@@ -1,0 +1,40 @@
+"""The network executed by PyTorch, on CUDA or on a CPU."""
+
+from __future__ import annotations
+
+import copy
+
+import torch
+
+from superpoint_ros.network import fold_batch_norm, SuperPoint, SuperPointOutput
+
+
+class TorchEngine:
+    """
+    Run a network in PyTorch, weights and activations with the channels last in memory.
+
+    `precision` is 'float32', 'bfloat16' or 'float16'. Batch norm is folded where it can be; the
+    model that was given is left as it is.
+    """
+
+    name = 'torch'
+
+    def __init__(self, model: SuperPoint, device: torch.device, precision: str = 'float32'):
+        if model.config.normalization == 'before_relu':
+            model = fold_batch_norm(model)
+        self.device = torch.device(device)
+        self.precision = precision
+        self._dtype = getattr(torch, precision)
+        self._model = (
+            copy.deepcopy(model)
+            .eval()
+            .requires_grad_(False)
+            .to(self.device, self._dtype, memory_format=torch.channels_last)
+        )
+
+    @torch.inference_mode()
+    def infer(self, images: torch.Tensor) -> SuperPointOutput:
+        """Return the output of uint8 images (B, 1, H, W), H and W multiples of 8."""
+        batch = images.to(self.device, non_blocking=True).to(self._dtype)
+        batch = (batch / 255).contiguous(memory_format=torch.channels_last)
+        return self._model(batch)
