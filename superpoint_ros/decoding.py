@@ -75,38 +75,56 @@ def suppress_non_maxima(heatmap: torch.Tensor, radius: int) -> torch.Tensor:
 
     The keypoints are those of greedy suppression: the highest pixel is one and removes all others
     in the square of `radius` pixels to each side, then the highest of the rest, and so on; of
-    equal pixels the first in reading order comes first. Max-pooling finds in one pass all pixels
-    that are the highest remaining of their own neighbourhood, and passes are repeated until
-    nothing is left: exactly the greedy result. Pixels of 0 or less are never keypoints.
+    equal pixels the first in reading order comes first. In one pass all pixels are found that are
+    the highest remaining of their own neighbourhood, and passes are repeated until nothing is
+    left: exactly the greedy result. Pixels of 0 or less are never keypoints.
     """
     if radius == 0:
         return heatmap.clamp_min(0)
-    remaining, kept = heatmap[:, None], torch.zeros_like(heatmap[:, None])
-    while True:
-        is_peak = _first_maxima(remaining, radius)
-        kept = torch.where(is_peak, remaining, kept)
-        near_peak = _square_maximum(is_peak.to(heatmap.dtype), radius) > 0
-        remaining = remaining.masked_fill(near_peak, 0)
-        if not bool((remaining > 0).any()):
-            return kept[:, 0]
+    remaining = _ranks(heatmap)
+    kept = torch.zeros_like(heatmap, dtype=torch.bool)
+    while bool((remaining > 0).any()):
+        is_peak = (remaining > 0) & (remaining == _square_maximum(remaining, radius))
+        kept |= is_peak
+        remaining = remaining.masked_fill(_square_maximum(is_peak, radius), 0)
+    return torch.where(kept, heatmap, 0.0)
+
+
+def _ranks(heatmap: torch.Tensor) -> torch.Tensor:
+    """
+    Return int32 (B, H, W): 0 where the heatmap is not positive, else a number of its own.
+
+    The numbers rise with the heatmap's values and, among equal ones, against reading order.
+    """
+    flat = heatmap.flatten()
+    candidates = torch.nonzero(flat > 0)[:, 0]
+    order = torch.sort(flat[candidates], descending=True, stable=True).indices
+    ranks = torch.zeros(flat.shape, dtype=torch.int32, device=flat.device)
+    ranks[candidates[order]] = torch.arange(
+        len(candidates), 0, -1, dtype=torch.int32, device=flat.device
+    )
+    return ranks.view(heatmap.shape)
 
 
 def _square_maximum(x: torch.Tensor, radius: int) -> torch.Tensor:
-    """Return the maximum of x (B, 1, H, W) over the square around each pixel."""
-    # A square's maximum is a row's maximum of columns' maxima: 2 k instead of k * k comparisons.
-    side = 2 * radius + 1
-    x = F.max_pool2d(x, (side, 1), stride=1, padding=(radius, 0))
-    return F.max_pool2d(x, (1, side), stride=1, padding=(0, radius))
+    """Return the maximum of x (B, H, W) over the square of `radius` around each pixel."""
+    return _line_maximum(_line_maximum(x, radius, dim=1), radius, dim=2)
 
 
-def _first_maxima(x: torch.Tensor, radius: int) -> torch.Tensor:
-    """Return where x (B, 1, H, W) is positive and its square's first maximum in reading order."""
-    is_maximum = (x > 0) & (x == _square_maximum(x, radius))
-    height, width = x.shape[-2:]
-    # Earlier pixels get higher ranks, exactly: float64 counts far beyond any image's pixels.
-    order = torch.arange(height * width, 0, -1, device=x.device, dtype=torch.float64)
-    rank = torch.where(is_maximum, order.view(height, width), 0.0)
-    return is_maximum & (rank == _square_maximum(rank, radius))
+def _line_maximum(x: torch.Tensor, radius: int, dim: int) -> torch.Tensor:
+    """Return the maximum of x over `radius` places to each side along a dimension."""
+    length = x.shape[dim]
+    pads = (radius, radius) if dim == 2 else (0, 0, radius, radius)
+    combine = torch.logical_or if x.dtype == torch.bool else torch.maximum
+    # Maxima over windows of 1, 2, 4 ... places, then of two that overlap to the whole: a few
+    # elementwise operations, which are several times faster than max-pooling.
+    window, width = F.pad(x, pads), 1
+    while 2 * width <= 2 * radius + 1:
+        size = window.shape[dim] - width
+        window = combine(window.narrow(dim, 0, size), window.narrow(dim, width, size))
+        width *= 2
+    rest = 2 * radius + 1 - width
+    return combine(window.narrow(dim, 0, length), window.narrow(dim, rest, length))
 
 
 def detect_keypoints(

@@ -115,7 +115,7 @@ class Detector:
             return heatmap_from_logits(logits)[0, :height, :width].cpu().numpy()
 
     def warm_up(self, size: tuple[int, int] = (640, 480)) -> None:
-        """Run the network once on a blank image of (width, height), so that later calls are fast."""
+        """Run the network once on a blank image of (width, height): later calls are fast."""
         self(np.zeros((size[1], size[0]), np.uint8))
 
     @torch.inference_mode()

@@ -72,7 +72,7 @@ PAPER = SuperPointConfig()
 COMPACT = SuperPointConfig(
     stage_channels=(16, 32, 64, 128), head_channels=128, descriptor_size=128
 )
-"""A network for CPUs and small boards: a fifth of the paper's multiply-adds."""
+"""A network for CPUs and small boards: 0.61 M parameters, 5.47 GMAC at 640x480."""
 
 CONFIGURATIONS = {'paper': PAPER, 'compact': COMPACT}
 

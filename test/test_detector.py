@@ -1,0 +1,225 @@
+import cv2
+from hypothesis import given, settings
+from hypothesis import strategies as st
+import numpy as np
+import pytest
+import torch
+
+from superpoint_ros import DetectionSettings, Detector
+from superpoint_ros.network import COMPACT, PAPER, SuperPoint, SuperPointConfig
+from superpoint_ros.weights import save_weights, WeightsError, WeightsMetadata
+
+TINY = SuperPointConfig((4, 6, 8, 10), 12, 16)
+
+
+def lively_model(config=TINY, seed=0):
+    """Return a network of random weights whose heatmaps and descriptors vary."""
+    torch.manual_seed(seed)
+    model = SuperPoint(config).eval()
+    with torch.no_grad():
+        for name, parameter in model.named_parameters():
+            if parameter.ndim == 4:
+                torch.nn.init.kaiming_normal_(parameter)
+            if name == 'convPb.weight':
+                parameter *= 3
+    return model
+
+
+def photograph(width, height, seed=0):
+    """Return a smooth random picture."""
+    rng = np.random.default_rng(seed)
+    small = rng.integers(0, 255, (height // 4 + 2, width // 4 + 2), np.uint8)
+    return cv2.resize(small, (width, height), interpolation=cv2.INTER_CUBIC)
+
+
+@pytest.fixture(scope='module')
+def detector():
+    return Detector.from_model(lively_model(), device='cpu', threshold=0.02, max_keypoints=50_000)
+
+
+def as_set(features, offset=(0, 0), inside=None):
+    """Return keypoints rounded to a thousandth, as a set, of those inside (x0, y0, x1, y1)."""
+    points = features.keypoints + np.asarray(offset)
+    if inside:
+        x0, y0, x1, y1 = inside
+        points = points[
+            (points[:, 0] >= x0) & (points[:, 1] >= y0) & (points[:, 0] < x1) & (points[:, 1] < y1)
+        ]
+    return {tuple(point) for point in np.round(points, 2).tolist()}
+
+
+# The network sees 8 px * 11 or so around a cell: what lies further from a border is not changed
+# by what lies beyond it.
+REACH = 64
+
+
+@given(st.integers(0, 2), st.integers(0, 2), st.integers(0, 100))
+@settings(max_examples=8, deadline=None)
+def test_a_shift_by_whole_cells_shifts_the_keypoints(detector, right, down, seed):
+    dx, dy = 8 * right, 8 * down
+    image = photograph(320, 280, seed)
+    moved = image[dy:, dx:]
+    height, width = moved.shape
+    inside = (REACH, REACH, width - REACH, height - REACH)
+    expected = as_set(detector(image), (-dx, -dy), inside)
+    assert len(expected) > 5
+    assert as_set(detector(moved), (0, 0), inside) == expected
+
+
+@given(st.integers(0, 7), st.integers(0, 7), st.integers(0, 100))
+@settings(max_examples=8, deadline=None)
+def test_cutting_right_and_bottom_moves_no_keypoint(detector, cut_x, cut_y, seed):
+    image = photograph(240, 232, seed)
+    cropped = np.ascontiguousarray(image[: 232 - cut_y, : 240 - cut_x])
+    inside = (0, 0, 240 - REACH - 8, 232 - REACH - 8)
+    expected = as_set(detector(image), inside=inside)
+    assert len(expected) > 5
+    assert as_set(detector(cropped), inside=inside) == expected
+
+
+@given(st.integers(16, 90), st.integers(16, 90))
+@settings(max_examples=25, deadline=None)
+def test_any_size_gives_points_inside_the_image_with_unit_descriptors(detector, width, height):
+    features = detector(photograph(width, height))
+    assert (features.keypoints >= 0).all()
+    assert (features.keypoints <= [width - 1, height - 1]).all()
+    assert (np.diff(features.scores) <= 0).all()
+    assert features.descriptors.shape == (len(features), 16)
+    assert np.linalg.norm(features.descriptors, axis=1) == pytest.approx(1, abs=1e-5)
+    assert detector.heatmap(photograph(width, height)).shape == (height, width)
+
+
+def test_a_large_image(detector):
+    features = detector(photograph(4000, 3000))
+    assert len(features) > 1000
+    assert features.keypoints.max(axis=0) == pytest.approx([4000, 3000], rel=0.05)
+
+
+def test_nothing_is_found_where_nothing_can_be(detector):
+    features = detector(photograph(64, 48), mask=np.zeros((48, 64), np.uint8))
+    assert features.keypoints.shape == (0, 2)
+    assert features.scores.shape == (0,)
+    assert features.descriptors.shape == (0, 16)
+
+
+def test_the_mask_says_where_keypoints_may_be(detector):
+    image, mask = photograph(160, 120), np.zeros((120, 160), bool)
+    mask[40:80, 50:100] = True
+    masked, free = detector(image, mask=mask), detector(image)
+    found = masked.keypoints
+    assert 0 < len(found) < len(free)
+    # A point may be moved by refinement, but its pixel was allowed.
+    assert (found >= [50 - 2, 40 - 2]).all()
+    assert (found <= [99 + 2, 79 + 2]).all()
+
+
+def test_a_list_gives_a_list_in_its_order_whatever_the_sizes(detector):
+    images = [photograph(80, 64, 1), photograph(64, 48, 2), photograph(80, 64, 3)]
+    images.append(np.zeros((48, 64), np.uint8))
+    together = detector(images)
+    assert len({len(features) for features in together}) > 1
+    for features, image in zip(together, images, strict=True):
+        alone = detector(image)
+        np.testing.assert_allclose(features.keypoints, alone.keypoints, atol=1e-3)
+        np.testing.assert_allclose(features.descriptors, alone.descriptors, atol=1e-4)
+    assert detector([]) == []
+
+
+def test_bgr_is_turned_to_gray(detector):
+    gray = photograph(80, 64)
+    color = cv2.cvtColor(gray, cv2.COLOR_GRAY2BGR)
+    assert as_set(detector(color)) == as_set(detector(gray)) == as_set(detector(gray[..., None]))
+
+
+def test_rows_may_be_padded_in_memory_and_the_image_is_left_alone(detector):
+    wide = photograph(96, 64)
+    view = wide[:, :80]
+    before = wide.copy()
+    assert as_set(detector(view)) == as_set(detector(view.copy()))
+    np.testing.assert_array_equal(wide, before)
+    readonly = view.copy()
+    readonly.setflags(write=False)
+    assert as_set(detector(readonly)) == as_set(detector(view))
+
+
+def test_settings_can_be_replaced_at_any_time():
+    detector = Detector.from_model(
+        lively_model(), device='cpu', threshold=0.02, max_keypoints=50_000
+    )
+    image = photograph(160, 120)
+    many = detector(image)
+    detector.settings = DetectionSettings(threshold=0.02, max_keypoints=3)
+    few = detector(image)
+    assert few.scores.tolist() == many.scores[:3].tolist()
+
+
+@pytest.mark.parametrize(
+    ('image', 'message'),
+    [
+        (np.zeros((32, 32), np.float32), 'must be uint8 .* got float32'),
+        (np.zeros((32, 32, 4), np.uint8), r'\(H, W, 3\), BGR; got uint8 of shape \(32, 32, 4\)'),
+        (np.zeros((0, 0), np.uint8), 'at least 16x16 pixels; got 0x0'),
+        (np.zeros((15, 40), np.uint8), 'at least 16x16 pixels; got 40x15'),
+    ],
+)
+def test_what_is_no_image_is_named(detector, image, message):
+    with pytest.raises(ValueError, match=message):
+        detector(image)
+
+
+def test_a_mask_of_another_size_is_named(detector):
+    with pytest.raises(ValueError, match=r'size of the image, 40x32; its shape is \(40, 32\)'):
+        detector(np.zeros((32, 40), np.uint8), mask=np.ones((40, 32)))
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason='this machine has CUDA')
+def test_cuda_on_a_machine_without_it_is_named():
+    with pytest.raises(ValueError, match="'cuda' is not there: .* use 'cpu' or 'auto'"):
+        Detector.from_model(lively_model(), device='cuda')
+
+
+@pytest.mark.parametrize(
+    ('options', 'error', 'message'),
+    [
+        ({'device': 'gpu'}, ValueError, "device must be 'auto', 'cpu', .* got 'gpu'"),
+        ({'device': 'cpu', 'precision': 'int4'}, ValueError, "precision must be .* got 'int4'"),
+        ({'device': 'cpu', 'precision': 'float16'}, ValueError, 'float16 needs CUDA'),
+        ({'treshold': 0.1}, TypeError, 'unknown setting treshold: there are threshold'),
+        ({'threshold': 2}, ValueError, 'threshold must lie between'),
+    ],
+)
+def test_a_wrong_option_is_named(options, error, message):
+    with pytest.raises(error, match=message):
+        Detector.from_model(lively_model(), **options)
+
+
+def test_weights_are_loaded_with_what_is_known_of_them(tmp_path):
+    path = tmp_path / 'w.safetensors'
+    save_weights(path, lively_model(), WeightsMetadata(version='7'))
+    detector = Detector.from_weights(path, device='cpu', max_keypoints=5)
+    assert detector.metadata.version == '7'
+    assert detector.weights == path
+    assert detector.settings.max_keypoints == 5
+    assert detector.descriptor_size == 16
+    assert detector.device == 'cpu'
+    path.write_bytes(b'nonsense')
+    with pytest.raises(WeightsError):
+        Detector.from_weights(path)
+
+
+@pytest.mark.parametrize('config', [PAPER, COMPACT], ids=['paper', 'compact'])
+def test_bfloat16_finds_what_float32_finds(config):
+    model, image = lively_model(config), photograph(160, 120)
+    exact = Detector.from_model(model, device='cpu').heatmap(image)
+    short = Detector.from_model(model, device='cpu', precision='bfloat16').heatmap(image)
+    assert np.corrcoef(exact.ravel(), short.ravel())[0, 1] > 0.99
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason='needs a CUDA device')
+@pytest.mark.parametrize(('precision', 'share'), [('float32', 0.99), ('float16', 0.9)])
+def test_cuda_finds_what_the_cpu_finds(precision, share):
+    image = photograph(320, 240)
+    on_cpu = Detector.from_model(lively_model(), device='cpu')(image)
+    on_gpu = Detector.from_model(lively_model(), device='cuda', precision=precision)(image)
+    distance = np.linalg.norm(on_cpu.keypoints[:, None] - on_gpu.keypoints[None], axis=2)
+    assert (distance.min(axis=1) < 1).mean() >= share
