@@ -1,0 +1,63 @@
+"""The options by which a command makes its detector: weights, device, and what is a keypoint."""
+
+from __future__ import annotations
+
+import argparse
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from superpoint_ros.detector import Detector
+
+SETTINGS = ('threshold', 'nms_radius', 'max_keypoints', 'border_margin')
+
+
+def add_engine_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the options that say which network runs where."""
+    parser.add_argument(
+        '--weights', metavar='FILE', help='weight file (default: the one that is shipped)'
+    )
+    parser.add_argument(
+        '--device', default='auto', help='auto, cpu, cuda or cuda:N (default: %(default)s)'
+    )
+
+
+def add_settings_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the options that say which pixels are keypoints."""
+    # The defaults are those of DetectionSettings, whose import takes seconds; a test compares.
+    parser.add_argument(
+        '--threshold',
+        type=float,
+        metavar='P',
+        help='least probability of a keypoint, 0 to 1 (default: 0.015)',
+    )
+    parser.add_argument(
+        '--nms-radius',
+        type=int,
+        metavar='PX',
+        help='no second keypoint in a square of this many pixels to each side (default: 4)',
+    )
+    parser.add_argument(
+        '--max-keypoints', type=int, metavar='N', help='keep the best N (default: 1000)'
+    )
+    parser.add_argument(
+        '--border-margin',
+        type=int,
+        metavar='PX',
+        help='no keypoint so close to the border (default: 4)',
+    )
+    parser.add_argument(
+        '--no-subpixel',
+        action='store_true',
+        help="leave keypoints at pixels' centres (default: refine them)",
+    )
+
+
+def make_detector(args: argparse.Namespace) -> Detector:
+    """Return the detector that the options ask for; settings that were not given are its own."""
+    from superpoint_ros.detector import Detector
+
+    given = {name: getattr(args, name, None) for name in SETTINGS}
+    settings = {name: value for name, value in given.items() if value is not None}
+    if getattr(args, 'no_subpixel', False):
+        settings['subpixel'] = False
+    return Detector.from_weights(args.weights, args.device, **settings)
