@@ -33,6 +33,7 @@ class Command(NamedTuple):
 COMMANDS = {
     'detect': Command('detect', 'draw and save the keypoints of images'),
     'evaluate': Command('evaluate', 'measure a detector on data whose truth is known'),
+    'train': Command('train', 'train a network, stage by stage', extra='train'),
 }
 
 EXIT_DONE = 0

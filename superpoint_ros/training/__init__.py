@@ -1,0 +1,1 @@
+"""Make weights: data sets, losses, recipes, the training loop."""

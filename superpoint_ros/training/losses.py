@@ -1,0 +1,26 @@
+"""What training makes small; every loss is computed in float32, whatever the network runs in."""
+
+from __future__ import annotations
+
+import torch
+import torch.nn.functional as F
+
+from superpoint_ros.network import CELL
+from superpoint_ros.training.labels import IGNORED
+
+
+def detector_loss(logits: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
+    """
+    Return the mean cross-entropy over cells of 65 classes each, a float32 scalar.
+
+    ``logits`` is (B, 65, h, w), ``labels`` int64 (B, h, w) of classes 0 to 64 or ``IGNORED``,
+    which takes a cell out of the mean. Where all cells are ignored, the loss is 0.
+
+    Source: paper, section 3.4, L_p.
+    """
+    if logits.ndim != 4 or logits.shape[1] != CELL * CELL + 1:
+        raise ValueError(f'logits must have shape (B, 65, h, w), got {tuple(logits.shape)}')
+    if labels.shape != (logits.shape[0], *logits.shape[2:]):
+        raise ValueError(f'labels {tuple(labels.shape)} do not fit logits {tuple(logits.shape)}')
+    total = F.cross_entropy(logits.float(), labels, ignore_index=IGNORED, reduction='sum')
+    return total / (labels != IGNORED).sum().clamp_min(1)
