@@ -15,7 +15,7 @@ class PhotometricRanges:
 
     Each change has a probability (0 to 1) and limits, between which its strength is uniform:
 
-    - shade: up to ``max_shades`` soft ellipses, each up to ``max_shade`` times darker or lighter;
+    - shade: up to ``max_shades`` soft ellipses, up to ``max_shade`` times darker or lighter;
     - contrast about mid-gray, from ``min_contrast`` to ``max_contrast``; gamma, up to
       ``max_gamma`` or its inverse; brightness, up to ``max_brightness`` gray levels either way;
     - motion blur along a line up to ``max_motion_blur`` pixels long; blur, up to ``max_blur``
@@ -33,7 +33,7 @@ class PhotometricRanges:
     max_shades: int = 10
     max_shade: float = 0.5
     contrast_probability: float = 0.5
-    min_contrast: float = 0.4
+    min_contrast: float = 0.5
     max_contrast: float = 1.4
     gamma_probability: float = 0.3
     max_gamma: float = 1.6
@@ -44,9 +44,9 @@ class PhotometricRanges:
     blur_probability: float = 0.2
     max_blur: float = 1.2
     noise_probability: float = 0.5
-    max_noise: float = 15.0
+    max_noise: float = 12.0
     speckle_probability: float = 0.2
-    max_speckle: float = 0.12
+    max_speckle: float = 0.1
     salt_probability: float = 0.15
     max_salt: float = 0.006
     jpeg_probability: float = 0.2
@@ -85,16 +85,18 @@ TRAINING = PhotometricRanges()
 
 NOISE = PhotometricRanges(
     shade_probability=0.5,
+    max_shades=5,
+    max_shade=0.4,
     contrast_probability=0.5,
     min_contrast=0.5,
     max_contrast=1.2,
     gamma_probability=0.0,
     brightness_probability=0.5,
+    max_brightness=30.0,
     motion_blur_probability=0.25,
     blur_probability=0.25,
     noise_probability=1.0,
     speckle_probability=0.5,
-    max_speckle=0.15,
     salt_probability=0.5,
     max_salt=0.01,
     jpeg_probability=0.0,
@@ -153,6 +155,7 @@ def _shade(image: np.ndarray, rng: np.random.Generator, ranges: PhotometricRange
         strength = (2 * strength - 1) * ranges.max_shade
         cv2.ellipse(shade, centre, radii, 180 * angle, 0, 360, strength, -1)
     shade = cv2.GaussianBlur(shade, (0, 0), side * rng.uniform(0.05, 0.15))
+    np.clip(shade, -ranges.max_shade, ranges.max_shade, out=shade)
     gain = cv2.resize(1 + shade, (width, height), interpolation=cv2.INTER_LINEAR)
     return cv2.multiply(image, gain, dtype=cv2.CV_8U)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+import itertools
 
 import cv2
 import numpy as np
@@ -56,6 +57,22 @@ class Canvas:
             np.minimum(distance, np.abs(levels - other), out=distance)
         far = np.flatnonzero(distance >= contrast)
         return int(far[self.rng.integers(len(far))]) if len(far) else int(distance.argmax())
+
+    def colours(self, count: int) -> list[int]:
+        """Return random gray levels, each of which stands out from the others as well."""
+        best: list[int] = []
+        widest = -1
+        for _ in range(20):
+            levels: list[int] = []
+            for _ in range(count):
+                levels.append(self.colour(levels))
+            ordered = sorted(levels)
+            narrowest = min((b - a for a, b in itertools.pairwise(ordered)), default=CONTRAST)
+            if narrowest > widest:
+                best, widest = levels, narrowest
+            if widest >= CONTRAST:
+                break
+        return best
 
     def fill_polygon(self, corners: np.ndarray, colour: int) -> None:
         """Fill the polygon of the corners (N, 2)."""

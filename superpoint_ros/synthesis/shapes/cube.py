@@ -29,17 +29,15 @@ def draw_cube(canvas: Canvas) -> np.ndarray:
     corners, faces = _random_cuboid(rng)
     for _ in range(_ATTEMPTS):
         outlines = [(corners[[*face]] * extent).tolist() for face in faces]
-        if len(faces) == 3 and all(has_clear_corners(o, shortest, bend=25) for o in outlines):
+        if len(faces) == 3 and all(has_clear_corners(o, shortest, bend=30) for o in outlines):
             break
         corners, faces = _random_cuboid(rng)
     else:
         corners, faces = _cuboid(np.ones(3), np.deg2rad([45, 35, rng.uniform(0, 360)]), 6.0)
         extent = max(extent, 3 * shortest)
     corners = centre + corners * extent
-    colours: list[int] = []
-    for face in faces:
-        colours.append(canvas.colour(colours))
-        canvas.fill_polygon(corners[[*face]], colours[-1])
+    for face, colour in zip(faces, canvas.colours(len(faces)), strict=True):
+        canvas.fill_polygon(corners[[*face]], colour)
     return corners[sorted({corner for face in faces for corner in face})]
 
 
