@@ -74,7 +74,8 @@ def sample_homography(
     Return a random homography (3, 3) of float64 between two images of one ``size``.
 
     It maps the centres of source pixels (x, y) to those of target pixels, the centre of the
-    top-left pixel being (0, 0). ``size`` is (width, height) in pixels. The number of random
+    top-left pixel being (0, 0); what the target shows has a positive third coordinate. ``size``
+    is (width, height) in pixels. The number of random
     values that are drawn depends on the ranges alone, except for a normal rotation.
     """
     ranges = HomographyRanges() if ranges is None else ranges
@@ -93,7 +94,8 @@ def sample_homography(
     if not ranges.allow_artifacts:
         patch *= min(1.0, (last / np.ptp(patch, axis=0)).min())
         centre = np.clip(centre, -patch.min(axis=0), last - patch.max(axis=0))
-    return _homography_between(patch + centre, unit * last)
+    # Solved from the target's side: its origin is in sight, the source's may be on the horizon.
+    return np.linalg.inv(_homography_between(unit * last, patch + centre))
 
 
 def _rotation(rng: np.random.Generator, ranges: HomographyRanges) -> float:
