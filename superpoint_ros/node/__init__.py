@@ -1,0 +1,1 @@
+"""All that speaks ROS 2: the nodes, their messages and their parameters."""

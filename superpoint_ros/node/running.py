@@ -1,0 +1,154 @@
+"""Running one node as a program that ends cleanly, whenever it is told to."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+import logging
+import os
+import signal
+import sys
+import threading
+import traceback
+from typing import Protocol, TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from rclpy.node import Node
+
+_DONE = 0
+_FAILED = 1
+
+
+class StoppableNode(Protocol):
+    """A node that is told to finish its work before it is destroyed."""
+
+    def stop(self) -> bool:
+        """Return whether the work has ended, within a second or two."""
+        ...
+
+
+def run_node(
+    name: str, load: Callable[[], Callable[[], StoppableNode]], args: list[str] | None = None
+) -> int:
+    """
+    Return the exit status of a program that spins one node until SIGINT or SIGTERM.
+
+    `load` imports what is slow to import and returns the node's class. The status is 0 after a
+    signal, however many come and whenever, and 1 where the node cannot start, with one line that
+    says why (and a traceback at log level debug). `args` are the ROS arguments, by default those
+    of the command line.
+    """
+    signals = _Signals()
+    try:
+        create = load()
+        import rclpy
+    except ImportError as error:
+        logging.getLogger(name).critical('%s cannot start: %s', name, error)
+        return _FAILED
+    signals.begin_start()
+    node = None
+    try:
+        # Our own handlers: with those of rclpy a second signal ends in a traceback.
+        rclpy.init(args=args, signal_handler_options=rclpy.SignalHandlerOptions.NO)
+        node = create()
+        signals.begin_work()
+        return _spin(node, signals.told_to_stop)
+    except KeyboardInterrupt:  # a signal during the start
+        return _DONE
+    except Exception as error:  # noqa: BLE001 - whatever it was, the user gets one line
+        logger = rclpy.logging.get_logger(name)
+        logger.fatal(f'{name} cannot start: {_one_line(error)}')
+        logger.debug(traceback.format_exc())
+        return _FAILED
+    finally:
+        signals.begin_end()
+        _clean_up(node)
+
+
+class _Signals:
+    """
+    What SIGINT and SIGTERM do, which depends on how far the program has come.
+
+    While modules are imported nothing needs cleaning up, and an exception in the middle of an
+    import would show: the process ends at once. While the node starts, KeyboardInterrupt ends the
+    start. Later, `told_to_stop` is set, for the main thread that waits for it.
+    """
+
+    def __init__(self):
+        self.told_to_stop = threading.Event()
+        self._act: Callable[[], None] = _leave
+        if threading.current_thread() is threading.main_thread():
+            for number in (signal.SIGINT, signal.SIGTERM):
+                signal.signal(number, lambda *_: self._act())
+
+    def begin_start(self) -> None:
+        self._act = self._interrupt
+
+    def begin_work(self) -> None:
+        self._act = self.told_to_stop.set
+
+    def begin_end(self) -> None:
+        self._act = self.told_to_stop.set
+
+    def _interrupt(self) -> None:
+        self.begin_end()  # a second signal finds the clean-up going on
+        raise KeyboardInterrupt
+
+
+def _leave() -> None:
+    """End the process at once, without a word."""
+    sys.stderr.flush()
+    sys.stdout.flush()
+    os._exit(_DONE)
+
+
+def _spin(node: Node, told_to_stop: threading.Event) -> int:
+    """Return the exit status after the node has been told to stop, or a callback has failed."""
+    from rclpy.executors import ExternalShutdownException, SingleThreadedExecutor
+
+    executor = SingleThreadedExecutor(context=node.context)
+    executor.add_node(node)
+    status = _DONE
+
+    def spin() -> None:
+        nonlocal status
+        try:
+            executor.spin()
+        except ExternalShutdownException:
+            pass
+        except Exception as error:  # noqa: BLE001 - reported; the main thread must hear of it
+            node.get_logger().fatal(f'a callback failed: {_one_line(error)}')
+            node.get_logger().error(traceback.format_exc())
+            status = _FAILED
+        finally:
+            told_to_stop.set()
+
+    # Python runs signal handlers in the main thread, and not while that waits for messages.
+    thread = threading.Thread(target=spin, name='executor', daemon=True)
+    thread.start()
+    told_to_stop.wait()
+    executor.shutdown(timeout_sec=1.0)
+    thread.join(1.0)
+    return status
+
+
+def _clean_up(node: StoppableNode | None) -> None:
+    """Stop and destroy the node, and leave ROS."""
+    import rclpy
+
+    if node is not None:
+        if not node.stop():
+            # A thread is inside the network. Python would tear down under it what it uses.
+            node.get_logger().warning('ended without waiting for the frame in work')
+            _leave()
+        node.destroy_node()
+    rclpy.try_shutdown()
+
+
+def _one_line(error: Exception) -> str:
+    """Return the error's text in one line; with its type, where users cannot be to blame."""
+    text = ' '.join(str(error).split())
+    user_errors = (ValueError, TypeError, OSError)
+    from_ros = type(error).__module__.split('.')[0] == 'rclpy'
+    if text and (isinstance(error, user_errors) or from_ros):
+        return text
+    return f'{type(error).__name__}: {text}'
