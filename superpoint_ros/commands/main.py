@@ -31,6 +31,7 @@ class Command(NamedTuple):
 
 
 COMMANDS = {
+    'adapt': Command('adapt', 'label photographs by homographic adaptation', 'train'),
     'detect': Command('detect', 'draw and save the keypoints of images'),
     'evaluate': Command('evaluate', 'measure a detector on data whose truth is known'),
     'train': Command('train', 'train a network, stage by stage', extra='train'),

@@ -41,7 +41,7 @@ def create_engine(model: SuperPoint, device: str = 'auto', precision: str = 'aut
     CPU. Raises ValueError where the device is not there or the precision is unknown or not for
     that device.
     """
-    chosen = _find_device(device)
+    chosen = find_device(device)
     if precision not in PRECISIONS:
         raise ValueError(f'precision must be one of {", ".join(PRECISIONS)}; got {precision!r}')
     if precision == 'auto':
@@ -51,8 +51,12 @@ def create_engine(model: SuperPoint, device: str = 'auto', precision: str = 'aut
     return TorchEngine(model, chosen, precision)
 
 
-def _find_device(device: str) -> torch.device:
-    """Return the torch device of that name, which exists."""
+def find_device(device: str) -> torch.device:
+    """
+    Return the torch device of a name: 'auto', 'cpu', 'cuda' or 'cuda:N'.
+
+    Raises ValueError where there is no such device.
+    """
     there = torch.cuda.device_count() if torch.cuda.is_available() else 0
     if device == 'auto':
         return torch.device('cuda:0' if there else 'cpu')

@@ -28,7 +28,7 @@ def hinge_loss(
     It is the mean over all pairs of a cell of image A and a valid cell of image B of
     lambda_d s max(0, m_p - d.d') + (1 - s) max(0, d.d' - m_n), where s is 1 if the centre of A's
     cell, warped by the homography (B, 3, 3) from A to B, lies within 8 pixels of the centre of
-    B's. `valid_b` is bool (B, h, w): the cells of B that show A. Where there is none the loss is 0.
+    B's. `valid_b` is bool (B, h, w): the cells of B that show A; the loss of none is 0.
 
     The similarities are one matrix product for each image, so that memory does not grow with D
     times the number of pairs. Source: paper, section 3.4, L_d.
