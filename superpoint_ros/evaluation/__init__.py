@@ -1,0 +1,1 @@
+"""Measurements of detectors and descriptors on data whose truth is known, beside other methods."""
