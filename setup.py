@@ -8,13 +8,14 @@ PACKAGE = 'superpoint_ros'
 def share(directory, *patterns):
     """Return one data_files entry: the matching files go to share/superpoint_ros/directory."""
     here = Path(__file__).parent
-    files = sorted(str(path.relative_to(here)) for p in patterns for path in here.glob(p))
+    paths = [path for pattern in patterns for path in here.glob(pattern) if path.is_file()]
+    files = sorted(str(path.relative_to(here)) for path in paths)
     return (str(Path('share', PACKAGE, directory)), files)
 
 
-TEST = ['pytest==8.3.5']
-TRAIN = ['lightning>=2.4,<3', 'pyyaml', 'tensorboard', 'tqdm']
-OPENVINO = ['openvino>=2024.6']
+# launch_pytest does not work with pytest 8.4 and later.
+TEST = ['hypothesis', 'pytest==8.3.5', 'pytest-timeout']
+TRAIN = ['jsonargparse[signatures]>=4.30', 'lightning>=2.4,<3', 'pyyaml', 'tensorboard']
 ROS = [
     'ros-jazzy-ament-index-python',
     'ros-jazzy-rcl-interfaces',
@@ -47,12 +48,11 @@ setup(
         'numpy',
         'opencv-python-headless>=4.8,<5',
         'safetensors',
-        'setuptools',
         'torch>=2.1',
+        'tqdm',
     ],
     extras_require={
         'dev': ['import-linter>=2.1', 'ruff>=0.12'],
-        'openvino': OPENVINO,
         'ros': ROS,
         'test': TEST,
         'train': TRAIN,

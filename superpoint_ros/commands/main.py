@@ -31,6 +31,7 @@ class Command(NamedTuple):
 
 
 COMMANDS = {
+    'demo': Command('demo', 'run camera player and detector node, measure, draw', extra='ros'),
     'adapt': Command('adapt', 'label photographs by homographic adaptation', 'train'),
     'detect': Command('detect', 'draw and save the keypoints of images'),
     'evaluate': Command('evaluate', 'measure a detector on data whose truth is known'),

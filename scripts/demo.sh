@@ -1,0 +1,13 @@
+#!/usr/bin/env bash
+# Runs the camera player and the detector node as two processes with real topics between them,
+# measures, and leaves a picture. Needs no ROS: the first start sets up .venv.
+#
+#   bash scripts/demo.sh [PATH] [--seconds N] ...
+#
+# PATH is an image, a folder of images, a video, or a camera (/dev/video0); by default a virtual
+# camera moves over photographs that come with the package. --help lists the options.
+set -euo pipefail
+
+here=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
+bash "$here/scripts/setup.sh" demo
+exec "$here/.venv/bin/python" -m superpoint_ros.commands.main demo "$@"

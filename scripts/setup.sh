@@ -1,0 +1,107 @@
+#!/usr/bin/env bash
+# Makes the virtual environment .venv with everything that the demo (or, with the argument
+# 'test', the checks and tests) needs. Where that was done before it returns at once.
+#
+#   bash scripts/setup.sh [demo|test]
+#
+# Environment variables:
+#   PYTHON      the Python to use (default: the first of python3, python3.12, 3.11, 3.10 that fits)
+#   TORCH_SPEC  the PyTorch to install, as pip understands it (default: torch==2.13.0, and where
+#               there is none for this Python, torch>=2.1)
+#   PIP_...     as pip understands them: PIP_EXTRA_INDEX_URL, PIP_FIND_LINKS, ...
+set -euo pipefail
+
+cd "$(dirname "${BASH_SOURCE[0]}")/.."
+purpose=${1:-demo}
+environment=.venv
+
+fail() {
+    printf 'setup: %s\n' "$@" >&2
+    exit 1
+}
+
+say() {
+    printf 'setup: %s\n' "$*" >&2
+}
+
+case $purpose in
+    demo) extras=ros ;;
+    test) extras=ros,train,test,dev ;;
+    *) fail "no such purpose: $purpose (demo or test)" ;;
+esac
+
+# Python 3.10 to 3.12: those for which ROS 2 Jazzy's wheels are known to work.
+fits() {
+    "$1" -c 'import sys; sys.exit(not (3, 10) <= sys.version_info[:2] <= (3, 12))' 2>/dev/null
+}
+
+find_python() {
+    if [ -n "${PYTHON:-}" ]; then
+        fits "$PYTHON" || fail "PYTHON=$PYTHON is not a Python of version 3.10, 3.11 or 3.12"
+        echo "$PYTHON"
+        return
+    fi
+    local candidate without_venv=
+    for candidate in python3 python3.12 python3.11 python3.10; do
+        if fits "$candidate"; then
+            if "$candidate" -c 'import ensurepip, venv' 2>/dev/null; then
+                echo "$candidate"
+                return
+            fi
+            without_venv=${without_venv:-$candidate}
+        fi
+    done
+    if [ -n "$without_venv" ]; then
+        local version
+        version=$("$without_venv" -c 'import sys; print("%d.%d" % sys.version_info[:2])')
+        fail "$without_venv cannot make virtual environments: its venv module is missing." \
+            "On Debian and Ubuntu: sudo apt install python$version-venv"
+    fi
+    fail 'found no Python of version 3.10, 3.11 or 3.12.' \
+        'On Debian 12, Ubuntu 22.04 and 24.04: sudo apt install python3 python3-venv' \
+        'Or name one that is not in the PATH: PYTHON=/path/to/python3.12 bash scripts/...'
+}
+
+# ROS 2's wheels and the demo's measurements exist for this kind of machine alone.
+[ "$(uname -s) $(uname -m)" = 'Linux x86_64' ] ||
+    fail "ROS 2 comes from PyPI for Linux on x86-64 only, this is $(uname -s) on $(uname -m)." \
+        'Where ROS 2 is installed, build with colcon instead: see README.md.'
+
+# What is installed depends on these: another content, another stamp.
+stamp=$environment/.set_up_for_$purpose
+wanted=$(cat scripts/setup.sh setup.py setup.cfg pyproject.toml | sha256sum)
+wanted="${wanted%% *} ${TORCH_SPEC:-} $PWD"
+is_done() {
+    [ -f "$1" ] && [ "$(cat "$1")" = "$wanted" ]
+}
+# An environment that the tests can use serves the demo as well.
+if is_done "$stamp" || is_done "$environment/.set_up_for_test"; then
+    exit 0
+fi
+
+if ! $environment/bin/python -c '' 2>/dev/null; then
+    python=$(find_python)
+    say "making $environment with $("$python" --version)"
+    "$python" -m venv --clear $environment
+elif ! fits $environment/bin/python; then
+    fail "$environment holds $($environment/bin/python --version)," \
+        'but 3.10, 3.11 or 3.12 is needed: move it away'
+fi
+pip() {
+    $environment/bin/python -m pip install --quiet --disable-pip-version-check "$@"
+}
+
+say 'installing PyTorch, ROS 2 Jazzy and the package: minutes, the first time'
+# Each step says what it is about: pip is quiet, and torch is large.
+torch=${TORCH_SPEC:-torch==2.13.0}
+say "1 of 2: $torch"
+if ! pip "$torch"; then
+    [ -z "${TORCH_SPEC:-}" ] || fail "pip cannot install TORCH_SPEC=$TORCH_SPEC"
+    say "2.13.0 cannot be had for this Python: any other will do"
+    pip 'torch>=2.1'
+fi
+say "2 of 2: superpoint_ros[$extras]"
+pip --editable ".[$extras]"
+
+printf '%s\n' "$wanted" >"$stamp"
+say "done: $environment"

@@ -1,0 +1,74 @@
+"""
+Run a camera player and the detector node as two processes, and measure what arrives.
+
+Without PATH the camera is a virtual one that pans, turns and zooms over photographs of the
+package. Rate, latency and keypoints are printed at the end, and a picture of frames with their
+keypoints is written. The status is 0 where features came, else 1 or, for bad input, 2.
+"""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the command's options."""
+    parser.add_argument(
+        'path',
+        nargs='?',
+        default='',
+        metavar='PATH',
+        help='an image, a folder of images, a video, or a camera (/dev/video0 or 0)',
+    )
+    parser.add_argument(
+        '--seconds', type=_seconds, default=12.0, help='how long to measure (default: 12)'
+    )
+    parser.add_argument(
+        '--output',
+        type=Path,
+        default=Path('runs/demo'),
+        metavar='DIR',
+        help='where the picture and the logs go (default: runs/demo)',
+    )
+    parser.add_argument('--weights', metavar='FILE', help='weights (default: those shipped)')
+    parser.add_argument('--device', help='auto, cpu or cuda (default: auto)')
+    parser.add_argument('--threshold', type=float, help='least probability of a keypoint')
+
+
+def _seconds(text: str) -> float:
+    """Return the text as a time that can be measured."""
+    seconds = float(text)
+    if not 1 <= seconds <= 3600:
+        raise argparse.ArgumentTypeError(f'{text} is not between 1 and 3600')
+    return seconds
+
+
+def run(args: argparse.Namespace) -> int:
+    """Return the exit status, after the demonstration."""
+    from tqdm import tqdm
+
+    from superpoint_ros.node.demonstration import run_demonstration
+
+    chosen = {name: getattr(args, name) for name in ('weights', 'device', 'threshold')}
+    parameters = {name: value for name, value in chosen.items() if value is not None}
+    form = '{bar:24} {n:4.1f}/{total:g} s  {desc}'
+    with tqdm(total=args.seconds, bar_format=form, leave=False) as bar:
+
+        def progress(seconds: float, text: str) -> None:
+            bar.n = min(seconds, args.seconds)
+            bar.set_description_str(text, refresh=True)
+
+        measured, picture = run_demonstration(
+            args.path, args.output, args.seconds, parameters, progress
+        )
+    width, height = measured.image_size
+    p50, p99 = (1000 * measured.latency(percentile) for percentile in (50, 99))
+    keypoints = measured.keypoints
+    mean = sum(keypoints) / len(keypoints)
+    print(f'images      {width}x{height}, {measured.images / args.seconds:.1f} a second')
+    print(f'features    {len(keypoints)} messages, {measured.rate:.1f} a second')
+    print(f'latency     p50 {p50:.0f} ms, p99 {p99:.0f} ms, from image stamp to features received')
+    print(f'keypoints   {mean:.0f} in the mean, {min(keypoints)} to {max(keypoints)}')
+    print(f'picture     {picture.resolve()}')
+    return 0
