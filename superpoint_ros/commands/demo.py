@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import argparse
 from pathlib import Path
+import sys
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -53,11 +54,14 @@ def run(args: argparse.Namespace) -> int:
     chosen = {name: getattr(args, name) for name in ('weights', 'device', 'threshold')}
     parameters = {name: value for name, value in chosen.items() if value is not None}
     form = '{bar:24} {n:4.1f}/{total:g} s  {desc}'
-    with tqdm(total=args.seconds, bar_format=form, leave=False) as bar:
+    # Without a terminal each state is a line of its own: a few are enough.
+    interval = 0.1 if sys.stderr.isatty() else 4.0
+    with tqdm(total=args.seconds, bar_format=form, leave=False, mininterval=interval) as bar:
+        bar.miniters = 0
 
         def progress(seconds: float, text: str) -> None:
-            bar.n = min(seconds, args.seconds)
-            bar.set_description_str(text, refresh=True)
+            bar.set_description_str(text, refresh=False)
+            bar.update(min(seconds, args.seconds) - bar.n)
 
         measured, picture = run_demonstration(
             args.path, args.output, args.seconds, parameters, progress

@@ -1,5 +1,5 @@
 """
-The player: a node that publishes images of a folder, a video or a camera, as a camera's driver would.
+The player: publishes images of a folder, a video or a camera, as a camera's driver would.
 
 Without a source it is a virtual camera that pans, turns and zooms over the photographs that come
 with the package: a camera topic on any machine.
