@@ -70,6 +70,8 @@ def _train(stage: str, recipe, options: argparse.Namespace) -> int:
     from superpoint_ros.training.magicpoint import MagicPoint, TrainingDivergedError
 
     logging.basicConfig(level=logging.INFO, format='%(message)s')
+    # The library's hints about other products of its makers.
+    logging.getLogger('lightning.pytorch.utilities.rank_zero').setLevel(logging.WARNING)
     if options.threads:
         torch.set_num_threads(options.threads)
     try:

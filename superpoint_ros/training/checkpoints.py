@@ -6,6 +6,7 @@ from collections.abc import Callable
 import io
 import logging
 from pathlib import Path
+import pickle
 import time
 
 from lightning.pytorch import Callback, LightningModule, Trainer
@@ -46,8 +47,9 @@ def read_checkpoint(path: Path) -> dict:
         raise FileNotFoundError(f'there is no checkpoint {path} to resume from')
     try:
         return torch.load(path, map_location='cpu', weights_only=True)
-    except (RuntimeError, EOFError, OSError, ValueError, KeyError) as error:
-        raise ValueError(f'{path} is not a checkpoint that can be read ({error})') from error
+    except (RuntimeError, EOFError, ValueError, KeyError, pickle.UnpicklingError) as error:
+        reason = (str(error).splitlines() or [type(error).__name__])[0]
+        raise ValueError(f'{path} is not a checkpoint that can be read ({reason})') from error
 
 
 def check_checkpoint(path: Path, recipe: object) -> int:

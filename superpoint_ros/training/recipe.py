@@ -7,10 +7,12 @@ the command line under its name: ``--max_steps 1000 --homography.max_rotation 30
 
 from __future__ import annotations
 
+from argparse import SUPPRESS
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, field, fields
 import math
 from pathlib import Path
+from types import NoneType
 from typing import Literal, TypeVar
 
 from jsonargparse import ArgumentError, ArgumentParser, set_parsing_settings
@@ -157,7 +159,7 @@ def recipe_path(stage: str, recipe: str) -> Path:
 
 def recipe_parser(kind: type) -> ArgumentParser:
     """Return a parser that has one option for each value of this kind of recipe."""
-    parser = ArgumentParser(exit_on_error=False, add_help=False, default_env=False)
+    parser = ArgumentParser(exit_on_error=False, add_help=False, usage=SUPPRESS)
     parser.add_argument('--recipe', action='config')
     parser.add_class_arguments(kind)
     return parser
@@ -170,12 +172,19 @@ def read_recipe(kind: type[Recipe], path: str | Path, overrides: Sequence[str] =
     Names may be written with hyphens. Raises ValueError that names the value which is unknown, of
     the wrong type or out of range.
     """
-    parser = recipe_parser(kind)
     try:
-        values = parser.parse_args([f'--recipe={path}', *map(_underscored, overrides)])
-        values = parser.instantiate_classes(values)
+        written = yaml.safe_load(Path(path).read_text(encoding='utf-8'))
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        raise ValueError(f'the recipe {path} is not YAML: {error}') from error
+    if not isinstance(written, (dict, NoneType)):
+        raise ValueError(f"the recipe {path} must be lines of 'name: value', got {written!r}")
+    parser = recipe_parser(kind)
+    file = [f'--recipe={path}'] if written else []
+    try:
+        values = parser.parse_args([*file, *map(_underscored, overrides)])
+        values = parser.instantiate(values)
     except ArgumentError as error:
-        raise ValueError(f'the recipe cannot be used: {error}') from error
+        raise ValueError(f'the recipe {path} cannot be used: {error}') from error
     return kind(**{value.name: values[value.name] for value in fields(kind)})
 
 

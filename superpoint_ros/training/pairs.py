@@ -1,0 +1,182 @@
+"""
+Pairs of views of labelled photographs, between which every point's place is known.
+
+Sample i is made from (seed, i) and from nothing else, see `superpoint_ros.training.data`.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import NamedTuple
+import zlib
+
+import cv2
+import numpy as np
+import torch
+from torch.utils.data import Dataset
+
+from superpoint_ros.homography import valid_mask, warp_image, warp_points
+from superpoint_ros.sequences import read_image
+from superpoint_ros.synthesis.homographies import sample_homography
+from superpoint_ros.synthesis.photometric import augment
+from superpoint_ros.synthesis.shapes import random_shape
+from superpoint_ros.training.data import TRAINING, VALIDATION
+from superpoint_ros.training.label_files import LabelFolder
+from superpoint_ros.training.labels import cell_labels
+from superpoint_ros.training.recipe import SuperPointRecipe
+
+UNTRUSTED_BORDER = 3
+"""Pixels at a photograph's border that count as beyond it."""
+
+HELD_OUT = 20
+"""One of so many photographs is kept for validation."""
+
+
+class Scene(NamedTuple):
+    """Hold a picture, uint8 (H, W), and its keypoints (N, 2)."""
+
+    image: np.ndarray
+    points: np.ndarray
+
+
+class LabelledPhotographs:
+    """
+    The labelled images of a folder, each read from disk once.
+
+    Those whose name says so are held out for validation (one of `HELD_OUT`), whatever else is in
+    the folder; `stream` chooses. Raises ValueError where none is left, and where the labels were
+    made for other images.
+    """
+
+    def __init__(self, images: Path, labels: Path, stream: int):
+        self.labels = LabelFolder(labels)
+        self.paths = [
+            path
+            for path in self.labels.labelled(images)
+            if (zlib.crc32(path.name.encode()) % HELD_OUT == 0) == (stream == VALIDATION)
+        ]
+        if not self.paths:
+            raise ValueError(
+                f'{images} holds too few labelled images: one of {HELD_OUT} is held out for '
+                'validation, and there must be some of both kinds'
+            )
+        self._scenes: dict[int, Scene] = {}
+
+    def __len__(self) -> int:
+        return len(self.paths)
+
+    def __getitem__(self, index: int) -> Scene:
+        if index not in self._scenes:
+            path = self.paths[index]
+            image = read_image(path)
+            self._scenes[index] = Scene(image, self.labels.read(path, image).keypoints)
+        return self._scenes[index]
+
+
+class PairSamples(Dataset):
+    """
+    Make pairs of views; the index is any number from 0 up.
+
+    A sample is a dictionary, image A coming before image B: `images` uint8 (2, H, W), `labels`
+    int64 (2, H/8, W/8), `homography` float32 (3, 3) from A to B, `points` float32 (2, K, 2), the
+    places of K scene points in both, and `valid` bool (K,), whether both images show the point.
+    """
+
+    def __init__(self, recipe: SuperPointRecipe, stream: int = TRAINING):
+        self.recipe = recipe
+        self.stream = stream
+        self.size = (recipe.width, recipe.height)
+        self.photographs = LabelledPhotographs(
+            Path(recipe.images), Path(recipe.labels), self.stream
+        )
+
+    def __getitem__(self, index: int) -> dict[str, torch.Tensor]:
+        rng = np.random.default_rng([self.recipe.seed, self.stream, index])
+        scene = self._scene(rng)
+        view_a = self._first_view(scene.image.shape[::-1], rng)
+        change = sample_homography(rng, self.size, self.recipe.homography)
+        views = (view_a, change @ view_a)
+        images, labels = zip(*(self._look(scene, view, rng) for view in views), strict=True)
+        points, valid = self._shared_points(scene, views, rng)
+        return {
+            'images': torch.from_numpy(np.stack(images)),
+            'labels': torch.from_numpy(np.stack(labels)),
+            'homography': torch.from_numpy(change.astype(np.float32)),
+            'points': torch.from_numpy(points.astype(np.float32)),
+            'valid': torch.from_numpy(valid),
+        }
+
+    def _scene(self, rng: np.random.Generator) -> Scene:
+        """Return a photograph, or sometimes synthetic shapes, at times mirrored."""
+        if rng.random() < self.recipe.shapes:
+            drawn = random_shape(rng, (self.recipe.width * 5 // 4, self.recipe.height * 5 // 4))
+            return Scene(drawn.image, drawn.points)
+        image, points = self.photographs[int(rng.integers(len(self.photographs)))]
+        if rng.random() < 0.5:
+            mirrored = points * [-1, 1] + [image.shape[1] - 1, 0]
+            return Scene(np.ascontiguousarray(image[:, ::-1]), mirrored)
+        return Scene(image, points)
+
+    def _first_view(self, size: tuple[int, int], rng: np.random.Generator) -> np.ndarray:
+        """Return the homography from a picture of this size to an upright part of it."""
+        recipe = self.recipe
+        most = min(size[0] / recipe.width, size[1] / recipe.height)
+        step = np.exp(rng.uniform(np.log(min(recipe.finest, most)), np.log(most)))
+        free = np.array(size) - step * np.array(self.size)
+        corner = free * rng.random(2)
+        scale = np.diag([1 / step, 1 / step, 1.0])
+        scale[:2, 2] = (0.5 - corner) / step - 0.5  # pixels' corners, not centres, scale
+        return scale
+
+    def _look(
+        self, scene: Scene, view: np.ndarray, rng: np.random.Generator
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """Return what the view shows of the picture, in some light, and its cells' labels."""
+        height, width = scene.image.shape
+        image = warp_image(
+            _smoothed(scene.image, view, self.size), view, self.size, cv2.BORDER_REFLECT_101
+        )
+        if rng.random() < self.recipe.augmented:
+            image = augment(image, rng, self.recipe.photometric)
+        mask = valid_mask(view, (width, height), self.size, UNTRUSTED_BORDER)
+        return image, cell_labels(warp_points(scene.points, view), self.size, rng, mask)
+
+    def _shared_points(
+        self, scene: Scene, views: tuple[np.ndarray, np.ndarray], rng: np.random.Generator
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """
+        Return K points, (2, K, 2), in both views, and bool (K,), whether both show them.
+
+        Up to a share of them are labels that both views show, as the descriptors of these are
+        those that will be used; the others lie anywhere in view A.
+        """
+        recipe, size = self.recipe, np.array(self.size)
+        inverse = np.linalg.inv(views[0])
+        in_both = np.ones(len(scene.points), bool)
+        for view in views:
+            in_both &= _inside(warp_points(scene.points, view), size)
+        labels = rng.permutation(scene.points[in_both])[: int(recipe.points * recipe.labelled)]
+        anywhere = rng.uniform([0, 0], size - 1, (recipe.points - len(labels), 2))
+        sources = np.concatenate([labels, warp_points(anywhere, inverse)]).astype(np.float64)
+        seen = [warp_points(sources, view) for view in views]
+        valid = _inside(sources, np.array(scene.image.shape[::-1]), UNTRUSTED_BORDER)
+        for points in seen:
+            valid &= _inside(points, size)
+        return np.nan_to_num(np.stack(seen), nan=0.0), valid
+
+
+def _inside(points: np.ndarray, size: np.ndarray, margin: float = 0) -> np.ndarray:
+    """Return whether points (N, 2) lie in an image of this (width, height), off its border."""
+    with np.errstate(invalid='ignore'):
+        return ((points >= margin) & (points <= size - 1 - margin)).all(axis=1)
+
+
+def _smoothed(image: np.ndarray, view: np.ndarray, size: tuple[int, int]) -> np.ndarray:
+    """Return the image without the details that are too fine for the view's middle."""
+    middle = np.array([[size[0] / 2, size[1] / 2]])
+    corners = np.concatenate([middle, middle + [1, 0], middle + [0, 1]])
+    a, b, c = warp_points(corners, np.linalg.inv(view))
+    step = np.sqrt(abs(np.cross(b - a, c - a)))  # pixels of the image to one of the view
+    if not step > 1.2:
+        return image
+    return cv2.GaussianBlur(image, (0, 0), 0.5 * np.sqrt(min(step, 8.0) ** 2 - 1))

@@ -1,0 +1,93 @@
+"""A recipe is checked before anything is trained."""
+
+from dataclasses import asdict, replace
+
+import pytest
+
+from superpoint_ros.training.recipe import (
+    check_same_recipe,
+    MagicPointRecipe,
+    read_recipe,
+    recipe_as_yaml,
+    recipe_path,
+    shipped_recipes,
+)
+
+
+def write(tmp_path, text):
+    path = tmp_path / 'recipe.yaml'
+    path.write_text(text)
+    return path
+
+
+def read(tmp_path, text, *overrides):
+    return read_recipe(MagicPointRecipe, write(tmp_path, text), overrides)
+
+
+def test_the_shipped_recipes_can_be_read():
+    assert shipped_recipes('magicpoint') == ['cpu', 'paper']
+    paper = read_recipe(MagicPointRecipe, recipe_path('magicpoint', 'paper'))
+    assert (paper.network, paper.max_steps, paper.batch) == ('paper', 200_000, 32)
+    assert (paper.learning_rate, paper.beta1, paper.beta2) == (1e-3, 0.9, 0.999)
+    assert (paper.width, paper.height, paper.weight_decay) == (160, 120, 0)
+    cpu = read_recipe(MagicPointRecipe, recipe_path('magicpoint', 'cpu'))
+    assert (cpu.network, cpu.precision, cpu.channels_last) == ('compact', 'bf16-mixed', True)
+
+
+def test_values_come_from_the_command_line_then_the_file_then_the_defaults(tmp_path):
+    recipe = read(tmp_path, 'batch: 4\nmax_steps: 7\n', '--max_steps', '9')
+    assert (recipe.max_steps, recipe.batch, recipe.seed) == (9, 4, 0)
+
+
+def test_names_may_have_hyphens_and_dots(tmp_path):
+    recipe = read(tmp_path, '', '--learning-rate=0.5', '--homography.max-rotation', '30')
+    assert recipe.learning_rate == 0.5
+    assert recipe.homography.max_rotation == 30
+    assert recipe.homography.min_scale == MagicPointRecipe().homography.min_scale
+
+
+def test_a_recipe_that_was_written_reads_as_it_was(tmp_path):
+    recipe = read(tmp_path, 'batch: 3\n', '--photometric.max_noise', '1.5')
+    assert read(tmp_path, recipe_as_yaml(recipe)) == recipe
+
+
+@pytest.mark.parametrize(
+    ('text', 'overrides', 'named'),
+    [
+        ('batches: 4', (), 'batches'),
+        ('homography:\n  turn: 4', (), 'turn'),
+        ('batch: many', (), 'batch'),
+        ('batch: 2.5', (), 'batch'),
+        ('channels_last: 3', (), 'channels_last'),
+        ('network: small', (), 'network'),
+        ('precision: float8', (), 'precision'),
+        ('batch: 0', (), 'batch must be at least 1, got 0'),
+        ('width: 100', (), 'width must be a multiple of 8'),
+        ('decay: 1.5', (), 'decay must be from 0 to 1, got 1.5'),
+        ('learning_rate: .nan', (), 'learning_rate must be greater than 0'),
+        ('photometric:\n  max_noise: -1', (), 'max_noise'),
+        ('', ('--bath', '8'), 'bath'),
+        ('', ('--batch', 'x'), 'batch'),
+        ('batch: [', (), 'recipe.yaml is not YAML'),
+        ('just words', (), "must be lines of 'name: value', got 'just words'"),
+    ],
+)
+def test_a_wrong_value_is_named(tmp_path, text, overrides, named):
+    with pytest.raises(ValueError, match=named):
+        read(tmp_path, text, *overrides)
+
+
+def test_a_recipe_that_is_not_there_is_answered_with_those_that_are():
+    with pytest.raises(FileNotFoundError, match='quick: name a YAML file or one of cpu, paper'):
+        recipe_path('magicpoint', 'quick')
+
+
+def test_a_checkpoint_of_another_recipe_is_refused_by_the_values_that_differ():
+    recorded = asdict(MagicPointRecipe())
+    check_same_recipe(recorded, MagicPointRecipe(workers=5, validate_every=7), 'last.ckpt')
+    other = MagicPointRecipe(batch=8, network='compact')
+    with pytest.raises(ValueError, match="batch is 32 there and 8 here; network is 'paper' there"):
+        check_same_recipe(recorded, other, 'last.ckpt')
+    nested = replace(other, homography=replace(other.homography, max_rotation=1.0))
+    with pytest.raises(ValueError, match='homography'):
+        check_same_recipe(asdict(other), nested, 'last.ckpt')
