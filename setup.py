@@ -3,13 +3,14 @@ from pathlib import Path
 from setuptools import find_packages, setup
 
 PACKAGE = 'superpoint_ros'
+# colcon's --symlink-install runs a link to this file, in a folder without the rest.
+SOURCES = Path(__file__).resolve().parent
 
 
 def share(directory, *patterns):
     """Return one data_files entry: the matching files go to share/superpoint_ros/directory."""
-    here = Path(__file__).parent
-    paths = [path for pattern in patterns for path in here.glob(pattern) if path.is_file()]
-    files = sorted(str(path.relative_to(here)) for path in paths)
+    paths = [path for pattern in patterns for path in SOURCES.glob(pattern) if path.is_file()]
+    files = sorted(str(path.relative_to(SOURCES)) for path in paths)
     return (str(Path('share', PACKAGE, directory)), files)
 
 
@@ -29,7 +30,7 @@ setup(
     name=PACKAGE,
     version='0.1.0',
     description='SuperPoint keypoints and descriptors for visual odometry on ROS 2',
-    long_description=Path(__file__).with_name('README.md').read_text(encoding='utf-8'),
+    long_description=(SOURCES / 'README.md').read_text(encoding='utf-8'),
     long_description_content_type='text/markdown',
     maintainer='The superpoint_ros developers',
     maintainer_email='maintainers@superpoint-ros.example',
