@@ -2,7 +2,9 @@
 Homographies between images: points, images and the area that both show.
 
 A homography is a float array (3, 3) that maps the pixel centres (x, y) of a source image to those
-of a target image, the centre of the top-left pixel being (0, 0). Sizes are (width, height).
+of a target image, the centre of the top-left pixel being (0, 0). Its sign matters: what the target
+shows of the source has a positive third coordinate, so that -H shows nothing. Sizes are
+(width, height).
 """
 
 from __future__ import annotations
@@ -63,10 +65,7 @@ def valid_mask(
     """
     width, height = target_size or source_size
     inverse = np.linalg.inv(check_homography(homography))
-    # The inverse may carry the other sign: the source's own centre must lie in front.
-    centre = np.array([(source_size[0] - 1) / 2, (source_size[1] - 1) / 2, 1.0])
-    if (inverse @ (homography @ centre))[2] * (homography @ centre)[2] < 0:
-        inverse = -inverse
+    # A third coordinate that is positive on the way there is so on the way back.
     # Row by row sums instead of a matrix product: no (H * W, 3) array is made.
     x, y = np.arange(width, dtype=np.float64), np.arange(height, dtype=np.float64)[:, None]
     u, v, w = (row[0] * x + (row[1] * y + row[2]) for row in inverse)

@@ -67,6 +67,28 @@ def test_the_mask_is_where_the_warped_image_shows_the_source():
     assert (mask != shown).mean() < 0.005
 
 
+@pytest.mark.parametrize('tilt', [0.01, 0.04, 0.2])
+def test_the_mask_holds_where_most_of_the_source_is_behind_the_horizon(tilt):
+    # The horizon crosses the source at x = 1 / tilt, left of its centre for the stronger tilts.
+    homography = np.array([[1, 0, 0], [0, 1, 0], [-tilt, 0, 1]])
+    mask = valid_mask(homography, (60, 40), (50, 30))
+    points = np.stack(np.meshgrid(np.arange(50.0), np.arange(30.0)), axis=-1).reshape(-1, 2)
+    # x' = x / (1 - tilt x), so x = x' / (1 + tilt x') and y = y' / (1 + tilt x').
+    source = points / (1 + tilt * points[:, :1])
+    expected = (source <= [59, 39]).all(axis=1).reshape(30, 50)
+    assert expected.all()
+    assert (mask == expected).all()
+    assert warp_points(source, homography) == pytest.approx(points, abs=1e-6)
+
+
+def test_what_lies_behind_the_horizon_is_not_shown():
+    # The target's pixels beyond x = 20 would show the source mirrored, from behind.
+    homography = np.linalg.inv(np.array([[1, 0, 0], [0, 1, 0], [-0.05, 0, 1]]))
+    mask = valid_mask(homography, (60, 40), (50, 30))
+    assert mask[0, :20].tolist() == [x / (1 - 0.05 * x) <= 59 for x in range(20)]
+    assert not mask[:, 20:].any()
+
+
 def test_erosion_counts_the_sources_pixels():
     mask = valid_mask(np.eye(3), (20, 10), erosion=3)
     assert np.argwhere(mask).min(axis=0).tolist() == [3, 3]
