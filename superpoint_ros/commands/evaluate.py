@@ -2,6 +2,8 @@
 Measure detectors on data whose truth is known.
 
 shapes: how precisely corners of synthetic shapes are found, beside FAST, Harris and Shi-Tomasi.
+homography: repeatability, matching and homographies on planar scenes in the layout of HPatches,
+beside SIFT, ORB and AKAZE ('superpoint make-benchmark' makes such scenes from photographs).
 """
 
 from __future__ import annotations
@@ -12,19 +14,84 @@ from pathlib import Path
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the options of each measurement."""
-    from superpoint_ros.commands.detector_options import add_engine_arguments
-
     kinds = parser.add_subparsers(dest='kind', required=True, metavar='KIND')
-    shapes = kinds.add_parser('shapes', help='synthetic shapes: mAP and localisation error')
-    add_engine_arguments(shapes)
-    shapes.add_argument(
-        '--images', type=int, default=200, metavar='N', help='for each category (default: 200)'
+    _add_shapes(kinds.add_parser('shapes', help='synthetic shapes: mAP and localisation error'))
+    _add_homography(
+        kinds.add_parser('homography', help='planar scenes: repeatability, matching, homographies')
     )
-    shapes.add_argument('--seed', type=int, default=0, help='of the images (default: 0)')
-    shapes.add_argument(
+
+
+def _add_common(parser: argparse.ArgumentParser) -> None:
+    """Declare what every measurement has."""
+    parser.add_argument(
+        '--device', default='auto', help='auto, cpu, cuda or cuda:N (default: %(default)s)'
+    )
+    parser.add_argument(
         '--out', required=True, type=Path, metavar='DIR', help='folder for the report'
     )
-    shapes.set_defaults(measure=_run_shapes)
+
+
+def _add_shapes(parser: argparse.ArgumentParser) -> None:
+    """Declare the options of the measurement on synthetic shapes."""
+    parser.add_argument(
+        '--weights', metavar='FILE', help='weight file (default: the one that is shipped)'
+    )
+    parser.add_argument(
+        '--images', type=int, default=200, metavar='N', help='for each category (default: 200)'
+    )
+    parser.add_argument('--seed', type=int, default=0, help='of the images (default: 0)')
+    _add_common(parser)
+    parser.set_defaults(measure=_run_shapes)
+
+
+def _add_homography(parser: argparse.ArgumentParser) -> None:
+    """Declare the options of the measurement on planar scenes."""
+    parser.add_argument(
+        '--data', required=True, metavar='DIR', help='folder of v_* and i_* sequences'
+    )
+    parser.add_argument(
+        '--weights',
+        nargs='+',
+        metavar='FILE',
+        default=[None],
+        help='weight files, one or several to compare (default: the one that is shipped)',
+    )
+    parser.add_argument(
+        '--methods',
+        nargs='*',
+        default=['sift', 'orb', 'akaze'],
+        metavar='NAME',
+        help='others to compare with: sift, orb, akaze, or none (default: all three)',
+    )
+    parser.add_argument(
+        '--keypoints', type=int, default=300, metavar='N', help='the best N (default: 300)'
+    )
+    parser.add_argument(
+        '--longest-side',
+        type=int,
+        default=480,
+        metavar='PX',
+        help='images are resized to this (default: 480)',
+    )
+    parser.add_argument(
+        '--threshold',
+        type=float,
+        default=0.001,
+        metavar='P',
+        help='least probability of a keypoint: low, so that N are found (default: 0.001)',
+    )
+    parser.add_argument(
+        '--nms-radius', type=int, default=4, metavar='PX', help='of ours (default: 4)'
+    )
+    parser.add_argument('--no-subpixel', action='store_true', help='keypoints at pixel centres')
+    parser.add_argument(
+        '--max-pairs', type=int, metavar='N', help='at most N pairs of a sequence (default: all)'
+    )
+    parser.add_argument(
+        '--pictures', type=int, default=4, metavar='N', help='of matches (default: 4)'
+    )
+    _add_common(parser)
+    parser.set_defaults(measure=_run_homography)
 
 
 def run(args: argparse.Namespace) -> int:
@@ -56,3 +123,57 @@ def _run_shapes(args: argparse.Namespace) -> int:
     print(next(part for part in shapes_markdown(result).split('\n\n') if part.startswith('|')))
     print(f'written: {", ".join(str(file) for file in files)}')
     return 0
+
+
+def _run_homography(args: argparse.Namespace) -> int:
+    """Measure on planar scenes, write the report, and print the tables; 1 if some are bad."""
+    import sys
+
+    from tqdm import tqdm
+
+    from superpoint_ros.evaluation.hpatches import list_sequences, read_sequence
+    from superpoint_ros.evaluation.methods import described_method
+    from superpoint_ros.evaluation.planar import COUNTINGS, evaluate_planar
+    from superpoint_ros.evaluation.planar_report import planar_table, write_planar_report
+
+    methods = [*_our_methods(args)]
+    methods += [described_method(name, args.keypoints) for name in args.methods]
+    folders, bad = list_sequences(args.data), []
+
+    def readable_sequences():
+        for folder in tqdm(folders, unit='sequence'):
+            try:
+                yield read_sequence(folder, args.longest_side, args.max_pairs)
+            except (ValueError, OSError) as error:
+                tqdm.write(f'skipped: {error}', file=sys.stderr)
+                bad.append(folder)
+
+    result = evaluate_planar(methods, readable_sequences(), args.keypoints)
+    result['longest_side'] = args.longest_side
+    good = [folder for folder in folders if folder not in bad]
+    chosen = good[:: max(1, len(good) // args.pictures)][: args.pictures] if args.pictures else []
+    shown = [read_sequence(folder, args.longest_side, 1) for folder in chosen]
+    files = write_planar_report(result, methods, shown, args.out)
+    for counting in COUNTINGS:
+        print(f'{counting} points count:\n\n{planar_table(result, counting, "both")}')
+    print(f'written: {", ".join(str(file) for file in files)}')
+    return 1 if bad else 0
+
+
+def _our_methods(args: argparse.Namespace):
+    """Yield a method for each weight file, named after the file where there are several."""
+    from superpoint_ros.detector import Detector
+    from superpoint_ros.evaluation.methods import Method
+    from superpoint_ros.evaluation.planar import pool_size
+
+    for weights in args.weights:
+        detector = Detector.from_weights(
+            weights,
+            args.device,
+            threshold=args.threshold,
+            nms_radius=args.nms_radius,
+            subpixel=not args.no_subpixel,
+            max_keypoints=pool_size(max(args.keypoints, 1)),
+        )
+        several = len(args.weights) > 1
+        yield Method(detector.weights.stem if several else 'SuperPoint', detector)

@@ -35,6 +35,7 @@ COMMANDS = {
     'adapt': Command('adapt', 'label photographs by homographic adaptation', 'train'),
     'detect': Command('detect', 'draw and save the keypoints of images'),
     'evaluate': Command('evaluate', 'measure a detector on data whose truth is known'),
+    'make-benchmark': Command('make_benchmark', 'make a benchmark from photographs'),
     'train': Command('train', 'train a network, stage by stage', extra='train'),
 }
 
