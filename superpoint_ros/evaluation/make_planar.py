@@ -4,7 +4,8 @@ Planar scenes with known homographies, made from photographs, in the layout of H
 `v_*`: the photograph, and views of it by random homographies (rotation, scale, perspective), with
 a little noise and other exposure. Beyond the photograph's borders they show its mirror image,
 which counts as seen by one image alone. `i_*`: the photograph under other light and through a
-worse camera: gain, gamma, shade, blur, noise, JPEG.
+worse camera: gain, gamma, shade, blur, noise, JPEG. The camera is moved a little too, by a few
+pixels: were it still, a detector that fires on a fixed grid, whatever it sees, would be perfect.
 """
 
 from __future__ import annotations
@@ -33,6 +34,15 @@ VIEWPOINT = HomographyRanges(
     min_scale=0.5,
     max_scale=2.0,
     perspective=0.2,
+    patch_ratio=1.0,
+    allow_artifacts=True,
+)
+HAND_HELD = HomographyRanges(
+    translation=0.02,
+    max_rotation=1.5,
+    min_scale=0.98,
+    max_scale=1.02,
+    perspective=0.01,
     patch_ratio=1.0,
     allow_artifacts=True,
 )
@@ -150,6 +160,7 @@ def make_benchmark(
         'viewpoint': asdict(VIEWPOINT),
         'viewpoint_exposure': asdict(EXPOSURE),
         'illumination': asdict(ILLUMINATION),
+        'illumination_viewpoint': asdict(HAND_HELD),
         'least_shared_view': LEAST_SHARED,
         'sequences': made,
     }
@@ -178,19 +189,19 @@ def _write_sequence(
     write_picture(folder / '1.png', photograph)
     for number in range(2, pairs + 2):
         rng = np.random.default_rng([*key, number])
-        if kind == 'v':
-            homography = sample_view(rng, photograph.shape[::-1])
-            image = augment(render_view(photograph, homography), rng, EXPOSURE)
-        else:
-            homography, image = np.eye(3), augment(photograph, rng, ILLUMINATION)
+        views, light = (VIEWPOINT, EXPOSURE) if kind == 'v' else (HAND_HELD, ILLUMINATION)
+        homography = sample_view(rng, photograph.shape[::-1], views)
+        image = augment(render_view(photograph, homography), rng, light)
         write_picture(folder / f'{number}.png', image)
         write_homography(folder / f'H_1_{number}', homography)
 
 
-def sample_view(rng: np.random.Generator, size: tuple[int, int]) -> np.ndarray:
+def sample_view(
+    rng: np.random.Generator, size: tuple[int, int], ranges: HomographyRanges = VIEWPOINT
+) -> np.ndarray:
     """Return a random homography by which each image shows a fifth or more of the other."""
     while True:
-        homography = sample_homography(rng, size, VIEWPOINT)
+        homography = sample_homography(rng, size, ranges)
         seen = valid_mask(homography, size).mean()
         shown = valid_mask(np.linalg.inv(homography), size).mean()
         if min(seen, shown) >= LEAST_SHARED:
