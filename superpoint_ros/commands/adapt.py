@@ -6,7 +6,7 @@ Label photographs by homographic adaptation, for training on them.
 
 The detector of the weights looks at each photograph through random homographies, and what it finds
 again and again becomes the photograph's labels. Interrupted, the same command goes on where it
-stopped. The folder gets one file for each photograph and a contact sheet, labels.jpg.
+stopped. The folder gets one file for each photograph and a contact sheet, labels.png.
 
 A recipe is the name of one that comes with the package (cpu, paper) or a YAML file. Each of its
 values is an option too: 'superpoint adapt PHOTOS --help' lists them.

@@ -9,13 +9,14 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 import cv2
 import numpy as np
 import torch
 
 from superpoint_ros.decoding import detect_keypoints, DetectionSettings, heatmap_from_logits
-from superpoint_ros.homography import scaling, valid_mask, warp_image, warp_points
+from superpoint_ros.homography import scaling, warp_image, warp_points
 from superpoint_ros.network import CELL, SMALLEST_SIDE, SuperPoint
 from superpoint_ros.synthesis.homographies import HomographyRanges, sample_homography
 from superpoint_ros.training.label_files import Labels
@@ -24,7 +25,23 @@ Heatmaps = Callable[[np.ndarray], np.ndarray]
 """Images uint8 (B, H, W) with sides of multiples of 8 -> heatmaps float32 (B, H, W)."""
 
 UNTRUSTED_BORDER = 4
-"""Pixels at a warped image's border in which detections are not counted."""
+"""Pixels of a view, at its border and where the image in it ends, that do not count."""
+
+
+class View(NamedTuple):
+    """Hold one point of view of an image."""
+
+    homography: np.ndarray
+    """From the image's pixels to the view's."""
+
+    size: tuple[int, int]
+    """Width and height of the view, in whole cells."""
+
+    scale: float
+    """Size at which the image is looked at, as a factor."""
+
+    is_image: bool = False
+    """Whether it is the image itself."""
 
 
 @dataclass(frozen=True)
@@ -58,7 +75,7 @@ class AdaptationRecipe:
     """Warped images that go through the network together."""
 
     seed: int = 0
-    """Seed of the homographies; those of an image depend on it and the image's place only."""
+    """Seed of the homographies; those of an image depend on it and the image's name only."""
 
     def __post_init__(self):
         object.__setattr__(self, 'scales', tuple(self.scales))
@@ -97,8 +114,18 @@ def network_heatmaps(
 def label_image(
     image: np.ndarray, heatmaps: Heatmaps, recipe: AdaptationRecipe, rng: np.random.Generator
 ) -> Labels:
-    """Return the labels of a gray image, uint8 (H, W), in its own pixels."""
-    reduced, to_image = _reduce(image, recipe.longest_side)
+    """
+    Return the labels of a gray image, uint8 (H, W), in its own pixels.
+
+    Raises ValueError where the image is smaller than the network is meant for.
+    """
+    if min(image.shape) < SMALLEST_SIDE:
+        raise ValueError(
+            f'an image must have at least {SMALLEST_SIDE}x{SMALLEST_SIDE} pixels; got '
+            f'{image.shape[1]}x{image.shape[0]}'
+        )
+    factor = recipe.longest_side / max(image.shape) if recipe.longest_side else 1.0
+    reduced, to_image = _reduce(image, factor)
     average = adapted_heatmap(reduced, heatmaps, recipe, rng)
     [(keypoints, scores)] = detect_keypoints(torch.from_numpy(average)[None], recipe.settings())
     return Labels(warp_points(keypoints.numpy(), to_image), scores.numpy())
@@ -110,43 +137,56 @@ def adapted_heatmap(
     """
     Return the heatmap of a gray image averaged over points of view, float32 (H, W).
 
-    Each pixel's average is taken over the views that show it, its sum and count being kept, not
-    the heatmaps; all see it in the first view, which is the image itself.
+    Each pixel's average is taken over the views that show it, away from the border; its sum and
+    count are kept, not the heatmaps. The first view, the image itself, shows all of them.
     """
     height, width = image.shape
     total = np.zeros((height, width), np.float32)
     count = np.zeros((height, width), np.float32)
+    sources = {scale: _reduce(image, scale) for scale in (1.0, *recipe.scales)}
     for views in _in_batches(_draw_views(recipe, (width, height), rng), recipe.batch):
-        size = views[0][1]
-        warped = np.stack(
-            [
-                # The first view is the image and what fills its last cells, which has no edge.
-                warp_image(image, view, size, cv2.BORDER_REPLICATE if is_image else 0)
-                for view, _, is_image in views
-            ]
-        )
-        for heatmap, (view, _, is_image) in zip(heatmaps(warped), views, strict=True):
-            if is_image:
+        warped = np.stack([_show(*sources[view.scale], view) for view in views])
+        for heatmap, view in zip(heatmaps(warped), views, strict=True):
+            if view.is_image:
                 total += heatmap[:height, :width]
                 count += 1
                 continue
-            back = np.linalg.inv(view)
-            seen = valid_mask(back, size, (width, height), UNTRUSTED_BORDER)
+            back = np.linalg.inv(view.homography)
+            seen = _warp_mask(_trusted(view, (width, height)), back, (width, height))
             total += warp_image(heatmap, back, (width, height)) * seen
             count += seen
     return total / count
 
 
+def _show(source: np.ndarray, to_image: np.ndarray, view: View) -> np.ndarray:
+    """Return the view of an image that has been reduced."""
+    # The image itself goes on in what fills its last cells, so that no edge is seen there.
+    border = cv2.BORDER_REPLICATE if view.is_image else cv2.BORDER_CONSTANT
+    return warp_image(source, view.homography @ to_image, view.size, border)
+
+
+def _trusted(view: View, size: tuple[int, int]) -> np.ndarray:
+    """Return uint8 (H, W): 1 where the view shows an image of that size, away from any border."""
+    shown = _warp_mask(np.ones(size[::-1], np.uint8), view.homography, view.size)
+    square = np.ones((2 * UNTRUSTED_BORDER + 1,) * 2, np.uint8)
+    return cv2.erode(shown, square, borderType=cv2.BORDER_CONSTANT, borderValue=0)
+
+
+def _warp_mask(mask: np.ndarray, homography: np.ndarray, size: tuple[int, int]) -> np.ndarray:
+    """Return the mask, uint8, warped: for each pixel the nearest one, which is fast."""
+    return cv2.warpPerspective(mask, homography, size, flags=cv2.INTER_NEAREST)
+
+
 def _draw_views(
     recipe: AdaptationRecipe, size: tuple[int, int], rng: np.random.Generator
-) -> list[tuple[np.ndarray, tuple[int, int], bool]]:
-    """Return each view's homography, its size in whole cells, and whether it is the image."""
-    views = [(np.eye(3), _whole_cells(*size), True)]
+) -> list[View]:
+    """Return the views, those of one size together."""
+    views = [View(np.eye(3), _whole_cells(*size), 1.0, is_image=True)]
     for index in range(1, recipe.homographies):
         scale = recipe.scales[index % len(recipe.scales)]
         homography = scaling(scale) @ sample_homography(rng, size, recipe.homography)
-        views.append((homography, _whole_cells(size[0] * scale, size[1] * scale), False))
-    return sorted(views, key=lambda view: view[1])  # stable: the order is that of drawing
+        views.append(View(homography, _whole_cells(size[0] * scale, size[1] * scale), scale))
+    return sorted(views, key=lambda view: view.size)  # stable: the order is that of drawing
 
 
 def _whole_cells(width: float, height: float) -> tuple[int, int]:
@@ -154,22 +194,21 @@ def _whole_cells(width: float, height: float) -> tuple[int, int]:
     return tuple(max(SMALLEST_SIDE, int(np.ceil(side / CELL)) * CELL) for side in (width, height))
 
 
-def _in_batches(views: list, most: int) -> list[list]:
+def _in_batches(views: list[View], most: int) -> list[list[View]]:
     """Return runs of at most `most` views of one size."""
-    batches: list[list] = []
+    batches: list[list[View]] = []
     for view in views:
-        if not batches or len(batches[-1]) == most or batches[-1][0][1] != view[1]:
+        if not batches or len(batches[-1]) == most or batches[-1][0].size != view.size:
             batches.append([])
         batches[-1].append(view)
     return batches
 
 
-def _reduce(image: np.ndarray, longest_side: int) -> tuple[np.ndarray, np.ndarray]:
-    """Return the image reduced to a longest side, and the homography back to the original."""
+def _reduce(image: np.ndarray, factor: float) -> tuple[np.ndarray, np.ndarray]:
+    """Return the image reduced, where the factor is below 1, and the homography back to it."""
     height, width = image.shape
-    if not longest_side or max(height, width) <= longest_side:
+    if factor >= 1:
         return image, np.eye(3)
-    factor = longest_side / max(height, width)
     size = tuple(max(SMALLEST_SIDE, round(side * factor)) for side in (width, height))
     reduced = cv2.resize(image, size, interpolation=cv2.INTER_AREA)
     return reduced, scaling(width / size[0], height / size[1])

@@ -27,6 +27,12 @@ from superpoint_ros.weights import write_atomically
 MANIFEST = 'labels.json'
 FORMAT = 'superpoint_ros labels 1'
 
+_UNREADABLE = (KeyError, ValueError, TypeError, AttributeError, EOFError) + (
+    zipfile.BadZipFile,
+    zlib.error,
+)
+"""What NumPy raises for files that are cut off, damaged or something else."""
+
 
 class Labels(NamedTuple):
     """Hold the keypoints (N, 2) and scores (N,) of an image, both float32, best first."""
@@ -83,15 +89,20 @@ class LabelFolder:
         """
         Return the labels of an image.
 
-        Given its gray pixels, ValueError is raised where the labels were made for others.
+        Raises ValueError where the file is damaged and, given the image's gray pixels, where the
+        labels were made for others; FileNotFoundError where there are none.
         """
         path = self.path(image)
         try:
             with np.load(path, allow_pickle=False) as arrays:
                 labels = Labels(arrays['keypoints'], arrays['scores'])
                 size, checksum = arrays['size'].tolist(), int(arrays['checksum'])
-        except (KeyError, ValueError, EOFError, zipfile.BadZipFile) as error:
-            raise ValueError(f'{path} is no label file: delete it and adapt anew') from error
+            if labels.keypoints.shape != (len(labels.scores), 2):
+                raise ValueError(f'its keypoints have shape {labels.keypoints.shape}')
+        except _UNREADABLE as error:
+            raise ValueError(
+                f'{path} is no whole label file: delete it and adapt anew ({error})'
+            ) from error
         if pixels is not None:
             if size != list(pixels.shape[::-1]):
                 raise ValueError(
