@@ -31,7 +31,7 @@ from superpoint_ros.node.throttle import Throttle
 SILENCE = 5.0
 """Seconds without a frame after which the node says so."""
 
-_REPEAT = 5.0
+_REPEAT = 10.0
 _IMAGE_TYPE = 'sensor_msgs/msg/Image'
 
 

@@ -1,0 +1,43 @@
+"""Rates, times and counts of the last seconds."""
+
+from __future__ import annotations
+
+import pytest
+
+from superpoint_ros.node.statistics import FrameStatistics
+from superpoint_ros.node.throttle import Throttle
+
+
+def test_nothing_yet():
+    summary = FrameStatistics(now=100.0).summary(now=101.0)
+    assert summary.rate == 0
+    assert summary.inference is None
+    assert summary.latency is None
+    assert (summary.published, summary.keypoints, summary.bad_frames) == (0, 0, {})
+
+
+def test_rates_and_times_look_back_ten_seconds_and_counts_to_the_start():
+    statistics = FrameStatistics(now=0.0)
+    statistics.add_frame(1.0, inference=9.0, latency=9.0, keypoints=1)
+    for index in range(100):
+        milliseconds = (index + 1) / 1000
+        statistics.add_frame(20 + index / 10, milliseconds, None, keypoints=index)
+    summary = statistics.summary(now=29.95)
+    assert summary.rate == pytest.approx(10.0)
+    assert summary.inference == pytest.approx((0.0505, 0.09901))
+    assert summary.latency is None
+    assert summary.published == 101
+    assert summary.keypoints == 99
+
+
+def test_bad_frames_are_counted_by_reason():
+    statistics = FrameStatistics(now=0.0)
+    assert [statistics.add_bad_frame(reason) for reason in ('step', 'size', 'step')] == [1, 1, 2]
+    assert statistics.summary(now=1.0).bad_frames == {'step': 2, 'size': 1}
+
+
+def test_a_throttle_lets_each_subject_through_once_in_a_period():
+    throttle = Throttle(period=60.0)
+    assert [throttle.ready(s) for s in ('a', 'a', 'b', 'a')] == [True, False, True, False]
+    eager = Throttle(period=0.0)
+    assert [eager.ready('a'), eager.ready('a')] == [True, True]
