@@ -1,9 +1,11 @@
-"""
+r"""
 Train a network, stage by stage.
 
   superpoint train magicpoint --recipe cpu --out runs/magicpoint
   superpoint train magicpoint --recipe cpu --out runs/magicpoint --resume
   superpoint train magicpoint --recipe cpu --out runs/try --max-steps 500 --batch 8
+  superpoint train superpoint --images PHOTOS --labels runs/labels --out runs/superpoint \
+      --start runs/magicpoint/checkpoints/last.ckpt
 
 A recipe is the name of one that comes with the package (cpu, paper) or a YAML file. Each of its
 values is an option too: 'superpoint train magicpoint --help' lists them. The folder gets the
@@ -17,46 +19,37 @@ import argparse
 from pathlib import Path
 import sys
 
-STAGES = ('magicpoint',)
+STAGES = ('magicpoint', 'superpoint')
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the stage; its own options are read with its recipe."""
+    from superpoint_ros.commands.recipe_options import add_options
+
     parser.add_argument('stage', choices=STAGES, help='what to train')
-    parser.add_argument(
-        'options', nargs=argparse.REMAINDER, help="see 'superpoint train STAGE --help'"
-    )
+    add_options(parser)
 
 
 def run(args: argparse.Namespace) -> int:
     """Train and return the exit status."""
-    parser = argparse.ArgumentParser(
-        prog=f'superpoint train {args.stage}', add_help=False, allow_abbrev=False
-    )
-    parser.add_argument('-h', '--help', action='store_true', help='show this help')
-    parser.add_argument('--recipe', default='cpu', help='name or YAML file (default: cpu)')
+    from superpoint_ros.commands.recipe_options import own_parser, parse_options
+    from superpoint_ros.training.recipe import MagicPointRecipe
+    from superpoint_ros.training.superpoint_recipe import SuperPointRecipe
+
+    parser = own_parser(f'superpoint train {args.stage}')
     parser.add_argument('--out', type=Path, help='the folder of the run')
     parser.add_argument('--resume', action='store_true', help='go on from the last checkpoint')
     parser.add_argument('--accelerator', default='auto', help='cpu, gpu or auto (default)')
     parser.add_argument('--devices', default='auto', help='how many of them (default: auto)')
     parser.add_argument('--threads', type=int, help="torch's threads on the CPU")
-    options, overrides = parser.parse_known_args(args.options)
-
-    from superpoint_ros.training.recipe import (
-        MagicPointRecipe,
-        read_recipe,
-        recipe_parser,
-        recipe_path,
-    )
-
-    if options.help:
-        parser.print_help()
-        print('\nThe values of the recipe, each of which may be given as an option:\n')
-        recipe_parser(MagicPointRecipe).print_help()
+    if args.stage == 'superpoint':
+        parser.add_argument('--start', type=Path, help='checkpoint whose weights to start from')
+    kind = {'magicpoint': MagicPointRecipe, 'superpoint': SuperPointRecipe}[args.stage]
+    options, recipe = parse_options(parser, args.options, args.stage, kind)
+    if recipe is None:
         return 0
     if options.out is None:
         raise ValueError('name the folder of the run: --out DIR')
-    recipe = read_recipe(MagicPointRecipe, recipe_path(args.stage, options.recipe), overrides)
     return _train(args.stage, recipe, options)
 
 
@@ -67,7 +60,7 @@ def _train(stage: str, recipe, options: argparse.Namespace) -> int:
     import torch
 
     from superpoint_ros.training.loop import train
-    from superpoint_ros.training.magicpoint import MagicPoint, TrainingDivergedError
+    from superpoint_ros.training.stage import TrainingDivergedError
 
     logging.basicConfig(level=logging.INFO, format='%(message)s')
     # The library's hints about other products of its makers.
@@ -76,7 +69,7 @@ def _train(stage: str, recipe, options: argparse.Namespace) -> int:
         torch.set_num_threads(options.threads)
     try:
         weights = train(
-            MagicPoint(recipe, options.out),
+            _make_stage(stage, recipe, options),
             recipe,
             options.out,
             resume=options.resume,
@@ -92,3 +85,13 @@ def _train(stage: str, recipe, options: argparse.Namespace) -> int:
         return 1
     print(f'weights: {weights}')
     return 0
+
+
+def _make_stage(stage: str, recipe, options: argparse.Namespace):
+    """Return the stage to train."""
+    from superpoint_ros.training.magicpoint import MagicPoint
+    from superpoint_ros.training.superpoint import SuperPointStage
+
+    if stage == 'magicpoint':
+        return MagicPoint(recipe, options.out)
+    return SuperPointStage(recipe, options.out, options.start)

@@ -8,37 +8,25 @@ neither computed nor changed.
 
 from __future__ import annotations
 
-from dataclasses import asdict, replace
 import math
 from pathlib import Path
 
-import cv2
-from lightning.pytorch import LightningModule
 import numpy as np
 import torch
 from torch.utils.data import DataLoader
 
-from superpoint_ros import __version__
 from superpoint_ros.decoding import detect_keypoints, DetectionSettings, heatmap_from_logits
-from superpoint_ros.network import CONFIGURATIONS, SuperPoint
+from superpoint_ros.network import SuperPoint
 from superpoint_ros.synthesis.shapes import ShapeImage
-from superpoint_ros.training.data import endless_loader, ShapeSamples, Steps, VALIDATION
+from superpoint_ros.training.data import ShapeSamples, VALIDATION
 from superpoint_ros.training.labels import DUSTBIN
 from superpoint_ros.training.losses import detector_loss
 from superpoint_ros.training.recipe import MagicPointRecipe
-from superpoint_ros.training.schedule import optimizer_and_schedule
-from superpoint_ros.training.validation import draw_prediction, in_columns, PointScore
-from superpoint_ros.weights import save_weights, WeightsMetadata
-
-PICTURES = 8
-"""Validation images that are drawn."""
+from superpoint_ros.training.stage import PICTURES, Stage
+from superpoint_ros.training.validation import draw_prediction, PointScore
 
 EXPECTED_SHARE = 0.05
 """Share of the cells in which a new network expects a point."""
-
-
-class TrainingDivergedError(ArithmeticError):
-    """Say that the loss or the gradients are no longer numbers, and since which step."""
 
 
 def expect_few_points(network: SuperPoint) -> None:
@@ -53,33 +41,21 @@ def expect_few_points(network: SuperPoint) -> None:
         network.bnPb.bias[DUSTBIN] = math.log(DUSTBIN * (1 - EXPECTED_SHARE) / EXPECTED_SHARE)
 
 
-class MagicPoint(LightningModule):
-    """Train the detector under a recipe; pictures of what it sees go to ``folder``."""
+class MagicPoint(Stage):
+    """Train the detector under a recipe; pictures of what it sees go to the folder."""
+
+    name = 'magicpoint'
+    data = 'synthetic shapes'
 
     def __init__(self, recipe: MagicPointRecipe, folder: Path):
-        super().__init__()
-        self.recipe = recipe
-        self.folder = folder
-        config = replace(CONFIGURATIONS[recipe.network], normalization='before_relu')
-        with torch.random.fork_rng(devices=[]):
-            torch.manual_seed(recipe.seed)
-            self.network = SuperPoint(config)
+        super().__init__(recipe, folder)
         expect_few_points(self.network)
-        if recipe.channels_last:
-            self.network.to(memory_format=torch.channels_last)
         for name in ('convDa', 'bnDa', 'convDb', 'bnDb'):
             self.network.get_submodule(name).requires_grad_(False)
         self._validation: list[ShapeImage] = []
 
-    def configure_optimizers(self) -> dict:
-        return optimizer_and_schedule(self.network, self.recipe)
-
-    def train_dataloader(self) -> DataLoader:
-        """Return the batches from the current step on, wherever the run was interrupted."""
-        steps = Steps(
-            self.recipe.batch, self.global_step, self.trainer.global_rank, self.trainer.world_size
-        )
-        return endless_loader(ShapeSamples(self.recipe), steps, self.recipe.workers)
+    def samples(self) -> ShapeSamples:
+        return ShapeSamples(self.recipe)
 
     def val_dataloader(self) -> DataLoader:
         """Return indices of validation images; the images are made once and kept."""
@@ -91,27 +67,10 @@ class MagicPoint(LightningModule):
 
     def logits(self, images: torch.Tensor) -> torch.Tensor:
         """Return the detector's logits (B, 65, H/8, W/8) of images uint8 (B, 1, H, W)."""
-        images = images.to(self.device, torch.float32) / 255
-        if self.recipe.channels_last:
-            images = images.contiguous(memory_format=torch.channels_last)
-        return self.network.detect(self.network.encode(images))
+        return self.network.detect(self.network.encode(self.batch_of(images)))
 
     def training_step(self, batch: dict[str, torch.Tensor], _index: int) -> torch.Tensor:
-        loss = detector_loss(self.logits(batch['image']), batch['labels'])
-        if not torch.isfinite(loss):
-            raise TrainingDivergedError(f'the loss is {loss.item()} in step {self.global_step}')
-        self.log('train/loss', loss, prog_bar=True)
-        return loss
-
-    def on_before_optimizer_step(self, optimizer: torch.optim.Optimizer) -> None:
-        """Refuse gradients that are not finite; those of float16 are the scaler's to skip."""
-        if self.recipe.precision == '16-mixed':
-            return
-        gradients = [p.grad for p in self.network.parameters() if p.grad is not None]
-        norm = torch.nn.utils.get_total_norm(gradients)
-        if not torch.isfinite(norm):
-            raise TrainingDivergedError(f'the gradients are not finite in step {self.global_step}')
-        self.log('train/gradient_norm', norm)
+        return self.checked(detector_loss(self.logits(batch['image']), batch['labels']))
 
     def on_validation_epoch_start(self) -> None:
         self._score = PointScore()
@@ -135,28 +94,7 @@ class MagicPoint(LightningModule):
         self.log('validation/precision', self._score.precision, prog_bar=True, sync_dist=True)
         self.log('validation/recall', self._score.recall, prog_bar=True, sync_dist=True)
         self.log('validation/localisation_px', self._score.localisation, sync_dist=True)
-        if not self.trainer.is_global_zero:
-            return
-        picture = in_columns(self._pictures)
-        cv2.imwrite(str(self.folder / 'validation.png'), picture)
-        if self.logger is not None:
-            self.logger.experiment.add_image(
-                'validation', picture[..., ::-1].copy(), self.global_step, dataformats='HWC'
-            )
-
-    def on_save_checkpoint(self, checkpoint: dict) -> None:
-        checkpoint['recipe'] = asdict(self.recipe)
-
-    def save_weights(self, path: Path) -> None:
-        """Write the network, folded, as a weight file that a detector loads."""
-        recipe = self.recipe
-        metadata = WeightsMetadata(
-            recipe=f'magicpoint, {recipe.network}, step {self.global_step} of {recipe.max_steps}',
-            data='synthetic shapes',
-            version=__version__,
-            descriptors_trained=False,
-        )
-        save_weights(path, self.network, metadata)
+        self.show(self._pictures)
 
 
 def _visible(points: np.ndarray, shape: tuple[int, int]) -> np.ndarray:

@@ -23,7 +23,7 @@ from superpoint_ros.synthesis.shapes import random_shape
 from superpoint_ros.training.data import TRAINING, VALIDATION
 from superpoint_ros.training.label_files import LabelFolder
 from superpoint_ros.training.labels import cell_labels
-from superpoint_ros.training.recipe import SuperPointRecipe
+from superpoint_ros.training.superpoint_recipe import SuperPointRecipe
 
 UNTRUSTED_BORDER = 3
 """Pixels at a photograph's border that count as beyond it."""

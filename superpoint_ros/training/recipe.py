@@ -33,8 +33,8 @@ set_parsing_settings(docstring_parse_attribute_docstrings=True)
 
 
 @dataclass(frozen=True)
-class MagicPointRecipe:
-    """How MagicPoint, a detector of corners, is trained on synthetic shapes."""
+class TrainingRecipe:
+    """What every stage of training has to be told; the defaults are the paper's."""
 
     network: Literal['paper', 'compact'] = 'paper'
     """The network's configuration."""
@@ -54,11 +54,8 @@ class MagicPointRecipe:
     height: int = 120
     """Height of the images in pixels, a multiple of 8."""
 
-    warped: float = 0.5
-    """Share of the images that are seen through a random homography."""
-
     homography: HomographyRanges = field(default_factory=HomographyRanges)
-    """How far these homographies go."""
+    """How far random homographies go."""
 
     augmented: float = 0.9
     """Share of the images that get noise, blur and other light; the rest stays clean."""
@@ -117,7 +114,7 @@ class MagicPointRecipe:
                 )
         counts = ('max_steps', 'batch', 'validate_every', 'validation_images', 'log_every')
         self._check(counts, lambda value: value >= 1, 'at least 1')
-        shares = ('warped', 'augmented', 'warm_up', 'decay')
+        shares = ('augmented', 'warm_up', 'decay')
         self._check(shares, lambda value: 0 <= value <= 1, 'from 0 to 1')
         self._check(('beta1', 'beta2'), lambda value: 0 <= value < 1, 'from 0 to under 1')
         sizes = ('seed', 'weight_decay', 'gradient_clip', 'workers')
@@ -131,6 +128,18 @@ class MagicPointRecipe:
             value = getattr(self, name)
             if not (math.isfinite(value) and allowed(value)):
                 raise ValueError(f'{name} must be {what}, got {value}')
+
+
+@dataclass(frozen=True)
+class MagicPointRecipe(TrainingRecipe):
+    """How MagicPoint, a detector of corners, is trained on synthetic shapes."""
+
+    warped: float = 0.5
+    """Share of the images that are seen through a random homography."""
+
+    def __post_init__(self):
+        super().__post_init__()
+        self._check(('warped',), lambda value: 0 <= value <= 1, 'from 0 to 1')
 
 
 Recipe = TypeVar('Recipe')

@@ -13,8 +13,9 @@ from superpoint_ros.commands.main import main
 from superpoint_ros.training import checkpoints, magicpoint
 from superpoint_ros.training.checkpoints import LAST, read_checkpoint, WEIGHTS
 from superpoint_ros.training.loop import train
-from superpoint_ros.training.magicpoint import MagicPoint, TrainingDivergedError
+from superpoint_ros.training.magicpoint import MagicPoint
 from superpoint_ros.training.recipe import MagicPointRecipe, read_recipe
+from superpoint_ros.training.stage import TrainingDivergedError
 from superpoint_ros.weights import load_weights
 
 EVERY_STEP = 1e-9  # minutes between checkpoints

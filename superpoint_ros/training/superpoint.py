@@ -1,0 +1,144 @@
+"""
+SuperPoint: detector and descriptor trained together on pairs of views of photographs.
+
+Source: DeTone, Malisiewicz, Rabinovich, "SuperPoint: Self-Supervised Interest Point Detection
+and Description", CVPR workshops 2018, sections 3.4 and 6.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch.utils.data import DataLoader
+
+from superpoint_ros.decoding import heatmap_from_logits
+from superpoint_ros.detector import Detector
+from superpoint_ros.drawing import draw_matches
+from superpoint_ros.evaluation.metrics import (
+    area_under_accuracy,
+    EPSILON,
+    match_distances,
+    measure_pair,
+    Pair,
+)
+from superpoint_ros.matching import match_mutual
+from superpoint_ros.network import fold_batch_norm, SuperPointOutput
+from superpoint_ros.training.checkpoints import read_checkpoint
+from superpoint_ros.training.data import VALIDATION
+from superpoint_ros.training.descriptor_losses import contrastive_loss, hinge_loss
+from superpoint_ros.training.labels import IGNORED
+from superpoint_ros.training.losses import detector_loss
+from superpoint_ros.training.pairs import PairSamples
+from superpoint_ros.training.refinement_loss import refinement_loss
+from superpoint_ros.training.stage import PICTURES, Stage
+from superpoint_ros.training.superpoint_recipe import SuperPointRecipe
+
+VALIDATION_KEYPOINTS = 200
+"""Keypoints of each view in a validation."""
+
+SHOWN = ('repeatability', 'localisation', 'matching_score', 'matching_accuracy')
+"""What validation measures, beside the homographies that follow from the matches."""
+
+HOMOGRAPHY_LIMIT = 5.0
+"""Corner error in pixels from which a homography counts nothing."""
+
+
+class SuperPointStage(Stage):
+    """Train both heads under a recipe, from a checkpoint of MagicPoint where one is given."""
+
+    name = 'superpoint'
+    data = 'photographs'
+    descriptors_trained = True
+
+    def __init__(self, recipe: SuperPointRecipe, folder: Path, start: Path | None = None):
+        super().__init__(recipe, folder)
+        self._validation: PairSamples | None = None
+        if start is not None:
+            self._start_from(start)
+
+    def _start_from(self, path: Path) -> None:
+        """Take the weights of an earlier stage; raise ValueError where they do not fit."""
+        state = read_checkpoint(path).get('state_dict', {})
+        try:
+            self.load_state_dict(state)
+        except RuntimeError as error:
+            raise ValueError(
+                f'{path} is no checkpoint of the {self.recipe.network} network: '
+                f'{str(error).splitlines()[-1].strip()}'
+            ) from error
+
+    def samples(self) -> PairSamples:
+        return PairSamples(self.recipe)
+
+    def training_step(self, batch: dict[str, torch.Tensor], _index: int) -> torch.Tensor:
+        recipe = self.recipe
+        output = self._look(batch['images'])
+        loss = detector_loss(output.logits, batch['labels'].transpose(0, 1).flatten(0, 1))
+        self.log('train/detector', loss)
+        if recipe.descriptor_weight:
+            descriptor = self._descriptor_loss(output, batch)
+            self.log('train/descriptor', descriptor)
+            loss = loss + recipe.descriptor_weight * descriptor
+        if recipe.refinement_weight:
+            heatmaps = heatmap_from_logits(output.logits).chunk(2)
+            refinement = refinement_loss(
+                *heatmaps, batch['homography'], *batch['points'].unbind(1), batch['valid']
+            )
+            self.log('train/refinement_px', refinement)
+            loss = loss + recipe.refinement_weight * refinement
+        return self.checked(loss)
+
+    def _look(self, images: torch.Tensor) -> SuperPointOutput:
+        """Return the network's output of pairs uint8 (B, 2, H, W): B images A, then B images B."""
+        return self.network(self.batch_of(images.transpose(0, 1).flatten(0, 1)[:, None]))
+
+    def _descriptor_loss(
+        self, output: SuperPointOutput, batch: dict[str, torch.Tensor]
+    ) -> torch.Tensor:
+        a, b = output.descriptors.chunk(2)
+        if self.recipe.descriptor_loss == 'hinge':
+            shown = batch['labels'][:, 1] != IGNORED
+            weight = self.recipe.hinge_positive_weight
+            return hinge_loss(a, b, batch['homography'], shown, weight)
+        points_a, points_b = batch['points'].unbind(1)
+        return contrastive_loss(a, b, points_a, points_b, batch['valid'], self.recipe.temperature)
+
+    def val_dataloader(self) -> DataLoader:
+        """Return the indices of validation pairs, which show photographs kept from training."""
+        self._validation = self._validation or PairSamples(self.recipe, VALIDATION)
+        return DataLoader(range(self.recipe.validation_images), batch_size=self.recipe.batch)
+
+    def on_validation_epoch_start(self) -> None:
+        self._detector = Detector.from_model(
+            fold_batch_norm(self.network), str(self.device), max_keypoints=VALIDATION_KEYPOINTS
+        )
+        self._measured: list[dict[str, float | None]] = []
+        self._pictures: list[np.ndarray] = []
+
+    def validation_step(self, indices: torch.Tensor, _index: int) -> None:
+        for index in indices.tolist():
+            sample = self._validation[index]
+            images = sample['images'].numpy()
+            size = images.shape[:0:-1]
+            a, b = self._detector(list(images))
+            pair = Pair(a, b, sample['homography'].double().numpy(), size, size)
+            self._measured.append(measure_pair(pair))
+            if len(self._pictures) < PICTURES:
+                matches = match_mutual(a.descriptors, b.descriptors)
+                correct = match_distances(pair, matches) <= EPSILON
+                self._pictures.append(
+                    draw_matches(images[0], a.keypoints, images[1], b.keypoints, matches, correct)
+                )
+
+    def on_validation_epoch_end(self) -> None:
+        for name in SHOWN:
+            values = [m[name] for m in self._measured if m[name] is not None]
+            self.log(f'validation/{name}', float(np.mean(values or [0.0])), sync_dist=True)
+        errors = [
+            np.inf if m['corner_error'] is None else m['corner_error'] for m in self._measured
+        ]
+        auc = area_under_accuracy(np.array(errors), HOMOGRAPHY_LIMIT)
+        self.log('validation/homography_auc', auc, prog_bar=True, sync_dist=True)
+        self.show(self._pictures)

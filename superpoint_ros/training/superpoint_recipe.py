@@ -1,0 +1,87 @@
+"""The recipe of joint training: every number that it depends on."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Literal
+
+from superpoint_ros.synthesis.homographies import HomographyRanges
+from superpoint_ros.training.recipe import TrainingRecipe
+
+
+def _strong_homographies() -> HomographyRanges:
+    """Return ranges that go beyond what a camera on a robot sees from one frame to the next."""
+    return HomographyRanges(
+        translation=0.15,
+        max_rotation=75.0,
+        rotation_sigma=26.0,
+        min_scale=0.5,
+        max_scale=2.0,
+        perspective=0.2,
+        patch_ratio=1.0,
+        allow_artifacts=True,
+    )
+
+
+@dataclass(frozen=True)
+class SuperPointRecipe(TrainingRecipe):
+    """How the whole of SuperPoint is trained on pairs of views of labelled photographs."""
+
+    images: str = ''
+    """Folder of the photographs."""
+
+    labels: str = ''
+    """Folder of their labels, as made by 'superpoint adapt'."""
+
+    batch: int = 8
+    """Pairs in a step."""
+
+    width: int = 256
+    """Width of both views in pixels, a multiple of 8."""
+
+    height: int = 192
+    """Height of both views in pixels, a multiple of 8."""
+
+    finest: float = 0.8
+    """Fewest pixels of a photograph to one of view A; the most are those that fill it."""
+
+    shapes: float = 0.1
+    """Share of the pairs that show synthetic shapes instead of a photograph."""
+
+    homography: HomographyRanges = field(default_factory=_strong_homographies)
+    """How far view B differs from view A."""
+
+    points: int = 256
+    """Points of a pair on which descriptors and refinement are trained."""
+
+    labelled: float = 0.7
+    """Largest share of these points that are labels, the others lying anywhere."""
+
+    descriptor_loss: Literal['contrastive', 'hinge'] = 'contrastive'
+    """A softmax over sampled points, or the paper's hinge over all pairs of cells."""
+
+    descriptor_weight: float = 0.5
+    """Weight of the descriptor loss beside the detector's (the paper's lambda)."""
+
+    temperature: float = 20.0
+    """What cosines are multiplied with in the contrastive loss."""
+
+    hinge_positive_weight: float = 250.0
+    """Weight of pairs of cells that are the same in the hinge loss (the paper's lambda_d)."""
+
+    refinement_weight: float = 0.0
+    """Weight of the distance in pixels between both images' refined keypoints; 0 leaves it out."""
+
+    validation_images: int = 100
+    """Pairs in a validation, the same every time."""
+
+    def __post_init__(self):
+        super().__post_init__()
+        for name in ('images', 'labels'):
+            if not getattr(self, name):
+                raise ValueError(f'name the folder of the {name}: --{name} DIR')
+        self._check(('shapes', 'labelled'), lambda value: 0 <= value <= 1, 'from 0 to 1')
+        self._check(('points',), lambda value: value >= 2, 'at least 2')
+        self._check(('finest', 'temperature'), lambda value: value > 0, 'greater than 0')
+        weights = ('descriptor_weight', 'hinge_positive_weight', 'refinement_weight')
+        self._check(weights, lambda value: value >= 0, '0 or more')
