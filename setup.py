@@ -55,7 +55,7 @@ setup(
     ],
     install_requires=[
         'numpy',
-        'opencv-python-headless>=4.8,<5',
+        'opencv-python-headless>=4.6,<5',
         'safetensors',
         'torch>=2.1',
         'tqdm',
