@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 import math
+from pathlib import Path
 
 import cv2
 import numpy as np
@@ -135,6 +136,18 @@ def contact_sheet(
         top += (height - picture.shape[0]) // 2
         sheet[top : top + picture.shape[0], left : left + picture.shape[1]] = picture
     return sheet
+
+
+def write_picture(path: Path, picture: np.ndarray) -> None:
+    """
+    Write the picture in the format of the name's suffix, such as .png.
+
+    Raises OSError where the system refuses, a full disk for example; `cv2.imwrite` keeps silent.
+    """
+    done, data = cv2.imencode(path.suffix, picture)
+    if not done:
+        raise OSError(f'{path} could not be encoded')
+    path.write_bytes(data.tobytes())
 
 
 def _points(keypoints: np.ndarray) -> np.ndarray:

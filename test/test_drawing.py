@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import cv2
 import numpy as np
 import pytest
 
@@ -13,6 +14,7 @@ from superpoint_ros.drawing import (
     GREEN,
     RED,
     to_bgr,
+    write_picture,
 )
 from superpoint_ros.features import Features
 
@@ -116,3 +118,11 @@ def test_color_images_stay_in_their_colors():
     assert tuple(to_bgr(image)[0, 0]) == (1, 2, 3)
     with pytest.raises(ValueError, match=r'keypoints must have shape \(N, 2\), got \(2, 3\)'):
         draw_keypoints(image, np.ones((2, 3)))
+
+
+def test_a_picture_is_written_or_the_reason_is_told(tmp_path):
+    picture = draw_keypoints(gray(), [[20, 10]])
+    write_picture(tmp_path / 'a.png', picture)
+    assert (cv2.imread(str(tmp_path / 'a.png')) == picture).all()
+    with pytest.raises(FileNotFoundError):
+        write_picture(tmp_path / 'nowhere' / 'a.png', picture)

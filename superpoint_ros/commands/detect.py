@@ -41,7 +41,7 @@ def run(args: argparse.Namespace) -> int:
     from tqdm import tqdm
 
     from superpoint_ros.commands.detector_options import make_detector
-    from superpoint_ros.drawing import draw_keypoints
+    from superpoint_ros.drawing import draw_keypoints, write_picture
     from superpoint_ros.sequences import read_image
 
     detector = make_detector(args)
@@ -57,7 +57,7 @@ def run(args: argparse.Namespace) -> int:
             failed += 1
             continue
         picture = draw_keypoints(image, features)
-        _write_image(args.out / f'{name}_keypoints.{args.format}', picture)
+        write_picture(args.out / f'{name}_keypoints.{args.format}', picture)
         features.save(args.out / f'{name}.npz')
         counts.append(len(features))
     if not counts:
@@ -94,13 +94,3 @@ def _unique_names(paths: Iterable[Path]) -> Iterator[str]:
 def _about(path: Path, error: Exception) -> str:
     """Return the error's text, which names the file in any case."""
     return str(error) if str(path) in str(error) else f'{path}: {error}'
-
-
-def _write_image(path: Path, picture) -> None:
-    """Write the picture; an error of the system, such as a full disk, is raised."""
-    import cv2
-
-    done, data = cv2.imencode(path.suffix, picture)
-    if not done:
-        raise OSError(f'{path} could not be encoded')
-    path.write_bytes(data.tobytes())

@@ -21,8 +21,8 @@ import re
 import cv2
 import numpy as np
 
+from superpoint_ros.drawing import write_picture
 from superpoint_ros.evaluation.hpatches import write_homography
-from superpoint_ros.evaluation.reports import write_picture
 from superpoint_ros.homography import scaling, valid_mask
 from superpoint_ros.sequences import read_image
 from superpoint_ros.synthesis.homographies import HomographyRanges, sample_homography

@@ -7,11 +7,11 @@ from pathlib import Path
 
 import numpy as np
 
-from superpoint_ros.drawing import contact_sheet, draw_matches
+from superpoint_ros.drawing import contact_sheet, draw_matches, write_picture
 from superpoint_ros.evaluation.hpatches import PlanarSequence
 from superpoint_ros.evaluation.methods import Method
 from superpoint_ros.evaluation.planar import KINDS, match_for_picture, pairs_of
-from superpoint_ros.evaluation.reports import markdown_table, write_json, write_picture
+from superpoint_ros.evaluation.reports import markdown_table, write_json
 
 _COLUMNS = {
     'repeatability': 'rep',

@@ -18,14 +18,6 @@ def write_json(path: Path, content: Mapping) -> None:
     path.write_text(json.dumps(content, indent=2, allow_nan=False) + '\n', encoding='utf-8')
 
 
-def write_picture(path: Path, picture: np.ndarray) -> None:
-    """Write the picture in the format of the name's suffix; raise OSError where that fails."""
-    done, data = cv2.imencode(path.suffix, picture)
-    if not done:
-        raise OSError(f'{path} could not be encoded')
-    path.write_bytes(data.tobytes())
-
-
 def markdown_table(header: Sequence[str], rows: Sequence[Sequence[object]]) -> str:
     """Return a table, the first column left and the others right; floats to three places."""
     lines = ['| ' + ' | '.join(header) + ' |']

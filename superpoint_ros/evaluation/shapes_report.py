@@ -8,14 +8,13 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from superpoint_ros.drawing import contact_sheet, draw_keypoints, GREEN, RED
+from superpoint_ros.drawing import contact_sheet, draw_keypoints, GREEN, RED, write_picture
 from superpoint_ros.evaluation.detection_metrics import match_to_truth
 from superpoint_ros.evaluation.methods import Method
 from superpoint_ros.evaluation.reports import (
     bar_chart,
     markdown_table,
     write_json,
-    write_picture,
 )
 from superpoint_ros.evaluation.shapes import CONDITIONS, EPSILON, shape_sample
 from superpoint_ros.homography import scaling, warp_points
