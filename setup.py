@@ -18,6 +18,7 @@ def share(directory, *patterns):
 TEST = ['hypothesis', 'pytest==8.3.5', 'pytest-timeout']
 TRAIN = ['jsonargparse[signatures]>=4.30', 'lightning>=2.4,<3', 'pyyaml', 'tensorboard']
 DEV = [
+    'catkin-pkg',
     'flake8',
     'import-linter>=2.1',
     'pydocstyle',
