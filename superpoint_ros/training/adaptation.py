@@ -71,6 +71,9 @@ class AdaptationRecipe:
     max_keypoints: int = 400
     """Most labels an image."""
 
+    blobs: float = 0.0
+    """Weight of blobs beside the network's heatmap, see `superpoint_ros.training.blobs`."""
+
     batch: int = 8
     """Warped images that go through the network together."""
 

@@ -23,6 +23,7 @@ from superpoint_ros.drawing import contact_sheet, draw_keypoints
 from superpoint_ros.homography import scaling, warp_points
 from superpoint_ros.sequences import list_images, read_image
 from superpoint_ros.training.adaptation import AdaptationRecipe, label_image, network_heatmaps
+from superpoint_ros.training.blobs import with_blobs
 from superpoint_ros.training.label_files import LabelFolder
 from superpoint_ros.weights import load_weights, write_atomically
 
@@ -144,6 +145,8 @@ class _Worker:
         self.recipe = recipe
         self.folder = LabelFolder(out)
         self.heatmaps = network_heatmaps(load_weights(weights)[0], devices.get(), bfloat16)
+        if recipe.blobs:
+            self.heatmaps = with_blobs(self.heatmaps, recipe.blobs, recipe.max_keypoints)
 
     def label(self, path: Path) -> str:
         """Label an image; return what was wrong with it, or nothing."""
