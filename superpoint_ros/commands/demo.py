@@ -39,9 +39,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def _seconds(text: str) -> float:
     """Return the text as a time that can be measured."""
-    seconds = float(text)
+    try:
+        seconds = float(text)
+    except ValueError:
+        seconds = 0.0
     if not 1 <= seconds <= 3600:
-        raise argparse.ArgumentTypeError(f'{text} is not between 1 and 3600')
+        raise argparse.ArgumentTypeError(f'{text!r} is not a number between 1 and 3600')
     return seconds
 
 
