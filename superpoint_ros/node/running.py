@@ -140,7 +140,9 @@ def _clean_up(node: StoppableNode | None) -> None:
             # A thread is inside the network. Python would tear down under it what it uses.
             node.get_logger().warning('ended without waiting for the frame in work')
             _leave()
+        logger = node.get_logger()
         node.destroy_node()
+        logger.info('ended')
     rclpy.try_shutdown()
 
 
