@@ -298,6 +298,20 @@ def start_camera():
         program.end()
 
 
+@pytest.fixture
+def start_observer():
+    """Return a function that makes an observer of a domain."""
+    observers = []
+
+    def start(domain, features='features'):
+        observers.append(Observer(domain, features))
+        return observers[-1]
+
+    yield start
+    for observer in observers:
+        observer.close()
+
+
 @pytest.fixture(scope='module')
 def make_system():
     """Return a function that makes a detector, a camera and an observer that hear each other."""
