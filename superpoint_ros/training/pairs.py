@@ -22,7 +22,7 @@ from superpoint_ros.synthesis.photometric import augment
 from superpoint_ros.synthesis.shapes import random_shape
 from superpoint_ros.training.data import TRAINING, VALIDATION
 from superpoint_ros.training.label_files import LabelFolder
-from superpoint_ros.training.labels import cell_labels
+from superpoint_ros.training.labels import cell_labels, DUSTBIN, IGNORED
 from superpoint_ros.training.superpoint_recipe import SuperPointRecipe
 
 UNTRUSTED_BORDER = 3
@@ -33,10 +33,11 @@ HELD_OUT = 20
 
 
 class Scene(NamedTuple):
-    """Hold a picture, uint8 (H, W), and its keypoints (N, 2)."""
+    """Hold a picture, uint8 (H, W), its keypoints (N, 2), and pixels (M, 2) that may be some."""
 
     image: np.ndarray
     points: np.ndarray
+    doubtful: np.ndarray
 
 
 class LabelledPhotographs:
@@ -48,8 +49,9 @@ class LabelledPhotographs:
     made for other images.
     """
 
-    def __init__(self, images: Path, labels: Path, stream: int):
+    def __init__(self, images: Path, labels: Path, stream: int, least_score: float = 0.0):
         self.labels = LabelFolder(labels)
+        self.least_score = least_score
         self.paths = [
             path
             for path in self.labels.labelled(images)
@@ -69,7 +71,9 @@ class LabelledPhotographs:
         if index not in self._scenes:
             path = self.paths[index]
             image = read_image(path)
-            self._scenes[index] = Scene(image, self.labels.read(path, image).keypoints)
+            keypoints, scores = self.labels.read(path, image)
+            sure = scores >= self.least_score
+            self._scenes[index] = Scene(image, keypoints[sure], keypoints[~sure])
         return self._scenes[index]
 
 
@@ -87,7 +91,7 @@ class PairSamples(Dataset):
         self.stream = stream
         self.size = (recipe.width, recipe.height)
         self.photographs = LabelledPhotographs(
-            Path(recipe.images), Path(recipe.labels), self.stream
+            Path(recipe.images), Path(recipe.labels), self.stream, recipe.least_score
         )
 
     def __getitem__(self, index: int) -> dict[str, torch.Tensor]:
@@ -110,12 +114,13 @@ class PairSamples(Dataset):
         """Return a photograph, or sometimes synthetic shapes, at times mirrored."""
         if rng.random() < self.recipe.shapes:
             drawn = random_shape(rng, (self.recipe.width * 5 // 4, self.recipe.height * 5 // 4))
-            return Scene(drawn.image, drawn.points)
-        image, points = self.photographs[int(rng.integers(len(self.photographs)))]
+            return Scene(drawn.image, drawn.points, np.zeros((0, 2)))
+        scene = self.photographs[int(rng.integers(len(self.photographs)))]
         if rng.random() < 0.5:
-            mirrored = points * [-1, 1] + [image.shape[1] - 1, 0]
-            return Scene(np.ascontiguousarray(image[:, ::-1]), mirrored)
-        return Scene(image, points)
+            image, *points = scene
+            mirrored = (p * [-1, 1] + [image.shape[1] - 1, 0] for p in points)
+            return Scene(np.ascontiguousarray(image[:, ::-1]), *mirrored)
+        return scene
 
     def _first_view(self, size: tuple[int, int], rng: np.random.Generator) -> np.ndarray:
         """Return the homography from a picture of this size to an upright part of it."""
@@ -139,7 +144,10 @@ class PairSamples(Dataset):
         if rng.random() < self.recipe.augmented:
             image = augment(image, rng, self.recipe.photometric)
         mask = valid_mask(view, (width, height), self.size, UNTRUSTED_BORDER)
-        return image, cell_labels(warp_points(scene.points, view), self.size, rng, mask)
+        labels = cell_labels(warp_points(scene.points, view), self.size, rng, mask)
+        doubtful = cell_labels(warp_points(scene.doubtful, view), self.size, rng)
+        labels[(labels == DUSTBIN) & (doubtful != DUSTBIN)] = IGNORED
+        return image, labels
 
     def _shared_points(
         self, scene: Scene, views: tuple[np.ndarray, np.ndarray], rng: np.random.Generator

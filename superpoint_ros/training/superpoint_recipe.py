@@ -33,6 +33,9 @@ class SuperPointRecipe(TrainingRecipe):
     labels: str = ''
     """Folder of their labels, as made by 'superpoint adapt'."""
 
+    least_score: float = 0.0
+    """Least score of a label that is surely a point; cells with others are left out."""
+
     batch: int = 8
     """Pairs in a step."""
 
