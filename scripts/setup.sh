@@ -26,7 +26,7 @@ say() {
 
 case $purpose in
     demo) extras=ros ;;
-    test) extras=ros,train,test,dev ;;
+    test) extras=ros,train,export,test,dev ;;
     *) fail "no such purpose: $purpose (demo or test)" ;;
 esac
 
