@@ -66,7 +66,7 @@ class MagicPoint(Stage):
         return DataLoader(range(len(self._validation)), batch_size=self.recipe.batch)
 
     def logits(self, images: torch.Tensor) -> torch.Tensor:
-        """Return the detector's logits (B, 65, H/8, W/8) of images uint8 (B, 1, H, W)."""
+        """Return logits of the detector, (B, 65, H/8, W/8), of images uint8 (B, 1, H, W)."""
         return self.network.detect(self.network.encode(self.batch_of(images)))
 
     def training_step(self, batch: dict[str, torch.Tensor], _index: int) -> torch.Tensor:
