@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import cv2
-from hypothesis import given, settings
-from hypothesis import strategies as st
 import numpy as np
 import pytest
 
