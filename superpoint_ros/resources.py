@@ -40,3 +40,8 @@ def default_weights() -> Path:
             f'the shipped weights {path} are missing: install the package anew, or name a file'
         )
     return path
+
+
+def demo_photographs() -> list[Path]:
+    """Return the paths of the photographs that come with the package."""
+    return sorted((Path(__file__).resolve().parent / 'demo_photographs').glob('*.jpg'))

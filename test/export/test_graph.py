@@ -1,0 +1,176 @@
+"""The graph for other programs finds what the Detector finds, in places of a fixed number."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+
+from superpoint_ros.decoding import DetectionSettings, suppress_non_maxima
+from superpoint_ros.detector import Detector
+from superpoint_ros.export import graph as graphs
+from superpoint_ros.export.check import Agreement, compare, features_of
+from superpoint_ros.export.graph import DetectorGraph
+from superpoint_ros.features import Features
+from superpoint_ros.network import SuperPoint, SuperPointConfig
+from superpoint_ros.resources import default_weights, demo_photographs
+from superpoint_ros.sequences import read_image
+from superpoint_ros.weights import load_weights
+
+
+@pytest.fixture(scope='module')
+def tiny():
+    """Return a tiny network of random weights, with batch norm, that finds keypoints."""
+    torch.manual_seed(0)
+    model = SuperPoint(SuperPointConfig((4, 4, 8, 8), 16, 8, normalization='before_relu'))
+    with torch.no_grad():
+        for name, parameter in model.named_parameters():
+            if name == 'convPb.weight':
+                parameter *= 20
+    return model.eval()
+
+
+def run_graph(graph, images, threshold):
+    """Return the outputs of a graph for images (B, H, W) as arrays."""
+    with torch.inference_mode():
+        output = graph(torch.from_numpy(np.stack(images))[:, None], torch.tensor([threshold]))
+    return type(output)(*(part.numpy() for part in output))
+
+
+def noise(seed, height, width):
+    """Return an image of noise."""
+    return np.random.default_rng(seed).integers(0, 256, (height, width)).astype(np.uint8)
+
+
+def test_on_photographs_the_graph_finds_what_the_shipped_detector_finds():
+    model, _ = load_weights(default_weights())
+    detector = Detector.from_model(model, 'cpu')
+    graph = DetectorGraph(model)
+    photographs = [read_image(path)[:301, :417].copy() for path in demo_photographs()]
+    agreement = compare(
+        lambda images, threshold: run_graph(graph, images[:, 0], threshold), detector, photographs
+    )
+    assert agreement.images == 6
+    assert agreement.keypoints == agreement.shared > 300
+    assert agreement.score < 1e-5
+    assert agreement.descriptor < 1e-4
+    assert agreement.holds
+
+
+@pytest.mark.parametrize('radius', [1, 4, 9])
+@pytest.mark.parametrize('threshold', [0.015, 0.002])
+def test_suppression_on_photographs_is_that_of_the_detector(radius, threshold):
+    detector = Detector.from_weights(device='cpu')
+    for path in demo_photographs()[:3]:
+        heatmap = torch.from_numpy(detector.heatmap(read_image(path)[:304, :400].copy()))[None]
+        heatmap = torch.where(heatmap >= threshold, heatmap, 0.0)
+        expected = suppress_non_maxima(heatmap, radius)
+        assert (expected > 0).sum() > 5
+        assert torch.equal(graphs._suppress(heatmap, radius, graphs.ROUNDS), expected)
+
+
+def test_of_equal_pixels_the_first_is_kept():
+    heatmap = torch.zeros(2, 20, 30)
+    heatmap[0, 5:8, 5:9] = 0.5  # a plateau
+    heatmap[1, 3, 3] = heatmap[1, 3, 6] = heatmap[1, 3, 9] = 0.5
+    kept = graphs._suppress(heatmap, 4, graphs.ROUNDS)
+    assert torch.nonzero(kept).tolist() == [[0, 5, 5], [1, 3, 3], [1, 3, 9]]
+    assert torch.equal(kept, suppress_non_maxima(heatmap, 4))
+
+
+def test_a_ridge_longer_than_the_rounds_leaves_its_end_out():
+    # Every pixel is lower than its left neighbour: each round decides on one keypoint.
+    heatmap = torch.linspace(1, 0.5, 40).repeat(1, 1, 1)
+    assert torch.nonzero(suppress_non_maxima(heatmap, 4))[:, 2].tolist() == list(range(0, 40, 5))
+    assert torch.nonzero(graphs._suppress(heatmap, 4, 3))[:, 2].tolist() == [0, 5, 10]
+
+
+@pytest.mark.parametrize(('height', 'width'), [(16, 16), (17, 23), (64, 40), (61, 99)])
+@pytest.mark.parametrize(
+    'settings',
+    [
+        DetectionSettings(),
+        DetectionSettings(nms_radius=0, border_margin=0, max_keypoints=7),
+        DetectionSettings(nms_radius=2, border_margin=9, subpixel=False),
+    ],
+)
+def test_any_size_and_settings_give_the_detectors_features(tiny, height, width, settings):
+    detector = Detector.from_model(tiny, 'cpu', **vars(settings))
+    graph = DetectorGraph(tiny, settings, rounds=30)
+    images = [noise(seed, height, width) for seed in range(3)]
+    output = run_graph(graph, images, settings.threshold)
+    count = settings.max_keypoints
+    assert output.keypoints.shape == (3, count, 2)
+    assert output.descriptors.shape == (3, count, 8)
+    assert output.valid.dtype == bool
+    agreement = Agreement()
+    for index, image in enumerate(images):
+        agreement.add(detector(image), features_of(output, index))
+        # Best first, and nothing behind.
+        assert (np.diff(output.scores[index]) <= 0).all()
+        valid = int(output.valid[index].sum())
+        assert output.valid[index, :valid].all()
+        for part in (output.keypoints, output.scores, output.descriptors):
+            assert not part[index, valid:].any()
+    assert agreement.keypoints == agreement.shared
+    assert agreement.holds
+    assert agreement.keypoints > 0 or settings.border_margin == 9
+
+
+def test_the_threshold_is_an_input(tiny):
+    graph = DetectorGraph(tiny, rounds=30)
+    image = noise(0, 48, 64)
+    every = run_graph(graph, [image], 0.001)
+    middle = float(np.median(every.scores[every.valid]))
+    for threshold in (0.001, middle, 1.0):
+        output = run_graph(graph, [image], threshold)
+        assert (output.scores[output.valid] >= threshold).all()
+        found = len(Detector.from_model(tiny, 'cpu', threshold=threshold)(image))
+        assert int(output.valid.sum()) == found
+        assert (found == 0) == (threshold == 1.0)
+
+
+def test_no_keypoints_are_a_normal_result(tiny):
+    output = run_graph(DetectorGraph(tiny), [np.zeros((32, 32), np.uint8)], 1.0)
+    assert not output.valid.any()
+    assert not output.keypoints.any()
+    assert np.isfinite(output.descriptors).all()
+
+
+def test_images_from_zero_to_one_give_the_same(tiny):
+    graph = DetectorGraph(tiny, rounds=30)
+    image = torch.from_numpy(noise(0, 48, 64))[None, None]
+    with torch.inference_mode():
+        one = graph(image, torch.tensor([0.01]))
+        two = graph(image.float() / 255, torch.tensor([0.01]))
+    assert torch.equal(one.keypoints, two.keypoints)
+
+
+def test_places_far_into_a_large_image_are_exact():
+    # Neither float32 division nor 16-bit indices would find these back.
+    places = torch.tensor([[4000 * 2999 - 1, 4000 * 2999, 4000 * 3000 - 1]])
+    x, y = graphs._coordinates(places, 3000, 4000)
+    assert x.tolist() == [[3999, 0, 3999]]
+    assert y.tolist() == [[2998, 2999, 2999]]
+
+
+def test_rounds_must_be_positive(tiny):
+    with pytest.raises(ValueError, match='at least 1, got 0'):
+        DetectorGraph(tiny, rounds=0)
+
+
+def test_agreement_counts_what_is_shared():
+    def features(points, scores):
+        return Features(np.array(points, float), np.array(scores), np.eye(len(points)))
+
+    agreement = Agreement()
+    agreement.add(
+        features([[1, 1], [5, 5], [9, 9]], [0.9, 0.8, 0.7]),
+        features([[1, 1.001], [5, 6], [30, 3]], [0.9, 0.8, 0.7]),
+    )
+    assert (agreement.keypoints, agreement.shared) == (5, 1)
+    assert not agreement.holds
+    agreement = Agreement()
+    agreement.add(features([[1, 1]], [0.9]), features([[1, 1]], [0.5]))
+    assert agreement.score == pytest.approx(0.4)
+    assert not agreement.holds
