@@ -67,7 +67,14 @@ class DetectorNode(Node):
 
     def stop(self) -> bool:
         """Return whether the work has ended, for which this waits `STOP_TIMEOUT` seconds."""
-        return self._worker.stop(STOP_TIMEOUT)
+        ended = self._worker.stop(STOP_TIMEOUT)
+        now = time.monotonic()
+        for name, camera in self._cameras.items():
+            self.get_logger().info(
+                f'{camera.image_topic}: {camera.statistics.summary(now)}; overtaken while they '
+                f'waited: {self._worker.dropped(name)} of {self._worker.received(name)} that came'
+            )
+        return ended
 
     def _process(self, batch: Batch) -> None:
         """Publish the features of the newest images; runs in the worker's thread."""

@@ -30,6 +30,21 @@ class Summary(NamedTuple):
     keypoints: int
     bad_frames: dict[str, int]
 
+    def __str__(self) -> str:
+        """Return the summary in a line."""
+        parts = [f'{self.published} frames published, lately {self.rate:.1f} a second']
+        for name, times in (('inference', self.inference), ('latency', self.latency)):
+            if times:
+                parts.append(
+                    f'{name} {times[0] * 1e3:.1f} ms (p50), {times[1] * 1e3:.1f} ms (p99)'
+                )
+        if self.bad_frames:
+            counts = ', '.join(
+                f'{name} {count}' for name, count in sorted(self.bad_frames.items())
+            )
+            parts.append(f'bad frames: {counts}')
+        return '; '.join(parts)
+
 
 class FrameStatistics:
     """

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import array
+import threading
+import time
 
 import cv2
 import numpy as np
@@ -239,6 +241,25 @@ def test_the_newest_frame_is_served_when_too_many_come(system):
     ]
     assert answered == sorted(set(answered))
     assert len(answered) < count
+
+
+def test_parameters_are_set_while_more_frames_come_than_it_can_do(system):
+    large = np.random.default_rng(0).integers(0, 256, (480, 640), dtype=np.uint8)
+    first = system.stamps(150)
+    publishing = threading.Thread(
+        target=system.camera.publish, args=(large, first), kwargs={'count': 150, 'period': 0.005}
+    )
+    publishing.start()
+    system.observer.wait_until(lambda: system.observer.with_stamps(first, 150))
+    times = []
+    for threshold in (0.5, 0.4, 0.3):
+        start = time.monotonic()
+        (result,) = system.observer.set_parameters(threshold=threshold)
+        times.append(time.monotonic() - start)
+        assert result.successful
+    assert publishing.is_alive()
+    publishing.join()
+    assert min(times) < 1.0  # by far more than it takes: the machine may be busy as well
 
 
 def test_numbers_of_the_message_are_plain_bytes(system, image):

@@ -95,3 +95,8 @@ def test_silence_is_explained_and_its_end_too(start_detector, start_camera, rand
         np.zeros((32, 32), np.uint8), 1000, count=30, topic='/front/image_raw'
     )
     detector.wait_for('images come on /front/image_raw')
+    detector.interrupt(signal.SIGTERM)
+    assert detector.finish() == 0
+    (line,) = [line for line in detector.output.splitlines() if 'frames published' in line]
+    assert '/front/image_raw: ' in line
+    assert re.search(r'\b[1-9]\d* of|0 of [1-9]\d* that came', line)

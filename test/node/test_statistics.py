@@ -33,7 +33,19 @@ def test_rates_and_times_look_back_ten_seconds_and_counts_to_the_start():
 def test_bad_frames_are_counted_by_reason():
     statistics = FrameStatistics(now=0.0)
     assert [statistics.add_bad_frame(reason) for reason in ('step', 'size', 'step')] == [1, 1, 2]
-    assert statistics.summary(now=1.0).bad_frames == {'step': 2, 'size': 1}
+    summary = statistics.summary(now=1.0)
+    assert summary.bad_frames == {'step': 2, 'size': 1}
+    assert str(summary) == '0 frames published, lately 0.0 a second; bad frames: size 1, step 2'
+
+
+def test_a_summary_reads_as_a_line():
+    statistics = FrameStatistics(now=0.0)
+    for _ in range(4):
+        statistics.add_frame(1.0, inference=0.010, latency=0.0125, keypoints=3)
+    assert str(statistics.summary(now=2.0)) == (
+        '4 frames published, lately 2.0 a second; inference 10.0 ms (p50), 10.0 ms (p99); '
+        'latency 12.5 ms (p50), 12.5 ms (p99)'
+    )
 
 
 def test_a_throttle_lets_each_subject_through_once_in_a_period():
