@@ -245,12 +245,12 @@ def test_the_newest_frame_is_served_when_too_many_come(system):
 
 def test_parameters_are_set_while_more_frames_come_than_it_can_do(system):
     large = np.random.default_rng(0).integers(0, 256, (480, 640), dtype=np.uint8)
-    first = system.stamps(150)
+    first = system.stamps(600)
     publishing = threading.Thread(
-        target=system.camera.publish, args=(large, first), kwargs={'count': 150, 'period': 0.005}
+        target=system.camera.publish, args=(large, first), kwargs={'count': 600, 'period': 0.005}
     )
     publishing.start()
-    system.observer.wait_until(lambda: system.observer.with_stamps(first, 150))
+    system.observer.wait_until(lambda: system.observer.with_stamps(first, 600))
     times = []
     for threshold in (0.5, 0.4, 0.3):
         start = time.monotonic()
