@@ -36,6 +36,7 @@ COMMANDS = {
     'detect': Command('detect', 'draw and save the keypoints of images'),
     'evaluate': Command('evaluate', 'measure a detector on data whose truth is known'),
     'make-benchmark': Command('make_benchmark', 'make a benchmark from photographs'),
+    'explain': Command('explain', 'show how the keypoints of an image come about'),
     'export': Command('export', 'write weights or detector for other programs', 'export'),
     'train': Command('train', 'train a network, stage by stage', extra='train'),
 }
