@@ -94,4 +94,5 @@ def _make_stage(stage: str, recipe, options: argparse.Namespace):
 
     if stage == 'magicpoint':
         return MagicPoint(recipe, options.out)
-    return SuperPointStage(recipe, options.out, options.start)
+    # A run that is resumed has its own weights, and may outlive those that it started from.
+    return SuperPointStage(recipe, options.out, None if options.resume else options.start)

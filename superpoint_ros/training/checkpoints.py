@@ -44,7 +44,7 @@ def read_checkpoint(path: Path) -> dict:
     Raises FileNotFoundError where there is none, ValueError where it cannot be read.
     """
     if not path.is_file():
-        raise FileNotFoundError(f'there is no checkpoint {path} to resume from')
+        raise FileNotFoundError(f'there is no checkpoint {path}')
     try:
         return torch.load(path, map_location='cpu', weights_only=True)
     except (RuntimeError, EOFError, ValueError, KeyError, pickle.UnpicklingError) as error:

@@ -31,6 +31,12 @@ UNTRUSTED_BORDER = 3
 HELD_OUT = 20
 """One of so many photographs is kept for validation."""
 
+KEPT_BYTES = 2**30
+"""Memory of a process for photographs; those beyond it are read from disk again and again."""
+
+CHECKED = 16
+"""Photographs that are read before a training starts, to find labels of other images early."""
+
 
 class Scene(NamedTuple):
     """Hold a picture, uint8 (H, W), its keypoints (N, 2), and pixels (M, 2) that may be some."""
@@ -42,39 +48,54 @@ class Scene(NamedTuple):
 
 class LabelledPhotographs:
     """
-    The labelled images of a folder, each read from disk once.
+    The labelled images of a folder, kept in memory as far as `KEPT_BYTES` go.
 
     Those whose name says so are held out for validation (one of `HELD_OUT`), whatever else is in
-    the folder; `stream` chooses. Raises ValueError where none is left, and where the labels were
-    made for other images.
+    the folder, or else a single one; `stream` chooses. Raises ValueError where none is left, and
+    where the labels were made for other images.
     """
 
     def __init__(self, images: Path, labels: Path, stream: int, least_score: float = 0.0):
         self.labels = LabelFolder(labels)
         self.least_score = least_score
-        self.paths = [
-            path
-            for path in self.labels.labelled(images)
-            if (zlib.crc32(path.name.encode()) % HELD_OUT == 0) == (stream == VALIDATION)
-        ]
+        labelled = self.labels.labelled(images)
+        held_out = _held_out(labelled)
+        self.paths = [path for path in labelled if (path in held_out) == (stream == VALIDATION)]
         if not self.paths:
             raise ValueError(
-                f'{images} holds too few labelled images: one of {HELD_OUT} is held out for '
-                'validation, and there must be some of both kinds'
+                f'{images} holds {len(labelled)} labelled images; there must be at least 2, one '
+                'to train on and one to validate with'
             )
         self._scenes: dict[int, Scene] = {}
+        self._kept = 0
+
+    def check(self) -> None:
+        """Raise ValueError if one of some photographs is not what its labels were made for."""
+        for path in self.paths[:: -(-len(self.paths) // CHECKED)]:
+            self.labels.read(path, read_image(path))
 
     def __len__(self) -> int:
         return len(self.paths)
 
     def __getitem__(self, index: int) -> Scene:
-        if index not in self._scenes:
-            path = self.paths[index]
-            image = read_image(path)
-            keypoints, scores = self.labels.read(path, image)
-            sure = scores >= self.least_score
-            self._scenes[index] = Scene(image, keypoints[sure], keypoints[~sure])
-        return self._scenes[index]
+        if index in self._scenes:
+            return self._scenes[index]
+        path = self.paths[index]
+        image = read_image(path)
+        keypoints, scores = self.labels.read(path, image)
+        sure = scores >= self.least_score
+        scene = Scene(image, keypoints[sure], keypoints[~sure])
+        if self._kept + image.nbytes <= KEPT_BYTES:
+            self._kept += image.nbytes
+            self._scenes[index] = scene
+        return scene
+
+
+def _held_out(paths: list[Path]) -> set[Path]:
+    """Return the photographs that are kept for validation, at least one."""
+    numbers = {path: zlib.crc32(path.name.encode()) for path in paths}
+    held_out = {path for path, number in numbers.items() if number % HELD_OUT == 0}
+    return held_out or {min(paths, key=numbers.__getitem__)}
 
 
 class PairSamples(Dataset):
@@ -93,6 +114,7 @@ class PairSamples(Dataset):
         self.photographs = LabelledPhotographs(
             Path(recipe.images), Path(recipe.labels), self.stream, recipe.least_score
         )
+        self.photographs.check()
 
     def __getitem__(self, index: int) -> dict[str, torch.Tensor]:
         rng = np.random.default_rng([self.recipe.seed, self.stream, index])
@@ -184,7 +206,9 @@ def _smoothed(image: np.ndarray, view: np.ndarray, size: tuple[int, int]) -> np.
     middle = np.array([[size[0] / 2, size[1] / 2]])
     corners = np.concatenate([middle, middle + [1, 0], middle + [0, 1]])
     a, b, c = warp_points(corners, np.linalg.inv(view))
-    step = np.sqrt(abs(np.cross(b - a, c - a)))  # pixels of the image to one of the view
+    (across_x, across_y), (down_x, down_y) = b - a, c - a
+    # Pixels of the image to one of the view, where neither direction counts more.
+    step = np.sqrt(abs(across_x * down_y - across_y * down_x))
     if not step > 1.2:
         return image
     return cv2.GaussianBlur(image, (0, 0), 0.5 * np.sqrt(min(step, 8.0) ** 2 - 1))

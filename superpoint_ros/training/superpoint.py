@@ -30,6 +30,7 @@ from superpoint_ros.training.data import VALIDATION
 from superpoint_ros.training.descriptor_losses import contrastive_loss, hinge_loss
 from superpoint_ros.training.labels import IGNORED
 from superpoint_ros.training.losses import detector_loss
+from superpoint_ros.training.magicpoint import expect_few_points
 from superpoint_ros.training.pairs import PairSamples
 from superpoint_ros.training.refinement_loss import refinement_loss
 from superpoint_ros.training.stage import PICTURES, Stage
@@ -55,6 +56,7 @@ class SuperPointStage(Stage):
     def __init__(self, recipe: SuperPointRecipe, folder: Path, start: Path | None = None):
         super().__init__(recipe, folder)
         self._validation: PairSamples | None = None
+        expect_few_points(self.network)
         if start is not None:
             self._start_from(start)
 
