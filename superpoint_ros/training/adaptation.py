@@ -85,6 +85,8 @@ class AdaptationRecipe:
         for name in ('homographies', 'batch'):
             if getattr(self, name) < 1:
                 raise ValueError(f'{name} must be at least 1, got {getattr(self, name)}')
+        if not 0 <= self.blobs <= 1:
+            raise ValueError(f'blobs must lie between 0 and 1, got {self.blobs}')
         if not self.scales or not all(0.1 <= scale <= 4 for scale in self.scales):
             raise ValueError(f'scales must be one or more from 0.1 to 4, got {self.scales}')
         if self.longest_side and self.longest_side < SMALLEST_SIDE:

@@ -246,6 +246,7 @@ def test_an_image_too_small_for_the_network_is_named():
         ({'scales': (9.0,)}, 'scales must be one or more from 0.1 to 4'),
         ({'longest_side': 8}, 'longest_side must be 0 or at least 16'),
         ({'threshold': 2.0}, 'threshold must lie between'),
+        ({'blobs': -0.5}, 'blobs must lie between 0 and 1, got -0.5'),
     ],
 )
 def test_a_recipe_that_cannot_be_names_its_value(values, message):

@@ -155,6 +155,22 @@ def test_it_is_an_error_only_when_no_photograph_is_left(weights, tmp_path, monke
         label_folder(photos, weights, tmp_path / 'labels', RECIPE, ['cpu'])
 
 
+def test_blobs_are_labelled_where_they_are_asked_for(weights, tmp_path, monkeypatch):
+    monkeypatch.setattr(labelling, 'ProcessPoolExecutor', ThisProcess)
+    photos = tmp_path / 'photos'
+    photos.mkdir()
+    x, y = np.arange(96), np.arange(80)[:, None]
+    blob = 60 + 150 * np.exp(-((x - 41.3) ** 2 + (y - 37.6) ** 2) / (2 * 2**2))
+    cv2.imwrite(str(photos / 'blob.png'), blob.round().astype(np.uint8))
+    found = []
+    for name, weight in (('with', 0.9), ('without', 0.0)):
+        recipe = AdaptationRecipe(homographies=6, threshold=0.25, blobs=weight)
+        label_folder(photos, weights, tmp_path / name, recipe, ['cpu'])
+        found.append(LabelFolder(tmp_path / name).read(photos / 'blob.png').keypoints)
+    assert found[0] == pytest.approx(np.array([[41.3, 37.6]]), abs=0.2)
+    assert len(found[1]) == 0
+
+
 def test_the_contact_sheet_shows_some_photographs_small_with_their_labels(tmp_path):
     photos = tmp_path / 'photos'
     photos.mkdir()
