@@ -16,16 +16,26 @@ import torch.nn.functional as F
 
 from superpoint_ros.network import CELL
 
+SMALLEST_IMAGE = 64
+"""Least `max_image_size` in pixels: in a smaller image there is next to nothing to be found."""
+
 
 @dataclass(frozen=True)
 class DetectionSettings:
     """
-    Say which pixels of a heatmap are keypoints.
+    Say which pixels of an image are keypoints.
 
     `threshold` is the least probability of a keypoint. Within a square of `nms_radius` pixels to
     each side of a keypoint there is no other. At most `max_keypoints` are kept, best first. None
     lies within `border_margin` pixels of the image's border. `subpixel` moves each keypoint from
     its pixel's centre to the heatmap's centre of gravity in the 5x5 pixels around it.
+
+    Where there are more keypoints than `max_keypoints`, `grid_cells` spreads those that are kept
+    over a grid of so many cells along each side of the image: the best of each cell come first,
+    then the second of each, and so on; 0 keeps the best of all the image. `max_image_size` is the
+    longest side, in pixels, of an image that is looked at as it is: `Detector` reduces a larger
+    one and maps its keypoints back; 0 reduces none. The radius and the margin are pixels of the
+    reduced image then.
 
     Raises TypeError or ValueError that names the setting, its value and what it may be.
     """
@@ -35,12 +45,16 @@ class DetectionSettings:
     max_keypoints: int = 1000
     border_margin: int = 4
     subpixel: bool = True
+    grid_cells: int = 0
+    max_image_size: int = 0
 
     RANGES: ClassVar[dict[str, tuple[float, float]]] = {
         'threshold': (0.0, 1.0),
         'nms_radius': (0, 64),
         'max_keypoints': (1, 100_000),
         'border_margin': (0, 1024),
+        'grid_cells': (0, 256),
+        'max_image_size': (0, 16_384),
     }
 
     def __post_init__(self):
@@ -54,6 +68,11 @@ class DetectionSettings:
                 raise ValueError(f'{name} must lie between {low} and {high}, got {value}')
         if not isinstance(self.subpixel, bool):
             raise TypeError(f'subpixel must be true or false, got {self.subpixel!r}')
+        if 0 < self.max_image_size < SMALLEST_IMAGE:
+            raise ValueError(
+                f'max_image_size must be 0 (any size) or at least {SMALLEST_IMAGE}, '
+                f'got {self.max_image_size}'
+            )
 
 
 def heatmap_from_logits(logits: torch.Tensor) -> torch.Tensor:
@@ -157,9 +176,35 @@ def detect_keypoints(
     counts = torch.bincount(image, minlength=len(heatmap)).tolist()
     for found_points, found_scores in zip(points.split(counts), scores.split(counts), strict=True):
         best, order = torch.sort(found_scores, descending=True, stable=True)
-        kept = order[: settings.max_keypoints]
-        result.append((found_points[kept], best[: settings.max_keypoints]))
+        points = found_points[order]
+        kept = slice(settings.max_keypoints)
+        if settings.grid_cells and len(points) > settings.max_keypoints:
+            kept = spread_over_grid(points, (height, width), settings)
+        result.append((points[kept], best[kept]))
     return result
+
+
+def spread_over_grid(
+    points: torch.Tensor, size: tuple[int, int], settings: DetectionSettings
+) -> torch.Tensor:
+    """
+    Return the places, rising, of those points that `max_keypoints` and `grid_cells` leave.
+
+    `points` (N, 2) are x and y in an image of `size` (height, width), best first. The best point
+    of each cell is kept before the second of any; among those of one rank the best come first.
+    """
+    cells = settings.grid_cells
+    height, width = size
+    extent = points.new_tensor([width, height])
+    column, row = ((points + 0.5) / extent * cells).long().clamp(0, cells - 1).unbind(1)
+    by_cell = torch.sort(row * cells + column, stable=True)
+    # Within a run of equal cells, a point's rank is its distance from the beginning of the run.
+    place = torch.arange(len(points), device=points.device)
+    starts = torch.searchsorted(by_cell.values, by_cell.values)
+    rank = torch.empty_like(place)
+    rank[by_cell.indices] = place - starts
+    kept = torch.sort(rank, stable=True).indices[: settings.max_keypoints]
+    return torch.sort(kept).values
 
 
 def _centroid_offsets(

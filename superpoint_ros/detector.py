@@ -29,7 +29,8 @@ class Detector:
 
     Images are uint8, gray (H, W) or BGR (H, W, 3), of 16x16 pixels or more; any size will do. They
     are padded at the right and at the bottom to whole cells by repeating the last pixels, never
-    resized, and the padding's part of the heatmap is cut off: coordinates are those of the image.
+    resized (unless `settings.max_image_size` asks for it), and the padding's part of the heatmap
+    is cut off: coordinates are those of the image.
 
     `settings` may be replaced at any time, also from another thread; a call works with those that
     it found at its beginning.
@@ -84,26 +85,33 @@ class Detector:
         return str(self.engine.device)
 
     def __call__(
-        self, images: np.ndarray | Sequence[np.ndarray], mask: np.ndarray | None = None
+        self,
+        images: np.ndarray | Sequence[np.ndarray],
+        mask: np.ndarray | Sequence[np.ndarray | None] | None = None,
     ) -> Features | list[Features]:
         """
         Return the features of an image, or a list of those of a list of images.
 
         Images of one size in a list go through the network together. `mask`, (H, W), is zero where
-        no keypoints may be; it applies to each image and must have its size. Raises ValueError
-        that names what an image or the mask must be.
+        no keypoints may be; it applies to each image and must have its size; a list has a mask, or
+        None, for each. Raises ValueError that names what an image or the mask must be.
         """
         if isinstance(images, np.ndarray):
-            return self._detect([_to_gray(images)], mask)[0]
-        grays = [_to_gray(image) for image in images]
+            return self([images], mask)[0]
+        settings = self.settings
+        originals = [_to_gray(image) for image in images]
+        masks = _check_masks(mask, originals)
+        grays = [_reduce(gray, settings.max_image_size) for gray in originals]
         groups: dict[tuple[int, int], list[int]] = {}
         for index, gray in enumerate(grays):
             groups.setdefault(gray.shape, []).append(index)
         result: list[Features] = [Features.empty(self.descriptor_size)] * len(grays)
         for members in groups.values():
-            found = self._detect([grays[index] for index in members], mask)
+            found = self._detect(
+                [grays[index] for index in members], [masks[index] for index in members], settings
+            )
             for index, features in zip(members, found, strict=True):
-                result[index] = features
+                result[index] = _enlarge(features, grays[index], originals[index])
         return result
 
     def heatmap(self, image: np.ndarray) -> np.ndarray:
@@ -119,11 +127,15 @@ class Detector:
         self(np.zeros((size[1], size[0]), np.uint8))
 
     @torch.inference_mode()
-    def _detect(self, grays: list[np.ndarray], mask: np.ndarray | None) -> list[Features]:
+    def _detect(
+        self,
+        grays: list[np.ndarray],
+        masks: list[np.ndarray | None],
+        settings: DetectionSettings,
+    ) -> list[Features]:
         """Return the features of gray images of one size."""
-        settings = self.settings
         height, width = grays[0].shape
-        allowed = self._mask_tensor(mask, (height, width))
+        allowed = self._mask_tensor(masks, (height, width))
         output = self.engine.infer(_pad(grays))
         heatmap = heatmap_from_logits(output.logits)[:, :height, :width]
         result = []
@@ -135,17 +147,16 @@ class Detector:
             )
         return result
 
-    def _mask_tensor(self, mask: np.ndarray | None, shape: tuple[int, int]) -> torch.Tensor | None:
-        """Return the mask as a tensor on the device; raise ValueError where it does not fit."""
-        if mask is None:
+    def _mask_tensor(
+        self, masks: list[np.ndarray | None], shape: tuple[int, int]
+    ) -> torch.Tensor | None:
+        """Return the masks, brought to the shape, as a tensor on the device; None without any."""
+        if all(mask is None for mask in masks):
             return None
-        mask = np.asarray(mask)
-        if mask.shape != shape:
-            raise ValueError(
-                f'the mask must have the size of the image, {shape[1]}x{shape[0]}; its shape is '
-                f'{mask.shape}'
-            )
-        return torch.from_numpy(np.ascontiguousarray(mask != 0)).to(self.engine.device)
+        allowed = [
+            np.ones(shape, bool) if mask is None else _resize_mask(mask, shape) for mask in masks
+        ]
+        return torch.from_numpy(np.stack(allowed)).to(self.engine.device)
 
 
 def _make_settings(settings: dict) -> DetectionSettings:
@@ -177,6 +188,53 @@ def _to_gray(image: np.ndarray) -> np.ndarray:
     if image.ndim == 2:
         return image
     return image[:, :, 0] if image.shape[2] == 1 else cv2.cvtColor(image, cv2.COLOR_BGR2GRAY)
+
+
+def _check_masks(
+    mask: np.ndarray | Sequence[np.ndarray | None] | None, grays: list[np.ndarray]
+) -> list[np.ndarray | None]:
+    """Return a mask for each image; raise ValueError where one does not fit its image."""
+    if mask is None or isinstance(mask, np.ndarray):
+        mask = [mask] * len(grays)
+    masks = [each if each is None else np.asarray(each) for each in mask]
+    if len(masks) != len(grays):
+        raise ValueError(f'there must be a mask for each of {len(grays)} images; got {len(masks)}')
+    for each, gray in zip(masks, grays, strict=True):
+        if each is not None and each.shape != gray.shape:
+            raise ValueError(
+                f'the mask must have the size of the image, {gray.shape[1]}x{gray.shape[0]}; its '
+                f'shape is {each.shape}'
+            )
+    return masks
+
+
+def _resize_mask(mask: np.ndarray, shape: tuple[int, int]) -> np.ndarray:
+    """Return the mask, bool, as it is on an image that was brought to the shape."""
+    allowed = mask != 0
+    if allowed.shape == shape:
+        return allowed
+    size = (shape[1], shape[0])
+    return cv2.resize(allowed.astype(np.uint8), size, interpolation=cv2.INTER_NEAREST) != 0
+
+
+def _reduce(gray: np.ndarray, longest_side: int) -> np.ndarray:
+    """Return the image reduced to a longest side; as it is where that is 0 or not exceeded."""
+    largest = max(gray.shape)
+    if not longest_side or largest <= longest_side:
+        return gray
+    # A strip may become so narrow that its aspect has to give.
+    height, width = (
+        max(round(side * longest_side / largest), SMALLEST_SIDE) for side in gray.shape
+    )
+    return cv2.resize(gray, (width, height), interpolation=cv2.INTER_AREA)
+
+
+def _enlarge(features: Features, reduced: np.ndarray, original: np.ndarray) -> Features:
+    """Return the features of a reduced image with their places in the original."""
+    if reduced.shape == original.shape:
+        return features
+    scale = np.divide(original.shape[::-1], reduced.shape[::-1], dtype=np.float32)
+    return replace(features, keypoints=(features.keypoints + 0.5) * scale - 0.5)
 
 
 def _pad(grays: list[np.ndarray]) -> torch.Tensor:

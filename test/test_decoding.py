@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 from hypothesis import given, settings
 from hypothesis import strategies as st
 import numpy as np
@@ -196,6 +198,8 @@ def test_no_descriptors_for_no_keypoints():
         ({'max_keypoints': 0}, ValueError, 'max_keypoints must lie between 1'),
         ({'border_margin': True}, TypeError, 'border_margin must be a whole number'),
         ({'subpixel': 1}, TypeError, 'subpixel must be true or false'),
+        ({'grid_cells': 257}, ValueError, 'grid_cells must lie between 0 and 256, got 257'),
+        ({'max_image_size': 63}, ValueError, r'must be 0 \(any size\) or at least 64, got 63'),
     ],
 )
 def test_a_wrong_setting_is_named(values, error, message):
@@ -208,3 +212,38 @@ def test_wrong_shapes_are_named():
         heatmap_from_logits(torch.zeros(1, 64, 2, 2))
     with pytest.raises(ValueError, match=r'descriptors \(D, h, w\)'):
         sample_descriptors(torch.zeros(1, 8, 2, 2), torch.zeros(1, 2))
+
+
+def test_a_grid_keeps_the_best_of_each_part_of_the_image_before_the_second_of_any():
+    peaks = {(4, 4): 0.9, (12, 4): 0.8, (4, 12): 0.7, (36, 4): 0.3, (4, 36): 0.2, (36, 36): 0.1}
+    heatmap = single_peaks((40, 40), peaks)
+    wanted = DetectionSettings(max_keypoints=4, border_margin=0, subpixel=False)
+    [(best, _)] = detect_keypoints(heatmap, wanted)
+    [(spread, scores)] = detect_keypoints(heatmap, replace(wanted, grid_cells=2))
+    assert best[:, 0].max() == 36.0
+    assert (best > 20).all(dim=1).sum() == 0
+    quarters = {(int(x > 20), int(y > 20)) for x, y in spread.tolist()}
+    assert quarters == {(0, 0), (0, 1), (1, 0), (1, 1)}
+    assert scores.tolist() == pytest.approx([0.9, 0.3, 0.2, 0.1])
+    [(_, scores)] = detect_keypoints(heatmap, replace(wanted, grid_cells=2, max_keypoints=5))
+    assert scores.tolist() == pytest.approx([0.9, 0.8, 0.3, 0.2, 0.1])
+
+
+def test_a_grid_takes_nothing_away_where_all_keypoints_can_stay():
+    heatmap = torch.rand(1, 40, 48, generator=torch.Generator().manual_seed(0))
+    [(plain, _)] = detect_keypoints(heatmap, DetectionSettings())
+    [(spread, _)] = detect_keypoints(heatmap, DetectionSettings(grid_cells=256))
+    assert len(plain) > 5
+    assert torch.equal(plain, spread)
+
+
+def test_a_grid_counts_as_it_says_on_any_heatmap():
+    generator = torch.Generator().manual_seed(2)
+    heatmap = torch.rand(1, 200, 120, generator=generator) ** 4
+    wanted = DetectionSettings(max_keypoints=50, grid_cells=5, nms_radius=2, border_margin=0)
+    [(spread, scores)] = detect_keypoints(heatmap, wanted)
+    assert len(spread) == 50
+    assert (scores.diff() <= 0).all()
+    cells = (spread + 0.5) / torch.tensor([120, 200]) * 5
+    counts = torch.bincount(cells[:, 1].long() * 5 + cells[:, 0].long(), minlength=25)
+    assert counts.tolist() == [2] * 25

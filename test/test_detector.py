@@ -223,3 +223,40 @@ def test_cuda_finds_what_the_cpu_finds(precision, share):
     on_gpu = Detector.from_model(lively_model(), device='cuda', precision=precision)(image)
     distance = np.linalg.norm(on_cpu.keypoints[:, None] - on_gpu.keypoints[None], axis=2)
     assert (distance.min(axis=1) < 1).mean() >= share
+
+
+def test_a_large_image_is_reduced_and_its_keypoints_lie_in_the_original(detector):
+    small = photograph(160, 120)
+    large = np.repeat(np.repeat(small, 3, axis=0), 3, axis=1)
+    expected = detector(small)
+    reducing = Detector(detector.engine, 16, DetectionSettings(0.02, max_image_size=160))
+    found = reducing(large)
+    assert len(found) == min(len(expected), 1000) > 20
+    # The middle of a block of 3x3 pixels is one pixel right and below of its corner.
+    np.testing.assert_allclose(
+        found.keypoints, expected.keypoints[: len(found)] * 3 + 1, atol=1e-3
+    )
+    unchanged = reducing(small).keypoints
+    np.testing.assert_allclose(unchanged, expected.keypoints[: len(found)], atol=1e-3)
+
+
+def test_a_narrow_strip_is_not_reduced_below_what_the_network_takes(detector):
+    reducing = Detector(detector.engine, 16, DetectionSettings(0.001, max_image_size=64))
+    found = reducing(photograph(640, 40))
+    assert found.keypoints[:, 0].max() > 300
+    assert found.keypoints[:, 1].max() < 40
+
+
+def test_each_image_of_a_list_can_have_its_own_mask(detector):
+    image, mask = photograph(160, 120), np.zeros((120, 160), bool)
+    mask[40:80, 50:100] = True
+    free, masked = detector([image, image], mask=[None, mask])
+    assert as_set(free) == as_set(detector(image))
+    assert as_set(masked) == as_set(detector(image, mask=mask)) != as_set(free)
+    with pytest.raises(ValueError, match='a mask for each of 2 images; got 1'):
+        detector([image, image], mask=[mask])
+    reducing = Detector(detector.engine, 16, DetectionSettings(0.02, max_image_size=80))
+    inner = reducing(image, mask=mask).keypoints
+    assert len(inner) > 0
+    assert (inner.min(axis=0) > [47, 37]).all()
+    assert (inner.max(axis=0) < [103, 83]).all()
