@@ -83,8 +83,16 @@ def _train(stage: str, recipe, options: argparse.Namespace) -> int:
             file=sys.stderr,
         )
         return 1
+    except ValueError as error:
+        raise ValueError(_cause(error)) from error
     print(f'weights: {weights}')
     return 0
+
+
+def _cause(error: ValueError) -> str:
+    """Return what was wrong; of an error in a worker process, without that one's traceback."""
+    text = str(error).strip()
+    return text.splitlines()[-1].removeprefix('ValueError: ') if text[:7] == 'Caught ' else text
 
 
 def _make_stage(stage: str, recipe, options: argparse.Namespace):

@@ -62,7 +62,11 @@ class SuperPointStage(Stage):
 
     def _start_from(self, path: Path) -> None:
         """Take the weights of an earlier stage; raise ValueError where they do not fit."""
-        state = read_checkpoint(path).get('state_dict', {})
+        state = read_checkpoint(path).get('state_dict')
+        if state is None:
+            raise ValueError(
+                f'{path} is no checkpoint of a training run, such as its checkpoints/last.ckpt'
+            )
         try:
             self.load_state_dict(state)
         except RuntimeError as error:
