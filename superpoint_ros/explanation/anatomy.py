@@ -87,7 +87,7 @@ class Anatomy:
         # Refinement moves a keypoint by two pixels at most; suppression keeps others further off.
         near = np.nonzero((distances <= 2) & (self.features.scores == self.peaks[y, x]))[0]
         if not len(near):
-            return f'It is no keypoint: {self.settings.max_keypoints} others are better.'
+            return f'It is no keypoint: {self.settings.max_keypoints} others go before it.'
         place = self.features.keypoints[near[0]]
         return (
             f'It is the highest within {radius} pixels, so it is keypoint {near[0] + 1} of '
@@ -96,8 +96,17 @@ class Anatomy:
 
 
 def dissect(detector: Detector, image: np.ndarray) -> Anatomy:
-    """Return what the detector makes of a gray image, uint8 (H, W)."""
+    """
+    Return what the detector makes of a gray image, uint8 (H, W).
+
+    Raises ValueError where the detector would reduce it first.
+    """
     height, width = image.shape
+    if 0 < detector.settings.max_image_size < max(height, width):
+        raise ValueError(
+            f'the image of {width}x{height} pixels is larger than max_image_size, '
+            f'{detector.settings.max_image_size}: reduce it, or leave that setting out'
+        )
     padded = cv2.copyMakeBorder(image, 0, -height % CELL, 0, -width % CELL, cv2.BORDER_REPLICATE)
     output = detector.engine.infer(torch.from_numpy(padded)[None, None])
     logits = output.logits.float().cpu()

@@ -25,6 +25,7 @@ SUFFIXES = ('.pth', '.onnx', '.pt')
 
 INPUTS = ('image', 'threshold')
 OUTPUTS = GraphOutput._fields
+SETTINGS = ('threshold', 'nms_radius', 'max_keypoints', 'border_margin', 'subpixel')
 
 _EXAMPLE = (2, 1, 120, 160)
 """A shape to trace with; none of its numbers may end up in the graph."""
@@ -115,7 +116,7 @@ def _description(graph: DetectorGraph, metadata: WeightsMetadata, image_type: st
         'image': f'{image_type} (batch, 1, height, width), '
         + ('0 to 255' if image_type == 'uint8' else '0 to 1'),
         'keypoints': 'x, y in pixels, the centre of the top-left pixel is 0, 0',
-        **vars(graph.settings),
+        **{name: getattr(graph.settings, name) for name in SETTINGS},
         'rounds': graph.rounds,
         **vars(metadata),
     }

@@ -58,10 +58,16 @@ class DetectorGraph(nn.Module):
         super().__init__()
         if rounds < 1:
             raise ValueError(f'the rounds of suppression must be at least 1, got {rounds}')
+        settings = settings or DetectionSettings()
+        if settings.grid_cells or settings.max_image_size:
+            raise ValueError(
+                'a graph neither spreads keypoints over a grid nor reduces images: grid_cells and '
+                f'max_image_size must be 0; got {settings.grid_cells}, {settings.max_image_size}'
+            )
         if model.config.normalization == 'before_relu':
             model = fold_batch_norm(model)
         self.model = model.eval()
-        self.settings = settings or DetectionSettings()
+        self.settings = settings
         self.rounds = rounds
         self.eval()
 

@@ -99,7 +99,13 @@ def test_border_and_number_are_reasons_too(detector, image, anatomy):
     assert fate == f'It is no keypoint: it lies within {distance + 1} pixels of the border.'
     few = Detector(detector.engine, 128, replace(detector.settings, max_keypoints=3))
     fate = dissect(few, image).decision(x, y)[-1]
-    assert fate == 'It is no keypoint: 3 others are better.'
+    assert fate == 'It is no keypoint: 3 others go before it.'
+
+
+def test_an_image_that_would_be_reduced_is_refused(detector, image):
+    settings = replace(detector.settings, max_image_size=200)
+    with pytest.raises(ValueError, match='301x203 pixels is larger than max_image_size, 200'):
+        dissect(Detector(detector.engine, 128, settings), image)
 
 
 @pytest.mark.parametrize(('x', 'y'), [(-1, 0), (301, 0), (0, 203)])

@@ -159,6 +159,12 @@ def test_rounds_must_be_positive(tiny):
         DetectorGraph(tiny, rounds=0)
 
 
+@pytest.mark.parametrize('setting', [{'grid_cells': 4}, {'max_image_size': 640}])
+def test_what_a_graph_does_not_do_is_refused(tiny, setting):
+    with pytest.raises(ValueError, match='grid_cells and max_image_size must be 0'):
+        DetectorGraph(tiny, DetectionSettings(**setting))
+
+
 def test_agreement_counts_what_is_shared():
     def features(points, scores):
         return Features(np.array(points, float), np.array(scores), np.eye(len(points)))
