@@ -11,8 +11,10 @@ import torch
 import torch.nn.functional as F
 
 from superpoint_ros.network import CELL
+from superpoint_ros.training.losses import in_float32
 
 
+@in_float32
 def hinge_loss(
     descriptors_a: torch.Tensor,
     descriptors_b: torch.Tensor,

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from functools import wraps
+
 import torch
 import torch.nn.functional as F
 
@@ -24,3 +27,19 @@ def detector_loss(logits: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
         raise ValueError(f'labels {tuple(labels.shape)} do not fit logits {tuple(logits.shape)}')
     total = F.cross_entropy(logits.float(), labels, ignore_index=IGNORED, reduction='sum')
     return total / (labels != IGNORED).sum().clamp_min(1)
+
+
+def in_float32(loss: Callable[..., torch.Tensor]) -> Callable[..., torch.Tensor]:
+    """
+    Return a loss that mixed precision leaves alone; its first argument is a tensor.
+
+    Matrix products, which mixed precision would round to eight bits, are in it: of coordinates
+    too, which would then be wrong by half a pixel.
+    """
+
+    @wraps(loss)
+    def exact(first: torch.Tensor, *others, **options) -> torch.Tensor:
+        with torch.autocast(first.device.type, enabled=False):
+            return loss(first, *others, **options)
+
+    return exact

@@ -5,11 +5,13 @@ from __future__ import annotations
 import torch
 
 from superpoint_ros.training.descriptor_losses import warp
+from superpoint_ros.training.losses import in_float32
 
 REACH = 2
 """Pixels to each side over which a detector takes the centroid of a peak."""
 
 
+@in_float32
 def refinement_loss(
     heatmap_a: torch.Tensor,
     heatmap_b: torch.Tensor,
