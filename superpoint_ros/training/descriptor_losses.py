@@ -58,6 +58,7 @@ def hinge_loss(
     return total / max(pairs, 1)
 
 
+@in_float32
 def contrastive_loss(
     descriptors_a: torch.Tensor,
     descriptors_b: torch.Tensor,

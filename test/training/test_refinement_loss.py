@@ -144,7 +144,6 @@ def test_mixed_precision_does_not_round_coordinates():
     assert mixed == exact
 
 
-@pytest.mark.xfail(strict=True, reason='the product of the descriptors is rounded to eight bits')
 def test_mixed_precision_does_not_round_cosines():
     points_a, points_b = lattice()
     valid = torch.ones(points_a.shape[:2], dtype=torch.bool)
