@@ -30,6 +30,7 @@ DEV = [
 EXPORT = ['onnx>=1.16', 'onnxruntime>=1.18', 'onnxscript>=0.2', 'torch>=2.7']
 ROS = [
     'ros-jazzy-ament-index-python',
+    'ros-jazzy-diagnostic-msgs',
     'ros-jazzy-rcl-interfaces',
     'ros-jazzy-rclpy',
     'ros-jazzy-rmw-fastrtps-cpp',

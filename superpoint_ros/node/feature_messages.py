@@ -4,8 +4,9 @@ Features as messages: how keypoints and descriptors travel, and how to read them
 A message is a `sensor_msgs/PointCloud2` of one row, one point for each keypoint, best first. The
 fields of a point are `u` and `v` (x and y in pixels of the image, the centre of its top-left pixel
 being 0, 0), `score`, each one float32, and `descriptor`, D float32, or D int8 that are the
-descriptor times 127, rounded. All is little endian and packed. A message without points has the
-same fields, so that D is known from every message.
+descriptor times 127, rounded. Where a calibration is used, `x_normalized` and `y_normalized`
+follow, float32: undistorted coordinates at distance 1. All is little endian and packed. A message
+without points has the same fields, so that D is known from every message.
 
 A consumer needs of this package only this module: `features_from_message(message)`.
 """
@@ -22,6 +23,8 @@ from superpoint_ros.features import Features
 
 DESCRIPTOR_FORMATS = ('float32', 'int8')
 
+NORMALIZED = ('x_normalized', 'y_normalized')
+
 _INT8_UNIT = 127
 _SCALARS = ('u', 'v', 'score')
 _DATATYPES = {'float32': PointField.FLOAT32, 'int8': PointField.INT8}
@@ -29,13 +32,17 @@ _NUMPY_TYPES = {PointField.FLOAT32: 'f4', PointField.INT8: 'i1'}
 
 
 def features_to_message(
-    features: Features, header: Header, descriptor_format: str = 'float32'
+    features: Features,
+    header: Header,
+    descriptor_format: str = 'float32',
+    normalized: np.ndarray | None = None,
 ) -> PointCloud2:
     """
     Return the features as a message with the header of the image that they are from.
 
     `descriptor_format` is 'float32' or 'int8' (a quarter of the bytes, each component within 0.004
-    of the true one). Raises ValueError for any other.
+    of the true one). `normalized` (N, 2) are undistorted, normalised coordinates, not-a-number
+    where they are unknown. Raises ValueError for any other format.
     """
     if descriptor_format not in DESCRIPTOR_FORMATS:
         raise ValueError(
@@ -45,6 +52,8 @@ def features_to_message(
     size = features.descriptors.shape[1]
     layout = [(name, PointField.FLOAT32, 1) for name in _SCALARS]
     layout.append(('descriptor', _DATATYPES[descriptor_format], size))
+    if normalized is not None:
+        layout += [(name, PointField.FLOAT32, 1) for name in NORMALIZED]
     fields, point_type, offset = [], [], 0
     for name, datatype, count in layout:
         fields.append(PointField(name=name, offset=offset, datatype=datatype, count=count))
@@ -59,6 +68,8 @@ def features_to_message(
         points['descriptor'] = scaled.clip(-_INT8_UNIT, _INT8_UNIT)
     else:
         points['descriptor'] = features.descriptors
+    if normalized is not None:
+        points[NORMALIZED[0]], points[NORMALIZED[1]] = normalized.T
     data = array('B')
     data.frombytes(points.tobytes())
     return PointCloud2(
@@ -70,7 +81,7 @@ def features_to_message(
         point_step=offset,
         row_step=offset * len(features),
         data=data,
-        is_dense=True,
+        is_dense=normalized is None or bool(np.isfinite(normalized).all()),
     )
 
 
@@ -81,36 +92,50 @@ def features_from_message(message: PointCloud2) -> Features:
     Fields may stand in any order and with gaps, others beside ours are passed over, and both byte
     orders are read. Raises ValueError that names what is wrong with the message.
     """
-    point_type, quantised = _point_type(message)
-    count = message.width
-    needed = count * message.point_step
-    if message.height != 1:
-        raise ValueError(f'a message of features has height 1, this one {message.height}')
-    if len(message.data) < needed:
-        raise ValueError(
-            f'the message is cut short: {count} points of {message.point_step} bytes need '
-            f'{needed} bytes, it has {len(message.data)}'
-        )
-    points = np.frombuffer(message.data, point_type, count)
+    points = _points(message, _point_type(message, (*_SCALARS, 'descriptor')))
     descriptors = points['descriptor'].astype(np.float32)
-    if quantised:
+    if points['descriptor'].dtype == np.int8:
         length = np.linalg.norm(descriptors, axis=1, keepdims=True)
         descriptors /= np.where(length > 0, length, 1)
     keypoints = np.stack([points['u'], points['v']], axis=1).astype(np.float32)
     return Features(keypoints, points['score'].astype(np.float32), descriptors)
 
 
-def _point_type(message: PointCloud2) -> tuple[np.dtype, bool]:
-    """Return the structured type of a point, and whether its descriptor is of whole numbers."""
+def normalized_from_message(message: PointCloud2) -> np.ndarray | None:
+    """
+    Return the undistorted, normalised coordinates (N, 2), float32; None where there are none.
+
+    They are not-a-number where they are unknown. Raises ValueError as `features_from_message`.
+    """
+    if not {*NORMALIZED} <= {field.name for field in message.fields}:
+        return None
+    points = _points(message, _point_type(message, NORMALIZED))
+    return np.stack([points[name] for name in NORMALIZED], axis=1).astype(np.float32)
+
+
+def _points(message: PointCloud2, point_type: np.dtype) -> np.ndarray:
+    """Return the message's points; raise ValueError where they are not all there."""
+    needed = message.width * message.point_step
+    if message.height != 1:
+        raise ValueError(f'a message of features has height 1, this one {message.height}')
+    if len(message.data) < needed:
+        raise ValueError(
+            f'the message is cut short: {message.width} points of {message.point_step} bytes need '
+            f'{needed} bytes, it has {len(message.data)}'
+        )
+    return np.frombuffer(message.data, point_type, message.width)
+
+
+def _point_type(message: PointCloud2, names: tuple[str, ...]) -> np.dtype:
+    """Return the structured type of a point, of the fields named."""
     fields = {field.name: field for field in message.fields}
-    names = (*_SCALARS, 'descriptor')
     missing = [name for name in names if name not in fields]
     if missing:
         there = ', '.join(fields) or 'no fields'
         raise ValueError(f'the message lacks the field {", ".join(missing)}; it has {there}')
     formats = [_field_format(fields[name], message) for name in names]
     offsets = [fields[name].offset for name in names]
-    point_type = np.dtype(
+    return np.dtype(
         {
             'names': list(names),
             'formats': formats,
@@ -118,7 +143,6 @@ def _point_type(message: PointCloud2) -> tuple[np.dtype, bool]:
             'itemsize': message.point_step,
         }
     )
-    return point_type, fields['descriptor'].datatype == PointField.INT8
 
 
 def _field_format(field: PointField, message: PointCloud2) -> tuple[str, tuple[int, ...]]:

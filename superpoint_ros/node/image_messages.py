@@ -14,15 +14,15 @@ from typing import NamedTuple
 
 import cv2
 import numpy as np
-from sensor_msgs.msg import Image
+from sensor_msgs.msg import CompressedImage, Image
 
 
 class ImageMessageError(ValueError):
     """
     Say why a message cannot be read as an image.
 
-    `reason` names the kind of fault in one word, for counting: 'encoding', 'size', 'step' or
-    'length'.
+    `reason` names the kind of fault in one word, for counting: 'encoding', 'size', 'step',
+    'length' or 'compression'.
     """
 
     def __init__(self, reason: str, text: str):
@@ -108,6 +108,28 @@ def gray_from_message(message: Image) -> np.ndarray:
         return cv2.convertScaleAbs(gray, alpha=1 / 257)
     if gray.dtype == np.float32:
         return np.rint(np.nan_to_num(gray, nan=0.0).clip(0, 1) * 255).astype(np.uint8)
+    return gray
+
+
+def gray_from_compressed(message: CompressedImage) -> np.ndarray:
+    """
+    Return the image of a message of JPEG, PNG or whatever else OpenCV reads as gray uint8 (H, W).
+
+    Raises ImageMessageError where it cannot be read.
+    """
+    gray = None
+    if len(message.data):
+        flags = cv2.IMREAD_GRAYSCALE | cv2.IMREAD_IGNORE_ORIENTATION
+        try:
+            gray = cv2.imdecode(np.frombuffer(message.data, np.uint8), flags)
+        except cv2.error:  # an image that says it is larger than OpenCV makes any
+            gray = None
+    if gray is None:
+        raise ImageMessageError(
+            'compression',
+            f'a compressed image of format {message.format!r} and {len(message.data)} bytes '
+            'cannot be decoded; it must be a whole JPEG or PNG',
+        )
     return gray
 
 

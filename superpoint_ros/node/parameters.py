@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, fields, replace
+import re
 from typing import Any
 
 from rcl_interfaces.msg import (
@@ -20,11 +21,14 @@ from rcl_interfaces.msg import (
 from rclpy.node import Node
 from rclpy.parameter import Parameter
 
-from superpoint_ros.decoding import DetectionSettings
+from superpoint_ros.decoding import DetectionSettings, SMALLEST_IMAGE
 from superpoint_ros.engines import PRECISIONS
 from superpoint_ros.node.feature_messages import DESCRIPTOR_FORMATS
 
+TRANSPORTS = ('raw', 'compressed')
+
 _DETECTION = DetectionSettings()
+_CAMERA_NAME = re.compile(r'[A-Za-z][A-Za-z0-9_]*')
 
 
 @dataclass(frozen=True)
@@ -76,8 +80,8 @@ class _Declaration:
             additional_constraints=self.constraints,
             read_only=self.read_only,
         )
-        if self.name in DetectionSettings.RANGES:
-            low, high = DetectionSettings.RANGES[self.name]
+        if self.name in _RANGES:
+            low, high = _RANGES[self.name]
             if isinstance(self.default, float):
                 bounds = FloatingPointRange(from_value=float(low), to_value=float(high))
                 descriptor.floating_point_range = [bounds]
@@ -106,6 +110,19 @@ DECLARATIONS = (
     ),
     _Declaration('subpixel', _DETECTION.subpixel, 'Whether keypoints may lie between the pixels.'),
     _Declaration(
+        'grid_cells',
+        _DETECTION.grid_cells,
+        'Keypoints above max_keypoints are left out such that the rest spread over a grid of so '
+        'many cells along each side of the image; 0: the best of the whole image are kept.',
+    ),
+    _Declaration(
+        'max_image_size',
+        _DETECTION.max_image_size,
+        'Images with a longer side, in pixels, are reduced to it; keypoints are those of the '
+        'original all the same. 0: none is reduced.',
+        f'0, or {SMALLEST_IMAGE} and more',
+    ),
+    _Declaration(
         'descriptor_format',
         LiveSettings.descriptor_format,
         'How descriptors are sent: float32, or int8 = round(127 d), a quarter of the bytes.',
@@ -119,9 +136,9 @@ DECLARATIONS = (
     _Declaration(
         'weights',
         '',
-        'Path of the weight file; empty: the weights that the package ships.',
+        'Path of the weight file; empty: the weights that the package ships. A file that cannot '
+        'be used is refused, and the network goes on with the old one.',
         'a .safetensors file of this package, or a .pth of SuperPoint',
-        read_only=True,
     ),
     _Declaration(
         'device',
@@ -137,20 +154,92 @@ DECLARATIONS = (
         f'one of {", ".join(PRECISIONS)}; float16 needs CUDA',
         read_only=True,
     ),
+    _Declaration(
+        'autostart',
+        True,
+        'Whether the node configures and activates itself; if not, a lifecycle manager does.',
+        read_only=True,
+    ),
+    _Declaration(
+        'cameras',
+        [''],
+        'Names of the cameras, each of which has its topics under its name: left gives '
+        'left/image and left/features. Without any there is one, with image and features.',
+        'names as in topics; no two the same',
+        read_only=True,
+    ),
+    _Declaration(
+        'sync_wait',
+        0.01,
+        'Seconds that a frame waits for those of the other cameras with the same stamp, to go '
+        'through the network together.',
+        read_only=True,
+    ),
+    _Declaration(
+        'image_transport',
+        TRANSPORTS[0],
+        'What images are subscribed: raw (image), or compressed (image/compressed).',
+        f'one of {", ".join(TRANSPORTS)}',
+        read_only=True,
+    ),
+    _Declaration(
+        'lazy',
+        False,
+        'Whether images are subscribed only while somebody listens to the features.',
+        read_only=True,
+    ),
+    _Declaration(
+        'normalized_coordinates',
+        False,
+        'Whether camera_info is subscribed, and with its calibration undistorted, normalised '
+        'coordinates are published as fields x_normalized and y_normalized.',
+        read_only=True,
+    ),
+    _Declaration(
+        'mask',
+        '',
+        'Path of an image that is black where no keypoints may be, such as on the robot itself; '
+        'empty: none. A camera of several has its own in NAME.mask.',
+        read_only=True,
+    ),
 )
+
+_RANGES = {**DetectionSettings.RANGES, 'sync_wait': (0.0, 1.0)}
 
 
 def declare(node: Node) -> dict[str, Any]:
     """
     Return the values of all parameters by name, after declaring them on the node.
 
-    Raises rclpy's ParameterException where a file or the command line gives one a value of the
-    wrong type or out of its range.
+    `cameras` is a tuple of names, ('',) for one camera without a name, and `mask` a dictionary of
+    theirs. Raises rclpy's ParameterException where a file or the command line gives one a value of
+    the wrong type or out of its range, and ValueError where the values do not make sense.
     """
-    return {
+    values = {
         each.name: node.declare_parameter(each.name, each.default, each.descriptor()).value
         for each in DECLARATIONS
     }
+    if values['image_transport'] not in TRANSPORTS:
+        raise ValueError(
+            f'image_transport must be one of {", ".join(TRANSPORTS)}; '
+            f'got {values["image_transport"]!r}'
+        )
+    cameras = tuple(name for name in values['cameras'] if name)
+    bad = [name for name in cameras if not _CAMERA_NAME.fullmatch(name)]
+    if bad or len(set(cameras)) < len(cameras):
+        raise ValueError(
+            'cameras must be names of letters, digits and _, no two the same; '
+            f'got {", ".join(cameras)}'
+        )
+    descriptor = ParameterDescriptor(
+        description='Path of the mask of this camera; empty: that of the parameter mask.',
+        read_only=True,
+    )
+    masks = {'': values['mask']}
+    for name in cameras:
+        own = node.declare_parameter(f'{name}.mask', '', descriptor).value
+        masks[name] = own or values['mask']
+    return {**values, 'cameras': cameras or ('',), 'mask': masks}
 
 
 class LiveParameters:
@@ -161,18 +250,35 @@ class LiveParameters:
     together; only then `settings` is replaced.
     """
 
-    def __init__(self, node: Node, settings: LiveSettings, applied: Callable[[str], None]):
-        """Watch the node; `applied` gets a line about each change."""
+    def __init__(
+        self,
+        node: Node,
+        settings: LiveSettings,
+        applied: Callable[[str], None],
+        check_weights: Callable[[str], None],
+        use_weights: Callable[[str], None],
+    ):
+        """
+        Watch the node; `applied` gets a line about each change of the settings.
+
+        `check_weights` raises ValueError or OSError for a weight file that cannot be used;
+        `use_weights` gets one that was checked.
+        """
         self.settings = settings
         self._applied = applied
+        self._check_weights = check_weights
+        self._use_weights = use_weights
         node.add_on_set_parameters_callback(self._check)
         node.add_post_set_parameters_callback(self._apply)
 
     def _check(self, parameters: Iterable[Parameter]) -> SetParametersResult:
         """Return whether the parameters may be set, without changing anything."""
+        values = _values(parameters)
         try:
-            self.settings.changed(_values(parameters))
-        except (TypeError, ValueError) as error:
+            self.settings.changed(values)
+            if 'weights' in values:  # last, so that nothing is read for values that are refused
+                self._check_weights(values['weights'])
+        except (TypeError, ValueError, OSError) as error:
             return SetParametersResult(successful=False, reason=str(error))
         return SetParametersResult(successful=True)
 
@@ -183,6 +289,8 @@ class LiveParameters:
         if changed != self.settings:
             self.settings = changed
             self._applied(', '.join(f'{name} is now {value}' for name, value in values.items()))
+        if 'weights' in values:
+            self._use_weights(values['weights'])
 
 
 def _values(parameters: Iterable[Parameter]) -> dict[str, Any]:

@@ -143,7 +143,7 @@ def test_descriptors_are_sent_in_bytes_on_demand(system, image):
         ('subpixel', 1, "expected 'Type.BOOL' got 'Type.INTEGER'"),
         ('descriptor_format', 'int4', "one of float32, int8; got 'int4'"),
         ('device', 'cpu', 'read-only parameter: device'),
-        ('weights', 'other.safetensors', 'read-only parameter: weights'),
+        ('weights', 'other.safetensors', 'there is no weight file other.safetensors'),
     ],
 )
 def test_a_bad_parameter_is_refused_with_the_reason(system, name, value, reason):

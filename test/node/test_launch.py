@@ -9,13 +9,13 @@ pytest.importorskip('rclpy', reason='rclpy is not installed', exc_type=ImportErr
 pytest.importorskip('launch_pytest', reason='launch_pytest is not installed')
 
 from ament_index_python.packages import get_package_share_path
+from launch import LaunchDescription
 from launch.actions import IncludeLaunchDescription, RegisterEventHandler, SetEnvironmentVariable
 from launch.event_handlers import OnProcessExit
 from launch.launch_description_sources import PythonLaunchDescriptionSource
 import launch_pytest
 from rcl_interfaces.srv import GetParameters
 
-from launch import LaunchDescription
 from superpoint_ros.node.feature_messages import features_from_message
 
 DOMAIN = 46

@@ -1,0 +1,112 @@
+"""The node under a lifecycle manager: the real services, from another node."""
+
+from __future__ import annotations
+
+from lifecycle_msgs.msg import State, Transition
+from lifecycle_msgs.srv import ChangeState, GetState
+import pytest
+
+
+class Manager:
+    """What a lifecycle manager does: it calls the node's services."""
+
+    def __init__(self, system):
+        self.system = system
+        node = system.observer
+        self._change = node.create_client(ChangeState, '/detector/change_state')
+        self._get = node.create_client(GetState, '/detector/get_state')
+
+    def _call(self, client, request):
+        self.system.wait_until(client.service_is_ready)
+        future = client.call_async(request)
+        self.system.wait_until(future.done)
+        return future.result()
+
+    def change(self, transition):
+        return self._call(
+            self._change, ChangeState.Request(transition=Transition(id=transition))
+        ).success
+
+    @property
+    def state(self):
+        return self._call(self._get, GetState.Request()).current_state.id
+
+
+@pytest.fixture
+def start_managed(start_inside):
+    def start(**parameters):
+        system = start_inside(autostart=False, **parameters)
+        return system, Manager(system)
+
+    return start
+
+
+def test_a_manager_leads_the_node_through_its_states(start_managed, image):
+    system, manager = start_managed()
+    observer = system.observer
+    assert manager.state == State.PRIMARY_STATE_UNCONFIGURED
+    assert system.node.detector is None
+    assert observer.count_subscribers('/image') == 0
+
+    assert manager.change(Transition.TRANSITION_CONFIGURE)
+    assert manager.state == State.PRIMARY_STATE_INACTIVE
+    assert system.node.detector is not None
+    system.wait_until(lambda: observer.count_publishers('/features') == 1)
+    assert observer.count_subscribers('/image') == 0
+
+    assert manager.change(Transition.TRANSITION_ACTIVATE)
+    assert manager.state == State.PRIMARY_STATE_ACTIVE
+    assert system.answers(image).width > 20
+
+    assert manager.change(Transition.TRANSITION_DEACTIVATE)
+    system.wait_until(lambda: observer.count_subscribers('/image') == 0)
+    answered = len(system.features['features'])
+    system.publish(image)
+    system.rest(0.3)
+    assert len(system.features['features']) == answered
+    assert system.status('/image')[1] == 'not active'
+
+    assert manager.change(Transition.TRANSITION_ACTIVATE)
+    assert system.answers(image).width > 20
+    assert manager.change(Transition.TRANSITION_DEACTIVATE)
+    assert manager.change(Transition.TRANSITION_CLEANUP)
+    assert manager.state == State.PRIMARY_STATE_UNCONFIGURED
+    assert system.node.detector is None
+    system.wait_until(lambda: observer.count_publishers('/features') == 0)
+
+    assert manager.change(Transition.TRANSITION_CONFIGURE)
+    assert manager.change(Transition.TRANSITION_ACTIVATE)
+    assert system.answers(image).width > 20
+    assert manager.change(Transition.TRANSITION_ACTIVE_SHUTDOWN)
+    assert manager.state == State.PRIMARY_STATE_FINALIZED
+    assert system.node.detector is None
+
+
+def test_a_transition_that_fails_says_why_and_can_be_repeated(
+    start_managed, random_weights, capfd, tmp_path
+):
+    weights = tmp_path / 'coming.safetensors'
+    _system, manager = start_managed(weights=str(weights))
+    assert not manager.change(Transition.TRANSITION_CONFIGURE)
+    assert f'cannot be configured: there is no weight file {weights}' in capfd.readouterr().err
+    assert manager.state == State.PRIMARY_STATE_UNCONFIGURED
+    weights.write_bytes(random_weights.read_bytes())
+    assert manager.change(Transition.TRANSITION_CONFIGURE)
+    assert manager.state == State.PRIMARY_STATE_INACTIVE
+
+
+def test_weights_that_are_set_before_are_those_that_are_configured(
+    start_managed, random_weights, tmp_path
+):
+    system, manager = start_managed(weights='')
+    other = tmp_path / 'other.safetensors'
+    other.write_bytes(random_weights.read_bytes())
+    assert system.set_parameters(weights=str(other)).successful
+    assert manager.change(Transition.TRANSITION_CONFIGURE)
+    assert system.node.detector.weights == other
+
+
+def test_by_itself_the_node_is_active(start_inside):
+    system = start_inside()
+    assert Manager(system).state == State.PRIMARY_STATE_ACTIVE
+    assert system.node.state == 'active'
