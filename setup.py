@@ -27,6 +27,7 @@ DEV = [
     'ruff>=0.12',
 ]
 # PyTorch's exporter to ONNX has all that is needed from 2.7 on.
+OPENVINO = ['openvino>=2024.6']
 EXPORT = ['onnx>=1.16', 'onnxruntime>=1.18', 'onnxscript>=0.2', 'torch>=2.7']
 ROS = [
     'ros-jazzy-ament-index-python',
@@ -67,6 +68,7 @@ setup(
     extras_require={
         'dev': DEV,
         'export': EXPORT,
+        'openvino': OPENVINO,
         'ros': ROS,
         'test': TEST,
         'train': TRAIN,

@@ -25,8 +25,8 @@ say() {
 }
 
 case $purpose in
-    demo) extras=ros ;;
-    test) extras=ros,train,export,test,dev ;;
+    demo) extras=ros,openvino ;;
+    test) extras=ros,openvino,train,export,test,dev ;;
     *) fail "no such purpose: $purpose (demo or test)" ;;
 esac
 

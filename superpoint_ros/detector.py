@@ -56,28 +56,34 @@ class Detector:
         path: str | Path | None = None,
         device: str = 'auto',
         precision: str = 'auto',
+        engine: str = 'auto',
         **settings,
     ) -> Detector:
         """
         Return a detector with the weights of a file, by default those shipped.
 
-        `settings` are the fields of `DetectionSettings`, by name. Raises FileNotFoundError and
-        WeightsError for the file, ValueError for a device that is not there, and ValueError or
-        TypeError for a setting that cannot be.
+        `settings` are the fields of `DetectionSettings`, by name; for device, precision and engine
+        see `create_engine`. Raises FileNotFoundError and WeightsError for the file, ValueError for
+        a device that is not there, and ValueError or TypeError for a setting that cannot be.
         """
         chosen = _make_settings(settings)
         path = Path(path) if path else default_weights()
         model, metadata = load_weights(path)
-        engine = create_engine(model, device, precision)
-        return cls(engine, model.config.descriptor_size, chosen, metadata, path)
+        executor = create_engine(model, device, precision, engine)
+        return cls(executor, model.config.descriptor_size, chosen, metadata, path)
 
     @classmethod
     def from_model(
-        cls, model: SuperPoint, device: str = 'auto', precision: str = 'auto', **settings
+        cls,
+        model: SuperPoint,
+        device: str = 'auto',
+        precision: str = 'auto',
+        engine: str = 'auto',
+        **settings,
     ) -> Detector:
         """Return a detector with a network in memory, such as one that is being trained."""
-        engine = create_engine(model, device, precision)
-        return cls(engine, model.config.descriptor_size, _make_settings(settings))
+        executor = create_engine(model, device, precision, engine)
+        return cls(executor, model.config.descriptor_size, _make_settings(settings))
 
     @property
     def device(self) -> str:

@@ -34,7 +34,9 @@ def photograph(width, height, seed=0):
 
 @pytest.fixture(scope='module')
 def detector():
-    return Detector.from_model(lively_model(), device='cpu', threshold=0.02, max_keypoints=50_000)
+    return Detector.from_model(
+        lively_model(), device='cpu', engine='torch', threshold=0.02, max_keypoints=50_000
+    )
 
 
 def as_set(features, offset=(0, 0), inside=None):

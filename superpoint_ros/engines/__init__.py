@@ -7,6 +7,7 @@ same for all engines. `create_engine` chooses one.
 
 from __future__ import annotations
 
+from importlib.util import find_spec
 from typing import Protocol
 
 import torch
@@ -15,6 +16,7 @@ from superpoint_ros.engines.torch_engine import TorchEngine
 from superpoint_ros.network import SuperPoint, SuperPointOutput
 
 PRECISIONS = ('auto', 'float32', 'bfloat16', 'float16')
+ENGINES = ('auto', 'torch', 'openvino')
 
 
 class Engine(Protocol):
@@ -33,22 +35,42 @@ class Engine(Protocol):
         ...
 
 
-def create_engine(model: SuperPoint, device: str = 'auto', precision: str = 'auto') -> Engine:
+def create_engine(
+    model: SuperPoint, device: str = 'auto', precision: str = 'auto', engine: str = 'auto'
+) -> Engine:
     """
     Return the engine for a device: 'auto', 'cpu', 'cuda' or 'cuda:N'.
 
     'auto' is CUDA where there is one. The precision 'auto' is float16 on CUDA and float32 on a
-    CPU. Raises ValueError where the device is not there or the precision is unknown or not for
-    that device.
+    CPU. The engine 'auto' is OpenVINO on a CPU where it is installed, else PyTorch. Raises
+    ValueError where the device is not there, the precision or the engine is unknown or not for
+    that device, or the engine is not installed.
     """
     chosen = find_device(device)
-    if precision not in PRECISIONS:
-        raise ValueError(f'precision must be one of {", ".join(PRECISIONS)}; got {precision!r}')
+    for name, value, known in (
+        ('precision', precision, PRECISIONS),
+        ('engine', engine, ENGINES),
+    ):
+        if value not in known:
+            raise ValueError(f'{name} must be one of {", ".join(known)}; got {value!r}')
     if precision == 'auto':
         precision = 'float16' if chosen.type == 'cuda' else 'float32'
     if precision == 'float16' and chosen.type == 'cpu':
         raise ValueError('precision float16 needs CUDA: on a CPU take float32 or bfloat16')
-    return TorchEngine(model, chosen, precision)
+    installed = find_spec('openvino') is not None
+    if engine == 'auto':
+        engine = 'openvino' if installed and chosen.type == 'cpu' else 'torch'
+    if engine == 'torch':
+        return TorchEngine(model, chosen, precision)
+    if chosen.type != 'cpu':
+        raise ValueError(f"engine 'openvino' runs on the CPU, not on {chosen}; use 'torch'")
+    if not installed:
+        raise ValueError(
+            "engine 'openvino' is not installed: pip install openvino, or use 'torch' or 'auto'"
+        )
+    from superpoint_ros.engines.openvino_engine import OpenVinoEngine
+
+    return OpenVinoEngine(model, precision)
 
 
 def find_device(device: str) -> torch.device:

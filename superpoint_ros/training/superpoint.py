@@ -118,7 +118,10 @@ class SuperPointStage(Stage):
 
     def on_validation_epoch_start(self) -> None:
         self._detector = Detector.from_model(
-            fold_batch_norm(self.network), str(self.device), max_keypoints=VALIDATION_KEYPOINTS
+            fold_batch_norm(self.network),
+            str(self.device),
+            engine='torch',
+            max_keypoints=VALIDATION_KEYPOINTS,
         )
         self._measured: list[dict[str, float | None]] = []
         self._pictures: list[np.ndarray] = []
