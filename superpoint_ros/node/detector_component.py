@@ -53,7 +53,8 @@ class DetectorNode(LifecycleNode):
         try:
             self._values = parameters.declare(self)
             settings = parameters.LiveSettings().changed(self._values)
-            self._network = NetworkSlot(self._values['device'], self._values['precision'])
+            execution = (self._values[name] for name in ('device', 'precision', 'engine'))
+            self._network = NetworkSlot(*execution)
             self._weights = self._weights_in_use = self._values['weights']
             self._live = parameters.LiveParameters(
                 self, settings, self.get_logger().info, self._check_weights, self._use_weights
@@ -185,7 +186,7 @@ class DetectorNode(LifecycleNode):
         logger.info(
             f'weights {detector.weights} ({detector.metadata.recipe or "recipe unknown"}, '
             f'descriptors of {detector.descriptor_size}), device {detector.device}, '
-            f'precision {detector.engine.precision}'
+            f'engine {detector.engine.name}, precision {detector.engine.precision}'
         )
         if not detector.metadata.descriptors_trained:
             logger.warning('these weights are of a detector alone: its descriptors mean nothing')

@@ -20,13 +20,12 @@ class NetworkSlot:
     """
     Hold the detector in use; whoever reads `detector` once works with one network throughout.
 
-    `device` and `precision` are those of `Detector.from_weights`.
+    `device`, `precision` and `engine` are those of `Detector.from_weights`.
     """
 
-    def __init__(self, device: str, precision: str):
+    def __init__(self, device: str = 'auto', precision: str = 'auto', engine: str = 'auto'):
         self.detector: Detector | None = None
-        self._device = device
-        self._precision = precision
+        self._execution = (device, precision, engine)
         self._checked: tuple[Path, SuperPoint, WeightsMetadata] | None = None
         self._building = threading.Lock()
         self._newest = 0
@@ -94,7 +93,7 @@ class NetworkSlot:
     def _build(self) -> Detector:
         """Return a detector of the file that was checked last, after running it once."""
         path, model, metadata = self._checked
-        engine = create_engine(model, self._device, self._precision)
+        engine = create_engine(model, *self._execution)
         size = model.config.descriptor_size
         detector = Detector(engine, size, DetectionSettings(), metadata, path)
         detector.warm_up()

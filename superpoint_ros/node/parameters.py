@@ -22,7 +22,7 @@ from rclpy.node import Node
 from rclpy.parameter import Parameter
 
 from superpoint_ros.decoding import DetectionSettings, SMALLEST_IMAGE
-from superpoint_ros.engines import PRECISIONS
+from superpoint_ros.engines import ENGINES, PRECISIONS
 from superpoint_ros.node.feature_messages import DESCRIPTOR_FORMATS
 
 TRANSPORTS = ('raw', 'compressed')
@@ -152,6 +152,13 @@ DECLARATIONS = (
         'auto',
         'Type of the numbers in the network; auto: float16 on CUDA, float32 on a CPU.',
         f'one of {", ".join(PRECISIONS)}; float16 needs CUDA',
+        read_only=True,
+    ),
+    _Declaration(
+        'engine',
+        'auto',
+        'What executes the network; auto: OpenVINO on a CPU where it is installed, else PyTorch.',
+        f'one of {", ".join(ENGINES)}',
         read_only=True,
     ),
     _Declaration(

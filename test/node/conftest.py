@@ -251,7 +251,8 @@ class System:
 def run_detector(domain, *arguments):
     """Return the detector's program, run with these ROS arguments."""
     module = ['-m', 'superpoint_ros.node.detector_node', '--ros-args']
-    return Program([*module, *arguments], domain)
+    # Another engine takes seconds to start.
+    return Program([*module, '-p', 'engine:=torch', *arguments], domain)
 
 
 @pytest.fixture(scope='session')

@@ -126,7 +126,9 @@ def start_inside(monkeypatch, random_weights):
     made = []
 
     def start(remappings=(), **parameters):
-        defaults = {'weights': str(random_weights), 'threshold': 0.001, 'device': 'cpu'}
+        # Other engines take seconds to start.
+        defaults = {'engine': 'torch', 'device': 'cpu', 'threshold': 0.001}
+        defaults['weights'] = str(random_weights)
         made.append(Inside(monkeypatch, {**defaults, **parameters}, remappings))
         return made[-1]
 
