@@ -70,6 +70,7 @@ setup(
         'export': EXPORT,
         'openvino': OPENVINO,
         'ros': ROS,
+        'soak': ['matplotlib', *ROS],
         'test': TEST,
         'train': TRAIN,
     },

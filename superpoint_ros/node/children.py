@@ -67,6 +67,17 @@ class Child:
         lines = errors or text.splitlines() or ['it said nothing']
         return ' '.join(lines[-3:])
 
+    def memory(self) -> int:
+        """Return the bytes of memory that the process holds, 0 where it does not run."""
+        if self._process is None:
+            return 0
+        try:
+            text = Path(f'/proc/{self._process.pid}/status').read_text()
+        except OSError:
+            return 0
+        found = re.search(r'VmRSS:\s+(\d+) kB', text)
+        return 1024 * int(found[1]) if found else 0
+
     def stop(self) -> int | None:
         """Return the status of the process, which has ended now; None where it never began."""
         if self._process is None:
