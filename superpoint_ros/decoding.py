@@ -19,6 +19,9 @@ from superpoint_ros.network import CELL
 SMALLEST_IMAGE = 64
 """Least `max_image_size` in pixels: in a smaller image there is next to nothing to be found."""
 
+FEW_PIXELS = 1024
+"""Remaining pixels among which suppression compares each with each: a few megabytes at most."""
+
 
 @dataclass(frozen=True)
 class DetectionSettings:
@@ -96,17 +99,38 @@ def suppress_non_maxima(heatmap: torch.Tensor, radius: int) -> torch.Tensor:
     in the square of `radius` pixels to each side, then the highest of the rest, and so on; of
     equal pixels the first in reading order comes first. In one pass all pixels are found that are
     the highest remaining of their own neighbourhood, and passes are repeated until nothing is
-    left: exactly the greedy result. Pixels of 0 or less are never keypoints.
+    left: exactly the greedy result. The first passes are made on the whole image; when few pixels
+    remain, among these alone. Pixels of 0 or less are never keypoints.
     """
     if radius == 0:
         return heatmap.clamp_min(0)
     remaining = _ranks(heatmap)
     kept = torch.zeros_like(heatmap, dtype=torch.bool)
-    while bool((remaining > 0).any()):
+    while True:
+        image, y, x = torch.nonzero(remaining, as_tuple=True)
+        if len(image) <= FEW_PIXELS:
+            survivors = _greedy_among(image, y, x, remaining[image, y, x], radius)
+            kept[image[survivors], y[survivors], x[survivors]] = True
+            return torch.where(kept, heatmap, 0.0)
         is_peak = (remaining > 0) & (remaining == _square_maximum(remaining, radius))
         kept |= is_peak
         remaining = remaining.masked_fill(_square_maximum(is_peak, radius), 0)
-    return torch.where(kept, heatmap, 0.0)
+
+
+def _greedy_among(
+    image: torch.Tensor, y: torch.Tensor, x: torch.Tensor, ranks: torch.Tensor, radius: int
+) -> torch.Tensor:
+    """Return bool (N,): which of N pixels greedy suppression keeps, the highest rank first."""
+    near = (image[:, None] == image) & ((x[:, None] - x).abs_() <= radius)
+    near &= (y[:, None] - y).abs_() <= radius
+    rivals = near & (ranks[:, None] < ranks)  # for each pixel those that come before it
+    alive = torch.ones_like(ranks, dtype=torch.bool)
+    kept = torch.zeros_like(alive)
+    while bool(alive.any()):
+        highest = alive & ~(rivals & alive).any(dim=1)
+        kept |= highest
+        alive &= ~(near & highest).any(dim=1)
+    return kept
 
 
 def _ranks(heatmap: torch.Tensor) -> torch.Tensor:
