@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from array import array
+from pathlib import Path
+import re
 import struct
 
 import numpy as np
@@ -15,7 +17,11 @@ from sensor_msgs.msg import PointCloud2, PointField
 from std_msgs.msg import Header
 
 from superpoint_ros.features import Features
-from superpoint_ros.node.feature_messages import features_from_message, features_to_message
+from superpoint_ros.node.feature_messages import (
+    features_from_message,
+    features_to_message,
+    normalized_from_message,
+)
 
 HEADER = Header(stamp=Time(sec=12, nanosec=345), frame_id='left')
 
@@ -147,3 +153,43 @@ def test_a_message_that_holds_no_features_is_refused_with_the_reason(spoil, text
     spoil(message)
     with pytest.raises(ValueError, match=text):
         features_from_message(message)
+
+
+@pytest.mark.parametrize('form', ['float32', 'int8'])
+def test_directions_travel_with_the_features_and_disturb_nothing(form):
+    features = make_features(40, 24)
+    directions = np.random.default_rng(1).normal(size=(40, 2)).astype(np.float32)
+    message = features_to_message(features, HEADER, form, directions)
+    plain = features_to_message(features, HEADER, form)
+    assert message.point_step == plain.point_step + 8
+    assert message.is_dense
+    np.testing.assert_array_equal(normalized_from_message(message), directions)
+    assert normalized_from_message(plain) is None
+    again, expected = features_from_message(message), features_from_message(plain)
+    np.testing.assert_array_equal(again.keypoints, expected.keypoints)
+    np.testing.assert_array_equal(again.descriptors, expected.descriptors)
+
+
+def test_unknown_directions_are_no_numbers_and_the_message_says_so():
+    directions = np.array([[0.5, 0.25], [np.nan, np.nan]])
+    message = features_to_message(make_features(2, 8), HEADER, normalized=directions)
+    assert not message.is_dense
+    np.testing.assert_array_equal(normalized_from_message(message), directions)
+
+
+@pytest.mark.parametrize('form', ['float32', 'int8'])
+@pytest.mark.parametrize('directions', [None, np.ones((3, 2))])
+def test_the_examples_of_the_documentation_read_a_message(form, directions):
+    page = Path(__file__).parents[2] / 'docs' / 'node.md'
+    examples = re.findall(r'```python\n(.*?)```', page.read_text(), re.DOTALL)
+    expected = make_features(3, 8)
+    names = {'message': features_to_message(expected, HEADER, form, directions)}
+    for example in examples:
+        exec(example, names)
+    np.testing.assert_array_equal(names['features'].keypoints, expected.keypoints)
+    np.testing.assert_array_equal(names['points']['u'], expected.keypoints[:, 0])
+    scale = 127 if form == 'int8' else 1
+    np.testing.assert_allclose(
+        names['points']['descriptor'] / scale, expected.descriptors, atol=0.004
+    )
+    assert (names['directions'] is None) == (directions is None)
