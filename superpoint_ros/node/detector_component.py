@@ -7,13 +7,14 @@ import traceback
 
 from diagnostic_msgs.msg import DiagnosticArray
 from rclpy.clock import Clock, ClockType
-from rclpy.lifecycle import LifecycleNode, LifecycleState, TransitionCallbackReturn
+from rclpy.lifecycle import LifecycleState, TransitionCallbackReturn
 from rclpy.parameter import Parameter
 
 from superpoint_ros.detector import Detector
 from superpoint_ros.node import parameters
 from superpoint_ros.node.camera import Camera, Frame
 from superpoint_ros.node.diagnostics import network_status
+from superpoint_ros.node.managed import ManagedNode
 from superpoint_ros.node.network_slot import NetworkSlot
 from superpoint_ros.node.throttle import Throttle
 from superpoint_ros.node.worker import Batch, Worker
@@ -26,7 +27,7 @@ _REPEAT = 5.0
 Result = TransitionCallbackReturn
 
 
-class DetectorNode(LifecycleNode):
+class DetectorNode(ManagedNode):
     """
     Run the detector on the newest images of cameras and publish the features.
 
@@ -74,11 +75,6 @@ class DetectorNode(LifecycleNode):
     def detector(self) -> Detector | None:
         """Return the detector in use, None where the node is not configured."""
         return self._network.detector
-
-    @property
-    def state(self) -> str:
-        """Return the name of the lifecycle state, such as 'active'."""
-        return self._state_machine.current_state[1]
 
     def _start_by_itself(self) -> None:
         """Configure and activate; raise what keeps the node from it."""

@@ -110,3 +110,17 @@ def test_by_itself_the_node_is_active(start_inside):
     system = start_inside()
     assert Manager(system).state == State.PRIMARY_STATE_ACTIVE
     assert system.node.state == 'active'
+
+
+def test_a_transition_that_is_not_possible_is_refused_and_nothing_more(start_inside, image):
+    system = start_inside()
+    manager = Manager(system)
+    for transition in (
+        Transition.TRANSITION_ACTIVATE,
+        Transition.TRANSITION_CONFIGURE,
+        Transition.TRANSITION_CLEANUP,
+        250,
+    ):
+        assert not manager.change(transition)
+    assert manager.state == State.PRIMARY_STATE_ACTIVE
+    assert system.answers(image).width > 20
