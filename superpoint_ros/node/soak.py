@@ -69,10 +69,16 @@ class Sample:
 
 
 class _Flood:
-    """A thread that publishes images at a rate, a part of them broken."""
+    """
+    A thread that publishes images at a rate, a part of them broken.
 
-    def __init__(self, node: Node, load: Load):
-        self._node = node
+    It is a participant of its own: what others send must not wait for room among its images.
+    """
+
+    def __init__(self, namespace: str, load: Load):
+        self._context = rclpy.Context()
+        rclpy.init(args=[], context=self._context)
+        self._node = Node('camera', namespace=namespace, context=self._context)
         self._load = load
         self._rng = np.random.default_rng(0)
         shape = (_FRAMES, load.height // 16 + 1, load.width // 16 + 1)
@@ -80,7 +86,7 @@ class _Flood:
         blocks = coarse.repeat(16, axis=1).repeat(16, axis=2)[:, : load.height, : load.width]
         self._data = [array('B', np.ascontiguousarray(frame).tobytes()) for frame in blocks]
         qos = QoSProfile(depth=1, reliability=QoSReliabilityPolicy.BEST_EFFORT)
-        self._publisher = node.create_publisher(Image, 'image', qos)
+        self._publisher = self._node.create_publisher(Image, 'image', qos)
         self.sent = 0
         self._stopped = threading.Event()
         self._thread = threading.Thread(target=self._run, daemon=True)
@@ -89,9 +95,13 @@ class _Flood:
         self._thread.start()
 
     def stop(self) -> None:
+        if self._stopped.is_set():
+            return
         self._stopped.set()
         if self._thread.is_alive():
             self._thread.join(5.0)
+        self._node.destroy_node()
+        rclpy.shutdown(context=self._context)
 
     def _run(self) -> None:
         due = time.monotonic()
@@ -184,7 +194,7 @@ def run_soak(
     flood = None
     try:
         watch = _Watch(namespace)
-        flood = _Flood(watch, load)
+        flood = _Flood(namespace, load)
         executor.add_node(watch)
         detector.start()
         _wait(executor, detector, lambda: watch.count_publishers('features') > 0)
@@ -261,9 +271,9 @@ def judge(samples: list[Sample], status: int | None) -> dict[str, str]:
     latency, inference = (np.nanmedian(table[name]) for name in ('latency_p50', 'inference'))
     if not latency <= 2 * inference:
         broken['latency'] = f'{latency:.0f} ms in the median, inference takes {inference:.0f} ms'
-    answer = np.nanpercentile(table['parameters'], 50)
+    answer = np.nanpercentile(table['parameters'], 95)
     if not answer <= 100:
-        broken['parameters'] = f'calls took {answer:.0f} ms in the median'
+        broken['parameters'] = f'one call in twenty took {answer:.0f} ms or more'
     if status != 0:
         broken['end'] = f'the detector ended with status {status}'
     return broken

@@ -33,7 +33,12 @@ def test_a_node_that_keeps_its_promises_is_not_blamed():
         ('memory', {'memory': lambda s: 500.0 + 4 * s}, 0, 'grew from 544 to 636 MB'),
         ('latency', {'latency_p50': lambda s: 120.0}, 0, '120 ms in the median, inference takes'),
         ('latency', {'latency_p50': lambda s: math.nan}, 0, 'nan ms'),
-        ('parameters', {'parameters': lambda s: 150.0}, 0, 'calls took 150 ms'),
+        (
+            'parameters',
+            {'parameters': lambda s: 150.0},
+            0,
+            'one call in twenty took 150 ms or more',
+        ),
         ('end', {}, -9, 'ended with status -9'),
     ],
 )
