@@ -160,7 +160,9 @@ class DetectorNode(ManagedNode):
 
     def stop(self) -> bool:
         """Return whether the work has ended, for which this waits `STOP_TIMEOUT` seconds."""
+        end = time.monotonic() + STOP_TIMEOUT
         ended = self._end_work()
+        ended = self._network.stop(max(end - time.monotonic(), 0.0)) and ended
         now = time.monotonic()
         for camera in self._cameras.values():
             summary = camera.statistics.summary(now)

@@ -28,7 +28,9 @@ class NetworkSlot:
         self._execution = (device, precision, engine)
         self._checked: tuple[Path, SuperPoint, WeightsMetadata] | None = None
         self._building = threading.Lock()
-        self._newest = 0
+        self._calls = 0
+        self._epoch = 0
+        self._thread: threading.Thread | None = None
 
     def check(self, weights: str) -> None:
         """
@@ -45,7 +47,7 @@ class NetworkSlot:
 
         Raises what `check` raises, and ValueError for device or precision.
         """
-        self._newest += 1
+        self._epoch += 1
         self.check(weights)
         self.detector = self._build()
 
@@ -60,27 +62,37 @@ class NetworkSlot:
         """
         if self._checked is None:
             self.check(weights)
-        self._newest += 1
-        arguments = (self._newest, done, failed)
-        threading.Thread(target=self._replace, args=arguments, name='weights', daemon=True).start()
+        self._calls += 1
+        arguments = (self._epoch, self._calls, done, failed)
+        self._thread = threading.Thread(
+            target=self._replace, args=arguments, name='weights', daemon=True
+        )
+        self._thread.start()
 
-    def _replace(self, number: int, done, failed) -> None:
+    def _replace(self, epoch: int, call: int, done, failed) -> None:
         with self._building:
-            if number != self._newest:
+            if epoch != self._epoch or call != self._calls:
                 return
             try:
                 detector = self._build()
             except Exception as error:  # noqa: BLE001 - CUDA's errors are of many types
-                if number == self._newest:
+                if epoch == self._epoch and call == self._calls:
                     failed(error)
                 return
-            if number == self._newest:
+            if epoch == self._epoch:
                 self.detector = detector
                 done()
 
+    def stop(self, timeout: float) -> bool:
+        """Return whether no thread makes a network any more, within `timeout` seconds."""
+        self._epoch += 1
+        if self._thread is not None and self._thread.is_alive():
+            self._thread.join(timeout)
+        return self._thread is None or not self._thread.is_alive()
+
     def clear(self) -> None:
         """Let go of the network and of its memory."""
-        self._newest += 1
+        self._epoch += 1
         self.detector = None
         self._checked = None
         self.free_memory()

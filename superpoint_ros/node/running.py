@@ -138,7 +138,7 @@ def _clean_up(node: StoppableNode | None) -> None:
     if node is not None:
         if not node.stop():
             # A thread is inside the network. Python would tear down under it what it uses.
-            node.get_logger().warning('ended without waiting for the frame in work')
+            node.get_logger().warning('ended without waiting for the work to be finished')
             _leave()
         logger = node.get_logger()
         node.destroy_node()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 import time
 
 import numpy as np
@@ -10,7 +11,7 @@ import torch
 import yaml
 
 from superpoint_ros.network import SuperPoint, SuperPointConfig
-from superpoint_ros.node import network_slot
+from superpoint_ros.node import detector_component, network_slot
 from superpoint_ros.node.feature_messages import features_from_message
 from superpoint_ros.node.parameters import DECLARATIONS
 from superpoint_ros.resources import share_directory
@@ -133,3 +134,37 @@ def test_every_parameter_is_described(start_inside):
         is_number = isinstance(each.default, (int, float)) and not isinstance(each.default, bool)
         ranges = (*descriptor.integer_range, *descriptor.floating_point_range)
         assert len(ranges) == is_number
+
+
+def test_the_node_ends_while_weights_are_being_changed(
+    start_inside, image, other_weights, monkeypatch
+):
+    create, released = network_slot.create_engine, threading.Event()
+
+    def create_when_released(*arguments):
+        released.wait(20)
+        return create(*arguments)
+
+    system = start_inside()
+    system.answers(image)
+    before = system.node.detector
+    monkeypatch.setattr(network_slot, 'create_engine', create_when_released)
+    monkeypatch.setattr(detector_component, 'STOP_TIMEOUT', 0.2)
+    assert system.set_parameters(weights=str(other_weights)).successful
+    start = time.monotonic()
+    assert not system.node.stop()  # the program leaves at once then
+    assert time.monotonic() - start < 5
+    released.set()
+    assert system.node._network.stop(timeout=20)
+    assert system.node.detector is before
+
+
+def test_weights_that_are_set_again_and_again_are_used(
+    start_inside, random_weights, other_weights
+):
+    system = start_inside()
+    for path in (other_weights, random_weights, other_weights):
+        assert system.set_parameters(weights=str(path)).successful
+    system.wait_until(lambda: system.node.detector.weights == other_weights)
+    assert system.node._network.stop(timeout=20)
+    assert system.node.detector.weights == other_weights
