@@ -25,7 +25,7 @@ say() {
 }
 
 case $purpose in
-    demo) extras=ros,openvino ;;
+    demo) extras=ros ;;
     test) extras=ros,openvino,train,export,test,dev ;;
     *) fail "no such purpose: $purpose (demo or test)" ;;
 esac

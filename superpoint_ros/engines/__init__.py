@@ -42,9 +42,10 @@ def create_engine(
     Return the engine for a device: 'auto', 'cpu', 'cuda' or 'cuda:N'.
 
     'auto' is CUDA where there is one. The precision 'auto' is float16 on CUDA and float32 on a
-    CPU. The engine 'auto' is OpenVINO on a CPU where it is installed, else PyTorch. Raises
-    ValueError where the device is not there, the precision or the engine is unknown or not for
-    that device, or the engine is not installed.
+    CPU. The engine 'auto' is PyTorch; 'openvino', where it is installed, is faster on CPUs, but a
+    node that changed its weights under load has crashed with it. Raises ValueError where the
+    device is not there, the precision or the engine is unknown or not for that device, or the
+    engine is not installed.
     """
     chosen = find_device(device)
     for name, value, known in (
@@ -57,16 +58,13 @@ def create_engine(
         precision = 'float16' if chosen.type == 'cuda' else 'float32'
     if precision == 'float16' and chosen.type == 'cpu':
         raise ValueError('precision float16 needs CUDA: on a CPU take float32 or bfloat16')
-    installed = find_spec('openvino') is not None
-    if engine == 'auto':
-        engine = 'openvino' if installed and chosen.type == 'cpu' else 'torch'
-    if engine == 'torch':
+    if engine in ('auto', 'torch'):
         return TorchEngine(model, chosen, precision)
     if chosen.type != 'cpu':
         raise ValueError(f"engine 'openvino' runs on the CPU, not on {chosen}; use 'torch'")
-    if not installed:
+    if find_spec('openvino') is None:
         raise ValueError(
-            "engine 'openvino' is not installed: pip install openvino, or use 'torch' or 'auto'"
+            "engine 'openvino' is not installed: pip install openvino, or use 'torch'"
         )
     from superpoint_ros.engines.openvino_engine import OpenVinoEngine
 

@@ -3,14 +3,20 @@
 from __future__ import annotations
 
 from collections import OrderedDict
+import sys
 import warnings
 
 import numpy as np
-import openvino as ov
-from openvino.preprocess import PrePostProcessor
 import torch
 
 from superpoint_ros.network import fold_batch_norm, SuperPoint, SuperPointOutput
+
+# OpenVINO imports this module where it is there, which forks and reports over the network: neither
+# is for a node on a robot. Without it OpenVINO does the same work.
+sys.modules.setdefault('openvino_telemetry', None)
+
+import openvino as ov  # noqa: E402
+from openvino.preprocess import PrePostProcessor  # noqa: E402
 
 COMPILED = 8
 """Shapes of batches whose compiled networks are kept, those used last."""

@@ -157,7 +157,7 @@ DECLARATIONS = (
     _Declaration(
         'engine',
         'auto',
-        'What executes the network; auto: OpenVINO on a CPU where it is installed, else PyTorch.',
+        'What executes the network; auto: PyTorch. openvino is faster on CPUs, if installed.',
         f'one of {", ".join(ENGINES)}',
         read_only=True,
     ),

@@ -1,4 +1,5 @@
 from importlib.util import find_spec
+import sys
 
 import cv2
 import numpy as np
@@ -77,14 +78,18 @@ def test_openvino_takes_any_shape_in_any_order():
             assert torch.allclose(a, b, atol=1e-4)
 
 
-@needs_openvino
-def test_openvino_is_chosen_on_a_cpu_where_it_is_installed():
-    assert create_engine(SuperPoint(COMPACT), 'cpu').name == 'openvino'
-
-
-def test_without_openvino_torch_is_chosen_and_asking_for_it_is_explained(monkeypatch):
-    monkeypatch.setattr('superpoint_ros.engines.find_spec', lambda name: None)
+def test_torch_is_the_engine_unless_another_is_asked_for():
     assert create_engine(SuperPoint(COMPACT), 'cpu').name == 'torch'
+
+
+@needs_openvino
+def test_openvino_brings_no_telemetry_along():
+    create_engine(SuperPoint(COMPACT), 'cpu', engine='openvino')
+    assert sys.modules.get('openvino_telemetry') is None
+
+
+def test_asking_for_openvino_where_it_is_not_is_explained(monkeypatch):
+    monkeypatch.setattr('superpoint_ros.engines.find_spec', lambda name: None)
     with pytest.raises(ValueError, match='pip install openvino'):
         create_engine(SuperPoint(COMPACT), 'cpu', engine='openvino')
 
