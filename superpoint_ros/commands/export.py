@@ -39,10 +39,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         '--rounds',
         type=int,
-        default=8,
+        default=12,
         metavar='N',
         help='rounds of non-maximum suppression in a graph (default: %(default)s); photographs '
-        'need three',
+        'need four at the default settings',
     )
     add_settings_arguments(parser)
     parser.add_argument(
