@@ -17,7 +17,7 @@ from superpoint_ros.decoding import DetectionSettings, heatmap_from_logits
 from superpoint_ros.network import CELL, fold_batch_norm, SuperPoint
 
 ROUNDS = 12
-"""Rounds of non-maximum suppression; photographs need four at the default settings, ten at the worst."""
+"""Rounds of suppression; photographs need four at the default settings, ten at the worst."""
 
 IMAGE_TYPES = {'uint8': torch.uint8, 'float32': torch.float32}
 """Types of the images that a graph takes: from 0 to 255, or from 0 to 1."""
