@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from array import array
 from collections.abc import Iterator
-from pathlib import Path
 
 import cv2
 import numpy as np
@@ -19,10 +18,10 @@ from rclpy.node import Node
 from rclpy.qos import QoSProfile
 from sensor_msgs.msg import Image
 
-from superpoint_ros.sequences import Frame, list_images, open_sequence, VirtualCamera
+from superpoint_ros.resources import demo_photographs
+from superpoint_ros.sequences import Frame, open_sequence, VirtualCamera
 
 _LAST_WORDS = Duration(seconds=1)
-PHOTOGRAPHS = Path(__file__).resolve().parents[1] / 'demo_photographs'
 
 
 class PlayerNode(Node):
@@ -103,7 +102,7 @@ class PlayerNode(Node):
         if self._source:
             return open_sequence(self._source, color=self._color)
         return VirtualCamera(
-            list_images(PHOTOGRAPHS),
+            demo_photographs(),
             self._size,
             color=self._color,
             rate=self._rate or 30.0,
