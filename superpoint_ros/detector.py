@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -33,7 +33,8 @@ class Detector:
     is cut off: coordinates are those of the image.
 
     `settings` may be replaced at any time, also from another thread; a call works with those that
-    it found at its beginning.
+    it found at its beginning. `on_stage` may be set to a function that is told each stage of the
+    work as it ends: 'conversion', 'padding', 'network', 'decoding' and 'sampling'.
     """
 
     def __init__(
@@ -49,6 +50,7 @@ class Detector:
         self.settings = settings or DetectionSettings()
         self.metadata = metadata or WeightsMetadata()
         self.weights = weights
+        self.on_stage: Callable[[str], None] = _ignore
 
     @classmethod
     def from_weights(
@@ -108,6 +110,7 @@ class Detector:
         originals = [_to_gray(image) for image in images]
         masks = _check_masks(mask, originals)
         grays = [_reduce(gray, settings.max_image_size) for gray in originals]
+        self.on_stage('conversion')
         groups: dict[tuple[int, int], list[int]] = {}
         for index, gray in enumerate(grays):
             groups.setdefault(gray.shape, []).append(index)
@@ -142,15 +145,20 @@ class Detector:
         """Return the features of gray images of one size."""
         height, width = grays[0].shape
         allowed = self._mask_tensor(masks, (height, width))
-        output = self.engine.infer(_pad(grays))
+        padded = _pad(grays)
+        self.on_stage('padding')
+        output = self.engine.infer(padded)
+        self.on_stage('network')
         heatmap = heatmap_from_logits(output.logits)[:, :height, :width]
         result = []
         found = detect_keypoints(heatmap, settings, allowed)
+        self.on_stage('decoding')
         for descriptors, (keypoints, scores) in zip(output.descriptors, found, strict=True):
             sampled = sample_descriptors(descriptors, keypoints)
             result.append(
                 Features(keypoints.cpu().numpy(), scores.cpu().numpy(), sampled.cpu().numpy())
             )
+        self.on_stage('sampling')
         return result
 
     def _mask_tensor(
@@ -163,6 +171,10 @@ class Detector:
             np.ones(shape, bool) if mask is None else _resize_mask(mask, shape) for mask in masks
         ]
         return torch.from_numpy(np.stack(allowed)).to(self.engine.device)
+
+
+def _ignore(stage: str) -> None:
+    """Do nothing at the end of a stage."""
 
 
 def _make_settings(settings: dict) -> DetectionSettings:

@@ -144,6 +144,14 @@ def test_rows_may_be_padded_in_memory_and_the_image_is_left_alone(detector):
     assert as_set(detector(readonly)) == as_set(detector(view))
 
 
+def test_whoever_measures_is_told_each_stage_as_it_ends():
+    detector = Detector.from_model(lively_model(), device='cpu')
+    stages = []
+    detector.on_stage = stages.append
+    detector(photograph(80, 64))
+    assert stages == ['conversion', 'padding', 'network', 'decoding', 'sampling']
+
+
 def test_settings_can_be_replaced_at_any_time():
     detector = Detector.from_model(
         lively_model(), device='cpu', threshold=0.02, max_keypoints=50_000
