@@ -263,19 +263,24 @@ def sample_descriptors(descriptors: torch.Tensor, keypoints: torch.Tensor) -> to
             'expected descriptors (D, h, w) and keypoints (N, 2); got '
             f'{tuple(descriptors.shape)} and {tuple(keypoints.shape)}'
         )
-    size, height, width = descriptors.shape
     if not len(keypoints):
-        return descriptors.new_zeros((0, size), dtype=torch.float32)
+        return descriptors.new_zeros((0, len(descriptors)), dtype=torch.float32)
+    return sample_batch(descriptors[None], keypoints[None])[0].contiguous()
+
+
+def sample_batch(descriptors: torch.Tensor, keypoints: torch.Tensor) -> torch.Tensor:
+    """
+    Return unit descriptors (B, K, D), float32, of coarse ones (B, D, h, w) at keypoints (B, K, 2).
+
+    It is `sample_descriptors` for images with equally many keypoints.
+    """
+    _, _, height, width = descriptors.shape
     extent = keypoints.new_tensor([width * CELL, height * CELL])
-    grid = ((keypoints + 0.5) / extent * 2 - 1).float()
+    grid = ((keypoints + 0.5) / extent * 2 - 1).float()[:, None]
     sampled = F.grid_sample(
-        descriptors[None].float(),
-        grid[None, None],
-        mode='bilinear',
-        padding_mode='border',
-        align_corners=False,
+        descriptors.float(), grid, mode='bilinear', padding_mode='border', align_corners=False
     )
-    return F.normalize(sampled[0, :, 0].T, dim=1).contiguous()
+    return F.normalize(sampled[:, :, 0].transpose(1, 2), dim=2)
 
 
 def dense_descriptors(descriptors: torch.Tensor) -> torch.Tensor:

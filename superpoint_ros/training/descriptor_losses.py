@@ -10,6 +10,7 @@ from __future__ import annotations
 import torch
 import torch.nn.functional as F
 
+from superpoint_ros.decoding import sample_batch
 from superpoint_ros.network import CELL
 from superpoint_ros.training.losses import in_float32
 
@@ -79,8 +80,8 @@ def contrastive_loss(
     is valid the loss is 0.
     """
     _check_pair(descriptors_a, descriptors_b)
-    a = sample_many(descriptors_a, points_a)
-    b = sample_many(descriptors_b, points_b)
+    a = sample_batch(descriptors_a, points_a)
+    b = sample_batch(descriptors_b, points_b)
     logits = temperature * a @ b.transpose(1, 2)
     count = points_a.shape[1]
     itself = torch.eye(count, dtype=torch.bool, device=logits.device)
@@ -91,21 +92,6 @@ def contrastive_loss(
     total = _diagonal_cross_entropy(logits.masked_fill(out_ab, -torch.inf))
     total = total + _diagonal_cross_entropy(logits.transpose(1, 2).masked_fill(out_ba, -torch.inf))
     return (total * valid).sum() / (2 * valid.sum().clamp_min(1))
-
-
-def sample_many(descriptors: torch.Tensor, points: torch.Tensor) -> torch.Tensor:
-    """
-    Return unit descriptors (B, K, D), float32, of coarse ones (B, D, h, w) at points (B, K, 2).
-
-    The same as `superpoint_ros.decoding.sample_descriptors`, for equally many points an image.
-    """
-    _, _, height, width = descriptors.shape
-    extent = points.new_tensor([width * CELL, height * CELL])
-    grid = ((points + 0.5) / extent * 2 - 1).float()[:, None]
-    sampled = F.grid_sample(
-        descriptors.float(), grid, mode='bilinear', padding_mode='border', align_corners=False
-    )
-    return F.normalize(sampled[:, :, 0].transpose(1, 2), dim=2)
 
 
 def cell_centres(height: int, width: int, device: torch.device | str = 'cpu') -> torch.Tensor:

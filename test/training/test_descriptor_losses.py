@@ -3,11 +3,10 @@ import math
 import pytest
 import torch
 
-from superpoint_ros.decoding import sample_descriptors
+from superpoint_ros.decoding import sample_batch, sample_descriptors
 from superpoint_ros.training.descriptor_losses import (
     contrastive_loss,
     hinge_loss,
-    sample_many,
     warp,
 )
 
@@ -106,7 +105,7 @@ def test_descriptors_are_sampled_as_a_detector_samples_them():
     coarse = random(2, 6, 4, 5)
     points = torch.rand(2, 20, 2, generator=torch.Generator().manual_seed(0)) * 31
     for sampled, descriptors, where in zip(
-        sample_many(coarse, points), coarse, points, strict=True
+        sample_batch(coarse, points), coarse, points, strict=True
     ):
         assert torch.allclose(sampled, sample_descriptors(descriptors, where), atol=1e-6)
 
