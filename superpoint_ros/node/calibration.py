@@ -7,8 +7,8 @@ from rclpy.node import Node
 from rclpy.qos import qos_profile_sensor_data
 from sensor_msgs.msg import CameraInfo
 
-from superpoint_ros.node.camera_model import CameraModel, CameraModelError
 from superpoint_ros.node.throttle import Throttle
+from superpoint_ros.odometry.camera_model import CameraModel, CameraModelError
 
 _REPEAT = 10.0
 

@@ -10,7 +10,7 @@ pytest.importorskip('rclpy', reason='rclpy is not installed', exc_type=ImportErr
 
 from sensor_msgs.msg import CameraInfo
 
-from superpoint_ros.node.camera_model import CameraModel, CameraModelError
+from superpoint_ros.odometry.camera_model import CameraModel, CameraModelError
 
 K = [400.0, 0.0, 320.5, 0.0, 410.0, 238.0, 0.0, 0.0, 1.0]
 DISTORTIONS = {

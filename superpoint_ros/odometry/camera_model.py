@@ -9,10 +9,13 @@ found by distorting its result again.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import cv2
 import numpy as np
-from sensor_msgs.msg import CameraInfo
+
+if TYPE_CHECKING:
+    from sensor_msgs.msg import CameraInfo
 
 MODELS = ('plumb_bob', 'rational_polynomial', 'equidistant')
 """The distortion models of `sensor_msgs/CameraInfo` that are known."""
