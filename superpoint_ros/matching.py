@@ -10,6 +10,7 @@ def match_mutual(
     b: np.ndarray,
     ratio: float | None = None,
     min_similarity: float | None = None,
+    allowed: np.ndarray | None = None,
 ) -> np.ndarray:
     """
     Return int64 (K, 2): which rows of `a` and `b` are each other's nearest neighbours.
@@ -21,6 +22,7 @@ def match_mutual(
     With `ratio` (Lowe, IJCV 2004, section 7.1), a match stays only if its Euclidean distance is
     less than `ratio` times the distance to the second nearest, in both directions; where there is
     no second, it stays. With `min_similarity`, a match stays only if it is at least so similar.
+    With `allowed`, bool (N, M), pairs for which it is false are no neighbours at all.
 
     Raises ValueError where the shapes do not fit each other or `ratio` is not in (0, 1].
     """
@@ -31,14 +33,20 @@ def match_mutual(
         )
     if ratio is not None and not 0 < ratio <= 1:
         raise ValueError(f'ratio must be above 0 and at most 1, got {ratio}')
+    if allowed is not None and np.shape(allowed) != (len(a), len(b)):
+        raise ValueError(
+            f'allowed must have the shape {(len(a), len(b))}, got {np.shape(allowed)}'
+        )
     if not len(a) or not len(b):
         return np.zeros((0, 2), np.int64)
     similarity = a @ b.T
+    if allowed is not None:
+        similarity[~allowed] = -np.inf
     nearest_b, nearest_a = similarity.argmax(axis=1), similarity.argmax(axis=0)
     in_a = np.flatnonzero(nearest_a[nearest_b] == np.arange(len(a)))
     in_b = nearest_b[in_a]
     best = similarity[in_a, in_b]
-    keep = np.ones(len(in_a), dtype=bool)
+    keep = np.isfinite(best)
     if min_similarity is not None:
         keep &= best >= min_similarity
     if ratio is not None:

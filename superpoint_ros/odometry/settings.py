@@ -1,0 +1,72 @@
+"""What can be set of tracking and odometry, with the ranges of the numbers."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, fields
+from typing import ClassVar
+
+GEOMETRIC_CHECKS = ('none', 'fundamental', 'homography')
+
+
+@dataclass(frozen=True)
+class TrackerSettings:
+    """
+    Say what counts as the same point in two frames.
+
+    Two features match where each is the other's nearest neighbour, their descriptors' similarity
+    (the dot product) is at least `min_similarity`, and their distance less than `ratio` times that
+    to the second nearest (1: any). The match must lie within `max_motion` pixels, for each frame
+    since the track was seen last, of where its velocity leads it to (0: anywhere). Those that do
+    not fit the epipolar geometry, or with 'homography' the plane, of all within
+    `geometric_threshold` pixels are taken for wrong (`geometric_check`).
+
+    A track that is not seen is looked for during `max_lost_frames` frames. New tracks begin, best
+    score first, at least `min_spacing` pixels from others and while there are fewer than
+    `max_tracks` (0: as many as there are features).
+
+    Raises TypeError or ValueError that names the setting, its value and what it may be.
+    """
+
+    min_similarity: float = 0.6
+    ratio: float = 0.95
+    max_motion: float = 60.0
+    geometric_check: str = 'fundamental'
+    geometric_threshold: float = 3.0
+    max_lost_frames: int = 10
+    min_spacing: float = 0.0
+    max_tracks: int = 0
+
+    RANGES: ClassVar[dict[str, tuple[float, float]]] = {
+        'min_similarity': (-1.0, 1.0),
+        'ratio': (0.1, 1.0),
+        'max_motion': (0.0, 10_000.0),
+        'geometric_threshold': (0.1, 100.0),
+        'max_lost_frames': (0, 1000),
+        'min_spacing': (0.0, 1000.0),
+        'max_tracks': (0, 100_000),
+    }
+
+    def __post_init__(self):
+        check_ranges(self)
+        if self.geometric_check not in GEOMETRIC_CHECKS:
+            raise ValueError(
+                f'geometric_check must be one of {", ".join(GEOMETRIC_CHECKS)}; '
+                f'got {self.geometric_check!r}'
+            )
+
+
+def check_ranges(settings) -> None:
+    """
+    Raise TypeError or ValueError where a number of the settings is not in its range.
+
+    `settings` is a dataclass whose `RANGES` gives (lowest, highest) by name. Where the default is
+    a whole number, so must be the value.
+    """
+    defaults = {field.name: field.default for field in fields(settings)}
+    for name, (low, high) in settings.RANGES.items():
+        value, whole = getattr(settings, name), isinstance(defaults[name], int)
+        if isinstance(value, bool) or not isinstance(value, int if whole else (int, float)):
+            kind = 'a whole number' if whole else 'a number'
+            raise TypeError(f'{name} must be {kind} from {low} to {high}, got {value!r}')
+        if not low <= value <= high:
+            raise ValueError(f'{name} must lie between {low} and {high}, got {value}')

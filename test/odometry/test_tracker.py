@@ -1,0 +1,234 @@
+"""The tracker gives a point one id for as long as it is seen, and no id to two points."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from superpoint_ros.features import Features
+from superpoint_ros.odometry.tracker import Tracker, TrackerSettings
+
+SIZE = np.array([640, 480])
+
+
+class Scene:
+    """Points that move over the image together, each with a descriptor of its own."""
+
+    def __init__(self, count=80, seed=1, noise=0.0):
+        self.rng = np.random.default_rng(seed)
+        self.places = self.rng.uniform([60, 60], SIZE - 60, (count, 2))
+        self.descriptors = self.rng.normal(size=(count, 32))
+        self.noise = noise
+
+    def at(self, shift, seen=None):
+        """Return the features of the points `seen` (default: all), in a new order, and it."""
+        seen = np.arange(len(self.places)) if seen is None else np.asarray(seen)
+        order = self.rng.permutation(seen)
+        found = self.descriptors[order] + self.rng.normal(0, self.noise, (len(order), 32))
+        found /= np.linalg.norm(found, axis=1, keepdims=True)
+        scores = np.linspace(1, 0.1, len(order))
+        return Features(self.places[order] + shift, scores, found), order
+
+
+def names(tracks, order):
+    """Return the id of each point of the scene that is tracked."""
+    return {int(order[index]): int(i) for index, i in zip(tracks.indices, tracks.ids, strict=True)}
+
+
+def test_a_point_keeps_its_id_while_it_moves_and_the_ages_count_its_frames():
+    scene, tracker, first = Scene(noise=0.05), Tracker(), None
+    for number in range(8):
+        features, order = scene.at((3 * number, -2 * number))
+        tracks = tracker.update(features, number / 20)
+        np.testing.assert_array_equal(tracks.keypoints, features.keypoints[tracks.indices])
+        now = names(tracks, order)
+        first = first or now
+        assert now == first
+        assert (tracks.ages == number + 1).all()
+        assert (np.diff(tracks.ids) > 0).all()
+    assert len(first) == 80
+
+
+def test_velocities_come_from_the_stamps_and_survive_a_dropped_frame():
+    scene, tracker = Scene(), Tracker()
+    new = tracker.update(scene.at((0, 0))[0], 5.0)
+    assert np.isnan(new.previous).all()
+    assert np.isnan(new.intervals).all()
+    assert (new.velocities == 0).all()
+    # One frame of 20 a second, then one missing: twice the way in twice the time.
+    for shift, stamp in (((4, -1), 5.05), ((12, -3), 5.15)):
+        tracks = tracker.update(scene.at(shift)[0], stamp)
+        np.testing.assert_allclose(tracks.velocities, np.full((80, 2), (80, -20)), rtol=1e-3)
+    np.testing.assert_allclose(tracks.intervals, 0.1)
+    np.testing.assert_allclose(tracks.keypoints - tracks.previous, [[8, -2]] * 80, atol=1e-3)
+
+
+def test_points_that_were_lost_are_found_again_under_their_ids():
+    scene, tracker = Scene(), Tracker(TrackerSettings(max_lost_frames=3))
+    features, order = scene.at((0, 0))
+    first = names(tracker.update(features, 0.0), order)
+    half = np.arange(40)
+    for number in (1, 2, 3):
+        features, order = scene.at((2 * number, 0), half)
+        tracks = tracker.update(features, number / 10)
+        assert len(tracks) == 40
+    features, order = scene.at((8, 0))
+    tracks = tracker.update(features, 0.4)
+    assert names(tracks, order) == first
+    found = np.isin(tracks.ids, [first[point] for point in range(40, 80)])
+    assert (tracks.ages[found] == 2).all()
+    np.testing.assert_allclose(tracks.intervals[found], 0.4)
+    np.testing.assert_allclose(tracks.velocities, [[20, 0]] * 80, atol=1e-3)
+
+
+def test_points_that_are_away_for_longer_come_back_under_new_ids():
+    scene, tracker = Scene(), Tracker(TrackerSettings(max_lost_frames=2))
+    features, order = scene.at((0, 0))
+    first = names(tracker.update(features, 0.0), order)
+    for number in (1, 2, 3):
+        tracker.update(scene.at((0, 0), range(40))[0], number / 10)
+    features, order = scene.at((0, 0))
+    now = names(tracker.update(features, 0.4), order)
+    assert {point: now[point] for point in range(40)} == {p: first[p] for p in range(40)}
+    assert not {now[point] for point in range(40, 80)} & set(first.values())
+
+
+def test_a_frame_without_keypoints_loses_nothing():
+    scene, tracker = Scene(), Tracker()
+    features, order = scene.at((0, 0))
+    first = names(tracker.update(features, 0.0), order)
+    tracks = tracker.update(Features.empty(32), 0.1)
+    assert len(tracks) == 0
+    assert tracks.velocities.shape == (0, 2)
+    assert not tracks.restarted
+    features, order = scene.at((6, 2))
+    assert names(tracker.update(features, 0.2), order) == first
+
+
+def test_a_single_keypoint_is_tracked():
+    scene, tracker = Scene(1), Tracker()
+    for number in range(3):
+        tracks = tracker.update(scene.at((number, 0))[0], number / 10)
+        assert tracks.ids.tolist() == [0]
+
+
+def test_matches_that_do_not_fit_the_turn_of_the_others_are_not_believed():
+    turn = np.array([[0.999, 0.04], [-0.04, 0.999]])
+    for check, believed in (('none', True), ('homography', False)):
+        scene = Scene(100)
+        moved = (scene.places - SIZE / 2) @ turn + SIZE / 2
+        assert bool(believed_wanderers(scene, moved, check)) == believed
+
+
+def test_matches_that_do_not_fit_the_motion_among_things_near_and_far_are_not_believed():
+    for check, believed in (('none', 10), ('fundamental', 2)):
+        scene = Scene(100)
+        depths = scene.rng.uniform(2, 8, (100, 1))
+        directions = (scene.places - SIZE / 2) / 400
+        moved = 400 * (directions * depths + [0.15, 0.05]) / (depths - 0.2) + SIZE / 2
+        # A line allows what a place forbids: one or two may lie on theirs.
+        assert len(believed_wanderers(scene, moved, check)) <= believed
+        assert check != 'none' or len(believed_wanderers(scene, moved, check)) == 10
+
+
+def believed_wanderers(scene, moved, check):
+    """Return which of ten points that leave the others' way keep their ids; the others must."""
+    moved = moved.copy()
+    moved[:10] += scene.rng.choice([-25, 25], (10, 2))
+    tracker = Tracker(TrackerSettings(geometric_check=check, max_motion=0.0))
+    features, order = scene.at((0, 0))
+    first = names(tracker.update(features, 0.0), order)
+    features, order = scene.at((0, 0))
+    seen = Features(moved[order], features.scores, features.descriptors)
+    now = names(tracker.update(seen, 0.05), order)
+    same = {point for point in now if now[point] == first[point]}
+    assert same >= set(range(10, 100))
+    return same & set(range(10))
+
+
+def test_matches_farther_than_the_motion_allows_are_none():
+    scene = Scene()
+    for limit, same in ((30.0, True), (10.0, False), (0.0, True)):
+        tracker = Tracker(TrackerSettings(max_motion=limit, geometric_check='none'))
+        first = tracker.update(scene.at((0, 0))[0], 0.0)
+        tracks = tracker.update(scene.at((20, 0))[0], 0.1)
+        kept = np.isin(tracks.ids, first.ids).mean()
+        assert kept == 1.0 if same else kept < 0.2, limit
+
+
+def test_the_motion_is_measured_from_where_the_velocity_leads():
+    scene, tracker = Scene(), Tracker(TrackerSettings(max_motion=10.0, geometric_check='none'))
+    ids = tracker.update(scene.at((0, 0))[0], 0.0).ids
+    for number, shift in enumerate((8, 24, 46, 74), start=1):  # faster and faster
+        tracks = tracker.update(scene.at((shift, 0))[0], number / 10)
+        np.testing.assert_array_equal(tracks.ids, ids)
+
+
+@pytest.mark.parametrize('jump', [-0.01, -100.0, 2.5, 1e6])
+def test_a_clock_that_jumps_begins_anew_with_other_ids(jump):
+    scene, tracker = Scene(), Tracker()
+    before = tracker.update(scene.at((0, 0))[0], 100.0)
+    assert before.restarted
+    assert not tracker.update(scene.at((0, 0))[0], 100.05).restarted
+    tracks = tracker.update(scene.at((0, 0))[0], 100.05 + jump)
+    assert tracks.restarted
+    assert (tracks.ages == 1).all()
+    assert not np.isin(tracks.ids, before.ids).any()
+
+
+def test_images_without_stamps_are_tracked_without_velocities():
+    scene, tracker = Scene(), Tracker()
+    for number in range(3):
+        tracks = tracker.update(scene.at((5 * number, 0))[0], 0.0)
+        assert tracks.ids.tolist() == list(range(80))
+        assert (tracks.velocities == 0).all()
+
+
+def test_another_size_of_image_or_descriptor_begins_anew():
+    scene, tracker = Scene(), Tracker()
+    tracker.update(scene.at((0, 0))[0], 0.0, (640, 480))
+    assert not tracker.update(scene.at((0, 0))[0], 0.1).restarted
+    assert not tracker.update(scene.at((0, 0))[0], 0.2, (640, 480)).restarted
+    assert tracker.update(scene.at((0, 0))[0], 0.3, (320, 240)).restarted
+    features = scene.at((0, 0))[0]
+    other = Features(features.keypoints, features.scores, features.descriptors[:, :16])
+    assert tracker.update(other, 0.4, (320, 240)).restarted
+
+
+def test_new_tracks_keep_their_distance_and_their_number():
+    scene, settings = Scene(300), TrackerSettings(min_spacing=25.0, max_tracks=60)
+    tracker = Tracker(settings)
+    for number in range(4):
+        features, _ = scene.at((2 * number, 0), scene.rng.choice(300, 250, replace=False))
+        tracks = tracker.update(features, number / 10)
+        assert 50 < len(tracks) <= 60
+    features, _ = scene.at((0, 0))
+    tracks = Tracker(settings).update(features, 0.0)
+    gaps = np.linalg.norm(tracks.keypoints[:, None] - tracks.keypoints[None], axis=2)
+    assert gaps[~np.eye(len(tracks), dtype=bool)].min() >= 25
+    assert 0 in tracks.indices  # the best comes first
+
+
+def test_tracks_repeat_exactly():
+    def run():
+        scene, tracker = Scene(200, noise=0.2), Tracker()
+        frames = [scene.at((3 * n, n), scene.rng.choice(200, 150, False))[0] for n in range(6)]
+        return [tracker.update(frame, n / 10).ids for n, frame in enumerate(frames)]
+
+    for a, b in zip(run(), run(), strict=True):
+        np.testing.assert_array_equal(a, b)
+
+
+@pytest.mark.parametrize(
+    ('values', 'message'),
+    [
+        ({'ratio': 1.5}, r'ratio must lie between 0.1 and 1.0, got 1.5'),
+        ({'max_lost_frames': -1}, r'max_lost_frames must lie between 0 and 1000, got -1'),
+        ({'max_lost_frames': 2.5}, r'max_lost_frames must be a whole number'),
+        ({'max_motion': True}, r'max_motion must be a number'),
+        ({'geometric_check': 'affine'}, r"none, fundamental, homography; got 'affine'"),
+    ],
+)
+def test_settings_that_cannot_be_are_refused_by_name(values, message):
+    with pytest.raises((TypeError, ValueError), match=message):
+        TrackerSettings(**values)
