@@ -1,0 +1,142 @@
+"""A camera sees panels where geometry puts them, the nearest first, without aliasing."""
+
+from __future__ import annotations
+
+import cv2
+import numpy as np
+import pytest
+
+from superpoint_ros.sequences import Intrinsics
+from superpoint_ros.simulation.panels import Panel
+from superpoint_ros.simulation.rendering import Renderer
+
+CAMERA = Intrinsics.of_view((160, 120), 70)
+BARREL = Intrinsics.of_view((160, 120), 70, (-0.25, 0.06, 0.002, -0.001, 0.0))
+PINHOLE_AND_LENS = pytest.mark.parametrize('camera', [CAMERA, BARREL], ids=['pinhole', 'lens'])
+
+
+def panel(value, depth, width=20.0, height=20.0, x=0.0, y=0.0):
+    """Return a panel of one gray value that faces a camera at the origin, around (x, y, depth)."""
+    picture = np.full((64, 64), value, np.uint8) if np.isscalar(value) else value
+    corner = np.array([x - width / 2, y - height / 2, depth])
+    return Panel(corner, np.array([width, 0.0, 0]), np.array([0, height, 0.0]), picture)
+
+
+def project(camera, points):
+    still = np.zeros(3)
+    distortion = camera.distortion if len(camera.distortion) else np.zeros(4)
+    pixels, _ = cv2.projectPoints(
+        np.asarray(points, float)[:, None], still, still, camera.matrix, distortion
+    )
+    return pixels[:, 0]
+
+
+@PINHOLE_AND_LENS
+def test_a_point_of_a_picture_is_seen_where_opencv_projects_it(camera):
+    picture = np.zeros((256, 256), np.uint8)
+    places = [(64, 64), (180, 90), (128, 128), (70, 190)]
+    for u, v in places:
+        cv2.circle(picture, (u, v), 9, 255, -1)
+    # One that stands askew.
+    right, down = np.array([1.9, 0.1, 0.6]), np.array([-0.1, 2.0, 0.0])
+    askew = Panel(np.array([-1.0, -1.0, 1.8]), right, down, picture)
+    image = Renderer([askew], camera).render(np.eye(4)).image
+    points = [askew.corner + right * (u + 0.5) / 256 + down * (v + 0.5) / 256 for u, v in places]
+    found = cv2.connectedComponentsWithStats((image > 100).astype(np.uint8))[3][1:]
+    assert len(found) == 4
+    for pixel in project(camera, points):
+        assert np.linalg.norm(found - pixel, axis=1).min() < 0.35
+
+
+@PINHOLE_AND_LENS
+def test_depths_are_exact_and_the_nearest_panel_hides_the_others(camera):
+    near, far = panel(200, 2.0, 1.0, 1.0), panel(50, 4.0)
+    for order in ([near, far], [far, near]):
+        image, depth = Renderer(order, camera).render(np.eye(4))
+        corners = project(camera, near.corners)
+        left, top = np.ceil(corners.min(axis=0) + 2).astype(int)
+        right, bottom = np.floor(corners.max(axis=0) - 2).astype(int)
+        inside = np.zeros(image.shape, bool)
+        inside[top : bottom + 1, left : right + 1] = True
+        assert (image[inside] == 200).all()
+        np.testing.assert_allclose(depth[inside], 2.0, rtol=1e-5)
+        assert (image[:10] == 50).all()
+        np.testing.assert_allclose(depth[:10], 4.0, rtol=1e-5)
+
+
+def test_panels_that_cut_each_other_are_each_seen_where_it_is_nearer():
+    # One stands straight at depth 3, one askew through it: nearer at the left.
+    askew = Panel(
+        np.array([-3.0, -4, 1.5]),
+        np.array([6.0, 0, 3.0]),
+        np.array([0, 8.0, 0]),
+        np.full((64, 64), 250, np.uint8),
+    )
+    image, depth = Renderer([panel(100, 3.0), askew], CAMERA).render(np.eye(4))
+    assert (image[:, :78] == 250).all()
+    assert (image[:, 82:] == 100).all()
+    assert (depth <= 3.0 + 1e-4).all()
+
+
+def test_a_panel_is_not_seen_from_behind_nor_behind_the_camera():
+    behind = np.diag([-1.0, 1, -1, 1])  # half a turn about the vertical
+    renderer = Renderer([panel(200, 2.0)], CAMERA)
+    assert (renderer.render(np.eye(4)).image == 200).all()
+    assert (renderer.render(behind).image == 0).all()
+    through = behind.copy()
+    through[2, 3] = 5.0  # beyond it, looking back
+    image, depth = renderer.render(through)
+    assert (image == 0).all()
+    assert np.isinf(depth).all()
+
+
+def test_a_floor_that_reaches_under_the_camera_is_seen_up_to_the_lower_border():
+    floor = Panel(
+        np.array([-50.0, 1.0, 50.0]),
+        np.array([100.0, 0, 0]),
+        np.array([0, 0, -100.0]),
+        np.full((64, 64), 90, np.uint8),
+    )
+    image, depth = Renderer([floor], CAMERA).render(np.eye(4))
+    assert (image[64:] == 90).all()
+    assert (image[:56] == 0).all()
+    focal = CAMERA.matrix[0, 0]
+    rows = np.arange(70, 120)
+    expected = focal / (rows - 59.5)
+    np.testing.assert_allclose(depth[70:], np.tile(expected[:, None], (1, 160)), rtol=1e-4)
+
+
+def test_stripes_finer_than_pixels_are_gray_and_broad_ones_stay():
+    stripes = np.zeros((512, 512), np.uint8)
+    stripes[:, ::2] = 255
+    image = Renderer([panel(stripes, 4.0, 6.0, 6.0)], CAMERA).render(np.eye(4)).image
+    assert np.abs(image.astype(int) - 128).max() <= 3
+    broad = np.zeros((512, 512), np.uint8)
+    broad[:, (np.arange(512) // 64) % 2 == 0] = 255
+    image = Renderer([panel(broad, 4.0, 6.0, 6.0)], CAMERA).render(np.eye(4)).image
+    assert image.min() == 0
+    assert image.max() == 255
+
+
+def test_an_edge_is_as_gray_as_its_pixels_are_covered():
+    # Over half a pixel column: its left part shows the near panel.
+    focal = CAMERA.matrix[0, 0]
+    edge = 100.3 - 79.5  # in pixels from the axis, 0.8 of column 100 from its left border
+    near = panel(200, 2.0, 10.0, 10.0, x=edge / focal * 2.0 - 5.0)
+    image = Renderer([near, panel(0, 4.0)], CAMERA).render(np.eye(4)).image
+    assert (image[:, 99] == 200).all()
+    assert (image[:, 101] == 0).all()
+    assert np.abs(image[:, 100] / 200 - 0.8).max() < 0.2
+
+
+def test_what_cannot_be_simulated_is_named():
+    with pytest.raises(ValueError, match='1 to 255 panels, got 0'):
+        Renderer([], CAMERA)
+    fisheye = Intrinsics('equidistant', CAMERA.matrix, [0, 0, 0, 0], CAMERA.size)
+    with pytest.raises(ValueError, match="plumb_bob, got 'equidistant'"):
+        Renderer([panel(1, 2.0)], fisheye)
+    folded = Intrinsics.of_view((160, 120), 100, (-0.6, 0, 0, 0, 0))
+    with pytest.raises(ValueError, match='cannot be undone'):
+        Renderer([panel(1, 2.0)], folded)
+    with pytest.raises(ValueError, match='multiples of 32, got 50x64'):
+        Renderer([panel(np.zeros((64, 50), np.uint8), 2.0)], CAMERA)
