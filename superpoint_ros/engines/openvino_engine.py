@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import OrderedDict
+from functools import cache
 import sys
 import warnings
 
@@ -22,6 +23,18 @@ COMPILED = 8
 """Shapes of batches whose compiled networks are kept, those used last."""
 
 HINTS = {'float32': 'f32', 'bfloat16': 'bf16'}
+
+
+@cache
+def openvino_core() -> ov.Core:
+    """
+    Return the one OpenVINO of this process, which is never let go.
+
+    Its plugin for CPUs gives the thread that makes it a stack for signals, and frees that stack
+    when it goes, even from another thread: the next signal then ends the process. A node whose
+    first network was replaced by a thread died so of the SIGTERM that was to end it.
+    """
+    return ov.Core()
 
 
 class OpenVinoEngine:
@@ -47,7 +60,6 @@ class OpenVinoEngine:
             'PERFORMANCE_HINT': 'LATENCY',
             'INFERENCE_NUM_THREADS': threads,
         }
-        self._core = ov.Core()
         self._network = _convert(model)
         self._compiled: OrderedDict[tuple[int, ...], ov.CompiledModel] = OrderedDict()
 
@@ -64,7 +76,7 @@ class OpenVinoEngine:
         if shape not in self._compiled:
             network = self._network.clone()
             network.reshape(list(shape))
-            self._compiled[shape] = self._core.compile_model(network, 'CPU', self._settings)
+            self._compiled[shape] = openvino_core().compile_model(network, 'CPU', self._settings)
             if len(self._compiled) > COMPILED:
                 self._compiled.popitem(last=False)
         self._compiled.move_to_end(shape)

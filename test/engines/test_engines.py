@@ -1,4 +1,6 @@
 from importlib.util import find_spec
+import signal
+import subprocess
 import sys
 
 import cv2
@@ -86,6 +88,31 @@ def test_torch_is_the_engine_unless_another_is_asked_for():
 def test_openvino_brings_no_telemetry_along():
     create_engine(SuperPoint(COMPACT), 'cpu', engine='openvino')
     assert sys.modules.get('openvino_telemetry') is None
+
+
+ENGINE_IN_A_THREAD = """
+import os, signal, sys, threading
+import torch
+from superpoint_ros.engines import create_engine
+from superpoint_ros.network import COMPACT, SuperPoint
+
+signal.signal(signal.SIGTERM, lambda *_: print('handled', flush=True))
+engines = [create_engine(SuperPoint(COMPACT), 'cpu', 'float32', 'openvino')]
+engines[0].infer(torch.zeros(1, 1, 16, 16, dtype=torch.uint8))
+thread = threading.Thread(target=engines.clear)
+thread.start()
+thread.join()
+os.kill(os.getpid(), signal.SIGTERM)
+print('goes on')
+"""
+
+
+@needs_openvino
+def test_a_signal_finds_its_stack_after_a_thread_has_let_openvino_go():
+    command = [sys.executable, '-c', ENGINE_IN_A_THREAD]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=120)
+    assert done.returncode != -signal.SIGSEGV
+    assert (done.stdout.split('\n'), done.returncode) == (['handled', 'goes on', ''], 0)
 
 
 def test_asking_for_openvino_where_it_is_not_is_explained(monkeypatch):
