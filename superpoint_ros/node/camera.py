@@ -26,6 +26,7 @@ from superpoint_ros.node.calibration import Calibration
 from superpoint_ros.node.diagnostics import camera_status
 from superpoint_ros.node.feature_messages import features_to_message
 from superpoint_ros.node.image_messages import (
+    Converter,
     gray_from_compressed,
     gray_from_message,
     ImageMessageError,
@@ -65,15 +66,22 @@ class Camera:
 
     `name` stands before the names of the topics, where there are several cameras. `store` gets
     each frame as it comes and returns whether it overtook another. `values` are the parameters
-    image_transport, lazy, normalized_coordinates and mask. Images are subscribed as sensor data
+    image_transport, lazy, normalized_coordinates and mask. `converter` is that of
+    `gray_from_message`. Images are subscribed as sensor data
     (REP 2003) with a queue of 1, features are published reliably; parameters `qos_overrides`
     change either. Raises ValueError where the mask is no image.
     """
 
     def __init__(
-        self, node: Node, name: str, values: Mapping, store: Callable[[str, Frame], bool]
+        self,
+        node: Node,
+        name: str,
+        values: Mapping,
+        store: Callable[[str, Frame], bool],
+        converter: Converter | None = None,
     ):
         self.name = name
+        self._converter = converter
         self._node = node
         self._store = store
         self._lazy = values['lazy']
@@ -175,7 +183,7 @@ class Camera:
         message = frame.message
         try:
             if self._type is Image:
-                gray = gray_from_message(message)
+                gray = gray_from_message(message, self._converter)
             else:
                 gray = gray_from_compressed(message)
             height, width = gray.shape

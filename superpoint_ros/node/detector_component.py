@@ -13,6 +13,7 @@ from rclpy.parameter import Parameter
 from superpoint_ros.detector import Detector
 from superpoint_ros.node import parameters
 from superpoint_ros.node.camera import Camera, Frame
+from superpoint_ros.node.cv_bridge_conversion import CvBridgeConversion
 from superpoint_ros.node.diagnostics import network_status
 from superpoint_ros.node.managed import ManagedNode
 from superpoint_ros.node.network_slot import NetworkSlot
@@ -51,11 +52,13 @@ class DetectorNode(ManagedNode):
         self._failures = 0
         self._refusal = ''
         self._transition_error: Exception | None = None
+        self._conversion = CvBridgeConversion(self.get_logger().debug)
         try:
             self._values = parameters.declare(self)
             settings = parameters.LiveSettings().changed(self._values)
             execution = (self._values[name] for name in ('device', 'precision', 'engine'))
             self._network = NetworkSlot(*execution)
+            self._conversion.start()
             self._weights = self._weights_in_use = self._values['weights']
             self._live = parameters.LiveParameters(
                 self, settings, self.get_logger().info, self._check_weights, self._use_weights
@@ -66,6 +69,7 @@ class DetectorNode(ManagedNode):
             if self._values['autostart']:
                 self._start_by_itself()
         except BaseException:
+            self._conversion.stop()
             self._end_work()
             self.destroy_node()
             raise
@@ -88,7 +92,9 @@ class DetectorNode(ManagedNode):
             self._network.load(self._weights)
             self._cameras = {}
             for name in self._values['cameras']:
-                self._cameras[name] = Camera(self, name, self._values, self._store)
+                self._cameras[name] = Camera(
+                    self, name, self._values, self._store, self._conversion.gray
+                )
         except Exception as error:  # noqa: BLE001 - a manager must hear of any, and the log why
             self._release()
             return self._refuse('configured', error)
@@ -160,6 +166,7 @@ class DetectorNode(ManagedNode):
 
     def stop(self) -> bool:
         """Return whether the work has ended, for which this waits `STOP_TIMEOUT` seconds."""
+        self._conversion.stop()
         end = time.monotonic() + STOP_TIMEOUT
         ended = self._end_work()
         ended = self._network.stop(max(end - time.monotonic(), 0.0)) and ended

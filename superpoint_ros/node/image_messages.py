@@ -88,13 +88,28 @@ for _bits, _type in ((8, 'u1'), (16, 'u2')):
 ENCODINGS = tuple(sorted(_LAYOUTS))
 """The encodings that can be read."""
 
+CONVERTED = tuple(
+    name for name in ENCODINGS if _LAYOUTS[name].gray or _LAYOUTS[name].sample != 'u1'
+)
+"""Those whose gray is not there as it is, in bytes of its own."""
 
-def gray_from_message(message: Image) -> np.ndarray:
+Converter = Callable[[Image], 'np.ndarray | None']
+
+
+def pixel_bytes(encoding: str) -> int:
+    """Return the bytes of a pixel in a row of the image (of its first plane)."""
+    layout = _LAYOUTS[encoding]
+    return layout.samples * np.dtype(layout.sample).itemsize
+
+
+def gray_from_message(message: Image, converter: Converter | None = None) -> np.ndarray:
     """
     Return the image as gray, uint8 of shape (H, W).
 
     For mono8, 8UC1 and the planar nv12, nv21 and nv24 it is a view of the message's data, which
-    must then not be changed. Raises ImageMessageError that names what is wrong and would be right.
+    must then not be changed. `converter` gets each good message whose encoding is one of
+    `CONVERTED`; what it returns is the result, unless that is None. Raises ImageMessageError that
+    names what is wrong and would be right.
     """
     layout = _LAYOUTS.get(message.encoding)
     if layout is None:
@@ -103,6 +118,10 @@ def gray_from_message(message: Image) -> np.ndarray:
             f'encoding {message.encoding!r} is unknown; known are {", ".join(ENCODINGS)}',
         )
     samples = _samples(message, layout)
+    if converter is not None and message.encoding in CONVERTED:
+        converted = converter(message)
+        if converted is not None:
+            return converted
     gray = samples if layout.gray is None else layout.gray(samples)
     if gray.dtype == np.uint16:
         return cv2.convertScaleAbs(gray, alpha=1 / 257)
