@@ -34,8 +34,9 @@ def descriptor_size(message):
 
 
 def test_new_weights_are_used_and_bad_ones_refused(
-    start_inside, image, random_weights, other_weights, tmp_path
+    start_inside, image, random_weights, other_weights, tmp_path, monkeypatch
 ):
+    monkeypatch.setattr(network_slot, 'PATIENCE', 20.0)  # however busy the machine is
     system = start_inside()
     assert descriptor_size(system.answers(image)) == 16
     corrupt = tmp_path / 'corrupt.safetensors'
@@ -68,6 +69,29 @@ def test_the_old_network_works_until_the_new_one_is_ready(
     assert system.set_parameters(weights=str(other_weights)).successful
     assert time.monotonic() - start < 0.9
     assert descriptor_size(system.answers(image)) == 16
+    system.wait_until(lambda: descriptor_size(system.answers(image)) == 24)
+
+
+def test_a_file_that_is_slow_to_read_holds_up_no_call_and_is_still_checked(
+    start_inside, image, random_weights, other_weights, tmp_path, monkeypatch, capfd
+):
+    load = network_slot.load_weights
+
+    def load_slowly(path):
+        time.sleep(1.0)
+        return load(path)
+
+    system = start_inside()
+    monkeypatch.setattr(network_slot, 'load_weights', load_slowly)
+    corrupt = tmp_path / 'corrupt.safetensors'
+    corrupt.write_bytes(random_weights.read_bytes()[:1000])
+    start = time.monotonic()
+    assert system.set_parameters(weights=str(corrupt)).successful
+    assert time.monotonic() - start < 0.5
+    system.wait_until(lambda: system.node.get_parameter('weights').value == str(random_weights))
+    assert 'corrupt.safetensors is not a whole .safetensors file' in capfd.readouterr().err
+    assert descriptor_size(system.answers(image)) == 16
+    assert system.set_parameters(weights=str(other_weights)).successful
     system.wait_until(lambda: descriptor_size(system.answers(image)) == 24)
 
 
