@@ -1,8 +1,9 @@
 """
-The player: publishes images of a folder, a video or a camera, as a camera's driver would.
+The player: publishes images of a folder, a video, a recording or a camera, as a driver would.
 
 Without a source it is a virtual camera that pans, turns and zooms over the photographs that come
-with the package: a camera topic on any machine.
+with the package, or one that flies through a room of them: a camera topic on any machine. Where
+calibration and true poses are known, they are published too.
 """
 
 from __future__ import annotations
@@ -11,15 +12,18 @@ from array import array
 from collections.abc import Iterator
 
 import cv2
+from geometry_msgs.msg import PoseStamped
 import numpy as np
-from rcl_interfaces.msg import FloatingPointRange, IntegerRange, ParameterDescriptor
 from rclpy.duration import Duration
 from rclpy.node import Node
 from rclpy.qos import QoSProfile
-from sensor_msgs.msg import Image
+from rclpy.time import Time
+from sensor_msgs.msg import CameraInfo, Image
+from std_msgs.msg import Header
 
-from superpoint_ros.resources import demo_photographs
-from superpoint_ros.sequences import Frame, open_sequence, VirtualCamera
+from superpoint_ros.node.camera_messages import camera_info_message, pose_message
+from superpoint_ros.node.player_parameters import declare_parameters, open_source
+from superpoint_ros.sequences import Frame
 
 _LAST_WORDS = Duration(seconds=1)
 
@@ -28,6 +32,9 @@ class PlayerNode(Node):
     """
     Publish the frames of a source on `image`, stamped with the time at which they were read.
 
+    Where the source has a calibration, each comes with one on `camera_info`; where it knows the
+    true pose of a frame, that is on `ground_truth/pose`. All have the image's stamp.
+
     After the last frame, where the source has one and is not repeated, the node's context is shut
     down, which ends its program. Raises ValueError or FileNotFoundError for a source that cannot
     be played.
@@ -35,79 +42,22 @@ class PlayerNode(Node):
 
     def __init__(self, **options):
         super().__init__('player', **options)
-        self._read_parameters()
-        self._sequence = self._open()
+        self._values = declare_parameters(self)
+        self._sequence = open_source(self._values)
         self._frames: Iterator[Frame] = iter(self._sequence)
         self._message = Image()
-        self._message.header.frame_id = self._frame_id
         self.published = 0
         # Reliable: it suits subscribers of both kinds, and large images get lost otherwise.
         self._publisher = self.create_publisher(Image, 'image', QoSProfile(depth=5))
-        rate = self._rate or self._sequence.rate
-        self._timer = self.create_timer(1 / rate, self._publish_next)
-        what = self._source or 'the photographs of the package'
-        self.get_logger().info(f'publishing {what} at {rate:g} Hz')
-
-    def _read_parameters(self) -> None:
-        """Declare the parameters, which cannot be changed later, and keep their values."""
-
-        def value(name, default, description, ranges=(), **more):
-            descriptor = ParameterDescriptor(
-                name=name, description=description, read_only=True, **more
+        self._info_publisher = self._pose_publisher = None
+        if self._sequence.camera is not None:
+            self._info_publisher = self.create_publisher(
+                CameraInfo, 'camera_info', QoSProfile(depth=5)
             )
-            if ranges and isinstance(default, float):
-                limits = FloatingPointRange(from_value=ranges[0], to_value=ranges[1])
-                descriptor.floating_point_range = [limits]
-            elif ranges:
-                descriptor.integer_range = [IntegerRange(from_value=ranges[0], to_value=ranges[1])]
-            return self.declare_parameter(name, default, descriptor).value
-
-        source = value(
-            'source',
-            '',
-            'An image, a folder of images, a video file, or a camera (/dev/video0 or 0); empty: '
-            'a virtual camera over the photographs that come with the package.',
-            dynamic_typing=True,  # a camera's number is not a string
-        )
-        self._source = str(source)
-        self._rate = value(
-            'rate',
-            0.0,
-            "Images per second; 0: the source's own rate, 30 for images.",
-            (0.0, 1000.0),
-        )
-        self._loop = value('loop', True, 'Begin again after the last frame.')
-        self._color = value('color', False, 'Publish bgr8 instead of mono8.')
-        self._frame_id = value('frame_id', 'camera', "The header's frame_id.")
-        self._max_side = value(
-            'max_side',
-            0,
-            'Larger images are reduced until neither side is longer, in pixels; 0: as they are.',
-            (0, 65535),
-        )
-        size = [
-            value(name, default, f"The virtual camera's {name} in pixels.", (16, 8192))
-            for name, default in (('width', 640), ('height', 480))
-        ]
-        self._size = tuple(size)
-        self._seconds_each = value(
-            'seconds_each',
-            10.0,
-            'How long the virtual camera stays on a photograph, in seconds.',
-            (0.1, 3600.0),
-        )
-
-    def _open(self):
-        """Return the sequence of frames that the parameters ask for."""
-        if self._source:
-            return open_sequence(self._source, color=self._color)
-        return VirtualCamera(
-            demo_photographs(),
-            self._size,
-            color=self._color,
-            rate=self._rate or 30.0,
-            seconds_each=self._seconds_each,
-        )
+        rate = self._values['rate'] or self._sequence.rate
+        self._timer = self.create_timer(1 / rate, self._publish_next)
+        what = self._values['source'] or 'the photographs of the package'
+        self.get_logger().info(f'publishing {what} at {rate:g} Hz')
 
     def stop(self) -> bool:
         """Return True: between two frames there is no work to end."""
@@ -116,7 +66,7 @@ class PlayerNode(Node):
     def _next_frame(self) -> Frame | None:
         """Return the next frame, at the end the first again, or None."""
         frame = next(self._frames, None)
-        if frame is None and self._loop:
+        if frame is None and self._values['loop']:
             self._frames = iter(self._sequence)
             frame = next(self._frames, None)
         return frame
@@ -130,17 +80,38 @@ class PlayerNode(Node):
             self._publisher.wait_for_all_acked(_LAST_WORDS)
             self.context.try_shutdown()
             return
-        self._fill(self._reduced(frame.image))
-        self._message.header.stamp = self.get_clock().now().to_msg()
+        image = self._reduced(frame.image)
+        stamp = self.get_clock().now()
+        if self._values['recorded_stamps']:
+            stamp = Time(nanoseconds=round(frame.stamp * 1e9))
+        header = Header(stamp=stamp.to_msg(), frame_id=self._values['frame_id'])
+        # The image last: who has it has the rest already.
+        if self._info_publisher is not None:
+            camera = self._sequence.camera.scaled(image.shape[1::-1])
+            self._info_publisher.publish(camera_info_message(camera, header))
+        if frame.pose is not None:
+            self._publish_pose(frame.pose, header)
+        self._fill(image)
+        self._message.header = header
         self._publisher.publish(self._message)
         self.published += 1
+
+    def _publish_pose(self, pose: np.ndarray, header: Header) -> None:
+        """Publish a true pose, on a topic that only exists where there are some."""
+        if self._pose_publisher is None:
+            self._pose_publisher = self.create_publisher(
+                PoseStamped, 'ground_truth/pose', QoSProfile(depth=5)
+            )
+        in_world = Header(stamp=header.stamp, frame_id=self._values['world_frame_id'])
+        self._pose_publisher.publish(pose_message(pose, in_world))
 
     def _reduced(self, image: np.ndarray) -> np.ndarray:
         """Return the image with no side longer than `max_side`."""
         longest = max(image.shape[:2])
-        if not self._max_side or longest <= self._max_side:
+        largest = self._values['max_side']
+        if not largest or longest <= largest:
             return image
-        scale = self._max_side / longest
+        scale = largest / longest
         height, width = (max(1, round(side * scale)) for side in image.shape[:2])
         return cv2.resize(image, (width, height), interpolation=cv2.INTER_AREA)
 

@@ -4,7 +4,7 @@ Images one after another: from pictures, folders, videos, cameras, recordings, a
 Every sequence is iterable and gives frames. Iterating anew starts from the beginning.
 """
 
-from superpoint_ros.sequences.frames import DEFAULT_RATE, Frame, Intrinsics
+from superpoint_ros.sequences.frames import DEFAULT_RATE, Frame, FrameSequence, Intrinsics
 from superpoint_ros.sequences.images import (
     IMAGE_SUFFIXES,
     ImageSequence,
@@ -19,6 +19,7 @@ __all__ = [
     'DEFAULT_RATE',
     'IMAGE_SUFFIXES',
     'Frame',
+    'FrameSequence',
     'ImageSequence',
     'Intrinsics',
     'Video',

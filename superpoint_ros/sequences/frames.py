@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 import math
+from typing import Protocol
 
 import numpy as np
 
@@ -85,3 +87,14 @@ class Intrinsics:
         # Pixel centres move: (p + 0.5) s - 0.5.
         resize = np.array([[x, 0, 0.5 * x - 0.5], [0, y, 0.5 * y - 0.5], [0, 0, 1]])
         return Intrinsics(self.model, resize @ self.matrix, self.distortion, size)
+
+
+class FrameSequence(Protocol):
+    """What all sequences have: frames, `rate` of them a second, of a camera that may be known."""
+
+    rate: float
+    camera: Intrinsics | None
+
+    def __iter__(self) -> Iterator[Frame]:
+        """Return the frames from the beginning on."""
+        ...

@@ -70,6 +70,8 @@ class ImageSequence:
     left; `where` names their place in that message.
     """
 
+    camera = None  # not known
+
     def __init__(
         self,
         paths: Sequence[Path],

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from superpoint_ros.sequences.frames import DEFAULT_RATE
+from superpoint_ros.sequences.frames import DEFAULT_RATE, FrameSequence
 from superpoint_ros.sequences.images import IMAGE_SUFFIXES, ImageSequence, list_images
 from superpoint_ros.sequences.video import Video
 
 
 def open_sequence(
     source: str | Path, color: bool = False, rate: float = DEFAULT_RATE
-) -> ImageSequence | Video:
+) -> FrameSequence:
     """
     Return the frames of `source`: an image, a folder of images, a video, or a camera.
 

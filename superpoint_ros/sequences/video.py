@@ -18,6 +18,8 @@ class Video:
     gives no frame. A camera's frames never end; they end where it is unplugged.
     """
 
+    camera = None  # not known
+
     def __init__(self, source: str | int, color: bool = False, live: bool = False):
         self._source, self._color, self._live = source, color, live
         capture = self._open()

@@ -28,6 +28,7 @@ class VirtualCamera:
     Raises ValueError where there is no photograph, or a size of less than one pixel.
     """
 
+    camera = None  # it zooms: none for all frames
     MAX_ANGLE = math.radians(20)
     NEAREST, FURTHEST = 0.5, 0.95  # the view's size, of the largest that fits in any turn
     PERIODS: ClassVar = {'x': 11.0, 'y': 7.3, 'angle': 17.9, 'zoom': 13.1}  # s, never in step

@@ -12,16 +12,17 @@ import pytest
 
 pytest.importorskip('rclpy', reason='needs ROS 2 (rclpy)')
 
+from geometry_msgs.msg import PoseStamped
 import rclpy
 from rclpy.qos import QoSProfile
-from sensor_msgs.msg import Image
+from sensor_msgs.msg import CameraInfo, Image
 
 
 @pytest.fixture(scope='session', autouse=True)
 def quiet_neighbours():
     """Keep to a part of this machine's topics that nobody else listens to."""
     patch = pytest.MonkeyPatch()
-    patch.setenv('ROS_DOMAIN_ID', '51')
+    patch.setenv('ROS_DOMAIN_ID', '71')
     # Nodes that look beyond this machine find each other in no time, the others in three seconds.
     patch.setenv('ROS_AUTOMATIC_DISCOVERY_RANGE', 'SUBNET')
     yield
@@ -51,30 +52,59 @@ def start_player(tmp_path):
 
 
 @pytest.fixture
-def receive_images():
-    """Return a function that returns the next `count` messages of the player."""
-    context = rclpy.Context()
-    rclpy.init(context=context)
-    node = rclpy.create_node('listener', namespace=f'player_test_{os.getpid()}', context=context)
-    executor = rclpy.executors.SingleThreadedExecutor(context=context)
-    executor.add_node(node)
-    received = []
-    node.create_subscription(
-        Image,
-        'image',
-        lambda message: received.append((time.time(), message)),
-        QoSProfile(depth=20),
-    )
+def listener():
+    """Return a listener to what the player publishes."""
+    listener = Listener()
+    yield listener
+    listener.close()
 
-    def receive(count, timeout=30.0):
+
+class Listener:
+    """Whoever receives messages of the player."""
+
+    def __init__(self):
+        self._context = rclpy.Context()
+        rclpy.init(context=self._context)
+        self._node = rclpy.create_node(
+            'listener', namespace=f'player_test_{os.getpid()}', context=self._context
+        )
+        self._executor = rclpy.executors.SingleThreadedExecutor(context=self._context)
+        self._executor.add_node(self._node)
+        self.images, self.poses, self.infos = [], [], []
+        for kind, topic, received in (
+            (Image, 'image', self.images),
+            (CameraInfo, 'camera_info', self.infos),
+            (PoseStamped, 'ground_truth/pose', self.poses),
+        ):
+            self._node.create_subscription(
+                kind,
+                topic,
+                lambda message, received=received: received.append((time.time(), message)),
+                QoSProfile(depth=20),
+            )
+
+    def receive(self, count, timeout=30.0, what='images'):
+        """Return the next `count` messages of a kind, each with the time of its arrival."""
+        received = getattr(self, what)
         received.clear()
         deadline = time.monotonic() + timeout
         while len(received) < count and time.monotonic() < deadline:
-            executor.spin_once(timeout_sec=0.1)
-        assert len(received) >= count, f'{len(received)} of {count} images in {timeout} s'
+            self._executor.spin_once(timeout_sec=0.1)
+        assert len(received) >= count, f'{len(received)} of {count} {what} in {timeout} s'
         return received[:count]
 
-    yield receive
-    executor.shutdown()
-    node.destroy_node()
-    context.try_shutdown()
+    def publishers(self, topic):
+        """Return how many publish on a topic."""
+        return self._node.count_publishers(topic)
+
+    def close(self):
+        """Leave the graph."""
+        self._executor.shutdown()
+        self._node.destroy_node()
+        self._context.try_shutdown()
+
+
+@pytest.fixture
+def receive_images(listener):
+    """Return a function that returns the next `count` messages of the player."""
+    return listener.receive

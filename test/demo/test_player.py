@@ -8,6 +8,14 @@ import cv2
 import numpy as np
 import pytest
 
+pytest.importorskip('rclpy', reason='needs ROS 2 (rclpy)')
+
+from superpoint_ros.node.player_parameters import open_source, PARAMETERS
+from superpoint_ros.resources import demo_photographs
+from superpoint_ros.sequences import Intrinsics
+from superpoint_ros.sequences.poses import pose_matrix
+from superpoint_ros.simulation import SimulatedRoom
+
 
 @pytest.fixture
 def folder(tmp_path):
@@ -56,6 +64,73 @@ def test_the_virtual_camera_needs_no_source(start_player, receive_images):
     assert 20 / (stamps[-1] - stamps[0]) == pytest.approx(20, rel=0.25)
 
 
+def stamp(message):
+    return message.header.stamp.sec, message.header.stamp.nanosec
+
+
+def test_the_room_is_published_with_calibration_and_true_poses(start_player, listener):
+    lens = [-0.2, 0.05, 0.001, -0.001, 0.0]
+    start_player(
+        source='room',
+        rate=10.0,
+        width=160,
+        height=120,
+        seed=4,
+        distortion=lens,
+        recorded_stamps=True,
+        frame_id='front',
+        world_frame_id='hall',
+        field_of_view=80.0,
+    )
+    listener.receive(6)
+    images = {stamp(message): message for _, message in listener.images}
+    poses = {stamp(message): message for _, message in listener.poses}
+    infos = {stamp(message): message for _, message in listener.infos}
+    shared = sorted(set(images) & set(poses) & set(infos))
+    assert len(shared) >= 4
+    camera = Intrinsics.of_view((160, 120), 80.0, lens)
+    room = SimulatedRoom(demo_photographs(), camera, seed=4, rate=10.0)
+    for key in shared[:3]:
+        frame = room.frame(round((key[0] + key[1] / 1e9) * 10))
+        assert (pixels(images[key])[..., 0] == frame.image).all()
+        pose = poses[key].pose
+        assert poses[key].header.frame_id == 'hall'
+        position = [getattr(pose.position, axis) for axis in 'xyz']
+        quaternion = [getattr(pose.orientation, axis) for axis in 'xyzw']
+        np.testing.assert_allclose(pose_matrix(position, quaternion), frame.pose, atol=1e-9)
+        info = infos[key]
+        assert info.header.frame_id == images[key].header.frame_id == 'front'
+        assert (info.width, info.height, info.distortion_model) == (160, 120, 'plumb_bob')
+        np.testing.assert_allclose(info.k, camera.matrix.ravel())
+        np.testing.assert_allclose(info.p, np.c_[camera.matrix, np.zeros(3)].ravel())
+        assert info.d.tolist() == lens
+
+
+def test_the_calibration_of_reduced_images_is_reduced_with_them(start_player, listener):
+    start_player(source='room', rate=10.0, width=160, height=120, max_side=80)
+    (_, info), *_ = listener.receive(1, what='infos')
+    assert (info.width, info.height) == (80, 60)
+    whole = Intrinsics.of_view((160, 120)).matrix
+    # Twice the pixel, and its centre: (p + 0.5) / 2 - 0.5.
+    expected = [whole[0, 0] / 2, (whole[0, 2] + 0.5) / 2 - 0.5, (whole[1, 2] + 0.5) / 2 - 0.5]
+    np.testing.assert_allclose([info.k[0], info.k[2], info.k[5]], expected)
+
+
+def test_what_is_not_known_is_not_published(start_player, listener, folder):
+    start_player(source=str(folder), rate=40.0)
+    listener.receive(2)
+    assert listener.publishers('image') == 1
+    assert listener.publishers('camera_info') == 0
+    assert listener.publishers('ground_truth/pose') == 0
+
+
+def test_the_room_carries_the_users_photographs(start_player, receive_images, tmp_path):
+    cv2.imwrite(str(tmp_path / 'white.png'), np.full((60, 80), 255, np.uint8))
+    start_player(source='room', rate=10.0, width=64, height=48, photographs=str(tmp_path))
+    (_, message), *_ = receive_images(1)
+    assert pixels(message).min() > 150  # all is white, and more or less in the light
+
+
 def test_large_images_are_reduced_where_asked(start_player, receive_images, tmp_path):
     cv2.imwrite(str(tmp_path / 'large.png'), np.full((300, 400), 77, np.uint8))
     start_player(source=str(tmp_path / 'large.png'), rate=20.0, max_side=200)
@@ -97,6 +172,20 @@ def test_bad_input_is_named_and_ends_it(start_player, parameters, words):
     assert player.returncode == 1
     assert words in output
     assert 'Traceback' not in output
+
+
+@pytest.mark.parametrize(
+    ('parameters', 'words'),
+    [
+        ({'photographs': 'no/such/folder'}, 'no/such/folder is not a folder'),
+        ({'exposure': 0.9}, 'exposure must be 0 to'),
+        ({'distortion': [-0.9, 0.0, 0.0, 0.0, 0.0]}, 'cannot be undone'),
+    ],
+)
+def test_a_room_that_cannot_be_is_named(parameters, words):
+    values = {name: parameter.default for name, parameter in PARAMETERS.items()}
+    with pytest.raises((ValueError, NotADirectoryError), match=words):
+        open_source({**values, 'source': 'room', **parameters})
 
 
 def test_a_folder_without_images_is_named(start_player, tmp_path):
