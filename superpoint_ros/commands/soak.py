@@ -114,10 +114,12 @@ def _print_summary(samples) -> None:
         f'p99 {np.nanmax(values("latency_p99")):.0f} ms; '
         f'inference {np.nanmedian(values("inference")):.0f} ms'
     )
-    calls = values('parameters')
-    print(
-        f'parameters  p50 {np.nanmedian(calls):.0f} ms, slowest {np.nanmax(calls):.0f} ms, '
-        f'{np.isfinite(calls).sum()} calls'
-    )
+    for name in ('parameters', 'weights'):
+        calls = values(name)[np.isfinite(values(name))]
+        if len(calls):
+            print(
+                f'{name:<12}p50 {np.median(calls):.0f} ms, slowest {calls.max():.0f} ms, '
+                f'{len(calls)} calls'
+            )
     memory = values('memory')
     print(f'memory      {memory[0]:.0f} MB at first, {memory[-1]:.0f} MB at last')

@@ -9,9 +9,10 @@ import pytest
 
 pytest.importorskip('rclpy', reason='rclpy is not installed', exc_type=ImportError)
 
+from superpoint_ros.node import soak
 from superpoint_ros.node.soak import judge, Load, run_soak, Sample, write_samples
 
-GOOD = Sample(0.0, 200.0, 20.0, 180.0, 60.0, 80.0, 50.0, 5.0, 500.0)
+GOOD = Sample(0.0, 200.0, 20.0, 180.0, 60.0, 80.0, 50.0, 5.0, 15.0, 500.0)
 
 
 def samples(count=40, **changes):
@@ -25,6 +26,7 @@ def samples(count=40, **changes):
 def test_a_node_that_keeps_its_promises_is_not_blamed():
     assert judge(samples(), status=0) == {}
     assert judge(samples(parameters=lambda s: math.nan if s % 2 else 5.0), status=0) == {}
+    assert judge(samples(weights=lambda s: math.nan), status=0) == {}
 
 
 @pytest.mark.parametrize(
@@ -36,6 +38,13 @@ def test_a_node_that_keeps_its_promises_is_not_blamed():
         (
             'parameters',
             {'parameters': lambda s: 150.0},
+            0,
+            'one call in twenty took 150 ms or more',
+        ),
+        ('parameters', {'parameters': lambda s: math.nan}, 0, 'took nan ms'),
+        (
+            'weights',
+            {'weights': lambda s: math.nan if s % 10 else 150.0},
             0,
             'one call in twenty took 150 ms or more',
         ),
@@ -61,6 +70,7 @@ def test_a_real_node_is_measured(tmp_path, random_weights, monkeypatch):
     parameters = {'weights': str(random_weights), 'engine': 'torch', 'device': 'cpu'}
     seen = []
     load = Load(seconds=4, rate=60, width=160, height=120, broken=0.2)
+    monkeypatch.setattr(soak, '_WEIGHTS_EVERY', 2)
     measured, status = run_soak(load, tmp_path, parameters, seen.append)
     assert status == 0
     assert seen == measured
@@ -69,6 +79,7 @@ def test_a_real_node_is_measured(tmp_path, random_weights, monkeypatch):
     assert sum(sample.answered for sample in measured) > 5
     assert all(sample.memory > 50 for sample in measured)
     assert any(sample.parameters > 0 for sample in measured)
+    assert any(sample.weights > 0 for sample in measured)
     assert 'bad frames' in (tmp_path / 'detector.log').read_text()
 
 
