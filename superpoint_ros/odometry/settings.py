@@ -70,3 +70,43 @@ def check_ranges(settings) -> None:
             raise TypeError(f'{name} must be {kind} from {low} to {high}, got {value!r}')
         if not low <= value <= high:
             raise ValueError(f'{name} must lie between {low} and {high}, got {value}')
+
+
+@dataclass(frozen=True)
+class OdometrySettings:
+    """
+    Say when the odometry believes what it sees.
+
+    A point agrees with a pose where it is seen within `reprojection_threshold` pixels of where it
+    should be; a pose needs `min_inliers` such points. The map begins once the rays of two frames
+    to half of their points differ by `initial_parallax` degrees, and new points enter it at
+    `point_parallax`. A keyframe is taken where half of the points have moved by
+    `keyframe_parallax` degrees since the last, or fewer than `keyframe_share` of its points are
+    left. After `max_lost_frames` frames without a pose the map begins anew. The last `window`
+    keyframes and their points are refined together (0: none is).
+
+    Raises TypeError or ValueError that names the setting, its value and what it may be.
+    """
+
+    reprojection_threshold: float = 3.0
+    min_inliers: int = 20
+    initial_parallax: float = 2.0
+    point_parallax: float = 1.0
+    keyframe_parallax: float = 2.0
+    keyframe_share: float = 0.7
+    max_lost_frames: int = 5
+    window: int = 8
+
+    RANGES: ClassVar[dict[str, tuple[float, float]]] = {
+        'reprojection_threshold': (0.1, 100.0),
+        'min_inliers': (6, 10_000),
+        'initial_parallax': (0.1, 45.0),
+        'point_parallax': (0.05, 45.0),
+        'keyframe_parallax': (0.1, 45.0),
+        'keyframe_share': (0.0, 1.0),
+        'max_lost_frames': (1, 1000),
+        'window': (0, 50),
+    }
+
+    def __post_init__(self):
+        check_ranges(self)

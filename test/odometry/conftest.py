@@ -1,0 +1,88 @@
+"""A camera that flies through points, seen without a detector: its tracks are known."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+import pytest
+
+from superpoint_ros.odometry.camera_model import CameraModel
+from superpoint_ros.odometry.tracker import Tracks
+
+SIZE = (640, 480)
+
+
+@dataclass
+class Flight:
+    """Poses, camera-to-world (K, 4, 4), stamps (K) and the tracks of each frame."""
+
+    camera_model: CameraModel
+    poses: np.ndarray
+    stamps: np.ndarray
+    tracks: list[Tracks]
+
+
+def make_pose(turn, place):
+    pose = np.eye(4)
+    pose[:3, :3] = cv2.Rodrigues(np.asarray(turn, float))[0]
+    pose[:3, 3] = place
+    return pose
+
+
+def smooth_way(count, length=4.0, turn=0.5):
+    """Return poses of a camera that goes sideways and forward in a bow, and looks about."""
+    ways = []
+    for s in np.linspace(0, 1, count):
+        place = [length * s, 0.4 * np.sin(5 * s), 0.5 * length * s**2]
+        ways.append(make_pose([0.1 * np.sin(4 * s), -turn * s, 0.05 * np.sin(7 * s)], place))
+    return np.array(ways)
+
+
+def tracks_of(ids, keypoints, restarted=False):
+    count = len(ids)
+    nowhere = np.full((count, 2), np.nan, np.float32)
+    return Tracks(
+        np.asarray(ids, np.int64),
+        np.asarray(keypoints, np.float32).reshape(-1, 2),
+        nowhere,
+        nowhere[:, 0].astype(float),
+        np.zeros((count, 2), np.float32),
+        np.ones(count, np.int64),
+        np.arange(count),
+        restarted,
+    )
+
+
+@pytest.fixture
+def make_flight():
+    """Return a function that makes a flight past points in front of two walls or a single one."""
+
+    def make(poses=None, noise=0.0, wrong=0.0, distortion=(), plane=False, seed=1, count=4000):
+        poses = smooth_way(80) if poses is None else poses
+        rng = np.random.default_rng(seed)
+        world = rng.uniform([-6, -5, 3], [14, 5, 10], (count, 3))
+        if plane:
+            world[:, 2] = 5 + 0.2 * world[:, 0]
+        K = np.array([[400.0, 0, 319.5], [0, 400.0, 239.5], [0, 0, 1]])
+        model = CameraModel('plumb_bob', K, np.array(distortion, float), SIZE)
+        frames = []
+        for pose in poses:
+            local = (world - pose[:3, 3]) @ pose[:3, :3]
+            ahead = np.flatnonzero(local[:, 2] > 0.3)
+            still = np.zeros(3)
+            lens = np.array(distortion or (0, 0, 0, 0), float)
+            pixels = cv2.projectPoints(local[ahead], still, still, K, lens)[0][:, 0]
+            inside = ((pixels > 0) & (pixels < np.array(SIZE) - 1)).all(axis=1)
+            ids, pixels = ahead[inside], pixels[inside]
+            chosen = ids % 10 < 4 * 4000 / count  # enough, and not too many
+            ids, pixels = ids[chosen], pixels[chosen]
+            pixels = pixels + rng.normal(0, noise, pixels.shape) if noise else pixels
+            bad = rng.random(len(ids)) < wrong
+            pixels[bad] = rng.uniform(0, SIZE, (bad.sum(), 2))
+            frames.append(tracks_of(ids, pixels))
+        stamps = np.arange(len(poses)) / 20
+        return Flight(model, poses, stamps, frames)
+
+    return make
