@@ -2,6 +2,7 @@
 
 from superpoint_ros.image_messages import (
     CONVERTED,
+    Converter,
     ENCODINGS,
     gray_from_compressed,
     gray_from_message,
@@ -12,6 +13,7 @@ from superpoint_ros.image_messages import (
 __all__ = [
     'CONVERTED',
     'ENCODINGS',
+    'Converter',
     'ImageMessageError',
     'gray_from_compressed',
     'gray_from_message',
