@@ -122,12 +122,8 @@ def _solve(state: _Linear, count, observations: Observations, free, damping, mov
     slots = number[cameras]
     movable = slots >= 0
     size = int(free.sum())
-    pose_pose = np.zeros((size, 6, 6))
-    pose_right = np.zeros((size, 6))
     by_pose = state.by_pose[movable]
-    np.add.at(pose_pose, slots[movable], by_pose.transpose(0, 2, 1) @ by_pose)
-    down = np.einsum('oij,oi->oj', by_pose, state.residuals[movable])
-    np.add.at(pose_right, slots[movable], -down)
+    pose_pose, pose_right = _normal(by_pose, state.residuals[movable], slots[movable], size)
     pose_pose += _damped(pose_pose, damping)
     full = np.zeros((size, 6, size, 6))
     full[np.arange(size), :, np.arange(size), :] = pose_pose
@@ -135,10 +131,8 @@ def _solve(state: _Linear, count, observations: Observations, free, damping, mov
     if not move_points:
         step = np.linalg.lstsq(full, pose_right.ravel(), rcond=None)[0]
         return step.reshape(size, 6), np.zeros((count, 3))
-    point_point, point_right = np.zeros((count, 3, 3)), np.zeros((count, 3))
     by_point = state.by_point
-    np.add.at(point_point, indices, by_point.transpose(0, 2, 1) @ by_point)
-    np.add.at(point_right, indices, -np.einsum('oij,oi->oj', by_point, state.residuals))
+    point_point, point_right = _normal(by_point, state.residuals, indices, count)
     point_point += _damped(point_point, damping)
     inverse = np.linalg.inv(point_point)
     mixed = np.zeros((count, size, 6, 3))
@@ -149,6 +143,20 @@ def _solve(state: _Linear, count, observations: Observations, free, damping, mov
     step = np.linalg.lstsq(schur, pose_right.ravel() - left @ point_right.ravel(), rcond=None)[0]
     rest = point_right - (right.T @ step).reshape(count, 3)
     return step.reshape(size, 6), np.einsum('mij,mj->mi', inverse, rest)
+
+
+def _normal(jacobians, residuals, groups, count):
+    """Return J'J and -J'r of each of `count` groups of observations."""
+    size = jacobians.shape[2]
+    both = np.concatenate([jacobians, -residuals[:, :, None]], axis=2)
+    products = (jacobians.transpose(0, 2, 1) @ both).reshape(len(groups), -1)
+    order = np.argsort(groups, kind='stable')
+    present, starts = np.unique(groups[order], return_index=True)
+    sums = np.zeros((count, size * (size + 1)))
+    if len(present):
+        sums[present] = np.add.reduceat(products[order], starts, axis=0)
+    sums = sums.reshape(count, size, size + 1)
+    return sums[:, :, :size].copy(), sums[:, :, size]
 
 
 def _damped(blocks: np.ndarray, damping: float) -> np.ndarray:

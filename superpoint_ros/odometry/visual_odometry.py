@@ -106,6 +106,9 @@ class VisualOdometry:
             self._reference = view
             return False
         a, b = reference.seen[in_reference], view.seen[in_view]
+        flow = np.median(parallax(np.eye(4), a, np.eye(4), b))
+        if flow < self.settings.initial_parallax / 2:
+            return False  # nearly nothing has moved
         start = two_views(a, b, self.threshold)
         if start is None or start.inliers.sum() < max(enough, _AGREEING * len(a)):
             return False

@@ -59,10 +59,10 @@ def tracks_of(ids, keypoints, restarted=False):
 def make_flight():
     """Return a function that makes a flight past points in front of two walls or a single one."""
 
-    def make(poses=None, noise=0.0, wrong=0.0, distortion=(), plane=False, seed=1, count=4000):
-        poses = smooth_way(80) if poses is None else poses
+    def make(poses=None, noise=0.0, wrong=0.0, distortion=(), plane=False, seed=1):
+        poses = smooth_way(60) if poses is None else poses
         rng = np.random.default_rng(seed)
-        world = rng.uniform([-6, -5, 3], [14, 5, 10], (count, 3))
+        world = rng.uniform([-6, -5, 3], [14, 5, 10], (4000, 3))
         if plane:
             world[:, 2] = 5 + 0.2 * world[:, 0]
         K = np.array([[400.0, 0, 319.5], [0, 400.0, 239.5], [0, 0, 1]])
@@ -76,7 +76,7 @@ def make_flight():
             pixels = cv2.projectPoints(local[ahead], still, still, K, lens)[0][:, 0]
             inside = ((pixels > 0) & (pixels < np.array(SIZE) - 1)).all(axis=1)
             ids, pixels = ahead[inside], pixels[inside]
-            chosen = ids % 10 < 4 * 4000 / count  # enough, and not too many
+            chosen = ids % 10 < 2  # enough, and not too many
             ids, pixels = ids[chosen], pixels[chosen]
             pixels = pixels + rng.normal(0, noise, pixels.shape) if noise else pixels
             bad = rng.random(len(ids)) < wrong

@@ -39,7 +39,7 @@ def test_exact_tracks_give_the_exact_way_in_the_first_frames_axes(make_flight):
     flight = make_flight()
     numbers, poses, odometry = fly(flight)
     assert numbers[0] <= 10
-    np.testing.assert_array_equal(numbers, np.arange(numbers[0], 80))
+    np.testing.assert_array_equal(numbers, np.arange(numbers[0], 60))
     assert odometry.status == TRACKING
     assert odometry.restarts == 0
     assert odometry.inliers > 100
@@ -65,7 +65,7 @@ def test_exact_tracks_give_the_exact_way_in_the_first_frames_axes(make_flight):
 def test_noise_wrong_matches_a_lens_and_a_plane_cost_little(make_flight, options):
     flight = make_flight(**options)
     numbers, poses, odometry = fly(flight)
-    assert len(numbers) >= 70
+    assert len(numbers) >= 50
     assert odometry.restarts == 0
     errors = rotation_errors(flight, numbers, poses)
     assert np.median(errors) < 0.5
@@ -88,9 +88,9 @@ def test_a_way_is_repeated_exactly(make_flight):
 
 
 def test_a_camera_that_stands_or_only_turns_gets_no_map(make_flight):
-    still = np.repeat(np.eye(4)[None], 20, axis=0)
+    still = np.repeat(np.eye(4)[None], 10, axis=0)
     turning = still.copy()
-    for index, turn in enumerate(np.linspace(0, 0.4, 20)):
+    for index, turn in enumerate(np.linspace(0, 0.4, 10)):
         turning[index, :3, :3] = [
             [np.cos(turn), 0, np.sin(turn)],
             [0, 1, 0],
@@ -121,14 +121,13 @@ def test_without_points_the_odometry_is_lost_and_begins_again_where_it_was(make_
     assert odometry.inliers > 50
     assert odometry.status == TRACKING
     assert odometry.restarts == 1
-    begun = next(n for n in range(46, 80) if poses[n] is not None)
-    assert begun < 60
+    begun = next(n for n in range(46, 60) if poses[n] is not None)
     # The new way starts at the end of the old one, and has about its scale.
     jump = np.linalg.norm(poses[begun][:3, 3] - poses[39][:3, 3])
     old, new = (
         np.linalg.norm(poses[b][:3, 3] - poses[a][:3, 3])
         / np.linalg.norm(flight.poses[b][:3, 3] - flight.poses[a][:3, 3])
-        for a, b in ((20, 39), (begun, 79))
+        for a, b in ((20, 39), (begun, 59))
     )
     assert jump < 4
     assert 0.5 < new / old < 2
