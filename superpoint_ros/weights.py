@@ -208,8 +208,7 @@ def _infer_config(path: Path, state: dict, normalization: str) -> SuperPointConf
 
 def _build(path: Path, state: dict, config: SuperPointConfig) -> SuperPoint:
     """Return the network of the configuration with these tensors, which must fit it exactly."""
-    with torch.device('meta'):  # without memory: random values would only be overwritten
-        model = SuperPoint(config)
+    model = SuperPoint(config)
     expected = {
         name: value
         for name, value in model.state_dict().items()
@@ -227,9 +226,5 @@ def _build(path: Path, state: dict, config: SuperPointConfig) -> SuperPoint:
     if problems:
         more = f' and {len(problems) - 4} more' if len(problems) > 4 else ''
         raise WeightsError(f'{path} does not fit the network: {"; ".join(problems[:4])}{more}')
-    model.to_empty(device='cpu')
-    for name, buffer in model.named_buffers():
-        if name.endswith('num_batches_tracked'):
-            buffer.zero_()
     model.load_state_dict({name: value.float() for name, value in state.items()}, strict=False)
     return model.eval().requires_grad_(False)
