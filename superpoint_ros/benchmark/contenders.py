@@ -13,6 +13,7 @@ import torch
 from superpoint_ros.benchmark.peer import gray_of, Peer
 from superpoint_ros.decoding import DetectionSettings
 from superpoint_ros.detector import Detector
+from superpoint_ros.engines import create_engine
 from superpoint_ros.features import Features
 from superpoint_ros.network import CONFIGURATIONS, SuperPoint
 from superpoint_ros.weights import load_weights
@@ -170,9 +171,8 @@ def make_contender(
 
 def make_detector(model: SuperPoint, execution: Execution, threads: int, **settings) -> Detector:
     """Return a detector that runs the network so; raise ValueError where that cannot be."""
-    return Detector.from_model(
-        model, execution.device, execution.precision, execution.engine, **settings
-    )
+    engine = create_engine(model, execution.device, execution.precision, execution.engine, threads)
+    return Detector(engine, model.config.descriptor_size, DetectionSettings(**settings))
 
 
 def threshold_of(features: Features) -> float:

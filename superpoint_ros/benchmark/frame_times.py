@@ -104,7 +104,7 @@ def _contenders(plan: Plan, model: SuperPoint, skipped: dict[str, str]) -> list[
     for execution in plan.executions:
         try:
             contenders.append(make_contender(execution, model, plan.keypoints, plan.threads))
-        except ValueError as error:
+        except (ValueError, ImportError) as error:
             skipped[f'{execution.engine} {execution.precision}'] = str(error)
     if len(contenders) == 1:
         raise ValueError(f'nothing can be measured: {"; ".join(skipped.values())}')

@@ -59,15 +59,15 @@ def plot_scaling(results: Sequence[Mapping], path: Path) -> None:
         name, color = f'{result["network"]}, {execution_name(result)}', f'C{number}'
         areas = [each['size'][0] * each['size'][1] * 1e-6 for each in result['areas']]
         times = [each['frame']['p50'] for each in result['areas']]
-        label = f'{name}: exponent {result["area_exponent"]:.2f}'
+        label = _labelled(name, result['area_exponent'])
         time.loglog(areas, times, 'o-', color=color, label=label)
-        if result['memory_exponent'] is not None:
-            label = f'{name}: exponent {result["memory_exponent"]:.2f}'
+        if result['largest_bytes_per_pixel'] is not None:
+            label = _labelled(name, result['memory_exponent'])
             needed = [each['memory']['frame'] / MB for each in result['areas']]
             memory.loglog(areas, needed, 'o-', color=color, label=label)
         counts = [each['keypoints'] for each in result['keypoints']]
         after = [each['after']['p50'] for each in result['keypoints']]
-        label = f'{name}: exponent {result["keypoints_exponent"]:.2f}'
+        label = _labelled(name, result['keypoints_exponent'])
         keypoints.loglog(counts, after, 'o-', color=color, label=label)
     time.set(xlabel='megapixels', ylabel='ms a frame')
     memory.set(xlabel='megapixels', ylabel='MB that frames take')
@@ -77,6 +77,10 @@ def plot_scaling(results: Sequence[Mapping], path: Path) -> None:
         if axes.lines:
             axes.legend(fontsize=7)
     figure.savefig(path, dpi=100)
+
+
+def _labelled(name: str, exponent: float | None) -> str:
+    return name if exponent is None else f'{name}: power {exponent:.2f}'
 
 
 def plot_training(result: Mapping, path: Path) -> None:

@@ -103,9 +103,9 @@ def scaling_markdown(results: Sequence[Mapping]) -> str:
         parts.append(f'{name}, against the number of keypoints, at {width}x{height}:\n')
         header = ['keypoints', 'p50 ms', 'decoding, sampling, message ms']
         parts.append(markdown_table(header, rows))
+        power = _power(result['keypoints_exponent'])
         parts.append(
-            'The time after the network grows with the '
-            f'{result["keypoints_exponent"]:.2f}th power of the number of keypoints.\n'
+            f'The time after the network grows with {power} of the number of keypoints.\n'
         )
     return '\n'.join(parts)
 
@@ -126,11 +126,16 @@ def _area_row(each: Mapping) -> list:
 
 
 def _area_line(result: Mapping) -> str:
-    text = f'Time grows with the {result["area_exponent"]:.2f}th power of the area'
-    if result['memory_exponent'] is not None:
-        text += f', memory with the {result["memory_exponent"]:.2f}th'
+    text = f'Time grows with {_power(result["area_exponent"])} of the area'
+    if result['largest_bytes_per_pixel'] is not None:
+        text += f', memory with {_power(result["memory_exponent"])}'
         text += f'; the largest image takes {result["largest_bytes_per_pixel"]:.0f} bytes a pixel'
     return text + '.\n'
+
+
+def _power(exponent: float | None) -> str:
+    """Return the exponent as words; linear growth is the power 1."""
+    return 'an unknown power' if exponent is None else f'the power {exponent:.2f}'
 
 
 def training_markdown(result: Mapping) -> str:

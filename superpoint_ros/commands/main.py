@@ -33,6 +33,7 @@ class Command(NamedTuple):
 COMMANDS = {
     'demo': Command('demo', 'run camera player and detector node, measure, draw', extra='ros'),
     'adapt': Command('adapt', 'label photographs by homographic adaptation', 'train'),
+    'benchmark': Command('benchmark', 'measure how fast it is, beside a plain one', 'benchmark'),
     'detect': Command('detect', 'draw and save the keypoints of images'),
     'evaluate': Command('evaluate', 'measure a detector on data whose truth is known'),
     'make-benchmark': Command('make_benchmark', 'make a benchmark from photographs'),
