@@ -18,7 +18,7 @@ from superpoint_ros.network import SuperPoint
 from superpoint_ros.resources import default_weights
 from superpoint_ros.weights import load_weights, WeightsMetadata
 
-PATIENCE = 0.04
+PATIENCE = 0.03
 """Seconds for which a call to set weights waits for the verdict on the file."""
 
 
