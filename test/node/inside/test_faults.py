@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from array import array
+import threading
 import time
 
 from hypothesis import given, HealthCheck, settings
@@ -10,6 +11,7 @@ from hypothesis import strategies as st
 import numpy as np
 import pytest
 import rclpy
+from rclpy.executors import SingleThreadedExecutor
 from rclpy.parameter import Parameter
 from rclpy.qos import QoSProfile
 from sensor_msgs.msg import Image, PointCloud2
@@ -17,6 +19,8 @@ from sensor_msgs.msg import Image, PointCloud2
 from superpoint_ros.node.detector_component import DetectorNode
 from superpoint_ros.node.feature_messages import features_from_message
 from superpoint_ros.node.image_messages import ENCODINGS
+
+DOMAIN = 47  # that of all nodes in the test's process
 
 
 def stamp_of(message):
@@ -149,6 +153,60 @@ def test_a_listener_that_never_listens_holds_up_nobody(start_inside, image, dept
     newest = system.features['features']
     system.wait_until(lambda: newest and stamp_of(newest[-1]) == 1079)
     sleeper.destroy_node()
+
+
+def test_a_slow_listener_gets_the_newest_and_makes_nobody_else_wait(start_inside, image):
+    system = start_inside()
+    slow, stop = [], threading.Event()
+
+    def listen_slowly():
+        context = rclpy.Context()
+        rclpy.init(args=[], context=context, domain_id=DOMAIN)
+        node = rclpy.create_node('slow', context=context)
+        executor = SingleThreadedExecutor(context=context)
+        executor.add_node(node)
+
+        def receive(message):
+            slow.append(stamp_of(message))
+            stop.wait(0.3)
+
+        node.create_subscription(PointCloud2, '/features', receive, QoSProfile(depth=1))
+        while not stop.is_set():
+            executor.spin_once(timeout_sec=0.05)
+        executor.shutdown()
+        node.destroy_node()
+        rclpy.shutdown(context=context)
+
+    thread = threading.Thread(target=listen_slowly)
+    thread.start()
+    system.wait_until(lambda: system.observer.count_subscribers('/features') == 1)
+    system.listen()
+    system.wait_until(lambda: system.node.count_subscribers('/features') == 2)
+    for index in range(60):
+        system.publish(image, stamp=1000 + index)
+        system.rest(0.02)
+    fast = system.features['features']
+    system.wait_until(lambda: fast and stamp_of(fast[-1]) == 1059)
+    assert len(slow) < 0.5 * len(fast)
+    system.wait_until(lambda: slow and slow[-1] == 1059)
+    stop.set()
+    thread.join()
+
+
+def test_the_node_lives_in_a_namespace_and_its_topics_can_be_remapped(start_inside, image):
+    system = start_inside(
+        remappings=['__ns:=/robot/head', '__node:=eyes', 'image:=/cam/raw', 'features:=points']
+    )
+    assert system.answers(image, '/cam/raw', '/robot/head/points').width > 20
+    topics = dict(system.node.get_publisher_names_and_types_by_node('eyes', '/robot/head'))
+    assert '/robot/head/features/overlay' in topics
+    assert system.status('/cam/raw')[2]['frames published'] != '0'
+    assert system.diagnostics[-1].status[0].name == 'robot/head/eyes: network'
+    system.wait_until(
+        lambda: (
+            '/robot/head/eyes/set_parameters' in dict(system.node.get_service_names_and_types())
+        )
+    )
 
 
 def test_two_nodes_in_one_process_do_not_disturb_each_other(start_inside, image, random_weights):

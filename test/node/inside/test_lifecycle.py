@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from lifecycle_msgs.msg import State, Transition
-from lifecycle_msgs.srv import ChangeState, GetState
+from lifecycle_msgs.msg import State, Transition, TransitionEvent
+from lifecycle_msgs.srv import ChangeState, GetAvailableTransitions, GetState
 import pytest
 
 
@@ -124,3 +124,48 @@ def test_a_transition_that_is_not_possible_is_refused_and_nothing_more(start_ins
         assert not manager.change(transition)
     assert manager.state == State.PRIMARY_STATE_ACTIVE
     assert system.answers(image).width > 20
+
+
+STARTUP = [
+    (Transition.TRANSITION_CONFIGURE, State.PRIMARY_STATE_INACTIVE),
+    (Transition.TRANSITION_ACTIVATE, State.PRIMARY_STATE_ACTIVE),
+]
+PAUSE = [(Transition.TRANSITION_DEACTIVATE, State.PRIMARY_STATE_INACTIVE)]
+RESUME = [(Transition.TRANSITION_ACTIVATE, State.PRIMARY_STATE_ACTIVE)]
+RESET = [*PAUSE, (Transition.TRANSITION_CLEANUP, State.PRIMARY_STATE_UNCONFIGURED)]
+SHUTDOWN = [
+    *RESET,
+    (Transition.TRANSITION_UNCONFIGURED_SHUTDOWN, State.PRIMARY_STATE_FINALIZED),
+]
+
+
+def test_the_commands_of_nav2s_lifecycle_manager_lead_the_node(start_managed, image):
+    # nav2_lifecycle_manager: each transition by its number, after each the state is asked for.
+    system, manager = start_managed()
+    for command in (STARTUP, PAUSE, RESUME, RESET, STARTUP, SHUTDOWN):
+        for transition, state in command:
+            assert manager.change(transition)
+            assert manager.state == state
+        if state == State.PRIMARY_STATE_ACTIVE:
+            assert system.answers(image).width > 20
+
+
+def test_transitions_are_announced_and_can_be_asked_for_by_name(start_managed):
+    system, manager = start_managed()
+    events = []
+    system.observer.create_subscription(
+        TransitionEvent, '/detector/transition_event', events.append, 10
+    )
+    system.wait_until(lambda: system.observer.count_publishers('/detector/transition_event') > 0)
+    system.rest(0.5)
+    response = manager._call(
+        system.observer.create_client(
+            GetAvailableTransitions, '/detector/get_available_transitions'
+        ),
+        GetAvailableTransitions.Request(),
+    )
+    offered = {each.transition.label for each in response.available_transitions}
+    assert offered == {'configure', 'shutdown'}
+    request = ChangeState.Request(transition=Transition(label='configure'))
+    assert manager._call(manager._change, request).success
+    system.wait_until(lambda: events and events[-1].goal_state.label == 'inactive')
