@@ -62,6 +62,9 @@ def test_the_node_has_the_topics_and_services_that_the_page_lists(start_inside):
     def full(topic):
         return topic.replace('~', name) if topic[0] in '~/' else f'/{topic}'
 
+    def published():
+        return node.get_publisher_names_and_types_by_node('detector', '/')
+
     outgoing = {full(row[0]): row[2].split(',')[0] for row in rows if row[1] == 'out'}
     incoming = {full(row[0]): row[2] for row in rows if row[1] == 'in'}
     hidden = {'/rosout', '/parameter_events', '/clock'}
@@ -71,7 +74,10 @@ def test_the_node_has_the_topics_and_services_that_the_page_lists(start_inside):
             topic: kinds[0].replace('/msg', '') for topic, kinds in pairs if topic not in hidden
         }
 
-    assert topics(node.get_publisher_names_and_types_by_node('detector', '/')) == outgoing
+    # The graph hears of them one after the other.
+    system.wait_until(lambda: outgoing.keys() <= dict(published()).keys())
+    system.rest(0.5)
+    assert topics(published()) == outgoing
     heard = topics(node.get_subscriber_names_and_types_by_node('detector', '/'))
     assert incoming.pop('/image/compressed') == 'sensor_msgs/CompressedImage'
     assert heard == incoming
