@@ -159,6 +159,7 @@ class Camera:
         wanted = self._started and (not self._lazy or self._has_listeners())
         if wanted and self._subscription is None:
             self._last_arrival = time.monotonic()
+            self._silent = False
             self._subscription = self._node.create_subscription(
                 self._type,
                 self._topic,
@@ -243,7 +244,7 @@ class Camera:
         """Say so where frames stay away, with what is known of the reason, and when they come."""
         self._follow_listeners()
         if not self.is_silent:
-            if self._silent:
+            if self._silent and self._subscription is not None:
                 self._node.get_logger().info(f'images come on {self.image_topic}')
             self._silent = False
         elif self._throttle.ready('silence'):

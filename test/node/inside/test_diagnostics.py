@@ -96,7 +96,7 @@ def test_a_running_node_reports_what_it_does(start_inside, image, random_weights
     assert values['weights'] == str(random_weights)
     assert (values['device'], values['state']) == ('cpu', 'active')
     assert values['engine'] == system.node.detector.engine.name
-    assert values['precision'] == 'float32'
+    assert values['precision'] == system.node.detector.engine.precision
 
 
 def test_bad_frames_and_silence_are_warnings(start_inside, image, monkeypatch):

@@ -6,6 +6,8 @@ from lifecycle_msgs.msg import State, Transition, TransitionEvent
 from lifecycle_msgs.srv import ChangeState, GetAvailableTransitions, GetState
 import pytest
 
+from superpoint_ros.node import camera as camera_module
+
 
 class Manager:
     """What a lifecycle manager does: it calls the node's services."""
@@ -169,3 +171,18 @@ def test_transitions_are_announced_and_can_be_asked_for_by_name(start_managed):
     request = ChangeState.Request(transition=Transition(label='configure'))
     assert manager._call(manager._change, request).success
     system.wait_until(lambda: events and events[-1].goal_state.label == 'inactive')
+
+
+def test_the_end_of_the_work_is_not_taken_for_the_end_of_a_silence(
+    start_managed, monkeypatch, capfd
+):
+    monkeypatch.setattr(camera_module, 'SILENCE', 0.5)
+    system, manager = start_managed()
+    manager.change(Transition.TRANSITION_CONFIGURE)
+    manager.change(Transition.TRANSITION_ACTIVATE)
+    system.rest(2.5)
+    manager.change(Transition.TRANSITION_DEACTIVATE)
+    system.rest(1.5)
+    said = capfd.readouterr().err
+    assert 'no images on /image' in said
+    assert 'images come' not in said
