@@ -4,12 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
+import signal
+import subprocess
+import sys
 
 import cv2
 import numpy as np
 import pytest
+import torch
 
 from superpoint_ros.sequences import read_image
+from superpoint_ros.training.checkpoints import LAST, read_checkpoint
 from superpoint_ros.training.label_files import LabelFolder, Labels
 
 SIZE = (150, 110)
@@ -46,3 +51,51 @@ def _write_photographs(folder: Path, count: int = 6, size=SIZE) -> tuple[Path, P
         scores = np.linspace(1, 0.1, len(points))
         labels.write(path, read_image(path), Labels(points, scores))
     return images, labels.folder
+
+
+@pytest.fixture(scope='session')
+def runs() -> type[Runs]:
+    """Return what looks into the folders of runs, and kills one."""
+    return Runs
+
+
+class Runs:
+    """What tests of every stage do with a run of training."""
+
+    KILLED = """
+import importlib, os, signal, sys
+from superpoint_ros.commands.main import main
+
+module, name, step = sys.argv[1:4]
+stage = getattr(importlib.import_module(module), name)
+
+def kill_in_step(self, optimizer):
+    if self.global_step == int(step):
+        os.kill(os.getpid(), signal.SIGKILL)
+
+stage.on_before_optimizer_step = kill_in_step
+main(sys.argv[4:])
+"""
+
+    @staticmethod
+    def final_state(folder: Path) -> tuple[int, dict[str, torch.Tensor]]:
+        """Return the step of the last checkpoint, and the tensors of network and optimizer."""
+        checkpoint = read_checkpoint(folder / LAST)
+        tensors = dict(checkpoint['state_dict'])
+        for index, values in checkpoint['optimizer_states'][0]['state'].items():
+            tensors |= {f'optimizer {index} {name}': value for name, value in values.items()}
+        return checkpoint['global_step'], tensors
+
+    @staticmethod
+    def assert_same_state(folder: Path, other: Path) -> None:
+        """Fail unless two runs ended in the same step with the same tensors, bit for bit."""
+        (step, tensors), (other_step, others) = map(Runs.final_state, (folder, other))
+        assert (step, tensors.keys()) == (other_step, others.keys())
+        assert [name for name in tensors if not torch.equal(tensors[name], others[name])] == []
+
+    @staticmethod
+    def kill_in_step(step: int, stage: type, command: list[str]) -> None:
+        """Run `superpoint` as a process that is killed before a step of its stage takes effect."""
+        program = [sys.executable, '-c', Runs.KILLED, stage.__module__, stage.__name__, str(step)]
+        killed = subprocess.run([*program, *command], capture_output=True, check=False)
+        assert killed.returncode == -signal.SIGKILL, killed.stderr.decode()[-2000:]

@@ -2,16 +2,13 @@
 
 from dataclasses import replace
 import errno
-import signal
-import subprocess
-import sys
 
 import pytest
 import torch
 
 from superpoint_ros.commands.main import main
 from superpoint_ros.training import checkpoints, magicpoint
-from superpoint_ros.training.checkpoints import LAST, read_checkpoint, WEIGHTS
+from superpoint_ros.training.checkpoints import LAST, WEIGHTS
 from superpoint_ros.training.loop import train
 from superpoint_ros.training.magicpoint import MagicPoint
 from superpoint_ros.training.recipe import MagicPointRecipe, read_recipe
@@ -52,23 +49,6 @@ def run(folder, recipe=RECIPE, **options):
     return train(MagicPoint(recipe, folder), recipe, folder, accelerator='cpu', **options)
 
 
-def final_state(folder):
-    checkpoint = read_checkpoint(folder / LAST)
-    tensors = dict(checkpoint['state_dict'])
-    for index, values in checkpoint['optimizer_states'][0]['state'].items():
-        tensors |= {f'optimizer {index} {name}': value for name, value in values.items()}
-    return checkpoint['global_step'], tensors
-
-
-def assert_same_state(folder, other):
-    step, tensors = final_state(folder)
-    other_step, other_tensors = final_state(other)
-    assert step == other_step
-    assert tensors.keys() == other_tensors.keys()
-    different = [name for name in tensors if not torch.equal(tensors[name], other_tensors[name])]
-    assert different == []
-
-
 @pytest.fixture(scope='module')
 def uninterrupted(tmp_path_factory):
     """Return the folder of a run through the command line that nothing disturbed."""
@@ -81,7 +61,7 @@ def uninterrupted(tmp_path_factory):
     return folder
 
 
-def test_the_command_leaves_weights_recipe_checkpoint_curves_and_a_picture(uninterrupted):
+def test_the_command_leaves_weights_recipe_checkpoint_curves_and_a_picture(runs, uninterrupted):
     network, metadata = load_weights(uninterrupted / WEIGHTS)
     assert network.config.stage_channels == (16, 32, 64, 128)
     assert not metadata.descriptors_trained
@@ -92,47 +72,32 @@ def test_the_command_leaves_weights_recipe_checkpoint_curves_and_a_picture(unint
         'width': 64,
         'max_steps': 6,
     }
-    assert final_state(uninterrupted)[0] == 6
+    assert runs.final_state(uninterrupted)[0] == 6
     assert (uninterrupted / 'validation.png').stat().st_size > 1000
     assert list((uninterrupted / 'tensorboard').glob('events*'))
 
 
-def test_training_moves_the_detector_and_leaves_the_descriptor_head(uninterrupted):
+def test_training_moves_the_detector_and_leaves_the_descriptor_head(runs, uninterrupted):
     before = MagicPoint(RECIPE, uninterrupted).network.state_dict()
-    after = final_state(uninterrupted)[1]
+    after = runs.final_state(uninterrupted)[1]
     for name, value in before.items():
         moved = not torch.equal(value, after[f'network.{name}'])
         assert moved == (not name.startswith(('convD', 'bnD'))), name
 
 
-KILLED = """
-import os, signal, sys
-from superpoint_ros.commands.main import main
-from superpoint_ros.training.magicpoint import MagicPoint
-
-def kill_in_step_three(module, optimizer):
-    if module.global_step == 3:
-        os.kill(os.getpid(), signal.SIGKILL)
-
-MagicPoint.on_before_optimizer_step = kill_in_step_three
-main(sys.argv[1:])
-"""
-
-
 def test_a_run_that_was_killed_and_resumed_has_the_same_weights_bit_for_bit(
-    uninterrupted, tmp_path
+    runs, uninterrupted, tmp_path
 ):
     arguments = ['train', 'magicpoint', f'--out={tmp_path}', '--accelerator=cpu', *OPTIONS]
-    killed = subprocess.run(
-        [sys.executable, '-c', KILLED, *arguments], capture_output=True, check=False
-    )
-    assert killed.returncode == -signal.SIGKILL
-    assert final_state(tmp_path)[0] == 3
+    runs.kill_in_step(3, MagicPoint, arguments)
+    assert runs.final_state(tmp_path)[0] == 3
     assert main([*arguments, '--resume']) == 0
-    assert_same_state(tmp_path, uninterrupted)
+    runs.assert_same_state(tmp_path, uninterrupted)
 
 
-def test_a_run_that_stopped_in_a_validation_resumes_exactly(uninterrupted, tmp_path, monkeypatch):
+def test_a_run_that_stopped_in_a_validation_resumes_exactly(
+    runs, uninterrupted, tmp_path, monkeypatch
+):
     recipe = read_recipe(MagicPointRecipe, uninterrupted / 'recipe.yaml')
 
     def stop(*_):
@@ -142,14 +107,14 @@ def test_a_run_that_stopped_in_a_validation_resumes_exactly(uninterrupted, tmp_p
         patch.setattr(MagicPoint, 'on_validation_epoch_end', stop)
         with pytest.raises(RuntimeError, match='the power is gone'):
             run(tmp_path, recipe)
-    assert final_state(tmp_path)[0] == 4
+    assert runs.final_state(tmp_path)[0] == 4
     run(tmp_path, recipe, resume=True)
-    assert_same_state(tmp_path, uninterrupted)
+    runs.assert_same_state(tmp_path, uninterrupted)
 
 
 @pytest.mark.parametrize('precision', ['32-true', 'bf16-mixed'])
 def test_a_loss_that_is_no_number_stops_the_run_and_names_the_step(
-    tmp_path, monkeypatch, precision
+    runs, tmp_path, monkeypatch, precision
 ):
     calls = []
 
@@ -160,7 +125,7 @@ def test_a_loss_that_is_no_number_stops_the_run_and_names_the_step(
     monkeypatch.setattr(magicpoint, 'detector_loss', loss)
     with pytest.raises(TrainingDivergedError, match='the loss is nan in step 3'):
         run(tmp_path, replace(RECIPE, precision=precision))
-    step, tensors = final_state(tmp_path)
+    step, tensors = runs.final_state(tmp_path)
     assert step == 3
     assert all(torch.isfinite(value).all() for value in tensors.values())
 
@@ -190,7 +155,7 @@ def test_the_command_says_that_a_run_diverged(tmp_path, monkeypatch, capsys):
 
 
 def test_a_full_disk_leaves_the_last_good_checkpoint_and_the_run_goes_on(
-    tmp_path, monkeypatch, caplog
+    runs, tmp_path, monkeypatch, caplog
 ):
     write, writes = checkpoints.write_atomically, []
 
@@ -203,7 +168,7 @@ def test_a_full_disk_leaves_the_last_good_checkpoint_and_the_run_goes_on(
     monkeypatch.setattr(checkpoints, 'write_atomically', fail_from_the_third)
     run(tmp_path)
     assert len(writes) >= 5
-    assert final_state(tmp_path)[0] == 2
+    assert runs.final_state(tmp_path)[0] == 2
     assert 'No space left on device' in caplog.text
     assert 'the last good checkpoint stays' in caplog.text
 
