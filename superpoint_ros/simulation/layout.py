@@ -15,15 +15,19 @@ import numpy as np
 from superpoint_ros.simulation.atlas import MULTIPLE
 from superpoint_ros.simulation.panels import Panel
 
-ROOM = (6.0, 5.0, 3.0)
+ROOM = (7.0, 6.0, 3.0)
 """Length, width and height in metres."""
 
 FREE = (1.5, 1.1, 0.5)
-"""How far from the room's middle, along x, y and z, no furniture is, nor within a step of it."""
+"""How far from the room's middle, along x, y and z, the camera flies."""
+
+CLEARANCE = 0.35
+"""Metres between where the camera flies and the furniture."""
 
 _DENSITY = 320  # pixels for a metre: about those of a camera of 640 pixels at 1.5 m
 _CELL = (2.0, 1.5)  # metres of wall for a photograph
-_BOXES, _HUNG = 5, 4
+_BOXES, _HUNG = 14, 8
+_TRIES = 200  # to find a place for a piece of furniture
 _UP = np.array([0.0, 0.0, 1.0])
 
 Paper = Callable[[float, float], np.ndarray]
@@ -83,12 +87,40 @@ def furnish(photographs: Sequence[np.ndarray], rng: np.random.Generator) -> list
     `photographs` are as in `Photographs`; `rng` chooses their parts, and where things stand.
     """
     papers = Photographs(photographs, rng)
-    panels = _walls(papers.collage)
-    for number in range(_BOXES):
-        panels += _box(papers.picture, *_box_place(number, rng))
-    for number in range(_HUNG):
-        panels += _hung(papers.picture, *_hung_place(number, rng))
+    panels, places = _walls(papers.collage), _Places(rng)
+    for _ in range(_BOXES):
+        length, width = rng.uniform(0.3, 0.8, 2)
+        middle = places.find(np.hypot(length, width) / 2)
+        size = (length, width, rng.uniform(0.4, 2.2))
+        panels += _box(papers.picture, middle, rng.uniform(0, np.pi), *size)
+    for _ in range(_HUNG):
+        width, height = rng.uniform((0.6, 0.5), (1.1, 1.0))
+        middle = np.append(places.find(width / 2), rng.uniform(0.8, 2.4))
+        panels += _hung(papers.picture, middle, rng.uniform(0, np.pi), width, height)
     return [_shaded(panel) for panel in panels]
+
+
+class _Places:
+    """Places on the floor that are still free, around where the camera flies."""
+
+    def __init__(self, rng: np.random.Generator):
+        self._rng = rng
+        self._taken: list[np.ndarray] = []
+
+    def find(self, radius: float) -> np.ndarray:
+        """Return the middle (x, y) of a piece of furniture, the best of several tries."""
+        half = np.array(ROOM[:2]) / 2 - radius
+        tries = self._rng.uniform(-half, half, (_TRIES, 2))
+        flight = np.linalg.norm(np.maximum(np.abs(tries) - FREE[:2], 0), axis=1)
+        tries = tries[flight >= radius + CLEARANCE]
+        if self._taken:
+            gaps = np.linalg.norm(tries[:, None] - np.array(self._taken), axis=2).min(axis=1)
+            roomy = np.flatnonzero(gaps > 0.6)
+            best = roomy[0] if len(roomy) else gaps.argmax()
+        else:
+            best = 0
+        self._taken.append(tries[best])
+        return tries[best]
 
 
 def _walls(paper: Paper) -> list[Panel]:
@@ -138,24 +170,6 @@ def _hung(
         _rectangle(top - sign * along * width / 2, sign * along * width, down, paper)
         for sign in (1, -1)
     ]
-
-
-def _box_place(number: int, rng: np.random.Generator) -> tuple:
-    """Return where the box stands, how it is turned, and its length, width and height."""
-    angle = 2 * np.pi * (number + rng.uniform(-0.3, 0.3)) / _BOXES
-    middle = np.array([1.9 * np.cos(angle), 1.5 * np.sin(angle)])
-    # Lower than where the camera flies.
-    return middle, rng.uniform(0, np.pi), *rng.uniform(0.5, 1.0, 2), rng.uniform(0.35, 0.7)
-
-
-def _hung_place(number: int, rng: np.random.Generator) -> tuple:
-    """Return where the panel hangs, how it is turned, and its width and height."""
-    wall = np.pi / 2 * number
-    from_wall, aside = rng.uniform(0.4, 0.6), rng.uniform(-0.8, 0.8)
-    half = ROOM[number % 2] / 2
-    out, along = _axes(wall)
-    middle = out * (half - from_wall) + along * aside + rng.uniform(1.2, 1.8) * _UP
-    return middle, wall + np.pi / 2 + rng.uniform(-0.3, 0.3), *rng.uniform((0.9, 0.7), (1.3, 1.0))
 
 
 def _rectangle(corner, right, down, paper: Paper) -> Panel:

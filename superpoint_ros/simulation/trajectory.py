@@ -8,16 +8,16 @@ import numpy as np
 
 from superpoint_ros.simulation.layout import FREE, ROOM
 
-_PERIODS = (29.0, 23.0, 13.0)  # seconds, of x, y and z; never in step
+_PERIODS = (19.0, 15.0, 11.0)  # seconds, of x, y and z; never in step
 _SECOND = 0.25  # share of a second, faster wave in each
 _TURN = 75.0  # seconds for a turn about the vertical
-_YAW, _PITCH, _ROLL = (math.radians(angle) for angle in (35, 12, 6))
-_YAW_PERIOD, _PITCH_PERIOD, _ROLL_PERIOD = 17.0, 11.0, 9.0
+_YAW, _PITCH, _ROLL = (math.radians(angle) for angle in (25, 8, 5))
+_YAW_PERIOD, _PITCH_PERIOD, _ROLL_PERIOD = 23.0, 13.0, 11.0
 
 
 class Trajectory:
     """
-    A flight through the room's middle, about 0.4 m/s and 10 degrees/s.
+    A flight through the room's middle, about 0.5 m/s and 7 degrees/s: as a camera in a hand.
 
     The seed sets where it begins, and which way it turns.
     """

@@ -42,7 +42,7 @@ def transfer(room, pose_a, pose_b):
 def test_two_frames_show_the_same_where_their_poses_and_depths_say_so(photographs, camera):
     room = SimulatedRoom(photographs, camera, seed=2)
     image, other, shared = transfer(room, room.pose(10.0), room.pose(10.6))
-    assert shared.mean() > 0.6
+    assert shared.mean() > 0.5
     difference = np.abs(image.astype(int) - other)[shared]
     assert np.median(difference) <= 3
     assert np.percentile(difference, 95) <= 16
@@ -69,12 +69,12 @@ def test_the_flight_is_smooth_and_keeps_away_from_walls_and_furniture(photograph
     )
     np.testing.assert_allclose(np.linalg.det(rotations), 1)
     speed = np.linalg.norm(np.diff(places, axis=0), axis=1) * 30
-    assert 0.2 < speed.mean() < 0.6
+    assert 0.3 < speed.mean() < 0.6
     assert speed.max() < 1.2
     change = np.linalg.norm(np.diff(places, 2, axis=0), axis=1) * 900
     assert change.max() < 1.0  # m/s^2
     cosine = (np.einsum('nij,nij->n', rotations[1:], rotations[:-1]) - 1) / 2
-    assert np.degrees(np.arccos(cosine.clip(-1, 1))).max() * 30 < 40  # degrees/s
+    assert np.degrees(np.arccos(cosine.clip(-1, 1))).max() * 30 < 20  # degrees/s
     # Upright: y of the camera points down, more or less.
     assert rotations[:, 2, 1].max() < -0.9
     for panel in furnish(photographs, np.random.default_rng(seed)):
