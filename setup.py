@@ -29,6 +29,7 @@ DEV = [
 BAGS = ['pyyaml', 'rosbags>=0.10']
 # PyTorch's exporter to ONNX has all that is needed from 2.7 on.
 OPENVINO = ['openvino>=2024.6']
+INT8 = ['nncf>=2.14', *OPENVINO]
 EXPORT = ['onnx>=1.16', 'onnxruntime>=1.18', 'onnxscript>=0.2', 'torch>=2.7']
 ROS = [
     'ros-jazzy-ament-index-python',
@@ -73,6 +74,7 @@ setup(
         'dev': DEV,
         'evaluate': ['evo>=1.28', 'matplotlib', *BAGS],
         'export': EXPORT,
+        'int8': INT8,
         'openvino': OPENVINO,
         'ros': ROS,
         'soak': ['matplotlib', *ROS],

@@ -59,19 +59,21 @@ class Detector:
         device: str = 'auto',
         precision: str = 'auto',
         engine: str = 'auto',
+        threads: int = 0,
         **settings,
     ) -> Detector:
         """
         Return a detector with the weights of a file, by default those shipped.
 
-        `settings` are the fields of `DetectionSettings`, by name; for device, precision and engine
-        see `create_engine`. Raises FileNotFoundError and WeightsError for the file, ValueError for
-        a device that is not there, and ValueError or TypeError for a setting that cannot be.
+        `settings` are the fields of `DetectionSettings`, by name; for device, precision, engine
+        and threads see `create_engine`. Raises FileNotFoundError and WeightsError for the file,
+        ValueError for a device that is not there, and ValueError or TypeError for a setting that
+        cannot be.
         """
         chosen = _make_settings(settings)
         path = Path(path) if path else default_weights()
         model, metadata = load_weights(path)
-        executor = create_engine(model, device, precision, engine)
+        executor = create_engine(model, device, precision, engine, threads)
         return cls(executor, model.config.descriptor_size, chosen, metadata, path)
 
     @classmethod
@@ -79,12 +81,17 @@ class Detector:
         cls,
         model: SuperPoint,
         device: str = 'auto',
-        precision: str = 'auto',
-        engine: str = 'auto',
+        precision: str = 'float32',
+        engine: str = 'torch',
+        threads: int = 0,
         **settings,
     ) -> Detector:
-        """Return a detector with a network in memory, such as one that is being trained."""
-        executor = create_engine(model, device, precision, engine)
+        """
+        Return a detector with a network in memory, such as one that is being trained.
+
+        It is exact unless asked otherwise: the reference for other engines and precisions.
+        """
+        executor = create_engine(model, device, precision, engine, threads)
         return cls(executor, model.config.descriptor_size, _make_settings(settings))
 
     @property

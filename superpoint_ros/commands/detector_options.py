@@ -16,9 +16,35 @@ def add_engine_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         '--weights', metavar='FILE', help='weight file (default: the one that is shipped)'
     )
+    add_execution_arguments(parser)
+
+
+def add_execution_arguments(parser: argparse.ArgumentParser, precision: str = 'auto') -> None:
+    """Add the options that say how a network is run; the precision has the default given."""
     parser.add_argument(
         '--device', default='auto', help='auto, cpu, cuda or cuda:N (default: %(default)s)'
     )
+    parser.add_argument(
+        '--engine', default='auto', help='auto, torch or openvino (default: %(default)s)'
+    )
+    parser.add_argument(
+        '--precision',
+        default=precision,
+        help='auto, float32, bfloat16, float16 (CUDA) or int8 (OpenVINO) (default: %(default)s)',
+    )
+    parser.add_argument(
+        '--threads',
+        type=int,
+        default=0,
+        metavar='N',
+        help='of the processor; 0 (the default): one for each core',
+    )
+
+
+def execution_of(args: argparse.Namespace) -> dict[str, str | int]:
+    """Return what was asked of device, engine, precision and threads, by keyword."""
+    names = ('device', 'engine', 'precision', 'threads')
+    return {name: getattr(args, name) for name in names if hasattr(args, name)}
 
 
 def add_settings_arguments(parser: argparse.ArgumentParser) -> None:
@@ -60,4 +86,4 @@ def make_detector(args: argparse.Namespace) -> Detector:
     settings = {name: value for name, value in given.items() if value is not None}
     if getattr(args, 'no_subpixel', False):
         settings['subpixel'] = False
-    return Detector.from_weights(args.weights, args.device, **settings)
+    return Detector.from_weights(args.weights, **execution_of(args), **settings)

@@ -62,7 +62,8 @@ def run(args: argparse.Namespace) -> int:
     if kind not in SUFFIXES:
         raise ValueError(f'--out must end in {", ".join(SUFFIXES)}; got {args.out.name}')
     find_device(args.device)
-    device, args.device = args.device, 'cpu'  # compared with the detector in float32
+    device = args.device
+    args.device, args.engine, args.precision = 'cpu', 'torch', 'float32'  # the reference
     detector = make_detector(args)
     model, metadata = load_weights(detector.weights)
     if kind == '.pth':

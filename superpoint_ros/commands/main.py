@@ -39,6 +39,7 @@ COMMANDS = {
     'make-benchmark': Command('make_benchmark', 'make a benchmark from photographs'),
     'explain': Command('explain', 'show how the keypoints of an image come about'),
     'export': Command('export', 'write weights or detector for other programs', 'export'),
+    'quantise': Command('quantise', 'prepare weights for precision int8', 'int8'),
     'soak': Command('soak', 'run the node under too much load, measure, judge', 'soak'),
     'train': Command('train', 'train a network, stage by stage', extra='train'),
 }

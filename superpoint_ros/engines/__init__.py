@@ -8,15 +8,20 @@ same for all engines. `create_engine` chooses one.
 from __future__ import annotations
 
 from importlib.util import find_spec
+import logging
 from typing import Protocol
 
 import torch
 
-from superpoint_ros.engines.torch_engine import TorchEngine
+from superpoint_ros.engines import torch_engine
 from superpoint_ros.network import SuperPoint, SuperPointOutput
 
-PRECISIONS = ('auto', 'float32', 'bfloat16', 'float16')
+PRECISIONS = ('auto', 'float32', 'bfloat16', 'float16', 'int8')
 ENGINES = ('auto', 'torch', 'openvino')
+
+MOST_THREADS = 256
+
+_log = logging.getLogger(__name__)
 
 
 class Engine(Protocol):
@@ -36,16 +41,22 @@ class Engine(Protocol):
 
 
 def create_engine(
-    model: SuperPoint, device: str = 'auto', precision: str = 'auto', engine: str = 'auto'
+    model: SuperPoint,
+    device: str = 'auto',
+    precision: str = 'auto',
+    engine: str = 'auto',
+    threads: int = 0,
 ) -> Engine:
     """
     Return the engine for a device: 'auto', 'cpu', 'cuda' or 'cuda:N'.
 
-    'auto' is CUDA where there is one. The precision 'auto' is float16 on CUDA and float32 on a
-    CPU. The engine 'auto' is PyTorch; 'openvino', where it is installed, is faster on CPUs, but a
-    node that changed its weights under load has crashed with it. Raises ValueError where the
-    device is not there, the precision or the engine is unknown or not for that device, or the
-    engine is not installed.
+    'auto' is CUDA where there is one. The engine 'auto' is PyTorch on CUDA, and on a CPU OpenVINO
+    where it is installed. The precision 'auto' is float16 on CUDA, and on a CPU bfloat16 where the
+    processor calculates in it, else float32. `threads` is how many a CPU uses, 0 for one a core;
+    any other number holds for all that PyTorch does in this process.
+
+    Raises ValueError where the device is not there, the precision or the engine is unknown or not
+    for that device, the number of threads cannot be, or the engine is not installed.
     """
     chosen = find_device(device)
     for name, value, known in (
@@ -54,21 +65,48 @@ def create_engine(
     ):
         if value not in known:
             raise ValueError(f'{name} must be one of {", ".join(known)}; got {value!r}')
-    if precision == 'auto':
-        precision = 'float16' if chosen.type == 'cuda' else 'float32'
+    if not 0 <= threads <= MOST_THREADS:
+        raise ValueError(f'threads must lie between 0 (all) and {MOST_THREADS}; got {threads}')
     if precision == 'float16' and chosen.type == 'cpu':
         raise ValueError('precision float16 needs CUDA: on a CPU take float32 or bfloat16')
-    if engine in ('auto', 'torch'):
-        return TorchEngine(model, chosen, precision)
-    if chosen.type != 'cpu':
-        raise ValueError(f"engine 'openvino' runs on the CPU, not on {chosen}; use 'torch'")
-    if find_spec('openvino') is None:
-        raise ValueError(
-            "engine 'openvino' is not installed: pip install openvino, or use 'torch'"
-        )
-    from superpoint_ros.engines.openvino_engine import OpenVinoEngine
+    if precision == 'int8' and (chosen.type != 'cpu' or engine == 'torch'):
+        raise ValueError("precision int8 needs engine 'openvino' on a CPU")
+    if threads:
+        torch.set_num_threads(threads)
+    if _takes_openvino(engine, chosen, precision):
+        from superpoint_ros.engines import openvino_engine
 
-    return OpenVinoEngine(model, precision)
+        if precision == 'auto':
+            precision = 'bfloat16' if openvino_engine.native_bfloat16() else 'float32'
+        return openvino_engine.OpenVinoEngine(model, precision, threads)
+    if precision == 'auto':
+        precision = torch_engine.best_precision(chosen)
+    return torch_engine.TorchEngine(model, chosen, precision)
+
+
+def _takes_openvino(engine: str, device: torch.device, precision: str) -> bool:
+    """Return whether OpenVINO is to be used; raise ValueError where it cannot but must."""
+    must = engine == 'openvino' or precision == 'int8'
+    if engine == 'torch' or (device.type != 'cpu' and not must):
+        return False
+    if device.type != 'cpu':
+        raise ValueError(f"engine 'openvino' runs on the CPU, not on {device}; use 'torch'")
+    if find_spec('openvino') is None:
+        if must:
+            raise ValueError(
+                "engine 'openvino' is not installed: pip install openvino, or use 'torch'"
+            )
+        return False
+    try:
+        from superpoint_ros.engines import openvino_engine
+
+        openvino_engine.native_bfloat16()
+    except (ImportError, RuntimeError) as error:
+        if must:
+            raise ValueError(f"engine 'openvino' does not work here: {error}") from error
+        _log.warning('OpenVINO is installed but does not work, PyTorch is used: %s', error)
+        return False
+    return True
 
 
 def find_device(device: str) -> torch.device:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import OrderedDict
 from functools import cache
 import sys
 import warnings
@@ -10,7 +9,7 @@ import warnings
 import numpy as np
 import torch
 
-from superpoint_ros.network import fold_batch_norm, SuperPoint, SuperPointOutput
+from superpoint_ros.network import CELL, fold_batch_norm, SuperPoint, SuperPointOutput
 
 # OpenVINO imports this module where it is there, which forks and reports over the network: neither
 # is for a node on a robot. Without it OpenVINO does the same work.
@@ -19,10 +18,10 @@ sys.modules.setdefault('openvino_telemetry', None)
 import openvino as ov  # noqa: E402
 from openvino.preprocess import PrePostProcessor  # noqa: E402
 
-COMPILED = 8
-"""Shapes of batches whose compiled networks are kept, those used last."""
+PRECISIONS = ('float32', 'bfloat16', 'int8')
 
-HINTS = {'float32': 'f32', 'bfloat16': 'bf16'}
+KERNELS = '128'
+"""Prepared operations that OpenVINO keeps for shapes that come again: those of half a dozen."""
 
 
 @cache
@@ -37,62 +36,88 @@ def openvino_core() -> ov.Core:
     return ov.Core()
 
 
+def native_bfloat16() -> bool:
+    """Return whether OpenVINO says that this processor calculates in bfloat16."""
+    return 'BF16' in openvino_core().get_property('CPU', 'OPTIMIZATION_CAPABILITIES')
+
+
 class OpenVinoEngine:
     """
     Run a network in OpenVINO on the CPU.
 
-    `precision` is 'float32' or 'bfloat16', which is fast where the processor has instructions for
-    it. `threads` is how many are used, 0 for one a core. A network is compiled for each shape of
-    batch that comes, which takes part of a second; the last `COMPILED` are kept.
+    `precision` is 'float32', 'bfloat16', which is fast where the processor has instructions for
+    it, or 'int8', for which the network is quantised (see `quantisation`). `threads` is how many
+    are used, 0 for one a core. The network is compiled once, for batches of any shape: the first
+    of each shape takes some milliseconds more.
     """
 
     name = 'openvino'
 
     def __init__(self, model: SuperPoint, precision: str = 'float32', threads: int = 0):
-        if precision not in HINTS:
-            raise ValueError(f'OpenVINO runs in {" or ".join(HINTS)} here, not in {precision}')
-        if model.config.normalization == 'before_relu':
-            model = fold_batch_norm(model)
+        if precision not in PRECISIONS:
+            raise ValueError(f'OpenVINO runs in {", ".join(PRECISIONS)} here, not in {precision}')
         self.device = torch.device('cpu')
         self.precision = precision
-        self._settings = {
-            'INFERENCE_PRECISION_HINT': HINTS[precision],
+        self._sizes = (CELL * CELL + 1, model.config.descriptor_size)
+        if precision == 'int8':
+            from superpoint_ros.engines.quantisation import quantised
+
+            network = quantised(model)
+        else:
+            network = convert(model)
+        settings = {
+            # With int8 this holds for the layers that are not quantised.
+            'INFERENCE_PRECISION_HINT': 'bf16' if precision == 'bfloat16' else 'f32',
             'PERFORMANCE_HINT': 'LATENCY',
             'INFERENCE_NUM_THREADS': threads,
+            # By default so many are kept that memory grows by a megabyte with each new shape.
+            'CPU_RUNTIME_CACHE_CAPACITY': KERNELS,
         }
-        self._network = _convert(model)
-        self._compiled: OrderedDict[tuple[int, ...], ov.CompiledModel] = OrderedDict()
+        self._compiled = openvino_core().compile_model(_channels_last(network), 'CPU', settings)
 
     def infer(self, images: torch.Tensor) -> SuperPointOutput:
-        """Return the output, float32, of uint8 images (B, 1, H, W), H and W multiples of 8."""
-        request = self._for_shape(tuple(images.shape)).create_infer_request()
-        results = request.infer([images.numpy()], share_inputs=True, share_outputs=True)
-        # The request's own memory goes with it: what is returned must not.
-        logits, descriptors = (torch.from_numpy(np.array(value)) for value in results.values())
-        return SuperPointOutput(logits, descriptors)
+        """
+        Return the output, float32, of uint8 images (B, 1, H, W), H and W multiples of 8.
 
-    def _for_shape(self, shape: tuple[int, ...]) -> ov.CompiledModel:
-        """Return the network compiled for batches of a shape."""
-        if shape not in self._compiled:
-            network = self._network.clone()
-            network.reshape(list(shape))
-            self._compiled[shape] = openvino_core().compile_model(network, 'CPU', self._settings)
-            if len(self._compiled) > COMPILED:
-                self._compiled.popitem(last=False)
-        self._compiled.move_to_end(shape)
-        return self._compiled[shape]
+        The channels are last in its memory. Threads may call this at the same time.
+        """
+        count, _, height, width = images.shape
+        cells = (count, height // CELL, width // CELL)
+        outputs = [np.empty((*cells, size), np.float32) for size in self._sizes]
+        request = self._compiled.create_infer_request()
+        request.set_input_tensor(ov.Tensor(images.contiguous().numpy(), shared_memory=True))
+        for index, output in enumerate(outputs):
+            request.set_output_tensor(index, ov.Tensor(output, shared_memory=True))
+        request.infer()
+        return SuperPointOutput(*(torch.from_numpy(each).permute(0, 3, 1, 2) for each in outputs))
 
 
-def _convert(model: SuperPoint) -> ov.Model:
-    """Return the network as OpenVINO's, for uint8 images from 0 to 255 of any size."""
+def convert(model: SuperPoint) -> ov.Model:
+    """
+    Return the network as OpenVINO's, for uint8 images (B, 1, H, W) from 0 to 255 of any size.
+
+    Its operations carry the names of the network's layers.
+    """
+    if model.config.normalization == 'before_relu':
+        model = fold_batch_norm(model)
     example = torch.zeros(1, 1, 64, 64)
     with warnings.catch_warnings():
         # The network checks its input's shape, which conversion says it does not write down.
         warnings.simplefilter('ignore', torch.jit.TracerWarning)
+        warnings.simplefilter('ignore', DeprecationWarning)
         network = ov.convert_model(
             model.eval().float().cpu(), example_input=example, input=[-1, 1, -1, -1]
         )
     steps = PrePostProcessor(network)
     steps.input().tensor().set_element_type(ov.Type.u8)
     steps.input().preprocess().convert_element_type(ov.Type.f32).scale(255.0)
+    return steps.build()
+
+
+def _channels_last(network: ov.Model) -> ov.Model:
+    """Return the network with outputs (B, h, w, C), as OpenVINO has them and decoding likes."""
+    steps = PrePostProcessor(network)
+    for index in range(len(network.outputs)):
+        steps.output(index).model().set_layout(ov.Layout('NCHW'))
+        steps.output(index).tensor().set_layout(ov.Layout('NHWC'))
     return steps.build()

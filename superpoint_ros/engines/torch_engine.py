@@ -9,6 +9,20 @@ import torch
 from superpoint_ros.network import fold_batch_norm, SuperPoint, SuperPointOutput
 
 
+def best_precision(device: torch.device) -> str:
+    """Return the precision in which PyTorch is fastest on a device and finds the same."""
+    if device.type == 'cuda':
+        return 'float16'
+    return 'bfloat16' if native_bfloat16() else 'float32'
+
+
+def native_bfloat16() -> bool:
+    """Return whether this processor has instructions for bfloat16, as far as PyTorch tells."""
+    # Not documented, so perhaps not there in every version.
+    questions = ('_is_avx512_bf16_supported', '_is_amx_tile_supported')
+    return any(getattr(torch.cpu, name, bool)() for name in questions)
+
+
 class TorchEngine:
     """
     Run a network in PyTorch, weights and activations with the channels last in memory.

@@ -56,7 +56,9 @@ class DetectorNode(ManagedNode):
         try:
             self._values = parameters.declare(self)
             settings = parameters.LiveSettings().changed(self._values)
-            execution = (self._values[name] for name in ('device', 'precision', 'engine'))
+            execution = (
+                self._values[name] for name in ('device', 'precision', 'engine', 'threads')
+            )
             self._network = NetworkSlot(*execution)
             self._conversion.start()
             self._weights = self._weights_in_use = self._values['weights']

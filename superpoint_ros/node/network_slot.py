@@ -41,12 +41,18 @@ class NetworkSlot:
     """
     Hold the detector in use; whoever reads `detector` once works with one network throughout.
 
-    `device`, `precision` and `engine` are those of `Detector.from_weights`.
+    `device`, `precision`, `engine` and `threads` are those of `Detector.from_weights`.
     """
 
-    def __init__(self, device: str = 'auto', precision: str = 'auto', engine: str = 'auto'):
+    def __init__(
+        self,
+        device: str = 'auto',
+        precision: str = 'auto',
+        engine: str = 'auto',
+        threads: int = 0,
+    ):
         self.detector: Detector | None = None
-        self._execution = (device, precision, engine)
+        self._execution = (device, precision, engine, threads)
         self._reading: _Reading | None = None
         self._building = threading.Lock()
         self._calls = 0

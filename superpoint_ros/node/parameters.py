@@ -22,7 +22,7 @@ from rclpy.node import Node
 from rclpy.parameter import Parameter
 
 from superpoint_ros.decoding import DetectionSettings, SMALLEST_IMAGE
-from superpoint_ros.engines import ENGINES, PRECISIONS
+from superpoint_ros.engines import ENGINES, MOST_THREADS, PRECISIONS
 from superpoint_ros.node.feature_messages import DESCRIPTOR_FORMATS
 
 TRANSPORTS = ('raw', 'compressed')
@@ -150,15 +150,22 @@ DECLARATIONS = (
     _Declaration(
         'precision',
         'auto',
-        'Type of the numbers in the network; auto: float16 on CUDA, float32 on a CPU.',
-        f'one of {", ".join(PRECISIONS)}; float16 needs CUDA',
+        'Type of the numbers in the network; auto: float16 on CUDA, on a CPU bfloat16 where the '
+        'processor calculates in it, else float32.',
+        f'one of {", ".join(PRECISIONS)}; float16 needs CUDA, int8 OpenVINO',
         read_only=True,
     ),
     _Declaration(
         'engine',
         'auto',
-        'What executes the network; auto: PyTorch. openvino is faster on CPUs, if installed.',
+        'What executes the network; auto: on a CPU OpenVINO where it is installed, else PyTorch.',
         f'one of {", ".join(ENGINES)}',
+        read_only=True,
+    ),
+    _Declaration(
+        'threads',
+        0,
+        'Threads of the processor that the network and what follows it use; 0: one for each core.',
         read_only=True,
     ),
     _Declaration(
@@ -211,7 +218,7 @@ DECLARATIONS = (
     ),
 )
 
-_RANGES = {**DetectionSettings.RANGES, 'sync_wait': (0.0, 1.0)}
+_RANGES = {**DetectionSettings.RANGES, 'sync_wait': (0.0, 1.0), 'threads': (0, MOST_THREADS)}
 
 
 def declare(node: Node) -> dict[str, Any]:

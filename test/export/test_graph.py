@@ -60,7 +60,7 @@ def test_on_photographs_the_graph_finds_what_the_shipped_detector_finds():
 @pytest.mark.parametrize('radius', [1, 4, 9])
 @pytest.mark.parametrize('threshold', [0.015, 0.002])
 def test_suppression_on_photographs_is_that_of_the_detector(radius, threshold):
-    detector = Detector.from_weights(device='cpu')
+    detector = Detector.from_weights(device='cpu', precision='float32')
     for path in demo_photographs()[:3]:
         heatmap = torch.from_numpy(detector.heatmap(read_image(path)[:304, :400].copy()))[None]
         heatmap = torch.where(heatmap >= threshold, heatmap, 0.0)

@@ -1,0 +1,30 @@
+"""Photographs, and the features that engines are compared with."""
+
+from __future__ import annotations
+
+import cv2
+import pytest
+
+from superpoint_ros import Detector
+from superpoint_ros.resources import demo_photographs
+
+
+@pytest.fixture(scope='session')
+def photographs():
+    """Gray photographs whose sides are no multiples of 8."""
+    images = [cv2.imread(str(path), cv2.IMREAD_GRAYSCALE) for path in demo_photographs()]
+    return [cv2.resize(image, (322, 241), interpolation=cv2.INTER_AREA) for image in images]
+
+
+@pytest.fixture(scope='session')
+def reference():
+    """The detector of float32 in PyTorch."""
+    return Detector.from_weights(device='cpu', precision='float32', engine='torch')
+
+
+@pytest.fixture(autouse=True)
+def cache(tmp_path_factory, monkeypatch):
+    """A folder for quantised networks that all tests here share, instead of the user's."""
+    folder = tmp_path_factory.getbasetemp() / 'cache'
+    monkeypatch.setenv('XDG_CACHE_HOME', str(folder))
+    return folder

@@ -1,0 +1,112 @@
+"""Each engine and precision finds what PyTorch finds in float32, within tolerances stated here."""
+
+from __future__ import annotations
+
+from importlib.util import find_spec
+from typing import NamedTuple
+
+import cv2
+import numpy as np
+import pytest
+import torch
+
+from superpoint_ros import Detector
+from superpoint_ros.evaluation.hpatches import PlanarSequence
+from superpoint_ros.evaluation.methods import Method
+from superpoint_ros.evaluation.planar import evaluate_planar
+from superpoint_ros.synthesis.homographies import sample_homography
+
+
+class Tolerance(NamedTuple):
+    """
+    What may differ from float32 in PyTorch.
+
+    `lost`: share of keypoints without a counterpart within 1 px. `cosine`: least mean cosine of
+    the descriptors of those that have one. `measures`: by how much repeatability, matching score
+    and the area under the homographies' accuracy (5 px) may fall.
+    """
+
+    lost: float
+    cosine: float
+    measures: float
+
+
+TOLERANCES = {
+    ('torch', 'float32'): Tolerance(0.001, 0.99999, 0.002),
+    ('torch', 'bfloat16'): Tolerance(0.04, 0.998, 0.03),
+    ('openvino', 'float32'): Tolerance(0.005, 0.9999, 0.005),
+    ('openvino', 'bfloat16'): Tolerance(0.04, 0.998, 0.03),
+    ('openvino', 'int8'): Tolerance(0.06, 0.99, 0.05),
+    ('cuda', 'float32'): Tolerance(0.005, 0.9999, 0.005),
+    ('cuda', 'float16'): Tolerance(0.02, 0.9995, 0.02),
+}
+MEASURES = ('repeatability', 'matching_score', 'homography_auc_5px')
+
+
+def make_detector(engine, precision, **settings):
+    """Return a detector run so; skip the test where that cannot be, with the reason."""
+    if engine == 'cuda' and not torch.cuda.is_available():
+        pytest.skip('there is no CUDA device')
+    if engine == 'openvino' and find_spec('openvino') is None:
+        pytest.skip('OpenVINO is not installed')
+    if precision == 'int8' and find_spec('nncf') is None:
+        pytest.skip('NNCF, which quantises, is not installed')
+    device = 'cuda' if engine == 'cuda' else 'cpu'
+    name = 'torch' if engine == 'cuda' else engine
+    detector = Detector.from_weights(device=device, precision=precision, engine=name, **settings)
+    assert (detector.engine.name, detector.engine.precision) == (name, precision)
+    return detector
+
+
+def compare(found, expected):
+    """Return the share of keypoints lost, and the cosines of the others' descriptors."""
+    lost, total, cosines = 0, 0, []
+    for got, wanted in zip(found, expected, strict=True):
+        distance = np.linalg.norm(wanted.keypoints[:, None] - got.keypoints[None], axis=2)
+        same, nearest = distance.min(axis=1) < 1, distance.argmin(axis=1)
+        lost += (~same).sum()
+        total += len(wanted)
+        cosines.append((wanted.descriptors[same] * got.descriptors[nearest[same]]).sum(axis=1))
+    assert total > 300
+    return lost / total, np.concatenate(cosines)
+
+
+@pytest.mark.parametrize(('engine', 'precision'), TOLERANCES)
+def test_keypoints_and_descriptors_are_the_same(photographs, reference, engine, precision):
+    detector = make_detector(engine, precision)
+    found = [detector(image) for image in photographs]
+    lost, cosines = compare(found, [reference(image) for image in photographs])
+    assert lost <= TOLERANCES[engine, precision].lost
+    assert cosines.mean() >= TOLERANCES[engine, precision].cosine
+
+
+@pytest.fixture(scope='module')
+def scenes(photographs):
+    """Photographs beside themselves seen from other places."""
+    rng = np.random.default_rng(0)
+    result = []
+    for index, image in enumerate(photographs):
+        size = image.shape[::-1]
+        homographies = [sample_homography(rng, size) for _ in range(2)]
+        views = [cv2.warpPerspective(image, homography, size) for homography in homographies]
+        result.append(PlanarSequence(f'v_{index}', 'viewpoint', [image, *views], homographies))
+    return result
+
+
+@pytest.fixture(scope='module')
+def expected_measures(scenes):
+    return measure(make_detector('torch', 'float32', threshold=0.001), scenes)
+
+
+def measure(detector, scenes):
+    result = evaluate_planar([Method('ours', detector)], scenes, keypoints=300)
+    return {name: result['methods']['ours']['all']['both'][name] for name in MEASURES}
+
+
+@pytest.mark.parametrize(('engine', 'precision'), TOLERANCES)
+def test_homographies_are_as_good(scenes, expected_measures, engine, precision):
+    measures = measure(make_detector(engine, precision, threshold=0.001), scenes)
+    assert expected_measures['repeatability'] > 0.3
+    fallen = {name: expected_measures[name] - measures[name] for name in MEASURES}
+    allowed = TOLERANCES[engine, precision].measures
+    assert {name: fall for name, fall in fallen.items() if fall > allowed} == {}
