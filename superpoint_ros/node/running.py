@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+import ctypes
 import logging
 import os
 import signal
@@ -35,8 +36,20 @@ def run_node(
     `load` imports what is slow to import and returns the node's class. The status is 0 after a
     signal, however many come and whenever, and 1 where the node cannot start, with one line that
     says why (and a traceback at log level debug). `args` are the ROS arguments, by default those
-    of the command line.
+    of the command line; then this is the program, whose process ends here.
     """
+    status = _run(name, load, args)
+    if args is None:
+        # Not by Python's own end: to be torn down, torch and OpenVINO take seconds on a busy
+        # machine, and OpenVINO has crashed at that.
+        _leave(status)
+    return status
+
+
+def _run(
+    name: str, load: Callable[[], Callable[[], StoppableNode]], args: list[str] | None
+) -> int:
+    """Return the exit status after the node has ended and ROS has been left."""
     signals = _Signals()
     try:
         create = load()
@@ -94,11 +107,12 @@ class _Signals:
         raise KeyboardInterrupt
 
 
-def _leave() -> None:
+def _leave(status: int = _DONE) -> None:
     """End the process at once, without a word."""
     sys.stderr.flush()
     sys.stdout.flush()
-    os._exit(_DONE)
+    ctypes.CDLL(None).fflush(None)  # what ROS has logged
+    os._exit(status)
 
 
 def _spin(node: Node, told_to_stop: threading.Event) -> int:

@@ -54,7 +54,12 @@ def test_what_cannot_be_used_at_the_start_is_named(
     assert said in line
 
 
-def test_a_program_that_cannot_start_says_one_line_and_fails(start_detector):
+@pytest.mark.parametrize('buffered', ['0', '1'])
+def test_a_program_that_cannot_start_says_one_line_and_fails(
+    start_detector, monkeypatch, buffered
+):
+    for name in ('RCUTILS_LOGGING_USE_STDOUT', 'RCUTILS_LOGGING_BUFFERED_STREAM'):
+        monkeypatch.setenv(name, buffered)
     detector = start_detector(43, '-p', 'weights:=nothing.safetensors')
     assert detector.finish() == 1
     (line,) = detector.output.splitlines()
