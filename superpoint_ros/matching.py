@@ -52,8 +52,8 @@ def match_mutual(
     if ratio is not None:
         # The squared distance of unit vectors is 2 - 2 s.
         distance = np.maximum(1 - best, 0)
-        for rows in (similarity[in_a], similarity.T[in_b]):
-            if rows.shape[1] > 1:
-                second = np.partition(rows, -2, axis=1)[:, -2]
-                keep &= distance < ratio**2 * np.maximum(1 - second, 0)
+        # Without the best, whose place is known, the second is a maximum: no need to sort.
+        similarity[in_a, in_b] = -np.inf
+        for second in (similarity.max(axis=1)[in_a], similarity.max(axis=0)[in_b]):
+            keep &= distance < ratio**2 * np.maximum(1 - second, 0)
     return np.stack([in_a[keep], in_b[keep]], axis=1).astype(np.int64)

@@ -87,18 +87,19 @@ def two_views(a: np.ndarray, b: np.ndarray, threshold: float) -> TwoViews | None
 
     It is the one of an essential matrix (Nister, PAMI 2004), or of a homography (Malis and Vargas,
     INRIA RR-6303, 2007), which is the better one where most of the scene is a plane: whichever has
-    the points closest to where they are seen, counting at most `threshold`.
+    the points closest to where they are seen, counting at most half of `threshold`. With the whole
+    of it, motions that are degrees off would fit as well as the true one.
     """
     if len(a) < _FEWEST:
         return None
     a, b = np.asarray(a, float), np.asarray(b, float)
     best, best_cost = None, np.inf
-    for pose in _candidates(a, b, threshold):
+    for pose in _candidates(a, b, threshold / 2):
         points = triangulate(np.eye(4), a, pose, b)
         errors = np.maximum(
             reprojection_errors(np.eye(4), points, a), reprojection_errors(pose, points, b)
         )
-        cost = np.minimum(errors, threshold).sum()
+        cost = np.minimum(errors, threshold / 2).sum()
         if cost < best_cost:
             best, best_cost = TwoViews(pose, points, errors < threshold), cost
     return best
@@ -109,13 +110,13 @@ def _candidates(a: np.ndarray, b: np.ndarray, threshold: float) -> list[np.ndarr
     cv2.setRNGSeed(0)  # results repeat
     found = []
     essential, _ = cv2.findEssentialMat(
-        a, b, _IDENTITY, cv2.USAC_MAGSAC, prob=0.9999, threshold=threshold
+        a, b, _IDENTITY, cv2.USAC_DEFAULT, prob=0.9999, threshold=threshold
     )
     if essential is not None and essential.shape == (3, 3):
         first, second, translation = cv2.decomposeEssentialMat(essential)
         for rotation in (first, second):
             found += [make_pose(rotation, sign * translation) for sign in (1, -1)]
-    homography, _ = cv2.findHomography(a, b, cv2.USAC_MAGSAC, threshold, confidence=0.9999)
+    homography, _ = cv2.findHomography(a, b, cv2.USAC_DEFAULT, threshold, confidence=0.9999)
     if homography is not None:
         _, rotations, translations, _ = cv2.decomposeHomographyMat(homography, _IDENTITY)
         for rotation, translation in zip(rotations, translations, strict=True):

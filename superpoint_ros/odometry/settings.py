@@ -27,9 +27,9 @@ class TrackerSettings:
     Raises TypeError or ValueError that names the setting, its value and what it may be.
     """
 
-    min_similarity: float = 0.6
-    ratio: float = 0.95
-    max_motion: float = 60.0
+    min_similarity: float = 0.75
+    ratio: float = 0.8
+    max_motion: float = 50.0
     geometric_check: str = 'fundamental'
     geometric_threshold: float = 3.0
     max_lost_frames: int = 10
@@ -88,7 +88,7 @@ class OdometrySettings:
     Raises TypeError or ValueError that names the setting, its value and what it may be.
     """
 
-    reprojection_threshold: float = 3.0
+    reprojection_threshold: float = 2.0
     min_inliers: int = 20
     initial_parallax: float = 2.0
     point_parallax: float = 1.0

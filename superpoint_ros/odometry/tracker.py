@@ -15,7 +15,8 @@ LONGEST_GAP = 2.0
 """Seconds between two frames after which tracks begin anew: the clock jumped, or a pause ended."""
 
 _FEWEST_FOR_GEOMETRY = 16  # twice what a fundamental matrix needs: fewer fit anything
-_MODELS = {'fundamental': cv2.findFundamentalMat, 'homography': cv2.findHomography}
+_CONFIDENCE, _ITERATIONS = 0.999, 500
+_LOST_REACH = 0.3  # of the largest motion: lost tracks are moved along with those that are seen
 
 
 @dataclass(frozen=True, eq=False)
@@ -56,6 +57,8 @@ class _Memory:
 
     ids: np.ndarray
     keypoints: np.ndarray
+    expected: np.ndarray
+    """Where the point should be in the last frame: at its keypoint, if it was seen there."""
     velocities: np.ndarray
     descriptors: np.ndarray
     ages: np.ndarray
@@ -70,7 +73,7 @@ class _Memory:
     def empty(cls, descriptor_size: int) -> _Memory:
         points, numbers = np.zeros((0, 2), np.float32), np.zeros(0, np.int64)
         descriptors = np.zeros((0, descriptor_size), np.float32)
-        return cls(numbers, points, points, descriptors, numbers, np.zeros(0), numbers)
+        return cls(numbers, points, points, points, descriptors, numbers, np.zeros(0), numbers)
 
     def select(self, chosen: np.ndarray) -> _Memory:
         return _Memory(*(getattr(self, field.name)[chosen] for field in fields(self)))
@@ -119,7 +122,7 @@ class Tracker:
         self._image_size = image_size or self._image_size
         elapsed = stamp - self._stamp if self._stamp is not None else 0.0
         self._stamp = stamp
-        matches = self._match(features, stamp, elapsed)
+        matches = self._match(features, elapsed)
         return self._advance(features, stamp, matches, restarted)
 
     def _must_restart(self, features: Features, stamp: float, image_size) -> bool:
@@ -132,7 +135,7 @@ class Tracker:
             or (image_size or self._image_size) != (self._image_size or image_size)
         )
 
-    def _match(self, features: Features, stamp: float, elapsed: float) -> np.ndarray:
+    def _match(self, features: Features, elapsed: float) -> np.ndarray:
         """
         Return int64 (K, 2): which track, by its place in the memory, is which feature.
 
@@ -142,46 +145,69 @@ class Tracker:
         """
         memory, found = self._memory, []
         free = np.ones(len(features), dtype=bool)
+        moved = False
         for unseen in np.unique(memory.unseen):
             rows, columns = np.flatnonzero(memory.unseen == unseen), np.flatnonzero(free)
-            group = memory.select(rows)
-            # The velocity of a track that was lost long ago tells nothing any more.
-            time = np.minimum(stamp - group.stamps, 2 * elapsed)[:, None]
-            expected = group.keypoints + (group.velocities * time).astype(np.float32)
+            if not moved:
+                memory.expected[rows] += (memory.velocities[rows] * elapsed).astype(np.float32)
             pairs = self._match_group(
-                expected, group, features.keypoints[columns], features.descriptors[columns]
+                memory.select(rows),
+                features.keypoints[columns],
+                features.descriptors[columns],
+                self.settings.max_motion * (_LOST_REACH if moved else min(unseen + 1, 3)),
             )
             pairs = np.stack([rows[pairs[:, 0]], columns[pairs[:, 1]]], axis=1)
             pairs = self._check_geometry(pairs, features.keypoints)
             free[pairs[:, 1]] = False
             found.append(pairs)
+            if unseen == 0 and len(pairs) >= _FEWEST_FOR_GEOMETRY:
+                self._move_along(pairs, features.keypoints)
+                moved = True
         if not found:
             return np.zeros((0, 2), np.int64)
         # What was found again has to go first, where there are too many.
         return np.concatenate(found)[: self.settings.max_tracks or None]
 
-    def _match_group(self, expected, group: _Memory, keypoints, descriptors) -> np.ndarray:
+    def _match_group(self, group: _Memory, keypoints, descriptors, reach: float) -> np.ndarray:
         """Return which of the group's tracks is which of the features: mutual neighbours."""
         settings, allowed = self.settings, None
         if settings.max_motion:
-            distance = np.linalg.norm(expected[:, None] - keypoints[None], axis=2)
-            reach = settings.max_motion * np.minimum(group.unseen + 1, 3)
-            allowed = distance <= reach[:, None]
+            x, y = (
+                np.subtract.outer(a, b) for a, b in zip(group.expected.T, keypoints.T, strict=True)
+            )
+            allowed = x**2 + y**2 <= reach**2
         ratio = settings.ratio if settings.ratio < 1 else None
         return match_mutual(
             group.descriptors, descriptors, ratio, settings.min_similarity, allowed
         )
 
+    def _move_along(self, pairs: np.ndarray, keypoints: np.ndarray) -> None:
+        """Expect the tracks that were not found to have moved as those that were."""
+        memory = self._memory
+        before = np.c_[memory.keypoints[pairs[:, 0]], np.ones(len(pairs))]
+        affine = np.linalg.lstsq(before, keypoints[pairs[:, 1]], rcond=None)[0]
+        lost = np.ones(len(memory), dtype=bool)
+        lost[pairs[:, 0]] = False
+        # Those that are lost only now were moved by their velocities already.
+        start = np.where(memory.unseen[:, None] == 0, memory.keypoints, memory.expected)[lost]
+        memory.expected[lost] = np.c_[start, np.ones(len(start))] @ affine
+
     def _check_geometry(self, pairs: np.ndarray, keypoints: np.ndarray) -> np.ndarray:
         """Return the matches that fit what most of them have in common."""
-        settings = self.settings
+        settings, threshold = self.settings, self.settings.geometric_threshold
         if settings.geometric_check == 'none' or len(pairs) < _FEWEST_FOR_GEOMETRY:
             return pairs
         before, now = self._memory.keypoints[pairs[:, 0]], keypoints[pairs[:, 1]]
         cv2.setRNGSeed(0)  # results repeat
-        _, inliers = _MODELS[settings.geometric_check](
-            before, now, cv2.USAC_MAGSAC, settings.geometric_threshold, confidence=0.999
-        )
+        try:
+            if settings.geometric_check == 'homography':
+                _, inliers = cv2.findHomography(before, now, cv2.USAC_FAST, threshold)
+            else:
+                _, inliers = cv2.findFundamentalMat(
+                    before, now, cv2.USAC_FAST, threshold, _CONFIDENCE, _ITERATIONS
+                )
+        except cv2.error:  # OpenCV 4.14 fails an assertion where its refined model is none
+            return pairs
         if inliers is None:  # all in one place: nothing to tell them apart by
             return pairs
         return pairs[inliers.ravel().astype(bool)]
@@ -222,6 +248,7 @@ class Tracker:
         old.unseen = old.unseen + 1
         current = _Memory(
             tracks.ids,
+            tracks.keypoints,
             tracks.keypoints,
             tracks.velocities,
             features.descriptors[indices],
