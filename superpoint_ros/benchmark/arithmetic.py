@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 import time
 
 import torch
 
 from superpoint_ros.network import CELL, SuperPointConfig
 
-PEAK_SIDE = 2048
-"""Side of the square matrices whose product is the machine's peak."""
+PEAK_SIDES = (256, 512, 1024, 2048)
+"""Sides of the square matrices whose products are tried for the machine's peak."""
+
+_LONG = 0.5  # seconds of a product after which larger ones are not tried
 
 _KERNEL = 9  # places of a 3x3 convolution
 
@@ -28,19 +31,26 @@ def multiply_adds(config: SuperPointConfig, size: tuple[int, int]) -> int:
     return total + cells * heads
 
 
-def peak_rate(precision: str, device: torch.device, side: int = PEAK_SIDE) -> float | None:
+def peak_rate(
+    precision: str, device: torch.device, sides: Sequence[int] = PEAK_SIDES
+) -> float | None:
     """
     Return the multiply-adds per second of a large matrix product, the best of a few.
 
     The precision is 'float32', 'bfloat16', 'float16' or 'int8'. None is returned for one that
     PyTorch does not multiply on this device.
     """
+    best = 0.0
     try:
-        multiply = _product(precision, device, side)
-        best = min(_seconds(multiply, device) for _ in range(4))
+        for side in sides:
+            multiply = _product(precision, device, side)
+            seconds = min(_seconds(multiply, device) for _ in range(3))
+            best = max(best, side**3 / seconds)
+            if seconds > _LONG:
+                break
     except (AttributeError, RuntimeError):
         return None
-    return side**3 / best
+    return best
 
 
 def _product(precision: str, device: torch.device, side: int):

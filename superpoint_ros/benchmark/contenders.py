@@ -105,14 +105,20 @@ class Stopwatch:
 class OurContender:
     """A detector whose stages are timed; each frame has the threshold that gives `keypoints`."""
 
-    def __init__(self, execution: Execution, model: SuperPoint, keypoints: int, threads: int):
-        self.execution = execution
-        self.detector = make_detector(model, execution, threads, max_keypoints=keypoints)
+    def __init__(self, detector: Detector, keypoints: int):
+        engine = detector.engine
+        self.execution = Execution(engine.name, engine.precision, detector.device)
+        settings = replace(detector.settings, max_keypoints=keypoints)
+        self.detector = Detector(detector.engine, detector.descriptor_size, settings)
         is_cuda = self.detector.device.startswith('cuda')
         self._watch = Stopwatch(torch.cuda.synchronize if is_cuda else None)
         self.detector.on_stage = self._watch.lap
         self._message = _message_maker()
         self.thresholds: list[float] = []
+
+    def with_keypoints(self, keypoints: int) -> OurContender:
+        """Return the same for another number of keypoints, which shares the network."""
+        return OurContender(self.detector, keypoints)
 
     def prepare(self, frames: Sequence[np.ndarray]) -> None:
         """Find each frame's threshold, which warms up as well."""
@@ -166,7 +172,7 @@ def make_contender(
     """Return what runs the network so; raise ValueError where that cannot be."""
     if execution == PEER:
         return PeerContender(model, keypoints)
-    return OurContender(execution, model, keypoints, threads)
+    return OurContender(make_detector(model, execution, threads), keypoints)
 
 
 def make_detector(model: SuperPoint, execution: Execution, threads: int, **settings) -> Detector:
@@ -183,27 +189,25 @@ def threshold_of(features: Features) -> float:
 
 def alternate(
     contenders: Sequence[Contender],
-    frames: Sequence[np.ndarray],
+    frames: Sequence[Sequence[np.ndarray]],
     rounds: int,
     warm_up: int,
-    progress: Callable[[], None] = lambda: None,
 ) -> list[list[tuple[Times, int]]]:
     """
     Return for each contender what each round took, and its number of keypoints.
 
-    In a round all work on the same frame, one after the other, and each round begins with
-    another: what slows the machine down for a while slows all. The first `warm_up` rounds do not
-    count.
+    In a round each looks at one of its `frames`, which were prepared, one after the other, and
+    each round begins with another: what slows the machine down for a while slows all. The first
+    `warm_up` rounds do not count.
     """
     measured: list[list[tuple[Times, int]]] = [[] for _ in contenders]
     for turn in range(-warm_up, rounds):
-        index = turn % len(frames)
         for place in range(len(contenders)):
             which = (turn + place) % len(contenders)
-            times, features = contenders[which](index, frames[index])
+            index = turn % len(frames[which])
+            times, features = contenders[which](index, frames[which][index])
             if turn >= 0:
                 measured[which].append((times, len(features)))
-        progress()
     return measured
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from superpoint_ros.benchmark.arithmetic import multiply_adds, peak_rate
+from superpoint_ros.benchmark.arithmetic import multiply_adds, peak_rate, PEAK_SIDES
 from superpoint_ros.benchmark.contenders import (
     alternate,
     Contender,
@@ -38,7 +38,8 @@ class Plan:
     Each network is run in each of the `executions` at each of the `sizes` (width, height), with
     `threads` on the CPU, for so many `rounds` after those of the warm-up. `keypoints` are those of
     a frame, `images` the folder of photographs, the package's own where there is none. `memory`
-    says whether memory is measured, for which each case needs a process of its own.
+    says whether memory is measured, for which each case needs a process of its own. `peak_sides`
+    are those of the matrices that are multiplied for the machine's peak.
     """
 
     sizes: Sequence[Size] = ((640, 480),)
@@ -50,6 +51,7 @@ class Plan:
     threads: int = 1
     images: str | Path | None = None
     memory: bool = True
+    peak_sides: Sequence[int] = PEAK_SIDES
 
 
 def measure_frames(plan: Plan, progress: Progress) -> dict:
@@ -61,8 +63,7 @@ def measure_frames(plan: Plan, progress: Progress) -> dict:
     """
     use_threads(plan.threads)
     photographs = read_photographs(plan.images)
-    progress('the peak of the machine')
-    peaks = [_peaks(plan)]
+    peaks = []
     cases: list[dict] = []
     skipped: dict[str, str] = {}
     for network in plan.networks:
@@ -72,8 +73,10 @@ def measure_frames(plan: Plan, progress: Progress) -> dict:
             progress(f'{network.name} at {size[0]}x{size[1]}')
             frames = frames_of(photographs, size)
             cases += _measure_size(plan, network, model, contenders, frames, progress)
-            peaks.append(_peaks(plan))
-    best = {kind: _highest(peak[kind] for peak in peaks) for kind in peaks[0]}
+            progress('the peak of the machine')
+            peaks.append(_peaks(plan, contenders))
+    kinds = dict.fromkeys(kind for peak in peaks for kind in peak)
+    best = {kind: _highest(peak.get(kind) for peak in peaks) for kind in kinds}
     for case in cases:
         peak = best[_kind(case['precision'], case['device'])]
         case['share_of_peak'] = case['rate'] / peak if case['rate'] and peak else None
@@ -85,12 +88,12 @@ def _highest(rates: Iterable[float | None]) -> float | None:
     return max((rate for rate in rates if rate is not None), default=None)
 
 
-def _peaks(plan: Plan) -> dict[str, float | None]:
-    """Return the peak of each precision, in multiply-adds per second."""
-    kinds = dict.fromkeys((each.precision, each.device) for each in (PEER, *plan.executions))
+def _peaks(plan: Plan, contenders: Sequence[Contender]) -> dict[str, float | None]:
+    """Return the peak of each precision that is used, in multiply-adds per second."""
+    used = dict.fromkeys(each.execution[1:] for each in contenders)
     return {
-        _kind(precision, device): peak_rate(precision, torch.device(device))
-        for precision, device in kinds
+        _kind(precision, device): peak_rate(precision, torch.device(device), plan.peak_sides)
+        for precision, device in used
     }
 
 
@@ -115,7 +118,7 @@ def _measure_size(plan, network, model, contenders, frames, progress) -> list[di
     """Return a case for each contender, the peer first."""
     for contender in contenders:
         contender.prepare(frames)
-    measured = alternate(contenders, frames, plan.rounds, plan.warm_up)
+    measured = alternate(contenders, [frames] * len(contenders), plan.rounds, plan.warm_up)
     peer = np.array([times.frame for times, _ in measured[0]])
     height, width = frames[0].shape[:2]
     cases = []

@@ -6,7 +6,13 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from superpoint_ros.benchmark.contenders import alternate, Execution, make_contender, Network
+from superpoint_ros.benchmark.contenders import (
+    alternate,
+    Execution,
+    make_contender,
+    Network,
+    OurContender,
+)
 from superpoint_ros.benchmark.frame_times import percentiles, Plan, Progress, Size, summary_of
 from superpoint_ros.benchmark.frames import frames_of, read_photographs
 from superpoint_ros.benchmark.memory import measure_memory, use_threads
@@ -26,8 +32,9 @@ KEYPOINTS = (125, 250, 500, 1000, 2000, 4000)
 USUAL: Size = (640, 480)
 """The size at which the number of keypoints changes, and from which on it is all a plan's."""
 
+MOST_ROUNDS = 12
+
 _PHOTOGRAPHS = 3
-_FEWEST_ROUNDS = 3
 _AFTER = ('decoding', 'sampling', 'message')
 
 
@@ -35,8 +42,9 @@ def measure_scaling(plan: Plan, progress: Progress) -> list[dict]:
     """
     Return for each network and execution what changes with the plan's sizes and with keypoints.
 
-    Frames have the plan's keypoints, those smaller than `USUAL` fewer in proportion. Exponents are
-    slopes of lines through logarithms; 1 is linear. Memory is what frames add to the process.
+    Frames have the plan's keypoints, those smaller than `USUAL` fewer in proportion. All sizes are
+    looked at in turn, and so are all numbers of keypoints. Exponents are slopes of lines through
+    logarithms; 1 is linear. Memory is what frames add to the process.
     """
     use_threads(plan.threads)
     photographs = read_photographs(plan.images)[:_PHOTOGRAPHS]
@@ -49,24 +57,16 @@ def measure_scaling(plan: Plan, progress: Progress) -> list[dict]:
 
 def _measure(plan, network: Network, execution: Execution, photographs, progress) -> dict:
     model = network.load()
-    areas = []
-    for size in plan.sizes:
-        progress(f'{network.name} at {size[0]}x{size[1]}')
-        areas.append(_at_size(plan, network, model, execution, size, photographs))
-    keypoints = []
-    frames = frames_of(photographs, USUAL)
-    for count in KEYPOINTS:
-        progress(f'{network.name} with {count} keypoints')
-        keypoints.append(_with_keypoints(plan, model, execution, count, frames))
+    contender = make_contender(execution, model, plan.keypoints, plan.threads)
+    progress(f'{network.name} at {len(plan.sizes)} sizes')
+    areas = _at_sizes(plan, network, contender, photographs)
+    progress(f'{network.name} with {len(KEYPOINTS)} numbers of keypoints')
+    keypoints = _with_keypoints(plan, contender, frames_of(photographs, USUAL))
     pixels = [width * height for width, height in plan.sizes]
     memory = [each['memory']['frame'] for each in areas if each['memory']]
-    contender = make_contender(execution, model, plan.keypoints, plan.threads)
-    engine = contender.detector.engine
     return {
         'network': network.name,
-        'engine': engine.name,
-        'precision': engine.precision,
-        'device': contender.detector.device,
+        **contender.execution._asdict(),
         'areas': areas,
         'area_exponent': exponent(pixels, [each['frame']['p50'] for each in areas]),
         'memory_exponent': exponent(pixels, memory) if memory else None,
@@ -89,38 +89,54 @@ def exponent(sizes: Sequence[float], values: Sequence[float]) -> float | None:
     return float(np.polyfit(x, y, 1)[0])
 
 
-def _at_size(plan, network: Network, model, execution: Execution, size: Size, photographs) -> dict:
-    """Return times and memory of frames of a size."""
-    share = size[0] * size[1] / (USUAL[0] * USUAL[1])
-    count = max(1, round(plan.keypoints * min(share, 1.0)))
-    rounds = max(_FEWEST_ROUNDS, round(plan.rounds * min(1 / share, 1.0)))
-    frames = frames_of(photographs, size)
-    contender = make_contender(execution, model, count, plan.threads)
-    contender.prepare(frames)
-    [measured] = alternate([contender], frames, rounds, warm_up=1)
-    memory = None
-    if plan.memory:
-        threshold = contender.thresholds[0]
-        memory = measure_memory(network, execution, frames[0], threshold, count, plan.threads)
-    return {
-        'size': list(size),
-        'keypoints': float(np.mean([found for _, found in measured])),
-        **summary_of([times for times, _ in measured]),
-        'memory': memory._asdict() if memory else None,
-        'bytes_per_pixel': memory.frame / (size[0] * size[1]) if memory else None,
-    }
+def _at_sizes(plan, network: Network, contender: OurContender, photographs) -> list[dict]:
+    """Return times and memory of frames of each size."""
+    contenders, frames = [], []
+    for size in plan.sizes:
+        share = min(size[0] * size[1] / (USUAL[0] * USUAL[1]), 1.0)
+        contenders.append(contender.with_keypoints(max(1, round(plan.keypoints * share))))
+        frames.append(frames_of(photographs, size))
+    result = []
+    for each, own, rounds in _measured(contenders, frames, plan):
+        height, width = own[0].shape[:2]
+        memory = None
+        if plan.memory:
+            count = each.detector.settings.max_keypoints
+            memory = measure_memory(
+                network, each.execution, own[0], each.thresholds[0], count, plan.threads
+            )
+        result.append(
+            {
+                'size': [width, height],
+                'keypoints': float(np.mean([found for _, found in rounds])),
+                **summary_of([times for times, _ in rounds]),
+                'memory': memory._asdict() if memory else None,
+                'bytes_per_pixel': memory.frame / (width * height) if memory else None,
+            }
+        )
+    return result
 
 
-def _with_keypoints(plan, model, execution: Execution, count: int, frames) -> dict:
-    """Return times of frames with so many keypoints."""
-    contender = make_contender(execution, model, count, plan.threads)
-    contender.prepare(frames)
-    rounds = max(_FEWEST_ROUNDS, plan.rounds // 2)
-    [measured] = alternate([contender], frames, rounds, warm_up=1)
-    times = [each for each, _ in measured]
-    after = [sum(each.stages.get(stage, 0.0) for stage in _AFTER) for each in times]
-    return {
-        'keypoints': float(np.mean([found for _, found in measured])),
-        **summary_of(times),
-        'after': percentiles(after),
-    }
+def _with_keypoints(plan, contender: OurContender, frames) -> list[dict]:
+    """Return times of frames with each number of keypoints."""
+    contenders = [contender.with_keypoints(count) for count in KEYPOINTS]
+    result = []
+    for _, _, rounds in _measured(contenders, [frames] * len(contenders), plan):
+        times = [each for each, _ in rounds]
+        after = [sum(each.stages.get(stage, 0.0) for stage in _AFTER) for each in times]
+        result.append(
+            {
+                'keypoints': float(np.mean([found for _, found in rounds])),
+                **summary_of(times),
+                'after': percentiles(after),
+            }
+        )
+    return result
+
+
+def _measured(contenders: Sequence[OurContender], frames, plan):
+    """Return each contender with its frames and what its rounds took."""
+    for contender, own in zip(contenders, frames, strict=True):
+        contender.prepare(own)
+    measured = alternate(contenders, frames, min(plan.rounds, MOST_ROUNDS), warm_up=1)
+    return zip(contenders, frames, measured, strict=True)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, nullcontext
 import itertools
 from pathlib import Path
@@ -40,34 +40,41 @@ _IN_ADVANCE = 4  # batches that `endless_loader` has each process make in advanc
 _AUTOCAST = {'bf16-mixed': torch.bfloat16, '16-mixed': torch.float16}
 
 
-def measure_training(threads: int, progress: Progress, seconds: float = SECONDS) -> dict:
+def measure_training(
+    threads: int,
+    progress: Progress,
+    seconds: float = SECONDS,
+    changes: Mapping[str, Sequence[str]] | None = None,
+) -> dict:
     """
     Return images a second of both stages' data and network under the recipe for CPUs.
 
     The data comes from the recipe's processes, each with one thread; the network makes whole steps
     on batches that are there, with `threads`; together it waits for the data as in a training. The
     parts are shares of the time that a sample's functions take. Of homographic adaptation views a
-    second are measured, and those of the network alone.
+    second are measured, and those of the network alone. `changes` are options that override the
+    recipes 'magicpoint', 'superpoint' and 'adapt'.
     """
     use_threads(threads)
+    changes = changes or {}
     with tempfile.TemporaryDirectory() as folder:
         labels = Path(folder) / 'labels'
-        adapted = _measure_adaptation(labels, progress, seconds)
+        adapted = _measure_adaptation(labels, changes.get('adapt', ()), progress, seconds)
         stages = []
-        for make in (_magicpoint, _superpoint):
-            stage, dataset, profiled = make(labels)
+        for name, make in (('magicpoint', _magicpoint), ('superpoint', _superpoint)):
+            stage, dataset, profiled = make(labels, changes.get(name, ()))
             stages.append(_measure_stage(stage, dataset, profiled, threads, progress, seconds))
     return {'stages': stages, 'adaptation': adapted}
 
 
-def _magicpoint(_labels: Path) -> tuple[Stage, Dataset, str]:
-    recipe = read_recipe(MagicPointRecipe, recipe_path('magicpoint', RECIPE))
+def _magicpoint(_labels: Path, changes: Sequence[str]) -> tuple[Stage, Dataset, str]:
+    recipe = read_recipe(MagicPointRecipe, recipe_path('magicpoint', RECIPE), changes)
     return MagicPoint(recipe, Path()), data.ShapeSamples(recipe), 'data.py'
 
 
-def _superpoint(labels: Path) -> tuple[Stage, Dataset, str]:
+def _superpoint(labels: Path, changes: Sequence[str]) -> tuple[Stage, Dataset, str]:
     images = demo_photographs()[0].parent
-    options = ['--images', str(images), '--labels', str(labels)]
+    options = ['--images', str(images), '--labels', str(labels), *changes]
     recipe = read_recipe(SuperPointRecipe, recipe_path('superpoint', RECIPE), options)
     return SuperPointStage(recipe, Path()), pairs.PairSamples(recipe), 'pairs.py'
 
@@ -167,9 +174,11 @@ def _quiet() -> Iterator[None]:
         yield
 
 
-def _measure_adaptation(labels: Path, progress: Progress, seconds: float) -> dict:
+def _measure_adaptation(
+    labels: Path, changes: Sequence[str], progress: Progress, seconds: float
+) -> dict:
     """Label the package's photographs, and return views a second and their parts."""
-    recipe = read_recipe(adaptation.AdaptationRecipe, recipe_path('adapt', RECIPE))
+    recipe = read_recipe(adaptation.AdaptationRecipe, recipe_path('adapt', RECIPE), changes)
     model, _ = load_weights(default_weights())
     heatmaps = adaptation.network_heatmaps(model, 'cpu')
     folder = LabelFolder(labels, {'weights': 'those shipped'})

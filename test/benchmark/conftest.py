@@ -1,0 +1,33 @@
+"""A small network and its weight file, on one thread."""
+
+from __future__ import annotations
+
+import cv2
+import pytest
+import torch
+
+from superpoint_ros.benchmark.contenders import Network
+from superpoint_ros.network import SuperPoint, SuperPointConfig
+from superpoint_ros.weights import save_weights, WeightsMetadata
+
+
+@pytest.fixture(autouse=True)
+def threads_are_as_before():
+    before = torch.get_num_threads(), cv2.getNumThreads()
+    yield
+    torch.set_num_threads(before[0])
+    cv2.setNumThreads(before[1])
+
+
+@pytest.fixture(scope='session')
+def tiny(tmp_path_factory):
+    """Return a small network with the weights of a file."""
+    with torch.random.fork_rng():
+        torch.manual_seed(3)
+        model = SuperPoint(SuperPointConfig((4, 4, 8, 8), 8, 16))
+        for name, parameter in model.named_parameters():
+            if name.endswith('weight'):
+                torch.nn.init.kaiming_normal_(parameter)
+    path = tmp_path_factory.mktemp('weights') / 'tiny.safetensors'
+    save_weights(path, model, WeightsMetadata(recipe='random'))
+    return Network('tiny', str(path))

@@ -1,0 +1,109 @@
+"""What is measured of whole frames is complete, and becomes files."""
+
+import json
+
+import numpy as np
+import pytest
+
+from superpoint_ros.benchmark import report
+from superpoint_ros.benchmark.contenders import Execution
+from superpoint_ros.benchmark.frame_times import measure_frames, percentiles, Plan
+from superpoint_ros.benchmark.machine import describe_machine
+
+MACHINE = {**describe_machine(1), 'processor': 'a processor'}
+
+
+@pytest.fixture(scope='module')
+def result(tiny):
+    plan = Plan(
+        sizes=[(64, 48), (100, 75)],
+        networks=[tiny],
+        executions=[Execution('torch'), Execution('torch', 'float16')],
+        keypoints=20,
+        rounds=4,
+        warm_up=1,
+        memory=False,
+        peak_sides=[128],
+    )
+    return measure_frames(plan, lambda text: None)
+
+
+def test_each_size_has_the_peer_and_what_can_be_run(result):
+    cases = [(case['engine'], case['precision'], case['size']) for case in result['cases']]
+    assert cases == [
+        ('peer', 'float32', [64, 48]),
+        ('torch', 'float32', [64, 48]),
+        ('peer', 'float32', [100, 75]),
+        ('torch', 'float32', [100, 75]),
+    ]
+    assert list(result['skipped']) == ['torch float16']
+    assert 'needs CUDA' in result['skipped']['torch float16']
+
+
+def test_the_numbers_belong_together(result):
+    for case in result['cases']:
+        assert 0 < case['frame']['p50'] <= case['frame']['p99']
+        assert case['keypoints'] == pytest.approx(20, abs=2)
+    peer, ours = result['cases'][:2]
+    assert peer['ratio'] == 1
+    assert ours['ratio'] > 0
+    network = ours['stages']['network']['p50']
+    assert ours['rate'] == pytest.approx(ours['multiply_adds'] / network * 1e3)
+    assert ours['share_of_peak'] == pytest.approx(ours['rate'] / result['peaks']['float32'])
+    parts = sum(times['p50'] for name, times in ours['stages'].items() if name != 'message')
+    assert parts == pytest.approx(ours['frame']['p50'], rel=0.5)
+
+
+def test_the_ratio_is_the_median_of_the_rounds(monkeypatch, tiny):
+    """A pause of the machine that slows one round does not count."""
+    from superpoint_ros.benchmark import frame_times
+    from superpoint_ros.benchmark.contenders import Times
+
+    peer = [(Times(seconds, {}), 5) for seconds in (6.0, 6.0, 60.0)]
+    ours = [(Times(seconds, {'network': seconds}), 5) for seconds in (2.0, 3.0, 20.0)]
+    monkeypatch.setattr(frame_times, 'alternate', lambda *_: [peer, ours])
+    plan = Plan(sizes=[(64, 48)], networks=[tiny], keypoints=5, memory=False, peak_sides=[64])
+    cases = measure_frames(plan, lambda text: None)['cases']
+    assert [case['ratio'] for case in cases] == [1, 3]
+    assert cases[1]['frame'] == percentiles([2.0, 3.0, 20.0])
+
+
+def test_percentiles_are_in_milliseconds():
+    times = percentiles(np.arange(101) * 1e-3)
+    assert times == {'p50': pytest.approx(50), 'p99': pytest.approx(99)}
+
+
+def test_where_nothing_can_be_run_the_reason_is_named(tiny):
+    plan = Plan(networks=[tiny], executions=[Execution('abacus')], memory=False)
+    with pytest.raises(ValueError, match="nothing can be measured: engine must be .* 'abacus'"):
+        measure_frames(plan, lambda text: None)
+
+
+def test_the_report_has_tables_numbers_and_a_picture(result, tmp_path):
+    pytest.importorskip('matplotlib')
+    files = report.write_report(MACHINE, {'frames': result}, tmp_path)
+    assert [file.name for file in files] == ['benchmark.json', 'benchmark.md', 'frames.png']
+    assert json.loads(files[0].read_text())['frames'] == result
+    text = files[1].read_text()
+    assert 'Measured on a processor' in text
+    ratio = f'{result["cases"][1]["ratio"]:.2f}'
+    [line] = [line for line in text.splitlines() if ratio in line and 'tiny 64x48, torch' in line]
+    assert line.count('|') == 10
+    assert files[2].read_bytes().startswith(b'\x89PNG')
+
+
+def test_a_document_gets_its_section_written_anew(result, tmp_path):
+    pytest.importorskip('matplotlib')
+    report.write_report(MACHINE, {'frames': result}, tmp_path / 'out')
+    document = tmp_path / 'performance.md'
+    document.write_text('before\n<!-- benchmark: frames -->\nold\n<!-- end -->\nafter\n')
+    for _ in range(2):
+        report.update_document(document, MACHINE, {'frames': result}, tmp_path / 'out')
+    text = document.read_text()
+    assert text.startswith('before\n<!-- benchmark: frames -->\nMeasured on a processor')
+    assert text.endswith('<!-- end -->\nafter\n')
+    assert 'old' not in text
+    assert text.count('tiny 64x48, peer') == 1
+    assert (tmp_path / 'images' / 'benchmark_frames.png').is_file()
+    with pytest.raises(ValueError, match=r'lacks the lines <!-- benchmark: node -->'):
+        report.update_document(document, MACHINE, {'node': []}, tmp_path / 'out')

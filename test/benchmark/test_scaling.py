@@ -1,0 +1,43 @@
+import pytest
+
+from superpoint_ros.benchmark.contenders import Execution
+from superpoint_ros.benchmark.frame_times import Plan
+from superpoint_ros.benchmark.plots import plot_scaling
+from superpoint_ros.benchmark.scaling import exponent, KEYPOINTS, measure_scaling
+from superpoint_ros.benchmark.tables import scaling_markdown
+
+
+@pytest.mark.parametrize('power', [0.5, 1.0, 2.0])
+def test_the_exponent_is_the_power_of_the_growth(power):
+    sizes = [100, 1000, 5000]
+    assert exponent(sizes, [3 * size**power for size in sizes]) == pytest.approx(power)
+
+
+def test_of_one_size_there_is_no_exponent():
+    assert exponent([100, 100], [3, 4]) is None
+
+
+def test_time_is_measured_against_area_and_keypoints(tiny, tmp_path):
+    plan = Plan(
+        sizes=[(80, 60), (640, 480)],
+        networks=[tiny],
+        executions=[Execution('torch')],
+        keypoints=200,
+        rounds=2,
+        memory=False,
+    )
+    [result] = measure_scaling(plan, lambda text: None)
+    small, large = result['areas']
+    assert (small['size'], large['size']) == ([80, 60], [640, 480])
+    assert small['frame']['p50'] < large['frame']['p50']
+    assert large['keypoints'] == pytest.approx(200, abs=4)
+    assert small['keypoints'] < 10
+    assert 0 < result['area_exponent'] < 2
+    counts = [each['keypoints'] for each in result['keypoints']]
+    assert counts[0] == pytest.approx(KEYPOINTS[0], abs=4)
+    assert counts == sorted(counts)
+    text = scaling_markdown([result])
+    assert f'Time grows with the power {result["area_exponent"]:.2f} of the area.' in text
+    pytest.importorskip('matplotlib')
+    plot_scaling([result], tmp_path / 'scaling.png')
+    assert (tmp_path / 'scaling.png').stat().st_size > 1000

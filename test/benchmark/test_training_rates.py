@@ -1,0 +1,65 @@
+import time
+
+import pytest
+
+pytest.importorskip('lightning', reason='the training library is not installed')
+
+from superpoint_ros.benchmark.plots import plot_training
+from superpoint_ros.benchmark.profile import REST, shares_of
+from superpoint_ros.benchmark.tables import training_markdown
+from superpoint_ros.benchmark.training_rates import measure_training
+
+SMALL = ['--width=64', '--height=48', '--batch=2', '--workers=0']
+
+
+def _long():
+    time.sleep(0.06)
+
+
+def _short():
+    time.sleep(0.02)
+
+
+def _generated():
+    _long()
+    return sum(_short() or 1 for _ in range(2))
+
+
+def test_a_function_s_time_is_shared_among_those_it_calls():
+    shares = shares_of(_generated, '_generated', 'test_training_rates.py')
+    assert list(shares) == ['long', 'short', REST]
+    assert shares['long'] == pytest.approx(0.6, abs=0.15)
+    assert shares['short'] == pytest.approx(0.4, abs=0.15)
+    assert sum(shares.values()) == pytest.approx(1)
+
+
+def test_a_function_that_is_not_called_is_named():
+    with pytest.raises(ValueError, match=r'_missing of test_training_rates.py was not called'):
+        shares_of(_short, '_missing', 'test_training_rates.py')
+
+
+def test_data_and_network_of_both_stages_and_adaptation(tmp_path):
+    changes = {
+        'magicpoint': SMALL,
+        'superpoint': SMALL,
+        'adapt': ['--homographies=4', '--longest_side=96', '--batch=2'],
+    }
+    result = measure_training(1, lambda text: None, seconds=0.1, changes=changes)
+    magicpoint, superpoint = result['stages']
+    assert (magicpoint['batch_images'], superpoint['batch_images']) == (2, 4)
+    for stage in result['stages']:
+        alone = (stage['data_rate'], stage['network_rate'])
+        # One process does both: together they cannot be faster than the slower alone.
+        assert 0 < stage['together_rate'] < 1.5 * min(alone)
+        assert 0 < stage['waiting'] < 1
+        assert sum(stage['parts'].values()) == pytest.approx(1)
+        assert 'augment' in stage['parts']
+    adaptation = result['adaptation']
+    assert 0 < adaptation['view_rate'] < 2 * adaptation['network_rate']
+    assert {'encode', 'warp_image'} <= set(adaptation['parts'])
+    assert f'{adaptation["view_rate"]:.1f} views a second (4 of an image)' in training_markdown(
+        result
+    )
+    pytest.importorskip('matplotlib')
+    plot_training(result, tmp_path / 'training.png')
+    assert (tmp_path / 'training.png').stat().st_size > 1000
