@@ -15,12 +15,11 @@ import torch
 import torch.nn.functional as F
 
 from superpoint_ros.network import CELL
+from superpoint_ros.suppression import find_peaks
+from superpoint_ros.suppression import suppress_non_maxima as suppress_non_maxima
 
 SMALLEST_IMAGE = 64
 """Least `max_image_size` in pixels: in a smaller image there is next to nothing to be found."""
-
-FEW_PIXELS = 1024
-"""Remaining pixels among which suppression compares each with each: a few megabytes at most."""
 
 
 @dataclass(frozen=True)
@@ -87,87 +86,12 @@ def heatmap_from_logits(logits: torch.Tensor) -> torch.Tensor:
     """
     if logits.ndim != 4 or logits.shape[1] != CELL * CELL + 1:
         raise ValueError(f'logits must have shape (B, 65, h, w), got {tuple(logits.shape)}')
-    probabilities = logits.float().softmax(dim=1)[:, :-1]
-    return F.pixel_shuffle(probabilities, CELL)[:, 0]
-
-
-def suppress_non_maxima(heatmap: torch.Tensor, radius: int) -> torch.Tensor:
-    """
-    Return the heatmap (B, H, W) with 0 everywhere but at its keypoints.
-
-    The keypoints are those of greedy suppression: the highest pixel is one and removes all others
-    in the square of `radius` pixels to each side, then the highest of the rest, and so on; of
-    equal pixels the first in reading order comes first. In one pass all pixels are found that are
-    the highest remaining of their own neighbourhood, and passes are repeated until nothing is
-    left: exactly the greedy result. The first passes are made on the whole image; when few pixels
-    remain, among these alone. Pixels of 0 or less are never keypoints.
-    """
-    if radius == 0:
-        return heatmap.clamp_min(0)
-    remaining = _ranks(heatmap)
-    kept = torch.zeros_like(heatmap, dtype=torch.bool)
-    while True:
-        image, y, x = torch.nonzero(remaining, as_tuple=True)
-        if len(image) <= FEW_PIXELS:
-            survivors = _greedy_among(image, y, x, remaining[image, y, x], radius)
-            kept[image[survivors], y[survivors], x[survivors]] = True
-            return torch.where(kept, heatmap, 0.0)
-        is_peak = (remaining > 0) & (remaining == _square_maximum(remaining, radius))
-        kept |= is_peak
-        remaining = remaining.masked_fill(_square_maximum(is_peak, radius), 0)
-
-
-def _greedy_among(
-    image: torch.Tensor, y: torch.Tensor, x: torch.Tensor, ranks: torch.Tensor, radius: int
-) -> torch.Tensor:
-    """Return bool (N,): which of N pixels greedy suppression keeps, the highest rank first."""
-    near = (image[:, None] == image) & ((x[:, None] - x).abs_() <= radius)
-    near &= (y[:, None] - y).abs_() <= radius
-    rivals = near & (ranks[:, None] < ranks)  # for each pixel those that come before it
-    alive = torch.ones_like(ranks, dtype=torch.bool)
-    kept = torch.zeros_like(alive)
-    while bool(alive.any()):
-        highest = alive & ~(rivals & alive).any(dim=1)
-        kept |= highest
-        alive &= ~(near & highest).any(dim=1)
-    return kept
-
-
-def _ranks(heatmap: torch.Tensor) -> torch.Tensor:
-    """
-    Return int32 (B, H, W): 0 where the heatmap is not positive, else a number of its own.
-
-    The numbers rise with the heatmap's values and, among equal ones, against reading order.
-    """
-    flat = heatmap.flatten()
-    candidates = torch.nonzero(flat > 0)[:, 0]
-    order = torch.sort(flat[candidates], descending=True, stable=True).indices
-    ranks = torch.zeros(flat.shape, dtype=torch.int32, device=flat.device)
-    ranks[candidates[order]] = torch.arange(
-        len(candidates), 0, -1, dtype=torch.int32, device=flat.device
-    )
-    return ranks.view(heatmap.shape)
-
-
-def _square_maximum(x: torch.Tensor, radius: int) -> torch.Tensor:
-    """Return the maximum of x (B, H, W) over the square of `radius` around each pixel."""
-    return _line_maximum(_line_maximum(x, radius, dim=1), radius, dim=2)
-
-
-def _line_maximum(x: torch.Tensor, radius: int, dim: int) -> torch.Tensor:
-    """Return the maximum of x over `radius` places to each side along a dimension."""
-    length = x.shape[dim]
-    pads = (radius, radius) if dim == 2 else (0, 0, radius, radius)
-    combine = torch.logical_or if x.dtype == torch.bool else torch.maximum
-    # Maxima over windows of 1, 2, 4 ... places, then of two that overlap to the whole: a few
-    # elementwise operations, which are several times faster than max-pooling.
-    window, width = F.pad(x, pads), 1
-    while 2 * width <= 2 * radius + 1:
-        size = window.shape[dim] - width
-        window = combine(window.narrow(dim, 0, size), window.narrow(dim, width, size))
-        width *= 2
-    rest = 2 * radius + 1 - width
-    return combine(window.narrow(dim, 0, length), window.narrow(dim, rest, length))
+    if logits.stride(1) > 1:
+        probabilities = logits.float().softmax(dim=1)[:, :-1]
+        return F.pixel_shuffle(probabilities, CELL)[:, 0]
+    # The channels are last in memory, as engines leave them: a few times faster than the above.
+    cells = logits.permute(0, 2, 3, 1).float().softmax(dim=3)[..., :-1]
+    return cells.unflatten(3, (CELL, CELL)).transpose(2, 3).flatten(3, 4).flatten(1, 2)
 
 
 def detect_keypoints(
@@ -182,15 +106,13 @@ def detect_keypoints(
     """
     heatmap = heatmap.float()
     height, width = heatmap.shape[-2:]
-    candidates = torch.where(heatmap >= settings.threshold, heatmap, 0.0)
-    peaks = suppress_non_maxima(candidates, settings.nms_radius)
-    allowed = torch.zeros((height, width), dtype=torch.bool, device=heatmap.device)
+    image, y, x = find_peaks(heatmap, settings.threshold, settings.nms_radius)
     margin = settings.border_margin
-    allowed[margin : max(height - margin, margin), margin : max(width - margin, margin)] = True
+    allowed = (y >= margin) & (y < height - margin) & (x >= margin) & (x < width - margin)
     if mask is not None:
-        allowed = allowed & mask
-    image, y, x = torch.nonzero((peaks > 0) & allowed, as_tuple=True)
-    scores = peaks[image, y, x]
+        allowed &= mask.expand(heatmap.shape)[image, y, x]
+    image, y, x = image[allowed], y[allowed], x[allowed]
+    scores = heatmap[image, y, x]
     if settings.subpixel:
         offsets = _centroid_offsets(heatmap, image, y, x)
         points = torch.stack([x, y], dim=1) + offsets
@@ -235,19 +157,16 @@ def _centroid_offsets(
     heatmap: torch.Tensor, image: torch.Tensor, y: torch.Tensor, x: torch.Tensor
 ) -> torch.Tensor:
     """Return (N, 2) offsets in x and y from pixels to the heatmap's centroid 5x5 around them."""
-    steps = torch.arange(-2, 3, device=heatmap.device)
-    height, width = heatmap.shape[-2:]
-    rows, columns = y[:, None] + steps, x[:, None] + steps
-    inside = ((rows >= 0) & (rows < height))[:, :, None] & ((columns >= 0) & (columns < width))[
-        :, None, :
-    ]
-    rows, columns = rows.clamp(0, height - 1), columns.clamp(0, width - 1)
-    window = heatmap[image[:, None, None], rows[:, :, None], columns[:, None, :]] * inside
-    total = window.sum(dim=(1, 2)).clamp_min(1e-12)
-    shift = steps.to(heatmap.dtype)
-    return (
-        torch.stack([window.sum(dim=1) @ shift, window.sum(dim=2) @ shift], dim=1) / total[:, None]
-    )
+    padded = F.pad(heatmap, (2, 2, 2, 2))
+    height, width = padded.shape[-2:]
+    steps = torch.arange(5, device=heatmap.device)
+    square = (steps[:, None] * width + steps).flatten()
+    corners = (image * height + y) * width + x
+    window = padded.flatten()[corners[:, None] + square]
+    shift = (steps - 2).to(heatmap.dtype)
+    along_x, along_y = shift.repeat(5), shift.repeat_interleave(5)
+    sums = window @ torch.stack([along_x, along_y, torch.ones_like(along_x)], dim=1)
+    return sums[:, :2] / sums[:, 2:].clamp_min(1e-12)
 
 
 def sample_descriptors(descriptors: torch.Tensor, keypoints: torch.Tensor) -> torch.Tensor:
@@ -275,12 +194,32 @@ def sample_batch(descriptors: torch.Tensor, keypoints: torch.Tensor) -> torch.Te
     It is `sample_descriptors` for images with equally many keypoints.
     """
     _, _, height, width = descriptors.shape
+    if descriptors.stride(0) == 1 and not descriptors.requires_grad:
+        return F.normalize(_sample_rows(descriptors, keypoints), dim=1)
     extent = keypoints.new_tensor([width * CELL, height * CELL])
     grid = ((keypoints + 0.5) / extent * 2 - 1).float()[:, None]
     sampled = F.grid_sample(
         descriptors.float(), grid, mode='bilinear', padding_mode='border', align_corners=False
     )
     return F.normalize(sampled[:, :, 0].transpose(1, 2), dim=2)
+
+
+def _sample_rows(descriptors: torch.Tensor, keypoints: torch.Tensor) -> torch.Tensor:
+    """Return (N, D): the sums of the four cells around each keypoint, weighted bilinearly."""
+    size, height, width = descriptors.shape
+    rows = descriptors.permute(1, 2, 0).reshape(height * width, size).float()
+    last = keypoints.new_tensor([width - 1, height - 1])
+    places = ((keypoints.float() + 0.5) / CELL - 0.5).clamp_min(0).minimum(last)
+    low = places.floor()
+    high = (low + 1).minimum(last)
+    right, below = (places - low).unbind(1)
+    (x0, y0), (x1, y1) = low.long().unbind(1), high.long().unbind(1)
+    cells = torch.stack(
+        [y0 * width + x0, y0 * width + x1, y1 * width + x0, y1 * width + x1], dim=1
+    )
+    left, above = 1 - right, 1 - below
+    weights = torch.stack([left * above, right * above, left * below, right * below], dim=1)
+    return F.embedding_bag(cells, rows, per_sample_weights=weights, mode='sum')
 
 
 def dense_descriptors(descriptors: torch.Tensor) -> torch.Tensor:

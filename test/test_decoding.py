@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 import torch
 
+from superpoint_ros import suppression
 from superpoint_ros.decoding import (
     dense_descriptors,
     detect_keypoints,
@@ -247,3 +248,55 @@ def test_a_grid_counts_as_it_says_on_any_heatmap():
     cells = (spread + 0.5) / torch.tensor([120, 200]) * 5
     counts = torch.bincount(cells[:, 1].long() * 5 + cells[:, 0].long(), minlength=25)
     assert counts.tolist() == [2] * 25
+
+
+@pytest.mark.parametrize('shape', [(1, 1, 1), (2, 1, 5), (1, 7, 9)])
+def test_the_order_of_the_channels_in_memory_changes_nothing(shape):
+    count, height, width = shape
+    generator = torch.Generator().manual_seed(1)
+    logits = torch.randn(count, 65, height, width, generator=generator)
+    last = logits.contiguous(memory_format=torch.channels_last)
+    assert torch.allclose(heatmap_from_logits(last), heatmap_from_logits(logits), atol=1e-7)
+    coarse = torch.randn(32, height, width, generator=generator)
+    corners = [[0, 0], [8 * width - 1, 8 * height - 1], [-3, 2], [8 * width + 2, 1], [3.5, 3.5]]
+    points = torch.rand(50, 2, generator=generator) * torch.tensor([8 * width, 8 * height])
+    points = torch.cat([points, torch.tensor(corners)])
+    rows = coarse.permute(1, 2, 0).contiguous().permute(2, 0, 1)
+    expected = sample_descriptors(coarse, points)
+    assert torch.allclose(sample_descriptors(rows, points), expected, atol=2e-5)
+
+
+def test_descriptors_pass_on_gradients_however_they_lie_in_memory():
+    coarse = torch.randn(4, 5, 16, generator=torch.Generator().manual_seed(1))
+    coarse.requires_grad_()
+    sample_descriptors(coarse.permute(2, 0, 1), torch.tensor([[3.0, 4.0]])).sum().backward()
+    assert (coarse.grad != 0).any()
+
+
+@given(
+    radius=st.integers(0, 9),
+    levels=st.sampled_from([1, 3, 1000]),
+    threshold=st.sampled_from([0.0, 0.3, 0.9]),
+    seed=st.integers(0, 2**16),
+    shape=st.tuples(st.integers(1, 40), st.integers(1, 40)),
+)
+@settings(max_examples=60, deadline=None)
+def test_few_pixels_or_all_are_looked_at_with_one_result(radius, levels, threshold, seed, shape):
+    values = np.random.default_rng(seed).integers(0, levels + 1, (2, *shape)) / levels
+    heatmap = torch.from_numpy(values.astype(np.float32))
+    candidates = torch.where(heatmap >= threshold, heatmap, 0.0)
+    expected = torch.nonzero(suppression._suppress_densely(candidates, radius), as_tuple=True)
+    with pytest.MonkeyPatch.context() as patch:
+        for dense in (0.0, 1e9):  # always whole images; always squares
+            patch.setattr(suppression, '_DENSE', dense)
+            patch.setattr(suppression, '_MOST_NEIGHBOURS', 1000)
+            found = suppression.find_peaks(heatmap, threshold, radius)
+            assert [each.tolist() for each in found] == [each.tolist() for each in expected]
+
+
+def test_more_candidates_than_sixteen_bits_count_are_ranked():
+    heatmap = torch.rand(1, 300, 400, generator=torch.Generator().manual_seed(2))
+    assert (heatmap > 0).sum() > 2**16
+    expected = torch.nonzero(suppression._suppress_densely(heatmap, 3), as_tuple=True)
+    found = suppression.find_peaks(heatmap, 0.0, 3)
+    assert all(torch.equal(a, b) for a, b in zip(found, expected, strict=True))
