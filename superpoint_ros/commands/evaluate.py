@@ -4,12 +4,17 @@ Measure detectors on data whose truth is known.
 shapes: how precisely corners of synthetic shapes are found, beside FAST, Harris and Shi-Tomasi.
 homography: repeatability, matching and homographies on planar scenes in the layout of HPatches,
 beside SIFT, ORB and AKAZE ('superpoint make-benchmark' makes such scenes from photographs).
+odometry: relative poses and trajectories, in a simulated room or on recordings with true poses,
+beside SIFT and ORB.
 """
 
 from __future__ import annotations
 
 import argparse
 from pathlib import Path
+
+from superpoint_ros.commands import evaluate_odometry
+from superpoint_ros.commands.detector_options import add_execution_arguments, execution_of
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -19,13 +24,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     _add_homography(
         kinds.add_parser('homography', help='planar scenes: repeatability, matching, homographies')
     )
+    _add_odometry(kinds.add_parser('odometry', help='flights: relative poses, trajectories'))
 
 
 def _add_common(parser: argparse.ArgumentParser) -> None:
     """Declare what every measurement has."""
-    parser.add_argument(
-        '--device', default='auto', help='auto, cpu, cuda or cuda:N (default: %(default)s)'
-    )
+    # Weights are judged by what they are, not by what this processor makes of them.
+    add_execution_arguments(parser, precision='float32')
     parser.add_argument(
         '--out', required=True, type=Path, metavar='DIR', help='folder for the report'
     )
@@ -94,6 +99,13 @@ def _add_homography(parser: argparse.ArgumentParser) -> None:
     parser.set_defaults(measure=_run_homography)
 
 
+def _add_odometry(parser: argparse.ArgumentParser) -> None:
+    """Declare the options of the measurement of visual odometry."""
+    evaluate_odometry.add_arguments(parser)
+    _add_common(parser)
+    parser.set_defaults(measure=evaluate_odometry.run)
+
+
 def run(args: argparse.Namespace) -> int:
     """Run the measurement that was asked for."""
     return args.measure(args)
@@ -111,7 +123,7 @@ def _run_shapes(args: argparse.Namespace) -> int:
 
     # Points up to the border and weak ones too: the others' are not cut off either.
     detector = Detector.from_weights(
-        args.weights, args.device, threshold=1e-4, border_margin=0, nms_radius=4
+        args.weights, **execution_of(args), threshold=1e-4, border_margin=0, nms_radius=4
     )
     ours = Method('SuperPoint', detector)
     methods = [ours, *(Method(name, find) for name, find in DETECTORS.items())]
@@ -169,7 +181,7 @@ def _our_methods(args: argparse.Namespace):
     for weights in args.weights:
         detector = Detector.from_weights(
             weights,
-            args.device,
+            **execution_of(args),
             threshold=args.threshold,
             nms_radius=args.nms_radius,
             subpixel=not args.no_subpixel,

@@ -35,7 +35,7 @@ COMMANDS = {
     'adapt': Command('adapt', 'label photographs by homographic adaptation', 'train'),
     'benchmark': Command('benchmark', 'measure how fast it is, beside a plain one', 'benchmark'),
     'detect': Command('detect', 'draw and save the keypoints of images'),
-    'evaluate': Command('evaluate', 'measure a detector on data whose truth is known'),
+    'evaluate': Command('evaluate', 'measure a detector where the truth is known', 'evaluate'),
     'make-benchmark': Command('make_benchmark', 'make a benchmark from photographs'),
     'explain': Command('explain', 'show how the keypoints of an image come about'),
     'export': Command('export', 'write weights or detector for other programs', 'export'),

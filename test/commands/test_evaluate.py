@@ -83,6 +83,53 @@ def test_sequences_that_cannot_be_read_are_named_and_skipped(weights, benchmark,
     assert 'v_empty has no image 1' in capsys.readouterr().err
 
 
+CALIBRATION = """
+image_width: 96
+image_height: 72
+camera_matrix: {data: [70, 0, 47.5, 0, 70, 35.5, 0, 0, 1]}
+distortion_coefficients: {data: [-0.05, 0, 0, 0, 0]}
+"""
+
+
+def test_odometry_is_measured_in_the_simulated_room(weights, tmp_path, capsys):
+    pytest.importorskip('evo', reason='needs the library evo')
+    (tmp_path / 'camera.yaml').write_text(CALIBRATION)
+    arguments = ['evaluate', 'odometry', '--weights', weights[0], '--methods', 'orb']
+    arguments += ['--seeds', '0', '1', '--frames', '5', '--gaps', '2', '--keypoints', '60']
+    arguments += ['--calibration', str(tmp_path / 'camera.yaml'), '--out', str(tmp_path / 'out')]
+    assert main(arguments) == 0
+    result = json.loads((tmp_path / 'out' / 'odometry.json').read_text())
+    assert list(result['sequences']) == ['room 0', 'room 1']
+    assert list(result['all']) == ['SuperPoint', 'ORB']
+    assert result['all']['ORB']['frames'] == 10
+    assert result['all']['ORB']['two_views']['2']['pairs'] == 6
+    assert result['source']['simulated']['seeds'] == [0, 1]
+    assert '| ORB, two views |' in capsys.readouterr().out
+    assert (tmp_path / 'out' / 'trajectories.png').stat().st_size > 0
+    again = tmp_path / 'again'
+    assert main([*arguments[:-1], str(again)]) == 0
+    assert (again / 'odometry.json').read_text() == (
+        tmp_path / 'out' / 'odometry.json'
+    ).read_text()
+
+
+def test_odometry_on_a_recording_needs_poses_and_calibration(weights, tmp_path, capsys):
+    pytest.importorskip('evo', reason='needs the library evo')
+    folder = tmp_path / 'recording'
+    folder.mkdir()
+    for index in range(4):
+        cv2.imwrite(str(folder / f'{index}.png'), np.zeros((72, 96), np.uint8))
+    arguments = ['evaluate', 'odometry', '--data', str(folder), '--weights', weights[0]]
+    arguments += ['--methods', '--gaps', '2', '--out', str(tmp_path / 'out')]
+    assert main(arguments) == 2
+    assert 'recording has no calibration' in capsys.readouterr().err
+    (tmp_path / 'camera.yaml').write_text(CALIBRATION)
+    assert main([*arguments, '--calibration', str(tmp_path / 'camera.yaml')]) == 2
+    assert 'recording has no two frames with true poses' in capsys.readouterr().err
+    assert main([*arguments, '--gaps', '0']) == 2
+    assert 'gaps must be 1 frame or more' in capsys.readouterr().err
+
+
 def test_wrong_input_is_one_line(weights, benchmark, tmp_path, capsys):
     common = ['--weights', weights[0], '--out', str(tmp_path)]
     assert main(['evaluate', 'homography', '--data', str(tmp_path), *common]) == 2
