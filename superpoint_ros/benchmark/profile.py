@@ -43,7 +43,7 @@ def shares_of(work: Callable[[], object], function: str, module: str) -> dict[st
     for part, seconds in _parts(stats, root).items():
         inner = _parts(stats, part) if part[0] == root[0] and seconds > LARGE * total else {}
         small = sum(value for value in inner.values() if value < SMALL * total)
-        if not inner or small > LARGE * seconds:
+        if len(inner) < 2 or small > LARGE * seconds:
             inner = {part: seconds}
         for key, value in inner.items():
             if value >= SMALL * total:

@@ -38,9 +38,13 @@ _PHOTOGRAPHS = 3
 _AFTER = ('decoding', 'sampling', 'message')
 
 
-def measure_scaling(plan: Plan, progress: Progress) -> list[dict]:
+def measure_scaling(
+    plan: Plan, progress: Progress, counts: Sequence[int] = KEYPOINTS
+) -> list[dict]:
     """
     Return for each network and execution what changes with the plan's sizes and with keypoints.
+
+    `counts` are the numbers of keypoints, at `USUAL`.
 
     Frames have the plan's keypoints, those smaller than `USUAL` fewer in proportion. All sizes are
     looked at in turn, and so are all numbers of keypoints. Exponents are slopes of lines through
@@ -49,19 +53,19 @@ def measure_scaling(plan: Plan, progress: Progress) -> list[dict]:
     use_threads(plan.threads)
     photographs = read_photographs(plan.images)[:_PHOTOGRAPHS]
     return [
-        _measure(plan, network, execution, photographs, progress)
+        _measure(plan, network, execution, photographs, counts, progress)
         for network in plan.networks
         for execution in plan.executions
     ]
 
 
-def _measure(plan, network: Network, execution: Execution, photographs, progress) -> dict:
+def _measure(plan, network: Network, execution: Execution, photographs, counts, progress) -> dict:
     model = network.load()
     contender = make_contender(execution, model, plan.keypoints, plan.threads)
     progress(f'{network.name} at {len(plan.sizes)} sizes')
     areas = _at_sizes(plan, network, contender, photographs)
-    progress(f'{network.name} with {len(KEYPOINTS)} numbers of keypoints')
-    keypoints = _with_keypoints(plan, contender, frames_of(photographs, USUAL))
+    progress(f'{network.name} with {len(counts)} numbers of keypoints')
+    keypoints = _with_keypoints(plan, contender, counts, frames_of(photographs, USUAL))
     pixels = [width * height for width, height in plan.sizes]
     memory = [each['memory']['frame'] for each in areas if each['memory']]
     return {
@@ -117,9 +121,9 @@ def _at_sizes(plan, network: Network, contender: OurContender, photographs) -> l
     return result
 
 
-def _with_keypoints(plan, contender: OurContender, frames) -> list[dict]:
+def _with_keypoints(plan, contender: OurContender, counts, frames) -> list[dict]:
     """Return times of frames with each number of keypoints."""
-    contenders = [contender.with_keypoints(count) for count in KEYPOINTS]
+    contenders = [contender.with_keypoints(count) for count in counts]
     result = []
     for _, _, rounds in _measured(contenders, [frames] * len(contenders), plan):
         times = [each for each, _ in rounds]

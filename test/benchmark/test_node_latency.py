@@ -9,7 +9,6 @@ from superpoint_ros.benchmark.contenders import Execution
 from superpoint_ros.benchmark.frame_times import Plan
 from superpoint_ros.benchmark.node_latency import measure_node
 from superpoint_ros.benchmark.tables import node_markdown
-from superpoint_ros.node.latency import Probe
 
 
 @pytest.fixture(autouse=True)
@@ -33,11 +32,3 @@ def test_what_the_node_adds_is_the_difference_of_a_frame_s_two_times(tiny, tmp_p
     assert result['added']['p50'] > 0
     assert 'tiny 160x120, torch float32' in node_markdown([result])
     assert [path.name for path in tmp_path.iterdir()] == ['detector.log']
-
-
-def test_a_node_that_cannot_start_is_reported(tmp_path):
-    with (
-        pytest.raises(ValueError, match='there is no weight file nothing'),
-        Probe({'weights': 'nothing'}, tmp_path),
-    ):
-        pass
