@@ -45,6 +45,17 @@ class Calibration:
     def _receive(self, message: CameraInfo) -> None:
         self._newest = message
 
+    @property
+    def model(self) -> CameraModel | None:
+        """Return the newest calibration, None, after saying why, where there is no good one."""
+        try:
+            model = self._current()
+        except CameraModelError as error:
+            self._complain(error)
+            return None
+        self.trouble = ''
+        return model
+
     def normalize(self, keypoints: np.ndarray, image_size: tuple[int, int]) -> np.ndarray:
         """
         Return the normalised coordinates (N, 2), float32, of keypoints in an image.
@@ -54,12 +65,15 @@ class Calibration:
         try:
             points = self._current().normalize(keypoints, image_size)
         except CameraModelError as error:
-            self.trouble = f'{self._topic}: {error}'
-            if self._throttle.ready(str(error)):
-                self._node.get_logger().warning(f'no normalised coordinates: {self.trouble}')
+            self._complain(error)
             return np.full((len(keypoints), 2), np.nan, np.float32)
         self.trouble = ''
         return points
+
+    def _complain(self, error: CameraModelError) -> None:
+        self.trouble = f'{self._topic}: {error}'
+        if self._throttle.ready(str(error)):
+            self._node.get_logger().warning(f'no normalised coordinates: {self.trouble}')
 
     def _current(self) -> CameraModel:
         """Return the newest calibration, made anew where it changed."""

@@ -5,8 +5,14 @@ from __future__ import annotations
 from rclpy.node import Node
 
 
-def reason_of_silence(node: Node, topic: str, topic_type: str) -> str:
-    """Return why nothing of the type (`sensor_msgs/msg/Image`) comes, as far as can be told."""
+def reason_of_silence(
+    node: Node, topic: str, topic_type: str, name: str = 'image', content: str = 'images'
+) -> str:
+    """
+    Return why nothing of the type (`sensor_msgs/msg/Image`) comes, as far as can be told.
+
+    `name` is the topic's before it is remapped, `content` what it carries.
+    """
     publishers = node.get_publishers_info_by_topic(topic)
     others = sorted({p.topic_type for p in publishers if p.topic_type != topic_type})
     if others:
@@ -16,5 +22,7 @@ def reason_of_silence(node: Node, topic: str, topic_type: str) -> str:
     topics = node.get_topic_names_and_types()
     there = sorted(name for name, types in topics if topic_type in types)
     there = [name for name in there if name != topic and not name.endswith('features/overlay')]
-    known = f'topics with images are {", ".join(there)}' if there else 'no topic has images'
-    return f'nobody publishes there; {known} (remap with image:=TOPIC)'
+    known = f'no topic has {content}'
+    if there:
+        known = f'topics with {content} are {", ".join(there)}'
+    return f'nobody publishes there; {known} (remap with {name}:=TOPIC)'

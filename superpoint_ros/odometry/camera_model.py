@@ -85,15 +85,17 @@ class CameraModel:
         width, height = (side // bins for side, bins in zip(whole, self.binning, strict=True))
         return width, height
 
-    def normalize(self, keypoints: np.ndarray, image_size: tuple[int, int]) -> np.ndarray:
+    def normalize(
+        self, keypoints: np.ndarray, image_size: tuple[int, int] | None = None
+    ) -> np.ndarray:
         """
         Return the normalised coordinates (N, 2), float32, of keypoints (N, 2) in pixels.
 
         They are not-a-number where no direction is seen at the pixel, which happens where a
         polynomial is left alone far from where it was fitted. Raises CameraModelError where the
-        calibration is for images of another size than `image_size` (width, height).
+        calibration is for images of another size than `image_size` (width, height), if it is told.
         """
-        if self.image_size not in ((0, 0), image_size):
+        if image_size is not None and self.image_size not in ((0, 0), image_size):
             raise CameraModelError(
                 f'the calibration is for images of {_by(self.image_size)}, not {_by(image_size)}'
             )

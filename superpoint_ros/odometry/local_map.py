@@ -44,7 +44,8 @@ class LocalMap:
     Hold the points that are being tracked, and the last `window` keyframes.
 
     `ids` ascend and `points` (M, 3) are in the world. `threshold` is the largest error, in
-    normalised coordinates, at which a point agrees with a pose.
+    normalised coordinates, at which a point agrees with a pose, and `point_parallax` the least
+    angle in degrees between two rays to a point that enters. All three may be changed.
     """
 
     def __init__(self, threshold: float, window: int, point_parallax: float):
@@ -54,8 +55,8 @@ class LocalMap:
         self.points = np.zeros((0, 3))
         self._misses = np.zeros(0, int)
         self._unseen = np.zeros(0, int)
-        self._window = window
-        self._point_parallax = point_parallax
+        self.window = window
+        self.point_parallax = point_parallax
 
     def __len__(self) -> int:
         return len(self.ids)
@@ -95,10 +96,10 @@ class LocalMap:
         self.keyframes.append(view)
         for other in self.keyframes[:-1]:  # the oldest first: their rays differ most
             self._triangulate(other, view)
-        if self._window:
+        if self.window:
             self._refine()
         # Twice the window: older ones hold the newer in place.
-        self.keyframes = self.keyframes[-2 * max(self._window, 4) :]
+        self.keyframes = self.keyframes[-2 * max(self.window, 4) :]
 
     def _triangulate(self, a: View, b: View) -> None:
         """Add the points that both views see, and from places that are far enough apart."""
@@ -106,7 +107,7 @@ class LocalMap:
         in_a, in_b = shared(a.ids, b.ids[unknown])
         in_b = np.flatnonzero(unknown)[in_b]
         seen_a, seen_b = a.seen[in_a], b.seen[in_b]
-        apart = parallax(a.pose, seen_a, b.pose, seen_b) >= self._point_parallax
+        apart = parallax(a.pose, seen_a, b.pose, seen_b) >= self.point_parallax
         in_b, seen_a, seen_b = in_b[apart], seen_a[apart], seen_b[apart]
         points = triangulate(a.pose, seen_a, b.pose, seen_b)
         good = reprojection_errors(a.pose, points, seen_a) < self.threshold
@@ -117,7 +118,7 @@ class LocalMap:
         """Refine the last keyframes and their points; drop what was seen wrongly."""
         views = self.keyframes
         free = np.zeros(len(views), dtype=bool)
-        free[-self._window :] = True
+        free[-self.window :] = True
         free[0] = False
         if len(views) == 1:
             return
@@ -144,7 +145,7 @@ class LocalMap:
 
     def _observations(self, views: list[View]) -> Observations:
         """Return what the views saw of the points that the last ones of them see."""
-        lately = np.unique(np.concatenate([view.ids for view in views[-self._window :]]))
+        lately = np.unique(np.concatenate([view.ids for view in views[-self.window :]]))
         known = np.isin(self.ids, lately)
         cameras, points, seen = [], [], []
         for number, view in enumerate(views):

@@ -83,7 +83,7 @@ class VisualOdometry:
 
         Where the stamp, in seconds, goes back, or the tracks are new, the map begins anew.
         """
-        seen = self.camera_model.normalize(tracks.keypoints, self.camera_model.image_size)
+        seen = self.camera_model.normalize(tracks.keypoints)
         usable = np.isfinite(seen).all(axis=1)
         view = View(tracks.ids[usable], seen[usable].astype(float), self._pose)
         if self._map is not None and (tracks.restarted or stamp < self._stamp):
@@ -151,6 +151,8 @@ class VisualOdometry:
     def _follow(self, view: View) -> bool:
         """Return whether the map tells where the view was taken from."""
         local, threshold = self._map, self.threshold
+        local.threshold, local.window = threshold, self.settings.window
+        local.point_parallax = self.settings.point_parallax
         in_map, in_view = shared(local.ids, view.ids)
         points, seen = local.points[in_map], view.seen[in_view]
         self.inliers = 0

@@ -1,0 +1,125 @@
+"""Messages of tracks are what estimators of the VINS family read, channel by channel."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+pytest.importorskip('rclpy', reason='rclpy is not installed', exc_type=ImportError)
+
+from rclpy.serialization import deserialize_message, serialize_message
+from sensor_msgs.msg import PointCloud
+from std_msgs.msg import Header
+
+from superpoint_ros.node.track_messages import IDS, tracks_from_message, tracks_to_message
+from superpoint_ros.odometry.tracker import Tracks
+
+
+def some_tracks(ids=(3, 8, 20)):
+    count = len(ids)
+    places = np.arange(2 * count, dtype=np.float32).reshape(count, 2)
+    return Tracks(
+        np.array(ids, np.int64),
+        100 + places,
+        99 + places,
+        np.full(count, 0.1),
+        np.full((count, 2), 10, np.float32),
+        np.full(count, 5),
+        np.arange(count),
+    )
+
+
+def message_of(tracks, layout='vins_mono', points=None, **options):
+    points = np.full((len(tracks), 2), 0.25, np.float32) if points is None else points
+    velocities = np.tile(np.array([0.5, -0.5], np.float32), (len(tracks), 1))
+    header = Header(frame_id='camera')
+    message = tracks_to_message(tracks, header, points, velocities, layout, **options)
+    return deserialize_message(serialize_message(message), PointCloud)
+
+
+def read_as_vins_mono(message):
+    """Return what VINS-Mono's estimator takes from a message, by the places of the channels."""
+    found = {}
+    for i, point in enumerate(message.points):
+        number = int(message.channels[0].values[i] + 0.5)
+        assert point.z == 1
+        found[number] = (
+            *(point.x, point.y),
+            *(message.channels[k].values[i] for k in (1, 2, 3, 4)),
+        )
+    return found
+
+
+def read_as_vins_fusion(message):
+    """Return what VINS-Fusion takes; it reads channels 6 to 8 where there are more than five."""
+    found = {}
+    for i, point in enumerate(message.points):
+        assert point.z == 1
+        values = [channel.values[i] for channel in message.channels]
+        if len(message.channels) > 5:
+            assert values[6:9] == [0, 0, 0]
+        found[int(values[0])] = (int(values[1]), point.x, point.y, *values[2:6])
+    return found
+
+
+def test_vins_mono_reads_ids_places_and_velocities():
+    found = read_as_vins_mono(message_of(some_tracks()))
+    assert found == {
+        3: (0.25, 0.25, 100, 101, 0.5, -0.5),
+        8: (0.25, 0.25, 102, 103, 0.5, -0.5),
+        20: (0.25, 0.25, 104, 105, 0.5, -0.5),
+    }
+
+
+def test_vins_fusion_reads_the_camera_too():
+    found = read_as_vins_fusion(message_of(some_tracks(), 'vins_fusion', camera_id=1))
+    assert found[8] == (1, 0.25, 0.25, 102, 103, 0.5, -0.5)
+    assert len(found) == 3
+
+
+def test_points_whose_direction_is_unknown_are_left_out():
+    points = np.array([[0.1, 0.2], [np.nan, 0.2], [0.3, 0.4]], np.float32)
+    message = message_of(some_tracks(), points=points)
+    assert list(read_as_vins_mono(message)) == [3, 20]
+    assert all(len(channel.values) == 2 for channel in message.channels)
+
+
+def test_no_tracks_make_an_empty_message_with_all_channels():
+    message = message_of(some_tracks(()))
+    assert list(message.points) == []
+    assert [channel.name for channel in message.channels] == [
+        *('id', 'u', 'v', 'velocity_x', 'velocity_y')
+    ]
+    assert len(tracks_from_message(message)) == 0
+
+
+def test_ids_stay_whole_numbers_in_float32():
+    tracks = some_tracks((IDS - 2, IDS - 1, IDS + 5))
+    found = tracks_from_message(message_of(tracks))
+    assert found.ids.tolist() == [5, IDS - 2, IDS - 1]
+    assert found.indices.tolist() == [2, 0, 1]
+    np.testing.assert_array_equal(found.keypoints, tracks.keypoints[[2, 0, 1]])
+
+
+@pytest.mark.parametrize('layout', ['vins_mono', 'vins_fusion'])
+def test_tracks_survive_the_way_through_a_message(layout):
+    tracks = some_tracks()
+    found = tracks_from_message(message_of(tracks, layout))
+    np.testing.assert_array_equal(found.ids, tracks.ids)
+    np.testing.assert_array_equal(found.keypoints, tracks.keypoints)
+    np.testing.assert_array_equal(found.velocities, [[0.5, -0.5]] * 3)
+
+
+def test_messages_that_are_no_tracks_are_refused_with_the_reason():
+    message = message_of(some_tracks())
+    message.channels[0].name = 'intensity'
+    with pytest.raises(ValueError, match='lacks the channels id; it has intensity, u'):
+        tracks_from_message(message)
+    message = message_of(some_tracks())
+    message.channels[2].values = message.channels[2].values[:1]
+    with pytest.raises(ValueError, match='channel v has 1 values for 3 points'):
+        tracks_from_message(message)
+    with pytest.raises(ValueError, match='id 8 occurs twice'):
+        tracks_from_message(message_of(some_tracks((8, 8, 9))))
+    with pytest.raises(ValueError, match="vins_mono, vins_fusion; got 'okvis'"):
+        message_of(some_tracks(), 'okvis')

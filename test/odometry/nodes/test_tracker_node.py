@@ -1,0 +1,213 @@
+"""The tracker node: what goes in as features comes out as tracks, and parameters act at once."""
+
+from __future__ import annotations
+
+from array import array
+
+import numpy as np
+import pytest
+
+pytest.importorskip('rclpy', reason='rclpy is not installed', exc_type=ImportError)
+
+from builtin_interfaces.msg import Time
+from diagnostic_msgs.msg import DiagnosticArray
+from rcl_interfaces.srv import DescribeParameters
+from rclpy.parameter import Parameter
+from sensor_msgs.msg import CameraInfo, Image, PointCloud
+from std_msgs.msg import Header
+
+from superpoint_ros.features import Features
+from superpoint_ros.node.feature_messages import features_to_message
+from superpoint_ros.node.track_messages import tracks_from_message
+from superpoint_ros.node.tracker_component import TrackerNode
+
+K = [400.0, 0.0, 319.5, 0.0, 400.0, 239.5, 0.0, 0.0, 1.0]
+
+
+class Source:
+    """Features of 50 points that move by 8 and -4 pixels in each frame, ten frames a second."""
+
+    def __init__(self, seed=0):
+        rng = np.random.default_rng(seed)
+        self.places = rng.uniform([100, 100], [400, 380], (50, 2))
+        descriptors = rng.normal(size=(50, 32))
+        self.descriptors = descriptors / np.linalg.norm(descriptors, axis=1, keepdims=True)
+        self.scores = np.linspace(1, 0.5, 50)
+
+    def header(self, frame):
+        tenths = 1000 + frame
+        stamp = Time(sec=tenths // 10, nanosec=tenths % 10 * 100_000_000)
+        return Header(stamp=stamp, frame_id='camera')
+
+    def frame(self, number):
+        places = self.places + np.array([8, -4]) * number
+        return features_to_message(
+            Features(places, self.scores, self.descriptors), self.header(number)
+        )
+
+
+def info(**changes):
+    fields = {'width': 640, 'height': 480, 'distortion_model': 'plumb_bob', 'k': K, 'd': []}
+    return CameraInfo(**{**fields, **changes})
+
+
+def calibrate(graph, message=None):
+    graph.publish(message or info(), 'camera_info')
+    node = graph.nodes[0]
+    graph.wait_until(lambda: node.calibration.model is not None)
+
+
+def test_tracks_have_ids_directions_and_velocities(graph):
+    graph.add(TrackerNode)
+    calibrate(graph)
+    tracks, source = graph.listen(PointCloud, 'tracks'), Source()
+    for number in range(3):
+        graph.publish(source.frame(number), 'features')
+        graph.wait_until(lambda count=number + 1: len(tracks) == count)
+    for number, message in enumerate(tracks):
+        assert message.header == source.header(number)
+        found = tracks_from_message(message)
+        assert found.ids.tolist() == list(range(50))
+        # The points of the message are undistorted, at distance 1, in the order of the features.
+        points = np.array([[p.x, p.y, p.z] for p in message.points])
+        expected = (source.places + np.array([8, -4]) * number - K[2:6:3]) / 400
+        np.testing.assert_allclose(points[:, :2], expected, atol=1e-5)
+        assert (points[:, 2] == 1).all()
+        speed = (0, 0) if number == 0 else (0.2, -0.1)  # 80 and -40 pixels a second by 400
+        np.testing.assert_allclose(found.velocities, [speed] * 50, atol=1e-4)
+
+
+def test_without_a_calibration_there_are_pixels_or_nothing_and_the_reason(graph):
+    graph.add(TrackerNode)
+    graph.add(TrackerNode, coordinates='pixels').get_logger()
+    statuses = graph.listen(DiagnosticArray, '/diagnostics')
+    tracks, source = graph.listen(PointCloud, 'tracks'), Source()
+    for number in range(2):
+        graph.publish(source.frame(number), 'features')
+    graph.wait_until(lambda: len(tracks) >= 2)
+    graph.rest(0.2)
+    assert len(tracks) == 2  # those of the second node
+    points = np.array([[p.x, p.y] for p in tracks[1].points])
+    np.testing.assert_allclose(points, source.places + [8, -4], atol=1e-3)
+    np.testing.assert_allclose(tracks_from_message(tracks[1]).velocities[0], [80, -40], atol=0.1)
+
+    def complaints():
+        texts = [status.message for message in statuses for status in message.status]
+        return [text for text in texts if 'no calibration came so far' in text]
+
+    graph.wait_until(complaints)
+
+
+def test_young_tracks_stay_at_home_where_the_consumer_wants_old_ones(graph):
+    node = graph.add(TrackerNode, coordinates='pixels', min_age=3)
+    tracks, source = graph.listen(PointCloud, 'tracks'), Source()
+    for number in range(4):
+        graph.publish(source.frame(number), 'features')
+    graph.wait_until(lambda: len(tracks) == 4)
+    assert [len(message.points) for message in tracks] == [0, 0, 50, 50]
+    result = node.set_parameters([Parameter('min_age', value=1), Parameter('ratio', value=0.9)])
+    assert all(each.successful for each in result)
+    graph.publish(Source(seed=1).frame(5), 'features')
+    graph.wait_until(lambda: len(tracks) == 5)
+    assert len(tracks[4].points) == 50  # other points: all are new
+
+
+def test_bad_values_are_refused_as_a_whole_with_the_reason(graph):
+    node = graph.add(TrackerNode, coordinates='pixels')
+    result = node.set_parameters_atomically(
+        [Parameter('max_motion', value=20.0), Parameter('geometric_check', value='affine')]
+    )
+    assert not result.successful
+    assert "none, fundamental, homography; got 'affine'" in result.reason
+    assert node.get_parameter('max_motion').value == 50.0
+    result = node.set_parameters([Parameter('layout', value='vins_fusion')])[0]
+    assert not result.successful
+    with pytest.raises(ValueError, match="layout must be one of vins_mono, vins_fusion; got 'x'"):
+        graph.add(TrackerNode, layout='x')
+
+
+def test_every_parameter_describes_itself_and_numbers_have_ranges(graph):
+    node = graph.add(TrackerNode)
+    client = graph.observer.create_client(DescribeParameters, '/tracker/describe_parameters')
+    graph.wait_until(client.service_is_ready)
+    names = [
+        *('min_similarity', 'ratio', 'max_motion', 'geometric_check', 'geometric_threshold'),
+        *('max_lost_frames', 'min_spacing', 'max_tracks', 'min_age', 'overlay', 'tail_length'),
+        *('layout', 'coordinates', 'camera_id', 'autostart'),
+    ]
+    future = client.call_async(DescribeParameters.Request(names=names))
+    graph.wait_until(future.done)
+    for descriptor in future.result().descriptors:
+        assert len(descriptor.description) > 20, descriptor.name
+        value = node.get_parameter(descriptor.name).value
+        if isinstance(value, (int, float)) and not isinstance(value, bool):
+            assert descriptor.floating_point_range or descriptor.integer_range, descriptor.name
+
+
+def test_the_overlay_is_the_image_with_the_tracks_and_their_tails(graph):
+    node = graph.add(TrackerNode, coordinates='pixels')
+    tracks, source = graph.listen(PointCloud, 'tracks'), Source()
+    pictures = graph.listen(Image, 'tracks/overlay')
+    graph.wait_until(lambda: node.count_subscribers('tracks/overlay') > 0)
+    graph.publish(source.frame(0), 'features')  # has the node ask for images
+    for number in range(1, 5):
+        image = Image(width=640, height=480, encoding='mono8', step=640)
+        image.data, image.header = array('B', bytes(640 * 480)), source.header(number)
+        graph.publish(image, 'image')
+        graph.rest(0.1)
+        graph.publish(source.frame(number), 'features')
+    graph.wait_until(lambda: len(pictures) == 4)
+    picture = np.frombuffer(pictures[-1].data, np.uint8).reshape(480, 640, 3)
+    assert pictures[-1].header == source.header(4)
+    now = source.places + np.array([8, -4]) * 4
+    inside = now[(now[:, 1] > 3) & (now[:, 0] < 636)]
+    for x, y in np.rint(inside).astype(int):
+        assert picture[y, x].max() > 100  # the point
+    on_tails = np.rint(source.places + np.array([8, -4]) * 2.5).astype(int)
+    drawn = [picture[y - 1 : y + 2, x - 1 : x + 2].max() > 60 for x, y in on_tails]
+    assert np.mean(drawn) == 1
+    assert len(tracks) == 5
+
+
+def test_another_size_of_the_camera_begins_new_tracks(graph):
+    graph.add(TrackerNode)
+    calibrate(graph)
+    tracks, source = graph.listen(PointCloud, 'tracks'), Source()
+    graph.publish(source.frame(0), 'features')
+    graph.wait_until(lambda: len(tracks) == 1)
+    node = graph.nodes[0]
+    graph.publish(info(width=1280, height=960), 'camera_info')
+    graph.wait_until(lambda: node.calibration.model.size == (1280, 960))
+    graph.publish(source.frame(1), 'features')
+    graph.wait_until(lambda: len(tracks) == 2)
+    assert tracks_from_message(tracks[1]).ids.tolist() == list(range(50, 100))
+
+
+def test_messages_that_are_no_features_are_counted_and_skipped(graph):
+    node = graph.add(TrackerNode, coordinates='pixels')
+    tracks, source = graph.listen(PointCloud, 'tracks'), Source()
+    bad = source.frame(0)
+    bad.fields[0].name = 'x'
+    graph.publish(bad, 'features')
+    graph.publish(source.frame(1), 'features')
+    graph.wait_until(lambda: len(tracks) == 1)
+    assert node.statistics.summary(1e9).bad_frames == {'content': 1}
+
+
+def test_a_manager_leads_the_node_through_its_states(graph):
+    node = graph.add(TrackerNode, autostart=False, coordinates='pixels')
+    assert node.state == 'unconfigured'
+    assert node.count_publishers('tracks') == 0
+    for trigger, state in (
+        (node.trigger_configure, 'inactive'),
+        (node.trigger_activate, 'active'),
+        (node.trigger_deactivate, 'inactive'),
+        (node.trigger_cleanup, 'unconfigured'),
+        (node.trigger_configure, 'inactive'),
+        (node.trigger_activate, 'active'),
+    ):
+        trigger()
+        assert node.state == state
+    tracks = graph.listen(PointCloud, 'tracks')
+    graph.publish(Source().frame(0), 'features')
+    graph.wait_until(lambda: len(tracks) == 1)

@@ -1,0 +1,149 @@
+"""The visual odometry node: tracks in, poses out, in the axes and messages of ROS."""
+
+from __future__ import annotations
+
+import sys
+import types
+
+import numpy as np
+import pytest
+
+pytest.importorskip('rclpy', reason='rclpy is not installed', exc_type=ImportError)
+
+from builtin_interfaces.msg import Time
+from diagnostic_msgs.msg import DiagnosticArray
+from nav_msgs.msg import Odometry, Path
+from rclpy.parameter import Parameter
+from sensor_msgs.msg import CameraInfo
+from std_msgs.msg import Header
+
+from superpoint_ros.node.track_messages import tracks_to_message
+from superpoint_ros.node.visual_odometry_component import VisualOdometryNode
+from superpoint_ros.odometry.alignment import position_errors
+
+
+def straight_ahead(count):
+    """Return poses of a camera that goes forward and a little to its right."""
+    poses = np.repeat(np.eye(4)[None], count, axis=0)
+    poses[:, 2, 3] = np.linspace(0, 2, count)
+    poses[:, 0, 3] = np.linspace(0, 1, count)
+    return poses
+
+
+def play(graph, flight, first=0):
+    """Publish a flight's calibration and tracks, as the tracker does."""
+    model = flight.camera_model
+    info = CameraInfo(width=640, height=480, distortion_model='plumb_bob', k=model.matrix.ravel())
+    node = graph.nodes[0]
+    graph.publish(info, 'camera_info')
+    graph.wait_until(lambda: node.calibration.model is not None)
+    for number, tracks in enumerate(flight.tracks):
+        milliseconds = 50 * number + first
+        stamp = Time(sec=100 + milliseconds // 1000, nanosec=milliseconds % 1000 * 1_000_000)
+        points = model.normalize(tracks.keypoints)
+        header = Header(stamp=stamp, frame_id='camera_optical')
+        message = tracks_to_message(tracks, header, points, tracks.velocities)
+        before = node.statistics.summary(0).received
+        graph.publish(message, 'tracks')
+        graph.wait_until(lambda b=before: node.statistics.summary(0).received > b)
+
+
+def places(messages):
+    points = [message.pose.pose.position for message in messages]
+    return np.array([[p.x, p.y, p.z] for p in points])
+
+
+def test_poses_are_published_in_a_robots_axes(graph, make_flight):
+    graph.add(VisualOdometryNode)
+    odometry = graph.listen(Odometry, 'odometry')
+    flight = make_flight(poses=straight_ahead(40), noise=0.3)
+    play(graph, flight)
+    graph.wait_until(lambda: len(odometry) > 20)
+    graph.rest(0.2)
+    found = places(odometry)
+    stamps = [m.header.stamp.sec + 1e-9 * m.header.stamp.nanosec - 100 for m in odometry]
+    frames = np.rint(np.array(stamps) / 0.05).astype(int)
+    true = flight.poses[frames][:, :3, 3]
+    assert position_errors(found, true).max() < 0.05
+    # Two to the front for one to the right: x is the front, and the right is minus y.
+    way = found[-1] / np.linalg.norm(found[-1])
+    np.testing.assert_allclose(way, np.array([2, -1, 0]) / np.sqrt(5), atol=0.05)
+    last = odometry[-1]
+    assert last.header.frame_id == 'odom'
+    assert last.child_frame_id == 'camera_optical'
+    # The camera looks along x, its x is minus y, its y is minus z.
+    q = last.pose.pose.orientation
+    np.testing.assert_allclose(np.abs([q.x, q.y, q.z, q.w]), [0.5] * 4, atol=0.02)
+    # The speed is given in the camera's frame: forward is z.
+    speed = np.linalg.norm(found[-1] - found[-2]) / 0.05
+    linear = last.twist.twist.linear
+    assert linear.z == pytest.approx(speed * 2 / np.sqrt(5), rel=0.2)
+    assert linear.x == pytest.approx(speed / np.sqrt(5), rel=0.4)
+
+
+def test_the_path_has_the_last_poses(graph, make_flight):
+    graph.add(VisualOdometryNode, path_length=5)
+    paths = graph.listen(Path, 'path')
+    odometry = graph.listen(Odometry, 'odometry')
+    play(graph, make_flight(poses=straight_ahead(30)))
+    graph.rest(0.6)
+    play(graph, make_flight(poses=straight_ahead(30)), first=1500)
+    graph.wait_until(lambda: len(paths) >= 2)
+    assert len(paths[-1].poses) == 5
+    assert paths[-1].header.frame_id == 'odom'
+    published = {str(message.pose.pose) for message in odometry}
+    assert {str(pose.pose) for pose in paths[-1].poses} <= published
+
+
+def test_a_loss_is_told_in_the_diagnostics(graph, make_flight):
+    graph.add(VisualOdometryNode, max_lost_frames=3)
+    statuses = graph.listen(DiagnosticArray, '/diagnostics')
+    flight = make_flight(poses=straight_ahead(30))
+    flight.tracks += [one.select(np.array([], int)) for one in flight.tracks[:5]]
+    play(graph, flight)
+
+    def lost():
+        every = [status for message in statuses for status in message.status]
+        return [status for status in every if status.message.startswith('lost: too few points')]
+
+    graph.wait_until(lost)
+    values = {pair.key: pair.value for pair in lost()[-1].values}
+    assert values['status'] == 'lost'
+    assert values['restarts'] == '1'
+    assert lost()[-1].level == b'\x01'
+
+
+def test_settings_change_while_it_runs_and_bad_ones_are_refused(graph):
+    node = graph.add(VisualOdometryNode)
+    result = node.set_parameters([Parameter('window', value=51)])[0]
+    assert not result.successful
+    assert node.set_parameters([Parameter('window', value=3)])[0].successful
+    result = node.set_parameters([Parameter('odom_frame', value='map')])[0]
+    assert not result.successful
+
+
+def test_transforms_are_published_where_tf2_is_installed(graph, make_flight, monkeypatch):
+    sent = []
+
+    class Broadcaster:
+        """Stands for tf2_ros.TransformBroadcaster."""
+
+        def __init__(self, node):
+            self.node = node
+
+        def sendTransform(self, transform):  # noqa: N802
+            sent.append(transform)
+
+    module = types.ModuleType('tf2_ros')
+    module.TransformBroadcaster = Broadcaster
+    monkeypatch.setitem(sys.modules, 'tf2_ros', module)
+    graph.add(VisualOdometryNode, odom_frame='world')
+    odometry = graph.listen(Odometry, 'odometry')
+    play(graph, make_flight(poses=straight_ahead(20)))
+    graph.wait_until(lambda: odometry and len(odometry) == len(sent))
+    last, pose = sent[-1], odometry[-1].pose.pose
+    assert (last.header.frame_id, last.child_frame_id) == ('world', 'camera_optical')
+    assert last.transform.translation.x == pose.position.x
+    assert last.transform.rotation == pose.orientation
+    graph.add(VisualOdometryNode, publish_tf=False)
+    assert graph.nodes[1]._broadcaster is None
