@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import signal
+import threading
 import time
 
 import numpy as np
@@ -86,6 +87,25 @@ def test_a_signal_while_it_starts_ends_it_as_well(start_detector, random_weights
     detector.interrupt()
     assert detector.finish(timeout=10) == 0
     assert 'Traceback' not in detector.output
+
+
+def test_a_node_that_has_more_to_do_than_it_can_ends_within_two_seconds_too(
+    start_detector, start_camera, start_observer, random_weights
+):
+    detector = start_detector(43, '-p', f'weights:={random_weights}')
+    observer, camera = start_observer(43), start_camera(43)
+    detector.wait_for('images from /image')
+    image = np.random.default_rng(0).integers(0, 256, (480, 640), dtype=np.uint8)
+    flood = threading.Thread(
+        target=camera.publish, args=(image, 1000), kwargs={'count': 1000, 'period': 0.005}
+    )
+    flood.start()
+    observer.wait_until(lambda: len(observer.messages) > 2, timeout=30)
+    detector.interrupt()
+    detector.wait_for('ended', timeout=2)
+    assert detector.finish(timeout=2) == 0
+    assert 'Traceback' not in detector.output
+    flood.join()
 
 
 def test_silence_is_explained_and_its_end_too(start_detector, start_camera, random_weights):

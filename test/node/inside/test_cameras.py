@@ -7,6 +7,7 @@ from array import array
 import cv2
 import numpy as np
 import pytest
+from rclpy.qos import QoSReliabilityPolicy
 from sensor_msgs.msg import CameraInfo, CompressedImage
 
 from superpoint_ros.node.feature_messages import features_from_message, normalized_from_message
@@ -190,3 +191,32 @@ def test_a_lazy_node_takes_images_only_for_listeners(start_inside, image):
     assert system.answers(image).width > 20
     system.observer.destroy_subscription(subscription)
     system.wait_until(lambda: system.observer.count_subscribers('/image') == 0)
+
+
+def test_images_are_taken_as_sensor_data_and_features_sent_reliably(start_inside):
+    system = start_inside()
+
+    def reliabilities():
+        ends = (
+            system.observer.get_subscriptions_info_by_topic('/image'),
+            system.observer.get_publishers_info_by_topic('/features'),
+        )
+        return [end[0].qos_profile.reliability for end in ends if end]
+
+    best_effort, reliable = QoSReliabilityPolicy.BEST_EFFORT, QoSReliabilityPolicy.RELIABLE
+    system.wait_until(lambda: reliabilities() == [best_effort, reliable])
+    (camera,) = system.node._cameras.values()
+    assert camera._subscription.qos_profile.depth == 1
+    assert camera._features.qos_profile.depth == 10
+
+
+def test_the_parameter_file_may_change_the_quality_of_service(start_inside):
+    changed = {
+        'qos_overrides./image.subscription.reliability': 'reliable',
+        'qos_overrides./image.subscription.depth': 3,
+        'qos_overrides./features.publisher.reliability': 'best_effort',
+    }
+    (camera,) = start_inside(**changed).node._cameras.values()
+    assert camera._subscription.qos_profile.depth == 3
+    assert camera._subscription.qos_profile.reliability == QoSReliabilityPolicy.RELIABLE
+    assert camera._features.qos_profile.reliability == QoSReliabilityPolicy.BEST_EFFORT
