@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import replace
-import os
 from pathlib import Path
 import time
 
@@ -69,10 +67,11 @@ def _measure(plan, network: Network, execution: Execution, frames, out, progress
         'engine': execution.engine,
         'precision': execution.precision,
         'device': execution.device,
+        'threads': plan.threads,
         'threshold': threshold,
         'max_keypoints': plan.keypoints,
     }
-    with _threads_of_children(plan.threads), Probe(parameters, out) as probe:
+    with Probe(parameters, out) as probe:
         through, alone = _in_turn(probe.seconds, detector, frames, plan.rounds)
         stages = dict(probe.stages)
     weights.unlink()
@@ -120,18 +119,3 @@ def _in_turn(
             call(block[0])  # what rested is cold, and does not count
             times += [call(frame) for frame in block]
     return through, alone
-
-
-@contextmanager
-def _threads_of_children(threads: int) -> Iterator[None]:
-    """Have processes that start meanwhile use so many threads."""
-    name = 'OMP_NUM_THREADS'
-    before = os.environ.get(name)
-    os.environ[name] = str(threads)
-    try:
-        yield
-    finally:
-        if before is None:
-            del os.environ[name]
-        else:
-            os.environ[name] = before

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from superpoint_ros.benchmark import report
-from superpoint_ros.benchmark.contenders import Execution
+from superpoint_ros.benchmark.contenders import Execution, STAGES
 from superpoint_ros.benchmark.frame_times import measure_frames, percentiles, Plan
 from superpoint_ros.benchmark.machine import describe_machine
 
@@ -50,8 +50,9 @@ def test_the_numbers_belong_together(result):
     network = ours['stages']['network']['p50']
     assert ours['rate'] == pytest.approx(ours['multiply_adds'] / network * 1e3)
     assert ours['share_of_peak'] == pytest.approx(ours['rate'] / result['peaks']['float32'])
-    parts = sum(times['p50'] for name, times in ours['stages'].items() if name != 'message')
-    assert parts == pytest.approx(ours['frame']['p50'], rel=0.5)
+    assert list(ours['stages'])[:5] == list(STAGES)[:5]
+    for name in STAGES[:5]:
+        assert 0 < ours['stages'][name]['p50'] <= ours['frame']['p50']
 
 
 def test_the_ratio_is_the_median_of_the_rounds(monkeypatch, tiny):
