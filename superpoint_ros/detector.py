@@ -34,7 +34,8 @@ class Detector:
 
     `settings` may be replaced at any time, also from another thread; a call works with those that
     it found at its beginning. `on_stage` may be set to a function that is told each stage of the
-    work as it ends: 'conversion', 'padding', 'network', 'decoding' and 'sampling'.
+    work as it ends: 'conversion', 'padding', 'network', 'decoding' and 'sampling' (on CUDA
+    'network' has both in it where it can).
     """
 
     def __init__(
@@ -154,6 +155,11 @@ class Detector:
         allowed = self._mask_tensor(masks, (height, width))
         padded = _pad(grays)
         self.on_stage('padding')
+        if hasattr(self.engine, 'detect'):
+            whole = self.engine.detect(padded, (height, width), settings, allowed)
+            if whole is not None:
+                self.on_stage('network')
+                return whole
         output = self.engine.infer(padded)
         self.on_stage('network')
         heatmap = heatmap_from_logits(output.logits)[:, :height, :width]

@@ -25,7 +25,12 @@ _log = logging.getLogger(__name__)
 
 
 class Engine(Protocol):
-    """What executes the network."""
+    """
+    What executes the network.
+
+    An engine may also have a method `detect`, which finds the features of whole frames by itself,
+    or returns None where it cannot: see `torch_engine.CudaEngine`.
+    """
 
     name: str
     device: torch.device
@@ -81,6 +86,8 @@ def create_engine(
         return openvino_engine.OpenVinoEngine(model, precision, threads)
     if precision == 'auto':
         precision = torch_engine.best_precision(chosen)
+    if chosen.type == 'cuda':
+        return torch_engine.CudaEngine(model, chosen, precision)
     return torch_engine.TorchEngine(model, chosen, precision)
 
 

@@ -6,6 +6,9 @@ import copy
 
 import torch
 
+from superpoint_ros.decoding import DetectionSettings
+from superpoint_ros.engines.whole_frames import WholeFrames
+from superpoint_ros.features import Features
 from superpoint_ros.network import fold_batch_norm, SuperPoint, SuperPointOutput
 
 
@@ -52,3 +55,21 @@ class TorchEngine:
         batch = images.to(self.device, non_blocking=True).to(self._dtype)
         batch = (batch / 255).contiguous(memory_format=torch.channels_last)
         return self._model(batch)
+
+
+class CudaEngine(TorchEngine):
+    """Run whole frames on CUDA, from images to features, each size and settings as one graph."""
+
+    def __init__(self, model: SuperPoint, device: torch.device, precision: str = 'float16'):
+        super().__init__(model, device, precision)
+        self._frames = WholeFrames(self.infer, self.device)
+
+    def detect(
+        self,
+        images: torch.Tensor,
+        size: tuple[int, int],
+        settings: DetectionSettings,
+        mask: torch.Tensor | None = None,
+    ) -> list[Features] | None:
+        """Return the features of padded images, None where `infer` has to do: `WholeFrames`."""
+        return self._frames(images, size, settings, mask)

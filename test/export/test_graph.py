@@ -8,10 +8,10 @@ import torch
 
 from superpoint_ros.decoding import DetectionSettings, suppress_non_maxima
 from superpoint_ros.detector import Detector
-from superpoint_ros.export import graph as graphs
 from superpoint_ros.export.check import Agreement, compare, features_of
-from superpoint_ros.export.graph import DetectorGraph
+from superpoint_ros.export.graph import DetectorGraph, ROUNDS
 from superpoint_ros.features import Features
+from superpoint_ros.fixed_decoding import coordinates, suppress_in_rounds
 from superpoint_ros.network import SuperPoint, SuperPointConfig
 from superpoint_ros.resources import default_weights, demo_photographs
 from superpoint_ros.sequences import read_image
@@ -66,14 +66,14 @@ def test_suppression_on_photographs_is_that_of_the_detector(radius, threshold):
         heatmap = torch.where(heatmap >= threshold, heatmap, 0.0)
         expected = suppress_non_maxima(heatmap, radius)
         assert (expected > 0).sum() > 5
-        assert torch.equal(graphs._suppress(heatmap, radius, graphs.ROUNDS), expected)
+        assert torch.equal(suppress_in_rounds(heatmap, radius, ROUNDS)[0], expected)
 
 
 def test_of_equal_pixels_the_first_is_kept():
     heatmap = torch.zeros(2, 20, 30)
     heatmap[0, 5:8, 5:9] = 0.5  # a plateau
     heatmap[1, 3, 3] = heatmap[1, 3, 6] = heatmap[1, 3, 9] = 0.5
-    kept = graphs._suppress(heatmap, 4, graphs.ROUNDS)
+    kept = suppress_in_rounds(heatmap, 4, ROUNDS)[0]
     assert torch.nonzero(kept).tolist() == [[0, 5, 5], [1, 3, 3], [1, 3, 9]]
     assert torch.equal(kept, suppress_non_maxima(heatmap, 4))
 
@@ -82,7 +82,9 @@ def test_a_ridge_longer_than_the_rounds_leaves_its_end_out():
     # Every pixel is lower than its left neighbour: each round decides on one keypoint.
     heatmap = torch.linspace(1, 0.5, 40).repeat(1, 1, 1)
     assert torch.nonzero(suppress_non_maxima(heatmap, 4))[:, 2].tolist() == list(range(0, 40, 5))
-    assert torch.nonzero(graphs._suppress(heatmap, 4, 3))[:, 2].tolist() == [0, 5, 10]
+    kept, undecided = suppress_in_rounds(heatmap, 4, 3)
+    assert torch.nonzero(kept)[:, 2].tolist() == [0, 5, 10]
+    assert torch.nonzero(undecided)[:, 2].tolist() == list(range(15, 40))
 
 
 @pytest.mark.parametrize(('height', 'width'), [(16, 16), (17, 23), (64, 40), (61, 99)])
@@ -149,7 +151,7 @@ def test_images_from_zero_to_one_give_the_same(tiny):
 def test_places_far_into_a_large_image_are_exact():
     # Neither float32 division nor 16-bit indices would find these back.
     places = torch.tensor([[4000 * 2999 - 1, 4000 * 2999, 4000 * 3000 - 1]])
-    x, y = graphs._coordinates(places, 3000, 4000)
+    x, y = coordinates(places, 3000, 4000)
     assert x.tolist() == [[3999, 0, 3999]]
     assert y.tolist() == [[2998, 2999, 2999]]
 
