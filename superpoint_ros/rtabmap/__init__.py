@@ -1,0 +1,1 @@
+"""What RTAB-Map loads of this package."""
