@@ -102,3 +102,44 @@ def open_torchscript(path: Path, as_float: bool = False, device: str = 'cpu') ->
         return GraphOutput(*(part.cpu().numpy() for part in parts))
 
     return run
+
+
+def open_tensorrt(path: Path) -> Run:
+    """
+    Return a function that runs an engine that TensorRT made of an ONNX file, on CUDA.
+
+    Raises ModuleNotFoundError without TensorRT, and ValueError where it cannot read the file:
+    engines are for one version of TensorRT and one kind of GPU.
+    """
+    import tensorrt
+
+    runtime = tensorrt.Runtime(tensorrt.Logger(tensorrt.Logger.ERROR))
+    engine = runtime.deserialize_cuda_engine(path.read_bytes())
+    if engine is None:
+        raise ValueError(
+            f'{path} is no engine for TensorRT {tensorrt.__version__} on this GPU: make it here'
+        )
+    context = engine.create_execution_context()
+    as_float = engine.get_tensor_dtype(INPUTS[0]) == tensorrt.float32
+
+    def run(images: np.ndarray, threshold: float) -> GraphOutput:
+        values = images.astype(np.float32) / 255 if as_float else np.ascontiguousarray(images)
+        given = (torch.from_numpy(values).cuda(), torch.tensor([threshold], device='cuda'))
+        for name, tensor in zip(INPUTS, given, strict=True):
+            context.set_input_shape(name, tuple(tensor.shape))
+            context.set_tensor_address(name, tensor.data_ptr())
+        found = {}
+        for name in OUTPUTS:
+            kind = torch.bool if name == 'valid' else torch.float32
+            shape = tuple(context.get_tensor_shape(name))
+            found[name] = torch.empty(shape, dtype=kind, device='cuda')
+            context.set_tensor_address(name, found[name].data_ptr())
+        stream = torch.cuda.Stream()
+        stream.wait_stream(torch.cuda.current_stream())
+        context.execute_async_v3(stream.cuda_stream)
+        stream.synchronize()
+        return GraphOutput(**{name: tensor.cpu().numpy() for name, tensor in found.items()})
+
+    # What made the engine has to live as long.
+    run.runtime = runtime
+    return run
