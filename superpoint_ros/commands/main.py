@@ -37,6 +37,7 @@ COMMANDS = {
     'detect': Command('detect', 'draw and save the keypoints of images'),
     'evaluate': Command('evaluate', 'measure a detector where the truth is known', 'evaluate'),
     'make-benchmark': Command('make_benchmark', 'make a benchmark from photographs'),
+    'process-bag': Command('process_bag', 'add the features to a recorded bag', 'bags,ros'),
     'explain': Command('explain', 'show how the keypoints of an image come about'),
     'export': Command('export', 'write weights or detector for other programs', 'export'),
     'quantise': Command('quantise', 'prepare weights for precision int8', 'int8'),
