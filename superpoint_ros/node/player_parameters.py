@@ -42,6 +42,16 @@ PARAMETERS = {
         'through a simulated room; empty: a virtual camera over photographs.',
         any_type=True,  # a camera's number is not a string
     ),
+    'topic': _Parameter('', "The topic of a bag's images; empty: the only one."),
+    'truth_topic': _Parameter(
+        '',
+        "The topic of a bag's true camera poses; empty: the one that ends in ground_truth/pose.",
+    ),
+    'calibration': _Parameter(
+        '',
+        "File of the camera's calibration, as camera_calibration writes it; empty: what the "
+        'source says itself.',
+    ),
     'rate': _Parameter(
         0.0, "Images per second; 0: the source's own rate, 30 for images.", (0.0, 1000.0)
     ),
@@ -118,7 +128,13 @@ def open_source(values: dict[str, object]) -> FrameSequence:
     """
     source, rate = str(values['source']), values['rate']
     if source not in ('', ROOM):
-        return open_sequence(source, color=values['color'])
+        return open_sequence(
+            source,
+            color=values['color'],
+            topic=values['topic'],
+            truth_topic=values['truth_topic'],
+            calibration=values['calibration'],
+        )
     folder = str(values['photographs'])
     photographs = list_images(folder) if folder else demo_photographs()
     if not photographs:

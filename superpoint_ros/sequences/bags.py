@@ -44,9 +44,6 @@ def open_bag(path: str | Path) -> Iterator[Any]:
 
     Raises FileNotFoundError where there is none, ValueError where it cannot be read.
     """
-    from rosbags.highlevel import AnyReader, AnyReaderError
-    from rosbags.typesys import get_typestore, Stores
-
     path = Path(path)
     if not path.exists():
         raise FileNotFoundError(f'there is no bag {path}')
@@ -54,7 +51,13 @@ def open_bag(path: str | Path) -> Iterator[Any]:
         raise ValueError(
             f'{path} is no ROS 2 bag: give the folder with metadata.yaml, or a .db3 or .mcap file'
         )
-    reader = None
+    try:
+        from rosbags.highlevel import AnyReader, AnyReaderError
+        from rosbags.typesys import get_typestore, Stores
+    except ModuleNotFoundError as error:
+        raise ValueError(
+            "bags are read by the library rosbags: pip install 'superpoint_ros[bags]'"
+        ) from error
     try:
         # Bags of older versions carry no definitions of their messages.
         reader = AnyReader([path], default_typestore=get_typestore(Stores.ROS2_JAZZY))

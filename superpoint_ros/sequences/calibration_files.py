@@ -17,11 +17,15 @@ def read_calibration(path: str | Path) -> Intrinsics:
     distortion_coefficients with their `data`. Raises FileNotFoundError where there is no such
     file, ValueError that names it where it is none.
     """
-    import yaml
-
     path = Path(path)
     if not path.is_file():
         raise FileNotFoundError(f'there is no calibration file {path}')
+    try:
+        import yaml
+    except ModuleNotFoundError as error:
+        raise ValueError(
+            'calibrations are read by the library PyYAML: pip install pyyaml'
+        ) from error
     try:
         content = yaml.safe_load(path.read_text(encoding='utf-8'))
         return Intrinsics(

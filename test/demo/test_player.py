@@ -116,6 +116,31 @@ def test_the_calibration_of_reduced_images_is_reduced_with_them(start_player, li
     np.testing.assert_allclose([info.k[0], info.k[2], info.k[5]], expected)
 
 
+def test_a_recording_is_played_with_its_own_stamps_poses_and_calibration(
+    start_player, listener, tmp_path
+):
+    for index in range(3):
+        image = np.full((48, 64), 50 * index, np.uint8)
+        cv2.imwrite(str(tmp_path / f'100.{index}.png'), image)
+    lines = [f'100.{index} {index} 0 0 0 0 0 1' for index in range(3)]
+    (tmp_path / 'groundtruth.txt').write_text('\n'.join(lines))
+    (tmp_path / 'camera.yaml').write_text(
+        'image_width: 64\nimage_height: 48\n'
+        'camera_matrix: {data: [50, 0, 31.5, 0, 50, 23.5, 0, 0, 1]}\n'
+        'distortion_coefficients: {data: [0.1, 0, 0, 0, 0]}\n'
+    )
+    calibration = str(tmp_path / 'camera.yaml')
+    start_player(source=str(tmp_path), calibration=calibration, rate=10.0, recorded_stamps=True)
+    listener.receive(5)
+    poses = {stamp(message): message.pose.position.x for _, message in listener.poses}
+    assert poses == {(100, 0): 0.0, (100, 100_000_000): 1.0, (100, 200_000_000): 2.0}
+    for _, message in listener.images:
+        place = round(message.header.stamp.nanosec / 1e8)
+        assert int(pixels(message)[0, 0, 0]) == 50 * place
+    assert listener.infos[0][1].k[0] == 50.0
+    assert listener.infos[0][1].d.tolist() == [0.1, 0, 0, 0, 0]
+
+
 def test_what_is_not_known_is_not_published(start_player, listener, folder):
     start_player(source=str(folder), rate=40.0)
     listener.receive(2)
