@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 import os
 from pathlib import Path
 import time
+from typing import Protocol
 
 import cv2
 import numpy as np
@@ -65,6 +66,19 @@ class Measurements:
         return float(np.percentile(self.latencies, percentile))
 
 
+class MeasuringNode(Protocol):
+    """A node that measures what it hears."""
+
+    elapsed: float
+    """Seconds since the first arrival; 0 before."""
+    is_silent: bool
+    """Whether nothing has come for long."""
+
+    def state(self) -> str:
+        """Return what is measured at present, in a line."""
+        ...
+
+
 class Observer(Node):
     """Receive the images and the features, measure, and keep a few for the picture."""
 
@@ -87,6 +101,17 @@ class Observer(Node):
         """Seconds since the first features arrived; 0 before."""
         arrivals = self.measurements.arrivals
         return time.monotonic() - arrivals[0] if arrivals else 0.0
+
+    @property
+    def is_silent(self) -> bool:
+        """Return whether no features have come for long."""
+        return time.monotonic() - self.measurements.arrivals[-1] > _SILENCE_TIMEOUT
+
+    def state(self) -> str:
+        """Return what is measured at present, in a line."""
+        measured = self.measurements
+        latest = measured.latencies[-1] * 1000
+        return f'{measured.rate:5.1f} Hz, {latest:4.0f} ms, {measured.keypoints[-1]} keypoints'
 
     def _on_image(self, message: Image) -> None:
         self._images[_stamp(message)] = message
@@ -139,12 +164,12 @@ def run_demonstration(
         observer = Observer(namespace, seconds)
         detector.start()
         progress(0.0, 'starting the detector')
-        _spin(observer, [detector], lambda: observer.count_publishers('features') > 0, progress)
+        wait_for(observer, [detector], lambda: observer.count_publishers('features') > 0, progress)
         player.start()
         progress(0.0, 'waiting for the first features')
         children = [detector, player]
-        _spin(observer, children, lambda: observer.measurements.arrivals, progress)
-        _measure(observer, children, seconds, progress)
+        wait_for(observer, children, lambda: observer.measurements.arrivals, progress)
+        measure(observer, children, seconds, progress)
     except ExternalShutdownException:  # SIGTERM
         raise KeyboardInterrupt from None
     finally:
@@ -154,7 +179,7 @@ def run_demonstration(
     return observer.measurements, _write_picture(observer, folder / 'keypoints.jpg')
 
 
-def _spin(observer: Observer, children: list[Child], until, progress: Progress) -> None:
+def wait_for(observer: Node, children: list[Child], until, progress: Progress) -> None:
     """Let messages in until the condition holds; raise ChildProcessError where it never does."""
     deadline = time.monotonic() + _START_TIMEOUT
     while not until():
@@ -166,24 +191,21 @@ def _spin(observer: Observer, children: list[Child], until, progress: Progress) 
             raise ChildProcessError(f'nothing came within {_START_TIMEOUT:g} s. {tails}')
 
 
-def _measure(observer: Observer, children: list[Child], seconds: float, progress) -> None:
+def measure(
+    observer: MeasuringNode, children: list[Child], seconds: float, progress: Progress
+) -> None:
     """Let messages in for the time given, reporting what came."""
-    measured = observer.measurements
     shown_at = 0.0
     while observer.elapsed < seconds:
         rclpy.spin_once(observer, timeout_sec=0.1)
         for child in children:
             child.check()
+        if observer.is_silent:
+            raise ChildProcessError(f'nothing for {_SILENCE_TIMEOUT:g} s. {children[0].tail()}')
         now = time.monotonic()
-        if now - measured.arrivals[-1] > _SILENCE_TIMEOUT:
-            raise ChildProcessError(
-                f'no features for {_SILENCE_TIMEOUT:g} s. {children[0].tail()}'
-            )
         if now - shown_at > 0.1:
             shown_at = now
-            latest = measured.latencies[-1] * 1000
-            text = f'{measured.rate:5.1f} Hz, {latest:4.0f} ms, {measured.keypoints[-1]} keypoints'
-            progress(observer.elapsed, text)
+            progress(observer.elapsed, observer.state())
 
 
 def _write_picture(observer: Observer, path: Path) -> Path:
