@@ -77,6 +77,32 @@ def test_a_network_in_memory_is_run_exactly_unless_asked_otherwise():
 
 
 @needs_openvino
+def test_a_size_that_stays_gets_a_network_of_its_own():
+    from superpoint_ros.engines import openvino_engine
+
+    engine = create_engine(SuperPoint(COMPACT), 'cpu', engine='openvino')
+    count = openvino_engine.SHAPES
+
+    def see(width, times=1):
+        images = torch.zeros(1, 1, 16, width, dtype=torch.uint8)
+        return [engine.infer(images).logits for _ in range(times)][-1]
+
+    for width in range(16, 16 + 8 * count, 8):
+        see(width)
+    first = see(16)
+    assert engine._for_all is None
+    in_the_one_for_all = see(96, openvino_engine.PATIENCE - 1)
+    assert engine._for_all is not None
+    assert (1, 1, 16, 96) not in engine._own
+    assert torch.allclose(see(96), in_the_one_for_all, atol=0.02)
+    assert list(engine._own)[-1] == (1, 1, 16, 96)
+    assert len(engine._own) == count
+    # The size that was not seen for longest made room: not the first, which was seen again.
+    assert (1, 1, 16, 24) not in engine._own
+    assert torch.equal(see(16), first)
+
+
+@needs_openvino
 def test_many_sizes_take_little_memory():
     engine = create_engine(SuperPoint(COMPACT), 'cpu', engine='openvino')
     memory = []
