@@ -18,7 +18,7 @@ def frames_markdown(result: Mapping) -> str:
 
 def frames_table(result: Mapping) -> str:
     """Return a line for each case: time, ratio, rate, memory."""
-    header = ['case', 'p50 ms', 'p99 ms', 'x peer', 'network GMAC/s', 'of peak']
+    header = ['case', 'p50 ms', 'p99 ms', 'x peer', 'decoding', 'network GMAC/s', 'of peak']
     header += ['keypoints', 'process MB', 'frames MB']
     rows = []
     for case in result['cases']:
@@ -29,6 +29,7 @@ def frames_table(result: Mapping) -> str:
                 _ms(case['frame']['p50']),
                 _ms(case['frame']['p99']),
                 f'{case["ratio"]:.2f}',
+                _share_of_frame(case, 'decoding'),
                 f'{case["rate"] * 1e-9:.0f}' if case['rate'] else None,
                 f'{case["share_of_peak"]:.0%}' if case['share_of_peak'] else None,
                 f'{case["keypoints"]:.0f}',
@@ -37,6 +38,12 @@ def frames_table(result: Mapping) -> str:
             ]
         )
     return markdown_table(header, rows)
+
+
+def _share_of_frame(case: Mapping, stage: str) -> str | None:
+    """Return a stage's part of the frame's median."""
+    times = case['stages'].get(stage)
+    return f'{times["p50"] / case["frame"]["p50"]:.0%}' if times else None
 
 
 def stages_table(result: Mapping) -> str:

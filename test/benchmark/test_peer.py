@@ -8,8 +8,8 @@ import torch
 from superpoint_ros import Detector
 from superpoint_ros.benchmark.frames import frames_of, read_photographs
 from superpoint_ros.benchmark.peer import gray_of, Peer, simple_nms
-from superpoint_ros.decoding import suppress_non_maxima
 from superpoint_ros.resources import default_weights
+from superpoint_ros.suppression import suppress_non_maxima
 from superpoint_ros.weights import load_weights
 
 THRESHOLD = 0.015
