@@ -54,8 +54,3 @@ def rectangle_in_camera(panel: Panel, pose: np.ndarray) -> np.ndarray:
     """
     rotation, centre = pose[:3, :3], pose[:3, 3]
     return rotation.T @ np.stack([panel.right, panel.down, panel.corner - centre], axis=1)
-
-
-def faces(panel: Panel, pose: np.ndarray) -> bool:
-    """Return whether the camera is in front of the panel's plane."""
-    return bool(panel.normal @ (pose[:3, 3] - panel.corner) > 1e-6)

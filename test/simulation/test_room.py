@@ -62,23 +62,23 @@ def test_a_frames_pose_is_that_of_its_image(photographs):
 @pytest.mark.parametrize('seed', range(4))
 def test_the_flight_is_smooth_and_keeps_away_from_walls_and_furniture(photographs, seed):
     trajectory = Trajectory(seed)
-    poses = np.array([trajectory.pose(index / 30) for index in range(9000)])
+    poses = np.array([trajectory.pose(index / 10) for index in range(3000)])
     rotations, places = poses[:, :3, :3], poses[:, :3, 3]
     np.testing.assert_allclose(
-        rotations @ rotations.transpose(0, 2, 1), np.tile(np.eye(3), (9000, 1, 1)), atol=1e-12
+        rotations @ rotations.transpose(0, 2, 1), np.tile(np.eye(3), (3000, 1, 1)), atol=1e-12
     )
     np.testing.assert_allclose(np.linalg.det(rotations), 1)
-    speed = np.linalg.norm(np.diff(places, axis=0), axis=1) * 30
+    speed = np.linalg.norm(np.diff(places, axis=0), axis=1) * 10
     assert 0.3 < speed.mean() < 0.6
     assert speed.max() < 1.2
-    change = np.linalg.norm(np.diff(places, 2, axis=0), axis=1) * 900
+    change = np.linalg.norm(np.diff(places, 2, axis=0), axis=1) * 100
     assert change.max() < 1.0  # m/s^2
     cosine = (np.einsum('nij,nij->n', rotations[1:], rotations[:-1]) - 1) / 2
-    assert np.degrees(np.arccos(cosine.clip(-1, 1))).max() * 30 < 20  # degrees/s
+    assert np.degrees(np.arccos(cosine.clip(-1, 1))).max() * 10 < 20  # degrees/s
     # Upright: y of the camera points down, more or less.
     assert rotations[:, 2, 1].max() < -0.9
     for panel in furnish(photographs, np.random.default_rng(seed)):
-        assert panel.distance(places[::10]).min() > 0.3
+        assert panel.distance(places[::3]).min() > 0.3
 
 
 def test_the_room_is_closed(photographs):
