@@ -17,6 +17,7 @@ from typing import Any
 import numpy as np
 from std_msgs.msg import Header
 
+from superpoint_ros import __version__
 from superpoint_ros.detector import Detector
 from superpoint_ros.features import Features
 from superpoint_ros.image_messages import ImageMessageError
@@ -150,6 +151,9 @@ class _Job:
         plugin = StoragePlugin[storage.upper()]
         with Writer(path, version=9, storage_plugin=plugin) as writer:
             self._writer = writer
+            weights = self._detector.weights
+            made_by = f'superpoint_ros {__version__}, {weights.name if weights else "no file"}'
+            writer.set_custom_data('features', made_by)
             copies = {
                 connection.id: self._copy_connection(connection)
                 for connection in self._reader.connections

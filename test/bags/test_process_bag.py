@@ -244,6 +244,7 @@ def test_the_command_processes_a_bag(write_bag, tmp_path, weights, capsys):
     assert '3 images' in said
     assert '/right/image_raw -> /right/features' in said
     assert (target / 'out.db3').is_file()
+    assert 'tiny.safetensors' in (target / 'metadata.yaml').read_text()
     message = deserialize_message(read(target, '/right/features')[0][2], PointCloud2)
     assert message.fields[3].datatype == message.fields[3].INT8
     assert main(arguments) == 2
