@@ -93,7 +93,8 @@ def test_every_program_can_be_started(setup_arguments):
     from importlib import import_module
 
     scripts = setup_arguments['entry_points']['console_scripts']
-    assert {script.split(' = ')[0] for script in scripts} == {'superpoint', 'detector', 'player'}
+    programs = {'superpoint', 'detector', 'player', 'tracker', 'visual_odometry'}
+    assert {script.split(' = ')[0] for script in scripts} == programs
     for script in scripts:
         module, function = script.split(' = ')[1].split(':')
         assert callable(getattr(import_module(module), function))

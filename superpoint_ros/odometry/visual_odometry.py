@@ -69,7 +69,7 @@ class VisualOdometry:
 
     @property
     def points(self) -> np.ndarray:
-        """Return the map's points (M, 3) in the world."""
+        """Return where the points of the map are in the world, (M, 3)."""
         return self._map.points.copy() if self._map else np.zeros((0, 3))
 
     @property

@@ -1,0 +1,92 @@
+"""The demonstration of odometry: four processes, what they measure, and the picture they leave."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+import re
+import subprocess
+import sys
+
+import cv2
+import numpy as np
+import pytest
+
+pytest.importorskip('rclpy', reason='rclpy is not installed', exc_type=ImportError)
+
+from superpoint_ros.node.odometry_demonstration import Way
+from superpoint_ros.odometry.plan import draw_plan
+
+
+def circle(count=40):
+    angles = np.linspace(0, 2 * np.pi, count)
+    return np.stack([np.cos(angles), np.sin(angles), 0.1 * angles], axis=1)
+
+
+def test_the_error_is_that_of_the_aligned_poses_that_have_a_true_one():
+    way = Way()
+    truth = circle()
+    turn = cv2.Rodrigues(np.array([0.3, -0.2, 0.5]))[0]
+    for number, place in enumerate(truth):
+        way.truth[(number, 0)] = place
+        if number >= 5:  # the first poses are not known
+            way.estimated[(number, 0)] = 0.2 * turn @ place + [1, 2, 3]
+    way.estimated[(1000, 0)] = np.zeros(3)  # no true pose of it
+    miss, length = way.error()
+    assert miss == pytest.approx(0, abs=1e-9)
+    assert length == pytest.approx(np.linalg.norm(np.diff(truth[5:], axis=0), axis=1).sum())
+    estimated, true = way.aligned()
+    np.testing.assert_allclose(estimated[:-1], truth[5:], atol=1e-9)
+    assert len(true) == 40
+    way.estimated[(20, 0)] += 0.05
+    assert 0.01 < way.error()[0] < 0.1
+
+
+def test_without_true_poses_there_is_no_error():
+    way = Way(estimated={(n, 0): place for n, place in enumerate(circle())})
+    assert way.error() is None
+    estimated, truth = way.aligned()
+    assert len(estimated) == 40
+    assert len(truth) == 0
+
+
+def test_the_plan_shows_both_ways_where_they_are():
+    truth = circle()
+    picture = draw_plan(truth + [0.3, 0, 0], truth, (400, 300), 'a caption')
+    assert picture.shape == (300, 400, 3)
+    true, estimated = (
+        (picture == (60, 160, 60)).all(axis=2),
+        (picture == (60, 60, 240)).all(axis=2),
+    )
+    assert true.sum() > 200
+    assert estimated.sum() > 100
+    # Ways that are one cover each other: the thin estimate lies on the broad truth.
+    same = draw_plan(truth, truth, (400, 300))
+    assert (same == (60, 160, 60)).all(axis=2).sum() > 200
+    for empty in (draw_plan([], [], (400, 300)), draw_plan([], truth[:2], (400, 300))):
+        assert empty.shape == (300, 400, 3)
+        assert (empty < 255).any()  # it says that there is nothing
+    assert draw_plan(truth, [], (400, 300)).shape == (300, 400, 3)
+
+
+def test_the_demo_measures_and_leaves_a_picture(tmp_path):
+    command = [sys.executable, '-m', 'superpoint_ros.commands.main', 'demo', '--odometry']
+    command += ['--seconds', '4', '--output', str(tmp_path)]
+    done = subprocess.run(
+        command,
+        env={**os.environ, 'ROS_DOMAIN_ID': '63'},
+        capture_output=True,
+        text=True,
+        timeout=180,
+    )
+    assert done.returncode == 0, done.stderr
+    messages, seen = re.search(
+        r'tracks +(\d+) messages, .* (\d+) points seen before', done.stdout
+    ).groups()
+    assert int(messages) >= 2
+    assert int(seen) >= 50
+    assert re.search(r'odometry +(\d+ poses|no pose in 4 s)', done.stdout)
+    picture = cv2.imread(str(tmp_path / 'odometry.jpg'))
+    assert picture.shape == (480, 1280, 3)
+    named = Path(re.search(r'picture +(.+)', done.stdout).group(1))
+    assert named == (tmp_path / 'odometry.jpg').resolve()
