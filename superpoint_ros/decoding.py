@@ -18,6 +18,10 @@ from superpoint_ros.network import CELL
 from superpoint_ros.suppression import find_peaks
 from superpoint_ros.suppression import suppress_non_maxima as suppress_non_maxima
 
+_SHIFT = torch.arange(-2.0, 3.0)
+_MOMENTS = torch.stack([_SHIFT.repeat(5), _SHIFT.repeat_interleave(5), torch.ones(25)], dim=1)
+"""(25, 3): by what the pixels of 5x5 count in the sums for x and y, and in that of all."""
+
 SMALLEST_IMAGE = 64
 """Least `max_image_size` in pixels: in a smaller image there is next to nothing to be found."""
 
@@ -157,15 +161,15 @@ def _centroid_offsets(
     heatmap: torch.Tensor, image: torch.Tensor, y: torch.Tensor, x: torch.Tensor
 ) -> torch.Tensor:
     """Return (N, 2) offsets in x and y from pixels to the heatmap's centroid 5x5 around them."""
-    padded = F.pad(heatmap, (2, 2, 2, 2))
-    height, width = padded.shape[-2:]
-    steps = torch.arange(5, device=heatmap.device)
-    square = (steps[:, None] * width + steps).flatten()
-    corners = (image * height + y) * width + x
-    window = padded.flatten()[corners[:, None] + square]
-    shift = (steps - 2).to(heatmap.dtype)
-    along_x, along_y = shift.repeat(5), shift.repeat_interleave(5)
-    sums = window @ torch.stack([along_x, along_y, torch.ones_like(along_x)], dim=1)
+    height, width = heatmap.shape[-2:]
+    steps = torch.arange(-2, 3, device=heatmap.device)
+    rows, columns = y[:, None] + steps, x[:, None] + steps
+    # The nearest pixel of the image stands for one beyond it, and weighs nothing.
+    near_rows, near_columns = rows.clamp(0, height - 1), columns.clamp(0, width - 1)
+    places = ((image * height)[:, None] + near_rows)[:, :, None] * width + near_columns[:, None]
+    inside = (rows == near_rows)[:, :, None] & (columns == near_columns)[:, None]
+    window = torch.take(heatmap, places).where(inside, 0.0).flatten(1)
+    sums = window @ _MOMENTS.to(heatmap)
     return sums[:, :2] / sums[:, 2:].clamp_min(1e-12)
 
 
