@@ -31,7 +31,7 @@ class Panel:
 
     @property
     def corners(self) -> np.ndarray:
-        """Return the four corners (4, 3) in the world, clockwise from the top-left one."""
+        """Return the four corners in the world, (4, 3), clockwise from the top-left one."""
         steps = np.array([[0, 0], [1, 0], [1, 1], [0, 1]], float)
         return self.corner + steps @ np.stack([self.right, self.down])
 

@@ -66,7 +66,7 @@ class SimulatedRoom:
         self._trajectory = Trajectory(self.seed)
 
     def pose(self, seconds: float) -> np.ndarray:
-        """Return the true pose (4, 4) at a time: from the camera's coordinates to the world's."""
+        """Return the true pose at a time, (4, 4): from the camera's coordinates to the world's."""
         return self._trajectory.pose(seconds)
 
     def look(self, pose: np.ndarray) -> Rendering:
