@@ -29,7 +29,7 @@ class Trajectory:
         self._direction = float(rng.choice((-1, 1)))
 
     def pose(self, seconds: float) -> np.ndarray:
-        """Return the pose (4, 4) at a time: from the camera's coordinates to the world's."""
+        """Return the pose at a time, (4, 4): from the camera's coordinates to the world's."""
         pose = np.eye(4)
         pose[:3, :3] = self._rotation(seconds)
         pose[:3, 3] = self._position(seconds)
