@@ -1,18 +1,19 @@
 import sys
 
-import numpy as np
 import pytest
 
-from superpoint_ros.benchmark.contenders import Execution
+from superpoint_ros.benchmark.contenders import Execution, Network
+from superpoint_ros.benchmark.frames import frames_of, read_photographs
 from superpoint_ros.benchmark.memory import measure_memory
+from superpoint_ros.resources import default_weights
 
 
 @pytest.mark.skipif(sys.platform != 'linux', reason='the system does not tell')
-def test_a_large_frame_s_memory_is_seen(tiny):
-    width, height = 1280, 960
-    frame = np.random.default_rng(0).integers(0, 256, (height, width, 3), np.uint8)
-    memory = measure_memory(tiny, Execution('torch'), frame, 0.5, keypoints=10, threads=1)
-    # The first layers' outputs alone: 4 channels of float32 for each pixel.
-    assert memory.frame > 4 * 4 * width * height
-    assert memory.frame < 200 * width * height
+def test_a_large_image_takes_no_more_than_250_bytes_a_pixel():
+    width, height = 1920, 1080
+    [frame] = frames_of(read_photographs()[:1], (width, height))
+    shipped = Network('shipped', str(default_weights()))
+    memory = measure_memory(shipped, Execution('torch'), frame, 0.015, keypoints=1000, threads=1)
+    # The first layer's output alone: 16 channels of float32 for each pixel.
+    assert 64 < memory.frame / (width * height) <= 250
     assert memory.process > memory.frame + 50e6
