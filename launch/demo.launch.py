@@ -20,7 +20,11 @@ from launch_ros.parameter_descriptions import ParameterValue
 SHARE = Path(__file__).resolve().parents[1]
 
 ARGUMENTS = {
-    'source': ('', 'Image, folder, video or camera (/dev/video0); empty: a virtual camera.'),
+    'source': (
+        '',
+        'Image, folder, video, camera (/dev/video0), recording or bag; room: a simulated room; '
+        'empty: a virtual camera.',
+    ),
     'rate': ('0.0', "Images per second; 0.0: the source's own rate, 30 for images."),
     'max_side': ('640', 'Larger images are reduced to so many pixels; 0: as they are.'),
     'namespace': ('demo', 'Namespace of both nodes and of their topics.'),
