@@ -6,6 +6,7 @@ homography: repeatability, matching and homographies on planar scenes in the lay
 beside SIFT, ORB and AKAZE ('superpoint make-benchmark' makes such scenes from photographs).
 odometry: relative poses and trajectories, in a simulated room or on recordings with true poses,
 beside SIFT and ORB.
+threshold: keypoints, repeatability and right matches for each detection threshold.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from superpoint_ros.commands import evaluate_odometry
+from superpoint_ros.commands import evaluate_odometry, evaluate_threshold
 from superpoint_ros.commands.detector_options import add_execution_arguments, execution_of
 
 
@@ -25,6 +26,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         kinds.add_parser('homography', help='planar scenes: repeatability, matching, homographies')
     )
     _add_odometry(kinds.add_parser('odometry', help='flights: relative poses, trajectories'))
+    _add_threshold(kinds.add_parser('threshold', help='what each detection threshold gives'))
 
 
 def _add_common(parser: argparse.ArgumentParser) -> None:
@@ -104,6 +106,13 @@ def _add_odometry(parser: argparse.ArgumentParser) -> None:
     evaluate_odometry.add_arguments(parser)
     _add_common(parser)
     parser.set_defaults(measure=evaluate_odometry.run)
+
+
+def _add_threshold(parser: argparse.ArgumentParser) -> None:
+    """Declare the options of the measurement of thresholds."""
+    evaluate_threshold.add_arguments(parser)
+    _add_common(parser)
+    parser.set_defaults(measure=evaluate_threshold.run)
 
 
 def run(args: argparse.Namespace) -> int:
