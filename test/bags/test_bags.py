@@ -114,3 +114,15 @@ def test_what_is_no_bag_is_named(tmp_path, write_bag):
     empty = write_bag([('/pose', 'pose', 1.0, START)], name='poses')
     with pytest.raises(ValueError, match='no topic of images'):
         open_sequence(empty)
+
+
+def test_the_player_plays_the_topic_of_a_bag_that_it_is_told(write_bag):
+    pytest.importorskip('rclpy', reason='needs ROS 2 (rclpy)')
+    from superpoint_ros.node.player_parameters import open_source, PARAMETERS
+
+    path = write_bag(
+        [('/left/image', 'image', flat(1), START), ('/right/image', 'image', flat(2), START)]
+    )
+    values = {name: parameter.default for name, parameter in PARAMETERS.items()}
+    values |= {'source': str(path), 'topic': '/right/image'}
+    assert [int(frame.image[0, 0]) for frame in open_source(values)] == [2]
