@@ -6,7 +6,6 @@ from collections import OrderedDict
 from functools import cache
 import sys
 import threading
-import warnings
 
 import numpy as np
 import torch
@@ -18,6 +17,7 @@ from superpoint_ros.network import CELL, fold_batch_norm, SuperPoint, SuperPoint
 sys.modules.setdefault('openvino_telemetry', None)
 
 import openvino as ov  # noqa: E402
+from openvino import opset13 as ops  # noqa: E402
 from openvino.preprocess import PrePostProcessor  # noqa: E402
 
 SHAPES = 4
@@ -130,22 +130,46 @@ def convert(model: SuperPoint) -> ov.Model:
     """
     Return the network as OpenVINO's, for uint8 images (B, 1, H, W) from 0 to 255 of any size.
 
-    Its operations carry the names of the network's layers.
+    Its operations carry the names of the network's layers. They are made one by one: OpenVINO's
+    own conversion traces the network, and PyTorch keeps a copy of all that it ever traced.
     """
     if model.config.normalization == 'before_relu':
         model = fold_batch_norm(model)
-    example = torch.zeros(1, 1, 64, 64)
-    with warnings.catch_warnings():
-        # The network checks its input's shape, which conversion says it does not write down.
-        warnings.simplefilter('ignore', torch.jit.TracerWarning)
-        warnings.simplefilter('ignore', DeprecationWarning)
-        network = ov.convert_model(
-            model.eval().float().cpu(), example_input=example, input=[-1, 1, -1, -1]
-        )
-    steps = PrePostProcessor(network)
+    image = ops.parameter([-1, 1, -1, -1], np.float32, name='image')
+    image.output(0).tensor.names = {'image'}
+    encoded = image
+    for stage in (1, 2, 3, 4):
+        encoded = _layer(model, f'{stage}b', _layer(model, f'{stage}a', encoded))
+        if stage < 4:
+            encoded = ops.max_pool(encoded, [2, 2], [1, 1], [0, 0], [0, 0], [2, 2]).output(0)
+    heads = [
+        _layer(model, f'{head}b', _layer(model, f'{head}a', encoded), relu=False) for head in 'PD'
+    ]
+    steps = PrePostProcessor(ov.Model(heads, [image], 'superpoint'))
     steps.input().tensor().set_element_type(ov.Type.u8)
     steps.input().preprocess().convert_element_type(ov.Type.f32).scale(255.0)
     return steps.build()
+
+
+def _layer(model: SuperPoint, name: str, x: ov.Node | ov.Output, relu: bool = True) -> ov.Node:
+    """Return a layer's operations on x, as `SuperPoint` has them."""
+    conv = getattr(model, f'conv{name}')
+    pads = list(conv.padding)
+    x = ops.convolution(x, _numbers(conv.weight), [1, 1], pads, pads, [1, 1], name=f'conv{name}')
+    x = ops.add(x, _numbers(conv.bias.view(1, -1, 1, 1)), name=f'conv{name}/bias')
+    if relu:
+        x = ops.relu(x)
+    if model.config.normalization == 'after_relu':
+        norm = getattr(model, f'bn{name}')
+        factor = norm.weight / torch.sqrt(norm.running_var + norm.eps)
+        shift = norm.bias - norm.running_mean * factor
+        x = ops.multiply(x, _numbers(factor.view(1, -1, 1, 1)))
+        x = ops.add(x, _numbers(shift.view(1, -1, 1, 1)), name=f'bn{name}')
+    return x
+
+
+def _numbers(values: torch.Tensor) -> ov.Node:
+    return ops.constant(values.detach().cpu().float().numpy())
 
 
 def _channels_last(network: ov.Model) -> ov.Model:

@@ -114,6 +114,16 @@ def test_many_sizes_take_little_memory():
     assert memory[-1] - memory[119] < 20e6
 
 
+@needs_openvino
+def test_networks_that_come_and_go_take_no_memory_along():
+    memory = []
+    for _ in range(24):
+        create_engine(SuperPoint(COMPACT), 'cpu', engine='openvino')
+        memory.append(_resident_memory())
+    # One that was traced by PyTorch stays in memory: 3 MB each.
+    assert memory[-1] - memory[7] < 16e6
+
+
 def _resident_memory():
     pages = int(Path('/proc/self/statm').read_text().split()[1])
     return pages * os.sysconf('SC_PAGE_SIZE')
