@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -22,7 +23,7 @@ from superpoint_ros.benchmark.contenders import (
 )
 from superpoint_ros.benchmark.frames import frames_of, read_photographs
 from superpoint_ros.benchmark.memory import measure_memory, use_threads
-from superpoint_ros.network import SuperPoint
+from superpoint_ros.network import PAPER, SuperPointConfig
 
 Size = tuple[int, int]
 
@@ -54,27 +55,33 @@ class Plan:
     peak_sides: Sequence[int] = PEAK_SIDES
 
 
+class _Entry(NamedTuple):
+    """A network, and what runs it."""
+
+    network: Network
+    config: SuperPointConfig
+    contender: Contender
+
+
 def measure_frames(plan: Plan, progress: Progress) -> dict:
     """
     Return what was measured, as JSON has it: peaks, cases, and what cannot be run and why.
 
+    Each case has the ratio of the time of its network's peer, and of the peer of the paper's
+    network where that is among those measured, to its own, as the median over the rounds.
     Times are in milliseconds, rates in multiply-adds per second, memory in bytes. Raises
     ValueError where nothing of what was asked for can be run.
     """
     use_threads(plan.threads)
     photographs = read_photographs(plan.images)
-    peaks = []
-    cases: list[dict] = []
     skipped: dict[str, str] = {}
-    for network in plan.networks:
-        model = network.load()
-        contenders = _contenders(plan, model, skipped)
-        for size in plan.sizes:
-            progress(f'{network.name} at {size[0]}x{size[1]}')
-            frames = frames_of(photographs, size)
-            cases += _measure_size(plan, network, model, contenders, frames, progress)
-            progress('the peak of the machine')
-            peaks.append(_peaks(plan, contenders))
+    entries = [entry for network in plan.networks for entry in _entries(plan, network, skipped)]
+    peaks, cases = [_peaks(plan, entries)], []
+    for size in plan.sizes:
+        progress(f'{len(entries)} in turn at {size[0]}x{size[1]}')
+        cases += _measure_size(plan, entries, frames_of(photographs, size), progress)
+        progress('the peak of the machine')
+        peaks.append(_peaks(plan, entries))
     kinds = dict.fromkeys(kind for peak in peaks for kind in peak)
     best = {kind: _highest(peak.get(kind) for peak in peaks) for kind in kinds}
     for case in cases:
@@ -88,9 +95,9 @@ def _highest(rates: Iterable[float | None]) -> float | None:
     return max((rate for rate in rates if rate is not None), default=None)
 
 
-def _peaks(plan: Plan, contenders: Sequence[Contender]) -> dict[str, float | None]:
+def _peaks(plan: Plan, entries: Sequence[_Entry]) -> dict[str, float | None]:
     """Return the peak of each precision that is used, in multiply-adds per second."""
-    used = dict.fromkeys(each.execution[1:] for each in contenders)
+    used = dict.fromkeys(each.contender.execution[1:] for each in entries)
     return {
         _kind(precision, device): peak_rate(precision, torch.device(device), plan.peak_sides)
         for precision, device in used
@@ -101,59 +108,70 @@ def _kind(precision: str, device: str) -> str:
     return precision if device == 'cpu' else f'{precision} on {device}'
 
 
-def _contenders(plan: Plan, model: SuperPoint, skipped: dict[str, str]) -> list[Contender]:
-    """Return the peer and what can be run of the executions; note the others' reasons."""
-    contenders = [make_contender(PEER, model, plan.keypoints, plan.threads)]
+def _entries(plan: Plan, network: Network, skipped: dict[str, str]) -> list[_Entry]:
+    """Return the network's peer and what can be run of the executions; note others' reasons."""
+    model = network.load()
+
+    def entry(execution: Execution) -> _Entry:
+        contender = make_contender(execution, model, plan.keypoints, plan.threads)
+        return _Entry(network, model.config, contender)
+
+    entries = [entry(PEER)]
     for execution in plan.executions:
         try:
-            contenders.append(make_contender(execution, model, plan.keypoints, plan.threads))
+            entries.append(entry(execution))
         except (ValueError, ImportError) as error:
             skipped[f'{execution.engine} {execution.precision}'] = str(error)
-    if len(contenders) == 1:
+    if len(entries) == 1:
         raise ValueError(f'nothing can be measured: {"; ".join(skipped.values())}')
-    return contenders
+    return entries
 
 
-def _measure_size(plan, network, model, contenders, frames, progress) -> list[dict]:
-    """Return a case for each contender, the peer first."""
+def _measure_size(plan: Plan, entries: Sequence[_Entry], frames, progress) -> list[dict]:
+    """Return a case for each entry, all measured in turn."""
+    contenders = [each.contender for each in entries]
     for contender in contenders:
         contender.prepare(frames)
     measured = alternate(contenders, [frames] * len(contenders), plan.rounds, plan.warm_up)
-    peer = np.array([times.frame for times, _ in measured[0]])
+    seconds = [np.array([times.frame for times, _ in rounds]) for rounds in measured]
+    peers = {
+        each.network: own
+        for each, own in zip(entries, seconds, strict=True)
+        if each.contender.execution == PEER
+    }
+    of_paper = [peers[each.network] for each in entries if each.config == PAPER]
     height, width = frames[0].shape[:2]
     cases = []
-    for contender, rounds in zip(contenders, measured, strict=True):
-        execution = contender.execution
-        times = [each for each, _ in rounds]
-        case = {
-            'network': network.name,
-            'weights': Path(network.weights).name if network.weights else 'random',
-            'size': [width, height],
-            'engine': execution.engine,
-            'precision': execution.precision,
-            'device': execution.device,
-            'keypoints': float(np.mean([count for _, count in rounds])),
-            **summary_of(times),
-        }
+    for each, rounds, own in zip(entries, measured, seconds, strict=True):
         # Of the same round: what slowed the machine down slowed both.
-        ratios = peer / np.array([each.frame for each in times])
-        case['ratio'] = float(np.median(ratios))
-        case['multiply_adds'] = multiply_adds(model.config, (width, height))
-        seconds = case['stages']['network']['p50'] * 1e-3 if case['stages'] else None
-        case['rate'] = case['multiply_adds'] / seconds if seconds else None
+        ratio_to_paper = float(np.median(of_paper[0] / own)) if of_paper else None
+        case = {
+            'network': each.network.name,
+            'weights': Path(each.network.weights).name if each.network.weights else 'random',
+            'size': [width, height],
+            **each.contender.execution._asdict(),
+            'keypoints': float(np.mean([count for _, count in rounds])),
+            **summary_of([times for times, _ in rounds]),
+            'ratio': float(np.median(peers[each.network] / own)),
+            'ratio_to_paper': ratio_to_paper,
+            'multiply_adds': multiply_adds(each.config, (width, height)),
+        }
+        network = case['stages'].get('network')
+        case['rate'] = case['multiply_adds'] / network['p50'] * 1e3 if network else None
         if plan.memory:
-            progress(f'memory of {execution.engine} {execution.precision}')
-            needed = measure_memory(
-                network,
-                execution,
-                frames[0],
-                contender.thresholds[0],
-                plan.keypoints,
-                plan.threads,
-            )
-            case['memory'] = needed._asdict() if needed else None
+            case['memory'] = _memory(plan, each, frames[0], progress)
         cases.append(case)
     return cases
+
+
+def _memory(plan: Plan, entry: _Entry, frame: np.ndarray, progress: Progress) -> dict | None:
+    """Return the memory that such frames need."""
+    execution, threshold = entry.contender.execution, entry.contender.thresholds[0]
+    progress(f'memory of {entry.network.name}, {execution.engine} {execution.precision}')
+    memory = measure_memory(
+        entry.network, execution, frame, threshold, plan.keypoints, plan.threads
+    )
+    return memory._asdict() if memory else None
 
 
 def summary_of(times: Sequence[Times]) -> dict:

@@ -18,8 +18,8 @@ def frames_markdown(result: Mapping) -> str:
 
 def frames_table(result: Mapping) -> str:
     """Return a line for each case: time, ratio, rate, memory."""
-    header = ['case', 'p50 ms', 'p99 ms', 'x peer', 'decoding', 'network GMAC/s', 'of peak']
-    header += ['keypoints', 'process MB', 'frames MB']
+    header = ['case', 'p50 ms', 'p99 ms', 'x peer', 'x paper peer', 'decoding']
+    header += ['network GMAC/s', 'of peak', 'keypoints', 'process MB', 'frames MB']
     rows = []
     for case in result['cases']:
         memory = case.get('memory')
@@ -29,6 +29,7 @@ def frames_table(result: Mapping) -> str:
                 _ms(case['frame']['p50']),
                 _ms(case['frame']['p99']),
                 f'{case["ratio"]:.2f}',
+                f'{case["ratio_to_paper"]:.2f}' if case['ratio_to_paper'] else None,
                 _share_of_frame(case, 'decoding'),
                 f'{case["rate"] * 1e-9:.0f}' if case['rate'] else None,
                 f'{case["share_of_peak"]:.0%}' if case['share_of_peak'] else None,

@@ -91,8 +91,9 @@ def test_the_report_has_tables_numbers_and_a_picture(result, tmp_path):
     cells = [cell.strip() for cell in line.strip('|').split('|')]
     ours = result['cases'][1]
     assert cells[3] == f'{ours["ratio"]:.2f}'
-    assert cells[6] == f'{ours["share_of_peak"]:.0%}'
-    assert cells[7:] == [f'{ours["keypoints"]:.0f}', '-', '-']
+    assert cells[4] == '-'
+    assert cells[7] == f'{ours["share_of_peak"]:.0%}'
+    assert cells[8:] == [f'{ours["keypoints"]:.0f}', '-', '-']
     assert files[2].read_bytes().startswith(b'\x89PNG')
 
 
@@ -111,3 +112,18 @@ def test_a_document_gets_its_section_written_anew(result, tmp_path):
     assert (tmp_path / 'images' / 'benchmark_frames.png').is_file()
     with pytest.raises(ValueError, match=r'lacks the lines <!-- benchmark: node -->'):
         report.update_document(document, MACHINE, {'node': []}, tmp_path / 'out')
+
+
+def test_small_networks_are_compared_with_the_paper_s_too(monkeypatch, tiny):
+    from superpoint_ros.benchmark import frame_times
+    from superpoint_ros.benchmark.contenders import Network, OurContender, PeerContender, Times
+
+    for kind in (OurContender, PeerContender):
+        monkeypatch.setattr(kind, 'prepare', lambda self, frames: None)
+    seconds = (40.0, 10.0, 4.0, 2.0)
+    took = [[(Times(each, {}), 5)] for each in seconds]
+    monkeypatch.setattr(frame_times, 'alternate', lambda *_: took)
+    plan = Plan(sizes=[(64, 48)], networks=[Network('paper'), tiny], memory=False, peak_sides=[64])
+    cases = measure_frames(plan, lambda text: None)['cases']
+    assert [case['ratio'] for case in cases] == [1, 4, 1, 2]
+    assert [case['ratio_to_paper'] for case in cases] == [1, 4, 10, 20]

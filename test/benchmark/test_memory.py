@@ -10,7 +10,7 @@ from superpoint_ros.resources import default_weights
 
 @pytest.mark.skipif(sys.platform != 'linux', reason='the system does not tell')
 def test_a_large_image_takes_no_more_than_250_bytes_a_pixel():
-    width, height = 1920, 1080
+    width, height = 1280, 960
     [frame] = frames_of(read_photographs()[:1], (width, height))
     shipped = Network('shipped', str(default_weights()))
     memory = measure_memory(shipped, Execution('torch'), frame, 0.015, keypoints=1000, threads=1)
