@@ -10,6 +10,7 @@ much is lost is told by 'superpoint evaluate homography --precision int8' beside
 from __future__ import annotations
 
 import argparse
+from importlib.util import find_spec
 from pathlib import Path
 
 
@@ -28,7 +29,6 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Quantise the weights and say where the result is."""
-    import nncf  # noqa: F401 - what is missing should be missed before the work
     from tqdm import tqdm
 
     from superpoint_ros.engines.quantisation import calibration_images, keep, quantise
@@ -36,6 +36,8 @@ def run(args: argparse.Namespace) -> int:
     from superpoint_ros.sequences import list_images, read_image
     from superpoint_ros.weights import load_weights
 
+    if find_spec('nncf') is None:  # missed before the work
+        raise ModuleNotFoundError("No module named 'nncf'", name='nncf')
     weights = Path(args.weights) if args.weights else default_weights()
     model, _ = load_weights(weights)
     paths = list_images(args.images) if args.images else demo_photographs()

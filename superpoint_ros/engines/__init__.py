@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from importlib.util import find_spec
 import logging
+import sys
 from typing import Protocol
 
 import torch
@@ -22,6 +23,10 @@ ENGINES = ('auto', 'torch', 'openvino')
 MOST_THREADS = 256
 
 _log = logging.getLogger(__name__)
+
+# OpenVINO and NNCF import this module where it is there, which forks and reports over the network:
+# neither is for a node on a robot. Without it they do the same work.
+sys.modules.setdefault('openvino_telemetry', None)
 
 
 class Engine(Protocol):

@@ -8,12 +8,14 @@ import cv2
 import pytest
 import torch
 
-pytest.importorskip('openvino', reason='OpenVINO is not installed')
-
 from superpoint_ros.commands.main import main
-from superpoint_ros.engines import create_engine, quantisation
+from superpoint_ros.engines import create_engine
 from superpoint_ros.network import COMPACT, SuperPoint, SuperPointConfig
 from superpoint_ros.weights import save_weights, WeightsMetadata
+
+pytest.importorskip('openvino', reason='OpenVINO is not installed')
+
+from superpoint_ros.engines import quantisation
 
 needs_nncf = pytest.mark.skipif(find_spec('nncf') is None, reason='NNCF is not installed')
 
