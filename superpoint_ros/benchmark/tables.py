@@ -79,17 +79,27 @@ def _peaks_line(peaks: Mapping[str, float | None]) -> str:
 
 def node_markdown(results: Sequence[Mapping]) -> str:
     """Return the table of the way through the node."""
-    header = ['p50 / p99 ms', 'camera to subscriber', 'Detector alone', 'added', 'frames', 'lost']
+    header = ['p50 / p99 ms', 'camera to subscriber', 'Detector alone', 'added']
+    header += ['inference in the node', 'all but that', 'frames', 'lost']
     rows = [
         [
             case_name(result),
             *(_both(result[name]) for name in ('latency', 'detector', 'added')),
+            *_inside_and_outside(result),
             result['rounds'],
             result['lost'],
         ]
         for result in results
     ]
     return markdown_table(header, rows)
+
+
+def _inside_and_outside(result: Mapping) -> tuple[str | None, str | None]:
+    """Return the median that the node tells of its inference, and the rest of the latency."""
+    inside = result['node_stages'].get('inference')
+    if inside is None:
+        return None, None
+    return _ms(inside), _ms(result['latency']['p50'] - inside)
 
 
 def scaling_markdown(results: Sequence[Mapping]) -> str:

@@ -31,4 +31,6 @@ def test_what_the_node_adds_is_the_difference_of_a_frame_s_two_times(tiny, tmp_p
     assert result['added']['p50'] == pytest.approx(np.median(result['added_ms']))
     assert result['added']['p50'] > 0
     assert 'tiny 160x120, torch float32' in node_markdown([result])
+    told = {**result, 'node_stages': {'inference': 2.0}, 'latency': {'p50': 4.5, 'p99': 5.0}}
+    assert '| 2.00 | 2.50 |' in node_markdown([told])
     assert [path.name for path in tmp_path.iterdir()] == ['detector.log']
