@@ -169,7 +169,9 @@ def _centroid_offsets(
     places = ((image * height)[:, None] + near_rows)[:, :, None] * width + near_columns[:, None]
     inside = (rows == near_rows)[:, :, None] & (columns == near_columns)[:, None]
     window = torch.take(heatmap, places).where(inside, 0.0).flatten(1)
-    sums = window @ _MOMENTS.to(heatmap)
+    # A validation while training in mixed precision would round the places to a pixel or more.
+    with torch.autocast(heatmap.device.type, enabled=False):
+        sums = window @ _MOMENTS.to(heatmap)
     return sums[:, :2] / sums[:, 2:].clamp_min(1e-12)
 
 

@@ -300,3 +300,16 @@ def test_more_candidates_than_sixteen_bits_count_are_ranked():
     expected = torch.nonzero(suppression._suppress_densely(heatmap, 3), as_tuple=True)
     found = suppression.find_peaks(heatmap, 0.0, 3)
     assert all(torch.equal(a, b) for a, b in zip(found, expected, strict=True))
+
+
+def test_mixed_precision_around_it_changes_nothing():
+    generator = torch.Generator().manual_seed(0)
+    heatmap = torch.rand(1, 200, 300, generator=generator)
+    coarse = torch.randn(8, 25, 38, generator=generator)
+    ((points, scores),) = detect_keypoints(heatmap, DetectionSettings(threshold=0.9))
+    with torch.autocast('cpu', torch.bfloat16):
+        ((points_too, scores_too),) = detect_keypoints(heatmap, DetectionSettings(threshold=0.9))
+        sampled = sample_descriptors(coarse, points_too)
+    assert torch.equal(points_too, points)
+    assert torch.equal(scores_too, scores)
+    assert torch.equal(sampled, sample_descriptors(coarse, points))
