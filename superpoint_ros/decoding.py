@@ -15,8 +15,9 @@ import torch
 import torch.nn.functional as F
 
 from superpoint_ros.network import CELL
-from superpoint_ros.suppression import find_peaks
-from superpoint_ros.suppression import suppress_non_maxima as suppress_non_maxima
+
+# Suppression is a part of decoding for all others.
+from superpoint_ros.suppression import find_peaks, suppress_non_maxima  # noqa: F401
 
 _SHIFT = torch.arange(-2.0, 3.0)
 _MOMENTS = torch.stack([_SHIFT.repeat(5), _SHIFT.repeat_interleave(5), torch.ones(25)], dim=1)
