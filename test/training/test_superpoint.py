@@ -2,7 +2,6 @@
 
 from dataclasses import replace
 import shutil
-import signal
 import subprocess
 import sys
 
@@ -87,14 +86,6 @@ def whole(tmp_path_factory, folders, magicpoint):
     return folder
 
 
-def final_state(folder):
-    checkpoint = read_checkpoint(folder / LAST)
-    tensors = dict(checkpoint['state_dict'])
-    for index, values in checkpoint['optimizer_states'][0]['state'].items():
-        tensors |= {f'optimizer {index} {name}': value for name, value in values.items()}
-    return checkpoint['global_step'], tensors
-
-
 def test_the_command_leaves_weights_that_a_detector_loads(whole, folders):
     _, metadata = load_weights(whole / WEIGHTS)
     assert metadata.descriptors_trained
@@ -111,47 +102,29 @@ def test_the_command_leaves_weights_that_a_detector_loads(whole, folders):
     assert list((whole / 'tensorboard').glob('events*'))
 
 
-def test_the_run_starts_from_magicpoint_and_moves_all_of_the_network(whole, magicpoint, recipe):
+def test_the_run_starts_from_magicpoint_and_moves_all_of_the_network(
+    runs, whole, magicpoint, recipe
+):
     start = read_checkpoint(magicpoint)['state_dict']
     module = SuperPointStage(recipe, whole, magicpoint)
-    after = final_state(whole)[1]
+    after = runs.final_state(whole)[1]
     for name, value in module.state_dict().items():
         assert torch.equal(value, start[name]), name
         assert not torch.equal(after[name], value), name
 
 
-KILLED = """
-import os, signal, sys
-from superpoint_ros.commands.main import main
-from superpoint_ros.training.superpoint import SuperPointStage
-
-def kill_in_step_two(module, optimizer):
-    if module.global_step == 2:
-        os.kill(os.getpid(), signal.SIGKILL)
-
-SuperPointStage.on_before_optimizer_step = kill_in_step_two
-main(sys.argv[1:])
-"""
-
-
 def test_a_run_that_was_killed_and_resumed_has_the_same_weights_bit_for_bit(
-    whole, folders, magicpoint, tmp_path
+    runs, whole, folders, magicpoint, tmp_path
 ):
     out = tmp_path / 'run'
     start = tmp_path / 'start.ckpt'
     shutil.copy(magicpoint, start)
     command = arguments(folders, out, f'--start={start}')
-    killed = subprocess.run(
-        [sys.executable, '-c', KILLED, *command], capture_output=True, check=False
-    )
-    assert killed.returncode == -signal.SIGKILL, killed.stderr.decode()[-2000:]
-    assert final_state(out)[0] == 2
+    runs.kill_in_step(2, SuperPointStage, command)
+    assert runs.final_state(out)[0] == 2
     start.unlink()  # a run that goes on does not need it any more
     assert main([*command, '--resume']) == 0
-    step, tensors = final_state(out)
-    expected_step, expected = final_state(whole)
-    assert (step, tensors.keys()) == (expected_step, expected.keys())
-    assert [name for name in tensors if not torch.equal(tensors[name], expected[name])] == []
+    runs.assert_same_state(out, whole)
 
 
 class Fixed(torch.nn.Module):
@@ -219,7 +192,7 @@ def test_training_lowers_the_loss_on_the_pairs_it_sees(recipe, tmp_path):
 
 
 @pytest.mark.parametrize('precision', ['32-true', '16-mixed'])
-def test_the_papers_recipe_runs(recipe, folders, tmp_path, precision):
+def test_the_papers_recipe_runs(runs, recipe, folders, tmp_path, precision):
     # On a CPU the training library takes bfloat16 for float16, and says so.
     small = ('batch', 'width', 'height', 'workers', 'validation_images', 'log_every')
     options = [f'--{name}={VALUES[name]}' for name in small]
@@ -229,13 +202,13 @@ def test_the_papers_recipe_runs(recipe, folders, tmp_path, precision):
     assert main([*command, f'--precision={precision}', '--validate_every=1']) == 0
     network, _ = load_weights(tmp_path / WEIGHTS)
     assert network.config.descriptor_size == 256
-    step, tensors = final_state(tmp_path)
+    step, tensors = runs.final_state(tmp_path)
     assert step == 2
     assert all(torch.isfinite(value).all() for value in tensors.values())
 
 
 def test_a_loss_that_is_no_number_stops_the_run_and_keeps_the_last_good_state(
-    folders, tmp_path, monkeypatch, capsys
+    runs, folders, tmp_path, monkeypatch, capsys
 ):
     calls = []
 
@@ -246,7 +219,7 @@ def test_a_loss_that_is_no_number_stops_the_run_and_keeps_the_last_good_state(
     monkeypatch.setattr(superpoint, 'detector_loss', loss)
     assert main(arguments(folders, tmp_path)) == 1
     assert 'the loss is nan in step 2; the last good state' in capsys.readouterr().err
-    step, tensors = final_state(tmp_path)
+    step, tensors = runs.final_state(tmp_path)
     assert step == 2
     assert all(torch.isfinite(value).all() for value in tensors.values())
 
@@ -322,7 +295,7 @@ def test_a_photograph_that_changes_while_workers_read_it_is_one_line(
     assert 'Traceback' not in error
 
 
-def test_two_processes_share_the_pairs_of_a_step(folders, tmp_path):
+def test_two_processes_share_the_pairs_of_a_step(runs, folders, tmp_path):
     command = arguments(folders, tmp_path, '--devices=2', '--batch=1')
     subprocess.run(
         [sys.executable, '-m', 'superpoint_ros.commands.main', *command],
@@ -330,4 +303,4 @@ def test_two_processes_share_the_pairs_of_a_step(folders, tmp_path):
         capture_output=True,
         timeout=120,
     )
-    assert final_state(tmp_path)[0] == 4
+    assert runs.final_state(tmp_path)[0] == 4
