@@ -15,7 +15,7 @@ import cv2
 import numpy as np
 
 _NEAREST = 1e-3  # a point closer to the camera's plane than this tells nothing
-_LEAST_GAIN = 1e-4  # part of the cost below which an iteration is the last
+_LEAST_GAIN = 1e-3  # part of the cost below which an iteration is the last
 
 
 class Observations(NamedTuple):

@@ -9,6 +9,7 @@ import numpy as np
 from superpoint_ros.odometry.bundle import Observations, refine
 from superpoint_ros.odometry.geometry import parallax, reprojection_errors, triangulate
 
+_ITERATIONS = 5  # the next keyframe goes on from there: ten make the way no more exact
 _MISSES = 3  # times in a row that a point may disagree with the pose before it goes
 _FORGET = 60  # frames after which a point that is not seen goes: trackers forget it sooner
 
@@ -135,6 +136,7 @@ class LocalMap:
             observations._replace(points=compact),
             free,
             self.threshold,
+            _ITERATIONS,
         )
         if len(views) - free.sum() < 2:
             poses, points = _scaled_back(views, poses, points)
