@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 import time
+import traceback
 from typing import Any
 
 from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus, KeyValue
@@ -151,8 +152,19 @@ class PipelineNode(ManagedNode):
             if self.throttle.ready('bad'):
                 self.get_logger().warning(f'skipped a message ({bad} so far): {error}')
             return
+        except Exception as error:  # noqa: BLE001 - one message must not end the node
+            self._report(error)
+            return
         stages = {self._stage: time.perf_counter() - start}
         self.statistics.add_frame(time.monotonic(), stages, self._age(message.header), count)
+
+    def _report(self, error: Exception) -> None:
+        """Log that the work on a message failed; the node goes on with the next."""
+        bad = self.statistics.add_bad_frame(time.monotonic(), 'failure')
+        if self.throttle.ready('failure'):
+            text = ' '.join(str(error).split())
+            self.get_logger().error(f'a message failed ({bad} so far): {text}')
+            self.get_logger().debug(''.join(traceback.format_exception(error)))
 
     def _age(self, header) -> float | None:
         """Return the seconds since the stamp, None where it has none."""

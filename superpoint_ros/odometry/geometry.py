@@ -7,6 +7,7 @@ is float64 (4, 4) and takes points of the world to the camera (x right, y down, 
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import NamedTuple
 
 import cv2
@@ -109,14 +110,16 @@ def _candidates(a: np.ndarray, b: np.ndarray, threshold: float) -> list[np.ndarr
     """Return the motions that may have brought points from a to b."""
     cv2.setRNGSeed(0)  # results repeat
     found = []
-    essential, _ = cv2.findEssentialMat(
-        a, b, _IDENTITY, cv2.USAC_DEFAULT, prob=0.9999, threshold=threshold
+    essential = _estimated(
+        cv2.findEssentialMat, a, b, _IDENTITY, cv2.USAC_DEFAULT, prob=0.9999, threshold=threshold
     )
     if essential is not None and essential.shape == (3, 3):
         first, second, translation = cv2.decomposeEssentialMat(essential)
         for rotation in (first, second):
             found += [make_pose(rotation, sign * translation) for sign in (1, -1)]
-    homography, _ = cv2.findHomography(a, b, cv2.USAC_DEFAULT, threshold, confidence=0.9999)
+    homography = _estimated(
+        cv2.findHomography, a, b, cv2.USAC_DEFAULT, threshold, confidence=0.9999
+    )
     if homography is not None:
         _, rotations, translations, _ = cv2.decomposeHomographyMat(homography, _IDENTITY)
         for rotation, translation in zip(rotations, translations, strict=True):
@@ -124,6 +127,14 @@ def _candidates(a: np.ndarray, b: np.ndarray, threshold: float) -> list[np.ndarr
             if length > 1e-9:
                 found.append(make_pose(rotation, translation / length))
     return found
+
+
+def _estimated(estimate: Callable, *arguments, **options) -> np.ndarray | None:
+    """Return the matrix that OpenCV finds, None where it finds none."""
+    try:
+        return estimate(*arguments, **options)[0]
+    except cv2.error:  # 4.14 fails assertions about points that are all in one place or on a line
+        return None
 
 
 def find_pose(
@@ -137,17 +148,20 @@ def find_pose(
     candidates = [guess]
     if len(points) >= 4:
         cv2.setRNGSeed(0)
-        found, turn, shift, _ = cv2.solvePnPRansac(
-            points,
-            seen,
-            _IDENTITY,
-            None,
-            iterationsCount=200,
-            reprojectionError=threshold,
-            confidence=0.999,
-            flags=cv2.SOLVEPNP_AP3P,
-        )
-        if found:
+        try:
+            found, turn, shift, _ = cv2.solvePnPRansac(
+                points,
+                seen,
+                _IDENTITY,
+                None,
+                iterationsCount=200,
+                reprojectionError=threshold,
+                confidence=0.999,
+                flags=cv2.SOLVEPNP_AP3P,
+            )
+        except cv2.error:  # as above
+            found = False
+        if found and np.isfinite(turn).all() and np.isfinite(shift).all():
             candidates.append(make_pose(cv2.Rodrigues(turn)[0], shift))
 
     def cost(pose: np.ndarray) -> float:

@@ -14,9 +14,9 @@ def angle(rotation):
     return np.degrees(np.arccos(np.clip((np.trace(rotation) - 1) / 2, -1, 1)))
 
 
-def fly(flight, odometry=None, settings=None):
+def fly(flight, settings=None):
     """Return which frames have poses, and those; the odometry too."""
-    odometry = odometry or VisualOdometry(flight.camera_model, settings)
+    odometry = VisualOdometry(flight.camera_model, settings)
     found = [odometry.update(*frame) for frame in zip(flight.tracks, flight.stamps, strict=True)]
     numbers = [number for number, pose in enumerate(found) if pose is not None]
     return np.array(numbers), np.array([found[number] for number in numbers]), odometry
@@ -165,6 +165,35 @@ def test_the_map_stays_small(make_flight):
     _, _, odometry = fly(flight)
     assert len(odometry.keyframes) <= 16
     assert 100 < len(odometry.points) < 2000
+
+
+@pytest.mark.parametrize('kind', ['random', 'one place', 'a line', 'few', 'swapped'])
+def test_nonsense_is_survived(make_flight, kind):
+    flight = make_flight(poses=smooth_poses(24))
+    rng = np.random.default_rng(0)
+    for number, tracks in enumerate(flight.tracks):
+        if number < 8 and kind in ('few', 'swapped'):
+            continue  # the nonsense begins when there is a map
+        points = tracks.keypoints
+        if kind == 'random':
+            points[:] = rng.uniform(0, 400, points.shape)
+        elif kind == 'one place':
+            points[:] = 200
+        elif kind == 'a line':
+            points[:] = rng.uniform(0, 400, (len(points), 1))
+        elif kind == 'few':
+            flight.tracks[number] = tracks.select(np.arange(number % 7))
+        else:
+            points[:] = points[::-1].copy()
+    _, poses, odometry = fly(flight)
+    assert np.isfinite(poses).all()
+    assert odometry.status != TRACKING or odometry.inliers >= 20
+
+
+def smooth_poses(count):
+    poses = np.repeat(np.eye(4)[None], count, axis=0)
+    poses[:, 0, 3] = np.linspace(0, 2, count)
+    return poses
 
 
 def test_settings_out_of_their_range_are_refused_by_name():
