@@ -43,7 +43,7 @@ def run(args: argparse.Namespace) -> int:
     parser.add_argument('--devices', default='auto', help='how many of them (default: auto)')
     parser.add_argument('--threads', type=int, help="torch's threads on the CPU")
     if args.stage == 'superpoint':
-        parser.add_argument('--start', type=Path, help='checkpoint whose weights to start from')
+        parser.add_argument('--start', type=Path, help='checkpoint or weight file to start from')
     kind = {'magicpoint': MagicPointRecipe, 'superpoint': SuperPointRecipe}[args.stage]
     options, recipe = parse_options(parser, args.options, args.stage, kind)
     if recipe is None:

@@ -71,8 +71,17 @@ class AdaptationRecipe:
     max_keypoints: int = 400
     """Most labels an image."""
 
+    network: bool = True
+    """Whether the network's detector is asked at all, or only blobs and corners."""
+
     blobs: float = 0.0
-    """Weight of blobs beside the network's heatmap, see `superpoint_ros.training.blobs`."""
+    """Weight of blobs beside the network's heatmap, see `training.interest_points`."""
+
+    corners: float = 0.0
+    """Weight of corners beside the network's heatmap, see `training.interest_points`."""
+
+    candidates: int = 400
+    """Most blobs, and most corners, of each view."""
 
     batch: int = 8
     """Warped images that go through the network together."""
@@ -82,11 +91,14 @@ class AdaptationRecipe:
 
     def __post_init__(self):
         object.__setattr__(self, 'scales', tuple(self.scales))
-        for name in ('homographies', 'batch'):
+        for name in ('homographies', 'batch', 'candidates'):
             if getattr(self, name) < 1:
                 raise ValueError(f'{name} must be at least 1, got {getattr(self, name)}')
-        if not 0 <= self.blobs <= 1:
-            raise ValueError(f'blobs must lie between 0 and 1, got {self.blobs}')
+        for name in ('blobs', 'corners'):
+            if not 0 <= getattr(self, name) <= 1:
+                raise ValueError(f'{name} must lie between 0 and 1, got {getattr(self, name)}')
+        if not (self.network or self.blobs or self.corners):
+            raise ValueError('without the network there must be a weight of blobs or of corners')
         if not self.scales or not all(0.1 <= scale <= 4 for scale in self.scales):
             raise ValueError(f'scales must be one or more from 0.1 to 4, got {self.scales}')
         if self.longest_side and self.longest_side < SMALLEST_SIDE:

@@ -23,7 +23,7 @@ from superpoint_ros.drawing import contact_sheet, draw_keypoints
 from superpoint_ros.homography import scaling, warp_points
 from superpoint_ros.sequences import list_images, read_image
 from superpoint_ros.training.adaptation import AdaptationRecipe, label_image, network_heatmaps
-from superpoint_ros.training.blobs import with_blobs
+from superpoint_ros.training.interest_points import with_interest_points
 from superpoint_ros.training.label_files import LabelFolder
 from superpoint_ros.weights import load_weights, write_atomically
 
@@ -144,9 +144,14 @@ class _Worker:
         cv2.setNumThreads(threads)
         self.recipe = recipe
         self.folder = LabelFolder(out)
-        self.heatmaps = network_heatmaps(load_weights(weights)[0], devices.get(), bfloat16)
-        if recipe.blobs:
-            self.heatmaps = with_blobs(self.heatmaps, recipe.blobs, recipe.max_keypoints)
+        device = devices.get()
+        self.heatmaps = None
+        if recipe.network:
+            self.heatmaps = network_heatmaps(load_weights(weights)[0], device, bfloat16)
+        if recipe.blobs or recipe.corners:
+            self.heatmaps = with_interest_points(
+                self.heatmaps, recipe.blobs, recipe.corners, recipe.candidates
+            )
 
     def label(self, path: Path) -> str:
         """Label an image; return what was wrong with it, or nothing."""

@@ -25,7 +25,6 @@ from superpoint_ros.evaluation.metrics import (
 )
 from superpoint_ros.matching import match_mutual
 from superpoint_ros.network import fold_batch_norm, SuperPointOutput
-from superpoint_ros.training.checkpoints import read_checkpoint
 from superpoint_ros.training.data import VALIDATION
 from superpoint_ros.training.descriptor_losses import contrastive_loss, hinge_loss
 from superpoint_ros.training.labels import IGNORED
@@ -34,10 +33,14 @@ from superpoint_ros.training.magicpoint import expect_few_points
 from superpoint_ros.training.pairs import PairSamples
 from superpoint_ros.training.refinement_loss import refinement_loss
 from superpoint_ros.training.stage import PICTURES, Stage
+from superpoint_ros.training.starting import start_from
 from superpoint_ros.training.superpoint_recipe import SuperPointRecipe
 
 VALIDATION_KEYPOINTS = 200
 """Keypoints of each view in a validation."""
+
+STARTING_PAIRS = 4
+"""Pairs of which batch norms take their statistics where the weights to start from have none."""
 
 SHOWN = ('repeatability', 'localisation', 'matching_score', 'matching_accuracy')
 """What validation measures, beside the homographies that follow from the matches."""
@@ -62,18 +65,9 @@ class SuperPointStage(Stage):
 
     def _start_from(self, path: Path) -> None:
         """Take the weights of an earlier stage; raise ValueError where they do not fit."""
-        state = read_checkpoint(path).get('state_dict')
-        if state is None:
-            raise ValueError(
-                f'{path} is no checkpoint of a training run, such as its checkpoints/last.ckpt'
-            )
-        try:
-            self.load_state_dict(state)
-        except RuntimeError as error:
-            raise ValueError(
-                f'{path} is no checkpoint of the {self.recipe.network} network: '
-                f'{str(error).splitlines()[-1].strip()}'
-            ) from error
+        samples = self.samples()
+        images = torch.cat([samples[index]['images'] for index in range(STARTING_PAIRS)])
+        start_from(self.network, path, self.batch_of(images[:, None]))
 
     def samples(self) -> PairSamples:
         return PairSamples(self.recipe)

@@ -247,6 +247,8 @@ def test_an_image_too_small_for_the_network_is_named():
         ({'longest_side': 8}, 'longest_side must be 0 or at least 16'),
         ({'threshold': 2.0}, 'threshold must lie between'),
         ({'blobs': -0.5}, 'blobs must lie between 0 and 1, got -0.5'),
+        ({'corners': 2.0}, 'corners must lie between 0 and 1, got 2.0'),
+        ({'network': False}, 'without the network there must be a weight of blobs or of corners'),
     ],
 )
 def test_a_recipe_that_cannot_be_names_its_value(values, message):

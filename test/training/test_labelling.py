@@ -164,11 +164,25 @@ def test_blobs_are_labelled_where_they_are_asked_for(weights, tmp_path, monkeypa
     cv2.imwrite(str(photos / 'blob.png'), blob.round().astype(np.uint8))
     found = []
     for name, weight in (('with', 0.9), ('without', 0.0)):
-        recipe = AdaptationRecipe(homographies=6, threshold=0.25, blobs=weight)
+        recipe = AdaptationRecipe(homographies=6, threshold=0.25, blobs=weight, corners=weight)
         label_folder(photos, weights, tmp_path / name, recipe, ['cpu'])
         found.append(LabelFolder(tmp_path / name).read(photos / 'blob.png').keypoints)
     assert found[0] == pytest.approx(np.array([[41.3, 37.6]]), abs=0.2)
     assert len(found[1]) == 0
+
+
+def test_without_the_network_only_interest_points_are_labelled(tmp_path, weights, monkeypatch):
+    monkeypatch.setattr(labelling, 'ProcessPoolExecutor', ThisProcess)
+    monkeypatch.setattr(labelling, 'network_heatmaps', None)  # would raise if it were asked
+    photos = tmp_path / 'photos'
+    photos.mkdir()
+    x, y = np.arange(96), np.arange(80)[:, None]
+    image = np.where((x > 50) & (y > 40), 200, 60).astype(np.uint8)
+    cv2.imwrite(str(photos / 'corner.png'), image)
+    recipe = AdaptationRecipe(homographies=6, threshold=0.3, network=False, corners=0.7)
+    label_folder(photos, weights, tmp_path / 'labels', recipe, ['cpu'])
+    labels = LabelFolder(tmp_path / 'labels').read(photos / 'corner.png')
+    assert labels.keypoints[0] == pytest.approx([51, 41], abs=1.0)
 
 
 def test_the_contact_sheet_shows_some_photographs_small_with_their_labels(tmp_path):

@@ -1,4 +1,4 @@
-"""Blobs are marked where they are, the strongest first."""
+"""Blobs and corners are marked where they are, the strongest first."""
 
 from __future__ import annotations
 
@@ -7,7 +7,17 @@ import pytest
 
 from superpoint_ros.resources import demo_photographs
 from superpoint_ros.sequences import read_image
-from superpoint_ros.training.blobs import blob_heatmap, REACH, with_blobs
+from superpoint_ros.training.interest_points import (
+    bells,
+    blob_response,
+    corner_response,
+    REACH,
+    with_interest_points,
+)
+
+
+def blob_heatmap(image, most):
+    return bells(blob_response(image), most)
 
 
 def picture(places, heights, sigma=1.5, size=(120, 90)):
@@ -66,8 +76,26 @@ def test_marks_of_a_photograph_are_probabilities():
     assert 25 * 20 < np.count_nonzero(heatmap) <= 25 * 100
 
 
-def test_blobs_are_added_to_what_the_network_says():
+@pytest.mark.parametrize('angle', [0.2, 0.7, 1.3])
+def test_a_corner_is_marked_within_a_pixel_and_an_edge_is_not(angle):
+    x, y = np.arange(96.0), np.arange(80.0)[:, None]
+    u = (x - 47.6) * np.cos(angle) + (y - 41.2) * np.sin(angle)
+    v = (y - 41.2) * np.cos(angle) - (x - 47.6) * np.sin(angle)
+    step = 60 + 140 / ((1 + np.exp(-2 * u)) * (1 + np.exp(-2 * v)))
+    found, value = centre(bells(corner_response(step.round().astype(np.uint8)), 1))
+    # The maximum lies inside of the smooth corner, on its bisector.
+    inside = np.array([np.cos(angle) - np.sin(angle), np.cos(angle) + np.sin(angle)])
+    assert np.abs(found - [47.6, 41.2] - 1.6 * inside).max() < 0.6
+    assert 0.6 < value <= 1
+
+
+def test_corners_and_blobs_are_added_to_what_the_network_says():
     images = np.stack([picture([(30, 30)], [150]), picture([(80, 50)], [150])])
-    both = with_blobs(lambda images: images.astype(np.float32) / 255, 0.5, 10)(images)
-    expected = images / 255 + 0.5 * np.stack([blob_heatmap(image, 10) for image in images])
-    assert both == pytest.approx(expected, abs=1e-6)
+    both = with_interest_points(lambda images: images.astype(np.float32) / 255, 0.5, 0.2, 10)
+    blobs, corners = (
+        np.stack([bells(response(image), 10) for image in images])
+        for response in (blob_response, corner_response)
+    )
+    assert both(images) == pytest.approx(images / 255 + 0.5 * blobs + 0.2 * corners, abs=1e-6)
+    alone = with_interest_points(None, 0.0, 1.0, 10)
+    assert alone(images) == pytest.approx(corners, abs=1e-6)
