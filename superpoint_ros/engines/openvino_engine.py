@@ -74,9 +74,10 @@ class OpenVinoEngine:
             network = quantised(model)
         else:
             network = convert(model)
+        # In int8 this holds for the layers that are not quantised.
+        short = precision == 'bfloat16' or (precision == 'int8' and native_bfloat16())
         self._settings = {
-            # With int8 this holds for the layers that are not quantised.
-            'INFERENCE_PRECISION_HINT': 'bf16' if precision == 'bfloat16' else 'f32',
+            'INFERENCE_PRECISION_HINT': 'bf16' if short else 'f32',
             'PERFORMANCE_HINT': 'LATENCY',
             'INFERENCE_NUM_THREADS': threads,
             # By default so many are kept that memory grows by a megabyte with each new shape.

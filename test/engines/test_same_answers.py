@@ -36,7 +36,7 @@ TOLERANCES = {
     ('torch', 'bfloat16'): Tolerance(0.04, 0.998, 0.03),
     ('openvino', 'float32'): Tolerance(0.005, 0.9999, 0.005),
     ('openvino', 'bfloat16'): Tolerance(0.04, 0.998, 0.03),
-    ('openvino', 'int8'): Tolerance(0.06, 0.99, 0.05),
+    ('openvino', 'int8'): Tolerance(0.05, 0.995, 0.04),
     ('cuda', 'float32'): Tolerance(0.005, 0.9999, 0.005),
     ('cuda', 'float16'): Tolerance(0.02, 0.9995, 0.02),
 }
