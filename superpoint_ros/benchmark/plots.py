@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from matplotlib.figure import Figure
+from matplotlib.ticker import LogLocator, NullFormatter
 
 from superpoint_ros.benchmark.contenders import STAGES
 from superpoint_ros.benchmark.tables import case_name, execution_name, MB
@@ -74,8 +75,13 @@ def plot_scaling(results: Sequence[Mapping], path: Path) -> None:
     keypoints.set(xlabel='keypoints', ylabel='ms of decoding, sampling, message')
     for axes in (time, memory, keypoints):
         axes.grid(alpha=0.3, which='both')
-        if axes.lines:
-            axes.legend(fontsize=7)
+        if not axes.lines:  # memory was not measured
+            continue
+        axes.legend(fontsize=7)
+        for axis in (axes.xaxis, axes.yaxis):
+            axis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+            axis.set_major_formatter('{x:g}')
+            axis.set_minor_formatter(NullFormatter())
     figure.savefig(path, dpi=100)
 
 

@@ -74,6 +74,7 @@ def _measure(plan, network: Network, execution: Execution, photographs, counts, 
         'areas': areas,
         'area_exponent': exponent(pixels, [each['frame']['p50'] for each in areas]),
         'memory_exponent': exponent(pixels, memory) if memory else None,
+        'memory_line': line_through(pixels, memory) if memory else None,
         'largest_bytes_per_pixel': areas[int(np.argmax(pixels))]['bytes_per_pixel'],
         'keypoints_size': list(USUAL),
         'keypoints': keypoints,
@@ -91,6 +92,14 @@ def exponent(sizes: Sequence[float], values: Sequence[float]) -> float | None:
         return None
     x, y = np.log(np.array(usable, float).T)
     return float(np.polyfit(x, y, 1)[0])
+
+
+def line_through(pixels: Sequence[float], needed: Sequence[float]) -> dict[str, float] | None:
+    """Return bytes that an image takes whatever its size, and those of a pixel."""
+    if len(set(pixels)) < 2:
+        return None
+    per_pixel, constant = np.polyfit(pixels, needed, 1)
+    return {'constant': float(constant), 'per_pixel': float(per_pixel)}
 
 
 def _at_sizes(plan, network: Network, contender: OurContender, photographs) -> list[dict]:

@@ -147,6 +147,11 @@ def _area_line(result: Mapping) -> str:
     text = f'Time grows with {_power(result["area_exponent"])} of the area'
     if result['largest_bytes_per_pixel'] is not None:
         text += f', memory with {_power(result["memory_exponent"])}'
+        line = result['memory_line']
+        if line:
+            text += (
+                f', as {line["constant"] / MB:.0f} MB and {line["per_pixel"]:.0f} bytes a pixel'
+            )
         text += f'; the largest image takes {result["largest_bytes_per_pixel"]:.0f} bytes a pixel'
     return text + '.\n'
 

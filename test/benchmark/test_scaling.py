@@ -3,7 +3,7 @@ import pytest
 from superpoint_ros.benchmark.contenders import Execution
 from superpoint_ros.benchmark.frame_times import Plan
 from superpoint_ros.benchmark.plots import plot_scaling
-from superpoint_ros.benchmark.scaling import exponent, measure_scaling
+from superpoint_ros.benchmark.scaling import exponent, line_through, measure_scaling
 from superpoint_ros.benchmark.tables import scaling_markdown
 
 
@@ -11,6 +11,12 @@ from superpoint_ros.benchmark.tables import scaling_markdown
 def test_the_exponent_is_the_power_of_the_growth(power):
     sizes = [100, 1000, 5000]
     assert exponent(sizes, [3 * size**power for size in sizes]) == pytest.approx(power)
+
+
+def test_memory_has_a_constant_part_and_one_for_each_pixel():
+    line = line_through([100, 200, 400], [5010, 5020, 5040])
+    assert line == {'constant': pytest.approx(5000), 'per_pixel': pytest.approx(0.1)}
+    assert line_through([100], [5010]) is None
 
 
 def test_of_one_size_there_is_no_exponent():
