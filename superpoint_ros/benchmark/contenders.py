@@ -63,7 +63,7 @@ class Execution(NamedTuple):
     device: str = 'cpu'
 
 
-PEER = Execution('peer')
+PEER = 'peer'
 
 
 class Times(NamedTuple):
@@ -143,11 +143,12 @@ class OurContender:
 class PeerContender:
     """The peer, timed as a whole."""
 
-    execution = PEER
-
-    def __init__(self, model: SuperPoint, keypoints: int):
+    def __init__(self, model: SuperPoint, keypoints: int, device: str = 'cpu'):
+        self.execution = Execution(PEER, 'float32', device)
         settings = DetectionSettings()
-        self._peer = Peer(model, WEAKEST, settings.nms_radius, keypoints, settings.border_margin)
+        self._peer = Peer(
+            model, WEAKEST, settings.nms_radius, keypoints, settings.border_margin, device
+        )
         self.thresholds: list[float] = []
 
     def prepare(self, frames: Sequence[np.ndarray]) -> None:
@@ -170,8 +171,8 @@ def make_contender(
     execution: Execution, model: SuperPoint, keypoints: int, threads: int
 ) -> Contender:
     """Return what runs the network so; raise ValueError where that cannot be."""
-    if execution == PEER:
-        return PeerContender(model, keypoints)
+    if execution.engine == PEER:
+        return PeerContender(model, keypoints, execution.device)
     return OurContender(make_detector(model, execution, threads), keypoints)
 
 
@@ -214,9 +215,7 @@ def alternate(
 def _message_maker() -> Callable[[Features], object] | None:
     """Return what makes a message of features; None where ROS is not installed."""
     try:
-        from std_msgs.msg import Header
-
-        from superpoint_ros.node.feature_messages import features_to_message
+        from superpoint_ros.node.feature_messages import features_to_message, Header
     except ImportError:
         return None
     header = Header(frame_id='camera')

@@ -116,7 +116,8 @@ def _entries(plan: Plan, network: Network, skipped: dict[str, str]) -> list[_Ent
         contender = make_contender(execution, model, plan.keypoints, plan.threads)
         return _Entry(network, model.config, contender)
 
-    entries = [entry(PEER)]
+    device = plan.executions[0].device
+    entries = [entry(Execution(PEER, 'float32', device))]
     for execution in plan.executions:
         try:
             entries.append(entry(execution))
@@ -137,7 +138,7 @@ def _measure_size(plan: Plan, entries: Sequence[_Entry], frames, progress) -> li
     peers = {
         each.network: own
         for each, own in zip(entries, seconds, strict=True)
-        if each.contender.execution == PEER
+        if each.contender.execution.engine == PEER
     }
     of_paper = [peers[each.network] for each in entries if each.config == PAPER]
     height, width = frames[0].shape[:2]

@@ -89,19 +89,27 @@ class Peer:
     """
 
     def __init__(
-        self, model: SuperPoint, threshold: float, radius: int, keypoints: int, margin: int
+        self,
+        model: SuperPoint,
+        threshold: float,
+        radius: int,
+        keypoints: int,
+        margin: int,
+        device: str = 'cpu',
     ):
         if model.config.normalization != 'none':
             model = fold_batch_norm(model)
         self.model = PlainSuperPoint(model.config).eval()
         self.model.load_state_dict(model.state_dict())
+        self.model.to(device)
+        self._device = device
         self.threshold, self.radius = threshold, radius
         self.keypoints, self.margin = keypoints, margin
 
     @torch.no_grad()
     def __call__(self, gray: np.ndarray) -> Features:
         """Return the features of an image."""
-        image = torch.from_numpy(gray)[None, None].float() / 255.0
+        image = torch.from_numpy(gray)[None, None].to(self._device).float() / 255.0
         heatmap, descriptors = self.model(image)
         scores = simple_nms(heatmap, self.radius)[0]
         margin = self.margin
@@ -114,7 +122,8 @@ class Peer:
             found, kept = torch.topk(found, self.keypoints)
             y, x = y[kept], x[kept]
         points = torch.stack([x, y], dim=-1).float()
-        return Features(points.numpy(), found.numpy(), _sample(points, descriptors[0]).numpy())
+        sampled = _sample(points, descriptors[0])
+        return Features(points.cpu().numpy(), found.cpu().numpy(), sampled.cpu().numpy())
 
 
 def gray_of(image: np.ndarray) -> np.ndarray:

@@ -81,7 +81,7 @@ def _add_cases(group) -> None:
         metavar='NAME',
         help='float32, bfloat16, int8, float16 (default: those for the device)',
     )
-    group.add_argument('--device', default='cpu', help='cpu, cuda or cuda:N (default: cpu)')
+    group.add_argument('--device', default='cpu', help='cpu, cuda, cuda:N, auto (default: cpu)')
     group.add_argument(
         '--keypoints', type=_count, default=1000, metavar='N', help='a frame (default: 1000)'
     )
@@ -131,10 +131,12 @@ def _plan(args: argparse.Namespace):
     from superpoint_ros.benchmark.contenders import Execution, Network
     from superpoint_ros.benchmark.frame_times import Plan
     from superpoint_ros.benchmark.machine import usable_cores
+    from superpoint_ros.engines import find_device
 
     networks = [Network(name) for name in args.networks]
     networks += [Network(Path(file).stem, file) for file in args.weights]
-    is_cuda = args.device.startswith('cuda')
+    device = str(find_device(args.device))
+    is_cuda = device.startswith('cuda')
     engines = args.engines or (['torch'] if is_cuda else ['torch', 'openvino'])
     precisions = ['float32', 'float16'] if is_cuda else ['float32', 'bfloat16', 'int8']
     precisions = args.precisions or precisions
@@ -142,9 +144,7 @@ def _plan(args: argparse.Namespace):
         sizes=args.sizes or [(640, 480)],
         networks=networks or [Network('paper'), Network('compact')],
         executions=[
-            Execution(engine, precision, args.device)
-            for engine in engines
-            for precision in precisions
+            Execution(engine, precision, device) for engine in engines for precision in precisions
         ],
         keypoints=args.keypoints,
         rounds=args.rounds,
@@ -173,7 +173,7 @@ def _measure(name: str, plan, args: argparse.Namespace):
         return measure_training(plan.threads, progress)
     if not args.engines and not args.precisions:
         # What runs where nobody chooses.
-        plan = replace(plan, executions=[Execution('auto', 'auto', args.device)])
+        plan = replace(plan, executions=[Execution('auto', 'auto', plan.executions[0].device)])
     if name == 'node':
         from superpoint_ros.benchmark.node_latency import measure_node
 

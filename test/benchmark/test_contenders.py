@@ -25,7 +25,7 @@ def frames():
     return frames_of(read_photographs()[:2], (320, 240))
 
 
-@pytest.mark.parametrize('execution', [TORCH, PEER])
+@pytest.mark.parametrize('execution', [TORCH, Execution(PEER)])
 def test_each_frame_has_the_number_of_keypoints_that_was_asked_for(tiny, frames, execution):
     contender = make_contender(execution, tiny.load(), keypoints=100, threads=1)
     contender.prepare(frames)

@@ -41,6 +41,7 @@ def test_whole_frames_are_printed_and_written(weights, tmp_path, capsys):
         (['--networks', 'large'], 'there is no network large: name one of paper, compact'),
         (['--weights', 'no.safetensors'], 'there is no weight file no.safetensors'),
         (['--images', 'nowhere'], 'nowhere is not a folder'),
+        (['--device', 'gpu'], "device must be 'auto', 'cpu', 'cuda' or 'cuda:N'; got 'gpu'"),
     ],
 )
 def test_what_is_not_there_is_named(options, message, tmp_path, capsys):
