@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from collections.abc import Callable
+from contextlib import nullcontext
 import threading
 from typing import NamedTuple
 
@@ -81,7 +82,8 @@ class WholeFrames:
             subpixel=settings.subpixel,
         )
         key = _Key(tuple(images.shape), size, fixed)
-        with self._turn, torch.inference_mode():
+        where = torch.cuda.device(self._device) if self._device.type == 'cuda' else nullcontext()
+        with self._turn, where, torch.inference_mode():
             if key not in self._programs:
                 while len(self._programs) >= FRAMES:
                     self._programs.popitem(last=False)
