@@ -74,10 +74,11 @@ class WholeFrames:
         """
         if settings.grid_cells or settings.max_keypoints > MOST_KEYPOINTS:
             return None
-        # The threshold is an input, and no program depends on these two.
+        # The threshold is an input. Places are a power of two, so that few changes of their number
+        # need another program.
         fixed = DetectionSettings(
             nms_radius=settings.nms_radius,
-            max_keypoints=settings.max_keypoints,
+            max_keypoints=1 << (settings.max_keypoints - 1).bit_length(),
             border_margin=settings.border_margin,
             subpixel=settings.subpixel,
         )
@@ -89,7 +90,8 @@ class WholeFrames:
                     self._programs.popitem(last=False)
                 self._programs[key] = _Program(self._network, self._device, key)
             self._programs.move_to_end(key)
-            return self._programs[key].run(images, settings.threshold, mask)
+            found = self._programs[key].run(images, settings.threshold, mask)
+        return found and [features.best(settings.max_keypoints) for features in found]
 
 
 class _Program:

@@ -122,14 +122,18 @@ def test_what_it_returned_stays(photographs, stepped):
     assert_same(first, kept)
 
 
-def test_the_threshold_changes_without_another_program(photographs, stepped):
+def test_threshold_and_number_change_without_another_program(photographs, stepped):
     counts = []
     for threshold in (0.3, 0.015, 1.0):
         stepped.settings = replace(SETTINGS, threshold=threshold)
         counts.append(len(stepped(photographs[0])))
     assert counts[0] < counts[1]
     assert counts[2] == 0
+    stepped.settings = replace(SETTINGS, max_keypoints=900)
+    assert len(stepped(photographs[0])) == counts[1]
     assert len(stepped.engine.frames._programs) == 1
+    stepped.settings = replace(SETTINGS, max_keypoints=20)
+    assert len(stepped(photographs[0])) == 20
 
 
 def test_programs_of_the_last_sizes_are_kept(stepped):
