@@ -73,8 +73,8 @@ class PipelineNode(ManagedNode):
             self.destroy_node()
             raise
 
-    def offer(self) -> None:
-        """Make the publishers, and forget what was before."""
+    def offer(self) -> str:
+        """Return the output's topic, after making the publishers and forgetting all."""
         raise NotImplementedError
 
     def withdraw(self) -> None:
@@ -96,7 +96,8 @@ class PipelineNode(ManagedNode):
 
     def on_configure(self, state: LifecycleState) -> TransitionCallbackReturn:
         """Offer the topics."""
-        self.offer()
+        topic = self.offer()
+        self.get_logger().info(f'from {self.input_topic} to {topic}')
         return super().on_configure(state)
 
     def on_activate(self, state: LifecycleState) -> TransitionCallbackReturn:

@@ -100,8 +100,8 @@ class TrackerNode(PipelineNode):
             raise ValueError(f'{name} must be one of {words}; got {value!r}')
         return value
 
-    def offer(self) -> None:
-        """Make the publishers, and forget all tracks."""
+    def offer(self) -> str:
+        """Return the topic of the tracks, after making the publishers and forgetting all."""
         self._tracker.reset()
         self._publisher, self._overlay = (
             self.create_publisher(
@@ -109,6 +109,7 @@ class TrackerNode(PipelineNode):
             )
             for kind, topic, depth in ((PointCloud, 'tracks', 10), (Image, 'tracks/overlay', 1))
         )
+        return self._publisher.topic_name
 
     def withdraw(self) -> None:
         """Destroy the publishers, and let no images in."""

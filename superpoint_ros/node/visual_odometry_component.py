@@ -82,8 +82,8 @@ class VisualOdometryNode(PipelineNode):
         self._path_time = 0.0
         self.begin((OdometrySettings(), OdometryOutput()), DESCRIPTIONS)
 
-    def offer(self) -> None:
-        """Make the publishers, and forget all that was seen."""
+    def offer(self) -> str:
+        """Return the topic of the odometry, after making the publishers and forgetting all."""
         self._odometry = self._last = None
         self._path.clear()
         self._publisher, self._path_publisher = (
@@ -94,6 +94,7 @@ class VisualOdometryNode(PipelineNode):
         )
         if self._publish_tf:
             self._broadcaster = self._make_broadcaster()
+        return self._publisher.topic_name
 
     def _make_broadcaster(self):
         """Return what publishes transforms, None without tf2_ros."""
