@@ -35,3 +35,18 @@ def test_flake8():
 def test_pep257():
     ament_pep257 = pytest.importorskip('ament_pep257.main', reason='ament_pep257 is not installed')
     assert ament_pep257.main(argv=SOURCES[:1]) == 0
+
+
+def test_copyright():
+    ament_copyright = pytest.importorskip(
+        'ament_copyright.main', reason='ament_copyright is not installed'
+    )
+    named = [str(ROOT / name) for name in ('LICENSE', 'CONTRIBUTING.md')]
+    assert ament_copyright.main(argv=[*SOURCES, *named]) == 0
+
+
+def test_xmllint():
+    ament_xmllint = pytest.importorskip(
+        'ament_xmllint.main', reason='ament_xmllint is not installed'
+    )
+    assert ament_xmllint.main(argv=[str(ROOT / 'package.xml')]) == 0
