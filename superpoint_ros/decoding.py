@@ -55,8 +55,9 @@ class DetectionSettings:
     over a grid of so many cells along each side of the image: the best of each cell come first,
     then the second of each, and so on; 0 keeps the best of all the image. `max_image_size` is the
     longest side, in pixels, of an image that is looked at as it is: `Detector` reduces a larger
-    one and maps its keypoints back; 0 reduces none. The radius and the margin are pixels of the
-    reduced image then.
+    one and maps its keypoints back; 0 reduces none. `magnification` is by how much it enlarges
+    images first, to no more than that size: keypoints become more precise, and the time grows by
+    its square. The radius and the margin are pixels of the image that is looked at.
 
     Raises TypeError or ValueError that names the setting, its value and what it may be.
     """
@@ -68,6 +69,7 @@ class DetectionSettings:
     subpixel: bool = True
     grid_cells: int = 0
     max_image_size: int = 0
+    magnification: float = 1.0
 
     RANGES: ClassVar[dict[str, tuple[float, float]]] = {
         'threshold': (0.0, 1.0),
@@ -76,14 +78,16 @@ class DetectionSettings:
         'border_margin': (0, 1024),
         'grid_cells': (0, 256),
         'max_image_size': (0, 16_384),
+        'magnification': (1.0, 4.0),
     }
 
     def __post_init__(self):
         for name, (low, high) in self.RANGES.items():
             value = getattr(self, name)
-            kinds = (int, float) if name == 'threshold' else (int,)
+            real = name in ('threshold', 'magnification')
+            kinds = (int, float) if real else (int,)
             if isinstance(value, bool) or not isinstance(value, kinds):
-                kind = 'a number' if name == 'threshold' else 'a whole number'
+                kind = 'a number' if real else 'a whole number'
                 raise TypeError(f'{name} must be {kind} from {low} to {high}, got {value!r}')
             if not low <= value <= high:
                 raise ValueError(f'{name} must lie between {low} and {high}, got {value}')

@@ -43,8 +43,8 @@ class Detector:
 
     Images are uint8, gray (H, W) or BGR (H, W, 3), of 16x16 pixels or more; any size will do. They
     are padded at the right and at the bottom to whole cells by repeating the last pixels, never
-    resized (unless `settings.max_image_size` asks for it), and the padding's part of the heatmap
-    is cut off: coordinates are those of the image.
+    resized (unless `settings.max_image_size` or `settings.magnification` ask for it), and the
+    padding's part of the heatmap is cut off: coordinates are those of the image.
 
     `settings` may be replaced at any time, also from another thread; a call works with those that
     it found at its beginning. `on_stage` may be set to a function that is told each stage of the
@@ -131,7 +131,7 @@ class Detector:
         settings = self.settings
         originals = [_to_gray(image) for image in images]
         masks = _check_masks(mask, originals)
-        grays = [_reduce(gray, settings.max_image_size) for gray in originals]
+        grays = [_resize(gray, settings) for gray in originals]
         self.on_stage('conversion')
         groups: dict[tuple[int, int], list[int]] = {}
         for index, gray in enumerate(grays):
@@ -142,7 +142,7 @@ class Detector:
                 [grays[index] for index in members], [masks[index] for index in members], settings
             )
             for index, features in zip(members, found, strict=True):
-                result[index] = _enlarge(features, grays[index], originals[index])
+                result[index] = _map_back(features, grays[index], originals[index])
         return result
 
     def heatmap(self, image: np.ndarray) -> np.ndarray:
@@ -262,23 +262,26 @@ def _resize_mask(mask: np.ndarray, shape: tuple[int, int]) -> np.ndarray:
     return cv2.resize(allowed.astype(np.uint8), size, interpolation=cv2.INTER_NEAREST) != 0
 
 
-def _reduce(gray: np.ndarray, longest_side: int) -> np.ndarray:
-    """Return the image reduced to a longest side; as it is where that is 0 or not exceeded."""
+def _resize(gray: np.ndarray, settings: DetectionSettings) -> np.ndarray:
+    """Return the image as large as it is to be looked at."""
     largest = max(gray.shape)
-    if not longest_side or largest <= longest_side:
+    wanted = round(settings.magnification * largest)
+    if settings.max_image_size:
+        wanted = min(wanted, settings.max_image_size)
+    if wanted == largest:
         return gray
     # A strip may become so narrow that its aspect has to give.
-    height, width = (
-        max(round(side * longest_side / largest), SMALLEST_SIDE) for side in gray.shape
-    )
-    return cv2.resize(gray, (width, height), interpolation=cv2.INTER_AREA)
+    height, width = (max(round(side * wanted / largest), SMALLEST_SIDE) for side in gray.shape)
+    # Cubic: keypoints are to lie between the pixels of the original, which linear would blur.
+    way = cv2.INTER_AREA if wanted < largest else cv2.INTER_CUBIC
+    return cv2.resize(gray, (width, height), interpolation=way)
 
 
-def _enlarge(features: Features, reduced: np.ndarray, original: np.ndarray) -> Features:
-    """Return the features of a reduced image with their places in the original."""
-    if reduced.shape == original.shape:
+def _map_back(features: Features, resized: np.ndarray, original: np.ndarray) -> Features:
+    """Return the features of a resized image with their places in the original."""
+    if resized.shape == original.shape:
         return features
-    scale = np.divide(original.shape[::-1], reduced.shape[::-1], dtype=np.float32)
+    scale = np.divide(original.shape[::-1], resized.shape[::-1], dtype=np.float32)
     return replace(features, keypoints=(features.keypoints + 0.5) * scale - 0.5)
 
 

@@ -214,6 +214,16 @@ def test_no_descriptors_for_no_keypoints():
         ({'border_margin': True}, TypeError, 'border_margin must be a whole number'),
         ({'subpixel': 1}, TypeError, 'subpixel must be true or false'),
         ({'grid_cells': 257}, ValueError, 'grid_cells must lie between 0 and 256, got 257'),
+        (
+            {'magnification': 0.5},
+            ValueError,
+            'magnification must lie between 1.0 and 4.0, got 0.5',
+        ),
+        (
+            {'magnification': '2'},
+            TypeError,
+            "magnification must be a number from 1.0 to 4.0, got '2'",
+        ),
         ({'max_image_size': 63}, ValueError, r'must be 0 \(any size\) or at least 64, got 63'),
     ],
 )

@@ -12,6 +12,8 @@
 # See the License for the specific language governing permissions and
 # limitations under the License.
 
+from dataclasses import replace
+
 import cv2
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -262,6 +264,31 @@ def test_a_large_image_is_reduced_and_its_keypoints_lie_in_the_original(detector
     )
     unchanged = reducing(small).keypoints
     np.testing.assert_allclose(unchanged, expected.keypoints[: len(found)], atol=1e-3)
+
+
+@pytest.mark.parametrize('factor', [1.5, 2.0])
+def test_an_enlarged_image_has_its_keypoints_where_they_are_in_the_original(detector, factor):
+    small = photograph(160, 120)
+    size = (round(160 * factor), round(120 * factor))
+    large = cv2.resize(small, size, interpolation=cv2.INTER_CUBIC)
+    expected = detector(large)
+    found = replace_settings(detector, magnification=factor)(small)
+    assert len(found) == len(expected) > 20
+    np.testing.assert_allclose(
+        found.keypoints, (expected.keypoints + 0.5) / factor - 0.5, atol=1e-3
+    )
+    np.testing.assert_array_equal(found.descriptors, expected.descriptors)
+
+
+def test_no_image_is_enlarged_beyond_the_largest_that_is_looked_at(detector):
+    image = photograph(160, 120)
+    limited = replace_settings(detector, magnification=4.0, max_image_size=200)(image)
+    alone = replace_settings(detector, magnification=1.25)(image)
+    np.testing.assert_array_equal(limited.keypoints, alone.keypoints)
+
+
+def replace_settings(detector, **settings):
+    return Detector(detector.engine, 16, replace(detector.settings, **settings))
 
 
 def test_a_narrow_strip_is_not_reduced_below_what_the_network_takes(detector):

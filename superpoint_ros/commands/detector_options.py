@@ -22,7 +22,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from superpoint_ros.detector import Detector
 
-SETTINGS = ('threshold', 'nms_radius', 'max_keypoints', 'border_margin')
+SETTINGS = ('threshold', 'nms_radius', 'max_keypoints', 'border_margin', 'magnification')
 
 
 def add_engine_arguments(parser: argparse.ArgumentParser) -> None:
@@ -84,6 +84,12 @@ def add_settings_arguments(parser: argparse.ArgumentParser) -> None:
         type=int,
         metavar='PX',
         help='no keypoint so close to the border (default: 4)',
+    )
+    parser.add_argument(
+        '--magnification',
+        type=float,
+        metavar='X',
+        help='enlarge images X times first, for precision (default: 1.0)',
     )
     parser.add_argument(
         '--no-subpixel',

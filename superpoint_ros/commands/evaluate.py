@@ -106,6 +106,13 @@ def _add_homography(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument('--no-subpixel', action='store_true', help='keypoints at pixel centres')
     parser.add_argument(
+        '--magnification',
+        type=float,
+        default=1.0,
+        metavar='X',
+        help='ours enlarges images X times first (default: 1)',
+    )
+    parser.add_argument(
         '--max-pairs', type=int, metavar='N', help='at most N pairs of a sequence (default: all)'
     )
     parser.add_argument(
@@ -208,6 +215,7 @@ def _our_methods(args: argparse.Namespace):
             threshold=args.threshold,
             nms_radius=args.nms_radius,
             subpixel=not args.no_subpixel,
+            magnification=args.magnification,
             max_keypoints=pool_size(max(args.keypoints, 1)),
         )
         several = len(args.weights) > 1

@@ -97,6 +97,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         '--nms-radius', type=int, default=4, metavar='PX', help='of ours (default: 4)'
     )
+    parser.add_argument(
+        '--magnification',
+        type=float,
+        default=1.0,
+        metavar='X',
+        help='ours enlarges images X times first (default: 1)',
+    )
 
 
 def run(args: argparse.Namespace) -> int:
@@ -188,6 +195,7 @@ def _our_methods(args: argparse.Namespace) -> Iterator:
             **execution_of(args),
             threshold=args.threshold,
             nms_radius=args.nms_radius,
+            magnification=args.magnification,
             max_keypoints=max(args.keypoints, 1),
         )
         several = len(args.weights) > 1

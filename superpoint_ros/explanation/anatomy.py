@@ -113,7 +113,7 @@ def dissect(detector: Detector, image: np.ndarray) -> Anatomy:
     """
     Return what the detector makes of a gray image, uint8 (H, W).
 
-    Raises ValueError where the detector would reduce it first.
+    Raises ValueError where the detector would resize it first.
     """
     height, width = image.shape
     if 0 < detector.settings.max_image_size < max(height, width):
@@ -121,6 +121,8 @@ def dissect(detector: Detector, image: np.ndarray) -> Anatomy:
             f'the image of {width}x{height} pixels is larger than max_image_size, '
             f'{detector.settings.max_image_size}: reduce it, or leave that setting out'
         )
+    if detector.settings.magnification != 1:
+        raise ValueError('an image is explained as it is: leave magnification at 1')
     padded = cv2.copyMakeBorder(image, 0, -height % CELL, 0, -width % CELL, cv2.BORDER_REPLICATE)
     output = detector.engine.infer(torch.from_numpy(padded)[None, None])
     logits = output.logits.float().cpu()

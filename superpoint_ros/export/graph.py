@@ -63,10 +63,11 @@ class DetectorGraph(nn.Module):
         if rounds < 1:
             raise ValueError(f'the rounds of suppression must be at least 1, got {rounds}')
         settings = settings or DetectionSettings()
-        if settings.grid_cells or settings.max_image_size:
+        if settings.grid_cells or settings.max_image_size or settings.magnification != 1:
             raise ValueError(
-                'a graph neither spreads keypoints over a grid nor reduces images: grid_cells and '
-                f'max_image_size must be 0; got {settings.grid_cells}, {settings.max_image_size}'
+                'a graph neither spreads keypoints over a grid nor resizes images: grid_cells and '
+                f'max_image_size must be 0 and magnification 1; got {settings.grid_cells}, '
+                f'{settings.max_image_size} and {settings.magnification}'
             )
         if model.config.normalization == 'before_relu':
             model = fold_batch_norm(model)

@@ -137,6 +137,12 @@ DECLARATIONS = (
         f'0, or {SMALLEST_IMAGE} and more',
     ),
     _Declaration(
+        'magnification',
+        _DETECTION.magnification,
+        'Images are enlarged so many times first, to no more than max_image_size: keypoints '
+        'become more precise, and the time grows by the square.',
+    ),
+    _Declaration(
         'descriptor_format',
         LiveSettings.descriptor_format,
         'How descriptors are sent: float32, or int8 = round(127 d), a quarter of the bytes.',

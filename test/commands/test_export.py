@@ -49,7 +49,7 @@ def test_a_graph_is_compared_with_the_detector(tmp_path, capsys, monkeypatch):
     assert main(['export', *options]) == 0
     assert 'of 50 keypoints in 1 photographs are the Detector' in capsys.readouterr().out
     # Suppression that stops too early finds fewer.
-    monkeypatch.setattr(graph, '_suppress', lambda heatmap, radius, rounds: heatmap)
+    monkeypatch.setattr(graph, 'suppress_in_rounds', lambda heatmap, *_: (heatmap, None))
     assert main(['export', *options]) == 1
     assert 'this is more than rounding' in capsys.readouterr().err
 
