@@ -31,9 +31,10 @@ class Manager:
         node = system.observer
         self._change = node.create_client(ChangeState, '/detector/change_state')
         self._get = node.create_client(GetState, '/detector/get_state')
+        for client in (self._change, self._get):
+            system.wait_until(client.service_is_ready)
 
     def _call(self, client, request):
-        self.system.wait_until(client.service_is_ready)
         future = client.call_async(request)
         self.system.wait_until(future.done)
         return future.result()

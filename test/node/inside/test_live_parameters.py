@@ -177,9 +177,11 @@ def test_every_parameter_is_described(start_inside):
 def test_the_node_ends_while_weights_are_being_changed(
     start_inside, image, other_weights, monkeypatch
 ):
-    create, released = network_slot.create_engine, threading.Event()
+    create = network_slot.create_engine
+    begun, released = threading.Event(), threading.Event()
 
     def create_when_released(*arguments):
+        begun.set()
         released.wait(20)
         return create(*arguments)
 
@@ -189,6 +191,7 @@ def test_the_node_ends_while_weights_are_being_changed(
     monkeypatch.setattr(network_slot, 'create_engine', create_when_released)
     monkeypatch.setattr(detector_component, 'STOP_TIMEOUT', 0.2)
     assert system.set_parameters(weights=str(other_weights)).successful
+    assert begun.wait(20)
     start = time.monotonic()
     assert not system.node.stop()  # the program leaves at once then
     assert time.monotonic() - start < 5
