@@ -22,8 +22,9 @@ The detector of the weights looks at each photograph through random homographies
 again and again becomes the photograph's labels. Interrupted, the same command goes on where it
 stopped. The folder gets one file for each photograph and a contact sheet, labels.png.
 
-A recipe is the name of one that comes with the package (cpu, paper) or a YAML file. Each of its
-values is an option too: 'superpoint adapt PHOTOS --help' lists them.
+A recipe is the name of one that comes with the package (cpu, paper, corners) or a YAML file. Each
+of its values is an option too: 'superpoint adapt PHOTOS --help' lists them. With corners no
+network is asked: labels are corners by their gradients.
 """
 
 from __future__ import annotations

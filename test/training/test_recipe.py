@@ -18,6 +18,7 @@ from dataclasses import asdict, replace
 
 import pytest
 
+from superpoint_ros.training.adaptation import AdaptationRecipe
 from superpoint_ros.training.recipe import (
     check_same_recipe,
     MagicPointRecipe,
@@ -26,6 +27,7 @@ from superpoint_ros.training.recipe import (
     recipe_path,
     shipped_recipes,
 )
+from superpoint_ros.training.superpoint_recipe import SuperPointRecipe
 
 
 def write(tmp_path, text):
@@ -46,6 +48,16 @@ def test_the_shipped_recipes_can_be_read():
     assert (paper.width, paper.height, paper.weight_decay) == (160, 120, 0)
     cpu = read_recipe(MagicPointRecipe, recipe_path('magicpoint', 'cpu'))
     assert (cpu.network, cpu.precision, cpu.channels_last) == ('compact', 'bf16-mixed', True)
+
+
+def test_the_recipes_of_corners_belong_together(tmp_path):
+    labels = read_recipe(AdaptationRecipe, recipe_path('adapt', 'corners'))
+    assert (labels.network, labels.corners, labels.longest_side) == (False, 1.0, 0)
+    training = read_recipe(
+        SuperPointRecipe, recipe_path('superpoint', 'corners'), ['--images=a', '--labels=b']
+    )
+    # There are sure labels, and doubtful ones.
+    assert labels.threshold < training.least_score < 1
 
 
 def test_values_come_from_the_command_line_then_the_file_then_the_defaults(tmp_path):
