@@ -29,6 +29,7 @@ import torch
 import torch.nn.functional as F
 
 from superpoint_ros.network import CELL
+from superpoint_ros.ranges import check_ranges
 
 # Suppression is a part of decoding for all others.
 from superpoint_ros.suppression import find_peaks, suppress_non_maxima  # noqa: F401
@@ -82,15 +83,7 @@ class DetectionSettings:
     }
 
     def __post_init__(self):
-        for name, (low, high) in self.RANGES.items():
-            value = getattr(self, name)
-            real = name in ('threshold', 'magnification')
-            kinds = (int, float) if real else (int,)
-            if isinstance(value, bool) or not isinstance(value, kinds):
-                kind = 'a number' if real else 'a whole number'
-                raise TypeError(f'{name} must be {kind} from {low} to {high}, got {value!r}')
-            if not low <= value <= high:
-                raise ValueError(f'{name} must lie between {low} and {high}, got {value}')
+        check_ranges(self)
         if not isinstance(self.subpixel, bool):
             raise TypeError(f'subpixel must be true or false, got {self.subpixel!r}')
         if 0 < self.max_image_size < SMALLEST_IMAGE:

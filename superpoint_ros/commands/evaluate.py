@@ -29,6 +29,7 @@ import argparse
 from pathlib import Path
 
 from superpoint_ros.commands import evaluate_odometry, evaluate_threshold
+from superpoint_ros.commands.compared_methods import add_method_arguments, compared_methods
 from superpoint_ros.commands.detector_options import add_execution_arguments, execution_of
 
 
@@ -70,23 +71,7 @@ def _add_homography(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         '--data', required=True, metavar='DIR', help='folder of v_* and i_* sequences'
     )
-    parser.add_argument(
-        '--weights',
-        nargs='+',
-        metavar='FILE',
-        default=[None],
-        help='weight files, one or several to compare (default: the one that is shipped)',
-    )
-    parser.add_argument(
-        '--methods',
-        nargs='*',
-        default=['sift', 'orb', 'akaze'],
-        metavar='NAME',
-        help='others to compare with: sift, orb, akaze, or none (default: all three)',
-    )
-    parser.add_argument(
-        '--keypoints', type=int, default=300, metavar='N', help='the best N (default: 300)'
-    )
+    add_method_arguments(parser, methods=('sift', 'orb', 'akaze'), keypoints=300)
     parser.add_argument(
         '--longest-side',
         type=int,
@@ -94,24 +79,7 @@ def _add_homography(parser: argparse.ArgumentParser) -> None:
         metavar='PX',
         help='images are resized to this (default: 480)',
     )
-    parser.add_argument(
-        '--threshold',
-        type=float,
-        default=0.001,
-        metavar='P',
-        help='least probability of a keypoint: low, so that N are found (default: 0.001)',
-    )
-    parser.add_argument(
-        '--nms-radius', type=int, default=4, metavar='PX', help='of ours (default: 4)'
-    )
     parser.add_argument('--no-subpixel', action='store_true', help='keypoints at pixel centres')
-    parser.add_argument(
-        '--magnification',
-        type=float,
-        default=1.0,
-        metavar='X',
-        help='ours enlarges images X times first (default: 1)',
-    )
     parser.add_argument(
         '--max-pairs', type=int, metavar='N', help='at most N pairs of a sequence (default: all)'
     )
@@ -174,12 +142,12 @@ def _run_homography(args: argparse.Namespace) -> int:
     from tqdm import tqdm
 
     from superpoint_ros.evaluation.hpatches import list_sequences, read_sequence
-    from superpoint_ros.evaluation.methods import described_method
-    from superpoint_ros.evaluation.planar import COUNTINGS, evaluate_planar
+    from superpoint_ros.evaluation.planar import COUNTINGS, evaluate_planar, pool_size
     from superpoint_ros.evaluation.planar_report import planar_table, write_planar_report
 
-    methods = [*_our_methods(args)]
-    methods += [described_method(name, args.keypoints) for name in args.methods]
+    methods = compared_methods(
+        args, subpixel=not args.no_subpixel, max_keypoints=pool_size(max(args.keypoints, 1))
+    )
     folders, bad = list_sequences(args.data), []
 
     def readable_sequences():
@@ -200,23 +168,3 @@ def _run_homography(args: argparse.Namespace) -> int:
         print(f'{counting} points count:\n\n{planar_table(result, counting, "both")}')
     print(f'written: {", ".join(str(file) for file in files)}')
     return 1 if bad else 0
-
-
-def _our_methods(args: argparse.Namespace):
-    """Yield a method for each weight file, named after the file where there are several."""
-    from superpoint_ros.detector import Detector
-    from superpoint_ros.evaluation.methods import Method
-    from superpoint_ros.evaluation.planar import pool_size
-
-    for weights in args.weights:
-        detector = Detector.from_weights(
-            weights,
-            **execution_of(args),
-            threshold=args.threshold,
-            nms_radius=args.nms_radius,
-            subpixel=not args.no_subpixel,
-            magnification=args.magnification,
-            max_keypoints=pool_size(max(args.keypoints, 1)),
-        )
-        several = len(args.weights) > 1
-        yield Method(detector.weights.stem if several else 'SuperPoint', detector)

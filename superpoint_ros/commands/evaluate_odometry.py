@@ -20,6 +20,8 @@ import argparse
 from collections.abc import Iterator
 from pathlib import Path
 
+from superpoint_ros.commands.compared_methods import add_method_arguments, compared_methods
+
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the options."""
@@ -70,47 +72,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar='N',
         help='frames between the two of a pair (default: 2 5)',
     )
-    parser.add_argument(
-        '--weights',
-        nargs='+',
-        metavar='FILE',
-        default=[None],
-        help='weight files, one or several to compare (default: the one that is shipped)',
-    )
-    parser.add_argument(
-        '--methods',
-        nargs='*',
-        default=['sift', 'orb'],
-        metavar='NAME',
-        help='others to compare with: sift, orb, akaze, or none (default: sift orb)',
-    )
-    parser.add_argument(
-        '--keypoints', type=int, default=500, metavar='N', help='the best N (default: 500)'
-    )
-    parser.add_argument(
-        '--threshold',
-        type=float,
-        default=0.001,
-        metavar='P',
-        help='least probability of a keypoint: low, so that N are found (default: 0.001)',
-    )
-    parser.add_argument(
-        '--nms-radius', type=int, default=4, metavar='PX', help='of ours (default: 4)'
-    )
-    parser.add_argument(
-        '--magnification',
-        type=float,
-        default=1.0,
-        metavar='X',
-        help='ours enlarges images X times first (default: 1)',
-    )
+    add_method_arguments(parser, methods=('sift', 'orb'), keypoints=500)
 
 
 def run(args: argparse.Namespace) -> int:
     """Measure, write the report, and print its first tables."""
     from tqdm import tqdm
 
-    from superpoint_ros.evaluation.methods import described_method
     from superpoint_ros.evaluation.odometry import evaluate_odometry, OdometryPlan
     from superpoint_ros.evaluation.odometry_report import (
         odometry_table,
@@ -120,8 +88,7 @@ def run(args: argparse.Namespace) -> int:
 
     frames = args.frames if args.data else args.frames or 200
     plan = OdometryPlan(args.keypoints, tuple(args.gaps), frames)
-    methods = [*_our_methods(args)]
-    methods += [described_method(name, args.keypoints) for name in args.methods]
+    methods = compared_methods(args, max_keypoints=max(args.keypoints, 1))
     sequences = _recordings(args) if args.data else _flights(args)
     total = frames * len(args.data or args.seeds) if frames else None
     with tqdm(total=total, unit='frame') as progress:
@@ -181,22 +148,3 @@ def _described(args: argparse.Namespace) -> dict[str, object]:
         return {'data': [Path(path).resolve().name for path in args.data]}
     names = ('seeds', 'rate', 'noise', 'exposure')
     return {'simulated': {name: getattr(args, name) for name in names}}
-
-
-def _our_methods(args: argparse.Namespace) -> Iterator:
-    """Yield a method for each weight file, named after the file where there are several."""
-    from superpoint_ros.commands.detector_options import execution_of
-    from superpoint_ros.detector import Detector
-    from superpoint_ros.evaluation.methods import Method
-
-    for weights in args.weights:
-        detector = Detector.from_weights(
-            weights,
-            **execution_of(args),
-            threshold=args.threshold,
-            nms_radius=args.nms_radius,
-            magnification=args.magnification,
-            max_keypoints=max(args.keypoints, 1),
-        )
-        several = len(args.weights) > 1
-        yield Method(detector.weights.stem if several else 'SuperPoint', detector)

@@ -16,6 +16,7 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Iterable, Mapping
 import time
 import traceback
@@ -44,7 +45,7 @@ _REPEAT = 10.0
 Result = TransitionCallbackReturn
 
 
-class PipelineNode(ManagedNode):
+class PipelineNode(ManagedNode, ABC):
     """
     Be a managed node with one input, a calibration, live settings and diagnostics.
 
@@ -87,21 +88,21 @@ class PipelineNode(ManagedNode):
             self.destroy_node()
             raise
 
+    @abstractmethod
     def offer(self) -> str:
         """Return the output's topic, after making the publishers and forgetting all."""
-        raise NotImplementedError
 
+    @abstractmethod
     def withdraw(self) -> None:
         """Destroy the publishers."""
-        raise NotImplementedError
 
+    @abstractmethod
     def process(self, message: Any) -> int:
         """Return how many points were published for a message."""
-        raise NotImplementedError
 
+    @abstractmethod
     def details(self) -> tuple[str, dict[str, object]]:
         """Return what is amiss, or '', and values for the diagnostics."""
-        raise NotImplementedError
 
     @property
     def input_topic(self) -> str:

@@ -30,8 +30,9 @@ from superpoint_ros.node.pipeline import PipelineNode
 from superpoint_ros.node.setting_parameters import declare
 from superpoint_ros.node.track_messages import LAYOUTS, tracks_to_message
 from superpoint_ros.odometry.overlay import draw_tracks, Tails
-from superpoint_ros.odometry.settings import check_ranges, TrackerSettings
+from superpoint_ros.odometry.settings import TrackerSettings
 from superpoint_ros.odometry.tracker import Tracker, Tracks
+from superpoint_ros.ranges import check_ranges
 
 COORDINATES = ('normalized', 'pixels')
 

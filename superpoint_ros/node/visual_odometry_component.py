@@ -33,8 +33,9 @@ from superpoint_ros.node.camera_messages import pose_message
 from superpoint_ros.node.pipeline import PipelineNode
 from superpoint_ros.node.setting_parameters import declare
 from superpoint_ros.node.track_messages import tracks_from_message
-from superpoint_ros.odometry.settings import check_ranges, OdometrySettings
+from superpoint_ros.odometry.settings import OdometrySettings
 from superpoint_ros.odometry.visual_odometry import LOST, VisualOdometry
+from superpoint_ros.ranges import check_ranges
 
 UPRIGHT = np.array([[0.0, 0, 1, 0], [-1, 0, 0, 0], [0, -1, 0, 0], [0, 0, 0, 1]])
 """From a camera's axes (x right, y down, z forward) to those of a robot's world (REP 103)."""

@@ -1,0 +1,88 @@
+# Copyright 2026 The superpoint_ros developers
+#
+# Licensed under the Apache License, Version 2.0 (the "License");
+# you may not use this file except in compliance with the License.
+# You may obtain a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS,
+# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+# See the License for the specific language governing permissions and
+# limitations under the License.
+
+"""The options by which an evaluation compares weights with other methods, and these methods."""
+
+from __future__ import annotations
+
+import argparse
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from superpoint_ros.evaluation.methods import Method
+
+
+def add_method_arguments(
+    parser: argparse.ArgumentParser, methods: tuple[str, ...], keypoints: int
+) -> None:
+    """Add the options that say what is compared; these are the defaults."""
+    parser.add_argument(
+        '--weights',
+        nargs='+',
+        metavar='FILE',
+        default=[None],
+        help='weight files, one or several to compare (default: the one that is shipped)',
+    )
+    parser.add_argument(
+        '--methods',
+        nargs='*',
+        default=list(methods),
+        metavar='NAME',
+        help=f'others to compare with: sift, orb, akaze, or none (default: {" ".join(methods)})',
+    )
+    parser.add_argument(
+        '--keypoints',
+        type=int,
+        default=keypoints,
+        metavar='N',
+        help='the best N (default: %(default)s)',
+    )
+    parser.add_argument(
+        '--threshold',
+        type=float,
+        default=0.001,
+        metavar='P',
+        help='least probability of a keypoint: low, so that N are found (default: 0.001)',
+    )
+    parser.add_argument(
+        '--nms-radius', type=int, default=4, metavar='PX', help='of ours (default: 4)'
+    )
+    parser.add_argument(
+        '--magnification',
+        type=float,
+        default=1.0,
+        metavar='X',
+        help='ours enlarges images X times first (default: 1)',
+    )
+
+
+def compared_methods(args: argparse.Namespace, **settings) -> list[Method]:
+    """
+    Return the methods that were asked for: a detector for each weight file, then the others.
+
+    A detector is named after its file where there are several. `settings` are those of
+    `DetectionSettings` that no option says.
+    """
+    from superpoint_ros.commands.detector_options import execution_of
+    from superpoint_ros.detector import Detector
+    from superpoint_ros.evaluation.methods import described_method, Method
+
+    names = ('threshold', 'nms_radius', 'magnification')
+    settings |= {name: getattr(args, name) for name in names}
+    several = len(args.weights) > 1
+    methods = []
+    for weights in args.weights:
+        detector = Detector.from_weights(weights, **execution_of(args), **settings)
+        methods.append(Method(detector.weights.stem if several else 'SuperPoint', detector))
+    return methods + [described_method(name, args.keypoints) for name in args.methods]
