@@ -28,6 +28,7 @@ from typing import ClassVar
 import torch
 import torch.nn.functional as F
 
+from superpoint_ros.corners import corner_offsets, corner_scores
 from superpoint_ros.network import CELL
 from superpoint_ros.ranges import check_ranges
 
@@ -63,11 +64,12 @@ class DetectionSettings:
     Raises TypeError or ValueError that names the setting, its value and what it may be.
     """
 
-    threshold: float = 0.015
+    threshold: float = 0.005
     nms_radius: int = 4
     max_keypoints: int = 1000
     border_margin: int = 4
     subpixel: bool = True
+    corners: bool = True
     grid_cells: int = 0
     max_image_size: int = 0
     magnification: float = 1.0
@@ -84,8 +86,9 @@ class DetectionSettings:
 
     def __post_init__(self):
         check_ranges(self)
-        if not isinstance(self.subpixel, bool):
-            raise TypeError(f'subpixel must be true or false, got {self.subpixel!r}')
+        for name in ('subpixel', 'corners'):
+            if not isinstance(getattr(self, name), bool):
+                raise TypeError(f'{name} must be true or false, got {getattr(self, name)!r}')
         if 0 < self.max_image_size < SMALLEST_IMAGE:
             raise ValueError(
                 f'max_image_size must be 0 (any size) or at least {SMALLEST_IMAGE}, '
@@ -111,7 +114,10 @@ def heatmap_from_logits(logits: torch.Tensor) -> torch.Tensor:
 
 
 def detect_keypoints(
-    heatmap: torch.Tensor, settings: DetectionSettings, mask: torch.Tensor | None = None
+    heatmap: torch.Tensor,
+    settings: DetectionSettings,
+    mask: torch.Tensor | None = None,
+    response: torch.Tensor | None = None,
 ) -> list[tuple[torch.Tensor, torch.Tensor]]:
     """
     Return for each heatmap of (B, H, W) its keypoints (N, 2) and their scores (N,), best first.
@@ -119,21 +125,23 @@ def detect_keypoints(
     Both are float32; equal scores stand in reading order. `mask`, bool of shape (B, H, W) or
     (H, W), is false where no keypoints may be. Border and mask take effect after the suppression:
     before it, the slope of a maximum that lies within them would become a keypoint beside them.
+    `response` (B, H, W) is that of the images' corners: given it, keypoints are corners.
     """
     heatmap = heatmap.float()
     height, width = heatmap.shape[-2:]
-    image, y, x = find_peaks(heatmap, settings.threshold, settings.nms_radius)
+    values = heatmap if response is None else corner_scores(heatmap, response)
+    image, y, x = find_peaks(values, settings.threshold, settings.nms_radius)
     margin = settings.border_margin
     allowed = (y >= margin) & (y < height - margin) & (x >= margin) & (x < width - margin)
     if mask is not None:
         allowed &= mask.expand(heatmap.shape)[image, y, x]
     image, y, x = image[allowed], y[allowed], x[allowed]
-    scores = heatmap[image, y, x]
-    if settings.subpixel:
-        offsets = _centroid_offsets(heatmap, image, y, x)
-        points = torch.stack([x, y], dim=1) + offsets
-    else:
-        points = torch.stack([x, y], dim=1).float()
+    scores = values[image, y, x]
+    points = torch.stack([x, y], dim=1).float()
+    if settings.subpixel and response is None:
+        points += _centroid_offsets(heatmap, image, y, x)
+    elif settings.subpixel:
+        points += corner_offsets(response, image, y, x)
     result = []
     counts = torch.bincount(image, minlength=len(heatmap)).tolist()
     for found_points, found_scores in zip(points.split(counts), scores.split(counts), strict=True):

@@ -68,7 +68,7 @@ def add_settings_arguments(parser: argparse.ArgumentParser) -> None:
         '--threshold',
         type=float,
         metavar='P',
-        help='least probability of a keypoint, 0 to 1 (default: 0.015)',
+        help='least probability of a keypoint, 0 to 1 (default: 0.005)',
     )
     parser.add_argument(
         '--nms-radius',
@@ -96,6 +96,11 @@ def add_settings_arguments(parser: argparse.ArgumentParser) -> None:
         action='store_true',
         help="leave keypoints at pixels' centres (default: refine them)",
     )
+    parser.add_argument(
+        '--no-corners',
+        action='store_true',
+        help="take the maxima of the network's heatmap (default: corners of the image)",
+    )
 
 
 def make_detector(args: argparse.Namespace) -> Detector:
@@ -106,4 +111,6 @@ def make_detector(args: argparse.Namespace) -> Detector:
     settings = {name: value for name, value in given.items() if value is not None}
     if getattr(args, 'no_subpixel', False):
         settings['subpixel'] = False
+    if getattr(args, 'no_corners', False):
+        settings['corners'] = False
     return Detector.from_weights(args.weights, **execution_of(args), **settings)

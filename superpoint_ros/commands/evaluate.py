@@ -81,6 +81,9 @@ def _add_homography(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument('--no-subpixel', action='store_true', help='keypoints at pixel centres')
     parser.add_argument(
+        '--no-corners', action='store_true', help="keypoints are the maxima of ours' heatmap"
+    )
+    parser.add_argument(
         '--max-pairs', type=int, metavar='N', help='at most N pairs of a sequence (default: all)'
     )
     parser.add_argument(
@@ -146,7 +149,10 @@ def _run_homography(args: argparse.Namespace) -> int:
     from superpoint_ros.evaluation.planar_report import planar_table, write_planar_report
 
     methods = compared_methods(
-        args, subpixel=not args.no_subpixel, max_keypoints=pool_size(max(args.keypoints, 1))
+        args,
+        subpixel=not args.no_subpixel,
+        corners=not args.no_corners,
+        max_keypoints=pool_size(max(args.keypoints, 1)),
     )
     folders, bad = list_sequences(args.data), []
 

@@ -22,6 +22,7 @@ import cv2
 import numpy as np
 import torch
 
+from superpoint_ros.corners import corner_response, corner_scores
 from superpoint_ros.decoding import (
     detect_keypoints,
     DetectionSettings,
@@ -43,9 +44,10 @@ class Anatomy:
     Hold what a detector makes of a gray image, uint8 (H, W), step by step.
 
     `logits` and `probabilities` (65, h, w) are the network's output before and after the softmax,
-    `heatmap` (H, W) is that laid out as pixels, `peaks` (H, W) what is left of it above the
-    threshold after non-maximum suppression. `coarse` (D, h, w) are the cells' descriptors.
-    `features` are the detector's result. Arrays are float32.
+    `heatmap` (H, W) is that laid out as pixels, `worth` (H, W) what each pixel is worth as a
+    keypoint (with the setting `corners` 0 but at corners, else the heatmap), `peaks` (H, W) what
+    is left of that above the threshold after non-maximum suppression. `coarse` (D, h, w) are the
+    cells' descriptors. `features` are the detector's result. Arrays are float32.
     """
 
     image: np.ndarray
@@ -53,6 +55,7 @@ class Anatomy:
     logits: np.ndarray
     probabilities: np.ndarray
     heatmap: np.ndarray
+    worth: np.ndarray
     peaks: np.ndarray
     coarse: np.ndarray
     features: Features
@@ -73,15 +76,31 @@ class Anatomy:
         column, row, channel = self.cell_of(x, y)
         dustbin = self.probabilities[DUSTBIN, row, column]
         value, threshold = float(self.heatmap[y, x]), self.settings.threshold
+        worth = float(self.worth[y, x])
         return [
             f'Pixel {x}, {y} is number {channel} of the 64 of cell {column}, {row}.',
             f"Its logit is {self.logits[channel, row, column]:.2f}, the dustbin's "
             f'{self.logits[DUSTBIN, row, column]:.2f}.',
             f'Of the probability of its cell it has {value:.4f}, the dustbin {dustbin:.4f}, the '
             f'63 other pixels together {max(1 - value - dustbin, 0):.4f}.',
+            *self._as_corner(x, y),
             f'The threshold is {threshold}.',
-            self._fate(x, y) if value >= threshold else 'It is no keypoint: that is more.',
+            self._fate(x, y) if worth >= threshold and worth > 0 else self._too_little(worth),
         ]
+
+    def _as_corner(self, x: int, y: int) -> list[str]:
+        """Return what the pixel is worth as a corner, where keypoints are corners."""
+        if not self.settings.corners or not self.worth[y, x]:
+            return []
+        return [
+            'It is a corner of the image; with the probability of a keypoint near it and its '
+            f'strength, its score is {self.worth[y, x]:.4f}.'
+        ]
+
+    def _too_little(self, worth: float) -> str:
+        if self.settings.corners and not worth:
+            return 'It is no keypoint: it is no corner of the image.'
+        return 'It is no keypoint: that is more.'
 
     def _fate(self, x: int, y: int) -> str:
         """Return what became of a pixel above the threshold."""
@@ -129,8 +148,12 @@ def dissect(detector: Detector, image: np.ndarray) -> Anatomy:
     coarse = output.descriptors.float().cpu()
     heatmap = heatmap_from_logits(logits)[:, :height, :width]
     settings = detector.settings
-    candidates = torch.where(heatmap >= settings.threshold, heatmap, 0.0)
-    [(keypoints, scores)] = detect_keypoints(heatmap, settings)
+    response, worth = None, heatmap
+    if settings.corners:
+        response = corner_response(torch.from_numpy(image)[None, None])
+        worth = corner_scores(heatmap, response)
+    candidates = torch.where(worth >= settings.threshold, worth, 0.0)
+    [(keypoints, scores)] = detect_keypoints(heatmap, settings, None, response)
     descriptors = sample_descriptors(coarse[0], keypoints)
     return Anatomy(
         image,
@@ -138,6 +161,7 @@ def dissect(detector: Detector, image: np.ndarray) -> Anatomy:
         logits[0].numpy(),
         logits.softmax(dim=1)[0].numpy(),
         heatmap[0].numpy(),
+        worth[0].numpy(),
         suppress_non_maxima(candidates, settings.nms_radius)[0].numpy(),
         coarse[0].numpy(),
         Features(keypoints.numpy(), scores.numpy(), descriptors.numpy()),

@@ -115,7 +115,8 @@ def selection(anatomy: Anatomy) -> np.ndarray:
     settings = anatomy.settings
     image = to_bgr(_enlarge(_cut(anatomy, anatomy.image), 5)) // 2
     values = _cut(anatomy, anatomy.heatmap)
-    above, peaks = values >= settings.threshold, _cut(anatomy, anatomy.peaks) > 0
+    worth, peaks = _cut(anatomy, anatomy.worth), _cut(anatomy, anatomy.peaks) > 0
+    above = (worth >= settings.threshold) & (worth > 0)
     passed = np.where(_enlarge(above, 5)[:, :, None] > 0, _heat(_enlarge(values, 5)), image)
     decided = image.copy()
     decided[_enlarge(above, 5) > 0] = RED
@@ -129,9 +130,10 @@ def selection(anatomy: Anatomy) -> np.ndarray:
     points = warp_points(anatomy.features.keypoints - [left * CELL, top * CELL], scaling(5))
     final = draw_keypoints(image * 2, points, radius=4)
     captions = [
-        f'at least {settings.threshold}: {int(above.sum())} pixels',
+        f'{"corners of " if settings.corners else ""}at least {settings.threshold}: '
+        f'{int(above.sum())} pixels',
         f'green: highest within {radius} px',
-        'keypoints, moved to the centroid' if settings.subpixel else 'keypoints',
+        'keypoints, refined' if settings.subpixel else 'keypoints',
     ]
     return contact_sheet([passed, decided, final], columns=3, captions=captions)
 

@@ -39,7 +39,7 @@ SUFFIXES = ('.pth', '.onnx', '.pt')
 
 INPUTS = ('image', 'threshold')
 OUTPUTS = GraphOutput._fields
-SETTINGS = ('threshold', 'nms_radius', 'max_keypoints', 'border_margin', 'subpixel')
+SETTINGS = ('threshold', 'nms_radius', 'max_keypoints', 'border_margin', 'subpixel', 'corners')
 
 _EXAMPLE = (2, 1, 120, 160)
 """A shape to trace with; none of its numbers may end up in the graph."""
@@ -121,7 +121,7 @@ def _example(image_type: str, device: str) -> tuple[torch.Tensor, torch.Tensor]:
             f'the type of images must be {" or ".join(IMAGE_TYPES)}, got {image_type!r}'
         )
     image = torch.zeros(_EXAMPLE, dtype=IMAGE_TYPES[image_type], device=device)
-    return image, torch.tensor([0.015], device=device)
+    return image, torch.tensor([0.005], device=device)
 
 
 def _description(graph: DetectorGraph, metadata: WeightsMetadata, image_type: str) -> dict:

@@ -24,6 +24,7 @@ from __future__ import annotations
 import torch
 from torch import nn
 
+from superpoint_ros.corners import corner_response, corner_scores
 from superpoint_ros.decoding import DetectionSettings, heatmap_from_logits
 from superpoint_ros.fixed_decoding import (
     fixed_features,
@@ -82,11 +83,16 @@ class DetectorGraph(nn.Module):
         values = image.float() / 255 if image.dtype == torch.uint8 else image
         features = self.model.encode(_pad_to_cells(values))
         heatmap = heatmap_from_logits(self.model.detect(features))[:, :height, :width]
-        peaks = torch.where(heatmap >= threshold, heatmap, 0.0)
+        scores, response = heatmap, None
+        if self.settings.corners:
+            response = corner_response(values * 255)
+            scores = corner_scores(heatmap, response)
+        peaks = torch.where(scores >= threshold, scores, 0.0)
         if self.settings.nms_radius:
             peaks, _ = suppress_in_rounds(peaks, self.settings.nms_radius, self.rounds)
         peaks = peaks * inside_margin(height, width, self.settings.border_margin, peaks.device)
-        return fixed_features(heatmap, peaks, self.model.describe(features), self.settings)
+        descriptors = self.model.describe(features)
+        return fixed_features(heatmap, peaks, descriptors, self.settings, response)
 
 
 def _pad_to_cells(image: torch.Tensor) -> torch.Tensor:

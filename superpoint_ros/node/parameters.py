@@ -124,6 +124,12 @@ DECLARATIONS = (
     ),
     _Declaration('subpixel', _DETECTION.subpixel, 'Whether keypoints may lie between the pixels.'),
     _Declaration(
+        'corners',
+        _DETECTION.corners,
+        'Whether keypoints are corners of the image, which are exact; else they are the maxima of '
+        'what the network says.',
+    ),
+    _Declaration(
         'grid_cells',
         _DETECTION.grid_cells,
         'Keypoints above max_keypoints are left out such that the rest spread over a grid of so '

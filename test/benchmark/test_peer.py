@@ -35,7 +35,7 @@ def found():
     model, _ = load_weights(default_weights())
     gray = gray_of(frames_of(read_photographs(), (320, 240))[0])
     detector = Detector.from_model(
-        model, 'cpu', 'float32', 'torch', threshold=THRESHOLD, subpixel=False
+        model, 'cpu', 'float32', 'torch', threshold=THRESHOLD, subpixel=False, corners=False
     )
     return Peer(model, THRESHOLD, radius=4, keypoints=1000, margin=4)(gray), detector(gray)
 
