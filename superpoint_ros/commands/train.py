@@ -21,9 +21,9 @@ Train a network, stage by stage.
   superpoint train superpoint --images PHOTOS --labels runs/labels --out runs/superpoint \
       --start runs/magicpoint/checkpoints/last.ckpt
 
-A recipe is the name of one that comes with the package (cpu, paper; for superpoint also corners)
-or a YAML file. Each of its values is an option too: 'superpoint train magicpoint --help' lists
-them. The folder gets the recipe as used, the last checkpoint, the weights, curves for TensorBoard
+A recipe is the name of one that comes with the package (cpu, paper; for superpoint also corners
+and repeats, which takes no labels) or a YAML file. Each of its values is an option too:
+'superpoint train magicpoint --help' lists them. The folder gets the recipe as used, the last checkpoint, the weights, curves for TensorBoard
 and a picture of what the network sees and predicts.
 """
 

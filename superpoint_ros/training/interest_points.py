@@ -81,17 +81,9 @@ def bells(response: np.ndarray, most: int) -> np.ndarray:
     At most `most` are taken. Their places are refined to a fraction of a pixel by parabolas.
     """
     height, width = response.shape
-    square = np.ones((2 * RADIUS + 1,) * 2, np.uint8)
-    peaks = (response == cv2.dilate(response, square)) & (response > WEAKEST)
-    peaks[[0, -1]] = peaks[:, [0, -1]] = False
-    y, x = np.nonzero(peaks)
-    order = np.argsort(-response[y, x], kind='stable')[:most]
-    y, x = y[order], x[order]
-    centre = response[y, x]
-    shifts = (
-        _vertex(response[y, x - 1], centre, response[y, x + 1]),
-        _vertex(response[y - 1, x], centre, response[y + 1, x]),
-    )
+    points, _ = refined_maxima(response, RADIUS, WEAKEST, most)
+    x, y = np.rint(points).astype(np.int64).T
+    shifts = (points - np.stack([x, y], axis=1)).T
     heatmap = np.zeros((height, width), np.float32)
     steps = np.arange(-REACH, REACH + 1)
     bell_x, bell_y = (
@@ -106,12 +98,36 @@ def bells(response: np.ndarray, most: int) -> np.ndarray:
     return heatmap
 
 
+def refined_maxima(
+    response: np.ndarray, radius: int, least: float, most: int | None = None
+) -> tuple[np.ndarray, np.ndarray]:
+    """
+    Return the places (N, 2) of a response's maxima, x and y in pixels, and their values (N,).
+
+    A maximum is above `least`, and nothing within `radius` pixels along x and y is higher. The
+    greatest come first, at most `most`. Places are refined to a fraction of a pixel by parabolas;
+    none is a pixel of the border.
+    """
+    peaks = (response >= cv2.dilate(response, np.ones((2 * radius + 1,) * 2, np.uint8))) & (
+        response > least
+    )
+    peaks[[0, -1]] = peaks[:, [0, -1]] = False
+    y, x = np.nonzero(peaks)
+    order = np.argsort(-response[y, x], kind='stable')[:most]
+    y, x = y[order], x[order]
+    values = response[y, x]
+    shift_x = _vertex(response[y, x - 1], values, response[y, x + 1])
+    shift_y = _vertex(response[y - 1, x], values, response[y + 1, x])
+    return np.stack([x + shift_x, y + shift_y], axis=1), values
+
+
 def _vertex(before: np.ndarray, here: np.ndarray, after: np.ndarray) -> np.ndarray:
-    """Return where parabolas through three values have their maximum, from -.5 to .5."""
+    """Return where parabolas through three values have their maximum, short of half a pixel."""
     curvature = before - 2 * here + after
     flat = curvature > -1e-12
     shift = 0.5 * (before - after) / np.where(flat, 1, curvature)
-    return np.clip(np.where(flat, 0, shift), -0.5, 0.5)
+    # Short of it, so that the nearest pixel remains that of the maximum.
+    return np.clip(np.where(flat, 0, shift), -0.49, 0.49)
 
 
 def with_interest_points(

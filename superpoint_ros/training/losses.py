@@ -43,6 +43,19 @@ def detector_loss(logits: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
     return total / (labels != IGNORED).sum().clamp_min(1)
 
 
+def soft_detector_loss(
+    logits: torch.Tensor, targets: torch.Tensor, known: torch.Tensor
+) -> torch.Tensor:
+    """
+    Return the mean cross-entropy of cells with what each should be, a float32 scalar.
+
+    `logits` and `targets` are (B, 65, h, w), targets adding up to 1 in each cell; cells that are
+    not `known`, bool (B, h, w), do not count. Where none counts the loss is 0.
+    """
+    losses = -(targets * logits.float().log_softmax(dim=1)).sum(dim=1)
+    return (losses * known).sum() / known.sum().clamp_min(1)
+
+
 def in_float32(loss: Callable[..., torch.Tensor]) -> Callable[..., torch.Tensor]:
     """
     Return a loss that mixed precision leaves alone; its first argument is a tensor.

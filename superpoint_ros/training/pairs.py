@@ -30,13 +30,14 @@ import torch
 from torch.utils.data import Dataset
 
 from superpoint_ros.homography import valid_mask, warp_image, warp_points
-from superpoint_ros.sequences import read_image
+from superpoint_ros.sequences import list_images, read_image
 from superpoint_ros.synthesis.homographies import sample_homography
 from superpoint_ros.synthesis.photometric import augment
 from superpoint_ros.synthesis.shapes import random_shape
 from superpoint_ros.training.data import TRAINING, VALIDATION
 from superpoint_ros.training.label_files import LabelFolder
-from superpoint_ros.training.labels import cell_labels, DUSTBIN, IGNORED
+from superpoint_ros.training.labels import cell_labels, DUSTBIN, IGNORED, valid_cells
+from superpoint_ros.training.repeats import find_repeats
 from superpoint_ros.training.superpoint_recipe import SuperPointRecipe
 
 UNTRUSTED_BORDER = 3
@@ -60,33 +61,37 @@ class Scene(NamedTuple):
     doubtful: np.ndarray
 
 
-class LabelledPhotographs:
+class Photographs:
     """
-    The labelled images of a folder, kept in memory as far as `KEPT_BYTES` go.
+    The images of a folder, with their labels if any, kept in memory as far as `KEPT_BYTES` go.
 
     Those whose name says so are held out for validation (one of `HELD_OUT`), whatever else is in
-    the folder, or else a single one; `stream` chooses. Raises ValueError where none is left, and
+    the folder, or else a single one; `stream` chooses. With a folder of `labels`, only images that
+    have some are taken. Raises ValueError where none is left, and
     where the labels were made for other images.
     """
 
-    def __init__(self, images: Path, labels: Path, stream: int, least_score: float = 0.0):
-        self.labels = LabelFolder(labels)
+    def __init__(self, images: Path, labels: Path | None, stream: int, least_score: float = 0.0):
+        self.labels = LabelFolder(labels) if labels else None
         self.least_score = least_score
-        labelled = self.labels.labelled(images)
-        held_out = _held_out(labelled)
-        self.paths = [path for path in labelled if (path in held_out) == (stream == VALIDATION)]
+        found = self.labels.labelled(images) if self.labels else list_images(images)
+        held_out = _held_out(found) if found else set()
+        self.paths = [path for path in found if (path in held_out) == (stream == VALIDATION)]
         if not self.paths:
+            kind = 'labelled images' if self.labels else 'images'
             raise ValueError(
-                f'{images} holds {len(labelled)} labelled images; there must be at least 2, one '
-                'to train on and one to validate with'
+                f'{images} holds {len(found)} {kind}; there must be at least 2, one to train on '
+                'and one to validate with'
             )
         self._scenes: dict[int, Scene] = {}
         self._kept = 0
 
     def check(self) -> None:
-        """Raise ValueError if one of some photographs is not what its labels were made for."""
+        """Raise ValueError if some cannot be read or are not what their labels were made for."""
         for path in self.paths[:: -(-len(self.paths) // CHECKED)]:
-            self.labels.read(path, read_image(path))
+            image = read_image(path)
+            if self.labels:
+                self.labels.read(path, image)
 
     def __len__(self) -> int:
         return len(self.paths)
@@ -96,9 +101,12 @@ class LabelledPhotographs:
             return self._scenes[index]
         path = self.paths[index]
         image = read_image(path)
-        keypoints, scores = self.labels.read(path, image)
-        sure = scores >= self.least_score
-        scene = Scene(image, keypoints[sure], keypoints[~sure])
+        if self.labels:
+            keypoints, scores = self.labels.read(path, image)
+            sure = scores >= self.least_score
+            scene = Scene(image, keypoints[sure], keypoints[~sure])
+        else:
+            scene = Scene(image, np.zeros((0, 2)), np.zeros((0, 2)))
         if self._kept + image.nbytes <= KEPT_BYTES:
             self._kept += image.nbytes
             self._scenes[index] = scene
@@ -116,17 +124,22 @@ class PairSamples(Dataset):
     """
     Make pairs of views; the index is any number from 0 up.
 
-    A sample is a dictionary, image A coming before image B: `images` uint8 (2, H, W), `labels`
-    int64 (2, H/8, W/8), `homography` float32 (3, 3) from A to B, `points` float32 (2, K, 2), the
-    places of K scene points in both, and `valid` bool (K,), whether both images show the point.
+    A sample is a dictionary, image A coming before image B: `images` uint8 (2, H, W), `shown`
+    bool (2, H/8, W/8), the cells that show nothing but the scene, `homography` float32 (3, 3) from
+    A to B, `points` float32 (2, K, 2), the places of K scene points in both, and `valid` bool
+    (K,), whether both images show the point. What the detector learns is either `labels`, int64
+    (2, H/8, W/8), or `targets` and `known`, see `repeats.Repeats`.
     """
 
     def __init__(self, recipe: SuperPointRecipe, stream: int = TRAINING):
         self.recipe = recipe
         self.stream = stream
         self.size = (recipe.width, recipe.height)
-        self.photographs = LabelledPhotographs(
-            Path(recipe.images), Path(recipe.labels), self.stream, recipe.least_score
+        self.photographs = Photographs(
+            Path(recipe.images),
+            Path(recipe.labels) if recipe.detector == 'labels' else None,
+            self.stream,
+            recipe.least_score,
         )
         self.photographs.check()
 
@@ -136,15 +149,22 @@ class PairSamples(Dataset):
         view_a = self._first_view(scene.image.shape[::-1], rng)
         change = sample_homography(rng, self.size, self.recipe.homography)
         views = (view_a, change @ view_a)
-        images, labels = zip(*(self._look(scene, view, rng) for view in views), strict=True)
+        images, masks = zip(*(self._look(scene, view, rng) for view in views), strict=True)
         points, valid = self._shared_points(scene, views, rng)
-        return {
-            'images': torch.from_numpy(np.stack(images)),
-            'labels': torch.from_numpy(np.stack(labels)),
-            'homography': torch.from_numpy(change.astype(np.float32)),
-            'points': torch.from_numpy(points.astype(np.float32)),
-            'valid': torch.from_numpy(valid),
+        if self.recipe.detector == 'labels':
+            labels = [self._labels(scene, *seen, rng) for seen in zip(views, masks, strict=True)]
+            lesson = {'labels': np.stack(labels)}
+        else:
+            lesson = self._repeats(images, change, masks, points, valid, rng)
+        sample = {
+            'images': np.stack(images),
+            'shown': np.stack([valid_cells(mask) for mask in masks]),
+            'homography': change.astype(np.float32),
+            'points': points.astype(np.float32),
+            'valid': valid,
+            **lesson,
         }
+        return {name: torch.from_numpy(value) for name, value in sample.items()}
 
     def _scene(self, rng: np.random.Generator) -> Scene:
         """Return a photograph, or sometimes synthetic shapes, at times mirrored."""
@@ -172,18 +192,42 @@ class PairSamples(Dataset):
     def _look(
         self, scene: Scene, view: np.ndarray, rng: np.random.Generator
     ) -> tuple[np.ndarray, np.ndarray]:
-        """Return what the view shows of the picture, in some light, and its cells' labels."""
+        """Return what the view shows, in some light, and bool (H, W), what of it is the scene."""
         height, width = scene.image.shape
         image = warp_image(
             _smoothed(scene.image, view, self.size), view, self.size, cv2.BORDER_REFLECT_101
         )
         if rng.random() < self.recipe.augmented:
             image = augment(image, rng, self.recipe.photometric)
-        mask = valid_mask(view, (width, height), self.size, UNTRUSTED_BORDER)
+        return image, valid_mask(view, (width, height), self.size, UNTRUSTED_BORDER)
+
+    def _labels(
+        self, scene: Scene, view: np.ndarray, mask: np.ndarray, rng: np.random.Generator
+    ) -> np.ndarray:
+        """Return the labels of a view's cells."""
         labels = cell_labels(warp_points(scene.points, view), self.size, rng, mask)
         doubtful = cell_labels(warp_points(scene.doubtful, view), self.size, rng)
         labels[(labels == DUSTBIN) & (doubtful != DUSTBIN)] = IGNORED
-        return image, labels
+        return labels
+
+    def _repeats(
+        self,
+        images: tuple[np.ndarray, np.ndarray],
+        homography: np.ndarray,
+        masks: tuple[np.ndarray, np.ndarray],
+        points: np.ndarray,
+        valid: np.ndarray,
+        rng: np.random.Generator,
+    ) -> dict[str, np.ndarray]:
+        """Return what the views repeat, and put points of that kind in the place of others."""
+        recipe = self.recipe
+        density = np.exp(rng.uniform(np.log(recipe.sparsest), np.log(recipe.densest)))
+        repeats = find_repeats(images, homography, masks, float(density))
+        most = int(recipe.points * recipe.labelled)
+        chosen = rng.permutation(repeats.points.shape[1])[:most]
+        points[:, : len(chosen)] = repeats.points[:, chosen]
+        valid[: len(chosen)] = True
+        return {'targets': repeats.targets, 'known': repeats.known}
 
     def _shared_points(
         self, scene: Scene, views: tuple[np.ndarray, np.ndarray], rng: np.random.Generator

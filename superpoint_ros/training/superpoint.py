@@ -27,7 +27,6 @@ import numpy as np
 import torch
 from torch.utils.data import DataLoader
 
-from superpoint_ros.decoding import heatmap_from_logits
 from superpoint_ros.detector import Detector
 from superpoint_ros.drawing import draw_matches
 from superpoint_ros.evaluation.metrics import (
@@ -41,11 +40,9 @@ from superpoint_ros.matching import match_mutual
 from superpoint_ros.network import fold_batch_norm, SuperPointOutput
 from superpoint_ros.training.data import VALIDATION
 from superpoint_ros.training.descriptor_losses import contrastive_loss, hinge_loss
-from superpoint_ros.training.labels import IGNORED
-from superpoint_ros.training.losses import detector_loss
+from superpoint_ros.training.losses import detector_loss, soft_detector_loss
 from superpoint_ros.training.magicpoint import expect_few_points
 from superpoint_ros.training.pairs import PairSamples
-from superpoint_ros.training.refinement_loss import refinement_loss
 from superpoint_ros.training.stage import PICTURES, Stage
 from superpoint_ros.training.starting import start_from
 from superpoint_ros.training.superpoint_recipe import SuperPointRecipe
@@ -89,33 +86,32 @@ class SuperPointStage(Stage):
     def training_step(self, batch: dict[str, torch.Tensor], _index: int) -> torch.Tensor:
         recipe = self.recipe
         output = self._look(batch['images'])
-        loss = detector_loss(output.logits, batch['labels'].transpose(0, 1).flatten(0, 1))
+        loss = self._detector_loss(output, batch)
         self.log('train/detector', loss)
         if recipe.descriptor_weight:
             descriptor = self._descriptor_loss(output, batch)
             self.log('train/descriptor', descriptor)
             loss = loss + recipe.descriptor_weight * descriptor
-        if recipe.refinement_weight:
-            heatmaps = heatmap_from_logits(output.logits).chunk(2)
-            refinement = refinement_loss(
-                *heatmaps, batch['homography'], *batch['points'].unbind(1), batch['valid']
-            )
-            self.log('train/refinement_px', refinement)
-            loss = loss + recipe.refinement_weight * refinement
         return self.checked(loss)
 
     def _look(self, images: torch.Tensor) -> SuperPointOutput:
         """Return the network's output of pairs uint8 (B, 2, H, W): B images A, then B images B."""
-        return self.network(self.batch_of(images.transpose(0, 1).flatten(0, 1)[:, None]))
+        return self.network(self.batch_of(_both(images)[:, None]))
+
+    def _detector_loss(
+        self, output: SuperPointOutput, batch: dict[str, torch.Tensor]
+    ) -> torch.Tensor:
+        if self.recipe.detector == 'labels':
+            return detector_loss(output.logits, _both(batch['labels']))
+        return soft_detector_loss(output.logits, _both(batch['targets']), _both(batch['known']))
 
     def _descriptor_loss(
         self, output: SuperPointOutput, batch: dict[str, torch.Tensor]
     ) -> torch.Tensor:
         a, b = output.descriptors.chunk(2)
         if self.recipe.descriptor_loss == 'hinge':
-            shown = batch['labels'][:, 1] != IGNORED
             weight = self.recipe.hinge_positive_weight
-            return hinge_loss(a, b, batch['homography'], shown, weight)
+            return hinge_loss(a, b, batch['homography'], batch['shown'][:, 1], weight)
         points_a, points_b = batch['points'].unbind(1)
         return contrastive_loss(a, b, points_a, points_b, batch['valid'], self.recipe.temperature)
 
@@ -159,3 +155,8 @@ class SuperPointStage(Stage):
         auc = area_under_accuracy(np.array(errors), HOMOGRAPHY_LIMIT)
         self.log('validation/homography_auc', auc, prog_bar=True, sync_dist=True)
         self.show(self._pictures)
+
+
+def _both(values: torch.Tensor) -> torch.Tensor:
+    """Return what belongs to pairs, (B, 2, ...), as (2 B, ...): all of A, then all of B."""
+    return values.transpose(0, 1).flatten(0, 1)

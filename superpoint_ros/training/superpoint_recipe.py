@@ -39,13 +39,16 @@ def _strong_homographies() -> HomographyRanges:
 
 @dataclass(frozen=True)
 class SuperPointRecipe(TrainingRecipe):
-    """How the whole of SuperPoint is trained on pairs of views of labelled photographs."""
+    """How the whole of SuperPoint is trained on pairs of views of photographs."""
 
     images: str = ''
     """Folder of the photographs."""
 
+    detector: Literal['labels', 'repeats'] = 'labels'
+    """What the detector learns: labels, or corners that both views of a pair repeat."""
+
     labels: str = ''
-    """Folder of their labels, as made by 'superpoint adapt'."""
+    """Folder of the photographs' labels, as made by 'superpoint adapt'; not for 'repeats'."""
 
     least_score: float = 0.0
     """Least score of a label that is surely a point; cells with others are left out."""
@@ -68,11 +71,17 @@ class SuperPointRecipe(TrainingRecipe):
     homography: HomographyRanges = field(default_factory=_strong_homographies)
     """How far view B differs from view A."""
 
+    sparsest: float = 0.04
+    """Fewest corners a cell that compete to be repeated; each pair has a number of its own."""
+
+    densest: float = 0.42
+    """Most of them: 1,000 keypoints of 640x480 pixels are 0.21."""
+
     points: int = 256
-    """Points of a pair on which descriptors and refinement are trained."""
+    """Points of a pair on which descriptors are trained."""
 
     labelled: float = 0.7
-    """Largest share of these points that are labels, the others lying anywhere."""
+    """Largest share of these points that are labels or repeated, the others lying anywhere."""
 
     descriptor_loss: Literal['contrastive', 'hinge'] = 'contrastive'
     """A softmax over sampled points, or the paper's hinge over all pairs of cells."""
@@ -86,19 +95,20 @@ class SuperPointRecipe(TrainingRecipe):
     hinge_positive_weight: float = 250.0
     """Weight of pairs of cells that are the same in the hinge loss (the paper's lambda_d)."""
 
-    refinement_weight: float = 0.0
-    """Weight of the distance in pixels between both images' refined keypoints; 0 leaves it out."""
-
     validation_images: int = 100
     """Pairs in a validation, the same every time."""
 
     def __post_init__(self):
         super().__post_init__()
-        for name in ('images', 'labels'):
-            if not getattr(self, name):
-                raise ValueError(f'name the folder of the {name}: --{name} DIR')
+        if not self.images:
+            raise ValueError('name the folder of the images: --images DIR')
+        if self.detector == 'labels' and not self.labels:
+            raise ValueError('name the folder of the labels: --labels DIR, or --detector repeats')
         self._check(('shapes', 'labelled'), lambda value: 0 <= value <= 1, 'from 0 to 1')
         self._check(('points',), lambda value: value >= 2, 'at least 2')
-        self._check(('finest', 'temperature'), lambda value: value > 0, 'greater than 0')
-        weights = ('descriptor_weight', 'hinge_positive_weight', 'refinement_weight')
+        self._check(
+            ('finest', 'temperature', 'sparsest'), lambda value: value > 0, 'greater than 0'
+        )
+        self._check(('densest',), lambda value: value >= self.sparsest, 'sparsest or more')
+        weights = ('descriptor_weight', 'hinge_positive_weight')
         self._check(weights, lambda value: value >= 0, '0 or more')

@@ -31,7 +31,7 @@ from superpoint_ros.training import pairs
 from superpoint_ros.training.data import endless_loader, Steps, VALIDATION
 from superpoint_ros.training.label_files import LabelFolder, Labels
 from superpoint_ros.training.labels import DUSTBIN, IGNORED
-from superpoint_ros.training.pairs import LabelledPhotographs, PairSamples
+from superpoint_ros.training.pairs import PairSamples, Photographs
 from superpoint_ros.training.superpoint_recipe import SuperPointRecipe
 
 
@@ -81,6 +81,7 @@ def test_a_sample_has_the_documented_shapes_and_types(recipe):
     assert described == {
         'images': ((2, 64, 96), torch.uint8),
         'labels': ((2, 8, 12), torch.int64),
+        'shown': ((2, 8, 12), torch.bool),
         'homography': ((3, 3), torch.float32),
         'points': ((2, 64, 2), torch.float32),
         'valid': ((64,), torch.bool),
@@ -190,7 +191,7 @@ def test_a_photograph_is_for_training_or_for_validation_never_both(recipe):
     assert not trained & kept
     # A small folder has none whose number says so: the one with the smallest is kept.
     assert kept == {min(trained | kept, key=lambda name: zlib.crc32(name.encode()))}
-    assert len(LabelledPhotographs(*folders, VALIDATION)) == 1
+    assert len(Photographs(*folders, VALIDATION)) == 1
 
 
 @pytest.mark.parametrize('size', [(16, 16), (16, 200), (300, 20), (1, 1)])
@@ -250,9 +251,53 @@ def test_one_labelled_image_is_too_few(tmp_path, recipe, write_photographs):
         ({'shapes': 1.5}, 'shapes must be from 0 to 1, got 1.5'),
         ({'points': 1}, 'points must be at least 2'),
         ({'temperature': 0.0}, 'temperature must be greater than 0'),
-        ({'refinement_weight': -1.0}, 'refinement_weight must be 0 or more'),
+        ({'descriptor_weight': -1.0}, 'descriptor_weight must be 0 or more'),
+        ({'sparsest': 0.0}, 'sparsest must be greater than 0'),
+        ({'densest': 0.01}, 'densest must be sparsest or more'),
     ],
 )
 def test_a_value_out_of_range_is_named(recipe, value, message):
     with pytest.raises(ValueError, match=message):
         replace(recipe, **value)
+
+
+@pytest.fixture
+def repeats(recipe):
+    """Return a recipe for which the detector learns what both views repeat, without labels."""
+    return replace(recipe, detector='repeats', labels='')
+
+
+def test_without_labels_a_sample_has_what_both_views_repeat(repeats):
+    sample = PairSamples(repeats)[0]
+    described = {name: (tuple(value.shape), value.dtype) for name, value in sample.items()}
+    assert described == {
+        'images': ((2, 64, 96), torch.uint8),
+        'targets': ((2, 65, 8, 12), torch.float32),
+        'known': ((2, 8, 12), torch.bool),
+        'shown': ((2, 8, 12), torch.bool),
+        'homography': ((3, 3), torch.float32),
+        'points': ((2, 64, 2), torch.float32),
+        'valid': ((64,), torch.bool),
+    }
+    assert not (sample['known'] & ~sample['shown']).any()
+
+
+def test_repeated_corners_are_among_the_points_of_both_views_at_their_own_place(repeats):
+    # Dots are corners: repeated ones are at the dots' middles, whatever the view.
+    offsets, shown = [], 0
+    for sample in samples(repeats):
+        count = int(0.7 * 64)
+        valid = sample['valid'].copy()
+        valid[count:] = False
+        a, b = sample['points'][:, valid].astype(np.float64)
+        distance = np.linalg.norm(warp_points(a, sample['homography']) - b, axis=1)
+        offsets.append(distance)
+        shown += len(a)
+    assert shown > 100
+    assert np.median(np.concatenate(offsets)) < 0.3
+
+
+def test_one_image_is_too_few_without_labels_too(tmp_path, recipe, write_photographs):
+    images, _ = write_photographs(tmp_path, count=1)
+    with pytest.raises(ValueError, match='holds 1 images; there must be at least 2'):
+        PairSamples(replace(recipe, detector='repeats', images=str(images)))

@@ -29,9 +29,8 @@ from superpoint_ros.network import SuperPointOutput
 from superpoint_ros.training import superpoint
 from superpoint_ros.training.checkpoints import LAST, read_checkpoint, WEIGHTS
 from superpoint_ros.training.descriptor_losses import contrastive_loss, hinge_loss
-from superpoint_ros.training.labels import IGNORED
 from superpoint_ros.training.loop import train
-from superpoint_ros.training.losses import detector_loss
+from superpoint_ros.training.losses import detector_loss, soft_detector_loss
 from superpoint_ros.training.magicpoint import MagicPoint
 from superpoint_ros.training.recipe import MagicPointRecipe, read_recipe
 from superpoint_ros.training.superpoint import SuperPointStage
@@ -56,8 +55,8 @@ VALUES = {
     'validation_images': 2,
     'log_every': 1,
     'checkpoint_minutes': 1e-9,  # every step
-    'refinement_weight': 0.3,
 }
+LESSONS = ('labels', 'targets', 'known')
 OPTIONS = [f'--{name}={value}' for name, value in VALUES.items()]
 
 
@@ -141,6 +140,19 @@ def test_a_run_that_was_killed_and_resumed_has_the_same_weights_bit_for_bit(
     runs.assert_same_state(out, whole)
 
 
+def test_a_run_without_labels_learns_what_both_views_repeat_and_can_be_resumed(
+    runs, folders, magicpoint, tmp_path
+):
+    options = ['--detector=repeats', f'--start={magicpoint}', f'--images={folders[0]}']
+    command = ['train', 'superpoint', *options, *OPTIONS, '--accelerator=cpu', '--workers=1']
+    whole, killed = ([*command, f'--out={tmp_path / name}'] for name in ('whole', 'killed'))
+    assert main(whole) == 0
+    runs.kill_in_step(3, SuperPointStage, killed)
+    assert main([*killed, '--resume']) == 0
+    runs.assert_same_state(tmp_path / 'killed', tmp_path / 'whole')
+    assert load_weights(tmp_path / 'whole' / WEIGHTS)[1].descriptors_trained
+
+
 class Fixed(torch.nn.Module):
     """A network whose output is known, whatever it sees."""
 
@@ -155,13 +167,16 @@ class Fixed(torch.nn.Module):
         return self.output
 
 
+@pytest.mark.parametrize('detector', ['labels', 'repeats'])
 @pytest.mark.parametrize('loss', ['contrastive', 'hinge'])
-def test_the_loss_is_the_weighted_sum_of_its_parts_on_both_images(recipe, tmp_path, loss):
+def test_the_loss_is_the_weighted_sum_of_its_parts_on_both_images(
+    recipe, tmp_path, loss, detector
+):
     changed = replace(
         recipe,
+        detector=detector,
         descriptor_loss=loss,
         descriptor_weight=0.7,
-        refinement_weight=0.0,
         precision='32-true',
     )
     module = SuperPointStage(changed, tmp_path)
@@ -178,15 +193,22 @@ def test_the_loss_is_the_weighted_sum_of_its_parts_on_both_images(recipe, tmp_pa
     # Pairs come one after the other in a batch; the network gets all A, then all B.
     a, b = (batch['images'][:, i].float()[:, None] / 255 for i in (0, 1))
     assert torch.equal(module.network.seen, torch.cat([a, b]))
-    labels_a, labels_b = batch['labels'][:, 0], batch['labels'][:, 1]
-    detector = detector_loss(output.logits, torch.cat([labels_a, labels_b]))
+    lessons = {
+        name: torch.cat([batch[name][:, 0], batch[name][:, 1]])
+        for name in batch
+        if name in LESSONS
+    }
+    if detector == 'labels':
+        expected = detector_loss(output.logits, lessons['labels'])
+    else:
+        expected = soft_detector_loss(output.logits, lessons['targets'], lessons['known'])
     maps = output.descriptors[:2], output.descriptors[2:]
     if loss == 'hinge':
-        descriptor = hinge_loss(*maps, batch['homography'], labels_b != IGNORED, 250.0)
+        descriptor = hinge_loss(*maps, batch['homography'], batch['shown'][:, 1], 250.0)
     else:
         points = batch['points']
         descriptor = contrastive_loss(*maps, points[:, 0], points[:, 1], batch['valid'], 20.0)
-    expected = detector + 0.7 * descriptor
+    expected = expected + 0.7 * descriptor
     assert got.item() == pytest.approx(expected.item(), rel=1e-5)
 
 
