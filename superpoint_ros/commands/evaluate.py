@@ -166,6 +166,11 @@ def _run_homography(args: argparse.Namespace) -> int:
 
     result = evaluate_planar(methods, readable_sequences(), args.keypoints)
     result['longest_side'] = args.longest_side
+    result['ours'] = {
+        **execution_of(args),
+        'magnification': args.magnification,
+        'corners': not args.no_corners,
+    }
     good = [folder for folder in folders if folder not in bad]
     chosen = good[:: max(1, len(good) // args.pictures)][: args.pictures] if args.pictures else []
     shown = [read_sequence(folder, args.longest_side, 1) for folder in chosen]

@@ -23,8 +23,9 @@ Train a network, stage by stage.
 
 A recipe is the name of one that comes with the package (cpu, paper; for superpoint also corners
 and repeats, which takes no labels) or a YAML file. Each of its values is an option too:
-'superpoint train magicpoint --help' lists them. The folder gets the recipe as used, the last checkpoint, the weights, curves for TensorBoard
-and a picture of what the network sees and predicts.
+'superpoint train magicpoint --help' lists them. The folder gets the recipe as used, the last
+checkpoint, the weights, curves for TensorBoard and a picture of what the network sees and
+predicts.
 """
 
 from __future__ import annotations
