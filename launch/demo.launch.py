@@ -48,7 +48,7 @@ ARGUMENTS = {
     ),
     'weights': ('', "Weight file; empty: the parameter file's, or the shipped one."),
     'device': ('', "auto, cpu, cuda or cuda:N; empty: the parameter file's."),
-    'threshold': ('', "Least probability of a keypoint, 0 to 1; empty: the parameter file's."),
+    'threshold': ('', "Least score of a keypoint, 0 to 1; empty: the parameter file's."),
     'log_level': ('info', 'Least severity of what is logged: debug, info, warn, error or fatal.'),
 }
 DETECTORS = ('namespace', 'params_file', 'weights', 'device', 'threshold', 'log_level')

@@ -44,7 +44,7 @@ ARGUMENTS = {
     ),
     'weights': ('', "Weight file; empty: the parameter file's, or the shipped one."),
     'device': ('', "auto, cpu, cuda or cuda:N; empty: the parameter file's."),
-    'threshold': ('', "Least probability of a keypoint, 0 to 1; empty: the parameter file's."),
+    'threshold': ('', "Least score of a keypoint, 0 to 1; empty: the parameter file's."),
     'autostart': ('', "true or false: start at once, or for a manager; empty: the file's."),
     'dds_profile': (
         '',

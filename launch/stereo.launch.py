@@ -45,7 +45,7 @@ PASSED_ON = {
     ),
     'weights': ('', "Weight file; empty: the parameter file's, or the shipped one."),
     'device': ('', "auto, cpu, cuda or cuda:N; empty: the parameter file's."),
-    'threshold': ('', "Least probability of a keypoint, 0 to 1; empty: the parameter file's."),
+    'threshold': ('', "Least score of a keypoint, 0 to 1; empty: the parameter file's."),
     'autostart': ('', "true or false: start at once, or for a manager; empty: the file's."),
     'dds_profile': ('', 'large_images or the path of a profile of Fast DDS; empty: none.'),
     'log_level': ('info', 'Least severity of what is logged: debug, info, warn, error or fatal.'),

@@ -48,10 +48,15 @@ class DetectionSettings:
     """
     Say which pixels of an image are keypoints.
 
-    `threshold` is the least probability of a keypoint. Within a square of `nms_radius` pixels to
-    each side of a keypoint there is no other. At most `max_keypoints` are kept, best first. None
-    lies within `border_margin` pixels of the image's border. `subpixel` moves each keypoint from
-    its pixel's centre to the heatmap's centre of gravity in the 5x5 pixels around it.
+    `threshold` is the least score of a keypoint, from 0 to 1. Within a square of `nms_radius`
+    pixels to each side of a keypoint there is no other. At most `max_keypoints` are kept, best
+    first. None lies within `border_margin` pixels of the image's border.
+
+    With `corners` keypoints are corners of the image that the network takes for keypoints, and a
+    score counts a corner's strength as well (see `superpoint_ros.corners`). Without, they are the
+    maxima of the network's heatmap, whose values are the scores. `subpixel` moves each keypoint
+    from its pixel's centre to a fraction of a pixel: to the vertex of the corner's response, or
+    to the heatmap's centre of gravity in the 5x5 pixels around it.
 
     Where there are more keypoints than `max_keypoints`, `grid_cells` spreads those that are kept
     over a grid of so many cells along each side of the image: the best of each cell come first,

@@ -36,7 +36,7 @@ STAGES = ('conversion', 'padding', 'network', 'decoding', 'sampling', 'message')
 """The stages of a frame in their order; those but the last are the Detector's."""
 
 WEAKEST = 1e-5
-"""Least probability of a keypoint where frames shall have a certain number of them."""
+"""Least score of a keypoint where frames shall have a certain number of them."""
 
 
 class Network(NamedTuple):

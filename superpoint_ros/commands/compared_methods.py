@@ -53,7 +53,7 @@ def add_method_arguments(
         type=float,
         default=0.001,
         metavar='P',
-        help='least probability of a keypoint: low, so that N are found (default: 0.001)',
+        help='least score of a keypoint: low, so that N are found (default: 0.001)',
     )
     parser.add_argument(
         '--nms-radius', type=int, default=4, metavar='PX', help='of ours (default: 4)'

@@ -55,7 +55,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument('--weights', metavar='FILE', help='weights (default: those shipped)')
     parser.add_argument('--device', help='auto, cpu or cuda (default: auto)')
-    parser.add_argument('--threshold', type=float, help='least probability of a keypoint')
+    parser.add_argument('--threshold', type=float, help='least score of a keypoint')
 
 
 def _seconds(text: str) -> float:

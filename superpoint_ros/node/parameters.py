@@ -107,7 +107,7 @@ class _Declaration:
 
 DECLARATIONS = (
     _Declaration(
-        'threshold', _DETECTION.threshold, 'Least probability of a keypoint: lower gives more.'
+        'threshold', _DETECTION.threshold, 'Least score of a keypoint: lower gives more.'
     ),
     _Declaration(
         'nms_radius',
