@@ -32,6 +32,8 @@ result.
 
 from __future__ import annotations
 
+import threading
+
 import cv2
 import numpy as np
 import torch
@@ -84,20 +86,47 @@ def response_of(image: np.ndarray) -> np.ndarray:
     """Return the same of one image (H, W), float32 (H, W)."""
     if image.dtype != np.uint8:
         image = image.astype(np.float32)
-    border = cv2.BORDER_REPLICATE
-    x = cv2.sepFilter2D(image, cv2.CV_32F, _ALONG, _ACROSS, borderType=border)
-    y = cv2.sepFilter2D(image, cv2.CV_32F, _ACROSS, _ALONG, borderType=border)
-    xx, xy, yy = (
-        cv2.sepFilter2D(product, cv2.CV_32F, _GATHER, _GATHER, borderType=border)
-        for product in (x * x, x * y, y * y)
-    )
-    xy *= xy
-    trace = xx + yy
-    trace += 1e-3
-    xx *= yy
-    xx -= xy
-    xx /= trace
-    return xx
+    x, y, xx, xy, yy = _scratch.arrays(image.shape)
+    _filter(image, _ALONG, _ACROSS, x)
+    _filter(image, _ACROSS, _ALONG, y)
+    for a, b, product in ((x, x, xx), (x, y, xy), (y, y, yy)):
+        _filter(np.multiply(a, b, out=product), _GATHER, _GATHER, product)
+    trace = np.add(xx, yy, out=x)
+    trace += np.float32(1e-3)
+    determinant = np.multiply(xx, yy, out=y)
+    determinant -= np.square(xy, out=xy)
+    return determinant / trace
+
+
+def _filter(image: np.ndarray, across: np.ndarray, down: np.ndarray, out: np.ndarray) -> None:
+    """Filter an image along x and along y."""
+    cv2.sepFilter2D(image, cv2.CV_32F, across, down, dst=out, borderType=cv2.BORDER_REPLICATE)
+
+
+class _Scratch(threading.local):
+    """
+    Arrays that a thread uses again for the next image of the same size.
+
+    Memory of this size comes fresh from the system each time, page by page, which takes three
+    times as long as all the filters. Large images go without, lest it be kept for ever.
+    """
+
+    LARGEST = 2**21  # pixels: 40 MB
+
+    def __init__(self):
+        self._kept = np.empty((5, 0, 0), np.float32)
+
+    def arrays(self, shape: tuple[int, int]) -> np.ndarray:
+        """Return float32 (5, H, W), whatever is in it."""
+        if self._kept.shape[1:] == shape:
+            return self._kept
+        made = np.empty((5, *shape), np.float32)
+        if made[0].size <= self.LARGEST:
+            self._kept = made
+        return made
+
+
+_scratch = _Scratch()
 
 
 def corner_scores(heatmap: torch.Tensor, response: torch.Tensor) -> torch.Tensor:

@@ -14,6 +14,8 @@
 
 """Corners are exact to a fraction of a pixel, and alike on every way to find them."""
 
+from concurrent.futures import ThreadPoolExecutor
+
 import numpy as np
 import pytest
 import torch
@@ -114,6 +116,17 @@ def test_a_score_is_the_probability_near_times_the_strength():
     assert (scores > 0).sum() == 1
     heatmap[0, 9:12, 9:12] = 1.0  # more probability than one place can have
     assert corner_scores(heatmap, response)[0, 10, 10].item() == pytest.approx(0.5)
+
+
+def test_images_of_many_sizes_and_threads_do_not_disturb_each_other(photograph, monkeypatch):
+    images = [photograph[:height] for height in (100, 211, 60, 100)]
+    alone = [corner_response(batch_of(image)) for image in images]
+    together = [corner_response(batch_of(image)) for image in images]
+    monkeypatch.setattr(corners._Scratch, 'LARGEST', 0)
+    with ThreadPoolExecutor(4) as pool:
+        threads = list(pool.map(corner_response, [batch_of(image) for image in images * 5]))
+    for index, found in enumerate([*together, *threads]):
+        assert torch.equal(found, alone[index % 4])
 
 
 @pytest.mark.parametrize('level', [0, 128, 255])
