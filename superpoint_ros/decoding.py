@@ -69,7 +69,7 @@ class DetectionSettings:
     Raises TypeError or ValueError that names the setting, its value and what it may be.
     """
 
-    threshold: float = 0.005
+    threshold: float = 0.001
     nms_radius: int = 4
     max_keypoints: int = 1000
     border_margin: int = 4

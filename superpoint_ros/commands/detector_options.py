@@ -68,7 +68,7 @@ def add_settings_arguments(parser: argparse.ArgumentParser) -> None:
         '--threshold',
         type=float,
         metavar='P',
-        help='least score of a keypoint, 0 to 1 (default: 0.005)',
+        help='least score of a keypoint, 0 to 1 (default: 0.001)',
     )
     parser.add_argument(
         '--nms-radius',

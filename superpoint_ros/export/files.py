@@ -121,7 +121,7 @@ def _example(image_type: str, device: str) -> tuple[torch.Tensor, torch.Tensor]:
             f'the type of images must be {" or ".join(IMAGE_TYPES)}, got {image_type!r}'
         )
     image = torch.zeros(_EXAMPLE, dtype=IMAGE_TYPES[image_type], device=device)
-    return image, torch.tensor([0.005], device=device)
+    return image, torch.tensor([0.001], device=device)
 
 
 def _description(graph: DetectorGraph, metadata: WeightsMetadata, image_type: str) -> dict:

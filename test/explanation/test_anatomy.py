@@ -90,7 +90,7 @@ def test_a_pixel_below_the_threshold_is_none(anatomy):
     lines = anatomy.decision(x, y)
     assert f'Of the probability of its cell it has {anatomy.heatmap[y, x]:.4f}' in lines[2]
     assert lines[3].endswith(f'its score is {anatomy.worth[y, x]:.4f}.')
-    assert lines[-2:] == ['The threshold is 0.005.', 'It is no keypoint: that is more.']
+    assert lines[-2:] == ['The threshold is 0.001.', 'It is no keypoint: that is more.']
 
 
 def test_a_pixel_that_is_no_corner_is_none_however_probable(anatomy):
@@ -108,7 +108,7 @@ def test_without_corners_the_heatmap_alone_decides(detector, image):
     assert anatomy.features.keypoints == pytest.approx(plain(image).keypoints)
     y, x = np.unravel_index(anatomy.heatmap.argmin(), anatomy.heatmap.shape)
     lines = anatomy.decision(int(x), int(y))
-    assert lines[-2:] == ['The threshold is 0.005.', 'It is no keypoint: that is more.']
+    assert lines[-2:] == ['The threshold is 0.001.', 'It is no keypoint: that is more.']
 
 
 def test_a_suppressed_pixel_names_the_one_that_suppressed_it(anatomy):
