@@ -63,7 +63,7 @@ def run(args: argparse.Namespace) -> int:
     detector = make_detector(args)
     detector(image)  # names what is wrong with the image
     anatomy = dissect(detector, image)
-    best = np.unravel_index(anatomy.heatmap.argmax(), image.shape)[::-1]
+    best = np.unravel_index(anatomy.worth.argmax(), image.shape)[::-1]
     decision = anatomy.decision(*map(int, args.pixel or best))
     made = {
         '1_cells': pictures.cells(anatomy),
