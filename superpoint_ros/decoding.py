@@ -28,7 +28,7 @@ from typing import ClassVar
 import torch
 import torch.nn.functional as F
 
-from superpoint_ros.corners import corner_offsets, corner_scores
+from superpoint_ros.corners import corner_offsets, corner_response, corner_scores
 from superpoint_ros.network import CELL
 from superpoint_ros.ranges import check_ranges
 
@@ -122,7 +122,7 @@ def detect_keypoints(
     heatmap: torch.Tensor,
     settings: DetectionSettings,
     mask: torch.Tensor | None = None,
-    response: torch.Tensor | None = None,
+    images: torch.Tensor | None = None,
 ) -> list[tuple[torch.Tensor, torch.Tensor]]:
     """
     Return for each heatmap of (B, H, W) its keypoints (N, 2) and their scores (N,), best first.
@@ -130,11 +130,12 @@ def detect_keypoints(
     Both are float32; equal scores stand in reading order. `mask`, bool of shape (B, H, W) or
     (H, W), is false where no keypoints may be. Border and mask take effect after the suppression:
     before it, the slope of a maximum that lies within them would become a keypoint beside them.
-    `response` (B, H, W) is that of the images' corners: given it, keypoints are corners.
+    `images` (B, 1, H, W), gray levels from 0 to 255, are what the setting `corners` looks at;
+    without them keypoints are maxima of the heatmap.
     """
     heatmap = heatmap.float()
     height, width = heatmap.shape[-2:]
-    values = heatmap if response is None else corner_scores(heatmap, response)
+    values, response = score_pixels(heatmap, images, settings)
     image, y, x = find_peaks(values, settings.threshold, settings.nms_radius)
     margin = settings.border_margin
     allowed = (y >= margin) & (y < height - margin) & (x >= margin) & (x < width - margin)
@@ -157,6 +158,21 @@ def detect_keypoints(
             kept = spread_over_grid(points, (height, width), settings)
         result.append((points[kept], best[kept]))
     return result
+
+
+def score_pixels(
+    heatmap: torch.Tensor, images: torch.Tensor | None, settings: DetectionSettings
+) -> tuple[torch.Tensor, torch.Tensor | None]:
+    """
+    Return what each pixel is worth as a keypoint, (B, H, W), and the response of corners.
+
+    With the setting `corners` that is 0 but at corners of the images (B, 1, H, W). Without it, or
+    without images, it is the heatmap, and there is no response.
+    """
+    if images is None or not settings.corners:
+        return heatmap, None
+    response = corner_response(images)
+    return corner_scores(heatmap, response), response
 
 
 def spread_over_grid(

@@ -24,7 +24,6 @@ import cv2
 import numpy as np
 import torch
 
-from superpoint_ros.corners import corner_response
 from superpoint_ros.decoding import (
     detect_keypoints,
     DetectionSettings,
@@ -179,11 +178,8 @@ class Detector:
         self.on_stage('network')
         heatmap = heatmap_from_logits(output.logits)[:, :height, :width]
         result = []
-        response = None
-        if settings.corners:
-            images = padded[:, :, :height, :width].to(self.engine.device)
-            response = corner_response(images)
-        found = detect_keypoints(heatmap, settings, allowed, response)
+        images = padded[:, :, :height, :width].to(self.engine.device) if settings.corners else None
+        found = detect_keypoints(heatmap, settings, allowed, images)
         self.on_stage('decoding')
         for descriptors, (keypoints, scores) in zip(output.descriptors, found, strict=True):
             sampled = sample_descriptors(descriptors, keypoints)

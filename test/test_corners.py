@@ -93,15 +93,15 @@ def test_keypoints_lie_on_what_the_network_means_to_a_tenth_of_a_pixel(shift):
         image += 150 * np.exp(-squared / (2 * 1.5**2))
         if number % 2:
             heatmap[0, v + number % 3 - 1, u + number // 3 % 3 - 1] = 0.6
-    response = corner_response(batch_of(image.round().astype(np.uint8)))
-    [(points, scores)] = detect_keypoints(heatmap, SETTINGS, None, response)
+    images = batch_of(image.round().astype(np.uint8))
+    [(points, scores)] = detect_keypoints(heatmap, SETTINGS, None, images)
     truth = np.array(places[1::2]) + shift
     distance = np.linalg.norm(points.numpy()[:, None] - truth, axis=2)
     assert len(points) == len(truth)
     assert distance.min(axis=0).max() < 0.1
     assert scores.min() > 0.05
     whole = DetectionSettings(border_margin=8, threshold=0.01, subpixel=False)
-    [(pixels, _)] = detect_keypoints(heatmap, whole, None, response)
+    [(pixels, _)] = detect_keypoints(heatmap, whole, None, images)
     assert (pixels - points).abs().max() <= 0.5
 
 

@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 
 SETTINGS = ('threshold', 'nms_radius', 'max_keypoints', 'border_margin', 'magnification')
 
+SWITCHES = ('subpixel', 'corners')
+
 
 def add_engine_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the options that say which network runs where."""
@@ -109,8 +111,5 @@ def make_detector(args: argparse.Namespace) -> Detector:
 
     given = {name: getattr(args, name, None) for name in SETTINGS}
     settings = {name: value for name, value in given.items() if value is not None}
-    if getattr(args, 'no_subpixel', False):
-        settings['subpixel'] = False
-    if getattr(args, 'no_corners', False):
-        settings['corners'] = False
+    settings |= {name: False for name in SWITCHES if getattr(args, f'no_{name}', False)}
     return Detector.from_weights(args.weights, **execution_of(args), **settings)

@@ -32,8 +32,7 @@ from typing import NamedTuple
 import numpy as np
 import torch
 
-from superpoint_ros.corners import corner_response, corner_scores
-from superpoint_ros.decoding import DetectionSettings, heatmap_from_logits
+from superpoint_ros.decoding import DetectionSettings, heatmap_from_logits, score_pixels
 from superpoint_ros.features import Features
 from superpoint_ros.fixed_decoding import fixed_features, inside_margin, suppress_in_rounds
 from superpoint_ros.network import SuperPointOutput
@@ -140,10 +139,7 @@ class _Program:
         settings = self._key.settings
         output = self._network(self._images)
         heatmap = heatmap_from_logits(output.logits)[:, :height, :width]
-        values, response = heatmap, None
-        if settings.corners:
-            response = corner_response(self._images[:, :, :height, :width])
-            values = corner_scores(heatmap, response)
+        values, response = score_pixels(heatmap, self._images[:, :, :height, :width], settings)
         peaks = torch.where(values >= self._threshold, values, 0.0)
         undecided = torch.zeros_like(peaks)
         if settings.nms_radius:

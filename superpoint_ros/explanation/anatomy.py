@@ -22,12 +22,12 @@ import cv2
 import numpy as np
 import torch
 
-from superpoint_ros.corners import corner_response, corner_scores
 from superpoint_ros.decoding import (
     detect_keypoints,
     DetectionSettings,
     heatmap_from_logits,
     sample_descriptors,
+    score_pixels,
     suppress_non_maxima,
 )
 from superpoint_ros.detector import Detector
@@ -148,12 +148,10 @@ def dissect(detector: Detector, image: np.ndarray) -> Anatomy:
     coarse = output.descriptors.float().cpu()
     heatmap = heatmap_from_logits(logits)[:, :height, :width]
     settings = detector.settings
-    response, worth = None, heatmap
-    if settings.corners:
-        response = corner_response(torch.from_numpy(image)[None, None])
-        worth = corner_scores(heatmap, response)
+    images = torch.from_numpy(image)[None, None]
+    worth, _ = score_pixels(heatmap, images, settings)
     candidates = torch.where(worth >= settings.threshold, worth, 0.0)
-    [(keypoints, scores)] = detect_keypoints(heatmap, settings, None, response)
+    [(keypoints, scores)] = detect_keypoints(heatmap, settings, None, images)
     descriptors = sample_descriptors(coarse[0], keypoints)
     return Anatomy(
         image,

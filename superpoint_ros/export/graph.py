@@ -24,8 +24,7 @@ from __future__ import annotations
 import torch
 from torch import nn
 
-from superpoint_ros.corners import corner_response, corner_scores
-from superpoint_ros.decoding import DetectionSettings, heatmap_from_logits
+from superpoint_ros.decoding import DetectionSettings, heatmap_from_logits, score_pixels
 from superpoint_ros.fixed_decoding import (
     fixed_features,
     FixedFeatures,
@@ -83,10 +82,7 @@ class DetectorGraph(nn.Module):
         values = image.float() / 255 if image.dtype == torch.uint8 else image
         features = self.model.encode(_pad_to_cells(values))
         heatmap = heatmap_from_logits(self.model.detect(features))[:, :height, :width]
-        scores, response = heatmap, None
-        if self.settings.corners:
-            response = corner_response(values * 255)
-            scores = corner_scores(heatmap, response)
+        scores, response = score_pixels(heatmap, values * 255, self.settings)
         peaks = torch.where(scores >= threshold, scores, 0.0)
         if self.settings.nms_radius:
             peaks, _ = suppress_in_rounds(peaks, self.settings.nms_radius, self.rounds)
