@@ -107,7 +107,9 @@ class _Declaration:
 
 DECLARATIONS = (
     _Declaration(
-        'threshold', _DETECTION.threshold, 'Least score of a keypoint: lower gives more.'
+        'threshold',
+        _DETECTION.threshold,
+        'Least score (probability, and strength of the corner) of a keypoint: lower gives more.',
     ),
     _Declaration(
         'nms_radius',

@@ -44,7 +44,7 @@ def arguments(random_weights):
         'namespace': 'robot',
         'weights': str(random_weights),
         'device': 'cpu',
-        'threshold': '0.001',
+        'threshold': '0.0007',
         'log_level': 'info',
     }
 
@@ -86,7 +86,7 @@ def test_frames_of_the_named_topic_are_answered(start_camera, start_observer):
     request = GetParameters.Request(names=['threshold', 'device', 'nms_radius'])
     response = observer.call(GetParameters, '/robot/detector/get_parameters', request)
     threshold, device, radius = response.values
-    assert threshold.double_value == 0.001
+    assert threshold.double_value == 0.0007
     assert device.string_value == 'cpu'
     assert radius.integer_value == 4
 

@@ -41,7 +41,7 @@ def launched(random_weights):
         'device': 'cpu',
         'rate': '10.0',
         'max_side': '320',
-        'threshold': '0.001',
+        'threshold': '0.0007',
     }
     return LaunchDescription(
         [

@@ -44,7 +44,7 @@ def launched(random_weights):
         'namespace': 'robot',
         'weights': str(random_weights),
         'device': 'cpu',
-        'threshold': '0.001',
+        'threshold': '0.0007',
         'dds_profile': 'large_images',
     }
     return LaunchDescription(
