@@ -26,6 +26,8 @@ import threading
 import traceback
 from typing import Protocol, TYPE_CHECKING
 
+from superpoint_ros.node.middleware import make_room_for_features
+
 if TYPE_CHECKING:
     from rclpy.node import Node
 
@@ -52,6 +54,8 @@ def run_node(
     says why (and a traceback at log level debug). `args` are the ROS arguments, by default those
     of the command line; then this is the program, whose process ends here.
     """
+    if args is None:
+        make_room_for_features()
     status = _run(name, load, args)
     if args is None:
         # Not by Python's own end: to be torn down, torch and OpenVINO take seconds on a busy
