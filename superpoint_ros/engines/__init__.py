@@ -54,6 +54,8 @@ class Engine(Protocol):
     name: str
     device: torch.device
     precision: str
+    has_own_threads: bool
+    """Whether it runs in threads that are not PyTorch's."""
 
     def infer(self, images: torch.Tensor) -> SuperPointOutput:
         """

@@ -49,6 +49,7 @@ class TorchEngine:
     """
 
     name = 'torch'
+    has_own_threads = False
 
     def __init__(self, model: SuperPoint, device: torch.device, precision: str = 'float32'):
         if model.config.normalization == 'before_relu':

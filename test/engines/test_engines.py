@@ -19,6 +19,7 @@ import signal
 import subprocess
 import sys
 
+import numpy as np
 import pytest
 import torch
 
@@ -114,6 +115,51 @@ def test_a_size_that_stays_gets_a_network_of_its_own():
     # The size that was not seen for longest made room: not the first, which was seen again.
     assert (1, 1, 16, 24) not in engine._own
     assert torch.equal(see(16), first)
+
+
+@needs_openvino
+def test_what_an_inference_returned_stays_while_it_is_held():
+    engine = create_engine(SuperPoint(COMPACT), 'cpu', 'float32', 'openvino')
+    images = torch.randint(256, (3, 1, 64, 96), dtype=torch.uint8)
+    held = engine.infer(images[:1])
+    before = [each.clone() for each in held]
+    others = [engine.infer(image[None]) for image in images[1:]]
+    for now, then in zip(held, before, strict=True):
+        assert torch.equal(now, then)
+    assert not torch.equal(others[0].logits, others[1].logits)
+
+
+@needs_openvino
+def test_memory_of_outputs_is_used_again():
+    engine = create_engine(SuperPoint(COMPACT), 'cpu', 'float32', 'openvino')
+    image = torch.zeros((1, 1, 64, 96), dtype=torch.uint8)
+    output = engine.infer(image)
+    place = output.logits.data_ptr()
+    descriptors = output.descriptors
+    del output
+    assert engine.infer(image).logits.data_ptr() != place  # a part of it is still held
+    del descriptors
+    assert place in {engine.infer(image).logits.data_ptr() for _ in range(2)}
+
+
+@needs_openvino
+def test_a_detector_gives_pytorch_its_threads_back():
+    image = np.zeros((64, 96), np.uint8)
+    detector = Detector.from_model(SuperPoint(COMPACT), 'cpu', engine='openvino')
+    before = torch.get_num_threads()
+    detector(image)
+    assert torch.get_num_threads() == before
+
+    def fail(stage):
+        if stage == 'decoding':
+            seen.append(torch.get_num_threads())
+            raise RuntimeError
+
+    seen = []
+    detector.on_stage = fail
+    with pytest.raises(RuntimeError):
+        detector(image)
+    assert (seen, torch.get_num_threads()) == ([1], before)
 
 
 @needs_openvino

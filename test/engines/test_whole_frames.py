@@ -95,7 +95,7 @@ def test_on_photographs_it_finds_what_the_detector_finds(
 class RandomEngine:
     """Says the same random things of every image."""
 
-    name, precision, device = 'random', 'float32', CPU
+    name, precision, device, has_own_threads = 'random', 'float32', CPU, False
 
     def __init__(self, seed):
         self._seed = seed

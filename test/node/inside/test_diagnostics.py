@@ -35,6 +35,7 @@ class FailingEngine:
         self._engine = engine
         self.device = engine.device
         self.name, self.precision = engine.name, engine.precision
+        self.has_own_threads = engine.has_own_threads
         self.is_broken = True
 
     def infer(self, images):
