@@ -28,7 +28,7 @@ from typing import ClassVar
 import torch
 import torch.nn.functional as F
 
-from superpoint_ros.corners import corner_offsets, corner_response, corner_scores
+from superpoint_ros.blobs import blob_offsets, blob_scores, Blobs
 from superpoint_ros.network import CELL
 from superpoint_ros.ranges import check_ranges
 
@@ -52,10 +52,10 @@ class DetectionSettings:
     pixels to each side of a keypoint there is no other. At most `max_keypoints` are kept, best
     first. None lies within `border_margin` pixels of the image's border.
 
-    With `corners` keypoints are corners of the image that the network takes for keypoints, and a
-    score counts a corner's strength as well (see `superpoint_ros.corners`). Without, they are the
+    With `blobs` keypoints are blobs of the image that the network takes for keypoints, and a
+    score counts a blob's strength as well (see `superpoint_ros.blobs`). Without, they are the
     maxima of the network's heatmap, whose values are the scores. `subpixel` moves each keypoint
-    from its pixel's centre to a fraction of a pixel: to the vertex of the corner's response, or
+    from its pixel's centre to a fraction of a pixel: to the vertex of the blob's response, or
     to the heatmap's centre of gravity in the 5x5 pixels around it.
 
     Where there are more keypoints than `max_keypoints`, `grid_cells` spreads those that are kept
@@ -70,11 +70,11 @@ class DetectionSettings:
     """
 
     threshold: float = 0.001
-    nms_radius: int = 4
+    nms_radius: int = 3
     max_keypoints: int = 1000
     border_margin: int = 4
     subpixel: bool = True
-    corners: bool = True
+    blobs: bool = True
     grid_cells: int = 0
     max_image_size: int = 0
     magnification: float = 1.0
@@ -91,7 +91,7 @@ class DetectionSettings:
 
     def __post_init__(self):
         check_ranges(self)
-        for name in ('subpixel', 'corners'):
+        for name in ('subpixel', 'blobs'):
             if not isinstance(getattr(self, name), bool):
                 raise TypeError(f'{name} must be true or false, got {getattr(self, name)!r}')
         if 0 < self.max_image_size < SMALLEST_IMAGE:
@@ -122,7 +122,7 @@ def detect_keypoints(
     heatmap: torch.Tensor,
     settings: DetectionSettings,
     mask: torch.Tensor | None = None,
-    images: torch.Tensor | None = None,
+    blobs: Blobs | None = None,
 ) -> list[tuple[torch.Tensor, torch.Tensor]]:
     """
     Return for each heatmap of (B, H, W) its keypoints (N, 2) and their scores (N,), best first.
@@ -130,12 +130,12 @@ def detect_keypoints(
     Both are float32; equal scores stand in reading order. `mask`, bool of shape (B, H, W) or
     (H, W), is false where no keypoints may be. Border and mask take effect after the suppression:
     before it, the slope of a maximum that lies within them would become a keypoint beside them.
-    `images` (B, 1, H, W), gray levels from 0 to 255, are what the setting `corners` looks at;
-    without them keypoints are maxima of the heatmap.
+    `blobs` are those of the images, which then are the keypoints (the setting `blobs` is for
+    whoever calls this); without them keypoints are maxima of the heatmap.
     """
     heatmap = heatmap.float()
     height, width = heatmap.shape[-2:]
-    values, response = score_pixels(heatmap, images, settings)
+    values = score_pixels(heatmap, blobs)
     image, y, x = find_peaks(values, settings.threshold, settings.nms_radius)
     margin = settings.border_margin
     allowed = (y >= margin) & (y < height - margin) & (x >= margin) & (x < width - margin)
@@ -144,10 +144,10 @@ def detect_keypoints(
     image, y, x = image[allowed], y[allowed], x[allowed]
     scores = values[image, y, x]
     points = torch.stack([x, y], dim=1).float()
-    if settings.subpixel and response is None:
+    if settings.subpixel and blobs is None:
         points += _centroid_offsets(heatmap, image, y, x)
     elif settings.subpixel:
-        points += corner_offsets(response, image, y, x)
+        points += blob_offsets(blobs.response, image, y, x)
     result = []
     counts = torch.bincount(image, minlength=len(heatmap)).tolist()
     for found_points, found_scores in zip(points.split(counts), scores.split(counts), strict=True):
@@ -160,19 +160,13 @@ def detect_keypoints(
     return result
 
 
-def score_pixels(
-    heatmap: torch.Tensor, images: torch.Tensor | None, settings: DetectionSettings
-) -> tuple[torch.Tensor, torch.Tensor | None]:
+def score_pixels(heatmap: torch.Tensor, blobs: Blobs | None) -> torch.Tensor:
     """
-    Return what each pixel is worth as a keypoint, (B, H, W), and the response of corners.
+    Return what each pixel is worth as a keypoint, (B, H, W).
 
-    With the setting `corners` that is 0 but at corners of the images (B, 1, H, W). Without it, or
-    without images, it is the heatmap, and there is no response.
+    With the blobs of the images that is 0 but at these, without them the heatmap.
     """
-    if images is None or not settings.corners:
-        return heatmap, None
-    response = corner_response(images)
-    return corner_scores(heatmap, response), response
+    return heatmap if blobs is None else blob_scores(heatmap, blobs)
 
 
 def spread_over_grid(

@@ -25,6 +25,7 @@ import cv2
 import numpy as np
 import torch
 
+from superpoint_ros.blobs import Blobs, find_blobs
 from superpoint_ros.decoding import (
     detect_keypoints,
     DetectionSettings,
@@ -49,8 +50,8 @@ class Detector:
 
     `settings` may be replaced at any time, also from another thread; a call works with those that
     it found at its beginning. `on_stage` may be set to a function that is told each stage of the
-    work as it ends: 'conversion', 'padding', 'network', 'decoding' and 'sampling' (on CUDA
-    'network' has both in it where it can).
+    work as it ends: 'conversion', 'padding', 'blobs', 'network', 'decoding' and 'sampling' (on
+    CUDA 'network' has all that follows in it where it can).
     """
 
     def __init__(
@@ -175,23 +176,29 @@ class Detector:
             if whole is not None:
                 self.on_stage('network')
                 return whole
+        blobs = None
+        if settings.blobs:
+            # Before the network, whose threads may be awake for a while after it.
+            seen = padded[:, :, :height, :width].to(self.engine.device)
+            blobs = find_blobs(seen, torch.get_num_threads())
+        self.on_stage('blobs')
         output = self.engine.infer(padded)
         self.on_stage('network')
         with _one_torch_thread() if self.engine.has_own_threads else nullcontext():
-            return self._decode(output, padded[:, :, :height, :width], allowed, settings)
+            return self._decode(output, (height, width), allowed, blobs, settings)
 
     def _decode(
         self,
         output: SuperPointOutput,
-        images: torch.Tensor,
+        size: tuple[int, int],
         allowed: torch.Tensor | None,
+        blobs: Blobs | None,
         settings: DetectionSettings,
     ) -> list[Features]:
-        """Return the features in the network's output of images (B, 1, H, W)."""
-        height, width = images.shape[2:]
+        """Return the features in the network's output of images of a size (height, width)."""
+        height, width = size
         heatmap = heatmap_from_logits(output.logits)[:, :height, :width]
-        seen = images.to(self.engine.device) if settings.corners else None
-        found = detect_keypoints(heatmap, settings, allowed, seen)
+        found = detect_keypoints(heatmap, settings, allowed, blobs)
         self.on_stage('decoding')
         result = []
         for descriptors, (keypoints, scores) in zip(output.descriptors, found, strict=True):

@@ -28,7 +28,7 @@ from typing import NamedTuple
 import torch
 import torch.nn.functional as F
 
-from superpoint_ros.corners import corner_offsets
+from superpoint_ros.blobs import blob_offsets, Blobs
 from superpoint_ros.decoding import DetectionSettings
 from superpoint_ros.network import CELL
 
@@ -53,24 +53,24 @@ def fixed_features(
     peaks: torch.Tensor,
     descriptors: torch.Tensor,
     settings: DetectionSettings,
-    response: torch.Tensor | None = None,
+    blobs: Blobs | None = None,
 ) -> FixedFeatures:
     """
     Return the best of the peaks with their descriptors.
 
     `heatmap` and `peaks`, which is 0 but at keypoints, have shape (B, H, W); `descriptors` are the
-    coarse ones (B, D, h, w), not normalised. `response` (B, H, W) is that of the images' corners,
-    where peaks are corners.
+    coarse ones (B, D, h, w), not normalised. `blobs` are those of the images,
+    where peaks are blobs.
     """
     height, width = heatmap.shape[1], heatmap.shape[2]
     scores, places = _best(peaks, settings.max_keypoints)
     x, y = coordinates(places, height, width)
     keypoints = torch.stack([x, y], dim=2).float()
-    if settings.subpixel and response is None:
+    if settings.subpixel and blobs is None:
         keypoints = keypoints + _centroid_offsets(heatmap, x, y)
     elif settings.subpixel:
         image = torch.arange(places.shape[0], device=places.device)[:, None]
-        keypoints = keypoints + corner_offsets(response, image, y, x)
+        keypoints = keypoints + blob_offsets(blobs.response, image, y, x)
     sampled = _sample(descriptors, keypoints)
     valid = scores > 0
     counts = valid[:, :, None].float()

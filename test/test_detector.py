@@ -66,6 +66,15 @@ def as_set(features, offset=(0, 0), inside=None):
     return {tuple(point) for point in np.round(points, 2).tolist()}
 
 
+def assert_near(found, expected):
+    """Hold that two sets of points are the same, but for what rounding makes of them."""
+    assert len(found) == len(expected)
+    found, expected = (np.array(sorted(points)) for points in (found, expected))
+    distance = np.abs(found[:, None] - expected[None]).max(axis=2)
+    assert distance.min(axis=1).max() < 0.03
+    assert distance.min(axis=0).max() < 0.03
+
+
 # The network sees 8 px * 11 or so around a cell: what lies further from a border is not changed
 # by what lies beyond it.
 REACH = 64
@@ -81,7 +90,7 @@ def test_a_shift_by_whole_cells_shifts_the_keypoints(detector, right, down, seed
     inside = (REACH, REACH, width - REACH, height - REACH)
     expected = as_set(detector(image), (-dx, -dy), inside)
     assert len(expected) > 5
-    assert as_set(detector(moved), (0, 0), inside) == expected
+    assert_near(as_set(detector(moved), (0, 0), inside), expected)
 
 
 @given(st.integers(0, 7), st.integers(0, 7), st.integers(0, 100))
@@ -92,7 +101,7 @@ def test_cutting_right_and_bottom_moves_no_keypoint(detector, cut_x, cut_y, seed
     inside = (0, 0, 240 - REACH - 8, 232 - REACH - 8)
     expected = as_set(detector(image), inside=inside)
     assert len(expected) > 5
-    assert as_set(detector(cropped), inside=inside) == expected
+    assert_near(as_set(detector(cropped), inside=inside), expected)
 
 
 @given(st.integers(16, 90), st.integers(16, 90))
@@ -165,7 +174,7 @@ def test_whoever_measures_is_told_each_stage_as_it_ends():
     stages = []
     detector.on_stage = stages.append
     detector(photograph(80, 64))
-    assert stages == ['conversion', 'padding', 'network', 'decoding', 'sampling']
+    assert stages == ['conversion', 'padding', 'blobs', 'network', 'decoding', 'sampling']
 
 
 def test_settings_can_be_replaced_at_any_time():

@@ -32,7 +32,7 @@ from superpoint_ros.features import Features
 from superpoint_ros.network import CONFIGURATIONS, SuperPoint
 from superpoint_ros.weights import load_weights
 
-STAGES = ('conversion', 'padding', 'network', 'decoding', 'sampling', 'message')
+STAGES = ('conversion', 'padding', 'blobs', 'network', 'decoding', 'sampling', 'message')
 """The stages of a frame in their order; those but the last are the Detector's."""
 
 WEAKEST = 1e-5

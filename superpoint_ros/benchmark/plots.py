@@ -86,7 +86,7 @@ def plot_scaling(results: Sequence[Mapping], path: Path) -> None:
         keypoints.loglog(counts, after, 'o-', color=color, label=label)
     time.set(xlabel='megapixels', ylabel='ms a frame')
     memory.set(xlabel='megapixels', ylabel='MB that frames take')
-    keypoints.set(xlabel='keypoints', ylabel='ms of decoding, sampling, message')
+    keypoints.set(xlabel='keypoints', ylabel='ms of blobs, decoding, sampling, message')
     for axes in (time, memory, keypoints):
         axes.grid(alpha=0.3, which='both')
         if not axes.lines:  # memory was not measured

@@ -49,7 +49,7 @@ USUAL: Size = (640, 480)
 MOST_ROUNDS = 12
 
 _PHOTOGRAPHS = 3
-_AFTER = ('decoding', 'sampling', 'message')
+_AFTER = ('blobs', 'decoding', 'sampling', 'message')
 
 
 def measure_scaling(

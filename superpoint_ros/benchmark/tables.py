@@ -44,7 +44,7 @@ def frames_table(result: Mapping) -> str:
                 _ms(case['frame']['p99']),
                 f'{case["ratio"]:.2f}',
                 f'{case["ratio_to_paper"]:.2f}' if case['ratio_to_paper'] else None,
-                _share_of_frame(case, 'decoding'),
+                _share_of_frame(case, ('blobs', 'decoding')),
                 f'{case["rate"] * 1e-9:.0f}' if case['rate'] else None,
                 f'{case["share_of_peak"]:.0%}' if case['share_of_peak'] else None,
                 f'{case["keypoints"]:.0f}',
@@ -55,10 +55,10 @@ def frames_table(result: Mapping) -> str:
     return markdown_table(header, rows)
 
 
-def _share_of_frame(case: Mapping, stage: str) -> str | None:
-    """Return a stage's part of the frame's median."""
-    times = case['stages'].get(stage)
-    return f'{times["p50"] / case["frame"]["p50"]:.0%}' if times else None
+def _share_of_frame(case: Mapping, stages: Sequence[str]) -> str | None:
+    """Return the part of some stages in the frame's median, None where none was measured."""
+    times = [case['stages'][stage]['p50'] for stage in stages if stage in case['stages']]
+    return f'{sum(times) / case["frame"]["p50"]:.0%}' if times else None
 
 
 def stages_table(result: Mapping) -> str:
@@ -133,7 +133,7 @@ def scaling_markdown(results: Sequence[Mapping]) -> str:
         ]
         width, height = result['keypoints_size']
         parts.append(f'{name}, against the number of keypoints, at {width}x{height}:\n')
-        header = ['keypoints', 'p50 ms', 'decoding, sampling, message ms']
+        header = ['keypoints', 'p50 ms', 'blobs, decoding, sampling, message ms']
         parts.append(markdown_table(header, rows))
         power = _power(result['keypoints_exponent'])
         parts.append(

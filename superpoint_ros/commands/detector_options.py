@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 SETTINGS = ('threshold', 'nms_radius', 'max_keypoints', 'border_margin', 'magnification')
 
-SWITCHES = ('subpixel', 'corners')
+SWITCHES = ('subpixel', 'blobs')
 
 
 def add_engine_arguments(parser: argparse.ArgumentParser) -> None:
@@ -76,7 +76,7 @@ def add_settings_arguments(parser: argparse.ArgumentParser) -> None:
         '--nms-radius',
         type=int,
         metavar='PX',
-        help='no second keypoint in a square of this many pixels to each side (default: 4)',
+        help='no second keypoint in a square of this many pixels to each side (default: 3)',
     )
     parser.add_argument(
         '--max-keypoints', type=int, metavar='N', help='keep the best N (default: 1000)'
@@ -99,9 +99,9 @@ def add_settings_arguments(parser: argparse.ArgumentParser) -> None:
         help="leave keypoints at pixels' centres (default: refine them)",
     )
     parser.add_argument(
-        '--no-corners',
+        '--no-blobs',
         action='store_true',
-        help="take the maxima of the network's heatmap (default: corners of the image)",
+        help="take the maxima of the network's heatmap (default: blobs of the image)",
     )
 
 

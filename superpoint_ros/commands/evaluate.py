@@ -81,7 +81,7 @@ def _add_homography(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument('--no-subpixel', action='store_true', help='keypoints at pixel centres')
     parser.add_argument(
-        '--no-corners', action='store_true', help="keypoints are the maxima of ours' heatmap"
+        '--no-blobs', action='store_true', help="keypoints are the maxima of ours' heatmap"
     )
     parser.add_argument(
         '--max-pairs', type=int, metavar='N', help='at most N pairs of a sequence (default: all)'
@@ -151,7 +151,7 @@ def _run_homography(args: argparse.Namespace) -> int:
     methods = compared_methods(
         args,
         subpixel=not args.no_subpixel,
-        corners=not args.no_corners,
+        blobs=not args.no_blobs,
         max_keypoints=pool_size(max(args.keypoints, 1)),
     )
     folders, bad = list_sequences(args.data), []
@@ -169,7 +169,7 @@ def _run_homography(args: argparse.Namespace) -> int:
     result['ours'] = {
         **execution_of(args),
         'magnification': args.magnification,
-        'corners': not args.no_corners,
+        'blobs': not args.no_blobs,
     }
     good = [folder for folder in folders if folder not in bad]
     chosen = good[:: max(1, len(good) // args.pictures)][: args.pictures] if args.pictures else []

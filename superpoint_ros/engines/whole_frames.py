@@ -32,6 +32,7 @@ from typing import NamedTuple
 import numpy as np
 import torch
 
+from superpoint_ros.blobs import find_blobs
 from superpoint_ros.decoding import DetectionSettings, heatmap_from_logits, score_pixels
 from superpoint_ros.features import Features
 from superpoint_ros.fixed_decoding import fixed_features, inside_margin, suppress_in_rounds
@@ -95,7 +96,7 @@ class WholeFrames:
             max_keypoints=1 << (settings.max_keypoints - 1).bit_length(),
             border_margin=settings.border_margin,
             subpixel=settings.subpixel,
-            corners=settings.corners,
+            blobs=settings.blobs,
         )
         key = _Key(tuple(images.shape), size, fixed)
         where = torch.cuda.device(self._device) if self._device.type == 'cuda' else nullcontext()
@@ -139,7 +140,10 @@ class _Program:
         settings = self._key.settings
         output = self._network(self._images)
         heatmap = heatmap_from_logits(output.logits)[:, :height, :width]
-        values, response = score_pixels(heatmap, self._images[:, :, :height, :width], settings)
+        blobs = None
+        if settings.blobs:
+            blobs = find_blobs(self._images[:, :, :height, :width])
+        values = score_pixels(heatmap, blobs)
         peaks = torch.where(values >= self._threshold, values, 0.0)
         undecided = torch.zeros_like(peaks)
         if settings.nms_radius:
@@ -147,7 +151,7 @@ class _Program:
         inside = inside_margin(height, width, settings.border_margin, peaks.device)
         peaks = peaks * inside * self._allowed
         descriptors = output.descriptors.float()
-        found = fixed_features(heatmap, peaks, descriptors, settings, response)
+        found = fixed_features(heatmap, peaks, descriptors, settings, blobs)
         rows = torch.cat([found.keypoints, found.scores[:, :, None], found.descriptors], dim=2)
         left = (undecided > 0).sum(dim=(1, 2)).float()
         return torch.cat([rows, left[:, None, None].expand(-1, 1, rows.shape[2])], dim=1)

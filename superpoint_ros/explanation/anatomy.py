@@ -22,6 +22,7 @@ import cv2
 import numpy as np
 import torch
 
+from superpoint_ros.blobs import find_blobs
 from superpoint_ros.decoding import (
     detect_keypoints,
     DetectionSettings,
@@ -45,7 +46,7 @@ class Anatomy:
 
     `logits` and `probabilities` (65, h, w) are the network's output before and after the softmax,
     `heatmap` (H, W) is that laid out as pixels, `worth` (H, W) what each pixel is worth as a
-    keypoint (with the setting `corners` 0 but at corners, else the heatmap), `peaks` (H, W) what
+    keypoint (with the setting `blobs` 0 but at blobs, else the heatmap), `peaks` (H, W) what
     is left of that above the threshold after non-maximum suppression. `coarse` (D, h, w) are the
     cells' descriptors. `features` are the detector's result. Arrays are float32.
     """
@@ -83,23 +84,23 @@ class Anatomy:
             f'{self.logits[DUSTBIN, row, column]:.2f}.',
             f'Of the probability of its cell it has {value:.4f}, the dustbin {dustbin:.4f}, the '
             f'63 other pixels together {max(1 - value - dustbin, 0):.4f}.',
-            *self._as_corner(x, y),
+            *self._as_blob(x, y),
             f'The threshold is {threshold}.',
             self._fate(x, y) if worth >= threshold and worth > 0 else self._too_little(worth),
         ]
 
-    def _as_corner(self, x: int, y: int) -> list[str]:
-        """Return what the pixel is worth as a corner, where keypoints are corners."""
-        if not self.settings.corners or not self.worth[y, x]:
+    def _as_blob(self, x: int, y: int) -> list[str]:
+        """Return what the pixel is worth as a blob, where keypoints are blobs."""
+        if not self.settings.blobs or not self.worth[y, x]:
             return []
         return [
-            'It is a corner of the image; with the probability of a keypoint near it and its '
+            'It is a blob of the image; with the probability of a keypoint near it and its '
             f'strength, its score is {self.worth[y, x]:.4f}.'
         ]
 
     def _too_little(self, worth: float) -> str:
-        if self.settings.corners and not worth:
-            return 'It is no keypoint: it is no corner of the image.'
+        if self.settings.blobs and not worth:
+            return 'It is no keypoint: it is no blob of the image.'
         return 'It is no keypoint: that is more.'
 
     def _fate(self, x: int, y: int) -> str:
@@ -149,9 +150,10 @@ def dissect(detector: Detector, image: np.ndarray) -> Anatomy:
     heatmap = heatmap_from_logits(logits)[:, :height, :width]
     settings = detector.settings
     images = torch.from_numpy(image)[None, None]
-    worth, _ = score_pixels(heatmap, images, settings)
+    blobs = find_blobs(images) if settings.blobs else None
+    worth = score_pixels(heatmap, blobs)
     candidates = torch.where(worth >= settings.threshold, worth, 0.0)
-    [(keypoints, scores)] = detect_keypoints(heatmap, settings, None, images)
+    [(keypoints, scores)] = detect_keypoints(heatmap, settings, None, blobs)
     descriptors = sample_descriptors(coarse[0], keypoints)
     return Anatomy(
         image,

@@ -130,7 +130,7 @@ def selection(anatomy: Anatomy) -> np.ndarray:
     points = warp_points(anatomy.features.keypoints - [left * CELL, top * CELL], scaling(5))
     final = draw_keypoints(image * 2, points, radius=4)
     captions = [
-        f'{"corners of " if settings.corners else ""}at least {settings.threshold}: '
+        f'{"blobs of " if settings.blobs else ""}at least {settings.threshold}: '
         f'{int(above.sum())} pixels',
         f'green: highest within {radius} px',
         'keypoints, refined' if settings.subpixel else 'keypoints',

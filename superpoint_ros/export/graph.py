@@ -24,6 +24,7 @@ from __future__ import annotations
 import torch
 from torch import nn
 
+from superpoint_ros.blobs import find_blobs
 from superpoint_ros.decoding import DetectionSettings, heatmap_from_logits, score_pixels
 from superpoint_ros.fixed_decoding import (
     fixed_features,
@@ -82,13 +83,14 @@ class DetectorGraph(nn.Module):
         values = image.float() / 255 if image.dtype == torch.uint8 else image
         features = self.model.encode(_pad_to_cells(values))
         heatmap = heatmap_from_logits(self.model.detect(features))[:, :height, :width]
-        scores, response = score_pixels(heatmap, values * 255, self.settings)
+        blobs = find_blobs(values * 255) if self.settings.blobs else None
+        scores = score_pixels(heatmap, blobs)
         peaks = torch.where(scores >= threshold, scores, 0.0)
         if self.settings.nms_radius:
             peaks, _ = suppress_in_rounds(peaks, self.settings.nms_radius, self.rounds)
         peaks = peaks * inside_margin(height, width, self.settings.border_margin, peaks.device)
         descriptors = self.model.describe(features)
-        return fixed_features(heatmap, peaks, descriptors, self.settings, response)
+        return fixed_features(heatmap, peaks, descriptors, self.settings, blobs)
 
 
 def _pad_to_cells(image: torch.Tensor) -> torch.Tensor:

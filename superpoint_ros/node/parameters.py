@@ -126,9 +126,9 @@ DECLARATIONS = (
     ),
     _Declaration('subpixel', _DETECTION.subpixel, 'Whether keypoints may lie between the pixels.'),
     _Declaration(
-        'corners',
-        _DETECTION.corners,
-        'Whether keypoints are corners of the image, which are exact; else they are the maxima of '
+        'blobs',
+        _DETECTION.blobs,
+        'Whether keypoints are blobs of the image, which are exact; else they are the maxima of '
         'what the network says.',
     ),
     _Declaration(

@@ -18,8 +18,8 @@ Corners and blobs as candidates for labels: what a network of synthetic shapes l
 It takes gravel, foliage and lattices for noise. There the maxima of hand-made responses are points
 that another view may show again; homographic adaptation keeps those that prove to be.
 
-Sources: Shi, Tomasi, "Good Features to Track", CVPR 1994 (corners); Lindeberg, "Feature Detection
-with Automatic Scale Selection", IJCV 1998 (the Hessian's determinant, normalised for scale).
+Blobs are those of `superpoint_ros.blobs`. Source of the corners: Shi, Tomasi, "Good Features to
+Track", CVPR 1994.
 """
 
 from __future__ import annotations
@@ -28,6 +28,8 @@ from collections.abc import Callable
 
 import cv2
 import numpy as np
+
+from superpoint_ros.blobs import blobs_of
 
 SPREAD = 0.8
 """Sigma in pixels of the bell that stands for a point's place."""
@@ -41,25 +43,8 @@ RADIUS = 4
 WEAKEST = 1.0
 """Least response: what a blob of less than about one gray level makes."""
 
-BLOB_SCALES = (1.5, 2.2, 3.2, 4.5)
-"""Sigmas in pixels at which blobs are looked for."""
-
 CORNER_SCALE, CORNER_WINDOW = 1.0, 1.5
 """Sigmas in pixels of a corner's gradients and of the window they are gathered in."""
-
-
-def blob_response(image: np.ndarray) -> np.ndarray:
-    """Return how much a gray image is like a blob or a saddle at each pixel, float32 (H, W)."""
-    return np.max([_hessian_determinant(image, scale) for scale in BLOB_SCALES], axis=0)
-
-
-def _hessian_determinant(image: np.ndarray, scale: float) -> np.ndarray:
-    smooth = cv2.GaussianBlur(image.astype(np.float32), (0, 0), scale)
-    xx, xy, yy = (
-        cv2.Sobel(smooth, cv2.CV_32F, *order, ksize=3, scale=0.25)
-        for order in ((2, 0), (1, 1), (0, 2))
-    )
-    return np.abs(xx * yy - xy * xy) * scale**4
 
 
 def corner_response(image: np.ndarray) -> np.ndarray:
@@ -138,7 +123,7 @@ def with_interest_points(
 
     At most `most` of either are taken of an image. Without `heatmaps` there are only these.
     """
-    kinds = [(blobs, blob_response), (corners, corner_response)]
+    kinds = [(blobs, lambda image: blobs_of(image)[0]), (corners, corner_response)]
     kinds = [(weight, response) for weight, response in kinds if weight]
 
     def both(images: np.ndarray) -> np.ndarray:

@@ -13,12 +13,12 @@
 # limitations under the License.
 
 """
-What a detector should say of two views: which corners of each the other shows again.
+What a detector should say of two views: which blobs of each the other shows again.
 
-Corners are the maxima of the gradients' response in the view itself, under its light and with its
+Blobs are those that the detector looks for, in the view itself, under its light and with its
 noise: the network sees exactly what makes them, and no rounding, warping or averaging blurs their
-places. Whether a corner is a good keypoint is decided by the other view: if it has a corner at the
-same place, nearly or not at all. Corners compete for a limited number of places in both views, as
+places. Whether a blob is a good keypoint is decided by the other view: if it has a blob at the
+same place, nearly or not at all. Blobs compete for a limited number of places in both views, as
 they do in use; the number is another for each pair, so that what a detector learns is by which
 order keypoints are found again, whatever their number.
 """
@@ -29,20 +29,20 @@ from typing import NamedTuple
 
 import numpy as np
 
-from superpoint_ros.corners import response_of
+from superpoint_ros.blobs import blobs_of
 from superpoint_ros.homography import warp_points
 from superpoint_ros.network import CELL
 from superpoint_ros.training.interest_points import refined_maxima
 from superpoint_ros.training.labels import DUSTBIN
 
-LEAST = 0.1
-"""Least response of a corner, in squared gray levels a pixel."""
+LEAST = 1.0
+"""Least response of a blob, in squared gray levels."""
 
 TOLERANCE = 1.0
-"""Distance in pixels at which a corner counts as found again by exp(-1/2)."""
+"""Distance in pixels at which a blob counts as found again by exp(-1/2)."""
 
-RADIUS = 4
-"""Pixels to each side of a corner within which there is no stronger one."""
+RADIUS = 3
+"""Pixels to each side of a blob within which there is no stronger one."""
 
 BORDER = 3
 """Pixels at a view's border in which gradients see what lies beyond."""
@@ -53,7 +53,7 @@ class Repeats(NamedTuple):
     Hold what is known of two views, view A before view B.
 
     `targets` float32 (2, 65, h, w): what each cell should be, adding up to 1; `known` bool
-    (2, h, w): cells that the other view shows; `points` (2, N, 2): corners that both views have,
+    (2, h, w): cells that the other view shows; `points` (2, N, 2): blobs that both views have,
     at their own place in each, best first.
     """
 
@@ -69,13 +69,13 @@ def find_repeats(
     density: float,
 ) -> Repeats:
     """
-    Return which corners two views repeat.
+    Return which blobs two views repeat.
 
     The images are gray uint8 (H, W) of one size in whole cells, `homography` maps A's pixels to
     B's, `seen`, bool (H, W), are the pixels that show the scene. In each view the strongest
-    corners compete that the other one shows, at most `density` for each cell of A that B shows.
+    blobs compete that the other one shows, at most `density` for each cell of A that B shows.
     """
-    found = [refined_maxima(response_of(image), RADIUS, LEAST) for image in images]
+    found = [refined_maxima(blobs_of(image)[0], RADIUS, LEAST) for image in images]
     ways = (homography, np.linalg.inv(homography))
     kept, visible = [], []
     for (points, strength), mine, other, way in zip(found, seen, seen[::-1], ways, strict=True):
@@ -147,9 +147,9 @@ def _targets(
     points: np.ndarray, strength: np.ndarray, chance: np.ndarray, cells: tuple[int, int]
 ) -> np.ndarray:
     """
-    Return float32 (65, h, w) for corners of a view with the chances that they are found again.
+    Return float32 (65, h, w) for blobs of a view with the chances that they are found again.
 
-    A cell holds a keypoint with the chance of its best corner; of several, each is the one in
+    A cell holds a keypoint with the chance of its best blob; of several, each is the one in
     proportion to its chance and the root of its strength, a measure of contrast.
     """
     height, width = cells

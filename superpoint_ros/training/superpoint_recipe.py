@@ -45,7 +45,7 @@ class SuperPointRecipe(TrainingRecipe):
     """Folder of the photographs."""
 
     detector: Literal['labels', 'repeats'] = 'labels'
-    """What the detector learns: labels, or corners that both views of a pair repeat."""
+    """What the detector learns: labels, or blobs that both views of a pair repeat."""
 
     labels: str = ''
     """Folder of the photographs' labels, as made by 'superpoint adapt'; not for 'repeats'."""
@@ -72,7 +72,7 @@ class SuperPointRecipe(TrainingRecipe):
     """How far view B differs from view A."""
 
     sparsest: float = 0.04
-    """Fewest corners a cell that compete to be repeated; each pair has a number of its own."""
+    """Fewest blobs a cell that compete to be repeated; each pair has a number of its own."""
 
     densest: float = 0.42
     """Most of them: 1,000 keypoints of 640x480 pixels are 0.21."""

@@ -75,8 +75,8 @@ def assert_same(found, expected):
     [
         SETTINGS,
         DetectionSettings(threshold=0.001, max_keypoints=150),
-        DetectionSettings(nms_radius=0, border_margin=0, threshold=0.05, subpixel=False),
-        DetectionSettings(corners=False),
+        DetectionSettings(nms_radius=0, border_margin=0, threshold=0.02, subpixel=False),
+        DetectionSettings(blobs=False),
         DetectionSettings(nms_radius=9, border_margin=20, max_image_size=200),
     ],
 )
@@ -118,7 +118,7 @@ def test_on_random_heatmaps_it_finds_what_the_detector_finds(seed):
     images = [np.zeros((61, 83), np.uint8)] * 2
     mask = np.ones((61, 83), np.uint8)
     mask[:, :40] = 0
-    settings = DetectionSettings(threshold=0.05, nms_radius=3, corners=False)
+    settings = DetectionSettings(threshold=0.05, nms_radius=3, blobs=False)
     stepped, plain = SteppedRandomEngine(seed), RandomEngine(seed)
     stepped, plain = (Detector(each, 16, settings) for each in (stepped, plain))
     # With a mask, without, and with it again: it is remembered from frame to frame.
@@ -144,7 +144,7 @@ def test_threshold_and_number_change_without_another_program(photographs, steppe
         counts.append(len(stepped(photographs[0])))
     assert counts[0] < counts[1]
     assert counts[2] == 0
-    stepped.settings = replace(SETTINGS, max_keypoints=900)
+    stepped.settings = replace(SETTINGS, max_keypoints=1000)
     assert len(stepped(photographs[0])) == counts[1]
     assert len(stepped.engine.frames._programs) == 1
     stepped.settings = replace(SETTINGS, max_keypoints=20)

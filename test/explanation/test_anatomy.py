@@ -93,16 +93,16 @@ def test_a_pixel_below_the_threshold_is_none(anatomy):
     assert lines[-2:] == ['The threshold is 0.001.', 'It is no keypoint: that is more.']
 
 
-def test_a_pixel_that_is_no_corner_is_none_however_probable(anatomy):
+def test_a_pixel_that_is_no_blob_is_none_however_probable(anatomy):
     probable = np.where(anatomy.worth > 0, 0, anatomy.heatmap)
     y, x = np.unravel_index(probable.argmax(), probable.shape)
     assert probable[y, x] > 10 * anatomy.settings.threshold
     fate = anatomy.decision(int(x), int(y))[-1]
-    assert fate == 'It is no keypoint: it is no corner of the image.'
+    assert fate == 'It is no keypoint: it is no blob of the image.'
 
 
-def test_without_corners_the_heatmap_alone_decides(detector, image):
-    plain = Detector(detector.engine, 128, replace(detector.settings, corners=False))
+def test_without_blobs_the_heatmap_alone_decides(detector, image):
+    plain = Detector(detector.engine, 128, replace(detector.settings, blobs=False))
     anatomy = dissect(plain, image)
     assert np.array_equal(anatomy.worth, anatomy.heatmap)
     assert anatomy.features.keypoints == pytest.approx(plain(image).keypoints)
@@ -120,7 +120,7 @@ def test_a_suppressed_pixel_names_the_one_that_suppressed_it(anatomy):
     dy, dx = np.unravel_index(window.argmax(), window.shape)
     assert anatomy.decision(x, y)[-1] == (
         f'It is no keypoint: pixel {max(x - 4, 0) + dx}, {max(y - 4, 0) + dy} with '
-        f'{window.max():.4f} lies within 4 pixels and suppresses it.'
+        f'{window.max():.4f} lies within 3 pixels and suppresses it.'
     )
 
 

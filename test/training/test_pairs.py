@@ -282,8 +282,8 @@ def test_without_labels_a_sample_has_what_both_views_repeat(repeats):
     assert not (sample['known'] & ~sample['shown']).any()
 
 
-def test_repeated_corners_are_among_the_points_of_both_views_at_their_own_place(repeats):
-    # Dots are corners: repeated ones are at the dots' middles, whatever the view.
+def test_repeated_blobs_are_among_the_points_of_both_views_at_their_own_place(repeats):
+    # Dots are blobs: repeated ones are at the dots' middles, whatever the view.
     offsets, shown = [], 0
     for sample in samples(repeats):
         count = int(0.7 * 64)

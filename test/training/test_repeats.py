@@ -13,7 +13,7 @@
 # limitations under the License.
 
 
-"""What two views repeat: corners at their own places, as sure as they are found again."""
+"""What two views repeat: blobs at their own places, as sure as they are found again."""
 
 import cv2
 import numpy as np
@@ -25,7 +25,7 @@ from superpoint_ros.training.repeats import find_repeats, TOLERANCE
 
 WIDTH, HEIGHT = 128, 96
 SEEN = np.ones((HEIGHT, WIDTH), bool)
-DENSE = 5.0  # more places than there are corners
+DENSE = 5.0  # more places than there are blobs
 MOVE = np.array([[1.0, 0, 9], [0, 1, -5], [0, 0, 1]])
 
 
@@ -64,7 +64,7 @@ def test_what_both_views_show_is_surely_a_keypoint_in_both():
     found = find_repeats((dots(a), dots(b)), MOVE, (SEEN, SEEN), DENSE)
     for target, points in zip(found.targets, (a, b), strict=True):
         inside = ((points > 5) & (points < [WIDTH - 6, HEIGHT - 6])).all(axis=1)
-        assert chances_near(target, points[inside]).min() > 0.9
+        assert chances_near(target, points[inside]).min() > 0.85
         assert target.sum(axis=0) == pytest.approx(np.ones((12, 16)), abs=1e-6)
     places_a, places_b = found.points
     assert len(places_a) >= 10
@@ -106,7 +106,7 @@ def test_cells_that_the_other_view_does_not_show_are_not_known():
     assert not chances_near(found.targets[0], a[a[:, 0] < 60]).any()
 
 
-def test_the_strongest_corners_of_both_views_compete_for_few_places():
+def test_the_strongest_blobs_of_both_views_compete_for_few_places():
     a = lattice()
     values = list(np.linspace(40, 180, len(a)))
     images = dots(a, values), dots(warp_points(a, MOVE), values)
@@ -126,7 +126,7 @@ def test_turned_and_magnified_views_repeat_as_well():
     found = find_repeats((image, warp_image(image, turn)), turn, (SEEN, SEEN), DENSE)
     assert found.points.shape[1] >= 5
     distance = np.linalg.norm(warp_points(found.points[0], turn) - found.points[1], axis=1)
-    assert distance.max() < 1.3
+    assert distance.max() < 1.5
 
 
 @pytest.mark.parametrize('other', ['even', 'elsewhere'])
