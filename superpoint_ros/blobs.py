@@ -49,11 +49,11 @@ import torch.nn.functional as F
 SCALES = (1.2, 1.7, 2.4, 3.4)
 """Sigmas in pixels at which blobs are looked for; a blob's radius is about 1.4 times as large."""
 
-LIKENESS = 0.7
+LIKENESS = 0.55
 """A crossing's least negative response at the scales but the first is more than this part of the
 most negative one."""
 
-LEVEL = 0.06
+LEVEL = 0.05
 """Largest squared slope at a crossing, at the coarsest scale, in parts of the response."""
 
 CERTAINTY = 0.2

@@ -109,7 +109,7 @@ DECLARATIONS = (
     _Declaration(
         'threshold',
         _DETECTION.threshold,
-        'Least score (probability, and strength of the corner) of a keypoint: lower gives more.',
+        'Least score (probability, and strength of the blob) of a keypoint: lower gives more.',
     ),
     _Declaration(
         'nms_radius',
