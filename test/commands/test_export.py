@@ -45,7 +45,7 @@ def test_shipped_weights_are_said_to_have_other_widths(tmp_path, capsys):
 def test_a_graph_is_compared_with_the_detector(tmp_path, capsys, monkeypatch):
     monkeypatch.setattr(resources, 'demo_photographs', lambda: demo_photographs()[1:2])
     out = str(tmp_path / 'superpoint.pt')
-    options = ['--out', out, '--max-keypoints', '50', '--nms-radius', '9', '--no-subpixel']
+    options = ['--out', out, '--max-keypoints', '50', '--nms-radius', '40', '--no-subpixel']
     assert main(['export', *options]) == 0
     assert 'of 50 keypoints in 1 photographs are the Detector' in capsys.readouterr().out
     # Suppression that stops too early finds fewer.
