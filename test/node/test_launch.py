@@ -88,7 +88,7 @@ def test_frames_of_the_named_topic_are_answered(start_camera, start_observer):
     threshold, device, radius = response.values
     assert threshold.double_value == 0.0007
     assert device.string_value == 'cpu'
-    assert radius.integer_value == 4
+    assert radius.integer_value == 3
 
 
 @pytest.mark.launch(fixture=launched, shutdown=True)
