@@ -56,7 +56,7 @@ def add_method_arguments(
         help='least score of a keypoint: low, so that N are found (default: 0.001)',
     )
     parser.add_argument(
-        '--nms-radius', type=int, default=4, metavar='PX', help='of ours (default: 4)'
+        '--nms-radius', type=int, default=3, metavar='PX', help='of ours (default: 3)'
     )
     parser.add_argument(
         '--magnification',
