@@ -243,9 +243,9 @@ def blob_scores(heatmap: torch.Tensor, blobs: Blobs) -> torch.Tensor:
     Return what each blob is worth as a keypoint, float32 (B, H, W), 0 where there is none.
 
     `heatmap` (B, H, W) is the network's probability of a keypoint at each pixel, `blobs` are those
-    of the images: the response's maxima in 3x3 pixels. A blob's score is the
-    probability that a keypoint is near, to the power 3/4, times R / (R + HALF_STRENGTH) for its
-    response R: faint blobs are those that noise or another light moves.
+    of the images: the response's maxima in 3x3 pixels. A blob's score is the probability that a
+    keypoint is near, to the power 3/4, times R / (R + HALF_STRENGTH) for its response R: faint
+    blobs are those that noise or another light moves.
     """
     if _takes_opencv(heatmap):
         each = zip(heatmap.numpy(), *(part.numpy() for part in blobs), strict=True)

@@ -59,8 +59,8 @@ def fixed_features(
     Return the best of the peaks with their descriptors.
 
     `heatmap` and `peaks`, which is 0 but at keypoints, have shape (B, H, W); `descriptors` are the
-    coarse ones (B, D, h, w), not normalised. `blobs` are those of the images,
-    where peaks are blobs.
+    coarse ones (B, D, h, w), not normalised. `blobs` are those of the images, where peaks are
+    blobs.
     """
     height, width = heatmap.shape[1], heatmap.shape[2]
     scores, places = _best(peaks, settings.max_keypoints)

@@ -71,8 +71,8 @@ def assert_near(found, expected):
     assert len(found) == len(expected)
     found, expected = (np.array(sorted(points)) for points in (found, expected))
     distance = np.abs(found[:, None] - expected[None]).max(axis=2)
-    assert distance.min(axis=1).max() < 0.03
-    assert distance.min(axis=0).max() < 0.03
+    assert distance.min(axis=1).max() < 0.015
+    assert distance.min(axis=0).max() < 0.015
 
 
 # The network sees 8 px * 11 or so around a cell: what lies further from a border is not changed

@@ -149,14 +149,16 @@ class _CompiledNetwork:
 
     def __init__(self, network: ov.CompiledModel):
         self._network = network
-        self._shapes: list[tuple[int, ...]] = []
-        self._free: list[tuple[ov.InferRequest, np.ndarray]] = []
+        # One attribute, that threads with outputs of other shapes cannot see half changed.
+        self._free: tuple[list[tuple[int, ...]], list[tuple[ov.InferRequest, np.ndarray]]]
+        self._free = [], []
 
     def infer(self, images: np.ndarray, shapes: list[tuple[int, ...]]) -> list[np.ndarray]:
         """Return the outputs, of these shapes; nothing else writes to them while they are held."""
-        if shapes != self._shapes:
-            self._shapes, self._free = shapes, []
-        free = self._free
+        of_shapes, free = self._free
+        if of_shapes != shapes:
+            free = []
+            self._free = shapes, free
         try:
             request, memory = free.pop()
         except IndexError:  # the first, or threads use all others

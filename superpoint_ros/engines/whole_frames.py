@@ -140,9 +140,8 @@ class _Program:
         settings = self._key.settings
         output = self._network(self._images)
         heatmap = heatmap_from_logits(output.logits)[:, :height, :width]
-        blobs = None
-        if settings.blobs:
-            blobs = find_blobs(self._images[:, :, :height, :width])
+        seen = self._images[:, :, :height, :width]
+        blobs = find_blobs(seen) if settings.blobs else None
         values = score_pixels(heatmap, blobs)
         peaks = torch.where(values >= self._threshold, values, 0.0)
         undecided = torch.zeros_like(peaks)

@@ -80,10 +80,12 @@ class DetectorGraph(nn.Module):
     def forward(self, image: torch.Tensor, threshold: torch.Tensor) -> GraphOutput:
         """Return the features of the images."""
         height, width = image.shape[2], image.shape[3]
-        values = image.float() / 255 if image.dtype == torch.uint8 else image
+        is_whole = image.dtype == torch.uint8
+        gray = image.float() if is_whole else image * 255
+        values = gray / 255 if is_whole else image
         features = self.model.encode(_pad_to_cells(values))
         heatmap = heatmap_from_logits(self.model.detect(features))[:, :height, :width]
-        blobs = find_blobs(values * 255) if self.settings.blobs else None
+        blobs = find_blobs(gray) if self.settings.blobs else None
         scores = score_pixels(heatmap, blobs)
         peaks = torch.where(scores >= threshold, scores, 0.0)
         if self.settings.nms_radius:

@@ -47,6 +47,11 @@ CORNER_SCALE, CORNER_WINDOW = 1.0, 1.5
 """Sigmas in pixels of a corner's gradients and of the window they are gathered in."""
 
 
+def blob_response(image: np.ndarray) -> np.ndarray:
+    """Return how much a gray image is like a blob at each pixel, float32 (H, W)."""
+    return blobs_of(image)[0]
+
+
 def corner_response(image: np.ndarray) -> np.ndarray:
     """Return the least eigenvalue of the gradients around each pixel, float32 (H, W)."""
     smooth = cv2.GaussianBlur(image.astype(np.float32), (0, 0), CORNER_SCALE)
@@ -123,7 +128,7 @@ def with_interest_points(
 
     At most `most` of either are taken of an image. Without `heatmaps` there are only these.
     """
-    kinds = [(blobs, lambda image: blobs_of(image)[0]), (corners, corner_response)]
+    kinds = [(blobs, blob_response), (corners, corner_response)]
     kinds = [(weight, response) for weight, response in kinds if weight]
 
     def both(images: np.ndarray) -> np.ndarray:

@@ -29,10 +29,9 @@ from typing import NamedTuple
 
 import numpy as np
 
-from superpoint_ros.blobs import blobs_of
 from superpoint_ros.homography import warp_points
 from superpoint_ros.network import CELL
-from superpoint_ros.training.interest_points import refined_maxima
+from superpoint_ros.training.interest_points import blob_response, refined_maxima
 from superpoint_ros.training.labels import DUSTBIN
 
 LEAST = 1.0
@@ -75,7 +74,7 @@ def find_repeats(
     B's, `seen`, bool (H, W), are the pixels that show the scene. In each view the strongest
     blobs compete that the other one shows, at most `density` for each cell of A that B shows.
     """
-    found = [refined_maxima(blobs_of(image)[0], RADIUS, LEAST) for image in images]
+    found = [refined_maxima(blob_response(image), RADIUS, LEAST) for image in images]
     ways = (homography, np.linalg.inv(homography))
     kept, visible = [], []
     for (points, strength), mine, other, way in zip(found, seen, seen[::-1], ways, strict=True):

@@ -24,7 +24,7 @@ import numpy as np
 import pytest
 import torch
 
-from superpoint_ros.commands import detector_options
+from superpoint_ros.commands import compared_methods, detector_options
 from superpoint_ros.commands.main import main
 from superpoint_ros.decoding import DetectionSettings
 from superpoint_ros.features import Features
@@ -131,4 +131,8 @@ def test_the_options_help_tells_the_defaults_that_hold():
     defaults = DetectionSettings()
     for name in detector_options.SETTINGS:
         assert f'(default: {getattr(defaults, name)})' in helps[name]
+    parser = argparse.ArgumentParser()
+    compared_methods.add_method_arguments(parser, (), 300)
+    assert parser.get_default('nms_radius') == defaults.nms_radius
+    assert parser.get_default('magnification') == defaults.magnification
     assert defaults.subpixel is True

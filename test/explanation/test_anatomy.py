@@ -116,10 +116,11 @@ def test_a_suppressed_pixel_names_the_one_that_suppressed_it(anatomy):
     suppressed = np.argwhere((anatomy.worth >= threshold) & (anatomy.peaks == 0))
     assert len(suppressed) > 10
     y, x = suppressed[0].tolist()
-    window = anatomy.peaks[max(y - 4, 0) : y + 5, max(x - 4, 0) : x + 5]
+    top, left = max(y - 3, 0), max(x - 3, 0)
+    window = anatomy.peaks[top : y + 4, left : x + 4]
     dy, dx = np.unravel_index(window.argmax(), window.shape)
     assert anatomy.decision(x, y)[-1] == (
-        f'It is no keypoint: pixel {max(x - 4, 0) + dx}, {max(y - 4, 0) + dy} with '
+        f'It is no keypoint: pixel {left + dx}, {top + dy} with '
         f'{window.max():.4f} lies within 3 pixels and suppresses it.'
     )
 

@@ -19,11 +19,11 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from superpoint_ros.blobs import blobs_of
 from superpoint_ros.resources import demo_photographs
 from superpoint_ros.sequences import read_image
 from superpoint_ros.training.interest_points import (
     bells,
+    blob_response,
     corner_response,
     REACH,
     with_interest_points,
@@ -31,7 +31,7 @@ from superpoint_ros.training.interest_points import (
 
 
 def blob_heatmap(image, most):
-    return bells(blobs_of(image)[0], most)
+    return bells(blob_response(image), most)
 
 
 def picture(places, heights, sigma=1.5, size=(120, 90)):
@@ -108,7 +108,7 @@ def test_corners_and_blobs_are_added_to_what_the_network_says():
     both = with_interest_points(lambda images: images.astype(np.float32) / 255, 0.5, 0.2, 10)
     blobs, corners = (
         np.stack([bells(response(image), 10) for image in images])
-        for response in (lambda image: blobs_of(image)[0], corner_response)
+        for response in (blob_response, corner_response)
     )
     assert both(images) == pytest.approx(images / 255 + 0.5 * blobs + 0.2 * corners, abs=1e-6)
     alone = with_interest_points(None, 0.0, 1.0, 10)

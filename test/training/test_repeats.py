@@ -64,6 +64,7 @@ def test_what_both_views_show_is_surely_a_keypoint_in_both():
     found = find_repeats((dots(a), dots(b)), MOVE, (SEEN, SEEN), DENSE)
     for target, points in zip(found.targets, (a, b), strict=True):
         inside = ((points > 5) & (points < [WIDTH - 6, HEIGHT - 6])).all(axis=1)
+        # A faint blob of the rounded gray levels may lie in the same cell, and take its share.
         assert chances_near(target, points[inside]).min() > 0.85
         assert target.sum(axis=0) == pytest.approx(np.ones((12, 16)), abs=1e-6)
     places_a, places_b = found.points
@@ -126,7 +127,7 @@ def test_turned_and_magnified_views_repeat_as_well():
     found = find_repeats((image, warp_image(image, turn)), turn, (SEEN, SEEN), DENSE)
     assert found.points.shape[1] >= 5
     distance = np.linalg.norm(warp_points(found.points[0], turn) - found.points[1], axis=1)
-    assert distance.max() < 1.5
+    assert distance.max() < 1.343  # a chance of a half, and the root of the views' scales
 
 
 @pytest.mark.parametrize('other', ['even', 'elsewhere'])
