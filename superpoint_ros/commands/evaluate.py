@@ -122,10 +122,10 @@ def _run_shapes(args: argparse.Namespace) -> int:
     from superpoint_ros.evaluation.shapes_report import shapes_markdown, write_shapes_report
     from superpoint_ros.synthesis.shapes import SHAPES
 
-    # Points up to the border and weak ones too: the others' are not cut off either.
-    detector = Detector.from_weights(
-        args.weights, **execution_of(args), threshold=1e-4, border_margin=0, nms_radius=4
-    )
+    # Points up to the border and weak ones too: the others' are not cut off either. And what the
+    # network says of corners, not the blobs at their insides.
+    settings = {'threshold': 1e-4, 'border_margin': 0, 'nms_radius': 4, 'blobs': False}
+    detector = Detector.from_weights(args.weights, **execution_of(args), **settings)
     ours = Method('SuperPoint', detector)
     methods = [ours, *(Method(name, find) for name, find in DETECTORS.items())]
     total = args.images * len(SHAPES) * len(CONDITIONS)
