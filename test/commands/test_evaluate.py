@@ -26,6 +26,7 @@ import torch
 from superpoint_ros.commands.main import main
 from superpoint_ros.evaluation.make_planar import BenchmarkPlan, make_benchmark
 from superpoint_ros.network import SuperPoint, SuperPointConfig
+from superpoint_ros.resources import share_directory
 from superpoint_ros.weights import save_weights, WeightsMetadata
 
 
@@ -62,6 +63,15 @@ def test_shapes_are_measured_beside_the_classic_detectors(weights, tmp_path, cap
     said = capsys.readouterr().out
     assert '| Harris |' in said
     assert 'shapes_examples.png' in said
+
+
+def test_the_shipped_magicpoint_is_as_good_on_shapes_as_its_card_says(tmp_path):
+    weights = share_directory() / 'models' / 'magicpoint_compact.safetensors'
+    arguments = ['evaluate', 'shapes', '--weights', str(weights), '--images', '2']
+    assert main([*arguments, '--out', str(tmp_path)]) == 0
+    ours = json.loads((tmp_path / 'shapes.json').read_text())['methods']['SuperPoint']
+    assert ours['clean']['map'] > 0.97
+    assert ours['clean']['localisation'] < 0.4
 
 
 def test_planar_scenes_are_measured_beside_the_classic_methods(
