@@ -31,7 +31,6 @@ from typing import Protocol
 import cv2
 import numpy as np
 import rclpy
-from rclpy.executors import ExternalShutdownException
 from rclpy.node import Node
 from rclpy.qos import QoSProfile
 from rclpy.time import Time
@@ -42,6 +41,7 @@ from superpoint_ros.features import Features
 from superpoint_ros.node.children import Child
 from superpoint_ros.node.feature_messages import features_from_message
 from superpoint_ros.node.image_messages import gray_from_message
+from superpoint_ros.node.session import ros_session
 
 PICTURES = 6
 LONGEST_SIDE = 640  # larger frames are reduced: best-effort topics lose large messages
@@ -173,23 +173,21 @@ def run_demonstration(
     }
     detector = Child('detector', namespace, detector_parameters, folder)
     player = Child('player', namespace, player_parameters, folder)
-    rclpy.init(args=[])
-    try:
-        observer = Observer(namespace, seconds)
-        detector.start()
-        progress(0.0, 'starting the detector')
-        wait_for(observer, [detector], lambda: observer.count_publishers('features') > 0, progress)
-        player.start()
-        progress(0.0, 'waiting for the first features')
-        children = [detector, player]
-        wait_for(observer, children, lambda: observer.measurements.arrivals, progress)
-        measure(observer, children, seconds, progress)
-    except ExternalShutdownException:  # SIGTERM
-        raise KeyboardInterrupt from None
-    finally:
-        player.stop()
-        detector.stop()
-        rclpy.try_shutdown()
+    with ros_session():
+        try:
+            observer = Observer(namespace, seconds)
+            detector.start()
+            progress(0.0, 'starting the detector')
+            topic = 'features'
+            wait_for(observer, [detector], lambda: observer.count_publishers(topic) > 0, progress)
+            player.start()
+            progress(0.0, 'waiting for the first features')
+            children = [detector, player]
+            wait_for(observer, children, lambda: observer.measurements.arrivals, progress)
+            measure(observer, children, seconds, progress)
+        finally:
+            player.stop()
+            detector.stop()
     return observer.measurements, _write_picture(observer, folder / 'keypoints.jpg')
 
 

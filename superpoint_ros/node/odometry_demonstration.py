@@ -30,8 +30,6 @@ import cv2
 from geometry_msgs.msg import PoseStamped
 from nav_msgs.msg import Odometry
 import numpy as np
-import rclpy
-from rclpy.executors import ExternalShutdownException
 from rclpy.node import Node
 from rclpy.qos import QoSProfile
 from rclpy.time import Time
@@ -40,6 +38,7 @@ from sensor_msgs.msg import Image, PointCloud
 from superpoint_ros.node.children import Child
 from superpoint_ros.node.demonstration import LONGEST_SIDE, measure, Progress, wait_for
 from superpoint_ros.node.player_parameters import ROOM
+from superpoint_ros.node.session import ros_session
 from superpoint_ros.odometry.alignment import align
 from superpoint_ros.odometry.plan import draw_plan
 
@@ -181,24 +180,23 @@ def run_odometry_demonstration(
     }
     children = [Child(name, namespace, values, folder) for name, values in parameters.items()]
     workers, player = children[:-1], children[-1]
-    rclpy.init(args=[])
-    try:
-        observer = OdometryObserver(namespace)
-        for child in workers:
-            child.start()
-        progress(0.0, 'starting detector, tracker and odometry')
-        topics = ('features', 'tracks', 'odometry')
-        wait_for(observer, workers, lambda: all(map(observer.count_publishers, topics)), progress)
-        player.start()
-        progress(0.0, 'waiting for the first tracks')
-        wait_for(observer, children, lambda: observer.way.arrivals, progress)
-        measure(observer, children, seconds, progress)
-    except ExternalShutdownException:  # SIGTERM
-        raise KeyboardInterrupt from None
-    finally:
-        for child in reversed(children):
-            child.stop()
-        rclpy.try_shutdown()
+    with ros_session():
+        try:
+            observer = OdometryObserver(namespace)
+            for child in workers:
+                child.start()
+            progress(0.0, 'starting detector, tracker and odometry')
+            topics = ('features', 'tracks', 'odometry')
+            wait_for(
+                observer, workers, lambda: all(map(observer.count_publishers, topics)), progress
+            )
+            player.start()
+            progress(0.0, 'waiting for the first tracks')
+            wait_for(observer, children, lambda: observer.way.arrivals, progress)
+            measure(observer, children, seconds, progress)
+        finally:
+            for child in reversed(children):
+                child.stop()
     return observer.way, _write_picture(observer, folder / 'odometry.jpg')
 
 

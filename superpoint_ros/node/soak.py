@@ -34,7 +34,7 @@ from diagnostic_msgs.msg import DiagnosticArray
 import numpy as np
 from rcl_interfaces.srv import SetParameters
 import rclpy
-from rclpy.executors import ExternalShutdownException, SingleThreadedExecutor
+from rclpy.executors import SingleThreadedExecutor
 from rclpy.node import Node
 from rclpy.parameter import Parameter
 from rclpy.qos import QoSProfile, QoSReliabilityPolicy
@@ -43,6 +43,7 @@ from sensor_msgs.msg import Image, PointCloud2
 
 from superpoint_ros.node.children import Child
 from superpoint_ros.node.image_messages import ENCODINGS
+from superpoint_ros.node.session import ros_session
 
 START_TIMEOUT = 90.0
 SETTLING = 5.0
@@ -118,7 +119,7 @@ class _Flood:
         if self._thread.is_alive():
             self._thread.join(5.0)
         self._node.destroy_node()
-        rclpy.shutdown(context=self._context)
+        rclpy.try_shutdown(context=self._context)
 
     def _run(self) -> None:
         due = time.monotonic()
@@ -211,28 +212,25 @@ def run_soak(
     os.environ.setdefault('ROS_AUTOMATIC_DISCOVERY_RANGE', 'LOCALHOST')
     namespace = f'/superpoint_soak_{os.getpid()}'
     detector = Child('detector', namespace, parameters, folder)
-    rclpy.init(args=[])
-    executor = SingleThreadedExecutor()
-    flood = None
-    try:
-        watch = _Watch(namespace, str(parameters.get('weights', '')))
-        flood = _Flood(namespace, load)
-        executor.add_node(watch)
-        detector.start()
-        _wait(executor, detector, lambda: watch.count_publishers('features') > 0)
-        flood.start()
-        _wait(executor, detector, lambda: watch.latencies)
-        samples = list(_sample(executor, watch, flood, detector, load.seconds, progress))
-        flood.stop()
-        return samples, detector.stop()
-    except ExternalShutdownException:  # SIGTERM
-        raise KeyboardInterrupt from None
-    finally:
-        if flood:
+    with ros_session():
+        executor = SingleThreadedExecutor()
+        flood = None
+        try:
+            watch = _Watch(namespace, str(parameters.get('weights', '')))
+            flood = _Flood(namespace, load)
+            executor.add_node(watch)
+            detector.start()
+            _wait(executor, detector, lambda: watch.count_publishers('features') > 0)
+            flood.start()
+            _wait(executor, detector, lambda: watch.latencies)
+            samples = list(_sample(executor, watch, flood, detector, load.seconds, progress))
             flood.stop()
-        detector.stop()
-        executor.shutdown(timeout_sec=1.0)
-        rclpy.try_shutdown()
+            return samples, detector.stop()
+        finally:
+            if flood:
+                flood.stop()
+            detector.stop()
+            executor.shutdown(timeout_sec=1.0)
 
 
 def _wait(executor, detector: Child, until) -> None:
