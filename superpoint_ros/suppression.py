@@ -36,7 +36,7 @@ MOST_RANKED = 2**24
 """Pixels whose ranks float32 tells apart."""
 
 _MOST_NEIGHBOURS = 2**20  # pixels in squares that are looked at in one go: 8 MB of places
-_DENSE = 0.5  # squares with more pixels than this part of the image: looking at it all is faster
+_DENSE = 0.1  # squares with more pixels than this part of the image: looking at it all is faster
 
 
 def find_peaks(

@@ -66,7 +66,7 @@ def test_the_response_is_the_determinant_of_the_hessian_at_the_best_scale(photog
     expected = slow_response(photograph)[inside]
     blobs = expected > 1
     assert np.isclose(response[inside], expected, rtol=0.1, atol=3)[blobs].mean() > 0.999
-    assert np.corrcoef(response[inside][blobs], expected[blobs])[0, 1] > 0.9999
+    assert np.corrcoef(response[inside][blobs], expected[blobs])[0, 1] > 0.9995  # bells are cut
 
 
 @pytest.mark.parametrize('sigma', [1.2, 1.8, 2.5, 3.3])

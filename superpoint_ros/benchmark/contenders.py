@@ -35,6 +35,10 @@ from superpoint_ros.weights import load_weights
 STAGES = ('conversion', 'padding', 'blobs', 'network', 'decoding', 'sampling', 'message')
 """The stages of a frame in their order; those but the last are the Detector's."""
 
+REST = 0.03
+"""Seconds before each turn in which nothing is done: the threads of whoever had the turn before
+look out for more work for some milliseconds, and would take processors from the next."""
+
 WEAKEST = 1e-5
 """Least score of a keypoint where frames shall have a certain number of them."""
 
@@ -211,15 +215,16 @@ def alternate(
     """
     Return for each contender what each round took, and its number of keypoints.
 
-    In a round each looks at one of its `frames`, which were prepared, one after the other, and
-    each round begins with another: what slows the machine down for a while slows all. The first
-    `warm_up` rounds do not count.
+    In a round each looks at one of its `frames`, which were prepared, one after the other after a
+    rest: what slows the machine down for a while slows all. The order is another in each round,
+    so that none always follows the same one. The first `warm_up` rounds do not count.
     """
     measured: list[list[tuple[Times, int]]] = [[] for _ in contenders]
+    random = np.random.default_rng(0)
     for turn in range(-warm_up, rounds):
-        for place in range(len(contenders)):
-            which = (turn + place) % len(contenders)
+        for which in random.permutation(len(contenders)):
             index = turn % len(frames[which])
+            time.sleep(REST)
             times, features = contenders[which](index, frames[which][index])
             if turn >= 0:
                 measured[which].append((times, len(features)))

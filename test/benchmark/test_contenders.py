@@ -17,6 +17,7 @@ import time
 import numpy as np
 import pytest
 
+from superpoint_ros.benchmark import contenders
 from superpoint_ros.benchmark.contenders import (
     alternate,
     Execution,
@@ -70,7 +71,8 @@ def test_a_lap_counts_for_the_stage_that_it_ends():
     assert watch.total == sum(watch.seconds.values())
 
 
-def test_all_take_turns_on_the_same_frame_and_the_warm_up_does_not_count():
+def test_all_take_turns_on_the_same_frame_and_the_warm_up_does_not_count(monkeypatch):
+    monkeypatch.setattr(contenders, 'REST', 0.0)
     calls = []
 
     def contender(name):
@@ -80,19 +82,17 @@ def test_all_take_turns_on_the_same_frame_and_the_warm_up_does_not_count():
 
         return look
 
-    measured = alternate([contender('a'), contender('b')], [['x', 'y']] * 2, rounds=3, warm_up=1)
-    assert calls == [
-        ('b', 1, 'y'),
-        ('a', 1, 'y'),
-        ('a', 0, 'x'),
-        ('b', 0, 'x'),
-        ('b', 1, 'y'),
-        ('a', 1, 'y'),
-        ('a', 0, 'x'),
-        ('b', 0, 'x'),
-    ]
-    assert [times.frame for times, _ in measured[0]] == [3, 6, 7]
-    assert [times.frame for times, _ in measured[1]] == [4, 5, 8]
+    measured = alternate([contender('a'), contender('b')], [['x', 'y']] * 2, rounds=9, warm_up=1)
+    turns = [calls[start : start + 2] for start in range(0, len(calls), 2)]
+    for number, turn in enumerate(turns):
+        frame = (0, 'x') if number % 2 else (1, 'y')
+        assert sorted(turn) == [('a', *frame), ('b', *frame)]
+    # Neither always comes first, nor in turns.
+    assert {first for (first, *_), _ in turns[::2]} == {'a', 'b'}
+    assert {first for (first, *_), _ in turns[1::2]} == {'a', 'b'}
+    for name, own in zip('ab', measured, strict=True):
+        counted = [number for number, call in enumerate(calls, 1) if call[0] == name][1:]
+        assert [times.frame for times, _ in own] == counted
 
 
 def test_a_network_is_a_configuration_with_random_weights_or_a_file(tiny):
