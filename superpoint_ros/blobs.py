@@ -94,8 +94,9 @@ def _steps() -> list[np.ndarray]:
 
 
 _STEPS = _steps()
-_REACH = sum(len(bell) // 2 for bell in _STEPS) + 1  # pixels up to which others count
+_REACH = sum(len(bell) // 2 for bell in _STEPS) + 2  # pixels up to which others count
 _LEAST_ROWS, _MOST_STRIPES = 4 * _REACH, 8
+_AROUND = np.ones((3, 3), np.uint8)
 _ITSELF, _SLOPE, _CURVE = np.float32([1]), np.float32([-0.5, 0, 0.5]), np.float32([1, -2, 1])
 # Of height 1, not of area 1: what it gathers is the probability that a keypoint is near.
 _NEAR = _bell(NEARNESS, 3) * np.float32(np.sqrt(2 * np.pi) * NEARNESS)
@@ -106,16 +107,18 @@ class Blobs(NamedTuple):
     Hold what images show at each pixel.
 
     `response` float32 (B, H, W), in squared gray levels, has its maxima at blobs and crossings;
-    `crossing` bool (B, H, W) is true at and around crossings.
+    `crossing` bool (B, H, W) is true at and around crossings; `peak` bool (B, H, W) is true where
+    the response is the highest of 3x3 pixels, and above `LEAST_STRENGTH`.
     """
 
     response: torch.Tensor
     crossing: torch.Tensor
+    peak: torch.Tensor
 
 
 def find_blobs(images: torch.Tensor, threads: int = 1) -> Blobs:
     """
-    Return the response of images at each pixel, and where there are crossings.
+    Return the response of images at each pixel, where there are crossings, and where blobs.
 
     `images` are (B, 1, H, W) of gray levels from 0 to 255, uint8 or floating point. Beyond an
     image's border its last pixels repeat. The response is negative where nothing is like a blob.
@@ -139,30 +142,37 @@ def find_blobs(images: torch.Tensor, threads: int = 1) -> Blobs:
     crossing = (highest < LIKENESS * lowest) & (steep < -LEVEL * coarse[:, -1])
     best = torch.maximum(highest, responses[0][:, 0])
     response = torch.where(crossing, torch.maximum(best, -coarse[:, 0]), best)
-    return Blobs(response, crossing)
+    return Blobs(response, crossing, find_maxima(response))
 
 
-def blobs_of(image: np.ndarray, threads: int = 1) -> tuple[np.ndarray, np.ndarray]:
-    """Return the same of one image (H, W): float32 (H, W) and bool (H, W)."""
+def find_maxima(response: torch.Tensor) -> torch.Tensor:
+    """Return bool (B, H, W): where a response is the highest of 3x3 pixels, and no faint one."""
+    highest = F.max_pool2d(response[:, None], 3, stride=1, padding=1)[:, 0]
+    return (response >= highest) & (response > LEAST_STRENGTH)
+
+
+def blobs_of(image: np.ndarray, threads: int = 1) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Return the same of one image (H, W): float32 and twice bool, each (H, W)."""
     height = image.shape[0]
     count = min(threads, height // _LEAST_ROWS, _MOST_STRIPES)
     if count < 2:
         return _blobs_of(image)
-    response, crossing = np.empty(image.shape, np.float32), np.empty(image.shape, bool)
+    kinds = (np.float32, np.bool_, np.bool_)
+    result = tuple(np.empty(image.shape, kind) for kind in kinds)
     ends = np.linspace(0, height, count + 1).astype(int)
 
     def fill(number: int) -> None:
         first, last = ends[number], ends[number + 1]
         top, bottom = max(first - _REACH, 0), min(last + _REACH, height)
         inside = slice(first - top, last - top)
-        for whole, part in zip((response, crossing), _blobs_of(image[top:bottom]), strict=True):
+        for whole, part in zip(result, _blobs_of(image[top:bottom]), strict=True):
             whole[first:last] = part[inside]
 
     others = [_stripes().submit(fill, number) for number in range(1, count)]
     fill(0)
     for other in others:
         other.result()
-    return response, crossing
+    return result
 
 
 def _stack(arrays: tuple[np.ndarray, ...]) -> np.ndarray:
@@ -176,7 +186,7 @@ def _stripes() -> ThreadPoolExecutor:
     return ThreadPoolExecutor(_MOST_STRIPES - 1, 'blobs')
 
 
-def _blobs_of(image: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def _blobs_of(image: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     smooth = image if image.dtype == np.uint8 else image.astype(np.float32)
     highest, first, lowest, xx, yy, xy, *both = _scratch.arrays(image.shape)
     for number, (scale, bell) in enumerate(zip(SCALES, _STEPS, strict=True)):
@@ -203,7 +213,10 @@ def _blobs_of(image: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         limit -= np.square(_filter(smooth, *way, slope), out=slope)
     crossing &= limit > 0
     np.negative(first, out=first)
-    return np.maximum(best, first, out=best, where=crossing), crossing
+    np.maximum(best, first, out=best, where=crossing)
+    peak = best >= cv2.dilate(best, _AROUND, dst=highest)
+    peak &= best > LEAST_STRENGTH
+    return best, crossing, peak
 
 
 def _filter(
@@ -247,27 +260,25 @@ def blob_scores(heatmap: torch.Tensor, blobs: Blobs) -> torch.Tensor:
     Return what each blob is worth as a keypoint, float32 (B, H, W), 0 where there is none.
 
     `heatmap` (B, H, W) is the network's probability of a keypoint at each pixel, `blobs` are those
-    of the images: the response's maxima in 3x3 pixels. A blob's score is the probability that a
-    keypoint is near, to the power 3/4, times R / (R + HALF_STRENGTH) for its response R: faint
-    blobs are those that noise or another light moves.
+    of the images. A blob's score is the probability that a keypoint is near, to the power 3/4,
+    times R / (R + HALF_STRENGTH) for its response R: faint blobs are those that noise or another
+    light moves.
     """
     if _takes_opencv(heatmap):
         each = zip(heatmap.numpy(), *(part.numpy() for part in blobs), strict=True)
         return torch.from_numpy(_stack(tuple(_scores_of(*of_one) for of_one in each)))
-    response = blobs.response
     near = _filtered(heatmap[:, None], _NEAR, _NEAR)[:, 0].clamp(0, 1)
     near = torch.where(blobs.crossing, near.clamp_min(CERTAINTY), near)
-    highest = F.max_pool2d(response[:, None], 3, stride=1, padding=1)[:, 0]
-    blob = (response >= highest) & (response > LEAST_STRENGTH)
-    strength = response.clamp_min(0)
-    return torch.where(blob, near**POWER * strength / (strength + HALF_STRENGTH), 0.0)
+    strength = blobs.response.clamp_min(0)
+    return torch.where(blobs.peak, near**POWER * strength / (strength + HALF_STRENGTH), 0.0)
 
 
-def _scores_of(heatmap: np.ndarray, response: np.ndarray, crossing: np.ndarray) -> np.ndarray:
+def _scores_of(
+    heatmap: np.ndarray, response: np.ndarray, crossing: np.ndarray, peak: np.ndarray
+) -> np.ndarray:
     """Return the scores of one image (H, W)."""
     near = cv2.sepFilter2D(heatmap, cv2.CV_32F, _NEAR, _NEAR, borderType=cv2.BORDER_REPLICATE)
-    highest = cv2.dilate(response, np.ones((3, 3), np.uint8))
-    places = np.flatnonzero((response >= highest) & (response > LEAST_STRENGTH))
+    places = np.flatnonzero(peak)
     strength = response.ravel()[places]
     sure = CERTAINTY * crossing.ravel()[places]
     probability = np.clip(near.ravel()[places], sure, 1)

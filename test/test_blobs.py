@@ -27,6 +27,7 @@ from superpoint_ros.blobs import (
     blob_scores,
     Blobs,
     find_blobs,
+    find_maxima,
     HALF_STRENGTH,
     SCALES,
 )
@@ -110,6 +111,7 @@ def test_opencv_and_pytorch_give_the_same(photograph, monkeypatch):
             torch.isclose(other.response, response.response, atol=0.1, rtol=1e-3).float().mean()
             > 0.9999
         )
+        assert (other.peak == response.peak).float().mean() > 0.9999
     assert torch.allclose(blob_scores(heatmap, response), scores, atol=1e-6)
     assert (scores > 0).sum() > 500
 
@@ -140,7 +142,7 @@ def test_keypoints_lie_on_what_the_network_means_to_a_tenth_of_a_pixel(shift):
 def test_a_score_is_the_probability_near_times_the_strength():
     response = torch.zeros(1, 20, 20)
     response[0, 10, 10] = HALF_STRENGTH
-    blobs = Blobs(response, torch.zeros(1, 20, 20, dtype=torch.bool))
+    blobs = Blobs(response, torch.zeros(1, 20, 20, dtype=torch.bool), find_maxima(response))
     heatmap = torch.zeros(1, 20, 20)
     heatmap[0, 10, 10], heatmap[0, 10, 11] = 0.2, 0.1
     scores = blob_scores(heatmap, blobs)
