@@ -20,7 +20,8 @@ check() {
 check 'lint' $bin/ruff check .
 check 'format' $bin/ruff format --check .
 check 'imports' $bin/lint-imports
-check 'tests' $bin/python -m pytest --timeout=300 --durations=5 "$@"
+# pytest's own limits end no test that hangs outside Python.
+check 'tests' timeout --kill-after=30 45m $bin/python -m pytest --timeout=300 --durations=5 "$@"
 demo_pictures=$(mktemp -d)
 trap 'rm -rf "$demo_pictures"' EXIT
 check 'demo' bash scripts/demo.sh --seconds 3 --output "$demo_pictures"
