@@ -21,7 +21,7 @@ check 'lint' $bin/ruff check .
 check 'format' $bin/ruff format --check .
 check 'imports' $bin/lint-imports
 # pytest's own limits end no test that hangs outside Python.
-check 'tests' timeout --kill-after=30 45m $bin/python -m pytest --timeout=300 --durations=5 "$@"
+check 'tests' timeout --foreground --kill-after=30 45m $bin/python -m pytest --timeout=300 --durations=5 "$@"
 demo_pictures=$(mktemp -d)
 trap 'rm -rf "$demo_pictures"' EXIT
 check 'demo' bash scripts/demo.sh --seconds 3 --output "$demo_pictures"
