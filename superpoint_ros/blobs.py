@@ -297,17 +297,14 @@ def blob_offsets(
     `image`, `y` and `x` are indices of one shape.
     """
     _, height, width = response.shape
-    row = image * height
-    here = _at(response, (row + y) * width + x)
-    left = _at(response, (row + y) * width + (x - 1).clamp_min(0))
-    right = _at(response, (row + y) * width + (x + 1).clamp_max(width - 1))
-    above = _at(response, (row + (y - 1).clamp_min(0)) * width + x)
-    below = _at(response, (row + (y + 1).clamp_max(height - 1)) * width + x)
-    return torch.stack([_vertex(left, here, right), _vertex(above, here, below)], dim=-1)
-
-
-def _at(response: torch.Tensor, places: torch.Tensor) -> torch.Tensor:
-    return response.flatten()[places]
+    rows, columns = image * height, (x, (x - 1).clamp_min(0), (x + 1).clamp_max(width - 1))
+    middle = (rows + y) * width
+    above, below = (y - 1).clamp_min(0), (y + 1).clamp_max(height - 1)
+    places = [middle + column for column in columns]
+    places += [(rows + line) * width + x for line in (above, below)]
+    here, *around = response.flatten()[torch.stack(places)]
+    before, after = torch.stack(around[0::2], dim=-1), torch.stack(around[1::2], dim=-1)
+    return _vertex(before, here[..., None], after)
 
 
 def _vertex(before: torch.Tensor, here: torch.Tensor, after: torch.Tensor) -> torch.Tensor:
