@@ -69,10 +69,14 @@ POWER = 0.75
 NEARNESS = 1.0
 """Sigma in pixels of the bell in which a blob gathers the probability of a keypoint."""
 
-HALF_STRENGTH = 3000.0
-"""Response, in squared gray levels, of a blob that is worth half of a strong one."""
+WORTHS = tuple(scale / 2 for scale in SCALES)
+"""By what a response at each scale counts in a blob's strength: noise, blur and another light move
+coarse blobs less than fine ones. Where a blob is, all scales tell alike."""
 
-LEAST_STRENGTH = 1.0
+HALF_STRENGTH = 3000.0
+"""Strength, in squared gray levels, of a blob that is worth half of a strong one."""
+
+LEAST_RESPONSE = 1.0
 """Response at and below which there is no blob."""
 
 
@@ -107,18 +111,20 @@ class Blobs(NamedTuple):
     Hold what images show at each pixel.
 
     `response` float32 (B, H, W), in squared gray levels, has its maxima at blobs and crossings;
-    `crossing` bool (B, H, W) is true at and around crossings; `peak` bool (B, H, W) is true where
-    the response is the highest of 3x3 pixels, and above `LEAST_STRENGTH`.
+    `strength`, of the same kind, is what they count there, coarse ones more; `crossing` bool
+    (B, H, W) is true at and around crossings; `peak` bool (B, H, W) is true where the response is
+    the highest of 3x3 pixels, and above `LEAST_RESPONSE`.
     """
 
     response: torch.Tensor
+    strength: torch.Tensor
     crossing: torch.Tensor
     peak: torch.Tensor
 
 
 def find_blobs(images: torch.Tensor, threads: int = 1) -> Blobs:
     """
-    Return the response of images at each pixel, where there are crossings, and where blobs.
+    Return what images show at each pixel: how much they are like a blob there.
 
     `images` are (B, 1, H, W) of gray levels from 0 to 255, uint8 or floating point. Beyond an
     image's border its last pixels repeat. The response is negative where nothing is like a blob.
@@ -141,23 +147,27 @@ def find_blobs(images: torch.Tensor, threads: int = 1) -> Blobs:
     steep = (slopes[0] ** 2 + slopes[1] ** 2)[:, 0] * SCALES[-1] ** 2
     crossing = (highest < LIKENESS * lowest) & (steep < -LEVEL * coarse[:, -1])
     best = torch.maximum(highest, responses[0][:, 0])
-    response = torch.where(crossing, torch.maximum(best, -coarse[:, 0]), best)
-    return Blobs(response, crossing, find_maxima(response))
+    strength = torch.cat([r * worth for r, worth in zip(responses, WORTHS, strict=True)], dim=1)
+    response, strength = (
+        torch.where(crossing, torch.maximum(each, -coarse[:, 0]), each)
+        for each in (best, strength.amax(dim=1))
+    )
+    return Blobs(response, strength, crossing, find_maxima(response))
 
 
 def find_maxima(response: torch.Tensor) -> torch.Tensor:
     """Return bool (B, H, W): where a response is the highest of 3x3 pixels, and no faint one."""
     highest = F.max_pool2d(response[:, None], 3, stride=1, padding=1)[:, 0]
-    return (response >= highest) & (response > LEAST_STRENGTH)
+    return (response >= highest) & (response > LEAST_RESPONSE)
 
 
-def blobs_of(image: np.ndarray, threads: int = 1) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Return the same of one image (H, W): float32 and twice bool, each (H, W)."""
+def blobs_of(image: np.ndarray, threads: int = 1) -> tuple[np.ndarray, ...]:
+    """Return the fields of `Blobs` for one image (H, W), each (H, W)."""
     height = image.shape[0]
     count = min(threads, height // _LEAST_ROWS, _MOST_STRIPES)
     if count < 2:
         return _blobs_of(image)
-    kinds = (np.float32, np.bool_, np.bool_)
+    kinds = (np.float32, np.float32, np.bool_, np.bool_)
     result = tuple(np.empty(image.shape, kind) for kind in kinds)
     ends = np.linspace(0, height, count + 1).astype(int)
 
@@ -186,7 +196,7 @@ def _stripes() -> ThreadPoolExecutor:
     return ThreadPoolExecutor(_MOST_STRIPES - 1, 'blobs')
 
 
-def _blobs_of(image: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+def _blobs_of(image: np.ndarray) -> tuple[np.ndarray, ...]:
     smooth = image if image.dtype == np.uint8 else image.astype(np.float32)
     highest, first, lowest, xx, yy, xy, *both = _scratch.arrays(image.shape)
     for number, (scale, bell) in enumerate(zip(SCALES, _STEPS, strict=True)):
@@ -197,6 +207,7 @@ def _blobs_of(image: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         np.multiply(xx, yy, out=xx)
         if number == 0:
             best = xx - np.square(xy, out=xy)
+            strength = best * np.float32(WORTHS[0])
             continue
         target = first if number == 1 else xx
         np.subtract(xx, np.square(xy, out=xy), out=target)
@@ -205,6 +216,8 @@ def _blobs_of(image: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         else:
             np.maximum(highest, xx, out=highest)
             np.minimum(lowest, xx, out=lowest)
+        np.multiply(target, np.float32(WORTHS[number]), out=yy)
+        np.maximum(strength, yy, out=strength)
     np.maximum(best, highest, out=best)
     crossing = highest < np.multiply(lowest, np.float32(LIKENESS), out=lowest)
     last, slope = xx, yy
@@ -213,10 +226,11 @@ def _blobs_of(image: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         limit -= np.square(_filter(smooth, *way, slope), out=slope)
     crossing &= limit > 0
     np.negative(first, out=first)
-    np.maximum(best, first, out=best, where=crossing)
+    for each in (best, strength):
+        np.maximum(each, first, out=each, where=crossing)
     peak = best >= cv2.dilate(best, _AROUND, dst=highest)
-    peak &= best > LEAST_STRENGTH
-    return best, crossing, peak
+    peak &= best > LEAST_RESPONSE
+    return best, strength, crossing, peak
 
 
 def _filter(
@@ -261,7 +275,7 @@ def blob_scores(heatmap: torch.Tensor, blobs: Blobs) -> torch.Tensor:
 
     `heatmap` (B, H, W) is the network's probability of a keypoint at each pixel, `blobs` are those
     of the images. A blob's score is the probability that a keypoint is near, to the power 3/4,
-    times R / (R + HALF_STRENGTH) for its response R: faint blobs are those that noise or another
+    times S / (S + HALF_STRENGTH) for its strength S: faint blobs are those that noise or another
     light moves.
     """
     if _takes_opencv(heatmap):
@@ -269,17 +283,21 @@ def blob_scores(heatmap: torch.Tensor, blobs: Blobs) -> torch.Tensor:
         return torch.from_numpy(_stack(tuple(_scores_of(*of_one) for of_one in each)))
     near = _filtered(heatmap[:, None], _NEAR, _NEAR)[:, 0].clamp(0, 1)
     near = torch.where(blobs.crossing, near.clamp_min(CERTAINTY), near)
-    strength = blobs.response.clamp_min(0)
+    strength = blobs.strength.clamp_min(0)
     return torch.where(blobs.peak, near**POWER * strength / (strength + HALF_STRENGTH), 0.0)
 
 
 def _scores_of(
-    heatmap: np.ndarray, response: np.ndarray, crossing: np.ndarray, peak: np.ndarray
+    heatmap: np.ndarray,
+    _: np.ndarray,
+    strength: np.ndarray,
+    crossing: np.ndarray,
+    peak: np.ndarray,
 ) -> np.ndarray:
-    """Return the scores of one image (H, W)."""
+    """Return the scores of one image (H, W) with these fields of `Blobs`."""
     near = cv2.sepFilter2D(heatmap, cv2.CV_32F, _NEAR, _NEAR, borderType=cv2.BORDER_REPLICATE)
     places = np.flatnonzero(peak)
-    strength = response.ravel()[places]
+    strength = strength.ravel()[places]
     sure = CERTAINTY * crossing.ravel()[places]
     probability = np.clip(near.ravel()[places], sure, 1)
     scores = np.zeros(heatmap.shape, np.float32)

@@ -142,7 +142,8 @@ def test_keypoints_lie_on_what_the_network_means_to_a_tenth_of_a_pixel(shift):
 def test_a_score_is_the_probability_near_times_the_strength():
     response = torch.zeros(1, 20, 20)
     response[0, 10, 10] = HALF_STRENGTH
-    blobs = Blobs(response, torch.zeros(1, 20, 20, dtype=torch.bool), find_maxima(response))
+    none = torch.zeros(1, 20, 20, dtype=torch.bool)
+    blobs = Blobs(response, response, none, find_maxima(response))
     heatmap = torch.zeros(1, 20, 20)
     heatmap[0, 10, 10], heatmap[0, 10, 11] = 0.2, 0.1
     scores = blob_scores(heatmap, blobs)

@@ -101,7 +101,7 @@ def scenes(photographs):
     result = []
     for index, image in enumerate(photographs):
         size = image.shape[::-1]
-        homographies = [sample_homography(rng, size) for _ in range(5)]
+        homographies = [sample_homography(rng, size) for _ in range(15)]
         views = [cv2.warpPerspective(image, homography, size) for homography in homographies]
         result.append(PlanarSequence(f'v_{index}', 'viewpoint', [image, *views], homographies))
     return result
