@@ -17,9 +17,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import suppress
 import ctypes
 import logging
 import os
+from queue import SimpleQueue
 import signal
 import sys
 import threading
@@ -82,7 +84,7 @@ def _run(
         rclpy.init(args=args, signal_handler_options=rclpy.SignalHandlerOptions.NO)
         node = create()
         signals.begin_work()
-        return _spin(node, signals.told_to_stop)
+        return _spin(node, signals)
     except KeyboardInterrupt:  # a signal during the start
         return _DONE
     except Exception as error:  # noqa: BLE001 - whatever it was, the user gets one line
@@ -101,11 +103,14 @@ class _Signals:
 
     While modules are imported nothing needs cleaning up, and an exception in the middle of an
     import would show: the process ends at once. While the node starts, KeyboardInterrupt ends the
-    start. Later, `told_to_stop` is set, for the main thread that waits for it.
+    start. Later they end the main thread's `wait`.
+
+    A handler may interrupt whatever the main thread does, another handler too. An event's lock
+    would then wait for itself for ever; a SimpleQueue may be put into at any time.
     """
 
     def __init__(self):
-        self.told_to_stop = threading.Event()
+        self._told: SimpleQueue[None] = SimpleQueue()
         self._act: Callable[[], None] = _leave
         if threading.current_thread() is threading.main_thread():
             for number in (signal.SIGINT, signal.SIGTERM):
@@ -115,25 +120,35 @@ class _Signals:
         self._act = self._interrupt
 
     def begin_work(self) -> None:
-        self._act = self.told_to_stop.set
+        self._act = self.stop
 
     def begin_end(self) -> None:
-        self._act = self.told_to_stop.set
+        self._act = self.stop
+
+    def stop(self) -> None:
+        """End `wait`, now or as soon as it is called."""
+        self._told.put(None)
+
+    def wait(self) -> None:
+        """Wait for a signal, or for `stop`."""
+        self._told.get()
 
     def _interrupt(self) -> None:
         self.begin_end()  # a second signal finds the clean-up going on
+        self.stop()  # where an exception goes unheard, as in a destructor, the work ends at once
         raise KeyboardInterrupt
 
 
 def _leave(status: int = _DONE) -> None:
     """End the process at once, without a word."""
-    sys.stderr.flush()
-    sys.stdout.flush()
+    with suppress(RuntimeError):  # of a handler that has interrupted a write
+        sys.stderr.flush()
+        sys.stdout.flush()
     ctypes.CDLL(None).fflush(None)  # what ROS has logged
     os._exit(status)
 
 
-def _spin(node: Node, told_to_stop: threading.Event) -> int:
+def _spin(node: Node, signals: _Signals) -> int:
     """Return the exit status after the node has been told to stop, or a callback has failed."""
     from rclpy.executors import ExternalShutdownException, SingleThreadedExecutor
 
@@ -152,12 +167,12 @@ def _spin(node: Node, told_to_stop: threading.Event) -> int:
             node.get_logger().error(traceback.format_exc())
             status = _FAILED
         finally:
-            told_to_stop.set()
+            signals.stop()
 
     # Python runs signal handlers in the main thread, and not while that waits for messages.
     thread = threading.Thread(target=spin, name='executor', daemon=True)
     thread.start()
-    told_to_stop.wait()
+    signals.wait()
     executor.shutdown(timeout_sec=1.0)
     thread.join(1.0)
     return status

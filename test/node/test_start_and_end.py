@@ -16,8 +16,11 @@
 
 from __future__ import annotations
 
+import os
 import re
 import signal
+import subprocess
+import sys
 import threading
 import time
 
@@ -139,3 +142,24 @@ def test_silence_is_explained_and_its_end_too(start_detector, start_camera, rand
     (line,) = [line for line in detector.output.splitlines() if 'frames published' in line]
     assert '/front/image_raw: ' in line
     assert re.search(r'waited: \d+ of [1-9]\d* that came$', line)
+
+
+WAITING = """
+from superpoint_ros.node.running import _Signals
+
+signals = _Signals()
+signals.begin_work()
+print('waiting', flush=True)
+signals.wait()
+"""
+
+
+def test_a_burst_of_signals_does_not_keep_the_program_from_ending():
+    # Each may interrupt the handler of the one before.
+    for _ in range(3):
+        program = subprocess.Popen([sys.executable, '-c', WAITING], stdout=subprocess.PIPE)
+        assert program.stdout.readline() == b'waiting\n'
+        for number in (signal.SIGTERM, signal.SIGINT) * 200:
+            if program.poll() is None:
+                os.kill(program.pid, number)
+        program.communicate(timeout=20)
