@@ -80,7 +80,8 @@ LEAST_RESPONSE = 1.0
 """Response at and below which there is no blob."""
 
 
-def _bell(sigma: float, reach: int) -> np.ndarray:
+def _bell(sigma: float) -> np.ndarray:
+    reach = math.ceil(CUT * sigma)
     steps = np.arange(-reach, reach + 1)
     bell = np.exp(-(steps**2) / (2 * sigma**2))
     return (bell / bell.sum()).astype(np.float32)
@@ -92,7 +93,7 @@ def _steps() -> list[np.ndarray]:
     bells = []
     for scale in SCALES:
         sigma = math.sqrt(scale**2 - before**2)
-        bells.append(_bell(sigma, math.ceil(CUT * sigma)))
+        bells.append(_bell(sigma))
         before = scale
     return bells
 
@@ -103,7 +104,7 @@ _LEAST_ROWS, _MOST_STRIPES = 4 * _REACH, 8
 _AROUND = np.ones((3, 3), np.uint8)
 _ITSELF, _SLOPE, _CURVE = np.float32([1]), np.float32([-0.5, 0, 0.5]), np.float32([1, -2, 1])
 # Of height 1, not of area 1: what it gathers is the probability that a keypoint is near.
-_NEAR = _bell(NEARNESS, 3) * np.float32(np.sqrt(2 * np.pi) * NEARNESS)
+_NEAR = _bell(NEARNESS) * np.float32(np.sqrt(2 * np.pi) * NEARNESS)
 
 
 class Blobs(NamedTuple):
@@ -279,7 +280,8 @@ def blob_scores(heatmap: torch.Tensor, blobs: Blobs) -> torch.Tensor:
     light moves.
     """
     if _takes_opencv(heatmap):
-        each = zip(heatmap.numpy(), *(part.numpy() for part in blobs), strict=True)
+        parts = (heatmap, blobs.strength, blobs.crossing, blobs.peak)
+        each = zip(*(part.numpy() for part in parts), strict=True)
         return torch.from_numpy(_stack(tuple(_scores_of(*of_one) for of_one in each)))
     near = _filtered(heatmap[:, None], _NEAR, _NEAR)[:, 0].clamp(0, 1)
     near = torch.where(blobs.crossing, near.clamp_min(CERTAINTY), near)
@@ -288,13 +290,9 @@ def blob_scores(heatmap: torch.Tensor, blobs: Blobs) -> torch.Tensor:
 
 
 def _scores_of(
-    heatmap: np.ndarray,
-    _: np.ndarray,
-    strength: np.ndarray,
-    crossing: np.ndarray,
-    peak: np.ndarray,
+    heatmap: np.ndarray, strength: np.ndarray, crossing: np.ndarray, peak: np.ndarray
 ) -> np.ndarray:
-    """Return the scores of one image (H, W) with these fields of `Blobs`."""
+    """Return the scores of one image (H, W)."""
     near = cv2.sepFilter2D(heatmap, cv2.CV_32F, _NEAR, _NEAR, borderType=cv2.BORDER_REPLICATE)
     places = np.flatnonzero(peak)
     strength = strength.ravel()[places]

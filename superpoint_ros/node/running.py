@@ -83,7 +83,7 @@ def _run(
         # Our own handlers: with those of rclpy a second signal ends in a traceback.
         rclpy.init(args=args, signal_handler_options=rclpy.SignalHandlerOptions.NO)
         node = create()
-        signals.begin_work()
+        signals.end_start()
         return _spin(node, signals)
     except KeyboardInterrupt:  # a signal during the start
         return _DONE
@@ -93,7 +93,7 @@ def _run(
         logger.debug(traceback.format_exc())
         return _FAILED
     finally:
-        signals.begin_end()
+        signals.end_start()
         _clean_up(node)
 
 
@@ -119,10 +119,7 @@ class _Signals:
     def begin_start(self) -> None:
         self._act = self._interrupt
 
-    def begin_work(self) -> None:
-        self._act = self.stop
-
-    def begin_end(self) -> None:
+    def end_start(self) -> None:
         self._act = self.stop
 
     def stop(self) -> None:
@@ -134,7 +131,7 @@ class _Signals:
         self._told.get()
 
     def _interrupt(self) -> None:
-        self.begin_end()  # a second signal finds the clean-up going on
+        self.end_start()  # a second signal finds the clean-up going on
         self.stop()  # where an exception goes unheard, as in a destructor, the work ends at once
         raise KeyboardInterrupt
 

@@ -148,7 +148,7 @@ WAITING = """
 from superpoint_ros.node.running import _Signals
 
 signals = _Signals()
-signals.begin_work()
+signals.end_start()
 print('waiting', flush=True)
 signals.wait()
 """
@@ -162,4 +162,7 @@ def test_a_burst_of_signals_does_not_keep_the_program_from_ending():
         for number in (signal.SIGTERM, signal.SIGINT) * 200:
             if program.poll() is None:
                 os.kill(program.pid, number)
-        program.communicate(timeout=20)
+        try:
+            program.communicate(timeout=20)
+        finally:
+            program.kill()
