@@ -136,6 +136,8 @@ class Observer(Node):
         self.measurements.image_size = (message.width, message.height)
 
     def _on_features(self, message: PointCloud2) -> None:
+        if not self._images:
+            return  # the camera is not yet known here: nothing could be counted or shown
         latency = self.get_clock().now() - Time.from_msg(message.header.stamp)
         measured = self.measurements
         measured.arrivals.append(time.monotonic())

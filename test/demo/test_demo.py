@@ -26,10 +26,12 @@ import time
 import cv2
 import numpy as np
 import pytest
+from sensor_msgs.msg import Image, PointCloud2
 import torch
 
 from superpoint_ros.network import COMPACT, SuperPoint
-from superpoint_ros.node.demonstration import Measurements
+from superpoint_ros.node.demonstration import Measurements, Observer
+from superpoint_ros.node.session import ros_session
 from superpoint_ros.weights import save_weights, WeightsMetadata
 
 
@@ -71,6 +73,16 @@ def test_rate_and_latency_are_those_of_the_arrivals():
     assert measured.latency(50) == pytest.approx(0.03)
     assert measured.latency(100) == pytest.approx(0.05)
     assert Measurements(arrivals=[1.0]).rate == 0.0
+
+
+def test_the_measurement_begins_when_images_arrive_here_too():
+    with ros_session():
+        observer = Observer('/alone', seconds=60)
+        observer._on_features(PointCloud2())
+        assert not observer.measurements.arrivals
+        observer._on_image(Image(width=128, height=96))
+        observer._on_features(PointCloud2(width=7))
+        assert observer.measurements.keypoints == [7]
 
 
 def test_it_measures_and_leaves_a_picture(weights, tmp_path):
