@@ -38,6 +38,7 @@ from superpoint_ros.benchmark.contenders import (
 from superpoint_ros.benchmark.frames import frames_of, read_photographs
 from superpoint_ros.benchmark.memory import measure_memory, use_threads
 from superpoint_ros.network import PAPER, SuperPointConfig
+from superpoint_ros.silent_channels import lean
 
 Size = tuple[int, int]
 
@@ -70,10 +71,11 @@ class Plan:
 
 
 class _Entry(NamedTuple):
-    """A network, and what runs it."""
+    """A network, its configuration, that of what is run of it, and what runs it."""
 
     network: Network
     config: SuperPointConfig
+    run: SuperPointConfig
     contender: Contender
 
 
@@ -128,7 +130,8 @@ def _entries(plan: Plan, network: Network, skipped: dict[str, str]) -> list[_Ent
 
     def entry(execution: Execution) -> _Entry:
         contender = make_contender(execution, model, plan.keypoints, plan.threads)
-        return _Entry(network, model.config, contender)
+        run = model.config if execution.engine == PEER else lean(model).config
+        return _Entry(network, model.config, run, contender)
 
     device = plan.executions[0].device
     entries = [entry(Execution(PEER, 'float32', device))]
@@ -169,7 +172,7 @@ def _measure_size(plan: Plan, entries: Sequence[_Entry], frames, progress) -> li
             **summary_of([times for times, _ in rounds]),
             'ratio': float(np.median(peers[each.network] / own)),
             'ratio_to_paper': ratio_to_paper,
-            'multiply_adds': multiply_adds(each.config, (width, height)),
+            'multiply_adds': multiply_adds(each.run, (width, height)),
         }
         network = case['stages'].get('network')
         case['rate'] = case['multiply_adds'] / network['p50'] * 1e3 if network else None

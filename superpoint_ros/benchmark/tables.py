@@ -33,7 +33,7 @@ def frames_markdown(result: Mapping) -> str:
 def frames_table(result: Mapping) -> str:
     """Return a line for each case: time, ratio, rate, memory."""
     header = ['case', 'p50 ms', 'p99 ms', 'x peer', 'x paper peer', 'decoding']
-    header += ['network GMAC/s', 'of peak', 'keypoints', 'process MB', 'frames MB']
+    header += ['GMAC', 'GMAC/s', 'of peak', 'keypoints', 'process MB', 'frames MB']
     rows = []
     for case in result['cases']:
         memory = case.get('memory')
@@ -45,6 +45,7 @@ def frames_table(result: Mapping) -> str:
                 f'{case["ratio"]:.2f}',
                 f'{case["ratio_to_paper"]:.2f}' if case['ratio_to_paper'] else None,
                 _share_of_frame(case, ('blobs', 'decoding')),
+                f'{case["multiply_adds"] * 1e-9:.2f}',
                 f'{case["rate"] * 1e-9:.0f}' if case['rate'] else None,
                 f'{case["share_of_peak"]:.0%}' if case['share_of_peak'] else None,
                 f'{case["keypoints"]:.0f}',

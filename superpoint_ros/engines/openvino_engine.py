@@ -26,7 +26,8 @@ import threading
 import numpy as np
 import torch
 
-from superpoint_ros.network import CELL, fold_batch_norm, SuperPoint, SuperPointOutput
+from superpoint_ros.network import CELL, SuperPoint, SuperPointOutput
+from superpoint_ros.silent_channels import lean
 
 # OpenVINO imports this module where it is there, which forks and reports over the network: neither
 # is for a node on a robot. Without it OpenVINO does the same work.
@@ -201,8 +202,7 @@ def convert(model: SuperPoint) -> ov.Model:
     Its operations carry the names of the network's layers. They are made one by one: OpenVINO's
     own conversion traces the network, and PyTorch keeps a copy of all that it ever traced.
     """
-    if model.config.normalization == 'before_relu':
-        model = fold_batch_norm(model)
+    model = lean(model)
     image = ops.parameter([-1, 1, -1, -1], np.float32, name='image')
     image.output(0).tensor.names = {'image'}
     encoded = image

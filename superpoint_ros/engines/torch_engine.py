@@ -23,7 +23,8 @@ import torch
 from superpoint_ros.decoding import DetectionSettings
 from superpoint_ros.engines.whole_frames import WholeFrames
 from superpoint_ros.features import Features
-from superpoint_ros.network import fold_batch_norm, SuperPoint, SuperPointOutput
+from superpoint_ros.network import SuperPoint, SuperPointOutput
+from superpoint_ros.silent_channels import lean
 
 
 def best_precision(device: torch.device) -> str:
@@ -52,8 +53,7 @@ class TorchEngine:
     has_own_threads = False
 
     def __init__(self, model: SuperPoint, device: torch.device, precision: str = 'float32'):
-        if model.config.normalization == 'before_relu':
-            model = fold_batch_norm(model)
+        model = lean(model)
         self.device = torch.device(device)
         self.precision = precision
         self._dtype = getattr(torch, precision)

@@ -32,7 +32,8 @@ from superpoint_ros.fixed_decoding import (
     inside_margin,
     suppress_in_rounds,
 )
-from superpoint_ros.network import CELL, fold_batch_norm, SuperPoint
+from superpoint_ros.network import CELL, SuperPoint
+from superpoint_ros.silent_channels import lean
 
 GraphOutput = FixedFeatures
 
@@ -70,9 +71,7 @@ class DetectorGraph(nn.Module):
                 f'max_image_size must be 0 and magnification 1; got {settings.grid_cells}, '
                 f'{settings.max_image_size} and {settings.magnification}'
             )
-        if model.config.normalization == 'before_relu':
-            model = fold_batch_norm(model)
-        self.model = model.eval()
+        self.model = lean(model).eval()
         self.settings = settings
         self.rounds = rounds
         self.eval()

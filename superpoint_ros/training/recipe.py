@@ -23,7 +23,7 @@ from __future__ import annotations
 
 from argparse import SUPPRESS
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass, field, fields
+from dataclasses import asdict, dataclass, field, fields, replace
 import math
 from pathlib import Path
 from types import NoneType
@@ -32,7 +32,7 @@ from typing import Literal, TypeVar
 from jsonargparse import ArgumentError, ArgumentParser, set_parsing_settings
 import yaml
 
-from superpoint_ros.network import CELL
+from superpoint_ros.network import CELL, CONFIGURATIONS, SuperPointConfig
 from superpoint_ros.synthesis.homographies import HomographyRanges
 from superpoint_ros.synthesis.photometric import PhotometricRanges
 
@@ -52,6 +52,10 @@ class TrainingRecipe:
 
     network: Literal['paper', 'compact'] = 'paper'
     """The network's configuration."""
+
+    stage_channels: list[int] = field(default_factory=list)
+    """Channels that the encoder's four stages use of the configuration's, such as
+    '[32, 48, 96, 128]': the others are silent, and cost nothing. None given: all."""
 
     seed: int = 0
     """Seed of the weights and of the data: sample i is made from (seed, i)."""
@@ -135,6 +139,21 @@ class TrainingRecipe:
         self._check(sizes, lambda value: value >= 0, '0 or more')
         positive = ('learning_rate', 'checkpoint_minutes')
         self._check(positive, lambda value: value > 0, 'greater than 0')
+        widest = CONFIGURATIONS[self.network].stage_channels
+        used = self.stage_channels or widest
+        if len(used) != len(widest) or not all(
+            1 <= channels <= most for channels, most in zip(used, widest, strict=False)
+        ):
+            raise ValueError(
+                f'stage_channels must be four whole numbers, at least 1 and at most {list(widest)}'
+                f' for network {self.network}, got {self.stage_channels}'
+            )
+
+    @property
+    def configuration(self) -> SuperPointConfig:
+        """Return the configuration of the network that is trained."""
+        whole = CONFIGURATIONS[self.network]
+        return replace(whole, stage_channels=self.stage_channels or whole.stage_channels)
 
     def _check(self, names: Sequence[str], allowed: Callable[[float], bool], what: str) -> None:
         """Raise ValueError for the first of the values that is not allowed."""

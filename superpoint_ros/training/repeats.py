@@ -29,9 +29,10 @@ from typing import NamedTuple
 
 import numpy as np
 
+from superpoint_ros.blobs import blobs_of
 from superpoint_ros.homography import warp_points
 from superpoint_ros.network import CELL
-from superpoint_ros.training.interest_points import blob_response, refined_maxima
+from superpoint_ros.training.interest_points import refined_maxima
 from superpoint_ros.training.labels import DUSTBIN
 
 LEAST = 1.0
@@ -74,7 +75,7 @@ def find_repeats(
     B's, `seen`, bool (H, W), are the pixels that show the scene. In each view the strongest
     blobs compete that the other one shows, at most `density` for each cell of A that B shows.
     """
-    found = [refined_maxima(blob_response(image), RADIUS, LEAST) for image in images]
+    found = [_find_blobs(image) for image in images]
     ways = (homography, np.linalg.inv(homography))
     kept, visible = [], []
     for (points, strength), mine, other, way in zip(found, seen, seen[::-1], ways, strict=True):
@@ -104,6 +105,16 @@ def find_repeats(
         )
     ]
     return Repeats(np.stack(targets), np.stack(visible), pairs)
+
+
+def _find_blobs(image: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Return the places (N, 2) of an image's blobs and their strength (N,), strongest first."""
+    response, strength, *_ = blobs_of(image)
+    points, _ = refined_maxima(response, RADIUS, LEAST)
+    x, y = np.rint(points).astype(np.int64).T
+    counts = strength[y, x].clip(0)
+    order = np.argsort(-counts, kind='stable')
+    return points[order], counts[order]
 
 
 def _is_seen(points: np.ndarray, mask: np.ndarray) -> np.ndarray:

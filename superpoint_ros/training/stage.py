@@ -26,7 +26,8 @@ import torch
 from torch.utils.data import DataLoader, Dataset
 
 from superpoint_ros import __version__
-from superpoint_ros.network import CONFIGURATIONS, SuperPoint
+from superpoint_ros.network import CONFIGURATIONS, fold_batch_norm, SuperPoint
+from superpoint_ros.silent_channels import with_silent_channels
 from superpoint_ros.training.data import endless_loader, Steps
 from superpoint_ros.training.schedule import optimizer_and_schedule
 from superpoint_ros.training.validation import in_columns
@@ -55,7 +56,7 @@ class Stage(LightningModule):
         super().__init__()
         self.recipe = recipe
         self.folder = folder
-        config = replace(CONFIGURATIONS[recipe.network], normalization='before_relu')
+        config = replace(recipe.configuration, normalization='before_relu')
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(recipe.seed)
             self.network = SuperPoint(config)
@@ -115,7 +116,7 @@ class Stage(LightningModule):
         checkpoint['recipe'] = asdict(self.recipe)
 
     def save_weights(self, path: Path) -> None:
-        """Write the network, folded, as a weight file that a detector loads."""
+        """Write the network, folded and of its configuration's widths, for detectors to load."""
         recipe = self.recipe
         metadata = WeightsMetadata(
             recipe=f'{self.name}, {recipe.network}, step {self.global_step} of {recipe.max_steps}',
@@ -123,4 +124,5 @@ class Stage(LightningModule):
             version=__version__,
             descriptors_trained=self.descriptors_trained,
         )
-        save_weights(path, self.network, metadata)
+        network = fold_batch_norm(self.network)
+        save_weights(path, with_silent_channels(network, CONFIGURATIONS[recipe.network]), metadata)

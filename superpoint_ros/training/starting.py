@@ -13,11 +13,12 @@
 # limitations under the License.
 
 """
-Weights to start from: a run's checkpoint or a weight file, of this network or of a narrower one.
+Weights to start from: a run's checkpoint or a weight file, of this network or of another width.
 
 A narrower network is widened so that the wider one computes almost the same from the first step
 on, and has only the rest to learn. Source: Chen, Goodfellow, Shlens, "Net2Net: Accelerating
-Learning via Knowledge Transfer", ICLR 2016, section 3 (Net2WiderNet).
+Learning via Knowledge Transfer", ICLR 2016, section 3 (Net2WiderNet). A wider one is narrowed to
+the channels that matter most (`narrowing`).
 """
 
 from __future__ import annotations
@@ -30,7 +31,9 @@ import torch
 from torch import nn
 
 from superpoint_ros.network import fold_batch_norm, SuperPoint, SuperPointConfig
+from superpoint_ros.silent_channels import without_silent_channels
 from superpoint_ros.training.checkpoints import read_checkpoint
+from superpoint_ros.training.narrowing import narrow
 from superpoint_ros.weights import load_weights
 
 LOGITS = 'convPb'
@@ -43,13 +46,16 @@ DESCRIPTOR_NOISE = 0.5
 """The same for the descriptors: without it half of their length would stay a copy of the rest."""
 
 
-def start_from(network: SuperPoint, path: Path, images: torch.Tensor) -> None:
+def start_from(
+    network: SuperPoint, path: Path, images: torch.Tensor, narrowed: bool = False
+) -> None:
     """
     Give `network`, which has batch norms to be trained, the weights of a file.
 
     The file is a checkpoint of a training run (`.ckpt`) or a weight file, of a network with as
-    many or fewer channels. Batch norms of a checkpoint of the same network are taken as they are;
-    otherwise they are made so that, on `images` (B, 1, H, W) in [0, 1], they change nothing.
+    many or fewer channels that are not silent; where `narrowed`, its stages may have more. Batch
+    norms of a checkpoint of the same network are taken as they are; otherwise they are made so
+    that, on `images` (B, 1, H, W) in [0, 1], they change nothing.
 
     Raises FileNotFoundError or ValueError that says what the file is not.
     """
@@ -65,7 +71,10 @@ def start_from(network: SuperPoint, path: Path, images: torch.Tensor) -> None:
             raise ValueError(
                 f'{path} has batch norms that cannot be folded: no start for training'
             )
+    source = without_silent_channels(source)
     try:
+        if narrowed:
+            source = _narrow(source, network.config, images)
         widened = widen(source, network.config)
     except ValueError as error:
         raise ValueError(f'{path} is no start for this network: {error}') from error
@@ -91,6 +100,14 @@ def _network_of_checkpoint(path: Path) -> SuperPoint:
     network = SuperPoint(config)
     network.load_state_dict(state)
     return network
+
+
+def _narrow(source: SuperPoint, config: SuperPointConfig, images: torch.Tensor) -> SuperPoint:
+    """Return a network whose stages are not wider than `config` says; its heads may not be."""
+    _origins('convPa', source.config.head_channels, config.head_channels)
+    _origins('convDb', source.config.descriptor_size, config.descriptor_size)
+    stages = zip(source.config.stage_channels, config.stage_channels, strict=True)
+    return narrow(source, [min(widths) for widths in stages], images)
 
 
 def widen(source: SuperPoint, config: SuperPointConfig, seed: int = 0) -> SuperPoint:

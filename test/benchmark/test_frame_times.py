@@ -106,8 +106,9 @@ def test_the_report_has_tables_numbers_and_a_picture(result, tmp_path):
     ours = result['cases'][1]
     assert cells[3] == f'{ours["ratio"]:.2f}'
     assert cells[4] == '-'
-    assert cells[7] == f'{ours["share_of_peak"]:.0%}'
-    assert cells[8:] == [f'{ours["keypoints"]:.0f}', '-', '-']
+    assert cells[6] == f'{ours["multiply_adds"] * 1e-9:.2f}'
+    assert cells[8] == f'{ours["share_of_peak"]:.0%}'
+    assert cells[9:] == [f'{ours["keypoints"]:.0f}', '-', '-']
     assert files[2].read_bytes().startswith(b'\x89PNG')
 
 

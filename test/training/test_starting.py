@@ -21,6 +21,7 @@ import torch
 import torch.nn.functional as F
 
 from superpoint_ros.network import COMPACT, fold_batch_norm, PAPER, SuperPoint, SuperPointConfig
+from superpoint_ros.silent_channels import with_silent_channels
 from superpoint_ros.training.starting import start_from, widen
 from superpoint_ros.weights import save_weights, WeightsMetadata
 
@@ -125,3 +126,28 @@ def test_a_wider_network_is_no_start(tmp_path, images):
     message = f'{path} is no start for this network: conv1a has 8 channels there, and only 4 here'
     with pytest.raises(ValueError, match=message):
         start_from(trained(NARROW), path, images)
+
+
+def test_the_stages_of_a_wider_network_are_narrowed_where_that_was_asked_for(tmp_path, images):
+    path = tmp_path / 'wide.safetensors'
+    source = random_network(WIDER)
+    save_weights(path, source, WeightsMetadata())
+    network = trained(replace(WIDER, stage_channels=(4, 6, 16, 20)))
+    start_from(network, path, images, narrowed=True)
+    # Layers after those that were narrowed are as they were.
+    torch.testing.assert_close(fold_batch_norm(network).convPb.weight, source.convPb.weight)
+    message = 'convPa has 24 channels there, and only 8 here'
+    with pytest.raises(ValueError, match=message):
+        start_from(trained(NARROW), path, images, narrowed=True)
+    with pytest.raises(ValueError, match='conv1a has 8 channels there, and only 4 here'):
+        start_from(network, path, images)
+
+
+def test_silent_channels_are_not_trained(tmp_path, images):
+    path = tmp_path / 'silent.safetensors'
+    wide = replace(WIDER, descriptor_size=NARROW.descriptor_size)
+    save_weights(path, with_silent_channels(random_network(NARROW), wide), WeightsMetadata())
+    network = trained(NARROW)
+    start_from(network, path, images)
+    expected = random_network(NARROW)(images).logits
+    torch.testing.assert_close(network.eval()(images).logits, expected, rtol=1e-3, atol=1e-3)

@@ -25,7 +25,8 @@ import torch
 
 from superpoint_ros.commands.main import main
 from superpoint_ros.detector import Detector
-from superpoint_ros.network import SuperPointOutput
+from superpoint_ros.network import COMPACT, SuperPointOutput
+from superpoint_ros.silent_channels import without_silent_channels
 from superpoint_ros.training import superpoint
 from superpoint_ros.training.checkpoints import LAST, read_checkpoint, WEIGHTS
 from superpoint_ros.training.descriptor_losses import contrastive_loss, hinge_loss
@@ -151,6 +152,20 @@ def test_a_run_without_labels_learns_what_both_views_repeat_and_can_be_resumed(
     assert main([*killed, '--resume']) == 0
     runs.assert_same_state(tmp_path / 'killed', tmp_path / 'whole')
     assert load_weights(tmp_path / 'whole' / WEIGHTS)[1].descriptors_trained
+
+
+def test_a_network_that_uses_fewer_channels_is_saved_as_wide_as_its_configuration(
+    runs, folders, magicpoint, tmp_path
+):
+    options = ['--stage_channels=[8, 16, 24, 32]', '--max_steps=2', f'--start={magicpoint}']
+    command = arguments(folders, tmp_path / 'run', *options)
+    runs.kill_in_step(1, SuperPointStage, command)
+    assert main([*command, '--resume']) == 0
+    model, _ = load_weights(tmp_path / 'run' / WEIGHTS)
+    assert model.config == COMPACT
+    assert without_silent_channels(model).config.stage_channels == (8, 16, 24, 32)
+    features = Detector.from_weights(tmp_path / 'run' / WEIGHTS, device='cpu', threshold=0.0)
+    assert len(features(cv2.imread(str(folders[0] / '0.png'), cv2.IMREAD_GRAYSCALE)).keypoints)
 
 
 class Fixed(torch.nn.Module):

@@ -1,0 +1,124 @@
+# Copyright 2026 The superpoint_ros developers
+#
+# Licensed under the Apache License, Version 2.0 (the "License");
+# you may not use this file except in compliance with the License.
+# You may obtain a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS,
+# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+# See the License for the specific language governing permissions and
+# limitations under the License.
+
+"""
+A narrower network from a wider one: which channels it can do without.
+
+What a channel is worth is what the network says differently without it, measured, not guessed from
+its weights. Layer by layer, from the image on, those that are worth least are silenced, a quarter
+of them at a time, since what one is worth depends on which others are left.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+import copy
+import logging
+
+import torch
+import torch.nn.functional as F
+
+from superpoint_ros.network import SuperPoint, SuperPointOutput
+from superpoint_ros.silent_channels import HIDDEN, STAGES, without_silent_channels
+
+ROUNDS = 4
+"""Rounds in which a layer's channels are silenced, in equal parts."""
+
+_log = logging.getLogger(__name__)
+
+
+def narrow(source: SuperPoint, stage_channels: Sequence[int], images: torch.Tensor) -> SuperPoint:
+    """
+    Return a network with the `stage_channels` of `source` that are worth most in each stage.
+
+    `source` has plain convolutions, and comes back itself where it has no more. `images` are
+    (B, 1, H, W) in [0, 1]: what channels are worth is measured on them. The result says nearly the
+    same only after some training.
+    """
+    result = copy.deepcopy(source)
+    with torch.inference_mode():
+        said = [source(image[None]) for image in images]
+        for stage, width in zip(STAGES, stage_channels, strict=True):
+            for name in (f'conv{stage}a', f'conv{stage}b'):
+                if getattr(result, name).out_channels > width:
+                    _silence(result, name, width, images, said)
+    return without_silent_channels(result)
+
+
+def _silence(
+    model: SuperPoint,
+    name: str,
+    width: int,
+    images: torch.Tensor,
+    said: Sequence[SuperPointOutput],
+) -> None:
+    """Silence all channels of a layer but the `width` that are worth most."""
+    layer = getattr(model, name)
+    inputs = [_before(model, name, image[None]) for image in images]
+    heard = list(range(layer.out_channels))
+    surplus = len(heard) - width
+    for number in range(ROUNDS):
+        worths = []
+        for channel in heard:
+            weight, bias = layer.weight[channel].clone(), layer.bias[channel].clone()
+            _mute(layer, [channel])
+            worths.append(_difference(model, name, inputs, said))
+            layer.weight[channel], layer.bias[channel] = weight, bias
+        order = torch.tensor(worths).argsort(stable=True).tolist()
+        until = surplus * (number + 1) // ROUNDS
+        least = {heard[place] for place in order[: until - (layer.out_channels - len(heard))]}
+        _mute(layer, sorted(least))
+        heard = [channel for channel in heard if channel not in least]
+    _log.info('%s keeps %d of its %d channels', name, width, layer.out_channels)
+
+
+def _mute(layer: torch.nn.Conv2d, channels: list[int]) -> None:
+    layer.weight[channels] = 0
+    layer.bias[channels] = 0
+
+
+def _before(model: SuperPoint, name: str, image: torch.Tensor) -> torch.Tensor:
+    """Return what a layer of the encoder gets of an image (1, 1, H, W)."""
+    for earlier in HIDDEN[: HIDDEN.index(name)]:
+        image = _encoded(model, earlier, image)
+    return image
+
+
+def _difference(
+    model: SuperPoint,
+    name: str,
+    inputs: Sequence[torch.Tensor],
+    said: Sequence[SuperPointOutput],
+) -> float:
+    """
+    Return how far what the network says now is from what it said, from a layer's inputs on.
+
+    It is the mean over cells of the divergence (Kullback, Leibler) of the detector's
+    probabilities, plus one less the cosine of the descriptors.
+    """
+    total = 0.0
+    for x, before in zip(inputs, said, strict=True):
+        for later in HIDDEN[HIDDEN.index(name) : len(STAGES) * 2]:
+            x = _encoded(model, later, x)
+        old, new = (logits.log_softmax(dim=1) for logits in (before.logits, model.detect(x)))
+        total += (old.exp() * (old - new)).sum(dim=1).mean().item()
+        cosine = F.cosine_similarity(before.descriptors, model.describe(x), dim=1)
+        total += 1 - cosine.mean().item()
+    return total
+
+
+def _encoded(model: SuperPoint, name: str, x: torch.Tensor) -> torch.Tensor:
+    """Return what a layer of the encoder makes of its input, pooled at its stage's end."""
+    x = torch.relu(getattr(model, name)(x))
+    return model.pool(x) if name[-1] == 'b' and name[-2] != STAGES[-1] else x
