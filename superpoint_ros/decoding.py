@@ -64,7 +64,9 @@ class DetectionSettings:
     longest side, in pixels, of an image that is looked at as it is: `Detector` reduces a larger
     one and maps its keypoints back; 0 reduces none. `magnification` is by how much it enlarges
     images first, to no more than that size: keypoints become more precise, and the time grows by
-    its square. The radius and the margin are pixels of the image that is looked at.
+    its square. With several `levels` the image is looked at once more for each, at 0.6 of the size
+    before (see `superpoint_ros.levels`). The radius and the margin are pixels of the image that is
+    looked at.
 
     Raises TypeError or ValueError that names the setting, its value and what it may be.
     """
@@ -78,6 +80,7 @@ class DetectionSettings:
     grid_cells: int = 0
     max_image_size: int = 0
     magnification: float = 1.0
+    levels: int = 1
 
     RANGES: ClassVar[dict[str, tuple[float, float]]] = {
         'threshold': (0.0, 1.0),
@@ -87,6 +90,7 @@ class DetectionSettings:
         'grid_cells': (0, 256),
         'max_image_size': (0, 16_384),
         'magnification': (1.0, 4.0),
+        'levels': (1, 4),
     }
 
     def __post_init__(self):

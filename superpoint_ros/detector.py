@@ -34,6 +34,7 @@ from superpoint_ros.decoding import (
 )
 from superpoint_ros.engines import create_engine, Engine
 from superpoint_ros.features import Features
+from superpoint_ros.levels import make_levels, merge_levels
 from superpoint_ros.network import CELL, SMALLEST_SIDE, SuperPoint, SuperPointOutput
 from superpoint_ros.resources import default_weights
 from superpoint_ros.weights import load_weights, WeightsMetadata
@@ -45,8 +46,8 @@ class Detector:
 
     Images are uint8, gray (H, W) or BGR (H, W, 3), of 16x16 pixels or more; any size will do. They
     are padded at the right and at the bottom to whole cells by repeating the last pixels, never
-    resized (unless `settings.max_image_size` or `settings.magnification` ask for it), and the
-    padding's part of the heatmap is cut off: coordinates are those of the image.
+    resized (unless `max_image_size`, `magnification` or `levels` of the settings ask for it), and
+    the padding's part of the heatmap is cut off: coordinates are those of the image.
 
     `settings` may be replaced at any time, also from another thread; a call works with those that
     it found at its beginning. `on_stage` may be set to a function that is told each stage of the
@@ -134,17 +135,27 @@ class Detector:
         originals = [_to_gray(image) for image in images]
         masks = _check_masks(mask, originals)
         grays = [_resize(gray, settings) for gray in originals]
+        levels = [make_levels(gray, settings.levels) for gray in grays]
         self.on_stage('conversion')
-        groups: dict[tuple[int, int], list[int]] = {}
-        for index, gray in enumerate(grays):
-            groups.setdefault(gray.shape, []).append(index)
-        result: list[Features] = [Features.empty(self.descriptor_size)] * len(grays)
+        groups: dict[tuple[int, int], list[tuple[int, int]]] = {}
+        for index, of_image in enumerate(levels):
+            for level, gray in enumerate(of_image):
+                groups.setdefault(gray.shape, []).append((index, level))
+        found: dict[tuple[int, int], Features] = {}
         for members in groups.values():
-            found = self._detect(
-                [grays[index] for index in members], [masks[index] for index in members], settings
-            )
-            for index, features in zip(members, found, strict=True):
-                result[index] = _map_back(features, grays[index], originals[index])
+            seen = [levels[index][level] for index, level in members]
+            of_group = self._detect(seen, [masks[index] for index, _ in members], settings)
+            found |= zip(members, of_group, strict=True)
+        result = []
+        for index, (gray, original) in enumerate(zip(grays, originals, strict=True)):
+            of_image = [
+                _map_back(found[index, level], seen, gray)
+                for level, seen in enumerate(levels[index])
+            ]
+            best = merge_levels(of_image, gray.shape, settings)
+            result.append(_map_back(best, gray, original))
+        if settings.levels > 1:
+            self.on_stage('sampling')
         return result
 
     def heatmap(self, image: np.ndarray) -> np.ndarray:

@@ -69,13 +69,25 @@ def suppress_non_maxima(heatmap: torch.Tensor, radius: int) -> torch.Tensor:
 
 def _sparse_peaks(heatmap: np.ndarray, threshold: float, radius: int) -> np.ndarray:
     """Return the places, rising, that suppression keeps of a heatmap (H, W), float32."""
-    height, width = heatmap.shape
     values = np.ascontiguousarray(heatmap).ravel()
     least = max(np.float32(threshold), np.nextafter(np.float32(0), np.float32(1)))
     places = np.flatnonzero(values >= least)
+    return peaks_among(places, values[places], heatmap.shape, radius)
+
+
+def peaks_among(
+    places: np.ndarray, values: np.ndarray, size: tuple[int, int], radius: int
+) -> np.ndarray:
+    """
+    Return those of some pixels of an image that suppression keeps, rising.
+
+    `places` are int64 (N,), rising and row by row, `values` float32 (N,) and positive; `size` is
+    the image's (height, width), of at most `MOST_RANKED` pixels.
+    """
+    height, width = size
     if radius == 0 or not len(places):
         return places
-    places = _best_last(values[places], places, values.size)
+    places = _best_last(values, places, height * width)
     # A border of `radius` pixels lets squares be looked at without asking where the image ends.
     stride = width + 2 * radius
     y, x = np.divmod(places, width)

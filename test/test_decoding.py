@@ -224,6 +224,7 @@ def test_no_descriptors_for_no_keypoints():
             TypeError,
             "magnification must be a number from 1.0 to 4.0, got '2'",
         ),
+        ({'levels': 0}, ValueError, 'levels must lie between 1 and 4, got 0'),
         ({'max_image_size': 63}, ValueError, r'must be 0 \(any size\) or at least 64, got 63'),
     ],
 )

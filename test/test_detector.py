@@ -296,6 +296,27 @@ def test_no_image_is_enlarged_beyond_the_largest_that_is_looked_at(detector):
     np.testing.assert_array_equal(limited.keypoints, alone.keypoints)
 
 
+def test_a_smaller_image_is_looked_at_too(detector):
+    image = photograph(200, 160)
+    alone = detector(image)
+    smaller = detector(cv2.resize(image, (120, 96), interpolation=cv2.INTER_AREA))
+    several = replace_settings(detector, levels=2)
+    both = several(image)
+    assert as_set(both) != as_set(alone)
+    known = {tuple(row) for row in np.concatenate([alone.descriptors, smaller.descriptors])}
+    assert {tuple(row) for row in both.descriptors} <= known
+    of_smaller = {tuple(row) for row in smaller.descriptors}
+    found = np.array([tuple(row) in of_smaller for row in both.descriptors])
+    assert 5 < found.sum() < len(found)
+    expected = {
+        tuple(row): (point + 0.5) / 0.6 - 0.5
+        for row, point in zip(smaller.descriptors, smaller.keypoints, strict=True)
+    }
+    for row, point in zip(both.descriptors[found], both.keypoints[found], strict=True):
+        np.testing.assert_allclose(point, expected[tuple(row)], atol=1e-3)
+    assert as_set(several([image, image[:100]])[0]) == as_set(both)
+
+
 def replace_settings(detector, **settings):
     return Detector(detector.engine, 16, replace(detector.settings, **settings))
 

@@ -65,6 +65,13 @@ def add_method_arguments(
         metavar='X',
         help='ours enlarges images X times first (default: 1)',
     )
+    parser.add_argument(
+        '--levels',
+        type=int,
+        default=1,
+        metavar='N',
+        help='ours looks at images in N sizes, each 0.6 of the one before (default: 1)',
+    )
 
 
 def compared_methods(args: argparse.Namespace, **settings) -> list[Method]:
@@ -78,7 +85,7 @@ def compared_methods(args: argparse.Namespace, **settings) -> list[Method]:
     from superpoint_ros.detector import Detector
     from superpoint_ros.evaluation.methods import described_method, Method
 
-    names = ('threshold', 'nms_radius', 'magnification')
+    names = ('threshold', 'nms_radius', 'magnification', 'levels')
     settings |= {name: getattr(args, name) for name in names}
     several = len(args.weights) > 1
     methods = []

@@ -22,7 +22,9 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from superpoint_ros.detector import Detector
 
-SETTINGS = ('threshold', 'nms_radius', 'max_keypoints', 'border_margin', 'magnification')
+SETTINGS = (
+    *('threshold', 'nms_radius', 'max_keypoints', 'border_margin', 'magnification', 'levels'),
+)
 
 SWITCHES = ('subpixel', 'blobs')
 
@@ -92,6 +94,12 @@ def add_settings_arguments(parser: argparse.ArgumentParser) -> None:
         type=float,
         metavar='X',
         help='enlarge images X times first, for precision (default: 1.0)',
+    )
+    parser.add_argument(
+        '--levels',
+        type=int,
+        metavar='N',
+        help='look at images in N sizes, each 0.6 of the one before (default: 1)',
     )
     parser.add_argument(
         '--no-subpixel',

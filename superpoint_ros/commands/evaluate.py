@@ -169,6 +169,7 @@ def _run_homography(args: argparse.Namespace) -> int:
     result['ours'] = {
         **execution_of(args),
         'magnification': args.magnification,
+        'levels': args.levels,
         'blobs': not args.no_blobs,
     }
     good = [folder for folder in folders if folder not in bad]

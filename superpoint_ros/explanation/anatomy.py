@@ -141,8 +141,8 @@ def dissect(detector: Detector, image: np.ndarray) -> Anatomy:
             f'the image of {width}x{height} pixels is larger than max_image_size, '
             f'{detector.settings.max_image_size}: reduce it, or leave that setting out'
         )
-    if detector.settings.magnification != 1:
-        raise ValueError('an image is explained as it is: leave magnification at 1')
+    if detector.settings.magnification != 1 or detector.settings.levels != 1:
+        raise ValueError('an image is explained as it is: leave magnification and levels at 1')
     padded = cv2.copyMakeBorder(image, 0, -height % CELL, 0, -width % CELL, cv2.BORDER_REPLICATE)
     output = detector.engine.infer(torch.from_numpy(padded)[None, None])
     logits = output.logits.float().cpu()

@@ -65,11 +65,13 @@ class DetectorGraph(nn.Module):
         if rounds < 1:
             raise ValueError(f'the rounds of suppression must be at least 1, got {rounds}')
         settings = settings or DetectionSettings()
-        if settings.grid_cells or settings.max_image_size or settings.magnification != 1:
+        resizes = settings.max_image_size or settings.magnification != 1 or settings.levels != 1
+        if settings.grid_cells or resizes:
             raise ValueError(
                 'a graph neither spreads keypoints over a grid nor resizes images: grid_cells and '
-                f'max_image_size must be 0 and magnification 1; got {settings.grid_cells}, '
-                f'{settings.max_image_size} and {settings.magnification}'
+                'max_image_size must be 0, magnification and levels 1; got '
+                f'{settings.grid_cells}, {settings.max_image_size}, {settings.magnification} and '
+                f'{settings.levels}'
             )
         self.model = lean(model).eval()
         self.settings = settings

@@ -151,6 +151,12 @@ DECLARATIONS = (
         'become more precise, and the time grows by the square.',
     ),
     _Declaration(
+        'levels',
+        _DETECTION.levels,
+        'Images are looked at in so many sizes, each 0.6 of the one before: keypoints are found '
+        'again from nearer and farther; two take a good third more time than one.',
+    ),
+    _Declaration(
         'descriptor_format',
         LiveSettings.descriptor_format,
         'How descriptors are sent: float32, or int8 = round(127 d), a quarter of the bytes.',

@@ -40,7 +40,7 @@ PREFIX = 'RTABMAP_SUPERPOINT_'
 TEXTS = ('weights', 'engine', 'precision')
 NUMBERS = (
     *('threshold', 'nms_radius', 'max_keypoints', 'border_margin', 'grid_cells', 'subpixel'),
-    *('blobs', 'max_image_size', 'magnification'),
+    *('blobs', 'max_image_size', 'magnification', 'levels'),
 )
 
 _detector: Detector | None = None

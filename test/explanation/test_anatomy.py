@@ -141,7 +141,7 @@ def test_an_image_that_would_be_reduced_is_refused(detector, image):
     with pytest.raises(ValueError, match='301x203 pixels is larger than max_image_size, 200'):
         dissect(Detector(detector.engine, 128, settings), image)
     settings = replace(detector.settings, magnification=1.5)
-    with pytest.raises(ValueError, match='leave magnification at 1'):
+    with pytest.raises(ValueError, match='leave magnification and levels at 1'):
         dissect(Detector(detector.engine, 128, settings), image)
 
 

@@ -176,11 +176,12 @@ def test_rounds_must_be_positive(tiny):
 
 
 @pytest.mark.parametrize(
-    'setting', [{'grid_cells': 4}, {'max_image_size': 640}, {'magnification': 2.0}]
+    'setting',
+    [{'grid_cells': 4}, {'max_image_size': 640}, {'magnification': 2.0}, {'levels': 2}],
 )
 def test_what_a_graph_does_not_do_is_refused(tiny, setting):
     with pytest.raises(
-        ValueError, match='grid_cells and max_image_size must be 0 and magnification 1'
+        ValueError, match='grid_cells and max_image_size must be 0, magnification and levels 1'
     ):
         DetectorGraph(tiny, DetectionSettings(**setting))
 
