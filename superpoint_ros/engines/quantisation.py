@@ -38,6 +38,7 @@ import time
 import cv2
 import numpy as np
 import openvino as ov
+from openvino import opset13 as ops
 
 from superpoint_ros.engines.openvino_engine import convert, openvino_core
 from superpoint_ros.network import CELL, fold_batch_norm, SuperPoint
@@ -50,9 +51,12 @@ CALIBRATION_IMAGES = 100
 CALIBRATION_SIDE = 480
 """Longest side in pixels to which calibration images are reduced."""
 
-EXACT_LAYERS = ('conv1a', 'convPb', 'convDb')
-"""Layers that are not quantised: the first, and the heads' last ones. They are a few hundredths of
-the work, and without them int8 measures as float32 does."""
+EXACT_LAYERS = ('convPb', 'convDb')
+"""Layers that are not quantised: the heads' last ones. They are a few hundredths of the work, and
+without them int8 measures as float32 does."""
+
+GRAY_LEVELS = 256
+"""Values of a pixel, which int8 takes as they are."""
 
 _NETWORK = 'network.xml'
 _log = logging.getLogger(__name__)
@@ -81,7 +85,7 @@ def quantise(model: SuperPoint, images: Sequence[np.ndarray]) -> ov.Model:
     """
     Return the network quantised, with ranges learned from gray images, uint8 (H, W).
 
-    `EXACT_LAYERS` are not. Raises ValueError where there is no image, and
+    `EXACT_LAYERS` are not, and images lose nothing. Raises ValueError where there is no image, and
     ModuleNotFoundError without NNCF.
     """
     if not images:
@@ -91,7 +95,7 @@ def quantise(model: SuperPoint, images: Sequence[np.ndarray]) -> ov.Model:
     batches = [_batch(image) for image in images]
     nncf.set_log_level(logging.ERROR)
     with contextlib.redirect_stdout(io.StringIO()):  # its progress bars
-        return nncf.quantize(
+        network = nncf.quantize(
             convert(model),
             nncf.Dataset(batches),
             # Ranges that are symmetric for weights, and not for what comes out of a ReLU.
@@ -99,6 +103,25 @@ def quantise(model: SuperPoint, images: Sequence[np.ndarray]) -> ov.Model:
             subset_size=len(batches),
             ignored_scope=nncf.IgnoredScope(patterns=[f'.*{name}.*' for name in EXACT_LAYERS]),
         )
+    _take_all_gray_levels(network)
+    return network
+
+
+def _take_all_gray_levels(network: ov.Model) -> None:
+    """
+    Have the first layer take images, from 0 to 1, as they are.
+
+    A range that was learned ends below the brightest pixels, and has other levels than images.
+    """
+    [first] = [node for node in network.get_ops() if node.get_friendly_name() == 'conv1a']
+    quantiser = first.input_value(0).get_node()
+    if quantiser.get_type_name() != 'FakeQuantize':
+        raise ValueError('the first layer was not quantised: NNCF has changed')
+    if quantiser.get_attributes()['levels'] != GRAY_LEVELS:
+        raise ValueError(f'images were not quantised to {GRAY_LEVELS} levels: NNCF has changed')
+    for place, end in ((1, 0.0), (2, 1.0), (3, 0.0), (4, 1.0)):  # of what comes in, and goes out
+        constant = ops.constant(np.full((1, 1, 1, 1), end, np.float32))
+        quantiser.input(place).replace_source_output(constant.output(0))
 
 
 def calibration_images(paths: Sequence[Path]) -> list[Path]:

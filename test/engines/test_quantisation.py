@@ -19,6 +19,7 @@ from __future__ import annotations
 from importlib.util import find_spec
 
 import cv2
+import numpy as np
 import pytest
 import torch
 
@@ -28,6 +29,8 @@ from superpoint_ros.network import COMPACT, SuperPoint, SuperPointConfig
 from superpoint_ros.weights import save_weights, WeightsMetadata
 
 pytest.importorskip('openvino', reason='OpenVINO is not installed')
+
+import openvino
 
 from superpoint_ros.engines import quantisation
 
@@ -45,7 +48,7 @@ def operations(model):
 
 
 @needs_nncf
-def test_all_layers_but_the_first_and_the_last_of_both_heads_are_quantised(photographs):
+def test_all_layers_but_the_last_of_both_heads_are_quantised(photographs):
     quantised = quantisation.quantise(network(), photographs[:2])
     whole = [
         node.get_friendly_name().split('/')[0].removeprefix('__module.')
@@ -54,8 +57,21 @@ def test_all_layers_but_the_first_and_the_last_of_both_heads_are_quantised(photo
         # Quantised weights are whole numbers, multiplied by a scale.
         and node.input_value(1).get_node().get_type_name() == 'Constant'
     ]
-    assert sorted(whole) == ['conv1a', 'convDb', 'convPb']
+    assert sorted(whole) == ['convDb', 'convPb']
     assert operations(quantised).count('Convolution') == 12
+
+
+@needs_nncf
+def test_the_first_layer_takes_every_gray_level_as_it_is(photographs):
+    # Learned from dark images, of which the brightest pixels would be cut off.
+    quantised = quantisation.quantise(network(), [image // 2 for image in photographs[:2]])
+    [first] = [node for node in quantised.get_ops() if node.get_friendly_name() == 'conv1a']
+    seen = openvino.Model([first.input_value(0)], quantised.get_parameters())
+    levels = np.arange(256, dtype=np.uint8).reshape(1, 1, 16, 16)
+    [values] = openvino.compile_model(seen, 'CPU', {'INFERENCE_PRECISION_HINT': 'f32'})(
+        levels
+    ).values()
+    np.testing.assert_allclose(values, levels / 255, atol=1e-6)
 
 
 @needs_nncf
