@@ -78,12 +78,12 @@ def find_repeats(
     found = [_find_blobs(image) for image in images]
     ways = (homography, np.linalg.inv(homography))
     kept, visible = [], []
-    for (points, strength), mine, other, way in zip(found, seen, seen[::-1], ways, strict=True):
+    for (points, response), mine, other, way in zip(found, seen, seen[::-1], ways, strict=True):
         inside = _is_seen(points, mine) & _is_seen(warp_points(points, way), other)
-        kept.append((points[inside], strength[inside]))
+        kept.append((points[inside], response[inside]))
         visible.append(_known_cells(mine, other, way))
     most = max(1, round(density * visible[0].sum()))
-    (a, strength_a), (b, strength_b) = ((p[:most], s[:most]) for p, s in kept)
+    (a, response_a), (b, response_b) = ((p[:most], s[:most]) for p, s in kept)
     if not len(a) or not len(b):
         repeated = (np.zeros(len(a)), np.zeros(len(b)))
         pairs = np.zeros((2, 0, 2))
@@ -98,23 +98,22 @@ def find_repeats(
         pairs = np.stack([a[good], b[nearest[good]]])
     cells = images[0].shape[0] // CELL, images[0].shape[1] // CELL
     targets = [
-        _targets(points, strength, chance, cells)
-        for points, strength, chance in (
-            (a, strength_a, repeated[0]),
-            (b, strength_b, repeated[1]),
+        _targets(points, response, chance, cells)
+        for points, response, chance in (
+            (a, response_a, repeated[0]),
+            (b, response_b, repeated[1]),
         )
     ]
     return Repeats(np.stack(targets), np.stack(visible), pairs)
 
 
 def _find_blobs(image: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Return the places (N, 2) of an image's blobs and their strength (N,), strongest first."""
+    """Return the places (N, 2) of an image's blobs and their response (N,), strongest first."""
     response, strength, *_ = blobs_of(image)
-    points, _ = refined_maxima(response, RADIUS, LEAST)
+    points, height = refined_maxima(response, RADIUS, LEAST)
     x, y = np.rint(points).astype(np.int64).T
-    counts = strength[y, x].clip(0)
-    order = np.argsort(-counts, kind='stable')
-    return points[order], counts[order]
+    order = np.argsort(-strength[y, x], kind='stable')
+    return points[order], height[order]
 
 
 def _is_seen(points: np.ndarray, mask: np.ndarray) -> np.ndarray:
@@ -154,13 +153,13 @@ def _distances(a: np.ndarray, b: np.ndarray, homography: np.ndarray) -> np.ndarr
 
 
 def _targets(
-    points: np.ndarray, strength: np.ndarray, chance: np.ndarray, cells: tuple[int, int]
+    points: np.ndarray, response: np.ndarray, chance: np.ndarray, cells: tuple[int, int]
 ) -> np.ndarray:
     """
     Return float32 (65, h, w) for blobs of a view with the chances that they are found again.
 
     A cell holds a keypoint with the chance of its best blob; of several, each is the one in
-    proportion to its chance and the root of its strength, a measure of contrast.
+    proportion to its chance and the root of its response, a measure of contrast.
     """
     height, width = cells
     pixels = np.rint(points).astype(np.int64)
@@ -170,7 +169,7 @@ def _targets(
     best = np.zeros(height * width)
     np.maximum.at(best, cell, chance)
     share = np.zeros((DUSTBIN, height * width))
-    np.add.at(share, (place, cell), chance * np.sqrt(strength))
+    np.add.at(share, (place, cell), chance * np.sqrt(response))
     total = share.sum(axis=0)
     share *= best / np.where(total > 0, total, 1)
     target = np.concatenate([share, 1 - share.sum(axis=0, keepdims=True)])
