@@ -24,6 +24,7 @@ points), ``convDa``, ``convDb`` (the descriptors).
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from itertools import pairwise
 from typing import NamedTuple
 
 import torch
@@ -34,6 +35,19 @@ CELL = 8
 
 SMALLEST_SIDE = 16
 """Shortest side in pixels of an image that the network is meant for."""
+
+ENCODER = ('1a', '1b', '2a', '2b', '3a', '3b', '4a', '4b')
+"""Layers of the encoder, each of which hears the one before it."""
+
+INPUTS = {
+    'conv1a': 'image',
+    **{f'conv{name}': f'conv{before}' for before, name in pairwise(ENCODER)},
+    'convPa': 'conv4b',
+    'convPb': 'convPa',
+    'convDa': 'conv4b',
+    'convDb': 'convDa',
+}
+"""For each convolution the one that it hears; the first hears the image."""
 
 NORMALIZATIONS = ('none', 'before_relu', 'after_relu')
 
@@ -156,11 +170,14 @@ class SuperPoint(nn.Module):
                 f'got {tuple(image.shape)}'
             )
         x = image
-        for stage in (1, 2, 3, 4):
-            x = self._layer(f'{stage}b', self._layer(f'{stage}a', x))
-            if stage < 4:
-                x = self.pool(x)
+        for name in ENCODER:
+            x = self.encode_layer(name, x)
         return x
+
+    def encode_layer(self, name: str, x: torch.Tensor) -> torch.Tensor:
+        """Return what a layer of `ENCODER` makes of its input, pooled where its stage ends."""
+        x = self._layer(name, x)
+        return self.pool(x) if name in ('1b', '2b', '3b') else x
 
     def detect(self, features: torch.Tensor) -> torch.Tensor:
         """Return the detector's logits (B, 65, H/8, W/8) of the encoder's features."""

@@ -23,16 +23,21 @@ programs expect, and cost only what they use of them.
 from __future__ import annotations
 
 from dataclasses import replace
-from itertools import pairwise
 
 import torch
+from torch import nn
 
-from superpoint_ros.network import fold_batch_norm, SuperPoint, SuperPointConfig
+from superpoint_ros.network import (
+    ENCODER,
+    fold_batch_norm,
+    INPUTS,
+    SuperPoint,
+    SuperPointConfig,
+)
 
 STAGES = ('1', '2', '3', '4')
-HEADS = ('P', 'D')
 
-HIDDEN = tuple(f'conv{stage}{half}' for stage in STAGES for half in 'ab') + ('convPa', 'convDa')
+HIDDEN = (*(f'conv{name}' for name in ENCODER), 'convPa', 'convDa')
 """Layers that a ReLU follows, whose channels may be silent."""
 
 
@@ -52,7 +57,8 @@ def without_silent_channels(model: SuperPoint) -> SuperPoint:
     Return a network of plain convolutions, in evaluation mode, that leaves silent channels out.
 
     Its outputs are those of `model`, which has plain convolutions too, in exact arithmetic. Both
-    layers of a stage, and both heads, stay as wide as the wider of the two. `model` itself comes
+    layers of a stage, and both heads, stay as wide as the wider of the two, and one channel at the
+    least. `model` itself comes
     back where no channel can go, and where it has batch norms.
     """
     config = model.config
@@ -61,23 +67,20 @@ def without_silent_channels(model: SuperPoint) -> SuperPoint:
     heard = {name: _heard_channels(getattr(model, name)) for name in HIDDEN}
     narrow = replace(
         config,
-        stage_channels=tuple(
-            max(len(heard[f'conv{stage}a']), len(heard[f'conv{stage}b'])) for stage in STAGES
-        ),
-        head_channels=max(len(heard[f'conv{head}a']) for head in HEADS),
+        stage_channels=tuple(_widest(heard, f'conv{stage}a', f'conv{stage}b') for stage in STAGES),
+        head_channels=_widest(heard, 'convPa', 'convDa'),
     )
     if narrow == config:
         return model
-    kept = {
-        name: _with_others(heard[name], getattr(model, name).out_channels, width)
-        for name, width in widths(narrow).items()
-    }
     result = SuperPoint(narrow).eval()
+    kept = {
+        name: _with_others(heard[name], getattr(model, name), getattr(result, name))
+        for name in HIDDEN
+    }
     with torch.no_grad():
-        for name, source, incoming in _layers(model):
-            inputs = kept.get(incoming, slice(None))
-            outputs = kept.get(name, slice(None))
-            target = getattr(result, name)
+        for name, before in INPUTS.items():
+            source, target = getattr(model, name), getattr(result, name)
+            outputs, inputs = (kept.get(layer, slice(None)) for layer in (name, before))
             target.weight.copy_(source.weight[outputs][:, inputs])
             target.bias.copy_(source.bias[outputs])
     return result
@@ -92,8 +95,8 @@ def with_silent_channels(model: SuperPoint, config: SuperPointConfig) -> SuperPo
     """
     result = SuperPoint(replace(config, normalization='none')).eval()
     with torch.no_grad():
-        for name, source, _ in _layers(model):
-            target = getattr(result, name)
+        for name in INPUTS:
+            source, target = getattr(model, name), getattr(result, name)
             if any(a > b for a, b in zip(source.weight.shape, target.weight.shape, strict=True)):
                 raise ValueError(
                     f'{name} has {tuple(source.weight.shape[:2])} channels out and in, more than '
@@ -112,30 +115,20 @@ def with_silent_channels(model: SuperPoint, config: SuperPointConfig) -> SuperPo
     return result
 
 
-def widths(config: SuperPointConfig) -> dict[str, int]:
-    """Return how many channels each hidden layer of a network has."""
-    stages = dict(zip(STAGES, config.stage_channels, strict=True))
-    return {name: stages.get(name[-2], config.head_channels) for name in HIDDEN}
+def _widest(heard: dict[str, torch.Tensor], *names: str) -> int:
+    """Return how many channels layers of one width need, one at the least."""
+    return max(1, *(len(heard[name]) for name in names))
 
 
-def _layers(model: SuperPoint) -> list[tuple[str, torch.nn.Conv2d, str]]:
-    """Return each convolution with its name and that of the one that it hears."""
-    before = {'conv1a': ''}
-    before |= {name: earlier for earlier, name in pairwise(HIDDEN[: 2 * len(STAGES)])}
-    for head in HEADS:
-        before |= {f'conv{head}a': 'conv4b', f'conv{head}b': f'conv{head}a'}
-    return [(name, getattr(model, name), earlier) for name, earlier in before.items()]
-
-
-def _heard_channels(layer: torch.nn.Conv2d) -> torch.Tensor:
+def _heard_channels(layer: nn.Conv2d) -> torch.Tensor:
     """Return the indices of a layer's channels that are not silent."""
     silent = (layer.weight == 0).flatten(1).all(dim=1) & (layer.bias <= 0)
     return (~silent).nonzero()[:, 0]
 
 
-def _with_others(heard: torch.Tensor, channels: int, width: int) -> torch.Tensor:
-    """Return the indices of `width` channels in order: those heard, and silent ones if fewer."""
-    silent = torch.ones(channels, dtype=torch.bool)
+def _with_others(heard: torch.Tensor, source: nn.Conv2d, target: nn.Conv2d) -> torch.Tensor:
+    """Return in order which channels of a layer go into another: those heard, and silent ones."""
+    silent = torch.ones(source.out_channels, dtype=torch.bool)
     silent[heard] = False
-    others = silent.nonzero()[:, 0][: width - len(heard)]
+    others = silent.nonzero()[:, 0][: target.out_channels - len(heard)]
     return torch.cat([heard, others]).sort().values

@@ -82,7 +82,7 @@ def peaks_among(
     Return those of some pixels of an image that suppression keeps, rising.
 
     `places` are int64 (N,), rising and row by row, `values` float32 (N,) and positive; `size` is
-    the image's (height, width), of at most `MOST_RANKED` pixels.
+    the image's (height, width). There are at most `MOST_RANKED` of them.
     """
     height, width = size
     if radius == 0 or not len(places):

@@ -74,6 +74,15 @@ def test_both_layers_of_a_stage_are_as_wide_as_the_wider():
     assert config == replace(SMALL, stage_channels=(4, 5, 8, 10), head_channels=10)
 
 
+def test_a_network_that_is_silent_altogether_runs():
+    model = network()
+    for name in HIDDEN:
+        silence(model, name, list(range(getattr(model, name).out_channels)))
+    result = without_silent_channels(model)
+    assert result.config == replace(SMALL, stage_channels=(1, 1, 1, 1), head_channels=1)
+    torch.testing.assert_close(outputs(result), outputs(model))
+
+
 def test_a_channel_with_a_bias_is_heard():
     model = network()
     with torch.no_grad():

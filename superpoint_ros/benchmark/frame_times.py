@@ -127,11 +127,12 @@ def _kind(precision: str, device: str) -> str:
 def _entries(plan: Plan, network: Network, skipped: dict[str, str]) -> list[_Entry]:
     """Return the network's peer and what can be run of the executions; note others' reasons."""
     model = network.load()
+    run = lean(model).config
 
     def entry(execution: Execution) -> _Entry:
         contender = make_contender(execution, model, plan.keypoints, plan.threads)
-        run = model.config if execution.engine == PEER else lean(model).config
-        return _Entry(network, model.config, run, contender)
+        of_run = model.config if execution.engine == PEER else run
+        return _Entry(network, model.config, of_run, contender)
 
     device = plan.executions[0].device
     entries = [entry(Execution(PEER, 'float32', device))]

@@ -23,7 +23,12 @@ if TYPE_CHECKING:
     from superpoint_ros.detector import Detector
 
 SETTINGS = (
-    *('threshold', 'nms_radius', 'max_keypoints', 'border_margin', 'magnification', 'levels'),
+    'threshold',
+    'nms_radius',
+    'max_keypoints',
+    'border_margin',
+    'magnification',
+    'levels',
 )
 
 SWITCHES = ('subpixel', 'blobs')

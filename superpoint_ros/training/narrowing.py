@@ -29,8 +29,8 @@ import logging
 import torch
 import torch.nn.functional as F
 
-from superpoint_ros.network import SuperPoint, SuperPointOutput
-from superpoint_ros.silent_channels import HIDDEN, STAGES, without_silent_channels
+from superpoint_ros.network import ENCODER, SuperPoint, SuperPointOutput
+from superpoint_ros.silent_channels import STAGES, without_silent_channels
 
 ROUNDS = 4
 """Rounds in which a layer's channels are silenced, in equal parts."""
@@ -42,16 +42,16 @@ def narrow(source: SuperPoint, stage_channels: Sequence[int], images: torch.Tens
     """
     Return a network with the `stage_channels` of `source` that are worth most in each stage.
 
-    `source` has plain convolutions, and comes back itself where it has no more. `images` are
-    (B, 1, H, W) in [0, 1]: what channels are worth is measured on them. The result says nearly the
-    same only after some training.
+    `source` has plain convolutions, and is left as it is; layers that have no more channels keep
+    them all. `images` are (B, 1, H, W) in [0, 1]: what channels are worth is measured on them. The
+    result says nearly the same only after some training.
     """
     result = copy.deepcopy(source)
     with torch.inference_mode():
         said = [source(image[None]) for image in images]
         for stage, width in zip(STAGES, stage_channels, strict=True):
-            for name in (f'conv{stage}a', f'conv{stage}b'):
-                if getattr(result, name).out_channels > width:
+            for name in (f'{stage}a', f'{stage}b'):
+                if getattr(result, f'conv{name}').out_channels > width:
                     _silence(result, name, width, images, said)
     return without_silent_channels(result)
 
@@ -64,7 +64,7 @@ def _silence(
     said: Sequence[SuperPointOutput],
 ) -> None:
     """Silence all channels of a layer but the `width` that are worth most."""
-    layer = getattr(model, name)
+    layer = getattr(model, f'conv{name}')
     inputs = [_before(model, name, image[None]) for image in images]
     heard = list(range(layer.out_channels))
     surplus = len(heard) - width
@@ -80,7 +80,7 @@ def _silence(
         least = {heard[place] for place in order[: until - (layer.out_channels - len(heard))]}
         _mute(layer, sorted(least))
         heard = [channel for channel in heard if channel not in least]
-    _log.info('%s keeps %d of its %d channels', name, width, layer.out_channels)
+    _log.info('conv%s keeps %d of its %d channels', name, width, layer.out_channels)
 
 
 def _mute(layer: torch.nn.Conv2d, channels: list[int]) -> None:
@@ -88,11 +88,11 @@ def _mute(layer: torch.nn.Conv2d, channels: list[int]) -> None:
     layer.bias[channels] = 0
 
 
-def _before(model: SuperPoint, name: str, image: torch.Tensor) -> torch.Tensor:
+def _before(model: SuperPoint, name: str, x: torch.Tensor) -> torch.Tensor:
     """Return what a layer of the encoder gets of an image (1, 1, H, W)."""
-    for earlier in HIDDEN[: HIDDEN.index(name)]:
-        image = _encoded(model, earlier, image)
-    return image
+    for earlier in ENCODER[: ENCODER.index(name)]:
+        x = model.encode_layer(earlier, x)
+    return x
 
 
 def _difference(
@@ -109,16 +109,10 @@ def _difference(
     """
     total = 0.0
     for x, before in zip(inputs, said, strict=True):
-        for later in HIDDEN[HIDDEN.index(name) : len(STAGES) * 2]:
-            x = _encoded(model, later, x)
+        for later in ENCODER[ENCODER.index(name) :]:
+            x = model.encode_layer(later, x)
         old, new = (logits.log_softmax(dim=1) for logits in (before.logits, model.detect(x)))
         total += (old.exp() * (old - new)).sum(dim=1).mean().item()
         cosine = F.cosine_similarity(before.descriptors, model.describe(x), dim=1)
         total += 1 - cosine.mean().item()
     return total
-
-
-def _encoded(model: SuperPoint, name: str, x: torch.Tensor) -> torch.Tensor:
-    """Return what a layer of the encoder makes of its input, pooled at its stage's end."""
-    x = torch.relu(getattr(model, name)(x))
-    return model.pool(x) if name[-1] == 'b' and name[-2] != STAGES[-1] else x

@@ -30,7 +30,7 @@ from pathlib import Path
 import torch
 from torch import nn
 
-from superpoint_ros.network import fold_batch_norm, SuperPoint, SuperPointConfig
+from superpoint_ros.network import fold_batch_norm, INPUTS, SuperPoint, SuperPointConfig
 from superpoint_ros.silent_channels import without_silent_channels
 from superpoint_ros.training.checkpoints import read_checkpoint
 from superpoint_ros.training.narrowing import narrow
@@ -104,6 +104,7 @@ def _network_of_checkpoint(path: Path) -> SuperPoint:
 
 def _narrow(source: SuperPoint, config: SuperPointConfig, images: torch.Tensor) -> SuperPoint:
     """Return a network whose stages are not wider than `config` says; its heads may not be."""
+    # Told at once, and not after the minutes that narrowing takes.
     _origins('convPa', source.config.head_channels, config.head_channels)
     _origins('convDb', source.config.descriptor_size, config.descriptor_size)
     stages = zip(source.config.stage_channels, config.stage_channels, strict=True)
@@ -121,14 +122,12 @@ def widen(source: SuperPoint, config: SuperPointConfig, seed: int = 0) -> SuperP
     generator = torch.Generator().manual_seed(seed)
     result = SuperPoint(replace(config, normalization='none')).eval()
     origins = {'image': torch.zeros(1, dtype=torch.long)}
-    inputs = 'image'
     with torch.no_grad():
-        for name in [name for name, _ in result.named_children() if name.startswith('conv')]:
+        for name, before in INPUTS.items():
             old, new = getattr(source, name), getattr(result, name)
-            incoming = origins['conv4b' if name in ('convPa', 'convDa') else inputs]
-            outgoing = _origins(name, old.out_channels, new.out_channels)
+            origins[name] = _origins(name, old.out_channels, new.out_channels)
+            incoming, outgoing = origins[before], origins[name]
             _widen_layer(old, new, incoming, outgoing, _noise_of(name), generator)
-            origins[name], inputs = outgoing, name
     return result
 
 
