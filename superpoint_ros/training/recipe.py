@@ -57,6 +57,9 @@ class TrainingRecipe:
     """Channels that the encoder's four stages use of the configuration's, such as
     '[32, 48, 96, 128]': the others are silent, and cost nothing. None given: all."""
 
+    head_channels: int = 0
+    """Channels that both heads use of the configuration's; 0: all."""
+
     seed: int = 0
     """Seed of the weights and of the data: sample i is made from (seed, i)."""
 
@@ -139,21 +142,29 @@ class TrainingRecipe:
         self._check(sizes, lambda value: value >= 0, '0 or more')
         positive = ('learning_rate', 'checkpoint_minutes')
         self._check(positive, lambda value: value > 0, 'greater than 0')
-        widest = CONFIGURATIONS[self.network].stage_channels
+        whole = CONFIGURATIONS[self.network]
+        widest, most = whole.stage_channels, whole.head_channels
         used = self.stage_channels or widest
         if len(used) != len(widest) or not all(
-            1 <= channels <= most for channels, most in zip(used, widest, strict=False)
+            1 <= channels <= wide for channels, wide in zip(used, widest, strict=False)
         ):
             raise ValueError(
                 f'stage_channels must be four whole numbers, at least 1 and at most {list(widest)}'
                 f' for network {self.network}, got {self.stage_channels}'
             )
+        self._check(
+            ('head_channels',), lambda value: 0 <= value <= most, f'0 (all) or at most {most}'
+        )
 
     @property
     def configuration(self) -> SuperPointConfig:
         """Return the configuration of the network that is trained."""
         whole = CONFIGURATIONS[self.network]
-        return replace(whole, stage_channels=self.stage_channels or whole.stage_channels)
+        return replace(
+            whole,
+            stage_channels=self.stage_channels or whole.stage_channels,
+            head_channels=self.head_channels or whole.head_channels,
+        )
 
     def _check(self, names: Sequence[str], allowed: Callable[[float], bool], what: str) -> None:
         """Raise ValueError for the first of the values that is not allowed."""

@@ -103,12 +103,10 @@ def _network_of_checkpoint(path: Path) -> SuperPoint:
 
 
 def _narrow(source: SuperPoint, config: SuperPointConfig, images: torch.Tensor) -> SuperPoint:
-    """Return a network whose stages are not wider than `config` says; its heads may not be."""
+    """Return a network that is not wider than `config` says; its descriptors may not be longer."""
     # Told at once, and not after the minutes that narrowing takes.
-    _origins('convPa', source.config.head_channels, config.head_channels)
     _origins('convDb', source.config.descriptor_size, config.descriptor_size)
-    stages = zip(source.config.stage_channels, config.stage_channels, strict=True)
-    return narrow(source, [min(widths) for widths in stages], images)
+    return narrow(source, config, images)
 
 
 def widen(source: SuperPoint, config: SuperPointConfig, seed: int = 0) -> SuperPoint:

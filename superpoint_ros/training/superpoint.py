@@ -78,7 +78,7 @@ class SuperPointStage(Stage):
         """Take the weights of an earlier stage; raise ValueError where they do not fit."""
         samples = self.samples()
         images = torch.cat([samples[index]['images'] for index in range(STARTING_PAIRS)])
-        narrowed = bool(self.recipe.stage_channels)
+        narrowed = bool(self.recipe.stage_channels or self.recipe.head_channels)
         start_from(self.network, path, self.batch_of(images[:, None]), narrowed)
 
     def samples(self) -> PairSamples:

@@ -89,6 +89,7 @@ def test_a_recipe_that_was_written_reads_as_it_was(tmp_path):
         ('stage_channels: [8, 8, 8]', (), 'stage_channels must be four whole numbers'),
         ('stage_channels: [8, 8, 8, 300]', (), r'at most \[64, 64, 128, 128\]'),
         ('stage_channels: [8, 8, x, 8]', (), 'stage_channels'),
+        ('head_channels: 257', (), r'head_channels must be 0 \(all\) or at most 256, got 257'),
         ('precision: float8', (), 'precision'),
         ('batch: 0', (), 'batch must be at least 1, got 0'),
         ('width: 100', (), 'width must be a multiple of 8'),

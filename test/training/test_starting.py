@@ -136,7 +136,7 @@ def test_the_stages_of_a_wider_network_are_narrowed_where_that_was_asked_for(tmp
     start_from(network, path, images, narrowed=True)
     # Layers after those that were narrowed are as they were.
     torch.testing.assert_close(fold_batch_norm(network).convPb.weight, source.convPb.weight)
-    message = 'convPa has 24 channels there, and only 8 here'
+    message = 'convDb has 16 channels there, and only 8 here'
     with pytest.raises(ValueError, match=message):
         start_from(trained(NARROW), path, images, narrowed=True)
     with pytest.raises(ValueError, match='conv1a has 8 channels there, and only 4 here'):

@@ -157,13 +157,15 @@ def test_a_run_without_labels_learns_what_both_views_repeat_and_can_be_resumed(
 def test_a_network_that_uses_fewer_channels_is_saved_as_wide_as_its_configuration(
     runs, folders, magicpoint, tmp_path
 ):
-    options = ['--stage_channels=[8, 16, 24, 32]', '--max_steps=2', f'--start={magicpoint}']
+    options = ['--stage_channels=[8, 16, 24, 32]', '--head_channels=24', '--max_steps=2']
+    options.append(f'--start={magicpoint}')
     command = arguments(folders, tmp_path / 'run', *options)
     runs.kill_in_step(1, SuperPointStage, command)
     assert main([*command, '--resume']) == 0
     model, _ = load_weights(tmp_path / 'run' / WEIGHTS)
     assert model.config == COMPACT
-    assert without_silent_channels(model).config.stage_channels == (8, 16, 24, 32)
+    used = without_silent_channels(model).config
+    assert (used.stage_channels, used.head_channels) == ((8, 16, 24, 32), 24)
     features = Detector.from_weights(tmp_path / 'run' / WEIGHTS, device='cpu', threshold=0.0)
     assert len(features(cv2.imread(str(folders[0] / '0.png'), cv2.IMREAD_GRAYSCALE)).keypoints)
 
