@@ -77,6 +77,7 @@ setup(
         share('models', 'models/*'),
     ],
     install_requires=[
+        'numba>=0.59',
         'numpy',
         'opencv-python-headless>=4.6,<5',
         'safetensors',

@@ -29,19 +29,14 @@ Between blobs it is negative, at saddles. Those are less exact, and of no use bu
 alike and are level at all scales: at crossings, as of a checkerboard, which count as blobs do.
 
 All functions work on tensors on any device, without a loop over points, and with the operations
-that ONNX has. On a CPU two of them take OpenCV, which is several times as fast, for the same
-result.
+that ONNX has. `superpoint_ros.blob_points` finds the same on a CPU, many times as fast.
 """
 
 from __future__ import annotations
 
-from concurrent.futures import ThreadPoolExecutor
-from functools import cache
 import math
-import threading
 from typing import NamedTuple
 
-import cv2
 import numpy as np
 import torch
 import torch.nn.functional as F
@@ -98,13 +93,10 @@ def _steps() -> list[np.ndarray]:
     return bells
 
 
-_STEPS = _steps()
-_REACH = sum(len(bell) // 2 for bell in _STEPS) + 2  # pixels up to which others count
-_LEAST_ROWS, _MOST_STRIPES = 4 * _REACH, 8
-_AROUND = np.ones((3, 3), np.uint8)
+STEPS = _steps()
 _ITSELF, _SLOPE, _CURVE = np.float32([1]), np.float32([-0.5, 0, 0.5]), np.float32([1, -2, 1])
 # Of height 1, not of area 1: what it gathers is the probability that a keypoint is near.
-_NEAR = _bell(NEARNESS) * np.float32(np.sqrt(2 * np.pi) * NEARNESS)
+NEAR = _bell(NEARNESS) * np.float32(np.sqrt(2 * np.pi) * NEARNESS)
 
 
 class Blobs(NamedTuple):
@@ -123,20 +115,16 @@ class Blobs(NamedTuple):
     peak: torch.Tensor
 
 
-def find_blobs(images: torch.Tensor, threads: int = 1) -> Blobs:
+def find_blobs(images: torch.Tensor) -> Blobs:
     """
     Return what images show at each pixel: how much they are like a blob there.
 
     `images` are (B, 1, H, W) of gray levels from 0 to 255, uint8 or floating point. Beyond an
     image's border its last pixels repeat. The response is negative where nothing is like a blob.
-    `threads` is how many OpenCV's way may use.
     """
-    if _takes_opencv(images):
-        found = [blobs_of(image, threads) for image in images[:, 0].numpy()]
-        return Blobs(*(torch.from_numpy(_stack(each)) for each in zip(*found, strict=True)))
     smooth = images.float()
     responses = []
-    for scale, bell in zip(SCALES, _STEPS, strict=True):
+    for scale, bell in zip(SCALES, STEPS, strict=True):
         smooth = _filtered(smooth, bell, bell)
         xx = _filtered(smooth, scale**2 * _CURVE, _ITSELF)
         yy = _filtered(smooth, _ITSELF, scale**2 * _CURVE)
@@ -162,114 +150,6 @@ def find_maxima(response: torch.Tensor) -> torch.Tensor:
     return (response >= highest) & (response > LEAST_RESPONSE)
 
 
-def blobs_of(image: np.ndarray, threads: int = 1) -> tuple[np.ndarray, ...]:
-    """Return the fields of `Blobs` for one image (H, W), each (H, W)."""
-    height = image.shape[0]
-    count = min(threads, height // _LEAST_ROWS, _MOST_STRIPES)
-    if count < 2:
-        return _blobs_of(image)
-    kinds = (np.float32, np.float32, np.bool_, np.bool_)
-    result = tuple(np.empty(image.shape, kind) for kind in kinds)
-    ends = np.linspace(0, height, count + 1).astype(int)
-
-    def fill(number: int) -> None:
-        first, last = ends[number], ends[number + 1]
-        top, bottom = max(first - _REACH, 0), min(last + _REACH, height)
-        inside = slice(first - top, last - top)
-        for whole, part in zip(result, _blobs_of(image[top:bottom]), strict=True):
-            whole[first:last] = part[inside]
-
-    others = [_stripes().submit(fill, number) for number in range(1, count)]
-    fill(0)
-    for other in others:
-        other.result()
-    return result
-
-
-def _stack(arrays: tuple[np.ndarray, ...]) -> np.ndarray:
-    """Return arrays as one, without a copy where there is only one."""
-    return arrays[0][None] if len(arrays) == 1 else np.stack(arrays)
-
-
-@cache
-def _stripes() -> ThreadPoolExecutor:
-    """Return the threads that look at parts of an image."""
-    return ThreadPoolExecutor(_MOST_STRIPES - 1, 'blobs')
-
-
-def _blobs_of(image: np.ndarray) -> tuple[np.ndarray, ...]:
-    smooth = image if image.dtype == np.uint8 else image.astype(np.float32)
-    highest, first, lowest, xx, yy, xy, *both = _scratch.arrays(image.shape)
-    for number, (scale, bell) in enumerate(zip(SCALES, _STEPS, strict=True)):
-        smooth = _filter(smooth, bell, bell, both[number % 2])
-        _filter(smooth, scale**2 * _CURVE, _ITSELF, xx)
-        _filter(smooth, _ITSELF, scale**2 * _CURVE, yy)
-        _filter(smooth, scale * _SLOPE, scale * _SLOPE, xy)
-        np.multiply(xx, yy, out=xx)
-        if number == 0:
-            best = xx - np.square(xy, out=xy)
-            strength = best * np.float32(WORTHS[0])
-            continue
-        target = first if number == 1 else xx
-        np.subtract(xx, np.square(xy, out=xy), out=target)
-        if number == 1:
-            highest[:], lowest[:] = first, first
-        else:
-            np.maximum(highest, xx, out=highest)
-            np.minimum(lowest, xx, out=lowest)
-        np.multiply(target, np.float32(WORTHS[number]), out=yy)
-        np.maximum(strength, yy, out=strength)
-    np.maximum(best, highest, out=best)
-    crossing = highest < np.multiply(lowest, np.float32(LIKENESS), out=lowest)
-    last, slope = xx, yy
-    limit = np.multiply(last, np.float32(-LEVEL / SCALES[-1] ** 2), out=last)
-    for way in ((_SLOPE, _ITSELF), (_ITSELF, _SLOPE)):
-        limit -= np.square(_filter(smooth, *way, slope), out=slope)
-    crossing &= limit > 0
-    np.negative(first, out=first)
-    for each in (best, strength):
-        np.maximum(each, first, out=each, where=crossing)
-    peak = best >= cv2.dilate(best, _AROUND, dst=highest)
-    peak &= best > LEAST_RESPONSE
-    return best, strength, crossing, peak
-
-
-def _filter(
-    image: np.ndarray, across: np.ndarray, down: np.ndarray, out: np.ndarray
-) -> np.ndarray:
-    """Return `out`, an image filtered along x and along y."""
-    border = cv2.BORDER_REPLICATE
-    if len(across) == 1 or len(down) == 1:  # in one pass
-        return cv2.filter2D(image, cv2.CV_32F, np.outer(down, across), dst=out, borderType=border)
-    return cv2.sepFilter2D(image, cv2.CV_32F, across, down, dst=out, borderType=border)
-
-
-class _Scratch(threading.local):
-    """
-    Arrays that a thread uses again for the next image of the same size.
-
-    Memory of this size comes fresh from the system each time, page by page, which takes three
-    times as long as all the filters. Large images go without, lest it be kept for ever.
-    """
-
-    LARGEST = 2**20  # pixels: 32 MB
-
-    def __init__(self):
-        self._kept = np.empty((8, 0, 0), np.float32)
-
-    def arrays(self, shape: tuple[int, int]) -> np.ndarray:
-        """Return float32 (8, H, W), whatever is in it."""
-        if self._kept.shape[1:] == shape:
-            return self._kept
-        made = np.empty((8, *shape), np.float32)
-        if made[0].size <= self.LARGEST:
-            self._kept = made
-        return made
-
-
-_scratch = _Scratch()
-
-
 def blob_scores(heatmap: torch.Tensor, blobs: Blobs) -> torch.Tensor:
     """
     Return what each blob is worth as a keypoint, float32 (B, H, W), 0 where there is none.
@@ -279,28 +159,10 @@ def blob_scores(heatmap: torch.Tensor, blobs: Blobs) -> torch.Tensor:
     times S / (S + HALF_STRENGTH) for its strength S: faint blobs are those that noise or another
     light moves.
     """
-    if _takes_opencv(heatmap):
-        parts = (heatmap, blobs.strength, blobs.crossing, blobs.peak)
-        each = zip(*(part.numpy() for part in parts), strict=True)
-        return torch.from_numpy(_stack(tuple(_scores_of(*of_one) for of_one in each)))
-    near = _filtered(heatmap[:, None], _NEAR, _NEAR)[:, 0].clamp(0, 1)
+    near = _filtered(heatmap[:, None], NEAR, NEAR)[:, 0].clamp(0, 1)
     near = torch.where(blobs.crossing, near.clamp_min(CERTAINTY), near)
     strength = blobs.strength.clamp_min(0)
     return torch.where(blobs.peak, near**POWER * strength / (strength + HALF_STRENGTH), 0.0)
-
-
-def _scores_of(
-    heatmap: np.ndarray, strength: np.ndarray, crossing: np.ndarray, peak: np.ndarray
-) -> np.ndarray:
-    """Return the scores of one image (H, W)."""
-    near = cv2.sepFilter2D(heatmap, cv2.CV_32F, _NEAR, _NEAR, borderType=cv2.BORDER_REPLICATE)
-    places = np.flatnonzero(peak)
-    strength = strength.ravel()[places]
-    sure = CERTAINTY * crossing.ravel()[places]
-    probability = np.clip(near.ravel()[places], sure, 1)
-    scores = np.zeros(heatmap.shape, np.float32)
-    scores.ravel()[places] = probability**POWER * (strength / (strength + HALF_STRENGTH))
-    return scores
 
 
 def blob_offsets(
@@ -341,9 +203,3 @@ def _filtered(images: torch.Tensor, across: np.ndarray, down: np.ndarray) -> tor
         padded = F.pad(images, pads, mode='replicate')
         images = F.conv2d(padded, weight.expand(channels, -1, -1, -1), groups=channels)
     return images
-
-
-def _takes_opencv(tensor: torch.Tensor) -> bool:
-    """Return whether a tensor is OpenCV's to work on: not where a graph is being recorded."""
-    recorded = torch.jit.is_tracing() or torch.compiler.is_compiling()
-    return tensor.device.type == 'cpu' and not recorded and not tensor.requires_grad

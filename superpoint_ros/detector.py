@@ -25,18 +25,16 @@ import cv2
 import numpy as np
 import torch
 
+from superpoint_ros.blob_decoding import detect_blobs
+from superpoint_ros.blob_points import BlobPoints, find_blob_points
 from superpoint_ros.blobs import Blobs, find_blobs
-from superpoint_ros.decoding import (
-    detect_keypoints,
-    DetectionSettings,
-    heatmap_from_logits,
-    sample_descriptors,
-)
+from superpoint_ros.decoding import detect_keypoints, DetectionSettings, heatmap_from_logits
 from superpoint_ros.engines import create_engine, Engine
 from superpoint_ros.features import Features
 from superpoint_ros.levels import make_levels, merge_levels
 from superpoint_ros.network import CELL, SMALLEST_SIDE, SuperPoint, SuperPointOutput
 from superpoint_ros.resources import default_weights
+from superpoint_ros.sampling import sample_descriptors
 from superpoint_ros.weights import load_weights, WeightsMetadata
 
 
@@ -187,29 +185,41 @@ class Detector:
             if whole is not None:
                 self.on_stage('network')
                 return whole
-        blobs = None
-        if settings.blobs:
-            # Before the network, whose threads may be awake for a while after it.
-            seen = padded[:, :, :height, :width].to(self.engine.device)
-            blobs = find_blobs(seen, torch.get_num_threads())
+        blobs = self._find_blobs(grays) if settings.blobs else None
         self.on_stage('blobs')
         output = self.engine.infer(padded)
         self.on_stage('network')
         with _one_torch_thread() if self.engine.has_own_threads else nullcontext():
             return self._decode(output, (height, width), allowed, blobs, settings)
 
+    def _find_blobs(self, grays: list[np.ndarray]) -> list[BlobPoints] | Blobs:
+        """Return the blobs of images of one size: of each on a CPU, of all together elsewhere."""
+        # Before the network, whose threads may be awake for a while after it.
+        if self.engine.device.type == 'cpu':
+            return [find_blob_points(gray, torch.get_num_threads()) for gray in grays]
+        return find_blobs(torch.from_numpy(np.stack(grays))[:, None].to(self.engine.device))
+
     def _decode(
         self,
         output: SuperPointOutput,
         size: tuple[int, int],
         allowed: torch.Tensor | None,
-        blobs: Blobs | None,
+        blobs: list[BlobPoints] | Blobs | None,
         settings: DetectionSettings,
     ) -> list[Features]:
         """Return the features in the network's output of images of a size (height, width)."""
         height, width = size
-        heatmap = heatmap_from_logits(output.logits)[:, :height, :width]
-        found = detect_keypoints(heatmap, settings, allowed, blobs)
+        if isinstance(blobs, list):
+            logits = output.logits.float().permute(0, 2, 3, 1).numpy()
+            masks = [None] * len(blobs) if allowed is None else allowed.numpy()
+            each = zip(logits, blobs, masks, strict=True)
+            found = [
+                tuple(map(torch.from_numpy, detect_blobs(of_image, points, settings, mask)))
+                for of_image, points, mask in each
+            ]
+        else:
+            heatmap = heatmap_from_logits(output.logits)[:, :height, :width]
+            found = detect_keypoints(heatmap, settings, allowed, blobs)
         self.on_stage('decoding')
         result = []
         for descriptors, (keypoints, scores) in zip(output.descriptors, found, strict=True):

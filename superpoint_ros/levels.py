@@ -70,9 +70,7 @@ def merge_levels(
     order = np.argsort(-scores, kind='stable')
     x, y = np.rint(points[order]).astype(np.int64).clip(0, [size[1] - 1, size[0] - 1]).T
     places, first = np.unique(y * size[1] + x, return_index=True)  # the best of each pixel
-    kept = peaks_among(places, scores[order[first]], size, settings.nms_radius)
-    # From best to worst again, as `order` is.
-    chosen = order[np.sort(first[np.searchsorted(places, kept)])]
+    chosen = order[first[peaks_among(places, scores[order[first]], size, settings.nms_radius)]]
     best = slice(settings.max_keypoints)
     if settings.grid_cells and len(chosen) > settings.max_keypoints:
         best = spread_over_grid(torch.from_numpy(points[chosen]), size, settings).numpy()

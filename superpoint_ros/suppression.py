@@ -24,19 +24,14 @@ few; on other devices rounds are made on the whole image until few pixels are le
 
 from __future__ import annotations
 
-import cv2
 import numpy as np
 import torch
 import torch.nn.functional as F
 
+from superpoint_ros.compiled import compiled
+
 FEW_PIXELS = 1024
 """Remaining pixels among which suppression compares each with each: a few megabytes at most."""
-
-MOST_RANKED = 2**24
-"""Pixels whose ranks float32 tells apart."""
-
-_MOST_NEIGHBOURS = 2**20  # pixels in squares that are looked at in one go: 8 MB of places
-_DENSE = 0.1  # squares with more pixels than this part of the image: looking at it all is faster
 
 
 def find_peaks(
@@ -48,7 +43,7 @@ def find_peaks(
     The heatmap has shape (B, H, W). Pixels below the threshold, or of 0 or less, are never kept.
     """
     sparse = heatmap.device.type == 'cpu' and heatmap.dtype == torch.float32
-    if not sparse or heatmap[0].numel() > MOST_RANKED:
+    if not sparse:
         candidates = torch.where(heatmap >= threshold, heatmap, 0.0)
         return torch.nonzero(_suppress_densely(candidates, radius), as_tuple=True)
     places = [_sparse_peaks(each, threshold, radius) for each in heatmap.detach().numpy()]
@@ -72,61 +67,47 @@ def _sparse_peaks(heatmap: np.ndarray, threshold: float, radius: int) -> np.ndar
     values = np.ascontiguousarray(heatmap).ravel()
     least = max(np.float32(threshold), np.nextafter(np.float32(0), np.float32(1)))
     places = np.flatnonzero(values >= least)
-    return peaks_among(places, values[places], heatmap.shape, radius)
+    return places[np.sort(peaks_among(places, values[places], heatmap.shape, radius))]
 
 
 def peaks_among(
     places: np.ndarray, values: np.ndarray, size: tuple[int, int], radius: int
 ) -> np.ndarray:
     """
-    Return those of some pixels of an image that suppression keeps, rising.
+    Return which of some pixels of an image suppression keeps, as indices, highest first.
 
     `places` are int64 (N,), rising and row by row, `values` float32 (N,) and positive; `size` is
-    the image's (height, width). There are at most `MOST_RANKED` of them.
+    the image's (height, width).
     """
-    height, width = size
-    if radius == 0 or not len(places):
-        return places
-    places = _best_last(values, places, height * width)
-    # A border of `radius` pixels lets squares be looked at without asking where the image ends.
-    stride = width + 2 * radius
-    y, x = np.divmod(places, width)
-    ranked = (y + radius) * stride + (x + radius)
-    kind = np.uint16 if len(places) < 2**16 else np.float32
-    ranks = np.zeros((height + 2 * radius, stride), kind)
-    ranks.ravel()[ranked] = np.arange(1, len(places) + 1)
-    y, x = np.divmod(np.sort(_greedy(ranks, ranked, radius)), stride)
-    return (y - radius) * width + (x - radius)
+    order = _highest_first(values)
+    if radius and len(places):
+        order = order[_greedy(places[order], *size, radius)]
+    return order
 
 
-def _best_last(values: np.ndarray, places: np.ndarray, count: int) -> np.ndarray:
-    """Return places sorted by positive values, of equal ones the first place last."""
+def _highest_first(values: np.ndarray) -> np.ndarray:
+    """Return the indices of positive values from the highest on, of equal ones rising."""
     # One whole number for each tells the order; such are sorted far faster than by an index. The
     # bits of positive floating-point numbers rise with them.
-    keys = values.view(np.int32).astype(np.int64) << 32 | (count - 1 - places)
+    last = len(values) - 1
+    keys = values.view(np.int32).astype(np.int64) << 32 | np.arange(last, -1, -1)
     keys.sort()
-    return count - 1 - (keys & 0xFFFFFFFF)
+    return last - (keys[::-1] & 0xFFFFFFFF)
 
 
-def _greedy(ranks: np.ndarray, alive: np.ndarray, radius: int) -> np.ndarray:
-    """Return those of the places `alive` that are kept; `ranks` are 0 elsewhere, and after it."""
-    side, flat = 2 * radius + 1, ranks.ravel()
-    steps = np.arange(-radius, radius + 1)
-    square = (steps[:, None] * ranks.shape[1] + steps).ravel()
-    kernel = np.ones((side, side), np.uint8)
-    kept = []
-    while len(alive):
-        if len(alive) * len(square) > _DENSE * flat.size:
-            highest = cv2.dilate(ranks, kernel).ravel()[alive]
-        else:
-            highest = flat[alive[:, None] + square].max(axis=1)
-        peaks = alive[flat[alive] == highest]
-        kept.append(peaks)
-        step = max(_MOST_NEIGHBOURS // len(square), 1)
-        for start in range(0, len(peaks), step):
-            flat[peaks[start : start + step, None] + square] = 0
-        alive = alive[flat[alive] > 0]
-    return np.concatenate(kept)
+@compiled
+def _greedy(places, height, width, radius):
+    """Return bool (N,): which places are kept, each unless one before removed it."""
+    # A border of `radius` pixels lets squares be written without asking where the image ends.
+    removed = np.zeros((height + 2 * radius, width + 2 * radius), np.bool_)
+    kept = np.zeros(len(places), np.bool_)
+    for index in range(len(places)):
+        y = places[index] // width
+        x = places[index] - y * width
+        if not removed[y + radius, x + radius]:
+            kept[index] = True
+            removed[y : y + 2 * radius + 1, x : x + 2 * radius + 1] = True
+    return kept
 
 
 def _suppress_densely(heatmap: torch.Tensor, radius: int) -> torch.Tensor:

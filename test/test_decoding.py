@@ -22,13 +22,12 @@ import torch
 
 from superpoint_ros import suppression
 from superpoint_ros.decoding import (
-    dense_descriptors,
     detect_keypoints,
     DetectionSettings,
     heatmap_from_logits,
-    sample_descriptors,
     suppress_non_maxima,
 )
+from superpoint_ros.sampling import dense_descriptors, sample_descriptors
 
 PLAIN = DetectionSettings(border_margin=0, subpixel=False)
 
@@ -306,25 +305,15 @@ def test_descriptors_pass_on_gradients_however_they_lie_in_memory():
     shape=st.tuples(st.integers(1, 40), st.integers(1, 40)),
 )
 @settings(max_examples=60, deadline=None)
-def test_few_pixels_or_all_are_looked_at_with_one_result(radius, levels, threshold, seed, shape):
+def test_suppression_one_by_one_and_all_at_once_keep_the_same(
+    radius, levels, threshold, seed, shape
+):
     values = np.random.default_rng(seed).integers(0, levels + 1, (2, *shape)) / levels
     heatmap = torch.from_numpy(values.astype(np.float32))
     candidates = torch.where(heatmap >= threshold, heatmap, 0.0)
     expected = torch.nonzero(suppression._suppress_densely(candidates, radius), as_tuple=True)
-    with pytest.MonkeyPatch.context() as patch:
-        for dense in (0.0, 1e9):  # always whole images; always squares
-            patch.setattr(suppression, '_DENSE', dense)
-            patch.setattr(suppression, '_MOST_NEIGHBOURS', 1000)
-            found = suppression.find_peaks(heatmap, threshold, radius)
-            assert [each.tolist() for each in found] == [each.tolist() for each in expected]
-
-
-def test_more_candidates_than_sixteen_bits_count_are_ranked():
-    heatmap = torch.rand(1, 300, 400, generator=torch.Generator().manual_seed(2))
-    assert (heatmap > 0).sum() > 2**16
-    expected = torch.nonzero(suppression._suppress_densely(heatmap, 3), as_tuple=True)
-    found = suppression.find_peaks(heatmap, 0.0, 3)
-    assert all(torch.equal(a, b) for a, b in zip(found, expected, strict=True))
+    found = suppression.find_peaks(heatmap, threshold, radius)
+    assert [each.tolist() for each in found] == [each.tolist() for each in expected]
 
 
 def test_mixed_precision_around_it_changes_nothing():

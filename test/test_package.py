@@ -122,7 +122,7 @@ def test_every_package_is_delivered_with_its_data(setup_arguments):
     data = [
         path
         for path in (ROOT / 'superpoint_ros').rglob('*')
-        if path.is_file() and path.suffix not in ('.py', '.pyc', '.pyo')
+        if path.is_file() and path.suffix != '.py' and path.parent.name != '__pycache__'
     ]
     delivered = {path for pattern in patterns for path in (ROOT / 'superpoint_ros').glob(pattern)}
     assert set(data) - delivered == set()

@@ -31,6 +31,9 @@ from superpoint_ros.benchmark.contenders import Contender, Execution, make_conte
 FRAMES = 3
 """Frames that are looked at: the first one fills caches."""
 
+WARM_UP = 64
+"""Pixels along each side of the part of a frame that is looked at first, which loads libraries."""
+
 _STATUS = Path('/proc/self/status')
 _RESET_PEAK = '5'  # Linux, Documentation/filesystems/proc.rst, clear_refs
 
@@ -40,7 +43,7 @@ class Memory(NamedTuple):
     Bytes of memory, on CUDA those of the device.
 
     `process` is the peak of the whole process, with libraries and weights; `frame` is what frames
-    add to what the process held when the detector was ready.
+    add to what the process held when the detector had looked at a very small one.
     """
 
     process: int
@@ -72,6 +75,7 @@ def _measure(network, execution, frame, threshold, keypoints, threads) -> Memory
     use_threads(threads)
     contender = make_contender(execution, network.load(), keypoints, threads)
     contender.thresholds = [threshold]
+    contender(0, np.ascontiguousarray(frame[:WARM_UP, :WARM_UP]))
     if execution.device.startswith('cuda'):
         loaded = torch.cuda.memory_allocated()
         _look_at(contender, frame)

@@ -27,13 +27,13 @@ from superpoint_ros.decoding import (
     detect_keypoints,
     DetectionSettings,
     heatmap_from_logits,
-    sample_descriptors,
     score_pixels,
     suppress_non_maxima,
 )
 from superpoint_ros.detector import Detector
 from superpoint_ros.features import Features
 from superpoint_ros.network import CELL
+from superpoint_ros.sampling import sample_descriptors
 
 DUSTBIN = CELL * CELL
 """The channel that says "no keypoint in this cell"."""

@@ -24,8 +24,8 @@ from __future__ import annotations
 import torch
 import torch.nn.functional as F
 
-from superpoint_ros.decoding import sample_batch
 from superpoint_ros.network import CELL
+from superpoint_ros.sampling import sample_batch
 from superpoint_ros.training.losses import in_float32
 
 

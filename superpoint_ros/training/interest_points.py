@@ -28,8 +28,9 @@ from collections.abc import Callable
 
 import cv2
 import numpy as np
+import torch
 
-from superpoint_ros.blobs import blobs_of
+from superpoint_ros.blobs import find_blobs
 
 SPREAD = 0.8
 """Sigma in pixels of the bell that stands for a point's place."""
@@ -49,7 +50,7 @@ CORNER_SCALE, CORNER_WINDOW = 1.0, 1.5
 
 def blob_response(image: np.ndarray) -> np.ndarray:
     """Return how much a gray image is like a blob at each pixel, float32 (H, W)."""
-    return blobs_of(image)[0]
+    return find_blobs(torch.from_numpy(image)[None, None]).response[0].numpy()
 
 
 def corner_response(image: np.ndarray) -> np.ndarray:

@@ -29,14 +29,11 @@ from typing import NamedTuple
 
 import numpy as np
 
-from superpoint_ros.blobs import blobs_of
+from superpoint_ros.blob_points import find_blob_points
 from superpoint_ros.homography import warp_points
 from superpoint_ros.network import CELL
-from superpoint_ros.training.interest_points import refined_maxima
+from superpoint_ros.suppression import peaks_among
 from superpoint_ros.training.labels import DUSTBIN
-
-LEAST = 1.0
-"""Least response of a blob, in squared gray levels."""
 
 TOLERANCE = 1.0
 """Distance in pixels at which a blob counts as found again by exp(-1/2)."""
@@ -109,11 +106,10 @@ def find_repeats(
 
 def _find_blobs(image: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Return the places (N, 2) of an image's blobs and their response (N,), strongest first."""
-    response, strength, *_ = blobs_of(image)
-    points, height = refined_maxima(response, RADIUS, LEAST)
-    x, y = np.rint(points).astype(np.int64).T
-    order = np.argsort(-strength[y, x], kind='stable')
-    return points[order], height[order]
+    blobs = find_blob_points(image)
+    kept = peaks_among(blobs.places, blobs.response.copy(), blobs.size, RADIUS)
+    order = kept[np.argsort(-blobs.strength[kept], kind='stable')]
+    return blobs.points[order].astype(np.float64), blobs.response[order]
 
 
 def _is_seen(points: np.ndarray, mask: np.ndarray) -> np.ndarray:

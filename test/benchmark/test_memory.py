@@ -23,11 +23,11 @@ from superpoint_ros.resources import default_weights
 
 
 @pytest.mark.skipif(sys.platform != 'linux', reason='the system does not tell')
-def test_a_large_image_takes_no_more_than_250_bytes_a_pixel():
+def test_a_large_image_takes_no_more_than_300_bytes_a_pixel():
     width, height = 1280, 960
     [frame] = frames_of(read_photographs()[:1], (width, height))
     shipped = Network('shipped', str(default_weights()))
     memory = measure_memory(shipped, Execution('torch'), frame, 0.015, keypoints=1000, threads=1)
     # The first layer's output alone: 16 channels of float32 for each pixel.
-    assert 64 < memory.frame / (width * height) <= 250
+    assert 64 < memory.frame / (width * height) <= 300
     assert memory.process > memory.frame + 50e6

@@ -63,11 +63,14 @@ def stepped(model):
 
 def assert_same(found, expected):
     assert len(found) == len(expected)
-    np.testing.assert_allclose(found.scores, expected.scores, atol=1e-6)
-    # Of equal scores either may come first.
-    order, wanted = (np.lexsort(each.keypoints.round(3).T) for each in (found, expected))
-    np.testing.assert_allclose(found.keypoints[order], expected.keypoints[wanted], atol=1e-3)
-    np.testing.assert_allclose(found.descriptors[order], expected.descriptors[wanted], atol=1e-4)
+    np.testing.assert_allclose(found.scores, expected.scores, atol=2e-5)
+    # Of equal scores either may come first, and blobs are rounded differently.
+    distance = np.abs(found.keypoints[:, None] - expected.keypoints).max(axis=2, initial=0)
+    nearest = distance.argmin(axis=0) if len(found) else []
+    assert len(set(nearest)) == len(expected)
+    np.testing.assert_allclose(found.keypoints[nearest], expected.keypoints, atol=0.05)
+    assert np.abs(found.keypoints[nearest] - expected.keypoints).mean() < 1e-3
+    np.testing.assert_allclose(found.descriptors[nearest], expected.descriptors, atol=1e-3)
 
 
 @pytest.mark.parametrize(

@@ -17,7 +17,7 @@ import math
 import pytest
 import torch
 
-from superpoint_ros.decoding import sample_batch, sample_descriptors
+from superpoint_ros.sampling import sample_batch, sample_descriptors
 from superpoint_ros.training.descriptor_losses import (
     contrastive_loss,
     hinge_loss,
