@@ -58,7 +58,7 @@ def assert_as_expected(image, threads=1):
     alike = np.isclose(ours, theirs, rtol=1e-2, atol=0.02).all(axis=1)
     assert alike.sum() >= 0.99 * len(here) - 1
     strong = alike & (theirs[:, 2] > 30)
-    np.testing.assert_allclose(ours[strong, :2], theirs[strong, :2], atol=5e-3)
+    np.testing.assert_allclose(ours[strong, :2], theirs[strong, :2], atol=0.02)
     np.testing.assert_allclose(ours[strong, 2:], theirs[strong, 2:], rtol=5e-3)
     return len(here)
 
