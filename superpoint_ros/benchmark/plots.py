@@ -23,7 +23,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import LogLocator, NullFormatter
 
 from superpoint_ros.benchmark.contenders import STAGES
-from superpoint_ros.benchmark.tables import case_name, execution_name, MB
+from superpoint_ros.benchmark.tables import case_name, execution_name, MB, recipe_name
 
 
 def plot_frames(result: Mapping, path: Path) -> None:
@@ -113,7 +113,7 @@ def plot_training(result: Mapping, path: Path) -> None:
     for offset, (key, label) in enumerate(kinds.items()):
         places = [row + 0.27 * (offset - 1) for row in range(len(stages))]
         rates.bar(places, [stage[key] for stage in stages], 0.25, label=label)
-    rates.set_xticks(range(len(stages)), [stage['stage'] for stage in stages])
+    rates.set_xticks(range(len(stages)), [recipe_name(stage) for stage in stages])
     rates.set_ylabel('images a second')
     rates.grid(axis='y', alpha=0.3)
     rates.legend()
@@ -125,6 +125,6 @@ def plot_training(result: Mapping, path: Path) -> None:
             if share > 0.08:
                 parts.annotate(name, (left + share / 2, row), ha='center', va='center', fontsize=7)
             left += share
-    parts.set_yticks(range(len(measured)), [each['stage'] for each in measured])
+    parts.set_yticks(range(len(measured)), [recipe_name(each) for each in measured])
     parts.set_xlabel('share of the time')
     figure.savefig(path, dpi=100)

@@ -182,7 +182,7 @@ def training_markdown(result: Mapping) -> str:
     header.append('waiting for data')
     rows = [
         [
-            f'{stage["stage"]}, recipe {stage["recipe"]}',
+            recipe_name(stage),
             f'{stage["data_rate"]:.1f}',
             f'{stage["network_rate"]:.1f}',
             f'{stage["data_rate"] / stage["network_rate"]:.2f}',
@@ -199,10 +199,15 @@ def training_markdown(result: Mapping) -> str:
         f'{adaptation["network_rate"]:.1f}.\n',
     ]
     for each in (*result['stages'], adaptation):
-        parts.append(f'Parts of {each["stage"]}:\n')
+        parts.append(f'Parts of {recipe_name(each)}:\n')
         shares = [[name, f'{share:.0%}'] for name, share in each['parts'].items()]
         parts.append(markdown_table(['part', 'share of the time'], shares))
     return '\n'.join(parts)
+
+
+def recipe_name(stage: Mapping) -> str:
+    """Return what is measured of the training, in words."""
+    return f'{stage["stage"]}, recipe {stage["recipe"]}'
 
 
 def _both(times: Mapping[str, float] | None) -> str | None:

@@ -61,7 +61,7 @@ def measure_training(
     changes: Mapping[str, Sequence[str]] | None = None,
 ) -> dict:
     """
-    Return images a second of both stages' data and network under the recipe for CPUs.
+    Return images a second of the data and network of both stages' recipes for CPUs.
 
     The data comes from the recipe's processes, each with one thread; the network makes whole steps
     on batches that are there, with `threads`; together it waits for the data as in a training. The
@@ -75,21 +75,26 @@ def measure_training(
         labels = Path(folder) / 'labels'
         adapted = _measure_adaptation(labels, changes.get('adapt', ()), progress)
         stages = []
-        for name, make in (('magicpoint', _magicpoint), ('superpoint', _superpoint)):
-            stage, dataset, profiled = make(labels, changes.get(name, ()))
-            stages.append(_measure_stage(stage, dataset, profiled, threads, progress, seconds))
+        for name, recipe, make in (
+            ('magicpoint', RECIPE, _magicpoint),
+            ('superpoint', RECIPE, _superpoint),
+            ('superpoint', 'repeats', _superpoint),
+        ):
+            parts = make(labels, recipe, changes.get(name, ()))
+            measured = _measure_stage(*parts, threads, progress, seconds)
+            stages.append({'recipe': recipe, **measured})
     return {'stages': stages, 'adaptation': adapted}
 
 
-def _magicpoint(_labels: Path, changes: Sequence[str]) -> tuple[Stage, Dataset, str]:
-    recipe = read_recipe(MagicPointRecipe, recipe_path('magicpoint', RECIPE), changes)
+def _magicpoint(_labels: Path, name: str, changes: Sequence[str]) -> tuple[Stage, Dataset, str]:
+    recipe = read_recipe(MagicPointRecipe, recipe_path('magicpoint', name), changes)
     return MagicPoint(recipe, Path()), data.ShapeSamples(recipe), 'data.py'
 
 
-def _superpoint(labels: Path, changes: Sequence[str]) -> tuple[Stage, Dataset, str]:
+def _superpoint(labels: Path, name: str, changes: Sequence[str]) -> tuple[Stage, Dataset, str]:
     images = demo_photographs()[0].parent
     options = ['--images', str(images), '--labels', str(labels), *changes]
-    recipe = read_recipe(SuperPointRecipe, recipe_path('superpoint', RECIPE), options)
+    recipe = read_recipe(SuperPointRecipe, recipe_path('superpoint', name), options)
     return SuperPointStage(recipe, Path()), pairs.PairSamples(recipe), 'pairs.py'
 
 
@@ -120,7 +125,6 @@ def _measure_stage(
 
     return {
         'stage': stage.name,
-        'recipe': RECIPE,
         'size': [recipe.width, recipe.height],
         'batch_images': images,
         'workers': recipe.workers,

@@ -59,20 +59,20 @@ def test_a_rate_is_counted_over_whole_calls():
     assert 0 < rate <= 100
 
 
-def test_data_and_network_of_both_stages_and_adaptation(tmp_path):
+def test_data_and_network_of_all_recipes_and_adaptation(tmp_path):
     changes = {
         'magicpoint': SMALL,
         'superpoint': SMALL,
         'adapt': ['--homographies=4', '--longest_side=96', '--batch=2'],
     }
     result = measure_training(1, lambda text: None, seconds=0.1, changes=changes)
-    magicpoint, superpoint = result['stages']
-    assert (magicpoint['batch_images'], superpoint['batch_images']) == (2, 4)
+    assert [stage['recipe'] for stage in result['stages']] == ['cpu', 'cpu', 'repeats']
+    assert [stage['batch_images'] for stage in result['stages']] == [2, 4, 4]
     for stage in result['stages']:
         assert min(stage['data_rate'], stage['network_rate'], stage['together_rate']) > 0
         assert 0 < stage['waiting'] <= 1
         assert sum(stage['parts'].values()) == pytest.approx(1)
-        assert 'augment' in stage['parts']
+        assert {'augment', 'repeats'} & set(stage['parts'])
     adaptation = result['adaptation']
     assert min(adaptation['view_rate'], adaptation['network_rate']) > 0
     assert 'encode' in adaptation['parts']
