@@ -22,8 +22,7 @@ come the response and its maxima. So all that is worked on lies in the processor
 
 from __future__ import annotations
 
-from concurrent.futures import ThreadPoolExecutor
-from functools import cache
+from functools import partial
 from typing import NamedTuple
 
 import numpy as np
@@ -38,6 +37,7 @@ from superpoint_ros.blobs import (
     WORTHS,
 )
 from superpoint_ros.compiled import compiled
+from superpoint_ros.stripes import in_stripes
 
 _BELLS = tuple(tuple(np.float32(value) for value in bell[len(bell) // 2 :]) for bell in STEPS)
 _REACH = sum(len(bell) - 1 for bell in _BELLS) + 2  # pixels up to which others count
@@ -45,7 +45,7 @@ _FACTORS = tuple(np.float32(scale**4) for scale in SCALES)
 _WORTHS = tuple(np.float32(worth) for worth in WORTHS)
 _CROSSING = tuple(np.float32(x) for x in (LIKENESS, LEVEL / SCALES[-1] ** 2, CERTAINTY))
 _LEAST = np.float32(LEAST_RESPONSE)
-_LEAST_ROWS, _MOST_STRIPES = 4 * _REACH, 8
+_LEAST_ROWS = 4 * _REACH  # of a stripe, which looks at others beside it
 _PAD = 16  # pixels beside a row, which repeat its ends; more than any bell reaches
 _RING = 32  # rows that are kept at each scale; more than any bell is long
 _X, _Y, _RESPONSE, _STRENGTH, _CERTAINTY, _COLUMNS = range(6)
@@ -87,25 +87,10 @@ class BlobPoints(NamedTuple):
 
 def find_blob_points(image: np.ndarray, threads: int = 1) -> BlobPoints:
     """Return the blobs of an image (H, W), uint8 or float32 of gray levels from 0 to 255."""
-    image = np.ascontiguousarray(image)
-    height = image.shape[0]
-    count = max(min(threads, height // _LEAST_ROWS, _MOST_STRIPES), 1)
-    ends = np.linspace(0, height, count + 1).astype(int).tolist()
-    others = [
-        _stripes().submit(_find_in_rows, image, *ends[number : number + 2])
-        for number in range(1, count)
-    ]
-    found = [_find_in_rows(image, *ends[:2]), *(other.result() for other in others)]
-    places, values = (
-        each[0] if count == 1 else np.concatenate(each) for each in zip(*found, strict=True)
-    )
+    work = partial(_find_in_rows, np.ascontiguousarray(image))
+    found = in_stripes(work, image.shape[0], _LEAST_ROWS, threads)
+    places, values = (np.concatenate(each) for each in zip(*found, strict=True))
     return BlobPoints(image.shape, places, values)
-
-
-@cache
-def _stripes() -> ThreadPoolExecutor:
-    """Return the threads that look at parts of an image."""
-    return ThreadPoolExecutor(_MOST_STRIPES - 1, 'blobs')
 
 
 def _find_in_rows(image: np.ndarray, first: int, last: int) -> tuple[np.ndarray, np.ndarray]:
@@ -114,7 +99,7 @@ def _find_in_rows(image: np.ndarray, first: int, last: int) -> tuple[np.ndarray,
     most = (last - first) * image.shape[1]
     places, values = np.empty(most, np.int64), np.empty((most, _COLUMNS), np.float32)
     count = _fill(image, first, last, _BELLS, _FACTORS, _WORTHS, _CROSSING, _LEAST, places, values)
-    return places[:count].copy(), values[:count].copy()
+    return places[:count], values[:count]
 
 
 @compiled

@@ -177,6 +177,7 @@ class Detector:
     ) -> list[Features]:
         """Return the features of gray images of one size."""
         height, width = grays[0].shape
+        threads = torch.get_num_threads()
         allowed = self._mask_tensor(masks, (height, width))
         padded = _pad(grays)
         self.on_stage('padding')
@@ -185,18 +186,18 @@ class Detector:
             if whole is not None:
                 self.on_stage('network')
                 return whole
-        blobs = self._find_blobs(grays) if settings.blobs else None
+        blobs = self._find_blobs(grays, threads) if settings.blobs else None
         self.on_stage('blobs')
         output = self.engine.infer(padded)
         self.on_stage('network')
         with _one_torch_thread() if self.engine.has_own_threads else nullcontext():
-            return self._decode(output, (height, width), allowed, blobs, settings)
+            return self._decode(output, (height, width), allowed, blobs, settings, threads)
 
-    def _find_blobs(self, grays: list[np.ndarray]) -> list[BlobPoints] | Blobs:
+    def _find_blobs(self, grays: list[np.ndarray], threads: int) -> list[BlobPoints] | Blobs:
         """Return the blobs of images of one size: of each on a CPU, of all together elsewhere."""
         # Before the network, whose threads may be awake for a while after it.
         if self.engine.device.type == 'cpu':
-            return [find_blob_points(gray, torch.get_num_threads()) for gray in grays]
+            return [find_blob_points(gray, threads) for gray in grays]
         return find_blobs(torch.from_numpy(np.stack(grays))[:, None].to(self.engine.device))
 
     def _decode(
@@ -206,17 +207,18 @@ class Detector:
         allowed: torch.Tensor | None,
         blobs: list[BlobPoints] | Blobs | None,
         settings: DetectionSettings,
+        threads: int,
     ) -> list[Features]:
         """Return the features in the network's output of images of a size (height, width)."""
         height, width = size
         if isinstance(blobs, list):
             logits = output.logits.float().permute(0, 2, 3, 1).numpy()
             masks = [None] * len(blobs) if allowed is None else allowed.numpy()
-            each = zip(logits, blobs, masks, strict=True)
             found = [
-                tuple(map(torch.from_numpy, detect_blobs(of_image, points, settings, mask)))
-                for of_image, points, mask in each
+                detect_blobs(of_image, points, settings, mask, threads)
+                for of_image, points, mask in zip(logits, blobs, masks, strict=True)
             ]
+            found = [tuple(map(torch.from_numpy, each)) for each in found]
         else:
             heatmap = heatmap_from_logits(output.logits)[:, :height, :width]
             found = detect_keypoints(heatmap, settings, allowed, blobs)
@@ -352,4 +354,5 @@ def _pad(grays: list[np.ndarray]) -> torch.Tensor:
         grays = [
             cv2.copyMakeBorder(gray, 0, bottom, 0, right, cv2.BORDER_REPLICATE) for gray in grays
         ]
-    return torch.from_numpy(np.stack(grays))[:, None]
+    alone = len(grays) == 1 and grays[0].flags.writeable
+    return torch.from_numpy(grays[0][None] if alone else np.stack(grays))[:, None]

@@ -87,9 +87,11 @@ class OpenVinoEngine:
         self.precision = precision
         self._sizes = (CELL * CELL + 1, model.config.descriptor_size)
         if precision == 'int8':
-            from superpoint_ros.engines.quantisation import quantised
+            from superpoint_ros.engines.quantisation import pool_narrow_layers_first, quantised
 
             network = quantised(model)
+            if native_bfloat16():
+                pool_narrow_layers_first(network)
         else:
             network = convert(model)
         # In int8 this holds for the layers that are not quantised.
