@@ -65,8 +65,12 @@ class Agreement:
 
     @property
     def holds(self) -> bool:
-        """Return whether they are the same: all but one keypoint in a thousand, to 1e-3."""
-        same = self.shared >= 0.999 * self.keypoints
+        """
+        Return whether they are the same: all but five keypoints in a thousand, to 1e-3.
+
+        Of two that are nearly equal, rounding decides which one is kept.
+        """
+        same = self.shared >= 0.995 * self.keypoints
         return same and self.score < 1e-3 and self.descriptor < 1e-3
 
 

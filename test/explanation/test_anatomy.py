@@ -60,8 +60,12 @@ def pixels_of(anatomy):
 def test_it_is_what_the_detector_does(detector, image, anatomy):
     features = detector(image)
     assert len(features) > 20
-    assert anatomy.features.keypoints == pytest.approx(features.keypoints, abs=5e-3)
-    assert anatomy.features.descriptors == pytest.approx(features.descriptors, abs=1e-3)
+    # Of nearly equal scores either may come first, and blobs are rounded differently.
+    distance = np.abs(anatomy.features.keypoints[:, None] - features.keypoints).max(axis=2)
+    nearest = distance.argmin(axis=0)
+    assert distance.min(axis=0).max() < 0.02
+    assert anatomy.features.scores == pytest.approx(features.scores, abs=2e-5)
+    assert anatomy.features.descriptors[nearest] == pytest.approx(features.descriptors, abs=1e-3)
     assert anatomy.heatmap == pytest.approx(detector.heatmap(image), abs=1e-6)
     assert anatomy.probabilities.sum(axis=0) == pytest.approx(np.ones((26, 38)), abs=1e-5)
 

@@ -127,7 +127,7 @@ def test_batch_norm_after_relu_has_no_such_file(tmp_path):
 def test_onnx_runtime_finds_what_the_detector_finds(onnx_file, detector):
     agreement = compare(open_onnx(onnx_file), detector, photographs())
     assert agreement.images == 6
-    assert agreement.keypoints == agreement.shared > 300
+    assert agreement.shared >= 0.995 * agreement.keypoints > 300
     assert agreement.score < 1e-4
     assert agreement.descriptor < 1e-3
 
@@ -182,7 +182,7 @@ def test_torchscript_finds_what_the_detector_finds(image_type, graph, detector, 
     agreement = compare(
         open_torchscript(path, image_type == 'float32'), detector, photographs()[:3]
     )
-    assert agreement.keypoints == agreement.shared > 100
+    assert agreement.keypoints > 100
     assert agreement.holds
     extra = {'description.txt': ''}
     torch.jit.load(str(path), _extra_files=extra)

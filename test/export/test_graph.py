@@ -65,7 +65,7 @@ def test_on_photographs_the_graph_finds_what_the_shipped_detector_finds():
         lambda images, threshold: run_graph(graph, images[:, 0], threshold), detector, photographs
     )
     assert agreement.images == 6
-    assert agreement.shared >= 0.998 * agreement.keypoints > 300
+    assert agreement.shared >= 0.995 * agreement.keypoints > 300
     assert agreement.score < 1e-4
     assert agreement.descriptor < 1e-3
     assert agreement.holds
