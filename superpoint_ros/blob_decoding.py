@@ -29,13 +29,11 @@ from superpoint_ros.blobs import HALF_STRENGTH, NEAR
 from superpoint_ros.compiled import compiled
 from superpoint_ros.decoding import DetectionSettings, spread_over_grid
 from superpoint_ros.network import CELL
-from superpoint_ros.stripes import in_stripes
 from superpoint_ros.suppression import peaks_among
 
 _NEAR = tuple(np.float32(value) for value in NEAR)
 _HALF = np.float32(HALF_STRENGTH)
 _BANDS = 3  # rows of cells that are kept; a bell around a pixel reaches into two at the most
-_LEAST_BANDS = 16  # of a stripe
 _PAD = 16  # pixels beside a row, which repeat its ends; more than the bell reaches
 _POWERS = tuple(np.float32(np.log(2) ** n / np.prod(np.arange(1.0, n + 1))) for n in range(7))
 
@@ -45,7 +43,6 @@ def detect_blobs(
     blobs: BlobPoints,
     settings: DetectionSettings,
     mask: np.ndarray | None = None,
-    threads: int = 1,
 ) -> tuple[np.ndarray, np.ndarray]:
     """
     Return an image's keypoints (N, 2) and their scores (N,), float32, best first.
@@ -54,15 +51,19 @@ def detect_blobs(
     `mask`, bool (H, W), is false where no keypoints may be.
     """
     height, width = blobs.size
-    logits, threshold = np.ascontiguousarray(logits), np.float32(settings.threshold)
-    of_blobs = blobs.places, blobs.strength, blobs.certainty
-
-    def score(first: int, last: int) -> tuple[np.ndarray, np.ndarray]:
-        constants = _NEAR, _HALF, _POWERS
-        return _score(logits, height, width, first, last, *of_blobs, threshold, *constants)
-
-    found = in_stripes(score, len(logits), _LEAST_BANDS, threads)
-    scores, chosen = (np.concatenate(each) for each in zip(*found, strict=True))
+    # In one thread: another one may have to wait for those of the network, awake for a while.
+    scores, chosen = _score(
+        np.ascontiguousarray(logits),
+        height,
+        width,
+        blobs.places,
+        blobs.strength,
+        blobs.certainty,
+        np.float32(settings.threshold),
+        _NEAR,
+        _HALF,
+        _POWERS,
+    )
     kept = peaks_among(blobs.places[chosen], scores, blobs.size, settings.nms_radius)
     scores, chosen = scores[kept], chosen[kept]
     y, x = np.divmod(blobs.places[chosen], width)
@@ -82,33 +83,14 @@ def detect_blobs(
 
 
 @compiled
-def _score(
-    logits,
-    height,
-    width,
-    first,
-    last,
-    places,
-    strength,
-    certainty,
-    threshold,
-    near,
-    half,
-    powers,
-):
-    """
-    Return the positive scores of at least the threshold, and the indices of their blobs.
-
-    Blobs are those in the rows of cells from `first` to before `last`.
-    """
+def _score(logits, height, width, places, strength, certainty, threshold, near, half, powers):
+    """Return the positive scores of at least the threshold, and the indices of their blobs."""
     rows = logits.shape[0]
     heatmap = np.empty((_BANDS * CELL, logits.shape[1] * CELL + 2 * _PAD), np.float32)
-    blob = np.searchsorted(places, first * CELL * width)
-    most = np.searchsorted(places, last * CELL * width) - blob
-    scores, chosen = np.empty(most, np.float32), np.empty(most, np.int64)
+    scores, chosen = np.empty(len(places), np.float32), np.empty(len(places), np.int64)
     reach = len(near) // 2
-    done, count = max(first - 1, 0), 0
-    for band in range(first, last):
+    done = count = blob = 0
+    for band in range(rows):
         while done < min(band + 2, rows):
             begin = done % _BANDS * CELL
             _fill_heatmap(logits[done], width, powers, heatmap[begin : begin + CELL])

@@ -177,7 +177,6 @@ class Detector:
     ) -> list[Features]:
         """Return the features of gray images of one size."""
         height, width = grays[0].shape
-        threads = torch.get_num_threads()
         allowed = self._mask_tensor(masks, (height, width))
         padded = _pad(grays)
         self.on_stage('padding')
@@ -186,18 +185,18 @@ class Detector:
             if whole is not None:
                 self.on_stage('network')
                 return whole
-        blobs = self._find_blobs(grays, threads) if settings.blobs else None
+        blobs = self._find_blobs(grays) if settings.blobs else None
         self.on_stage('blobs')
         output = self.engine.infer(padded)
         self.on_stage('network')
         with _one_torch_thread() if self.engine.has_own_threads else nullcontext():
-            return self._decode(output, (height, width), allowed, blobs, settings, threads)
+            return self._decode(output, (height, width), allowed, blobs, settings)
 
-    def _find_blobs(self, grays: list[np.ndarray], threads: int) -> list[BlobPoints] | Blobs:
+    def _find_blobs(self, grays: list[np.ndarray]) -> list[BlobPoints] | Blobs:
         """Return the blobs of images of one size: of each on a CPU, of all together elsewhere."""
         # Before the network, whose threads may be awake for a while after it.
         if self.engine.device.type == 'cpu':
-            return [find_blob_points(gray, threads) for gray in grays]
+            return [find_blob_points(gray, torch.get_num_threads()) for gray in grays]
         return find_blobs(torch.from_numpy(np.stack(grays))[:, None].to(self.engine.device))
 
     def _decode(
@@ -207,7 +206,6 @@ class Detector:
         allowed: torch.Tensor | None,
         blobs: list[BlobPoints] | Blobs | None,
         settings: DetectionSettings,
-        threads: int,
     ) -> list[Features]:
         """Return the features in the network's output of images of a size (height, width)."""
         height, width = size
@@ -215,7 +213,7 @@ class Detector:
             logits = output.logits.float().permute(0, 2, 3, 1).numpy()
             masks = [None] * len(blobs) if allowed is None else allowed.numpy()
             found = [
-                detect_blobs(of_image, points, settings, mask, threads)
+                detect_blobs(of_image, points, settings, mask)
                 for of_image, points, mask in zip(logits, blobs, masks, strict=True)
             ]
             found = [tuple(map(torch.from_numpy, each)) for each in found]
