@@ -113,7 +113,8 @@ def plot_training(result: Mapping, path: Path) -> None:
     for offset, (key, label) in enumerate(kinds.items()):
         places = [row + 0.27 * (offset - 1) for row in range(len(stages))]
         rates.bar(places, [stage[key] for stage in stages], 0.25, label=label)
-    rates.set_xticks(range(len(stages)), [recipe_name(stage) for stage in stages])
+    names = [recipe_name(stage).replace(', ', '\n') for stage in stages]
+    rates.set_xticks(range(len(stages)), names)
     rates.set_ylabel('images a second')
     rates.grid(axis='y', alpha=0.3)
     rates.legend()
