@@ -189,8 +189,7 @@ class Detector:
         self.on_stage('blobs')
         output = self.engine.infer(padded)
         self.on_stage('network')
-        with _one_torch_thread() if self.engine.has_own_threads else nullcontext():
-            return self._decode(output, (height, width), allowed, blobs, settings)
+        return self._decode(output, (height, width), allowed, blobs, settings)
 
     def _find_blobs(self, grays: list[np.ndarray]) -> list[BlobPoints] | Blobs:
         """Return the blobs of images of one size: of each on a CPU, of all together elsewhere."""
@@ -218,8 +217,9 @@ class Detector:
             ]
             found = [tuple(map(torch.from_numpy, each)) for each in found]
         else:
-            heatmap = heatmap_from_logits(output.logits)[:, :height, :width]
-            found = detect_keypoints(heatmap, settings, allowed, blobs)
+            with _one_torch_thread() if self.engine.has_own_threads else nullcontext():
+                heatmap = heatmap_from_logits(output.logits)[:, :height, :width]
+                found = detect_keypoints(heatmap, settings, allowed, blobs)
         self.on_stage('decoding')
         result = []
         for descriptors, (keypoints, scores) in zip(output.descriptors, found, strict=True):
