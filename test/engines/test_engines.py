@@ -143,23 +143,31 @@ def test_memory_of_outputs_is_used_again():
 
 
 @needs_openvino
-def test_a_detector_gives_pytorch_its_threads_back():
+def test_a_detector_gives_pytorch_its_threads_back(monkeypatch):
     image = np.zeros((64, 96), np.uint8)
-    detector = Detector.from_model(SuperPoint(COMPACT), 'cpu', engine='openvino')
+    detector = Detector.from_model(SuperPoint(COMPACT), 'cpu', engine='openvino', blobs=False)
     before = torch.get_num_threads()
     detector(image)
     assert torch.get_num_threads() == before
-
-    def fail(stage):
-        if stage == 'decoding':
-            seen.append(torch.get_num_threads())
-            raise RuntimeError
-
     seen = []
-    detector.on_stage = fail
+
+    def fail(*_):
+        seen.append(torch.get_num_threads())
+        raise RuntimeError
+
+    monkeypatch.setattr('superpoint_ros.detector.detect_keypoints', fail)
     with pytest.raises(RuntimeError):
         detector(image)
     assert (seen, torch.get_num_threads()) == ([1], before)
+
+
+@needs_openvino
+def test_pytorch_s_threads_are_left_alone_where_it_decodes_nothing(monkeypatch):
+    detector = Detector.from_model(SuperPoint(COMPACT), 'cpu', engine='openvino')
+    changed = []
+    monkeypatch.setattr(torch, 'set_num_threads', changed.append)
+    detector(np.zeros((64, 96), np.uint8))
+    assert changed == []
 
 
 @needs_openvino
