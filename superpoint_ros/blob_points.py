@@ -167,22 +167,26 @@ def _smooth(image, newest, bells, begins, ends, lags, own, across, smooth):
             own[x + _PAD] = np.float32(image[newest, x])
         _repeat_ends(own, width)
         _blur_across(own, bells[0], across[0, newest % _RING], width)
+    rows = begins, ends, lags
     # Written out, since bells of another length are of another type.
-    y = newest - lags[1]
-    if begins[1] <= y < ends[1]:
-        _blur_down(across[0], y, height, bells[0], smooth[0, y % _RING], width)
-        _blur_across(smooth[0, y % _RING], bells[1], across[1, y % _RING], width)
-    y = newest - lags[2]
-    if begins[2] <= y < ends[2]:
-        _blur_down(across[1], y, height, bells[1], smooth[1, y % _RING], width)
-        _blur_across(smooth[1, y % _RING], bells[2], across[2, y % _RING], width)
-    y = newest - lags[3]
-    if begins[3] <= y < ends[3]:
-        _blur_down(across[2], y, height, bells[2], smooth[2, y % _RING], width)
-        _blur_across(smooth[2, y % _RING], bells[3], across[3, y % _RING], width)
+    _smooth_to(0, newest, height, bells[0], bells[1], rows, across, smooth)
+    _smooth_to(1, newest, height, bells[1], bells[2], rows, across, smooth)
+    _smooth_to(2, newest, height, bells[2], bells[3], rows, across, smooth)
     y = newest - lags[4]
     if begins[4] <= y < ends[4]:
         _blur_down(across[3], y, height, bells[3], smooth[3, y % _RING], width)
+
+
+@compiled
+def _smooth_to(scale, newest, height, bell, next_bell, rows, across, smooth):
+    """Write the row at a scale that can be calculated now, and blur it across for the next one."""
+    begins, ends, lags = rows
+    width = across.shape[2]
+    y = newest - lags[scale + 1]
+    if begins[scale + 1] <= y < ends[scale + 1]:
+        row = smooth[scale, y % _RING]
+        _blur_down(across[scale], y, height, bell, row, width)
+        _blur_across(row, next_bell, across[scale + 1, y % _RING], width)
 
 
 @compiled

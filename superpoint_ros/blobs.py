@@ -59,7 +59,7 @@ CUT = 2.3
 """Where a bell ends, in sigmas, rounded up to pixels: what is left out is not missed."""
 
 POWER = 0.75
-"""Power of the probability in a score."""
+"""Power of the probability in a score, for which `superpoint_ros.blob_decoding` takes roots."""
 
 NEARNESS = 1.0
 """Sigma in pixels of the bell in which a blob gathers the probability of a keypoint."""

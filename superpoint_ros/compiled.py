@@ -21,7 +21,8 @@ NumPy or OpenCV, which is what such operations cost most of their time for.
 What is compiled is kept beside the module, or in the user's cache, and made anew when the module
 or the processor is another. It takes a few seconds the first time, in a detector's first frame
 (`Detector.warm_up`). What a function depends on besides its code, such as the scales of blobs, it
-gets as an argument: what is kept would not notice that a constant of another module has changed.
+gets as an argument, and it calls compiled functions of its own module alone: what is kept would
+not notice that another module has changed.
 """
 
 from __future__ import annotations

@@ -17,9 +17,9 @@ Which pixels of a heatmap are keypoints: non-maximum suppression, exact on every
 
 The highest pixel is one and removes all others in the square of a radius around it, then the
 highest of the rest, and so on; of equal pixels the first in reading order comes first. All here
-find just that, without a loop over points: in each round all pixels at once that are the highest
-left in their own squares. On a CPU only the pixels above the threshold are looked at, which are
-few; on other devices rounds are made on the whole image until few pixels are left.
+find just that. On a CPU the pixels above the threshold, which are few, are looked at one after the
+other. On other devices there is no loop over points: in each round all pixels are found at once
+that are the highest left in their own squares, until few are left.
 """
 
 from __future__ import annotations
@@ -42,8 +42,7 @@ def find_peaks(
 
     The heatmap has shape (B, H, W). Pixels below the threshold, or of 0 or less, are never kept.
     """
-    sparse = heatmap.device.type == 'cpu' and heatmap.dtype == torch.float32
-    if not sparse:
+    if heatmap.device.type != 'cpu' or heatmap.dtype != torch.float32:
         candidates = torch.where(heatmap >= threshold, heatmap, 0.0)
         return torch.nonzero(_suppress_densely(candidates, radius), as_tuple=True)
     places = [_sparse_peaks(each, threshold, radius) for each in heatmap.detach().numpy()]

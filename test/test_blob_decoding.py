@@ -25,14 +25,6 @@ from superpoint_ros.blob_decoding import detect_blobs
 from superpoint_ros.blob_points import find_blob_points
 from superpoint_ros.blobs import find_blobs
 from superpoint_ros.decoding import detect_keypoints, DetectionSettings, heatmap_from_logits
-from superpoint_ros.resources import demo_photographs
-from superpoint_ros.sequences import read_image
-
-
-@pytest.fixture(scope='module')
-def photograph():
-    [path] = [path for path in demo_photographs() if path.stem == 'bricks']
-    return read_image(path)[:211, :301].copy()
 
 
 def logits_of(image, seed, spread):

@@ -25,14 +25,6 @@ import torch
 
 from superpoint_ros.blob_points import find_blob_points
 from superpoint_ros.blobs import blob_offsets, CERTAINTY, find_blobs
-from superpoint_ros.resources import demo_photographs
-from superpoint_ros.sequences import read_image
-
-
-@pytest.fixture(scope='module')
-def photograph():
-    [path] = [path for path in demo_photographs() if path.stem == 'bricks']
-    return read_image(path)[:211, :301].copy()
 
 
 def expected_of(image):

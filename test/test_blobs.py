@@ -31,17 +31,9 @@ from superpoint_ros.blobs import (
     SCALES,
 )
 from superpoint_ros.decoding import detect_keypoints, DetectionSettings
-from superpoint_ros.resources import demo_photographs
-from superpoint_ros.sequences import read_image
 
 SETTINGS = DetectionSettings(border_margin=8, threshold=0.01)
 PADS = ((0, ((1, 1), (0, 0))), (1, ((0, 0), (1, 1))))
-
-
-@pytest.fixture(scope='module')
-def photograph():
-    [path] = [path for path in demo_photographs() if path.stem == 'bricks']
-    return read_image(path)[:211, :301].copy()
 
 
 def batch_of(*images):
