@@ -21,7 +21,6 @@ from contextlib import contextmanager, nullcontext
 from dataclasses import replace
 from pathlib import Path
 
-import cv2
 import numpy as np
 import torch
 
@@ -32,7 +31,8 @@ from superpoint_ros.decoding import detect_keypoints, DetectionSettings, heatmap
 from superpoint_ros.engines import create_engine, Engine
 from superpoint_ros.features import Features
 from superpoint_ros.levels import make_levels, merge_levels
-from superpoint_ros.network import CELL, SMALLEST_SIDE, SuperPoint, SuperPointOutput
+from superpoint_ros.network import SuperPoint, SuperPointOutput
+from superpoint_ros.preparation import check_masks, map_back, pad, resize, resize_mask, to_gray
 from superpoint_ros.resources import default_weights
 from superpoint_ros.sampling import sample_descriptors
 from superpoint_ros.weights import load_weights, WeightsMetadata
@@ -130,9 +130,9 @@ class Detector:
         if isinstance(images, np.ndarray):
             return self([images], mask)[0]
         settings = self.settings
-        originals = [_to_gray(image) for image in images]
-        masks = _check_masks(mask, originals)
-        grays = [_resize(gray, settings) for gray in originals]
+        originals = [to_gray(image) for image in images]
+        masks = check_masks(mask, originals)
+        grays = [resize(gray, settings) for gray in originals]
         levels = [make_levels(gray, settings.levels) for gray in grays]
         self.on_stage('conversion')
         groups: dict[tuple[int, int], list[tuple[int, int]]] = {}
@@ -147,21 +147,21 @@ class Detector:
         result = []
         for index, (gray, original) in enumerate(zip(grays, originals, strict=True)):
             of_image = [
-                _map_back(found[index, level], seen, gray)
+                map_back(found[index, level], seen, gray)
                 for level, seen in enumerate(levels[index])
             ]
             best = merge_levels(of_image, gray.shape, settings)
-            result.append(_map_back(best, gray, original))
+            result.append(map_back(best, gray, original))
         if settings.levels > 1:
             self.on_stage('sampling')
         return result
 
     def heatmap(self, image: np.ndarray) -> np.ndarray:
         """Return the probability of a keypoint at each pixel of an image, (H, W), float32."""
-        gray = _to_gray(image)
+        gray = to_gray(image)
         height, width = gray.shape
         with torch.inference_mode():
-            logits = self.engine.infer(_pad([gray])).logits
+            logits = self.engine.infer(pad([gray])).logits
             return heatmap_from_logits(logits)[0, :height, :width].cpu().numpy()
 
     def warm_up(self, size: tuple[int, int] = (640, 480)) -> None:
@@ -178,7 +178,7 @@ class Detector:
         """Return the features of gray images of one size."""
         height, width = grays[0].shape
         allowed = self._mask_tensor(masks, (height, width))
-        padded = _pad(grays)
+        padded = pad(grays)
         self.on_stage('padding')
         if hasattr(self.engine, 'detect'):
             whole = self.engine.detect(padded, (height, width), settings, allowed)
@@ -237,7 +237,7 @@ class Detector:
         if all(mask is None for mask in masks):
             return None
         allowed = [
-            np.ones(shape, bool) if mask is None else _resize_mask(mask, shape) for mask in masks
+            np.ones(shape, bool) if mask is None else resize_mask(mask, shape) for mask in masks
         ]
         return torch.from_numpy(np.stack(allowed)).to(self.engine.device)
 
@@ -272,85 +272,3 @@ def _make_settings(settings: dict) -> DetectionSettings:
             f'unknown setting {", ".join(unknown)}: there are {", ".join(vars(defaults))}'
         )
     return replace(defaults, **settings)
-
-
-def _to_gray(image: np.ndarray) -> np.ndarray:
-    """Return the image as gray uint8 (H, W); raise ValueError where it is no such image."""
-    image = np.asarray(image)
-    if image.dtype != np.uint8 or not (
-        image.ndim == 2 or (image.ndim == 3 and image.shape[2] in (1, 3))
-    ):
-        raise ValueError(
-            'an image must be uint8 of shape (H, W), gray, or (H, W, 3), BGR; got '
-            f'{image.dtype} of shape {image.shape}'
-        )
-    if min(image.shape[:2]) < SMALLEST_SIDE:
-        raise ValueError(
-            f'an image must have at least {SMALLEST_SIDE}x{SMALLEST_SIDE} pixels; got '
-            f'{image.shape[1]}x{image.shape[0]}'
-        )
-    if image.ndim == 2:
-        return image
-    return image[:, :, 0] if image.shape[2] == 1 else cv2.cvtColor(image, cv2.COLOR_BGR2GRAY)
-
-
-def _check_masks(
-    mask: np.ndarray | Sequence[np.ndarray | None] | None, grays: list[np.ndarray]
-) -> list[np.ndarray | None]:
-    """Return a mask for each image; raise ValueError where one does not fit its image."""
-    if mask is None or isinstance(mask, np.ndarray):
-        mask = [mask] * len(grays)
-    masks = [each if each is None else np.asarray(each) for each in mask]
-    if len(masks) != len(grays):
-        raise ValueError(f'there must be a mask for each of {len(grays)} images; got {len(masks)}')
-    for each, gray in zip(masks, grays, strict=True):
-        if each is not None and each.shape != gray.shape:
-            raise ValueError(
-                f'the mask must have the size of the image, {gray.shape[1]}x{gray.shape[0]}; its '
-                f'shape is {each.shape}'
-            )
-    return masks
-
-
-def _resize_mask(mask: np.ndarray, shape: tuple[int, int]) -> np.ndarray:
-    """Return the mask, bool, as it is on an image that was brought to the shape."""
-    allowed = mask != 0
-    if allowed.shape == shape:
-        return allowed
-    size = (shape[1], shape[0])
-    return cv2.resize(allowed.astype(np.uint8), size, interpolation=cv2.INTER_NEAREST) != 0
-
-
-def _resize(gray: np.ndarray, settings: DetectionSettings) -> np.ndarray:
-    """Return the image as large as it is to be looked at."""
-    largest = max(gray.shape)
-    wanted = round(settings.magnification * largest)
-    if settings.max_image_size:
-        wanted = min(wanted, settings.max_image_size)
-    if wanted == largest:
-        return gray
-    # A strip may become so narrow that its aspect has to give.
-    height, width = (max(round(side * wanted / largest), SMALLEST_SIDE) for side in gray.shape)
-    # Cubic: keypoints are to lie between the pixels of the original, which linear would blur.
-    way = cv2.INTER_AREA if wanted < largest else cv2.INTER_CUBIC
-    return cv2.resize(gray, (width, height), interpolation=way)
-
-
-def _map_back(features: Features, resized: np.ndarray, original: np.ndarray) -> Features:
-    """Return the features of a resized image with their places in the original."""
-    if resized.shape == original.shape:
-        return features
-    scale = np.divide(original.shape[::-1], resized.shape[::-1], dtype=np.float32)
-    return replace(features, keypoints=(features.keypoints + 0.5) * scale - 0.5)
-
-
-def _pad(grays: list[np.ndarray]) -> torch.Tensor:
-    """Return images of one size as (B, 1, H, W), H and W the next multiples of 8."""
-    height, width = grays[0].shape
-    bottom, right = -height % CELL, -width % CELL
-    if bottom or right:
-        grays = [
-            cv2.copyMakeBorder(gray, 0, bottom, 0, right, cv2.BORDER_REPLICATE) for gray in grays
-        ]
-    alone = len(grays) == 1 and grays[0].flags.writeable
-    return torch.from_numpy(grays[0][None] if alone else np.stack(grays))[:, None]

@@ -39,7 +39,8 @@ def add_method_arguments(
         nargs='*',
         default=list(methods),
         metavar='NAME',
-        help=f'others to compare with: sift, orb, akaze, or none (default: {" ".join(methods)})',
+        help='others to compare with, of sift, orb and akaze; no name: without others '
+        f'(default: {" ".join(methods)})',
     )
     parser.add_argument(
         '--keypoints',
