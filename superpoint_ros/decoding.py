@@ -64,9 +64,9 @@ class DetectionSettings:
     longest side, in pixels, of an image that is looked at as it is: `Detector` reduces a larger
     one and maps its keypoints back; 0 reduces none. `magnification` is by how much it enlarges
     images first, to no more than that size: keypoints become more precise, and the time grows by
-    its square. With several `levels` the image is looked at once more for each, at 0.6 of the size
-    before (see `superpoint_ros.levels`). The radius and the margin are pixels of the image that is
-    looked at.
+    its square. With several `levels` keypoints are described once more for each, in the image at
+    half of the size before, and have the mean (see `superpoint_ros.levels`). The radius and the
+    margin are pixels of the image that is looked at.
 
     Raises TypeError or ValueError that names the setting, its value and what it may be.
     """

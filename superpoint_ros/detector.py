@@ -30,9 +30,9 @@ from superpoint_ros.blobs import Blobs, find_blobs
 from superpoint_ros.decoding import detect_keypoints, DetectionSettings, heatmap_from_logits
 from superpoint_ros.engines import create_engine, Engine
 from superpoint_ros.features import Features
-from superpoint_ros.levels import make_levels, merge_levels
+from superpoint_ros.levels import make_levels, pool_descriptors
 from superpoint_ros.network import SuperPoint, SuperPointOutput
-from superpoint_ros.preparation import check_masks, map_back, pad, resize, resize_mask, to_gray
+from superpoint_ros.preparation import check_masks, pad, resize, resize_mask, scaled, to_gray
 from superpoint_ros.resources import default_weights
 from superpoint_ros.sampling import sample_descriptors
 from superpoint_ros.weights import load_weights, WeightsMetadata
@@ -133,28 +133,22 @@ class Detector:
         originals = [to_gray(image) for image in images]
         masks = check_masks(mask, originals)
         grays = [resize(gray, settings) for gray in originals]
-        levels = [make_levels(gray, settings.levels) for gray in grays]
         self.on_stage('conversion')
-        groups: dict[tuple[int, int], list[tuple[int, int]]] = {}
-        for index, of_image in enumerate(levels):
-            for level, gray in enumerate(of_image):
-                groups.setdefault(gray.shape, []).append((index, level))
-        found: dict[tuple[int, int], Features] = {}
+        groups: dict[tuple[int, int], list[int]] = {}
+        for index, gray in enumerate(grays):
+            groups.setdefault(gray.shape, []).append(index)
+        found: dict[int, Features] = {}
         for members in groups.values():
-            seen = [levels[index][level] for index, level in members]
-            of_group = self._detect(seen, [masks[index] for index, _ in members], settings)
+            seen = [grays[index] for index in members]
+            of_group = self._detect(seen, [masks[index] for index in members], settings)
+            if settings.levels > 1:
+                of_group = self._describe_smaller(seen, of_group, settings.levels)
+                self.on_stage('sampling')
             found |= zip(members, of_group, strict=True)
-        result = []
-        for index, (gray, original) in enumerate(zip(grays, originals, strict=True)):
-            of_image = [
-                map_back(found[index, level], seen, gray)
-                for level, seen in enumerate(levels[index])
-            ]
-            best = merge_levels(of_image, gray.shape, settings)
-            result.append(map_back(best, gray, original))
-        if settings.levels > 1:
-            self.on_stage('sampling')
-        return result
+        return [
+            replace(found[index], keypoints=scaled(found[index].keypoints, gray, original))
+            for index, (gray, original) in enumerate(zip(grays, originals, strict=True))
+        ]
 
     def heatmap(self, image: np.ndarray) -> np.ndarray:
         """Return the probability of a keypoint at each pixel of an image, (H, W), float32."""
@@ -229,6 +223,24 @@ class Detector:
             )
         self.on_stage('sampling')
         return result
+
+    @torch.inference_mode()
+    def _describe_smaller(
+        self, grays: list[np.ndarray], found: list[Features], count: int
+    ) -> list[Features]:
+        """Return features of images of one size, described at smaller sizes besides."""
+        of_levels = [[torch.from_numpy(features.descriptors)] for features in found]
+        for images in list(zip(*(make_levels(gray, count) for gray in grays), strict=True))[1:]:
+            output = self.engine.infer(pad(list(images)))
+            for gray, image, coarse, features, sampled in zip(
+                grays, images, output.descriptors, found, of_levels, strict=True
+            ):
+                keypoints = torch.from_numpy(scaled(features.keypoints, gray, image))
+                sampled.append(sample_descriptors(coarse, keypoints.to(coarse.device)).cpu())
+        return [
+            replace(features, descriptors=pool_descriptors(sampled).numpy())
+            for features, sampled in zip(found, of_levels, strict=True)
+        ]
 
     def _mask_tensor(
         self, masks: list[np.ndarray | None], shape: tuple[int, int]

@@ -13,11 +13,14 @@
 # limitations under the License.
 
 """
-Several levels of an image: it is looked at again, smaller, and the best keypoints of all are kept.
+Several levels of an image: keypoints are described at more than one size.
 
 A network describes what it sees at the size that it has in the image: a thing that another view
-shows at half the size looks like another thing. With a smaller image beside the first one, each
-thing is there in two sizes, and one of them is nearer to that in the other view.
+shows at half the size looks like another thing. A keypoint's descriptor is therefore a mean of
+those that the network gives its place in the image and in smaller ones. Of two views of which one
+is twice as near, the smaller image of the one shows what the other shows: the means have a part in
+common, and they lose little where both views are equally near. Source of the idea: Dong, Soatto,
+"Domain-Size Pooling in Local Descriptors: DSP-SIFT", CVPR 2015, which pools gradients so.
 """
 
 from __future__ import annotations
@@ -27,14 +30,15 @@ from collections.abc import Sequence
 import cv2
 import numpy as np
 import torch
+import torch.nn.functional as F
 
-from superpoint_ros.decoding import DetectionSettings, spread_over_grid
-from superpoint_ros.features import Features
 from superpoint_ros.network import SMALLEST_SIDE
-from superpoint_ros.suppression import peaks_among
 
-RATIO = 0.6
-"""Size of a level to that of the one before: 0.5 and 0.7 are no better, three levels neither."""
+RATIO = 0.5
+"""Size of a level to that of the one before."""
+
+WEIGHT = 0.5
+"""What a level counts in the mean, to what the one before does."""
 
 
 def make_levels(image: np.ndarray, count: int) -> list[np.ndarray]:
@@ -52,27 +56,6 @@ def make_levels(image: np.ndarray, count: int) -> list[np.ndarray]:
     return result
 
 
-def merge_levels(
-    found: Sequence[Features], size: tuple[int, int], settings: DetectionSettings
-) -> Features:
-    """
-    Return the best of the features of an image's levels, the finest level's first.
-
-    The keypoints are all in pixels of one image of `size` (height, width). None has another one
-    within `settings.nms_radius`; at most `max_keypoints` are kept.
-    """
-    if len(found) == 1:
-        return found[0]
-    names = ('keypoints', 'scores', 'descriptors')
-    points, scores, descriptors = (
-        np.concatenate([getattr(each, name) for each in found]) for name in names
-    )
-    order = np.argsort(-scores, kind='stable')
-    x, y = np.rint(points[order]).astype(np.int64).clip(0, [size[1] - 1, size[0] - 1]).T
-    places, first = np.unique(y * size[1] + x, return_index=True)  # the best of each pixel
-    chosen = order[first[peaks_among(places, scores[order[first]], size, settings.nms_radius)]]
-    best = slice(settings.max_keypoints)
-    if settings.grid_cells and len(chosen) > settings.max_keypoints:
-        best = spread_over_grid(torch.from_numpy(points[chosen]), size, settings).numpy()
-    chosen = chosen[best]
-    return Features(points[chosen], scores[chosen], descriptors[chosen])
+def pool_descriptors(of_levels: Sequence[torch.Tensor]) -> torch.Tensor:
+    """Return unit descriptors (..., D): the mean of unit ones of each level, finest first."""
+    return F.normalize(sum(WEIGHT**level * each for level, each in enumerate(of_levels)), dim=-1)

@@ -22,14 +22,12 @@ and whole cells in height and width.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
 
 import cv2
 import numpy as np
 import torch
 
 from superpoint_ros.decoding import DetectionSettings
-from superpoint_ros.features import Features
 from superpoint_ros.network import CELL, SMALLEST_SIDE
 
 
@@ -95,12 +93,12 @@ def resize(gray: np.ndarray, settings: DetectionSettings) -> np.ndarray:
     return cv2.resize(gray, (width, height), interpolation=way)
 
 
-def map_back(features: Features, resized: np.ndarray, original: np.ndarray) -> Features:
-    """Return the features of a resized image with their places in the original."""
-    if resized.shape == original.shape:
-        return features
-    scale = np.divide(original.shape[::-1], resized.shape[::-1], dtype=np.float32)
-    return replace(features, keypoints=(features.keypoints + 0.5) * scale - 0.5)
+def scaled(keypoints: np.ndarray, before: np.ndarray, after: np.ndarray) -> np.ndarray:
+    """Return where keypoints (N, 2) of an image lie in the image resized: float32 (N, 2)."""
+    if before.shape == after.shape:
+        return keypoints
+    scale = np.divide(after.shape[::-1], before.shape[::-1], dtype=np.float32)
+    return (keypoints + 0.5) * scale - 0.5
 
 
 def pad(grays: list[np.ndarray]) -> torch.Tensor:

@@ -71,7 +71,8 @@ def add_method_arguments(
         type=int,
         default=1,
         metavar='N',
-        help='ours looks at images in N sizes, each 0.6 of the one before (default: 1)',
+        help='ours describes keypoints in N sizes of the image, each half of the one before '
+        '(default: 1)',
     )
 
 

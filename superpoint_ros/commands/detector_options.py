@@ -104,7 +104,8 @@ def add_settings_arguments(parser: argparse.ArgumentParser) -> None:
         '--levels',
         type=int,
         metavar='N',
-        help='look at images in N sizes, each 0.6 of the one before (default: 1)',
+        help='describe keypoints in N sizes of the image, each half of the one before '
+        '(default: 1)',
     )
     parser.add_argument(
         '--no-subpixel',

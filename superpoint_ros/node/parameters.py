@@ -153,8 +153,8 @@ DECLARATIONS = (
     _Declaration(
         'levels',
         _DETECTION.levels,
-        'Images are looked at in so many sizes, each 0.6 of the one before: keypoints are found '
-        'again from nearer and farther; two take a good third more time than one.',
+        'Keypoints are described in so many sizes of the image, each half of the one before: they '
+        'match from nearer and farther; two take a fourth more time than one.',
     ),
     _Declaration(
         'descriptor_format',

@@ -15,8 +15,9 @@
 """
 What makes descriptors of one point alike in two images, and those of different points unlike.
 
-All take coarse descriptors as the network gives them, (B, D, h, w), not normalised, and are
-computed in float32. Positions are (x, y) in pixels, the centre of the top-left pixel being (0, 0).
+The paper's takes coarse descriptors as the network gives them, (B, D, h, w), not normalised, the
+other one those of points. Both are computed in float32. Positions are (x, y) in pixels, the centre
+of the top-left pixel being (0, 0).
 """
 
 from __future__ import annotations
@@ -25,7 +26,6 @@ import torch
 import torch.nn.functional as F
 
 from superpoint_ros.network import CELL
-from superpoint_ros.sampling import sample_batch
 from superpoint_ros.training.losses import in_float32
 
 
@@ -75,8 +75,8 @@ def hinge_loss(
 
 @in_float32
 def contrastive_loss(
-    descriptors_a: torch.Tensor,
-    descriptors_b: torch.Tensor,
+    a: torch.Tensor,
+    b: torch.Tensor,
     points_a: torch.Tensor,
     points_b: torch.Tensor,
     valid: torch.Tensor,
@@ -86,23 +86,19 @@ def contrastive_loss(
     """
     Return how badly points find their counterparts among the others, a float32 scalar.
 
-    `points_a` and `points_b`, (B, K, 2), are the same K scene points in both images; those not
-    `valid`, bool (B, K), are left out. Descriptors are sampled there as a detector does, their
-    cosines, times the temperature, are the logits of a softmax over all points of the other image,
-    and the loss is the mean cross-entropy of both directions. Other points within `radius` pixels
-    of the right one are neither right nor wrong, and are left out of the softmax. Where no point
-    is valid the loss is 0.
+    `points_a` and `points_b`, (B, K, 2), are the same K scene points in both images, `a` and `b`,
+    (B, K, D), their unit descriptors; those not `valid`, bool (B, K), are left out. The
+    descriptors' cosines, times the temperature, are the logits of a softmax over all points of the
+    other image, and the loss is the mean cross-entropy of both directions. Other points within
+    `radius` pixels of the right one are neither right nor wrong, and are left out of the softmax.
+    Where no point is valid the loss is 0.
     """
-    _check_pair(descriptors_a, descriptors_b)
-    a = sample_batch(descriptors_a, points_a)
-    b = sample_batch(descriptors_b, points_b)
     logits = temperature * a @ b.transpose(1, 2)
-    count = points_a.shape[1]
-    itself = torch.eye(count, dtype=torch.bool, device=logits.device)
+    itself = torch.eye(points_a.shape[1], dtype=torch.bool, device=logits.device)
     near_b = torch.cdist(points_b.float(), points_b.float()) < radius
     near_a = torch.cdist(points_a.float(), points_a.float()) < radius
-    out_ab = ((near_b & ~itself) | ~valid[:, None, :]) & ~itself
-    out_ba = ((near_a & ~itself) | ~valid[:, None, :]) & ~itself
+    out_ab = (near_b | ~valid[:, None, :]) & ~itself
+    out_ba = (near_a | ~valid[:, None, :]) & ~itself
     total = _diagonal_cross_entropy(logits.masked_fill(out_ab, -torch.inf))
     total = total + _diagonal_cross_entropy(logits.transpose(1, 2).masked_fill(out_ba, -torch.inf))
     return (total * valid).sum() / (2 * valid.sum().clamp_min(1))

@@ -25,6 +25,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
+import torch.nn.functional as F
 from torch.utils.data import DataLoader
 
 from superpoint_ros.detector import Detector
@@ -36,8 +37,10 @@ from superpoint_ros.evaluation.metrics import (
     measure_pair,
     Pair,
 )
+from superpoint_ros.levels import pool_descriptors, RATIO
 from superpoint_ros.matching import match_mutual
-from superpoint_ros.network import fold_batch_norm, SuperPointOutput
+from superpoint_ros.network import CELL, fold_batch_norm, SuperPointOutput
+from superpoint_ros.sampling import sample_batch
 from superpoint_ros.training.data import VALIDATION
 from superpoint_ros.training.descriptor_losses import contrastive_loss, hinge_loss
 from superpoint_ros.training.losses import detector_loss, soft_detector_loss
@@ -86,18 +89,16 @@ class SuperPointStage(Stage):
 
     def training_step(self, batch: dict[str, torch.Tensor], _index: int) -> torch.Tensor:
         recipe = self.recipe
-        output = self._look(batch['images'])
+        images = _both(batch['images'])
+        output = self.network(self.batch_of(images[:, None]))
         loss = self._detector_loss(output, batch)
         self.log('train/detector', loss)
         if recipe.descriptor_weight:
-            descriptor = self._descriptor_loss(output, batch)
+            maps = [output.descriptors, *self._smaller_maps(images)]
+            descriptor = self._descriptor_loss(maps, batch)
             self.log('train/descriptor', descriptor)
             loss = loss + recipe.descriptor_weight * descriptor
         return self.checked(loss)
-
-    def _look(self, images: torch.Tensor) -> SuperPointOutput:
-        """Return the network's output of pairs uint8 (B, 2, H, W): B images A, then B images B."""
-        return self.network(self.batch_of(_both(images)[:, None]))
 
     def _detector_loss(
         self, output: SuperPointOutput, batch: dict[str, torch.Tensor]
@@ -106,15 +107,35 @@ class SuperPointStage(Stage):
             return detector_loss(output.logits, _both(batch['labels']))
         return soft_detector_loss(output.logits, _both(batch['targets']), _both(batch['known']))
 
+    def _smaller_maps(self, images: torch.Tensor) -> list[torch.Tensor]:
+        """Return coarse descriptors of images uint8 (2 B, H, W) at each smaller size."""
+        maps = []
+        for level in range(1, self.recipe.levels):
+            size = [round(side * RATIO**level / CELL) * CELL for side in images.shape[1:]]
+            smaller = F.interpolate(self.batch_of(images[:, None]), size, mode='area')
+            maps.append(self.network(smaller).descriptors)
+        return maps
+
     def _descriptor_loss(
-        self, output: SuperPointOutput, batch: dict[str, torch.Tensor]
+        self, maps: list[torch.Tensor], batch: dict[str, torch.Tensor]
     ) -> torch.Tensor:
-        a, b = output.descriptors.chunk(2)
+        """Return the loss of descriptors, the mean over those of one level, of two, and so on."""
+        a, b = maps[0].chunk(2)
         if self.recipe.descriptor_loss == 'hinge':
             weight = self.recipe.hinge_positive_weight
             return hinge_loss(a, b, batch['homography'], batch['shown'][:, 1], weight)
-        points_a, points_b = batch['points'].unbind(1)
-        return contrastive_loss(a, b, points_a, points_b, batch['valid'], self.recipe.temperature)
+        points = _both(batch['points'])
+        sampled = [sample_batch(each, _scaled(points, maps[0], each)) for each in maps]
+        losses = [
+            contrastive_loss(
+                *pool_descriptors(sampled[:count]).chunk(2),
+                *points.chunk(2),
+                batch['valid'],
+                self.recipe.temperature,
+            )
+            for count in range(1, len(sampled) + 1)
+        ]
+        return sum(losses) / len(losses)
 
     def val_dataloader(self) -> DataLoader:
         """Return the indices of validation pairs, which show photographs kept from training."""
@@ -161,3 +182,9 @@ class SuperPointStage(Stage):
 def _both(values: torch.Tensor) -> torch.Tensor:
     """Return what belongs to pairs, (B, 2, ...), as (2 B, ...): all of A, then all of B."""
     return values.transpose(0, 1).flatten(0, 1)
+
+
+def _scaled(points: torch.Tensor, whole: torch.Tensor, smaller: torch.Tensor) -> torch.Tensor:
+    """Return where points (..., 2) of images lie in smaller ones, by the sizes of their maps."""
+    scale = points.new_tensor(smaller.shape[:1:-1]) / points.new_tensor(whole.shape[:1:-1])
+    return (points + 0.5) * scale - 0.5

@@ -92,6 +92,9 @@ class SuperPointRecipe(TrainingRecipe):
     temperature: float = 20.0
     """What cosines are multiplied with in the contrastive loss."""
 
+    levels: int = 1
+    """Sizes of the images at which the contrastive loss has points described, see `Detector`."""
+
     hinge_positive_weight: float = 250.0
     """Weight of pairs of cells that are the same in the hinge loss (the paper's lambda_d)."""
 
@@ -105,6 +108,9 @@ class SuperPointRecipe(TrainingRecipe):
         if self.detector == 'labels' and not self.labels:
             raise ValueError('name the folder of the labels: --labels DIR, or --detector repeats')
         self._check(('shapes', 'labelled'), lambda value: 0 <= value <= 1, 'from 0 to 1')
+        self._check(('levels',), lambda value: 1 <= value <= 4, 'from 1 to 4')
+        if self.levels > 1 and self.descriptor_loss == 'hinge':
+            raise ValueError('levels must be 1 where descriptor_loss is hinge')
         self._check(('points',), lambda value: value >= 2, 'at least 2')
         self._check(
             ('finest', 'temperature', 'sparsest'), lambda value: value > 0, 'greater than 0'

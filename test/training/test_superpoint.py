@@ -25,7 +25,9 @@ import torch
 
 from superpoint_ros.commands.main import main
 from superpoint_ros.detector import Detector
+from superpoint_ros.levels import pool_descriptors
 from superpoint_ros.network import COMPACT, SuperPointOutput
+from superpoint_ros.sampling import sample_batch
 from superpoint_ros.silent_channels import without_silent_channels
 from superpoint_ros.training import superpoint
 from superpoint_ros.training.checkpoints import LAST, read_checkpoint, WEIGHTS
@@ -171,17 +173,17 @@ def test_a_network_that_uses_fewer_channels_is_saved_as_wide_as_its_configuratio
 
 
 class Fixed(torch.nn.Module):
-    """A network whose output is known, whatever it sees."""
+    """A network whose outputs are known, one after the other, whatever it sees."""
 
-    def __init__(self, output):
+    def __init__(self, *outputs):
         super().__init__()
-        self.output = output
+        self.outputs = outputs
+        self.seen = []
 
     def forward(self, images):
-        assert images.shape == (4, 1, 48, 64)
         assert images.max() <= 1
-        self.seen = images
-        return self.output
+        self.seen.append(images)
+        return self.outputs[len(self.seen) - 1]
 
 
 @pytest.mark.parametrize('detector', ['labels', 'repeats'])
@@ -209,7 +211,8 @@ def test_the_loss_is_the_weighted_sum_of_its_parts_on_both_images(
 
     # Pairs come one after the other in a batch; the network gets all A, then all B.
     a, b = (batch['images'][:, i].float()[:, None] / 255 for i in (0, 1))
-    assert torch.equal(module.network.seen, torch.cat([a, b]))
+    (seen,) = module.network.seen
+    assert torch.equal(seen, torch.cat([a, b]))
     lessons = {
         name: torch.cat([batch[name][:, 0], batch[name][:, 1]])
         for name in batch
@@ -224,9 +227,43 @@ def test_the_loss_is_the_weighted_sum_of_its_parts_on_both_images(
         descriptor = hinge_loss(*maps, batch['homography'], batch['shown'][:, 1], 250.0)
     else:
         points = batch['points']
-        descriptor = contrastive_loss(*maps, points[:, 0], points[:, 1], batch['valid'], 20.0)
+        points = points[:, 0], points[:, 1]
+        sampled = [sample_batch(*each) for each in zip(maps, points, strict=True)]
+        descriptor = contrastive_loss(*sampled, *points, batch['valid'], 20.0)
     expected = expected + 0.7 * descriptor
     assert got.item() == pytest.approx(expected.item(), rel=1e-5)
+
+
+def test_points_are_described_at_one_size_and_at_several(recipe, tmp_path):
+    module = SuperPointStage(replace(recipe, precision='32-true', levels=2), tmp_path)
+    samples = module.samples()
+    batch = torch.utils.data.default_collate([samples[0], samples[1]])
+    generator = torch.Generator().manual_seed(0)
+    logits = torch.randn(4, 65, 6, 8, generator=generator)
+    maps = [torch.randn(4, 5, *size, generator=generator) for size in ((6, 8), (3, 4))]
+    module.network = Fixed(*(SuperPointOutput(logits, each) for each in maps))
+    logged = {}
+    module.log = lambda name, value, **_: logged.update({name: value})
+    module.training_step(batch, 0)
+
+    seen = module.network.seen
+    assert torch.allclose(seen[1], torch.nn.functional.avg_pool2d(seen[0], 2))
+    points = [batch['points'][:, i] for i in (0, 1)]
+    sampled = [
+        [
+            sample_batch(maps[0][i : i + 2], where),
+            sample_batch(maps[1][i : i + 2], where / 2 - 0.25),
+        ]
+        for i, where in zip((0, 2), points, strict=True)
+    ]
+    expected = [
+        contrastive_loss(*descriptors, *points, batch['valid'], 20.0)
+        for descriptors in (
+            [of_levels[0] for of_levels in sampled],
+            [pool_descriptors(of_levels) for of_levels in sampled],
+        )
+    ]
+    assert logged['train/descriptor'].item() == pytest.approx(sum(expected).item() / 2, rel=1e-5)
 
 
 def test_training_lowers_the_loss_on_the_pairs_it_sees(recipe, tmp_path):
