@@ -25,7 +25,6 @@ from pathlib import Path
 
 import numpy as np
 import torch
-import torch.nn.functional as F
 from torch.utils.data import DataLoader
 
 from superpoint_ros.detector import Detector
@@ -39,16 +38,18 @@ from superpoint_ros.evaluation.metrics import (
 )
 from superpoint_ros.levels import pool_descriptors, RATIO
 from superpoint_ros.matching import match_mutual
-from superpoint_ros.network import CELL, fold_batch_norm, SuperPointOutput
+from superpoint_ros.network import fold_batch_norm, SuperPointOutput
 from superpoint_ros.sampling import sample_batch
 from superpoint_ros.training.data import VALIDATION
 from superpoint_ros.training.descriptor_losses import contrastive_loss, hinge_loss
 from superpoint_ros.training.losses import detector_loss, soft_detector_loss
 from superpoint_ros.training.magicpoint import expect_few_points
 from superpoint_ros.training.pairs import PairSamples
+from superpoint_ros.training.sizes import resized, scaled
 from superpoint_ros.training.stage import PICTURES, Stage
 from superpoint_ros.training.starting import start_from
 from superpoint_ros.training.superpoint_recipe import SuperPointRecipe
+from superpoint_ros.training.teacher import Teacher, teacher_loss
 
 VALIDATION_KEYPOINTS = 200
 """Keypoints of each view in a validation."""
@@ -73,6 +74,9 @@ class SuperPointStage(Stage):
     def __init__(self, recipe: SuperPointRecipe, folder: Path, start: Path | None = None):
         super().__init__(recipe, folder)
         self._validation: PairSamples | None = None
+        self._teacher: Teacher | None = None
+        if recipe.teacher:
+            self._teacher = Teacher(Path(recipe.teacher), recipe.configuration.descriptor_size)
         expect_few_points(self.network)
         if start is not None:
             self._start_from(start)
@@ -98,6 +102,10 @@ class SuperPointStage(Stage):
             descriptor = self._descriptor_loss(maps, batch)
             self.log('train/descriptor', descriptor)
             loss = loss + recipe.descriptor_weight * descriptor
+        if self._teacher:
+            taught = self._teacher_loss(images, output.descriptors, batch)
+            self.log('train/teacher', taught)
+            loss = loss + recipe.teacher_weight * taught
         return self.checked(loss)
 
     def _detector_loss(
@@ -109,12 +117,9 @@ class SuperPointStage(Stage):
 
     def _smaller_maps(self, images: torch.Tensor) -> list[torch.Tensor]:
         """Return coarse descriptors of images uint8 (2 B, H, W) at each smaller size."""
-        maps = []
-        for level in range(1, self.recipe.levels):
-            size = [round(side * RATIO**level / CELL) * CELL for side in images.shape[1:]]
-            smaller = F.interpolate(self.batch_of(images[:, None]), size, mode='area')
-            maps.append(self.network(smaller).descriptors)
-        return maps
+        images = self.batch_of(images[:, None])
+        factors = [RATIO**level for level in range(1, self.recipe.levels)]
+        return [self.network(resized(images, factor)).descriptors for factor in factors]
 
     def _descriptor_loss(
         self, maps: list[torch.Tensor], batch: dict[str, torch.Tensor]
@@ -125,7 +130,7 @@ class SuperPointStage(Stage):
             weight = self.recipe.hinge_positive_weight
             return hinge_loss(a, b, batch['homography'], batch['shown'][:, 1], weight)
         points = _both(batch['points'])
-        sampled = [sample_batch(each, _scaled(points, maps[0], each)) for each in maps]
+        sampled = [sample_batch(each, scaled(points, maps[0], each)) for each in maps]
         losses = [
             contrastive_loss(
                 *pool_descriptors(sampled[:count]).chunk(2),
@@ -136,6 +141,14 @@ class SuperPointStage(Stage):
             for count in range(1, len(sampled) + 1)
         ]
         return sum(losses) / len(losses)
+
+    def _teacher_loss(
+        self, images: torch.Tensor, coarse: torch.Tensor, batch: dict[str, torch.Tensor]
+    ) -> torch.Tensor:
+        """Return how far the network's descriptors are from the teacher's."""
+        points = _both(batch['points'])
+        taught = self._teacher.describe(self.batch_of(images[:, None]), points)
+        return teacher_loss(sample_batch(coarse, points), taught, batch['valid'].repeat(2, 1))
 
     def val_dataloader(self) -> DataLoader:
         """Return the indices of validation pairs, which show photographs kept from training."""
@@ -182,9 +195,3 @@ class SuperPointStage(Stage):
 def _both(values: torch.Tensor) -> torch.Tensor:
     """Return what belongs to pairs, (B, 2, ...), as (2 B, ...): all of A, then all of B."""
     return values.transpose(0, 1).flatten(0, 1)
-
-
-def _scaled(points: torch.Tensor, whole: torch.Tensor, smaller: torch.Tensor) -> torch.Tensor:
-    """Return where points (..., 2) of images lie in smaller ones, by the sizes of their maps."""
-    scale = points.new_tensor(smaller.shape[:1:-1]) / points.new_tensor(whole.shape[:1:-1])
-    return (points + 0.5) * scale - 0.5

@@ -95,6 +95,12 @@ class SuperPointRecipe(TrainingRecipe):
     levels: int = 1
     """Sizes of the images at which the contrastive loss has points described, see `Detector`."""
 
+    teacher: str = ''
+    """Weight file whose descriptors of several sizes are taught; none given: no teacher."""
+
+    teacher_weight: float = 2.0
+    """Weight of the distance from the teacher's descriptors beside the detector's loss."""
+
     hinge_positive_weight: float = 250.0
     """Weight of pairs of cells that are the same in the hinge loss (the paper's lambda_d)."""
 
@@ -116,5 +122,5 @@ class SuperPointRecipe(TrainingRecipe):
             ('finest', 'temperature', 'sparsest'), lambda value: value > 0, 'greater than 0'
         )
         self._check(('densest',), lambda value: value >= self.sparsest, 'sparsest or more')
-        weights = ('descriptor_weight', 'hinge_positive_weight')
+        weights = ('descriptor_weight', 'hinge_positive_weight', 'teacher_weight')
         self._check(weights, lambda value: value >= 0, '0 or more')
