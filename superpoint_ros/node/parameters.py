@@ -154,7 +154,7 @@ DECLARATIONS = (
         'levels',
         _DETECTION.levels,
         'Keypoints are described in so many sizes of the image, each half of the one before: they '
-        'match from nearer and farther; two take a fourth more time than one.',
+        'match from nearer and farther; two take 1.3 times the time of one.',
     ),
     _Declaration(
         'descriptor_format',
