@@ -146,7 +146,7 @@ class Detector:
                 self.on_stage('sampling')
             found |= zip(members, of_group, strict=True)
         return [
-            replace(found[index], keypoints=scaled(found[index].keypoints, gray, original))
+            _map_back(found[index], gray, original)
             for index, (gray, original) in enumerate(zip(grays, originals, strict=True))
         ]
 
@@ -235,7 +235,7 @@ class Detector:
             for gray, image, coarse, features, sampled in zip(
                 grays, images, output.descriptors, found, of_levels, strict=True
             ):
-                keypoints = torch.from_numpy(scaled(features.keypoints, gray, image))
+                keypoints = scaled(torch.from_numpy(features.keypoints), gray, image)
                 sampled.append(sample_descriptors(coarse, keypoints.to(coarse.device)).cpu())
         return [
             replace(features, descriptors=pool_descriptors(sampled).numpy())
@@ -269,6 +269,12 @@ def _one_torch_thread() -> Iterator[None]:
         yield
     finally:
         torch.set_num_threads(before)
+
+
+def _map_back(features: Features, resized: np.ndarray, original: np.ndarray) -> Features:
+    """Return the features of a resized image with their places in the original."""
+    keypoints = scaled(torch.from_numpy(features.keypoints), resized, original)
+    return replace(features, keypoints=keypoints.numpy())
 
 
 def _ignore(stage: str) -> None:

@@ -93,12 +93,18 @@ def resize(gray: np.ndarray, settings: DetectionSettings) -> np.ndarray:
     return cv2.resize(gray, (width, height), interpolation=way)
 
 
-def scaled(keypoints: np.ndarray, before: np.ndarray, after: np.ndarray) -> np.ndarray:
-    """Return where keypoints (N, 2) of an image lie in the image resized: float32 (N, 2)."""
-    if before.shape == after.shape:
-        return keypoints
-    scale = np.divide(after.shape[::-1], before.shape[::-1], dtype=np.float32)
-    return (keypoints + 0.5) * scale - 0.5
+def scaled(
+    points: torch.Tensor, before: np.ndarray | torch.Tensor, after: np.ndarray | torch.Tensor
+) -> torch.Tensor:
+    """
+    Return where points (..., 2) of images (..., H, W) lie in them resized.
+
+    Both sizes may be those of maps with a value for each cell.
+    """
+    if before.shape[-2:] == after.shape[-2:]:
+        return points
+    scale = points.new_tensor(after.shape[:-3:-1]) / points.new_tensor(before.shape[:-3:-1])
+    return (points + 0.5) * scale - 0.5
 
 
 def pad(grays: list[np.ndarray]) -> torch.Tensor:

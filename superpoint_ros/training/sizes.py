@@ -12,7 +12,7 @@
 # See the License for the specific language governing permissions and
 # limitations under the License.
 
-"""Training images at other sizes, and where points lie in them."""
+"""Training images at other sizes."""
 
 from __future__ import annotations
 
@@ -28,9 +28,3 @@ def resized(images: torch.Tensor, factor: float) -> torch.Tensor:
         return images
     size = [round(side * factor / CELL) * CELL for side in images.shape[2:]]
     return F.interpolate(images, size, mode='area' if factor < 1 else 'bicubic')
-
-
-def scaled(points: torch.Tensor, before: torch.Tensor, after: torch.Tensor) -> torch.Tensor:
-    """Return where points (..., 2) of images lie in them resized; both may be maps of cells."""
-    scale = points.new_tensor(after.shape[:1:-1]) / points.new_tensor(before.shape[:1:-1])
-    return (points + 0.5) * scale - 0.5

@@ -39,13 +39,14 @@ from superpoint_ros.evaluation.metrics import (
 from superpoint_ros.levels import pool_descriptors, RATIO
 from superpoint_ros.matching import match_mutual
 from superpoint_ros.network import fold_batch_norm, SuperPointOutput
+from superpoint_ros.preparation import scaled
 from superpoint_ros.sampling import sample_batch
 from superpoint_ros.training.data import VALIDATION
 from superpoint_ros.training.descriptor_losses import contrastive_loss, hinge_loss
 from superpoint_ros.training.losses import detector_loss, soft_detector_loss
 from superpoint_ros.training.magicpoint import expect_few_points
 from superpoint_ros.training.pairs import PairSamples
-from superpoint_ros.training.sizes import resized, scaled
+from superpoint_ros.training.sizes import resized
 from superpoint_ros.training.stage import PICTURES, Stage
 from superpoint_ros.training.starting import start_from
 from superpoint_ros.training.superpoint_recipe import SuperPointRecipe
@@ -93,8 +94,8 @@ class SuperPointStage(Stage):
 
     def training_step(self, batch: dict[str, torch.Tensor], _index: int) -> torch.Tensor:
         recipe = self.recipe
-        images = _both(batch['images'])
-        output = self.network(self.batch_of(images[:, None]))
+        images = self.batch_of(_both(batch['images'])[:, None])
+        output = self.network(images)
         loss = self._detector_loss(output, batch)
         self.log('train/detector', loss)
         if recipe.descriptor_weight:
@@ -116,8 +117,7 @@ class SuperPointStage(Stage):
         return soft_detector_loss(output.logits, _both(batch['targets']), _both(batch['known']))
 
     def _smaller_maps(self, images: torch.Tensor) -> list[torch.Tensor]:
-        """Return coarse descriptors of images uint8 (2 B, H, W) at each smaller size."""
-        images = self.batch_of(images[:, None])
+        """Return coarse descriptors of images (2 B, 1, H, W) at each smaller size."""
         factors = [RATIO**level for level in range(1, self.recipe.levels)]
         return [self.network(resized(images, factor)).descriptors for factor in factors]
 
@@ -147,7 +147,7 @@ class SuperPointStage(Stage):
     ) -> torch.Tensor:
         """Return how far the network's descriptors are from the teacher's."""
         points = _both(batch['points'])
-        taught = self._teacher.describe(self.batch_of(images[:, None]), points)
+        taught = self._teacher.describe(images, points)
         return teacher_loss(sample_batch(coarse, points), taught, batch['valid'].repeat(2, 1))
 
     def val_dataloader(self) -> DataLoader:

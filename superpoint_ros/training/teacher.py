@@ -28,10 +28,11 @@ from pathlib import Path
 import torch
 import torch.nn.functional as F
 
+from superpoint_ros.preparation import scaled
 from superpoint_ros.sampling import sample_batch
 from superpoint_ros.silent_channels import without_silent_channels
 from superpoint_ros.training.losses import in_float32
-from superpoint_ros.training.sizes import resized, scaled
+from superpoint_ros.training.sizes import resized
 from superpoint_ros.weights import load_weights
 
 SIZES = {1.375: 1.0, 1.0: 1.0, 0.5: 0.5}
