@@ -1,16 +1,5 @@
 # Copyright 2026 The superpoint_ros developers
-#
-# Licensed under the Apache License, Version 2.0 (the "License");
-# you may not use this file except in compliance with the License.
-# You may obtain a copy of the License at
-#
-#     http://www.apache.org/licenses/LICENSE-2.0
-#
-# Unless required by applicable law or agreed to in writing, software
-# distributed under the License is distributed on an "AS IS" BASIS,
-# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
-# See the License for the specific language governing permissions and
-# limitations under the License.
+# SPDX-License-Identifier: Apache-2.0
 
 from pathlib import Path
 
@@ -99,11 +88,11 @@ setup(
     },
     entry_points={
         'console_scripts': [
-            'superpoint = superpoint_ros.commands.main:main',
-            'detector = superpoint_ros.node.detector_node:main',
-            'player = superpoint_ros.node.player_node:main',
-            'tracker = superpoint_ros.node.tracker_node:main',
-            'visual_odometry = superpoint_ros.node.visual_odometry_node:main',
+            'superpoint = superpoint_ros.cli.main:main',
+            'detector = superpoint_ros.ros.detector_main:main',
+            'player = superpoint_ros.ros.player_main:main',
+            'tracker = superpoint_ros.ros.tracker_main:main',
+            'visual_odometry = superpoint_ros.ros.visual_odometry_main:main',
         ],
     },
     zip_safe=False,

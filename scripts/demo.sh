@@ -11,5 +11,5 @@ set -euo pipefail
 
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 bash "$here/scripts/setup.sh" demo
-exec "$here/.venv/bin/python" -m superpoint_ros.commands.main demo \
+exec "$here/.venv/bin/python" -m superpoint_ros.cli.main demo \
     --output "$here/runs/demo" "$@"

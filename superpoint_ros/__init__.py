@@ -1,16 +1,5 @@
 # Copyright 2026 The superpoint_ros developers
-#
-# Licensed under the Apache License, Version 2.0 (the "License");
-# you may not use this file except in compliance with the License.
-# You may obtain a copy of the License at
-#
-#     http://www.apache.org/licenses/LICENSE-2.0
-#
-# Unless required by applicable law or agreed to in writing, software
-# distributed under the License is distributed on an "AS IS" BASIS,
-# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
-# See the License for the specific language governing permissions and
-# limitations under the License.
+# SPDX-License-Identifier: Apache-2.0
 
 """SuperPoint keypoints and descriptors as a ROS 2 perception node, with its training."""
 
@@ -19,7 +8,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from superpoint_ros.decoding import DetectionSettings
+    from superpoint_ros.detection.heatmap import DetectionSettings
     from superpoint_ros.detector import Detector
     from superpoint_ros.features import Features
 
@@ -27,7 +16,7 @@ __version__ = '0.1.0'
 __all__ = ['DetectionSettings', 'Detector', 'Features', '__version__']
 
 _HOMES = {
-    'DetectionSettings': 'superpoint_ros.decoding',
+    'DetectionSettings': 'superpoint_ros.detection.heatmap',
     'Detector': 'superpoint_ros.detector',
     'Features': 'superpoint_ros.features',
 }

@@ -1,16 +1,5 @@
 # Copyright 2026 The superpoint_ros developers
-#
-# Licensed under the Apache License, Version 2.0 (the "License");
-# you may not use this file except in compliance with the License.
-# You may obtain a copy of the License at
-#
-#     http://www.apache.org/licenses/LICENSE-2.0
-#
-# Unless required by applicable law or agreed to in writing, software
-# distributed under the License is distributed on an "AS IS" BASIS,
-# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
-# See the License for the specific language governing permissions and
-# limitations under the License.
+# SPDX-License-Identifier: Apache-2.0
 
 """From images to features: the interface that programs, the node and evaluation share."""
 
@@ -24,18 +13,29 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from superpoint_ros.blob_decoding import detect_blobs
-from superpoint_ros.blob_points import BlobPoints, find_blob_points
-from superpoint_ros.blobs import Blobs, find_blobs
-from superpoint_ros.decoding import detect_keypoints, DetectionSettings, heatmap_from_logits
-from superpoint_ros.engines import create_engine, Engine
+from superpoint_ros.detection.cpu import detect_blobs
+from superpoint_ros.detection.cpu_hessian import BlobPoints, find_blob_points
+from superpoint_ros.detection.descriptors import sample_descriptors
+from superpoint_ros.detection.heatmap import (
+    detect_keypoints,
+    DetectionSettings,
+    heatmap_from_logits,
+)
+from superpoint_ros.detection.hessian import Blobs, find_blobs
+from superpoint_ros.detection.image_pyramid import make_levels, pool_descriptors
+from superpoint_ros.detection.preprocessing import (
+    check_masks,
+    pad,
+    resize,
+    resize_mask,
+    scaled,
+    to_gray,
+)
+from superpoint_ros.engines.selection import create_engine, Engine
 from superpoint_ros.features import Features
-from superpoint_ros.levels import make_levels, pool_descriptors
-from superpoint_ros.network import SuperPoint, SuperPointOutput
-from superpoint_ros.preparation import check_masks, pad, resize, resize_mask, scaled, to_gray
-from superpoint_ros.resources import default_weights
-from superpoint_ros.sampling import sample_descriptors
-from superpoint_ros.weights import load_weights, WeightsMetadata
+from superpoint_ros.files import default_weights
+from superpoint_ros.model.superpoint import SuperPoint, SuperPointOutput
+from superpoint_ros.model.weights import load_weights, WeightsMetadata
 
 
 class Detector:

@@ -1,16 +1,5 @@
 # Copyright 2026 The superpoint_ros developers
-#
-# Licensed under the Apache License, Version 2.0 (the "License");
-# you may not use this file except in compliance with the License.
-# You may obtain a copy of the License at
-#
-#     http://www.apache.org/licenses/LICENSE-2.0
-#
-# Unless required by applicable law or agreed to in writing, software
-# distributed under the License is distributed on an "AS IS" BASIS,
-# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
-# See the License for the specific language governing permissions and
-# limitations under the License.
+# SPDX-License-Identifier: Apache-2.0
 
 """Whole frames: each stage's time, the share of the machine's peak, memory, and the peer's."""
 
@@ -25,7 +14,7 @@ import numpy as np
 import torch
 
 from superpoint_ros.benchmark.arithmetic import multiply_adds, peak_rate, PEAK_SIDES
-from superpoint_ros.benchmark.contenders import (
+from superpoint_ros.benchmark.candidates import (
     alternate,
     Contender,
     Execution,
@@ -37,8 +26,8 @@ from superpoint_ros.benchmark.contenders import (
 )
 from superpoint_ros.benchmark.frames import frames_of, read_photographs
 from superpoint_ros.benchmark.memory import measure_memory, use_threads
-from superpoint_ros.network import PAPER, SuperPointConfig
-from superpoint_ros.silent_channels import lean
+from superpoint_ros.model.pruning import lean
+from superpoint_ros.model.superpoint import PAPER, SuperPointConfig
 
 Size = tuple[int, int]
 

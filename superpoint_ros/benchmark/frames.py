@@ -1,16 +1,5 @@
 # Copyright 2026 The superpoint_ros developers
-#
-# Licensed under the Apache License, Version 2.0 (the "License");
-# you may not use this file except in compliance with the License.
-# You may obtain a copy of the License at
-#
-#     http://www.apache.org/licenses/LICENSE-2.0
-#
-# Unless required by applicable law or agreed to in writing, software
-# distributed under the License is distributed on an "AS IS" BASIS,
-# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
-# See the License for the specific language governing permissions and
-# limitations under the License.
+# SPDX-License-Identifier: Apache-2.0
 
 """Photographs as frames of a size."""
 
@@ -22,8 +11,8 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from superpoint_ros.resources import demo_photographs
-from superpoint_ros.sequences import list_images, read_image
+from superpoint_ros.data.sequences.image_files import list_images, read_image
+from superpoint_ros.files import demo_photographs
 
 MOST = 8
 """Photographs that are used of a folder."""

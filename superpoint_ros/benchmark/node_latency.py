@@ -1,16 +1,5 @@
 # Copyright 2026 The superpoint_ros developers
-#
-# Licensed under the Apache License, Version 2.0 (the "License");
-# you may not use this file except in compliance with the License.
-# You may obtain a copy of the License at
-#
-#     http://www.apache.org/licenses/LICENSE-2.0
-#
-# Unless required by applicable law or agreed to in writing, software
-# distributed under the License is distributed on an "AS IS" BASIS,
-# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
-# See the License for the specific language governing permissions and
-# limitations under the License.
+# SPDX-License-Identifier: Apache-2.0
 
 """The latency that the node and the middleware add to the Detector's own time."""
 
@@ -24,7 +13,7 @@ import time
 import cv2
 import numpy as np
 
-from superpoint_ros.benchmark.contenders import (
+from superpoint_ros.benchmark.candidates import (
     Execution,
     make_detector,
     Network,
@@ -35,7 +24,7 @@ from superpoint_ros.benchmark.frame_times import percentiles, Plan, Progress
 from superpoint_ros.benchmark.frames import frames_of, read_photographs
 from superpoint_ros.benchmark.memory import use_threads
 from superpoint_ros.detector import Detector
-from superpoint_ros.weights import save_weights, WeightsMetadata
+from superpoint_ros.model.weights import save_weights, WeightsMetadata
 
 BLOCK = 8
 """Frames that go through the node, or through the Detector alone, one after another."""
@@ -49,7 +38,7 @@ def measure_node(plan: Plan, out: Path, progress: Progress) -> list[dict]:
     same settings, are in this one. Some frames go through the node and then the same frames
     through the Detector, in turn; what is added is the difference of a frame's two times. The
     next frame is sent when the last one's features are there: none has to wait. Times are in
-    milliseconds. Raises what `superpoint_ros.node.latency.Probe` raises.
+    milliseconds. Raises what `superpoint_ros.ros.testing.latency.Probe` raises.
     """
     use_threads(plan.threads)
     photographs = [
@@ -65,7 +54,7 @@ def measure_node(plan: Plan, out: Path, progress: Progress) -> list[dict]:
 
 
 def _measure(plan, network: Network, execution: Execution, frames, out, progress) -> dict:
-    from superpoint_ros.node.latency import Probe
+    from superpoint_ros.ros.testing.latency import Probe
 
     height, width = frames[0].shape
     model = network.load()

@@ -1,16 +1,5 @@
 # Copyright 2026 The superpoint_ros developers
-#
-# Licensed under the Apache License, Version 2.0 (the "License");
-# you may not use this file except in compliance with the License.
-# You may obtain a copy of the License at
-#
-#     http://www.apache.org/licenses/LICENSE-2.0
-#
-# Unless required by applicable law or agreed to in writing, software
-# distributed under the License is distributed on an "AS IS" BASIS,
-# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
-# See the License for the specific language governing permissions and
-# limitations under the License.
+# SPDX-License-Identifier: Apache-2.0
 
 """Training: images a second of its data alone, of its network alone, and of both together."""
 
@@ -32,17 +21,25 @@ from torch.utils.data import Dataset
 
 from superpoint_ros.benchmark.frame_times import Progress
 from superpoint_ros.benchmark.memory import use_threads
-from superpoint_ros.benchmark.profile import shares_of
-from superpoint_ros.resources import default_weights, demo_photographs
-from superpoint_ros.sequences import read_image
-from superpoint_ros.training import adaptation, data, pairs
+from superpoint_ros.benchmark.profiling import shares_of
+from superpoint_ros.data.sequences.image_files import read_image
+from superpoint_ros.files import default_weights, demo_photographs
+from superpoint_ros.model.weights import load_weights
+from superpoint_ros.training import (
+    endless_dataset as data,
+)
+from superpoint_ros.training import (
+    homographic_adaptation as adaptation,
+)
+from superpoint_ros.training import (
+    pair_dataset as pairs,
+)
 from superpoint_ros.training.label_files import LabelFolder
-from superpoint_ros.training.magicpoint import MagicPoint
+from superpoint_ros.training.magicpoint_stage import MagicPoint
 from superpoint_ros.training.recipe import MagicPointRecipe, read_recipe, recipe_path
 from superpoint_ros.training.stage import Stage
-from superpoint_ros.training.superpoint import SuperPointStage
 from superpoint_ros.training.superpoint_recipe import SuperPointRecipe
-from superpoint_ros.weights import load_weights
+from superpoint_ros.training.superpoint_stage import SuperPointStage
 
 RECIPE = 'cpu'
 

@@ -1,16 +1,5 @@
 # Copyright 2026 The superpoint_ros developers
-#
-# Licensed under the Apache License, Version 2.0 (the "License");
-# you may not use this file except in compliance with the License.
-# You may obtain a copy of the License at
-#
-#     http://www.apache.org/licenses/LICENSE-2.0
-#
-# Unless required by applicable law or agreed to in writing, software
-# distributed under the License is distributed on an "AS IS" BASIS,
-# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
-# See the License for the specific language governing permissions and
-# limitations under the License.
+# SPDX-License-Identifier: Apache-2.0
 
 """The network executed by OpenVINO, which is the fastest on the CPUs that it knows."""
 
@@ -26,8 +15,8 @@ import threading
 import numpy as np
 import torch
 
-from superpoint_ros.network import CELL, SuperPoint, SuperPointOutput
-from superpoint_ros.silent_channels import lean
+from superpoint_ros.model.pruning import lean
+from superpoint_ros.model.superpoint import CELL, SuperPoint, SuperPointOutput
 
 # OpenVINO imports this module where it is there, which forks and reports over the network: neither
 # is for a node on a robot. Without it OpenVINO does the same work.
@@ -87,7 +76,7 @@ class OpenVinoEngine:
         self.precision = precision
         self._sizes = (CELL * CELL + 1, model.config.descriptor_size)
         if precision == 'int8':
-            from superpoint_ros.engines.quantisation import pool_narrow_layers_first, quantised
+            from superpoint_ros.engines.int8 import pool_narrow_layers_first, quantised
 
             network = quantised(model)
             if native_bfloat16():

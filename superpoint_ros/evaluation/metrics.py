@@ -1,16 +1,5 @@
 # Copyright 2026 The superpoint_ros developers
-#
-# Licensed under the Apache License, Version 2.0 (the "License");
-# you may not use this file except in compliance with the License.
-# You may obtain a copy of the License at
-#
-#     http://www.apache.org/licenses/LICENSE-2.0
-#
-# Unless required by applicable law or agreed to in writing, software
-# distributed under the License is distributed on an "AS IS" BASIS,
-# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
-# See the License for the specific language governing permissions and
-# limitations under the License.
+# SPDX-License-Identifier: Apache-2.0
 
 """
 How well the features of two images of a plane agree, whose homography is known.
@@ -30,8 +19,8 @@ import numpy as np
 
 from superpoint_ros.evaluation.detection_metrics import average_precision, precision_recall
 from superpoint_ros.features import Features
-from superpoint_ros.homography import warp_points
-from superpoint_ros.matching import match_mutual
+from superpoint_ros.geometry.homography import warp_points
+from superpoint_ros.geometry.matching import match_mutual
 
 EPSILON = 3.0
 """Pixels within which two points are the same, as in the paper."""

@@ -1,16 +1,5 @@
 # Copyright 2026 The superpoint_ros developers
-#
-# Licensed under the Apache License, Version 2.0 (the "License");
-# you may not use this file except in compliance with the License.
-# You may obtain a copy of the License at
-#
-#     http://www.apache.org/licenses/LICENSE-2.0
-#
-# Unless required by applicable law or agreed to in writing, software
-# distributed under the License is distributed on an "AS IS" BASIS,
-# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
-# See the License for the specific language governing permissions and
-# limitations under the License.
+# SPDX-License-Identifier: Apache-2.0
 
 """The measurements on synthetic shapes as tables and pictures."""
 
@@ -22,17 +11,13 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from superpoint_ros.drawing import contact_sheet, draw_keypoints, GREEN, RED, write_picture
+from superpoint_ros.data.synthetic_shapes.shapes import SHAPES, SHAPES_WITHOUT_POINTS
+from superpoint_ros.evaluation.baselines import Method
 from superpoint_ros.evaluation.detection_metrics import match_to_truth
-from superpoint_ros.evaluation.methods import Method
-from superpoint_ros.evaluation.reports import (
-    bar_chart,
-    markdown_table,
-    write_json,
-)
-from superpoint_ros.evaluation.shapes import CONDITIONS, EPSILON, shape_sample
-from superpoint_ros.homography import scaling, warp_points
-from superpoint_ros.synthesis.shapes import SHAPES, SHAPES_WITHOUT_POINTS
+from superpoint_ros.evaluation.reports import bar_chart, markdown_table, write_json
+from superpoint_ros.evaluation.shapes_benchmark import CONDITIONS, EPSILON, shape_sample
+from superpoint_ros.geometry.homography import scaling, warp_points
+from superpoint_ros.visualization import contact_sheet, draw_keypoints, GREEN, RED, write_picture
 
 _BLUE, _ENLARGED = (230, 150, 40), 3
 

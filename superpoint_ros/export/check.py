@@ -1,16 +1,5 @@
 # Copyright 2026 The superpoint_ros developers
-#
-# Licensed under the Apache License, Version 2.0 (the "License");
-# you may not use this file except in compliance with the License.
-# You may obtain a copy of the License at
-#
-#     http://www.apache.org/licenses/LICENSE-2.0
-#
-# Unless required by applicable law or agreed to in writing, software
-# distributed under the License is distributed on an "AS IS" BASIS,
-# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
-# See the License for the specific language governing permissions and
-# limitations under the License.
+# SPDX-License-Identifier: Apache-2.0
 
 """Whether a file that was exported finds what the Detector finds."""
 
@@ -24,7 +13,7 @@ import numpy as np
 import torch
 
 from superpoint_ros.detector import Detector
-from superpoint_ros.export.files import INPUTS, OUTPUTS
+from superpoint_ros.export.exporters import INPUTS, OUTPUTS
 from superpoint_ros.export.graph import GraphOutput
 from superpoint_ros.features import Features
 

@@ -1,16 +1,5 @@
 # Copyright 2026 The superpoint_ros developers
-#
-# Licensed under the Apache License, Version 2.0 (the "License");
-# you may not use this file except in compliance with the License.
-# You may obtain a copy of the License at
-#
-#     http://www.apache.org/licenses/LICENSE-2.0
-#
-# Unless required by applicable law or agreed to in writing, software
-# distributed under the License is distributed on an "AS IS" BASIS,
-# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
-# See the License for the specific language governing permissions and
-# limitations under the License.
+# SPDX-License-Identifier: Apache-2.0
 
 """
 The Detector as one graph of tensor operations, whose outputs have a size that is known beforehand.
@@ -24,16 +13,16 @@ from __future__ import annotations
 import torch
 from torch import nn
 
-from superpoint_ros.blobs import find_blobs
-from superpoint_ros.decoding import DetectionSettings, heatmap_from_logits, score_pixels
-from superpoint_ros.fixed_decoding import (
+from superpoint_ros.detection.heatmap import DetectionSettings, heatmap_from_logits, score_pixels
+from superpoint_ros.detection.hessian import find_blobs
+from superpoint_ros.detection.pipeline import (
     fixed_features,
     FixedFeatures,
     inside_margin,
     suppress_in_rounds,
 )
-from superpoint_ros.network import CELL, SuperPoint
-from superpoint_ros.silent_channels import lean
+from superpoint_ros.model.pruning import lean
+from superpoint_ros.model.superpoint import CELL, SuperPoint
 
 GraphOutput = FixedFeatures
 

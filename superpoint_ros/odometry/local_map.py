@@ -1,16 +1,5 @@
 # Copyright 2026 The superpoint_ros developers
-#
-# Licensed under the Apache License, Version 2.0 (the "License");
-# you may not use this file except in compliance with the License.
-# You may obtain a copy of the License at
-#
-#     http://www.apache.org/licenses/LICENSE-2.0
-#
-# Unless required by applicable law or agreed to in writing, software
-# distributed under the License is distributed on an "AS IS" BASIS,
-# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
-# See the License for the specific language governing permissions and
-# limitations under the License.
+# SPDX-License-Identifier: Apache-2.0
 
 """The part of the world that is in view: points with the ids of their tracks, and keyframes."""
 
@@ -20,8 +9,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from superpoint_ros.odometry.bundle import Observations, refine
-from superpoint_ros.odometry.geometry import parallax, reprojection_errors, triangulate
+from superpoint_ros.geometry.epipolar import parallax, reprojection_errors, triangulate
+from superpoint_ros.odometry.bundle_adjustment import Observations, refine
 
 _ITERATIONS = 5  # the next keyframe goes on from there: ten make the way no more exact
 _MISSES = 3  # times in a row that a point may disagree with the pose before it goes

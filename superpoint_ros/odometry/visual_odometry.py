@@ -1,16 +1,5 @@
 # Copyright 2026 The superpoint_ros developers
-#
-# Licensed under the Apache License, Version 2.0 (the "License");
-# you may not use this file except in compliance with the License.
-# You may obtain a copy of the License at
-#
-#     http://www.apache.org/licenses/LICENSE-2.0
-#
-# Unless required by applicable law or agreed to in writing, software
-# distributed under the License is distributed on an "AS IS" BASIS,
-# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
-# See the License for the specific language governing permissions and
-# limitations under the License.
+# SPDX-License-Identifier: Apache-2.0
 
 """
 A small monocular visual odometry: the camera's way from tracked points.
@@ -25,9 +14,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from superpoint_ros.odometry.bundle import Observations, refine, refine_pose
-from superpoint_ros.odometry.camera_model import CameraModel
-from superpoint_ros.odometry.geometry import (
+from superpoint_ros.geometry.camera_model import CameraModel
+from superpoint_ros.geometry.epipolar import (
     find_pose,
     invert,
     parallax,
@@ -35,8 +23,9 @@ from superpoint_ros.odometry.geometry import (
     reprojection_errors,
     two_views,
 )
+from superpoint_ros.odometry.bundle_adjustment import Observations, refine, refine_pose
 from superpoint_ros.odometry.local_map import LocalMap, shared, View
-from superpoint_ros.odometry.settings import OdometrySettings
+from superpoint_ros.odometry.odometry_settings import OdometrySettings
 from superpoint_ros.odometry.tracker import Tracks
 
 STARTING, TRACKING, LOST = 'starting', 'tracking', 'lost'

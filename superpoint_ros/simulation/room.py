@@ -1,16 +1,5 @@
 # Copyright 2026 The superpoint_ros developers
-#
-# Licensed under the Apache License, Version 2.0 (the "License");
-# you may not use this file except in compliance with the License.
-# You may obtain a copy of the License at
-#
-#     http://www.apache.org/licenses/LICENSE-2.0
-#
-# Unless required by applicable law or agreed to in writing, software
-# distributed under the License is distributed on an "AS IS" BASIS,
-# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
-# See the License for the specific language governing permissions and
-# limitations under the License.
+# SPDX-License-Identifier: Apache-2.0
 
 """The simulated camera as a sequence: frames with their true poses."""
 
@@ -22,10 +11,11 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from superpoint_ros.sequences import DEFAULT_RATE, Frame, Intrinsics, read_image
+from superpoint_ros.data.sequences.image_files import read_image
+from superpoint_ros.data.sequences.sequence import DEFAULT_RATE, Frame, Intrinsics
+from superpoint_ros.simulation.camera_path import Trajectory
 from superpoint_ros.simulation.layout import furnish
 from superpoint_ros.simulation.rendering import Renderer, Rendering
-from superpoint_ros.simulation.trajectory import Trajectory
 
 _SHIFTS = ((3, 2), (0, 5), (4, 0), (1, 3), (5, 1), (2, 4))
 """

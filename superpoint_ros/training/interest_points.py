@@ -1,16 +1,5 @@
 # Copyright 2026 The superpoint_ros developers
-#
-# Licensed under the Apache License, Version 2.0 (the "License");
-# you may not use this file except in compliance with the License.
-# You may obtain a copy of the License at
-#
-#     http://www.apache.org/licenses/LICENSE-2.0
-#
-# Unless required by applicable law or agreed to in writing, software
-# distributed under the License is distributed on an "AS IS" BASIS,
-# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
-# See the License for the specific language governing permissions and
-# limitations under the License.
+# SPDX-License-Identifier: Apache-2.0
 
 """
 Corners and blobs as candidates for labels: what a network of synthetic shapes leaves unlabelled.
@@ -18,8 +7,8 @@ Corners and blobs as candidates for labels: what a network of synthetic shapes l
 It takes gravel, foliage and lattices for noise. There the maxima of hand-made responses are points
 that another view may show again; homographic adaptation keeps those that prove to be.
 
-Blobs are those of `superpoint_ros.blobs`. Source of the corners: Shi, Tomasi, "Good Features to
-Track", CVPR 1994.
+Blobs are those of `superpoint_ros.detection.hessian`. Source of the corners: Shi, Tomasi,
+"Good Features to Track", CVPR 1994.
 """
 
 from __future__ import annotations
@@ -30,7 +19,7 @@ import cv2
 import numpy as np
 import torch
 
-from superpoint_ros.blobs import find_blobs
+from superpoint_ros.detection.hessian import find_blobs
 
 SPREAD = 0.8
 """Sigma in pixels of the bell that stands for a point's place."""

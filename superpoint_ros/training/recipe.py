@@ -1,16 +1,5 @@
 # Copyright 2026 The superpoint_ros developers
-#
-# Licensed under the Apache License, Version 2.0 (the "License");
-# you may not use this file except in compliance with the License.
-# You may obtain a copy of the License at
-#
-#     http://www.apache.org/licenses/LICENSE-2.0
-#
-# Unless required by applicable law or agreed to in writing, software
-# distributed under the License is distributed on an "AS IS" BASIS,
-# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
-# See the License for the specific language governing permissions and
-# limitations under the License.
+# SPDX-License-Identifier: Apache-2.0
 
 """
 Recipes: every number that a training run depends on, typed, documented and checked.
@@ -32,9 +21,9 @@ from typing import Literal, TypeVar
 from jsonargparse import ArgumentError, ArgumentParser, set_parsing_settings
 import yaml
 
-from superpoint_ros.network import CELL, CONFIGURATIONS, SuperPointConfig
-from superpoint_ros.synthesis.homographies import HomographyRanges
-from superpoint_ros.synthesis.photometric import PhotometricRanges
+from superpoint_ros.data.photometric import PhotometricRanges
+from superpoint_ros.data.random_homographies import HomographyRanges
+from superpoint_ros.model.superpoint import CELL, CONFIGURATIONS, SuperPointConfig
 
 FOLDER = Path(__file__).parent / 'recipes'
 

@@ -1,16 +1,5 @@
 # Copyright 2026 The superpoint_ros developers
-#
-# Licensed under the Apache License, Version 2.0 (the "License");
-# you may not use this file except in compliance with the License.
-# You may obtain a copy of the License at
-#
-#     http://www.apache.org/licenses/LICENSE-2.0
-#
-# Unless required by applicable law or agreed to in writing, software
-# distributed under the License is distributed on an "AS IS" BASIS,
-# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
-# See the License for the specific language governing permissions and
-# limitations under the License.
+# SPDX-License-Identifier: Apache-2.0
 
 """What both stages of training share: network, optimizer, checks, and what is saved."""
 
@@ -26,12 +15,12 @@ import torch
 from torch.utils.data import DataLoader, Dataset
 
 from superpoint_ros import __version__
-from superpoint_ros.network import CONFIGURATIONS, fold_batch_norm, SuperPoint
-from superpoint_ros.silent_channels import with_silent_channels
-from superpoint_ros.training.data import endless_loader, Steps
+from superpoint_ros.model.pruning import with_silent_channels
+from superpoint_ros.model.superpoint import CONFIGURATIONS, fold_batch_norm, SuperPoint
+from superpoint_ros.model.weights import save_weights, WeightsMetadata
+from superpoint_ros.training.endless_dataset import endless_loader, Steps
 from superpoint_ros.training.schedule import optimizer_and_schedule
 from superpoint_ros.training.validation import in_columns
-from superpoint_ros.weights import save_weights, WeightsMetadata
 
 PICTURES = 8
 """Validation images that are drawn."""

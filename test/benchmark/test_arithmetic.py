@@ -1,23 +1,12 @@
 # Copyright 2026 The superpoint_ros developers
-#
-# Licensed under the Apache License, Version 2.0 (the "License");
-# you may not use this file except in compliance with the License.
-# You may obtain a copy of the License at
-#
-#     http://www.apache.org/licenses/LICENSE-2.0
-#
-# Unless required by applicable law or agreed to in writing, software
-# distributed under the License is distributed on an "AS IS" BASIS,
-# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
-# See the License for the specific language governing permissions and
-# limitations under the License.
+# SPDX-License-Identifier: Apache-2.0
 
 import pytest
 import torch
 from torch import nn
 
 from superpoint_ros.benchmark.arithmetic import multiply_adds, peak_rate
-from superpoint_ros.network import COMPACT, PAPER, SuperPoint, SuperPointConfig
+from superpoint_ros.model.superpoint import COMPACT, PAPER, SuperPoint, SuperPointConfig
 
 CPU = torch.device('cpu')
 

@@ -1,16 +1,5 @@
 # Copyright 2026 The superpoint_ros developers
-#
-# Licensed under the Apache License, Version 2.0 (the "License");
-# you may not use this file except in compliance with the License.
-# You may obtain a copy of the License at
-#
-#     http://www.apache.org/licenses/LICENSE-2.0
-#
-# Unless required by applicable law or agreed to in writing, software
-# distributed under the License is distributed on an "AS IS" BASIS,
-# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
-# See the License for the specific language governing permissions and
-# limitations under the License.
+# SPDX-License-Identifier: Apache-2.0
 
 """What is measured of whole frames is complete, and becomes files."""
 
@@ -19,8 +8,8 @@ import json
 import numpy as np
 import pytest
 
-from superpoint_ros.benchmark import report
-from superpoint_ros.benchmark.contenders import Execution, STAGES
+from superpoint_ros.benchmark import benchmark_report as report
+from superpoint_ros.benchmark.candidates import Execution, STAGES
 from superpoint_ros.benchmark.frame_times import measure_frames, percentiles, Plan
 from superpoint_ros.benchmark.machine import describe_machine
 
@@ -72,7 +61,7 @@ def test_the_numbers_belong_together(result):
 def test_the_ratio_is_the_median_of_the_rounds(monkeypatch, tiny):
     """A pause of the machine that slows one round does not count."""
     from superpoint_ros.benchmark import frame_times
-    from superpoint_ros.benchmark.contenders import Times
+    from superpoint_ros.benchmark.candidates import Times
 
     peer = [(Times(seconds, {}), 5) for seconds in (6.0, 6.0, 60.0)]
     ours = [(Times(seconds, {'network': seconds}), 5) for seconds in (2.0, 3.0, 20.0)]
@@ -131,7 +120,7 @@ def test_a_document_gets_its_section_written_anew(result, tmp_path):
 
 def test_small_networks_are_compared_with_the_paper_s_too(monkeypatch, tiny):
     from superpoint_ros.benchmark import frame_times
-    from superpoint_ros.benchmark.contenders import Network, OurContender, PeerContender, Times
+    from superpoint_ros.benchmark.candidates import Network, OurContender, PeerContender, Times
 
     for kind in (OurContender, PeerContender):
         monkeypatch.setattr(kind, 'prepare', lambda self, frames: None)

@@ -1,25 +1,16 @@
 # Copyright 2026 The superpoint_ros developers
-#
-# Licensed under the Apache License, Version 2.0 (the "License");
-# you may not use this file except in compliance with the License.
-# You may obtain a copy of the License at
-#
-#     http://www.apache.org/licenses/LICENSE-2.0
-#
-# Unless required by applicable law or agreed to in writing, software
-# distributed under the License is distributed on an "AS IS" BASIS,
-# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
-# See the License for the specific language governing permissions and
-# limitations under the License.
+# SPDX-License-Identifier: Apache-2.0
 
 """The benchmark's way through a real node, which is a process of its own."""
 
 import numpy as np
 import pytest
 
+from support.ros_domain import ros_domain
+
 pytest.importorskip('rclpy', reason='rclpy is not installed', exc_type=ImportError)
 
-from superpoint_ros.benchmark.contenders import Execution
+from superpoint_ros.benchmark.candidates import Execution
 from superpoint_ros.benchmark.frame_times import Plan
 from superpoint_ros.benchmark.node_latency import measure_node
 from superpoint_ros.benchmark.tables import node_markdown
@@ -27,7 +18,7 @@ from superpoint_ros.benchmark.tables import node_markdown
 
 @pytest.fixture(autouse=True)
 def domain(monkeypatch):
-    monkeypatch.setenv('ROS_DOMAIN_ID', '31')
+    monkeypatch.setenv('ROS_DOMAIN_ID', str(ros_domain(3)))
 
 
 def test_what_the_node_adds_is_the_difference_of_a_frame_s_two_times(tiny, tmp_path):

@@ -1,16 +1,5 @@
 # Copyright 2026 The superpoint_ros developers
-#
-# Licensed under the Apache License, Version 2.0 (the "License");
-# you may not use this file except in compliance with the License.
-# You may obtain a copy of the License at
-#
-#     http://www.apache.org/licenses/LICENSE-2.0
-#
-# Unless required by applicable law or agreed to in writing, software
-# distributed under the License is distributed on an "AS IS" BASIS,
-# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
-# See the License for the specific language governing permissions and
-# limitations under the License.
+# SPDX-License-Identifier: Apache-2.0
 
 from importlib.util import find_spec
 import os
@@ -24,8 +13,8 @@ import pytest
 import torch
 
 from superpoint_ros import Detector
-from superpoint_ros.engines import create_engine
-from superpoint_ros.network import COMPACT, SuperPoint
+from superpoint_ros.engines.selection import create_engine
+from superpoint_ros.model.superpoint import COMPACT, SuperPoint
 
 needs_openvino = pytest.mark.skipif(
     find_spec('openvino') is None, reason='OpenVINO is not installed'
@@ -55,7 +44,7 @@ def test_openvino_is_the_engine_of_a_cpu_where_it_is_installed():
 
 
 def test_torch_is_the_engine_where_openvino_is_not_installed(monkeypatch):
-    monkeypatch.setattr('superpoint_ros.engines.find_spec', lambda name: None)
+    monkeypatch.setattr('superpoint_ros.engines.selection.find_spec', lambda name: None)
     assert create_engine(SuperPoint(COMPACT), 'cpu').name == 'torch'
 
 
@@ -220,8 +209,8 @@ def test_openvino_brings_no_telemetry_along():
 ENGINE_IN_A_THREAD = """
 import os, signal, sys, threading
 import torch
-from superpoint_ros.engines import create_engine
-from superpoint_ros.network import COMPACT, SuperPoint
+from superpoint_ros.engines.selection import create_engine
+from superpoint_ros.model.superpoint import COMPACT, SuperPoint
 
 signal.signal(signal.SIGTERM, lambda *_: print('handled', flush=True))
 engines = [create_engine(SuperPoint(COMPACT), 'cpu', 'float32', 'openvino')]
@@ -243,7 +232,7 @@ def test_a_signal_finds_its_stack_after_a_thread_has_let_openvino_go():
 
 
 def test_asking_for_openvino_where_it_is_not_is_explained(monkeypatch):
-    monkeypatch.setattr('superpoint_ros.engines.find_spec', lambda name: None)
+    monkeypatch.setattr('superpoint_ros.engines.selection.find_spec', lambda name: None)
     with pytest.raises(ValueError, match='pip install openvino'):
         create_engine(SuperPoint(COMPACT), 'cpu', engine='openvino')
 

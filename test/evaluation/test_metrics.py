@@ -1,16 +1,5 @@
 # Copyright 2026 The superpoint_ros developers
-#
-# Licensed under the Apache License, Version 2.0 (the "License");
-# you may not use this file except in compliance with the License.
-# You may obtain a copy of the License at
-#
-#     http://www.apache.org/licenses/LICENSE-2.0
-#
-# Unless required by applicable law or agreed to in writing, software
-# distributed under the License is distributed on an "AS IS" BASIS,
-# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
-# See the License for the specific language governing permissions and
-# limitations under the License.
+# SPDX-License-Identifier: Apache-2.0
 
 """Repeatability, matching and homography metrics, on cases worked out by hand."""
 
@@ -35,7 +24,7 @@ from superpoint_ros.evaluation.metrics import (
     shared_view,
 )
 from superpoint_ros.features import Features
-from superpoint_ros.homography import warp_points
+from superpoint_ros.geometry.homography import warp_points
 
 SIZE = (100, 80)
 SHIFT = np.array([[1, 0, 10], [0, 1, 0], [0, 0, 1.0]])  # b shows what a shows, 10 px further right

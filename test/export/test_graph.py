@@ -1,16 +1,5 @@
 # Copyright 2026 The superpoint_ros developers
-#
-# Licensed under the Apache License, Version 2.0 (the "License");
-# you may not use this file except in compliance with the License.
-# You may obtain a copy of the License at
-#
-#     http://www.apache.org/licenses/LICENSE-2.0
-#
-# Unless required by applicable law or agreed to in writing, software
-# distributed under the License is distributed on an "AS IS" BASIS,
-# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
-# See the License for the specific language governing permissions and
-# limitations under the License.
+# SPDX-License-Identifier: Apache-2.0
 
 """The graph for other programs finds what the Detector finds, in places of a fixed number."""
 
@@ -20,16 +9,16 @@ import numpy as np
 import pytest
 import torch
 
-from superpoint_ros.decoding import DetectionSettings, suppress_non_maxima
+from superpoint_ros.data.sequences.image_files import read_image
+from superpoint_ros.detection.heatmap import DetectionSettings, suppress_non_maxima
+from superpoint_ros.detection.pipeline import coordinates, suppress_in_rounds
 from superpoint_ros.detector import Detector
 from superpoint_ros.export.check import Agreement, compare, features_of
 from superpoint_ros.export.graph import DetectorGraph, ROUNDS
 from superpoint_ros.features import Features
-from superpoint_ros.fixed_decoding import coordinates, suppress_in_rounds
-from superpoint_ros.network import SuperPoint, SuperPointConfig
-from superpoint_ros.resources import default_weights, demo_photographs
-from superpoint_ros.sequences import read_image
-from superpoint_ros.weights import load_weights
+from superpoint_ros.files import default_weights, demo_photographs
+from superpoint_ros.model.superpoint import SuperPoint, SuperPointConfig
+from superpoint_ros.model.weights import load_weights
 
 
 @pytest.fixture(scope='module')

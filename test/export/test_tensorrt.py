@@ -1,16 +1,5 @@
 # Copyright 2026 The superpoint_ros developers
-#
-# Licensed under the Apache License, Version 2.0 (the "License");
-# you may not use this file except in compliance with the License.
-# You may obtain a copy of the License at
-#
-#     http://www.apache.org/licenses/LICENSE-2.0
-#
-# Unless required by applicable law or agreed to in writing, software
-# distributed under the License is distributed on an "AS IS" BASIS,
-# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
-# See the License for the specific language governing permissions and
-# limitations under the License.
+# SPDX-License-Identifier: Apache-2.0
 
 """TensorRT's engine of the exported graph finds what the Detector finds, where there is a GPU."""
 
@@ -20,14 +9,14 @@ import numpy as np
 import pytest
 import torch
 
-from superpoint_ros.decoding import DetectionSettings
+from superpoint_ros.data.sequences.image_files import read_image
+from superpoint_ros.detection.heatmap import DetectionSettings
 from superpoint_ros.detector import Detector
 from superpoint_ros.export.check import features_of, open_tensorrt
-from superpoint_ros.export.files import write_onnx
+from superpoint_ros.export.exporters import write_onnx
 from superpoint_ros.export.graph import DetectorGraph
-from superpoint_ros.resources import default_weights, demo_photographs
-from superpoint_ros.sequences import read_image
-from superpoint_ros.weights import load_weights
+from superpoint_ros.files import default_weights, demo_photographs
+from superpoint_ros.model.weights import load_weights
 
 SETTINGS = DetectionSettings(max_keypoints=300)
 

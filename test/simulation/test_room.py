@@ -1,16 +1,5 @@
 # Copyright 2026 The superpoint_ros developers
-#
-# Licensed under the Apache License, Version 2.0 (the "License");
-# you may not use this file except in compliance with the License.
-# You may obtain a copy of the License at
-#
-#     http://www.apache.org/licenses/LICENSE-2.0
-#
-# Unless required by applicable law or agreed to in writing, software
-# distributed under the License is distributed on an "AS IS" BASIS,
-# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
-# See the License for the specific language governing permissions and
-# limitations under the License.
+# SPDX-License-Identifier: Apache-2.0
 
 """The flight through the room: true poses, smooth, repeatable, never through furniture."""
 
@@ -22,11 +11,11 @@ import cv2
 import numpy as np
 import pytest
 
-from superpoint_ros.sequences import Intrinsics
-from superpoint_ros.simulation import SimulatedRoom
+from superpoint_ros.data.sequences.sequence import Intrinsics
+from superpoint_ros.simulation.camera_path import Trajectory
 from superpoint_ros.simulation.layout import furnish, ROOM
 from superpoint_ros.simulation.rendering import rays_of
-from superpoint_ros.simulation.trajectory import Trajectory
+from superpoint_ros.simulation.room import SimulatedRoom
 
 SMALL = Intrinsics.of_view((160, 120))
 LENS = Intrinsics.of_view((160, 120), distortion=(-0.2, 0.05, 0.001, -0.001, 0.0))

@@ -1,16 +1,5 @@
 # Copyright 2026 The superpoint_ros developers
-#
-# Licensed under the Apache License, Version 2.0 (the "License");
-# you may not use this file except in compliance with the License.
-# You may obtain a copy of the License at
-#
-#     http://www.apache.org/licenses/LICENSE-2.0
-#
-# Unless required by applicable law or agreed to in writing, software
-# distributed under the License is distributed on an "AS IS" BASIS,
-# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
-# See the License for the specific language governing permissions and
-# limitations under the License.
+# SPDX-License-Identifier: Apache-2.0
 
 """What tests of training on photographs share: a folder of small labelled pictures."""
 
@@ -27,7 +16,7 @@ import numpy as np
 import pytest
 import torch
 
-from superpoint_ros.sequences import read_image
+from superpoint_ros.data.sequences.image_files import read_image
 from superpoint_ros.training.checkpoints import LAST, read_checkpoint
 from superpoint_ros.training.label_files import LabelFolder, Labels
 
@@ -78,7 +67,7 @@ class Runs:
 
     KILLED = """
 import importlib, os, signal, sys
-from superpoint_ros.commands.main import main
+from superpoint_ros.cli.main import main
 
 module, name, step = sys.argv[1:4]
 stage = getattr(importlib.import_module(module), name)

@@ -1,28 +1,13 @@
 # Copyright 2026 The superpoint_ros developers
-#
-# Licensed under the Apache License, Version 2.0 (the "License");
-# you may not use this file except in compliance with the License.
-# You may obtain a copy of the License at
-#
-#     http://www.apache.org/licenses/LICENSE-2.0
-#
-# Unless required by applicable law or agreed to in writing, software
-# distributed under the License is distributed on an "AS IS" BASIS,
-# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
-# See the License for the specific language governing permissions and
-# limitations under the License.
+# SPDX-License-Identifier: Apache-2.0
 
 import math
 
 import pytest
 import torch
 
-from superpoint_ros.sampling import sample_batch, sample_descriptors
-from superpoint_ros.training.descriptor_losses import (
-    contrastive_loss,
-    hinge_loss,
-    warp,
-)
+from superpoint_ros.detection.descriptors import sample_batch, sample_descriptors
+from superpoint_ros.training.descriptor_losses import contrastive_loss, hinge_loss, warp
 
 
 def random(*shape, seed=0):

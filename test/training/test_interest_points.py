@@ -1,16 +1,5 @@
 # Copyright 2026 The superpoint_ros developers
-#
-# Licensed under the Apache License, Version 2.0 (the "License");
-# you may not use this file except in compliance with the License.
-# You may obtain a copy of the License at
-#
-#     http://www.apache.org/licenses/LICENSE-2.0
-#
-# Unless required by applicable law or agreed to in writing, software
-# distributed under the License is distributed on an "AS IS" BASIS,
-# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
-# See the License for the specific language governing permissions and
-# limitations under the License.
+# SPDX-License-Identifier: Apache-2.0
 
 """Blobs and corners are marked where they are, the strongest first."""
 
@@ -19,8 +8,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from superpoint_ros.resources import demo_photographs
-from superpoint_ros.sequences import read_image
+from superpoint_ros.data.sequences.image_files import read_image
+from superpoint_ros.files import demo_photographs
 from superpoint_ros.training.interest_points import (
     bells,
     blob_response,

@@ -1,22 +1,13 @@
 # Copyright 2026 The superpoint_ros developers
-#
-# Licensed under the Apache License, Version 2.0 (the "License");
-# you may not use this file except in compliance with the License.
-# You may obtain a copy of the License at
-#
-#     http://www.apache.org/licenses/LICENSE-2.0
-#
-# Unless required by applicable law or agreed to in writing, software
-# distributed under the License is distributed on an "AS IS" BASIS,
-# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
-# See the License for the specific language governing permissions and
-# limitations under the License.
+# SPDX-License-Identifier: Apache-2.0
 
 """The launch file of the odometry demonstration starts four nodes, which find each other."""
 
 from __future__ import annotations
 
 import pytest
+
+from support.ros_domain import ros_domain
 
 pytest.importorskip('rclpy', reason='rclpy is not installed', exc_type=ImportError)
 pytest.importorskip('launch_pytest', reason='launch_pytest is not installed')
@@ -31,7 +22,7 @@ import launch_pytest
 import rclpy
 from sensor_msgs.msg import PointCloud
 
-DOMAIN = 64
+DOMAIN = ros_domain(1)
 ENDS = []
 
 

@@ -1,16 +1,5 @@
 # Copyright 2026 The superpoint_ros developers
-#
-# Licensed under the Apache License, Version 2.0 (the "License");
-# you may not use this file except in compliance with the License.
-# You may obtain a copy of the License at
-#
-#     http://www.apache.org/licenses/LICENSE-2.0
-#
-# Unless required by applicable law or agreed to in writing, software
-# distributed under the License is distributed on an "AS IS" BASIS,
-# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
-# See the License for the specific language governing permissions and
-# limitations under the License.
+# SPDX-License-Identifier: Apache-2.0
 
 """The demonstration of odometry: four processes, what they measure, and the picture they leave."""
 
@@ -26,10 +15,12 @@ import cv2
 import numpy as np
 import pytest
 
+from support.ros_domain import ros_domain
+
 pytest.importorskip('rclpy', reason='rclpy is not installed', exc_type=ImportError)
 
-from superpoint_ros.node.odometry_demonstration import Way
-from superpoint_ros.odometry.plan import draw_plan
+from superpoint_ros.odometry.trajectory_plot import draw_plan
+from superpoint_ros.ros.testing.odometry_demonstration import Way
 
 
 def circle(count=40):
@@ -84,11 +75,11 @@ def test_the_plan_shows_both_ways_where_they_are():
 
 
 def test_the_demo_measures_and_leaves_a_picture(tmp_path):
-    command = [sys.executable, '-m', 'superpoint_ros.commands.main', 'demo', '--odometry']
+    command = [sys.executable, '-m', 'superpoint_ros.cli.main', 'demo', '--odometry']
     command += ['--seconds', '4', '--output', str(tmp_path)]
     done = subprocess.run(
         command,
-        env={**os.environ, 'ROS_DOMAIN_ID': '63'},
+        env={**os.environ, 'ROS_DOMAIN_ID': str(ros_domain(0))},
         capture_output=True,
         text=True,
         timeout=180,

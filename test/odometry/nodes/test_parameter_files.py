@@ -1,16 +1,5 @@
 # Copyright 2026 The superpoint_ros developers
-#
-# Licensed under the Apache License, Version 2.0 (the "License");
-# you may not use this file except in compliance with the License.
-# You may obtain a copy of the License at
-#
-#     http://www.apache.org/licenses/LICENSE-2.0
-#
-# Unless required by applicable law or agreed to in writing, software
-# distributed under the License is distributed on an "AS IS" BASIS,
-# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
-# See the License for the specific language governing permissions and
-# limitations under the License.
+# SPDX-License-Identifier: Apache-2.0
 
 """The parameter files that are shipped have what the nodes have, and what they do by default."""
 
@@ -25,8 +14,8 @@ pytest.importorskip('yaml', reason='PyYAML is not installed')
 
 import yaml
 
-from superpoint_ros.node.tracker_component import TrackerNode
-from superpoint_ros.node.visual_odometry_component import VisualOdometryNode
+from superpoint_ros.ros.tracker_node import TrackerNode
+from superpoint_ros.ros.visual_odometry_node import VisualOdometryNode
 
 CONFIG = Path(__file__).resolve().parents[3] / 'config'
 OF_RCLPY = ('use_sim_time', 'qos_overrides.', 'start_type_description_service')

@@ -1,16 +1,5 @@
 # Copyright 2026 The superpoint_ros developers
-#
-# Licensed under the Apache License, Version 2.0 (the "License");
-# you may not use this file except in compliance with the License.
-# You may obtain a copy of the License at
-#
-#     http://www.apache.org/licenses/LICENSE-2.0
-#
-# Unless required by applicable law or agreed to in writing, software
-# distributed under the License is distributed on an "AS IS" BASIS,
-# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
-# See the License for the specific language governing permissions and
-# limitations under the License.
+# SPDX-License-Identifier: Apache-2.0
 
 """Messages of tracks are what estimators of the VINS family read, channel by channel."""
 
@@ -25,8 +14,8 @@ from rclpy.serialization import deserialize_message, serialize_message
 from sensor_msgs.msg import PointCloud
 from std_msgs.msg import Header
 
-from superpoint_ros.node.track_messages import IDS, tracks_from_message, tracks_to_message
 from superpoint_ros.odometry.tracker import Tracks
+from superpoint_ros.ros.messages.track_messages import IDS, tracks_from_message, tracks_to_message
 
 
 def some_tracks(ids=(3, 8, 20)):

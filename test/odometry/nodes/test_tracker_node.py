@@ -1,16 +1,5 @@
 # Copyright 2026 The superpoint_ros developers
-#
-# Licensed under the Apache License, Version 2.0 (the "License");
-# you may not use this file except in compliance with the License.
-# You may obtain a copy of the License at
-#
-#     http://www.apache.org/licenses/LICENSE-2.0
-#
-# Unless required by applicable law or agreed to in writing, software
-# distributed under the License is distributed on an "AS IS" BASIS,
-# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
-# See the License for the specific language governing permissions and
-# limitations under the License.
+# SPDX-License-Identifier: Apache-2.0
 
 """The tracker node: what goes in as features comes out as tracks, and parameters act at once."""
 
@@ -31,9 +20,9 @@ from sensor_msgs.msg import CameraInfo, Image, PointCloud
 from std_msgs.msg import Header
 
 from superpoint_ros.features import Features
-from superpoint_ros.node.feature_messages import features_to_message
-from superpoint_ros.node.track_messages import tracks_from_message
-from superpoint_ros.node.tracker_component import TrackerNode
+from superpoint_ros.ros.messages.feature_messages import features_to_message
+from superpoint_ros.ros.messages.track_messages import tracks_from_message
+from superpoint_ros.ros.tracker_node import TrackerNode
 
 K = [400.0, 0.0, 319.5, 0.0, 400.0, 239.5, 0.0, 0.0, 1.0]
 

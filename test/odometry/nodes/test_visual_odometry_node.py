@@ -1,16 +1,5 @@
 # Copyright 2026 The superpoint_ros developers
-#
-# Licensed under the Apache License, Version 2.0 (the "License");
-# you may not use this file except in compliance with the License.
-# You may obtain a copy of the License at
-#
-#     http://www.apache.org/licenses/LICENSE-2.0
-#
-# Unless required by applicable law or agreed to in writing, software
-# distributed under the License is distributed on an "AS IS" BASIS,
-# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
-# See the License for the specific language governing permissions and
-# limitations under the License.
+# SPDX-License-Identifier: Apache-2.0
 
 """The visual odometry node: tracks in, poses out, in the axes and messages of ROS."""
 
@@ -31,9 +20,9 @@ from rclpy.parameter import Parameter
 from sensor_msgs.msg import CameraInfo
 from std_msgs.msg import Header
 
-from superpoint_ros.node.track_messages import tracks_to_message
-from superpoint_ros.node.visual_odometry_component import VisualOdometryNode
-from superpoint_ros.odometry.alignment import position_errors
+from superpoint_ros.geometry.trajectory_alignment import position_errors
+from superpoint_ros.ros.messages.track_messages import tracks_to_message
+from superpoint_ros.ros.visual_odometry_node import VisualOdometryNode
 
 
 def straight_ahead(count):

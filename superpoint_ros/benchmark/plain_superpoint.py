@@ -1,0 +1,144 @@
+# Copyright 2026 The superpoint_ros developers
+# SPDX-License-Identifier: Apache-2.0
+
+"""
+A plain SuperPoint in eager float32 PyTorch: what the package's speed is compared with.
+
+It is written the way the common implementations are: convolution and ReLU one after the other,
+non-maximum suppression of the whole heatmap by iterated max-pooling, `torch.where` for what
+exceeds the threshold, descriptors normalised densely and sampled at the keypoints. It takes the
+weights of the package's own network, so that both do the same work.
+"""
+
+from __future__ import annotations
+
+import cv2
+import numpy as np
+import torch
+from torch import nn
+import torch.nn.functional as F
+
+from superpoint_ros.features import Features
+from superpoint_ros.model.superpoint import CELL, fold_batch_norm, SuperPoint, SuperPointConfig
+
+SUPPRESSIONS = 2
+"""Rounds of suppression after the first: what the common implementations make."""
+
+
+class PlainSuperPoint(nn.Module):
+    """The network and what follows it, for images float32 (B, 1, H, W) from 0 to 1."""
+
+    def __init__(self, config: SuperPointConfig):
+        super().__init__()
+        c1, c2, c3, c4 = config.stage_channels
+        head = config.head_channels
+        self.relu = nn.ReLU(inplace=True)
+        self.pool = nn.MaxPool2d(kernel_size=2, stride=2)
+        self.conv1a = nn.Conv2d(1, c1, 3, padding=1)
+        self.conv1b = nn.Conv2d(c1, c1, 3, padding=1)
+        self.conv2a = nn.Conv2d(c1, c2, 3, padding=1)
+        self.conv2b = nn.Conv2d(c2, c2, 3, padding=1)
+        self.conv3a = nn.Conv2d(c2, c3, 3, padding=1)
+        self.conv3b = nn.Conv2d(c3, c3, 3, padding=1)
+        self.conv4a = nn.Conv2d(c3, c4, 3, padding=1)
+        self.conv4b = nn.Conv2d(c4, c4, 3, padding=1)
+        self.convPa = nn.Conv2d(c4, head, 3, padding=1)
+        self.convPb = nn.Conv2d(head, CELL * CELL + 1, 1)
+        self.convDa = nn.Conv2d(c4, head, 3, padding=1)
+        self.convDb = nn.Conv2d(head, config.descriptor_size, 1)
+
+    def forward(self, image: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        """Return the heatmap (B, H, W) and dense descriptors (B, D, H/8, W/8) of unit length."""
+        x = self.relu(self.conv1a(image))
+        x = self.pool(self.relu(self.conv1b(x)))
+        x = self.relu(self.conv2a(x))
+        x = self.pool(self.relu(self.conv2b(x)))
+        x = self.relu(self.conv3a(x))
+        x = self.pool(self.relu(self.conv3b(x)))
+        x = self.relu(self.conv4a(x))
+        x = self.relu(self.conv4b(x))
+        scores = self.convPb(self.relu(self.convPa(x)))
+        scores = F.softmax(scores, 1)[:, :-1]
+        batch, _, height, width = scores.shape
+        scores = scores.permute(0, 2, 3, 1).reshape(batch, height, width, CELL, CELL)
+        scores = scores.permute(0, 1, 3, 2, 4).reshape(batch, height * CELL, width * CELL)
+        descriptors = F.normalize(self.convDb(self.relu(self.convDa(x))), p=2, dim=1)
+        return scores, descriptors
+
+
+def simple_nms(scores: torch.Tensor, radius: int) -> torch.Tensor:
+    """Return the scores (B, H, W), 0 where a greater one lies within `radius` to each side."""
+
+    def max_pool(x: torch.Tensor) -> torch.Tensor:
+        return F.max_pool2d(x, kernel_size=radius * 2 + 1, stride=1, padding=radius)
+
+    zeros = torch.zeros_like(scores)
+    is_maximum = scores == max_pool(scores)
+    for _ in range(SUPPRESSIONS):
+        suppressed = max_pool(is_maximum.float()) > 0
+        remaining = torch.where(suppressed, zeros, scores)
+        is_new = remaining == max_pool(remaining)
+        is_maximum = is_maximum | (is_new & (~suppressed))
+    return torch.where(is_maximum, scores, zeros)
+
+
+class Peer:
+    """
+    Find features of gray images, uint8 (H, W), with the plain network.
+
+    `threshold`, `radius`, `keypoints` and `margin` are those of `DetectionSettings`, and
+    `threshold` may be replaced at any time. Of images whose sides are no multiples of 8 the last
+    pixels are left out, as the common implementations do.
+    """
+
+    def __init__(
+        self,
+        model: SuperPoint,
+        threshold: float,
+        radius: int,
+        keypoints: int,
+        margin: int,
+        device: str = 'cpu',
+    ):
+        if model.config.normalization != 'none':
+            model = fold_batch_norm(model)
+        self.model = PlainSuperPoint(model.config).eval()
+        self.model.load_state_dict(model.state_dict())
+        self.model.to(device)
+        self._device = device
+        self.threshold, self.radius = threshold, radius
+        self.keypoints, self.margin = keypoints, margin
+
+    @torch.no_grad()
+    def __call__(self, gray: np.ndarray) -> Features:
+        """Return the features of an image."""
+        image = torch.from_numpy(gray)[None, None].to(self._device).float() / 255.0
+        heatmap, descriptors = self.model(image)
+        scores = simple_nms(heatmap, self.radius)[0]
+        margin = self.margin
+        if margin:
+            scores[:margin], scores[-margin:] = 0, 0
+            scores[:, :margin], scores[:, -margin:] = 0, 0
+        y, x = torch.where(scores > self.threshold)
+        found = scores[y, x]
+        if len(found) > self.keypoints:
+            found, kept = torch.topk(found, self.keypoints)
+            y, x = y[kept], x[kept]
+        points = torch.stack([x, y], dim=-1).float()
+        sampled = _sample(points, descriptors[0])
+        return Features(points.cpu().numpy(), found.cpu().numpy(), sampled.cpu().numpy())
+
+
+def gray_of(image: np.ndarray) -> np.ndarray:
+    """Return a BGR image, uint8 (H, W, 3), as gray."""
+    return cv2.cvtColor(image, cv2.COLOR_BGR2GRAY)
+
+
+def _sample(points: torch.Tensor, descriptors: torch.Tensor) -> torch.Tensor:
+    """Return unit descriptors (N, D) at points (N, 2), of dense ones (D, h, w)."""
+    size, height, width = descriptors.shape
+    grid = (points + 0.5) / points.new_tensor([width * CELL, height * CELL]) * 2 - 1
+    sampled = F.grid_sample(
+        descriptors[None], grid.view(1, 1, -1, 2), mode='bilinear', align_corners=False
+    )
+    return F.normalize(sampled.reshape(size, -1), p=2, dim=0).t()

@@ -1,0 +1,96 @@
+# Copyright 2026 The superpoint_ros developers
+# SPDX-License-Identifier: Apache-2.0
+
+"""
+Label photographs by homographic adaptation, for training on them.
+
+  superpoint adapt PHOTOS --weights runs/magicpoint/weights.safetensors --out runs/labels
+  superpoint adapt PHOTOS --weights W --out runs/labels --homographies 32 --workers 2
+
+The detector of the weights looks at each photograph through random homographies, and what it finds
+again and again becomes the photograph's labels. Interrupted, the same command goes on where it
+stopped. The folder gets one file for each photograph and a contact sheet, labels.png.
+
+A recipe is the name of one that comes with the package (cpu, paper, corners) or a YAML file. Each
+of its values is an option too: 'superpoint adapt PHOTOS --help' lists them. With corners no
+network is asked: labels are corners by their gradients.
+"""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+import sys
+
+STAGE = 'adapt'
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the photographs; the options are read with the recipe."""
+    from superpoint_ros.cli.recipe_options import add_options
+
+    parser.add_argument('photographs', type=Path, metavar='PHOTOS', help='a folder of images')
+    add_options(parser)
+
+
+def run(args: argparse.Namespace) -> int:
+    """Label the photographs and return the exit status: 1 where some could not be read."""
+    from superpoint_ros.cli.recipe_options import own_parser, parse_options
+    from superpoint_ros.training.homographic_adaptation import AdaptationRecipe
+
+    parser = own_parser('superpoint adapt PHOTOS')
+    parser.add_argument('--weights', type=Path, help='of the detector (default: those shipped)')
+    parser.add_argument('--out', type=Path, metavar='DIR', help='folder for the labels')
+    parser.add_argument('--device', default='auto', help='auto, cpu, cuda or cuda:0,cuda:1 ...')
+    parser.add_argument('--workers', type=int, help='processes (default: one for each device)')
+    parser.add_argument('--threads', type=int, default=0, help='of each process on the CPU')
+    parser.add_argument('--bfloat16', action='store_true', help='faster where processors have it')
+    options, recipe = parse_options(parser, args.options, STAGE, AdaptationRecipe)
+    if recipe is None:
+        return 0
+    if options.out is None:
+        raise ValueError('name the folder for the labels: --out DIR')
+    return _label(args.photographs, options, recipe)
+
+
+def _label(photographs: Path, args: argparse.Namespace, recipe) -> int:
+    """Label under the recipe."""
+    import logging
+
+    from superpoint_ros.files import default_weights
+    from superpoint_ros.training.pseudo_labels import CONTACT_SHEET, label_folder
+
+    logging.basicConfig(level=logging.INFO, format='%(message)s')
+    devices = _devices(args.device, args.workers)
+    threads = args.threads or _threads(len(devices))
+    labelled, skipped = label_folder(
+        photographs,
+        args.weights or default_weights(),
+        args.out,
+        recipe,
+        devices,
+        args.bfloat16,
+        threads,
+    )
+    print(f'{labelled} photographs are labelled; look at {args.out / CONTACT_SHEET}')
+    if skipped:
+        print(f'{len(skipped)} were skipped, see above', file=sys.stderr)
+    return 1 if skipped else 0
+
+
+def _devices(names: str, workers: int | None) -> list[str]:
+    """Return the device of each process."""
+    from superpoint_ros.engines.selection import find_device
+
+    devices = [str(find_device(name.strip())) for name in names.split(',')]
+    count = len(devices) if workers is None else workers
+    if count < 1:
+        raise ValueError(f'--workers must be at least 1, got {count}')
+    return [devices[index % len(devices)] for index in range(count)]
+
+
+def _threads(processes: int) -> int:
+    """Return how many threads leave each process its share of the processor."""
+    import os
+
+    return max(1, len(os.sched_getaffinity(0)) // processes)

@@ -1,0 +1,74 @@
+# Copyright 2026 The superpoint_ros developers
+# SPDX-License-Identifier: Apache-2.0
+
+"""
+Show how the keypoints of an image come about, in pictures, and why a pixel is one or is not.
+
+  superpoint explain IMAGE --out DIR
+  superpoint explain IMAGE --out DIR --pixel 203 118
+
+The pictures are numbered in the order of the steps: cells, channels with the dustbin, pixel
+shuffle, heatmap, selection by threshold and suppression, descriptors. docs/output.md explains
+them. The decision on a pixel, by default that of the best keypoint, is printed.
+"""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the options."""
+    from superpoint_ros.cli.detector_options import add_engine_arguments, add_settings_arguments
+
+    parser.add_argument('image', metavar='IMAGE', help='image file')
+    parser.add_argument('--out', required=True, type=Path, metavar='DIR', help='for the pictures')
+    parser.add_argument(
+        '--pixel',
+        type=int,
+        nargs=2,
+        metavar=('X', 'Y'),
+        help='pixel of the image to explain (default: that of the best keypoint)',
+    )
+    add_engine_arguments(parser)
+    add_settings_arguments(parser)
+
+
+def run(args: argparse.Namespace) -> int:
+    """Write the pictures and print the decision."""
+    import numpy as np
+
+    from superpoint_ros.cli.detector_options import make_detector
+    from superpoint_ros.data.sequences.image_files import read_image
+    from superpoint_ros.evaluation import step_pictures as pictures
+    from superpoint_ros.evaluation.detection_steps import dissect
+    from superpoint_ros.visualization import write_picture
+
+    image = read_image(args.image)
+    detector = make_detector(args)
+    detector(image)  # names what is wrong with the image
+    anatomy = dissect(detector, image)
+    best = np.unravel_index(anatomy.worth.argmax(), image.shape)[::-1]
+    decision = anatomy.decision(*map(int, args.pixel or best))
+    made = {
+        '1_cells': pictures.cells(anatomy),
+        '2_channels': pictures.channels(anatomy),
+        '3_pixel_shuffle': pictures.pixel_shuffle(anatomy),
+        '4_heatmap': pictures.heatmap(anatomy),
+        '5_selection': pictures.selection(anatomy),
+    }
+    if len(anatomy.features):
+        view, homography = pictures.other_view(image)
+        made['6_descriptors'] = pictures.descriptors(
+            anatomy,
+            dissect(detector, view),
+            homography,
+            detector.metadata.descriptors_trained,
+        )
+    args.out.mkdir(parents=True, exist_ok=True)
+    for name, picture in made.items():
+        write_picture(args.out / f'{name}.png', picture)
+    print(*decision, sep='\n')
+    print(f'{len(anatomy.features)} keypoints, {len(made)} pictures: see {args.out}')
+    return 0

@@ -1,0 +1,120 @@
+# Copyright 2026 The superpoint_ros developers
+# SPDX-License-Identifier: Apache-2.0
+
+"""
+Export weights, or the whole detector as a graph, for other programs and languages.
+
+  superpoint export --out superpoint.pth    the weights, where superpoint_v1.pth is loaded
+  superpoint export --out superpoint.onnx   the detector for ONNX Runtime, TensorRT, OpenVINO ...
+  superpoint export --out superpoint.pt     the detector as TorchScript, for torch::jit::load
+
+A graph takes images (B, 1, H, W) of any size from 16x16 and the threshold, (1,), and gives the K
+best keypoints (B, K, 2), scores (B, K), descriptors (B, K, D), and valid (B, K), which is false
+for places that are left over. K is --max-keypoints; it and the other settings are fixed in the
+file. The file is run on photographs that come with the package and compared with the Detector.
+
+Exit status: 0 done; 1 the file was written but does not find the same; 2 wrong input.
+"""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+import sys
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the options."""
+    from superpoint_ros.cli.detector_options import add_settings_arguments
+
+    parser.add_argument(
+        '--weights', metavar='FILE', type=Path, help='weight file (default: the one shipped)'
+    )
+    parser.add_argument(
+        '--out', required=True, type=Path, metavar='FILE', help='.pth, .onnx or .pt, see above'
+    )
+    parser.add_argument(
+        '--image',
+        choices=('uint8', 'float32'),
+        default='uint8',
+        help="a graph's images: 0 to 255, or 0 to 1 (default: %(default)s)",
+    )
+    parser.add_argument(
+        '--rounds',
+        type=int,
+        default=12,
+        metavar='N',
+        help='rounds of non-maximum suppression in a graph (default: %(default)s); photographs '
+        'need four at the default settings',
+    )
+    add_settings_arguments(parser)
+    parser.add_argument(
+        '--device', default='cpu', help='on which TorchScript will run, cpu (default) or cuda'
+    )
+
+
+def run(args: argparse.Namespace) -> int:
+    """Write the file, compare it with the detector, and return the exit status."""
+    from superpoint_ros.cli.detector_options import make_detector
+    from superpoint_ros.engines.selection import find_device
+    from superpoint_ros.export.exporters import SUFFIXES, write_onnx, write_pth, write_torchscript
+    from superpoint_ros.export.graph import DetectorGraph
+    from superpoint_ros.model.weights import load_weights
+
+    kind = args.out.suffix
+    if kind not in SUFFIXES:
+        raise ValueError(f'--out must end in {", ".join(SUFFIXES)}; got {args.out.name}')
+    find_device(args.device)
+    device = args.device
+    args.device, args.engine, args.precision = 'cpu', 'torch', 'float32'  # the reference
+    detector = make_detector(args)
+    model, metadata = load_weights(detector.weights)
+    if kind == '.pth':
+        write_pth(args.out, model)
+        print(f'{args.out}: {_who_loads(model)}')
+        return 0
+    graph = DetectorGraph(model, detector.settings, args.rounds)
+    if kind == '.onnx':
+        write_onnx(args.out, graph, metadata, args.image)
+    else:
+        write_torchscript(args.out, graph, metadata, args.image, device)
+    return _report(args, detector, device)
+
+
+def _who_loads(model) -> str:
+    """Return for whom the weights are."""
+    from superpoint_ros.model.superpoint import PAPER
+
+    if model.config == PAPER:
+        return 'loads where superpoint_v1.pth does'
+    return (
+        'has the names of superpoint_v1.pth but other widths: programs that read the widths from '
+        'the file load it, those made for the original alone need the paper configuration'
+    )
+
+
+def _report(args: argparse.Namespace, detector, device: str) -> int:
+    """Compare the file with the detector, say how they agree and return the exit status."""
+    from superpoint_ros.data.sequences.image_files import read_image
+    from superpoint_ros.export.check import compare, open_onnx, open_torchscript
+    from superpoint_ros.files import demo_photographs
+
+    path = args.out
+    if path.suffix == '.onnx':
+        try:
+            graph = open_onnx(path)
+        except ModuleNotFoundError:
+            print(f'{path}: written; not compared, as onnxruntime is not installed')
+            return 0
+    else:
+        graph = open_torchscript(path, args.image == 'float32', device)
+    agreement = compare(graph, detector, [read_image(image) for image in demo_photographs()])
+    print(
+        f'{path}: {agreement.shared} of {agreement.keypoints} keypoints in {agreement.images} '
+        f"photographs are the Detector's; scores differ by at most {agreement.score:.1e}, "
+        f'descriptors by {agreement.descriptor:.1e}'
+    )
+    if agreement.holds:
+        return 0
+    print('this is more than rounding: try more --rounds', file=sys.stderr)
+    return 1

@@ -1,0 +1,129 @@
+# Copyright 2026 The superpoint_ros developers
+# SPDX-License-Identifier: Apache-2.0
+
+"""
+The `superpoint` program: finds the command, hands it its arguments, reports its errors.
+
+A command is a module of this package, named in `COMMANDS`, with two functions:
+`add_arguments(parser)` declares its options, and `run(args)` does the work and returns the exit
+status. Only the module of the command that was asked for is imported, and it imports torch and
+other slow libraries inside `run`, so that `superpoint --help` answers at once.
+
+A command raises ValueError (or an OSError) with a message for its user, where the input is to
+blame; the user sees that one line, not a traceback, unless `superpoint --traceback` asks for it.
+"""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Sequence
+import importlib
+import os
+import sys
+from typing import NamedTuple
+
+from superpoint_ros import __version__
+
+
+class Command(NamedTuple):
+    """One command: its module in this package, a line of help, the pip extra that it needs."""
+
+    module: str
+    help: str
+    extra: str = ''
+
+
+COMMANDS = {
+    'demo': Command('demo', 'run camera player and detector node, measure, draw', extra='ros'),
+    'adapt': Command('adapt', 'label photographs by homographic adaptation', 'train'),
+    'benchmark': Command('benchmark', 'measure how fast it is, beside a plain one', 'benchmark'),
+    'detect': Command('detect', 'draw and save the keypoints of images'),
+    'evaluate': Command('evaluate', 'measure a detector where the truth is known', 'evaluate'),
+    'make-benchmark': Command('make_benchmark', 'make a benchmark from photographs'),
+    'process-bag': Command('process_bag', 'add the features to a recorded bag', 'bags,ros'),
+    'explain': Command('explain', 'show how the keypoints of an image come about'),
+    'export': Command('export', 'write weights or detector for other programs', 'export'),
+    'quantise': Command('quantise', 'prepare weights for precision int8', 'int8'),
+    'soak': Command('soak', 'run the node under too much load, measure, judge', 'soak'),
+    'train': Command('train', 'train a network, stage by stage', extra='train'),
+}
+
+EXIT_DONE = 0
+EXIT_FAILED = 1
+EXIT_BAD_INPUT = 2
+EXIT_INTERRUPTED = 130
+
+_BAD_INPUT = (ValueError, FileNotFoundError, NotADirectoryError, IsADirectoryError)
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """
+    Return the exit status of the command line `arguments` (default: `sys.argv`).
+
+    0: done; 1: failed, or done in part; 2: the input or the command line is wrong; 130: Ctrl-C.
+    """
+    arguments = list(sys.argv[1:] if arguments is None else arguments)
+    args = _build_parser(_named_command(arguments)).parse_args(arguments)
+    try:
+        return args.run(args)
+    except KeyboardInterrupt:
+        return _report('interrupted', EXIT_INTERRUPTED)
+    except BrokenPipeError:  # the reader of our output, such as `head`, has seen enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return EXIT_DONE
+    except ModuleNotFoundError as error:
+        if args.traceback or not COMMANDS[args.command].extra:
+            raise
+        needed = f"pip install 'superpoint_ros[{COMMANDS[args.command].extra}]'"
+        return _report(f'{args.command} needs the module {error.name}: {needed}', EXIT_FAILED)
+    except (*_BAD_INPUT, OSError) as error:
+        if args.traceback:
+            raise
+        return _report(error, EXIT_BAD_INPUT if isinstance(error, _BAD_INPUT) else EXIT_FAILED)
+
+
+def _named_command(arguments: Sequence[str]) -> str | None:
+    """Return the command that the command line names, None where it names none that exists."""
+    words = [word for word in arguments if not word.startswith('-')]
+    return words[0] if words and words[0] in COMMANDS else None
+
+
+def _build_parser(chosen: str | None) -> argparse.ArgumentParser:
+    """Return the parser, in which only the `chosen` command knows its options."""
+    parser = argparse.ArgumentParser(
+        prog='superpoint',
+        description='Keypoints and descriptors by SuperPoint: detect, train, evaluate.',
+        epilog="'superpoint COMMAND --help' tells what a command takes.",
+    )
+    parser.add_argument('--version', action='version', version=f'superpoint_ros {__version__}')
+    parser.add_argument(
+        '--traceback', action='store_true', help='show where in the code an error arose'
+    )
+    commands = parser.add_subparsers(dest='command', required=True, metavar='COMMAND')
+    for name, command in COMMANDS.items():
+        subparser = commands.add_parser(name, help=command.help)
+        if name == chosen:
+            module = importlib.import_module(f'superpoint_ros.cli.{command.module}')
+            subparser.description = (module.__doc__ or command.help).strip()
+            subparser.formatter_class = argparse.RawDescriptionHelpFormatter
+            module.add_arguments(subparser)
+            subparser.set_defaults(run=module.run)
+    return parser
+
+
+def _report(problem: object, status: int) -> int:
+    """Return `status` after one line about the problem on the standard error stream."""
+    print(f'superpoint: {_one_line(problem)}', file=sys.stderr)
+    return status
+
+
+def _one_line(problem: object) -> str:
+    """Return the text of the problem; for an error of the system, without its number."""
+    if isinstance(problem, OSError) and problem.strerror:
+        where = f'{problem.filename}: ' if problem.filename else ''
+        return f'{where}{problem.strerror}'
+    return ' '.join(str(problem).split())
+
+
+if __name__ == '__main__':
+    sys.exit(main())

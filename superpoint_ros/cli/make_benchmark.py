@@ -1,0 +1,78 @@
+# Copyright 2026 The superpoint_ros developers
+# SPDX-License-Identifier: Apache-2.0
+
+"""
+Make a benchmark of planar scenes from photographs, in the layout of HPatches.
+
+Folders v_* (other viewpoints: rotation up to 45 degrees, scale up to 2, perspective) and i_*
+(other light and worse cameras) with images 1.png, 2.png, ... and homographies H_1_2, ...;
+manifest.json names the photographs. The same photographs and seed give the same benchmark.
+`superpoint evaluate homography --data DIR` measures on it.
+"""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the options."""
+    parser.add_argument(
+        'photographs',
+        nargs='+',
+        type=Path,
+        metavar='PHOTO',
+        help='image files, or folders of them',
+    )
+    parser.add_argument(
+        '--out', required=True, type=Path, metavar='DIR', help='a new folder for the benchmark'
+    )
+    parser.add_argument(
+        '--viewpoint', type=int, default=50, metavar='N', help='v_* sequences (default: 50)'
+    )
+    parser.add_argument(
+        '--illumination', type=int, default=50, metavar='N', help='i_* sequences (default: 50)'
+    )
+    parser.add_argument(
+        '--pairs',
+        type=int,
+        default=5,
+        metavar='N',
+        help='images in a sequence besides the first (default: 5)',
+    )
+    parser.add_argument(
+        '--longest-side',
+        type=int,
+        default=640,
+        metavar='PX',
+        help='larger photographs are reduced to this (default: 640)',
+    )
+    parser.add_argument('--seed', type=int, default=0, help='of everything random (default: 0)')
+
+
+def run(args: argparse.Namespace) -> int:
+    """Make the benchmark and print one summary; 1 if some photographs could not be used."""
+    from tqdm import tqdm
+
+    from superpoint_ros.data.homography_sequences import BenchmarkPlan, make_benchmark
+    from superpoint_ros.data.sequences.image_files import list_images
+
+    plan = BenchmarkPlan(
+        args.viewpoint, args.illumination, args.pairs, args.longest_side, args.seed
+    )
+    photographs = [
+        path
+        for source in args.photographs
+        for path in (list_images(source) if source.is_dir() else [source])
+    ]
+    if not photographs:
+        raise ValueError(f'there are no images in {", ".join(map(str, args.photographs))}')
+    with tqdm(total=plan.viewpoint + plan.illumination, unit='sequence') as progress:
+        bad = make_benchmark(photographs, args.out, plan, progress.update)
+    skipped = f', {len(bad)} photographs skipped' if bad else ''
+    print(
+        f'{plan.viewpoint} viewpoint and {plan.illumination} illumination sequences of '
+        f'{plan.pairs} pairs{skipped}: see {args.out}'
+    )
+    return 1 if bad else 0

@@ -1,0 +1,101 @@
+# Copyright 2026 The superpoint_ros developers
+# SPDX-License-Identifier: Apache-2.0
+
+"""
+Add the features to a recorded ROS 2 bag: the messages that the detector node would have published.
+
+OUT will be a bag of all that IN has, and for each topic of images one of features beside it
+(/left/image_raw: /left/features). It needs ROS's Python packages, but no node runs. OUT appears
+when it is whole; a run that is broken off leaves nothing there.
+
+Exit status: 0 all done; 1 some images could not be read (they are named); 2 wrong input.
+"""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+import sys
+import time
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the options."""
+    from superpoint_ros.cli.detector_options import add_engine_arguments, add_settings_arguments
+
+    parser.add_argument('bag', metavar='IN', type=Path, help='folder of a bag, or its file')
+    parser.add_argument('out', metavar='OUT', type=Path, help='folder of the new bag')
+    parser.add_argument(
+        '--topics',
+        nargs='+',
+        default=[],
+        metavar='TOPIC',
+        help='of images; as IMAGES:FEATURES, with that topic for the features (default: all)',
+    )
+    parser.add_argument(
+        '--descriptor-format',
+        choices=('float32', 'int8'),
+        default='float32',
+        help='of the messages (default: float32)',
+    )
+    parser.add_argument(
+        '--normalized-coordinates',
+        action='store_true',
+        help='undistorted coordinates too, by the camera_info beside the images',
+    )
+    parser.add_argument('--mask', metavar='FILE', help='image, black where no keypoints may be')
+    parser.add_argument(
+        '--batch',
+        type=int,
+        default=1,
+        metavar='N',
+        help='images that go through the network together (default: 1)',
+    )
+    parser.add_argument(
+        '--storage', choices=('mcap', 'sqlite3'), help='of OUT (default: that of IN)'
+    )
+    add_engine_arguments(parser)
+    add_settings_arguments(parser)
+
+
+def run(args: argparse.Namespace) -> int:
+    """Process the bag with a progress bar, and print one summary."""
+    from tqdm import tqdm
+
+    from superpoint_ros.cli.detector_options import make_detector
+    from superpoint_ros.data.sequences.image_files import read_image
+    from superpoint_ros.ros.bag_processing import BagOptions, process_bag
+    from superpoint_ros.ros.bag_topics import count_images
+
+    options = BagOptions(
+        args.topics,
+        args.descriptor_format,
+        args.normalized_coordinates,
+        read_image(args.mask) if args.mask else None,
+        args.batch,
+        args.storage or '',
+    )
+    total = count_images(args.bag, args.topics)
+    if args.out.exists():
+        raise ValueError(f'{args.out} is there already: remove it, or name another')
+    detector = make_detector(args)
+    start = time.perf_counter()
+    with tqdm(total=total, unit='image') as progress:
+        summary = process_bag(
+            args.bag,
+            args.out,
+            detector,
+            options,
+            progress.update,
+            lambda text: tqdm.write(f'skipped: {text}', file=sys.stderr),
+        )
+    seconds = time.perf_counter() - start
+    mean = summary.keypoints / max(summary.images, 1)
+    skipped = f', {summary.bad} skipped' if summary.bad else ''
+    print(
+        f'{summary.images} images, {mean:.0f} keypoints each on average{skipped}; '
+        f'{seconds:.1f} s for {summary.seconds:.1f} s of recording'
+    )
+    for images, features in summary.topics.items():
+        print(f'{images} -> {features}')
+    return 1 if summary.bad else 0

@@ -1,0 +1,110 @@
+# Copyright 2026 The superpoint_ros developers
+# SPDX-License-Identifier: Apache-2.0
+
+r"""
+Train a network, stage by stage.
+
+  superpoint train magicpoint --recipe cpu --out runs/magicpoint
+  superpoint train magicpoint --recipe cpu --out runs/magicpoint --resume
+  superpoint train magicpoint --recipe cpu --out runs/try --max-steps 500 --batch 8
+  superpoint train superpoint --images PHOTOS --labels runs/labels --out runs/superpoint \
+      --start runs/magicpoint/checkpoints/last.ckpt
+
+A recipe is the name of one that comes with the package (cpu, paper; for superpoint also corners
+and repeats, which takes no labels) or a YAML file. Each of its values is an option too:
+'superpoint train magicpoint --help' lists them. The folder gets the recipe as used, the last
+checkpoint, the weights, curves for TensorBoard and a picture of what the network sees and
+predicts.
+"""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+import sys
+
+STAGES = ('magicpoint', 'superpoint')
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the stage; its own options are read with its recipe."""
+    from superpoint_ros.cli.recipe_options import add_options
+
+    parser.add_argument('stage', choices=STAGES, help='what to train')
+    add_options(parser)
+
+
+def run(args: argparse.Namespace) -> int:
+    """Train and return the exit status."""
+    from superpoint_ros.cli.recipe_options import own_parser, parse_options
+    from superpoint_ros.training.recipe import MagicPointRecipe
+    from superpoint_ros.training.superpoint_recipe import SuperPointRecipe
+
+    parser = own_parser(f'superpoint train {args.stage}')
+    parser.add_argument('--out', type=Path, help='the folder of the run')
+    parser.add_argument('--resume', action='store_true', help='go on from the last checkpoint')
+    parser.add_argument('--accelerator', default='auto', help='cpu, gpu or auto (default)')
+    parser.add_argument('--devices', default='auto', help='how many of them (default: auto)')
+    parser.add_argument('--threads', type=int, help="torch's threads on the CPU")
+    if args.stage == 'superpoint':
+        parser.add_argument('--start', type=Path, help='checkpoint or weight file to start from')
+    kind = {'magicpoint': MagicPointRecipe, 'superpoint': SuperPointRecipe}[args.stage]
+    options, recipe = parse_options(parser, args.options, args.stage, kind)
+    if recipe is None:
+        return 0
+    if options.out is None:
+        raise ValueError('name the folder of the run: --out DIR')
+    return _train(args.stage, recipe, options)
+
+
+def _train(stage: str, recipe, options: argparse.Namespace) -> int:
+    """Run the stage under its recipe."""
+    import logging
+
+    import torch
+
+    from superpoint_ros.training.stage import TrainingDivergedError
+    from superpoint_ros.training.trainer import train
+
+    logging.basicConfig(level=logging.INFO, format='%(message)s')
+    # The library's hints about other products of its makers.
+    logging.getLogger('lightning.pytorch.utilities.rank_zero').setLevel(logging.WARNING)
+    if options.threads:
+        torch.set_num_threads(options.threads)
+    try:
+        weights = train(
+            _make_stage(stage, recipe, options),
+            recipe,
+            options.out,
+            resume=options.resume,
+            accelerator=options.accelerator,
+            devices=options.devices,
+        )
+    except TrainingDivergedError as error:
+        print(
+            f'superpoint: {error}; the last good state is the checkpoint in {options.out}, '
+            'try a lower learning_rate or precision 32-true',
+            file=sys.stderr,
+        )
+        return 1
+    except ValueError as error:
+        raise ValueError(_cause(error)) from error
+    print(f'weights: {weights}')
+    return 0
+
+
+def _cause(error: ValueError) -> str:
+    """Return what was wrong; of an error in a worker process, without that one's traceback."""
+    text = str(error).strip()
+    return text.splitlines()[-1].removeprefix('ValueError: ') if text[:7] == 'Caught ' else text
+
+
+def _make_stage(stage: str, recipe, options: argparse.Namespace):
+    """Return the stage to train."""
+    from superpoint_ros.training.magicpoint_stage import MagicPoint
+    from superpoint_ros.training.superpoint_stage import SuperPointStage
+
+    if stage == 'magicpoint':
+        return MagicPoint(recipe, options.out)
+    # A run that is resumed has its own weights, and may outlive those that it started from.
+    return SuperPointStage(recipe, options.out, None if options.resume else options.start)

@@ -1,0 +1,224 @@
+# Copyright 2026 The superpoint_ros developers
+# SPDX-License-Identifier: Apache-2.0
+
+"""
+Planar scenes with known homographies, made from photographs, in the layout of HPatches.
+
+`v_*`: the photograph, and views of it by random homographies (rotation, scale, perspective), with
+a little noise and other exposure. Beyond the photograph's borders they show its mirror image,
+which counts as seen by one image alone. `i_*`: the photograph under other light and through a
+worse camera: gain, gamma, shade, blur, noise, JPEG. The camera is moved a little too, by a few
+pixels: were it still, a detector that fires on a fixed grid, whatever it sees, would be perfect.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass
+import hashlib
+import json
+import logging
+from pathlib import Path
+import re
+
+import cv2
+import numpy as np
+
+from superpoint_ros.data.hpatches import write_homography
+from superpoint_ros.data.photometric import augment, PhotometricRanges
+from superpoint_ros.data.random_homographies import HomographyRanges, sample_homography
+from superpoint_ros.data.sequences.image_files import read_image
+from superpoint_ros.geometry.homography import scaling, valid_mask
+from superpoint_ros.visualization import write_picture
+
+VIEWPOINT = HomographyRanges(
+    translation=0.15,
+    max_rotation=45.0,
+    min_scale=0.5,
+    max_scale=2.0,
+    perspective=0.2,
+    patch_ratio=1.0,
+    allow_artifacts=True,
+)
+HAND_HELD = HomographyRanges(
+    translation=0.02,
+    max_rotation=1.5,
+    min_scale=0.98,
+    max_scale=1.02,
+    perspective=0.01,
+    patch_ratio=1.0,
+    allow_artifacts=True,
+)
+EXPOSURE = PhotometricRanges(
+    shade_probability=0.0,
+    contrast_probability=1.0,
+    min_contrast=0.85,
+    max_contrast=1.1,
+    gamma_probability=0.0,
+    brightness_probability=1.0,
+    max_brightness=10.0,
+    motion_blur_probability=0.0,
+    blur_probability=0.0,
+    noise_probability=1.0,
+    max_noise=3.0,
+    speckle_probability=0.0,
+    salt_probability=0.0,
+    jpeg_probability=0.0,
+)
+ILLUMINATION = PhotometricRanges(
+    shade_probability=0.8,
+    max_shade=0.7,
+    contrast_probability=0.9,
+    min_contrast=0.3,
+    max_contrast=1.5,
+    gamma_probability=0.8,
+    max_gamma=2.2,
+    brightness_probability=0.7,
+    max_brightness=50.0,
+    motion_blur_probability=0.2,
+    max_motion_blur=5,
+    blur_probability=0.4,
+    max_blur=1.5,
+    noise_probability=0.8,
+    max_noise=12.0,
+    speckle_probability=0.0,
+    salt_probability=0.0,
+    jpeg_probability=0.5,
+    min_jpeg_quality=30,
+)
+LEAST_SHARED = 0.2
+SMALLEST_SIDE = 64
+
+_log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class BenchmarkPlan:
+    """
+    Say how large a benchmark is.
+
+    `viewpoint` and `illumination` are numbers of sequences, `pairs` that of images in each besides
+    the first. Photographs are reduced to `longest_side` pixels, never enlarged. Raises ValueError
+    where a number is below what it may be.
+    """
+
+    viewpoint: int = 50
+    illumination: int = 50
+    pairs: int = 5
+    longest_side: int = 640
+    seed: int = 0
+
+    def __post_init__(self):
+        for name, least in (('viewpoint', 0), ('illumination', 0), ('pairs', 1), ('seed', 0)):
+            if getattr(self, name) < least:
+                raise ValueError(f'{name} must be {least} or more, got {getattr(self, name)}')
+        if self.longest_side < SMALLEST_SIDE:
+            raise ValueError(f'longest_side must be {SMALLEST_SIDE} or more pixels')
+        if self.viewpoint + self.illumination < 1:
+            raise ValueError('viewpoint and illumination are both 0: nothing would be made')
+
+
+def make_benchmark(
+    photographs: Sequence[Path],
+    out: Path,
+    plan: BenchmarkPlan,
+    on_sequence: Callable[[], None] = lambda: None,
+) -> list[Path]:
+    """
+    Return the photographs that could not be used, which are also named in the log.
+
+    Sequences are written to the folder `out`, which must be new or empty, with `manifest.json`:
+    the plan, the ranges, and for each sequence the photograph's name and SHA-256. The photographs
+    come in an order given by the seed, first for viewpoint, then for illumination; where there
+    are too few for all sequences, they come again. Raises ValueError where none can be used.
+    """
+    out.mkdir(parents=True, exist_ok=True)
+    if any(out.iterdir()):
+        raise ValueError(f'{out} is not empty: give a new folder for the benchmark')
+    order = np.random.default_rng(plan.seed).permutation(len(photographs))
+    waiting = [Path(photographs[index]) for index in order]
+    bad: list[Path] = []
+    made: list[dict] = []
+    kinds = ['v'] * plan.viewpoint + ['i'] * plan.illumination
+    while len(made) < len(kinds):
+        if not waiting:
+            raise ValueError(f'none of {len(bad)} photographs can be used')
+        path = waiting.pop(0)
+        try:
+            photograph = _load(path, plan.longest_side)
+        except (ValueError, OSError) as error:
+            _log.warning('skipped: %s', error)
+            bad.append(path)
+            continue
+        waiting.append(path)
+        number, kind = len(made), kinds[len(made)]
+        stem = re.sub(r'[^A-Za-z0-9._-]+', '_', path.stem)[:60]
+        folder = out / f'{kind}_{number:03d}_{stem}'
+        _write_sequence(folder, photograph, kind, plan.pairs, [plan.seed, number])
+        digest = hashlib.sha256(path.read_bytes()).hexdigest()
+        made.append({'sequence': folder.name, 'photograph': path.name, 'sha256': digest})
+        on_sequence()
+    manifest = {
+        'plan': asdict(plan),
+        'viewpoint': asdict(VIEWPOINT),
+        'viewpoint_exposure': asdict(EXPOSURE),
+        'illumination': asdict(ILLUMINATION),
+        'illumination_viewpoint': asdict(HAND_HELD),
+        'least_shared_view': LEAST_SHARED,
+        'sequences': made,
+    }
+    (out / 'manifest.json').write_text(json.dumps(manifest, indent=1) + '\n', encoding='utf-8')
+    return bad
+
+
+def _load(path: Path, longest_side: int) -> np.ndarray:
+    """Return the photograph in gray, reduced where it is larger."""
+    photograph = read_image(path)
+    height, width = photograph.shape
+    if min(height, width) < SMALLEST_SIDE:
+        raise ValueError(f'{path} is too small, {width}x{height}: {SMALLEST_SIDE} px are needed')
+    factor = longest_side / max(height, width)
+    if factor >= 1:
+        return photograph
+    size = (max(1, round(width * factor)), max(1, round(height * factor)))
+    return cv2.resize(photograph, size, interpolation=cv2.INTER_AREA)
+
+
+def _write_sequence(
+    folder: Path, photograph: np.ndarray, kind: str, pairs: int, key: Sequence[int]
+) -> None:
+    """Write one sequence: the photograph as image 1, the others, and their homographies."""
+    folder.mkdir()
+    write_picture(folder / '1.png', photograph)
+    for number in range(2, pairs + 2):
+        rng = np.random.default_rng([*key, number])
+        views, light = (VIEWPOINT, EXPOSURE) if kind == 'v' else (HAND_HELD, ILLUMINATION)
+        homography = sample_view(rng, photograph.shape[::-1], views)
+        image = augment(render_view(photograph, homography), rng, light)
+        write_picture(folder / f'{number}.png', image)
+        write_homography(folder / f'H_1_{number}', homography)
+
+
+def sample_view(
+    rng: np.random.Generator, size: tuple[int, int], ranges: HomographyRanges = VIEWPOINT
+) -> np.ndarray:
+    """Return a random homography by which each image shows a fifth or more of the other."""
+    while True:
+        homography = sample_homography(rng, size, ranges)
+        seen = valid_mask(homography, size).mean()
+        shown = valid_mask(np.linalg.inv(homography), size).mean()
+        if min(seen, shown) >= LEAST_SHARED:
+            return homography
+
+
+def render_view(image: np.ndarray, homography: np.ndarray) -> np.ndarray:
+    """Return the view of the image, drawn at three times its size and reduced: not aliased."""
+    height, width = image.shape
+    large = cv2.warpPerspective(
+        image,
+        scaling(3) @ homography,
+        (3 * width, 3 * height),
+        flags=cv2.INTER_CUBIC,
+        borderMode=cv2.BORDER_REFLECT_101,
+    )
+    return cv2.resize(large, (width, height), interpolation=cv2.INTER_AREA)

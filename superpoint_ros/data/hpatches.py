@@ -1,0 +1,116 @@
+# Copyright 2026 The superpoint_ros developers
+# SPDX-License-Identifier: Apache-2.0
+
+"""
+Image sequences in the layout of HPatches: planar scenes with known homographies.
+
+A data set is a folder of folders: `v_NAME` where the viewpoint changes, `i_NAME` where the
+illumination does. Each holds images `1.png`, `2.png`, ... (.ppm and other formats too), and for
+each but the first a text file `H_1_2`, `H_1_3`, ... with the homography from image 1.
+
+Source: Balntas and others, "HPatches", CVPR 2017.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+import logging
+from pathlib import Path
+
+import cv2
+import numpy as np
+
+from superpoint_ros.data.sequences.image_files import list_images, read_image
+from superpoint_ros.geometry.homography import check_homography, scaling
+
+KINDS = {'v': 'viewpoint', 'i': 'illumination'}
+
+_log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, eq=False)
+class PlanarSequence:
+    """
+    Hold one sequence: gray images, and the homographies from the first to each of the others.
+
+    `kind` is 'viewpoint' or 'illumination'; `homographies` has one entry less than `images`.
+    """
+
+    name: str
+    kind: str
+    images: list[np.ndarray]
+    homographies: list[np.ndarray]
+
+
+def list_sequences(data: str | Path) -> list[Path]:
+    """
+    Return the sequence folders in `data`, sorted by name.
+
+    Raises NotADirectoryError where it is no folder, ValueError where it has none.
+    """
+    data = Path(data)
+    if not data.is_dir():
+        raise NotADirectoryError(f'{data} is not a folder')
+    folders = [path for path in data.iterdir() if path.is_dir() and path.name[:2] in ('v_', 'i_')]
+    if not folders:
+        raise ValueError(
+            f'{data} holds no sequences: expected folders v_* and i_* with images 1.png, 2.png, '
+            '... and homographies H_1_2, ...'
+        )
+    return sorted(folders)
+
+
+def read_sequence(
+    folder: Path, longest_side: int | None = None, max_pairs: int | None = None
+) -> PlanarSequence:
+    """
+    Return the sequence in the folder, its images resized to `longest_side` if that is given.
+
+    The homographies are those between the resized images. At most `max_pairs` images besides the
+    first are read. One that cannot be read, or whose homography cannot, is named in the log and
+    left out; ValueError is raised where no pair is left.
+    """
+    files = {path.stem: path for path in list_images(folder) if path.stem.isdecimal()}
+    if '1' not in files:
+        raise ValueError(f'{folder} has no image 1 (1.png, 1.ppm, ...)')
+    first, to_first = _resized(read_image(files.pop('1')), longest_side)
+    images, homographies = [first], []
+    for number in sorted(files, key=int)[:max_pairs]:
+        try:
+            image, to_resized = _resized(read_image(files[number]), longest_side)
+            homography = read_homography(folder / f'H_1_{number}')
+        except (ValueError, OSError) as error:
+            _log.warning('skipped image %s of %s: %s', number, folder.name, error)
+            continue
+        images.append(image)
+        homographies.append(to_resized @ homography @ np.linalg.inv(to_first))
+    if not homographies:
+        raise ValueError(f'{folder} has no pair of images with a homography')
+    return PlanarSequence(folder.name, KINDS[folder.name[0]], images, homographies)
+
+
+def _resized(image: np.ndarray, longest_side: int | None) -> tuple[np.ndarray, np.ndarray]:
+    """Return the image with that longest side, and the homography to it."""
+    height, width = image.shape
+    factor = (longest_side or max(height, width)) / max(height, width)
+    size = (max(1, round(width * factor)), max(1, round(height * factor)))
+    if size == (width, height):
+        return image, np.eye(3)
+    shrinks = factor < 1
+    resized = cv2.resize(image, size, interpolation=cv2.INTER_AREA if shrinks else cv2.INTER_CUBIC)
+    return resized, scaling(size[0] / width, size[1] / height)
+
+
+def read_homography(path: Path) -> np.ndarray:
+    """Return the homography in a text file of 3x3 numbers; raise ValueError where it is none."""
+    if not path.is_file():
+        raise FileNotFoundError(f'there is no homography {path}')
+    try:
+        return check_homography(np.loadtxt(path, dtype=np.float64))
+    except ValueError as error:
+        raise ValueError(f'{path} holds no homography of 3x3 numbers: {error}') from error
+
+
+def write_homography(path: Path, homography: np.ndarray) -> None:
+    """Write the homography as text, so exactly that reading it gives the same numbers."""
+    np.savetxt(path, homography, fmt='%.17g')

@@ -1,0 +1,221 @@
+# Copyright 2026 The superpoint_ros developers
+# SPDX-License-Identifier: Apache-2.0
+
+"""Random photometric changes: what light, lenses, sensors and compression do to an image."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, fields
+
+import cv2
+import numpy as np
+
+
+@dataclass(frozen=True)
+class PhotometricRanges:
+    """
+    Say which changes ``augment`` makes, how often and how strongly.
+
+    Each change has a probability (0 to 1) and limits, between which its strength is uniform:
+
+    - shade: up to ``max_shades`` soft ellipses, up to ``max_shade`` times darker or lighter;
+    - contrast about mid-gray, from ``min_contrast`` to ``max_contrast``; gamma, up to
+      ``max_gamma`` or its inverse; brightness, up to ``max_brightness`` gray levels either way;
+    - motion blur along a line up to ``max_motion_blur`` pixels long; blur, up to ``max_blur``
+      pixels of sigma;
+    - noise, up to ``max_noise`` gray levels of sigma; speckle, in proportion to the brightness,
+      up to ``max_speckle`` of sigma; salt and pepper on up to a fraction ``max_salt`` of the
+      pixels;
+    - JPEG compression, of quality ``min_jpeg_quality`` to 95.
+
+    The defaults are for training. Raises ValueError that names the field, its value and what it
+    may be.
+    """
+
+    shade_probability: float = 0.4
+    max_shades: int = 10
+    max_shade: float = 0.5
+    contrast_probability: float = 0.5
+    min_contrast: float = 0.5
+    max_contrast: float = 1.4
+    gamma_probability: float = 0.3
+    max_gamma: float = 1.6
+    brightness_probability: float = 0.5
+    max_brightness: float = 50.0
+    motion_blur_probability: float = 0.15
+    max_motion_blur: int = 5
+    blur_probability: float = 0.2
+    max_blur: float = 1.2
+    noise_probability: float = 0.5
+    max_noise: float = 12.0
+    speckle_probability: float = 0.2
+    max_speckle: float = 0.1
+    salt_probability: float = 0.15
+    max_salt: float = 0.006
+    jpeg_probability: float = 0.2
+    min_jpeg_quality: int = 30
+
+    def __post_init__(self):
+        for field in fields(self):
+            low, high = (0, 1) if field.name.endswith('_probability') else _LIMITS[field.name]
+            value = getattr(self, field.name)
+            if not low <= value <= high:
+                raise ValueError(f'{field.name} is {value}; it may be {low:g} to {high:g}')
+        if self.min_contrast > self.max_contrast:
+            raise ValueError(
+                f'min_contrast is {self.min_contrast}; it may be at most max_contrast, '
+                f'{self.max_contrast}'
+            )
+
+
+_LIMITS = {
+    'max_shades': (1, 1000),
+    'max_shade': (0, 1),
+    'min_contrast': (0, 10),
+    'max_contrast': (0, 10),
+    'max_gamma': (1, 10),
+    'max_brightness': (0, 255),
+    'max_motion_blur': (1, 100),
+    'max_blur': (0.01, 50),
+    'max_noise': (0, 255),
+    'max_speckle': (0, 10),
+    'max_salt': (0, 1),
+    'min_jpeg_quality': (1, 95),
+}
+
+TRAINING = PhotometricRanges()
+"""What training makes of its images."""
+
+NOISE = PhotometricRanges(
+    shade_probability=0.5,
+    max_shades=5,
+    max_shade=0.4,
+    contrast_probability=0.5,
+    min_contrast=0.5,
+    max_contrast=1.2,
+    gamma_probability=0.0,
+    brightness_probability=0.5,
+    max_brightness=30.0,
+    motion_blur_probability=0.25,
+    blur_probability=0.25,
+    noise_probability=1.0,
+    speckle_probability=0.5,
+    salt_probability=0.5,
+    max_salt=0.01,
+    jpeg_probability=0.0,
+)
+"""The noise under which MagicPoint is measured on synthetic shapes (paper, section 4)."""
+
+PRESETS = {'training': TRAINING, 'noise': NOISE}
+"""The ranges that have a name."""
+
+
+def augment(
+    image: np.ndarray, rng: np.random.Generator, ranges: PhotometricRanges = TRAINING
+) -> np.ndarray:
+    """
+    Return the image (H, W) of uint8 with random changes, as a new uint8 array of its shape.
+
+    The same state of ``rng`` gives the same changes. Values beyond 0 and 255 are cut off, not
+    wrapped. Points keep their places. Raises ValueError where the image is of another kind.
+    """
+    if image.ndim != 2 or image.dtype != np.uint8 or image.size == 0:
+        raise ValueError(
+            f'augment takes a uint8 image (H, W), got {image.dtype} of shape {image.shape}'
+        )
+    image = image.copy()
+    if rng.random() < ranges.shade_probability:
+        image = _shade(image, rng, ranges)
+    image = _tones(image, rng, ranges)
+    if rng.random() < ranges.motion_blur_probability:
+        image = _motion_blur(image, rng, ranges.max_motion_blur)
+    if rng.random() < ranges.blur_probability:
+        image = cv2.GaussianBlur(image, (0, 0), max(0.01, rng.uniform(0, ranges.max_blur)))
+    image = _sensor_noise(image, rng, ranges)
+    if rng.random() < ranges.salt_probability:
+        _salt_and_pepper(image, rng, ranges.max_salt)
+    if rng.random() < ranges.jpeg_probability:
+        quality = int(rng.integers(ranges.min_jpeg_quality, 96))
+        _, data = cv2.imencode('.jpg', image, [cv2.IMWRITE_JPEG_QUALITY, quality])
+        image = cv2.imdecode(data, cv2.IMREAD_GRAYSCALE)
+    return image
+
+
+def _shade(image: np.ndarray, rng: np.random.Generator, ranges: PhotometricRanges) -> np.ndarray:
+    """
+    Return the image under soft shadows and lights of the shape of ellipses.
+
+    They are drawn at a quarter of the resolution or less: they are blurred anyway.
+    """
+    height, width = image.shape
+    step = max(1, min(height, width) // 30)
+    shade = np.zeros((-(-height // step), -(-width // step)), np.float32)
+    side = min(shade.shape)
+    for _ in range(rng.integers(1, ranges.max_shades + 1)):
+        x, y, a, b, angle, strength = rng.random(6)
+        centre = (int(x * shade.shape[1]), int(y * shade.shape[0]))
+        radii = (int((0.1 + 0.4 * a) * side) + 1, int((0.1 + 0.4 * b) * side) + 1)
+        strength = (2 * strength - 1) * ranges.max_shade
+        cv2.ellipse(shade, centre, radii, 180 * angle, 0, 360, strength, -1)
+    shade = cv2.GaussianBlur(shade, (0, 0), side * rng.uniform(0.05, 0.15))
+    np.clip(shade, -ranges.max_shade, ranges.max_shade, out=shade)
+    gain = cv2.resize(1 + shade, (width, height), interpolation=cv2.INTER_LINEAR)
+    return cv2.multiply(image, gain, dtype=cv2.CV_8U)
+
+
+def _tones(image: np.ndarray, rng: np.random.Generator, ranges: PhotometricRanges) -> np.ndarray:
+    """Return the image with other contrast, gamma and brightness, by one table of tones."""
+    levels = np.arange(256, dtype=np.float32)
+    unchanged = True
+    if rng.random() < ranges.contrast_probability:
+        levels = (levels - 128) * rng.uniform(ranges.min_contrast, ranges.max_contrast) + 128
+        unchanged = False
+    if rng.random() < ranges.gamma_probability:
+        gamma = ranges.max_gamma ** rng.uniform(-1, 1)
+        levels = 255 * (np.clip(levels, 0, 255) / 255) ** gamma
+        unchanged = False
+    if rng.random() < ranges.brightness_probability:
+        levels = levels + rng.uniform(-ranges.max_brightness, ranges.max_brightness)
+        unchanged = False
+    if unchanged:
+        return image
+    return cv2.LUT(image, np.clip(np.rint(levels), 0, 255).astype(np.uint8))
+
+
+def _motion_blur(image: np.ndarray, rng: np.random.Generator, longest: int) -> np.ndarray:
+    """Return the image blurred along a line, centred so that points keep their places."""
+    half = rng.uniform(0.5, max(0.5, longest / 2))
+    angle = rng.uniform(0, np.pi)
+    reach = int(np.ceil(half))
+    kernel = np.zeros((2 * reach + 1, 2 * reach + 1), np.float32)
+    step = np.array([np.cos(angle), np.sin(angle)]) * half * 256
+    centre = np.array([reach, reach]) * 256
+    start, end = ((centre + sign * step).astype(int).tolist() for sign in (-1, 1))
+    mask = np.zeros(kernel.shape, np.uint8)
+    cv2.line(mask, start, end, 255, 1, cv2.LINE_AA, 8)
+    kernel = mask + mask[::-1, ::-1].astype(np.float32)
+    return cv2.filter2D(image, -1, kernel / kernel.sum(), borderType=cv2.BORDER_REFLECT_101)
+
+
+def _sensor_noise(
+    image: np.ndarray, rng: np.random.Generator, ranges: PhotometricRanges
+) -> np.ndarray:
+    """Return the image with noise that does not, and noise that does, grow with brightness."""
+    noise = 0.0
+    if rng.random() < ranges.noise_probability:
+        noise = rng.standard_normal(image.shape, dtype=np.float32)
+        noise *= rng.uniform(0, ranges.max_noise)
+    if rng.random() < ranges.speckle_probability:
+        speckle = rng.standard_normal(image.shape, dtype=np.float32)
+        speckle *= rng.uniform(0, ranges.max_speckle)
+        noise = cv2.multiply(image, speckle, dtype=cv2.CV_32F) + noise
+    if isinstance(noise, float):
+        return image
+    return cv2.add(image, noise, dtype=cv2.CV_8U)
+
+
+def _salt_and_pepper(image: np.ndarray, rng: np.random.Generator, most: float) -> None:
+    """Turn up to a fraction ``most`` of the pixels, in place, white or black."""
+    count = round(rng.uniform(0, most) * image.size)
+    places = rng.integers(0, image.size, count)
+    image.reshape(-1)[places] = rng.integers(0, 2, count, dtype=np.uint8) * 255

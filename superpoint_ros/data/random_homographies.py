@@ -1,0 +1,132 @@
+# Copyright 2026 The superpoint_ros developers
+# SPDX-License-Identifier: Apache-2.0
+
+"""Random homographies, as other points of view of one image."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+LARGEST_PERSPECTIVE = 0.24
+"""Corners of a square that each move by less than a quarter of its side leave it convex."""
+
+
+@dataclass(frozen=True)
+class HomographyRanges:
+    """
+    Say how far random homographies go; the defaults are those of homographic adaptation.
+
+    A homography shows a patch of the source, which fills the target. The patch is a rectangle
+    in the middle of the source, ``patch_ratio`` times as wide and high as the source, and then:
+
+    - each corner moves along x and along y by up to ``perspective`` times the patch's side
+      (normal distribution cut off at two sigmas; 0 to 0.24);
+    - the picture is magnified by ``min_scale`` to ``max_scale`` (uniform in the logarithm), so
+      that the patch shrinks or grows;
+    - the patch turns by up to ``max_rotation`` degrees either way: uniform where
+      ``rotation_sigma`` is None, else by a normal distribution of that sigma in degrees, cut off
+      at the maximum;
+    - its centre moves along x and along y by up to ``translation`` times the source's side
+      (uniform).
+
+    Unless ``allow_artifacts``, a patch that leaves the source is shrunk and moved until it does
+    not, and every pixel of the target shows the source. With it, the target can have parts that
+    show nothing (``superpoint_ros.geometry.homography.valid_mask`` tells which).
+
+    Raises ValueError that names the field, its value and what it may be.
+
+    Source for perspective, scale and patch: the ranges of rpautrat/SuperPoint that worked; the
+    paper gives none.
+    """
+
+    translation: float = 0.1
+    max_rotation: float = 90.0
+    rotation_sigma: float | None = None
+    min_scale: float = 0.8
+    max_scale: float = 1.25
+    perspective: float = 0.2
+    patch_ratio: float = 0.85
+    allow_artifacts: bool = False
+
+    def __post_init__(self):
+        self._check('translation', 0.0, 1.0)
+        self._check('max_rotation', 0.0, 180.0)
+        if self.rotation_sigma is not None:
+            self._check('rotation_sigma', 0.01, 1000.0)
+        self._check('min_scale', 0.05, 20.0)
+        self._check('max_scale', self.min_scale, 20.0)
+        self._check('perspective', 0.0, LARGEST_PERSPECTIVE)
+        self._check('patch_ratio', 0.1, 1.0)
+
+    def _check(self, name: str, low: float, high: float) -> None:
+        """Raise ValueError unless the field is within the limits."""
+        if not low <= getattr(self, name) <= high:
+            raise ValueError(f'{name} is {getattr(self, name)}; it may be {low:g} to {high:g}')
+
+
+MILD = HomographyRanges(max_rotation=45.0, rotation_sigma=15.0, perspective=0.12)
+"""Milder than homographic adaptation, as the paper asks for in joint training."""
+
+
+def sample_homography(
+    rng: np.random.Generator, size: tuple[int, int], ranges: HomographyRanges | None = None
+) -> np.ndarray:
+    """
+    Return a random homography (3, 3) of float64 between two images of one ``size``.
+
+    It maps the centres of source pixels (x, y) to those of target pixels, the centre of the
+    top-left pixel being (0, 0); what the target shows has a positive third coordinate. ``size``
+    is (width, height) in pixels. The number of random
+    values that are drawn depends on the ranges alone, except for a normal rotation.
+    """
+    ranges = HomographyRanges() if ranges is None else ranges
+    last = np.array([size[0] - 1, size[1] - 1], dtype=np.float64)
+    if last.min() < 1:
+        raise ValueError(f'the size is {size}; a homography needs at least 2 x 2 pixels')
+    unit = np.array([[0, 0], [1, 0], [1, 1], [0, 1]], dtype=np.float64)
+
+    patch = unit - 0.5 + _cut_normal(rng, ranges.perspective, (4, 2))
+    scale = np.exp(rng.uniform(np.log(ranges.min_scale), np.log(ranges.max_scale)))
+    patch *= last * (ranges.patch_ratio / scale)
+    angle = np.deg2rad(_rotation(rng, ranges))
+    cos, sin = np.cos(angle), np.sin(angle)
+    patch = patch @ np.array([[cos, sin], [-sin, cos]])
+    centre = last * (0.5 + rng.uniform(-ranges.translation, ranges.translation, 2))
+    if not ranges.allow_artifacts:
+        patch *= min(1.0, (last / np.ptp(patch, axis=0)).min())
+        centre = np.clip(centre, -patch.min(axis=0), last - patch.max(axis=0))
+    # Solved from the target's side: its origin is in sight, the source's may be on the horizon.
+    return np.linalg.inv(_homography_between(unit * last, patch + centre))
+
+
+def _rotation(rng: np.random.Generator, ranges: HomographyRanges) -> float:
+    """Return a random angle in degrees."""
+    if ranges.rotation_sigma is None:
+        return rng.uniform(-ranges.max_rotation, ranges.max_rotation)
+    for _ in range(20):
+        angle = rng.normal(0, ranges.rotation_sigma)
+        if abs(angle) <= ranges.max_rotation:
+            return angle
+    return rng.uniform(-ranges.max_rotation, ranges.max_rotation)  # the sigma is far beyond it
+
+
+def _cut_normal(rng: np.random.Generator, limit: float, shape: tuple[int, ...]) -> np.ndarray:
+    """Return normal random values of sigma ``limit / 2``, cut off at the limit."""
+    return np.clip(rng.normal(0, 0.5, shape), -1, 1) * limit
+
+
+def _homography_between(source: np.ndarray, target: np.ndarray) -> np.ndarray:
+    """Return the homography that maps four points (4, 2) to four others, with H[2, 2] = 1."""
+    x, y = source.T
+    u, v = target.T
+    one, zero = np.ones(4), np.zeros(4)
+    equations = np.block(
+        [
+            [np.stack([x, y, one, zero, zero, zero, -u * x, -u * y], axis=1)],
+            [np.stack([zero, zero, zero, x, y, one, -v * x, -v * y], axis=1)],
+        ]
+    )
+    solution = np.linalg.solve(equations, np.concatenate([u, v]))
+    return np.append(solution, 1.0).reshape(3, 3)

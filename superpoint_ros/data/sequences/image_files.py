@@ -1,0 +1,113 @@
+# Copyright 2026 The superpoint_ros developers
+# SPDX-License-Identifier: Apache-2.0
+
+"""Image files, and folders of them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+import logging
+from pathlib import Path
+import re
+
+import cv2
+import numpy as np
+
+from superpoint_ros.data.sequences.sequence import DEFAULT_RATE, Frame
+
+IMAGE_SUFFIXES = frozenset(
+    ('.bmp', '.jpeg', '.jpg', '.jp2', '.pbm', '.pgm', '.png', '.pnm', '.ppm', '.tif', '.tiff')
+    + ('.webp',)
+)
+
+_log = logging.getLogger(__name__)
+
+
+def read_image(path: str | Path, color: bool = False) -> np.ndarray:
+    """
+    Return the image in the file, uint8: gray (H, W), or BGR (H, W, 3) where `color`.
+
+    Raises FileNotFoundError where there is no such file, ValueError where it is no image.
+    """
+    path = Path(path)
+    if not path.is_file():
+        raise FileNotFoundError(f'there is no image file {path}')
+    image = None
+    # An empty buffer is an error of its own in OpenCV; so is an image of absurd size.
+    data = np.fromfile(path, np.uint8)
+    if data.size:
+        try:
+            image = cv2.imdecode(data, cv2.IMREAD_COLOR if color else cv2.IMREAD_GRAYSCALE)
+        except cv2.error as error:
+            raise ValueError(f'{path} cannot be read as an image: {error.err}') from error
+    if image is None:
+        raise ValueError(f'{path} cannot be read as an image (empty, damaged or another format)')
+    return image
+
+
+def list_images(folder: str | Path) -> list[Path]:
+    """
+    Return the folder's files that are named like images, in natural order (2 before 10).
+
+    Subfolders and hidden files are left out. Raises NotADirectoryError where it is no folder.
+    """
+    folder = Path(folder)
+    if not folder.is_dir():
+        raise NotADirectoryError(f'{folder} is not a folder')
+    files = (path for path in folder.iterdir() if not path.name.startswith('.'))
+    images = [path for path in files if path.suffix.lower() in IMAGE_SUFFIXES and path.is_file()]
+    return sorted(images, key=lambda path: _natural_key(path.name))
+
+
+def _natural_key(name: str) -> list[tuple[int, int, str]]:
+    """Return a sort key by which the numbers in names count as numbers."""
+    parts = re.findall(r'\d+|\D+', name.lower())
+    return [(0, int(part), '') if part.isdecimal() else (1, 0, part) for part in parts]
+
+
+class ImageSequence:
+    """
+    The frames of image files, in the order given, `rate` of them a second.
+
+    Files that cannot be read are named in the log and skipped. Raises ValueError where none is
+    left; `where` names their place in that message.
+    """
+
+    camera = None  # not known
+
+    def __init__(
+        self,
+        paths: Sequence[Path],
+        color: bool = False,
+        rate: float = DEFAULT_RATE,
+        where: str = 'the list of files',
+    ):
+        self.paths = list(paths)
+        self.rate = float(rate)
+        self._color = color
+        if not self.paths:
+            raise ValueError(
+                f'{where} holds no images (files ending in {", ".join(sorted(IMAGE_SUFFIXES))})'
+            )
+        if not any(_is_readable(path) for path in self.paths):
+            raise ValueError(f'{where} holds no image that can be read')
+
+    def __iter__(self) -> Iterator[Frame]:
+        index = 0
+        for path in self.paths:
+            try:
+                image = read_image(path, self._color)
+            except (ValueError, OSError) as error:
+                _log.warning('skipped: %s', error)
+                continue
+            yield Frame(image, index / self.rate, path.name)
+            index += 1
+
+
+def _is_readable(path: Path) -> bool:
+    """Return whether the file can be read as an image."""
+    try:
+        read_image(path)
+    except (ValueError, OSError):
+        return False
+    return True

@@ -1,0 +1,186 @@
+# Copyright 2026 The superpoint_ros developers
+# SPDX-License-Identifier: Apache-2.0
+
+"""
+Networks in whole numbers of 8 bits, made by NNCF's quantisation after training.
+
+What ranges the numbers between the layers have is learned from photographs. The result is kept as
+OpenVINO's file beside others of its kind, under a name made of the weights, so that it is made
+once for each weight file.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+import contextlib
+import hashlib
+from importlib.util import find_spec
+import io
+import json
+import logging
+import os
+from pathlib import Path
+import shutil
+import tempfile
+import time
+
+import cv2
+import numpy as np
+import openvino as ov
+from openvino import opset13 as ops
+
+from superpoint_ros.data.sequences.image_files import read_image
+from superpoint_ros.engines.openvino_engine import convert, openvino_core
+from superpoint_ros.files import demo_photographs
+from superpoint_ros.model.superpoint import CELL, fold_batch_norm, SuperPoint
+
+CALIBRATION_IMAGES = 100
+"""Images that are enough: ranges hardly change with more."""
+
+CALIBRATION_SIDE = 480
+"""Longest side in pixels to which calibration images are reduced."""
+
+EXACT_LAYERS = ('convPb', 'convDb')
+"""Layers that are not quantised: the heads' last ones. They are a few hundredths of the work, and
+without them int8 measures as float32 does."""
+
+NARROW = 32
+"""Channels of which fewer are pooled before they are quantised."""
+
+GRAY_LEVELS = 256
+"""Values of a pixel, which int8 takes as they are."""
+
+_NETWORK = 'network.xml'
+_log = logging.getLogger(__name__)
+
+
+def quantised(model: SuperPoint) -> ov.Model:
+    """
+    Return the network quantised: as it was kept, or made now with the photographs shipped.
+
+    Raises ValueError where it was not kept and NNCF is not installed.
+    """
+    folder = folder_of(model)
+    if not (folder / _NETWORK).is_file():
+        if find_spec('nncf') is None:
+            raise ValueError(
+                'precision int8 needs weights that are quantised, or nncf to do so: '
+                "pip install nncf, or take 'bfloat16' or 'float32'"
+            )
+        began = time.monotonic()
+        keep(model, quantise(model, [read_image(path) for path in demo_photographs()]))
+        _log.info('quantised the network in %.0f s: see %s', time.monotonic() - began, folder)
+    return openvino_core().read_model(folder / _NETWORK)
+
+
+def quantise(model: SuperPoint, images: Sequence[np.ndarray]) -> ov.Model:
+    """
+    Return the network quantised, with ranges learned from gray images, uint8 (H, W).
+
+    `EXACT_LAYERS` are not, and images lose nothing. Raises ValueError where there is no image, and
+    ModuleNotFoundError without NNCF.
+    """
+    if not images:
+        raise ValueError('quantisation needs at least one image')
+    import nncf
+
+    batches = [_batch(image) for image in images]
+    nncf.set_log_level(logging.ERROR)
+    with contextlib.redirect_stdout(io.StringIO()):  # its progress bars
+        network = nncf.quantize(
+            convert(model),
+            nncf.Dataset(batches),
+            # Ranges that are symmetric for weights, and not for what comes out of a ReLU.
+            preset=nncf.QuantizationPreset.MIXED,
+            subset_size=len(batches),
+            ignored_scope=nncf.IgnoredScope(patterns=[f'.*{name}.*' for name in EXACT_LAYERS]),
+        )
+    _take_all_gray_levels(network)
+    return network
+
+
+def _take_all_gray_levels(network: ov.Model) -> None:
+    """
+    Have the first layer take images, from 0 to 1, as they are.
+
+    A range that was learned ends below the brightest pixels, and has other levels than images.
+    """
+    [first] = [node for node in network.get_ops() if node.get_friendly_name() == 'conv1a']
+    quantiser = first.input_value(0).get_node()
+    if quantiser.get_type_name() != 'FakeQuantize':
+        raise ValueError('the first layer was not quantised: NNCF has changed')
+    if quantiser.get_attributes()['levels'] != GRAY_LEVELS:
+        raise ValueError(f'images were not quantised to {GRAY_LEVELS} levels: NNCF has changed')
+    for place, end in ((1, 0.0), (2, 1.0), (3, 0.0), (4, 1.0)):  # of what comes in, and goes out
+        constant = ops.constant(np.full((1, 1, 1, 1), end, np.float32))
+        quantiser.input(place).replace_source_output(constant.output(0))
+
+
+def pool_narrow_layers_first(network: ov.Model) -> None:
+    """
+    Have layers of few channels quantised after they were pooled, and not before.
+
+    OpenVINO pools bytes 32 channels at a time, and takes several times as long for fewer as it
+    takes in bfloat16. The result is the same but for the rounding to bfloat16.
+    """
+    for pool in network.get_ordered_ops():
+        if pool.get_type_name() != 'MaxPool':
+            continue
+        before = pool.input_value(0).get_node()
+        channels = pool.get_output_partial_shape(0)[1].get_length()
+        if before.get_type_name() != 'FakeQuantize' or channels >= NARROW:
+            continue
+        listeners = list(pool.output(0).get_target_inputs())
+        pool.input(0).replace_source_output(before.input_value(0))
+        ranges = [before.input_value(place) for place in range(1, 5)]
+        after = ops.fake_quantize(pool.output(0), *ranges, before.get_attributes()['levels'])
+        for listener in listeners:
+            listener.replace_source_output(after.output(0))
+
+
+def calibration_images(paths: Sequence[Path]) -> list[Path]:
+    """Return `CALIBRATION_IMAGES` of the paths, or all if fewer, from the first to the last."""
+    count = min(CALIBRATION_IMAGES, len(paths))
+    return [paths[index] for index in np.linspace(0, len(paths) - 1, count).round().astype(int)]
+
+
+def _batch(image: np.ndarray) -> np.ndarray:
+    """Return the image, reduced and cut to whole cells, as (1, 1, H, W)."""
+    scale = min(1.0, CALIBRATION_SIDE / max(image.shape))
+    size = [max(round(side * scale) // CELL, 2) * CELL for side in image.shape]
+    return cv2.resize(image, size[::-1], interpolation=cv2.INTER_AREA)[None, None]
+
+
+def keep(model: SuperPoint, network: ov.Model) -> Path:
+    """Return the folder in which the quantised network of a model is kept from now on."""
+    folder = folder_of(model)
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    # Made aside and then moved: a process beside this one never finds half of it.
+    aside = Path(tempfile.mkdtemp(prefix='new_', dir=folder.parent))
+    ov.save_model(network, aside / _NETWORK, compress_to_fp16=False)
+    old = Path(tempfile.mkdtemp(prefix='old_', dir=folder.parent))
+    if folder.is_dir():
+        folder.rename(old / folder.name)
+    with contextlib.suppress(OSError):  # another process was first: its network is as good
+        aside.rename(folder)
+    shutil.rmtree(old)
+    shutil.rmtree(aside, ignore_errors=True)
+    return folder
+
+
+def folder_of(model: SuperPoint) -> Path:
+    """Return where the quantised network of a model is kept, whether it is there or not."""
+    base = os.environ.get('XDG_CACHE_HOME') or Path.home() / '.cache'
+    return Path(base) / 'superpoint_ros' / 'int8' / _fingerprint(model)
+
+
+def _fingerprint(model: SuperPoint) -> str:
+    """Return a name that is the same for the same configuration and numbers."""
+    if model.config.normalization == 'before_relu':
+        model = fold_batch_norm(model)
+    digest = hashlib.sha256(json.dumps(vars(model.config), sort_keys=True).encode())
+    digest.update(' '.join(EXACT_LAYERS).encode())
+    for name, value in sorted(model.state_dict().items()):
+        digest.update(name.encode())
+        digest.update(value.detach().cpu().float().numpy().tobytes())
+    return digest.hexdigest()[:16]

@@ -1,0 +1,122 @@
+# Copyright 2026 The superpoint_ros developers
+# SPDX-License-Identifier: Apache-2.0
+
+"""
+One interface for all that finds keypoints: from a gray image to Features.
+
+Descriptors of every method are rows of unit length whose dot product is their similarity. Binary
+ones (ORB, AKAZE) become vectors of plus and minus one: their dot product then falls with the
+Hamming distance, so that one matcher serves all. Detectors without descriptors have (N, 0).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import NamedTuple
+
+import cv2
+import numpy as np
+import torch
+
+from superpoint_ros.detection.heatmap import suppress_non_maxima
+from superpoint_ros.features import Features
+
+NMS_RADIUS = 4
+"""Pixels to each side, as in the paper's comparison of detectors (section 7)."""
+
+
+class Method(NamedTuple):
+    """A name for tables, and what finds at most so many features in a gray uint8 image."""
+
+    name: str
+    find: Callable[[np.ndarray], Features]
+
+
+def fast(image: np.ndarray) -> Features:
+    """Return FAST corners (Rosten and Drummond 2006) of any contrast, best first."""
+    found = cv2.FastFeatureDetector_create(threshold=1, nonmaxSuppression=True).detect(image)
+    response = np.zeros(image.shape, np.float32)
+    for keypoint in found:
+        response[round(keypoint.pt[1]), round(keypoint.pt[0])] = keypoint.response
+    return _peaks(response)
+
+
+def harris(image: np.ndarray) -> Features:
+    """Return Harris corners (Harris and Stephens 1988), windows of 3x3, k = 0.04, best first."""
+    return _peaks(cv2.cornerHarris(image, blockSize=3, ksize=3, k=0.04))
+
+
+def shi_tomasi(image: np.ndarray) -> Features:
+    """Return corners by the smaller eigenvalue (Shi and Tomasi 1994), windows of 3x3."""
+    return _peaks(cv2.cornerMinEigenVal(image, blockSize=3, ksize=3))
+
+
+def _peaks(response: np.ndarray) -> Features:
+    """Return the positive maxima of a response (H, W) with no higher one in the NMS's square."""
+    heatmap = torch.from_numpy(np.maximum(response, 0, dtype=np.float32))[None]
+    peaks = suppress_non_maxima(heatmap, NMS_RADIUS)[0].numpy()
+    y, x = np.nonzero(peaks)
+    order = np.argsort(-peaks[y, x], kind='stable')
+    y, x = y[order], x[order]
+    return Features(np.stack([x, y], axis=1), peaks[y, x], np.zeros((len(x), 0)))
+
+
+def _described(create: Callable[[], cv2.Feature2D]) -> Callable[[np.ndarray], Features]:
+    """Return a method that detects and describes by one of OpenCV's algorithms."""
+    algorithm = create()
+
+    def find(image: np.ndarray) -> Features:
+        keypoints, descriptors = algorithm.detectAndCompute(image, None)
+        if not keypoints:
+            bits = 8 if algorithm.descriptorType() == cv2.CV_8U else 1
+            return Features.empty(algorithm.descriptorSize() * bits)
+        scores = np.array([keypoint.response for keypoint in keypoints])
+        order = np.argsort(-scores, kind='stable')
+        points = np.array([keypoint.pt for keypoint in keypoints])
+        return Features(points[order], scores[order], unit_descriptors(descriptors[order]))
+
+    return find
+
+
+def unit_descriptors(descriptors: np.ndarray) -> np.ndarray:
+    """
+    Return float32 rows of unit length of descriptors (N, D), or (N, bytes) of bits if uint8.
+
+    Of D bits each becomes plus or minus 1 / sqrt(D): the dot product is 1 - 2 h / D, h being the
+    Hamming distance.
+    """
+    if descriptors.dtype == np.uint8:
+        bits = np.unpackbits(descriptors, axis=1).astype(np.float32)
+        return (bits * 2 - 1) / np.sqrt(np.float32(bits.shape[1]))
+    lengths = np.linalg.norm(descriptors, axis=1, keepdims=True)
+    return (descriptors / np.maximum(lengths, 1e-12)).astype(np.float32)
+
+
+def sift(count: int) -> Callable[[np.ndarray], Features]:
+    """Return SIFT (Lowe 2004) with a quarter of OpenCV's usual contrast threshold."""
+    # At the usual one many photographs have fewer than the 1,000 points asked for.
+    return _described(lambda: cv2.SIFT_create(contrastThreshold=0.01))
+
+
+def orb(count: int) -> Callable[[np.ndarray], Features]:
+    """Return ORB (Rublee and others 2011), told to find `count` keypoints over its scales."""
+    return _described(lambda: cv2.ORB_create(nfeatures=count))
+
+
+def akaze(count: int) -> Callable[[np.ndarray], Features]:
+    """Return AKAZE (Alcantarilla and others 2013) with a tenth of OpenCV's usual threshold."""
+    return _described(lambda: cv2.AKAZE_create(threshold=1e-4))
+
+
+DETECTORS = {'FAST': fast, 'Harris': harris, 'Shi-Tomasi': shi_tomasi}
+"""Detectors without descriptors, by the names that tables show."""
+
+DESCRIBED = {'sift': sift, 'orb': orb, 'akaze': akaze}
+"""By name, functions from the number of keypoints that one wants to a method's `find`."""
+
+
+def described_method(name: str, count: int) -> Method:
+    """Return SIFT, ORB or AKAZE by name; raise ValueError where there is no such method."""
+    if name.lower() not in DESCRIBED:
+        raise ValueError(f'there is no method {name!r}: there are {", ".join(DESCRIBED)}')
+    return Method(name.upper(), DESCRIBED[name.lower()](count))

@@ -1,0 +1,240 @@
+# Copyright 2026 The superpoint_ros developers
+# SPDX-License-Identifier: Apache-2.0
+
+"""Pictures of what lies between an image and its keypoints, uint8 BGR."""
+
+from __future__ import annotations
+
+import math
+
+import cv2
+import numpy as np
+
+from superpoint_ros.evaluation.detection_steps import Anatomy, DUSTBIN
+from superpoint_ros.geometry.homography import scaling, warp_image, warp_points
+from superpoint_ros.model.superpoint import CELL
+from superpoint_ros.visualization import contact_sheet, draw_keypoints, GREEN, RED, to_bgr, WHITE
+
+CLOSE_UP = (8, 6)
+"""Columns and rows of cells in a close-up."""
+
+ZOOM = 8
+"""Pixels of a close-up for one of the image."""
+
+WHOLE = 480
+"""Longest side of a picture of the whole image."""
+
+_FONT = cv2.FONT_HERSHEY_SIMPLEX
+
+
+def cells(anatomy: Anatomy) -> np.ndarray:
+    """Return a close-up with its cells, greener where the dustbin has less probability."""
+    picture = to_bgr(_enlarge(_cut(anatomy, anatomy.image)))
+    left, top, columns, rows = _region(anatomy)
+    free = 1 - anatomy.probabilities[DUSTBIN, top : top + rows, left : left + columns]
+    tint = np.kron(free, np.ones((CELL * ZOOM,) * 2))[:, :, None] * 0.5
+    picture = (picture * (1 - tint) + np.array(GREEN) * tint).astype(np.uint8)
+    for step in range(0, max(picture.shape[:2]), CELL * ZOOM):
+        picture[step : step + 1] = picture[:, step : step + 1] = (120, 120, 120)
+    return contact_sheet([picture], captions=['cells of 8x8 pixels; green: not in the dustbin'])
+
+
+def channels(anatomy: Anatomy) -> np.ndarray:
+    """Return three cells with their pixels, their 64 probabilities, and the dustbin's."""
+    panels, captions = [], []
+    for name, (row, column) in _telling_cells(anatomy).items():
+        probabilities = anatomy.probabilities[:, row, column]
+        pixels = np.full((CELL, CELL), 0, np.uint8)
+        shown = anatomy.image[row * CELL :, column * CELL :][:CELL, :CELL]
+        pixels[: shown.shape[0], : shown.shape[1]] = shown
+        zoom = 24
+        table = _heat(np.kron(probabilities[:DUSTBIN].reshape(CELL, CELL), np.ones((zoom,) * 2)))
+        for index in np.nonzero(probabilities[:DUSTBIN] >= 0.01)[0]:
+            place = (int(index) % CELL * zoom + 1, int(index) // CELL * zoom + 16)
+            _write(table, f'{probabilities[index] * 100:.0f}', place)
+        gap = np.full((CELL * zoom, 8, 3), 32, np.uint8)
+        bar = np.full((CELL * zoom, 48, 3), 64, np.uint8)
+        level = round(float(probabilities[DUSTBIN]) * len(bar))
+        bar[len(bar) - level :] = RED
+        _write(bar, f'{probabilities[DUSTBIN] * 100:.0f}', (8, 16))
+        panels.append(np.hstack([to_bgr(_enlarge(pixels, zoom)), gap, table, gap, bar]))
+        captions.append(f'{name}: cell {column}, {row}; its pixels and the dustbin in %')
+    return contact_sheet(panels, columns=1, captions=captions)
+
+
+def pixel_shuffle(anatomy: Anatomy) -> np.ndarray:
+    """Return the vectors of some cells apart, and put together as pixels of the heatmap."""
+    _, _, columns, rows = _region(anatomy)
+    heatmap = _heat(_enlarge(_cut(anatomy, anatomy.heatmap), 5))
+    side, gap = CELL * 5, 6
+    apart = np.full((rows * (side + gap), columns * (side + gap), 3), 32, np.uint8)
+    for row in range(rows):
+        for column in range(columns):
+            block = heatmap[row * side :][:side, column * side :][:, :side]
+            y, x = row * (side + gap), column * (side + gap)
+            apart[y : y + block.shape[0], x : x + block.shape[1]] = block
+    captions = [
+        f'64 probabilities for each of {columns}x{rows} cells',
+        f'the same as {columns * CELL}x{rows * CELL} pixels',
+    ]
+    return contact_sheet([apart, heatmap], columns=2, captions=captions)
+
+
+def heatmap(anatomy: Anatomy) -> np.ndarray:
+    """Return the image with its keypoints beside its heatmap."""
+    scale = min(1.0, WHOLE / max(anatomy.image.shape))
+    size = (round(anatomy.image.shape[1] * scale), round(anatomy.image.shape[0] * scale))
+    small = cv2.resize(anatomy.image, size, interpolation=cv2.INTER_AREA)
+    points = warp_points(anatomy.features.keypoints, scaling(scale))
+    # The highest of the pixels that become one: a mean would hide them.
+    radius = math.ceil(1 / scale) // 2
+    square = np.ones((2 * radius + 1,) * 2)
+    highest = cv2.resize(
+        cv2.dilate(anatomy.heatmap, square), size, interpolation=cv2.INTER_NEAREST
+    )
+    return contact_sheet(
+        [draw_keypoints(small, points), _heat(highest)],
+        columns=2,
+        captions=[f'{len(points)} keypoints', 'heatmap (square root of the probability)'],
+    )
+
+
+def selection(anatomy: Anatomy) -> np.ndarray:
+    """Return a close-up of what passes the threshold, the suppression, and the refinement."""
+    settings = anatomy.settings
+    image = to_bgr(_enlarge(_cut(anatomy, anatomy.image), 5)) // 2
+    values = _cut(anatomy, anatomy.heatmap)
+    worth, peaks = _cut(anatomy, anatomy.worth), _cut(anatomy, anatomy.peaks) > 0
+    above = (worth >= settings.threshold) & (worth > 0)
+    passed = np.where(_enlarge(above, 5)[:, :, None] > 0, _heat(_enlarge(values, 5)), image)
+    decided = image.copy()
+    decided[_enlarge(above, 5) > 0] = RED
+    decided[_enlarge(peaks, 5) > 0] = GREEN
+    radius = settings.nms_radius
+    for y, x in np.argwhere(peaks).tolist():
+        first, last = (x - radius, y - radius), (x + radius + 1, y + radius + 1)
+        corners = [tuple(5 * side for side in corner) for corner in (first, last)]
+        cv2.rectangle(decided, *corners, WHITE, 1)
+    left, top, _, _ = _region(anatomy)
+    points = warp_points(anatomy.features.keypoints - [left * CELL, top * CELL], scaling(5))
+    final = draw_keypoints(image * 2, points, radius=4)
+    captions = [
+        f'{"blobs of " if settings.blobs else ""}at least {settings.threshold}: '
+        f'{int(above.sum())} pixels',
+        f'green: highest within {radius} px',
+        'keypoints, refined' if settings.subpixel else 'keypoints',
+    ]
+    return contact_sheet([passed, decided, final], columns=3, captions=captions)
+
+
+def other_view(image: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Return the image turned by 20 degrees and reduced to 0.85, and the homography to it."""
+    height, width = image.shape
+    turn = np.eye(3)
+    turn[:2] = cv2.getRotationMatrix2D(((width - 1) / 2, (height - 1) / 2), 20, 0.85)
+    return warp_image(image, turn), turn
+
+
+def descriptors(
+    anatomy: Anatomy, other: Anatomy, homography: np.ndarray, trained: bool
+) -> np.ndarray:
+    """Return a point of one view and how similar each place of the other view is to it."""
+    index = _matchable(anatomy)
+    point, descriptor = anatomy.features.keypoints[index], anatomy.features.descriptors[index]
+    coarse = other.coarse / np.linalg.norm(other.coarse, axis=0).clip(1e-12)
+    similarity = np.tensordot(descriptor, coarse, axes=1).astype(np.float32)
+    height, width = other.image.shape
+    full = cv2.resize(similarity, None, fx=CELL, fy=CELL, interpolation=cv2.INTER_LINEAR)
+    colors = cv2.applyColorMap((full.clip(0, 1) * 255).astype(np.uint8), cv2.COLORMAP_INFERNO)
+    blended = cv2.addWeighted(colors[:height, :width], 0.75, to_bgr(other.image), 0.25, 0)
+    true = warp_points(point[None], homography)
+    picture = _mark(_small(blended), true, other, GREEN)
+    captions = ['a keypoint', 'similarity; green: the same point']
+    if len(other.features):
+        best = int((other.features.descriptors @ descriptor).argmax())
+        place = other.features.keypoints[best][None]
+        picture = _mark(picture, place, other, RED)
+        captions[1] += f', red: keypoint most like it, {np.linalg.norm(place - true):.1f} px off'
+    if not trained:
+        captions[0] += ' (descriptors are untrained: they mean nothing)'
+    marked = _mark(_small(to_bgr(anatomy.image)), point[None], anatomy, GREEN)
+    return contact_sheet([marked, picture], columns=2, captions=captions)
+
+
+def _mark(
+    picture: np.ndarray, points: np.ndarray, anatomy: Anatomy, color: tuple[int, int, int]
+) -> np.ndarray:
+    """Return a picture of the whole image with rings that are seen at once."""
+    points = warp_points(points, scaling(picture.shape[1] / anatomy.image.shape[1]))
+    for radius in (6, 7) if color == RED else (10, 11):
+        picture = draw_keypoints(picture, points, color, radius)
+    return picture
+
+
+def _matchable(anatomy: Anatomy) -> int:
+    """Return the best keypoint of the image's middle, which the other view shows too."""
+    height, width = anatomy.image.shape
+    middle = np.array([(width - 1) / 2, (height - 1) / 2])
+    off = np.linalg.norm((anatomy.features.keypoints - middle) / min(height, width), axis=1)
+    inner = np.nonzero(off < 0.35)[0]
+    return int(inner[0]) if len(inner) else int(off.argmin())
+
+
+def _telling_cells(anatomy: Anatomy) -> dict[str, tuple[int, int]]:
+    """Return row and column of a cell with a keypoint, an undecided one, and an empty one."""
+    left, top, columns, rows = _region(anatomy)
+    area = anatomy.probabilities[:, top : top + rows, left : left + columns]
+    measures = {
+        'a keypoint': area[:DUSTBIN].max(axis=0),
+        'undecided': -np.abs(area[DUSTBIN] - 0.5),
+        'nothing': area[DUSTBIN],
+    }
+    places = {}
+    for name, values in measures.items():
+        row, column = np.unravel_index(values.argmax(), values.shape)
+        places[name] = (top + int(row), left + int(column))
+    return places
+
+
+def _region(anatomy: Anatomy) -> tuple[int, int, int, int]:
+    """Return left, top, columns and rows, in whole cells, of the part with the most keypoints."""
+    height, width = (side // CELL for side in anatomy.image.shape)
+    columns, rows = min(CLOSE_UP[0], width), min(CLOSE_UP[1], height)
+    counts = np.zeros((height, width), np.float32)
+    for x, y in (anatomy.features.keypoints // CELL).astype(int).tolist():
+        if 0 <= x < width and 0 <= y < height:
+            counts[y, x] += 1
+    sums = cv2.boxFilter(
+        counts, -1, (columns, rows), anchor=(0, 0), normalize=False, borderType=cv2.BORDER_CONSTANT
+    )[: height - rows + 1, : width - columns + 1]
+    top, left = np.unravel_index(sums.argmax(), sums.shape)
+    return int(left), int(top), columns, rows
+
+
+def _cut(anatomy: Anatomy, pixels: np.ndarray) -> np.ndarray:
+    """Return the part of the pixels, (H, W), that close-ups show."""
+    left, top, columns, rows = (CELL * value for value in _region(anatomy))
+    return pixels[top : top + rows, left : left + columns]
+
+
+def _enlarge(pixels: np.ndarray, zoom: int = ZOOM) -> np.ndarray:
+    """Return each pixel as a square."""
+    return np.kron(pixels, np.ones((zoom, zoom), pixels.dtype))
+
+
+def _small(picture: np.ndarray) -> np.ndarray:
+    """Return the picture reduced to the size of those of the whole image."""
+    scale = min(1.0, WHOLE / max(picture.shape))
+    return cv2.resize(picture, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA)
+
+
+def _heat(probabilities: np.ndarray) -> np.ndarray:
+    """Return probabilities in colours; the square root shows what lies near the threshold."""
+    levels = (np.sqrt(probabilities.clip(0, 1)) * 255).astype(np.uint8)
+    return cv2.applyColorMap(levels, cv2.COLORMAP_INFERNO)
+
+
+def _write(picture: np.ndarray, text: str, place: tuple[int, int]) -> None:
+    """Write white text with a dark edge, which is legible on any ground."""
+    for color, width in (((0, 0, 0), 3), (WHITE, 1)):
+        cv2.putText(picture, text, place, _FONT, 0.4, color, width, cv2.LINE_AA)

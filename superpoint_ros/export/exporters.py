@@ -1,0 +1,125 @@
+# Copyright 2026 The superpoint_ros developers
+# SPDX-License-Identifier: Apache-2.0
+
+"""
+Files for other programs: weights alone, and the whole detector as a graph.
+
+- `.pth`: a state dictionary with the names of `superpoint_v1.pth`;
+- `.onnx`: the graph for ONNX Runtime, TensorRT, OpenVINO and others;
+- `.pt`: the graph as TorchScript, for `torch::jit::load` in C++.
+
+Each file appears whole or not at all.
+"""
+
+from __future__ import annotations
+
+import io
+import logging
+from pathlib import Path
+import warnings
+
+import torch
+
+from superpoint_ros.export.graph import DetectorGraph, GraphOutput, IMAGE_TYPES
+from superpoint_ros.model.superpoint import fold_batch_norm, SuperPoint
+from superpoint_ros.model.weights import WeightsMetadata, write_atomically
+
+SUFFIXES = ('.pth', '.onnx', '.pt')
+
+INPUTS = ('image', 'threshold')
+OUTPUTS = GraphOutput._fields
+SETTINGS = ('threshold', 'nms_radius', 'max_keypoints', 'border_margin', 'subpixel', 'blobs')
+
+_EXAMPLE = (2, 1, 120, 160)
+"""A shape to trace with; none of its numbers may end up in the graph."""
+
+
+def write_pth(path: Path, model: SuperPoint) -> None:
+    """
+    Write the weights, folded, under the de-facto standard names, for `torch.load`.
+
+    Raises ValueError for networks with batch norm after ReLU, which those names cannot express.
+    """
+    if model.config.normalization != 'none':
+        model = fold_batch_norm(model)
+    state = {name: value.detach().cpu().clone() for name, value in model.state_dict().items()}
+    content = io.BytesIO()
+    torch.save(state, content)
+    write_atomically(path, content.getvalue())
+
+
+def write_onnx(
+    path: Path, graph: DetectorGraph, metadata: WeightsMetadata, image_type: str = 'uint8'
+) -> None:
+    """
+    Write the graph as ONNX with batch, height and width left open.
+
+    The model's metadata tell its settings, among them the threshold that is meant to be given.
+    """
+    import onnx
+    import onnxscript  # noqa: F401 (the exporter needs it, and would not name it)
+
+    # About operations of other packages, which are not there and not needed.
+    logging.getLogger('torch.onnx').setLevel(logging.ERROR)
+    with warnings.catch_warnings(), torch.no_grad():
+        warnings.simplefilter('ignore')
+        program = torch.onnx.export(
+            graph,
+            _example(image_type, 'cpu'),
+            dynamo=True,
+            verbose=False,
+            input_names=list(INPUTS),
+            output_names=list(OUTPUTS),
+            dynamic_shapes={'image': {0: 'batch', 2: 'height', 3: 'width'}, 'threshold': None},
+        )
+    model = program.model_proto
+    for name, value in _description(graph, metadata, image_type).items():
+        model.metadata_props.add(key=name, value=str(value))
+    onnx.checker.check_model(model)
+    write_atomically(path, model.SerializeToString())
+
+
+def write_torchscript(
+    path: Path,
+    graph: DetectorGraph,
+    metadata: WeightsMetadata,
+    image_type: str = 'uint8',
+    device: str = 'cpu',
+) -> None:
+    """
+    Write the graph as TorchScript, which runs on the kind of device that it was made on.
+
+    Its extra file `description.txt` tells the settings.
+    """
+    with warnings.catch_warnings(), torch.no_grad():
+        # The tracer warns of checks of shapes, and that newer PyTorch has other ways.
+        warnings.simplefilter('ignore')
+        traced = torch.jit.trace(graph.to(device), _example(image_type, device), check_trace=False)
+        lines = [
+            f'{key}: {text}' for key, text in _description(graph, metadata, image_type).items()
+        ]
+        content = io.BytesIO()
+        torch.jit.save(traced, content, _extra_files={'description.txt': '\n'.join(lines)})
+    write_atomically(path, content.getvalue())
+
+
+def _example(image_type: str, device: str) -> tuple[torch.Tensor, torch.Tensor]:
+    """Return inputs to trace with."""
+    if image_type not in IMAGE_TYPES:
+        raise ValueError(
+            f'the type of images must be {" or ".join(IMAGE_TYPES)}, got {image_type!r}'
+        )
+    image = torch.zeros(_EXAMPLE, dtype=IMAGE_TYPES[image_type], device=device)
+    return image, torch.tensor([0.001], device=device)
+
+
+def _description(graph: DetectorGraph, metadata: WeightsMetadata, image_type: str) -> dict:
+    """Return what a user of the graph must know, by name."""
+    return {
+        'image': f'{image_type} (batch, 1, height, width), '
+        + ('0 to 255' if image_type == 'uint8' else '0 to 1'),
+        'keypoints': 'x, y in pixels, the centre of the top-left pixel is 0, 0',
+        **{name: getattr(graph.settings, name) for name in SETTINGS},
+        'rounds': graph.rounds,
+        **vars(metadata),
+    }

@@ -1,0 +1,102 @@
+# Copyright 2026 The superpoint_ros developers
+# SPDX-License-Identifier: Apache-2.0
+
+"""
+Homographies between images: points, images and the area that both show.
+
+A homography is a float array (3, 3) that maps the pixel centres (x, y) of a source image to those
+of a target image, the centre of the top-left pixel being (0, 0). Its sign matters: what the target
+shows of the source has a positive third coordinate, so that -H shows nothing. Sizes are
+(width, height).
+"""
+
+from __future__ import annotations
+
+import cv2
+import numpy as np
+
+
+def warp_points(points: np.ndarray, homography: np.ndarray) -> np.ndarray:
+    """
+    Return where the homography takes the points, (N, 2) of the dtype of `points` if floating.
+
+    Points on or behind the plane's horizon, which have no image, become NaN. Raises ValueError
+    where the shapes are not (N, 2) and (3, 3).
+    """
+    points, homography = np.asarray(points), check_homography(homography)
+    if points.ndim != 2 or points.shape[1] != 2:
+        raise ValueError(f'points must have shape (N, 2), got {points.shape}')
+    dtype = points.dtype if np.issubdtype(points.dtype, np.floating) else np.float64
+    mapped = points.astype(np.float64) @ homography[:, :2].T + homography[:, 2]
+    depth = np.where(mapped[:, 2:] > 1e-12, mapped[:, 2:], np.nan)
+    return (mapped[:, :2] / depth).astype(dtype)
+
+
+def warp_image(
+    image: np.ndarray,
+    homography: np.ndarray,
+    size: tuple[int, int] | None = None,
+    border: int = cv2.BORDER_CONSTANT,
+) -> np.ndarray:
+    """
+    Return the target image (height, width[, C]) that the homography makes of the source.
+
+    Interpolation is linear, dtype that of `image`; `size` is that of the source unless given.
+    Where the target shows nothing of the source it is 0, or what another OpenCV `border` gives.
+    """
+    height, width = image.shape[:2]
+    return cv2.warpPerspective(
+        image,
+        check_homography(homography),
+        size or (width, height),
+        flags=cv2.INTER_LINEAR,
+        borderMode=border,
+    )
+
+
+def valid_mask(
+    homography: np.ndarray,
+    source_size: tuple[int, int],
+    target_size: tuple[int, int] | None = None,
+    erosion: int = 0,
+) -> np.ndarray:
+    """
+    Return a bool array (height, width): the target's pixels whose centres show the source.
+
+    `erosion` takes that many pixels off the source's border first, so that what lies close to it
+    does not count. It is measured in the source's pixels.
+    """
+    width, height = target_size or source_size
+    inverse = np.linalg.inv(check_homography(homography))
+    # A third coordinate that is positive on the way there is so on the way back.
+    # Row by row sums instead of a matrix product: no (H * W, 3) array is made.
+    x, y = np.arange(width, dtype=np.float64), np.arange(height, dtype=np.float64)[:, None]
+    u, v, w = (row[0] * x + (row[1] * y + row[2]) for row in inverse)
+    tolerance = 1e-6 * np.abs(w)
+    return (
+        (w > 0)
+        & (u >= erosion * w - tolerance)
+        & (v >= erosion * w - tolerance)
+        & (u <= (source_size[0] - 1 - erosion) * w + tolerance)
+        & (v <= (source_size[1] - 1 - erosion) * w + tolerance)
+    )
+
+
+def scaling(x: float, y: float | None = None) -> np.ndarray:
+    """
+    Return the homography of resizing an image by factors `x` and `y` (default: `x`).
+
+    Pixel centres follow OpenCV's and torch's half-pixel convention: (p + 0.5) * s - 0.5.
+    """
+    y = x if y is None else y
+    return np.array([[x, 0, 0.5 * x - 0.5], [0, y, 0.5 * y - 0.5], [0, 0, 1]], np.float64)
+
+
+def check_homography(homography: np.ndarray) -> np.ndarray:
+    """Return the homography as float64 (3, 3); raise ValueError where it is none."""
+    homography = np.asarray(homography, dtype=np.float64)
+    if homography.shape != (3, 3):
+        raise ValueError(f'a homography has shape (3, 3), got {homography.shape}')
+    if not np.isfinite(homography).all() or abs(np.linalg.det(homography)) < 1e-12:
+        raise ValueError(f'the homography cannot be inverted: {homography.tolist()}')
+    return homography

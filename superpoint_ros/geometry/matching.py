@@ -1,0 +1,62 @@
+# Copyright 2026 The superpoint_ros developers
+# SPDX-License-Identifier: Apache-2.0
+
+"""Matches between the descriptors of two images."""
+
+from __future__ import annotations
+
+import numpy as np
+
+
+def match_mutual(
+    a: np.ndarray,
+    b: np.ndarray,
+    ratio: float | None = None,
+    min_similarity: float | None = None,
+    allowed: np.ndarray | None = None,
+) -> np.ndarray:
+    """
+    Return int64 (K, 2): which rows of `a` and `b` are each other's nearest neighbours.
+
+    `a` (N, D) and `b` (M, D) are descriptors of unit length; their dot product, from -1 to 1, is
+    the similarity. The rows of the result ascend by the index into `a`, and no index occurs
+    twice. Of equally near neighbours the first counts. No rows, or one, are normal: (0, 2).
+
+    With `ratio` (Lowe, IJCV 2004, section 7.1), a match stays only if its Euclidean distance is
+    less than `ratio` times the distance to the second nearest, in both directions; where there is
+    no second, it stays. With `min_similarity`, a match stays only if it is at least so similar.
+    With `allowed`, bool (N, M), pairs for which it is false are no neighbours at all.
+
+    Raises ValueError where the shapes do not fit each other or `ratio` is not in (0, 1].
+    """
+    a, b = np.asarray(a, dtype=np.float32), np.asarray(b, dtype=np.float32)
+    if a.ndim != 2 or b.ndim != 2 or a.shape[1] != b.shape[1]:
+        raise ValueError(
+            f'descriptors must have shapes (N, D) and (M, D), got {a.shape} and {b.shape}'
+        )
+    if ratio is not None and not 0 < ratio <= 1:
+        raise ValueError(f'ratio must be above 0 and at most 1, got {ratio}')
+    if allowed is not None and np.shape(allowed) != (len(a), len(b)):
+        raise ValueError(
+            f'allowed must have the shape {(len(a), len(b))}, got {np.shape(allowed)}'
+        )
+    if not len(a) or not len(b):
+        return np.zeros((0, 2), np.int64)
+    similarity = a @ b.T
+    if allowed is not None:
+        similarity[~allowed] = -np.inf
+    nearest_b, nearest_a = similarity.argmax(axis=1), similarity.argmax(axis=0)
+    in_a = np.flatnonzero(nearest_a[nearest_b] == np.arange(len(a)))
+    in_b = nearest_b[in_a]
+    best = similarity[in_a, in_b]
+    keep = np.isfinite(best)
+    if min_similarity is not None:
+        keep &= best >= min_similarity
+    if ratio is not None:
+        # The squared distance of unit vectors is 2 - 2 s.
+        distance = np.maximum(1 - best, 0)
+        # Without the best, whose place is known, the second is a maximum: no need to sort.
+        similarity[in_a, in_b] = -np.inf
+        for second in (similarity.max(axis=1)[in_a], similarity.max(axis=0)[in_b]):
+            keep &= distance < ratio**2 * np.maximum(1 - second, 0)
+    return np.stack([in_a[keep], in_b[keep]], axis=1).astype(np.int64)

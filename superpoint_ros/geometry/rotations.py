@@ -1,0 +1,50 @@
+# Copyright 2026 The superpoint_ros developers
+# SPDX-License-Identifier: Apache-2.0
+
+"""Rotations as quaternions (x, y, z, w), as files and messages have them, and as matrices."""
+
+from __future__ import annotations
+
+import numpy as np
+
+
+def pose_matrix(position: np.ndarray, quaternion: np.ndarray) -> np.ndarray:
+    """
+    Return the pose (4, 4) of a position (3,) and a quaternion x, y, z, w of any length above 0.
+
+    Raises ValueError where a number is not finite or the quaternion is 0.
+    """
+    position = np.asarray(position, np.float64)
+    quaternion = np.asarray(quaternion, np.float64)
+    length = np.linalg.norm(quaternion)
+    if not np.isfinite(position).all() or not np.isfinite(length) or length < 1e-6:
+        raise ValueError(
+            f'position {position.tolist()} and quaternion {quaternion.tolist()} are no pose'
+        )
+    x, y, z, w = quaternion / length
+    pose = np.eye(4)
+    pose[:3, :3] = [
+        [1 - 2 * (y * y + z * z), 2 * (x * y - z * w), 2 * (x * z + y * w)],
+        [2 * (x * y + z * w), 1 - 2 * (x * x + z * z), 2 * (y * z - x * w)],
+        [2 * (x * z - y * w), 2 * (y * z + x * w), 1 - 2 * (x * x + y * y)],
+    ]
+    pose[:3, 3] = position
+    return pose
+
+
+def quaternion_of(pose: np.ndarray) -> np.ndarray:
+    """
+    Return the quaternion x, y, z, w (4,), of length 1 and with w >= 0, of a pose or rotation.
+
+    The eigenvector of the largest eigenvalue is exact to rounding for every rotation (Bar-Itzhack,
+    New Method for Extracting the Quaternion from a Rotation Matrix, 2000).
+    """
+    (xx, xy, xz), (yx, yy, yz), (zx, zy, zz) = np.asarray(pose, np.float64)[:3, :3]
+    matrix = [
+        [xx - yy - zz, yx + xy, zx + xz, zy - yz],
+        [yx + xy, yy - xx - zz, zy + yz, xz - zx],
+        [zx + xz, zy + yz, zz - xx - yy, yx - xy],
+        [zy - yz, xz - zx, yx - xy, xx + yy + zz],
+    ]
+    quaternion = np.linalg.eigh(np.array(matrix))[1][:, -1]
+    return quaternion if quaternion[3] >= 0 else -quaternion

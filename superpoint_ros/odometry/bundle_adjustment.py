@@ -1,0 +1,180 @@
+# Copyright 2026 The superpoint_ros developers
+# SPDX-License-Identifier: Apache-2.0
+
+"""
+Bundle adjustment: poses and points that agree best with what was seen.
+
+Levenberg and Marquardt's method on the reprojection errors in normalised coordinates, weighted by
+Huber's function; the points are eliminated by Schur's complement (Triggs and others, "Bundle
+Adjustment - A Modern Synthesis", 1999, section 6). For a handful of cameras and some hundreds of
+points one dense matrix product does the work of a sparse solver.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import cv2
+import numpy as np
+
+_NEAREST = 1e-3  # a point closer to the camera's plane than this tells nothing
+_LEAST_GAIN = 1e-3  # part of the cost below which an iteration is the last
+
+
+class Observations(NamedTuple):
+    """What was seen: the camera's and the point's indices (O), and where, (O, 2)."""
+
+    cameras: np.ndarray
+    points: np.ndarray
+    seen: np.ndarray
+
+
+class _Linear(NamedTuple):
+    """The errors at a state: cost, weighted residuals (O, 2) and both Jacobians."""
+
+    cost: float
+    residuals: np.ndarray
+    by_pose: np.ndarray
+    by_point: np.ndarray
+
+
+def refine_pose(
+    pose: np.ndarray, points: np.ndarray, seen: np.ndarray, threshold: float, iterations: int = 10
+) -> np.ndarray:
+    """
+    Return the world-to-camera pose from which points (N, 3) are seen best at (N, 2).
+
+    Errors count in full up to a third of `threshold`, beyond it less and less.
+    """
+    count = len(points)
+    observations = Observations(np.zeros(count, int), np.arange(count), seen)
+    free = np.ones(1, dtype=bool)
+    poses, _ = _refine(pose[None], points, observations, free, threshold / 3, iterations, False)
+    return poses[0]
+
+
+def refine(
+    poses: np.ndarray,
+    points: np.ndarray,
+    observations: Observations,
+    free: np.ndarray,
+    threshold: float,
+    iterations: int = 10,
+) -> tuple[np.ndarray, np.ndarray]:
+    """
+    Return better world-to-camera poses (K, 4, 4) and points (M, 3).
+
+    Those poses stay as they are for which `free`, bool (K), is false. Errors count in full up to a
+    third of `threshold`, beyond it less and less. What is seen determines neither scale nor place
+    where no pose is held; the damping keeps both.
+    """
+    return _refine(poses, points, observations, free, threshold / 3, iterations, True)
+
+
+def _refine(poses, points, observations, free, width, iterations, move_points):
+    damping = 1e-4
+    state = _linearise(poses, points, observations, width)
+    for _ in range(iterations):
+        steps = _solve(state, len(points), observations, free, damping, move_points)
+        moved = _move(poses, points, free, *steps)
+        candidate = _linearise(*moved, observations, width)
+        if not candidate.cost < state.cost:
+            damping *= 10
+            if damping > 1e3:
+                break
+            continue
+        gain = state.cost - candidate.cost
+        (poses, points), state, damping = moved, candidate, max(damping / 5, 1e-9)
+        if gain < _LEAST_GAIN * state.cost:
+            break
+    return poses, points
+
+
+def _linearise(poses, points, observations: Observations, width: float) -> _Linear:
+    """Return cost, residuals and derivatives, each weighted by Huber's function."""
+    cameras, indices, seen = observations
+    turns = poses[cameras, :3, :3]
+    local = np.einsum('oij,oj->oi', turns, points[indices]) + poses[cameras, :3, 3]
+    depths = local[:, 2]
+    good = depths > _NEAREST
+    inverse = np.where(good, 1 / np.where(good, depths, 1), 0)
+    plane = local[:, :2] * inverse[:, None]
+    residuals = plane - seen
+    length = np.linalg.norm(residuals, axis=1)
+    # Behind the camera an error costs as one of a whole image, and pulls nowhere.
+    cost = np.where(length <= width, length**2, 2 * width * length - width**2)
+    cost = np.where(good, cost, 2 * width)
+    weights = np.sqrt(np.where(good, np.minimum(1, width / np.maximum(length, 1e-12)), 0))
+    by_local = np.zeros((len(seen), 2, 3))
+    by_local[:, 0, 0] = by_local[:, 1, 1] = inverse
+    by_local[:, :, 2] = -plane * inverse[:, None]
+    by_local *= weights[:, None, None]
+    x, y, z = local.T
+    zero = np.zeros_like(x)
+    # A small turn w moves a point p by w x p = -p x w.
+    by_turn = np.stack([zero, z, -y, -z, zero, x, y, -x, zero], axis=1).reshape(-1, 3, 3)
+    by_pose = np.concatenate([by_local @ by_turn, by_local], axis=2)
+    return _Linear(float(cost.sum()), residuals * weights[:, None], by_pose, by_local @ turns)
+
+
+def _solve(state: _Linear, count, observations: Observations, free, damping, move_points):
+    """Return the steps of the free poses (F, 6) and of the points (count, 3)."""
+    cameras, indices, _ = observations
+    number = np.full(len(free), -1)
+    number[free] = np.arange(free.sum())
+    slots = number[cameras]
+    movable = slots >= 0
+    size = int(free.sum())
+    by_pose = state.by_pose[movable]
+    pose_pose, pose_right = _normal(by_pose, state.residuals[movable], slots[movable], size)
+    pose_pose += _damped(pose_pose, damping)
+    full = np.zeros((size, 6, size, 6))
+    full[np.arange(size), :, np.arange(size), :] = pose_pose
+    full = full.reshape(6 * size, 6 * size)
+    if not move_points:
+        step = np.linalg.lstsq(full, pose_right.ravel(), rcond=None)[0]
+        return step.reshape(size, 6), np.zeros((count, 3))
+    by_point = state.by_point
+    point_point, point_right = _normal(by_point, state.residuals, indices, count)
+    point_point += _damped(point_point, damping)
+    inverse = np.linalg.inv(point_point)
+    mixed = np.zeros((count, size, 6, 3))
+    mixed[indices[movable], slots[movable]] = by_pose.transpose(0, 2, 1) @ by_point[movable]
+    reduced = mixed @ inverse[:, None]
+    left, right = (m.transpose(1, 2, 0, 3).reshape(6 * size, 3 * count) for m in (reduced, mixed))
+    schur = full - left @ right.T
+    step = np.linalg.lstsq(schur, pose_right.ravel() - left @ point_right.ravel(), rcond=None)[0]
+    rest = point_right - (right.T @ step).reshape(count, 3)
+    return step.reshape(size, 6), np.einsum('mij,mj->mi', inverse, rest)
+
+
+def _normal(jacobians, residuals, groups, count):
+    """Return J'J and -J'r of each of `count` groups of observations."""
+    size = jacobians.shape[2]
+    both = np.concatenate([jacobians, -residuals[:, :, None]], axis=2)
+    products = (jacobians.transpose(0, 2, 1) @ both).reshape(len(groups), -1)
+    order = np.argsort(groups, kind='stable')
+    present, starts = np.unique(groups[order], return_index=True)
+    sums = np.zeros((count, size * (size + 1)))
+    if len(present):
+        sums[present] = np.add.reduceat(products[order], starts, axis=0)
+    sums = sums.reshape(count, size, size + 1)
+    return sums[:, :, :size].copy(), sums[:, :, size]
+
+
+def _damped(blocks: np.ndarray, damping: float) -> np.ndarray:
+    """Return what the damping adds to the diagonal of each block."""
+    diagonal = np.einsum('kii->ki', blocks) * damping + 1e-9
+    return diagonal[:, :, None] * np.eye(blocks.shape[-1])
+
+
+def _move(poses, points, free, pose_steps, point_steps):
+    """Return the poses and points after the steps."""
+    poses = poses.copy()
+    for index, step in zip(np.flatnonzero(free), pose_steps, strict=True):
+        turn = cv2.Rodrigues(step[:3])[0]
+        # Rounding errors would grow from frame to frame, as each pose is the guess of the next.
+        left, _, right = np.linalg.svd(turn @ poses[index, :3, :3])
+        poses[index, :3, :3] = left @ right
+        poses[index, :3, 3] = turn @ poses[index, :3, 3] + step[3:]
+    return poses, points + point_steps

@@ -1,0 +1,42 @@
+# Copyright 2026 The superpoint_ros developers
+# SPDX-License-Identifier: Apache-2.0
+
+"""A camera's calibration and its true pose as messages."""
+
+from __future__ import annotations
+
+from geometry_msgs.msg import Point, Pose, PoseStamped, Quaternion
+import numpy as np
+from sensor_msgs.msg import CameraInfo
+from std_msgs.msg import Header
+
+from superpoint_ros.data.sequences.sequence import Intrinsics
+from superpoint_ros.geometry.rotations import quaternion_of
+
+
+def camera_info_message(camera: Intrinsics, header: Header) -> CameraInfo:
+    """Return the calibration as a message; what a rectified image would have is as in the raw."""
+    projection = np.zeros((3, 4))
+    projection[:, :3] = camera.matrix
+    return CameraInfo(
+        header=header,
+        width=camera.size[0],
+        height=camera.size[1],
+        distortion_model=camera.model,
+        d=camera.distortion.tolist(),
+        k=camera.matrix.ravel().tolist(),
+        r=np.eye(3).ravel().tolist(),
+        p=projection.ravel().tolist(),
+    )
+
+
+def pose_message(pose: np.ndarray, header: Header) -> PoseStamped:
+    """Return a pose (4, 4), which leads to the header's frame, as a message."""
+    x, y, z = (float(value) for value in pose[:3, 3])
+    quaternion = (float(value) for value in quaternion_of(pose))
+    message = PoseStamped(header=header)
+    message.pose = Pose(
+        position=Point(x=x, y=y, z=z),
+        orientation=Quaternion(**dict(zip('xyzw', quaternion, strict=True))),
+    )
+    return message

@@ -1,0 +1,169 @@
+# Copyright 2026 The superpoint_ros developers
+# SPDX-License-Identifier: Apache-2.0
+
+"""
+Features as messages: how keypoints and descriptors travel, and how to read them again.
+
+A message is a `sensor_msgs/PointCloud2` of one row, one point for each keypoint, best first. The
+fields of a point are `u` and `v` (x and y in pixels of the image, the centre of its top-left pixel
+being 0, 0), `score`, each one float32, and `descriptor`, D float32, or D int8 that are the
+descriptor times 127, rounded. Where a calibration is used, `x_normalized` and `y_normalized`
+follow, float32: undistorted coordinates at distance 1. All is little endian and packed. A message
+without points has the same fields, so that D is known from every message.
+
+A consumer needs of this package only this module: `features_from_message(message)`.
+"""
+
+from __future__ import annotations
+
+from array import array
+
+import numpy as np
+from sensor_msgs.msg import PointCloud2, PointField
+from std_msgs.msg import Header
+
+from superpoint_ros.features import Features
+
+DESCRIPTOR_FORMATS = ('float32', 'int8')
+
+NORMALIZED = ('x_normalized', 'y_normalized')
+
+_INT8_UNIT = 127
+_SCALARS = ('u', 'v', 'score')
+_DATATYPES = {'float32': PointField.FLOAT32, 'int8': PointField.INT8}
+_NUMPY_TYPES = {PointField.FLOAT32: 'f4', PointField.INT8: 'i1'}
+
+
+def features_to_message(
+    features: Features,
+    header: Header,
+    descriptor_format: str = 'float32',
+    normalized: np.ndarray | None = None,
+) -> PointCloud2:
+    """
+    Return the features as a message with the header of the image that they are from.
+
+    `descriptor_format` is 'float32' or 'int8' (a quarter of the bytes, each component within 0.004
+    of the true one). `normalized` (N, 2) are undistorted, normalised coordinates, not-a-number
+    where they are unknown. Raises ValueError for any other format.
+    """
+    if descriptor_format not in DESCRIPTOR_FORMATS:
+        raise ValueError(
+            f'descriptor_format must be one of {", ".join(DESCRIPTOR_FORMATS)}; '
+            f'got {descriptor_format!r}'
+        )
+    size = features.descriptors.shape[1]
+    layout = [(name, PointField.FLOAT32, 1) for name in _SCALARS]
+    layout.append(('descriptor', _DATATYPES[descriptor_format], size))
+    if normalized is not None:
+        layout += [(name, PointField.FLOAT32, 1) for name in NORMALIZED]
+    fields, point_type, offset = [], [], 0
+    for name, datatype, count in layout:
+        fields.append(PointField(name=name, offset=offset, datatype=datatype, count=count))
+        column = np.dtype('<' + _NUMPY_TYPES[datatype])
+        point_type.append((name, column, (count,)) if name == 'descriptor' else (name, column))
+        offset += column.itemsize * count
+    points = np.empty(len(features), np.dtype(point_type))
+    points['u'], points['v'] = features.keypoints.T
+    points['score'] = features.scores
+    if descriptor_format == 'int8':
+        scaled = np.rint(features.descriptors * _INT8_UNIT)
+        points['descriptor'] = scaled.clip(-_INT8_UNIT, _INT8_UNIT)
+    else:
+        points['descriptor'] = features.descriptors
+    if normalized is not None:
+        points[NORMALIZED[0]], points[NORMALIZED[1]] = normalized.T
+    data = array('B')
+    data.frombytes(points.tobytes())
+    return PointCloud2(
+        header=header,
+        height=1,
+        width=len(features),
+        fields=fields,
+        is_bigendian=False,
+        point_step=offset,
+        row_step=offset * len(features),
+        data=data,
+        is_dense=normalized is None or bool(np.isfinite(normalized).all()),
+    )
+
+
+def features_from_message(message: PointCloud2) -> Features:
+    """
+    Return the features of a message, with descriptors of unit length.
+
+    Fields may stand in any order and with gaps, others beside ours are passed over, and both byte
+    orders are read. Raises ValueError that names what is wrong with the message.
+    """
+    points = _points(message, _point_type(message, (*_SCALARS, 'descriptor')))
+    descriptors = points['descriptor'].astype(np.float32)
+    if points['descriptor'].dtype == np.int8:
+        length = np.linalg.norm(descriptors, axis=1, keepdims=True)
+        descriptors /= np.where(length > 0, length, 1)
+    keypoints = np.stack([points['u'], points['v']], axis=1).astype(np.float32)
+    return Features(keypoints, points['score'].astype(np.float32), descriptors)
+
+
+def normalized_from_message(message: PointCloud2) -> np.ndarray | None:
+    """
+    Return the undistorted, normalised coordinates (N, 2), float32; None where there are none.
+
+    They are not-a-number where they are unknown. Raises ValueError as `features_from_message`.
+    """
+    if not {*NORMALIZED} <= {field.name for field in message.fields}:
+        return None
+    points = _points(message, _point_type(message, NORMALIZED))
+    return np.stack([points[name] for name in NORMALIZED], axis=1).astype(np.float32)
+
+
+def _points(message: PointCloud2, point_type: np.dtype) -> np.ndarray:
+    """Return the message's points; raise ValueError where they are not all there."""
+    needed = message.width * message.point_step
+    if message.height != 1:
+        raise ValueError(f'a message of features has height 1, this one {message.height}')
+    if len(message.data) < needed:
+        raise ValueError(
+            f'the message is cut short: {message.width} points of {message.point_step} bytes need '
+            f'{needed} bytes, it has {len(message.data)}'
+        )
+    return np.frombuffer(message.data, point_type, message.width)
+
+
+def _point_type(message: PointCloud2, names: tuple[str, ...]) -> np.dtype:
+    """Return the structured type of a point, of the fields named."""
+    fields = {field.name: field for field in message.fields}
+    missing = [name for name in names if name not in fields]
+    if missing:
+        there = ', '.join(fields) or 'no fields'
+        raise ValueError(f'the message lacks the field {", ".join(missing)}; it has {there}')
+    formats = [_field_format(fields[name], message) for name in names]
+    offsets = [fields[name].offset for name in names]
+    return np.dtype(
+        {
+            'names': list(names),
+            'formats': formats,
+            'offsets': offsets,
+            'itemsize': message.point_step,
+        }
+    )
+
+
+def _field_format(field: PointField, message: PointCloud2) -> tuple[str, tuple[int, ...]]:
+    """Return type and shape of a field; raise ValueError where it is none of ours."""
+    is_descriptor = field.name == 'descriptor'
+    wanted = ('float32', 'int8') if is_descriptor else ('float32',)
+    if field.datatype not in [_DATATYPES[name] for name in wanted]:
+        choices = ' or '.join(f'{name} ({_DATATYPES[name]})' for name in wanted)
+        raise ValueError(
+            f'field {field.name} must have the datatype {choices}, it has {field.datatype}'
+        )
+    if field.count < 1 or (field.count > 1 and not is_descriptor):
+        choices = '1 or more' if is_descriptor else '1'
+        raise ValueError(f'field {field.name} must have the count {choices}, it has {field.count}')
+    kind = ('>' if message.is_bigendian else '<') + _NUMPY_TYPES[field.datatype]
+    end = field.offset + np.dtype(kind).itemsize * field.count
+    if end > message.point_step:
+        raise ValueError(
+            f'field {field.name} ends at byte {end} of a point, which has {message.point_step}'
+        )
+    return kind, (field.count,) if is_descriptor else ()

@@ -1,0 +1,119 @@
+# Copyright 2026 The superpoint_ros developers
+# SPDX-License-Identifier: Apache-2.0
+
+"""
+Tracks as messages: `sensor_msgs/PointCloud`, as estimators of the VINS family read them.
+
+A point is x and y at distance 1 along the optical axis, undistorted, and z = 1. Channels in this
+order, by layout, one value for each point:
+
+vins_mono: id, u, v, velocity_x, velocity_y (VINS-Mono and what descends from it).
+vins_fusion: id, camera_id, u, v, velocity_x, velocity_y, gx, gy, gz (VINS-Fusion's topic
+feature_tracker/feature; the last three are a true position, which it reads, but does not use: 0).
+
+u and v are the keypoint in pixels, velocities are those of x and y a second. Estimators read the
+channels by their place; the names are for people and for `tracks_from_message`.
+"""
+
+from __future__ import annotations
+
+from array import array
+
+from geometry_msgs.msg import Point32
+import numpy as np
+from sensor_msgs.msg import ChannelFloat32, PointCloud
+from std_msgs.msg import Header
+
+from superpoint_ros.odometry.tracker import Tracks
+
+LAYOUTS = {
+    'vins_mono': ('id', 'u', 'v', 'velocity_x', 'velocity_y'),
+    'vins_fusion': (
+        *('id', 'camera_id', 'u', 'v', 'velocity_x', 'velocity_y'),
+        *('gx', 'gy', 'gz'),
+    ),
+}
+
+IDS = 2**24
+"""Ids start again at 0 after so many: float32 has no more whole numbers without gaps."""
+
+
+def tracks_to_message(
+    tracks: Tracks,
+    header: Header,
+    points: np.ndarray,
+    velocities: np.ndarray,
+    layout: str = 'vins_mono',
+    camera_id: int = 0,
+) -> PointCloud:
+    """
+    Return the tracks as a message with the header of the image that they are from.
+
+    `points` (N, 2) and `velocities` (N, 2) are those of the tracks in the coordinates that the
+    consumer wants; tracks of which a number is not finite are left out. Raises ValueError for an
+    unknown layout.
+    """
+    if layout not in LAYOUTS:
+        raise ValueError(f'layout must be one of {", ".join(LAYOUTS)}; got {layout!r}')
+    usable = np.isfinite(points).all(axis=1) & np.isfinite(velocities).all(axis=1)
+    u, v = tracks.keypoints[usable].T
+    velocity_x, velocity_y = velocities[usable].T
+    zeros = np.zeros(int(usable.sum()), np.float32)
+    columns = {
+        'id': tracks.ids[usable] % IDS,
+        'camera_id': zeros + camera_id,
+        'u': u,
+        'v': v,
+        'velocity_x': velocity_x,
+        'velocity_y': velocity_y,
+    }
+    channels = [
+        ChannelFloat32(name=name, values=_floats(columns.get(name, zeros)))
+        for name in LAYOUTS[layout]
+    ]
+    places = [Point32(x=x, y=y, z=1.0) for x, y in points[usable].astype(float).tolist()]
+    return PointCloud(header=header, points=places, channels=channels)
+
+
+def tracks_from_message(message: PointCloud) -> Tracks:
+    """
+    Return the tracks of a message in ascending order of their ids; `indices` are into its points.
+
+    Of what a message does not have, ages are 2 (unknown, but not new), and previous places and
+    intervals not-a-number. The velocities are as in the message. Raises ValueError where a channel
+    is missing or has too few values, or where an id occurs twice.
+    """
+    count = len(message.points)
+    channels = {channel.name: channel.values for channel in message.channels}
+    wanted = LAYOUTS['vins_mono']
+    missing = [name for name in wanted if name not in channels]
+    if missing:
+        there = ', '.join(channels) or 'none'
+        raise ValueError(f'the message lacks the channels {", ".join(missing)}; it has {there}')
+    short = [name for name in wanted if len(channels[name]) != count]
+    if short:
+        raise ValueError(
+            f'the channel {short[0]} has {len(channels[short[0]])} values for {count} points'
+        )
+    ids, u, v, velocity_x, velocity_y = (np.array(channels[name], np.float32) for name in wanted)
+    order = np.argsort(ids, kind='stable')
+    numbers = ids[order].astype(np.int64)
+    if (np.diff(numbers) == 0).any():
+        raise ValueError(f'the id {numbers[:-1][np.diff(numbers) == 0][0]} occurs twice')
+    nowhere = np.full((count, 2), np.nan, np.float32)
+    return Tracks(
+        numbers,
+        np.stack([u, v], axis=1)[order],
+        nowhere,
+        nowhere[:, 0].astype(np.float64),
+        np.stack([velocity_x, velocity_y], axis=1)[order],
+        np.full(count, 2, np.int64),
+        order,
+    )
+
+
+def _floats(values: np.ndarray) -> array:
+    """Return the values as rclpy takes them without looking at each."""
+    data = array('f')
+    data.frombytes(np.ascontiguousarray(values, np.float32).tobytes())
+    return data

@@ -1,0 +1,212 @@
+# Copyright 2026 The superpoint_ros developers
+# SPDX-License-Identifier: Apache-2.0
+
+"""The tracker node: features in, points with lasting ids out."""
+
+from __future__ import annotations
+
+from array import array
+from dataclasses import dataclass
+from typing import ClassVar
+
+import numpy as np
+from rclpy.qos import qos_profile_sensor_data, QoSProfile
+from sensor_msgs.msg import Image, PointCloud, PointCloud2
+
+from superpoint_ros.data.image_messages import gray_from_message, ImageMessageError
+from superpoint_ros.odometry.odometry_settings import TrackerSettings
+from superpoint_ros.odometry.track_overlay import draw_tracks, Tails
+from superpoint_ros.odometry.tracker import Tracker, Tracks
+from superpoint_ros.ros.messages.feature_messages import features_from_message
+from superpoint_ros.ros.messages.track_messages import LAYOUTS, tracks_to_message
+from superpoint_ros.ros.parameters import declare
+from superpoint_ros.ros.pipeline_node import PipelineNode
+from superpoint_ros.settings_table import check_ranges
+
+COORDINATES = ('normalized', 'pixels')
+
+_IMAGES_KEPT = 30  # while the detector works on them
+
+
+@dataclass(frozen=True)
+class TrackOutput:
+    """Say which tracks are published, and how they are drawn."""
+
+    min_age: int = 1
+    overlay: bool = True
+    tail_length: int = 15
+
+    RANGES: ClassVar[dict[str, tuple[float, float]]] = {
+        'min_age': (1, 1000),
+        'tail_length': (0, 1000),
+    }
+
+    def __post_init__(self):
+        check_ranges(self)
+        if not isinstance(self.overlay, bool):
+            raise TypeError(f'overlay must be true or false, got {self.overlay!r}')
+
+
+DESCRIPTIONS = {
+    'min_similarity': 'Least similarity, -1 to 1, of the descriptors of a point in two frames.',
+    'ratio': 'Most that the distance to the nearest descriptor may be of that to the second '
+    'nearest; 1.0: any.',
+    'max_motion': 'Pixels within which a point is looked for, from where its velocity leads it; '
+    '0.0: everywhere.',
+    'geometric_check': 'What matches must have in common: none, fundamental or homography.',
+    'geometric_threshold': 'Pixels by which a match may miss what it must have in common.',
+    'max_lost_frames': 'Frames during which a point that is not seen is looked for.',
+    'min_spacing': 'Pixels from other tracks at which a new one may begin.',
+    'max_tracks': 'At most so many tracks; 0: as many as there are features.',
+    'min_age': 'Tracks are published from so many frames on: 2 leaves out new points, which have '
+    'no velocity.',
+    'overlay': 'Whether tracks/overlay is published while somebody listens to it.',
+    'tail_length': "Frames that a track's tail in the overlay goes back.",
+}
+
+
+class TrackerNode(PipelineNode):
+    """
+    Publish tracks of the features that come.
+
+    One message of tracks is published for every message of features, except that with the
+    coordinates `normalized` there are none without a calibration.
+    """
+
+    def __init__(self, **options):
+        super().__init__('tracker', PointCloud2, 'features', 'tracking', **options)
+        self._layout = self._choose(
+            'layout',
+            tuple(LAYOUTS),
+            'Channels of the messages: those that VINS-Mono reads, or VINS-Fusion.',
+        )
+        self._coordinates = self._choose(
+            'coordinates',
+            COORDINATES,
+            'What points and velocities are: undistorted at distance '
+            '1, which needs camera_info, or pixels.',
+        )
+        self._camera_id = declare(
+            self, 'camera_id', 0, "The camera's number in the layout vins_fusion.", (0, 255)
+        )
+        self._tracker = Tracker()
+        self._tails = Tails()
+        self._images: dict[tuple[int, int], Image] = {}
+        self._image_subscription = None
+        self._tracked = 0
+        self.begin((TrackerSettings(), TrackOutput()), DESCRIPTIONS)
+
+    def _choose(self, name: str, choices: tuple[str, ...], description: str) -> str:
+        """Return the value of a parameter that is one of some words."""
+        words = ', '.join(choices)
+        value = declare(self, name, choices[0], f'{description} One of {words}.')
+        if value not in choices:
+            raise ValueError(f'{name} must be one of {words}; got {value!r}')
+        return value
+
+    def offer(self) -> str:
+        """Return the topic of the tracks, after making the publishers and forgetting all."""
+        self._tracker.reset()
+        self._publisher, self._overlay = (
+            self.create_publisher(
+                kind, topic, QoSProfile(depth=depth), qos_overriding_options=self.overridable
+            )
+            for kind, topic, depth in ((PointCloud, 'tracks', 10), (Image, 'tracks/overlay', 1))
+        )
+        return self._publisher.topic_name
+
+    def withdraw(self) -> None:
+        """Destroy the publishers, and let no images in."""
+        self._follow_listeners(wanted=False)
+        if self._publisher is not None:
+            self.destroy_publisher(self._publisher)
+            self.destroy_publisher(self._overlay)
+        self._publisher = self._overlay = None
+
+    _publisher = _overlay = None
+
+    def process(self, message: PointCloud2) -> int:
+        """Return how many tracks were published for the features of a message."""
+        features = features_from_message(message)
+        output = self.live.of(TrackOutput)
+        self._tracker.settings = self.live.of(TrackerSettings)
+        model = self.calibration.model if self._coordinates == 'normalized' else None
+        size = model.image_size if model and all(model.image_size) else None
+        stamp = message.header.stamp.sec + 1e-9 * message.header.stamp.nanosec
+        tracks = self._tracker.update(features, stamp, size)
+        self._tracked = int((tracks.ages > 1).sum())
+        chosen = tracks.select(tracks.ages >= output.min_age)
+        if model is not None or self._coordinates == 'pixels':
+            points, velocities = self._measured(chosen, model)
+            self._publisher.publish(
+                tracks_to_message(
+                    chosen, message.header, points, velocities, self._layout, self._camera_id
+                )
+            )
+        self._tails.length = output.tail_length
+        self._tails.update(tracks)
+        self._follow_listeners(output.overlay and self._overlay.get_subscription_count() > 0)
+        if self._image_subscription is not None:
+            self._draw(message.header, tracks)
+        return len(chosen)
+
+    @staticmethod
+    def _measured(tracks: Tracks, model) -> tuple[np.ndarray, np.ndarray]:
+        """Return points and velocities in the coordinates that are published."""
+        if model is None:
+            return tracks.keypoints, tracks.velocities
+        points = model.normalize(tracks.keypoints)
+        old = tracks.intervals > 0
+        velocities = np.zeros_like(points)
+        before = model.normalize(tracks.previous[old])
+        velocities[old] = (points[old] - before) / tracks.intervals[old, None]
+        return points, velocities
+
+    def _follow_listeners(self, wanted: bool) -> None:
+        """Subscribe to the images while somebody looks at them."""
+        if wanted and self._image_subscription is None:
+            self._image_subscription = self.create_subscription(
+                Image,
+                'image',
+                self._keep_image,
+                qos_profile_sensor_data,
+                qos_overriding_options=self.overridable,
+            )
+        elif not wanted and self._image_subscription is not None:
+            self.destroy_subscription(self._image_subscription)
+            self._image_subscription = None
+            self._images.clear()
+
+    def _keep_image(self, message: Image) -> None:
+        self._images[(message.header.stamp.sec, message.header.stamp.nanosec)] = message
+        while len(self._images) > _IMAGES_KEPT:
+            self._images.pop(next(iter(self._images)))
+
+    def _draw(self, header, tracks: Tracks) -> None:
+        """Publish the image of the features with their tracks, if it came."""
+        image = self._images.get((header.stamp.sec, header.stamp.nanosec))
+        if image is None:
+            return
+        try:
+            gray = gray_from_message(image)
+        except ImageMessageError:  # the detector says what is wrong with it
+            return
+        picture = draw_tracks(gray, tracks, self._tails)
+        height, width = gray.shape
+        data = array('B')
+        data.frombytes(picture.tobytes())
+        self._overlay.publish(
+            Image(
+                header=image.header,
+                height=height,
+                width=width,
+                encoding='bgr8',
+                step=3 * width,
+                data=data,
+            )
+        )
+
+    def details(self) -> tuple[str, dict[str, object]]:
+        """Return what is amiss, and values for the diagnostics."""
+        trouble = self.calibration.trouble if self._coordinates == 'normalized' else ''
+        return trouble, {'tracks seen before': self._tracked, 'layout': self._layout}

@@ -1,0 +1,207 @@
+# Copyright 2026 The superpoint_ros developers
+# SPDX-License-Identifier: Apache-2.0
+
+"""Keypoints, matches and contact sheets as pictures: uint8 BGR, for people to look at."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+import math
+from pathlib import Path
+
+import cv2
+import numpy as np
+
+from superpoint_ros.features import Features
+
+GREEN, RED, WHITE, DARK = (80, 220, 60), (60, 60, 240), (255, 255, 255), (32, 32, 32)
+
+_SHIFT = 4  # cv2 draws at sixteenths of a pixel
+_FONT, _CAPTION_HEIGHT, _GAP = cv2.FONT_HERSHEY_SIMPLEX, 18, 4
+
+
+def to_bgr(image: np.ndarray) -> np.ndarray:
+    """
+    Return a copy of the uint8 image, (H, W), (H, W, 1) or (H, W, 3), as BGR (H, W, 3).
+
+    Raises ValueError for anything else, and for an image without pixels.
+    """
+    image = np.asarray(image)
+    shape_fits = image.ndim == 2 or (image.ndim == 3 and image.shape[2] in (1, 3))
+    if image.dtype != np.uint8 or not shape_fits or not image.size:
+        raise ValueError(
+            'expected a uint8 image (H, W) or (H, W, 3) with pixels, '
+            f'got {image.dtype} {image.shape}'
+        )
+    if image.ndim == 3 and image.shape[2] == 3:
+        return image.copy()
+    return cv2.cvtColor(image, cv2.COLOR_GRAY2BGR)
+
+
+def draw_keypoints(
+    image: np.ndarray,
+    keypoints: Features | np.ndarray,
+    color: tuple[int, int, int] | None = None,
+    radius: int | None = None,
+) -> np.ndarray:
+    """
+    Return a BGR copy of the image with a ring around each keypoint.
+
+    `keypoints` is what a detector returned, or an array (N, 2) of x, y in pixels. Without
+    `color`, those of an array are green, and those of Features run from green (the best) over
+    yellow to red (the last). Points that are not finite are left out.
+    """
+    canvas = to_bgr(image)
+    if isinstance(keypoints, Features):
+        colors, points = _ranked_colors(len(keypoints)), keypoints.keypoints
+    else:
+        points = _points(keypoints)
+        colors = [GREEN] * len(points)
+    if color is not None:
+        colors = [color] * len(points)
+    radius = radius or _mark_radius(canvas)
+    # The last first, so that the best lie on top.
+    for point, point_color in zip(points[::-1], colors[::-1], strict=True):
+        _ring(canvas, point, point_color, radius)
+    return canvas
+
+
+def draw_matches(
+    a: np.ndarray,
+    keypoints_a: np.ndarray,
+    b: np.ndarray,
+    keypoints_b: np.ndarray,
+    matches: np.ndarray,
+    correct: np.ndarray | None = None,
+) -> np.ndarray:
+    """
+    Return both images side by side, BGR, with a line for each match.
+
+    Keypoints are (N, 2) and (M, 2) in pixels, `matches` (K, 2) holds indices into them. The lines
+    are green where `correct`, bool (K,), is true and red where it is false; without it their
+    colours only tell them apart.
+    """
+    a, b = to_bgr(a), to_bgr(b)
+    height = max(len(a), len(b))
+    canvas = np.full((height, a.shape[1] + b.shape[1], 3), DARK, np.uint8)
+    canvas[: len(a), : a.shape[1]] = a
+    canvas[: len(b), a.shape[1] :] = b
+    matches = np.asarray(matches, dtype=np.int64).reshape(-1, 2)
+    starts = _points(keypoints_a)[matches[:, 0]]
+    ends = _points(keypoints_b)[matches[:, 1]] + [a.shape[1], 0]
+    if correct is None:
+        colors = _hues(np.arange(len(matches)) * 67 % 180)
+        order = np.arange(len(matches))
+    else:
+        correct = np.asarray(correct, dtype=bool)
+        colors = [GREEN if good else RED for good in correct]
+        order = np.argsort(~correct, kind='stable')  # the wrong ones last: they must be seen
+    radius = max(_mark_radius(a) - 1, 1)
+    for index in order:
+        start, end = _fixed(starts[index]), _fixed(ends[index])
+        cv2.line(canvas, start, end, colors[index], 1, cv2.LINE_AA, _SHIFT)
+        _ring(canvas, starts[index], colors[index], radius)
+        _ring(canvas, ends[index], colors[index], radius)
+    return canvas
+
+
+def contact_sheet(
+    images: Sequence[np.ndarray],
+    columns: int | None = None,
+    captions: Sequence[str] | None = None,
+) -> np.ndarray:
+    """
+    Return the images in reading order on one BGR sheet, each with its caption below.
+
+    All cells have the size of the largest image; smaller ones are centred, none is resized. The
+    default of `columns` makes the sheet about square. Raises ValueError without images, or where
+    the captions are not as many.
+    """
+    if not images:
+        raise ValueError('a contact sheet needs at least one image')
+    if captions is not None and len(captions) != len(images):
+        raise ValueError(f'{len(images)} images need as many captions, got {len(captions)}')
+    pictures = [to_bgr(image) for image in images]
+    columns = min(columns or math.ceil(math.sqrt(len(pictures))), len(pictures))
+    rows = math.ceil(len(pictures) / columns)
+    width = max(picture.shape[1] for picture in pictures)
+    height = max(picture.shape[0] for picture in pictures)
+    step_x, step_y = width + _GAP, height + _GAP + (_CAPTION_HEIGHT if captions else 0)
+    sheet = np.full((rows * step_y + _GAP, columns * step_x + _GAP, 3), DARK, np.uint8)
+    for index, picture in enumerate(pictures):
+        left = _GAP + index % columns * step_x
+        top = _GAP + index // columns * step_y
+        if captions:
+            text, scale = _fitted(captions[index], width)
+            origin = (left + 2, top + height + _CAPTION_HEIGHT - 5)
+            cv2.putText(sheet, text, origin, _FONT, scale, WHITE, 1, cv2.LINE_AA)
+        left += (width - picture.shape[1]) // 2
+        top += (height - picture.shape[0]) // 2
+        sheet[top : top + picture.shape[0], left : left + picture.shape[1]] = picture
+    return sheet
+
+
+def write_picture(path: Path, picture: np.ndarray) -> None:
+    """
+    Write the picture in the format of the name's suffix, such as .png.
+
+    Raises OSError where the system refuses, a full disk for example; `cv2.imwrite` keeps silent.
+    """
+    done, data = cv2.imencode(path.suffix, picture)
+    if not done:
+        raise OSError(f'{path} could not be encoded')
+    path.write_bytes(data.tobytes())
+
+
+def _points(keypoints: np.ndarray) -> np.ndarray:
+    """Return the keypoints as float64 (N, 2); raise ValueError where they are none."""
+    points = np.asarray(keypoints, dtype=np.float64)
+    if points.size == 0:
+        return points.reshape(0, 2)
+    if points.ndim != 2 or points.shape[1] != 2:
+        raise ValueError(f'keypoints must have shape (N, 2), got {points.shape}')
+    return points
+
+
+def _ring(canvas: np.ndarray, point: np.ndarray, color: tuple[int, int, int], radius: int) -> None:
+    """Draw a ring around the point, x and y in pixels, unless it lies nowhere."""
+    if np.isfinite(point).all() and np.abs(point).max() < 1e6:
+        cv2.circle(canvas, _fixed(point), radius << _SHIFT, color, 1, cv2.LINE_AA, _SHIFT)
+
+
+def _fixed(point: np.ndarray) -> tuple[int, int]:
+    """Return the point in the sixteenths of a pixel that OpenCV draws with."""
+    x, y = np.nan_to_num(np.asarray(point, dtype=np.float64))
+    return round(x * (1 << _SHIFT)), round(y * (1 << _SHIFT))
+
+
+def _mark_radius(image: np.ndarray) -> int:
+    """Return a ring's radius in pixels that can be seen on an image of this size."""
+    return max(2, round(max(image.shape[:2]) / 220))
+
+
+def _ranked_colors(count: int) -> list[tuple[int, int, int]]:
+    """Return `count` colours from green to red."""
+    return _hues(np.linspace(60, 0, count))
+
+
+def _hues(hues: np.ndarray) -> list[tuple[int, int, int]]:
+    """Return bright BGR colours of OpenCV's hues, 0 (red) to 179."""
+    if not len(hues):
+        return []
+    hsv = np.full((len(hues), 1, 3), 255, np.uint8)
+    hsv[:, 0, 0] = np.asarray(hues).astype(np.uint8)
+    return [
+        tuple(int(value) for value in color[0]) for color in cv2.cvtColor(hsv, cv2.COLOR_HSV2BGR)
+    ]
+
+
+def _fitted(text: str, width: int) -> tuple[str, float]:
+    """Return the text and the font scale at which it is at most `width` pixels wide."""
+    scale = 0.42
+    length = cv2.getTextSize(text, _FONT, scale, 1)[0][0]
+    if length > width - 4:
+        scale = max(scale * (width - 4) / length, 0.3)
+        while text and cv2.getTextSize(text, _FONT, scale, 1)[0][0] > width - 4:
+            text = text[:-1]
+    return text, scale

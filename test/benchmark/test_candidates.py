@@ -1,0 +1,110 @@
+# Copyright 2026 The superpoint_ros developers
+# SPDX-License-Identifier: Apache-2.0
+
+import time
+
+import numpy as np
+import pytest
+
+from superpoint_ros.benchmark import candidates as contenders
+from superpoint_ros.benchmark.candidates import (
+    alternate,
+    Execution,
+    make_contender,
+    Network,
+    PEER,
+    STAGES,
+    Stopwatch,
+    Times,
+)
+from superpoint_ros.benchmark.frames import frames_of, read_photographs
+from superpoint_ros.features import Features
+from superpoint_ros.model.superpoint import PAPER
+
+TORCH = Execution('torch')
+
+
+@pytest.fixture(scope='module')
+def frames():
+    return frames_of(read_photographs()[:2], (320, 240))
+
+
+@pytest.mark.parametrize('execution', [TORCH, Execution(PEER)])
+def test_each_frame_has_the_number_of_keypoints_that_was_asked_for(tiny, frames, execution):
+    contender = make_contender(execution, tiny.load(), keypoints=100, threads=1)
+    contender.prepare(frames)
+    for index, frame in enumerate(frames):
+        assert len(contender(index, frame)[1]) == pytest.approx(100, abs=2)
+    assert contender.thresholds[0] != contender.thresholds[1]
+
+
+def test_the_stages_add_up_to_the_frame(tiny, frames):
+    contender = make_contender(TORCH, tiny.load(), keypoints=100, threads=1)
+    contender.prepare(frames)
+    start = time.perf_counter()
+    times, _ = contender(0, frames[0])
+    elapsed = time.perf_counter() - start
+    stages = {name: seconds for name, seconds in times.stages.items() if name != 'message'}
+    assert set(stages) == set(STAGES) - {'message'}
+    assert sum(stages.values()) == pytest.approx(times.frame)
+    assert 0.5 * elapsed < sum(times.stages.values()) <= elapsed
+
+
+def test_a_lap_counts_for_the_stage_that_it_ends():
+    watch = Stopwatch()
+    for stage, pause in (('a', 0.02), ('b', 0.0), ('a', 0.02)):
+        time.sleep(pause)
+        watch.lap(stage)
+    assert watch.seconds['a'] >= 0.04
+    assert watch.seconds['b'] < watch.seconds['a']
+    assert watch.total == sum(watch.seconds.values())
+
+
+def test_all_take_turns_on_the_same_frame_and_the_warm_up_does_not_count(monkeypatch):
+    monkeypatch.setattr(contenders, 'REST', 0.0)
+    calls = []
+
+    def contender(name):
+        def look(index, frame):
+            calls.append((name, index, frame))
+            return Times(float(len(calls)), {}), Features.empty(4)
+
+        return look
+
+    measured = alternate([contender('a'), contender('b')], [['x', 'y']] * 2, rounds=9, warm_up=1)
+    turns = [calls[start : start + 2] for start in range(0, len(calls), 2)]
+    for number, turn in enumerate(turns):
+        frame = (0, 'x') if number % 2 else (1, 'y')
+        assert sorted(turn) == [('a', *frame), ('b', *frame)]
+    # Neither always comes first, nor in turns.
+    assert {first for (first, *_), _ in turns[::2]} == {'a', 'b'}
+    assert {first for (first, *_), _ in turns[1::2]} == {'a', 'b'}
+    for name, own in zip('ab', measured, strict=True):
+        counted = [number for number, call in enumerate(calls, 1) if call[0] == name][1:]
+        assert [times.frame for times, _ in own] == counted
+
+
+def test_a_network_is_a_configuration_with_random_weights_or_a_file(tiny):
+    paper = Network('paper').load()
+    assert paper.config == PAPER
+    again = Network('paper').load()
+    assert bool((paper.conv4b.weight == again.conv4b.weight).all())
+    assert tiny.load().config.descriptor_size == 16
+    with pytest.raises(ValueError, match='no network large: name one of paper, compact, or a'):
+        Network('large').load()
+
+
+def test_frames_show_the_middle_of_photographs_without_distortion():
+    photograph = np.zeros((100, 400, 3), np.uint8)
+    photograph[:, 150:250] = 255
+    [wide] = frames_of([photograph], (200, 50))
+    assert wide.shape == (50, 200, 3)
+    assert (wide[:, 80:120] == 255).all()
+    assert (wide[:, :70] == 0).all()
+    [square] = frames_of([photograph], (64, 64))
+    assert (square == 255).all()
+
+
+def test_a_folder_without_images_is_named(tmp_path):
+    with pytest.raises(ValueError, match=f'{tmp_path} holds no images'):
+        read_photographs(tmp_path)

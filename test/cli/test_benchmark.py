@@ -1,0 +1,60 @@
+# Copyright 2026 The superpoint_ros developers
+# SPDX-License-Identifier: Apache-2.0
+
+"""The benchmark command: options, tables, files."""
+
+import json
+
+import pytest
+
+from superpoint_ros.cli.main import main
+
+pytest.importorskip('matplotlib')
+
+
+@pytest.fixture
+def weights(tmp_path):
+    import torch
+
+    from superpoint_ros.model.superpoint import SuperPoint, SuperPointConfig
+    from superpoint_ros.model.weights import save_weights, WeightsMetadata
+
+    with torch.random.fork_rng():
+        torch.manual_seed(3)
+        model = SuperPoint(SuperPointConfig((4, 4, 8, 8), 8, 16))
+    save_weights(tmp_path / 'tiny.safetensors', model, WeightsMetadata())
+    return tmp_path / 'tiny.safetensors'
+
+
+def test_whole_frames_are_printed_and_written(weights, tmp_path, capsys):
+    options = ['--weights', weights, '--sizes', '96x64', '--engines', 'torch', '--precisions']
+    options += ['float32', '--rounds', '3', '--threads', '1', '--no-memory', '--keypoints', '20']
+    assert main(['benchmark', *map(str, options), '--out', str(tmp_path / 'out')]) == 0
+    said = capsys.readouterr().out
+    assert '| tiny 96x64, torch float32 |' in said
+    written = json.loads((tmp_path / 'out' / 'benchmark.json').read_text())
+    assert [case['engine'] for case in written['frames']['cases']] == ['peer', 'torch']
+    assert written['machine']['threads'] == 1
+    assert (tmp_path / 'out' / 'frames.png').is_file()
+
+
+@pytest.mark.parametrize(
+    ('options', 'message'),
+    [
+        (['--networks', 'large'], 'there is no network large: name one of paper, compact'),
+        (['--weights', 'no.safetensors'], 'there is no weight file no.safetensors'),
+        (['--images', 'nowhere'], 'nowhere is not a folder'),
+        (['--device', 'gpu'], "device must be 'auto', 'cpu', 'cuda' or 'cuda:N'; got 'gpu'"),
+    ],
+)
+def test_what_is_not_there_is_named(options, message, tmp_path, capsys):
+    assert main(['benchmark', *options, '--out', str(tmp_path)]) == 2
+    assert message in capsys.readouterr().err
+
+
+@pytest.mark.parametrize('options', [['--sizes', '640'], ['--rounds', '0'], ['--threads', 'x']])
+def test_numbers_that_cannot_be_are_refused(options, capsys):
+    with pytest.raises(SystemExit) as stop:
+        main(['benchmark', *options])
+    assert stop.value.code == 2
+    assert options[1] in capsys.readouterr().err

@@ -1,0 +1,128 @@
+# Copyright 2026 The superpoint_ros developers
+# SPDX-License-Identifier: Apache-2.0
+
+"""`superpoint detect` draws and saves the keypoints of images, and names those it cannot read."""
+
+from __future__ import annotations
+
+import argparse
+import re
+
+import cv2
+import numpy as np
+import pytest
+import torch
+
+from superpoint_ros.cli import baseline_options as compared_methods
+from superpoint_ros.cli import detector_options
+from superpoint_ros.cli.main import main
+from superpoint_ros.detection.heatmap import DetectionSettings
+from superpoint_ros.features import Features
+from superpoint_ros.model.superpoint import SuperPoint, SuperPointConfig
+from superpoint_ros.model.weights import save_weights, WeightsMetadata
+
+
+@pytest.fixture(scope='module')
+def weights(tmp_path_factory):
+    """Return a file of random weights of a tiny network."""
+    torch.manual_seed(0)
+    model = SuperPoint(
+        SuperPointConfig(stage_channels=(4, 4, 4, 8), head_channels=8, descriptor_size=8)
+    )
+    path = tmp_path_factory.mktemp('weights') / 'tiny.safetensors'
+    save_weights(path, model, WeightsMetadata())
+    return str(path)
+
+
+@pytest.fixture
+def photos(tmp_path):
+    """Return a folder with two images of different sizes."""
+    rng = np.random.default_rng(0)
+    folder = tmp_path / 'photos'
+    folder.mkdir()
+    for name, shape in (('first.png', (48, 64, 3)), ('second.jpg', (50, 37, 3))):
+        cv2.imwrite(str(folder / name), rng.integers(0, 256, shape).astype(np.uint8))
+    return folder
+
+
+def test_a_folder_becomes_pictures_and_arrays(weights, photos, tmp_path, capsys):
+    out = tmp_path / 'new' / 'out'
+    status = main(
+        ['detect', str(photos), '--out', str(out), '--weights', weights, '--max-keypoints', '5']
+        + ['--threshold', '0', '--device', 'cpu']
+    )
+    assert status == 0
+    assert sorted(path.name for path in out.iterdir()) == [
+        'first.npz',
+        'first_keypoints.png',
+        'second.npz',
+        'second_keypoints.png',
+    ]
+    features = Features.load(out / 'first.npz')
+    assert features.keypoints.shape == (5, 2)
+    assert features.descriptors.shape == (5, 8)
+    assert np.linalg.norm(features.descriptors, axis=1) == pytest.approx(1, abs=1e-5)
+    picture = cv2.imread(str(out / 'second_keypoints.png'))
+    assert picture.shape == (50, 37, 3)
+    said = capsys.readouterr().out
+    assert said.startswith('2 images, 5 keypoints each on average: see')
+    assert said.count('\n') == 1
+
+
+def test_unreadable_images_are_named_skipped_and_counted(weights, photos, tmp_path, capsys):
+    (photos / 'broken.png').write_bytes(b'not an image')
+    cv2.imwrite(str(photos / 'tiny.png'), np.zeros((8, 8), np.uint8))
+    out = tmp_path / 'out'
+    missing = str(photos / 'missing.png')
+    status = main(['detect', str(photos), missing, '--out', str(out), '--weights', weights])
+    said = capsys.readouterr()
+    assert status == 1
+    assert '2 images' in said.out
+    assert '3 skipped' in said.out
+    for name in ('broken.png', 'tiny.png', 'missing.png'):
+        assert re.search(rf'skipped: .*{name}', said.err)
+    assert (out / 'first.npz').is_file()
+    assert not (out / 'broken.npz').exists()
+
+
+def test_it_is_an_error_when_no_image_is_left(weights, tmp_path, capsys):
+    bad = tmp_path / 'bad.png'
+    bad.write_bytes(b'')
+    assert main(['detect', str(bad), '--out', str(tmp_path / 'o'), '--weights', weights]) == 2
+    assert 'superpoint: none of 1 images could be read' in capsys.readouterr().err
+    empty = tmp_path / 'empty'
+    empty.mkdir()
+    assert main(['detect', str(empty), '--out', str(tmp_path / 'o'), '--weights', weights]) == 2
+    assert 'there are no images in' in capsys.readouterr().err
+
+
+def test_wrong_settings_and_weights_are_named(weights, photos, tmp_path, capsys):
+    common = ['detect', str(photos), '--out', str(tmp_path / 'o')]
+    assert main([*common, '--weights', weights, '--threshold', '1.5']) == 2
+    assert 'threshold must lie between 0.0 and 1.0, got 1.5' in capsys.readouterr().err
+    assert main([*common, '--weights', str(tmp_path / 'none.safetensors')]) == 2
+    assert 'none.safetensors' in capsys.readouterr().err
+
+
+def test_images_of_one_name_do_not_overwrite_each_other(weights, tmp_path):
+    for folder in ('a', 'b'):
+        (tmp_path / folder).mkdir()
+        cv2.imwrite(str(tmp_path / folder / '1.png'), np.zeros((16, 16), np.uint8))
+    folders = [str(tmp_path / folder) for folder in 'ab']
+    out = tmp_path / 'out'
+    assert main(['detect', *folders, '--out', str(out), '--weights', weights]) == 0
+    assert {path.name for path in out.glob('*.npz')} == {'1.npz', '1_2.npz'}
+
+
+def test_the_options_help_tells_the_defaults_that_hold():
+    parser = argparse.ArgumentParser()
+    detector_options.add_settings_arguments(parser)
+    helps = {action.dest: action.help for action in parser._actions}
+    defaults = DetectionSettings()
+    for name in detector_options.SETTINGS:
+        assert f'(default: {getattr(defaults, name)})' in helps[name]
+    parser = argparse.ArgumentParser()
+    compared_methods.add_method_arguments(parser, (), 300)
+    assert parser.get_default('nms_radius') == defaults.nms_radius
+    assert parser.get_default('magnification') == defaults.magnification
+    assert defaults.subpixel is True

@@ -1,0 +1,157 @@
+# Copyright 2026 The superpoint_ros developers
+# SPDX-License-Identifier: Apache-2.0
+
+"""`superpoint evaluate` measures weights and writes its reports."""
+
+from __future__ import annotations
+
+import json
+
+import cv2
+import numpy as np
+import pytest
+import torch
+
+from superpoint_ros.cli.main import main
+from superpoint_ros.data.homography_sequences import BenchmarkPlan, make_benchmark
+from superpoint_ros.files import share_directory
+from superpoint_ros.model.superpoint import SuperPoint, SuperPointConfig
+from superpoint_ros.model.weights import save_weights, WeightsMetadata
+
+
+@pytest.fixture(scope='module')
+def weights(tmp_path_factory):
+    """Return two files of random weights of a tiny network."""
+    config = SuperPointConfig(stage_channels=(4, 4, 4, 8), head_channels=8, descriptor_size=8)
+    folder = tmp_path_factory.mktemp('weights')
+    paths = []
+    for seed in (0, 1):
+        torch.manual_seed(seed)
+        paths.append(str(folder / f'tiny{seed}.safetensors'))
+        save_weights(paths[-1], SuperPoint(config), WeightsMetadata())
+    return paths
+
+
+@pytest.fixture(scope='module')
+def benchmark(tmp_path_factory):
+    folder = tmp_path_factory.mktemp('benchmark')
+    rng = np.random.default_rng(0)
+    noise = cv2.GaussianBlur(rng.normal(size=(96, 128)).astype(np.float32), (0, 0), 2)
+    photograph = cv2.normalize(noise, None, 0, 255, cv2.NORM_MINMAX).astype(np.uint8)
+    cv2.imwrite(str(folder / 'photo.png'), photograph)
+    make_benchmark([folder / 'photo.png'], folder / 'data', BenchmarkPlan(1, 1, 1))
+    return folder / 'data'
+
+
+def test_shapes_are_measured_beside_the_classic_detectors(weights, tmp_path, capsys):
+    arguments = ['evaluate', 'shapes', '--weights', weights[0], '--images', '1']
+    assert main([*arguments, '--out', str(tmp_path)]) == 0
+    result = json.loads((tmp_path / 'shapes.json').read_text())
+    assert list(result['methods']) == ['SuperPoint', 'FAST', 'Harris', 'Shi-Tomasi']
+    assert result['weights'] == 'tiny0.safetensors'
+    said = capsys.readouterr().out
+    assert '| Harris |' in said
+    assert 'shapes_examples.png' in said
+
+
+def test_the_shipped_magicpoint_is_as_good_on_shapes_as_its_card_says(tmp_path):
+    weights = share_directory() / 'models' / 'magicpoint_compact.safetensors'
+    arguments = ['evaluate', 'shapes', '--weights', str(weights), '--images', '2']
+    assert main([*arguments, '--out', str(tmp_path)]) == 0
+    ours = json.loads((tmp_path / 'shapes.json').read_text())['methods']['SuperPoint']
+    assert ours['clean']['map'] > 0.97
+    assert ours['clean']['localisation'] < 0.4
+
+
+def test_planar_scenes_are_measured_beside_the_classic_methods(
+    weights, benchmark, tmp_path, capsys
+):
+    arguments = ['evaluate', 'homography', '--data', str(benchmark), '--weights', *weights]
+    arguments += ['--keypoints', '50', '--longest-side', '128', '--pictures', '1']
+    assert main([*arguments, '--methods', 'sift', 'orb', '--out', str(tmp_path)]) == 0
+    result = json.loads((tmp_path / 'homography.json').read_text())
+    assert list(result['methods']) == ['tiny0', 'tiny1', 'SIFT', 'ORB']
+    assert result['longest_side'] == 128
+    assert (result['ours']['precision'], result['ours']['blobs']) == ('float32', True)
+    assert len(list(tmp_path.glob('matches_*.png'))) == 1
+    assert '| SIFT |' in capsys.readouterr().out
+
+
+def test_ours_can_be_measured_alone(weights, benchmark, tmp_path):
+    arguments = ['evaluate', 'homography', '--data', str(benchmark), '--weights', weights[0]]
+    arguments += ['--keypoints', '50', '--longest-side', '96', '--pictures', '0']
+    assert main([*arguments, '--out', str(tmp_path), '--methods']) == 0
+    result = json.loads((tmp_path / 'homography.json').read_text())
+    assert list(result['methods']) == ['SuperPoint']
+
+
+def test_sequences_that_cannot_be_read_are_named_and_skipped(weights, benchmark, tmp_path, capsys):
+    data = tmp_path / 'data'
+    data.mkdir()
+    good = next(benchmark.glob('v_*'))
+    (data / good.name).symlink_to(good)
+    (data / 'v_empty').mkdir()
+    arguments = ['evaluate', 'homography', '--data', str(data), '--weights', weights[0]]
+    arguments += ['--keypoints', '20', '--longest-side', '96', '--methods', '--pictures', '0']
+    assert main([*arguments, '--out', str(tmp_path / 'out')]) == 1
+    assert 'v_empty has no image 1' in capsys.readouterr().err
+
+
+CALIBRATION = """
+image_width: 96
+image_height: 72
+camera_matrix: {data: [70, 0, 47.5, 0, 70, 35.5, 0, 0, 1]}
+distortion_coefficients: {data: [-0.05, 0, 0, 0, 0]}
+"""
+
+
+def test_odometry_is_measured_in_the_simulated_room(weights, tmp_path, capsys):
+    pytest.importorskip('evo', reason='needs the library evo')
+    (tmp_path / 'camera.yaml').write_text(CALIBRATION)
+    arguments = ['evaluate', 'odometry', '--weights', weights[0], '--methods', 'orb']
+    arguments += ['--seeds', '4', '--frames', '5', '--gaps', '2', '--keypoints', '60']
+    arguments += ['--calibration', str(tmp_path / 'camera.yaml'), '--out', str(tmp_path / 'out')]
+    assert main(arguments) == 0
+    result = json.loads((tmp_path / 'out' / 'odometry.json').read_text())
+    assert list(result['sequences']) == ['room 4']
+    assert list(result['all']) == ['SuperPoint', 'ORB']
+    assert result['all']['ORB']['frames'] == 5
+    assert result['all']['ORB']['two_views']['2']['pairs'] == 3
+    assert result['source']['simulated']['seeds'] == [4]
+    assert '| ORB, two views |' in capsys.readouterr().out
+    assert (tmp_path / 'out' / 'trajectories.png').stat().st_size > 0
+    again = tmp_path / 'again'
+    assert main([*arguments[:-1], str(again)]) == 0
+    assert (again / 'odometry.json').read_text() == (
+        tmp_path / 'out' / 'odometry.json'
+    ).read_text()
+
+
+def test_odometry_on_a_recording_needs_poses_and_calibration(weights, tmp_path, capsys):
+    pytest.importorskip('evo', reason='needs the library evo')
+    folder = tmp_path / 'recording'
+    folder.mkdir()
+    for index in range(4):
+        cv2.imwrite(str(folder / f'{index}.png'), np.zeros((72, 96), np.uint8))
+    arguments = ['evaluate', 'odometry', '--data', str(folder), '--weights', weights[0]]
+    arguments += ['--methods', '--gaps', '2', '--out', str(tmp_path / 'out')]
+    assert main(arguments) == 2
+    assert 'recording has no calibration' in capsys.readouterr().err
+    (tmp_path / 'camera.yaml').write_text(CALIBRATION)
+    assert main([*arguments, '--calibration', str(tmp_path / 'camera.yaml')]) == 2
+    assert 'recording has no two frames with true poses' in capsys.readouterr().err
+    assert main([*arguments, '--gaps', '0']) == 2
+    assert 'gaps must be 1 frame or more' in capsys.readouterr().err
+
+
+def test_wrong_input_is_one_line(weights, benchmark, tmp_path, capsys):
+    common = ['--weights', weights[0], '--out', str(tmp_path)]
+    assert main(['evaluate', 'homography', '--data', str(tmp_path), *common]) == 2
+    assert 'holds no sequences' in capsys.readouterr().err
+    arguments = ['evaluate', 'homography', '--data', str(benchmark), *common]
+    assert main([*arguments, '--methods', 'surf']) == 2
+    assert "no method 'surf'" in capsys.readouterr().err
+    assert main([*arguments, '--keypoints', '0']) == 2
+    assert 'keypoints must be 1 or more' in capsys.readouterr().err
+    assert main(['evaluate', 'shapes', '--images', '0', *common]) == 2
+    assert 'images must be 1 or more' in capsys.readouterr().err

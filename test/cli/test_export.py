@@ -1,0 +1,62 @@
+# Copyright 2026 The superpoint_ros developers
+# SPDX-License-Identifier: Apache-2.0
+
+"""`superpoint export` writes files for other programs and says whether they find the same."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+
+from superpoint_ros import files as resources
+from superpoint_ros.cli.main import main
+from superpoint_ros.export import graph
+from superpoint_ros.files import demo_photographs
+from superpoint_ros.model.superpoint import PAPER, SuperPoint
+from superpoint_ros.model.weights import save_weights, WeightsMetadata
+
+
+def test_weights_become_a_drop_in(tmp_path, capsys):
+    torch.manual_seed(0)
+    save_weights(tmp_path / 'paper.safetensors', SuperPoint(PAPER), WeightsMetadata())
+    out = tmp_path / 'new' / 'superpoint.pth'
+    weights = str(tmp_path / 'paper.safetensors')
+    assert main(['export', '--weights', weights, '--out', str(out)]) == 0
+    assert 'loads where superpoint_v1.pth does' in capsys.readouterr().out
+    assert torch.load(out, weights_only=True)['convDb.weight'].shape == (256, 256, 1, 1)
+
+
+def test_shipped_weights_are_said_to_have_other_widths(tmp_path, capsys):
+    assert main(['export', '--out', str(tmp_path / 'compact.pth')]) == 0
+    assert 'other widths' in capsys.readouterr().out
+
+
+def test_a_graph_is_compared_with_the_detector(tmp_path, capsys, monkeypatch):
+    monkeypatch.setattr(resources, 'demo_photographs', lambda: demo_photographs()[1:2])
+    out = str(tmp_path / 'superpoint.pt')
+    options = ['--out', out, '--max-keypoints', '50', '--nms-radius', '40', '--no-subpixel']
+    assert main(['export', *options]) == 0
+    assert 'of 50 keypoints in 1 photographs are the Detector' in capsys.readouterr().out
+    # Suppression that stops too early finds fewer.
+    monkeypatch.setattr(graph, 'suppress_in_rounds', lambda heatmap, *_: (heatmap, None))
+    assert main(['export', *options]) == 1
+    assert 'this is more than rounding' in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ('options', 'message'),
+    [
+        (['--out', 'x.tflite'], '--out must end in .pth, .onnx, .pt; got x.tflite'),
+        (['--out', 'x.pt', '--rounds', '0'], 'must be at least 1, got 0'),
+        (['--out', 'x.pt', '--threshold', '7'], 'threshold must lie between'),
+        (['--out', 'x.pt', '--device', 'tpu'], 'device must be'),
+        (['--out', 'x.pt', '--weights', 'none.safetensors'], 'none.safetensors'),
+    ],
+)
+def test_what_is_wrong_is_one_line(options, message, capsys, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    assert main(['export', *options]) == 2
+    said = capsys.readouterr().err
+    assert message in said
+    assert said.count('\n') == 1
+    assert not list(tmp_path.iterdir())

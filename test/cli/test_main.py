@@ -1,0 +1,100 @@
+# Copyright 2026 The superpoint_ros developers
+# SPDX-License-Identifier: Apache-2.0
+
+"""The `superpoint` program answers quickly and reports wrong input in one line."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import types
+
+import pytest
+
+from superpoint_ros.cli import main as program
+
+
+@pytest.fixture
+def command(monkeypatch):
+    """Return a function that makes `superpoint try` run the given function."""
+
+    def install(run, extra=''):
+        module = types.ModuleType('superpoint_ros.cli.try_it')
+        module.add_arguments = lambda parser: parser.add_argument('--number', type=int, default=3)
+        module.run = run
+        monkeypatch.setitem(sys.modules, module.__name__, module)
+        commands = {'try': program.Command('try_it', 'try it', extra)}
+        monkeypatch.setattr(program, 'COMMANDS', commands)
+
+    return install
+
+
+def raise_(error):
+    """Raise the error, as an expression."""
+    raise error
+
+
+def test_a_command_gets_its_arguments_and_gives_the_exit_status(command):
+    command(lambda args: args.number)
+    assert program.main(['try', '--number', '7']) == 7
+    assert program.main(['try']) == 3
+
+
+@pytest.mark.parametrize(
+    ('error', 'status', 'line'),
+    [
+        (ValueError('threshold must\n be in 0 to 1'), 2, 'threshold must be in 0 to 1'),
+        (FileNotFoundError(2, 'No such file or directory', 'a.png'), 2, 'a.png: No such file'),
+        (OSError(28, 'No space left on device'), 1, 'No space left on device'),
+        (KeyboardInterrupt(), 130, 'interrupted'),
+    ],
+)
+def test_an_expected_error_is_one_line_and_an_exit_status(command, capsys, error, status, line):
+    command(lambda args: raise_(error))
+    assert program.main(['try']) == status
+    said = capsys.readouterr().err
+    assert said.startswith(f'superpoint: {line}')
+    assert said.count('\n') == 1
+
+
+def test_a_missing_extra_is_named_with_the_way_to_install_it(command, capsys):
+    error = ModuleNotFoundError("No module named 'lightning'", name='lightning')
+    command(lambda args: raise_(error), extra='training')
+    assert program.main(['try']) == 1
+    assert "lightning: pip install 'superpoint_ros[training]'" in capsys.readouterr().err
+
+
+def test_the_traceback_option_lets_the_error_through(command):
+    command(lambda args: raise_(ValueError('wrong')))
+    with pytest.raises(ValueError, match='wrong'):
+        program.main(['--traceback', 'try'])
+
+
+@pytest.mark.parametrize('arguments', [[], ['no-such-command'], ['try', '--number', 'x']])
+def test_a_wrong_command_line_exits_with_status_two(command, arguments):
+    command(lambda args: 0)
+    with pytest.raises(SystemExit) as stop:
+        program.main(arguments)
+    assert stop.value.code == 2
+
+
+def test_help_names_every_command_and_imports_no_heavy_library():
+    code = (
+        'import sys\n'
+        'from superpoint_ros.cli.main import main\n'
+        'try:\n'
+        "    main(['--help'])\n"
+        'finally:\n'
+        "    assert not {'torch', 'cv2', 'lightning', 'rclpy'} & set(sys.modules)\n"
+    )
+    done = subprocess.run([sys.executable, '-c', code], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    for name in program.COMMANDS:
+        assert name in done.stdout
+
+
+def test_the_version_is_printed(capsys):
+    with pytest.raises(SystemExit) as stop:
+        program.main(['--version'])
+    assert stop.value.code == 0
+    assert capsys.readouterr().out.startswith('superpoint_ros ')

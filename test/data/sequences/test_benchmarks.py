@@ -1,0 +1,142 @@
+# Copyright 2026 The superpoint_ros developers
+# SPDX-License-Identifier: Apache-2.0
+
+"""Folders in the layout of the TUM RGB-D and KITTI odometry benchmarks."""
+
+from __future__ import annotations
+
+import cv2
+import numpy as np
+import pytest
+
+from superpoint_ros.data.sequences.opening import open_sequence
+from superpoint_ros.geometry.rotations import pose_matrix
+
+CALIBRATION = """
+image_width: 32
+image_height: 24
+distortion_model: plumb_bob
+camera_matrix: {rows: 3, cols: 3, data: [20, 0, 15.5, 0, 21, 11.5, 0, 0, 1]}
+distortion_coefficients: {rows: 1, cols: 5, data: [0.1, 0.2, 0, 0, 0.3]}
+"""
+QUARTER = np.sqrt(0.5)
+TRUTH = f"""# timestamp tx ty tz qx qy qz qw
+100.00 1 2 3 0 0 0 1
+100.10 2 2 3 0 0 {QUARTER} {QUARTER}
+100.20 3 2 3 0 0 -{QUARTER} -{QUARTER}
+101.00 9 9 9 0 0 0 1
+"""
+
+
+def write(path, value):
+    path.parent.mkdir(parents=True, exist_ok=True)
+    cv2.imwrite(str(path), np.full((24, 32), value, np.uint8))
+
+
+def tum(folder, stamps, listed):
+    for index, stamp in enumerate(stamps):
+        write(folder / 'rgb' / f'{stamp}.png', 10 * index)
+    if listed:
+        lines = [f'{stamp} rgb/{stamp}.png' for stamp in stamps]
+        (folder / 'rgb.txt').write_text('# color images\n' + '\n'.join(lines))
+    (folder / 'groundtruth.txt').write_text(TRUTH)
+    return folder
+
+
+@pytest.mark.parametrize('listed', [True, False])
+def test_a_tum_folder_gives_its_images_with_poses_in_between_those_measured(tmp_path, listed):
+    stamps = ('99.9', '100.05', '100.10', '100.15', '100.6')
+    sequence = open_sequence(tum(tmp_path / 'rgbd_freiburg2_test', stamps, listed))
+    frames = list(sequence)
+    assert [frame.stamp for frame in frames] == [float(stamp) for stamp in stamps]
+    assert [int(frame.image[0, 0]) for frame in frames] == [0, 10, 20, 30, 40]
+    assert sequence.rate == pytest.approx(4 / 0.7)
+    # Before the first, and in a gap of the measurements, nothing is known.
+    assert frames[0].pose is None
+    assert frames[4].pose is None
+    eighth = np.pi / 8
+    half_way = pose_matrix([1.5, 2, 3], [0, 0, np.sin(eighth), np.cos(eighth)])
+    np.testing.assert_allclose(frames[1].pose, half_way, atol=1e-12)
+    measured = pose_matrix([2, 2, 3], [0, 0, QUARTER, QUARTER])
+    np.testing.assert_allclose(frames[2].pose, measured, atol=1e-12)
+    # The same rotation before and after, written with the other sign.
+    np.testing.assert_allclose(frames[3].pose[:3, :3], measured[:3, :3], atol=1e-12)
+    assert frames[3].pose[0, 3] == pytest.approx(2.5)
+
+
+def test_the_calibration_of_a_tum_folder_is_the_benchmarks_own_or_the_folders(tmp_path):
+    folder = tum(tmp_path / 'rgbd_dataset_freiburg2_desk', ['100.0'], True)
+    camera = open_sequence(folder).camera
+    assert camera.matrix[0, 0] == 520.908620
+    assert camera.distortion[4] == 0.917205
+    (folder / 'camera_info.yaml').write_text(CALIBRATION)
+    assert open_sequence(folder).camera.matrix[1, 1] == 21
+    assert open_sequence(tum(tmp_path / 'mine', ['100.0'], True)).camera is None
+
+
+def test_any_source_can_have_a_calibration_of_ones_own(tmp_path):
+    write(tmp_path / 'images' / '1.png', 5)
+    (tmp_path / 'camera.yaml').write_text(CALIBRATION)
+    sequence = open_sequence(tmp_path / 'images', calibration=tmp_path / 'camera.yaml')
+    assert sequence.camera.size == (32, 24)
+    assert sequence.camera.distortion.tolist() == [0.1, 0.2, 0, 0, 0.3]
+    assert open_sequence(tmp_path / 'images').camera is None
+    (tmp_path / 'bad.yaml').write_text('camera_matrix: 3')
+    with pytest.raises(ValueError, match=r'bad\.yaml is no calibration'):
+        open_sequence(tmp_path / 'images', calibration=tmp_path / 'bad.yaml')
+    with pytest.raises(FileNotFoundError, match='no calibration file'):
+        open_sequence(tmp_path / 'images', calibration=tmp_path / 'none.yaml')
+
+
+def test_a_tum_folder_with_a_short_line_is_named(tmp_path):
+    folder = tum(tmp_path / 'fr1', ['100.0'], True)
+    (folder / 'groundtruth.txt').write_text('# poses\n100.0 1 2 3 0 0 0\n')
+    with pytest.raises(ValueError, match=r'groundtruth\.txt, line 2'):
+        open_sequence(folder)
+
+
+def kitti(root, cameras=(0,)):
+    folder = root / 'sequences' / '07'
+    for camera in cameras:
+        for index in range(3):
+            write(folder / f'image_{camera}' / f'{index:06d}.png', 100 * (camera == 2) + index)
+    (folder / 'times.txt').write_text('0.0\n1.0e-01\n2.0e-01\n')
+    # The third camera stands 0.06 m to the left of the first: 700 px times that.
+    lines = ['P0: 700 0 15 0 0 700 11 0 0 0 1 0', 'P2: 700 0 15 42 0 700 11 0 0 0 1 0']
+    (folder / 'calib.txt').write_text('\n'.join(lines))
+    poses = [f'1 0 0 {x} 0 1 0 0 0 0 1 {2 * x}' for x in (0, 1, 2)]
+    (root / 'poses').mkdir()
+    (root / 'poses' / '07.txt').write_text('\n'.join(poses))
+    return folder
+
+
+def test_a_kitti_folder_gives_its_images_with_calibration_and_poses(tmp_path):
+    sequence = open_sequence(kitti(tmp_path, (2, 0)))
+    frames = list(sequence)
+    assert [int(frame.image[0, 0]) for frame in frames] == [0, 1, 2]
+    assert [frame.stamp for frame in frames] == pytest.approx([0, 0.1, 0.2])
+    assert sequence.rate == pytest.approx(10)
+    assert frames[2].pose[:3, 3].tolist() == [2, 0, 4]
+    assert sequence.camera.matrix.tolist() == [[700, 0, 15], [0, 700, 11], [0, 0, 1]]
+    assert sequence.camera.size == (32, 24)
+
+
+def test_kittis_colour_camera_stands_elsewhere(tmp_path):
+    sequence = open_sequence(kitti(tmp_path, (2,)))
+    frames = list(sequence)
+    assert int(frames[1].image[0, 0]) == 101
+    # A point at the origin of the world is seen at x = 42 / z: the camera is 0.06 m to the left.
+    np.testing.assert_allclose(frames[1].pose[:3, 3], [1 - 0.06, 0, 2])
+
+
+def test_a_kitti_folder_without_poses_or_with_too_few_times(tmp_path):
+    folder = kitti(tmp_path)
+    (tmp_path / 'poses' / '07.txt').unlink()
+    assert [frame.pose for frame in open_sequence(folder)] == [None] * 3
+    (folder / 'times.txt').write_text('0.0\n')
+    with pytest.raises(ValueError, match=r'times\.txt has 1 lines for 3 images'):
+        open_sequence(folder)
+    (folder / 'calib.txt').write_text('P1: 1 2 3')
+    (folder / 'times.txt').write_text('0.0\n0.1\n0.2\n')
+    with pytest.raises(ValueError, match='no line P0'):
+        open_sequence(folder)

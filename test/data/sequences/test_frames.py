@@ -1,0 +1,63 @@
+# Copyright 2026 The superpoint_ros developers
+# SPDX-License-Identifier: Apache-2.0
+
+"""Calibrations and poses, as sequences give them."""
+
+from __future__ import annotations
+
+import cv2
+from hypothesis import given, settings, strategies
+import numpy as np
+import pytest
+
+from superpoint_ros.data.sequences.sequence import Intrinsics
+from superpoint_ros.geometry.rotations import pose_matrix, quaternion_of
+
+ANGLES = strategies.floats(-3.2, 3.2)
+
+
+def test_a_field_of_view_reaches_from_the_left_border_to_the_right_one():
+    camera = Intrinsics.of_view((640, 480), 90)
+    # Borders of pixels, half a pixel beyond the outermost centres, at 45 degrees.
+    assert (-0.5 - camera.matrix[0, 2]) / camera.matrix[0, 0] == pytest.approx(-1)
+    assert (639.5 - camera.matrix[0, 2]) / camera.matrix[0, 0] == pytest.approx(1)
+    assert camera.matrix[1, 2] == 239.5
+    assert (camera.model, len(camera.distortion), camera.size) == ('plumb_bob', 0, (640, 480))
+
+
+def test_a_resized_image_sees_the_same_directions():
+    camera = Intrinsics.of_view((640, 480), 70)
+    half = camera.scaled((320, 240))
+    point = np.array([0.3, -0.2, 1])
+    place, resized = camera.matrix @ point, half.matrix @ point
+    np.testing.assert_allclose(resized[:2], (place[:2] + 0.5) / 2 - 0.5)
+
+
+@given(strategies.tuples(ANGLES, ANGLES, ANGLES))
+@settings(max_examples=60, deadline=None)
+def test_quaternions_and_matrices_say_the_same(rotation):
+    matrix, _ = cv2.Rodrigues(np.array(rotation))
+    quaternion = quaternion_of(matrix)
+    assert np.linalg.norm(quaternion) == pytest.approx(1)
+    assert quaternion[3] >= 0
+    pose = pose_matrix([1, 2, 3], 5 * quaternion)  # of any length
+    np.testing.assert_allclose(pose[:3, :3], matrix, atol=1e-9)
+    assert pose[:3, 3].tolist() == [1, 2, 3]
+
+
+def test_the_order_of_a_quaternion_is_that_of_messages():
+    # A quarter of a turn about z: x becomes y.
+    turn = pose_matrix(np.zeros(3), [0, 0, np.sqrt(0.5), np.sqrt(0.5)])
+    np.testing.assert_allclose(turn[:3, :3] @ [1, 0, 0], [0, 1, 0], atol=1e-12)
+    np.testing.assert_allclose(quaternion_of(turn), [0, 0, np.sqrt(0.5), np.sqrt(0.5)])
+
+
+def test_what_is_no_calibration_or_pose_is_named():
+    with pytest.raises(ValueError, match='got 180'):
+        Intrinsics.of_view(degrees=180)
+    with pytest.raises(ValueError, match='focal lengths'):
+        Intrinsics('plumb_bob', np.zeros((3, 3)), [], (10, 10))
+    with pytest.raises(ValueError, match='not finite'):
+        Intrinsics('plumb_bob', np.eye(3), [np.nan] * 5, (10, 10))
+    with pytest.raises(ValueError, match='are no pose'):
+        pose_matrix([0, 0, 0], [0, 0, 0, 0])

@@ -1,0 +1,185 @@
+# Copyright 2026 The superpoint_ros developers
+# SPDX-License-Identifier: Apache-2.0
+
+"""Frames come from pictures, folders, videos, cameras, and a virtual camera."""
+
+from __future__ import annotations
+
+import itertools
+import logging
+
+import cv2
+import numpy as np
+import pytest
+
+from superpoint_ros.data.sequences.image_files import ImageSequence, list_images, read_image
+from superpoint_ros.data.sequences.opening import open_sequence
+from superpoint_ros.data.sequences.virtual_camera import VirtualCamera
+from superpoint_ros.geometry.homography import warp_points
+
+
+def write(path, value, size=(16, 12)):
+    assert cv2.imwrite(str(path), np.full((size[1], size[0]), value, np.uint8))
+
+
+def test_a_folder_gives_its_images_in_natural_order(tmp_path):
+    for name, value in (('frame10.png', 30), ('frame2.png', 20), ('Frame1.png', 10)):
+        write(tmp_path / name, value)
+    (tmp_path / 'notes.txt').write_text('no image')
+    (tmp_path / '.hidden.png').write_text('no image')
+    frames = list(open_sequence(tmp_path, rate=10))
+    assert [frame.name for frame in frames] == ['Frame1.png', 'frame2.png', 'frame10.png']
+    assert [int(frame.image[0, 0]) for frame in frames] == [10, 20, 30]
+    assert [frame.stamp for frame in frames] == pytest.approx([0.0, 0.1, 0.2])
+    assert frames[0].image.shape == (12, 16)
+    assert frames[0].image.dtype == np.uint8
+
+
+def test_a_sequence_starts_anew_each_time(tmp_path):
+    write(tmp_path / 'a.png', 1)
+    sequence = open_sequence(tmp_path)
+    assert [len(list(sequence)), len(list(sequence))] == [1, 1]
+
+
+def test_unreadable_images_are_named_and_skipped(tmp_path, caplog):
+    write(tmp_path / '1.png', 10)
+    (tmp_path / '2.png').write_bytes(b'not a picture')
+    (tmp_path / '3.png').write_bytes(b'')
+    write(tmp_path / '4.png', 40)
+    with caplog.at_level(logging.WARNING):
+        frames = list(open_sequence(tmp_path))
+    assert [int(frame.image[0, 0]) for frame in frames] == [10, 40]
+    assert '2.png' in caplog.text
+    assert '3.png' in caplog.text
+
+
+def test_a_folder_without_a_readable_image_is_an_error(tmp_path):
+    with pytest.raises(ValueError, match='holds no images'):
+        open_sequence(tmp_path)
+    (tmp_path / 'bad.png').write_bytes(b'not a picture')
+    with pytest.raises(ValueError, match='no image that can be read'):
+        open_sequence(tmp_path)
+
+
+def test_one_image_is_a_sequence_of_one_in_gray_or_color(tmp_path):
+    path = tmp_path / 'red.png'
+    cv2.imwrite(str(path), np.full((12, 16, 3), (0, 0, 255), np.uint8))
+    (gray,) = open_sequence(str(path))
+    (color,) = open_sequence(str(path), color=True)
+    assert gray.image.shape == (12, 16)
+    assert int(gray.image[0, 0]) == 76  # 0.299 of 255
+    assert color.image[3, 3].tolist() == [0, 0, 255]
+    assert (gray.name, gray.stamp) == ('red.png', 0.0)
+
+
+def test_a_video_gives_its_frames_with_its_own_times(tmp_path):
+    path = str(tmp_path / 'video.avi')
+    writer = cv2.VideoWriter(path, cv2.VideoWriter_fourcc(*'MJPG'), 20, (64, 48))
+    assert writer.isOpened()
+    for value in (20, 120, 220):
+        writer.write(np.full((48, 64, 3), value, np.uint8))
+    writer.release()
+    sequence = open_sequence(path)
+    frames = list(sequence)
+    assert sequence.rate == pytest.approx(20)
+    assert [frame.stamp for frame in frames] == pytest.approx([0, 0.05, 0.1])
+    assert [frame.name for frame in frames] == ['000000', '000001', '000002']
+    for frame, value in zip(frames, (20, 120, 220), strict=True):
+        assert frame.image.shape == (48, 64)
+        assert abs(int(frame.image[24, 32]) - value) <= 3
+    (first, *_) = open_sequence(path, color=True)
+    assert first.image.shape == (48, 64, 3)
+
+
+def test_what_is_not_there_or_no_sequence_is_named(tmp_path):
+    with pytest.raises(FileNotFoundError, match=r'there is no nowhere/x\.mp4'):
+        open_sequence('nowhere/x.mp4')
+    text = tmp_path / 'text.mp4'
+    text.write_text('not a video')
+    with pytest.raises(ValueError, match=r'text\.mp4 is neither an image nor a video'):
+        open_sequence(text)
+    with pytest.raises(ValueError, match='no camera answers at 937'):
+        open_sequence('937')
+    with pytest.raises(FileNotFoundError, match='no image file'):
+        read_image(tmp_path / 'none.png')
+    with pytest.raises(NotADirectoryError, match='is not a folder'):
+        list_images(text)
+    with pytest.raises(ValueError, match='holds no images'):
+        ImageSequence([])
+
+
+# A photograph whose gray value tells the place: rising to the right, so that a frame's pixels can
+# be compared with where its homography says that they come from.
+RAMP = np.tile(np.linspace(0, 240, 400), (300, 1)).astype(np.uint8)
+PLACE = np.arange(400) * 240 / 399
+
+
+def corners(size):
+    w, h = size
+    return np.array([[0, 0], [w - 1, 0], [w - 1, h - 1], [0, h - 1]], float)
+
+
+def test_a_virtual_cameras_frames_show_what_their_homography_says():
+    camera = VirtualCamera([RAMP], size=(80, 60), seed=4)
+    for index in (0, 37, 500, 12345):
+        frame = camera.frame(index)
+        assert frame.image.shape == (60, 80)
+        points = np.array([[10, 10], [40, 30], [70, 50]], float)
+        x = warp_points(points, frame.homography)[:, 0]
+        shown = [int(frame.image[int(v), int(u)]) for u, v in points]
+        assert shown == pytest.approx(np.interp(x, np.arange(400), PLACE), abs=1.5)
+
+
+def test_a_virtual_camera_never_leaves_the_photograph_and_moves_smoothly():
+    size = (80, 60)
+    camera = VirtualCamera([RAMP], size=size, seed=1, rate=30)
+    seen = np.array([warp_points(corners(size), camera.frame(i).homography) for i in range(900)])
+    assert seen[..., 0].min() >= 0
+    assert seen[..., 0].max() <= 399
+    assert seen[..., 1].min() >= 0
+    assert seen[..., 1].max() <= 299
+    steps = np.abs(np.diff(seen, axis=0))
+    assert 0.5 < steps.max() < 8
+    # Smooth: the speed changes much less than it is.
+    assert np.abs(np.diff(seen, 2, axis=0)).max() < 0.1 * steps.max()
+    widths = np.linalg.norm(seen[:, 1] - seen[:, 0], axis=1)
+    assert widths.max() / widths.min() > 1.7
+    turns = np.degrees(np.arctan2(*(seen[:, 1] - seen[:, 0]).T[::-1]))
+    assert turns.max() > 15
+    assert turns.min() < -15
+
+
+def test_a_virtual_camera_is_seeded_endless_and_visits_every_photograph():
+    photographs = [RAMP, RAMP.T.copy()]
+    camera = VirtualCamera(photographs, size=(32, 24), seed=5, rate=10, seconds_each=0.5)
+    again = VirtualCamera(photographs, size=(32, 24), seed=5, rate=10, seconds_each=0.5)
+    other = VirtualCamera(photographs, size=(32, 24), seed=6, rate=10, seconds_each=0.5)
+    frames = list(itertools.islice(camera, 12))
+    assert [frame.photograph for frame in frames] == [0] * 5 + [1] * 5 + [0] * 2
+    assert [frame.stamp for frame in frames[:3]] == pytest.approx([0, 0.1, 0.2])
+    assert all(
+        (a.image == b.image).all()
+        for a, b in zip(frames, itertools.islice(again, 12), strict=True)
+    )
+    assert (frames[0].image != other.frame(0).image).any()
+
+
+def test_a_virtual_camera_reads_files_in_color_and_large_ones_without_aliasing(tmp_path):
+    # Stripes of one pixel at 4000 px are gray from afar, at any place of the frame.
+    stripes = np.zeros((3000, 4000, 3), np.uint8)
+    stripes[:, ::2] = 255
+    path = tmp_path / 'stripes.png'
+    cv2.imwrite(str(path), stripes)
+    camera = VirtualCamera([path], size=(64, 48), color=True)
+    frame = camera.frame(0)
+    assert frame.image.shape == (48, 64, 3)
+    assert np.ptp(frame.image) < 30
+    seen = warp_points(corners((64, 48)), frame.homography)
+    assert 1000 < np.ptp(seen[:, 0]) < 4000
+
+
+def test_a_virtual_camera_needs_a_photograph_and_a_size():
+    with pytest.raises(ValueError, match='at least one photograph'):
+        VirtualCamera([])
+    with pytest.raises(ValueError, match=r'got \(0, 5\)'):
+        VirtualCamera([RAMP], size=(0, 5))

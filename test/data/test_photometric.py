@@ -1,0 +1,185 @@
+# Copyright 2026 The superpoint_ros developers
+# SPDX-License-Identifier: Apache-2.0
+
+"""What photometric changes promise: same shape, no wrapping, points in their places."""
+
+from __future__ import annotations
+
+from dataclasses import fields, replace
+
+import cv2
+from hypothesis import given, settings
+from hypothesis import strategies as st
+import numpy as np
+import pytest
+
+from superpoint_ros.data.photometric import augment, NOISE, PhotometricRanges, PRESETS, TRAINING
+
+NOTHING = PhotometricRanges(
+    **{f.name: 0.0 for f in fields(PhotometricRanges) if f.name.endswith('_probability')}
+)
+
+
+def gradient(height: int = 120, width: int = 160) -> np.ndarray:
+    return np.tile(np.linspace(0, 255, width).astype(np.uint8), (height, 1))
+
+
+@settings(max_examples=100, deadline=None)
+@given(
+    seed=st.integers(0, 2**32 - 1),
+    height=st.integers(8, 100),
+    width=st.integers(8, 100),
+    preset=st.sampled_from(sorted(PRESETS)),
+)
+def test_any_image_keeps_its_shape_and_type(seed, height, width, preset):
+    rng = np.random.default_rng(seed)
+    image = rng.integers(0, 256, (height, width), dtype=np.uint8)
+    before = image.copy()
+    changed = augment(image, rng, PRESETS[preset])
+    assert changed.shape == image.shape
+    assert changed.dtype == np.uint8
+    assert not np.shares_memory(changed, image)
+    np.testing.assert_array_equal(image, before)
+
+
+def test_a_view_of_every_second_pixel_is_an_image_too():
+    image = gradient()[::2, ::2]
+    assert augment(image, np.random.default_rng(0), NOISE).shape == (60, 80)
+
+
+def test_without_any_change_the_image_stays_as_it_is():
+    np.testing.assert_array_equal(
+        augment(gradient(), np.random.default_rng(0), NOTHING), gradient()
+    )
+
+
+@pytest.mark.parametrize('preset', sorted(PRESETS))
+def test_seeds_decide(preset):
+    first, again, other = (
+        augment(gradient(), np.random.default_rng(seed), PRESETS[preset]) for seed in (1, 1, 2)
+    )
+    np.testing.assert_array_equal(first, again)
+    assert (first != other).any()
+
+
+@pytest.mark.parametrize(
+    'probability', [f.name for f in fields(TRAINING) if f.name.endswith('_probability')]
+)
+def test_each_change_is_made_when_it_is_due(probability):
+    ranges = replace(NOTHING, **{probability: 1.0}, max_motion_blur=9)
+    rng = np.random.default_rng(0)
+    image = np.where(np.indices((120, 160)).sum(axis=0) // 8 % 2, 200, 60).astype(np.uint8)
+    assert sum((augment(image, rng, ranges) != image).any() for _ in range(20)) > 10
+
+
+@pytest.mark.parametrize(
+    'probability', ['noise_probability', 'speckle_probability', 'brightness_probability']
+)
+def test_black_and_white_are_cut_off_and_not_wrapped(probability):
+    """A wrapped value would turn a white pixel nearly black."""
+    rng = np.random.default_rng(0)
+    ranges = replace(NOTHING, **{probability: 1.0}, max_brightness=50.0)
+    for _ in range(20):
+        assert augment(np.full((60, 80), 255, np.uint8), rng, ranges).min() > 100
+        assert augment(np.full((60, 80), 0, np.uint8), rng, ranges).max() < 100
+
+
+def test_shade_cannot_wrap_and_stays_within_its_limit():
+    rng = np.random.default_rng(0)
+    ranges = replace(NOTHING, shade_probability=1.0, max_shade=0.5)
+    results = [augment(np.full((60, 80), 100, np.uint8), rng, ranges) for _ in range(50)]
+    assert 50 <= min(r.min() for r in results) < 60
+    assert 140 < max(r.max() for r in results) <= 150
+    bright = [augment(np.full((60, 80), 240, np.uint8), rng, ranges) for _ in range(50)]
+    assert min(r.min() for r in bright) >= 120
+
+
+def test_brightness_moves_all_levels_alike():
+    rng = np.random.default_rng(0)
+    ranges = replace(NOTHING, brightness_probability=1.0, max_brightness=40.0)
+    image = np.full((60, 80), 100, np.uint8)
+    levels = [augment(image, rng, ranges) for _ in range(200)]
+    assert all(np.ptp(level) == 0 for level in levels)
+    assert 60 <= min(level[0, 0] for level in levels) < 63
+    assert 137 < max(level[0, 0] for level in levels) <= 140
+
+
+def test_contrast_is_about_mid_gray():
+    rng = np.random.default_rng(0)
+    ranges = replace(NOTHING, contrast_probability=1.0, min_contrast=0.5, max_contrast=0.5)
+    image = np.array([[28, 128, 228]], np.uint8)
+    np.testing.assert_array_equal(augment(image, rng, ranges), [[78, 128, 178]])
+
+
+def test_noise_has_the_sigma_that_was_asked_for():
+    rng = np.random.default_rng(0)
+    ranges = replace(NOTHING, noise_probability=1.0, max_noise=20.0)
+    image = np.full((120, 160), 128, np.uint8)
+    sigmas = [augment(image, rng, ranges).std() for _ in range(200)]
+    assert max(sigmas) == pytest.approx(20, abs=1)
+    assert np.mean(sigmas) == pytest.approx(10, abs=1)
+
+
+def test_speckle_grows_with_brightness():
+    rng = np.random.default_rng(0)
+    ranges = replace(NOTHING, speckle_probability=1.0, max_speckle=0.2)
+    image = np.repeat(np.array([[40, 120]], np.uint8), 80, axis=1).repeat(120, axis=0)
+    changed = [augment(image, rng, ranges) for _ in range(20)]
+    dark, bright = (
+        np.mean([c[:, part].std() for c in changed]) for part in (slice(0, 80), slice(80, 160))
+    )
+    assert bright / dark == pytest.approx(3, rel=0.15)
+
+
+def test_salt_and_pepper_touch_no_more_pixels_than_allowed():
+    rng = np.random.default_rng(0)
+    ranges = replace(NOTHING, salt_probability=1.0, max_salt=0.02)
+    image = np.full((120, 160), 128, np.uint8)
+    shares = [(augment(image, rng, ranges) != 128).mean() for _ in range(50)]
+    assert 0.015 < max(shares) <= 0.02
+    assert set(np.unique(augment(image, rng, ranges))) <= {0, 128, 255}
+
+
+@pytest.mark.parametrize('probability', ['motion_blur_probability', 'blur_probability'])
+def test_blur_moves_no_point(probability):
+    rng = np.random.default_rng(0)
+    ranges = replace(NOTHING, **{probability: 1.0}, max_motion_blur=9, max_blur=3.0)
+    image = np.zeros((61, 81), np.uint8)
+    cv2.circle(image, (40, 30), 6, 200, -1)
+    for _ in range(30):
+        blurred = augment(image, rng, ranges).astype(np.float64)
+        moments = cv2.moments(blurred)
+        assert moments['m10'] / moments['m00'] == pytest.approx(40, abs=0.05)
+        assert moments['m01'] / moments['m00'] == pytest.approx(30, abs=0.05)
+
+
+def test_the_noise_preset_is_noisy_but_leaves_the_picture():
+    rng = np.random.default_rng(0)
+    image = np.where(np.indices((120, 160))[1] < 80, 90, 170).astype(np.uint8)
+    changed = [augment(image, rng, NOISE).astype(float) for _ in range(50)]
+    assert np.mean([np.abs(c - image).mean() for c in changed]) > 8
+    assert all(c[:, 90:].mean() - c[:, :70].mean() > 15 for c in changed)
+
+
+@pytest.mark.parametrize(
+    ('field', 'value', 'allowed'),
+    [
+        ('noise_probability', 1.5, '0 to 1'),
+        ('max_gamma', 0.5, '1 to 10'),
+        ('min_jpeg_quality', 99, '1 to 95'),
+        ('max_noise', -1.0, '0 to 255'),
+        ('min_contrast', 2.0, 'at most max_contrast'),
+    ],
+)
+def test_wrong_values_are_refused_with_what_would_be_right(field, value, allowed):
+    with pytest.raises(ValueError, match=f'{field} is {value}; it may be {allowed}'):
+        PhotometricRanges(**{field: value})
+
+
+@pytest.mark.parametrize(
+    'image',
+    [np.zeros((4, 4), np.float32), np.zeros((4, 4, 3), np.uint8), np.zeros((0, 4), np.uint8)],
+)
+def test_other_kinds_of_images_are_refused(image):
+    with pytest.raises(ValueError, match='takes a uint8 image'):
+        augment(image, np.random.default_rng(0))

@@ -1,0 +1,162 @@
+# Copyright 2026 The superpoint_ros developers
+# SPDX-License-Identifier: Apache-2.0
+
+"""What random homographies promise: what is inside, how far they go, and seeding."""
+
+from __future__ import annotations
+
+from hypothesis import given, settings
+from hypothesis import strategies as st
+import numpy as np
+import pytest
+
+from superpoint_ros.data.random_homographies import HomographyRanges, MILD, sample_homography
+from superpoint_ros.geometry.homography import valid_mask, warp_points
+
+SIZE = (160, 120)
+STILL = HomographyRanges(
+    translation=0, max_rotation=0, min_scale=1, max_scale=1, perspective=0, patch_ratio=1
+)
+
+
+def change(**ranges) -> HomographyRanges:
+    return HomographyRanges(**{**vars(STILL), 'allow_artifacts': True, **ranges})
+
+
+def corners(size: tuple[int, int]) -> np.ndarray:
+    width, height = size[0] - 1.0, size[1] - 1.0
+    return np.array([[0, 0], [width, 0], [width, height], [0, height]])
+
+
+def test_ranges_of_nothing_give_the_identity():
+    homography = sample_homography(np.random.default_rng(0), SIZE, STILL)
+    np.testing.assert_allclose(homography, np.eye(3), atol=1e-9)
+    assert homography.dtype == np.float64
+
+
+@settings(max_examples=100, deadline=None)
+@given(
+    seed=st.integers(0, 2**32 - 1),
+    size=st.tuples(st.integers(16, 640), st.integers(16, 640)),
+    rotation=st.floats(0, 180),
+    perspective=st.floats(0, 0.24),
+    translation=st.floats(0, 1),
+)
+def test_without_artefacts_the_target_lies_within_the_source(
+    seed, size, rotation, perspective, translation
+):
+    ranges = HomographyRanges(
+        max_rotation=rotation, perspective=perspective, translation=translation
+    )
+    homography = sample_homography(np.random.default_rng(seed), size, ranges)
+    assert np.linalg.det(homography) > 0  # never mirrored
+    patch = warp_points(corners(size), np.linalg.inv(homography))
+    assert (patch >= -1e-6).all()
+    assert (patch <= np.array(size) - 1 + 1e-6).all()
+
+
+@settings(max_examples=30, deadline=None)
+@given(seed=st.integers(0, 2**32 - 1), ranges=st.sampled_from([HomographyRanges(), MILD]))
+def test_without_artefacts_every_pixel_shows_the_source(seed, ranges):
+    homography = sample_homography(np.random.default_rng(seed), SIZE, ranges)
+    assert valid_mask(homography, SIZE).all()
+
+
+def test_with_artefacts_the_target_can_show_what_is_outside():
+    rng = np.random.default_rng(0)
+    ranges = HomographyRanges(allow_artifacts=True)
+    shares = [valid_mask(sample_homography(rng, SIZE, ranges), SIZE).mean() for _ in range(50)]
+    assert min(shares) < 0.9
+    assert np.mean(shares) > 0.5
+
+
+def test_the_patch_ratio_magnifies_about_the_middle():
+    homography = sample_homography(np.random.default_rng(0), SIZE, change(patch_ratio=0.5))
+    middle = corners(SIZE)[2:3] / 2
+    np.testing.assert_allclose(warp_points(middle, homography), middle, atol=1e-9)
+    np.testing.assert_allclose(homography[[0, 1], [0, 1]], 2, atol=1e-9)
+
+
+def test_scales_reach_their_limits_and_no_further():
+    rng = np.random.default_rng(0)
+    ranges = change(min_scale=0.5, max_scale=2.0)
+    scales = np.array([sample_homography(rng, SIZE, ranges)[0, 0] for _ in range(500)])
+    assert 0.5 <= scales.min() < 0.52
+    assert 1.95 < scales.max() <= 2.0
+    assert abs(np.log(scales).mean()) < 0.1  # as often smaller as larger
+
+
+@pytest.mark.parametrize('sigma', [None, 10.0, 300.0])
+def test_rotations_stay_within_their_maximum(sigma):
+    rng = np.random.default_rng(0)
+    ranges = change(max_rotation=30.0, rotation_sigma=sigma)
+    homographies = [sample_homography(rng, SIZE, ranges) for _ in range(500)]
+    angles = np.rad2deg([np.arctan2(h[1, 0], h[0, 0]) for h in homographies])
+    assert np.abs(angles).max() <= 30
+    assert angles.min() < -20
+    assert angles.max() > 20
+    expected = 10.0 if sigma == 10.0 else 30 / np.sqrt(3)
+    assert angles.std() == pytest.approx(expected, rel=0.1)
+
+
+def test_a_rotation_keeps_lengths_and_angles():
+    rng = np.random.default_rng(1)
+    homography = sample_homography(rng, SIZE, change(max_rotation=90.0))
+    np.testing.assert_allclose(homography[:2, :2] @ homography[:2, :2].T, np.eye(2), atol=1e-9)
+
+
+def test_translations_stay_within_their_share_of_the_size():
+    rng = np.random.default_rng(0)
+    moves = np.array(
+        [sample_homography(rng, SIZE, change(translation=0.25))[:2, 2] for _ in range(500)]
+    )
+    limit = np.array(SIZE) - 1
+    assert (np.abs(moves) <= 0.25 * limit + 1e-9).all()
+    assert (np.abs(moves).max(axis=0) > 0.24 * limit).all()
+
+
+def test_perspective_moves_corners_up_to_its_share_of_the_side():
+    rng = np.random.default_rng(0)
+    limit = 0.2 * (np.array(SIZE) - 1)
+    moves = []
+    for _ in range(300):
+        homography = sample_homography(rng, SIZE, change(perspective=0.2))
+        moves.append(warp_points(corners(SIZE), np.linalg.inv(homography)) - corners(SIZE))
+    moves = np.abs(np.array(moves))
+    assert (moves <= limit + 1e-6).all()
+    assert (moves.max(axis=(0, 1)) > 0.99 * limit).all()
+
+
+def test_seeds_decide():
+    first, again, other = (
+        sample_homography(np.random.default_rng(seed), SIZE) for seed in (1, 1, 2)
+    )
+    np.testing.assert_array_equal(first, again)
+    assert (first != other).any()
+
+
+def test_joint_training_is_milder_than_adaptation():
+    default = HomographyRanges()
+    assert MILD.max_rotation < default.max_rotation
+    assert MILD.perspective < default.perspective
+
+
+@pytest.mark.parametrize(
+    ('field', 'value', 'allowed'),
+    [
+        ('perspective', 0.3, '0 to 0.24'),
+        ('max_rotation', -1, '0 to 180'),
+        ('rotation_sigma', 0, '0.01 to 1000'),
+        ('max_scale', 0.5, '0.8 to 20'),
+        ('patch_ratio', 0, '0.1 to 1'),
+        ('translation', float('nan'), '0 to 1'),
+    ],
+)
+def test_wrong_values_are_refused_with_what_would_be_right(field, value, allowed):
+    with pytest.raises(ValueError, match=f'{field} is {value}; it may be {allowed}'):
+        HomographyRanges(**{field: value})
+
+
+def test_a_size_of_one_pixel_is_refused():
+    with pytest.raises(ValueError, match='at least 2 x 2'):
+        sample_homography(np.random.default_rng(0), (1, 1))

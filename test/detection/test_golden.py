@@ -1,0 +1,101 @@
+# Copyright 2026 The superpoint_ros developers
+# SPDX-License-Identifier: Apache-2.0
+
+"""
+The features of the shipped weights on the shipped photographs stay the same.
+
+`golden_features.npz` holds the 100 best keypoints of each photograph with their scores and
+descriptors (float16), by both networks, for both kinds of keypoints, computed in float32 by
+PyTorch on a CPU. `python test/detection/test_golden.py` writes the file again: do that only when a change
+is meant to alter features.
+"""
+
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+
+from superpoint_ros.detector import Detector
+from superpoint_ros.files import demo_photographs, share_directory
+
+GOLDEN = Path(__file__).with_name('golden_features.npz')
+WEIGHTS = ('superpoint_compact', 'superpoint')
+KEYPOINTS = {
+    'hessian': {'blobs': True, 'threshold': 0.001},
+    'heatmap': {'blobs': False, 'threshold': 0.015},
+}
+EXACT = {'precision': 'float32', 'engine': 'torch'}
+
+ENGINES = {
+    # engine, precision: share of keypoints found again within half a pixel, least cosine
+    'torch float32': ('torch', 'float32', 1.0, 0.9999),
+    'torch bfloat16': ('torch', 'bfloat16', 0.9, 0.95),
+    'openvino float32': ('openvino', 'float32', 0.99, 0.999),
+    'openvino bfloat16': ('openvino', 'bfloat16', 0.9, 0.95),
+}
+
+
+def make_detector(weights, kind, **execution):
+    path = share_directory() / 'models' / f'{weights}.safetensors'
+    settings = {**KEYPOINTS[kind], 'max_keypoints': 100}
+    return Detector.from_weights(path, device='cpu', **execution, **settings)
+
+
+def compare(found, golden):
+    """Return the share of golden keypoints that were found, and the cosines of those."""
+    distances = np.linalg.norm(found.keypoints[None] - golden['keypoints'][:, None], axis=2)
+    nearest, near = distances.argmin(axis=1), distances.min(axis=1) < 0.5
+    cosines = np.sum(golden['descriptors'] * found.descriptors[nearest], axis=1)[near]
+    return near.mean(), cosines
+
+
+@pytest.mark.parametrize('name', ENGINES)
+@pytest.mark.parametrize('kind', KEYPOINTS)
+@pytest.mark.parametrize('weights', WEIGHTS)
+def test_golden_features_are_found_again_by_every_engine(weights, kind, name):
+    engine, precision, share, cosine = ENGINES[name]
+    if engine == 'openvino':
+        pytest.importorskip('openvino', reason='OpenVINO is not installed')
+    detector = make_detector(weights, kind, engine=engine, precision=precision)
+    shares, cosines = [], []
+    with np.load(GOLDEN) as arrays:
+        for path in demo_photographs():
+            prefix = f'{weights}/{kind}/{path.stem}/'
+            golden = {name: arrays[prefix + name] for name in ('keypoints', 'descriptors')}
+            found, similar = compare(detector(cv2.imread(str(path))), golden)
+            shares.append(found)
+            cosines.append(similar)
+    assert np.mean(shares) >= share
+    assert np.concatenate(cosines).min() >= cosine
+
+
+@pytest.mark.parametrize('kind', KEYPOINTS)
+@pytest.mark.parametrize('weights', WEIGHTS)
+def test_golden_scores_and_order_are_reproduced_exactly_enough(weights, kind):
+    detector = make_detector(weights, kind, **EXACT)
+    with np.load(GOLDEN) as arrays:
+        for path in demo_photographs():
+            prefix = f'{weights}/{kind}/{path.stem}/'
+            found = detector(cv2.imread(str(path)))
+            np.testing.assert_allclose(found.scores, arrays[prefix + 'scores'], atol=1e-4)
+            np.testing.assert_allclose(found.keypoints, arrays[prefix + 'keypoints'], atol=0.02)
+
+
+def main():
+    """Write the golden file with the features of the code and weights in this tree."""
+    arrays = {}
+    for weights in WEIGHTS:
+        for kind in KEYPOINTS:
+            detector = make_detector(weights, kind, **EXACT)
+            for path in demo_photographs():
+                features = detector(cv2.imread(str(path)))
+                prefix = f'{weights}/{kind}/{path.stem}/'
+                arrays[prefix + 'keypoints'] = features.keypoints
+                arrays[prefix + 'scores'] = features.scores
+                arrays[prefix + 'descriptors'] = features.descriptors.astype(np.float16)
+    np.savez_compressed(GOLDEN, **arrays)
+
+
+if __name__ == '__main__':
+    main()

@@ -1,0 +1,143 @@
+# Copyright 2026 The superpoint_ros developers
+# SPDX-License-Identifier: Apache-2.0
+
+"""Blobs are exact to a fraction of a pixel."""
+
+import cv2
+import numpy as np
+import pytest
+import torch
+
+from superpoint_ros import Detector
+from superpoint_ros.detection.heatmap import detect_keypoints, DetectionSettings
+from superpoint_ros.detection.hessian import (
+    blob_offsets,
+    blob_scores,
+    Blobs,
+    CUT,
+    find_blobs,
+    find_maxima,
+    HALF_STRENGTH,
+    SCALES,
+)
+
+SETTINGS = DetectionSettings(border_margin=8, threshold=0.01)
+PADS = ((0, ((1, 1), (0, 0))), (1, ((0, 0), (1, 1))))
+
+
+def batch_of(*images):
+    return torch.from_numpy(np.stack(images))[:, None]
+
+
+def slow_response(image, cut):
+    """Return the Hessian's determinant at the best of the scales, bells ending at `cut` sigmas."""
+    smooth, before = image.astype(np.float64), 0.0
+    found = []
+    for scale in SCALES:
+        sigma, before = np.sqrt(scale**2 - before**2), scale
+        side = 2 * int(np.ceil(cut * sigma)) + 1
+        smooth = cv2.GaussianBlur(smooth, (side, side), sigma, borderType=cv2.BORDER_REPLICATE)
+        rows, columns = (np.diff(np.pad(smooth, pads, 'edge'), 2, axis) for axis, pads in PADS)
+        mixed = np.gradient(np.gradient(smooth, axis=1), axis=0)
+        found.append(scale**4 * (rows * columns - mixed**2))
+    return np.max(found, axis=0)
+
+
+def test_the_response_is_the_determinant_of_the_hessian_at_the_best_scale(photograph):
+    response = find_blobs(batch_of(photograph)).response[0].numpy()
+    inside = np.s_[16:-16, 16:-16]
+    for cut, least in ((CUT, 0.9999), (10.0, 0.9995)):  # as it is, and what is left out
+        expected = slow_response(photograph, cut)[inside]
+        blobs = expected > 1
+        assert np.isclose(response[inside], expected, rtol=0.1, atol=3)[blobs].mean() > 0.999
+        assert np.corrcoef(response[inside][blobs], expected[blobs])[0, 1] > least
+
+
+@pytest.mark.parametrize('sigma', [1.2, 1.8, 2.5, 3.3])
+@pytest.mark.parametrize('contrast', [-100, 100])
+def test_a_spot_is_as_strong_at_any_size(sigma, contrast):
+    y, x = np.mgrid[:41, :41] - 20
+    spot = contrast * np.exp(-(x**2 + y**2) / (2 * sigma**2))
+    response = find_blobs(batch_of((128 + spot).round().astype(np.uint8))).response[0]
+    # s^4 / (s^2 + t^2)^4 of a spot of size t, smoothed with s = t.
+    assert response[20, 20].item() == pytest.approx(100**2 / 16, rel=0.2)
+    assert response.argmax() == 20 * 41 + 20
+
+
+def test_a_crossing_counts_as_a_blob(photograph):
+    board = np.kron(np.indices((4, 5)).sum(axis=0) % 2, np.ones((24, 24)))
+    image = cv2.GaussianBlur(50 + 150 * board, (5, 5), 0.7).astype(np.uint8)
+    response = find_blobs(batch_of(image))
+    scores = blob_scores(torch.ones(1, 96, 120), response)[0]
+    for y in (24, 48, 72):
+        for x in (24, 48, 72, 96):
+            assert scores[y - 1 : y + 1, x - 1 : x + 1].max() > 0.2
+
+
+@pytest.mark.parametrize('shift', [(0.0, 0.0), (0.3, -0.4), (-0.25, 0.5), (0.45, 0.1)])
+def test_keypoints_lie_on_what_the_network_means_to_a_tenth_of_a_pixel(shift):
+    # The network's heatmap knows the places of some dots to two pixels, and those of others not.
+    places = [(x, y) for y in range(20, 110, 17) for x in range(20, 150, 17)]
+    y, x = np.mgrid[:120, :160]
+    image, heatmap = np.full((120, 160), 50.0), torch.zeros(1, 120, 160)
+    for number, (u, v) in enumerate(places):
+        squared = (x - u - shift[0]) ** 2 + (y - v - shift[1]) ** 2
+        image += 150 * np.exp(-squared / (2 * 1.5**2))
+        if number % 2:
+            heatmap[0, v + number % 3 - 1, u + number // 3 % 3 - 1] = 0.6
+    images = batch_of(image.round().astype(np.uint8))
+    [(points, scores)] = detect_keypoints(heatmap, SETTINGS, None, find_blobs(images))
+    truth = np.array(places[1::2]) + shift
+    distance = np.linalg.norm(points.numpy()[:, None] - truth, axis=2)
+    assert len(points) == len(truth)
+    assert distance.min(axis=0).max() < 0.1
+    assert scores.min() > 0.05
+    whole = DetectionSettings(border_margin=8, threshold=0.01, subpixel=False)
+    [(pixels, _)] = detect_keypoints(heatmap, whole, None, find_blobs(images))
+    assert (pixels - points).abs().max() <= 0.5
+
+
+def test_a_score_is_the_probability_near_times_the_strength():
+    response = torch.zeros(1, 20, 20)
+    response[0, 10, 10] = HALF_STRENGTH
+    none = torch.zeros(1, 20, 20, dtype=torch.bool)
+    blobs = Blobs(response, response, none, find_maxima(response))
+    heatmap = torch.zeros(1, 20, 20)
+    heatmap[0, 10, 10], heatmap[0, 10, 11] = 0.2, 0.1
+    scores = blob_scores(heatmap, blobs)
+    near = 0.2 + 0.1 * np.exp(-0.5)
+    assert scores[0, 10, 10].item() == pytest.approx(near**0.75 / 2, rel=1e-2)
+    assert (scores > 0).sum() == 1
+    heatmap[0, 9:12, 9:12] = 1.0  # more probability than one place can have
+    assert blob_scores(heatmap, blobs)[0, 10, 10].item() == pytest.approx(0.5)
+
+
+@pytest.mark.parametrize('level', [0, 128, 255])
+def test_an_even_image_has_no_blobs(level):
+    image = batch_of(np.full((40, 56), level, np.uint8))
+    assert not (blob_scores(torch.ones(1, 40, 56), find_blobs(image)) > 0).any()
+
+
+def test_offsets_are_the_vertices_of_parabolas_and_at_most_half_a_pixel():
+    y, x = torch.meshgrid(torch.arange(12.0), torch.arange(15.0), indexing='ij')
+    response = (50 - (x - 7.3) ** 2 - 2 * (y - 4.8) ** 2)[None]
+    where = [torch.tensor([each]) for each in (0, 5, 7)]
+    assert blob_offsets(response, *where)[0].tolist() == pytest.approx([0.3, -0.2], abs=1e-4)
+    where = [torch.tensor([each]) for each in (0, 0, 0)]
+    assert blob_offsets(response, *where).abs().max() <= 0.5
+    assert blob_offsets(torch.ones(1, 3, 3), *where)[0].tolist() == [0, 0]
+
+
+@pytest.mark.parametrize('shift', [(3, 5), (1, 0), (6, 2)])
+def test_an_image_moved_by_some_pixels_has_its_keypoints_moved_by_as_many(photograph, shift):
+    x, y = shift
+    settings = {'device': 'cpu', 'max_keypoints': 200, 'border_margin': 16}
+    distances = {}
+    for chosen in (True, False):
+        detector = Detector.from_weights(blobs=chosen, **settings)
+        a = detector(photograph[: 211 - y, : 301 - x]).keypoints + 0.0
+        b = detector(photograph[y:, x:]).keypoints + [x, y]
+        nearest = np.linalg.norm(a[:, None] - b, axis=2).min(axis=1)
+        distances[chosen] = np.median(nearest[nearest < 3])
+    # The network's own maxima are off by half a pixel.
+    assert distances[True] < 0.02 < 0.2 < distances[False]

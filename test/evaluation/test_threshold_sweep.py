@@ -1,0 +1,80 @@
+# Copyright 2026 The superpoint_ros developers
+# SPDX-License-Identifier: Apache-2.0
+
+"""What each threshold gives is measured as if the detector had been run with each."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+import json
+
+import cv2
+import numpy as np
+import pytest
+
+from superpoint_ros import Detector
+from superpoint_ros.cli.main import main
+from superpoint_ros.evaluation.threshold_sweep import evaluate_thresholds, thresholds_table
+from superpoint_ros.files import demo_photographs
+
+
+@pytest.fixture(scope='module')
+def images():
+    found = [cv2.imread(str(path), cv2.IMREAD_GRAYSCALE) for path in demo_photographs()[:2]]
+    return [cv2.resize(image, (240, 180), interpolation=cv2.INTER_AREA) for image in found]
+
+
+@pytest.fixture(scope='module')
+def detector():
+    return Detector.from_weights(device='cpu', precision='float32', max_keypoints=2000)
+
+
+def test_a_higher_threshold_gives_fewer_keypoints_and_matches(detector, images):
+    before = detector.settings
+    result = evaluate_thresholds(detector, images, (0.05, 0.005, 0.99), views=2)
+    assert detector.settings == before
+    low, middle, high = result['rows']
+    assert [row['threshold'] for row in result['rows']] == [0.005, 0.05, 0.99]
+    assert low['keypoints'] > middle['keypoints'] > high['keypoints']
+    assert low['right_matches'] > middle['right_matches']
+    for row in (low, middle):
+        assert 0.3 < row['repeatability'] <= 1
+        assert 0 < row['localisation'] < 3
+        assert row['right_matches'] <= row['matches'] <= row['keypoints']
+    assert high == {'threshold': 0.99, 'keypoints': 0, 'matches': 0, 'right_matches': 0} | {
+        'repeatability': 0.0,
+        'localisation': None,
+    }
+    assert '| 0.99 | 0 | 0.000 | - | 0 | 0 |' in thresholds_table(result)
+
+
+def test_each_row_is_what_a_detector_with_that_threshold_finds(detector, images):
+    both = evaluate_thresholds(detector, images, (0.004, 0.03), views=1)['rows'][1]
+    alone = evaluate_thresholds(detector, images, (0.03,), views=1)['rows'][0]
+    assert both == alone
+    detector_at_it = replace(detector.settings, threshold=0.03)
+    detector.settings, before = detector_at_it, detector.settings
+    counts = [len(detector(image)) for image in images]
+    detector.settings = before
+    assert min(counts) * 0.5 < alone['keypoints'] < max(counts) * 1.5
+
+
+def test_thresholds_that_cannot_be_are_refused(detector, images):
+    with pytest.raises(ValueError, match=r'above 0 and below 1, got \[0.5, 1.0\]'):
+        evaluate_thresholds(detector, images, (0.5, 1.0))
+    with pytest.raises(ValueError, match='one image or more'):
+        evaluate_thresholds(detector, [], (0.5,))
+
+
+def test_the_command_writes_table_numbers_and_plot(images, tmp_path, capsys):
+    path = tmp_path / 'image.png'
+    cv2.imwrite(str(path), images[0])
+    arguments = ['evaluate', 'threshold', str(path), '--views', '1', '--device', 'cpu']
+    arguments += ['--thresholds', '0.01', '0.1', '--out', str(tmp_path / 'out')]
+    assert main(arguments) == 0
+    said = capsys.readouterr().out
+    assert '| 0.01 |' in said
+    result = json.loads((tmp_path / 'out' / 'threshold.json').read_text())
+    assert [row['threshold'] for row in result['rows']] == [0.01, 0.1]
+    plot = cv2.imread(str(tmp_path / 'out' / 'threshold.png'))
+    assert np.ptp(plot) == 255

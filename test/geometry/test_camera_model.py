@@ -1,0 +1,128 @@
+# Copyright 2026 The superpoint_ros developers
+# SPDX-License-Identifier: Apache-2.0
+
+"""Undistorted coordinates: known directions, and OpenCV's own results."""
+
+from __future__ import annotations
+
+import cv2
+import numpy as np
+import pytest
+
+pytest.importorskip('rclpy', reason='rclpy is not installed', exc_type=ImportError)
+
+from sensor_msgs.msg import CameraInfo
+
+from superpoint_ros.geometry.camera_model import CameraModel, CameraModelError
+
+K = [400.0, 0.0, 320.5, 0.0, 410.0, 238.0, 0.0, 0.0, 1.0]
+DISTORTIONS = {
+    'plumb_bob': [-0.28, 0.09, 0.0007, -0.0004, -0.01],
+    'rational_polynomial': [0.4, 0.1, 0.0005, -0.0003, 0.01, 0.7, 0.2, 0.02],
+    'equidistant': [-0.02, 0.01, -0.008, 0.002],
+}
+
+
+def make_info(model='plumb_bob', d=None, **fields):
+    d = DISTORTIONS[model] if d is None else d
+    return CameraInfo(width=640, height=480, distortion_model=model, k=K, d=d, **fields)
+
+
+def seen_at(points, model, d):
+    """Return the pixels (N, 2) at which points (N, 2) at distance 1 are seen, by the formulas."""
+    x, y = points.T
+    if model == 'equidistant':
+        r = np.hypot(x, y)
+        theta = np.arctan(r)
+        t2 = theta**2
+        angle = theta * (1 + d[0] * t2 + d[1] * t2**2 + d[2] * t2**3 + d[3] * t2**4)
+        scale = np.divide(angle, r, out=np.ones_like(r), where=r > 0)
+        u, v = x * scale, y * scale
+    else:
+        k1, k2, p1, p2, k3, k4, k5, k6 = [*d, 0, 0, 0][:8]
+        r2 = x**2 + y**2
+        radial = 1 + k1 * r2 + k2 * r2**2 + k3 * r2**3
+        radial /= 1 + k4 * r2 + k5 * r2**2 + k6 * r2**3
+        u = x * radial + 2 * p1 * x * y + p2 * (r2 + 2 * x**2)
+        v = y * radial + p1 * (r2 + 2 * y**2) + 2 * p2 * x * y
+    return np.stack([K[0] * u + K[2], K[4] * v + K[5]], axis=1)
+
+
+@pytest.mark.parametrize('model', DISTORTIONS)
+def test_the_direction_of_a_pixel_is_that_of_the_point_seen_there(model):
+    x, y = np.meshgrid(np.linspace(-0.7, 0.7, 15), np.linspace(-0.5, 0.5, 11))
+    points = np.stack([x.ravel(), y.ravel()], axis=1)
+    pixels = seen_at(points, model, DISTORTIONS[model])
+    found = CameraModel.from_message(make_info(model)).normalize(
+        pixels.astype(np.float32), (640, 480)
+    )
+    assert found.dtype == np.float32
+    np.testing.assert_allclose(found, points, atol=2e-5)
+
+
+@pytest.mark.parametrize('model', DISTORTIONS)
+def test_opencv_says_the_same(model):
+    pixels = np.random.default_rng(0).uniform((180, 130), (460, 350), (50, 1, 2))
+    # Not far from the centre: cv2.undistortPoints stops after five steps.
+    undistort = cv2.fisheye.undistortPoints if model == 'equidistant' else cv2.undistortPoints
+    expected = undistort(pixels, np.reshape(K, (3, 3)), np.array(DISTORTIONS[model]))
+    found = CameraModel.from_message(make_info(model)).normalize(pixels[:, 0], (640, 480))
+    np.testing.assert_allclose(found, expected[:, 0], atol=1e-4)
+
+
+@pytest.mark.parametrize(('model', 'd'), [('plumb_bob', []), ('', []), ('equidistant', [])])
+def test_without_distortion_only_the_matrix_counts(model, d):
+    found = CameraModel.from_message(make_info(model, d)).normalize(
+        np.array([[320.5, 238.0], [720.5, 238.0]]), (640, 480)
+    )
+    right = np.tan(1.0) if model == 'equidistant' else 1.0
+    np.testing.assert_allclose(found, [[0, 0], [right, 0]], atol=1e-5)
+
+
+def test_a_part_of_the_image_and_binned_pixels_are_taken_into_account():
+    info = make_info('plumb_bob', binning_x=2, binning_y=2)
+    info.roi.x_offset, info.roi.y_offset = 100, 60
+    info.roi.width, info.roi.height = 400, 300
+    model = CameraModel.from_message(info)
+    assert model.image_size == (200, 150)
+    whole = CameraModel.from_message(make_info('plumb_bob'))
+    # Pixel 10 is made of the pixels 20 and 21 of the part, which begins at 100.
+    np.testing.assert_allclose(
+        model.normalize(np.array([[10.0, 20.0]]), (200, 150)),
+        whole.normalize(np.array([[120.5, 100.5]]), (640, 480)),
+    )
+
+
+def test_where_a_polynomial_folds_back_no_direction_is_claimed():
+    model = CameraModel.from_message(make_info('plumb_bob', [-0.5, 0.0, 0.0, 0.0, 0.0]))
+    # r (1 - r^2 / 2) is never more than 0.544, which is 218 pixels from the centre.
+    found = model.normalize(np.array([[320.5 + 150, 238.0], [320.5 + 260, 238.0]]), (640, 480))
+    assert np.isfinite(found[0]).all()
+    assert np.isnan(found[1]).all()
+
+
+def test_no_keypoints_have_no_coordinates():
+    found = CameraModel.from_message(make_info()).normalize(np.zeros((0, 2)), (640, 480))
+    assert found.shape == (0, 2)
+
+
+@pytest.mark.parametrize(
+    ('info', 'said'),
+    [
+        (CameraInfo(), 'not calibrated'),
+        (make_info('fisheye62', [0.1]), "the distortion model 'fisheye62' is unknown; known are"),
+        (
+            make_info('plumb_bob', [0.1, 0.2, 0.3]),
+            'plumb_bob has 0, 4, 5 numbers in d; here are 3',
+        ),
+        (make_info('plumb_bob', [float('nan')] * 5), 'not finite'),
+    ],
+)
+def test_what_cannot_be_used_is_named(info, said):
+    with pytest.raises(CameraModelError, match=said):
+        CameraModel.from_message(info)
+
+
+def test_images_of_another_size_are_refused():
+    with pytest.raises(CameraModelError, match='for images of 640x480, not 320x240'):
+        CameraModel.from_message(make_info()).normalize(np.zeros((1, 2)), (320, 240))

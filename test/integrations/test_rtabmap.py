@@ -1,0 +1,123 @@
+# Copyright 2026 The superpoint_ros developers
+# SPDX-License-Identifier: Apache-2.0
+
+"""
+The detector for RTAB-Map, used as RTAB-Map uses it (corelib/src/python/PyDetector.cpp).
+
+RTAB-Map appends the file's folder to sys.path, imports the file by its name, calls init with an
+integer, then detect with an array that is made of the image's memory, and reads from the two
+arrays of a tuple, as plain memory, floats.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import importlib
+from pathlib import Path
+import subprocess
+import sys
+
+import cv2
+import numpy as np
+import pytest
+
+from superpoint_ros import Detector
+from superpoint_ros.files import demo_photographs
+import superpoint_ros.integrations
+
+FILE = Path(superpoint_ros.integrations.__file__).parent / 'rtabmap_superpoint.py'
+
+
+@pytest.fixture
+def module(monkeypatch):
+    """Return the file as RTAB-Map imports it."""
+    monkeypatch.setattr(sys, 'path', [*sys.path, str(FILE.parent)])
+    monkeypatch.delitem(sys.modules, FILE.stem, raising=False)
+    imported = importlib.import_module(FILE.stem)
+    yield imported
+    sys.modules.pop(FILE.stem, None)
+
+
+@pytest.fixture(scope='module')
+def image():
+    gray = cv2.imread(str(demo_photographs()[0]), cv2.IMREAD_GRAYSCALE)
+    return cv2.resize(gray, (320, 240), interpolation=cv2.INTER_AREA)
+
+
+def call(module, image):
+    """Return what RTAB-Map reads of detect's answer: keypoints and descriptors as lists."""
+    memory = ctypes.create_string_buffer(image.tobytes(), image.size)
+    buffer = np.frombuffer(memory, np.uint8).reshape(image.shape)
+    answer = module.detect(buffer)
+    assert isinstance(answer, tuple)
+    assert len(answer) == 2
+    read = []
+    for array in answer:
+        assert array.dtype == np.float32
+        rows, columns = array.shape
+        pointer = array.ctypes.data_as(ctypes.POINTER(ctypes.c_float))
+        read.append(np.array(pointer[: rows * columns]).reshape(rows, columns))
+    assert len(read[0]) == len(read[1])
+    assert answer[0].shape[1] == 3
+    return read
+
+
+def test_rtabmap_gets_what_the_detector_finds(module, image):
+    module.init(0)
+    keypoints, descriptors = call(module, image)
+    expected = Detector.from_weights(device='cpu')(image)
+    assert len(keypoints) > 100
+    np.testing.assert_allclose(keypoints[:, :2], expected.keypoints, atol=1e-4)
+    np.testing.assert_allclose(keypoints[:, 2], expected.scores, atol=1e-5)
+    np.testing.assert_allclose(descriptors, expected.descriptors, atol=1e-4)
+    np.testing.assert_allclose(np.linalg.norm(descriptors, axis=1), 1, atol=1e-4)
+
+
+def test_with_cuda_wanted_the_processor_does_where_there_is_none(module, image):
+    module.init(1)
+    assert len(call(module, image)[0]) > 100
+
+
+def test_an_image_without_corners_gives_empty_arrays_with_their_columns(module):
+    module.init(0)
+    keypoints, descriptors = module.detect(np.full((240, 320), 128, np.uint8))
+    assert keypoints.shape == (0, 3)
+    assert descriptors.shape[0] == 0
+    assert descriptors.shape[1] > 0
+
+
+def test_settings_come_from_the_environment(module, image, monkeypatch):
+    monkeypatch.setenv('RTABMAP_SUPERPOINT_MAX_KEYPOINTS', '37')
+    monkeypatch.setenv('RTABMAP_SUPERPOINT_THRESHOLD', '0.02')
+    monkeypatch.setenv('RTABMAP_SUPERPOINT_SUBPIXEL', 'false')
+    module.init(0)
+    keypoints, _ = call(module, image)
+    assert len(keypoints) == 37
+    assert keypoints[:, 2].min() >= 0.02
+    np.testing.assert_array_equal(keypoints[:, :2], np.rint(keypoints[:, :2]))
+
+
+@pytest.mark.parametrize(
+    ('name', 'value', 'message'),
+    [
+        ('THRESHOLD', 'low', "RTABMAP_SUPERPOINT_THRESHOLD must be a number, .* got 'low'"),
+        ('THRESHOLD', '2', 'threshold must lie between 0.0 and 1.0, got 2'),
+        ('TRESHOLD', '0.1', 'RTABMAP_SUPERPOINT_TRESHOLD is unknown: .* THRESHOLD'),
+        ('WEIGHTS', '/nowhere.safetensors', 'nowhere.safetensors'),
+    ],
+)
+def test_settings_that_cannot_be_are_named(module, monkeypatch, name, value, message):
+    monkeypatch.setenv(f'RTABMAP_SUPERPOINT_{name}', value)
+    with pytest.raises((ValueError, FileNotFoundError), match=message):
+        module.init(0)
+
+
+def test_detect_before_init_says_so(module, image):
+    with pytest.raises(RuntimeError, match='init'):
+        module.detect(image)
+
+
+def test_the_file_tells_its_path():
+    command = [sys.executable, '-m', 'superpoint_ros.integrations.rtabmap']
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    assert Path(done.stdout.strip()) == FILE.resolve()

@@ -1,0 +1,105 @@
+# Copyright 2026 The superpoint_ros developers
+# SPDX-License-Identifier: Apache-2.0
+
+from dataclasses import replace
+
+import pytest
+import torch
+
+from superpoint_ros.model.superpoint import (
+    COMPACT,
+    CONFIGURATIONS,
+    fold_batch_norm,
+    PAPER,
+    SuperPoint,
+    SuperPointConfig,
+)
+
+
+def count_parameters(model):
+    return sum(parameter.numel() for parameter in model.parameters())
+
+
+def with_lively_norms(config, seed=0):
+    """Return a network whose batch norms are far from the identity."""
+    generator = torch.Generator().manual_seed(seed)
+    torch.manual_seed(seed)
+    model = SuperPoint(config).eval()
+    for module in model.modules():
+        if isinstance(module, torch.nn.BatchNorm2d):
+            for tensor in (module.weight.data, module.running_var):
+                tensor.copy_(torch.rand(tensor.shape, generator=generator) + 0.5)
+            for tensor in (module.bias.data, module.running_mean):
+                tensor.copy_(torch.randn(tensor.shape, generator=generator) * 0.3)
+    return model
+
+
+def test_the_paper_network_has_the_papers_parameters():
+    assert count_parameters(SuperPoint(PAPER)) == 1_300_865
+
+
+def test_compact_costs_about_a_fifth_of_the_multiply_adds():
+    def multiply_adds(config):
+        total = 0
+
+        def count(module, inputs, output):
+            nonlocal total
+            total += module.weight[0].numel() * output.numel()
+
+        model = SuperPoint(config)
+        for module in model.modules():
+            if isinstance(module, torch.nn.Conv2d):
+                module.register_forward_hook(count)
+        with torch.no_grad():
+            model(torch.zeros(1, 1, 480, 640))
+        return total
+
+    assert multiply_adds(PAPER) == pytest.approx(26.05e9, rel=1e-3)
+    assert multiply_adds(COMPACT) == pytest.approx(5.47e9, rel=1e-3)
+
+
+@pytest.mark.parametrize('name', sorted(CONFIGURATIONS))
+def test_output_is_one_vector_a_cell(name):
+    config = CONFIGURATIONS[name]
+    with torch.no_grad():
+        output = SuperPoint(config)(torch.zeros(2, 1, 24, 40))
+    assert output.logits.shape == (2, 65, 3, 5)
+    assert output.descriptors.shape == (2, config.descriptor_size, 3, 5)
+
+
+@pytest.mark.parametrize('name', sorted(CONFIGURATIONS))
+def test_folded_batch_norm_computes_the_same_also_at_the_border(name):
+    model = with_lively_norms(replace(CONFIGURATIONS[name], normalization='before_relu'))
+    folded = fold_batch_norm(model)
+    assert folded.config == CONFIGURATIONS[name]
+    assert not any('bn' in key for key in folded.state_dict())
+    image = torch.rand(1, 1, 48, 64, generator=torch.Generator().manual_seed(1))
+    with torch.no_grad():
+        for expected, got in zip(model(image), folded(image), strict=True):
+            scale = expected.abs().max()
+            assert torch.allclose(got, expected, atol=1e-5 * scale)
+
+
+def test_batch_norm_after_relu_is_not_folded_wrongly():
+    with pytest.raises(ValueError, match='cannot be folded exactly'):
+        fold_batch_norm(SuperPoint(replace(COMPACT, normalization='after_relu')))
+
+
+@pytest.mark.parametrize('shape', [(1, 1, 30, 40), (1, 3, 32, 32), (1, 32, 32)])
+def test_a_wrong_image_shape_is_named(shape):
+    with pytest.raises(ValueError, match='multiples of 8; got'):
+        SuperPoint(COMPACT)(torch.zeros(shape))
+
+
+@pytest.mark.parametrize(
+    ('changes', 'message'),
+    [
+        ({'stage_channels': (1, 2, 3)}, 'stage_channels must be four'),
+        ({'head_channels': 0}, 'from 1 to 4096'),
+        ({'normalization': 'layer'}, "got 'layer'"),
+        ({'normalization_eps': 0.0}, 'between 0 and 1'),
+    ],
+)
+def test_a_wrong_configuration_is_named(changes, message):
+    with pytest.raises(ValueError, match=message):
+        SuperPointConfig(**changes)

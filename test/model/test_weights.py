@@ -1,0 +1,229 @@
+# Copyright 2026 The superpoint_ros developers
+# SPDX-License-Identifier: Apache-2.0
+
+from dataclasses import replace
+import errno
+import os
+import pickle
+
+import pytest
+from safetensors.torch import load_file, save_file
+import torch
+import torch.nn.functional as F
+
+from superpoint_ros.model.superpoint import COMPACT, PAPER, SuperPoint, SuperPointConfig
+from superpoint_ros.model.weights import load_weights, save_weights, WeightsError, WeightsMetadata
+
+TINY = SuperPointConfig((4, 6, 8, 10), 12, 16)
+METADATA = WeightsMetadata('cpu', 'shapes', 'mAP .9', '1', 'Apache-2.0', descriptors_trained=False)
+
+
+@pytest.fixture
+def file(tmp_path):
+    torch.manual_seed(0)
+    path = tmp_path / 'weights.safetensors'
+    save_weights(path, SuperPoint(TINY), METADATA)
+    return path
+
+
+def read(image_size=(24, 32)):
+    return torch.rand(1, 1, *image_size, generator=torch.Generator().manual_seed(1))
+
+
+def test_what_was_saved_is_loaded(tmp_path):
+    torch.manual_seed(3)
+    model = SuperPoint(replace(TINY, normalization='before_relu'))
+    model(torch.rand(4, 1, 32, 32))  # moves the running statistics
+    model.eval()
+    save_weights(tmp_path / 'a.safetensors', model, METADATA)
+    loaded, metadata = load_weights(tmp_path / 'a.safetensors')
+    assert metadata == METADATA
+    assert loaded.config == TINY
+    with torch.no_grad():
+        for expected, got in zip(model(read()), loaded(read()), strict=True):
+            assert torch.allclose(got, expected, atol=1e-5)
+
+
+def test_the_layers_carry_the_names_that_other_programs_load(file):
+    names = set(load_file(file))
+    layers = ['1a', '1b', '2a', '2b', '3a', '3b', '4a', '4b', 'Pa', 'Pb', 'Da', 'Db']
+    assert names == {f'conv{n}.{kind}' for n in layers for kind in ('weight', 'bias')}
+
+
+def forward_v1(state, image):
+    """Return logits and descriptors as the published demo of superpoint_v1.pth computes them."""
+
+    def conv(name, x):
+        weight = state[f'conv{name}.weight']
+        return F.conv2d(x, weight, state[f'conv{name}.bias'], padding=weight.shape[-1] // 2)
+
+    x = image
+    for stage in '1234':
+        x = F.relu(conv(f'{stage}b', F.relu(conv(f'{stage}a', x))))
+        x = F.max_pool2d(x, 2) if stage != '4' else x
+    return conv('Pb', F.relu(conv('Pa', x))), conv('Db', F.relu(conv('Da', x)))
+
+
+@pytest.mark.parametrize('config', [PAPER, COMPACT, TINY], ids=['paper', 'compact', 'tiny'])
+def test_superpoint_v1_checkpoints_are_read(tmp_path, config):
+    generator = torch.Generator().manual_seed(0)
+    state = {
+        name: torch.randn(value.shape, generator=generator) * 0.05
+        for name, value in SuperPoint(config).state_dict().items()
+    }
+    torch.save(state, tmp_path / 'superpoint_v1.pth')
+    model, _ = load_weights(tmp_path / 'superpoint_v1.pth')
+    assert model.config == config
+    for expected, got in zip(forward_v1(state, read()), model(read()), strict=True):
+        assert torch.allclose(got, expected, atol=1e-5)
+
+
+def random_v6(generator):
+    """Return random tensors with the names and shapes of superpoint_v6_from_tf.pth."""
+    widths = [1, 64, 64, 128, 128]
+    blocks = {}
+    for stage in range(4):
+        blocks[f'backbone.{stage}.0'] = (widths[stage + 1], widths[stage], 3)
+        blocks[f'backbone.{stage}.1'] = (widths[stage + 1], widths[stage + 1], 3)
+    blocks |= {'detector.0': (256, 128, 3), 'detector.1': (65, 256, 1)}
+    blocks |= {'descriptor.0': (256, 128, 3), 'descriptor.1': (256, 256, 1)}
+    state = {}
+    for name, (outgoing, incoming, kernel) in blocks.items():
+        shape = (outgoing, incoming, kernel, kernel)
+        state[f'{name}.conv.weight'] = torch.randn(shape, generator=generator) * 0.05
+        state[f'{name}.conv.bias'] = torch.randn(outgoing, generator=generator) * 0.1
+        state[f'{name}.bn.weight'] = torch.rand(outgoing, generator=generator) + 0.5
+        state[f'{name}.bn.bias'] = torch.randn(outgoing, generator=generator) * 0.1
+        state[f'{name}.bn.running_mean'] = torch.randn(outgoing, generator=generator) * 0.1
+        state[f'{name}.bn.running_var'] = torch.rand(outgoing, generator=generator) + 0.5
+        state[f'{name}.bn.num_batches_tracked'] = torch.tensor(7)
+    return state
+
+
+def forward_v6(state, image):
+    """Return logits and descriptors by convolution, ReLU and then batch norm of eps 1e-3."""
+
+    def block(name, x, relu=True):
+        weight = state[f'{name}.conv.weight']
+        x = F.conv2d(x, weight, state[f'{name}.conv.bias'], padding=weight.shape[-1] // 2)
+        x = F.relu(x) if relu else x
+        bn = {key: state[f'{name}.bn.{key}'] for key in ('weight', 'bias', 'running_mean')}
+        scale = bn['weight'] / (state[f'{name}.bn.running_var'] + 1e-3).sqrt()
+        shift = bn['bias'] - bn['running_mean'] * scale
+        return x * scale[:, None, None] + shift[:, None, None]
+
+    x = image
+    for stage in range(4):
+        x = block(f'backbone.{stage}.1', block(f'backbone.{stage}.0', x))
+        x = F.max_pool2d(x, 2) if stage < 3 else x
+    return tuple(
+        block(f'{head}.1', block(f'{head}.0', x), relu=False)
+        for head in ('detector', 'descriptor')
+    )
+
+
+def test_superpoint_v6_checkpoints_are_read_and_written_as_they_are(tmp_path):
+    state = random_v6(torch.Generator().manual_seed(0))
+    torch.save(state, tmp_path / 'superpoint_v6_from_tf.pth')
+    model, _ = load_weights(tmp_path / 'superpoint_v6_from_tf.pth')
+    save_weights(tmp_path / 'own.safetensors', model, METADATA)
+    again, _ = load_weights(tmp_path / 'own.safetensors')
+    for network in (model, again):
+        for expected, got in zip(forward_v6(state, read()), network(read()), strict=True):
+            assert torch.allclose(got, expected, atol=1e-4)
+
+
+def test_a_missing_file_and_a_directory_are_named(tmp_path):
+    with pytest.raises(FileNotFoundError, match='no weight file .*none.safetensors'):
+        load_weights(tmp_path / 'none.safetensors')
+    with pytest.raises(WeightsError, match='is a directory'):
+        load_weights(tmp_path)
+
+
+@pytest.mark.parametrize('length', [0, 4, 100, 5000])
+def test_a_truncated_file_is_named(file, length):
+    file.write_bytes(file.read_bytes()[:length])
+    with pytest.raises(WeightsError, match=r'weights.safetensors is not a whole .* truncated'):
+        load_weights(file)
+
+
+def test_noise_is_no_weight_file(tmp_path):
+    for name in ('noise.safetensors', 'noise.pth', 'noise.pt'):
+        (tmp_path / name).write_bytes(bytes(range(256)) * 100)
+        with pytest.raises(WeightsError, match=name):
+            load_weights(tmp_path / name)
+
+
+def test_a_foreign_safetensors_file_is_named(tmp_path):
+    save_file({'layer': torch.zeros(3)}, tmp_path / 'other.safetensors')
+    with pytest.raises(WeightsError, match='holds no SuperPoint weights of this package'):
+        load_weights(tmp_path / 'other.safetensors')
+
+
+def test_a_foreign_checkpoint_is_named(tmp_path):
+    torch.save({'fc.weight': torch.zeros(3, 3)}, tmp_path / 'other.pth')
+    with pytest.raises(WeightsError, match='expected a state dictionary with the names'):
+        load_weights(tmp_path / 'other.pth')
+
+
+def test_nothing_that_is_loaded_can_run_code(tmp_path):
+    class Evil:
+        def __reduce__(self):
+            return (os.mkdir, (str(tmp_path / 'harm'),))
+
+    (tmp_path / 'evil.pth').write_bytes(pickle.dumps(Evil()))
+    torch.save({'conv1a.weight': Evil()}, tmp_path / 'evil2.pth')
+    for name in ('evil.pth', 'evil2.pth'):
+        with pytest.raises(
+            WeightsError, match='cannot be read as a PyTorch file of plain tensors'
+        ):
+            load_weights(tmp_path / name)
+    assert not (tmp_path / 'harm').exists()
+
+
+def rewrite(file, change):
+    """Write the file again with changed tensors, under its own metadata."""
+    from safetensors import safe_open
+
+    with safe_open(file, 'pt') as handle:
+        metadata = handle.metadata()
+    save_file(change(load_file(file)), file, metadata=metadata)
+
+
+@pytest.mark.parametrize(
+    ('change', 'message'),
+    [
+        (
+            lambda s: {**s, 'convPb.weight': torch.zeros(64, 12, 1, 1)},
+            r'convPb.weight has shape \(64, 12, 1, 1\) instead of \(65, 12, 1, 1\)',
+        ),
+        (lambda s: {k: v for k, v in s.items() if k != 'conv3a.bias'}, 'conv3a.bias is missing'),
+        (lambda s: {**s, 'extra': torch.zeros(1)}, 'extra is unknown'),
+        (lambda s: {**s, 'conv1a.bias': torch.full((4,), float('nan'))}, 'conv1a.bias is not fin'),
+    ],
+)
+def test_tensors_that_do_not_fit_are_named(file, change, message):
+    rewrite(file, change)
+    with pytest.raises(WeightsError, match=message):
+        load_weights(file)
+
+
+def test_only_finite_weights_are_saved(tmp_path):
+    model = SuperPoint(TINY)
+    model.conv2a.bias.data[1] = float('inf')
+    with pytest.raises(ValueError, match=r'not finite were not saved: conv2a.bias'):
+        save_weights(tmp_path / 'a.safetensors', model, METADATA)
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_full_disk_leaves_the_old_file(file, monkeypatch):
+    before = file.read_bytes()
+
+    def full(descriptor):
+        raise OSError(errno.ENOSPC, 'No space left on device')
+
+    monkeypatch.setattr(os, 'fsync', full)
+    with pytest.raises(OSError, match='No space left'):
+        save_weights(file, SuperPoint(COMPACT), METADATA)
+    assert file.read_bytes() == before
+    assert [path.name for path in file.parent.iterdir()] == [file.name]

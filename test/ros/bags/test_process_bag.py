@@ -1,0 +1,275 @@
+# Copyright 2026 The superpoint_ros developers
+# SPDX-License-Identifier: Apache-2.0
+
+"""Bags in, bags out: all that was there, and the messages that the node would have published."""
+
+from __future__ import annotations
+
+import cv2
+import numpy as np
+import pytest
+
+pytest.importorskip('rclpy', reason='needs ROS 2 (rclpy)')
+pytest.importorskip('rosbags', reason='needs the library rosbags')
+
+from rclpy.serialization import deserialize_message
+from rosbags.highlevel import AnyReader
+from sensor_msgs.msg import CameraInfo, PointCloud2
+from std_msgs.msg import Header
+import torch
+
+from superpoint_ros import Detector
+from superpoint_ros.cli.main import main
+from superpoint_ros.geometry.camera_model import CameraModel
+from superpoint_ros.model.superpoint import SuperPoint, SuperPointConfig
+from superpoint_ros.model.weights import save_weights, WeightsMetadata
+from superpoint_ros.ros.bag_processing import BagOptions, process_bag
+from superpoint_ros.ros.bag_topics import choose_topics
+from superpoint_ros.ros.messages.feature_messages import (
+    features_from_message,
+    features_to_message,
+    normalized_from_message,
+)
+
+START = 1_700_000_000_000_000_000
+CONFIG = SuperPointConfig(stage_channels=(4, 4, 4, 8), head_channels=8, descriptor_size=8)
+
+
+def picture(seed):
+    rng = np.random.default_rng(seed)
+    noise = cv2.GaussianBlur(rng.normal(size=(48, 64)).astype(np.float32), (0, 0), 1.5)
+    return cv2.normalize(noise, None, 0, 255, cv2.NORM_MINMAX).astype(np.uint8)
+
+
+def recording(count=5):
+    """Return the messages of two cameras, a calibration for each, and poses."""
+    result = []
+    for index in range(count):
+        when = START + 100_000_000 * index
+        for side in ('left', 'right'):
+            result.append((f'/{side}/camera_info', 'info', None, when))
+            result.append((f'/{side}/image_raw', 'image', picture(index), when + 1))
+        result.append(('/pose', 'pose', float(index), when + 50_000_000))
+    return result
+
+
+@pytest.fixture(scope='module')
+def model():
+    torch.manual_seed(0)
+    return SuperPoint(CONFIG).eval()
+
+
+@pytest.fixture
+def detector(model):
+    return Detector.from_model(
+        model, 'cpu', 'float32', 'torch', threshold=1e-4, max_keypoints=30, nms_radius=2
+    )
+
+
+def read(path, topic=None):
+    """Return (topic, time of recording, bytes) of a bag's messages."""
+    with AnyReader([path]) as reader:
+        return [
+            (connection.topic, timestamp, bytes(data))
+            for connection, timestamp, data in reader.messages()
+            if topic in (None, connection.topic)
+        ]
+
+
+def expected_message(detector, index, when, descriptor_format='float32', normalized=None):
+    header = Header(frame_id='camera')
+    header.stamp.sec, header.stamp.nanosec = divmod(when, 1_000_000_000)
+    features = detector(picture(index))
+    return features_to_message(features, header, descriptor_format, normalized)
+
+
+@pytest.mark.parametrize('storage', ['mcap', 'sqlite3'])
+@pytest.mark.parametrize('descriptor_format', ['float32', 'int8'])
+def test_the_features_are_byte_for_byte_the_nodes_messages(
+    write_bag, tmp_path, detector, storage, descriptor_format
+):
+    source, target = write_bag(recording(), storage=storage), tmp_path / 'out'
+    options = BagOptions(descriptor_format=descriptor_format)
+    summary = process_bag(source, target, detector, options)
+    assert summary.images == 10
+    assert summary.bad == 0
+    assert summary.topics == {
+        '/left/image_raw': '/left/features',
+        '/right/image_raw': '/right/features',
+    }
+    for side in ('left', 'right'):
+        messages = read(target, f'/{side}/features')
+        assert len(messages) == 5
+        for index, (_, _, data) in enumerate(messages):
+            when = START + 100_000_000 * index + 1
+            message = deserialize_message(data, PointCloud2)
+            expected = expected_message(detector, index, when, descriptor_format)
+            assert message == expected
+            assert bytes(message.data) == bytes(expected.data)
+    # Somebody who knows nothing of this package's tests reads them, too.
+    first = deserialize_message(read(target, '/left/features')[0][2], PointCloud2)
+    features = features_from_message(first)
+    assert 5 < len(features) <= 30
+    np.testing.assert_allclose(features.keypoints, detector(picture(0)).keypoints)
+    assert summary.keypoints == sum(len(detector(picture(index))) for index in range(5)) * 2
+    (file,) = target.glob(f'out.{"mcap" if storage == "mcap" else "db3"}')
+    assert file.stat().st_size > 0
+    process_bag(source, tmp_path / 'again', detector, options)
+    assert read(tmp_path / 'again') == read(target)
+
+
+def test_all_that_was_in_the_bag_is_still_there_in_order(write_bag, tmp_path, detector):
+    source, target = write_bag(recording()), tmp_path / 'out'
+    process_bag(source, target, detector, BagOptions(batch=3))
+    before, after = read(source), read(target)
+    assert sorted(m for m in after if 'features' not in m[0]) == sorted(before)
+    times = [timestamp for _, timestamp, _ in after]
+    assert times == sorted(times)
+    # Features carry the time of their image.
+    images = [timestamp for topic, timestamp, _ in after if topic == '/left/image_raw']
+    assert [m[1] for m in after if m[0] == '/left/features'] == images
+    with AnyReader([source]) as old, AnyReader([target]) as new:
+        for topic, known in old.topics.items():
+            assert new.topics[topic].msgtype == known.msgtype
+            assert new.topics[topic].msgcount == known.msgcount
+        (connection,) = new.topics['/left/features'].connections
+        qos = connection.ext.offered_qos_profiles[0]
+        assert (qos.reliability.name, qos.durability.name) == ('RELIABLE', 'VOLATILE')
+        assert (qos.history.name, qos.depth) == ('KEEP_LAST', 10)
+
+
+def test_batches_find_what_single_images_do(write_bag, tmp_path, detector):
+    source = write_bag(recording())
+    process_bag(source, tmp_path / 'one', detector, BagOptions(['/left/image_raw']))
+    process_bag(source, tmp_path / 'four', detector, BagOptions(['/left/image_raw'], batch=4))
+    one, four = (read(tmp_path / name, '/left/features') for name in ('one', 'four'))
+    assert len(one) == len(four) == 5
+    for (_, _, a), (_, _, b) in zip(one, four, strict=True):
+        a, b = (features_from_message(deserialize_message(each, PointCloud2)) for each in (a, b))
+        np.testing.assert_allclose(a.keypoints, b.keypoints, atol=1e-3)
+        np.testing.assert_allclose(a.descriptors, b.descriptors, atol=1e-4)
+
+
+def test_undistorted_coordinates_are_those_of_the_recorded_calibration(
+    write_bag, tmp_path, detector, bag_camera
+):
+    source, target = write_bag(recording(2)), tmp_path / 'out'
+    options = BagOptions(['/left/image_raw:/found'], normalized=True)
+    process_bag(source, target, detector, options)
+    info = CameraInfo(width=64, height=48, distortion_model='plumb_bob')
+    info.k, info.d = bag_camera.matrix.ravel().tolist(), bag_camera.distortion.tolist()
+    expected = CameraModel.from_message(info)
+    for index, (_, _, data) in enumerate(read(target, '/found')):
+        features = detector(picture(index))
+        normalized = expected.normalize(features.keypoints, (64, 48))
+        when = START + 100_000_000 * index + 1
+        message = deserialize_message(data, PointCloud2)
+        assert message == expected_message(detector, index, when, normalized=normalized)
+        np.testing.assert_array_equal(normalized_from_message(message), normalized)
+
+
+def test_a_mask_keeps_keypoints_away(write_bag, tmp_path, detector):
+    mask = np.zeros((48, 64), np.uint8)
+    mask[:, 32:] = 255
+    source = write_bag(recording(1))
+    process_bag(source, tmp_path / 'out', detector, BagOptions(['/left/image_raw'], mask=mask))
+    ((_, _, data),) = read(tmp_path / 'out', '/left/features')
+    features = features_from_message(deserialize_message(data, PointCloud2))
+    assert len(features) > 0
+    assert features.keypoints[:, 0].min() > 31
+
+
+def test_bad_images_are_copied_named_and_counted(write_bag, tmp_path, detector):
+    messages = recording(2)
+    messages.insert(4, ('/left/image_raw', 'image', np.zeros((8, 8), np.uint8), START + 5))
+    messages.insert(5, ('/left/image_raw', 'image', np.zeros((1, 0), np.uint8), START + 6))
+    complaints, done = [], []
+    source = write_bag(messages)
+    summary = process_bag(
+        source, tmp_path / 'out', detector, None, lambda: done.append(1), complaints.append
+    )
+    assert (summary.images, summary.bad, len(done)) == (4, 2, 6)
+    assert '/left/image_raw at 1700000000.000000005: an image of 8x8 is too small' in complaints
+    assert len(read(tmp_path / 'out', '/left/image_raw')) == 4
+    assert len(read(tmp_path / 'out', '/left/features')) == 2
+
+
+def test_a_run_that_is_broken_off_leaves_nothing(write_bag, tmp_path, detector):
+    source, target = write_bag(recording()), tmp_path / 'place' / 'out'
+
+    def stop():
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        process_bag(source, target, detector, None, stop)
+    assert list(target.parent.iterdir()) == []
+    # One that was killed left its workshop behind: that is no obstacle.
+    workshop = target.with_name('.out.partial')
+    workshop.mkdir(parents=True)
+    (workshop / 'rest').write_text('half a bag')
+    process_bag(source, target, detector)
+    assert [path.name for path in target.parent.iterdir()] == ['out']
+    assert len(read(target, '/left/features')) == 5
+    with pytest.raises(FileExistsError, match='is there already'):
+        process_bag(source, target, detector)
+
+
+def test_features_are_named_after_the_cameras_namespace():
+    assert choose_topics(['/camera/image_raw'], []) == {'/camera/image_raw': '/camera/features'}
+    assert choose_topics(['/image'], []) == {'/image': '/features'}
+    both = ['/a/image', '/a/image/compressed', '/b/image/compressed']
+    assert choose_topics(both, []) == {
+        '/a/image': '/a/features',
+        '/b/image/compressed': '/b/features',
+    }
+    assert choose_topics(both, ['/a/image:/x']) == {'/a/image': '/x'}
+    with pytest.raises(ValueError, match=r'both|two topics would be on /a/features'):
+        choose_topics(['/a/left', '/a/right'], [])
+    with pytest.raises(ValueError, match='no images on /c'):
+        choose_topics(both, ['/c'])
+    with pytest.raises(ValueError, match='no topic of images'):
+        choose_topics([], [])
+
+
+@pytest.fixture
+def weights(tmp_path, model):
+    path = tmp_path / 'tiny.safetensors'
+    save_weights(path, model, WeightsMetadata())
+    return str(path)
+
+
+def test_the_command_processes_a_bag(write_bag, tmp_path, weights, capsys):
+    source, target = write_bag(recording(3)), tmp_path / 'out'
+    arguments = ['process-bag', str(source), str(target), '--weights', weights]
+    arguments += ['--threshold', '0.0001', '--topics', '/right/image_raw', '--device', 'cpu']
+    assert main([*arguments, '--storage', 'sqlite3', '--descriptor-format', 'int8']) == 0
+    said = capsys.readouterr().out
+    assert '3 images' in said
+    assert '/right/image_raw -> /right/features' in said
+    assert (target / 'out.db3').is_file()
+    assert 'tiny.safetensors' in (target / 'metadata.yaml').read_text()
+    message = deserialize_message(read(target, '/right/features')[0][2], PointCloud2)
+    assert message.fields[3].datatype == message.fields[3].INT8
+    assert main(arguments) == 2
+    assert 'is there already' in capsys.readouterr().err
+
+
+def test_wrong_input_is_one_line(write_bag, tmp_path, weights, capsys):
+    source = write_bag(recording(1))
+    common = ['--weights', weights]
+    for words, arguments in (
+        ('no bag', [str(tmp_path / 'none'), str(tmp_path / 'out')]),
+        ('no images on /rear', [str(source), str(tmp_path / 'out'), '--topics', '/rear']),
+        ('batch must be 1', [str(source), str(tmp_path / 'out'), '--batch', '0']),
+        (
+            'has a topic /pose already',
+            [str(source), str(tmp_path / 'out'), '--topics', '/left/image_raw:/pose'],
+        ),
+    ):
+        assert main(['process-bag', *arguments, *common]) == 2
+        assert words in capsys.readouterr().err
+    assert not (tmp_path / 'out').exists()
+    without = write_bag([('/image', 'image', picture(0), START)], name='without')
+    arguments = ['process-bag', str(without), str(tmp_path / 'out'), *common]
+    assert main([*arguments, '--normalized-coordinates']) == 2
+    assert 'no calibration for /image: no /camera_info' in capsys.readouterr().err

@@ -1,0 +1,223 @@
+# Copyright 2026 The superpoint_ros developers
+# SPDX-License-Identifier: Apache-2.0
+
+"""The player: what it publishes, what it refuses, how it ends."""
+
+from __future__ import annotations
+
+import signal
+
+import cv2
+import numpy as np
+import pytest
+
+pytest.importorskip('rclpy', reason='needs ROS 2 (rclpy)')
+
+from superpoint_ros.data.sequences.sequence import Intrinsics
+from superpoint_ros.files import demo_photographs
+from superpoint_ros.geometry.rotations import pose_matrix
+from superpoint_ros.ros.player_parameters import open_source, PARAMETERS
+from superpoint_ros.simulation.room import SimulatedRoom
+
+
+@pytest.fixture
+def folder(tmp_path):
+    """A folder of three images of 64x48 pixels: all 10, all 20, all 30."""
+    folder = tmp_path / 'frames: 3'  # a name that YAML would take for something else
+    folder.mkdir()
+    for index, value in enumerate((10, 20, 30)):
+        cv2.imwrite(str(folder / f'{index}.png'), np.full((48, 64), value, np.uint8))
+    return folder
+
+
+def pixels(message, channels=1):
+    shape = (message.height, message.width, channels)
+    return np.frombuffer(message.data, np.uint8).reshape(shape)
+
+
+def test_a_folder_is_published_in_order_again_and_again(start_player, receive_images, folder):
+    start_player(source=str(folder), rate=40.0, frame_id='left')
+    received = receive_images(7)
+    values = [int(pixels(message)[0, 0, 0]) for _, message in received]
+    first = values[0]
+    order = {10: 20, 20: 30, 30: 10}
+    expected = [first]
+    for _ in range(6):
+        expected.append(order[expected[-1]])
+    assert values == expected
+    for arrival, message in received:
+        assert (message.width, message.height, message.step) == (64, 48, 64)
+        assert (message.encoding, message.header.frame_id) == ('mono8', 'left')
+        assert np.ptp(pixels(message)) == 0
+        stamp = message.header.stamp.sec + message.header.stamp.nanosec / 1e9
+        assert 0 <= arrival - stamp < 2
+
+
+def test_the_virtual_camera_needs_no_source(start_player, receive_images):
+    start_player(rate=20.0, width=160, height=120, color=True)
+    messages = [message for _, message in receive_images(21)]
+    for message in messages:
+        assert (message.width, message.height, message.encoding) == (160, 120, 'bgr8')
+    # A photograph, in colour, that moves.
+    first, last = pixels(messages[0], 3), pixels(messages[-1], 3)
+    assert first.std() > 10
+    assert np.ptp(first.astype(int), axis=2).max() > 10
+    assert not np.array_equal(first, last)
+    stamps = [m.header.stamp.sec + m.header.stamp.nanosec / 1e9 for m in messages]
+    assert 20 / (stamps[-1] - stamps[0]) == pytest.approx(20, rel=0.25)
+
+
+def stamp(message):
+    return message.header.stamp.sec, message.header.stamp.nanosec
+
+
+def test_the_room_is_published_with_calibration_and_true_poses(start_player, listener):
+    lens = [-0.2, 0.05, 0.001, -0.001, 0.0]
+    start_player(
+        source='room',
+        rate=10.0,
+        width=160,
+        height=120,
+        seed=4,
+        distortion=lens,
+        recorded_stamps=True,
+        frame_id='front',
+        world_frame_id='hall',
+        field_of_view=80.0,
+    )
+    listener.receive(6)
+    images = {stamp(message): message for _, message in listener.images}
+    poses = {stamp(message): message for _, message in listener.poses}
+    infos = {stamp(message): message for _, message in listener.infos}
+    shared = sorted(set(images) & set(poses) & set(infos))
+    assert len(shared) >= 4
+    camera = Intrinsics.of_view((160, 120), 80.0, lens)
+    room = SimulatedRoom(demo_photographs(), camera, seed=4, rate=10.0)
+    for key in shared[:3]:
+        frame = room.frame(round((key[0] + key[1] / 1e9) * 10))
+        assert (pixels(images[key])[..., 0] == frame.image).all()
+        pose = poses[key].pose
+        assert poses[key].header.frame_id == 'hall'
+        position = [getattr(pose.position, axis) for axis in 'xyz']
+        quaternion = [getattr(pose.orientation, axis) for axis in 'xyzw']
+        np.testing.assert_allclose(pose_matrix(position, quaternion), frame.pose, atol=1e-9)
+        info = infos[key]
+        assert info.header.frame_id == images[key].header.frame_id == 'front'
+        assert (info.width, info.height, info.distortion_model) == (160, 120, 'plumb_bob')
+        np.testing.assert_allclose(info.k, camera.matrix.ravel())
+        np.testing.assert_allclose(info.p, np.c_[camera.matrix, np.zeros(3)].ravel())
+        assert info.d.tolist() == lens
+
+
+def test_the_calibration_of_reduced_images_is_reduced_with_them(start_player, listener):
+    start_player(source='room', rate=10.0, width=160, height=120, max_side=80)
+    (_, info), *_ = listener.receive(1, what='infos')
+    assert (info.width, info.height) == (80, 60)
+    whole = Intrinsics.of_view((160, 120)).matrix
+    # Twice the pixel, and its centre: (p + 0.5) / 2 - 0.5.
+    expected = [whole[0, 0] / 2, (whole[0, 2] + 0.5) / 2 - 0.5, (whole[1, 2] + 0.5) / 2 - 0.5]
+    np.testing.assert_allclose([info.k[0], info.k[2], info.k[5]], expected)
+
+
+def test_a_recording_is_played_with_its_own_stamps_poses_and_calibration(
+    start_player, listener, tmp_path
+):
+    for index in range(3):
+        image = np.full((48, 64), 50 * index, np.uint8)
+        cv2.imwrite(str(tmp_path / f'100.{index}.png'), image)
+    lines = [f'100.{index} {index} 0 0 0 0 0 1' for index in range(3)]
+    (tmp_path / 'groundtruth.txt').write_text('\n'.join(lines))
+    (tmp_path / 'camera.yaml').write_text(
+        'image_width: 64\nimage_height: 48\n'
+        'camera_matrix: {data: [50, 0, 31.5, 0, 50, 23.5, 0, 0, 1]}\n'
+        'distortion_coefficients: {data: [0.1, 0, 0, 0, 0]}\n'
+    )
+    calibration = str(tmp_path / 'camera.yaml')
+    start_player(source=str(tmp_path), calibration=calibration, rate=10.0, recorded_stamps=True)
+    listener.receive(5)
+    poses = {stamp(message): message.pose.position.x for _, message in listener.poses}
+    assert poses == {(100, 0): 0.0, (100, 100_000_000): 1.0, (100, 200_000_000): 2.0}
+    for _, message in listener.images:
+        place = round(message.header.stamp.nanosec / 1e8)
+        assert int(pixels(message)[0, 0, 0]) == 50 * place
+    assert listener.infos[0][1].k[0] == 50.0
+    assert listener.infos[0][1].d.tolist() == [0.1, 0, 0, 0, 0]
+
+
+def test_what_is_not_known_is_not_published(start_player, listener, folder):
+    start_player(source=str(folder), rate=40.0)
+    listener.receive(2)
+    assert listener.publishers('image') == 1
+    assert listener.publishers('camera_info') == 0
+    assert listener.publishers('ground_truth/pose') == 0
+
+
+def test_the_room_carries_the_users_photographs(start_player, receive_images, tmp_path):
+    cv2.imwrite(str(tmp_path / 'white.png'), np.full((60, 80), 255, np.uint8))
+    start_player(source='room', rate=10.0, width=64, height=48, photographs=str(tmp_path))
+    (_, message), *_ = receive_images(1)
+    assert pixels(message).min() > 150  # all is white, and more or less in the light
+
+
+def test_large_images_are_reduced_where_asked(start_player, receive_images, tmp_path):
+    cv2.imwrite(str(tmp_path / 'large.png'), np.full((300, 400), 77, np.uint8))
+    start_player(source=str(tmp_path / 'large.png'), rate=20.0, max_side=200)
+    (_, message), *_ = receive_images(1)
+    assert (message.width, message.height) == (200, 150)
+    assert np.all(pixels(message) == 77)
+
+
+def test_it_ends_after_the_last_frame_where_it_may_not_loop(start_player, folder):
+    player = start_player(source=str(folder), rate=50.0, loop=False)
+    output, _ = player.communicate(timeout=30)
+    assert player.returncode == 0
+    assert '3 frames were published' in output
+
+
+@pytest.mark.parametrize('sent', [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_ends_it_cleanly(start_player, receive_images, folder, sent):
+    player = start_player(source=str(folder), rate=50.0)
+    receive_images(1)
+    player.send_signal(sent)
+    output, _ = player.communicate(timeout=10)
+    assert player.returncode == 0
+    assert 'Traceback' not in output
+
+
+@pytest.mark.parametrize(
+    ('parameters', 'words'),
+    [
+        ({'source': 'no/such/place'}, 'there is no no/such/place'),
+        ({'source': 0.5}, 'there is no 0.5'),
+        ({'rate': -1.0}, 'rate out of range'),
+        ({'rate': 'fast'}, "'rate'"),
+        ({'width': 3}, 'width out of range'),
+    ],
+)
+def test_bad_input_is_named_and_ends_it(start_player, parameters, words):
+    player = start_player(**parameters)
+    output, _ = player.communicate(timeout=30)
+    assert player.returncode == 1
+    assert words in output
+    assert 'Traceback' not in output
+
+
+@pytest.mark.parametrize(
+    ('parameters', 'words'),
+    [
+        ({'photographs': 'no/such/folder'}, 'no/such/folder is not a folder'),
+        ({'exposure': 0.9}, 'exposure must be 0 to'),
+        ({'distortion': [-0.9, 0.0, 0.0, 0.0, 0.0]}, 'cannot be undone'),
+    ],
+)
+def test_a_room_that_cannot_be_is_named(parameters, words):
+    values = {name: parameter.default for name, parameter in PARAMETERS.items()}
+    with pytest.raises((ValueError, NotADirectoryError), match=words):
+        open_source({**values, 'source': 'room', **parameters})
+
+
+def test_a_folder_without_images_is_named(start_player, tmp_path):
+    player = start_player(source=str(tmp_path))
+    output, _ = player.communicate(timeout=30)
+    assert player.returncode == 1
+    assert f'{tmp_path} holds no images' in output

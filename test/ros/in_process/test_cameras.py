@@ -1,0 +1,228 @@
+# Copyright 2026 The superpoint_ros developers
+# SPDX-License-Identifier: Apache-2.0
+
+"""Several cameras with one network, and what each of them may bring along."""
+
+from __future__ import annotations
+
+from array import array
+
+import cv2
+import numpy as np
+import pytest
+from rclpy.qos import QoSReliabilityPolicy
+from sensor_msgs.msg import CameraInfo, CompressedImage
+
+from superpoint_ros.ros.messages.feature_messages import (
+    features_from_message,
+    normalized_from_message,
+)
+
+
+@pytest.fixture
+def info():
+    """Return a calibration of the camera of the images, with some distortion."""
+    k = [150.0, 0.0, 80.0, 0.0, 140.0, 60.0, 0.0, 0.0, 1.0]
+    d = [-0.2, 0.05, 0.001, -0.001, 0.0]
+    return CameraInfo(width=160, height=120, distortion_model='plumb_bob', k=k, d=d)
+
+
+def stamp_of(message):
+    return message.header.stamp.sec * 1000 + message.header.stamp.nanosec // 1_000_000
+
+
+def count_batches(system):
+    """Return a list that gets the number of images of each batch."""
+    detector = system.node.detector
+    infer, sizes = detector.engine.infer, []
+
+    def counting(images):
+        sizes.append(len(images))
+        return infer(images)
+
+    detector.engine.infer = counting
+    return sizes
+
+
+def test_frames_of_one_stamp_go_through_the_network_together(start_inside, image):
+    system = start_inside(cameras=['left', 'right'], sync_wait=1.0)
+    for side in ('left', 'right'):
+        system.listen(f'{side}/features')
+    topics = [f'{side}/image' for side in ('left', 'right')]
+    answers = [system.features[f'{side}/features'] for side in ('left', 'right')]
+
+    def both_answered(stamp):
+        return all(stamp in map(stamp_of, messages) for messages in answers)
+
+    def publish(stamp):
+        for topic in topics:
+            system.publish(image, topic, stamp=stamp)
+
+    publish(1)
+    system.rest(0.5)
+    publish(2)
+    system.wait_until(lambda: both_answered(2))
+    sizes = count_batches(system)
+    for stamp in range(10, 15):
+        publish(stamp)
+        system.wait_until(lambda stamp=stamp: both_answered(stamp))
+    assert sizes == [2] * 5
+    left, right = answers[0][-1], answers[1][-1]
+    assert left.data == right.data
+    assert left.width > 20
+
+
+def test_each_camera_is_reported_and_one_that_is_dead_does_not_hold_up_the_other(
+    start_inside, image
+):
+    system = start_inside(cameras=['left', 'right'])
+    for index in range(3):
+        system.answers(image, 'left/image', 'left/features', stamp=100 + index)
+    system.status('network')
+    assert int(system.newest_status('/left/image')[2]['frames published']) >= 3
+    assert system.newest_status('/right/image')[2]['frames published'] == '0'
+
+
+def test_two_cameras_can_have_images_of_two_sizes(start_inside, image):
+    system = start_inside(cameras=['left', 'right'])
+    small = type(image)(height=60, width=80, step=80, encoding='mono8', data=image.data[: 60 * 80])
+    for stamp in (1, 2, 3):
+        system.answers(image, 'left/image', 'left/features', stamp=stamp)
+        system.answers(small, 'right/image', 'right/features', stamp=stamp)
+    right = features_from_message(system.features['right/features'][-1])
+    assert right.keypoints[:, 0].max() < 80
+    assert features_from_message(system.features['left/features'][-1]).keypoints.max() > 80
+
+
+@pytest.mark.parametrize('format_', ['png', 'jpeg'])
+def test_compressed_images_are_read(start_inside, image, pixels, format_):
+    system = start_inside(image_transport='compressed', remappings=['image:=/front/image_raw'])
+    ok, code = cv2.imencode(f'.{format_}', pixels, [cv2.IMWRITE_JPEG_QUALITY, 95])
+    assert ok
+    message = CompressedImage(format=format_, data=array('B', code.tobytes()))
+    answer = system.answers(message, '/front/image_raw/compressed', stamp=4321)
+    assert stamp_of(answer) == 4321
+    assert answer.width > 20
+    expected = system.node.detector(cv2.imdecode(code, cv2.IMREAD_GRAYSCALE))
+    found = features_from_message(answer)
+    np.testing.assert_allclose(found.keypoints, expected.keypoints, atol=1e-3)
+    message.data = message.data[:50]
+    system.publish(message, '/front/image_raw/compressed')
+    system.wait_until(
+        lambda: (
+            system.newest_status('compressed')[2].get('bad frames')
+            or 'bad frames: compression' in str(system.diagnostics[-1:])
+        )
+    )
+    assert system.answers(
+        CompressedImage(format=format_, data=array('B', code.tobytes())),
+        '/front/image_raw/compressed',
+    ).width
+
+
+def test_no_keypoint_lies_where_the_mask_is_black(start_inside, image, tmp_path):
+    mask = np.zeros((120, 160), np.uint8)
+    mask[40:90, 60:120] = 255
+    path = tmp_path / 'mask.png'
+    cv2.imwrite(str(path), mask)
+    system = start_inside(cameras=['left', 'right'], subpixel=False, **{'left.mask': str(path)})
+    left = system.answers(image, 'left/image', 'left/features', stamp=1)
+    right = system.answers(image, 'right/image', 'right/features', stamp=1)
+    u, v = features_from_message(left).keypoints.T
+    assert 0 < len(u) < right.width
+    assert u.min() >= 60
+    assert u.max() < 120
+    assert v.min() >= 40
+    assert v.max() < 90
+    image.height = 60
+    system.publish(image, 'left/image')
+    system.wait_until(lambda: 'bad frames: mask' in system.newest_status('/left/image')[2])
+
+
+def test_a_mask_that_is_none_is_named(start_inside, tmp_path):
+    path = tmp_path / 'mask.png'
+    with pytest.raises(FileNotFoundError, match=f'there is no mask {path}'):
+        start_inside(mask=str(path))
+    path.write_text('no image')
+    with pytest.raises(ValueError, match='is no image that OpenCV reads'):
+        start_inside(mask=str(path))
+
+
+@pytest.mark.parametrize('names', [['left', 'left'], ['left camera'], ['/left']])
+def test_names_that_cannot_be_topics_are_refused(start_inside, names):
+    with pytest.raises(ValueError, match='cameras must be names of letters'):
+        start_inside(cameras=names)
+
+
+def test_an_unknown_transport_is_refused(start_inside):
+    with pytest.raises(ValueError, match="one of raw, compressed; got 'theora'"):
+        start_inside(image_transport='theora')
+
+
+def test_normalised_coordinates_come_with_a_calibration(start_inside, image, info):
+    system = start_inside(normalized_coordinates=True)
+    answer = system.answers(image)
+    before = normalized_from_message(answer)
+    assert np.isnan(before).all()
+    assert not answer.is_dense
+    assert 'no calibration' in system.status('/image')[1]
+    system.publish(info, 'camera_info')
+
+    def has_coordinates():
+        message = system.answers(image)
+        return np.isfinite(normalized_from_message(message)).all()
+
+    system.wait_until(has_coordinates)
+    message = system.features['features'][-1]
+    keypoints = features_from_message(message).keypoints
+    matrix, distortion = np.reshape(info.k, (3, 3)), np.array(info.d)
+    expected = cv2.undistortPoints(keypoints[:, None].astype(float), matrix, distortion)[:, 0]
+    np.testing.assert_allclose(normalized_from_message(message), expected, atol=2e-5)
+    assert message.is_dense
+    assert [f.name for f in message.fields[3:]] == ['descriptor', 'x_normalized', 'y_normalized']
+
+    info.width = 320
+    system.publish(info, 'camera_info')
+    system.wait_until(lambda: not has_coordinates())
+    assert 'for images of 320x120, not 160x120' in system.status('/image')[1]
+
+
+def test_a_lazy_node_takes_images_only_for_listeners(start_inside, image):
+    system = start_inside(lazy=True)
+    system.rest(0.2)
+    assert system.observer.count_subscribers('/image') == 0
+    assert system.status('/image')[1] == 'nobody listens to the features'
+    subscription = system.listen()
+    system.wait_until(lambda: system.observer.count_subscribers('/image') == 1)
+    assert system.answers(image).width > 20
+    system.observer.destroy_subscription(subscription)
+    system.wait_until(lambda: system.observer.count_subscribers('/image') == 0)
+
+
+def test_images_are_taken_as_sensor_data_and_features_sent_reliably(start_inside):
+    system = start_inside()
+
+    def reliabilities():
+        ends = (
+            system.observer.get_subscriptions_info_by_topic('/image'),
+            system.observer.get_publishers_info_by_topic('/features'),
+        )
+        return [end[0].qos_profile.reliability for end in ends if end]
+
+    best_effort, reliable = QoSReliabilityPolicy.BEST_EFFORT, QoSReliabilityPolicy.RELIABLE
+    system.wait_until(lambda: reliabilities() == [best_effort, reliable])
+    (camera,) = system.node._cameras.values()
+    assert camera._subscription.qos_profile.depth == 1
+    assert camera._features.qos_profile.depth == 10
+
+
+def test_the_parameter_file_may_change_the_quality_of_service(start_inside):
+    changed = {
+        'qos_overrides./image.subscription.reliability': 'reliable',
+        'qos_overrides./image.subscription.depth': 3,
+        'qos_overrides./features.publisher.reliability': 'best_effort',
+    }
+    (camera,) = start_inside(**changed).node._cameras.values()
+    assert camera._subscription.qos_profile.depth == 3
+    assert camera._subscription.qos_profile.reliability == QoSReliabilityPolicy.RELIABLE
+    assert camera._features.qos_profile.reliability == QoSReliabilityPolicy.BEST_EFFORT

@@ -1,0 +1,136 @@
+# Copyright 2026 The superpoint_ros developers
+# SPDX-License-Identifier: Apache-2.0
+
+"""What the node says about itself at /diagnostics, while it works and while it fails."""
+
+from __future__ import annotations
+
+from array import array
+
+from diagnostic_msgs.msg import DiagnosticStatus
+import pytest
+
+from superpoint_ros.ros.detector import camera as camera_module
+from superpoint_ros.ros.diagnostics import camera_status, network_status
+from superpoint_ros.ros.frame_statistics import FrameStatistics
+
+OK, WARN, ERROR = DiagnosticStatus.OK, DiagnosticStatus.WARN, DiagnosticStatus.ERROR
+
+
+class FailingEngine:
+    """An engine that fails until it is repaired."""
+
+    def __init__(self, engine):
+        self._engine = engine
+        self.device = engine.device
+        self.name, self.precision = engine.name, engine.precision
+        self.has_own_threads = engine.has_own_threads
+        self.is_broken = True
+
+    def infer(self, images):
+        if self.is_broken:
+            raise RuntimeError('CUDA out of memory')
+        return self._engine.infer(images)
+
+
+def values_of(status):
+    return {pair.key: pair.value for pair in status.values}
+
+
+def summary(arrivals=0, overtaken=0, frames=0, bad=0):
+    statistics = FrameStatistics(now=0.0)
+    for index in range(arrivals):
+        statistics.add_arrival(1.0, overtakes=index < overtaken)
+    for _ in range(frames):
+        statistics.add_frame(1.5, {'inference': 0.02}, 0.03, keypoints=12)
+    for _ in range(bad):
+        statistics.add_bad_frame(1.6, 'step')
+    return statistics.summary(now=2.0)
+
+
+def test_a_camera_whose_frames_are_answered_is_well():
+    status = camera_status('detector: /image', 'cpu', summary(arrivals=8, overtaken=2, frames=6))
+    assert (status.level, status.message) == (OK, '3.0 frames a second')
+    assert (status.name, status.hardware_id) == ('detector: /image', 'cpu')
+    values = values_of(status)
+    assert values['rate in (Hz)'] == '4.00'
+    assert values['rate out (Hz)'] == '3.00'
+    assert values['latency p50 (ms)'] == values['latency p99 (ms)'] == '30.00'
+    assert values['inference p99 (ms)'] == '20.00'
+    assert values['keypoints'] == '12'
+    assert (values['frames received'], values['frames dropped']) == ('8', '2')
+    assert values['frames dropped lately (%)'] == '25.0'
+
+
+@pytest.mark.parametrize(
+    ('numbers', 'trouble', 'said'),
+    [
+        ({}, 'no images on /image for 5 s', 'no images on /image for 5 s'),
+        ({'arrivals': 10, 'overtaken': 6, 'frames': 4}, '', '60% of the frames are dropped'),
+        ({'arrivals': 10, 'frames': 8, 'bad': 2}, '', '20% of the frames cannot be read'),
+    ],
+)
+def test_what_is_amiss_with_a_camera_is_a_warning(numbers, trouble, said):
+    status = camera_status('detector: /image', 'cpu', summary(**numbers), trouble)
+    assert status.level == WARN
+    assert said in status.message
+
+
+def test_bad_frames_are_counted_by_reason():
+    values = values_of(camera_status('', '', summary(arrivals=3, bad=3)))
+    assert values['bad frames'] == values['bad frames: step'] == '3'
+
+
+def test_a_network_that_is_not_there_is_told_by_the_state():
+    status = network_status('detector: network', None, 'unconfigured', failures=0)
+    assert (status.level, status.message) == (OK, 'unconfigured')
+
+
+def test_a_running_node_reports_what_it_does(start_inside, image, random_weights):
+    system = start_inside()
+    system.answers(image, count=3)
+    level, message, values = system.status('/image')
+    assert level == OK
+    assert 'frames a second' in message
+    assert int(values['frames published']) >= 3
+    assert float(values['inference p50 (ms)']) > 0
+    assert int(values['keypoints']) > 20
+    level, _, values = system.newest_status('network')
+    assert level == OK
+    assert values['weights'] == str(random_weights)
+    assert (values['device'], values['state']) == ('cpu', 'active')
+    assert values['engine'] == system.node.detector.engine.name
+    assert values['precision'] == system.node.detector.engine.precision
+
+
+def test_bad_frames_and_silence_are_warnings(start_inside, image, monkeypatch):
+    monkeypatch.setattr(camera_module, 'SILENCE', 1.0)
+    system = start_inside()
+    image.encoding, image.data = 'rgb8', array('B', bytes(10))
+    system.publish(image)
+    system.wait_until(lambda: system.newest_status('/image')[2].get('bad frames: step') == '1')
+    system.wait_until(lambda: 'no images on /image' in system.newest_status('/image')[1])
+    assert system.newest_status('/image')[0] == WARN
+
+
+def test_a_failing_engine_is_reported_and_tried_until_it_works(start_inside, image, capfd):
+    system = start_inside()
+    system.answers(image)
+    engine = system.node.detector.engine = FailingEngine(system.node.detector.engine)
+    answered = len(system.features['features'])
+
+    def fails():
+        system.publish(image)
+        return system.newest_status('network')[0] == ERROR
+
+    system.wait_until(fails)
+    _, message, values = system.newest_status('network')
+    assert message == 'inference fails: RuntimeError: CUDA out of memory'
+    assert int(values['failures']) >= 1
+    assert len(system.features['features']) == answered
+    engine.is_broken = False
+    system.answers(image)
+    system.wait_until(lambda: system.newest_status('network')[0] == OK)
+    said = capfd.readouterr().err
+    assert 'a frame failed, the node goes on (1 so far): RuntimeError: CUDA out of memory' in said
+    assert 'inference works again' in said

@@ -1,0 +1,132 @@
+# Copyright 2026 The superpoint_ros developers
+# SPDX-License-Identifier: Apache-2.0
+
+"""docs/node.md lists what the node declares: parameters, launch arguments, topics, services."""
+
+from __future__ import annotations
+
+from pathlib import Path
+import re
+
+import pytest
+
+from superpoint_ros.files import share_directory
+from superpoint_ros.ros.detector.detector_parameters import DECLARATIONS
+
+PAGE = Path(__file__).parents[3] / 'docs' / 'node.md'
+
+
+def table(heading, which=0):
+    """Return the cells of the rows of a table after a heading, without the table's head."""
+    text = PAGE.read_text(encoding='utf-8')
+    section = text[text.index(f'## {heading}\n') :]
+    rows = re.findall(r'(?:^\|.*\n)+', section, re.MULTILINE)[which].splitlines()
+    return [[cell.strip() for cell in row.strip('|').split('|')] for row in rows[2:]]
+
+
+def written(value):
+    """Return a default as the page writes it."""
+    if isinstance(value, str):
+        return value or "''"
+    return str(value).lower() if isinstance(value, bool) else str(value)
+
+
+def test_the_table_of_parameters_is_what_the_node_declares(start_inside):
+    rows = {name.strip('`'): cells for name, *cells in table('Parameters')}
+    assert rows.pop('NAME.mask')[:2] == ['string', "''"]
+    assert rows.keys() == {each.name for each in DECLARATIONS}
+    kinds = {str: 'string', bool: 'bool', int: 'integer', float: 'double', list: 'string array'}
+    node = start_inside().node
+    for each in DECLARATIONS:
+        kind, default, allowed, live, meaning = rows[each.name]
+        descriptor = node.describe_parameter(each.name)
+        assert (each.name, kind, default) == (
+            each.name,
+            kinds[type(each.default)],
+            written(each.default),
+        )
+        assert (each.name, live) == (each.name, 'no' if descriptor.read_only else 'yes')
+        assert meaning
+        for bounds in (*descriptor.integer_range, *descriptor.floating_point_range):
+            ends = f'{bounds.from_value} to {bounds.to_value}'
+            # max_image_size has a gap.
+            assert allowed == ends or (
+                each.constraints and allowed.endswith(f'to {bounds.to_value}')
+            )
+        if each.constraints.startswith('one of'):
+            assert allowed == each.constraints.removeprefix('one of ').split(';')[0]
+
+
+def test_the_node_has_the_topics_and_services_that_the_page_lists(start_inside):
+    # A name of its own: the graph may still remember other tests' detectors.
+    remappings = ['__node:=documented']
+    system = start_inside(remappings, normalized_coordinates=True)
+    node, name = system.node, '/documented'
+    rows = [[cell.replace('`', '') for cell in row] for row in table('Topics')]
+
+    def full(topic):
+        return topic.replace('~', name) if topic[0] in '~/' else f'/{topic}'
+
+    def published():
+        return node.get_publisher_names_and_types_by_node('documented', '/')
+
+    outgoing = {full(row[0]): row[2].split(',')[0] for row in rows if row[1] == 'out'}
+    incoming = {full(row[0]): row[2] for row in rows if row[1] == 'in'}
+    hidden = {'/rosout', '/parameter_events', '/clock'}
+
+    def topics(pairs):
+        return {
+            topic: kinds[0].replace('/msg', '') for topic, kinds in pairs if topic not in hidden
+        }
+
+    # The graph hears of them one after the other.
+    system.wait_until(lambda: outgoing.keys() <= dict(published()).keys())
+    system.rest(0.5)
+    assert topics(published()) == outgoing
+    heard = topics(node.get_subscriber_names_and_types_by_node('documented', '/'))
+    assert incoming.pop('/image/compressed') == 'sensor_msgs/CompressedImage'
+    assert heard == incoming
+
+    listed = {}
+    for names, kind in table('Lifecycle', which=1):
+        listed |= {full(each): kind.strip('`') for each in re.findall(r'`([^`]+)`', names)}
+    services = topics(node.get_service_names_and_types_by_node('documented', '/'))
+    own = {service: kind.replace('/srv', '') for service, kind in services.items()}
+    assert own.keys() == listed.keys()
+    for service, kind in own.items():
+        assert listed[service] in (kind, kind.split('/')[0]), service
+
+
+def test_the_launch_files_arguments_are_those_of_the_page():
+    pytest.importorskip('launch_ros', reason='launch_ros is not installed')
+    from launch import LaunchContext
+    from launch.actions import DeclareLaunchArgument
+    from launch.launch_description_sources import PythonLaunchDescriptionSource
+
+    documented = {}
+    for names, default, *marks, _ in table('Launch arguments'):
+        names = re.findall(r'`(\w+)`', names)
+        defaults = default.replace('`', '').split(', ')
+        if len(names) != len(defaults):
+            defaults = [default] * len(names)
+        for file, mark in zip(('detector', 'stereo', 'demo'), marks, strict=True):
+            if mark == 'x':
+                documented.setdefault(file, {}).update(zip(names, defaults, strict=True))
+    for file, arguments in documented.items():
+        path = share_directory() / 'launch' / f'{file}.launch.py'
+        description = PythonLaunchDescriptionSource(str(path)).get_launch_description(
+            LaunchContext()
+        )
+        own = [each for each in description.entities if isinstance(each, DeclareLaunchArgument)]
+        declared = {each.name: each for each in own}
+        assert declared.keys() == arguments.keys(), file
+        for name, argument in declared.items():
+            assert argument.description, name
+            (default,) = argument.default_value or ('',)
+            said = arguments[name]
+            if name == 'params_file':
+                assert default.text.endswith('config/detector.yaml')
+            elif name == 'namespace':
+                assert (file, default.text) in (('detector', ''), ('stereo', ''), ('demo', 'demo'))
+            else:
+                assert (file, name, default.text) == (file, name, '' if said == "''" else said)

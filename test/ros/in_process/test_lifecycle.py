@@ -1,0 +1,192 @@
+# Copyright 2026 The superpoint_ros developers
+# SPDX-License-Identifier: Apache-2.0
+
+"""The node under a lifecycle manager: the real services, from another node."""
+
+from __future__ import annotations
+
+from lifecycle_msgs.msg import State, Transition, TransitionEvent
+from lifecycle_msgs.srv import ChangeState, GetAvailableTransitions, GetState
+import pytest
+
+from superpoint_ros.ros.detector import camera as camera_module
+
+
+class Manager:
+    """What a lifecycle manager does: it calls the node's services."""
+
+    def __init__(self, system):
+        self.system = system
+        node = system.observer
+        self._change = node.create_client(ChangeState, '/detector/change_state')
+        self._get = node.create_client(GetState, '/detector/get_state')
+        for client in (self._change, self._get):
+            system.wait_until(client.service_is_ready)
+
+    def _call(self, client, request):
+        future = client.call_async(request)
+        self.system.wait_until(future.done)
+        return future.result()
+
+    def change(self, transition):
+        return self._call(
+            self._change, ChangeState.Request(transition=Transition(id=transition))
+        ).success
+
+    @property
+    def state(self):
+        return self._call(self._get, GetState.Request()).current_state.id
+
+
+@pytest.fixture
+def start_managed(start_inside):
+    def start(**parameters):
+        system = start_inside(autostart=False, **parameters)
+        return system, Manager(system)
+
+    return start
+
+
+def test_a_manager_leads_the_node_through_its_states(start_managed, image):
+    system, manager = start_managed()
+    observer = system.observer
+    assert manager.state == State.PRIMARY_STATE_UNCONFIGURED
+    assert system.node.detector is None
+    assert observer.count_subscribers('/image') == 0
+
+    assert manager.change(Transition.TRANSITION_CONFIGURE)
+    assert manager.state == State.PRIMARY_STATE_INACTIVE
+    assert system.node.detector is not None
+    system.wait_until(lambda: observer.count_publishers('/features') == 1)
+    assert observer.count_subscribers('/image') == 0
+
+    assert manager.change(Transition.TRANSITION_ACTIVATE)
+    assert manager.state == State.PRIMARY_STATE_ACTIVE
+    assert system.answers(image).width > 20
+
+    assert manager.change(Transition.TRANSITION_DEACTIVATE)
+    system.wait_until(lambda: observer.count_subscribers('/image') == 0)
+    answered = len(system.features['features'])
+    system.publish(image)
+    system.rest(0.3)
+    assert len(system.features['features']) == answered
+    assert system.status('/image')[1] == 'not active'
+
+    assert manager.change(Transition.TRANSITION_ACTIVATE)
+    assert system.answers(image).width > 20
+    assert manager.change(Transition.TRANSITION_DEACTIVATE)
+    assert manager.change(Transition.TRANSITION_CLEANUP)
+    assert manager.state == State.PRIMARY_STATE_UNCONFIGURED
+    assert system.node.detector is None
+    system.wait_until(lambda: observer.count_publishers('/features') == 0)
+
+    assert manager.change(Transition.TRANSITION_CONFIGURE)
+    assert manager.change(Transition.TRANSITION_ACTIVATE)
+    assert system.answers(image).width > 20
+    assert manager.change(Transition.TRANSITION_ACTIVE_SHUTDOWN)
+    assert manager.state == State.PRIMARY_STATE_FINALIZED
+    assert system.node.detector is None
+
+
+def test_a_transition_that_fails_says_why_and_can_be_repeated(
+    start_managed, random_weights, capfd, tmp_path
+):
+    weights = tmp_path / 'coming.safetensors'
+    _system, manager = start_managed(weights=str(weights))
+    assert not manager.change(Transition.TRANSITION_CONFIGURE)
+    assert f'cannot be configured: there is no weight file {weights}' in capfd.readouterr().err
+    assert manager.state == State.PRIMARY_STATE_UNCONFIGURED
+    weights.write_bytes(random_weights.read_bytes())
+    assert manager.change(Transition.TRANSITION_CONFIGURE)
+    assert manager.state == State.PRIMARY_STATE_INACTIVE
+
+
+def test_weights_that_are_set_before_are_those_that_are_configured(
+    start_managed, random_weights, tmp_path
+):
+    system, manager = start_managed(weights='')
+    other = tmp_path / 'other.safetensors'
+    other.write_bytes(random_weights.read_bytes())
+    assert system.set_parameters(weights=str(other)).successful
+    assert manager.change(Transition.TRANSITION_CONFIGURE)
+    assert system.node.detector.weights == other
+
+
+def test_by_itself_the_node_is_active(start_inside):
+    system = start_inside()
+    assert Manager(system).state == State.PRIMARY_STATE_ACTIVE
+    assert system.node.state == 'active'
+
+
+def test_a_transition_that_is_not_possible_is_refused_and_nothing_more(start_inside, image):
+    system = start_inside()
+    manager = Manager(system)
+    for transition in (
+        Transition.TRANSITION_ACTIVATE,
+        Transition.TRANSITION_CONFIGURE,
+        Transition.TRANSITION_CLEANUP,
+        250,
+    ):
+        assert not manager.change(transition)
+    assert manager.state == State.PRIMARY_STATE_ACTIVE
+    assert system.answers(image).width > 20
+
+
+STARTUP = [
+    (Transition.TRANSITION_CONFIGURE, State.PRIMARY_STATE_INACTIVE),
+    (Transition.TRANSITION_ACTIVATE, State.PRIMARY_STATE_ACTIVE),
+]
+PAUSE = [(Transition.TRANSITION_DEACTIVATE, State.PRIMARY_STATE_INACTIVE)]
+RESUME = [(Transition.TRANSITION_ACTIVATE, State.PRIMARY_STATE_ACTIVE)]
+RESET = [*PAUSE, (Transition.TRANSITION_CLEANUP, State.PRIMARY_STATE_UNCONFIGURED)]
+SHUTDOWN = [
+    *RESET,
+    (Transition.TRANSITION_UNCONFIGURED_SHUTDOWN, State.PRIMARY_STATE_FINALIZED),
+]
+
+
+def test_the_commands_of_nav2s_lifecycle_manager_lead_the_node(start_managed, image):
+    # nav2_lifecycle_manager: each transition by its number, after each the state is asked for.
+    system, manager = start_managed()
+    for command in (STARTUP, PAUSE, RESUME, RESET, STARTUP, SHUTDOWN):
+        for transition, state in command:
+            assert manager.change(transition)
+            assert manager.state == state
+        if state == State.PRIMARY_STATE_ACTIVE:
+            assert system.answers(image).width > 20
+
+
+def test_transitions_are_announced_and_can_be_asked_for_by_name(start_managed):
+    system, manager = start_managed()
+    events = []
+    system.observer.create_subscription(
+        TransitionEvent, '/detector/transition_event', events.append, 10
+    )
+    system.wait_until(lambda: system.observer.count_publishers('/detector/transition_event') > 0)
+    system.rest(0.5)
+    response = manager._call(
+        system.observer.create_client(
+            GetAvailableTransitions, '/detector/get_available_transitions'
+        ),
+        GetAvailableTransitions.Request(),
+    )
+    offered = {each.transition.label for each in response.available_transitions}
+    assert offered == {'configure', 'shutdown'}
+    request = ChangeState.Request(transition=Transition(label='configure'))
+    assert manager._call(manager._change, request).success
+    system.wait_until(lambda: events and events[-1].goal_state.label == 'inactive')
+
+
+def test_the_end_of_the_work_is_not_taken_for_the_end_of_a_silence(
+    start_managed, monkeypatch, capfd
+):
+    monkeypatch.setattr(camera_module, 'SILENCE', 0.5)
+    system, manager = start_managed()
+    manager.change(Transition.TRANSITION_CONFIGURE)
+    manager.change(Transition.TRANSITION_ACTIVATE)
+    system.rest(2.5)
+    manager.change(Transition.TRANSITION_DEACTIVATE)
+    system.rest(1.5)
+    said = capfd.readouterr().err
+    assert 'no images on /image' in said
+    assert 'images come' not in said

@@ -1,0 +1,205 @@
+# Copyright 2026 The superpoint_ros developers
+# SPDX-License-Identifier: Apache-2.0
+
+"""Parameters that change while the node runs, and the file that holds them all."""
+
+from __future__ import annotations
+
+import threading
+import time
+
+import numpy as np
+import pytest
+import torch
+import yaml
+
+from superpoint_ros.files import share_directory
+from superpoint_ros.model.superpoint import SuperPoint, SuperPointConfig
+from superpoint_ros.model.weights import save_weights, WeightsMetadata
+from superpoint_ros.ros.detector import (
+    detector_node as detector_component,
+)
+from superpoint_ros.ros.detector import (
+    model_slot as network_slot,
+)
+from superpoint_ros.ros.detector.detector_parameters import DECLARATIONS
+from superpoint_ros.ros.messages.feature_messages import features_from_message
+
+
+@pytest.fixture
+def other_weights(tmp_path):
+    """Return the path of another network's weights, with descriptors of 24."""
+    with torch.random.fork_rng():
+        torch.manual_seed(6)
+        model = SuperPoint(SuperPointConfig((4, 4, 8, 8), 8, 24))
+    path = tmp_path / 'other.safetensors'
+    save_weights(path, model, WeightsMetadata(recipe='other'))
+    return path
+
+
+def descriptor_size(message):
+    return message.fields[3].count
+
+
+def test_new_weights_are_used_and_bad_ones_refused(
+    start_inside, image, random_weights, other_weights, tmp_path, monkeypatch
+):
+    monkeypatch.setattr(network_slot, 'PATIENCE', 20.0)  # however busy the machine is
+    system = start_inside()
+    assert descriptor_size(system.answers(image)) == 16
+    corrupt = tmp_path / 'corrupt.safetensors'
+    corrupt.write_bytes(random_weights.read_bytes()[:1000])
+    for path, said in ((corrupt, 'is not a whole .safetensors file'), ('none', 'no weight file')):
+        result = system.set_parameters(weights=str(path))
+        assert not result.successful
+        assert said in result.reason
+    assert system.node.get_parameter('weights').value == str(random_weights)
+    assert descriptor_size(system.answers(image)) == 16
+
+    assert system.set_parameters(weights=str(other_weights)).successful
+    system.wait_until(lambda: descriptor_size(system.answers(image)) == 24)
+    assert system.status('network')[2]['weights'] == str(other_weights)
+
+
+def test_the_old_network_works_until_the_new_one_is_ready(
+    start_inside, image, other_weights, monkeypatch
+):
+    create = network_slot.create_engine
+
+    def create_slowly(*arguments):
+        time.sleep(1.0)
+        return create(*arguments)
+
+    system = start_inside()
+    system.answers(image)
+    monkeypatch.setattr(network_slot, 'create_engine', create_slowly)
+    start = time.monotonic()
+    assert system.set_parameters(weights=str(other_weights)).successful
+    assert time.monotonic() - start < 0.9
+    assert descriptor_size(system.answers(image)) == 16
+    system.wait_until(lambda: descriptor_size(system.answers(image)) == 24)
+
+
+def test_a_file_that_is_slow_to_read_holds_up_no_call_and_is_still_checked(
+    start_inside, image, random_weights, other_weights, tmp_path, monkeypatch, capfd
+):
+    load = network_slot.load_weights
+
+    def load_slowly(path):
+        time.sleep(1.0)
+        return load(path)
+
+    system = start_inside()
+    monkeypatch.setattr(network_slot, 'load_weights', load_slowly)
+    corrupt = tmp_path / 'corrupt.safetensors'
+    corrupt.write_bytes(random_weights.read_bytes()[:1000])
+    start = time.monotonic()
+    assert system.set_parameters(weights=str(corrupt)).successful
+    assert time.monotonic() - start < 0.5
+    system.wait_until(lambda: system.node.get_parameter('weights').value == str(random_weights))
+    assert 'corrupt.safetensors is not a whole .safetensors file' in capfd.readouterr().err
+    assert descriptor_size(system.answers(image)) == 16
+    assert system.set_parameters(weights=str(other_weights)).successful
+    system.wait_until(lambda: descriptor_size(system.answers(image)) == 24)
+
+
+def test_weights_that_do_not_run_are_taken_back(
+    start_inside, image, random_weights, other_weights, monkeypatch, capfd
+):
+    def fail(*arguments):
+        raise RuntimeError('CUDA out of memory')
+
+    system = start_inside()
+    monkeypatch.setattr(network_slot, 'create_engine', fail)
+    assert system.set_parameters(weights=str(other_weights)).successful
+    system.wait_until(lambda: system.node.get_parameter('weights').value == str(random_weights))
+    assert 'other.safetensors cannot be run: CUDA out of memory' in capfd.readouterr().err
+    assert descriptor_size(system.answers(image)) == 16
+
+
+def test_values_that_do_not_go_together_change_nothing(start_inside, image, other_weights):
+    system = start_inside()
+    before = system.answers(image)
+    result = system.set_parameters(max_keypoints=5, max_image_size=10, weights=str(other_weights))
+    assert not result.successful
+    assert 'max_image_size must be 0 (any size) or at least 64, got 10' in result.reason
+    assert system.answers(image).data == before.data
+    assert system.node.get_parameter('max_keypoints').value == 1000
+
+
+def test_large_images_are_reduced_and_the_keypoints_are_those_of_the_original(start_inside, image):
+    system = start_inside()
+    full = features_from_message(system.answers(image))
+    assert system.set_parameters(max_image_size=80).successful
+    reduced = features_from_message(system.answers(image, count=2))
+    assert 0 < len(reduced) < len(full)
+    assert reduced.keypoints[:, 0].max() > 100
+    # The margin of 4 pixels is one of 8 in an image of twice the size, less half a pixel.
+    assert reduced.keypoints.min() >= 8 - 1.5
+
+
+def test_keypoints_spread_over_the_image_on_demand(start_inside, image):
+    image.data[: 60 * 160] = type(image.data)('B', bytes(60 * 160))  # nothing in the upper half
+    system = start_inside(max_keypoints=12, subpixel=False)
+    best = features_from_message(system.answers(image))
+    assert system.set_parameters(grid_cells=4).successful
+    spread = features_from_message(system.answers(image, count=2))
+    assert len(best) == len(spread) == 12
+
+    def occupied(features):
+        return len(np.unique(np.floor((features.keypoints + 0.5) / (40, 30)), axis=0))
+
+    assert occupied(spread) > occupied(best)
+
+
+def test_the_parameter_file_holds_every_parameter_with_its_default():
+    path = share_directory() / 'config' / 'detector.yaml'
+    values = yaml.safe_load(path.read_text())['/**']['ros__parameters']
+    assert values == {each.name: each.default for each in DECLARATIONS}
+
+
+def test_every_parameter_is_described(start_inside):
+    system = start_inside()
+    for each in DECLARATIONS:
+        descriptor = system.node.describe_parameter(each.name)
+        assert descriptor.description.endswith('.')
+        is_number = isinstance(each.default, (int, float)) and not isinstance(each.default, bool)
+        ranges = (*descriptor.integer_range, *descriptor.floating_point_range)
+        assert len(ranges) == is_number
+
+
+def test_the_node_ends_while_weights_are_being_changed(
+    start_inside, image, other_weights, monkeypatch
+):
+    create = network_slot.create_engine
+    begun, released = threading.Event(), threading.Event()
+
+    def create_when_released(*arguments):
+        begun.set()
+        released.wait(20)
+        return create(*arguments)
+
+    system = start_inside()
+    system.answers(image)
+    before = system.node.detector
+    monkeypatch.setattr(network_slot, 'create_engine', create_when_released)
+    monkeypatch.setattr(detector_component, 'STOP_TIMEOUT', 0.2)
+    assert system.set_parameters(weights=str(other_weights)).successful
+    assert begun.wait(20)
+    start = time.monotonic()
+    assert not system.node.stop()  # the program leaves at once then
+    assert time.monotonic() - start < 5
+    released.set()
+    assert system.node._network.stop(timeout=20)
+    assert system.node.detector is before
+
+
+def test_weights_that_are_set_again_and_again_are_used(
+    start_inside, random_weights, other_weights
+):
+    system = start_inside()
+    for path in (other_weights, random_weights, other_weights):
+        assert system.set_parameters(weights=str(path)).successful
+    system.wait_until(lambda: system.node.detector.weights == other_weights)
+    assert system.node._network.stop(timeout=20)
+    assert system.node.detector.weights == other_weights

@@ -1,0 +1,204 @@
+# Copyright 2026 The superpoint_ros developers
+# SPDX-License-Identifier: Apache-2.0
+
+"""Images of every encoding become the gray pixels that they show."""
+
+from __future__ import annotations
+
+from array import array
+
+from hypothesis import event, given, HealthCheck, settings
+from hypothesis import strategies as st
+import numpy as np
+import pytest
+
+pytest.importorskip('sensor_msgs', reason='sensor_msgs is not installed')
+
+from sensor_msgs.msg import Image
+
+from superpoint_ros.data.image_messages import ENCODINGS, gray_from_message, ImageMessageError
+
+RED, GREEN, BLUE, ALPHA = 200, 100, 50, 7
+GRAY = 0.299 * RED + 0.587 * GREEN + 0.114 * BLUE
+
+COLOURS = {
+    'rgb': (RED, GREEN, BLUE),
+    'bgr': (BLUE, GREEN, RED),
+    'rgba': (RED, GREEN, BLUE, ALPHA),
+    'bgra': (BLUE, GREEN, RED, ALPHA),
+}
+CHANNEL = {'r': RED, 'g': GREEN, 'b': BLUE}
+
+
+def make_message(samples, encoding, width=None, padding=0, big_endian=False, **fields):
+    """Return the message of an array of samples (rows, samples per row), its rows padded."""
+    samples = np.asarray(samples)
+    order = samples.astype(samples.dtype.newbyteorder('>' if big_endian else '<'))
+    rows = order.view(np.uint8).reshape(len(samples), -1)
+    padded = np.pad(rows, ((0, 0), (0, padding)), constant_values=0xAB)
+    values = {
+        'height': len(samples),
+        'width': samples.shape[1] if width is None else width,
+        'encoding': encoding,
+        'step': padded.shape[1],
+        'is_bigendian': big_endian,
+        'data': array('B', padded.tobytes()),
+    }
+    return Image(**{**values, **fields})
+
+
+def ramp(height=6, width=11):
+    """Return gray pixels of which no two neighbours are equal."""
+    return (np.arange(height * width, dtype=np.uint8) * 3).reshape(height, width)
+
+
+@pytest.mark.parametrize('padding', [0, 1, 5])
+@pytest.mark.parametrize('encoding', ['mono8', '8UC1'])
+def test_gray_pixels_are_seen_without_a_copy(encoding, padding):
+    message = make_message(ramp(), encoding, padding=padding)
+    gray = gray_from_message(message)
+    np.testing.assert_array_equal(gray, ramp())
+    assert gray.dtype == np.uint8
+    assert np.shares_memory(gray, np.frombuffer(message.data, np.uint8))
+
+
+@pytest.mark.parametrize('padding', [0, 1, 2, 3, 8])
+@pytest.mark.parametrize('name', COLOURS)
+def test_colour_becomes_its_luminance_whatever_the_step(name, padding):
+    channels = len(COLOURS[name])
+    pixels = np.zeros((5, 7, channels), np.uint8)
+    pixels[2, 3] = COLOURS[name]
+    message = make_message(pixels.reshape(5, -1), f'{name}8', width=7, padding=padding)
+    expected = np.zeros((5, 7))
+    expected[2, 3] = GRAY
+    np.testing.assert_allclose(gray_from_message(message), expected, atol=0.51)
+
+
+@pytest.mark.parametrize('big_endian', [False, True])
+@pytest.mark.parametrize('padding', [0, 2, 3])
+@pytest.mark.parametrize('name', COLOURS)
+def test_colour_of_16_bits(name, padding, big_endian):
+    channels = len(COLOURS[name])
+    pixels = np.zeros((5, 7, channels), np.uint16)
+    pixels[2, 3] = np.multiply(COLOURS[name], 257)
+    message = make_message(
+        pixels.reshape(5, -1), f'{name}16', width=7, padding=padding, big_endian=big_endian
+    )
+    expected = np.zeros((5, 7))
+    expected[2, 3] = GRAY
+    np.testing.assert_allclose(gray_from_message(message), expected, atol=0.51)
+
+
+@pytest.mark.parametrize('big_endian', [False, True])
+@pytest.mark.parametrize('padding', [0, 1])
+@pytest.mark.parametrize('encoding', ['mono16', '16UC1'])
+def test_16_bits_keep_their_upper_half(encoding, padding, big_endian):
+    samples = np.array([[0, 257, 65535], [256 * 128, 300, 127 * 257]], np.uint16)
+    message = make_message(samples, encoding, padding=padding, big_endian=big_endian)
+    expected = [[0, 1, 255], [128, 1, 127]]
+    np.testing.assert_array_equal(gray_from_message(message), expected)
+
+
+@pytest.mark.parametrize('big_endian', [False, True])
+@pytest.mark.parametrize('padding', [0, 1])
+def test_floats_are_from_black_0_to_white_1(padding, big_endian):
+    samples = np.array([[0.0, 1.0, 0.5], [-3.0, 7.0, np.nan], [np.inf, -np.inf, 0.2]], np.float32)
+    message = make_message(samples, '32FC1', padding=padding, big_endian=big_endian)
+    expected = [[0, 255, 128], [0, 255, 0], [255, 0, 51]]
+    np.testing.assert_array_equal(gray_from_message(message), expected)
+
+
+@pytest.mark.parametrize('bits', [8, 16])
+@pytest.mark.parametrize('pattern', ['rggb', 'bggr', 'gbrg', 'grbg'])
+@pytest.mark.parametrize('padding', [0, 3])
+def test_a_bayer_pattern_shows_the_colour_that_it_filters(pattern, bits, padding):
+    tile = np.array([CHANNEL[c] for c in pattern]).reshape(2, 2)
+    samples = np.tile(tile, (4, 5)).astype(f'u{bits // 8}') * (257 if bits == 16 else 1)
+    message = make_message(samples, f'bayer_{pattern}{bits}', padding=padding)
+    gray = gray_from_message(message)
+    assert gray.shape == (8, 10)
+    np.testing.assert_allclose(gray, np.full((8, 10), GRAY), atol=1)
+
+
+@pytest.mark.parametrize(
+    ('encoding', 'place'), [('yuv422', 1), ('uyvy', 1), ('yuv422_yuy2', 0), ('yuyv', 0)]
+)
+@pytest.mark.parametrize('padding', [0, 3])
+def test_yuv_of_two_bytes_shows_its_luma(encoding, place, padding):
+    luma = ramp(4, 6)
+    samples = np.full((4, 12), 200, np.uint8)
+    samples[:, place::2] = luma
+    message = make_message(samples, encoding, width=6, padding=padding)
+    np.testing.assert_array_equal(gray_from_message(message), luma)
+
+
+@pytest.mark.parametrize(('encoding', 'chroma_rows'), [('nv12', 2), ('nv21', 2), ('nv24', 8)])
+@pytest.mark.parametrize('padding', [0, 3])
+def test_planar_yuv_shows_its_luma(encoding, chroma_rows, padding):
+    luma = ramp(4, 6)
+    samples = np.vstack([luma, np.full((chroma_rows, 6), 200, np.uint8)])
+    message = make_message(samples, encoding, padding=padding, height=4)
+    np.testing.assert_array_equal(gray_from_message(message), luma)
+    message.data = message.data[: 4 * (6 + padding)]
+    with pytest.raises(ImageMessageError, match='bytes of data') as error:
+        gray_from_message(message)
+    assert error.value.reason == 'length'
+
+
+def test_the_last_row_may_lack_its_padding():
+    message = make_message(ramp(), 'mono8', padding=5)
+    message.data = message.data[:-5]
+    np.testing.assert_array_equal(gray_from_message(message), ramp())
+
+
+@pytest.mark.parametrize(
+    ('fields', 'reason', 'text'),
+    [
+        ({'encoding': 'jpeg'}, 'encoding', r"encoding 'jpeg' is unknown; known are .*mono8"),
+        ({'encoding': ''}, 'encoding', "encoding '' is unknown"),
+        ({'width': 0}, 'size', 'mono8 image of 0x6 has no pixels'),
+        ({'height': 0}, 'size', 'mono8 image of 11x0 has no pixels'),
+        ({'step': 10}, 'step', 'needs a step of at least 11; it is 10'),
+        ({'step': 0}, 'step', 'needs a step of at least 11; it is 0'),
+        ({'encoding': 'rgb8'}, 'step', 'rgb8 image of 11x6 needs a step of at least 33; it is 11'),
+        ({'height': 7}, 'length', 'with step 11 needs 77 bytes of data; it has 66'),
+        ({'data': array('B')}, 'length', 'needs 66 bytes of data; it has 0'),
+        ({'height': 2**32 - 1, 'step': 2**32 - 1}, 'length', 'bytes of data; it has 66'),
+    ],
+)
+def test_a_bad_image_is_named_with_what_would_be_right(fields, reason, text):
+    with pytest.raises(ImageMessageError, match=text) as error:
+        gray_from_message(make_message(ramp(), **{'encoding': 'mono8', **fields}))
+    assert error.value.reason == reason
+
+
+@settings(max_examples=300, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@given(
+    encoding=st.sampled_from(ENCODINGS),
+    width=st.integers(0, 40),
+    height=st.integers(0, 40),
+    step=st.integers(0, 400),
+    length=st.integers(0, 20_000),
+    big_endian=st.booleans(),
+)
+def test_any_message_is_an_image_or_a_named_fault(
+    encoding, width, height, step, length, big_endian
+):
+    message = Image(
+        encoding=encoding,
+        width=width,
+        height=height,
+        step=step,
+        is_bigendian=big_endian,
+        data=array('B', bytes(range(256)) * (length // 256 + 1))[:length],
+    )
+    try:
+        gray = gray_from_message(message)
+    except ImageMessageError as error:
+        reason = error.reason
+        event(reason)
+    else:
+        reason = ''
+        assert gray.shape == (height, width)
+        assert gray.dtype == np.uint8
+    assert reason in ('', 'size', 'step', 'length')

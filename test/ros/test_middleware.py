@@ -1,0 +1,75 @@
+# Copyright 2026 The superpoint_ros developers
+# SPDX-License-Identifier: Apache-2.0
+
+"""Nodes choose a profile of Fast DDS that has room for features, unless another was chosen."""
+
+from __future__ import annotations
+
+from pathlib import Path
+import subprocess
+import sys
+
+import pytest
+
+from superpoint_ros.ros.dds_profiles import make_room_for_features
+from support.ros_domain import ros_domain
+
+ROUND_TRIP = """
+import sys
+import rclpy
+from sensor_msgs.msg import PointCloud2
+from superpoint_ros.ros.dds_profiles import make_room_for_features
+
+make_room_for_features()
+rclpy.init()
+node = rclpy.create_node('room')
+got = []
+node.create_subscription(PointCloud2, 'large', got.append, 10)
+publisher = node.create_publisher(PointCloud2, 'large', 10)
+for _ in range(100):
+    publisher.publish(PointCloud2(data=bytes(3_000_000)))
+    rclpy.spin_once(node, timeout_sec=0.2)
+    if got:
+        break
+print(len(got[0].data) if got else 'nothing came')
+"""
+
+
+def test_the_profile_of_the_package_is_chosen():
+    environment = {}
+    make_room_for_features(environment)
+    assert {Path(value).name for value in environment.values()} == {'fastdds_features.xml'}
+    assert all(Path(value).is_file() for value in environment.values())
+
+
+@pytest.mark.parametrize(
+    'name',
+    [
+        'FASTRTPS_DEFAULT_PROFILES_FILE',
+        'FASTDDS_DEFAULT_PROFILES_FILE',
+        'FASTDDS_BUILTIN_TRANSPORTS',
+    ],
+)
+def test_the_users_choice_stands(name):
+    environment = {name: 'mine'}
+    make_room_for_features(environment)
+    assert environment == {name: 'mine'}
+
+
+def test_a_profile_in_the_working_directory_stands(tmp_path, monkeypatch):
+    (tmp_path / 'DEFAULT_FASTRTPS_PROFILES.xml').touch()
+    monkeypatch.chdir(tmp_path)
+    environment = {}
+    make_room_for_features(environment)
+    assert environment == {}
+
+
+def test_fast_dds_reads_the_profile_and_large_messages_come(monkeypatch):
+    pytest.importorskip('rclpy', reason='rclpy is not installed', exc_type=ImportError)
+    monkeypatch.setenv('ROS_DOMAIN_ID', str(ros_domain(2)))
+    monkeypatch.setenv('ROS_AUTOMATIC_DISCOVERY_RANGE', 'LOCALHOST')
+    done = subprocess.run(
+        [sys.executable, '-c', ROUND_TRIP], capture_output=True, text=True, timeout=120
+    )
+    assert done.stdout.strip() == '3000000', done.stderr
+    assert 'XMLPARSER' not in done.stderr + done.stdout

@@ -1,0 +1,94 @@
+# Copyright 2026 The superpoint_ros developers
+# SPDX-License-Identifier: Apache-2.0
+
+"""The soak command runs a real node under load, and its judgement sees what is wrong."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+import math
+
+import pytest
+
+from support.ros_domain import ros_domain
+
+pytest.importorskip('rclpy', reason='rclpy is not installed', exc_type=ImportError)
+
+from superpoint_ros.ros.testing import stress_test as soak
+from superpoint_ros.ros.testing.stress_test import judge, Load, run_soak, Sample, write_samples
+
+GOOD = Sample(0.0, 200.0, 20.0, 180.0, 60.0, 80.0, 50.0, 5.0, 15.0, 500.0)
+
+
+def samples(count=40, **changes):
+    """Return good samples of many seconds, with fields changed by functions of the second."""
+    return [
+        replace(GOOD, time=float(second), **{name: of(second) for name, of in changes.items()})
+        for second in range(count)
+    ]
+
+
+def test_a_node_that_keeps_its_promises_is_not_blamed():
+    assert judge(samples(), status=0) == {}
+    assert judge(samples(parameters=lambda s: math.nan if s % 2 else 5.0), status=0) == {}
+    assert judge(samples(weights=lambda s: math.nan), status=0) == {}
+
+
+@pytest.mark.parametrize(
+    ('promise', 'changes', 'status', 'how'),
+    [
+        ('memory', {'memory': lambda s: 500.0 + 4 * s}, 0, 'grew from 544 to 636 MB'),
+        ('latency', {'latency_p50': lambda s: 120.0}, 0, '120 ms in the median, inference takes'),
+        ('latency', {'latency_p50': lambda s: math.nan}, 0, 'nan ms'),
+        (
+            'parameters',
+            {'parameters': lambda s: 150.0},
+            0,
+            'one call in twenty took 150 ms or more',
+        ),
+        ('parameters', {'parameters': lambda s: math.nan}, 0, 'took nan ms'),
+        (
+            'weights',
+            {'weights': lambda s: math.nan if s % 10 else 150.0},
+            0,
+            'one call in twenty took 150 ms or more',
+        ),
+        ('end', {}, -9, 'ended with status -9'),
+    ],
+)
+def test_a_broken_promise_is_named(promise, changes, status, how):
+    broken = judge(samples(**changes), status)
+    assert list(broken) == [promise]
+    assert how in broken[promise]
+
+
+def test_samples_are_written_as_a_table(tmp_path):
+    write_samples(samples(2), tmp_path / 'soak.csv')
+    names, first, second = (tmp_path / 'soak.csv').read_text().splitlines()
+    assert names.startswith('time,sent,answered,dropped,latency_p50')
+    assert first.startswith('0.000,200.000,20.000')
+    assert second.startswith('1.000,')
+
+
+def test_a_real_node_is_measured(tmp_path, random_weights, monkeypatch):
+    monkeypatch.setenv('ROS_DOMAIN_ID', str(ros_domain(6)))
+    parameters = {'weights': str(random_weights), 'engine': 'torch', 'device': 'cpu'}
+    seen = []
+    load = Load(seconds=4, rate=60, width=160, height=120, broken=0.2)
+    monkeypatch.setattr(soak, '_WEIGHTS_EVERY', 2)
+    measured, status = run_soak(load, tmp_path, parameters, seen.append)
+    assert status == 0
+    assert seen == measured
+    assert len(measured) == 4
+    assert sum(sample.sent for sample in measured) > 20
+    assert sum(sample.answered for sample in measured) > 5
+    assert all(sample.memory > 50 for sample in measured)
+    assert any(sample.parameters > 0 for sample in measured)
+    assert any(sample.weights > 0 for sample in measured)
+    assert 'bad frames' in (tmp_path / 'detector.log').read_text()
+
+
+def test_a_parameter_that_cannot_be_is_the_user_s_fault(tmp_path, monkeypatch):
+    monkeypatch.setenv('ROS_DOMAIN_ID', str(ros_domain(6)))
+    with pytest.raises(ValueError, match='there is no weight file nothing'):
+        run_soak(Load(seconds=5), tmp_path, {'weights': 'nothing'}, lambda sample: None)

@@ -1,0 +1,159 @@
+# Copyright 2026 The superpoint_ros developers
+# SPDX-License-Identifier: Apache-2.0
+
+"""The detector program says why it cannot start, and ends cleanly whenever it is told to."""
+
+from __future__ import annotations
+
+import os
+import re
+import signal
+import subprocess
+import sys
+import threading
+import time
+
+import numpy as np
+import pytest
+
+from support.ros_domain import ros_domain
+
+pytest.importorskip('rclpy', reason='rclpy is not installed', exc_type=ImportError)
+
+from superpoint_ros.ros.detector_main import main
+
+
+@pytest.fixture
+def own_domain(monkeypatch):
+    """Let the program run in this process, and give back the signals that it takes."""
+    monkeypatch.setenv('ROS_DOMAIN_ID', str(ros_domain(1)))
+    monkeypatch.setenv('ROS_AUTOMATIC_DISCOVERY_RANGE', 'LOCALHOST')
+    handlers = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
+    yield
+    for number, handler in handlers.items():
+        signal.signal(number, handler)
+
+
+@pytest.mark.parametrize(
+    ('arguments', 'said'),
+    [
+        (['-p', 'weights:={corrupt}'], 'is not a whole .safetensors file'),
+        (['-p', 'weights:={weights}', '-p', 'device:=cuda:99'], "device 'cuda:99' is not there"),
+        (['-p', 'weights:={weights}', '-p', 'precision:=int3'], 'precision must be one of auto'),
+        (['-p', 'threshold:=7.0'], 'threshold out of range Min: 0.0, Max: 1.0, value: 7.0'),
+        (['-p', 'nms_radius:=wide'], "'nms_radius' to 'wide' of type 'STRING', expecting type"),
+        (['-p', 'descriptor_format:=int4'], "one of float32, int8; got 'int4'"),
+        (
+            ['-p', 'weights:={weights}', '-p', 'qos_overrides./image.subscription.reliability:=x'],
+            'Unexpected QoS override for policy `reliability`: `x`',
+        ),
+        (['--params-file', 'nothing.yaml'], 'nothing.yaml'),
+    ],
+)
+def test_what_cannot_be_used_at_the_start_is_named(
+    own_domain, capfd, random_weights, tmp_path, arguments, said
+):
+    corrupt = tmp_path / 'corrupt.safetensors'
+    corrupt.write_bytes(random_weights.read_bytes()[:1000])
+    places = {'corrupt': corrupt, 'weights': random_weights}
+    arguments = [argument.format(**places) for argument in arguments]
+    assert main(['--ros-args', *arguments]) == 1
+    (line,) = [line for line in capfd.readouterr().err.splitlines() if 'FATAL' in line]
+    assert 'detector cannot start: ' in line
+    assert said in line
+
+
+@pytest.mark.parametrize('buffered', ['0', '1'])
+def test_a_program_that_cannot_start_says_one_line_and_fails(
+    start_detector, monkeypatch, buffered
+):
+    for name in ('RCUTILS_LOGGING_USE_STDOUT', 'RCUTILS_LOGGING_BUFFERED_STREAM'):
+        monkeypatch.setenv(name, buffered)
+    detector = start_detector(43, '-p', 'weights:=nothing.safetensors')
+    assert detector.finish() == 1
+    (line,) = detector.output.splitlines()
+    assert 'detector cannot start: there is no weight file nothing.safetensors' in line
+
+
+@pytest.mark.parametrize('numbers', [[signal.SIGTERM], [signal.SIGINT] * 3])
+def test_a_running_node_ends_within_two_seconds(start_detector, random_weights, numbers):
+    detector = start_detector(43, '-p', f'weights:={random_weights}')
+    detector.wait_for('images from /image')
+    for number in numbers:
+        if detector.process.poll() is None:
+            detector.interrupt(number)
+        time.sleep(0.002)
+    assert detector.finish(timeout=2) == 0
+    assert 'Traceback' not in detector.output
+
+
+@pytest.mark.parametrize('delay', [0.5, 1.0, 2.0])
+def test_a_signal_while_it_starts_ends_it_as_well(start_detector, random_weights, delay):
+    detector = start_detector(43, '-p', f'weights:={random_weights}')
+    time.sleep(delay)
+    detector.interrupt()
+    assert detector.finish(timeout=10) == 0
+    assert 'Traceback' not in detector.output
+
+
+def test_a_node_that_has_more_to_do_than_it_can_ends_within_two_seconds_too(
+    start_detector, start_camera, start_observer, random_weights
+):
+    detector = start_detector(43, '-p', f'weights:={random_weights}')
+    observer, camera = start_observer(43), start_camera(43)
+    detector.wait_for('images from /image')
+    image = np.random.default_rng(0).integers(0, 256, (480, 640), dtype=np.uint8)
+    flood = threading.Thread(
+        target=camera.publish, args=(image, 1000), kwargs={'count': 1000, 'period': 0.005}
+    )
+    flood.start()
+    observer.wait_until(lambda: len(observer.messages) > 2, timeout=30)
+    detector.interrupt()
+    assert detector.finish(timeout=2) == 0
+    assert 'ended' in detector.output
+    assert 'Traceback' not in detector.output
+    flood.join()
+
+
+def test_silence_is_explained_and_its_end_too(start_detector, start_camera, random_weights):
+    detector = start_detector(
+        44, '-p', f'weights:={random_weights}', '-r', 'image:=/front/image_raw'
+    )
+    detector.wait_for('images from /front/image_raw')
+    camera = start_camera(44)
+    camera.claim_for_text('/front/image_raw')
+    said = '/front/image_raw for 5 s: the topic has the type std_msgs/msg/String, not sensor_msgs'
+    detector.wait_for(said)
+    start_camera(44).publish(
+        np.zeros((32, 32), np.uint8), 1000, count=30, topic='/front/image_raw'
+    )
+    detector.wait_for('images come on /front/image_raw')
+    detector.interrupt(signal.SIGTERM)
+    assert detector.finish() == 0
+    (line,) = [line for line in detector.output.splitlines() if 'frames published' in line]
+    assert '/front/image_raw: ' in line
+    assert re.search(r'waited: \d+ of [1-9]\d* that came$', line)
+
+
+WAITING = """
+from superpoint_ros.ros.run_node import _Signals
+
+signals = _Signals()
+signals.end_start()
+print('waiting', flush=True)
+signals.wait()
+"""
+
+
+def test_a_burst_of_signals_does_not_keep_the_program_from_ending():
+    # Each may interrupt the handler of the one before.
+    for _ in range(3):
+        program = subprocess.Popen([sys.executable, '-c', WAITING], stdout=subprocess.PIPE)
+        assert program.stdout.readline() == b'waiting\n'
+        for number in (signal.SIGTERM, signal.SIGINT) * 200:
+            if program.poll() is None:
+                os.kill(program.pid, number)
+        try:
+            program.communicate(timeout=20)
+        finally:
+            program.kill()

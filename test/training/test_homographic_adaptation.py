@@ -1,0 +1,273 @@
+# Copyright 2026 The superpoint_ros developers
+# SPDX-License-Identifier: Apache-2.0
+
+"""Homographic adaptation labels what a detector finds from many points of view, where it is."""
+
+from __future__ import annotations
+
+import tracemalloc
+
+import cv2
+import numpy as np
+import pytest
+import torch
+
+from superpoint_ros.data.random_homographies import HomographyRanges
+from superpoint_ros.model.superpoint import SuperPoint, SuperPointConfig
+from superpoint_ros.training.homographic_adaptation import (
+    AdaptationRecipe,
+    adapted_heatmap,
+    label_image,
+    network_heatmaps,
+)
+
+SIZE = (160, 120)
+
+
+def points_of(size=SIZE, count=9, seed=0):
+    """Return points at fractions of pixels, far from each other and from the border."""
+    rng = np.random.default_rng(seed)
+    columns = np.linspace(0.15, 0.85, 3)
+    grid = np.stack(np.meshgrid(columns, columns), axis=-1).reshape(-1, 2)[:count]
+    return grid * size + rng.uniform(-3, 3, (count, 2))
+
+
+def blobs(points, size=SIZE, sigma=1.5):
+    """Return an image, uint8, with a bright spot at each point."""
+    x, y = np.arange(size[0]), np.arange(size[1])[:, None]
+    spots = [np.exp(-((x - u) ** 2 + (y - v) ** 2) / (2 * sigma**2)) for u, v in points]
+    return (np.max(spots, axis=0) * 250).round().astype(np.uint8)
+
+
+def brightness(images):
+    """Detect what is bright: the known answer is the image itself."""
+    assert images.dtype == np.uint8
+    assert images.shape[1] % 8 == images.shape[2] % 8 == 0
+    return images.astype(np.float32) / 255
+
+
+def edges(images):
+    """Detect steps of brightness."""
+    return np.stack(
+        [
+            np.hypot(cv2.Sobel(image, cv2.CV_32F, 1, 0), cv2.Sobel(image, cv2.CV_32F, 0, 1)) / 1020
+            for image in images
+        ]
+    )
+
+
+def distances(found, points):
+    """Return each point's distance to the nearest that was found."""
+    return np.linalg.norm(found[None] - points[:, None], axis=2).min(axis=1)
+
+
+@pytest.mark.parametrize('scales', [(1.0,), (0.5,), (2.0,), (1.0, 0.5, 2.0)])
+def test_the_adapted_heatmap_is_what_the_detector_sees_at_its_place(scales):
+    recipe = AdaptationRecipe(homographies=30, scales=scales)
+    image = blobs(points_of(), sigma=3)
+    adapted = adapted_heatmap(image, brightness, recipe, np.random.default_rng(0))
+    assert adapted.shape == image.shape
+    assert adapted.dtype == np.float32
+    # Interpolation, there and back, lowers the maxima; it moves nothing.
+    assert np.abs(adapted - image / 255).max() < (0.15 if min(scales) < 1 else 0.05)
+    moments = cv2.moments(adapted), cv2.moments(image / 255)
+    for name in ('m10', 'm01'):
+        centres = [moment[name] / moment['m00'] for moment in moments]
+        assert centres[0] == pytest.approx(centres[1], abs=0.1)
+
+
+@pytest.mark.parametrize('scales', [(1.0,), (0.5,), (2.0,)])
+@pytest.mark.parametrize(
+    ('size', 'longest_side'), [(SIZE, 320), ((157, 117), 0), ((640, 480), 160), ((411, 303), 200)]
+)
+def test_labels_lie_where_the_points_are_in_the_image_as_given(size, longest_side, scales):
+    reduction = max(1.0, max(size) / longest_side) if longest_side else 1.0
+    points = points_of(size)
+    image = blobs(points, size, sigma=1.2 * reduction)
+    recipe = AdaptationRecipe(
+        homographies=20, scales=scales, longest_side=longest_side, threshold=0.2
+    )
+    labels = label_image(image, brightness, recipe, np.random.default_rng(1))
+    assert len(labels.keypoints) == len(points)
+    assert labels.keypoints.dtype == labels.scores.dtype == np.float32
+    offsets = (
+        labels.keypoints[
+            np.linalg.norm(labels.keypoints[None] - points[:, None], axis=2).argmin(axis=1)
+        ]
+        - points
+    )
+    assert np.abs(offsets).max() < (0.4 if scales == (0.5,) else 0.2) * reduction
+    # No shift in common, which a half pixel lost anywhere would be.
+    assert np.abs(offsets.mean(axis=0)).max() < 0.1 * reduction
+
+
+def test_labels_come_best_first_and_no_more_than_asked_for():
+    points = points_of()
+    image = (blobs(points) * np.linspace(0.5, 1, SIZE[0])).astype(np.uint8)
+    recipe = AdaptationRecipe(homographies=5, max_keypoints=4, threshold=0.1)
+    labels = label_image(image, brightness, recipe, np.random.default_rng(0))
+    assert len(labels.scores) == 4
+    assert (np.diff(labels.scores) <= 0).all()
+    assert labels.keypoints[:, 0].min() > SIZE[0] / 3  # the brighter ones are at the right
+
+
+def test_a_pixels_average_is_over_the_views_that_show_it():
+    ranges = HomographyRanges(translation=0.5, allow_artifacts=True)
+    recipe = AdaptationRecipe(homographies=20, homography=ranges)
+    image = np.full(SIZE[::-1], 128, np.uint8)
+    # A detector that says the same everywhere: an average over all views would fade outwards.
+    adapted = adapted_heatmap(
+        image, lambda x: np.full(x.shape, 0.5, np.float32), recipe, np.random.default_rng(0)
+    )
+    assert adapted == pytest.approx(np.full(image.shape, 0.5), abs=1e-6)
+
+
+def test_the_first_view_is_the_image_itself():
+    recipe = AdaptationRecipe(homographies=1)
+    image = np.random.default_rng(0).integers(0, 255, (117, 157)).astype(np.uint8)
+    seen = []
+
+    def spy(images):
+        seen.append(images)
+        return brightness(images)
+
+    adapted = adapted_heatmap(image, spy, recipe, np.random.default_rng(0))
+    assert (adapted == image.astype(np.float32) / 255).all()
+    assert [images.shape for images in seen] == [(1, 120, 160)]
+    # What fills the last cells goes on as the image ends, without an edge.
+    assert (seen[0][0, :117, 157:] == image[:, -1:]).all()
+
+
+def test_what_one_view_alone_shows_is_averaged_away():
+    calls = []
+
+    def dreaming(images):
+        heatmaps = np.zeros(images.shape, np.float32)
+        for heatmap in heatmaps:
+            if not calls:
+                heatmap[60, 80] = 1.0  # seen in the first view only
+            calls.append(1)
+        return heatmaps
+
+    recipe = AdaptationRecipe(homographies=101)
+    image = np.zeros(SIZE[::-1], np.uint8)
+    adapted = adapted_heatmap(image, dreaming, recipe, np.random.default_rng(0))
+    assert len(calls) == 101
+    assert 1 / 101 <= adapted[60, 80] < 1 / 50
+    assert not len(
+        label_image(
+            image, dreaming, AdaptationRecipe(threshold=0.02), np.random.default_rng(0)
+        ).scores
+    )
+
+
+@pytest.mark.parametrize('scale', [0.5, 1.0, 2.0])
+def test_the_edge_of_the_photograph_is_no_keypoint(scale):
+    ranges = HomographyRanges(translation=0.4, min_scale=0.5, allow_artifacts=True)
+    recipe = AdaptationRecipe(homographies=40, scales=(scale,), homography=ranges)
+    # Seen from elsewhere, the photograph ends in a step from white to black.
+    image = np.full(SIZE[::-1], 255, np.uint8)
+    labels = label_image(image, edges, recipe, np.random.default_rng(0))
+    assert len(labels.scores) == 0
+
+
+def test_bright_spots_at_the_border_are_not_labelled():
+    inner = points_of()
+    outer = np.array([[0, 0], [2, 60], [80, 1], [157, 60], [159, 119]], float)
+    image = np.maximum(blobs(inner), blobs(outer))
+    recipe = AdaptationRecipe(homographies=20, threshold=0.2)
+    labels = label_image(image, brightness, recipe, np.random.default_rng(0))
+    assert len(labels.scores) == len(inner)
+    assert distances(labels.keypoints, inner).max() < 0.25
+
+
+def test_the_same_labels_in_batches_of_any_size():
+    points = points_of()
+    image = blobs(points)
+    results = []
+    sizes = []
+    for batch in (1, 3, 64):
+        recipe = AdaptationRecipe(homographies=13, scales=(1.0, 0.5), batch=batch, threshold=0.1)
+
+        def spy(images):
+            sizes.append(len(images))
+            return brightness(images)
+
+        results.append(label_image(image, spy, recipe, np.random.default_rng(5)))
+    for labels in results[1:]:
+        assert (labels.keypoints == results[0].keypoints).all()
+        assert (labels.scores == results[0].scores).all()
+    # 13 views, 6 of them at half size: those of one size go together.
+    assert sizes == [1] * 13 + [3, 3, 3, 3, 1] + [6, 7]
+
+
+def test_another_seed_gives_other_views():
+    image = blobs(points_of())
+    recipe = AdaptationRecipe(homographies=3)
+    one, again, other = (
+        adapted_heatmap(image, brightness, recipe, np.random.default_rng(seed))
+        for seed in (1, 1, 2)
+    )
+    assert (one == again).all()
+    assert (one != other).any()
+
+
+def test_memory_does_not_grow_with_the_number_of_views():
+    image = blobs(points_of())
+    peaks = []
+    for homographies in (10, 10, 100):  # the first one fills caches
+        recipe = AdaptationRecipe(homographies=homographies, batch=4)
+        tracemalloc.start()
+        adapted_heatmap(image, brightness, recipe, np.random.default_rng(0))
+        peaks.append(tracemalloc.get_traced_memory()[1])
+        tracemalloc.stop()
+    # 90 more heatmaps would be 7 MB; the homographies themselves are small.
+    assert peaks[2] - peaks[1] < 200_000
+
+
+def test_a_nearly_blank_image_has_no_labels():
+    labels = label_image(
+        np.zeros((64, 64), np.uint8), brightness, AdaptationRecipe(), np.random.default_rng(0)
+    )
+    assert labels.keypoints.shape == (0, 2)
+    assert labels.scores.shape == (0,)
+
+
+def test_an_image_too_small_for_the_network_is_named():
+    with pytest.raises(ValueError, match='at least 16x16 pixels; got 40x12'):
+        label_image(
+            np.zeros((12, 40), np.uint8), brightness, AdaptationRecipe(), np.random.default_rng(0)
+        )
+
+
+@pytest.mark.parametrize(
+    ('values', 'message'),
+    [
+        ({'homographies': 0}, 'homographies must be at least 1, got 0'),
+        ({'batch': -1}, 'batch must be at least 1'),
+        ({'scales': ()}, 'scales must be one or more'),
+        ({'scales': (9.0,)}, 'scales must be one or more from 0.1 to 4'),
+        ({'longest_side': 8}, 'longest_side must be 0 or at least 16'),
+        ({'threshold': 2.0}, 'threshold must lie between'),
+        ({'blobs': -0.5}, 'blobs must lie between 0 and 1, got -0.5'),
+        ({'corners': 2.0}, 'corners must lie between 0 and 1, got 2.0'),
+        ({'network': False}, 'without the network there must be a weight of blobs or of corners'),
+    ],
+)
+def test_a_recipe_that_cannot_be_names_its_value(values, message):
+    with pytest.raises(ValueError, match=message):
+        AdaptationRecipe(**values)
+
+
+def test_the_networks_heatmaps_are_its_own():
+    torch.manual_seed(0)
+    model = SuperPoint(SuperPointConfig((4, 4, 4, 8), 8, 8)).eval()
+    images = np.random.default_rng(0).integers(0, 255, (2, 24, 32)).astype(np.uint8)
+    with torch.no_grad():
+        logits = model(torch.from_numpy(images)[:, None].float() / 255).logits
+    cells = logits.softmax(1)[:, :64].reshape(2, 8, 8, 3, 4).permute(0, 3, 1, 4, 2)
+    expected = cells.reshape(2, 24, 32).numpy()
+    assert network_heatmaps(model, 'cpu')(images) == pytest.approx(expected, abs=1e-6)
+    rough = network_heatmaps(model, 'cpu', bfloat16=True)(images)
+    assert rough.dtype == np.float32
+    assert rough == pytest.approx(expected, abs=2e-3)

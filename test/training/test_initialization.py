@@ -1,0 +1,148 @@
+# Copyright 2026 The superpoint_ros developers
+# SPDX-License-Identifier: Apache-2.0
+
+"""Where a training may start: other runs, weight files, narrower networks."""
+
+from dataclasses import replace
+
+import pytest
+import torch
+import torch.nn.functional as F
+
+from superpoint_ros.model.pruning import with_silent_channels
+from superpoint_ros.model.superpoint import (
+    COMPACT,
+    fold_batch_norm,
+    PAPER,
+    SuperPoint,
+    SuperPointConfig,
+)
+from superpoint_ros.model.weights import save_weights, WeightsMetadata
+from superpoint_ros.training.initialization import start_from, widen
+
+NARROW = SuperPointConfig(stage_channels=(4, 4, 8, 8), head_channels=8, descriptor_size=8)
+WIDER = SuperPointConfig(stage_channels=(8, 12, 16, 20), head_channels=24, descriptor_size=16)
+
+
+def random_network(config, seed=0):
+    """Return a network all of whose channels count."""
+    with torch.random.fork_rng():
+        torch.manual_seed(seed)
+        network = SuperPoint(config).eval()
+        for parameter in network.parameters():
+            torch.nn.init.normal_(parameter, std=parameter[0].numel() ** -0.5 * 1.4)
+    return network
+
+
+@pytest.fixture
+def images():
+    return torch.rand(4, 1, 48, 64, generator=torch.Generator().manual_seed(1))
+
+
+@pytest.fixture
+def weights(tmp_path):
+    path = tmp_path / 'narrow.safetensors'
+    save_weights(path, random_network(NARROW), WeightsMetadata())
+    return path
+
+
+def trained(config):
+    return SuperPoint(replace(config, normalization='before_relu'))
+
+
+def test_a_weight_file_starts_a_network_that_computes_the_same(weights, images):
+    network = trained(NARROW)
+    start_from(network, weights, images)
+    assert network.training
+    expected = random_network(NARROW)(images)
+    evaluated = network.eval()(images)
+    folded = fold_batch_norm(network)(images)
+    for output in (evaluated, folded, network.train()(images)):
+        torch.testing.assert_close(output.logits, expected.logits, rtol=1e-3, atol=1e-3)
+        torch.testing.assert_close(output.descriptors, expected.descriptors, rtol=1e-3, atol=1e-3)
+
+
+def test_a_checkpoint_of_the_same_network_is_taken_as_it_is(tmp_path, images):
+    source, network = trained(NARROW), trained(NARROW)
+    source(images)  # moves the batch norms' statistics
+    path = tmp_path / 'last.ckpt'
+    torch.save({'state_dict': {f'network.{k}': v for k, v in source.state_dict().items()}}, path)
+    start_from(network, path, images)
+    for name, value in network.state_dict().items():
+        assert torch.equal(value, source.state_dict()[name]), name
+
+
+def test_a_wider_network_says_almost_what_the_narrow_one_did(weights, images):
+    network = trained(WIDER)
+    start_from(network, weights, images)
+    expected, output = random_network(NARROW)(images), network.eval()(images)
+    spread = expected.logits.std()
+    assert (output.logits - expected.logits).square().mean().sqrt() < 0.15 * spread
+    similar = F.cosine_similarity(output.logits.flatten(1), expected.logits.flatten(1))
+    assert (similar > 0.98).all()
+    assert output.descriptors.shape[1] == 16
+    wide, narrow = (similarities(x.descriptors) for x in (output, expected))
+    assert torch.corrcoef(torch.stack([wide, narrow]))[0, 1] > 0.9
+
+
+def similarities(descriptors):
+    unit = F.normalize(descriptors[0].flatten(1), dim=0)
+    return (unit.T @ unit).flatten()
+
+
+def test_without_noise_a_wider_network_says_the_very_same(monkeypatch, images):
+    monkeypatch.setattr('superpoint_ros.training.initialization.COPIES_NOISE', 0.0)
+    monkeypatch.setattr('superpoint_ros.training.initialization.DESCRIPTOR_NOISE', 0.0)
+    source = random_network(NARROW)
+    output, expected = widen(source, WIDER)(images), source(images)
+    torch.testing.assert_close(output.logits, expected.logits, rtol=1e-4, atol=1e-5)
+    torch.testing.assert_close(
+        output.descriptors, torch.cat([expected.descriptors] * 2, dim=1), rtol=1e-4, atol=1e-5
+    )
+
+
+def test_copies_do_not_learn_the_same(weights, images):
+    network = trained(WIDER)
+    start_from(network, weights, images)
+    network(images).logits.square().mean().backward()
+    gradient = network.conv2a.weight.grad
+    assert not torch.allclose(gradient[0], gradient[4], rtol=0.01, atol=0)
+
+
+def test_the_papers_network_starts_from_the_compact_one():
+    widened = widen(random_network(COMPACT), PAPER)
+    assert widened.config == PAPER
+    assert torch.equal(widened.conv1a.weight[:16], random_network(COMPACT).conv1a.weight)
+
+
+def test_a_wider_network_is_no_start(tmp_path, images):
+    path = tmp_path / 'wide.safetensors'
+    save_weights(path, random_network(WIDER), WeightsMetadata())
+    message = f'{path} is no start for this network: conv1a has 8 channels there, and only 4 here'
+    with pytest.raises(ValueError, match=message):
+        start_from(trained(NARROW), path, images)
+
+
+def test_the_stages_of_a_wider_network_are_narrowed_where_that_was_asked_for(tmp_path, images):
+    path = tmp_path / 'wide.safetensors'
+    source = random_network(WIDER)
+    save_weights(path, source, WeightsMetadata())
+    network = trained(replace(WIDER, stage_channels=(4, 6, 16, 20)))
+    start_from(network, path, images, narrowed=True)
+    # Layers after those that were narrowed are as they were.
+    torch.testing.assert_close(fold_batch_norm(network).convPb.weight, source.convPb.weight)
+    message = 'convDb has 16 channels there, and only 8 here'
+    with pytest.raises(ValueError, match=message):
+        start_from(trained(NARROW), path, images, narrowed=True)
+    with pytest.raises(ValueError, match='conv1a has 8 channels there, and only 4 here'):
+        start_from(network, path, images)
+
+
+def test_silent_channels_are_not_trained(tmp_path, images):
+    path = tmp_path / 'silent.safetensors'
+    wide = replace(WIDER, descriptor_size=NARROW.descriptor_size)
+    save_weights(path, with_silent_channels(random_network(NARROW), wide), WeightsMetadata())
+    network = trained(NARROW)
+    start_from(network, path, images)
+    expected = random_network(NARROW)(images).logits
+    torch.testing.assert_close(network.eval()(images).logits, expected, rtol=1e-3, atol=1e-3)

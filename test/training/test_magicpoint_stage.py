@@ -1,0 +1,216 @@
+# Copyright 2026 The superpoint_ros developers
+# SPDX-License-Identifier: Apache-2.0
+
+"""A run of MagicPoint: to its end, killed and resumed, on bad numbers, on a full disk."""
+
+from dataclasses import replace
+import errno
+
+import pytest
+import torch
+
+from superpoint_ros.cli.main import main
+from superpoint_ros.model.weights import load_weights
+from superpoint_ros.training import checkpoints
+from superpoint_ros.training import magicpoint_stage as magicpoint
+from superpoint_ros.training.checkpoints import LAST, WEIGHTS
+from superpoint_ros.training.magicpoint_stage import MagicPoint
+from superpoint_ros.training.recipe import MagicPointRecipe, read_recipe
+from superpoint_ros.training.stage import TrainingDivergedError
+from superpoint_ros.training.trainer import train
+
+EVERY_STEP = 1e-9  # minutes between checkpoints
+
+RECIPE = MagicPointRecipe(
+    network='compact',
+    max_steps=6,
+    batch=2,
+    width=64,
+    height=48,
+    warm_up=0.3,
+    decay=0.5,
+    weight_decay=0.01,
+    gradient_clip=1.0,
+    precision='bf16-mixed',
+    channels_last=True,
+    workers=0,
+    validate_every=4,
+    validation_images=3,
+    log_every=1,
+    checkpoint_minutes=EVERY_STEP,
+)
+OPTIONS = [
+    f'--{name}={getattr(RECIPE, name)}'
+    for name in (
+        *('network', 'max_steps', 'batch', 'width', 'height', 'warm_up', 'decay'),
+        *('weight_decay', 'gradient_clip', 'precision', 'channels_last', 'workers'),
+        *('validate_every', 'validation_images', 'log_every', 'checkpoint_minutes'),
+    )
+]
+
+
+def run(folder, recipe=RECIPE, **options):
+    return train(MagicPoint(recipe, folder), recipe, folder, accelerator='cpu', **options)
+
+
+@pytest.fixture(scope='module')
+def uninterrupted(tmp_path_factory):
+    """Return the folder of a run through the command line that nothing disturbed."""
+    folder = tmp_path_factory.mktemp('runs') / 'whole'
+    status = main(
+        ['train', 'magicpoint', '--recipe', 'cpu', '--out', str(folder), '--accelerator=cpu']
+        + OPTIONS
+    )
+    assert status == 0
+    return folder
+
+
+def test_the_command_leaves_weights_recipe_checkpoint_curves_and_a_picture(runs, uninterrupted):
+    network, metadata = load_weights(uninterrupted / WEIGHTS)
+    assert network.config.stage_channels == (16, 32, 64, 128)
+    assert not metadata.descriptors_trained
+    assert metadata.recipe == 'magicpoint, compact, step 6 of 6'
+    used = read_recipe(MagicPointRecipe, uninterrupted / 'recipe.yaml')
+    assert {name: getattr(used, name) for name in ('batch', 'width', 'max_steps')} == {
+        'batch': 2,
+        'width': 64,
+        'max_steps': 6,
+    }
+    assert runs.final_state(uninterrupted)[0] == 6
+    assert (uninterrupted / 'validation.png').stat().st_size > 1000
+    assert list((uninterrupted / 'tensorboard').glob('events*'))
+
+
+def test_training_moves_the_detector_and_leaves_the_descriptor_head(runs, uninterrupted):
+    before = MagicPoint(RECIPE, uninterrupted).network.state_dict()
+    after = runs.final_state(uninterrupted)[1]
+    for name, value in before.items():
+        moved = not torch.equal(value, after[f'network.{name}'])
+        assert moved == (not name.startswith(('convD', 'bnD'))), name
+
+
+def test_a_run_that_was_killed_and_resumed_has_the_same_weights_bit_for_bit(
+    runs, uninterrupted, tmp_path
+):
+    arguments = ['train', 'magicpoint', f'--out={tmp_path}', '--accelerator=cpu', *OPTIONS]
+    runs.kill_in_step(3, MagicPoint, arguments)
+    assert runs.final_state(tmp_path)[0] == 3
+    assert main([*arguments, '--resume']) == 0
+    runs.assert_same_state(tmp_path, uninterrupted)
+
+
+def test_a_run_that_stopped_in_a_validation_resumes_exactly(
+    runs, uninterrupted, tmp_path, monkeypatch
+):
+    recipe = read_recipe(MagicPointRecipe, uninterrupted / 'recipe.yaml')
+
+    def stop(*_):
+        raise RuntimeError('the power is gone')
+
+    with monkeypatch.context() as patch:
+        patch.setattr(MagicPoint, 'on_validation_epoch_end', stop)
+        with pytest.raises(RuntimeError, match='the power is gone'):
+            run(tmp_path, recipe)
+    assert runs.final_state(tmp_path)[0] == 4
+    run(tmp_path, recipe, resume=True)
+    runs.assert_same_state(tmp_path, uninterrupted)
+
+
+@pytest.mark.parametrize('precision', ['32-true', 'bf16-mixed'])
+def test_a_loss_that_is_no_number_stops_the_run_and_names_the_step(
+    runs, tmp_path, monkeypatch, precision
+):
+    calls = []
+
+    def loss(logits, labels):
+        calls.append(1)
+        return logits.float().mean() * (float('nan') if len(calls) == 4 else 1)
+
+    monkeypatch.setattr(magicpoint, 'detector_loss', loss)
+    with pytest.raises(TrainingDivergedError, match='the loss is nan in step 3'):
+        run(tmp_path, replace(RECIPE, precision=precision))
+    step, tensors = runs.final_state(tmp_path)
+    assert step == 3
+    assert all(torch.isfinite(value).all() for value in tensors.values())
+
+
+def test_gradients_that_are_no_numbers_stop_the_run_before_they_reach_the_weights(
+    tmp_path, monkeypatch
+):
+    # The derivative of the square root at 0 is infinite, and infinity times 0 is no number.
+    monkeypatch.setattr(
+        magicpoint, 'detector_loss', lambda logits, labels: (logits.float() * 0).sqrt().sum()
+    )
+    module = MagicPoint(RECIPE, tmp_path)
+    before = {name: value.clone() for name, value in module.network.named_parameters()}
+    with pytest.raises(TrainingDivergedError, match='gradients are not finite in step 0'):
+        train(module, RECIPE, tmp_path, accelerator='cpu')
+    for name, value in module.network.named_parameters():
+        assert torch.equal(value, before[name])
+
+
+def test_the_command_says_that_a_run_diverged(tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr(
+        magicpoint, 'detector_loss', lambda logits, labels: logits.float().sum() * float('inf')
+    )
+    arguments = [f'--out={tmp_path}', '--accelerator=cpu', *OPTIONS]
+    assert main(['train', 'magicpoint', *arguments]) == 1
+    assert 'in step 0; the last good state' in capsys.readouterr().err
+
+
+def test_a_full_disk_leaves_the_last_good_checkpoint_and_the_run_goes_on(
+    runs, tmp_path, monkeypatch, caplog
+):
+    write, writes = checkpoints.write_atomically, []
+
+    def fail_from_the_third(path, content):
+        writes.append(path)
+        if len(writes) >= 3:
+            raise OSError(errno.ENOSPC, 'No space left on device')
+        write(path, content)
+
+    monkeypatch.setattr(checkpoints, 'write_atomically', fail_from_the_third)
+    run(tmp_path)
+    assert len(writes) >= 5
+    assert runs.final_state(tmp_path)[0] == 2
+    assert 'No space left on device' in caplog.text
+    assert 'the last good checkpoint stays' in caplog.text
+
+
+def test_a_checkpoint_of_another_recipe_is_refused(uninterrupted, capsys):
+    arguments = [f'--out={uninterrupted}', '--accelerator=cpu', *OPTIONS, '--batch=3', '--resume']
+    assert main(['train', 'magicpoint', *arguments]) == 2
+    assert 'batch is 2 there and 3 here' in capsys.readouterr().err
+
+
+def test_a_new_run_does_not_overwrite_an_old_one(uninterrupted, capsys):
+    before = (uninterrupted / LAST).read_bytes()
+    assert main(['train', 'magicpoint', f'--out={uninterrupted}', *OPTIONS]) == 2
+    assert 'holds a run already: resume it with --resume' in capsys.readouterr().err
+    assert (uninterrupted / LAST).read_bytes() == before
+
+
+def test_bad_command_lines_are_answered_with_one_line(tmp_path, capsys):
+    assert main(['train', 'magicpoint']) == 2
+    assert '--out DIR' in capsys.readouterr().err
+    assert main(['train', 'magicpoint', f'--out={tmp_path}', '--btach=3']) == 2
+    assert 'btach' in capsys.readouterr().err
+    assert main(['train', 'magicpoint', f'--out={tmp_path}', '--resume']) == 2
+    assert 'there is no checkpoint' in capsys.readouterr().err
+    (tmp_path / LAST).parent.mkdir()
+    (tmp_path / LAST).write_bytes(b'no checkpoint')
+    assert main(['train', 'magicpoint', f'--out={tmp_path}', '--resume']) == 2
+    assert 'is not a checkpoint that can be read' in capsys.readouterr().err
+
+
+def test_the_help_lists_every_value_of_the_recipe(capsys):
+    assert main(['train', 'magicpoint', '--help']) == 0
+    text = ' '.join(capsys.readouterr().out.split())
+    for name in (
+        '--max_steps',
+        '--homography.max_rotation',
+        '--photometric.max_noise',
+        '--resume',
+    ):
+        assert name in text
+    assert 'sample i is made from (seed, i)' in text

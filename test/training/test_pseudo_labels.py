@@ -1,0 +1,209 @@
+# Copyright 2026 The superpoint_ros developers
+# SPDX-License-Identifier: Apache-2.0
+
+"""A folder of photographs is labelled the same way however the work is divided or interrupted."""
+
+from __future__ import annotations
+
+from concurrent.futures import ThreadPoolExecutor
+import logging
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+import torch
+
+from superpoint_ros.model.superpoint import SuperPoint, SuperPointConfig
+from superpoint_ros.model.weights import save_weights, WeightsMetadata
+from superpoint_ros.training import pseudo_labels as labelling
+from superpoint_ros.training.homographic_adaptation import AdaptationRecipe
+from superpoint_ros.training.label_files import LabelFolder, Labels
+from superpoint_ros.training.pseudo_labels import label_folder, write_contact_sheet
+
+RECIPE = AdaptationRecipe(homographies=4, threshold=0.01, nms_radius=2, max_keypoints=20)
+BAD = ('bad.png', 'tiny.png')
+
+
+def make_weights(path, seed):
+    """Write random weights of a tiny network."""
+    torch.manual_seed(seed)
+    model = SuperPoint(SuperPointConfig((4, 4, 4, 8), head_channels=8, descriptor_size=8))
+    save_weights(path, model, WeightsMetadata())
+    return path
+
+
+@pytest.fixture(scope='module')
+def photos(tmp_path_factory):
+    """Return a folder of three photographs of two sizes, one damaged, and one too small."""
+    folder = tmp_path_factory.mktemp('photos')
+    rng = np.random.default_rng(0)
+    for name, shape in (('1.png', (48, 64)), ('2.png', (40, 33)), ('10.png', (48, 64))):
+        cv2.imwrite(str(folder / name), rng.integers(0, 255, shape).astype(np.uint8))
+    (folder / 'bad.png').write_bytes(b'no image')
+    cv2.imwrite(str(folder / 'tiny.png'), np.zeros((8, 30), np.uint8))
+    (folder / 'notes.txt').write_text('no image and not meant to be one')
+    return folder
+
+
+@pytest.fixture(scope='module')
+def weights(tmp_path_factory):
+    """Return a weight file."""
+    return make_weights(tmp_path_factory.mktemp('weights') / 'tiny.safetensors', 0)
+
+
+class ThisProcess(ThreadPoolExecutor):
+    """Does what a pool of processes does, here, which is faster."""
+
+    def __init__(self, count, context, initializer, initargs):
+        super().__init__(count, initializer=initializer, initargs=initargs)
+
+
+@pytest.fixture(scope='module')
+def labelled(photos, weights, tmp_path_factory):
+    """Return a folder of labels made here in one go, and what was returned."""
+    out = tmp_path_factory.mktemp('out') / 'labels'
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(labelling, 'ProcessPoolExecutor', ThisProcess)
+        return out, label_folder(photos, weights, out, RECIPE, ['cpu'])
+
+
+@pytest.fixture
+def no_processes(monkeypatch):
+    """Fail where the work would begin."""
+
+    def begin(*arguments, **named):
+        raise AssertionError('the work began')
+
+    monkeypatch.setattr(labelling, 'ProcessPoolExecutor', begin)
+
+
+def test_every_readable_photograph_gets_labels_and_the_others_are_named(photos, labelled):
+    out, (count, skipped) = labelled
+    assert count == 3
+    assert [path.name for path in skipped] == list(BAD)
+    assert sorted(path.name for path in out.iterdir()) == [
+        '1.png.npz',
+        '10.png.npz',
+        '2.png.npz',
+        'labels.json',
+        'labels.png',
+    ]
+    for path in LabelFolder(out).labelled(photos):
+        image = cv2.imread(str(path), cv2.IMREAD_GRAYSCALE)
+        keypoints = LabelFolder(out).read(path, image).keypoints
+        assert 0 < len(keypoints) <= 20
+        assert (keypoints >= 0).all()
+        assert (keypoints <= np.array(image.shape[::-1]) - 1).all()
+
+
+def test_the_labels_depend_on_neither_processes_batches_nor_interruption(
+    photos, weights, labelled, tmp_path, caplog
+):
+    # What an interrupted run leaves: the manifest and some of the labels.
+    interrupted = tmp_path / 'labels'
+    interrupted.mkdir()
+    for name in ('labels.json', '2.png.npz'):
+        (interrupted / name).write_bytes((labelled[0] / name).read_bytes())
+    before = (interrupted / '2.png.npz').stat().st_mtime_ns
+    recipe = AdaptationRecipe(**(vars(RECIPE) | {'batch': 3}))
+    with caplog.at_level(logging.WARNING):
+        count, skipped = label_folder(photos, weights, interrupted, recipe, ['cpu', 'cpu'])
+    assert (count, [path.name for path in skipped]) == (3, list(BAD))
+    assert 'skipped: ' in caplog.text
+    for name in BAD:
+        assert str(photos / name) in caplog.text
+    assert (interrupted / '2.png.npz').stat().st_mtime_ns == before
+    for name in ('1.png', '2.png', '10.png'):
+        one, two = (LabelFolder(folder).read(Path(name)) for folder in (labelled[0], interrupted))
+        assert two.keypoints == pytest.approx(one.keypoints, abs=1e-4)
+        assert two.scores == pytest.approx(one.scores, abs=1e-6)
+
+
+def test_other_weights_recipe_or_precision_do_not_mix_with_labels_that_are_there(
+    photos, weights, labelled, tmp_path, no_processes
+):
+    out = labelled[0]
+    other = make_weights(tmp_path / 'other.safetensors', 1)
+    with pytest.raises(ValueError, match=r'made by other means \(weights differ\)'):
+        label_folder(photos, other, out, RECIPE, ['cpu'])
+    recipe = AdaptationRecipe(**(vars(RECIPE) | {'homographies': 5}))
+    with pytest.raises(ValueError, match=r'\(recipe differ\)'):
+        label_folder(photos, weights, out, recipe, ['cpu'])
+    with pytest.raises(ValueError, match=r'\(precision differ\)'):
+        label_folder(photos, weights, out, RECIPE, ['cpu'], bfloat16=True)
+
+
+def test_what_cannot_be_labelled_is_said_before_the_work_begins(
+    photos, weights, tmp_path, no_processes
+):
+    empty = tmp_path / 'empty'
+    empty.mkdir()
+    with pytest.raises(ValueError, match='empty holds no images'):
+        label_folder(empty, weights, tmp_path / 'out', RECIPE, ['cpu'])
+    with pytest.raises(NotADirectoryError, match='is not a folder'):
+        label_folder(tmp_path / 'nowhere', weights, tmp_path / 'out', RECIPE, ['cpu'])
+    with pytest.raises(FileNotFoundError, match='there is no weight file'):
+        label_folder(photos, tmp_path / 'no.safetensors', tmp_path / 'out', RECIPE, ['cpu'])
+    assert not (tmp_path / 'out').exists()
+
+
+def test_it_is_an_error_only_when_no_photograph_is_left(weights, tmp_path, monkeypatch):
+    monkeypatch.setattr(labelling, 'ProcessPoolExecutor', ThisProcess)
+    photos = tmp_path / 'photos'
+    photos.mkdir()
+    for name in BAD:
+        (photos / name).write_bytes(b'')
+    with pytest.raises(ValueError, match='none of the 2 images in .*photos could be read'):
+        label_folder(photos, weights, tmp_path / 'labels', RECIPE, ['cpu'])
+
+
+def test_blobs_are_labelled_where_they_are_asked_for(weights, tmp_path, monkeypatch):
+    monkeypatch.setattr(labelling, 'ProcessPoolExecutor', ThisProcess)
+    photos = tmp_path / 'photos'
+    photos.mkdir()
+    x, y = np.arange(96), np.arange(80)[:, None]
+    blob = 60 + 150 * np.exp(-((x - 41.3) ** 2 + (y - 37.6) ** 2) / (2 * 2**2))
+    cv2.imwrite(str(photos / 'blob.png'), blob.round().astype(np.uint8))
+    found = []
+    for name, weight in (('with', 0.9), ('without', 0.0)):
+        recipe = AdaptationRecipe(homographies=6, threshold=0.25, blobs=weight, corners=weight)
+        label_folder(photos, weights, tmp_path / name, recipe, ['cpu'])
+        found.append(LabelFolder(tmp_path / name).read(photos / 'blob.png').keypoints)
+    assert found[0] == pytest.approx(np.array([[41.3, 37.6]]), abs=0.2)
+    assert len(found[1]) == 0
+
+
+def test_without_the_network_only_interest_points_are_labelled(tmp_path, weights, monkeypatch):
+    monkeypatch.setattr(labelling, 'ProcessPoolExecutor', ThisProcess)
+    monkeypatch.setattr(labelling, 'network_heatmaps', None)  # would raise if it were asked
+    photos = tmp_path / 'photos'
+    photos.mkdir()
+    x, y = np.arange(96), np.arange(80)[:, None]
+    image = np.where((x > 50) & (y > 40), 200, 60).astype(np.uint8)
+    cv2.imwrite(str(photos / 'corner.png'), image)
+    recipe = AdaptationRecipe(homographies=6, threshold=0.3, network=False, corners=0.7)
+    label_folder(photos, weights, tmp_path / 'labels', recipe, ['cpu'])
+    labels = LabelFolder(tmp_path / 'labels').read(photos / 'corner.png')
+    assert labels.keypoints[0] == pytest.approx([51, 41], abs=1.0)
+
+
+def test_the_contact_sheet_shows_some_photographs_small_with_their_labels(tmp_path):
+    photos = tmp_path / 'photos'
+    photos.mkdir()
+    folder = LabelFolder(tmp_path / 'labels', {})
+    image = np.full((1000, 2000), 90, np.uint8)
+    for number in range(40):
+        cv2.imwrite(str(photos / f'{number}.png'), image)
+        # The point is at the centre of the image, wherever that lies on the sheet.
+        labels = Labels(np.array([[999.5, 499.5]], np.float32), np.ones(1, np.float32))
+        folder.write(photos / f'{number}.png', image, labels)
+    place = write_contact_sheet(folder, photos)
+    assert place == tmp_path / 'labels' / 'labels.png'
+    sheet = cv2.imread(str(place))
+    assert max(sheet.shape) < 2000
+    green = (sheet[:, :, 1].astype(int) - sheet[:, :, 2]) > 60
+    count, _, _, centres = cv2.connectedComponentsWithStats(green.astype(np.uint8))
+    assert count - 1 == labelling.PICTURED
+    # Columns of pictures of 320x160 with a gap of 4.
+    assert (centres[1:, 0] - 4) % 324 == pytest.approx(np.full(24, 159.5), abs=1)
