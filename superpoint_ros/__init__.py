@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from superpoint_ros.detection.heatmap import DetectionSettings
+    from superpoint_ros.detection.settings import DetectionSettings
     from superpoint_ros.detector import Detector
     from superpoint_ros.features import Features
 
@@ -16,7 +16,7 @@ __version__ = '0.1.0'
 __all__ = ['DetectionSettings', 'Detector', 'Features', '__version__']
 
 _HOMES = {
-    'DetectionSettings': 'superpoint_ros.detection.heatmap',
+    'DetectionSettings': 'superpoint_ros.detection.settings',
     'Detector': 'superpoint_ros.detector',
     'Features': 'superpoint_ros.features',
 }

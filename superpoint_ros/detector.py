@@ -16,11 +16,7 @@ import torch
 from superpoint_ros.detection.cpu import detect_blobs
 from superpoint_ros.detection.cpu_hessian import BlobPoints, find_blob_points
 from superpoint_ros.detection.descriptors import sample_descriptors
-from superpoint_ros.detection.heatmap import (
-    detect_keypoints,
-    DetectionSettings,
-    heatmap_from_logits,
-)
+from superpoint_ros.detection.heatmap import detect_keypoints, heatmap_from_logits
 from superpoint_ros.detection.hessian import Blobs, find_blobs
 from superpoint_ros.detection.image_pyramid import make_levels, pool_descriptors
 from superpoint_ros.detection.preprocessing import (
@@ -31,11 +27,13 @@ from superpoint_ros.detection.preprocessing import (
     scaled,
     to_gray,
 )
+from superpoint_ros.detection.settings import DetectionSettings
 from superpoint_ros.engines.selection import create_engine, Engine
 from superpoint_ros.features import Features
 from superpoint_ros.files import default_weights
 from superpoint_ros.model.superpoint import SuperPoint, SuperPointOutput
 from superpoint_ros.model.weights import load_weights, WeightsMetadata
+from superpoint_ros.settings_table import make_settings
 
 
 class Detector:
@@ -86,7 +84,7 @@ class Detector:
         ValueError for a device that is not there, and ValueError or TypeError for a setting that
         cannot be.
         """
-        chosen = _make_settings(settings)
+        chosen = make_settings(DetectionSettings, settings)
         path = Path(path) if path else default_weights()
         model, metadata = load_weights(path)
         executor = create_engine(model, device, precision, engine, threads)
@@ -108,7 +106,9 @@ class Detector:
         It is exact unless asked otherwise: the reference for other engines and precisions.
         """
         executor = create_engine(model, device, precision, engine, threads)
-        return cls(executor, model.config.descriptor_size, _make_settings(settings))
+        return cls(
+            executor, model.config.descriptor_size, make_settings(DetectionSettings, settings)
+        )
 
     @property
     def device(self) -> str:
@@ -141,8 +141,8 @@ class Detector:
         for members in groups.values():
             seen = [grays[index] for index in members]
             of_group = self._detect(seen, [masks[index] for index in members], settings)
-            if settings.levels > 1:
-                of_group = self._describe_smaller(seen, of_group, settings.levels)
+            if settings.descriptor_scales > 1:
+                of_group = self._describe_smaller(seen, of_group, settings.descriptor_scales)
                 self.on_stage('sampling')
             found |= zip(members, of_group, strict=True)
         return [
@@ -179,7 +179,7 @@ class Detector:
             if whole is not None:
                 self.on_stage('network')
                 return whole
-        blobs = self._find_blobs(grays) if settings.blobs else None
+        blobs = self._find_blobs(grays) if settings.keypoints == 'hessian' else None
         self.on_stage('blobs')
         output = self.engine.infer(padded)
         self.on_stage('network')
@@ -279,14 +279,3 @@ def _map_back(features: Features, resized: np.ndarray, original: np.ndarray) -> 
 
 def _ignore(stage: str) -> None:
     """Do nothing at the end of a stage."""
-
-
-def _make_settings(settings: dict) -> DetectionSettings:
-    """Return the settings; raise TypeError that names one that does not exist."""
-    defaults = DetectionSettings()
-    unknown = sorted(set(settings) - set(vars(defaults)))
-    if unknown:
-        raise TypeError(
-            f'unknown setting {", ".join(unknown)}: there are {", ".join(vars(defaults))}'
-        )
-    return replace(defaults, **settings)

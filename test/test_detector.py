@@ -271,7 +271,7 @@ def test_an_enlarged_image_has_its_keypoints_where_they_are_in_the_original(dete
     size = (round(160 * factor), round(120 * factor))
     large = cv2.resize(small, size, interpolation=cv2.INTER_CUBIC)
     expected = detector(large)
-    found = replace_settings(detector, magnification=factor)(small)
+    found = replace_settings(detector, upscale_factor=factor)(small)
     assert len(found) == len(expected) > 20
     np.testing.assert_allclose(
         found.keypoints, (expected.keypoints + 0.5) / factor - 0.5, atol=1e-3
@@ -281,15 +281,15 @@ def test_an_enlarged_image_has_its_keypoints_where_they_are_in_the_original(dete
 
 def test_no_image_is_enlarged_beyond_the_largest_that_is_looked_at(detector):
     image = photograph(160, 120)
-    limited = replace_settings(detector, magnification=4.0, max_image_size=200)(image)
-    alone = replace_settings(detector, magnification=1.25)(image)
+    limited = replace_settings(detector, upscale_factor=4.0, max_image_size=200)(image)
+    alone = replace_settings(detector, upscale_factor=1.25)(image)
     np.testing.assert_array_equal(limited.keypoints, alone.keypoints)
 
 
 def test_keypoints_are_described_in_a_smaller_image_too(detector):
     image = photograph(208, 160)
     alone = detector(image)
-    several = replace_settings(detector, levels=2)
+    several = replace_settings(detector, descriptor_scales=2)
     both = several(image)
     np.testing.assert_array_equal(both.keypoints, alone.keypoints)
     np.testing.assert_array_equal(both.scores, alone.scores)
@@ -310,7 +310,7 @@ def test_keypoints_are_described_in_a_smaller_image_too(detector):
 
 def test_an_image_too_small_to_be_halved_is_described_as_it_is(detector):
     image = photograph(24, 24)
-    several = replace_settings(detector, levels=2)(image)
+    several = replace_settings(detector, descriptor_scales=2)(image)
     np.testing.assert_allclose(several.descriptors, detector(image).descriptors, atol=1e-6)
 
 

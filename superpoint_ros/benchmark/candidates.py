@@ -14,7 +14,7 @@ import numpy as np
 import torch
 
 from superpoint_ros.benchmark.plain_superpoint import gray_of, Peer
-from superpoint_ros.detection.heatmap import DetectionSettings
+from superpoint_ros.detection.settings import DetectionSettings
 from superpoint_ros.detector import Detector
 from superpoint_ros.engines.selection import create_engine
 from superpoint_ros.features import Features

@@ -49,14 +49,14 @@ def add_method_arguments(
         '--nms-radius', type=int, default=3, metavar='PX', help='of ours (default: 3)'
     )
     parser.add_argument(
-        '--magnification',
+        '--upscale-factor',
         type=float,
         default=1.0,
         metavar='X',
         help='ours enlarges images X times first (default: 1)',
     )
     parser.add_argument(
-        '--levels',
+        '--descriptor-scales',
         type=int,
         default=1,
         metavar='N',
@@ -76,7 +76,7 @@ def compared_methods(args: argparse.Namespace, **settings) -> list[Method]:
     from superpoint_ros.detector import Detector
     from superpoint_ros.evaluation.baselines import described_method, Method
 
-    names = ('threshold', 'nms_radius', 'magnification', 'levels')
+    names = ('threshold', 'nms_radius', 'upscale_factor', 'descriptor_scales')
     settings |= {name: getattr(args, name) for name in names}
     several = len(args.weights) > 1
     methods = []

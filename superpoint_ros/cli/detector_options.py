@@ -16,11 +16,12 @@ SETTINGS = (
     'nms_radius',
     'max_keypoints',
     'border_margin',
-    'magnification',
-    'levels',
+    'keypoints',
+    'upscale_factor',
+    'descriptor_scales',
 )
 
-SWITCHES = ('subpixel', 'blobs')
+SWITCHES = ('subpixel',)
 
 
 def add_engine_arguments(parser: argparse.ArgumentParser) -> None:
@@ -84,13 +85,13 @@ def add_settings_arguments(parser: argparse.ArgumentParser) -> None:
         help='no keypoint so close to the border (default: 4)',
     )
     parser.add_argument(
-        '--magnification',
+        '--upscale-factor',
         type=float,
         metavar='X',
         help='enlarge images X times first, for precision (default: 1.0)',
     )
     parser.add_argument(
-        '--levels',
+        '--descriptor-scales',
         type=int,
         metavar='N',
         help='describe keypoints in N sizes of the image, each half of the one before '
@@ -102,9 +103,10 @@ def add_settings_arguments(parser: argparse.ArgumentParser) -> None:
         help="leave keypoints at pixels' centres (default: refine them)",
     )
     parser.add_argument(
-        '--no-blobs',
-        action='store_true',
-        help="take the maxima of the network's heatmap (default: blobs of the image)",
+        '--keypoints',
+        choices=('hessian', 'heatmap'),
+        help="extrema of the Hessian determinant or maxima of the network's heatmap "
+        '(default: hessian)',
     )
 
 

@@ -70,7 +70,7 @@ def _add_homography(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument('--no-subpixel', action='store_true', help='keypoints at pixel centres')
     parser.add_argument(
-        '--no-blobs', action='store_true', help="keypoints are the maxima of ours' heatmap"
+        '--heatmap', action='store_true', help="keypoints are the maxima of ours' heatmap"
     )
     parser.add_argument(
         '--max-pairs', type=int, metavar='N', help='at most N pairs of a sequence (default: all)'
@@ -113,7 +113,7 @@ def _run_shapes(args: argparse.Namespace) -> int:
 
     # Points up to the border and weak ones too: the others' are not cut off either. And what the
     # network says of corners, not the blobs at their insides.
-    settings = {'threshold': 1e-4, 'border_margin': 0, 'nms_radius': 4, 'blobs': False}
+    settings = {'threshold': 1e-4, 'border_margin': 0, 'nms_radius': 4, 'keypoints': 'heatmap'}
     detector = Detector.from_weights(args.weights, **execution_of(args), **settings)
     ours = Method('SuperPoint', detector)
     methods = [ours, *(Method(name, find) for name, find in DETECTORS.items())]
@@ -144,7 +144,7 @@ def _run_homography(args: argparse.Namespace) -> int:
     methods = compared_methods(
         args,
         subpixel=not args.no_subpixel,
-        blobs=not args.no_blobs,
+        keypoints='heatmap' if args.heatmap else 'hessian',
         max_keypoints=pool_size(max(args.keypoints, 1)),
     )
     folders, bad = list_sequences(args.data), []
@@ -161,9 +161,9 @@ def _run_homography(args: argparse.Namespace) -> int:
     result['longest_side'] = args.longest_side
     result['ours'] = {
         **execution_of(args),
-        'magnification': args.magnification,
-        'levels': args.levels,
-        'blobs': not args.no_blobs,
+        'upscale_factor': args.upscale_factor,
+        'descriptor_scales': args.descriptor_scales,
+        'keypoints': 'heatmap' if args.heatmap else 'hessian',
     }
     good = [folder for folder in folders if folder not in bad]
     chosen = good[:: max(1, len(good) // args.pictures)][: args.pictures] if args.pictures else []

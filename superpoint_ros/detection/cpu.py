@@ -16,9 +16,10 @@ import torch
 
 from superpoint_ros.detection.compiled import compiled
 from superpoint_ros.detection.cpu_hessian import BlobPoints
-from superpoint_ros.detection.heatmap import DetectionSettings, spread_over_grid
+from superpoint_ros.detection.heatmap import spread_over_grid
 from superpoint_ros.detection.hessian import HALF_STRENGTH, NEAR
 from superpoint_ros.detection.nms import peaks_among
+from superpoint_ros.detection.settings import DetectionSettings
 from superpoint_ros.model.superpoint import CELL
 
 _NEAR = tuple(np.float32(value) for value in NEAR)

@@ -11,89 +11,19 @@ No function loops over points.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import ClassVar
-
 import torch
 import torch.nn.functional as F
 
 from superpoint_ros.detection.hessian import blob_offsets, blob_scores, Blobs
+from superpoint_ros.detection.nms import find_peaks, suppress_non_maxima  # noqa: F401
 
 # Suppression is a part of decoding for all others.
-from superpoint_ros.detection.nms import find_peaks, suppress_non_maxima  # noqa: F401
+from superpoint_ros.detection.settings import DetectionSettings
 from superpoint_ros.model.superpoint import CELL
-from superpoint_ros.settings_table import check_ranges
 
 _SHIFT = torch.arange(-2.0, 3.0)
 _MOMENTS = torch.stack([_SHIFT.repeat(5), _SHIFT.repeat_interleave(5), torch.ones(25)], dim=1)
 """(25, 3): by what the pixels of 5x5 count in the sums for x and y, and in that of all."""
-
-SMALLEST_IMAGE = 64
-"""Least `max_image_size` in pixels: in a smaller image there is next to nothing to be found."""
-
-
-@dataclass(frozen=True)
-class DetectionSettings:
-    """
-    Say which pixels of an image are keypoints.
-
-    `threshold` is the least score of a keypoint, from 0 to 1. Within a square of `nms_radius`
-    pixels to each side of a keypoint there is no other. At most `max_keypoints` are kept, best
-    first. None lies within `border_margin` pixels of the image's border.
-
-    With `blobs` keypoints are blobs of the image that the network takes for keypoints, and a
-    score counts a blob's strength as well (see
-    `superpoint_ros.detection.hessian`). Without, they are the
-    maxima of the network's heatmap, whose values are the scores. `subpixel` moves each keypoint
-    from its pixel's centre to a fraction of a pixel: to the vertex of the blob's response, or
-    to the heatmap's centre of gravity in the 5x5 pixels around it.
-
-    Where there are more keypoints than `max_keypoints`, `grid_cells` spreads those that are kept
-    over a grid of so many cells along each side of the image: the best of each cell come first,
-    then the second of each, and so on; 0 keeps the best of all the image. `max_image_size` is the
-    longest side, in pixels, of an image that is looked at as it is: `Detector` reduces a larger
-    one and maps its keypoints back; 0 reduces none. `magnification` is by how much it enlarges
-    images first, to no more than that size: keypoints become more precise, and the time grows by
-    its square. With several `levels` keypoints are described once more for each, in the image at
-    half of the size before, and have the mean (see
-    `superpoint_ros.detection.image_pyramid`). The radius and the
-    margin are pixels of the image that is looked at.
-
-    Raises TypeError or ValueError that names the setting, its value and what it may be.
-    """
-
-    threshold: float = 0.001
-    nms_radius: int = 3
-    max_keypoints: int = 1000
-    border_margin: int = 4
-    subpixel: bool = True
-    blobs: bool = True
-    grid_cells: int = 0
-    max_image_size: int = 0
-    magnification: float = 1.0
-    levels: int = 1
-
-    RANGES: ClassVar[dict[str, tuple[float, float]]] = {
-        'threshold': (0.0, 1.0),
-        'nms_radius': (0, 64),
-        'max_keypoints': (1, 100_000),
-        'border_margin': (0, 1024),
-        'grid_cells': (0, 256),
-        'max_image_size': (0, 16_384),
-        'magnification': (1.0, 4.0),
-        'levels': (1, 4),
-    }
-
-    def __post_init__(self):
-        check_ranges(self)
-        for name in ('subpixel', 'blobs'):
-            if not isinstance(getattr(self, name), bool):
-                raise TypeError(f'{name} must be true or false, got {getattr(self, name)!r}')
-        if 0 < self.max_image_size < SMALLEST_IMAGE:
-            raise ValueError(
-                f'max_image_size must be 0 (any size) or at least {SMALLEST_IMAGE}, '
-                f'got {self.max_image_size}'
-            )
 
 
 def heatmap_from_logits(logits: torch.Tensor) -> torch.Tensor:

@@ -17,8 +17,8 @@ from typing import NamedTuple
 import torch
 import torch.nn.functional as F
 
-from superpoint_ros.detection.heatmap import DetectionSettings
 from superpoint_ros.detection.hessian import blob_offsets, Blobs
+from superpoint_ros.detection.settings import DetectionSettings
 from superpoint_ros.model.superpoint import CELL
 
 

@@ -16,7 +16,7 @@ import cv2
 import numpy as np
 import torch
 
-from superpoint_ros.detection.heatmap import DetectionSettings
+from superpoint_ros.detection.settings import DetectionSettings
 from superpoint_ros.model.superpoint import CELL, SMALLEST_SIDE
 
 
@@ -70,7 +70,7 @@ def resize_mask(mask: np.ndarray, shape: tuple[int, int]) -> np.ndarray:
 def resize(gray: np.ndarray, settings: DetectionSettings) -> np.ndarray:
     """Return the image as large as it is to be looked at."""
     largest = max(gray.shape)
-    wanted = round(settings.magnification * largest)
+    wanted = round(settings.upscale_factor * largest)
     if settings.max_image_size:
         wanted = min(wanted, settings.max_image_size)
     if wanted == largest:

@@ -21,9 +21,10 @@ from typing import NamedTuple
 import numpy as np
 import torch
 
-from superpoint_ros.detection.heatmap import DetectionSettings, heatmap_from_logits, score_pixels
+from superpoint_ros.detection.heatmap import heatmap_from_logits, score_pixels
 from superpoint_ros.detection.hessian import find_blobs
 from superpoint_ros.detection.pipeline import fixed_features, inside_margin, suppress_in_rounds
+from superpoint_ros.detection.settings import DetectionSettings
 from superpoint_ros.features import Features
 from superpoint_ros.model.superpoint import SuperPointOutput
 
@@ -85,7 +86,7 @@ class WholeFrames:
             max_keypoints=1 << (settings.max_keypoints - 1).bit_length(),
             border_margin=settings.border_margin,
             subpixel=settings.subpixel,
-            blobs=settings.blobs,
+            keypoints=settings.keypoints,
         )
         key = _Key(tuple(images.shape), size, fixed)
         where = torch.cuda.device(self._device) if self._device.type == 'cuda' else nullcontext()
@@ -130,7 +131,7 @@ class _Program:
         output = self._network(self._images)
         heatmap = heatmap_from_logits(output.logits)[:, :height, :width]
         seen = self._images[:, :, :height, :width]
-        blobs = find_blobs(seen) if settings.blobs else None
+        blobs = find_blobs(seen) if settings.keypoints == 'hessian' else None
         values = score_pixels(heatmap, blobs)
         peaks = torch.where(values >= self._threshold, values, 0.0)
         undecided = torch.zeros_like(peaks)

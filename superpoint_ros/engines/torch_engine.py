@@ -9,7 +9,7 @@ import copy
 
 import torch
 
-from superpoint_ros.detection.heatmap import DetectionSettings
+from superpoint_ros.detection.settings import DetectionSettings
 from superpoint_ros.engines.cuda_graph import WholeFrames
 from superpoint_ros.features import Features
 from superpoint_ros.model.pruning import lean

@@ -14,12 +14,12 @@ import torch
 from superpoint_ros.detection.descriptors import sample_descriptors
 from superpoint_ros.detection.heatmap import (
     detect_keypoints,
-    DetectionSettings,
     heatmap_from_logits,
     score_pixels,
     suppress_non_maxima,
 )
 from superpoint_ros.detection.hessian import find_blobs
+from superpoint_ros.detection.settings import DetectionSettings
 from superpoint_ros.detector import Detector
 from superpoint_ros.features import Features
 from superpoint_ros.model.superpoint import CELL
@@ -80,7 +80,7 @@ class Anatomy:
 
     def _as_blob(self, x: int, y: int) -> list[str]:
         """Return what the pixel is worth as a blob, where keypoints are blobs."""
-        if not self.settings.blobs or not self.worth[y, x]:
+        if self.settings.keypoints != 'hessian' or not self.worth[y, x]:
             return []
         return [
             'It is a blob of the image; with the probability of a keypoint near it and its '
@@ -88,7 +88,7 @@ class Anatomy:
         ]
 
     def _too_little(self, worth: float) -> str:
-        if self.settings.blobs and not worth:
+        if self.settings.keypoints == 'hessian' and not worth:
             return 'It is no keypoint: it is no blob of the image.'
         return 'It is no keypoint: that is more.'
 
@@ -130,7 +130,7 @@ def dissect(detector: Detector, image: np.ndarray) -> Anatomy:
             f'the image of {width}x{height} pixels is larger than max_image_size, '
             f'{detector.settings.max_image_size}: reduce it, or leave that setting out'
         )
-    if detector.settings.magnification != 1 or detector.settings.levels != 1:
+    if detector.settings.upscale_factor != 1 or detector.settings.descriptor_scales != 1:
         raise ValueError('an image is explained as it is: leave magnification and levels at 1')
     padded = cv2.copyMakeBorder(image, 0, -height % CELL, 0, -width % CELL, cv2.BORDER_REPLICATE)
     output = detector.engine.infer(torch.from_numpy(padded)[None, None])
@@ -139,7 +139,7 @@ def dissect(detector: Detector, image: np.ndarray) -> Anatomy:
     heatmap = heatmap_from_logits(logits)[:, :height, :width]
     settings = detector.settings
     images = torch.from_numpy(image)[None, None]
-    blobs = find_blobs(images) if settings.blobs else None
+    blobs = find_blobs(images) if settings.keypoints == 'hessian' else None
     worth = score_pixels(heatmap, blobs)
     candidates = torch.where(worth >= settings.threshold, worth, 0.0)
     [(keypoints, scores)] = detect_keypoints(heatmap, settings, None, blobs)

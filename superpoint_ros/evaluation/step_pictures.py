@@ -119,8 +119,7 @@ def selection(anatomy: Anatomy) -> np.ndarray:
     points = warp_points(anatomy.features.keypoints - [left * CELL, top * CELL], scaling(5))
     final = draw_keypoints(image * 2, points, radius=4)
     captions = [
-        f'{"blobs of " if settings.blobs else ""}at least {settings.threshold}: '
-        f'{int(above.sum())} pixels',
+        f'{settings.keypoints}, at least {settings.threshold}: {int(above.sum())} pixels',
         f'green: highest within {radius} px',
         'keypoints, refined' if settings.subpixel else 'keypoints',
     ]

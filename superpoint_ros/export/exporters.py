@@ -28,7 +28,7 @@ SUFFIXES = ('.pth', '.onnx', '.pt')
 
 INPUTS = ('image', 'threshold')
 OUTPUTS = GraphOutput._fields
-SETTINGS = ('threshold', 'nms_radius', 'max_keypoints', 'border_margin', 'subpixel', 'blobs')
+SETTINGS = ('threshold', 'nms_radius', 'max_keypoints', 'border_margin', 'subpixel', 'keypoints')
 
 _EXAMPLE = (2, 1, 120, 160)
 """A shape to trace with; none of its numbers may end up in the graph."""

@@ -13,7 +13,7 @@ from __future__ import annotations
 import torch
 from torch import nn
 
-from superpoint_ros.detection.heatmap import DetectionSettings, heatmap_from_logits, score_pixels
+from superpoint_ros.detection.heatmap import heatmap_from_logits, score_pixels
 from superpoint_ros.detection.hessian import find_blobs
 from superpoint_ros.detection.pipeline import (
     fixed_features,
@@ -21,6 +21,7 @@ from superpoint_ros.detection.pipeline import (
     inside_margin,
     suppress_in_rounds,
 )
+from superpoint_ros.detection.settings import DetectionSettings
 from superpoint_ros.model.pruning import lean
 from superpoint_ros.model.superpoint import CELL, SuperPoint
 
@@ -54,13 +55,17 @@ class DetectorGraph(nn.Module):
         if rounds < 1:
             raise ValueError(f'the rounds of suppression must be at least 1, got {rounds}')
         settings = settings or DetectionSettings()
-        resizes = settings.max_image_size or settings.magnification != 1 or settings.levels != 1
+        resizes = (
+            settings.max_image_size
+            or settings.upscale_factor != 1
+            or settings.descriptor_scales != 1
+        )
         if settings.grid_cells or resizes:
             raise ValueError(
                 'a graph neither spreads keypoints over a grid nor resizes images: grid_cells and '
                 'max_image_size must be 0, magnification and levels 1; got '
-                f'{settings.grid_cells}, {settings.max_image_size}, {settings.magnification} and '
-                f'{settings.levels}'
+                f'{settings.grid_cells}, {settings.max_image_size}, {settings.upscale_factor} and '
+                f'{settings.descriptor_scales}'
             )
         self.model = lean(model).eval()
         self.settings = settings
@@ -75,7 +80,7 @@ class DetectorGraph(nn.Module):
         values = gray / 255 if is_whole else image
         features = self.model.encode(_pad_to_cells(values))
         heatmap = heatmap_from_logits(self.model.detect(features))[:, :height, :width]
-        blobs = find_blobs(gray) if self.settings.blobs else None
+        blobs = find_blobs(gray) if self.settings.keypoints == 'hessian' else None
         scores = score_pixels(heatmap, blobs)
         peaks = torch.where(scores >= threshold, scores, 0.0)
         if self.settings.nms_radius:

@@ -26,10 +26,10 @@ import numpy as np
 from superpoint_ros.detector import Detector
 
 PREFIX = 'RTABMAP_SUPERPOINT_'
-TEXTS = ('weights', 'engine', 'precision')
+TEXTS = ('weights', 'engine', 'precision', 'keypoints')
 NUMBERS = (
     *('threshold', 'nms_radius', 'max_keypoints', 'border_margin', 'grid_cells', 'subpixel'),
-    *('blobs', 'max_image_size', 'magnification', 'levels'),
+    *('max_image_size', 'upscale_factor', 'descriptor_scales'),
 )
 
 _detector: Detector | None = None

@@ -5,8 +5,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
-from dataclasses import fields, replace
+from collections.abc import Callable, Iterable
+from dataclasses import replace
 from typing import Any, TypeVar
 
 from rcl_interfaces.msg import (
@@ -17,6 +17,8 @@ from rcl_interfaces.msg import (
 )
 from rclpy.node import Node
 from rclpy.parameter import Parameter
+
+from superpoint_ros.settings_table import table_of
 
 Settings = TypeVar('Settings')
 
@@ -44,7 +46,7 @@ class SettingParameters:
     """
     Hold settings whose fields are live parameters of a node, each under its own name.
 
-    `groups` are frozen dataclasses that refuse bad values and whose `RANGES` are the numbers'.
+    `groups` are frozen dataclasses made with `superpoint_ros.settings_table`.
     A call to set parameters is refused as a whole, with the reason, unless all its values are good
     together. `applied` gets a line about each change. Raises ValueError or TypeError where the
     values at the start cannot be.
@@ -54,22 +56,16 @@ class SettingParameters:
         self,
         node: Node,
         groups: Iterable[Any],
-        descriptions: Mapping[str, str],
         applied: Callable[[str], None],
     ):
         self._applied = applied
         self._groups = {}
         for group in groups:
             values = {
-                field.name: declare(
-                    node,
-                    field.name,
-                    getattr(group, field.name),
-                    descriptions[field.name],
-                    group.RANGES.get(field.name),
-                    read_only=False,
+                row.name: declare(
+                    node, row.name, row.default, row.help, row.range, read_only=False
                 )
-                for field in fields(group)
+                for row in table_of(group).values()
             }
             self._groups[type(group)] = replace(group, **values)
         node.add_on_set_parameters_callback(self._check)

@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 import time
 import traceback
 from typing import Any
@@ -55,10 +55,10 @@ class PipelineNode(ManagedNode, ABC):
         self._silent = False
         self.statistics = FrameStatistics(time.monotonic())
 
-    def begin(self, groups: Iterable[Any], descriptions: Mapping[str, str]) -> None:
+    def begin(self, groups: Iterable[Any]) -> None:
         """Declare the settings, and start by itself if the parameter `autostart` says so."""
         try:
-            self.live = SettingParameters(self, groups, descriptions, self.get_logger().info)
+            self.live = SettingParameters(self, groups, self.get_logger().info)
             autostart = declare(
                 self,
                 'autostart',

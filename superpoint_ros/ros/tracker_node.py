@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from array import array
 from dataclasses import dataclass
-from typing import ClassVar
 
 import numpy as np
 from rclpy.qos import qos_profile_sensor_data, QoSProfile
@@ -21,7 +20,7 @@ from superpoint_ros.ros.messages.feature_messages import features_from_message
 from superpoint_ros.ros.messages.track_messages import LAYOUTS, tracks_to_message
 from superpoint_ros.ros.parameters import declare
 from superpoint_ros.ros.pipeline_node import PipelineNode
-from superpoint_ros.settings_table import check_ranges
+from superpoint_ros.settings_table import check_settings, setting
 
 COORDINATES = ('normalized', 'pixels')
 
@@ -30,39 +29,21 @@ _IMAGES_KEPT = 30  # while the detector works on them
 
 @dataclass(frozen=True)
 class TrackOutput:
-    """Say which tracks are published, and how they are drawn."""
+    """Settings of the published tracks and of the overlay."""
 
-    min_age: int = 1
-    overlay: bool = True
-    tail_length: int = 15
-
-    RANGES: ClassVar[dict[str, tuple[float, float]]] = {
-        'min_age': (1, 1000),
-        'tail_length': (0, 1000),
-    }
+    min_age: int = setting(
+        1,
+        'Number of frames after which a track is published. 2 leaves out new points, whose '
+        'velocity is unknown.',
+        range=(1, 1000),
+    )
+    overlay: bool = setting(True, 'Publish tracks/overlay while it has a subscriber.')
+    tail_length: int = setting(
+        15, 'Length of the tails in the overlay, in frames.', range=(0, 1000)
+    )
 
     def __post_init__(self):
-        check_ranges(self)
-        if not isinstance(self.overlay, bool):
-            raise TypeError(f'overlay must be true or false, got {self.overlay!r}')
-
-
-DESCRIPTIONS = {
-    'min_similarity': 'Least similarity, -1 to 1, of the descriptors of a point in two frames.',
-    'ratio': 'Most that the distance to the nearest descriptor may be of that to the second '
-    'nearest; 1.0: any.',
-    'max_motion': 'Pixels within which a point is looked for, from where its velocity leads it; '
-    '0.0: everywhere.',
-    'geometric_check': 'What matches must have in common: none, fundamental or homography.',
-    'geometric_threshold': 'Pixels by which a match may miss what it must have in common.',
-    'max_lost_frames': 'Frames during which a point that is not seen is looked for.',
-    'min_spacing': 'Pixels from other tracks at which a new one may begin.',
-    'max_tracks': 'At most so many tracks; 0: as many as there are features.',
-    'min_age': 'Tracks are published from so many frames on: 2 leaves out new points, which have '
-    'no velocity.',
-    'overlay': 'Whether tracks/overlay is published while somebody listens to it.',
-    'tail_length': "Frames that a track's tail in the overlay goes back.",
-}
+        check_settings(self)
 
 
 class TrackerNode(PipelineNode):
@@ -94,7 +75,7 @@ class TrackerNode(PipelineNode):
         self._images: dict[tuple[int, int], Image] = {}
         self._image_subscription = None
         self._tracked = 0
-        self.begin((TrackerSettings(), TrackOutput()), DESCRIPTIONS)
+        self.begin((TrackerSettings(), TrackOutput()))
 
     def _choose(self, name: str, choices: tuple[str, ...], description: str) -> str:
         """Return the value of a parameter that is one of some words."""

@@ -8,7 +8,6 @@ from __future__ import annotations
 from collections import deque
 from dataclasses import dataclass
 import time
-from typing import ClassVar
 
 import cv2
 from geometry_msgs.msg import PoseStamped, TransformStamped, Vector3
@@ -24,7 +23,7 @@ from superpoint_ros.ros.messages.camera_messages import pose_message
 from superpoint_ros.ros.messages.track_messages import tracks_from_message
 from superpoint_ros.ros.parameters import declare
 from superpoint_ros.ros.pipeline_node import PipelineNode
-from superpoint_ros.settings_table import check_ranges
+from superpoint_ros.settings_table import check_settings, setting
 
 UPRIGHT = np.array([[0.0, 0, 1, 0], [-1, 0, 0, 0], [0, -1, 0, 0], [0, 0, 0, 1]])
 """From a camera's axes (x right, y down, z forward) to those of a robot's world (REP 103)."""
@@ -35,28 +34,14 @@ PATH_PERIOD = 0.5
 
 @dataclass(frozen=True)
 class OdometryOutput:
-    """Say what is published beside the odometry."""
+    """Settings of the topics besides the odometry."""
 
-    path_length: int = 2000
-
-    RANGES: ClassVar[dict[str, tuple[float, float]]] = {'path_length': (0, 100_000)}
+    path_length: int = setting(
+        2000, 'Maximum number of poses in path; the latest are kept.', range=(0, 100_000)
+    )
 
     def __post_init__(self):
-        check_ranges(self)
-
-
-DESCRIPTIONS = {
-    'reprojection_threshold': 'Pixels from where it should be at which a point may be seen.',
-    'min_inliers': 'Fewest points that must agree with a pose.',
-    'initial_parallax': 'Degrees between the rays of two frames to half of the points at which '
-    'the map begins.',
-    'point_parallax': 'Degrees between two rays at which a point enters the map.',
-    'keyframe_parallax': 'Degrees by which half of the points have moved at a new keyframe.',
-    'keyframe_share': 'Share of the points that must be left, else there is a new keyframe.',
-    'max_lost_frames': 'Frames without a pose after which the map begins anew.',
-    'window': 'Keyframes that are refined together; 0: none is.',
-    'path_length': 'Poses that path has at most, the last ones.',
-}
+        check_settings(self)
 
 
 class VisualOdometryNode(PipelineNode):
@@ -84,7 +69,7 @@ class VisualOdometryNode(PipelineNode):
         self._path: deque[PoseStamped] = deque()
         self._last: tuple[float, np.ndarray] | None = None
         self._path_time = 0.0
-        self.begin((OdometrySettings(), OdometryOutput()), DESCRIPTIONS)
+        self.begin((OdometrySettings(), OdometryOutput()))
 
     def offer(self) -> str:
         """Return the topic of the odometry, after making the publishers and forgetting all."""

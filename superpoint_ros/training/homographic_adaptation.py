@@ -19,11 +19,8 @@ import numpy as np
 import torch
 
 from superpoint_ros.data.random_homographies import HomographyRanges, sample_homography
-from superpoint_ros.detection.heatmap import (
-    detect_keypoints,
-    DetectionSettings,
-    heatmap_from_logits,
-)
+from superpoint_ros.detection.heatmap import detect_keypoints, heatmap_from_logits
+from superpoint_ros.detection.settings import DetectionSettings
 from superpoint_ros.geometry.homography import scaling, warp_image, warp_points
 from superpoint_ros.model.superpoint import CELL, SMALLEST_SIDE, SuperPoint
 from superpoint_ros.training.label_files import Labels

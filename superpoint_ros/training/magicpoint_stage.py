@@ -19,11 +19,8 @@ import torch
 from torch.utils.data import DataLoader
 
 from superpoint_ros.data.synthetic_shapes.shapes import ShapeImage
-from superpoint_ros.detection.heatmap import (
-    detect_keypoints,
-    DetectionSettings,
-    heatmap_from_logits,
-)
+from superpoint_ros.detection.heatmap import detect_keypoints, heatmap_from_logits
+from superpoint_ros.detection.settings import DetectionSettings
 from superpoint_ros.model.superpoint import SuperPoint
 from superpoint_ros.training.cell_labels import DUSTBIN
 from superpoint_ros.training.endless_dataset import ShapeSamples, VALIDATION

@@ -30,7 +30,7 @@ def found():
         'torch',
         threshold=THRESHOLD,
         subpixel=False,
-        blobs=False,
+        keypoints='heatmap',
         nms_radius=4,
     )
     return Peer(model, THRESHOLD, radius=4, keypoints=1000, margin=4)(gray), detector(gray)

@@ -16,7 +16,7 @@ import torch
 from superpoint_ros.cli import baseline_options as compared_methods
 from superpoint_ros.cli import detector_options
 from superpoint_ros.cli.main import main
-from superpoint_ros.detection.heatmap import DetectionSettings
+from superpoint_ros.detection.settings import DetectionSettings
 from superpoint_ros.features import Features
 from superpoint_ros.model.superpoint import SuperPoint, SuperPointConfig
 from superpoint_ros.model.weights import save_weights, WeightsMetadata
@@ -124,5 +124,5 @@ def test_the_options_help_tells_the_defaults_that_hold():
     parser = argparse.ArgumentParser()
     compared_methods.add_method_arguments(parser, (), 300)
     assert parser.get_default('nms_radius') == defaults.nms_radius
-    assert parser.get_default('magnification') == defaults.magnification
+    assert parser.get_default('upscale_factor') == defaults.upscale_factor
     assert defaults.subpixel is True

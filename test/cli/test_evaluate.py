@@ -72,7 +72,7 @@ def test_planar_scenes_are_measured_beside_the_classic_methods(
     result = json.loads((tmp_path / 'homography.json').read_text())
     assert list(result['methods']) == ['tiny0', 'tiny1', 'SIFT', 'ORB']
     assert result['longest_side'] == 128
-    assert (result['ours']['precision'], result['ours']['blobs']) == ('float32', True)
+    assert (result['ours']['precision'], result['ours']['keypoints']) == ('float32', 'hessian')
     assert len(list(tmp_path.glob('matches_*.png'))) == 1
     assert '| SIFT |' in capsys.readouterr().out
 

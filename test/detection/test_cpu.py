@@ -12,12 +12,9 @@ import torch
 from superpoint_ros.detection import cpu as blob_decoding
 from superpoint_ros.detection.cpu import detect_blobs
 from superpoint_ros.detection.cpu_hessian import find_blob_points
-from superpoint_ros.detection.heatmap import (
-    detect_keypoints,
-    DetectionSettings,
-    heatmap_from_logits,
-)
+from superpoint_ros.detection.heatmap import detect_keypoints, heatmap_from_logits
 from superpoint_ros.detection.hessian import find_blobs
+from superpoint_ros.detection.settings import DetectionSettings
 
 
 def logits_of(image, seed, spread):

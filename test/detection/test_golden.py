@@ -6,8 +6,8 @@ The features of the shipped weights on the shipped photographs stay the same.
 
 `golden_features.npz` holds the 100 best keypoints of each photograph with their scores and
 descriptors (float16), by both networks, for both kinds of keypoints, computed in float32 by
-PyTorch on a CPU. `python test/detection/test_golden.py` writes the file again: do that only when a change
-is meant to alter features.
+PyTorch on a CPU. `python test/detection/test_golden.py` writes the file again: do that only when a
+change is meant to alter features.
 """
 
 from pathlib import Path
@@ -22,8 +22,8 @@ from superpoint_ros.files import demo_photographs, share_directory
 GOLDEN = Path(__file__).with_name('golden_features.npz')
 WEIGHTS = ('superpoint_compact', 'superpoint')
 KEYPOINTS = {
-    'hessian': {'blobs': True, 'threshold': 0.001},
-    'heatmap': {'blobs': False, 'threshold': 0.015},
+    'hessian': {'keypoints': 'hessian', 'threshold': 0.001},
+    'heatmap': {'keypoints': 'heatmap', 'threshold': 0.015},
 }
 EXACT = {'precision': 'float32', 'engine': 'torch'}
 

@@ -13,10 +13,10 @@ from superpoint_ros.detection import nms as suppression
 from superpoint_ros.detection.descriptors import dense_descriptors, sample_descriptors
 from superpoint_ros.detection.heatmap import (
     detect_keypoints,
-    DetectionSettings,
     heatmap_from_logits,
     suppress_non_maxima,
 )
+from superpoint_ros.detection.settings import DetectionSettings
 
 PLAIN = DetectionSettings(border_margin=0, subpixel=False)
 
@@ -203,17 +203,21 @@ def test_no_descriptors_for_no_keypoints():
         ({'subpixel': 1}, TypeError, 'subpixel must be true or false'),
         ({'grid_cells': 257}, ValueError, 'grid_cells must lie between 0 and 256, got 257'),
         (
-            {'magnification': 0.5},
+            {'upscale_factor': 0.5},
             ValueError,
             'magnification must lie between 1.0 and 4.0, got 0.5',
         ),
         (
-            {'magnification': '2'},
+            {'upscale_factor': '2'},
             TypeError,
-            "magnification must be a number from 1.0 to 4.0, got '2'",
+            "upscale_factor must be a number from 1.0 to 4.0, got '2'",
         ),
-        ({'levels': 0}, ValueError, 'levels must lie between 1 and 4, got 0'),
-        ({'max_image_size': 63}, ValueError, r'must be 0 \(any size\) or at least 64, got 63'),
+        (
+            {'descriptor_scales': 0},
+            ValueError,
+            'must lie between 1 and 4, got 0',
+        ),
+        ({'max_image_size': 63}, ValueError, r'must be 0 \(off\) or at least 64, got 63'),
     ],
 )
 def test_a_wrong_setting_is_named(values, error, message):

@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from superpoint_ros import Detector
-from superpoint_ros.detection.heatmap import detect_keypoints, DetectionSettings
+from superpoint_ros.detection.heatmap import detect_keypoints
 from superpoint_ros.detection.hessian import (
     blob_offsets,
     blob_scores,
@@ -20,6 +20,7 @@ from superpoint_ros.detection.hessian import (
     HALF_STRENGTH,
     SCALES,
 )
+from superpoint_ros.detection.settings import DetectionSettings
 
 SETTINGS = DetectionSettings(border_margin=8, threshold=0.01)
 PADS = ((0, ((1, 1), (0, 0))), (1, ((0, 0), (1, 1))))

@@ -14,7 +14,7 @@ import pytest
 import torch
 
 from superpoint_ros import Detector
-from superpoint_ros.detection.heatmap import DetectionSettings
+from superpoint_ros.detection.settings import DetectionSettings
 from superpoint_ros.engines import cuda_graph as whole_frames
 from superpoint_ros.engines.torch_engine import TorchEngine
 from superpoint_ros.files import default_weights
@@ -68,7 +68,7 @@ def assert_same(found, expected):
         SETTINGS,
         DetectionSettings(threshold=0.001, max_keypoints=150),
         DetectionSettings(nms_radius=0, border_margin=0, threshold=0.02, subpixel=False),
-        DetectionSettings(blobs=False),
+        DetectionSettings(keypoints='heatmap'),
         DetectionSettings(nms_radius=9, border_margin=20, max_image_size=200),
     ],
 )
@@ -110,7 +110,7 @@ def test_on_random_heatmaps_it_finds_what_the_detector_finds(seed):
     images = [np.zeros((61, 83), np.uint8)] * 2
     mask = np.ones((61, 83), np.uint8)
     mask[:, :40] = 0
-    settings = DetectionSettings(threshold=0.05, nms_radius=3, blobs=False)
+    settings = DetectionSettings(threshold=0.05, nms_radius=3, keypoints='heatmap')
     stepped, plain = SteppedRandomEngine(seed), RandomEngine(seed)
     stepped, plain = (Detector(each, 16, settings) for each in (stepped, plain))
     # With a mask, without, and with it again: it is remembered from frame to frame.

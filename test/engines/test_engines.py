@@ -134,7 +134,9 @@ def test_memory_of_outputs_is_used_again():
 @needs_openvino
 def test_a_detector_gives_pytorch_its_threads_back(monkeypatch):
     image = np.zeros((64, 96), np.uint8)
-    detector = Detector.from_model(SuperPoint(COMPACT), 'cpu', engine='openvino', blobs=False)
+    detector = Detector.from_model(
+        SuperPoint(COMPACT), 'cpu', engine='openvino', keypoints='heatmap'
+    )
     before = torch.get_num_threads()
     detector(image)
     assert torch.get_num_threads() == before

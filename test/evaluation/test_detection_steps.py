@@ -95,7 +95,7 @@ def test_a_pixel_that_is_no_blob_is_none_however_probable(anatomy):
 
 
 def test_without_blobs_the_heatmap_alone_decides(detector, image):
-    plain = Detector(detector.engine, 128, replace(detector.settings, blobs=False))
+    plain = Detector(detector.engine, 128, replace(detector.settings, keypoints='heatmap'))
     anatomy = dissect(plain, image)
     assert np.array_equal(anatomy.worth, anatomy.heatmap)
     assert anatomy.features.keypoints == pytest.approx(plain(image).keypoints)
@@ -133,7 +133,7 @@ def test_an_image_that_would_be_reduced_is_refused(detector, image):
     settings = replace(detector.settings, max_image_size=200)
     with pytest.raises(ValueError, match='301x203 pixels is larger than max_image_size, 200'):
         dissect(Detector(detector.engine, 128, settings), image)
-    settings = replace(detector.settings, magnification=1.5)
+    settings = replace(detector.settings, upscale_factor=1.5)
     with pytest.raises(ValueError, match='leave magnification and levels at 1'):
         dissect(Detector(detector.engine, 128, settings), image)
 

@@ -12,7 +12,7 @@ from torch import nn
 import torch.nn.functional as F
 
 from superpoint_ros.data.sequences.image_files import read_image
-from superpoint_ros.detection.heatmap import DetectionSettings
+from superpoint_ros.detection.settings import DetectionSettings
 from superpoint_ros.detector import Detector
 from superpoint_ros.export.check import compare, features_of, open_onnx, open_torchscript
 from superpoint_ros.export.exporters import write_onnx, write_pth, write_torchscript

@@ -10,8 +10,9 @@ import pytest
 import torch
 
 from superpoint_ros.data.sequences.image_files import read_image
-from superpoint_ros.detection.heatmap import DetectionSettings, suppress_non_maxima
+from superpoint_ros.detection.heatmap import suppress_non_maxima
 from superpoint_ros.detection.pipeline import coordinates, suppress_in_rounds
+from superpoint_ros.detection.settings import DetectionSettings
 from superpoint_ros.detector import Detector
 from superpoint_ros.export.check import Agreement, compare, features_of
 from superpoint_ros.export.graph import DetectorGraph, ROUNDS
@@ -166,7 +167,12 @@ def test_rounds_must_be_positive(tiny):
 
 @pytest.mark.parametrize(
     'setting',
-    [{'grid_cells': 4}, {'max_image_size': 640}, {'magnification': 2.0}, {'levels': 2}],
+    [
+        {'grid_cells': 4},
+        {'max_image_size': 640},
+        {'upscale_factor': 2.0},
+        {'descriptor_scales': 2},
+    ],
 )
 def test_what_a_graph_does_not_do_is_refused(tiny, setting):
     with pytest.raises(

@@ -10,7 +10,7 @@ import pytest
 import torch
 
 from superpoint_ros.data.sequences.image_files import read_image
-from superpoint_ros.detection.heatmap import DetectionSettings
+from superpoint_ros.detection.settings import DetectionSettings
 from superpoint_ros.detector import Detector
 from superpoint_ros.export.check import features_of, open_tensorrt
 from superpoint_ros.export.exporters import write_onnx

@@ -24,13 +24,13 @@ from rcl_interfaces.msg import (
 from rclpy.node import Node
 from rclpy.parameter import Parameter
 
-from superpoint_ros.detection.heatmap import DetectionSettings, SMALLEST_IMAGE
+from superpoint_ros.detection.settings import DetectionSettings
 from superpoint_ros.engines.selection import ENGINES, MOST_THREADS, PRECISIONS
 from superpoint_ros.ros.messages.feature_messages import DESCRIPTOR_FORMATS
+from superpoint_ros.settings_table import table_of
 
 TRANSPORTS = ('raw', 'compressed')
 
-_DETECTION = DetectionSettings()
 _CAMERA_NAME = re.compile(r'[A-Za-z][A-Za-z0-9_]*')
 
 
@@ -95,55 +95,9 @@ class _Declaration:
 
 
 DECLARATIONS = (
-    _Declaration(
-        'threshold',
-        _DETECTION.threshold,
-        'Least score (probability, and strength of the blob) of a keypoint: lower gives more.',
-    ),
-    _Declaration(
-        'nms_radius',
-        _DETECTION.nms_radius,
-        'Within so many pixels of a keypoint, to each side, there is no other.',
-    ),
-    _Declaration(
-        'max_keypoints', _DETECTION.max_keypoints, 'At most so many keypoints, the best, are kept.'
-    ),
-    _Declaration(
-        'border_margin',
-        _DETECTION.border_margin,
-        'No keypoint lies within so many pixels of the border of the image.',
-    ),
-    _Declaration('subpixel', _DETECTION.subpixel, 'Whether keypoints may lie between the pixels.'),
-    _Declaration(
-        'blobs',
-        _DETECTION.blobs,
-        'Whether keypoints are blobs of the image, which are exact; else they are the maxima of '
-        'what the network says.',
-    ),
-    _Declaration(
-        'grid_cells',
-        _DETECTION.grid_cells,
-        'Keypoints above max_keypoints are left out such that the rest spread over a grid of so '
-        'many cells along each side of the image; 0: the best of the whole image are kept.',
-    ),
-    _Declaration(
-        'max_image_size',
-        _DETECTION.max_image_size,
-        'Images with a longer side, in pixels, are reduced to it; keypoints are those of the '
-        'original all the same. 0: none is reduced.',
-        f'0, or {SMALLEST_IMAGE} and more',
-    ),
-    _Declaration(
-        'magnification',
-        _DETECTION.magnification,
-        'Images are enlarged so many times first, to no more than max_image_size: keypoints '
-        'become more precise, and the time grows by the square.',
-    ),
-    _Declaration(
-        'levels',
-        _DETECTION.levels,
-        'Keypoints are described in so many sizes of the image, each half of the one before: they '
-        'match from nearer and farther; two take 1.3 times the time of one.',
+    *(
+        _Declaration(row.name, row.default, row.help, row.constraint or ', '.join(row.choices))
+        for row in table_of(DetectionSettings).values()
     ),
     _Declaration(
         'descriptor_format',
@@ -241,7 +195,11 @@ DECLARATIONS = (
     ),
 )
 
-_RANGES = {**DetectionSettings.RANGES, 'sync_wait': (0.0, 1.0), 'threads': (0, MOST_THREADS)}
+_RANGES = {
+    **{row.name: row.range for row in table_of(DetectionSettings).values() if row.range},
+    'sync_wait': (0.0, 1.0),
+    'threads': (0, MOST_THREADS),
+}
 
 
 def declare(node: Node) -> dict[str, Any]:

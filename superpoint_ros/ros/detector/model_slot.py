@@ -14,7 +14,7 @@ import time
 
 import torch
 
-from superpoint_ros.detection.heatmap import DetectionSettings
+from superpoint_ros.detection.settings import DetectionSettings
 from superpoint_ros.detector import Detector
 from superpoint_ros.engines.selection import create_engine
 from superpoint_ros.files import default_weights
