@@ -209,7 +209,7 @@ def test_cuda_on_a_machine_without_it_is_named():
         ({'device': 'gpu'}, ValueError, "device must be 'auto', 'cpu', .* got 'gpu'"),
         ({'device': 'cpu', 'precision': 'int4'}, ValueError, "precision must be .* got 'int4'"),
         ({'device': 'cpu', 'precision': 'float16'}, ValueError, 'float16 needs CUDA'),
-        ({'treshold': 0.1}, TypeError, 'unknown setting treshold: there are threshold'),
+        ({'treshold': 0.1}, TypeError, 'unknown setting treshold: choose from threshold'),
         ({'threshold': 2}, ValueError, 'threshold must lie between'),
     ],
 )

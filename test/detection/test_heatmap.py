@@ -205,7 +205,7 @@ def test_no_descriptors_for_no_keypoints():
         (
             {'upscale_factor': 0.5},
             ValueError,
-            'magnification must lie between 1.0 and 4.0, got 0.5',
+            'upscale_factor must lie between 1.0 and 4.0, got 0.5',
         ),
         (
             {'upscale_factor': '2'},

@@ -134,11 +134,11 @@ def test_an_image_moved_by_some_pixels_has_its_keypoints_moved_by_as_many(photog
     x, y = shift
     settings = {'device': 'cpu', 'max_keypoints': 200, 'border_margin': 16}
     distances = {}
-    for chosen in (True, False):
-        detector = Detector.from_weights(blobs=chosen, **settings)
+    for chosen in ('hessian', 'heatmap'):
+        detector = Detector.from_weights(keypoints=chosen, **settings)
         a = detector(photograph[: 211 - y, : 301 - x]).keypoints + 0.0
         b = detector(photograph[y:, x:]).keypoints + [x, y]
         nearest = np.linalg.norm(a[:, None] - b, axis=2).min(axis=1)
         distances[chosen] = np.median(nearest[nearest < 3])
     # The network's own maxima are off by half a pixel.
-    assert distances[True] < 0.02 < 0.2 < distances[False]
+    assert distances['hessian'] < 0.02 < 0.2 < distances['heatmap']

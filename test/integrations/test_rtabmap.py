@@ -25,7 +25,7 @@ from superpoint_ros import Detector
 from superpoint_ros.files import demo_photographs
 import superpoint_ros.integrations
 
-FILE = Path(superpoint_ros.integrations.__file__).parent / 'rtabmap_superpoint.py'
+FILE = Path(superpoint_ros.integrations.__file__).parent / 'rtabmap.py'
 
 
 @pytest.fixture

@@ -31,7 +31,7 @@ class Child:
         # JSON's strings, numbers and booleans are YAML's, which ROS parses: "0" stays a string.
         pairs = [f'{key}:={json.dumps(value)}' for key, value in parameters.items()]
         self.command = [
-            *(sys.executable, '-m', f'superpoint_ros.ros.{name}_node', '--ros-args'),
+            *(sys.executable, '-m', f'superpoint_ros.ros.{name}_main', '--ros-args'),
             *('-r', f'__ns:={namespace}'),
             *(word for pair in pairs for word in ('-p', pair)),
         ]
