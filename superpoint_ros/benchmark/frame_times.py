@@ -26,7 +26,7 @@ from superpoint_ros.benchmark.candidates import (
 )
 from superpoint_ros.benchmark.frames import frames_of, read_photographs
 from superpoint_ros.benchmark.memory import measure_memory, use_threads
-from superpoint_ros.model.pruning import lean
+from superpoint_ros.model.pruning import prepare_for_inference
 from superpoint_ros.model.superpoint import PAPER, SuperPointConfig
 
 Size = tuple[int, int]
@@ -116,7 +116,7 @@ def _kind(precision: str, device: str) -> str:
 def _entries(plan: Plan, network: Network, skipped: dict[str, str]) -> list[_Entry]:
     """Return the network's peer and what can be run of the executions; note others' reasons."""
     model = network.load()
-    run = lean(model).config
+    run = prepare_for_inference(model).config
 
     def entry(execution: Execution) -> _Entry:
         contender = make_contender(execution, model, plan.keypoints, plan.threads)

@@ -15,7 +15,7 @@ import threading
 import numpy as np
 import torch
 
-from superpoint_ros.model.pruning import lean
+from superpoint_ros.model.pruning import prepare_for_inference
 from superpoint_ros.model.superpoint import CELL, SuperPoint, SuperPointOutput
 
 # OpenVINO imports this module where it is there, which forks and reports over the network: neither
@@ -193,7 +193,7 @@ def convert(model: SuperPoint) -> ov.Model:
     Its operations carry the names of the network's layers. They are made one by one: OpenVINO's
     own conversion traces the network, and PyTorch keeps a copy of all that it ever traced.
     """
-    model = lean(model)
+    model = prepare_for_inference(model)
     image = ops.parameter([-1, 1, -1, -1], np.float32, name='image')
     image.output(0).tensor.names = {'image'}
     encoded = image

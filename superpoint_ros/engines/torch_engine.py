@@ -12,7 +12,7 @@ import torch
 from superpoint_ros.detection.settings import DetectionSettings
 from superpoint_ros.engines.cuda_graph import WholeFrames
 from superpoint_ros.features import Features
-from superpoint_ros.model.pruning import lean
+from superpoint_ros.model.pruning import prepare_for_inference
 from superpoint_ros.model.superpoint import SuperPoint, SuperPointOutput
 
 
@@ -42,7 +42,7 @@ class TorchEngine:
     has_own_threads = False
 
     def __init__(self, model: SuperPoint, device: torch.device, precision: str = 'float32'):
-        model = lean(model)
+        model = prepare_for_inference(model)
         self.device = torch.device(device)
         self.precision = precision
         self._dtype = getattr(torch, precision)

@@ -22,7 +22,7 @@ from superpoint_ros.detection.pipeline import (
     suppress_in_rounds,
 )
 from superpoint_ros.detection.settings import DetectionSettings
-from superpoint_ros.model.pruning import lean
+from superpoint_ros.model.pruning import prepare_for_inference
 from superpoint_ros.model.superpoint import CELL, SuperPoint
 
 GraphOutput = FixedFeatures
@@ -67,7 +67,7 @@ class DetectorGraph(nn.Module):
                 f'{settings.grid_cells}, {settings.max_image_size}, {settings.upscale_factor} and '
                 f'{settings.descriptor_scales}'
             )
-        self.model = lean(model).eval()
+        self.model = prepare_for_inference(model).eval()
         self.settings = settings
         self.rounds = rounds
         self.eval()

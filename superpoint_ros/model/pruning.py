@@ -2,11 +2,11 @@
 # SPDX-License-Identifier: Apache-2.0
 
 """
-Channels that say nothing: how a network of a standard's widths runs with fewer.
+Removal of dead channels: run a network of standard width at the cost of the channels in use.
 
-A channel whose weights are zero, and whose bias is no greater, is zero after the ReLU wherever it
-looks, so that nothing changes where it is left out. That is how weights keep the widths that other
-programs expect, and cost only what they use of them.
+A channel is dead if all its weights are zero and its bias is not positive: its output after the
+ReLU is always zero. Weight files keep the widths that other programs expect; engines and exported
+graphs run without the dead channels.
 """
 
 from __future__ import annotations
@@ -27,43 +27,42 @@ from superpoint_ros.model.superpoint import (
 STAGES = ('1', '2', '3', '4')
 
 HIDDEN = (*(f'conv{name}' for name in ENCODER), 'convPa', 'convDa')
-"""Layers that a ReLU follows, whose channels may be silent."""
+"""Layers followed by a ReLU; only their channels can be dead."""
 
 
-def lean(model: SuperPoint) -> SuperPoint:
+def prepare_for_inference(model: SuperPoint) -> SuperPoint:
     """
-    Return the network as engines run it: batch norms folded where they can be, nothing silent.
+    Return the network as engines run it: foldable batch norms folded, dead channels removed.
 
-    `model` is left as it is, and may come back.
+    `model` is not modified; it is returned if there is nothing to do.
     """
     if model.config.normalization == 'before_relu':
         model = fold_batch_norm(model)
-    return without_silent_channels(model)
+    return remove_dead_channels(model)
 
 
-def without_silent_channels(model: SuperPoint) -> SuperPoint:
+def remove_dead_channels(model: SuperPoint) -> SuperPoint:
     """
-    Return a network of plain convolutions, in evaluation mode, that leaves silent channels out.
+    Return the network without dead channels, in evaluation mode.
 
-    Its outputs are those of `model`, which has plain convolutions too, in exact arithmetic. Both
-    layers of a stage, and both heads, stay as wide as the wider of the two, and one channel at the
-    least. `model` itself comes
-    back where no channel can go, and where it has batch norms.
+    In exact arithmetic its outputs are those of `model`. Both layers of a stage, and both heads,
+    keep the width of the wider of the two, and at least one channel. `model` itself is returned if
+    no channel can be removed or if it has batch norms.
     """
     config = model.config
     if config.normalization != 'none':
         return model
-    heard = {name: _heard_channels(getattr(model, name)) for name in HIDDEN}
+    live = {name: _live_channels(getattr(model, name)) for name in HIDDEN}
     narrow = replace(
         config,
-        stage_channels=tuple(_widest(heard, f'conv{stage}a', f'conv{stage}b') for stage in STAGES),
-        head_channels=_widest(heard, 'convPa', 'convDa'),
+        stage_channels=tuple(_widest(live, f'conv{stage}a', f'conv{stage}b') for stage in STAGES),
+        head_channels=_widest(live, 'convPa', 'convDa'),
     )
     if narrow == config:
         return model
     result = SuperPoint(narrow).eval()
     kept = {
-        name: _with_others(heard[name], getattr(model, name), getattr(result, name))
+        name: _kept_channels(live[name], getattr(model, name), getattr(result, name))
         for name in HIDDEN
     }
     with torch.no_grad():
@@ -75,12 +74,12 @@ def without_silent_channels(model: SuperPoint) -> SuperPoint:
     return result
 
 
-def with_silent_channels(model: SuperPoint, config: SuperPointConfig) -> SuperPoint:
+def add_dead_channels(model: SuperPoint, config: SuperPointConfig) -> SuperPoint:
     """
-    Return a network as wide as `config` says that computes what `model` does.
+    Return an equivalent network with the widths of `config`, filled up with dead channels.
 
-    Both have plain convolutions; the channels that `model` has not are silent, the last of their
-    layer. Raises ValueError where `config` is narrower anywhere or has other descriptors.
+    Both have plain convolutions; the dead channels are the last of their layer. Raises ValueError
+    if `config` is narrower in any layer or has another descriptor size.
     """
     result = SuperPoint(replace(config, normalization='none')).eval()
     with torch.no_grad():
@@ -88,13 +87,12 @@ def with_silent_channels(model: SuperPoint, config: SuperPointConfig) -> SuperPo
             source, target = getattr(model, name), getattr(result, name)
             if any(a > b for a, b in zip(source.weight.shape, target.weight.shape, strict=True)):
                 raise ValueError(
-                    f'{name} has {tuple(source.weight.shape[:2])} channels out and in, more than '
-                    f'{tuple(target.weight.shape[:2])}'
+                    f'cannot narrow {name} from {tuple(source.weight.shape[:2])} to '
+                    f'{tuple(target.weight.shape[:2])} output and input channels'
                 )
             if name in ('convPb', 'convDb') and source.out_channels != target.out_channels:
                 raise ValueError(
-                    f'descriptors of {source.out_channels} numbers are none of '
-                    f'{target.out_channels}'
+                    f'cannot widen {source.out_channels}-d descriptors to {target.out_channels}-d'
                 )
             outgoing, incoming = source.weight.shape[:2]
             target.weight.zero_()
@@ -104,20 +102,20 @@ def with_silent_channels(model: SuperPoint, config: SuperPointConfig) -> SuperPo
     return result
 
 
-def _widest(heard: dict[str, torch.Tensor], *names: str) -> int:
-    """Return how many channels layers of one width need, one at the least."""
-    return max(1, *(len(heard[name]) for name in names))
+def _widest(live: dict[str, torch.Tensor], *names: str) -> int:
+    """Return the number of channels that layers of one width need, at least one."""
+    return max(1, *(len(live[name]) for name in names))
 
 
-def _heard_channels(layer: nn.Conv2d) -> torch.Tensor:
-    """Return the indices of a layer's channels that are not silent."""
-    silent = (layer.weight == 0).flatten(1).all(dim=1) & (layer.bias <= 0)
-    return (~silent).nonzero()[:, 0]
+def _live_channels(layer: nn.Conv2d) -> torch.Tensor:
+    """Return the indices of the channels of a layer that are not dead."""
+    dead = (layer.weight == 0).flatten(1).all(dim=1) & (layer.bias <= 0)
+    return (~dead).nonzero()[:, 0]
 
 
-def _with_others(heard: torch.Tensor, source: nn.Conv2d, target: nn.Conv2d) -> torch.Tensor:
-    """Return in order which channels of a layer go into another: those heard, and silent ones."""
-    silent = torch.ones(source.out_channels, dtype=torch.bool)
-    silent[heard] = False
-    others = silent.nonzero()[:, 0][: target.out_channels - len(heard)]
-    return torch.cat([heard, others]).sort().values
+def _kept_channels(live: torch.Tensor, source: nn.Conv2d, target: nn.Conv2d) -> torch.Tensor:
+    """Return the ascending indices of the kept channels: live ones, filled up with dead ones."""
+    dead = torch.ones(source.out_channels, dtype=torch.bool)
+    dead[live] = False
+    others = dead.nonzero()[:, 0][: target.out_channels - len(live)]
+    return torch.cat([live, others]).sort().values

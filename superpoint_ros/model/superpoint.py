@@ -26,7 +26,7 @@ SMALLEST_SIDE = 16
 """Shortest side in pixels of an image that the network is meant for."""
 
 ENCODER = ('1a', '1b', '2a', '2b', '3a', '3b', '4a', '4b')
-"""Layers of the encoder, each of which hears the one before it."""
+"""Encoder layers in order; each takes the output of the previous one."""
 
 INPUTS = {
     'conv1a': 'image',
@@ -36,7 +36,7 @@ INPUTS = {
     'convDa': 'conv4b',
     'convDb': 'convDa',
 }
-"""For each convolution the one that it hears; the first hears the image."""
+"""For each convolution the one whose output it takes; the first takes the image."""
 
 NORMALIZATIONS = ('none', 'before_relu', 'after_relu')
 
@@ -44,16 +44,19 @@ NORMALIZATIONS = ('none', 'before_relu', 'after_relu')
 @dataclass(frozen=True)
 class SuperPointConfig:
     """
-    Describe the network's widths and its normalisation.
-
-    ``stage_channels`` are the channels of the encoder's four stages of two 3x3 convolutions
-    each, ``head_channels`` the width of both heads, ``descriptor_size`` the length D of a
-    descriptor. ``normalization`` is 'none' (plain convolutions, as weight files store them),
-    'before_relu' (conv -> BN -> ReLU, for training; ``fold_batch_norm`` makes it 'none') or
-    'after_relu' (conv -> ReLU -> BN, which cannot be folded exactly at padded borders and is
-    therefore run as it is).
+    Channels and normalisation of a network.
 
     Raises ValueError that names the field, its value and what it may be.
+
+    Attributes:
+        stage_channels: channels of the encoder's four stages of two 3x3 convolutions each.
+        head_channels: channels of the hidden layer of both heads.
+        descriptor_size: length D of a descriptor.
+        normalization: 'none' (plain convolutions, as in weight files), 'before_relu' (conv -> BN
+            -> ReLU, for training; `fold_batch_norm` removes it) or 'after_relu' (conv -> ReLU ->
+            BN; cannot be folded exactly at padded borders).
+        normalization_eps: epsilon of the batch norm.
+
     """
 
     stage_channels: tuple[int, int, int, int] = (64, 64, 128, 128)
@@ -69,8 +72,8 @@ class SuperPointConfig:
             isinstance(width, int) and 0 < width <= 4096 for width in widths
         ):
             raise ValueError(
-                'stage_channels must be four, and head_channels and descriptor_size one whole '
-                f'number from 1 to 4096; got {self.stage_channels}, {self.head_channels} and '
+                'stage_channels must be four whole numbers, head_channels and descriptor_size one '
+                f'each, all from 1 to 4096; got {self.stage_channels}, {self.head_channels} and '
                 f'{self.descriptor_size}'
             )
         if self.normalization not in NORMALIZATIONS:
@@ -96,10 +99,10 @@ CONFIGURATIONS = {'paper': PAPER, 'compact': COMPACT}
 
 class SuperPointOutput(NamedTuple):
     """
-    What the network says of a batch of images, one vector for each cell of 8x8 pixels.
+    Output of the network for a batch of images: one vector for each cell of 8x8 pixels.
 
     ``logits`` has shape (B, 65, H/8, W/8): the cell's 64 pixels in row order, then the dustbin
-    "no keypoint here". ``descriptors`` has shape (B, D, H/8, W/8) and is not normalised.
+    "no interest point". ``descriptors`` has shape (B, D, H/8, W/8) and is not normalised.
     """
 
     logits: torch.Tensor
@@ -108,7 +111,7 @@ class SuperPointOutput(NamedTuple):
 
 class SuperPoint(nn.Module):
     """
-    Map gray images to detector logits and coarse descriptors.
+    The SuperPoint network: gray images to detector logits and coarse descriptors.
 
     Images are floating point of shape (B, 1, H, W) with values from 0 to 1, H and W multiples
     of 8 (``detector.Detector`` pads and crops images of any size). Any other shape raises
@@ -164,7 +167,7 @@ class SuperPoint(nn.Module):
         return x
 
     def encode_layer(self, name: str, x: torch.Tensor) -> torch.Tensor:
-        """Return what a layer of `ENCODER` makes of its input, pooled where its stage ends."""
+        """Return the output of a layer of `ENCODER`, max-pooled at the end of stages 1 to 3."""
         x = self._layer(name, x)
         return self.pool(x) if name in ('1b', '2b', '3b') else x
 
@@ -184,17 +187,17 @@ class SuperPoint(nn.Module):
 
 def fold_batch_norm(model: SuperPoint) -> SuperPoint:
     """
-    Return a new network of plain convolutions that computes what ``model`` does in evaluation.
+    Return an equivalent network of plain convolutions, with batch norms folded into them.
 
-    The result is in evaluation mode, float32 and on the CPU. Raises ValueError for
-    'after_relu' networks: there the shift of the batch norm meets the next convolution's zero
-    padding, so no convolution computes the same at the image's border.
+    The result is in evaluation mode, float32 and on the CPU. Raises ValueError for 'after_relu'
+    networks: the batch norm shifts values after the ReLU but not the zero padding of the next
+    convolution, so no plain convolution is equivalent at the image border.
     """
     config = model.config
     if config.normalization == 'after_relu':
         raise ValueError(
-            'batch norm after ReLU cannot be folded exactly; run the network as it is '
-            "(only normalization 'before_relu' folds)"
+            'batch norm after ReLU cannot be folded exactly; run the network without folding '
+            "(only normalization 'before_relu' can be folded)"
         )
     folded = SuperPoint(replace(config, normalization='none', normalization_eps=1e-5))
     state = {name: value.detach().cpu().double() for name, value in model.state_dict().items()}

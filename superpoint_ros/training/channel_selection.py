@@ -18,7 +18,7 @@ import logging
 import torch
 import torch.nn.functional as F
 
-from superpoint_ros.model.pruning import HIDDEN, without_silent_channels
+from superpoint_ros.model.pruning import HIDDEN, remove_dead_channels
 from superpoint_ros.model.superpoint import ENCODER, SuperPoint, SuperPointConfig, SuperPointOutput
 
 ROUNDS = 4
@@ -44,7 +44,7 @@ def narrow(source: SuperPoint, config: SuperPointConfig, images: torch.Tensor) -
         for name, width in zip(HIDDEN, widths, strict=True):
             if getattr(result, name).out_channels > width:
                 _silence(result, name, width, images, said)
-    return without_silent_channels(result)
+    return remove_dead_channels(result)
 
 
 def _silence(

@@ -20,7 +20,7 @@ import torch.nn.functional as F
 
 from superpoint_ros.detection.descriptors import sample_batch
 from superpoint_ros.detection.preprocessing import scaled
-from superpoint_ros.model.pruning import without_silent_channels
+from superpoint_ros.model.pruning import remove_dead_channels
 from superpoint_ros.model.weights import load_weights
 from superpoint_ros.training.image_sizes import resized
 from superpoint_ros.training.losses import in_float32
@@ -46,9 +46,7 @@ class Teacher:
                 f'{path} is no teacher for this network: its descriptors have '
                 f'{network.config.descriptor_size} components, and {descriptor_size} are needed'
             )
-        self.network = (
-            without_silent_channels(network).eval().to(memory_format=torch.channels_last)
-        )
+        self.network = remove_dead_channels(network).eval().to(memory_format=torch.channels_last)
 
     @torch.no_grad()
     def describe(self, images: torch.Tensor, points: torch.Tensor) -> torch.Tensor:

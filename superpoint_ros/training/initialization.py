@@ -19,7 +19,7 @@ from pathlib import Path
 import torch
 from torch import nn
 
-from superpoint_ros.model.pruning import without_silent_channels
+from superpoint_ros.model.pruning import remove_dead_channels
 from superpoint_ros.model.superpoint import fold_batch_norm, INPUTS, SuperPoint, SuperPointConfig
 from superpoint_ros.model.weights import load_weights
 from superpoint_ros.training.channel_selection import narrow
@@ -60,7 +60,7 @@ def start_from(
             raise ValueError(
                 f'{path} has batch norms that cannot be folded: no start for training'
             )
-    source = without_silent_channels(source)
+    source = remove_dead_channels(source)
     try:
         if narrowed:
             source = _narrow(source, network.config, images)

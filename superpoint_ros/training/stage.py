@@ -15,7 +15,7 @@ import torch
 from torch.utils.data import DataLoader, Dataset
 
 from superpoint_ros import __version__
-from superpoint_ros.model.pruning import with_silent_channels
+from superpoint_ros.model.pruning import add_dead_channels
 from superpoint_ros.model.superpoint import CONFIGURATIONS, fold_batch_norm, SuperPoint
 from superpoint_ros.model.weights import save_weights, WeightsMetadata
 from superpoint_ros.training.endless_dataset import endless_loader, Steps
@@ -114,4 +114,4 @@ class Stage(LightningModule):
             descriptors_trained=self.descriptors_trained,
         )
         network = fold_batch_norm(self.network)
-        save_weights(path, with_silent_channels(network, CONFIGURATIONS[recipe.network]), metadata)
+        save_weights(path, add_dead_channels(network, CONFIGURATIONS[recipe.network]), metadata)

@@ -14,10 +14,10 @@ import torch
 
 from superpoint_ros.engines.selection import create_engine
 from superpoint_ros.model.pruning import (
+    add_dead_channels,
     HIDDEN,
-    lean,
-    with_silent_channels,
-    without_silent_channels,
+    prepare_for_inference,
+    remove_dead_channels,
 )
 from superpoint_ros.model.superpoint import SuperPoint, SuperPointConfig
 
@@ -43,13 +43,13 @@ def silence(model: SuperPoint, name: str, channels: list[int]) -> None:
 
 @settings(deadline=None, max_examples=25)
 @given(data=strategies.data())
-def test_the_same_is_said_without_silent_channels(data):
+def test_the_same_is_said_remove_dead_channels(data):
     model = network()
     for name in HIDDEN:
         channels = range(getattr(model, name).out_channels)
         silent = data.draw(strategies.sets(strategies.sampled_from(channels)), label=name)
         silence(model, name, sorted(silent)[1:])  # one is always heard
-    result = without_silent_channels(model)
+    result = remove_dead_channels(model)
     torch.testing.assert_close(outputs(result), outputs(model), rtol=1e-4, atol=1e-5)
 
 
@@ -59,7 +59,7 @@ def test_both_layers_of_a_stage_are_as_wide_as_the_wider():
     silence(model, 'conv2b', [1])
     silence(model, 'convPa', [0, 1])
     silence(model, 'convDa', [7, 8, 11])
-    config = without_silent_channels(model).config
+    config = remove_dead_channels(model).config
     assert config == replace(SMALL, stage_channels=(4, 5, 8, 10), head_channels=10)
 
 
@@ -67,7 +67,7 @@ def test_a_network_that_is_silent_altogether_runs():
     model = network()
     for name in HIDDEN:
         silence(model, name, list(range(getattr(model, name).out_channels)))
-    result = without_silent_channels(model)
+    result = remove_dead_channels(model)
     assert result.config == replace(SMALL, stage_channels=(1, 1, 1, 1), head_channels=1)
     torch.testing.assert_close(outputs(result), outputs(model))
 
@@ -79,15 +79,15 @@ def test_a_channel_with_a_bias_is_heard():
         model.conv1a.bias[0] = 0.5
         model.conv1b.weight[0] = 0
         model.conv1b.bias[0] = 0.5
-    assert without_silent_channels(model) is model
+    assert remove_dead_channels(model) is model
 
 
 def test_a_network_is_as_wide_again_and_says_the_same():
     narrow = network(replace(SMALL, stage_channels=(2, 6, 5, 10)))
-    wide = with_silent_channels(narrow, SMALL)
+    wide = add_dead_channels(narrow, SMALL)
     assert wide.config == SMALL
     torch.testing.assert_close(outputs(wide), outputs(narrow), rtol=1e-4, atol=1e-5)
-    back = without_silent_channels(wide)
+    back = remove_dead_channels(wide)
     assert back.config == narrow.config
     for name, value in narrow.state_dict().items():
         assert torch.equal(back.state_dict()[name], value), name
@@ -102,7 +102,7 @@ def test_a_network_is_as_wide_again_and_says_the_same():
 )
 def test_what_cannot_be_widened_is_named(config: SuperPointConfig, what: str):
     with pytest.raises(ValueError, match=what):
-        with_silent_channels(network(), config)
+        add_dead_channels(network(), config)
 
 
 def test_batch_norms_are_folded_first_or_keep_all():
@@ -112,11 +112,11 @@ def test_batch_norms_are_folded_first_or_keep_all():
         model.bn1a.bias[:2] = -1
         model.bn1b.weight[1:3] = 0
         model.bn1b.bias[1:3] = 0
-    result = lean(model)
+    result = prepare_for_inference(model)
     assert result.config == replace(SMALL, stage_channels=(2, 6, 8, 10))
     torch.testing.assert_close(outputs(result), outputs(model), rtol=1e-4, atol=1e-5)
     after = network(replace(SMALL, normalization='after_relu'))
-    assert lean(after) is after
+    assert prepare_for_inference(after) is after
 
 
 @pytest.mark.parametrize('engine', ['torch', 'openvino'])
@@ -127,7 +127,7 @@ def test_engines_run_without_them(engine: str):
     images = np.random.default_rng(0).integers(0, 256, (1, 1, 32, 48), dtype=np.uint8)
     found = [
         create_engine(model, 'cpu', 'float32', engine).infer(torch.from_numpy(images))
-        for model in (narrow, with_silent_channels(narrow, SMALL))
+        for model in (narrow, add_dead_channels(narrow, SMALL))
     ]
     for a, b in zip(*found, strict=True):
         assert torch.equal(a, b)  # the same numbers: the same network runs

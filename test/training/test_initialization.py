@@ -9,7 +9,7 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from superpoint_ros.model.pruning import with_silent_channels
+from superpoint_ros.model.pruning import add_dead_channels
 from superpoint_ros.model.superpoint import (
     COMPACT,
     fold_batch_norm,
@@ -141,7 +141,7 @@ def test_the_stages_of_a_wider_network_are_narrowed_where_that_was_asked_for(tmp
 def test_silent_channels_are_not_trained(tmp_path, images):
     path = tmp_path / 'silent.safetensors'
     wide = replace(WIDER, descriptor_size=NARROW.descriptor_size)
-    save_weights(path, with_silent_channels(random_network(NARROW), wide), WeightsMetadata())
+    save_weights(path, add_dead_channels(random_network(NARROW), wide), WeightsMetadata())
     network = trained(NARROW)
     start_from(network, path, images)
     expected = random_network(NARROW)(images).logits

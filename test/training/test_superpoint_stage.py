@@ -16,7 +16,7 @@ from superpoint_ros.cli.main import main
 from superpoint_ros.detection.descriptors import sample_batch
 from superpoint_ros.detection.image_pyramid import pool_descriptors
 from superpoint_ros.detector import Detector
-from superpoint_ros.model.pruning import without_silent_channels
+from superpoint_ros.model.pruning import remove_dead_channels
 from superpoint_ros.model.superpoint import COMPACT, SuperPointOutput
 from superpoint_ros.model.weights import load_weights
 from superpoint_ros.training import superpoint_stage as superpoint
@@ -155,7 +155,7 @@ def test_a_network_that_uses_fewer_channels_is_saved_as_wide_as_its_configuratio
     assert main([*command, '--resume']) == 0
     model, _ = load_weights(tmp_path / 'run' / WEIGHTS)
     assert model.config == COMPACT
-    used = without_silent_channels(model).config
+    used = remove_dead_channels(model).config
     assert (used.stage_channels, used.head_channels) == ((8, 16, 24, 32), 24)
     features = Detector.from_weights(tmp_path / 'run' / WEIGHTS, device='cpu', threshold=0.0)
     assert len(features(cv2.imread(str(folders[0] / '0.png'), cv2.IMREAD_GRAYSCALE)).keypoints)
