@@ -96,8 +96,8 @@ def test_a_network_is_as_wide_again_and_says_the_same():
 @pytest.mark.parametrize(
     ('config', 'what'),
     [
-        (replace(SMALL, stage_channels=(4, 6, 7, 10)), 'conv3a has'),
-        (replace(SMALL, descriptor_size=24), 'descriptors of 16 numbers'),
+        (replace(SMALL, stage_channels=(4, 6, 7, 10)), 'cannot narrow conv3a'),
+        (replace(SMALL, descriptor_size=24), 'cannot widen 16-d descriptors'),
     ],
 )
 def test_what_cannot_be_widened_is_named(config: SuperPointConfig, what: str):
