@@ -21,7 +21,7 @@ import numpy as np
 from std_msgs.msg import Header
 
 from superpoint_ros import __version__
-from superpoint_ros.data.image_messages import ImageMessageError
+from superpoint_ros.data.image_encodings import ImageMessageError
 from superpoint_ros.data.sequences.bags import (
     CAMERA_INFO,
     gray_of,

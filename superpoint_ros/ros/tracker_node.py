@@ -12,7 +12,7 @@ import numpy as np
 from rclpy.qos import qos_profile_sensor_data, QoSProfile
 from sensor_msgs.msg import Image, PointCloud, PointCloud2
 
-from superpoint_ros.data.image_messages import gray_from_message, ImageMessageError
+from superpoint_ros.data.image_encodings import gray_from_message, ImageMessageError
 from superpoint_ros.odometry.odometry_settings import TrackerSettings
 from superpoint_ros.odometry.track_overlay import draw_tracks, Tails
 from superpoint_ros.odometry.tracker import Tracker, Tracks

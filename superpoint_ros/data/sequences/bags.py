@@ -19,7 +19,7 @@ from typing import Any
 import cv2
 import numpy as np
 
-from superpoint_ros.data.image_messages import gray_from_compressed, gray_from_message
+from superpoint_ros.data.image_encodings import gray_from_compressed, gray_from_message
 from superpoint_ros.data.sequences.ground_truth import Truth
 from superpoint_ros.data.sequences.sequence import Frame, Intrinsics
 from superpoint_ros.geometry.rotations import pose_matrix

@@ -22,7 +22,7 @@ from rclpy.qos_overriding_options import QoSOverridingOptions
 from rclpy.time import Time
 from sensor_msgs.msg import CompressedImage, Image, PointCloud2
 
-from superpoint_ros.data.image_messages import (
+from superpoint_ros.data.image_encodings import (
     Converter,
     gray_from_compressed,
     gray_from_message,

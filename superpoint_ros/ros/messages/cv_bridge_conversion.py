@@ -22,7 +22,7 @@ import threading
 import numpy as np
 from sensor_msgs.msg import Image
 
-from superpoint_ros.data.image_messages import CONVERTED, gray_from_message, pixel_bytes
+from superpoint_ros.data.image_encodings import CONVERTED, gray_from_message, pixel_bytes
 
 TIMEOUT = 60.0
 """Seconds for the trial, on a machine that is busy starting a robot."""

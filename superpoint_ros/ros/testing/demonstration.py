@@ -25,7 +25,7 @@ from rclpy.qos import QoSProfile
 from rclpy.time import Time
 from sensor_msgs.msg import Image, PointCloud2
 
-from superpoint_ros.data.image_messages import gray_from_message
+from superpoint_ros.data.image_encodings import gray_from_message
 from superpoint_ros.features import Features
 from superpoint_ros.ros.messages.feature_messages import features_from_message
 from superpoint_ros.ros.ros_context import ros_session

@@ -30,7 +30,7 @@ from rclpy.qos import QoSProfile, QoSReliabilityPolicy
 from rclpy.time import Time
 from sensor_msgs.msg import Image, PointCloud2
 
-from superpoint_ros.data.image_messages import ENCODINGS
+from superpoint_ros.data.image_encodings import ENCODINGS
 from superpoint_ros.ros.ros_context import ros_session
 from superpoint_ros.ros.testing.subprocesses import Child
 

@@ -17,7 +17,7 @@ pytest.importorskip('sensor_msgs', reason='sensor_msgs is not installed')
 
 from sensor_msgs.msg import Image
 
-from superpoint_ros.data.image_messages import CONVERTED, gray_from_message, pixel_bytes
+from superpoint_ros.data.image_encodings import CONVERTED, gray_from_message, pixel_bytes
 from superpoint_ros.ros.messages import cv_bridge_conversion
 from superpoint_ros.ros.messages.cv_bridge_conversion import CvBridgeConversion, right_forms
 

@@ -19,7 +19,7 @@ from rclpy.parameter import Parameter
 from rclpy.qos import QoSProfile
 from sensor_msgs.msg import Image, PointCloud2
 
-from superpoint_ros.data.image_messages import ENCODINGS
+from superpoint_ros.data.image_encodings import ENCODINGS
 from superpoint_ros.ros.detector.detector_node import DetectorNode
 from superpoint_ros.ros.messages.feature_messages import features_from_message
 from support.ros_domain import ros_domain

@@ -16,7 +16,7 @@ pytest.importorskip('sensor_msgs', reason='sensor_msgs is not installed')
 
 from sensor_msgs.msg import Image
 
-from superpoint_ros.data.image_messages import ENCODINGS, gray_from_message, ImageMessageError
+from superpoint_ros.data.image_encodings import ENCODINGS, gray_from_message, ImageMessageError
 
 RED, GREEN, BLUE, ALPHA = 200, 100, 50, 7
 GRAY = 0.299 * RED + 0.587 * GREEN + 0.114 * BLUE
