@@ -45,10 +45,9 @@ class Detector:
     resized (unless `max_image_size`, `magnification` or `levels` of the settings ask for it), and
     the padding's part of the heatmap is cut off: coordinates are those of the image.
 
-    `settings` may be replaced at any time, also from another thread; a call works with those that
-    it found at its beginning. `on_stage` may be set to a function that is told each stage of the
-    work as it ends: 'conversion', 'padding', 'blobs', 'network', 'decoding' and 'sampling' (on
-    CUDA 'network' has all that follows in it where it can).
+    `settings` hold for calls that are given no others. `on_stage` may be set to a function that is
+    told each stage of the work as it ends: 'conversion', 'padding', 'blobs', 'network', 'decoding'
+    and 'sampling' (on CUDA 'network' has all that follows in it where it can).
     """
 
     def __init__(
@@ -61,7 +60,7 @@ class Detector:
     ):
         self.engine = engine
         self.descriptor_size = descriptor_size
-        self.settings = settings or DetectionSettings()
+        self._settings = settings or DetectionSettings()
         self.metadata = metadata or WeightsMetadata()
         self.weights = weights
         self.on_stage: Callable[[str], None] = _ignore
@@ -111,6 +110,11 @@ class Detector:
         )
 
     @property
+    def settings(self) -> DetectionSettings:
+        """Return the settings of calls that are given no others; they cannot be replaced."""
+        return self._settings
+
+    @property
     def device(self) -> str:
         """Return the name of the device that runs the network."""
         return str(self.engine.device)
@@ -119,17 +123,20 @@ class Detector:
         self,
         images: np.ndarray | Sequence[np.ndarray],
         mask: np.ndarray | Sequence[np.ndarray | None] | None = None,
+        settings: DetectionSettings | None = None,
     ) -> Features | list[Features]:
         """
         Return the features of an image, or a list of those of a list of images.
+
+        `settings` hold for this call; the default is the settings of the detector.
 
         Images of one size in a list go through the network together. `mask`, (H, W), is zero where
         no keypoints may be; it applies to each image and must have its size; a list has a mask, or
         None, for each. Raises ValueError that names what an image or the mask must be.
         """
         if isinstance(images, np.ndarray):
-            return self([images], mask)[0]
-        settings = self.settings
+            return self([images], mask, settings)[0]
+        settings = settings or self.settings
         originals = [to_gray(image) for image in images]
         masks = check_masks(mask, originals)
         grays = [resize(gray, settings) for gray in originals]

@@ -167,15 +167,13 @@ def test_whoever_measures_is_told_each_stage_as_it_ends():
     assert stages == ['conversion', 'padding', 'blobs', 'network', 'decoding', 'sampling']
 
 
-def test_settings_can_be_replaced_at_any_time():
-    detector = Detector.from_model(
-        lively_model(), device='cpu', threshold=0.02, max_keypoints=50_000
-    )
+def test_each_call_of_a_detector_may_have_its_own_settings(detector):
     image = photograph(160, 120)
+    few = detector(image, settings=DetectionSettings(threshold=0.02, max_keypoints=3))
     many = detector(image)
-    detector.settings = DetectionSettings(threshold=0.02, max_keypoints=3)
-    few = detector(image)
     assert few.scores.tolist() == many.scores[:3].tolist()
+    with pytest.raises(AttributeError):
+        detector.settings = DetectionSettings()
 
 
 @pytest.mark.parametrize(

@@ -129,17 +129,16 @@ class OurContender:
 
     def prepare(self, frames: Sequence[np.ndarray]) -> None:
         """Find each frame's threshold, which warms up as well."""
-        self._use_threshold(WEAKEST)
-        self.thresholds = [threshold_of(self.detector(frame)) for frame in frames]
+        self.thresholds = [threshold_of(self._detect(frame, WEAKEST)) for frame in frames]
 
-    def _use_threshold(self, threshold: float) -> None:
-        self.detector.settings = replace(self.detector.settings, threshold=threshold)
+    def _detect(self, frame: np.ndarray, threshold: float) -> Features:
+        settings = replace(self.detector.settings, threshold=threshold)
+        return self.detector(frame, settings=settings)
 
     def __call__(self, index: int, frame: np.ndarray) -> tuple[Times, Features]:
         """Return what a frame took, of those that were prepared, and what was found."""
-        self._use_threshold(self.thresholds[index])
         self._watch.start()
-        features = self.detector(frame)
+        features = self._detect(frame, self.thresholds[index])
         seconds = self._watch.total
         if self._message:
             self._message(features)

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 import time
 
@@ -24,6 +25,7 @@ from superpoint_ros.benchmark.frame_times import percentiles, Plan, Progress
 from superpoint_ros.benchmark.frames import frames_of, read_photographs
 from superpoint_ros.benchmark.memory import use_threads
 from superpoint_ros.detector import Detector
+from superpoint_ros.features import Features
 from superpoint_ros.model.weights import save_weights, WeightsMetadata
 
 BLOCK = 8
@@ -62,7 +64,7 @@ def _measure(plan, network: Network, execution: Execution, frames, out, progress
     engine = detector.engine
     progress(f'{network.name} at {width}x{height} in the node, {engine.name} {engine.precision}')
     threshold = _threshold(detector, frames)
-    detector.settings = replace(detector.settings, threshold=threshold)
+    settings = replace(detector.settings, threshold=threshold)
     weights = out / f'{network.name}.safetensors'
     save_weights(weights, model, WeightsMetadata(recipe='of a benchmark'))
     parameters = {
@@ -75,7 +77,8 @@ def _measure(plan, network: Network, execution: Execution, frames, out, progress
         'max_keypoints': plan.keypoints,
     }
     with Probe(parameters, out) as probe:
-        through, alone = _in_turn(probe.seconds, detector, frames, plan.rounds)
+        alone_run = partial(detector, settings=settings)
+        through, alone = _in_turn(probe.seconds, alone_run, frames, plan.rounds)
         stages = dict(probe.stages)
     weights.unlink()
     pairs = [(a, b) for a, b in zip(through, alone, strict=True) if a is not None]
@@ -100,18 +103,21 @@ def _measure(plan, network: Network, execution: Execution, frames, out, progress
 
 def _threshold(detector: Detector, frames) -> float:
     """Return one threshold for all frames; one of two has `max_keypoints` keypoints or more."""
-    detector.settings = replace(detector.settings, threshold=WEAKEST)
-    return float(np.median([threshold_of(detector(frame)) for frame in frames]))
+    settings = replace(detector.settings, threshold=WEAKEST)
+    return float(np.median([threshold_of(detector(frame, settings=settings)) for frame in frames]))
 
 
 def _in_turn(
-    send: Callable[[np.ndarray], float | None], detector: Detector, frames, rounds: int
+    send: Callable[[np.ndarray], float | None],
+    detect: Callable[[np.ndarray], Features],
+    frames,
+    rounds: int,
 ) -> tuple[list[float | None], list[float]]:
     """Return the seconds of each frame through the node, and through the Detector alone."""
 
     def own(frame: np.ndarray) -> float:
         start = time.perf_counter()
-        detector(frame)
+        detect(frame)
         return time.perf_counter() - start
 
     through: list[float | None] = []

@@ -69,33 +69,29 @@ def evaluate_thresholds(
         raise ValueError(f'thresholds must be above 0 and below 1, got {list(thresholds)}')
     if not images or views < 1:
         raise ValueError('there must be one image or more, and one view or more of each')
-    settings = detector.settings
-    detector.settings = replace(settings, threshold=min(thresholds))
+    settings = replace(detector.settings, threshold=min(thresholds))
     rows: dict[float, list[dict]] = {threshold: [] for threshold in sorted(thresholds)}
-    try:
-        for number, image in enumerate(images):
-            rng = np.random.default_rng([seed, number])
-            first = detector(image)
-            for _ in range(views):
-                homography = sample_view(rng, image.shape[::-1], MOTION)
-                view = augment(render_view(image, homography), rng, EXPOSURE)
-                second = detector(view)
-                for threshold, measured in rows.items():
-                    pair = Pair(
-                        _above(first, threshold),
-                        _above(second, threshold),
-                        homography,
-                        image.shape[::-1],
-                        image.shape[::-1],
-                    )
-                    measured.append(_measure(pair))
-            on_image()
-    finally:
-        detector.settings = settings
+    for number, image in enumerate(images):
+        rng = np.random.default_rng([seed, number])
+        first = detector(image, settings=settings)
+        for _ in range(views):
+            homography = sample_view(rng, image.shape[::-1], MOTION)
+            view = augment(render_view(image, homography), rng, EXPOSURE)
+            second = detector(view, settings=settings)
+            for threshold, measured in rows.items():
+                pair = Pair(
+                    _above(first, threshold),
+                    _above(second, threshold),
+                    homography,
+                    image.shape[::-1],
+                    image.shape[::-1],
+                )
+                measured.append(_measure(pair))
+        on_image()
     return {
         'protocol': ' '.join(__doc__.split()),
         'weights': detector.weights.name,
-        'threshold': settings.threshold,
+        'threshold': detector.settings.threshold,
         'descriptor_size': detector.descriptor_size,
         'images': len(images),
         'views': views,

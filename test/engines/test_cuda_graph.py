@@ -76,9 +76,8 @@ def test_on_photographs_it_finds_what_the_detector_finds(
     photographs, reference, stepped, settings
 ):
     images = photographs[:3]
-    stepped.settings = settings
     expected = Detector(reference.engine, reference.descriptor_size, settings)(images)
-    for found, wanted in zip(stepped(images), expected, strict=True):
+    for found, wanted in zip(stepped(images, settings=settings), expected, strict=True):
         assert_same(found, wanted)
         assert len(found) > 10
     assert stepped.engine.answered == 1
@@ -133,15 +132,15 @@ def test_threshold_and_number_change_without_another_program(photographs, steppe
     usual = replace(SETTINGS, threshold=0.005)
     counts = []
     for threshold in (0.3, usual.threshold, 1.0):
-        stepped.settings = replace(usual, threshold=threshold)
-        counts.append(len(stepped(photographs[0])))
+        settings = replace(usual, threshold=threshold)
+        counts.append(len(stepped(photographs[0], settings=settings)))
     assert counts[0] < counts[1]
     assert counts[2] == 0
-    stepped.settings = replace(usual, max_keypoints=900)
-    assert len(stepped(photographs[0])) == counts[1]
+    more = replace(usual, max_keypoints=900)
+    assert len(stepped(photographs[0], settings=more)) == counts[1]
     assert len(stepped.engine.frames._programs) == 1
-    stepped.settings = replace(usual, max_keypoints=20)
-    assert len(stepped(photographs[0])) == 20
+    few = replace(usual, max_keypoints=20)
+    assert len(stepped(photographs[0], settings=few)) == 20
 
 
 def test_programs_of_the_last_sizes_are_kept(stepped):
@@ -153,9 +152,9 @@ def test_programs_of_the_last_sizes_are_kept(stepped):
 
 @pytest.mark.parametrize('change', [{'grid_cells': 4}, {'max_keypoints': 9000}])
 def test_what_it_cannot_do_is_done_as_elsewhere(photographs, reference, stepped, change):
-    stepped.settings = replace(SETTINGS, **change)
-    expected = Detector(reference.engine, reference.descriptor_size, stepped.settings)
-    assert_same(stepped(photographs[0]), expected(photographs[0]))
+    settings = replace(SETTINGS, **change)
+    expected = reference(photographs[0], settings=settings)
+    assert_same(stepped(photographs[0], settings=settings), expected)
     assert (stepped.engine.asked, stepped.engine.answered) == (1, 0)
 
 

@@ -220,10 +220,9 @@ class DetectorNode(ManagedNode):
                 work.append((self._cameras[name], frame, *read, stages))
         if not work:
             return
-        detector.settings = settings.detection
         start = time.perf_counter()
         grays, masks = ([item[index] for item in work] for index in (2, 3))
-        found = detector(grays, masks)
+        found = detector(grays, masks, settings.detection)
         elapsed = time.perf_counter() - start
         self._recovered()
         for (camera, frame, gray, _, stages), features in zip(work, found, strict=True):
