@@ -1,0 +1,153 @@
+# Copyright 2026 The superpoint_ros developers
+# SPDX-License-Identifier: Apache-2.0
+
+"""The Markdown pages: links lead somewhere, commands have their options, examples run."""
+
+from __future__ import annotations
+
+import ast
+import contextlib
+import importlib
+from pathlib import Path
+import re
+import shlex
+
+import cv2
+import numpy as np
+import pytest
+
+from superpoint_ros.cli.main import COMMANDS, main
+from superpoint_ros.features import Features
+
+ROOT = Path(__file__).parents[1]
+PAGES = [
+    *(ROOT / name for name in ('README.md', 'CONTRIBUTING.md', 'CHANGELOG.md')),
+    ROOT / 'models' / 'README.md',
+    *sorted((ROOT / 'docs').glob('*.md')),
+]
+BLOCK = re.compile(r'^```(\w*)\n(.*?)^```$', re.MULTILINE | re.DOTALL)
+WIDEST = 100
+
+every_page = pytest.mark.parametrize('page', PAGES, ids=lambda page: str(page.relative_to(ROOT)))
+
+
+def blocks(page, *languages):
+    """Return the code blocks of a page that are in one of the languages."""
+    text = page.read_text(encoding='utf-8')
+    return [code for language, code in BLOCK.findall(text) if language in languages]
+
+
+def prose(page):
+    """Return the text of a page without its code blocks."""
+    return BLOCK.sub('', page.read_text(encoding='utf-8'))
+
+
+def anchors(page):
+    """Return the anchors that GitHub gives to the headings of a page."""
+    headings = re.findall(r'^#+ (.*)$', prose(page), re.MULTILINE)
+    plain = [re.sub(r'[^\w\- ]', '', heading.lower()) for heading in headings]
+    return {heading.strip().replace(' ', '-') for heading in plain}
+
+
+def own_commands(page):
+    """Return the `superpoint ...` command lines of a page, split into words."""
+    lines = []
+    for code in blocks(page, 'bash', ''):
+        for line in code.replace('\\\n', ' ').splitlines():
+            if line.strip().startswith('superpoint '):
+                # Brackets mark options that may be left out.
+                lines.append(shlex.split(re.sub(r'[\[\]]', ' ', line), comments=True)[1:])
+    return lines
+
+
+@every_page
+def test_links_lead_to_files_and_headings(page):
+    for target in re.findall(r'\]\(([^)\s]+)\)', prose(page)):
+        if target.startswith(('http://', 'https://')):
+            continue
+        file, _, anchor = target.partition('#')
+        path = (page.parent / file).resolve() if file else page
+        assert path.exists(), f'{target}: there is no such file'
+        if anchor:
+            assert anchor in anchors(path), f'{target}: there is no such heading'
+
+
+@every_page
+def test_lines_of_prose_are_at_most_100_characters_long(page):
+    # Rows of tables, pictures and links cannot be wrapped.
+    wide = [
+        line
+        for line in prose(page).splitlines()
+        if len(line) > WIDEST and not line.lstrip().startswith(('|', '![', '<!--'))
+    ]
+    assert not wide
+
+
+@every_page
+def test_options_in_command_examples_exist(page, capsys):
+    for words in own_commands(page):
+        command, *arguments = words
+        if command.startswith('--'):
+            continue
+        assert command in COMMANDS, ' '.join(words)
+        options = [word.partition('=')[0] for word in arguments if word.startswith('--')]
+        # These show the options of what follows them.
+        subcommand = arguments[:1] if command in ('adapt', 'evaluate', 'train') else []
+        with contextlib.suppress(SystemExit):
+            main([command, *subcommand, '--help'])
+        known = set(re.findall(r'--[\w.-]+', capsys.readouterr().out))
+        # Recipes accept both spellings.
+        known |= {name.replace('_', '-') for name in known}
+        assert set(options) <= known, f'superpoint {" ".join(words)}'
+
+
+@every_page
+def test_python_examples_import_what_exists(page):
+    for code in blocks(page, 'python'):
+        for node in ast.walk(ast.parse(code)):
+            if isinstance(node, ast.Import):
+                for alias in node.names:
+                    pytest.importorskip(alias.name)
+            elif isinstance(node, ast.ImportFrom):
+                module = importlib.import_module(node.module)
+                for alias in node.names:
+                    assert hasattr(module, alias.name), f'{node.module}.{alias.name}'
+
+
+def test_the_python_example_of_the_readme_runs(photograph, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    cv2.imwrite('photo.jpg', photograph)
+    [code] = [code for code in blocks(ROOT / 'README.md', 'python') if 'Detector' in code]
+    names = {}
+    exec(code, names)
+    assert 100 < len(names['features'].keypoints) <= 500
+
+
+def test_python_examples_read_a_message(random_features):
+    pytest.importorskip('sensor_msgs')
+    from std_msgs.msg import Header
+
+    from superpoint_ros.ros.messages import feature_messages
+
+    message = feature_messages.features_to_message(random_features, Header())
+    with_package, without_package, matching, _ = blocks(ROOT / 'docs' / 'consume.md', 'python')
+    names = {'message': message}
+    exec(with_package, names)
+    np.testing.assert_array_equal(names['features'].descriptors, random_features.descriptors)
+    exec(without_package, names)
+    np.testing.assert_array_equal(names['points']['u'], random_features.keypoints[:, 0])
+    np.testing.assert_array_equal(names['points']['descriptor'], random_features.descriptors)
+    names |= {'first': random_features, 'second': random_features}
+    exec(matching, names)
+    assert names['matches'].tolist() == [[i, i] for i in range(len(random_features.keypoints))]
+
+
+@pytest.fixture
+def random_features():
+    rng = np.random.default_rng(0)
+    descriptors = rng.normal(size=(20, 8)).astype(np.float32)
+    return Features(
+        keypoints=rng.uniform(0, 100, (20, 2)).astype(np.float32),
+        scores=np.sort(rng.uniform(size=20).astype(np.float32))[::-1].copy(),
+        descriptors=descriptors / np.linalg.norm(descriptors, axis=1, keepdims=True),
+    )
