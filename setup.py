@@ -75,7 +75,7 @@ setup(
     ],
     extras_require={
         'bags': BAGS,
-        'benchmark': ['matplotlib', *TRAIN],
+        'benchmark': ['matplotlib>=3.8', 'psutil', 'pyinstrument>=5', *TRAIN],
         'dev': DEV,
         'evaluate': ['evo>=1.28', 'matplotlib', *BAGS],
         'export': EXPORT,

@@ -1,39 +1,83 @@
 # Copyright 2026 The superpoint_ros developers
 # SPDX-License-Identifier: Apache-2.0
 
-"""What is timed: the package's detectors and the plain peer, on the same frames."""
+"""What is timed: the detectors of the package and the plain baseline, on the same frames."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from pathlib import Path
 import time
 from typing import NamedTuple
 
+import cv2
 import numpy as np
 import torch
 
-from superpoint_ros.benchmark.plain_superpoint import gray_of, Peer
+from superpoint_ros.benchmark.plain_superpoint import PlainDetector
+from superpoint_ros.data.sequences.image_files import list_images, read_image
 from superpoint_ros.detection.settings import DetectionSettings
 from superpoint_ros.detector import Detector
 from superpoint_ros.engines.selection import create_engine
 from superpoint_ros.features import Features
+from superpoint_ros.files import demo_photographs
 from superpoint_ros.model.superpoint import CONFIGURATIONS, SuperPoint
 from superpoint_ros.model.weights import load_weights
 
 STAGES = ('conversion', 'padding', 'blobs', 'network', 'decoding', 'sampling', 'message')
-"""The stages of a frame in their order; those but the last are the Detector's."""
+"""Stages of a frame in order; all but the last are those of the Detector."""
 
-REST = 0.03
-"""Seconds before each turn in which nothing is done: the threads of whoever had the turn before
-look out for more work for some milliseconds, and would take processors from the next."""
+BASELINE = 'baseline'
+"""The `engine` of the plain baseline."""
 
-WEAKEST = 1e-5
-"""Least score of a keypoint where frames shall have a certain number of them."""
+PAUSE = 0.03
+"""
+Seconds of rest before each turn.
+
+The threads of the previous candidate keep spinning for some milliseconds and would take processor
+time from the next one.
+"""
+
+LOWEST_THRESHOLD = 1e-5
+"""Detection threshold with which a frame has more keypoints than any benchmark asks for."""
+
+MOST_PHOTOGRAPHS = 8
+"""Number of photographs that are used of a folder."""
 
 
-class Network(NamedTuple):
-    """A network to measure: its name, and its weight file, without which weights are random."""
+def read_photographs(folder: str | Path | None = None) -> list[np.ndarray]:
+    """
+    Return the photographs of the package, or at most `MOST_PHOTOGRAPHS` of a folder, uint8 BGR.
+
+    Raises NotADirectoryError if there is no such folder, ValueError if it has no images.
+    """
+    paths = list_images(folder) if folder else demo_photographs()
+    if not paths:
+        raise ValueError(f'{folder} contains no images to measure with')
+    count = min(MOST_PHOTOGRAPHS, len(paths))
+    indices = np.linspace(0, len(paths) - 1, count).round().astype(int)
+    return [read_image(paths[index], color=True) for index in indices]
+
+
+def frames_of(photographs: Sequence[np.ndarray], size: tuple[int, int]) -> list[np.ndarray]:
+    """Return the centre of each photograph as a frame (width, height), without distortion."""
+    width, height = size
+    frames = []
+    for photograph in photographs:
+        full_height, full_width = photograph.shape[:2]
+        scale = min(full_width / width, full_height / height)
+        part_width = min(round(width * scale), full_width)
+        part_height = min(round(height * scale), full_height)
+        x, y = (full_width - part_width) // 2, (full_height - part_height) // 2
+        part = photograph[y : y + part_height, x : x + part_width]
+        interpolation = cv2.INTER_AREA if scale > 1 else cv2.INTER_CUBIC
+        frames.append(cv2.resize(part, size, interpolation=interpolation))
+    return frames
+
+
+class NetworkSource(NamedTuple):
+    """The name of a network and its weight file; without a file, the weights are random."""
 
     name: str
     weights: str = ''
@@ -42,20 +86,21 @@ class Network(NamedTuple):
         """
         Return the network; raise what `load_weights` raises.
 
-        Without a file `name` is a configuration's, and its weights are always the same ones.
+        Without a weight file, `name` is that of a configuration, and the random weights are the
+        same every time.
         """
         if self.weights:
             return load_weights(self.weights)[0]
         if self.name not in CONFIGURATIONS:
             raise ValueError(
-                f'there is no network {self.name}: name one of {", ".join(CONFIGURATIONS)}, or '
+                f'unknown network {self.name}: choose from {", ".join(CONFIGURATIONS)}, or give '
                 'a weight file'
             )
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(0)
             model = SuperPoint(CONFIGURATIONS[self.name]).eval()
             with torch.no_grad():
-                # With the initial weights all pixels would be about as probable.
+                # With the default initialization, all pixels have nearly the same probability.
                 for name, parameter in model.named_parameters():
                     if name.endswith('weight'):
                         torch.nn.init.kaiming_normal_(parameter)
@@ -63,37 +108,34 @@ class Network(NamedTuple):
 
 
 class Execution(NamedTuple):
-    """How a network is run, in the terms of `create_engine`; the engine 'peer' is the peer."""
+    """How a network is run: arguments of `create_engine`, or the engine `BASELINE`."""
 
     engine: str
     precision: str = 'float32'
     device: str = 'cpu'
 
 
-PEER = 'peer'
-
-
-class Times(NamedTuple):
-    """Seconds that a frame took, from uint8 BGR to `Features`, and those of each stage."""
+class FrameTime(NamedTuple):
+    """Seconds from a uint8 BGR frame to `Features`, and the seconds of each stage."""
 
     frame: float
     stages: dict[str, float]
 
 
 class Stopwatch:
-    """Add up seconds by stage: a lap's time belongs to the stage that it ends."""
+    """Sum of seconds by stage: the time of a lap counts for the stage that ends with it."""
 
-    def __init__(self, synchronise: Callable[[], None] | None = None):
-        self._synchronise = synchronise
+    def __init__(self, synchronize: Callable[[], None] | None = None):
+        self._synchronize = synchronize
         self.start()
 
     def start(self) -> None:
-        """Begin anew."""
+        """Reset all stages."""
         self.seconds: dict[str, float] = {}
         self._last = self._now()
 
     def lap(self, stage: str) -> None:
-        """Count the time since the last lap to this stage."""
+        """Add the time since the last lap to this stage."""
         now = self._now()
         self.seconds[stage] = self.seconds.get(stage, 0.0) + now - self._last
         self._last = now
@@ -104,13 +146,13 @@ class Stopwatch:
         return sum(self.seconds.values())
 
     def _now(self) -> float:
-        if self._synchronise:
-            self._synchronise()
+        if self._synchronize:
+            self._synchronize()
         return time.perf_counter()
 
 
-class OurContender:
-    """A detector whose stages are timed; each frame has the threshold that gives `keypoints`."""
+class TimedDetector:
+    """A detector with timed stages; each frame has the threshold that gives `keypoints`."""
 
     def __init__(self, detector: Detector, keypoints: int):
         engine = detector.engine
@@ -123,104 +165,110 @@ class OurContender:
         self._message = _message_maker()
         self.thresholds: list[float] = []
 
-    def with_keypoints(self, keypoints: int) -> OurContender:
-        """Return the same for another number of keypoints, which shares the network."""
-        return OurContender(self.detector, keypoints)
+    def with_keypoints(self, keypoints: int) -> TimedDetector:
+        """Return a timed detector for another number of keypoints, with the same network."""
+        return TimedDetector(self.detector, keypoints)
 
     def prepare(self, frames: Sequence[np.ndarray]) -> None:
-        """Find each frame's threshold, which warms up as well."""
-        self.thresholds = [threshold_of(self._detect(frame, WEAKEST)) for frame in frames]
+        """Find the threshold of each frame; this also warms up."""
+        self.thresholds = [threshold_of(self._detect(frame, LOWEST_THRESHOLD)) for frame in frames]
 
     def _detect(self, frame: np.ndarray, threshold: float) -> Features:
         settings = replace(self.detector.settings, threshold=threshold)
         return self.detector(frame, settings=settings)
 
-    def __call__(self, index: int, frame: np.ndarray) -> tuple[Times, Features]:
-        """Return what a frame took, of those that were prepared, and what was found."""
+    def __call__(self, index: int, frame: np.ndarray) -> tuple[FrameTime, Features]:
+        """Return the time and the features of the prepared frame with this index."""
         self._watch.start()
         features = self._detect(frame, self.thresholds[index])
         seconds = self._watch.total
         if self._message:
             self._message(features)
             self._watch.lap('message')
-        return Times(seconds, dict(self._watch.seconds)), features
+        return FrameTime(seconds, dict(self._watch.seconds)), features
 
 
-class PeerContender:
-    """The peer, timed as a whole."""
+class TimedBaseline:
+    """The plain baseline, timed as a whole."""
 
     def __init__(self, model: SuperPoint, keypoints: int, device: str = 'cpu'):
-        self.execution = Execution(PEER, 'float32', device)
+        self.execution = Execution(BASELINE, 'float32', device)
         settings = DetectionSettings()
-        self._peer = Peer(
-            model, WEAKEST, settings.nms_radius, keypoints, settings.border_margin, device
+        self._baseline = PlainDetector(
+            model, settings.nms_radius, keypoints, settings.border_margin, device
         )
         self.thresholds: list[float] = []
 
     def prepare(self, frames: Sequence[np.ndarray]) -> None:
-        """Find each frame's threshold, which warms up as well."""
-        self._peer.threshold = WEAKEST
-        self.thresholds = [threshold_of(self._peer(gray_of(frame))) for frame in frames]
+        """Find the threshold of each frame; this also warms up."""
+        self.thresholds = [
+            threshold_of(self._baseline(_gray(frame), LOWEST_THRESHOLD)) for frame in frames
+        ]
 
-    def __call__(self, index: int, frame: np.ndarray) -> tuple[Times, Features]:
-        """Return what a frame took, of those that were prepared, and what was found."""
-        self._peer.threshold = self.thresholds[index]
+    def __call__(self, index: int, frame: np.ndarray) -> tuple[FrameTime, Features]:
+        """Return the time and the features of the prepared frame with this index."""
         start = time.perf_counter()
-        features = self._peer(gray_of(frame))
-        return Times(time.perf_counter() - start, {}), features
+        features = self._baseline(_gray(frame), self.thresholds[index])
+        return FrameTime(time.perf_counter() - start, {}), features
 
 
-Contender = OurContender | PeerContender
+Candidate = TimedDetector | TimedBaseline
 
 
-def make_contender(
+def make_candidate(
     execution: Execution, model: SuperPoint, keypoints: int, threads: int
-) -> Contender:
-    """Return what runs the network so; raise ValueError where that cannot be."""
-    if execution.engine == PEER:
-        return PeerContender(model, keypoints, execution.device)
-    return OurContender(make_detector(model, execution, threads), keypoints)
+) -> Candidate:
+    """Return a candidate that runs the network; raise ValueError if it cannot be run like this."""
+    if execution.engine == BASELINE:
+        return TimedBaseline(model, keypoints, execution.device)
+    return TimedDetector(make_detector(model, execution, threads), keypoints)
 
 
 def make_detector(model: SuperPoint, execution: Execution, threads: int, **settings) -> Detector:
-    """Return a detector that runs the network so; raise ValueError where that cannot be."""
+    """Return a detector that runs the network; raise ValueError if it cannot be run like this."""
     engine = create_engine(model, execution.device, execution.precision, execution.engine, threads)
     return Detector(engine, model.config.descriptor_size, DetectionSettings(**settings))
 
 
 def threshold_of(features: Features) -> float:
-    """Return the threshold above which just these features lie."""
-    weakest = float(features.scores.min()) if len(features) else WEAKEST
-    return min(max(weakest * (1 - 1e-6), WEAKEST), 1.0)
+    """Return the threshold that keeps exactly these features."""
+    lowest = float(features.scores.min()) if len(features) else LOWEST_THRESHOLD
+    return min(max(lowest * (1 - 1e-6), LOWEST_THRESHOLD), 1.0)
 
 
 def alternate(
-    contenders: Sequence[Contender],
+    candidates: Sequence[Candidate],
     frames: Sequence[Sequence[np.ndarray]],
     rounds: int,
     warm_up: int,
-) -> list[list[tuple[Times, int]]]:
+) -> list[list[tuple[FrameTime, int]]]:
     """
-    Return for each contender what each round took, and its number of keypoints.
+    Return for each candidate the time and the number of keypoints of each round.
 
-    In a round each looks at one of its `frames`, which were prepared, one after the other after a
-    rest: what slows the machine down for a while slows all. The order is another in each round,
-    so that none always follows the same one. The first `warm_up` rounds do not count.
+    In a round, every candidate processes one of its prepared `frames`, one after the other with a
+    pause between them, so that a temporary slowdown of the machine affects all of them. The order
+    changes randomly, so that no candidate always follows the same one. The first `warm_up` rounds
+    do not count.
     """
-    measured: list[list[tuple[Times, int]]] = [[] for _ in contenders]
+    measured: list[list[tuple[FrameTime, int]]] = [[] for _ in candidates]
     random = np.random.default_rng(0)
     for turn in range(-warm_up, rounds):
-        for which in random.permutation(len(contenders)):
-            index = turn % len(frames[which])
-            time.sleep(REST)
-            times, features = contenders[which](index, frames[which][index])
+        for number in random.permutation(len(candidates)):
+            index = turn % len(frames[number])
+            time.sleep(PAUSE)
+            times, features = candidates[number](index, frames[number][index])
             if turn >= 0:
-                measured[which].append((times, len(features)))
+                measured[number].append((times, len(features)))
     return measured
 
 
+def _gray(image: np.ndarray) -> np.ndarray:
+    """Return a BGR image, uint8 (H, W, 3), in gray."""
+    return cv2.cvtColor(image, cv2.COLOR_BGR2GRAY)
+
+
 def _message_maker() -> Callable[[Features], object] | None:
-    """Return what makes a message of features; None where ROS is not installed."""
+    """Return a function that makes a message of features; None if ROS is not installed."""
     try:
         from superpoint_ros.ros.messages.feature_messages import features_to_message, Header
     except ImportError:

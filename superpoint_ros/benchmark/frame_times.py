@@ -1,54 +1,70 @@
 # Copyright 2026 The superpoint_ros developers
 # SPDX-License-Identifier: Apache-2.0
 
-"""Whole frames: each stage's time, the share of the machine's peak, memory, and the peer's."""
+"""Times of whole frames: stages, rate, share of the peak, memory, ratio to the baseline."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
+from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
+from multiprocessing import get_context
 from pathlib import Path
+import re
 from typing import NamedTuple
 
 import numpy as np
+import psutil
 import torch
 
-from superpoint_ros.benchmark.arithmetic import multiply_adds, peak_rate, PEAK_SIDES
 from superpoint_ros.benchmark.candidates import (
     alternate,
-    Contender,
+    BASELINE,
+    Candidate,
     Execution,
-    make_contender,
-    Network,
-    PEER,
+    frames_of,
+    FrameTime,
+    make_candidate,
+    NetworkSource,
+    read_photographs,
     STAGES,
-    Times,
 )
-from superpoint_ros.benchmark.frames import frames_of, read_photographs
-from superpoint_ros.benchmark.memory import measure_memory, use_threads
+from superpoint_ros.benchmark.machine import multiply_adds, peak_rate, PEAK_SIDES, use_threads
 from superpoint_ros.model.pruning import prepare_for_inference
 from superpoint_ros.model.superpoint import PAPER, SuperPointConfig
 
 Size = tuple[int, int]
 
 Progress = Callable[[str], None]
-"""Is told what is worked on."""
+"""Function that is called with what is being measured."""
+
+_MEMORY_FRAMES = 3  # frames of a memory measurement: the first one fills caches
+_SMALL_SIDE = 64  # pixels; a frame of this size loads all libraries before memory is measured
+_STATUS = Path('/proc/self/status')
+_RESET_PEAK = '5'  # Linux, Documentation/filesystems/proc.rst, clear_refs
 
 
 @dataclass(frozen=True)
-class Plan:
+class SpeedPlan:
     """
-    Say what is measured, and how.
+    What is measured: each network with each execution at each size.
 
-    Each network is run in each of the `executions` at each of the `sizes` (width, height), with
-    `threads` on the CPU, for so many `rounds` after those of the warm-up. `keypoints` are those of
-    a frame, `images` the folder of photographs, the package's own where there is none. `memory`
-    says whether memory is measured, for which each case needs a process of its own. `peak_sides`
-    are those of the matrices that are multiplied for the machine's peak.
+    Attributes:
+        sizes: frames as (width, height).
+        networks: networks to run.
+        executions: how each network is run.
+        keypoints: number of keypoints of each frame.
+        rounds: measured rounds, after the warm-up.
+        warm_up: rounds that do not count.
+        threads: threads on the CPU.
+        images: folder of photographs; None for those of the package.
+        memory: whether memory is measured, which starts a process for each case.
+        peak_sides: sides of the matrices whose products give the machine's peak.
+
     """
 
     sizes: Sequence[Size] = ((640, 480),)
-    networks: Sequence[Network] = (Network('paper'), Network('compact'))
+    networks: Sequence[NetworkSource] = (NetworkSource('paper'), NetworkSource('compact'))
     executions: Sequence[Execution] = (Execution('torch'),)
     keypoints: int = 1000
     rounds: int = 40
@@ -60,22 +76,22 @@ class Plan:
 
 
 class _Entry(NamedTuple):
-    """A network, its configuration, that of what is run of it, and what runs it."""
+    """A network, its configuration with and without dead channels, and its candidate."""
 
-    network: Network
+    network: NetworkSource
     config: SuperPointConfig
-    run: SuperPointConfig
-    contender: Contender
+    executed: SuperPointConfig
+    candidate: Candidate
 
 
-def measure_frames(plan: Plan, progress: Progress) -> dict:
+def measure_frames(plan: SpeedPlan, progress: Progress) -> dict:
     """
-    Return what was measured, as JSON has it: peaks, cases, and what cannot be run and why.
+    Return the measurements for JSON: peaks, cases, and what cannot be run with the reason.
 
-    Each case has the ratio of the time of its network's peer, and of the peer of the paper's
-    network where that is among those measured, to its own, as the median over the rounds.
-    Times are in milliseconds, rates in multiply-adds per second, memory in bytes. Raises
-    ValueError where nothing of what was asked for can be run.
+    `ratio` of a case is the time of the baseline with the same network divided by its own time,
+    `ratio_to_paper` uses the baseline with the paper's network if that is measured; both are
+    medians over the rounds. Times are in milliseconds, rates in multiply-adds per second, memory
+    in bytes. Raises ValueError if nothing can be run.
     """
     use_threads(plan.threads)
     photographs = read_photographs(plan.images)
@@ -83,9 +99,9 @@ def measure_frames(plan: Plan, progress: Progress) -> dict:
     entries = [entry for network in plan.networks for entry in _entries(plan, network, skipped)]
     peaks, cases = [_peaks(plan, entries)], []
     for size in plan.sizes:
-        progress(f'{len(entries)} in turn at {size[0]}x{size[1]}')
+        progress(f'{len(entries)} candidates at {size[0]}x{size[1]}')
         cases += _measure_size(plan, entries, frames_of(photographs, size), progress)
-        progress('the peak of the machine')
+        progress('peak rate of the machine')
         peaks.append(_peaks(plan, entries))
     kinds = dict.fromkeys(kind for peak in peaks for kind in peak)
     best = {kind: _highest(peak.get(kind) for peak in peaks) for kind in kinds}
@@ -96,13 +112,13 @@ def measure_frames(plan: Plan, progress: Progress) -> dict:
 
 
 def _highest(rates: Iterable[float | None]) -> float | None:
-    """Return the highest that is known: a machine with other work reaches its peak seldom."""
+    """Return the highest known rate: a busy machine seldom reaches its peak."""
     return max((rate for rate in rates if rate is not None), default=None)
 
 
-def _peaks(plan: Plan, entries: Sequence[_Entry]) -> dict[str, float | None]:
-    """Return the peak of each precision that is used, in multiply-adds per second."""
-    used = dict.fromkeys(each.contender.execution[1:] for each in entries)
+def _peaks(plan: SpeedPlan, entries: Sequence[_Entry]) -> dict[str, float | None]:
+    """Return the peak rate of each precision in use, in multiply-adds per second."""
+    used = dict.fromkeys(each.candidate.execution[1:] for each in entries)
     return {
         _kind(precision, device): peak_rate(precision, torch.device(device), plan.peak_sides)
         for precision, device in used
@@ -113,18 +129,17 @@ def _kind(precision: str, device: str) -> str:
     return precision if device == 'cpu' else f'{precision} on {device}'
 
 
-def _entries(plan: Plan, network: Network, skipped: dict[str, str]) -> list[_Entry]:
-    """Return the network's peer and what can be run of the executions; note others' reasons."""
+def _entries(plan: SpeedPlan, network: NetworkSource, skipped: dict[str, str]) -> list[_Entry]:
+    """Return the baseline and the possible executions of a network; add others to `skipped`."""
     model = network.load()
-    run = prepare_for_inference(model).config
+    pruned = prepare_for_inference(model).config
 
     def entry(execution: Execution) -> _Entry:
-        contender = make_contender(execution, model, plan.keypoints, plan.threads)
-        of_run = model.config if execution.engine == PEER else run
-        return _Entry(network, model.config, of_run, contender)
+        candidate = make_candidate(execution, model, plan.keypoints, plan.threads)
+        executed = model.config if execution.engine == BASELINE else pruned
+        return _Entry(network, model.config, executed, candidate)
 
-    device = plan.executions[0].device
-    entries = [entry(Execution(PEER, 'float32', device))]
+    entries = [entry(Execution(BASELINE, 'float32', plan.executions[0].device))]
     for execution in plan.executions:
         try:
             entries.append(entry(execution))
@@ -135,54 +150,49 @@ def _entries(plan: Plan, network: Network, skipped: dict[str, str]) -> list[_Ent
     return entries
 
 
-def _measure_size(plan: Plan, entries: Sequence[_Entry], frames, progress) -> list[dict]:
-    """Return a case for each entry, all measured in turn."""
-    contenders = [each.contender for each in entries]
-    for contender in contenders:
-        contender.prepare(frames)
-    measured = alternate(contenders, [frames] * len(contenders), plan.rounds, plan.warm_up)
+def _measure_size(plan: SpeedPlan, entries: Sequence[_Entry], frames, progress) -> list[dict]:
+    """Return one case for each entry, measured in alternation."""
+    candidates = [each.candidate for each in entries]
+    for candidate in candidates:
+        candidate.prepare(frames)
+    measured = alternate(candidates, [frames] * len(candidates), plan.rounds, plan.warm_up)
     seconds = [np.array([times.frame for times, _ in rounds]) for rounds in measured]
-    peers = {
+    baselines = {
         each.network: own
         for each, own in zip(entries, seconds, strict=True)
-        if each.contender.execution.engine == PEER
+        if each.candidate.execution.engine == BASELINE
     }
-    of_paper = [peers[each.network] for each in entries if each.config == PAPER]
+    of_paper = [baselines[each.network] for each in entries if each.config == PAPER]
     height, width = frames[0].shape[:2]
     cases = []
     for each, rounds, own in zip(entries, measured, seconds, strict=True):
-        # Of the same round: what slowed the machine down slowed both.
+        # Ratios are taken within a round: a slowdown of the machine affects both times.
         ratio_to_paper = float(np.median(of_paper[0] / own)) if of_paper else None
         case = {
             'network': each.network.name,
             'weights': Path(each.network.weights).name if each.network.weights else 'random',
             'size': [width, height],
-            **each.contender.execution._asdict(),
+            **each.candidate.execution._asdict(),
             'keypoints': float(np.mean([count for _, count in rounds])),
             **summary_of([times for times, _ in rounds]),
-            'ratio': float(np.median(peers[each.network] / own)),
+            'ratio': float(np.median(baselines[each.network] / own)),
             'ratio_to_paper': ratio_to_paper,
-            'multiply_adds': multiply_adds(each.run, (width, height)),
+            'multiply_adds': multiply_adds(each.executed, (width, height)),
         }
         network = case['stages'].get('network')
         case['rate'] = case['multiply_adds'] / network['p50'] * 1e3 if network else None
         if plan.memory:
-            case['memory'] = _memory(plan, each, frames[0], progress)
+            execution, threshold = each.candidate.execution, each.candidate.thresholds[0]
+            progress(f'memory of {each.network.name}, {execution.engine} {execution.precision}')
+            memory = measure_memory(
+                each.network, execution, frames[0], threshold, plan.keypoints, plan.threads
+            )
+            case['memory'] = memory._asdict() if memory else None
         cases.append(case)
     return cases
 
 
-def _memory(plan: Plan, entry: _Entry, frame: np.ndarray, progress: Progress) -> dict | None:
-    """Return the memory that such frames need."""
-    execution, threshold = entry.contender.execution, entry.contender.thresholds[0]
-    progress(f'memory of {entry.network.name}, {execution.engine} {execution.precision}')
-    memory = measure_memory(
-        entry.network, execution, frame, threshold, plan.keypoints, plan.threads
-    )
-    return memory._asdict() if memory else None
-
-
-def summary_of(times: Sequence[Times]) -> dict:
+def summary_of(times: Sequence[FrameTime]) -> dict:
     """Return p50 and p99 of the frame and of each stage, in milliseconds."""
     stages = [name for name in STAGES if any(name in each.stages for each in times)]
     return {
@@ -197,3 +207,53 @@ def percentiles(seconds: Sequence[float]) -> dict[str, float]:
     """Return the median and the 99th percentile, in milliseconds."""
     p50, p99 = np.percentile(seconds, [50, 99]) * 1e3
     return {'p50': float(p50), 'p99': float(p99)}
+
+
+class Memory(NamedTuple):
+    """
+    Memory in bytes, on CUDA that of the device.
+
+    `process` is the peak of the whole process, with libraries and weights; `frame` is what a frame
+    adds to the memory of the process after a very small frame.
+    """
+
+    process: int
+    frame: int
+
+
+def measure_memory(
+    network: NetworkSource,
+    execution: Execution,
+    frame: np.ndarray,
+    threshold: float,
+    keypoints: int,
+    threads: int,
+) -> Memory | None:
+    """
+    Return the memory for a frame, measured in a new process; None on systems other than Linux.
+
+    `threshold` is the one of this frame, see `TimedDetector.prepare`.
+    """
+    if not _STATUS.is_file():
+        return None
+    arguments = (network, execution, frame, threshold, keypoints, threads)
+    with ProcessPoolExecutor(1, get_context('spawn')) as pool:
+        return pool.submit(_measure_memory, *arguments).result()
+
+
+def _measure_memory(network, execution, frame, threshold, keypoints, threads) -> Memory:
+    """Return the memory that this process needs for the frame."""
+    use_threads(threads)
+    candidate = make_candidate(execution, network.load(), keypoints, threads)
+    candidate.thresholds = [threshold]
+    candidate(0, np.ascontiguousarray(frame[:_SMALL_SIDE, :_SMALL_SIDE]))
+    is_cuda = execution.device.startswith('cuda')
+    loaded = torch.cuda.memory_allocated() if is_cuda else psutil.Process().memory_info().rss
+    # The peak while loading does not count. psutil can neither read nor reset the peak on Linux.
+    Path('/proc/self/clear_refs').write_text(_RESET_PEAK)
+    for _ in range(_MEMORY_FRAMES):
+        candidate(0, frame)
+    if is_cuda:
+        return Memory(torch.cuda.max_memory_reserved(), torch.cuda.max_memory_allocated() - loaded)
+    peak = 1024 * int(re.search(r'VmHWM:\s+(\d+) kB', _STATUS.read_text())[1])
+    return Memory(peak, peak - loaded)

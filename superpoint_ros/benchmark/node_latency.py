@@ -1,7 +1,7 @@
 # Copyright 2026 The superpoint_ros developers
 # SPDX-License-Identifier: Apache-2.0
 
-"""The latency that the node and the middleware add to the Detector's own time."""
+"""Latency that the node and the middleware add to the time of the Detector."""
 
 from __future__ import annotations
 
@@ -16,30 +16,31 @@ import numpy as np
 
 from superpoint_ros.benchmark.candidates import (
     Execution,
+    frames_of,
+    LOWEST_THRESHOLD,
     make_detector,
-    Network,
+    NetworkSource,
+    read_photographs,
     threshold_of,
-    WEAKEST,
 )
-from superpoint_ros.benchmark.frame_times import percentiles, Plan, Progress
-from superpoint_ros.benchmark.frames import frames_of, read_photographs
-from superpoint_ros.benchmark.memory import use_threads
+from superpoint_ros.benchmark.frame_times import percentiles, Progress, SpeedPlan
+from superpoint_ros.benchmark.machine import use_threads
 from superpoint_ros.detector import Detector
 from superpoint_ros.features import Features
 from superpoint_ros.model.weights import save_weights, WeightsMetadata
 
 BLOCK = 8
-"""Frames that go through the node, or through the Detector alone, one after another."""
+"""Number of consecutive frames through the node, then through the Detector alone."""
 
 
-def measure_node(plan: Plan, out: Path, progress: Progress) -> list[dict]:
+def measure_node(plan: SpeedPlan, out: Path, progress: Progress) -> list[dict]:
     """
-    Return for each case the time from camera to subscriber beside the Detector's own.
+    Return for each case the latency from camera to subscriber and the time of the Detector alone.
 
-    The node runs in another process; camera and subscriber, and a Detector of its own with the
-    same settings, are in this one. Some frames go through the node and then the same frames
-    through the Detector, in turn; what is added is the difference of a frame's two times. The
-    next frame is sent when the last one's features are there: none has to wait. Times are in
+    The node runs in another process; camera, subscriber and a Detector with the same settings are
+    in this one. `BLOCK` frames go through the node, then the same frames through the Detector, and
+    so on; the added latency is the difference of the two times of a frame. A frame is sent after
+    the features of the previous one have arrived, so that no frame waits. Times are in
     milliseconds. Raises what `superpoint_ros.ros.testing.latency.Probe` raises.
     """
     use_threads(plan.threads)
@@ -55,7 +56,7 @@ def measure_node(plan: Plan, out: Path, progress: Progress) -> list[dict]:
     ]
 
 
-def _measure(plan, network: Network, execution: Execution, frames, out, progress) -> dict:
+def _measure(plan, network: NetworkSource, execution: Execution, frames, out, progress) -> dict:
     from superpoint_ros.ros.testing.latency import Probe
 
     height, width = frames[0].shape
@@ -64,9 +65,9 @@ def _measure(plan, network: Network, execution: Execution, frames, out, progress
     engine = detector.engine
     progress(f'{network.name} at {width}x{height} in the node, {engine.name} {engine.precision}')
     threshold = _threshold(detector, frames)
-    settings = replace(detector.settings, threshold=threshold)
+    detect = partial(detector, settings=replace(detector.settings, threshold=threshold))
     weights = out / f'{network.name}.safetensors'
-    save_weights(weights, model, WeightsMetadata(recipe='of a benchmark'))
+    save_weights(weights, model, WeightsMetadata(recipe='benchmark'))
     parameters = {
         'weights': str(weights),
         'engine': execution.engine,
@@ -77,13 +78,12 @@ def _measure(plan, network: Network, execution: Execution, frames, out, progress
         'max_keypoints': plan.keypoints,
     }
     with Probe(parameters, out) as probe:
-        alone_run = partial(detector, settings=settings)
-        through, alone = _in_turn(probe.seconds, alone_run, frames, plan.rounds)
+        through, alone = _alternate_blocks(probe.seconds, detect, frames, plan.rounds)
         stages = dict(probe.stages)
     weights.unlink()
     pairs = [(a, b) for a, b in zip(through, alone, strict=True) if a is not None]
     if not pairs:
-        raise ChildProcessError(f'no image of {width}x{height} came through the node')
+        raise ChildProcessError(f'the node returned no features for images of {width}x{height}')
     added = [latency - own for latency, own in pairs]
     return {
         'network': network.name,
@@ -102,18 +102,18 @@ def _measure(plan, network: Network, execution: Execution, frames, out, progress
 
 
 def _threshold(detector: Detector, frames) -> float:
-    """Return one threshold for all frames; one of two has `max_keypoints` keypoints or more."""
-    settings = replace(detector.settings, threshold=WEAKEST)
+    """Return one threshold with which half of the frames reach `max_keypoints`."""
+    settings = replace(detector.settings, threshold=LOWEST_THRESHOLD)
     return float(np.median([threshold_of(detector(frame, settings=settings)) for frame in frames]))
 
 
-def _in_turn(
+def _alternate_blocks(
     send: Callable[[np.ndarray], float | None],
     detect: Callable[[np.ndarray], Features],
     frames,
     rounds: int,
 ) -> tuple[list[float | None], list[float]]:
-    """Return the seconds of each frame through the node, and through the Detector alone."""
+    """Return the seconds of each frame through the node and through the Detector alone."""
 
     def own(frame: np.ndarray) -> float:
         start = time.perf_counter()
@@ -125,6 +125,6 @@ def _in_turn(
     for first in range(0, rounds, BLOCK):
         block = [frames[index % len(frames)] for index in range(first, min(first + BLOCK, rounds))]
         for call, times in ((send, through), (own, alone)):
-            call(block[0])  # what rested is cold, and does not count
+            call(block[0])  # caches are cold after the rest: not counted
             times += [call(frame) for frame in block]
     return through, alone

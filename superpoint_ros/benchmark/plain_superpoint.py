@@ -2,17 +2,17 @@
 # SPDX-License-Identifier: Apache-2.0
 
 """
-A plain SuperPoint in eager float32 PyTorch: what the package's speed is compared with.
+A plain SuperPoint in eager float32 PyTorch: the baseline of the speed benchmark.
 
-It is written the way the common implementations are: convolution and ReLU one after the other,
-non-maximum suppression of the whole heatmap by iterated max-pooling, `torch.where` for what
-exceeds the threshold, descriptors normalised densely and sampled at the keypoints. It takes the
-weights of the package's own network, so that both do the same work.
+It is written like the common implementations: convolution and ReLU one after the other,
+non-maximum suppression of the whole heatmap by iterated max-pooling, `torch.where` for the
+threshold, descriptors normalised densely and sampled at the keypoints. It loads the weights of
+the package's network, so that both do the same work. It repeats steps of the package's detection
+on purpose: it is there to be compared with.
 """
 
 from __future__ import annotations
 
-import cv2
 import numpy as np
 import torch
 from torch import nn
@@ -22,11 +22,11 @@ from superpoint_ros.features import Features
 from superpoint_ros.model.superpoint import CELL, fold_batch_norm, SuperPoint, SuperPointConfig
 
 SUPPRESSIONS = 2
-"""Rounds of suppression after the first: what the common implementations make."""
+"""Rounds of suppression after the first one, as in the common implementations."""
 
 
 class PlainSuperPoint(nn.Module):
-    """The network and what follows it, for images float32 (B, 1, H, W) from 0 to 1."""
+    """Network for images float32 (B, 1, H, W) from 0 to 1; the weights have the usual names."""
 
     def __init__(self, config: SuperPointConfig):
         super().__init__()
@@ -67,7 +67,7 @@ class PlainSuperPoint(nn.Module):
 
 
 def simple_nms(scores: torch.Tensor, radius: int) -> torch.Tensor:
-    """Return the scores (B, H, W), 0 where a greater one lies within `radius` to each side."""
+    """Return scores (B, H, W), set to 0 if a higher one is within `radius` pixels in x and y."""
 
     def max_pool(x: torch.Tensor) -> torch.Tensor:
         return F.max_pool2d(x, kernel_size=radius * 2 + 1, stride=1, padding=radius)
@@ -82,19 +82,17 @@ def simple_nms(scores: torch.Tensor, radius: int) -> torch.Tensor:
     return torch.where(is_maximum, scores, zeros)
 
 
-class Peer:
+class PlainDetector:
     """
-    Find features of gray images, uint8 (H, W), with the plain network.
+    The plain network with its decoding, for gray images uint8 (H, W).
 
-    `threshold`, `radius`, `keypoints` and `margin` are those of `DetectionSettings`, and
-    `threshold` may be replaced at any time. Of images whose sides are no multiples of 8 the last
-    pixels are left out, as the common implementations do.
+    `radius`, `keypoints` and `margin` are those of `DetectionSettings`. If the sides of an image
+    are not multiples of 8, the last pixels are ignored, as in the common implementations.
     """
 
     def __init__(
         self,
         model: SuperPoint,
-        threshold: float,
         radius: int,
         keypoints: int,
         margin: int,
@@ -106,12 +104,11 @@ class Peer:
         self.model.load_state_dict(model.state_dict())
         self.model.to(device)
         self._device = device
-        self.threshold, self.radius = threshold, radius
-        self.keypoints, self.margin = keypoints, margin
+        self.radius, self.keypoints, self.margin = radius, keypoints, margin
 
     @torch.no_grad()
-    def __call__(self, gray: np.ndarray) -> Features:
-        """Return the features of an image."""
+    def __call__(self, gray: np.ndarray, threshold: float) -> Features:
+        """Return the features of an image whose scores exceed the threshold."""
         image = torch.from_numpy(gray)[None, None].to(self._device).float() / 255.0
         heatmap, descriptors = self.model(image)
         scores = simple_nms(heatmap, self.radius)[0]
@@ -119,7 +116,7 @@ class Peer:
         if margin:
             scores[:margin], scores[-margin:] = 0, 0
             scores[:, :margin], scores[:, -margin:] = 0, 0
-        y, x = torch.where(scores > self.threshold)
+        y, x = torch.where(scores > threshold)
         found = scores[y, x]
         if len(found) > self.keypoints:
             found, kept = torch.topk(found, self.keypoints)
@@ -129,13 +126,8 @@ class Peer:
         return Features(points.cpu().numpy(), found.cpu().numpy(), sampled.cpu().numpy())
 
 
-def gray_of(image: np.ndarray) -> np.ndarray:
-    """Return a BGR image, uint8 (H, W, 3), as gray."""
-    return cv2.cvtColor(image, cv2.COLOR_BGR2GRAY)
-
-
 def _sample(points: torch.Tensor, descriptors: torch.Tensor) -> torch.Tensor:
-    """Return unit descriptors (N, D) at points (N, 2), of dense ones (D, h, w)."""
+    """Return unit descriptors (N, D) at points (N, 2) of a dense map (D, h, w)."""
     size, height, width = descriptors.shape
     grid = (points + 0.5) / points.new_tensor([width * CELL, height * CELL]) * 2 - 1
     sampled = F.grid_sample(

@@ -1,7 +1,7 @@
 # Copyright 2026 The superpoint_ros developers
 # SPDX-License-Identifier: Apache-2.0
 
-"""Time and memory against the image's area, and time against the number of keypoints."""
+"""Time and memory as functions of the image area, time as a function of the keypoints."""
 
 from __future__ import annotations
 
@@ -12,13 +12,21 @@ import numpy as np
 from superpoint_ros.benchmark.candidates import (
     alternate,
     Execution,
-    make_contender,
-    Network,
-    OurContender,
+    frames_of,
+    make_candidate,
+    NetworkSource,
+    read_photographs,
+    TimedDetector,
 )
-from superpoint_ros.benchmark.frame_times import percentiles, Plan, Progress, Size, summary_of
-from superpoint_ros.benchmark.frames import frames_of, read_photographs
-from superpoint_ros.benchmark.memory import measure_memory, use_threads
+from superpoint_ros.benchmark.frame_times import (
+    measure_memory,
+    percentiles,
+    Progress,
+    Size,
+    SpeedPlan,
+    summary_of,
+)
+from superpoint_ros.benchmark.machine import use_threads
 
 SIZES: tuple[Size, ...] = (
     (160, 120),
@@ -32,8 +40,8 @@ SIZES: tuple[Size, ...] = (
 
 KEYPOINTS = (125, 250, 500, 1000, 2000, 4000)
 
-USUAL: Size = (640, 480)
-"""The size at which the number of keypoints changes, and from which on it is all a plan's."""
+REFERENCE_SIZE: Size = (640, 480)
+"""Size at which keypoints are varied. Smaller frames have proportionally fewer keypoints."""
 
 MOST_ROUNDS = 12
 
@@ -42,16 +50,14 @@ _AFTER = ('blobs', 'decoding', 'sampling', 'message')
 
 
 def measure_scaling(
-    plan: Plan, progress: Progress, counts: Sequence[int] = KEYPOINTS
+    plan: SpeedPlan, progress: Progress, counts: Sequence[int] = KEYPOINTS
 ) -> list[dict]:
     """
-    Return for each network and execution what changes with the plan's sizes and with keypoints.
+    Return for each network and execution the times by size and by number of keypoints.
 
-    `counts` are the numbers of keypoints, at `USUAL`.
-
-    Frames have the plan's keypoints, those smaller than `USUAL` fewer in proportion. All sizes are
-    looked at in turn, and so are all numbers of keypoints. Exponents are slopes of lines through
-    logarithms; 1 is linear. Memory is what frames add to the process.
+    `counts` are the numbers of keypoints at `REFERENCE_SIZE`. All sizes are measured in
+    alternation, and so are all numbers of keypoints. Exponents are the slopes of lines fitted to
+    the logarithms; 1 is linear. Memory is what a frame adds to the process.
     """
     use_threads(plan.threads)
     photographs = read_photographs(plan.images)[:_PHOTOGRAPHS]
@@ -62,24 +68,26 @@ def measure_scaling(
     ]
 
 
-def _measure(plan, network: Network, execution: Execution, photographs, counts, progress) -> dict:
+def _measure(
+    plan, network: NetworkSource, execution: Execution, photographs, counts, progress
+) -> dict:
     model = network.load()
-    contender = make_contender(execution, model, plan.keypoints, plan.threads)
+    candidate = make_candidate(execution, model, plan.keypoints, plan.threads)
     progress(f'{network.name} at {len(plan.sizes)} sizes')
-    areas = _at_sizes(plan, network, contender, photographs)
-    progress(f'{network.name} with {len(counts)} numbers of keypoints')
-    keypoints = _with_keypoints(plan, contender, counts, frames_of(photographs, USUAL))
+    areas = _at_sizes(plan, network, candidate, photographs)
+    progress(f'{network.name} with {len(counts)} different numbers of keypoints')
+    keypoints = _with_keypoints(plan, candidate, counts, frames_of(photographs, REFERENCE_SIZE))
     pixels = [width * height for width, height in plan.sizes]
     memory = [each['memory']['frame'] for each in areas if each['memory']]
     return {
         'network': network.name,
-        **contender.execution._asdict(),
+        **candidate.execution._asdict(),
         'areas': areas,
         'area_exponent': exponent(pixels, [each['frame']['p50'] for each in areas]),
         'memory_exponent': exponent(pixels, memory) if memory else None,
         'memory_line': line_through(pixels, memory) if memory else None,
         'largest_bytes_per_pixel': areas[int(np.argmax(pixels))]['bytes_per_pixel'],
-        'keypoints_size': list(USUAL),
+        'keypoints_size': list(REFERENCE_SIZE),
         'keypoints': keypoints,
         'keypoints_exponent': exponent(
             [each['keypoints'] for each in keypoints],
@@ -89,7 +97,7 @@ def _measure(plan, network: Network, execution: Execution, photographs, counts, 
 
 
 def exponent(sizes: Sequence[float], values: Sequence[float]) -> float | None:
-    """Return the power of the sizes with which the values grow; None of fewer than two."""
+    """Return the exponent of growth of the values; None for fewer than two different sizes."""
     usable = [(size, value) for size, value in zip(sizes, values, strict=True) if value > 0]
     if len({size for size, _ in usable}) < 2:
         return None
@@ -98,22 +106,22 @@ def exponent(sizes: Sequence[float], values: Sequence[float]) -> float | None:
 
 
 def line_through(pixels: Sequence[float], needed: Sequence[float]) -> dict[str, float] | None:
-    """Return bytes that an image takes whatever its size, and those of a pixel."""
+    """Return the constant and the bytes per pixel of a fitted line; None for a single size."""
     if len(set(pixels)) < 2:
         return None
     per_pixel, constant = np.polyfit(pixels, needed, 1)
     return {'constant': float(constant), 'per_pixel': float(per_pixel)}
 
 
-def _at_sizes(plan, network: Network, contender: OurContender, photographs) -> list[dict]:
+def _at_sizes(plan, network: NetworkSource, candidate: TimedDetector, photographs) -> list[dict]:
     """Return times and memory of frames of each size."""
-    contenders, frames = [], []
+    candidates, frames = [], []
     for size in plan.sizes:
-        share = min(size[0] * size[1] / (USUAL[0] * USUAL[1]), 1.0)
-        contenders.append(contender.with_keypoints(max(1, round(plan.keypoints * share))))
+        share = min(size[0] * size[1] / (REFERENCE_SIZE[0] * REFERENCE_SIZE[1]), 1.0)
+        candidates.append(candidate.with_keypoints(max(1, round(plan.keypoints * share))))
         frames.append(frames_of(photographs, size))
     result = []
-    for each, own, rounds in _measured(contenders, frames, plan):
+    for each, own, rounds in _measured(candidates, frames, plan):
         height, width = own[0].shape[:2]
         memory = None
         if plan.memory:
@@ -133,11 +141,11 @@ def _at_sizes(plan, network: Network, contender: OurContender, photographs) -> l
     return result
 
 
-def _with_keypoints(plan, contender: OurContender, counts, frames) -> list[dict]:
+def _with_keypoints(plan, candidate: TimedDetector, counts, frames) -> list[dict]:
     """Return times of frames with each number of keypoints."""
-    contenders = [contender.with_keypoints(count) for count in counts]
+    candidates = [candidate.with_keypoints(count) for count in counts]
     result = []
-    for _, _, rounds in _measured(contenders, [frames] * len(contenders), plan):
+    for _, _, rounds in _measured(candidates, [frames] * len(candidates), plan):
         times = [each for each, _ in rounds]
         after = [sum(each.stages.get(stage, 0.0) for stage in _AFTER) for each in times]
         result.append(
@@ -150,9 +158,9 @@ def _with_keypoints(plan, contender: OurContender, counts, frames) -> list[dict]
     return result
 
 
-def _measured(contenders: Sequence[OurContender], frames, plan):
-    """Return each contender with its frames and what its rounds took."""
-    for contender, own in zip(contenders, frames, strict=True):
-        contender.prepare(own)
-    measured = alternate(contenders, frames, min(plan.rounds, MOST_ROUNDS), warm_up=1)
-    return zip(contenders, frames, measured, strict=True)
+def _measured(candidates: Sequence[TimedDetector], frames, plan):
+    """Return each candidate with its frames and its measured rounds."""
+    for candidate, own in zip(candidates, frames, strict=True):
+        candidate.prepare(own)
+    measured = alternate(candidates, frames, min(plan.rounds, MOST_ROUNDS), warm_up=1)
+    return zip(candidates, frames, measured, strict=True)

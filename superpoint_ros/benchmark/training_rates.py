@@ -1,12 +1,13 @@
 # Copyright 2026 The superpoint_ros developers
 # SPDX-License-Identifier: Apache-2.0
 
-"""Training: images a second of its data alone, of its network alone, and of both together."""
+"""Rates of training: images per second of the data, of the network, and of both together."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, nullcontext
+import inspect
 import itertools
 from pathlib import Path
 import tempfile
@@ -16,26 +17,26 @@ import warnings
 
 import cv2
 import numpy as np
+from pyinstrument import Profiler
+from pyinstrument.frame import Frame as ProfiledFrame
 import torch
 from torch.utils.data import Dataset
 
 from superpoint_ros.benchmark.frame_times import Progress
-from superpoint_ros.benchmark.memory import use_threads
-from superpoint_ros.benchmark.profiling import shares_of
+from superpoint_ros.benchmark.machine import use_threads
 from superpoint_ros.data.sequences.image_files import read_image
 from superpoint_ros.files import default_weights, demo_photographs
 from superpoint_ros.model.weights import load_weights
-from superpoint_ros.training import (
-    endless_dataset as data,
-)
-from superpoint_ros.training import (
-    homographic_adaptation as adaptation,
-)
-from superpoint_ros.training import (
-    pair_dataset as pairs,
+from superpoint_ros.training.endless_dataset import endless_loader, ShapeSamples, Steps
+from superpoint_ros.training.homographic_adaptation import (
+    AdaptationRecipe,
+    adapted_heatmap,
+    label_image,
+    network_heatmaps,
 )
 from superpoint_ros.training.label_files import LabelFolder
 from superpoint_ros.training.magicpoint_stage import MagicPoint
+from superpoint_ros.training.pair_dataset import PairSamples
 from superpoint_ros.training.recipe import MagicPointRecipe, read_recipe, recipe_path
 from superpoint_ros.training.stage import Stage
 from superpoint_ros.training.superpoint_recipe import SuperPointRecipe
@@ -44,10 +45,21 @@ from superpoint_ros.training.superpoint_stage import SuperPointStage
 RECIPE = 'cpu'
 
 SECONDS = 10.0
-"""Time for which each rate is measured, and two steps at least."""
+"""Duration of the measurement of each rate; at least two steps are made."""
 
-_PROFILED = 24  # samples whose parts are measured
-_IN_ADVANCE = 4  # batches that `endless_loader` has each process make in advance
+REST = 'rest'
+"""Name of the own time of a function together with its small parts."""
+
+SMALL = 0.01
+"""Share of time below which a part is counted as rest."""
+
+LARGE = 0.5
+"""Share of time above which a part of the same file is split into its own parts."""
+
+_PROFILED = 24  # samples that are profiled
+_SAMPLING_INTERVAL = 0.001  # seconds between two samples of the profiler
+_WRAPPERS = frozenset({'decorate_context', 'inner'})  # of decorators in PyTorch and contextlib
+_IN_ADVANCE = 4  # batches that each process of `endless_loader` makes in advance
 _AUTOCAST = {'bf16-mixed': torch.bfloat16, '16-mixed': torch.float16}
 
 
@@ -58,13 +70,13 @@ def measure_training(
     changes: Mapping[str, Sequence[str]] | None = None,
 ) -> dict:
     """
-    Return images a second of the data and network of both stages' recipes for CPUs.
+    Return the images per second of data and network with the recipes for CPUs.
 
-    The data comes from the recipe's processes, each with one thread; the network makes whole steps
-    on batches that are there, with `threads`; together it waits for the data as in a training. The
-    parts are shares of the time that a sample's functions take. Of homographic adaptation views a
-    second are measured, and those of the network alone. `changes` are options that override the
-    recipes 'magicpoint', 'superpoint' and 'adapt'.
+    The data comes from the processes of the recipe, each with one thread. The network makes whole
+    steps on a batch in memory, with `threads`. Together, the network waits for the data as in
+    training. The parts are the shares of time of the functions that make a sample. Of homographic
+    adaptation, the warped views per second are measured, and those of the network alone.
+    `changes` are options that override the recipes 'magicpoint', 'superpoint' and 'adapt'.
     """
     use_threads(threads)
     changes = changes or {}
@@ -83,35 +95,35 @@ def measure_training(
     return {'stages': stages, 'adaptation': adapted}
 
 
-def _magicpoint(_labels: Path, name: str, changes: Sequence[str]) -> tuple[Stage, Dataset, str]:
+def _magicpoint(_labels: Path, name: str, changes: Sequence[str]) -> tuple[Stage, Dataset]:
     recipe = read_recipe(MagicPointRecipe, recipe_path('magicpoint', name), changes)
-    return MagicPoint(recipe, Path()), data.ShapeSamples(recipe), 'data.py'
+    return MagicPoint(recipe, Path()), ShapeSamples(recipe)
 
 
-def _superpoint(labels: Path, name: str, changes: Sequence[str]) -> tuple[Stage, Dataset, str]:
+def _superpoint(labels: Path, name: str, changes: Sequence[str]) -> tuple[Stage, Dataset]:
     images = demo_photographs()[0].parent
     options = ['--images', str(images), '--labels', str(labels), *changes]
     recipe = read_recipe(SuperPointRecipe, recipe_path('superpoint', name), options)
-    return SuperPointStage(recipe, Path()), pairs.PairSamples(recipe), 'pairs.py'
+    return SuperPointStage(recipe, Path()), PairSamples(recipe)
 
 
 def _measure_stage(
-    stage: Stage, dataset: Dataset, module: str, threads: int, progress: Progress, seconds: float
+    stage: Stage, dataset: Dataset, threads: int, progress: Progress, seconds: float
 ) -> dict:
-    """Return the rates of a stage, in images a second."""
+    """Return the rates of a stage, in images per second."""
     recipe = stage.recipe
-    batches = iter(data.endless_loader(dataset, data.Steps(recipe.batch), recipe.workers))
-    progress(f'the data of {stage.name}')
+    batches = iter(endless_loader(dataset, Steps(recipe.batch), recipe.workers))
+    progress(f'data of {stage.name}')
     batch = next(batches)  # the processes start
     images = _images(batch)
-    use_threads(threads)  # the loader's are ours where it has no processes of its own
+    use_threads(threads)  # a loader without processes limits the threads of this one
     _drain(batches, recipe.workers)
     data_rate = _rate(lambda: next(batches), seconds)
-    progress(f'the network of {stage.name}')
+    progress(f'network of {stage.name}')
     step = _stepper(stage)
     step(batch)
     network_rate = _rate(lambda: step(batch), seconds)
-    progress(f'both of {stage.name}')
+    progress(f'data and network of {stage.name}')
     _drain(batches, recipe.workers)
     waits: list[float] = []
     together_rate = _rate(lambda: step(_timed(batches, waits)), seconds)
@@ -130,18 +142,18 @@ def _measure_stage(
         'network_rate': images * network_rate,
         'together_rate': images * together_rate,
         'waiting': min(sum(waits) / len(waits) * together_rate, 1.0),
-        'parts': shares_of(samples, '__getitem__', module),
+        'parts': shares_of(samples, type(dataset).__getitem__),
     }
 
 
 def _drain(batches: Iterator[dict], workers: int) -> None:
-    """Take what was made in advance, which says nothing of the rate."""
+    """Discard the batches that were made in advance: they do not show the rate."""
     for _ in range(_IN_ADVANCE * workers):
         next(batches)
 
 
 def _timed(batches: Iterator[dict], waits: list[float]) -> dict:
-    """Return the next batch, and note how long it was waited for."""
+    """Return the next batch, and append the waiting time to `waits`."""
     start = time.perf_counter()
     batch = next(batches)
     waits.append(time.perf_counter() - start)
@@ -149,13 +161,13 @@ def _timed(batches: Iterator[dict], waits: list[float]) -> dict:
 
 
 def _images(batch: dict[str, torch.Tensor]) -> int:
-    """Return how many images a batch holds: of pairs there are two."""
+    """Return the number of images in a batch; a pair has two."""
     images = batch['image'] if 'image' in batch else batch['images']
     return images.shape[0] * images.shape[1]
 
 
 def _rate(work: Callable[[], Any], seconds: float) -> float:
-    """Return how often a second the work is done, done for a time and twice at least."""
+    """Return calls of `work` per second, measured for `seconds` and at least two calls."""
     start = time.perf_counter()
     for count in itertools.count(1):
         work()
@@ -166,7 +178,7 @@ def _rate(work: Callable[[], Any], seconds: float) -> float:
 
 
 def _stepper(stage: Stage) -> Callable[[dict[str, torch.Tensor]], None]:
-    """Return what makes a step with a batch: forward, backward, and the optimizer's."""
+    """Return a function that makes a training step: forward, backward, optimizer."""
     optimizer = stage.configure_optimizers()['optimizer']
     dtype = _AUTOCAST.get(stage.recipe.precision)
     stage.train()
@@ -183,28 +195,28 @@ def _stepper(stage: Stage) -> Callable[[dict[str, torch.Tensor]], None]:
 
 @contextmanager
 def _quiet() -> Iterator[None]:
-    """Leave out the training library's warning that nobody hears what a stage logs."""
+    """Suppress Lightning's warning about logging without a trainer."""
     with warnings.catch_warnings():
         warnings.filterwarnings('ignore', message=r'You are trying to `self\.log\(\)`')
         yield
 
 
 def _measure_adaptation(labels: Path, changes: Sequence[str], progress: Progress) -> dict:
-    """Label the package's photographs, and return views a second and their parts."""
-    recipe = read_recipe(adaptation.AdaptationRecipe, recipe_path('adapt', RECIPE), changes)
+    """Label the photographs of the package; return the views per second and their parts."""
+    recipe = read_recipe(AdaptationRecipe, recipe_path('adapt', RECIPE), changes)
     model, _ = load_weights(default_weights())
-    heatmaps = adaptation.network_heatmaps(model, 'cpu')
-    folder = LabelFolder(labels, {'weights': 'those shipped'})
+    heatmaps = network_heatmaps(model, 'cpu')
+    folder = LabelFolder(labels, {'weights': 'shipped'})
     paths = demo_photographs()
     photographs = [read_image(path) for path in paths]
     batches = -(-recipe.homographies // recipe.batch)
     progress('homographic adaptation')
-    adaptation.label_image(photographs[0], heatmaps, recipe, np.random.default_rng(0))
+    label_image(photographs[0], heatmaps, recipe, np.random.default_rng(0))
     labelling = alone = 0.0
-    # One after the other for each photograph: what slows the machine down slows both.
+    # Alternating photograph by photograph: a slowdown of the machine affects both times.
     for number, (path, image) in enumerate(zip(paths, photographs, strict=True)):
         start = time.perf_counter()
-        found = adaptation.label_image(image, heatmaps, recipe, np.random.default_rng(number))
+        found = label_image(image, heatmaps, recipe, np.random.default_rng(number))
         labelling += time.perf_counter() - start
         folder.write(path, image, found)
         batch = np.stack([_view(image, recipe.longest_side)] * recipe.batch)
@@ -213,8 +225,8 @@ def _measure_adaptation(labels: Path, changes: Sequence[str], progress: Progress
             heatmaps(batch)
         alone += time.perf_counter() - start
 
-    def again() -> None:
-        adaptation.label_image(photographs[0], heatmaps, recipe, np.random.default_rng(0))
+    def label() -> None:
+        label_image(photographs[0], heatmaps, recipe, np.random.default_rng(0))
 
     return {
         'stage': 'adaptation',
@@ -222,12 +234,71 @@ def _measure_adaptation(labels: Path, changes: Sequence[str], progress: Progress
         'views': recipe.homographies,
         'view_rate': recipe.homographies * len(paths) / labelling,
         'network_rate': batches * recipe.batch * len(paths) / alone,
-        'parts': shares_of(again, 'adapted_heatmap', 'adaptation.py'),
+        'parts': shares_of(label, adapted_heatmap),
     }
 
 
 def _view(image: np.ndarray, longest_side: int) -> np.ndarray:
-    """Return the image at the size of a view, in whole cells."""
+    """Return the image at the size of a warped view, in whole cells."""
     factor = min(1.0, longest_side / max(image.shape)) if longest_side else 1.0
     width, height = (max(16, int(side * factor) // 8 * 8) for side in image.shape[::-1])
     return cv2.resize(image, (width, height), interpolation=cv2.INTER_AREA)
+
+
+def shares_of(work: Callable[[], object], function: Callable) -> dict[str, float]:
+    """
+    Return the share of a function's time that each function takes that it calls, largest first.
+
+    `work` runs under a sampling profiler. A part of the same file that takes most of the time is
+    replaced by its own parts. The function's own time and small parts are the rest. Raises
+    ValueError if the function was not called.
+    """
+    code = inspect.unwrap(function).__code__
+    with Profiler(interval=_SAMPLING_INTERVAL) as profiler:
+        work()
+    root = profiler.last_session.root_frame()
+    calls = [
+        frame
+        for frame in _frames_below([root] if root else [])
+        if frame.function == code.co_name and frame.file_path == code.co_filename
+    ]
+    if not calls:
+        raise ValueError(f'{function.__qualname__} was not called')
+    total = _seconds(calls)
+    shares: dict[str, float] = {}
+    for key, part in _parts(calls).items():
+        inner = (
+            _parts(part) if key[0] == code.co_filename and _seconds(part) > LARGE * total else {}
+        )
+        for (_, name), frames in (inner if len(inner) > 1 else {key: part}).items():
+            label = name.strip('_')
+            shares[label] = shares.get(label, 0.0) + _seconds(frames) / total
+    large = {name: share for name, share in shares.items() if share >= SMALL}
+    large = dict(sorted(large.items(), key=lambda item: -item[1]))
+    return {**large, REST: max(1 - sum(large.values()), 0.0)}
+
+
+def _frames_below(frames: Iterable[ProfiledFrame]) -> Iterator[ProfiledFrame]:
+    for frame in frames:
+        yield frame
+        yield from _frames_below(frame.children)
+
+
+def _parts(frames: Iterable[ProfiledFrame]) -> dict[tuple[str, str], list[ProfiledFrame]]:
+    """Return the called functions by file and name; generators and decorators are skipped."""
+    parts: dict[tuple[str, str], list[ProfiledFrame]] = {}
+    for frame in frames:
+        for child in frame.children:
+            if child.is_synthetic:  # own time
+                continue
+            name = child.function
+            if name.startswith('<') or name in _WRAPPERS:
+                for key, inner in _parts([child]).items():
+                    parts.setdefault(key, []).extend(inner)
+            else:
+                parts.setdefault((child.file_path, name), []).append(child)
+    return parts
+
+
+def _seconds(frames: Iterable[ProfiledFrame]) -> float:
+    return sum(frame.time for frame in frames)

@@ -131,21 +131,21 @@ def run(args: argparse.Namespace) -> int:
 
 def _plan(args: argparse.Namespace):
     """Return what whole frames are measured with."""
-    from superpoint_ros.benchmark.candidates import Execution, Network
-    from superpoint_ros.benchmark.frame_times import Plan
+    from superpoint_ros.benchmark.candidates import Execution, NetworkSource
+    from superpoint_ros.benchmark.frame_times import SpeedPlan
     from superpoint_ros.benchmark.machine import usable_cores
     from superpoint_ros.engines.selection import find_device
 
-    networks = [Network(name) for name in args.networks]
-    networks += [Network(Path(file).stem, file) for file in args.weights]
+    networks = [NetworkSource(name) for name in args.networks]
+    networks += [NetworkSource(Path(file).stem, file) for file in args.weights]
     device = str(find_device(args.device))
     is_cuda = device.startswith('cuda')
     engines = args.engines or (['torch'] if is_cuda else ['torch', 'openvino'])
     precisions = ['float32', 'float16'] if is_cuda else ['float32', 'bfloat16', 'int8']
     precisions = args.precisions or precisions
-    return Plan(
+    return SpeedPlan(
         sizes=args.sizes or [(640, 480)],
-        networks=networks or [Network('paper'), Network('compact')],
+        networks=networks or [NetworkSource('paper'), NetworkSource('compact')],
         executions=[
             Execution(engine, precision, device) for engine in engines for precision in precisions
         ],

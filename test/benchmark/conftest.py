@@ -9,7 +9,7 @@ import cv2
 import pytest
 import torch
 
-from superpoint_ros.benchmark.candidates import Network
+from superpoint_ros.benchmark.candidates import NetworkSource
 from superpoint_ros.model.superpoint import SuperPoint, SuperPointConfig
 from superpoint_ros.model.weights import save_weights, WeightsMetadata
 
@@ -33,4 +33,4 @@ def tiny(tmp_path_factory):
                 torch.nn.init.kaiming_normal_(parameter)
     path = tmp_path_factory.mktemp('weights') / 'tiny.safetensors'
     save_weights(path, model, WeightsMetadata(recipe='random'))
-    return Network('tiny', str(path))
+    return NetworkSource('tiny', str(path))

@@ -6,18 +6,19 @@ import time
 import numpy as np
 import pytest
 
-from superpoint_ros.benchmark import candidates as contenders
+from superpoint_ros.benchmark import candidates
 from superpoint_ros.benchmark.candidates import (
     alternate,
+    BASELINE,
     Execution,
-    make_contender,
-    Network,
-    PEER,
+    frames_of,
+    FrameTime,
+    make_candidate,
+    NetworkSource,
+    read_photographs,
     STAGES,
     Stopwatch,
-    Times,
 )
-from superpoint_ros.benchmark.frames import frames_of, read_photographs
 from superpoint_ros.features import Features
 from superpoint_ros.model.superpoint import PAPER
 
@@ -29,20 +30,20 @@ def frames():
     return frames_of(read_photographs()[:2], (320, 240))
 
 
-@pytest.mark.parametrize('execution', [TORCH, Execution(PEER)])
-def test_each_frame_has_the_number_of_keypoints_that_was_asked_for(tiny, frames, execution):
-    contender = make_contender(execution, tiny.load(), keypoints=100, threads=1)
-    contender.prepare(frames)
+@pytest.mark.parametrize('execution', [TORCH, Execution(BASELINE)])
+def test_candidates_find_the_requested_number_of_keypoints_in_each_frame(tiny, frames, execution):
+    candidate = make_candidate(execution, tiny.load(), keypoints=100, threads=1)
+    candidate.prepare(frames)
     for index, frame in enumerate(frames):
-        assert len(contender(index, frame)[1]) == pytest.approx(100, abs=2)
-    assert contender.thresholds[0] != contender.thresholds[1]
+        assert len(candidate(index, frame)[1]) == pytest.approx(100, abs=2)
+    assert candidate.thresholds[0] != candidate.thresholds[1]
 
 
-def test_the_stages_add_up_to_the_frame(tiny, frames):
-    contender = make_contender(TORCH, tiny.load(), keypoints=100, threads=1)
-    contender.prepare(frames)
+def test_stage_times_add_up_to_the_frame_time(tiny, frames):
+    candidate = make_candidate(TORCH, tiny.load(), keypoints=100, threads=1)
+    candidate.prepare(frames)
     start = time.perf_counter()
-    times, _ = contender(0, frames[0])
+    times, _ = candidate(0, frames[0])
     elapsed = time.perf_counter() - start
     stages = {name: seconds for name, seconds in times.stages.items() if name != 'message'}
     assert set(stages) == set(STAGES) - {'message'}
@@ -50,7 +51,7 @@ def test_the_stages_add_up_to_the_frame(tiny, frames):
     assert 0.5 * elapsed < sum(times.stages.values()) <= elapsed
 
 
-def test_a_lap_counts_for_the_stage_that_it_ends():
+def test_stopwatch_counts_a_lap_for_the_stage_that_ends():
     watch = Stopwatch()
     for stage, pause in (('a', 0.02), ('b', 0.0), ('a', 0.02)):
         time.sleep(pause)
@@ -60,23 +61,23 @@ def test_a_lap_counts_for_the_stage_that_it_ends():
     assert watch.total == sum(watch.seconds.values())
 
 
-def test_all_take_turns_on_the_same_frame_and_the_warm_up_does_not_count(monkeypatch):
-    monkeypatch.setattr(contenders, 'REST', 0.0)
+def test_candidates_alternate_on_the_same_frame_and_the_warm_up_does_not_count(monkeypatch):
+    monkeypatch.setattr(candidates, 'PAUSE', 0.0)
     calls = []
 
-    def contender(name):
+    def candidate(name):
         def look(index, frame):
             calls.append((name, index, frame))
-            return Times(float(len(calls)), {}), Features.empty(4)
+            return FrameTime(float(len(calls)), {}), Features.empty(4)
 
         return look
 
-    measured = alternate([contender('a'), contender('b')], [['x', 'y']] * 2, rounds=9, warm_up=1)
+    measured = alternate([candidate('a'), candidate('b')], [['x', 'y']] * 2, rounds=9, warm_up=1)
     turns = [calls[start : start + 2] for start in range(0, len(calls), 2)]
     for number, turn in enumerate(turns):
         frame = (0, 'x') if number % 2 else (1, 'y')
         assert sorted(turn) == [('a', *frame), ('b', *frame)]
-    # Neither always comes first, nor in turns.
+    # The order is random: no candidate always comes first, nor every second time.
     assert {first for (first, *_), _ in turns[::2]} == {'a', 'b'}
     assert {first for (first, *_), _ in turns[1::2]} == {'a', 'b'}
     for name, own in zip('ab', measured, strict=True):
@@ -84,17 +85,20 @@ def test_all_take_turns_on_the_same_frame_and_the_warm_up_does_not_count(monkeyp
         assert [times.frame for times, _ in own] == counted
 
 
-def test_a_network_is_a_configuration_with_random_weights_or_a_file(tiny):
-    paper = Network('paper').load()
+def test_network_source_is_a_configuration_with_random_weights_or_a_file(tiny):
+    paper = NetworkSource('paper').load()
     assert paper.config == PAPER
-    again = Network('paper').load()
+    again = NetworkSource('paper').load()
     assert bool((paper.conv4b.weight == again.conv4b.weight).all())
     assert tiny.load().config.descriptor_size == 16
-    with pytest.raises(ValueError, match='no network large: name one of paper, compact, or a'):
-        Network('large').load()
+    with pytest.raises(
+        ValueError,
+        match='unknown network large: choose from paper, compact, or give',
+    ):
+        NetworkSource('large').load()
 
 
-def test_frames_show_the_middle_of_photographs_without_distortion():
+def test_frames_show_the_centre_of_photographs_without_distortion():
     photograph = np.zeros((100, 400, 3), np.uint8)
     photograph[:, 150:250] = 255
     [wide] = frames_of([photograph], (200, 50))
@@ -105,6 +109,6 @@ def test_frames_show_the_middle_of_photographs_without_distortion():
     assert (square == 255).all()
 
 
-def test_a_folder_without_images_is_named(tmp_path):
-    with pytest.raises(ValueError, match=f'{tmp_path} holds no images'):
+def test_photograph_folder_without_images_is_named_in_the_error(tmp_path):
+    with pytest.raises(ValueError, match=f'{tmp_path} contains no images to measure with'):
         read_photographs(tmp_path)

@@ -1,24 +1,44 @@
 # Copyright 2026 The superpoint_ros developers
 # SPDX-License-Identifier: Apache-2.0
 
-"""What is measured of whole frames is complete, and becomes files."""
+"""The benchmark of whole frames measures each case, and its report shows the numbers."""
 
 import json
+import sys
 
 import numpy as np
 import pytest
 
+pytest.importorskip('matplotlib', reason='matplotlib is not installed')
+pytest.importorskip('psutil', reason='psutil is not installed')
+
 from superpoint_ros.benchmark import benchmark_report as report
-from superpoint_ros.benchmark.candidates import Execution, STAGES
-from superpoint_ros.benchmark.frame_times import measure_frames, percentiles, Plan
+from superpoint_ros.benchmark import frame_times
+from superpoint_ros.benchmark.candidates import (
+    Execution,
+    frames_of,
+    FrameTime,
+    NetworkSource,
+    read_photographs,
+    STAGES,
+    TimedBaseline,
+    TimedDetector,
+)
+from superpoint_ros.benchmark.frame_times import (
+    measure_frames,
+    measure_memory,
+    percentiles,
+    SpeedPlan,
+)
 from superpoint_ros.benchmark.machine import describe_machine
+from superpoint_ros.files import default_weights
 
 MACHINE = {**describe_machine(1), 'processor': 'a processor'}
 
 
 @pytest.fixture(scope='module')
 def result(tiny):
-    plan = Plan(
+    plan = SpeedPlan(
         sizes=[(64, 48), (100, 75)],
         networks=[tiny],
         executions=[Execution('torch'), Execution('torch', 'float16')],
@@ -31,24 +51,24 @@ def result(tiny):
     return measure_frames(plan, lambda text: None)
 
 
-def test_each_size_has_the_peer_and_what_can_be_run(result):
+def test_frame_benchmark_has_the_baseline_and_each_possible_case(result):
     cases = [(case['engine'], case['precision'], case['size']) for case in result['cases']]
     assert cases == [
-        ('peer', 'float32', [64, 48]),
+        ('baseline', 'float32', [64, 48]),
         ('torch', 'float32', [64, 48]),
-        ('peer', 'float32', [100, 75]),
+        ('baseline', 'float32', [100, 75]),
         ('torch', 'float32', [100, 75]),
     ]
     assert list(result['skipped']) == ['torch float16']
     assert 'needs CUDA' in result['skipped']['torch float16']
 
 
-def test_the_numbers_belong_together(result):
+def test_frame_benchmark_numbers_are_consistent(result):
     for case in result['cases']:
         assert 0 < case['frame']['p50'] <= case['frame']['p99']
         assert case['keypoints'] == pytest.approx(20, abs=2)
-    peer, ours = result['cases'][:2]
-    assert peer['ratio'] == 1
+    baseline, ours = result['cases'][:2]
+    assert baseline['ratio'] == 1
     assert ours['ratio'] > 0
     network = ours['stages']['network']['p50']
     assert ours['rate'] == pytest.approx(ours['multiply_adds'] / network * 1e3)
@@ -58,33 +78,29 @@ def test_the_numbers_belong_together(result):
         assert 0 < ours['stages'][name]['p50'] <= ours['frame']['p50']
 
 
-def test_the_ratio_is_the_median_of_the_rounds(monkeypatch, tiny):
-    """A pause of the machine that slows one round does not count."""
-    from superpoint_ros.benchmark import frame_times
-    from superpoint_ros.benchmark.candidates import Times
-
-    peer = [(Times(seconds, {}), 5) for seconds in (6.0, 6.0, 60.0)]
-    ours = [(Times(seconds, {'network': seconds}), 5) for seconds in (2.0, 3.0, 20.0)]
-    monkeypatch.setattr(frame_times, 'alternate', lambda *_: [peer, ours])
-    plan = Plan(sizes=[(64, 48)], networks=[tiny], keypoints=5, memory=False, peak_sides=[64])
+def test_frame_time_ratio_is_the_median_over_the_rounds(monkeypatch, tiny):
+    """A pause of the machine that slows down one round does not count."""
+    baseline = [(FrameTime(seconds, {}), 5) for seconds in (6.0, 6.0, 60.0)]
+    ours = [(FrameTime(seconds, {'network': seconds}), 5) for seconds in (2.0, 3.0, 20.0)]
+    monkeypatch.setattr(frame_times, 'alternate', lambda *_: [baseline, ours])
+    plan = SpeedPlan(sizes=[(64, 48)], networks=[tiny], keypoints=5, memory=False, peak_sides=[64])
     cases = measure_frames(plan, lambda text: None)['cases']
     assert [case['ratio'] for case in cases] == [1, 3]
     assert cases[1]['frame'] == percentiles([2.0, 3.0, 20.0])
 
 
-def test_percentiles_are_in_milliseconds():
+def test_frame_time_percentiles_are_in_milliseconds():
     times = percentiles(np.arange(101) * 1e-3)
     assert times == {'p50': pytest.approx(50), 'p99': pytest.approx(99)}
 
 
-def test_where_nothing_can_be_run_the_reason_is_named(tiny):
-    plan = Plan(networks=[tiny], executions=[Execution('abacus')], memory=False)
+def test_frame_benchmark_names_the_reason_if_nothing_can_be_run(tiny):
+    plan = SpeedPlan(networks=[tiny], executions=[Execution('abacus')], memory=False)
     with pytest.raises(ValueError, match="nothing can be measured: engine must be .* 'abacus'"):
         measure_frames(plan, lambda text: None)
 
 
-def test_the_report_has_tables_numbers_and_a_picture(result, tmp_path):
-    pytest.importorskip('matplotlib')
+def test_benchmark_report_has_numbers_tables_and_a_chart(result, tmp_path):
     files = report.write_report(MACHINE, {'frames': result}, tmp_path)
     assert [file.name for file in files] == ['benchmark.json', 'benchmark.md', 'frames.png']
     assert json.loads(files[0].read_text())['frames'] == result
@@ -101,8 +117,7 @@ def test_the_report_has_tables_numbers_and_a_picture(result, tmp_path):
     assert files[2].read_bytes().startswith(b'\x89PNG')
 
 
-def test_a_document_gets_its_section_written_anew(result, tmp_path):
-    pytest.importorskip('matplotlib')
+def test_benchmark_report_replaces_the_section_of_a_document(result, tmp_path):
     report.write_report(MACHINE, {'frames': result}, tmp_path / 'out')
     document = tmp_path / 'performance.md'
     document.write_text('before\n<!-- benchmark: frames -->\nold\n<!-- end -->\nafter\n')
@@ -112,22 +127,32 @@ def test_a_document_gets_its_section_written_anew(result, tmp_path):
     assert text.startswith('before\n<!-- benchmark: frames -->\nMeasured on a processor')
     assert text.endswith('<!-- end -->\nafter\n')
     assert 'old' not in text
-    assert text.count('tiny 64x48, peer') == 1
+    assert text.count('tiny 64x48, baseline') == 1
     assert (tmp_path / 'images' / 'benchmark_frames.png').is_file()
     with pytest.raises(ValueError, match=r'lacks the lines <!-- benchmark: node -->'):
         report.update_document(document, MACHINE, {'node': []}, tmp_path / 'out')
 
 
-def test_small_networks_are_compared_with_the_paper_s_too(monkeypatch, tiny):
-    from superpoint_ros.benchmark import frame_times
-    from superpoint_ros.benchmark.candidates import Network, OurContender, PeerContender, Times
-
-    for kind in (OurContender, PeerContender):
+def test_frame_benchmark_compares_small_networks_with_the_paper_too(monkeypatch, tiny):
+    for kind in (TimedDetector, TimedBaseline):
         monkeypatch.setattr(kind, 'prepare', lambda self, frames: None)
     seconds = (40.0, 10.0, 4.0, 2.0)
-    took = [[(Times(each, {}), 5)] for each in seconds]
+    took = [[(FrameTime(each, {}), 5)] for each in seconds]
     monkeypatch.setattr(frame_times, 'alternate', lambda *_: took)
-    plan = Plan(sizes=[(64, 48)], networks=[Network('paper'), tiny], memory=False, peak_sides=[64])
+    plan = SpeedPlan(
+        sizes=[(64, 48)], networks=[NetworkSource('paper'), tiny], memory=False, peak_sides=[64]
+    )
     cases = measure_frames(plan, lambda text: None)['cases']
     assert [case['ratio'] for case in cases] == [1, 4, 1, 2]
     assert [case['ratio_to_paper'] for case in cases] == [1, 4, 10, 20]
+
+
+@pytest.mark.skipif(sys.platform != 'linux', reason='memory is measured on Linux only')
+def test_memory_of_a_large_frame_is_at_most_300_bytes_per_pixel():
+    width, height = 1280, 960
+    [frame] = frames_of(read_photographs()[:1], (width, height))
+    shipped = NetworkSource('shipped', str(default_weights()))
+    memory = measure_memory(shipped, Execution('torch'), frame, 0.015, keypoints=1000, threads=1)
+    # The output of the first layer alone has 16 float32 channels per pixel.
+    assert 64 < memory.frame / (width * height) <= 300
+    assert memory.process > memory.frame + 50e6

@@ -3,31 +3,33 @@
 
 import pytest
 
+pytest.importorskip('matplotlib', reason='matplotlib is not installed')
+pytest.importorskip('psutil', reason='psutil is not installed')
+
+from superpoint_ros.benchmark.benchmark_report import plot_scaling, scaling_markdown
 from superpoint_ros.benchmark.candidates import Execution
-from superpoint_ros.benchmark.frame_times import Plan
-from superpoint_ros.benchmark.plots import plot_scaling
+from superpoint_ros.benchmark.frame_times import SpeedPlan
 from superpoint_ros.benchmark.scaling import exponent, line_through, measure_scaling
-from superpoint_ros.benchmark.tables import scaling_markdown
 
 
 @pytest.mark.parametrize('power', [0.5, 1.0, 2.0])
-def test_the_exponent_is_the_power_of_the_growth(power):
+def test_scaling_exponent_is_the_power_of_the_growth(power):
     sizes = [100, 1000, 5000]
     assert exponent(sizes, [3 * size**power for size in sizes]) == pytest.approx(power)
 
 
-def test_memory_has_a_constant_part_and_one_for_each_pixel():
+def test_memory_line_has_a_constant_and_bytes_per_pixel():
     line = line_through([100, 200, 400], [5010, 5020, 5040])
     assert line == {'constant': pytest.approx(5000), 'per_pixel': pytest.approx(0.1)}
     assert line_through([100], [5010]) is None
 
 
-def test_of_one_size_there_is_no_exponent():
+def test_scaling_exponent_of_one_size_is_unknown():
     assert exponent([100, 100], [3, 4]) is None
 
 
-def test_time_is_measured_against_area_and_keypoints(tiny, tmp_path):
-    plan = Plan(
+def test_scaling_measures_time_by_area_and_by_keypoints(tiny, tmp_path):
+    plan = SpeedPlan(
         sizes=[(80, 60), (320, 240)],
         networks=[tiny],
         executions=[Execution('torch')],
@@ -39,7 +41,7 @@ def test_time_is_measured_against_area_and_keypoints(tiny, tmp_path):
     small, large = result['areas']
     assert (small['size'], large['size']) == ([80, 60], [320, 240])
     assert small['frame']['p50'] < large['frame']['p50']
-    # As many for each pixel.
+    # Keypoints per pixel are constant.
     assert large['keypoints'] == pytest.approx(50, abs=2)
     assert small['keypoints'] == pytest.approx(3, abs=1)
     assert 0 < result['area_exponent'] < 2
@@ -48,6 +50,5 @@ def test_time_is_measured_against_area_and_keypoints(tiny, tmp_path):
     assert counts == sorted(counts)
     text = scaling_markdown([result])
     assert f'Time grows with the power {result["area_exponent"]:.2f} of the area.' in text
-    pytest.importorskip('matplotlib')
     plot_scaling([result], tmp_path / 'scaling.png')
     assert (tmp_path / 'scaling.png').stat().st_size > 1000

@@ -5,12 +5,13 @@ import time
 
 import pytest
 
-pytest.importorskip('lightning', reason='the training library is not installed')
+pytest.importorskip('lightning', reason='lightning is not installed')
+pytest.importorskip('matplotlib', reason='matplotlib is not installed')
+pytest.importorskip('psutil', reason='psutil is not installed')
+pytest.importorskip('pyinstrument', reason='pyinstrument is not installed')
 
-from superpoint_ros.benchmark.plots import plot_training
-from superpoint_ros.benchmark.profiling import REST, shares_of
-from superpoint_ros.benchmark.tables import training_markdown
-from superpoint_ros.benchmark.training_rates import _rate, measure_training
+from superpoint_ros.benchmark.benchmark_report import plot_training, training_markdown
+from superpoint_ros.benchmark.training_rates import _rate, measure_training, REST, shares_of
 
 SMALL = ['--width=64', '--height=48', '--batch=2', '--workers=0']
 
@@ -28,27 +29,27 @@ def _generated():
     return sum(_short() or 1 for _ in range(2))
 
 
-def test_a_function_s_time_is_shared_among_those_it_calls():
-    shares = shares_of(_generated, '_generated', 'test_training_rates.py')
+def test_profile_shares_the_time_of_a_function_among_its_callees():
+    shares = shares_of(lambda: _generated(), _generated)
     assert list(shares) == ['long', 'short', REST]
     assert shares['long'] == pytest.approx(0.6, abs=0.15)
     assert shares['short'] == pytest.approx(0.4, abs=0.15)
     assert sum(shares.values()) == pytest.approx(1)
 
 
-def test_a_function_that_is_not_called_is_named():
-    with pytest.raises(ValueError, match=r'_missing of test_training_rates.py was not called'):
-        shares_of(_short, '_missing', 'test_training_rates.py')
+def test_profile_of_a_function_that_is_not_called_is_refused():
+    with pytest.raises(ValueError, match='_generated was not called'):
+        shares_of(_short, _generated)
 
 
-def test_a_rate_is_counted_over_whole_calls():
+def test_training_rate_is_counted_over_whole_calls():
     calls = []
     rate = _rate(lambda: calls.append(time.sleep(0.01)), seconds=0.1)
     assert 2 <= len(calls) <= 11
     assert 0 < rate <= 100
 
 
-def test_data_and_network_of_all_recipes_and_adaptation(tmp_path):
+def test_training_benchmark_measures_all_recipes_and_adaptation(tmp_path):
     changes = {
         'magicpoint': SMALL,
         'superpoint': SMALL,
@@ -65,9 +66,7 @@ def test_data_and_network_of_all_recipes_and_adaptation(tmp_path):
     adaptation = result['adaptation']
     assert min(adaptation['view_rate'], adaptation['network_rate']) > 0
     assert 'encode' in adaptation['parts']
-    assert f'{adaptation["view_rate"]:.1f} views a second (4 of an image)' in training_markdown(
-        result
-    )
-    pytest.importorskip('matplotlib')
+    text = training_markdown(result)
+    assert f'{adaptation["view_rate"]:.1f} views per second (4 per image)' in text
     plot_training(result, tmp_path / 'training.png')
     assert (tmp_path / 'training.png').stat().st_size > 1000

@@ -10,6 +10,7 @@ import pytest
 from superpoint_ros.cli.main import main
 
 pytest.importorskip('matplotlib')
+pytest.importorskip('psutil')
 
 
 @pytest.fixture
@@ -33,7 +34,7 @@ def test_whole_frames_are_printed_and_written(weights, tmp_path, capsys):
     said = capsys.readouterr().out
     assert '| tiny 96x64, torch float32 |' in said
     written = json.loads((tmp_path / 'out' / 'benchmark.json').read_text())
-    assert [case['engine'] for case in written['frames']['cases']] == ['peer', 'torch']
+    assert [case['engine'] for case in written['frames']['cases']] == ['baseline', 'torch']
     assert written['machine']['threads'] == 1
     assert (tmp_path / 'out' / 'frames.png').is_file()
 
@@ -41,7 +42,7 @@ def test_whole_frames_are_printed_and_written(weights, tmp_path, capsys):
 @pytest.mark.parametrize(
     ('options', 'message'),
     [
-        (['--networks', 'large'], 'there is no network large: name one of paper, compact'),
+        (['--networks', 'large'], 'unknown network large: choose from paper, compact'),
         (['--weights', 'no.safetensors'], 'there is no weight file no.safetensors'),
         (['--images', 'nowhere'], 'nowhere is not a folder'),
         (['--device', 'gpu'], "device must be 'auto', 'cpu', 'cuda' or 'cuda:N'; got 'gpu'"),

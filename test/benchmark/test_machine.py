@@ -5,18 +5,25 @@ import pytest
 import torch
 from torch import nn
 
-from superpoint_ros.benchmark.arithmetic import multiply_adds, peak_rate
+pytest.importorskip('psutil', reason='psutil is not installed')
+
+from superpoint_ros.benchmark.machine import (
+    describe_machine,
+    multiply_adds,
+    peak_rate,
+    usable_cores,
+)
 from superpoint_ros.model.superpoint import COMPACT, PAPER, SuperPoint, SuperPointConfig
 
 CPU = torch.device('cpu')
 
 
-def test_the_published_numbers_of_both_networks():
+def test_multiply_adds_of_both_networks_are_the_published_ones():
     assert multiply_adds(PAPER, (640, 480)) == pytest.approx(26.05e9, rel=1e-3)
     assert multiply_adds(COMPACT, (640, 480)) == pytest.approx(5.47e9, rel=1e-3)
 
 
-def test_the_count_is_that_of_the_convolutions_that_are_run():
+def test_multiply_adds_are_those_of_the_executed_convolutions():
     model = SuperPoint(SuperPointConfig((3, 4, 5, 6), 7, 8))
     counted = []
 
@@ -33,6 +40,16 @@ def test_the_count_is_that_of_the_convolutions_that_are_run():
     assert multiply_adds(model.config, (50, 34)) == sum(counted)
 
 
-def test_the_peak_is_a_rate_and_unknown_where_nothing_multiplies():
+def test_peak_rate_is_unknown_for_a_precision_without_matrix_product():
     assert peak_rate('float32', CPU, sides=[128]) > 1e6
+    assert peak_rate('int8', CPU, sides=[128]) > 1e6
     assert peak_rate('int3', CPU, sides=[128]) is None
+
+
+def test_machine_description_names_processor_cores_and_libraries():
+    machine = describe_machine(threads=3)
+    assert machine['processor']
+    assert machine['instructions']
+    assert machine['cores'] == usable_cores() >= 1
+    assert machine['threads'] == 3
+    assert machine['versions']['torch'].split('+')[0] == torch.__version__.split('+')[0]
