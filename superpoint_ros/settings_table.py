@@ -2,29 +2,37 @@
 # SPDX-License-Identifier: Apache-2.0
 
 """
-Settings as tables: one declaration holds a setting's default, range, unit and help text.
+Settings as tables: one declaration holds a setting's type, default, range, unit and help text.
 
 A group of settings is a frozen dataclass whose fields are made by `setting` and whose
-`__post_init__` calls `check_settings`. ROS parameters, command-line options, the comments of the
-parameter files and the tables of the documentation are made from `table_of` or tested against it.
+`__post_init__` calls `check_settings`. ROS parameters (`superpoint_ros.ros.parameters`),
+command-line options (`add_options`), the comments of the parameter files and the tables of the
+documentation are all made from `table_of`.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field, fields, replace
-from typing import Any, TypeVar
+import argparse
+from collections.abc import Collection, Iterator, Mapping
+from copy import deepcopy
+from dataclasses import dataclass, field, fields, is_dataclass, replace
+from functools import cache
+import math
+from numbers import Integral, Real
+from types import NoneType, UnionType
+from typing import Any, get_args, get_origin, get_type_hints, Literal, TypeVar, Union
 
 Settings = TypeVar('Settings')
 
 _KEY = 'setting'
-_KINDS = {
+_WORDS = {
     bool: 'true or false',
     int: 'a whole number',
     float: 'a number',
     str: 'a string',
-    list: 'a list',
+    NoneType: 'none',
 }
+_PLURALS = {int: 'whole numbers', float: 'numbers', str: 'strings'}
 
 
 @dataclass(frozen=True)
@@ -33,15 +41,19 @@ class Setting:
     One row of a table of settings.
 
     Attributes:
-        name: name of the field, the ROS parameter and (with dashes) the command-line option.
-        default: value if nothing else is given; its type is the type of the setting.
+        name: name of the field, the ROS parameter and (with hyphens) the command-line option.
+        default: value if nothing else is given.
         help: one or two sentences in plain text, without the unit and the range.
         unit: unit of the value ('px', 's', 'deg', ...), or '' if it has none.
-        range: (lowest, highest), both allowed, or None.
-        choices: allowed values of a string setting, or ().
+        range: (lowest, highest), both allowed, either None if there is no limit; or None. For a
+            list or a tuple it applies to each element.
+        above: number that the value must exceed, or None.
+        below: number that the value must stay under, or None.
+        choices: allowed values of a string setting, or (); those of a `Literal` type are found.
         constraint: further condition in words, or ''.
         live: whether a running node accepts a new value.
-        any_type: whether a ROS parameter may have another type than the default.
+        type: annotation of the field: bool, int, float, str, `X | None`, `list[X]`,
+            `tuple[X, Y]`, `tuple[X, ...]`, `Literal[...]`, or another group of settings.
 
     """
 
@@ -49,65 +61,100 @@ class Setting:
     default: Any
     help: str
     unit: str = ''
-    range: tuple[float, float] | None = None
+    range: tuple[float | None, float | None] | None = None
+    above: float | None = None
+    below: float | None = None
     choices: tuple[str, ...] = ()
     constraint: str = ''
     live: bool = True
-    any_type: bool = False
+    type: Any = None
 
     @property
     def allowed(self) -> str:
         """Return the allowed values in words, '' if every value of the type is allowed."""
-        parts = []
-        if self.range:
-            unit = f' {self.unit}' if self.unit else ''
-            parts.append(f'{self.range[0]} to {self.range[1]}{unit}')
-        if self.choices:
-            parts.append(', '.join(self.choices))
-        if self.constraint:
-            parts.append(self.constraint)
-        return '; '.join(parts)
+        unit = f' {self.unit}' if self.unit else ''
+        limits = f'{self._limits}{unit}' if self._limits and not self.constraint else ''
+        return '; '.join(filter(None, (limits, ', '.join(self.choices), self.constraint)))
+
+    @property
+    def _limits(self) -> str:
+        """Return the limits of a number in words, '' if there are none."""
+        low, high = self.range or (None, None)
+        if low is not None and high is not None:
+            return f'{low} to {high}'
+        lower = f'at least {low}' if low is not None else ''
+        lower = f'greater than {self.above}' if self.above is not None else lower
+        upper = f'at most {high}' if high is not None else ''
+        upper = f'less than {self.below}' if self.below is not None else upper
+        return ' and '.join(filter(None, (lower, upper)))
 
     def check(self, value: Any) -> None:
         """Raise TypeError or ValueError that names the setting if the value is not allowed."""
-        kind = type(self.default)
-        accepted = (int, float) if kind is float else (list, tuple) if kind is list else kind
-        is_number = kind in (int, float)
-        if not self.any_type and (
-            not isinstance(value, accepted) or (is_number and isinstance(value, bool))
-        ):
-            what = f'one of {", ".join(self.choices)}' if self.choices else _KINDS[kind]
-            limits = f' from {self.range[0]} to {self.range[1]}' if self.range else ''
-            raise TypeError(f'{self.name} must be {what}{limits}, got {value!r}')
         if self.choices and value not in self.choices:
-            raise ValueError(
-                f'{self.name} must be one of {", ".join(self.choices)}; got {value!r}'
-            )
-        if self.range and not self.range[0] <= value <= self.range[1]:
-            raise ValueError(
-                f'{self.name} must lie between {self.range[0]} and {self.range[1]}, got {value}'
-            )
+            kind = ValueError if isinstance(value, str) else TypeError
+            raise kind(f'{self.name} must be one of {", ".join(self.choices)}; got {value!r}')
+        if not _fits(value, self.type):
+            words = _words(self.type)
+            limits = f' from {self._limits}' if self._limits[:1].isdigit() else self._limits
+            raise TypeError(f'{self.name} must be {words}{limits}, got {value!r}')
+        if not all(map(self._is_allowed, _numbers(value))):
+            limits = self._limits.replace(' to ', ' and ') or 'finite'
+            verb = 'lie between' if ' to ' in self._limits else 'be'
+            raise ValueError(f'{self.name} must {verb} {limits}, got {value}')
+
+    def _is_allowed(self, number: float) -> bool:
+        """Return whether a number is finite and within the limits."""
+        low, high = self.range or (None, None)
+        return (
+            math.isfinite(number)
+            and (low is None or low <= number)
+            and (high is None or number <= high)
+            and (self.above is None or self.above < number)
+            and (self.below is None or number < self.below)
+        )
+
+    def parse(self, text: str) -> Any:
+        """
+        Return the value that a text stands for, or one element of a list or a tuple.
+
+        Raises TypeError or ValueError that names the setting if the value is not allowed.
+        """
+        kind = _element(self.type)
+        value = _parsed(text, kind)
+        replace(self, type=kind).check(value)
+        return value
 
 
 def setting(default: Any, help: str, **attributes: Any) -> Any:  # noqa: A002
     """
     Return a dataclass field for a setting; see `Setting` for the attributes.
 
-    A list as default is copied for each instance.
+    A default that can be changed, such as a list, is copied for each instance.
     """
-    row = Setting('', default, help, **attributes)
-    if isinstance(default, list):
-        return field(default_factory=lambda: list(default), metadata={_KEY: row})
-    return field(default=default, metadata={_KEY: row})
+    metadata = {_KEY: Setting('', default, help, **attributes)}
+    try:
+        hash(default)
+    except TypeError:
+        return field(default_factory=lambda: deepcopy(default), metadata=metadata)
+    return field(default=default, metadata=metadata)
 
 
 def table_of(group: Any) -> dict[str, Setting]:
     """Return the settings of a dataclass or of one of its instances, by name, in order."""
-    return {
-        each.name: replace(each.metadata[_KEY], name=each.name)
-        for each in fields(group)
-        if _KEY in each.metadata
-    }
+    return _table(group if isinstance(group, type) else type(group))
+
+
+@cache
+def _table(kind: type) -> dict[str, Setting]:
+    types = get_type_hints(kind)
+    table = {}
+    for each in fields(kind):
+        if _KEY in each.metadata:
+            row = replace(each.metadata[_KEY], name=each.name, type=types[each.name])
+            if get_origin(row.type) is Literal:
+                row = replace(row, choices=get_args(row.type))
+            table[each.name] = row
+    return table
 
 
 def check_settings(group: Any) -> None:
@@ -120,14 +167,201 @@ def make_settings(kind: type[Settings], values: Mapping[str, Any]) -> Settings:
     """
     Return a group of settings from values by name; others have their defaults.
 
-    Raises TypeError that names unknown settings and, for a setting that was renamed
-    (`kind.RENAMED`, old name to what to write instead), its new name.
+    The value of a nested group may be a mapping; what it leaves out has that group's defaults in
+    `kind`. Raises TypeError that names unknown settings and, for a setting that was renamed
+    (`kind.RENAMED`, old name to what to write instead), its new name; TypeError or ValueError for
+    a value that is not allowed.
     """
     known = table_of(kind)
     for name in values:
-        if name in getattr(kind, 'RENAMED', {}):
-            raise TypeError(f'the setting {name} was renamed: use {kind.RENAMED[name]}')
+        if name in renamed(kind):
+            raise TypeError(f'the setting {name} was renamed: use {renamed(kind)[name]}')
     unknown = sorted(set(values) - set(known))
     if unknown:
         raise TypeError(f'unknown setting {", ".join(unknown)}: choose from {", ".join(known)}')
-    return kind(**values)
+    return kind(**{name: _group_or_value(known[name], value) for name, value in values.items()})
+
+
+def _group_or_value(row: Setting, value: Any) -> Any:
+    """Return a nested group of settings from a mapping, any other value unchanged."""
+    if not (isinstance(value, Mapping) and is_dataclass(row.type)):
+        return value
+    defaults = {name: getattr(row.default, name) for name in table_of(row.type)}
+    return make_settings(row.type, {**defaults, **value})
+
+
+def renamed(kind: type) -> Mapping[str, str]:
+    """Return the old names of settings, and what replaces each."""
+    return getattr(kind, 'RENAMED', {})
+
+
+def add_options(
+    parser: argparse.ArgumentParser | argparse._ArgumentGroup,
+    kind: type,
+    names: Collection[str] | None = None,
+    defaults: Mapping[str, Any] | None = None,
+    prefix: str = '',
+) -> None:
+    """
+    Add one command-line option for each setting of a group; `given_options` reads them.
+
+    Options that are not given leave no trace in the parsed arguments. The old name of a renamed
+    setting is refused with the new one. argparse serves here, not jsonargparse: the help comes
+    from the table, which jsonargparse does not read, and the base package needs no more for it.
+
+    Args:
+        parser: parser, or a group of its options, that gets the options.
+        kind: dataclass of settings.
+        names: settings that become options; None for all.
+        defaults: values that the command uses instead of the table's defaults, for the help text.
+        prefix: what stands before each name, such as 'homography.' for a nested group.
+
+    """
+    for name, row in table_of(kind).items():
+        if names is not None and name not in names:
+            continue
+        if is_dataclass(row.type):
+            add_options(parser, row.type, None, vars(row.default), f'{prefix}{name}.')
+            continue
+        default = (defaults or {}).get(name, row.default)
+        parser.add_argument(
+            _option(prefix + name),
+            dest=prefix + name,
+            default=argparse.SUPPRESS,
+            help=_help(row, default),
+            **_form(row),
+        )
+    for old, new in renamed(kind).items():
+        for option in (_option(prefix + old), _option(f'{prefix}no_{old}')):
+            parser.add_argument(option, action=_Renamed, const=_option(new), nargs='*')
+
+
+def given_options(args: argparse.Namespace, kind: type, prefix: str = '') -> dict[str, Any]:
+    """Return the settings that the command line gives, by name, ready for `make_settings`."""
+    given: dict[str, Any] = {}
+    for name, row in table_of(kind).items():
+        if is_dataclass(row.type):
+            nested = given_options(args, row.type, f'{prefix}{name}.')
+            given |= {name: nested} if nested else {}
+        elif hasattr(args, prefix + name):
+            given[name] = getattr(args, prefix + name)
+    return given
+
+
+def _option(name: str) -> str:
+    return f'--{name.replace("_", "-")}'
+
+
+class _Renamed(argparse.Action):
+    """Option of an earlier version: an error that names its successor."""
+
+    def __init__(self, option_strings, dest, **attributes):
+        super().__init__(option_strings, argparse.SUPPRESS, help=argparse.SUPPRESS, **attributes)
+
+    def __call__(self, parser, namespace, values, option_string=None):
+        parser.error(f'{option_string} was renamed: use {self.const}')
+
+
+def _form(row: Setting) -> dict[str, Any]:
+    """Return how argparse reads the option of a setting."""
+    if row.type is bool:
+        return {'action': argparse.BooleanOptionalAction}
+    form: dict[str, Any] = {'type': _Parser(row), 'metavar': _metavar(row)}
+    if row.choices:
+        form = {'choices': row.choices}
+    if get_origin(row.type) in (list, tuple):
+        sizes = get_args(row.type)
+        form['nargs'] = len(sizes) if get_origin(row.type) is tuple and ... not in sizes else '+'
+    return form
+
+
+def _metavar(row: Setting) -> str:
+    """Return the placeholder of an option's value: the unit, N, X or TEXT."""
+    kind = _element(row.type)
+    return row.unit.upper() if row.unit.isalpha() else {int: 'N', float: 'X'}.get(kind, 'TEXT')
+
+
+class _Parser:
+    """Function that turns the text of an option into its value; argparse reports its errors."""
+
+    def __init__(self, row: Setting):
+        self._row = row
+
+    def __call__(self, text: str) -> Any:
+        try:
+            return self._row.parse(text)
+        except (TypeError, ValueError) as error:
+            raise argparse.ArgumentTypeError(str(error)) from error
+
+
+def _help(row: Setting, default: Any) -> str:
+    """Return the help text of an option."""
+    if isinstance(default, (list, tuple)):
+        default = ' '.join(map(str, default))
+    if default in ('', None):
+        default = 'none'
+    if isinstance(default, bool):
+        default = str(default).lower()
+    facts = [] if row.choices or not row.allowed else [row.allowed]
+    return f'{row.help} ({"; ".join([*facts, f"default: {default}"])})'.replace('%', '%%')
+
+
+def _fits(value: Any, kind: Any) -> bool:
+    """Return whether a value has the type of an annotation."""
+    origin, arguments = get_origin(kind), get_args(kind)
+    if origin in (Union, UnionType):
+        return any(_fits(value, each) for each in arguments)
+    if origin is Literal:
+        return value in arguments
+    if origin in (list, tuple):
+        if not isinstance(value, (list, tuple)):
+            return False
+        if origin is list or ... in arguments:
+            arguments = (arguments[0],) * len(value)
+        return len(value) == len(arguments) and all(map(_fits, value, arguments))
+    if kind in (int, float):
+        number = Integral if kind is int else Real
+        return isinstance(value, number) and not isinstance(value, bool)
+    return isinstance(value, kind)
+
+
+def _words(kind: Any) -> str:
+    """Return what a value of an annotation is, in words."""
+    origin, arguments = get_origin(kind), get_args(kind)
+    if origin in (Union, UnionType):
+        return ' or '.join(map(_words, arguments))
+    if origin in (list, tuple):
+        count = '' if origin is list or ... in arguments else f'{len(arguments)} '
+        return f'a list of {count}{_PLURALS.get(arguments[0], "values")}'
+    return _WORDS.get(kind) or f'a {kind.__name__}'
+
+
+def _element(kind: Any) -> Any:
+    """Return the type of the elements of a list or a tuple, any other type unchanged."""
+    return get_args(kind)[0] if get_origin(kind) in (list, tuple) else kind
+
+
+def _numbers(value: Any) -> Iterator[float]:
+    """Yield the numbers in a value, which may be nested lists and tuples."""
+    if isinstance(value, (list, tuple)):
+        for each in value:
+            yield from _numbers(each)
+    elif isinstance(value, Real) and not isinstance(value, bool):
+        yield value
+
+
+def _parsed(text: str, kind: Any) -> Any:
+    """Return the value of an annotation that a text stands for, the text if there is none."""
+    if get_origin(kind) in (Union, UnionType):
+        values = (_parsed(text, each) for each in get_args(kind) if each is not str)
+        return next((value for value in values if value is not text), text)
+    if kind is bool:
+        return {'true': True, 'false': False}.get(text.lower(), text)
+    if kind is NoneType:
+        return None if text.lower() == 'none' else text
+    if kind in (int, float):
+        try:
+            return kind(text)
+        except ValueError:
+            return text
+    return text

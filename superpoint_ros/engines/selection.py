@@ -18,12 +18,8 @@ from typing import Protocol
 import torch
 
 from superpoint_ros.engines import torch_engine
+from superpoint_ros.engines.execution_settings import ExecutionSettings
 from superpoint_ros.model.superpoint import SuperPoint, SuperPointOutput
-
-PRECISIONS = ('auto', 'float32', 'bfloat16', 'float16', 'int8')
-ENGINES = ('auto', 'torch', 'openvino')
-
-MOST_THREADS = 256
 
 _log = logging.getLogger(__name__)
 
@@ -74,14 +70,7 @@ def create_engine(
     for that device, the number of threads cannot be, or the engine is not installed.
     """
     chosen = find_device(device)
-    for name, value, known in (
-        ('precision', precision, PRECISIONS),
-        ('engine', engine, ENGINES),
-    ):
-        if value not in known:
-            raise ValueError(f'{name} must be one of {", ".join(known)}; got {value!r}')
-    if not 0 <= threads <= MOST_THREADS:
-        raise ValueError(f'threads must lie between 0 (all) and {MOST_THREADS}; got {threads}')
+    ExecutionSettings(device=device, precision=precision, engine=engine, threads=threads)
     if precision == 'float16' and chosen.type == 'cpu':
         raise ValueError('precision float16 needs CUDA: on a CPU take float32 or bfloat16')
     if precision == 'int8' and (chosen.type != 'cpu' or engine == 'torch'):

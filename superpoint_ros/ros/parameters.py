@@ -1,13 +1,20 @@
 # Copyright 2026 The superpoint_ros developers
 # SPDX-License-Identifier: Apache-2.0
 
-"""Dataclasses of settings as live parameters of a node: declared, checked and kept in step."""
+"""
+Groups of settings as parameters of a node, for all nodes.
+
+A group is a dataclass made with `superpoint_ros.settings_table`; each field is one parameter of
+the same name. Live fields are changed by `ros2 param set`; those with `live=False` are read-only.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
-from dataclasses import replace
-from typing import Any, TypeVar
+from array import array
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, replace
+from types import UnionType
+from typing import Any, get_origin, TypeVar
 
 from rcl_interfaces.msg import (
     FloatingPointRange,
@@ -18,81 +25,157 @@ from rcl_interfaces.msg import (
 from rclpy.node import Node
 from rclpy.parameter import Parameter
 
-from superpoint_ros.settings_table import table_of
+from superpoint_ros.settings_table import check_settings, renamed, Setting, setting, table_of
 
 Settings = TypeVar('Settings')
+Hook = Callable[[Mapping[str, Any]], None]
 
 
-def declare(
-    node: Node,
-    name: str,
-    default: Any,
-    description: str,
-    limits: tuple[float, float] | None = None,
-    read_only: bool = True,
-) -> Any:
-    """Return the value of a parameter, after declaring it, with its range if it has one."""
-    descriptor = ParameterDescriptor(description=description, read_only=read_only)
-    if limits and isinstance(default, float):
-        bounds = FloatingPointRange(from_value=float(limits[0]), to_value=float(limits[1]))
-        descriptor.floating_point_range = [bounds]
-    elif limits:
-        bounds = IntegerRange(from_value=int(limits[0]), to_value=int(limits[1]))
-        descriptor.integer_range = [bounds]
-    return node.declare_parameter(name, default, descriptor).value
+@dataclass(frozen=True)
+class LifecycleSettings:
+    """Setting of every lifecycle node."""
+
+    autostart: bool = setting(
+        True,
+        'Configure and activate the node when it starts. false leaves this to a lifecycle '
+        'manager.',
+        live=False,
+    )
+
+    def __post_init__(self):
+        check_settings(self)
 
 
-class SettingParameters:
+class Parameters:
     """
-    Hold settings whose fields are live parameters of a node, each under its own name.
+    Groups of settings that follow the parameters of a node.
 
-    `groups` are frozen dataclasses made with `superpoint_ros.settings_table`.
-    A call to set parameters is refused as a whole, with the reason, unless all its values are good
-    together. `applied` gets a line about each change. Raises ValueError or TypeError where the
-    values at the start cannot be.
+    A call that sets parameters is refused as a whole, with the reason, unless all groups accept
+    their new values; then all groups are replaced at once. A change is logged.
     """
 
     def __init__(
         self,
         node: Node,
-        groups: Iterable[Any],
-        applied: Callable[[str], None],
+        groups: Iterable[type],
+        check: Hook | None = None,
+        applied: Hook | None = None,
     ):
-        self._applied = applied
-        self._groups = {}
-        for group in groups:
-            values = {
-                row.name: declare(
-                    node, row.name, row.default, row.help, row.range, read_only=False
-                )
-                for row in table_of(group).values()
-            }
-            self._groups[type(group)] = replace(group, **values)
+        """
+        Declare the parameters of the groups on the node.
+
+        Args:
+            node: node that gets the parameters.
+            groups: dataclasses of settings; no two have a field of the same name.
+            check: called with the new values by name after the groups have accepted them; raises
+                TypeError, ValueError or OSError to refuse them.
+            applied: called with the new values by name after the groups were replaced.
+
+        Raises TypeError, ValueError or rclpy's ParameterException if a parameter file or the
+        command line gives a parameter a value that is not allowed, or uses an old name.
+
+        """
+        self._logger = node.get_logger()
+        self._groups = {kind: declare(node, kind) for kind in groups}
+        self._check_further = check or _nothing
+        self._applied = applied or _nothing
         node.add_on_set_parameters_callback(self._check)
         node.add_post_set_parameters_callback(self._apply)
 
     def of(self, kind: type[Settings]) -> Settings:
-        """Return the present settings of one of the dataclasses."""
+        """Return the current settings of a group."""
         return self._groups[kind]
 
-    def _changed(self, parameters: Iterable[Parameter]) -> dict[type, Any]:
-        """Return the settings with the values of the parameters; raise where they cannot be."""
-        values = {parameter.name: parameter.value for parameter in parameters}
+    def current(self) -> Mapping[type, Any]:
+        """Return the current settings of all groups by type, which belong together."""
+        return self._groups
+
+    def _changed(self, values: Mapping[str, Any]) -> dict[type, Any]:
+        """Return the groups with new values; raise TypeError or ValueError if one refuses."""
         return {
-            kind: replace(group, **{n: v for n, v in values.items() if n in vars(group)})
+            kind: replace(
+                group, **{name: values[name] for name in table_of(kind) if name in values}
+            )
             for kind, group in self._groups.items()
         }
 
     def _check(self, parameters: Iterable[Parameter]) -> SetParametersResult:
+        """Return whether the parameters may be set, without changing anything."""
+        values = _values(parameters)
         try:
-            self._changed(parameters)
-        except (TypeError, ValueError) as error:
+            self._changed(values)
+            self._check_further(values)
+        except (TypeError, ValueError, OSError) as error:
             return SetParametersResult(successful=False, reason=str(error))
         return SetParametersResult(successful=True)
 
     def _apply(self, parameters: Iterable[Parameter]) -> None:
-        changed = self._changed(parameters)
-        if changed != self._groups:
-            self._groups = changed
-            values = ', '.join(f'{each.name} is now {each.value}' for each in parameters)
-            self._applied(values)
+        """Replace the groups by those with the new values, which were checked."""
+        values = _values(parameters)
+        groups = self._changed(values)
+        if groups != self._groups:
+            self._groups = groups
+            changes = ', '.join(f'{name} is now {value}' for name, value in values.items())
+            self._logger.info(changes)
+        self._applied(values)
+
+
+def declare(node: Node, kind: type[Settings], prefix: str = '') -> Settings:
+    """
+    Return a group of settings, after declaring its fields as parameters of the node.
+
+    A prefix stands before the names with a dot: `declare(node, CameraMask, 'left')` declares
+    `left.mask`. Raises what `Parameters` raises.
+    """
+    start = f'{prefix}.' if prefix else ''
+    for old, new in renamed(kind).items():
+        _refuse_old_name(node, start + old, start + new)
+    values = {}
+    for name, row in table_of(kind).items():
+        parameter = node.declare_parameter(start + name, row.default, _descriptor(row))
+        values[name] = _plain(parameter.value)
+    return kind(**values)
+
+
+def _refuse_old_name(node: Node, old: str, new: str) -> None:
+    """
+    Raise ValueError if a parameter file or the command line sets a parameter by its old name.
+
+    rclpy ignores values for parameters that are not declared, and tells nobody.
+    """
+    parameter = node.declare_parameter(old, None, ParameterDescriptor(dynamic_typing=True))
+    node.undeclare_parameter(old)
+    if parameter.value is not None:
+        raise ValueError(f'the parameter {old} was renamed: use {new}')
+
+
+def _descriptor(row: Setting) -> ParameterDescriptor:
+    """Return the descriptor of a parameter: what `ros2 param describe` prints."""
+    choices = f'one of {", ".join(row.choices)}' if row.choices else ''
+    descriptor = ParameterDescriptor(
+        description=f'{row.help} Unit: {row.unit}.' if row.unit else row.help,
+        additional_constraints='; '.join(filter(None, (choices, row.constraint))),
+        read_only=not row.live,
+        dynamic_typing=get_origin(row.type) is UnionType,
+    )
+    if row.range and row.type is float:
+        low, high = map(float, row.range)
+        descriptor.floating_point_range = [FloatingPointRange(from_value=low, to_value=high)]
+    elif row.range and row.type is int:
+        low, high = row.range
+        descriptor.integer_range = [IntegerRange(from_value=low, to_value=high)]
+    return descriptor
+
+
+def _plain(value: Any) -> Any:
+    """Return the value of a parameter; an array of numbers as a list."""
+    return list(value) if isinstance(value, array) else value
+
+
+def _values(parameters: Iterable[Parameter]) -> dict[str, Any]:
+    """Return the values of parameters by name."""
+    return {parameter.name: _plain(parameter.value) for parameter in parameters}
+
+
+def _nothing(values: Mapping[str, Any]) -> None:
+    """Do nothing: the hook of a node that has none."""

@@ -22,7 +22,7 @@ from superpoint_ros.ros.diagnostics import camera_status
 from superpoint_ros.ros.frame_statistics import FrameStatistics
 from superpoint_ros.ros.lifecycle_node import ManagedNode
 from superpoint_ros.ros.messages.camera_info import Calibration
-from superpoint_ros.ros.parameters import declare, SettingParameters
+from superpoint_ros.ros.parameters import LifecycleSettings, Parameters
 from superpoint_ros.ros.throttle import Throttle
 from superpoint_ros.ros.topic_watchdog import reason_of_silence
 
@@ -44,8 +44,21 @@ class PipelineNode(ManagedNode, ABC):
     the executor's callback: it takes some milliseconds. Inputs are subscribed reliably.
     """
 
-    def __init__(self, name: str, input_type: type, input_topic: str, stage: str, **options):
+    def __init__(
+        self,
+        name: str,
+        groups: Iterable[type],
+        input_type: type,
+        input_topic: str,
+        stage: str,
+        **options,
+    ):
         super().__init__(name, **options)
+        try:
+            self.parameters = Parameters(self, (LifecycleSettings, *groups))
+        except BaseException:
+            self.destroy_node()
+            raise
         self.overridable = QoSOverridingOptions.with_default_policies()
         self.throttle = Throttle(_REPEAT)
         self._input = (input_type, input_topic)
@@ -55,21 +68,14 @@ class PipelineNode(ManagedNode, ABC):
         self._silent = False
         self.statistics = FrameStatistics(time.monotonic())
 
-    def begin(self, groups: Iterable[Any]) -> None:
-        """Declare the settings, and start by itself if the parameter `autostart` says so."""
+    def begin(self) -> None:
+        """Declare what all have, and start by itself if the parameter `autostart` says so."""
         try:
-            self.live = SettingParameters(self, groups, self.get_logger().info)
-            autostart = declare(
-                self,
-                'autostart',
-                True,
-                'Whether the node configures and activates itself; if not, a manager does.',
-            )
             self.calibration = Calibration(self, 'camera_info')
             self._diagnostics = self.create_publisher(DiagnosticArray, '/diagnostics', 10)
             clock = Clock(clock_type=ClockType.STEADY_TIME)  # simulated time may stand still
             self.create_timer(1.0, self._watch, clock=clock)
-            if autostart:
+            if self.parameters.of(LifecycleSettings).autostart:
                 for trigger in (self.trigger_configure, self.trigger_activate):
                     if trigger() != Result.SUCCESS:
                         raise RuntimeError('the node could not be activated')

@@ -26,7 +26,8 @@ from std_msgs.msg import Header
 
 from superpoint_ros.data.sequences.sequence import Frame
 from superpoint_ros.ros.messages.camera_messages import camera_info_message, pose_message
-from superpoint_ros.ros.player_parameters import declare_parameters, open_source
+from superpoint_ros.ros.parameters import declare
+from superpoint_ros.ros.player_parameters import open_source, PlayerSettings
 
 _LAST_WORDS = Duration(seconds=1)
 
@@ -45,8 +46,8 @@ class PlayerNode(Node):
 
     def __init__(self, **options):
         super().__init__('player', **options)
-        self._values = declare_parameters(self)
-        self._sequence = open_source(self._values)
+        self._settings = declare(self, PlayerSettings)
+        self._sequence = open_source(self._settings)
         self._frames: Iterator[Frame] = iter(self._sequence)
         self._message = Image()
         self.published = 0
@@ -57,9 +58,9 @@ class PlayerNode(Node):
             self._info_publisher = self.create_publisher(
                 CameraInfo, 'camera_info', QoSProfile(depth=5)
             )
-        rate = self._values['rate'] or self._sequence.rate
+        rate = self._settings.rate or self._sequence.rate
         self._timer = self.create_timer(1 / rate, self._publish_next)
-        what = self._values['source'] or 'the photographs of the package'
+        what = self._settings.source or 'the photographs of the package'
         self.get_logger().info(f'publishing {what} at {rate:g} Hz')
 
     def stop(self) -> bool:
@@ -69,7 +70,7 @@ class PlayerNode(Node):
     def _next_frame(self) -> Frame | None:
         """Return the next frame, at the end the first again, or None."""
         frame = next(self._frames, None)
-        if frame is None and self._values['loop']:
+        if frame is None and self._settings.loop:
             self._frames = iter(self._sequence)
             frame = next(self._frames, None)
         return frame
@@ -85,9 +86,9 @@ class PlayerNode(Node):
             return
         image = self._reduced(frame.image)
         stamp = self.get_clock().now()
-        if self._values['recorded_stamps']:
+        if self._settings.recorded_stamps:
             stamp = Time(nanoseconds=round(frame.stamp * 1e9))
-        header = Header(stamp=stamp.to_msg(), frame_id=self._values['frame_id'])
+        header = Header(stamp=stamp.to_msg(), frame_id=self._settings.frame_id)
         # The image last: who has it has the rest already.
         if self._info_publisher is not None:
             camera = self._sequence.camera.scaled(image.shape[1::-1])
@@ -105,13 +106,13 @@ class PlayerNode(Node):
             self._pose_publisher = self.create_publisher(
                 PoseStamped, 'ground_truth/pose', QoSProfile(depth=5)
             )
-        in_world = Header(stamp=header.stamp, frame_id=self._values['world_frame_id'])
+        in_world = Header(stamp=header.stamp, frame_id=self._settings.world_frame_id)
         self._pose_publisher.publish(pose_message(pose, in_world))
 
     def _reduced(self, image: np.ndarray) -> np.ndarray:
         """Return the image with no side longer than `max_side`."""
         longest = max(image.shape[:2])
-        largest = self._values['max_side']
+        largest = self._settings.max_side
         if not largest or longest <= largest:
             return image
         scale = largest / longest

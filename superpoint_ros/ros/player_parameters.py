@@ -1,159 +1,178 @@
 # Copyright 2026 The superpoint_ros developers
 # SPDX-License-Identifier: Apache-2.0
 
-"""The player's parameters, and the sequence of frames that they ask for."""
+"""The settings of the player, and the sequence of frames that they describe."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-
-from rcl_interfaces.msg import FloatingPointRange, IntegerRange, ParameterDescriptor
-from rclpy.node import Node
 
 from superpoint_ros.data.sequences.image_files import list_images
 from superpoint_ros.data.sequences.opening import open_sequence
 from superpoint_ros.data.sequences.sequence import FrameSequence, Intrinsics
 from superpoint_ros.data.sequences.virtual_camera import VirtualCamera
 from superpoint_ros.files import demo_photographs
+from superpoint_ros.settings_table import check_settings, setting
 from superpoint_ros.simulation.room import SimulatedRoom
 
 ROOM = 'room'
-"""The source that is no path: a camera that flies through a simulated room."""
+"""Name of the source that is no path: a camera in a simulated room."""
 
 ROOM_RATE = 20.0
-"""Hz: a simulated frame of 640x480 takes up to 40 ms of a slow processor."""
+"""Default rate of the simulated room in Hz; a frame of 640x480 takes up to 40 ms to render."""
 
 
 @dataclass(frozen=True)
-class _Parameter:
-    """A parameter: its default, its description, and least and largest value of a number."""
+class PlayerSettings:
+    """
+    Settings of the player; none can be changed while it runs.
 
-    default: object
-    description: str
-    limits: tuple = ()
-    any_type: bool = False
+    The help text of each field describes it. Raises TypeError or ValueError that names the
+    setting, its value and what it may be.
+    """
 
-
-PARAMETERS = {
-    'source': _Parameter(
+    source: str | int = setting(
         '',
-        'An image, a folder of images, a video file, a camera (/dev/video0 or 0), a folder of the '
-        f'TUM RGB-D or KITTI odometry benchmark, or a ROS 2 bag; {ROOM}: a camera that flies '
-        'through a simulated room; empty: a virtual camera over photographs.',
-        any_type=True,  # a camera's number is not a string
-    ),
-    'topic': _Parameter('', "The topic of a bag's images; empty: the only one."),
-    'truth_topic': _Parameter(
+        'What is played: an image, a folder of images, a video file, a camera (/dev/video0 or '
+        '0), a folder of the TUM RGB-D or KITTI odometry benchmark, or a ROS 2 bag; '
+        f'{ROOM}: a camera in a simulated room; empty: a virtual camera over photographs.',
+        live=False,
+    )
+    topic: str = setting(
+        '', 'Image topic of a bag; empty: the only image topic of the bag.', live=False
+    )
+    truth_topic: str = setting(
         '',
-        "The topic of a bag's true camera poses; empty: the one that ends in ground_truth/pose.",
-    ),
-    'calibration': _Parameter(
+        'Topic of the true camera poses of a bag; empty: the topic that ends in '
+        'ground_truth/pose.',
+        live=False,
+    )
+    calibration: str = setting(
         '',
-        "File of the camera's calibration, as camera_calibration writes it; empty: what the "
-        'source says itself.',
-    ),
-    'rate': _Parameter(
-        0.0, "Images per second; 0: the source's own rate, 30 for images.", (0.0, 1000.0)
-    ),
-    'loop': _Parameter(True, 'Begin again after the last frame.'),
-    'color': _Parameter(False, 'Publish bgr8 instead of mono8.'),
-    'frame_id': _Parameter('camera', "The header's frame_id."),
-    'world_frame_id': _Parameter('world', "The frame_id of the true pose's header."),
-    'recorded_stamps': _Parameter(
-        False, "Stamp the messages with the sequence's own times instead of the present one."
-    ),
-    'max_side': _Parameter(
+        'Path of a camera calibration, as camera_calibration writes it; empty: the calibration '
+        'of the source, if it has one.',
+        live=False,
+    )
+    rate: float = setting(
+        0.0,
+        'Rate of the images. 0: the rate of the source, 30 Hz for images.',
+        unit='Hz',
+        range=(0.0, 1000.0),
+        live=False,
+    )
+    loop: bool = setting(True, 'Start again after the last frame.', live=False)
+    color: bool = setting(False, 'Publish bgr8 instead of mono8.', live=False)
+    frame_id: str = setting('camera', 'The frame_id of the images.', live=False)
+    world_frame_id: str = setting('world', 'The frame_id of the true poses.', live=False)
+    recorded_stamps: bool = setting(
+        False,
+        'Stamp the messages with the times of the source instead of the current time.',
+        live=False,
+    )
+    max_side: int = setting(
         0,
-        'Larger images are reduced until neither side is longer, in pixels; 0: as they are.',
-        (0, 65535),
-    ),
-    'width': _Parameter(
-        640, "The virtual and the simulated camera's width in pixels.", (16, 8192)
-    ),
-    'height': _Parameter(
-        480, "The virtual and the simulated camera's height in pixels.", (16, 8192)
-    ),
-    'photographs': _Parameter(
+        'Reduce images until neither side is longer than this. 0: never.',
+        unit='px',
+        range=(0, 65_535),
+        live=False,
+    )
+    width: int = setting(
+        640,
+        'Image width of the virtual and of the simulated camera.',
+        unit='px',
+        range=(16, 8192),
+        live=False,
+    )
+    height: int = setting(
+        480,
+        'Image height of the virtual and of the simulated camera.',
+        unit='px',
+        range=(16, 8192),
+        live=False,
+    )
+    photographs: str = setting(
         '',
-        'Folder of the photographs that the virtual and the simulated camera see; empty: those '
-        'of the package.',
-    ),
-    'seconds_each': _Parameter(
-        10.0, 'How long the virtual camera stays on a photograph, in seconds.', (0.1, 3600.0)
-    ),
-    'seed': _Parameter(0, "Of the room's furniture and of the flight.", (0, 2**31 - 1)),
-    'field_of_view': _Parameter(
-        70.0, 'What the simulated camera sees from left to right, in degrees.', (10.0, 130.0)
-    ),
-    'distortion': _Parameter(
+        'Folder of the photographs for the virtual and the simulated camera; empty: those of '
+        'the package.',
+        live=False,
+    )
+    seconds_each: float = setting(
+        10.0,
+        'Time that the virtual camera spends on each photograph.',
+        unit='s',
+        range=(0.1, 3600.0),
+        live=False,
+    )
+    seed: int = setting(
+        0,
+        'Random seed of the simulated room and of the camera path.',
+        range=(0, 2**31 - 1),
+        live=False,
+    )
+    field_of_view: float = setting(
+        70.0,
+        'Horizontal field of view of the simulated camera.',
+        unit='deg',
+        range=(10.0, 130.0),
+        live=False,
+    )
+    distortion: list[float] = setting(
         [0.0, 0.0, 0.0, 0.0, 0.0],
-        "The simulated camera's distortion: k1, k2, p1, p2, k3 of plumb_bob.",
-    ),
-    'exposure': _Parameter(
-        0.0, 'Seconds for which the simulated camera is exposed: blurs motion.', (0.0, 1.0)
-    ),
-    'noise': _Parameter(
-        0.0, "Standard deviation of the simulated camera's noise in gray levels.", (0.0, 100.0)
-    ),
-}
-"""The player's parameters by name. None can be changed while it runs."""
+        'Lens distortion of the simulated camera: k1, k2, p1, p2, k3 of plumb_bob.',
+        live=False,
+    )
+    exposure: float = setting(
+        0.0,
+        'Exposure time of the simulated camera, which causes motion blur.',
+        unit='s',
+        range=(0.0, 1.0),
+        live=False,
+    )
+    noise: float = setting(
+        0.0,
+        'Standard deviation of the noise of the simulated camera, in gray levels.',
+        range=(0.0, 100.0),
+        live=False,
+    )
+
+    def __post_init__(self):
+        check_settings(self)
 
 
-def declare_parameters(node: Node) -> dict[str, object]:
-    """Return the values of the parameters, which are declared on the way."""
-    values = {}
-    for name, parameter in PARAMETERS.items():
-        descriptor = ParameterDescriptor(
-            name=name,
-            description=parameter.description,
-            read_only=True,
-            dynamic_typing=parameter.any_type,
-        )
-        if parameter.limits:
-            least, largest = parameter.limits
-            if isinstance(parameter.default, float):
-                limits = FloatingPointRange(from_value=least, to_value=largest)
-                descriptor.floating_point_range = [limits]
-            else:
-                descriptor.integer_range = [IntegerRange(from_value=least, to_value=largest)]
-        values[name] = node.declare_parameter(name, parameter.default, descriptor).value
-    return values
-
-
-def open_source(values: dict[str, object]) -> FrameSequence:
+def open_source(settings: PlayerSettings) -> FrameSequence:
     """
-    Return the sequence that the parameters ask for.
+    Return the sequence of frames that the settings describe.
 
-    Raises FileNotFoundError, NotADirectoryError or ValueError for one that cannot be.
+    Raises FileNotFoundError, NotADirectoryError or ValueError if it cannot be opened.
     """
-    source, rate = str(values['source']), values['rate']
+    source = str(settings.source)
     if source not in ('', ROOM):
         return open_sequence(
             source,
-            color=values['color'],
-            topic=values['topic'],
-            truth_topic=values['truth_topic'],
-            calibration=values['calibration'],
+            color=settings.color,
+            topic=settings.topic,
+            truth_topic=settings.truth_topic,
+            calibration=settings.calibration,
         )
-    folder = str(values['photographs'])
+    folder = settings.photographs
     photographs = list_images(folder) if folder else demo_photographs()
     if not photographs:
-        raise ValueError(f'the folder {folder} holds no photographs')
-    size = (values['width'], values['height'])
+        raise ValueError(f'there are no images in the folder {folder}')
+    size = (settings.width, settings.height)
     if source == ROOM:
         return SimulatedRoom(
             photographs,
-            Intrinsics.of_view(size, values['field_of_view'], values['distortion']),
-            values['seed'],
-            values['color'],
-            rate or ROOM_RATE,
-            exposure=values['exposure'],
-            noise=values['noise'],
+            Intrinsics.of_view(size, settings.field_of_view, settings.distortion),
+            settings.seed,
+            settings.color,
+            settings.rate or ROOM_RATE,
+            exposure=settings.exposure,
+            noise=settings.noise,
         )
     return VirtualCamera(
         photographs,
         size,
-        color=values['color'],
-        rate=rate or 30.0,
-        seconds_each=values['seconds_each'],
+        color=settings.color,
+        rate=settings.rate or 30.0,
+        seconds_each=settings.seconds_each,
     )

@@ -18,7 +18,6 @@ from superpoint_ros.odometry.track_overlay import draw_tracks, Tails
 from superpoint_ros.odometry.tracker import Tracker, Tracks
 from superpoint_ros.ros.messages.feature_messages import features_from_message
 from superpoint_ros.ros.messages.track_messages import LAYOUTS, tracks_to_message
-from superpoint_ros.ros.parameters import declare
 from superpoint_ros.ros.pipeline_node import PipelineNode
 from superpoint_ros.settings_table import check_settings, setting
 
@@ -46,6 +45,36 @@ class TrackOutput:
         check_settings(self)
 
 
+@dataclass(frozen=True)
+class TrackMessages:
+    """Settings of the format of the published tracks."""
+
+    layout: str = setting(
+        'vins_mono',
+        'Channels of the messages: vins_mono (id, u, v, velocity_x, velocity_y), or vins_fusion '
+        '(id, camera_id, u, v, velocity_x, velocity_y, gx, gy, gz).',
+        choices=tuple(LAYOUTS),
+        live=False,
+    )
+    coordinates: str = setting(
+        COORDINATES[0],
+        'Coordinates of points and velocities: normalized (undistorted, at depth 1; needs '
+        'camera_info), or pixels.',
+        choices=COORDINATES,
+        live=False,
+    )
+    camera_id: int = setting(
+        0, 'Number of the camera in the layout vins_fusion.', range=(0, 255), live=False
+    )
+
+    def __post_init__(self):
+        check_settings(self)
+
+
+TRACKER_GROUPS = (TrackMessages, TrackerSettings, TrackOutput)
+"""Groups of settings that are parameters of the tracker node, besides `LifecycleSettings`."""
+
+
 class TrackerNode(PipelineNode):
     """
     Publish tracks of the features that come.
@@ -55,35 +84,14 @@ class TrackerNode(PipelineNode):
     """
 
     def __init__(self, **options):
-        super().__init__('tracker', PointCloud2, 'features', 'tracking', **options)
-        self._layout = self._choose(
-            'layout',
-            tuple(LAYOUTS),
-            'Channels of the messages: those that VINS-Mono reads, or VINS-Fusion.',
-        )
-        self._coordinates = self._choose(
-            'coordinates',
-            COORDINATES,
-            'What points and velocities are: undistorted at distance '
-            '1, which needs camera_info, or pixels.',
-        )
-        self._camera_id = declare(
-            self, 'camera_id', 0, "The camera's number in the layout vins_fusion.", (0, 255)
-        )
+        super().__init__('tracker', TRACKER_GROUPS, PointCloud2, 'features', 'tracking', **options)
+        self._messages = self.parameters.of(TrackMessages)
         self._tracker = Tracker()
         self._tails = Tails()
         self._images: dict[tuple[int, int], Image] = {}
         self._image_subscription = None
         self._tracked = 0
-        self.begin((TrackerSettings(), TrackOutput()))
-
-    def _choose(self, name: str, choices: tuple[str, ...], description: str) -> str:
-        """Return the value of a parameter that is one of some words."""
-        words = ', '.join(choices)
-        value = declare(self, name, choices[0], f'{description} One of {words}.')
-        if value not in choices:
-            raise ValueError(f'{name} must be one of {words}; got {value!r}')
-        return value
+        self.begin()
 
     def offer(self) -> str:
         """Return the topic of the tracks, after making the publishers and forgetting all."""
@@ -109,19 +117,24 @@ class TrackerNode(PipelineNode):
     def process(self, message: PointCloud2) -> int:
         """Return how many tracks were published for the features of a message."""
         features = features_from_message(message)
-        output = self.live.of(TrackOutput)
-        self._tracker.settings = self.live.of(TrackerSettings)
-        model = self.calibration.model if self._coordinates == 'normalized' else None
+        output = self.parameters.of(TrackOutput)
+        self._tracker.settings = self.parameters.of(TrackerSettings)
+        model = self.calibration.model if self._messages.coordinates == 'normalized' else None
         size = model.image_size if model and all(model.image_size) else None
         stamp = message.header.stamp.sec + 1e-9 * message.header.stamp.nanosec
         tracks = self._tracker.update(features, stamp, size)
         self._tracked = int((tracks.ages > 1).sum())
         chosen = tracks.select(tracks.ages >= output.min_age)
-        if model is not None or self._coordinates == 'pixels':
+        if model is not None or self._messages.coordinates == 'pixels':
             points, velocities = self._measured(chosen, model)
             self._publisher.publish(
                 tracks_to_message(
-                    chosen, message.header, points, velocities, self._layout, self._camera_id
+                    chosen,
+                    message.header,
+                    points,
+                    velocities,
+                    self._messages.layout,
+                    self._messages.camera_id,
                 )
             )
         self._tails.length = output.tail_length
@@ -189,5 +202,5 @@ class TrackerNode(PipelineNode):
 
     def details(self) -> tuple[str, dict[str, object]]:
         """Return what is amiss, and values for the diagnostics."""
-        trouble = self.calibration.trouble if self._coordinates == 'normalized' else ''
-        return trouble, {'tracks seen before': self._tracked, 'layout': self._layout}
+        trouble = self.calibration.trouble if self._messages.coordinates == 'normalized' else ''
+        return trouble, {'tracks seen before': self._tracked, 'layout': self._messages.layout}

@@ -21,7 +21,6 @@ from superpoint_ros.odometry.odometry_settings import OdometrySettings
 from superpoint_ros.odometry.visual_odometry import LOST, VisualOdometry
 from superpoint_ros.ros.messages.camera_messages import pose_message
 from superpoint_ros.ros.messages.track_messages import tracks_from_message
-from superpoint_ros.ros.parameters import declare
 from superpoint_ros.ros.pipeline_node import PipelineNode
 from superpoint_ros.settings_table import check_settings, setting
 
@@ -44,6 +43,26 @@ class OdometryOutput:
         check_settings(self)
 
 
+@dataclass(frozen=True)
+class OdometryFrames:
+    """Settings of the coordinate frames of the poses."""
+
+    odom_frame: str = setting('odom', 'The frame_id of the frame of the poses.', live=False)
+    publish_tf: bool = setting(
+        True,
+        'Publish the transform from odom_frame to the frame of the camera, if tf2_ros is '
+        'installed. Turn it off if the frame of the camera already has a parent.',
+        live=False,
+    )
+
+    def __post_init__(self):
+        check_settings(self)
+
+
+ODOMETRY_GROUPS = (OdometryFrames, OdometrySettings, OdometryOutput)
+"""Groups of settings that are parameters of the odometry node, besides `LifecycleSettings`."""
+
+
 class VisualOdometryNode(PipelineNode):
     """
     Publish the pose of the camera for each message of tracks of which it can be found.
@@ -53,23 +72,16 @@ class VisualOdometryNode(PipelineNode):
     """
 
     def __init__(self, **options):
-        super().__init__('visual_odometry', PointCloud, 'tracks', 'odometry', **options)
-        self._frame = declare(
-            self, 'odom_frame', 'odom', 'The frame_id of the frame in which poses are.'
+        super().__init__(
+            'visual_odometry', ODOMETRY_GROUPS, PointCloud, 'tracks', 'odometry', **options
         )
-        self._publish_tf = declare(
-            self,
-            'publish_tf',
-            True,
-            "Whether the transform from odom_frame to the camera's frame is published, where "
-            'tf2_ros is installed.',
-        )
+        self._frames = self.parameters.of(OdometryFrames)
         self._odometry: VisualOdometry | None = None
         self._broadcaster = self._publisher = self._path_publisher = None
         self._path: deque[PoseStamped] = deque()
         self._last: tuple[float, np.ndarray] | None = None
         self._path_time = 0.0
-        self.begin((OdometrySettings(), OdometryOutput()))
+        self.begin()
 
     def offer(self) -> str:
         """Return the topic of the odometry, after making the publishers and forgetting all."""
@@ -81,7 +93,7 @@ class VisualOdometryNode(PipelineNode):
             )
             for kind, topic, depth in ((Odometry, 'odometry', 10), (Path, 'path', 1))
         )
-        if self._publish_tf:
+        if self._frames.publish_tf:
             self._broadcaster = self._make_broadcaster()
         return self._publisher.topic_name
 
@@ -111,7 +123,7 @@ class VisualOdometryNode(PipelineNode):
             self._odometry = VisualOdometry(model)
             self._last = None
         odometry, before = self._odometry, self._odometry.status
-        odometry.settings = self.live.of(OdometrySettings)
+        odometry.settings = self.parameters.of(OdometrySettings)
         stamp = message.header.stamp.sec + 1e-9 * message.header.stamp.nanosec
         pose = odometry.update(tracks, stamp)
         if odometry.status != before:
@@ -132,7 +144,7 @@ class VisualOdometryNode(PipelineNode):
 
     def _publish(self, pose: np.ndarray, stamp: float, header: Header) -> None:
         """Publish a pose as odometry, on the path, and as a transform."""
-        stamped = pose_message(pose, Header(stamp=header.stamp, frame_id=self._frame))
+        stamped = pose_message(pose, Header(stamp=header.stamp, frame_id=self._frames.odom_frame))
         message = Odometry(header=stamped.header, child_frame_id=header.frame_id)
         message.pose.pose = stamped.pose
         if self._last is not None and stamp > self._last[0]:
@@ -155,7 +167,7 @@ class VisualOdometryNode(PipelineNode):
     def _publish_path(self, stamped: PoseStamped) -> None:
         """Add a pose to the path, and publish it now and then, if somebody listens."""
         self._path.append(stamped)
-        while len(self._path) > self.live.of(OdometryOutput).path_length:
+        while len(self._path) > self.parameters.of(OdometryOutput).path_length:
             self._path.popleft()
         now = time.monotonic()
         if now - self._path_time >= PATH_PERIOD and self._path_publisher.get_subscription_count():

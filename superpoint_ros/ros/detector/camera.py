@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 from array import array
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 import time
@@ -30,7 +30,7 @@ from superpoint_ros.data.image_encodings import (
 )
 from superpoint_ros.features import Features
 from superpoint_ros.model.superpoint import SMALLEST_SIDE
-from superpoint_ros.ros.detector.detector_parameters import LiveSettings
+from superpoint_ros.ros.detector.detector_parameters import CameraSettings, FeatureOutput
 from superpoint_ros.ros.diagnostics import camera_status
 from superpoint_ros.ros.frame_statistics import FrameStatistics
 from superpoint_ros.ros.messages.camera_info import Calibration
@@ -68,8 +68,8 @@ class Camera:
     Subscribe to a camera's images, between `start` and `stop`, and publish their features.
 
     `name` stands before the names of the topics, where there are several cameras. `store` gets
-    each frame as it comes and returns whether it overtook another. `values` are the parameters
-    image_transport, lazy, normalized_coordinates and mask. `converter` is that of
+    each frame as it comes and returns whether it overtook another. `mask` is the path of its mask
+    or ''. `converter` is that of
     `gray_from_message`. Images are subscribed as sensor data
     (REP 2003) with a queue of 1, features are published reliably; parameters `qos_overrides`
     change either. Raises ValueError where the mask is no image.
@@ -79,7 +79,8 @@ class Camera:
         self,
         node: Node,
         name: str,
-        values: Mapping,
+        settings: CameraSettings,
+        mask: str,
         store: Callable[[str, Frame], bool],
         converter: Converter | None = None,
     ):
@@ -87,11 +88,11 @@ class Camera:
         self._converter = converter
         self._node = node
         self._store = store
-        self._lazy = values['lazy']
-        self._mask = _read_mask(values['mask'][name])
+        self._lazy = settings.lazy
+        self._mask = _read_mask(mask)
         self._throttle = Throttle(_REPEAT)
         self._prefix = f'{name}/' if name else ''
-        compressed = values['image_transport'] == 'compressed'
+        compressed = settings.image_transport == 'compressed'
         self._type = CompressedImage if compressed else Image
         # As image_transport has it: what remaps the image takes its compressed form along.
         topic = node.resolve_topic_name(f'{self._prefix}image')
@@ -101,7 +102,7 @@ class Camera:
         self.statistics = FrameStatistics(time.monotonic())
         self._subscription = None
         self._calibration = None
-        if values['normalized_coordinates']:
+        if settings.normalized_coordinates:
             self._calibration = Calibration(node, f'{self._prefix}camera_info')
         self._overridable = QoSOverridingOptions.with_default_policies()
         events = PublisherEventCallbacks(matched=lambda _: self._follow_listeners())
@@ -219,7 +220,7 @@ class Camera:
         frame: Frame,
         gray: np.ndarray,
         features: Features,
-        settings: LiveSettings,
+        settings: FeatureOutput,
         stages: dict[str, float],
     ) -> None:
         """Publish what was found in a frame; `stages` are the seconds that it took so far."""

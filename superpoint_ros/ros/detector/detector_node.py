@@ -5,22 +5,32 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 import time
 import traceback
+from typing import Any
 
 from diagnostic_msgs.msg import DiagnosticArray
 from rclpy.clock import Clock, ClockType
 from rclpy.lifecycle import LifecycleState, TransitionCallbackReturn
 from rclpy.parameter import Parameter
 
+from superpoint_ros.detection.settings import DetectionSettings
 from superpoint_ros.detector import Detector
-from superpoint_ros.ros.detector import detector_parameters as parameters
+from superpoint_ros.engines.execution_settings import ExecutionSettings
 from superpoint_ros.ros.detector.camera import Camera, Frame
+from superpoint_ros.ros.detector.detector_parameters import (
+    CameraSettings,
+    declare_masks,
+    DETECTOR_GROUPS,
+    FeatureOutput,
+)
 from superpoint_ros.ros.detector.model_slot import NetworkSlot
 from superpoint_ros.ros.detector.worker import Batch, Worker
 from superpoint_ros.ros.diagnostics import network_status
 from superpoint_ros.ros.lifecycle_node import ManagedNode
 from superpoint_ros.ros.messages.cv_bridge_conversion import CvBridgeConversion
+from superpoint_ros.ros.parameters import LifecycleSettings, Parameters
 from superpoint_ros.ros.throttle import Throttle
 
 STOP_TIMEOUT = 1.5
@@ -57,21 +67,20 @@ class DetectorNode(ManagedNode):
         self._transition_error: Exception | None = None
         self._conversion = CvBridgeConversion(self.get_logger().debug)
         try:
-            self._values = parameters.declare(self)
-            settings = parameters.LiveSettings().changed(self._values)
-            execution = (
-                self._values[name] for name in ('device', 'precision', 'engine', 'threads')
+            self.parameters = Parameters(
+                self, DETECTOR_GROUPS, check=self._check_weights, applied=self._use_weights
             )
-            self._network = NetworkSlot(*execution)
+            self._masks = declare_masks(self, self.parameters.of(CameraSettings))
+            execution = self.parameters.of(ExecutionSettings)
+            self._network = NetworkSlot(
+                execution.device, execution.precision, execution.engine, execution.threads
+            )
             self._conversion.start()
-            self._weights = self._weights_in_use = self._values['weights']
-            self._live = parameters.LiveParameters(
-                self, settings, self.get_logger().info, self._check_weights, self._use_weights
-            )
+            self._weights = self._weights_in_use = execution.weights
             self._diagnostics = self.create_publisher(DiagnosticArray, '/diagnostics', 10)
             clock = Clock(clock_type=ClockType.STEADY_TIME)  # simulated time may stand still
             self.create_timer(1.0, self._watch, clock=clock)
-            if self._values['autostart']:
+            if self.parameters.of(LifecycleSettings).autostart:
                 self._start_by_itself()
         except BaseException:
             self._conversion.stop()
@@ -96,9 +105,10 @@ class DetectorNode(ManagedNode):
         try:
             self._network.load(self._weights)
             self._cameras = {}
-            for name in self._values['cameras']:
+            settings = self.parameters.of(CameraSettings)
+            for name in settings.names:
                 self._cameras[name] = Camera(
-                    self, name, self._values, self._store, self._conversion.gray
+                    self, name, settings, self._masks[name], self._store, self._conversion.gray
                 )
         except Exception as error:  # noqa: BLE001 - a manager must hear of any, and the log why
             self._release()
@@ -112,7 +122,8 @@ class DetectorNode(ManagedNode):
         if not self._end_work():
             return self._refuse('activated', RuntimeError('the last frame is still in work'))
         self._error = ''
-        gather = self._values['sync_wait'] if len(self._cameras) > 1 else 0.0
+        sync_wait = self.parameters.of(CameraSettings).sync_wait
+        gather = sync_wait if len(self._cameras) > 1 else 0.0
         self._worker = Worker(self._process, self._report, 'inference', gather)
         self._worker.start()
         try:
@@ -209,7 +220,7 @@ class DetectorNode(ManagedNode):
     def _process(self, batch: Batch) -> None:
         """Publish the features of the newest images; runs in the worker's thread."""
         # Read once: what holds for this batch.
-        settings, detector = self._live.settings, self._network.detector
+        settings, detector = self.parameters.current(), self._network.detector
         work = []
         for name, frame in batch:
             start = time.perf_counter()
@@ -222,12 +233,12 @@ class DetectorNode(ManagedNode):
             return
         start = time.perf_counter()
         grays, masks = ([item[index] for item in work] for index in (2, 3))
-        found = detector(grays, masks, settings.detection)
+        found = detector(grays, masks, settings[DetectionSettings])
         elapsed = time.perf_counter() - start
         self._recovered()
         for (camera, frame, gray, _, stages), features in zip(work, found, strict=True):
             stages['inference'] = elapsed
-            camera.publish(frame, gray, features, settings, stages)
+            camera.publish(frame, gray, features, settings[FeatureOutput], stages)
 
     def _recovered(self) -> None:
         if self._error:
@@ -249,14 +260,16 @@ class DetectorNode(ManagedNode):
         worker = self._worker
         return self._failures + (worker.failures if worker else 0)
 
-    def _check_weights(self, weights: str) -> None:
-        """Raise ValueError or OSError where a weight file cannot be used."""
-        if not self._refusal:
-            self._network.check(weights)
+    def _check_weights(self, values: Mapping[str, Any]) -> None:
+        """Raise ValueError or OSError if a new weight file cannot be used."""
+        if 'weights' in values and not self._refusal:
+            self._network.check(values['weights'])
 
-    def _use_weights(self, weights: str) -> None:
-        """Change to a weight file that was checked, as soon as its network is ready."""
-        self._weights = weights
+    def _use_weights(self, values: Mapping[str, Any]) -> None:
+        """Change to a new weight file, which was checked, as soon as its network is ready."""
+        if 'weights' not in values:
+            return
+        self._weights = weights = values['weights']
         if self.detector is None or self._refusal:
             return
 

@@ -121,11 +121,10 @@ def test_what_is_no_bag_is_named(tmp_path, write_bag):
 
 def test_the_player_plays_the_topic_of_a_bag_that_it_is_told(write_bag):
     pytest.importorskip('rclpy', reason='needs ROS 2 (rclpy)')
-    from superpoint_ros.ros.player_parameters import open_source, PARAMETERS
+    from superpoint_ros.ros.player_parameters import open_source, PlayerSettings
 
     path = write_bag(
         [('/left/image', 'image', flat(1), START), ('/right/image', 'image', flat(2), START)]
     )
-    values = {name: parameter.default for name, parameter in PARAMETERS.items()}
-    values |= {'source': str(path), 'topic': '/right/image'}
-    assert [int(frame.image[0, 0]) for frame in open_source(values)] == [2]
+    settings = PlayerSettings(source=str(path), topic='/right/image')
+    assert [int(frame.image[0, 0]) for frame in open_source(settings)] == [2]

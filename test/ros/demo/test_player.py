@@ -16,7 +16,7 @@ pytest.importorskip('rclpy', reason='needs ROS 2 (rclpy)')
 from superpoint_ros.data.sequences.sequence import Intrinsics
 from superpoint_ros.files import demo_photographs
 from superpoint_ros.geometry.rotations import pose_matrix
-from superpoint_ros.ros.player_parameters import open_source, PARAMETERS
+from superpoint_ros.ros.player_parameters import open_source, PlayerSettings
 from superpoint_ros.simulation.room import SimulatedRoom
 
 
@@ -188,7 +188,7 @@ def test_a_signal_ends_it_cleanly(start_player, receive_images, folder, sent):
     ('parameters', 'words'),
     [
         ({'source': 'no/such/place'}, 'there is no no/such/place'),
-        ({'source': 0.5}, 'there is no 0.5'),
+        ({'source': 0.5}, 'source must be a string or a whole number, got 0.5'),
         ({'rate': -1.0}, 'rate out of range'),
         ({'rate': 'fast'}, "'rate'"),
         ({'width': 3}, 'width out of range'),
@@ -211,9 +211,8 @@ def test_bad_input_is_named_and_ends_it(start_player, parameters, words):
     ],
 )
 def test_a_room_that_cannot_be_is_named(parameters, words):
-    values = {name: parameter.default for name, parameter in PARAMETERS.items()}
     with pytest.raises((ValueError, NotADirectoryError), match=words):
-        open_source({**values, 'source': 'room', **parameters})
+        open_source(PlayerSettings(source='room', **parameters))
 
 
 def test_a_folder_without_images_is_named(start_player, tmp_path):

@@ -150,7 +150,7 @@ def test_a_mask_that_is_none_is_named(start_inside, tmp_path):
 
 @pytest.mark.parametrize('names', [['left', 'left'], ['left camera'], ['/left']])
 def test_names_that_cannot_be_topics_are_refused(start_inside, names):
-    with pytest.raises(ValueError, match='cameras must be names of letters'):
+    with pytest.raises(ValueError, match='cameras must be different names of letters'):
         start_inside(cameras=names)
 
 

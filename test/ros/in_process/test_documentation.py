@@ -11,7 +11,6 @@ import re
 import pytest
 
 from superpoint_ros.files import share_directory
-from superpoint_ros.ros.detector.detector_parameters import DECLARATIONS
 
 PAGE = Path(__file__).parents[3] / 'docs' / 'node.md'
 
@@ -22,39 +21,6 @@ def table(heading, which=0):
     section = text[text.index(f'## {heading}\n') :]
     rows = re.findall(r'(?:^\|.*\n)+', section, re.MULTILINE)[which].splitlines()
     return [[cell.strip() for cell in row.strip('|').split('|')] for row in rows[2:]]
-
-
-def written(value):
-    """Return a default as the page writes it."""
-    if isinstance(value, str):
-        return value or "''"
-    return str(value).lower() if isinstance(value, bool) else str(value)
-
-
-def test_the_table_of_parameters_is_what_the_node_declares(start_inside):
-    rows = {name.strip('`'): cells for name, *cells in table('Parameters')}
-    assert rows.pop('NAME.mask')[:2] == ['string', "''"]
-    assert rows.keys() == {each.name for each in DECLARATIONS}
-    kinds = {str: 'string', bool: 'bool', int: 'integer', float: 'double', list: 'string array'}
-    node = start_inside().node
-    for each in DECLARATIONS:
-        kind, default, allowed, live, meaning = rows[each.name]
-        descriptor = node.describe_parameter(each.name)
-        assert (each.name, kind, default) == (
-            each.name,
-            kinds[type(each.default)],
-            written(each.default),
-        )
-        assert (each.name, live) == (each.name, 'no' if descriptor.read_only else 'yes')
-        assert meaning
-        for bounds in (*descriptor.integer_range, *descriptor.floating_point_range):
-            ends = f'{bounds.from_value} to {bounds.to_value}'
-            # max_image_size has a gap.
-            assert allowed == ends or (
-                each.constraints and allowed.endswith(f'to {bounds.to_value}')
-            )
-        if each.constraints.startswith('one of'):
-            assert allowed == each.constraints.removeprefix('one of ').split(';')[0]
 
 
 def test_the_node_has_the_topics_and_services_that_the_page_lists(start_inside):

@@ -5,15 +5,14 @@
 
 from __future__ import annotations
 
+import re
 import threading
 import time
 
 import numpy as np
 import pytest
 import torch
-import yaml
 
-from superpoint_ros.files import share_directory
 from superpoint_ros.model.superpoint import SuperPoint, SuperPointConfig
 from superpoint_ros.model.weights import save_weights, WeightsMetadata
 from superpoint_ros.ros.detector import (
@@ -22,8 +21,9 @@ from superpoint_ros.ros.detector import (
 from superpoint_ros.ros.detector import (
     model_slot as network_slot,
 )
-from superpoint_ros.ros.detector.detector_parameters import DECLARATIONS
+from superpoint_ros.ros.detector.detector_parameters import DETECTOR_GROUPS
 from superpoint_ros.ros.messages.feature_messages import features_from_message
+from superpoint_ros.settings_table import table_of
 
 
 @pytest.fixture
@@ -122,7 +122,7 @@ def test_values_that_do_not_go_together_change_nothing(start_inside, image, othe
     before = system.answers(image)
     result = system.set_parameters(max_keypoints=5, max_image_size=10, weights=str(other_weights))
     assert not result.successful
-    assert 'max_image_size must be 0 (any size) or at least 64, got 10' in result.reason
+    assert 'max_image_size must be 0 (off) or at least 64, got 10' in result.reason
     assert system.answers(image).data == before.data
     assert system.node.get_parameter('max_keypoints').value == 1000
 
@@ -152,20 +152,30 @@ def test_keypoints_spread_over_the_image_on_demand(start_inside, image):
     assert occupied(spread) > occupied(best)
 
 
-def test_the_parameter_file_holds_every_parameter_with_its_default():
-    path = share_directory() / 'config' / 'detector.yaml'
-    values = yaml.safe_load(path.read_text())['/**']['ros__parameters']
-    assert values == {each.name: each.default for each in DECLARATIONS}
-
-
-def test_every_parameter_is_described(start_inside):
+def test_every_parameter_is_described_as_in_its_table(start_inside):
     system = start_inside()
-    for each in DECLARATIONS:
-        descriptor = system.node.describe_parameter(each.name)
-        assert descriptor.description.endswith('.')
-        is_number = isinstance(each.default, (int, float)) and not isinstance(each.default, bool)
-        ranges = (*descriptor.integer_range, *descriptor.floating_point_range)
-        assert len(ranges) == is_number
+    for row in (row for group in DETECTOR_GROUPS for row in table_of(group).values()):
+        descriptor = system.node.describe_parameter(row.name)
+        assert descriptor.description.startswith(row.help)
+        assert descriptor.description.endswith(f'Unit: {row.unit}.' if row.unit else row.help)
+        assert descriptor.read_only is not row.live
+        (bounds,) = (*descriptor.integer_range, *descriptor.floating_point_range) or (None,)
+        ends = bounds and (bounds.from_value, bounds.to_value)
+        assert ends == row.range
+        assert all(choice in descriptor.additional_constraints for choice in row.choices)
+
+
+@pytest.mark.parametrize(
+    ('old', 'value', 'new'),
+    [
+        ('blobs', False, "keypoints ('hessian' for true, 'heatmap' for false)"),
+        ('levels', 2, 'descriptor_scales'),
+        ('magnification', 1.5, 'upscale_factor'),
+    ],
+)
+def test_a_parameter_that_was_renamed_is_refused_with_its_new_name(start_inside, old, value, new):
+    with pytest.raises(ValueError, match=re.escape(f'{old} was renamed: use {new}')):
+        start_inside(**{old: value})
 
 
 def test_the_node_ends_while_weights_are_being_changed(

@@ -1,0 +1,58 @@
+# Copyright 2026 The superpoint_ros developers
+# SPDX-License-Identifier: Apache-2.0
+
+"""The settings of how a network runs, for the node, the command line and RTAB-Map."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from superpoint_ros.settings_table import check_settings, setting
+
+PRECISIONS = ('auto', 'float32', 'bfloat16', 'float16', 'int8')
+ENGINES = ('auto', 'torch', 'openvino')
+
+
+@dataclass(frozen=True)
+class ExecutionSettings:
+    """
+    Weight file of a network, and how it runs; checked when they are made.
+
+    `engines.selection.create_engine` checks whether the values fit together and the machine. The
+    help text of each field describes it.
+    """
+
+    weights: str = setting(
+        '',
+        'Path of the weight file; empty: the weights that are shipped with the package.',
+        constraint='a .safetensors file of this package, or a .pth file of SuperPoint',
+    )
+    device: str = setting(
+        'auto',
+        'Device that runs the network; auto takes CUDA if it is available, else the CPU.',
+        constraint='auto, cpu, cuda or cuda:N',
+        live=False,
+    )
+    precision: str = setting(
+        'auto',
+        'Number type of the network. auto takes float16 on CUDA, and on a CPU bfloat16 if the '
+        'processor supports it, else float32. float16 needs CUDA, int8 needs OpenVINO.',
+        choices=PRECISIONS,
+        live=False,
+    )
+    engine: str = setting(
+        'auto',
+        'Library that runs the network. On a CPU, auto takes OpenVINO if it is installed, else '
+        'PyTorch.',
+        choices=ENGINES,
+        live=False,
+    )
+    threads: int = setting(
+        0,
+        'Number of CPU threads for the network and the detection. 0: one per core.',
+        range=(0, 256),
+        live=False,
+    )
+
+    def __post_init__(self):
+        check_settings(self)
