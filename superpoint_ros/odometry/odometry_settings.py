@@ -24,41 +24,48 @@ class TrackerSettings:
     min_similarity: float = setting(
         0.75,
         'Lowest similarity (dot product of the descriptors) of a match; matches are mutual '
-        'nearest neighbours.',
+        'nearest neighbours. Lower: tracks survive larger changes of view and light, with more '
+        'wrong matches.',
         range=(-1.0, 1.0),
     )
     ratio: float = setting(
         0.8,
         'Ratio test: largest ratio of the distances to the nearest and to the second nearest '
-        'descriptor. 1 turns the test off.',
+        'descriptor. Higher: more matches on repetitive structures, more of them wrong. 1 turns '
+        'the test off.',
         range=(0.1, 1.0),
     )
     max_motion: float = setting(
         50.0,
         'Largest distance, per frame since the track was last seen, between a match and the '
-        'position that the velocity of the track predicts. 0 turns the check off.',
+        'position that the velocity of the track predicts. Higher: tracks survive jerky motion '
+        'and low frame rates, with more wrong matches. 0 turns the check off.',
         unit='px',
         range=(0.0, 10_000.0),
     )
     geometric_check: str = setting(
         'fundamental',
-        'Model that all matches of a frame must fit: a fundamental matrix, a homography, or none.',
+        'Model that all matches of a frame must fit: a fundamental matrix (a rigid scene), a '
+        'homography (a plane, or a camera that only rotates), or none.',
         choices=GEOMETRIC_CHECKS,
     )
     geometric_threshold: float = setting(
         3.0,
-        'Largest distance of a match from the model of the geometric check.',
+        'Largest distance of a match from the model of the geometric check. Higher: tolerates '
+        'lens distortion and inexact keypoints, with more wrong matches.',
         unit='px',
         range=(0.1, 100.0),
     )
     max_lost_frames: int = setting(
         10,
-        'Number of frames during which a track that is not seen can be found again.',
+        'Number of frames during which a track that is not seen can be found again. Higher: '
+        'longer tracks, more of them wrong.',
         range=(0, 1000),
     )
     min_spacing: float = setting(
         0.0,
-        'Smallest distance of a new track from all others; the best scores start first.',
+        'Smallest distance of a new track from all others; the best scores start first. Higher: '
+        'fewer tracks, which spread over the image.',
         unit='px',
         range=(0.0, 1000.0),
     )
@@ -83,26 +90,34 @@ class OdometrySettings:
 
     reprojection_threshold: float = setting(
         2.0,
-        'Largest reprojection error of an inlier of a pose.',
+        'Largest reprojection error of an inlier of a pose. Higher: tolerates inexact keypoints '
+        'and calibrations, with more wrong points.',
         unit='px',
         range=(0.1, 100.0),
     )
-    min_inliers: int = setting(20, 'Smallest number of inliers of a pose.', range=(6, 10_000))
+    min_inliers: int = setting(
+        20,
+        'Smallest number of inliers of a pose. Higher: tracking is lost earlier.',
+        range=(6, 10_000),
+    )
     initial_parallax: float = setting(
         2.0,
-        'Median parallax between two frames at which the map is initialised.',
+        'Median parallax between two frames at which the map is initialised. Higher: starts '
+        'later, with a better map.',
         unit='deg',
         range=(0.1, 45.0),
     )
     point_parallax: float = setting(
         1.0,
-        'Parallax at which a new point is added to the map.',
+        'Parallax at which a new point is added to the map. Higher: fewer points, with more '
+        'accurate depths.',
         unit='deg',
         range=(0.05, 45.0),
     )
     keyframe_parallax: float = setting(
         2.0,
-        'Median parallax since the last keyframe at which a new keyframe is taken.',
+        'Median parallax since the last keyframe at which a new keyframe is taken. Higher: fewer '
+        'keyframes, less work, less overlap.',
         unit='deg',
         range=(0.1, 45.0),
     )
@@ -118,8 +133,8 @@ class OdometrySettings:
     )
     window: int = setting(
         8,
-        'Number of recent keyframes that are refined together by bundle adjustment. 0 turns it '
-        'off.',
+        'Number of recent keyframes that are refined together by bundle adjustment. Higher: more '
+        'accurate and slower. 0 turns it off.',
         range=(0, 50),
     )
 
