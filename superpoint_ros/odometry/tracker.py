@@ -1,7 +1,7 @@
 # Copyright 2026 The superpoint_ros developers
 # SPDX-License-Identifier: Apache-2.0
 
-"""Points that keep their names: features matched from frame to frame into tracks."""
+"""Tracker: features matched from frame to frame, with an id for each point."""
 
 from __future__ import annotations
 
@@ -15,25 +15,28 @@ from superpoint_ros.geometry.matching import match_mutual
 from superpoint_ros.odometry.odometry_settings import TrackerSettings
 
 LONGEST_GAP = 2.0
-"""Seconds between two frames after which tracks begin anew: the clock jumped, or a pause ended."""
+"""Seconds between two frames after which all tracks restart: a clock jump or a long pause."""
 
-_FEWEST_FOR_GEOMETRY = 16  # twice what a fundamental matrix needs: fewer fit anything
+_FEWEST_FOR_GEOMETRY = 16  # twice the minimum of a fundamental matrix; fewer fit anything
 _CONFIDENCE, _ITERATIONS = 0.999, 500
-_LOST_REACH = 0.3  # of the largest motion: lost tracks are moved along with those that are seen
+_LOST_REACH = 0.3  # share of max_motion for lost tracks, whose positions are predicted
 
 
 @dataclass(frozen=True, eq=False)
 class Tracks:
     """
-    Hold the points that are tracked in one frame, oldest track first.
+    The points that are tracked in one frame, oldest track first.
 
-    `ids` int64 (N,) never name two points, not even after a reset, and ascend. `keypoints` float32
-    (N, 2) are in pixels, the centre of the top-left one being (0, 0). `previous` (N, 2) is where
-    the point was seen before, `intervals` float64 (N,) how many seconds ago; both are not-a-number
-    for new tracks. `velocities` float32 (N, 2) are in pixels a second, 0 for new tracks. `ages`
-    int64 (N,) count the frames in which the point was seen, this one among them: 1 is new.
-    `indices` int64 (N,) say which of the frame's features each is. `restarted` tells that nothing
-    before this frame belongs to it: the first frame, or one after a reset.
+    Attributes:
+        ids: int64 (N,), ascending; never reused, not even after a reset.
+        keypoints: float32 (N, 2), pixels; the centre of the top-left pixel is (0, 0).
+        previous: float32 (N, 2), keypoint at the last observation; NaN for new tracks.
+        intervals: float64 (N,), seconds since the last observation; NaN for new tracks.
+        velocities: float32 (N, 2), pixels per second; 0 for new tracks.
+        ages: int64 (N,), number of frames in which the point was seen; 1 for new tracks.
+        indices: int64 (N,), index of each track's feature in the frame.
+        restarted: whether tracking restarted with this frame (first frame, or after a reset).
+
     """
 
     ids: np.ndarray
@@ -49,51 +52,51 @@ class Tracks:
         return len(self.ids)
 
     def select(self, chosen: np.ndarray) -> Tracks:
-        """Return those that are chosen, by bool (N,) or by indices."""
+        """Return the chosen tracks, by bool (N,) or by indices."""
         arrays = [getattr(self, field.name)[chosen] for field in fields(self)[:-1]]
         return Tracks(*arrays, self.restarted)
 
 
 @dataclass(eq=False)
-class _Memory:
-    """What is known of each track, in the order of their ids: arrays of one length."""
+class _TrackState:
+    """State of each track, in the order of the ids: arrays of equal length."""
 
     ids: np.ndarray
     keypoints: np.ndarray
     expected: np.ndarray
-    """Where the point should be in the last frame: at its keypoint, if it was seen there."""
+    """Expected position in the last frame; the keypoint itself if it was seen there."""
     velocities: np.ndarray
     descriptors: np.ndarray
     ages: np.ndarray
     stamps: np.ndarray
     unseen: np.ndarray
-    """Frames since the track was seen last: 0 where it was in the last one."""
+    """Number of frames since the track was last seen: 0 if in the last frame."""
 
     def __len__(self) -> int:
         return len(self.ids)
 
     @classmethod
-    def empty(cls, descriptor_size: int) -> _Memory:
+    def empty(cls, descriptor_size: int) -> _TrackState:
         points, numbers = np.zeros((0, 2), np.float32), np.zeros(0, np.int64)
         descriptors = np.zeros((0, descriptor_size), np.float32)
         return cls(numbers, points, points, points, descriptors, numbers, np.zeros(0), numbers)
 
-    def select(self, chosen: np.ndarray) -> _Memory:
-        return _Memory(*(getattr(self, field.name)[chosen] for field in fields(self)))
+    def select(self, chosen: np.ndarray) -> _TrackState:
+        return _TrackState(*(getattr(self, field.name)[chosen] for field in fields(self)))
 
-    def join(self, other: _Memory) -> _Memory:
+    def join(self, other: _TrackState) -> _TrackState:
         names = [field.name for field in fields(self)]
-        return _Memory(
+        return _TrackState(
             *(np.concatenate([getattr(self, name), getattr(other, name)]) for name in names)
         )
 
 
 class Tracker:
     """
-    Give features the same id in every frame of one camera.
+    Tracker of the features of one camera.
 
-    `settings` may be replaced between two frames. A frame that the detector dropped does no harm:
-    what counts is the time between the stamps.
+    `settings` may be replaced between two frames. Dropped frames are tolerated: predictions use
+    the time between the stamps.
     """
 
     def __init__(self, settings: TrackerSettings | None = None):
@@ -102,8 +105,8 @@ class Tracker:
         self.reset()
 
     def reset(self) -> None:
-        """Forget all tracks; later ones have other ids."""
-        self._memory: _Memory | None = None
+        """Forget all tracks; later tracks get new ids."""
+        self._memory: _TrackState | None = None
         self._stamp: float | None = None
         self._image_size: tuple[int, int] | None = None
 
@@ -113,15 +116,14 @@ class Tracker:
         """
         Return the tracks of the next frame.
 
-        `stamp` is in seconds. Where it goes back or `LONGEST_GAP` ahead, or where the image's size
-        (width, height), if it is told, or the descriptors' length is another than before, all
-        tracks begin anew.
+        `stamp` is in seconds. All tracks restart if the stamp goes back or more than `LONGEST_GAP`
+        ahead, or if the image size (width, height), if given, or the descriptor size changes.
         """
         if self._must_restart(features, stamp, image_size):
             self.reset()
         restarted = self._memory is None
         if restarted:
-            self._memory = _Memory.empty(features.descriptors.shape[1])
+            self._memory = _TrackState.empty(features.descriptors.shape[1])
         self._image_size = image_size or self._image_size
         elapsed = stamp - self._stamp if self._stamp is not None else 0.0
         self._stamp = stamp
@@ -129,7 +131,7 @@ class Tracker:
         return self._advance(features, stamp, matches, restarted)
 
     def _must_restart(self, features: Features, stamp: float, image_size) -> bool:
-        """Return whether the frame does not continue what came before."""
+        """Return whether the frame does not continue the previous ones."""
         if self._memory is None or self._stamp is None:
             return False
         return (
@@ -140,11 +142,11 @@ class Tracker:
 
     def _match(self, features: Features, elapsed: float) -> np.ndarray:
         """
-        Return int64 (K, 2): which track, by its place in the memory, is which feature.
+        Return matches, int64 (K, 2): index of the track and index of the feature.
 
-        Tracks that were seen in one frame are matched together, those of the newest frame first:
-        a point that was lost and has begun anew is not confused with its former self, and the
-        points of two frames have one geometry.
+        Tracks that were last seen in the same frame are matched together, the newest frame first.
+        So a lost point that has restarted as a new track keeps its new id, and each group can be
+        checked with the geometry of two frames.
         """
         memory, found = self._memory, []
         free = np.ones(len(features), dtype=bool)
@@ -164,15 +166,15 @@ class Tracker:
             free[pairs[:, 1]] = False
             found.append(pairs)
             if unseen == 0 and len(pairs) >= _FEWEST_FOR_GEOMETRY:
-                self._move_along(pairs, features.keypoints)
+                self._predict_lost(pairs, features.keypoints)
                 moved = True
         if not found:
             return np.zeros((0, 2), np.int64)
-        # What was found again has to go first, where there are too many.
+        # If there are too many, tracks that were lost are dropped first.
         return np.concatenate(found)[: self.settings.max_tracks or None]
 
-    def _match_group(self, group: _Memory, keypoints, descriptors, reach: float) -> np.ndarray:
-        """Return which of the group's tracks is which of the features: mutual neighbours."""
+    def _match_group(self, group: _TrackState, keypoints, descriptors, reach: float) -> np.ndarray:
+        """Return the mutual nearest neighbours of a group of tracks and the features."""
         settings, allowed = self.settings, None
         if settings.max_motion:
             x, y = (
@@ -184,19 +186,19 @@ class Tracker:
             group.descriptors, descriptors, ratio, settings.min_similarity, allowed
         )
 
-    def _move_along(self, pairs: np.ndarray, keypoints: np.ndarray) -> None:
-        """Expect the tracks that were not found to have moved as those that were."""
+    def _predict_lost(self, pairs: np.ndarray, keypoints: np.ndarray) -> None:
+        """Predict the positions of lost tracks by the affine motion of the matched ones."""
         memory = self._memory
         before = np.c_[memory.keypoints[pairs[:, 0]], np.ones(len(pairs))]
         affine = np.linalg.lstsq(before, keypoints[pairs[:, 1]], rcond=None)[0]
         lost = np.ones(len(memory), dtype=bool)
         lost[pairs[:, 0]] = False
-        # Those that are lost only now were moved by their velocities already.
+        # Tracks lost in this frame were already moved by their velocities: start from keypoints.
         start = np.where(memory.unseen[:, None] == 0, memory.keypoints, memory.expected)[lost]
         memory.expected[lost] = np.c_[start, np.ones(len(start))] @ affine
 
     def _check_geometry(self, pairs: np.ndarray, keypoints: np.ndarray) -> np.ndarray:
-        """Return the matches that fit what most of them have in common."""
+        """Return the matches that fit the geometric model of most of them."""
         settings, threshold = self.settings, self.settings.geometric_threshold
         if settings.geometric_check == 'none' or len(pairs) < _FEWEST_FOR_GEOMETRY:
             return pairs
@@ -209,16 +211,16 @@ class Tracker:
                 _, inliers = cv2.findFundamentalMat(
                     before, now, cv2.USAC_FAST, threshold, _CONFIDENCE, _ITERATIONS
                 )
-        except cv2.error:  # OpenCV 4.14 fails an assertion where its refined model is none
+        except cv2.error:  # OpenCV 4.14 fails an assertion if its refined model is invalid
             return pairs
-        if inliers is None:  # all in one place: nothing to tell them apart by
+        if inliers is None:  # for example, all points in one place
             return pairs
         return pairs[inliers.ravel().astype(bool)]
 
     def _advance(
         self, features: Features, stamp: float, matches: np.ndarray, restarted: bool
     ) -> Tracks:
-        """Return the frame's tracks, old and new, and remember them."""
+        """Return the old and new tracks of the frame, and store their states."""
         old = self._memory
         matches = matches[np.argsort(matches[:, 0])]
         rows, columns = matches.T
@@ -227,19 +229,19 @@ class Tracker:
         intervals = stamp - seen.stamps
         with np.errstate(divide='ignore', invalid='ignore'):
             velocities = (keypoints - seen.keypoints) / intervals[:, None]
-        velocities[~(intervals > 0)] = 0  # frames without stamps have no velocities
+        velocities[~(intervals > 0)] = 0  # frames without stamps
         new = self._choose_new(features, columns)
         count, size = len(new), len(matches) + len(new)
         ids = np.arange(self._next_id, self._next_id + count)
         self._next_id += count
-        nowhere = np.full((count, 2), np.nan, np.float32)
+        unknown = np.full((count, 2), np.nan, np.float32)
         points = np.zeros((count, 2), np.float32)
         indices = np.concatenate([columns, new])
         tracks = Tracks(
             np.concatenate([seen.ids, ids]),
             features.keypoints[indices],
-            np.concatenate([seen.keypoints, nowhere]),
-            np.concatenate([intervals, nowhere[:, 0]]),
+            np.concatenate([seen.keypoints, unknown]),
+            np.concatenate([intervals, unknown[:, 0]]),
             np.concatenate([velocities, points]).astype(np.float32),
             np.concatenate([seen.ages + 1, np.ones(count, np.int64)]),
             indices,
@@ -249,7 +251,7 @@ class Tracker:
         lost[rows] = False
         lost &= old.unseen < self.settings.max_lost_frames
         old.unseen = old.unseen + 1
-        current = _Memory(
+        current = _TrackState(
             tracks.ids,
             tracks.keypoints,
             tracks.keypoints,
@@ -264,11 +266,11 @@ class Tracker:
         return tracks
 
     def _choose_new(self, features: Features, taken: np.ndarray) -> np.ndarray:
-        """Return the indices of the features at which tracks begin."""
+        """Return the indices of the features that start new tracks."""
         settings = self.settings
         free = np.ones(len(features), dtype=bool)
         free[taken] = False
-        candidates = np.flatnonzero(free)  # best first, as the features are
+        candidates = np.flatnonzero(free)  # highest score first, like the features
         room = settings.max_tracks - len(taken) if settings.max_tracks else len(candidates)
         if not settings.min_spacing:
             return candidates[: max(room, 0)]

@@ -2,12 +2,15 @@
 # SPDX-License-Identifier: Apache-2.0
 
 """
-A small monocular visual odometry: the camera's way from tracked points.
+A small monocular visual odometry: the camera trajectory from tracked points.
 
-The first two views that see the same points from places far enough apart give the first points
-(`two_views`); later poses are found from the points (`find_pose`), new points by triangulation
-between keyframes, and the last keyframes are refined together. It closes no loops and knows no
-scale: lengths are in units of the way between the first two keyframes.
+The map is initialised from the first two views with enough parallax (`two_views`). Later poses are
+estimated from the points of the map (`find_pose`), new points are triangulated between keyframes,
+and the last keyframes are refined by bundle adjustment. There is no loop closure and no absolute
+scale: the distance between the first two keyframes is 1.
+
+It is an example consumer of the features and the measuring tool of `superpoint evaluate odometry`,
+written for this package because it must run on the tracks alone, without rclpy.
 """
 
 from __future__ import annotations
@@ -24,26 +27,26 @@ from superpoint_ros.geometry.epipolar import (
     two_views,
 )
 from superpoint_ros.odometry.bundle_adjustment import Observations, refine, refine_pose
-from superpoint_ros.odometry.local_map import LocalMap, shared, View
+from superpoint_ros.odometry.local_map import CameraView, LocalMap, shared_ids
 from superpoint_ros.odometry.odometry_settings import OdometrySettings
 from superpoint_ros.odometry.tracker import Tracks
 
 STARTING, TRACKING, LOST = 'starting', 'tracking', 'lost'
 
-_AGREEING = 0.6  # of the points that two views share, for a map to begin
+_MIN_INLIER_SHARE = 0.6  # of the points that two views share, to initialise a map
 
 
 class VisualOdometry:
     """
-    Find the camera's pose in each frame.
+    Estimator of the camera pose of each frame.
 
-    `status` is 'starting' until there is a map, 'tracking' while poses are found and 'lost' where
-    they are not. `inliers` is the number of points that agree with the last pose, `restarts`
-    counts the maps that were begun after the first.
+    `status` is 'starting' until there is a map, 'tracking' while poses are found, and 'lost'
+    otherwise. `inliers` is the number of inliers of the last pose; `restarts` counts the maps
+    after the first one.
 
-    The world is the first keyframe's frame (x right, y down, z forward), and the way to the second
-    keyframe has length 1. After a loss the new map begins where the camera was seen last, scaled
-    such that what is in view is as far away as it was: from there on both are guesses.
+    The world frame is that of the first keyframe (x right, y down, z forward); the distance to the
+    second keyframe is 1. After tracking is lost, a new map starts at the last known pose, scaled
+    to the last median depth; both are approximations.
     """
 
     def __init__(self, camera_model: CameraModel, settings: OdometrySettings | None = None):
@@ -56,7 +59,7 @@ class VisualOdometry:
         self.status = STARTING
         self.inliers = self.restarts = 0
         self._map: LocalMap | None = None
-        self._reference: View | None = None
+        self._reference: CameraView | None = None
         self._pose = np.eye(4)
         self._motion = np.eye(4)
         self._depth: float | None = None
@@ -72,7 +75,7 @@ class VisualOdometry:
 
     @property
     def points(self) -> np.ndarray:
-        """Return where the points of the map are in the world, (M, 3)."""
+        """Return the points of the map in the world frame, (M, 3)."""
         return self._map.points.copy() if self._map else np.zeros((0, 3))
 
     @property
@@ -82,38 +85,38 @@ class VisualOdometry:
 
     def update(self, tracks: Tracks, stamp: float) -> np.ndarray | None:
         """
-        Return the pose of the next frame, camera-to-world float64 (4, 4), None where unknown.
+        Return the pose of the next frame, camera-to-world float64 (4, 4), None if unknown.
 
-        Where the stamp, in seconds, goes back, or the tracks are new, the map begins anew.
+        If the stamp, in seconds, goes back or the tracks restarted, a new map is started.
         """
         seen = self.camera_model.normalize(tracks.keypoints)
         usable = np.isfinite(seen).all(axis=1)
-        view = View(tracks.ids[usable], seen[usable].astype(float), self._pose)
+        view = CameraView(tracks.ids[usable], seen[usable].astype(float), self._pose)
         if self._map is not None and (tracks.restarted or stamp < self._stamp):
-            self._begin_again()
+            self._restart()
         self._stamp = stamp
-        found = self._follow(view) if self._map is not None else self._begin(view)
+        found = self._follow(view) if self._map is not None else self._initialize(view)
         return invert(self._pose) if found else None
 
-    def _begin(self, view: View) -> bool:
-        """Return whether a map could be made of this view and the one that waits for it."""
+    def _initialize(self, view: CameraView) -> bool:
+        """Initialise the map from the reference view and this one; return whether it succeeded."""
         self.inliers = 0
         reference = self._reference
         if reference is None:
             self._reference = view
             return False
-        in_reference, in_view = shared(reference.ids, view.ids)
+        in_reference, in_view = shared_ids(reference.ids, view.ids)
         enough = 2 * self.settings.min_inliers
         if len(in_view) < max(enough, len(reference) // 4):
-            # Too little is left in view of what was seen then: begin from here.
+            # Too few points of the reference are still in view: this view replaces it.
             self._reference = view
             return False
         a, b = reference.seen[in_reference], view.seen[in_view]
         flow = np.median(parallax(np.eye(4), a, np.eye(4), b))
         if flow < self.settings.initial_parallax / 2:
-            return False  # nearly nothing has moved
+            return False  # hardly any motion
         start = two_views(a, b, self.threshold)
-        if start is None or start.inliers.sum() < max(enough, _AGREEING * len(a)):
+        if start is None or start.inliers.sum() < max(enough, _MIN_INLIER_SHARE * len(a)):
             return False
         angles = parallax(np.eye(4), a, start.pose, b)[start.inliers]
         if np.median(angles) < self.settings.initial_parallax:
@@ -122,8 +125,8 @@ class VisualOdometry:
         self._make_map(view, in_reference[good], in_view[good], start.pose, start.points[good])
         return True
 
-    def _make_map(self, view: View, in_reference, in_view, pose, points) -> None:
-        """Begin the map with two keyframes and the points that both see."""
+    def _make_map(self, view: CameraView, in_reference, in_view, pose, points) -> None:
+        """Start the map with two keyframes and the points that both see."""
         reference, count = self._reference, len(in_view)
         observations = Observations(
             np.repeat([0, 1], count),
@@ -147,21 +150,21 @@ class VisualOdometry:
         self._map.add_keyframe(view)
         self._pose, self._motion = view.pose, np.eye(4)
         self._failures = 0
-        self.inliers = self._share_base = self._map.agreeing(view)
+        self.inliers = self._share_base = self._map.count_inliers(view)
         self.status = TRACKING
-        self._note_depth()
+        self._store_depth()
 
-    def _follow(self, view: View) -> bool:
-        """Return whether the map tells where the view was taken from."""
+    def _follow(self, view: CameraView) -> bool:
+        """Estimate the pose of the view from the map; return whether it succeeded."""
         local, threshold = self._map, self.threshold
         local.threshold, local.window = threshold, self.settings.window
         local.point_parallax = self.settings.point_parallax
-        in_map, in_view = shared(local.ids, view.ids)
+        in_map, in_view = shared_ids(local.ids, view.ids)
         points, seen = local.points[in_map], view.seen[in_view]
         self.inliers = 0
         if len(points) >= self.settings.min_inliers:
             pose = find_pose(points, seen, threshold, self._motion @ self._pose)
-            for _ in range(2):  # what agrees may change with the pose
+            for _ in range(2):  # inliers may change with the pose
                 good = reprojection_errors(pose, points, seen) < threshold
                 if good.sum() >= 4:
                     pose = refine_pose(pose, points[good], seen[good], threshold)
@@ -171,41 +174,41 @@ class VisualOdometry:
             self._fail()
             return False
         view.pose = pose
-        local.note(view)
+        local.update_visibility(view)
         before = self._pose
         if self._is_keyframe(view):
             local.add_keyframe(view)
-            self._share_base = max(local.agreeing(view), self.settings.min_inliers)
+            self._share_base = max(local.count_inliers(view), self.settings.min_inliers)
         self._pose = view.pose
         self._motion = self._pose @ invert(before) if self.status == TRACKING else np.eye(4)
         self._failures, self.status = 0, TRACKING
-        self._note_depth()
+        self._store_depth()
         return True
 
-    def _is_keyframe(self, view: View) -> bool:
-        """Return whether the view shows enough that the last keyframe did not."""
+    def _is_keyframe(self, view: CameraView) -> bool:
+        """Return whether the view differs enough from the last keyframe."""
         if self.inliers < self.settings.keyframe_share * self._share_base:
             return True
         last = self._map.keyframes[-1]
-        in_last, in_view = shared(last.ids, view.ids)
+        in_last, in_view = shared_ids(last.ids, view.ids)
         angles = parallax(last.pose, last.seen[in_last], view.pose, view.seen[in_view])
         return not len(angles) or np.median(angles) >= self.settings.keyframe_parallax
 
     def _fail(self) -> None:
-        """Note that no pose was found; after some such frames begin anew."""
+        """Count a frame without a pose; restart after `max_lost_frames` of them."""
         self._failures += 1
         self.status = LOST
         if self._failures >= self.settings.max_lost_frames:
-            self._begin_again()
+            self._restart()
 
-    def _begin_again(self) -> None:
-        """Let the next map begin where the camera was seen last."""
+    def _restart(self) -> None:
+        """Discard the map; the next one starts at the last known pose."""
         self._map = self._reference = None
         self._motion = np.eye(4)
         self.status, self.restarts = LOST, self.restarts + 1
 
-    def _note_depth(self) -> None:
-        """Remember how far away the points are that are in view."""
+    def _store_depth(self) -> None:
+        """Store the median depth of the points in front of the camera."""
         _, depths = project(self._pose, self._map.points)
         ahead = depths[depths > 0]
         if len(ahead):

@@ -13,8 +13,8 @@ from rclpy.qos import qos_profile_sensor_data, QoSProfile
 from sensor_msgs.msg import Image, PointCloud, PointCloud2
 
 from superpoint_ros.data.image_encodings import gray_from_message, ImageMessageError
+from superpoint_ros.odometry.odometry_drawing import draw_tracks, TrackTails
 from superpoint_ros.odometry.odometry_settings import TrackerSettings
-from superpoint_ros.odometry.track_overlay import draw_tracks, Tails
 from superpoint_ros.odometry.tracker import Tracker, Tracks
 from superpoint_ros.ros.messages.feature_messages import features_from_message
 from superpoint_ros.ros.messages.track_messages import LAYOUTS, tracks_to_message
@@ -87,7 +87,7 @@ class TrackerNode(PipelineNode):
         super().__init__('tracker', TRACKER_GROUPS, PointCloud2, 'features', 'tracking', **options)
         self._messages = self.parameters.of(TrackMessages)
         self._tracker = Tracker()
-        self._tails = Tails()
+        self._tails = TrackTails()
         self._images: dict[tuple[int, int], Image] = {}
         self._image_subscription = None
         self._tracked = 0

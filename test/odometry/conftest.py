@@ -1,7 +1,7 @@
 # Copyright 2026 The superpoint_ros developers
 # SPDX-License-Identifier: Apache-2.0
 
-"""A camera that flies through points, seen without a detector: its tracks are known."""
+"""Simulated flights past points: ground truth and exact tracks, without images."""
 
 from __future__ import annotations
 
@@ -27,30 +27,30 @@ class Flight:
     tracks: list[Tracks]
 
 
-def make_pose(turn, place):
+def make_pose(rotation, position):
     pose = np.eye(4)
-    pose[:3, :3] = cv2.Rodrigues(np.asarray(turn, float))[0]
-    pose[:3, 3] = place
+    pose[:3, :3] = cv2.Rodrigues(np.asarray(rotation, float))[0]
+    pose[:3, 3] = position
     return pose
 
 
-def smooth_way(count, length=4.0, turn=0.5):
-    """Return poses of a camera that goes sideways and forward in a bow, and looks about."""
-    ways = []
+def smooth_trajectory(count, length=4.0, turn=0.5):
+    """Return poses of a camera that moves sideways and forward on a curve and rotates slowly."""
+    poses = []
     for s in np.linspace(0, 1, count):
-        place = [length * s, 0.4 * np.sin(5 * s), 0.5 * length * s**2]
-        ways.append(make_pose([0.1 * np.sin(4 * s), -turn * s, 0.05 * np.sin(7 * s)], place))
-    return np.array(ways)
+        position = [length * s, 0.4 * np.sin(5 * s), 0.5 * length * s**2]
+        poses.append(make_pose([0.1 * np.sin(4 * s), -turn * s, 0.05 * np.sin(7 * s)], position))
+    return np.array(poses)
 
 
 def tracks_of(ids, keypoints, restarted=False):
     count = len(ids)
-    nowhere = np.full((count, 2), np.nan, np.float32)
+    unknown = np.full((count, 2), np.nan, np.float32)
     return Tracks(
         np.asarray(ids, np.int64),
         np.asarray(keypoints, np.float32).reshape(-1, 2),
-        nowhere,
-        nowhere[:, 0].astype(float),
+        unknown,
+        unknown[:, 0].astype(float),
         np.zeros((count, 2), np.float32),
         np.ones(count, np.int64),
         np.arange(count),
@@ -60,10 +60,10 @@ def tracks_of(ids, keypoints, restarted=False):
 
 @pytest.fixture
 def make_flight():
-    """Return a function that makes a flight past points in front of two walls or a single one."""
+    """Return a function that makes a flight past random points, or past points of one plane."""
 
     def make(poses=None, noise=0.0, wrong=0.0, distortion=(), plane=False, seed=1):
-        poses = smooth_way(60) if poses is None else poses
+        poses = smooth_trajectory(60) if poses is None else poses
         rng = np.random.default_rng(seed)
         world = rng.uniform([-6, -5, 3], [14, 5, 10], (4000, 3))
         if plane:
@@ -79,7 +79,7 @@ def make_flight():
             pixels = cv2.projectPoints(local[ahead], still, still, K, lens)[0][:, 0]
             inside = ((pixels > 0) & (pixels < np.array(SIZE) - 1)).all(axis=1)
             ids, pixels = ahead[inside], pixels[inside]
-            chosen = ids % 10 < 2  # enough, and not too many
+            chosen = ids % 10 < 2  # about 300 points per frame
             ids, pixels = ids[chosen], pixels[chosen]
             pixels = pixels + rng.normal(0, noise, pixels.shape) if noise else pixels
             bad = rng.random(len(ids)) < wrong

@@ -1,7 +1,7 @@
 # Copyright 2026 The superpoint_ros developers
 # SPDX-License-Identifier: Apache-2.0
 
-"""The tracker gives a point one id for as long as it is seen, and no id to two points."""
+"""The tracker keeps the id of a point while it is seen, and never uses an id twice."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ SIZE = np.array([640, 480])
 
 
 class Scene:
-    """Points that move over the image together, each with a descriptor of its own."""
+    """Points that move together over the image, with one descriptor each."""
 
     def __init__(self, count=80, seed=1, noise=0.0):
         self.rng = np.random.default_rng(seed)
@@ -24,7 +24,7 @@ class Scene:
         self.noise = noise
 
     def at(self, shift, seen=None):
-        """Return the features of the points `seen` (default: all), in a new order, and it."""
+        """Return the features of the points `seen` (default: all), shuffled, and their order."""
         seen = np.arange(len(self.places)) if seen is None else np.asarray(seen)
         order = self.rng.permutation(seen)
         found = self.descriptors[order] + self.rng.normal(0, self.noise, (len(order), 32))
@@ -38,7 +38,7 @@ def names(tracks, order):
     return {int(order[index]): int(i) for index, i in zip(tracks.indices, tracks.ids, strict=True)}
 
 
-def test_a_point_keeps_its_id_while_it_moves_and_the_ages_count_its_frames():
+def test_track_keeps_its_id_while_it_moves_and_its_age_counts_frames():
     scene, tracker, first = Scene(noise=0.05), Tracker(), None
     for number in range(8):
         features, order = scene.at((3 * number, -2 * number))
@@ -52,13 +52,13 @@ def test_a_point_keeps_its_id_while_it_moves_and_the_ages_count_its_frames():
     assert len(first) == 80
 
 
-def test_velocities_come_from_the_stamps_and_survive_a_dropped_frame():
+def test_track_velocities_come_from_the_stamps_and_survive_a_dropped_frame():
     scene, tracker = Scene(), Tracker()
     new = tracker.update(scene.at((0, 0))[0], 5.0)
     assert np.isnan(new.previous).all()
     assert np.isnan(new.intervals).all()
     assert (new.velocities == 0).all()
-    # One frame of 20 a second, then one missing: twice the way in twice the time.
+    # A frame at 20 Hz, then a dropped one: twice the distance in twice the time.
     for shift, stamp in (((4, -1), 5.05), ((12, -3), 5.15)):
         tracks = tracker.update(scene.at(shift)[0], stamp)
         np.testing.assert_allclose(tracks.velocities, np.full((80, 2), (80, -20)), rtol=1e-3)
@@ -66,7 +66,7 @@ def test_velocities_come_from_the_stamps_and_survive_a_dropped_frame():
     np.testing.assert_allclose(tracks.keypoints - tracks.previous, [[8, -2]] * 80, atol=1e-3)
 
 
-def test_points_that_were_lost_are_found_again_under_their_ids():
+def test_tracks_that_were_lost_are_found_again_with_their_ids():
     scene, tracker = Scene(), Tracker(TrackerSettings(max_lost_frames=3))
     features, order = scene.at((0, 0))
     first = names(tracker.update(features, 0.0), order)
@@ -84,7 +84,7 @@ def test_points_that_were_lost_are_found_again_under_their_ids():
     np.testing.assert_allclose(tracks.velocities, [[20, 0]] * 80, atol=1e-3)
 
 
-def test_points_that_are_away_for_longer_come_back_under_new_ids():
+def test_tracks_lost_for_longer_than_max_lost_frames_come_back_with_new_ids():
     scene, tracker = Scene(), Tracker(TrackerSettings(max_lost_frames=2))
     features, order = scene.at((0, 0))
     first = names(tracker.update(features, 0.0), order)
@@ -96,7 +96,7 @@ def test_points_that_are_away_for_longer_come_back_under_new_ids():
     assert not {now[point] for point in range(40, 80)} & set(first.values())
 
 
-def test_a_frame_without_keypoints_loses_nothing():
+def test_tracks_survive_a_frame_without_keypoints():
     scene, tracker = Scene(), Tracker()
     features, order = scene.at((0, 0))
     first = names(tracker.update(features, 0.0), order)
@@ -108,34 +108,34 @@ def test_a_frame_without_keypoints_loses_nothing():
     assert names(tracker.update(features, 0.2), order) == first
 
 
-def test_a_single_keypoint_is_tracked():
+def test_tracker_follows_a_single_keypoint():
     scene, tracker = Scene(1), Tracker()
     for number in range(3):
         tracks = tracker.update(scene.at((number, 0))[0], number / 10)
         assert tracks.ids.tolist() == [0]
 
 
-def test_matches_that_do_not_fit_the_turn_of_the_others_are_not_believed():
+def test_tracker_rejects_matches_that_do_not_fit_the_homography():
     turn = np.array([[0.999, 0.04], [-0.04, 0.999]])
-    for check, believed in (('none', True), ('homography', False)):
+    for check, accepted in (('none', True), ('homography', False)):
         scene = Scene(100)
         moved = (scene.places - SIZE / 2) @ turn + SIZE / 2
-        assert bool(believed_wanderers(scene, moved, check)) == believed
+        assert bool(accepted_outliers(scene, moved, check)) == accepted
 
 
-def test_matches_that_do_not_fit_the_motion_among_things_near_and_far_are_not_believed():
-    for check, believed in (('none', 10), ('fundamental', 2)):
+def test_tracker_rejects_matches_that_do_not_fit_the_fundamental_matrix():
+    for check, accepted in (('none', 10), ('fundamental', 2)):
         scene = Scene(100)
         depths = scene.rng.uniform(2, 8, (100, 1))
         directions = (scene.places - SIZE / 2) / 400
         moved = 400 * (directions * depths + [0.15, 0.05]) / (depths - 0.2) + SIZE / 2
-        # A line allows what a place forbids: one or two may lie on theirs.
-        assert len(believed_wanderers(scene, moved, check)) <= believed
-        assert check != 'none' or len(believed_wanderers(scene, moved, check)) == 10
+        # One or two of the wrong matches may lie on their epipolar lines.
+        assert len(accepted_outliers(scene, moved, check)) <= accepted
+        assert check != 'none' or len(accepted_outliers(scene, moved, check)) == 10
 
 
-def believed_wanderers(scene, moved, check):
-    """Return which of ten points that leave the others' way keep their ids; the others must."""
+def accepted_outliers(scene, moved, check):
+    """Return which of ten points with a different motion keep their ids; all others must."""
     moved = moved.copy()
     moved[:10] += scene.rng.choice([-25, 25], (10, 2))
     tracker = Tracker(TrackerSettings(geometric_check=check, max_motion=0.0))
@@ -149,7 +149,7 @@ def believed_wanderers(scene, moved, check):
     return same & set(range(10))
 
 
-def test_matches_farther_than_the_motion_allows_are_none():
+def test_tracker_rejects_matches_farther_away_than_max_motion():
     scene = Scene()
     for limit, same in ((30.0, True), (10.0, False), (0.0, True)):
         tracker = Tracker(TrackerSettings(max_motion=limit, geometric_check='none'))
@@ -159,7 +159,7 @@ def test_matches_farther_than_the_motion_allows_are_none():
         assert kept == 1.0 if same else kept < 0.2, limit
 
 
-def test_the_motion_is_measured_from_where_the_velocity_leads():
+def test_tracker_measures_motion_from_the_position_predicted_by_the_velocity():
     scene, tracker = Scene(), Tracker(TrackerSettings(max_motion=10.0, geometric_check='none'))
     ids = tracker.update(scene.at((0, 0))[0], 0.0).ids
     for number, shift in enumerate((8, 24, 46, 74), start=1):  # faster and faster
@@ -168,7 +168,7 @@ def test_the_motion_is_measured_from_where_the_velocity_leads():
 
 
 @pytest.mark.parametrize('jump', [-0.01, -100.0, 2.5, 1e6])
-def test_a_clock_that_jumps_begins_anew_with_other_ids(jump):
+def test_tracker_restarts_with_new_ids_after_a_clock_jump(jump):
     scene, tracker = Scene(), Tracker()
     before = tracker.update(scene.at((0, 0))[0], 100.0)
     assert before.restarted
@@ -179,7 +179,7 @@ def test_a_clock_that_jumps_begins_anew_with_other_ids(jump):
     assert not np.isin(tracks.ids, before.ids).any()
 
 
-def test_images_without_stamps_are_tracked_without_velocities():
+def test_tracker_of_images_without_stamps_gives_no_velocities():
     scene, tracker = Scene(), Tracker()
     for number in range(3):
         tracks = tracker.update(scene.at((5 * number, 0))[0], 0.0)
@@ -187,7 +187,7 @@ def test_images_without_stamps_are_tracked_without_velocities():
         assert (tracks.velocities == 0).all()
 
 
-def test_another_size_of_image_or_descriptor_begins_anew():
+def test_tracker_restarts_after_a_change_of_image_or_descriptor_size():
     scene, tracker = Scene(), Tracker()
     tracker.update(scene.at((0, 0))[0], 0.0, (640, 480))
     assert not tracker.update(scene.at((0, 0))[0], 0.1).restarted
@@ -198,7 +198,7 @@ def test_another_size_of_image_or_descriptor_begins_anew():
     assert tracker.update(other, 0.4, (320, 240)).restarted
 
 
-def test_new_tracks_keep_their_distance_and_their_number():
+def test_new_tracks_respect_min_spacing_and_max_tracks():
     scene, settings = Scene(300), TrackerSettings(min_spacing=25.0, max_tracks=60)
     tracker = Tracker(settings)
     for number in range(4):
@@ -209,10 +209,10 @@ def test_new_tracks_keep_their_distance_and_their_number():
     tracks = Tracker(settings).update(features, 0.0)
     gaps = np.linalg.norm(tracks.keypoints[:, None] - tracks.keypoints[None], axis=2)
     assert gaps[~np.eye(len(tracks), dtype=bool)].min() >= 25
-    assert 0 in tracks.indices  # the best comes first
+    assert 0 in tracks.indices  # the highest score comes first
 
 
-def test_tracks_repeat_exactly():
+def test_tracks_are_reproducible():
     def run():
         scene, tracker = Scene(200, noise=0.2), Tracker()
         frames = [scene.at((3 * n, n), scene.rng.choice(200, 150, False))[0] for n in range(6)]
@@ -232,6 +232,6 @@ def test_tracks_repeat_exactly():
         ({'geometric_check': 'affine'}, r"none, fundamental, homography; got 'affine'"),
     ],
 )
-def test_settings_that_cannot_be_are_refused_by_name(values, message):
+def test_tracker_settings_out_of_range_are_refused_by_name(values, message):
     with pytest.raises((TypeError, ValueError), match=message):
         TrackerSettings(**values)

@@ -1,7 +1,7 @@
 # Copyright 2026 The superpoint_ros developers
 # SPDX-License-Identifier: Apache-2.0
 
-"""Detector, tracker and odometry together find the way through the simulated room."""
+"""Detector, tracker and odometry together estimate a trajectory in the simulated room."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from superpoint_ros.simulation.room import SimulatedRoom
 
 
 @pytest.mark.timeout(300)
-def test_the_way_through_the_room_is_found_to_a_few_percent():
+def test_odometry_follows_a_flight_through_the_room_to_a_few_percent():
     room = SimulatedRoom(demo_photographs(), seed=0, rate=8.0, count=32, noise=2.0)
     camera = room.camera
     model = CameraModel(camera.model, camera.matrix, camera.distortion, camera.size)
@@ -34,8 +34,10 @@ def test_the_way_through_the_room_is_found_to_a_few_percent():
     assert odometry.status == TRACKING
     assert odometry.restarts == 0
     found, true = np.array(found), np.array(true)
-    way = np.linalg.norm(np.diff(true[:, :3, 3], axis=0), axis=1).sum()
-    assert position_errors(found[:, :3, 3], true[:, :3, 3]).max() < 0.05 * way
-    turns = [np.linalg.inv(poses[0])[:3, :3] @ poses[-1][:3, :3] for poses in (found, true)]
-    miss = np.degrees(np.arccos(np.clip((np.trace(turns[0].T @ turns[1]) - 1) / 2, -1, 1)))
-    assert miss < 2.0
+    length = np.linalg.norm(np.diff(true[:, :3, 3], axis=0), axis=1).sum()
+    assert position_errors(found[:, :3, 3], true[:, :3, 3]).max() < 0.05 * length
+    rotations = [np.linalg.inv(poses[0])[:3, :3] @ poses[-1][:3, :3] for poses in (found, true)]
+    error = np.degrees(
+        np.arccos(np.clip((np.trace(rotations[0].T @ rotations[1]) - 1) / 2, -1, 1))
+    )
+    assert error < 2.0

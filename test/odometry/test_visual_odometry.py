@@ -1,14 +1,14 @@
 # Copyright 2026 The superpoint_ros developers
 # SPDX-License-Identifier: Apache-2.0
 
-"""The camera's way is found, up to scale, from the tracks of points whose truth is known."""
+"""The odometry estimates the camera trajectory, up to scale, from simulated tracks."""
 
 from __future__ import annotations
 
 import numpy as np
 import pytest
 
-from superpoint_ros.geometry.trajectory_alignment import align, position_errors
+from superpoint_ros.geometry.trajectory_alignment import position_errors
 from superpoint_ros.odometry.odometry_settings import OdometrySettings
 from superpoint_ros.odometry.visual_odometry import LOST, STARTING, TRACKING, VisualOdometry
 
@@ -18,7 +18,7 @@ def angle(rotation):
 
 
 def fly(flight, settings=None):
-    """Return which frames have poses, and those; the odometry too."""
+    """Return the numbers of the frames with a pose, their poses, and the odometry."""
     odometry = VisualOdometry(flight.camera_model, settings)
     found = [odometry.update(*frame) for frame in zip(flight.tracks, flight.stamps, strict=True)]
     numbers = [number for number, pose in enumerate(found) if pose is not None]
@@ -26,19 +26,19 @@ def fly(flight, settings=None):
 
 
 def rotation_errors(flight, numbers, poses):
-    """Return the degrees between true and estimated turns since the first frame."""
+    """Return the errors, in degrees, of the rotations since the first frame."""
     true = flight.poses[0][:3, :3].T @ flight.poses[numbers, :3, :3]
     return np.array([angle(a.T @ b) for a, b in zip(true, poses[:, :3, :3], strict=True)])
 
 
-def share_of_way(flight, numbers, poses):
-    """Return the largest position error as a share of the way."""
+def relative_error(flight, numbers, poses):
+    """Return the largest position error divided by the length of the trajectory."""
     true = flight.poses[numbers, :3, 3]
-    way = np.linalg.norm(np.diff(true, axis=0), axis=1).sum()
-    return position_errors(poses[:, :3, 3], true).max() / way
+    length = np.linalg.norm(np.diff(true, axis=0), axis=1).sum()
+    return position_errors(poses[:, :3, 3], true).max() / length
 
 
-def test_exact_tracks_give_the_exact_way_in_the_first_frames_axes(make_flight):
+def test_odometry_of_exact_tracks_is_exact_in_the_first_keyframes_axes(make_flight):
     flight = make_flight()
     numbers, poses, odometry = fly(flight)
     assert numbers[0] <= 10
@@ -47,10 +47,10 @@ def test_exact_tracks_give_the_exact_way_in_the_first_frames_axes(make_flight):
     assert odometry.restarts == 0
     assert odometry.inliers > 100
     assert rotation_errors(flight, numbers, poses).max() < 0.01
-    # The first keyframe is the world: without an alignment, but for one scale.
+    # The first keyframe is the world frame: only the scale has to be aligned.
     first = np.linalg.inv(flight.poses[0])
     true = np.array([(first @ pose)[:3, 3] for pose in flight.poses[numbers]])
-    scale = np.linalg.norm(true[0])  # the way to the second keyframe has length 1
+    scale = np.linalg.norm(true[0])  # the distance to the second keyframe is 1
     np.testing.assert_allclose(poses[:, :3, 3] * scale, true, atol=2e-3)
     assert np.linalg.norm(poses[0, :3, 3]) == pytest.approx(1, abs=1e-6)
 
@@ -65,7 +65,7 @@ def test_exact_tracks_give_the_exact_way_in_the_first_frames_axes(make_flight):
         {'noise': 1.0, 'plane': True},
     ],
 )
-def test_noise_wrong_matches_a_lens_and_a_plane_cost_little(make_flight, options):
+def test_odometry_tolerates_noise_wrong_matches_distortion_and_a_plane(make_flight, options):
     flight = make_flight(**options)
     numbers, poses, odometry = fly(flight)
     assert len(numbers) >= 50
@@ -73,24 +73,24 @@ def test_noise_wrong_matches_a_lens_and_a_plane_cost_little(make_flight, options
     errors = rotation_errors(flight, numbers, poses)
     assert np.median(errors) < 0.5
     assert errors.max() < 1.0
-    assert share_of_way(flight, numbers, poses) < 0.04
+    assert relative_error(flight, numbers, poses) < 0.04
 
 
-def test_refinement_makes_the_way_more_exact(make_flight):
+def test_bundle_adjustment_makes_the_trajectory_more_accurate(make_flight):
     flight = make_flight(noise=1.0)
-    with_it, without = (
-        share_of_way(flight, *fly(flight, settings=OdometrySettings(window=window))[:2])
+    refined, unrefined = (
+        relative_error(flight, *fly(flight, settings=OdometrySettings(window=window))[:2])
         for window in (8, 0)
     )
-    assert with_it < without
+    assert refined < unrefined
 
 
-def test_a_way_is_repeated_exactly(make_flight):
+def test_odometry_is_reproducible(make_flight):
     flight = make_flight(noise=1.0, wrong=0.1)
     np.testing.assert_array_equal(fly(flight)[1], fly(flight)[1])
 
 
-def test_a_camera_that_stands_or_only_turns_gets_no_map(make_flight):
+def test_odometry_of_a_still_or_only_rotating_camera_has_no_map(make_flight):
     still = np.repeat(np.eye(4)[None], 10, axis=0)
     turning = still.copy()
     for index, turn in enumerate(np.linspace(0, 0.4, 10)):
@@ -105,9 +105,9 @@ def test_a_camera_that_stands_or_only_turns_gets_no_map(make_flight):
         assert odometry.status == STARTING
 
 
-def test_without_points_the_odometry_is_lost_and_begins_again_where_it_was(make_flight):
+def test_odometry_without_points_is_lost_and_restarts_at_the_last_pose(make_flight):
     flight = make_flight(noise=0.3)
-    other = make_flight(noise=0.3, seed=2)  # other points: as after a dark corridor
+    other = make_flight(noise=0.3, seed=2)  # other points, as in another room
     tracks = flight.tracks[:40]
     tracks += [one.select(np.zeros(len(one), bool)) for one in flight.tracks[40:46]]
     for one in other.tracks[46:]:
@@ -124,29 +124,29 @@ def test_without_points_the_odometry_is_lost_and_begins_again_where_it_was(make_
     assert odometry.inliers > 50
     assert odometry.status == TRACKING
     assert odometry.restarts == 1
-    begun = next(n for n in range(46, 60) if poses[n] is not None)
-    # The new way starts at the end of the old one, and has about its scale.
-    jump = np.linalg.norm(poses[begun][:3, 3] - poses[39][:3, 3])
+    restart = next(n for n in range(46, 60) if poses[n] is not None)
+    # The new trajectory starts at the end of the old one and has about its scale.
+    jump = np.linalg.norm(poses[restart][:3, 3] - poses[39][:3, 3])
     old, new = (
         np.linalg.norm(poses[b][:3, 3] - poses[a][:3, 3])
         / np.linalg.norm(flight.poses[b][:3, 3] - flight.poses[a][:3, 3])
-        for a, b in ((20, 39), (begun, 59))
+        for a, b in ((20, 39), (restart, 59))
     )
     assert jump < 4
     assert 0.5 < new / old < 2
 
 
-def test_a_few_frames_without_points_are_bridged(make_flight):
+def test_odometry_bridges_a_few_frames_without_points(make_flight):
     flight = make_flight(noise=0.3)
     for number in (30, 31, 50):
         flight.tracks[number] = flight.tracks[number].select(np.array([], int))
     numbers, poses, odometry = fly(flight)
     assert not {30, 31, 50} & set(numbers)
     assert odometry.restarts == 0
-    assert share_of_way(flight, numbers, poses) < 0.02
+    assert relative_error(flight, numbers, poses) < 0.02
 
 
-def test_tracks_that_begin_anew_and_a_clock_that_goes_back_begin_a_new_map(make_flight):
+def test_odometry_restarts_the_map_with_new_tracks_or_when_the_clock_goes_back(make_flight):
     flight = make_flight()
     for change in ('tracks', 'clock'):
         _, _, odometry = fly(flight)
@@ -163,7 +163,7 @@ def test_tracks_that_begin_anew_and_a_clock_that_goes_back_begin_a_new_map(make_
     assert len(odometry.points) == 0
 
 
-def test_the_map_stays_small(make_flight):
+def test_odometry_map_stays_small(make_flight):
     flight = make_flight(noise=0.5)
     _, _, odometry = fly(flight)
     assert len(odometry.keyframes) <= 16
@@ -171,12 +171,12 @@ def test_the_map_stays_small(make_flight):
 
 
 @pytest.mark.parametrize('kind', ['random', 'one place', 'a line', 'few', 'swapped'])
-def test_nonsense_is_survived(make_flight, kind):
+def test_odometry_survives_degenerate_tracks(make_flight, kind):
     flight = make_flight(poses=smooth_poses(24))
     rng = np.random.default_rng(0)
     for number, tracks in enumerate(flight.tracks):
         if number < 8 and kind in ('few', 'swapped'):
-            continue  # the nonsense begins when there is a map
+            continue  # these start when there is a map
         points = tracks.keypoints
         if kind == 'random':
             points[:] = rng.uniform(0, 400, points.shape)
@@ -199,25 +199,8 @@ def smooth_poses(count):
     return poses
 
 
-def test_settings_out_of_their_range_are_refused_by_name():
+def test_odometry_settings_out_of_range_are_refused_by_name():
     with pytest.raises(ValueError, match='min_inliers must lie between 6 and 10000, got 3'):
         OdometrySettings(min_inliers=3)
     with pytest.raises(TypeError, match='window must be a whole number'):
         OdometrySettings(window=2.0)
-
-
-def test_an_alignment_finds_scale_turn_and_place():
-    rng = np.random.default_rng(0)
-    points = rng.normal(size=(20, 3))
-    turn = np.linalg.qr(rng.normal(size=(3, 3)))[0]
-    turn *= np.linalg.det(turn)
-    truth = 2.5 * points @ turn.T + [1, 2, 3]
-    found = align(points, truth)
-    assert found.scale == pytest.approx(2.5)
-    np.testing.assert_allclose(found.rotation, turn, atol=1e-9)
-    np.testing.assert_allclose(found.apply(points), truth, atol=1e-9)
-    assert position_errors(points, truth).max() < 1e-9
-    with pytest.raises(ValueError, match='at least 3 positions'):
-        align(points[:2], truth[:2])
-    with pytest.raises(ValueError, match='all in one place'):
-        align(np.zeros((5, 3)), truth[:5])

@@ -25,7 +25,7 @@ from rclpy.time import Time
 from sensor_msgs.msg import Image, PointCloud
 
 from superpoint_ros.geometry.trajectory_alignment import align
-from superpoint_ros.odometry.trajectory_plot import draw_plan
+from superpoint_ros.odometry.odometry_drawing import draw_plan
 from superpoint_ros.ros.player_parameters import ROOM
 from superpoint_ros.ros.ros_context import ros_session
 from superpoint_ros.ros.testing.demonstration import LONGEST_SIDE, measure, Progress, wait_for

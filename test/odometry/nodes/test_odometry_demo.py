@@ -19,7 +19,7 @@ from support.ros_domain import ros_domain
 
 pytest.importorskip('rclpy', reason='rclpy is not installed', exc_type=ImportError)
 
-from superpoint_ros.odometry.trajectory_plot import draw_plan
+from superpoint_ros.odometry.odometry_drawing import draw_plan
 from superpoint_ros.ros.testing.odometry_demonstration import Way
 
 

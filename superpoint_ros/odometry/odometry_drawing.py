@@ -1,0 +1,119 @@
+# Copyright 2026 The superpoint_ros developers
+# SPDX-License-Identifier: Apache-2.0
+
+"""Pictures of the odometry: tracks over an image, and trajectories seen from above."""
+
+from __future__ import annotations
+
+from collections import deque
+
+import cv2
+import numpy as np
+
+from superpoint_ros.odometry.tracker import Tracks
+from superpoint_ros.visualization import to_bgr
+
+_SHIFT = 4  # OpenCV draws at sixteenths of a pixel
+_OLD = 30  # age in frames from which a track has the colour of old tracks
+_NEW_COLOR, _OLD_COLOR = np.array([60, 60, 240.0]), np.array([80, 220, 60.0])
+_TRUTH, _ESTIMATE, _DARK = (60, 160, 60), (60, 60, 240), (32, 32, 32)
+_MARGIN = 48
+_FONT = cv2.FONT_HERSHEY_SIMPLEX
+_FAR = 1e6  # pixels: beyond any picture, and within the range of OpenCV's integers
+
+
+class TrackTails:
+    """Positions of each track in the last `length` frames in which it was seen."""
+
+    def __init__(self, length: int = 15):
+        self.length = length
+        self._places: dict[int, deque] = {}
+
+    def update(self, tracks: Tracks) -> None:
+        """Add the tracks of the next frame; tracks that are not in it lose their tails."""
+        before = self._places
+        self._places = {}
+        for number, point in zip(tracks.ids.tolist(), tracks.keypoints, strict=True):
+            places = before.get(number)
+            if places is None or places.maxlen != self.length + 1:
+                places = deque(places or (), maxlen=self.length + 1)
+            places.append(point)
+            self._places[number] = places
+
+    def of(self, number: int) -> np.ndarray:
+        """Return the last positions of the track, (K, 2) in pixels, the current one last."""
+        return np.array(self._places.get(number, ()), np.float32).reshape(-1, 2)
+
+
+def draw_tracks(image: np.ndarray, tracks: Tracks, tails: TrackTails) -> np.ndarray:
+    """
+    Return a BGR copy of the uint8 image with the tracks and their tails.
+
+    New tracks are red; tracks of thirty frames or more are green.
+    """
+    canvas = to_bgr(image)
+    order = np.argsort(tracks.ages, kind='stable')  # oldest on top
+    for index in order:
+        share = min((tracks.ages[index] - 1) / _OLD, 1.0)
+        color = tuple(((1 - share) * _NEW_COLOR + share * _OLD_COLOR).tolist())
+        tail = np.rint(tails.of(int(tracks.ids[index])) * 2**_SHIFT).astype(np.int32)
+        cv2.polylines(canvas, [tail[:, None]], False, color, 1, cv2.LINE_AA, _SHIFT)
+        place = np.rint(tracks.keypoints[index] * 2**_SHIFT).astype(int).tolist()
+        cv2.circle(canvas, place, 2 * 2**_SHIFT, color, -1, cv2.LINE_AA, _SHIFT)
+    return canvas
+
+
+def plane_of(points: np.ndarray) -> np.ndarray:
+    """Return the two directions (2, 3) in which points (N, 3) extend the most."""
+    centred = points - points.mean(axis=0)
+    return np.linalg.svd(centred, full_matrices=False)[2][:2]
+
+
+def draw_plan(
+    estimated: np.ndarray, truth: np.ndarray, size: tuple[int, int], caption: str = ''
+) -> np.ndarray:
+    """
+    Return a BGR picture of `size` (width, height) with two trajectories in one frame.
+
+    `estimated` and `truth` are positions (N, 3) in metres; either may be empty. The view direction
+    is the one in which the ground truth, or else the estimate, extends least.
+    """
+    width, height = size
+    canvas = np.full((height, width, 3), 255, np.uint8)
+    trajectories = [np.asarray(each, float).reshape(-1, 3) for each in (truth, estimated)]
+    shown = next((each for each in trajectories if len(each) >= 3), None)
+    if shown is None:
+        return _with_text(canvas, caption or 'no trajectory yet')
+    plane = plane_of(shown)
+    low, high = (shown @ plane.T).min(axis=0), (shown @ plane.T).max(axis=0)
+    room = np.array([width, height]) - 2 * _MARGIN
+    scale = float((room / np.maximum(high - low, 1e-9)).min())
+    offset = np.array([width, height]) / 2 - scale * (low + high) / 2 * [1, -1]
+    _draw_scale_bar(canvas, scale)
+    for points, color, thickness in zip(trajectories, (_TRUTH, _ESTIMATE), (3, 1), strict=True):
+        if len(points):
+            places = points @ plane.T * scale * [1, -1] + offset
+            fixed = np.rint(places.clip(-_FAR, _FAR) * 2**_SHIFT).astype(np.int32)
+            cv2.polylines(canvas, [fixed[:, None]], False, color, thickness, cv2.LINE_AA, _SHIFT)
+            cv2.circle(canvas, fixed[-1].tolist(), 5 << _SHIFT, color, -1, cv2.LINE_AA, _SHIFT)
+    for row, (name, color) in enumerate((('ground truth', _TRUTH), ('estimate', _ESTIMATE))):
+        cv2.line(canvas, (12, 42 + 18 * row), (36, 42 + 18 * row), color, 2, cv2.LINE_AA)
+        cv2.putText(canvas, name, (44, 46 + 18 * row), _FONT, 0.45, _DARK, 1, cv2.LINE_AA)
+    return _with_text(canvas, caption)
+
+
+def _draw_scale_bar(canvas: np.ndarray, scale: float) -> None:
+    """Draw a scale bar of a round length."""
+    lengths = [factor * 10.0**power for power in range(-4, 5) for factor in (1, 2, 5)]
+    fitting = [length for length in lengths if length * scale <= canvas.shape[1] / 3]
+    if not fitting:
+        return
+    length, bottom = fitting[-1], canvas.shape[0] - 16
+    end = 12 + round(length * scale)
+    cv2.line(canvas, (12, bottom), (end, bottom), _DARK, 2, cv2.LINE_AA)
+    cv2.putText(canvas, f'{length:g} m', (end + 8, bottom + 4), _FONT, 0.45, _DARK, 1, cv2.LINE_AA)
+
+
+def _with_text(canvas: np.ndarray, text: str) -> np.ndarray:
+    cv2.putText(canvas, text, (12, 22), _FONT, 0.5, _DARK, 1, cv2.LINE_AA)
+    return canvas
