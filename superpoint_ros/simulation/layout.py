@@ -2,10 +2,10 @@
 # SPDX-License-Identifier: Apache-2.0
 
 """
-The room: walls, floor and ceiling papered with photographs, boxes on the floor, hung panels.
+Layout of the room: walls, floor and ceiling with photographs, boxes, and suspended panels.
 
-The world is that of REP 103: z points up, x and y lie in the floor, whose middle is the origin.
-The furniture stays out of the middle, where the camera flies.
+World axes as in REP 103: z points up; the origin is the centre of the floor. The centre of the
+room, in which the camera moves, is free of furniture.
 """
 
 from __future__ import annotations
@@ -15,34 +15,34 @@ from collections.abc import Callable, Sequence
 import cv2
 import numpy as np
 
-from superpoint_ros.simulation.atlas import MULTIPLE
-from superpoint_ros.simulation.panels import Panel
+from superpoint_ros.simulation.rendering import Panel
+from superpoint_ros.simulation.texture_atlas import MULTIPLE
 
 ROOM = (7.0, 6.0, 3.0)
 """Length, width and height in metres."""
 
 FREE = (1.5, 1.1, 0.5)
-"""How far from the room's middle, along x, y and z, the camera flies."""
+"""Largest distance of the camera from the centre of the room along x, y and z, in metres."""
 
 CLEARANCE = 0.35
-"""Metres between where the camera flies and the furniture."""
+"""Distance in metres between the space of the camera and the furniture."""
 
-_DENSITY = 320  # pixels for a metre: about those of a camera of 640 pixels at 1.5 m
-_CELL = (2.0, 1.5)  # metres of wall for a photograph
-_BOXES, _HUNG = 14, 8
-_TRIES = 200  # to find a place for a piece of furniture
+_DENSITY = 320  # texels per metre: about a pixel of a 640-pixel camera at 1.5 m
+_CELL = (2.0, 1.5)  # size in metres of a photograph on a wall
+_BOXES, _SUSPENDED = 14, 8
+_TRIES = 200  # random positions that are tried for a piece of furniture
 _UP = np.array([0.0, 0.0, 1.0])
 
-Paper = Callable[[float, float], np.ndarray]
-"""From width and height in metres to a picture for a rectangle of that size."""
+TextureMaker = Callable[[float, float], np.ndarray]
+"""Function that returns a texture for a rectangle of width and height in metres."""
 
 
-class Photographs:
+class PhotographTextures:
     """
-    Hand out parts of photographs as pictures: no two alike, though there are few photographs.
+    Source of textures that are random parts of photographs.
 
     `photographs` are uint8, all (H, W) or all (H, W, 3). Each is used once before any is used
-    again. Raises ValueError where there is none.
+    again. Raises ValueError if there is none.
     """
 
     def __init__(self, photographs: Sequence[np.ndarray], rng: np.random.Generator):
@@ -52,12 +52,12 @@ class Photographs:
         self._rng = rng
         self._left: list[int] = []
 
-    def picture(self, width: float, height: float) -> np.ndarray:
-        """Return a picture of one photograph for a rectangle of width and height in metres."""
+    def single(self, width: float, height: float) -> np.ndarray:
+        """Return a part of one photograph for a rectangle of width and height in metres."""
         return self._part(_pixels(width), _pixels(height))
 
     def collage(self, width: float, height: float) -> np.ndarray:
-        """Return a picture of several photographs side by side for a wall of that size."""
+        """Return a grid of parts of photographs for a wall of width and height in metres."""
         size = _pixels(width), _pixels(height)
         columns, rows = (
             _cuts(pixels, max(round(length / cell), 1))
@@ -68,7 +68,7 @@ class Photographs:
         )
 
     def _part(self, width: int, height: int) -> np.ndarray:
-        """Return a part of the next photograph, mirrored or not, of that many pixels."""
+        """Return a part of the next photograph, perhaps mirrored, resized to width x height."""
         if not self._left:
             self._left = self._rng.permutation(len(self._photographs)).tolist()
         photograph = self._photographs[self._left.pop()]
@@ -79,39 +79,39 @@ class Photographs:
         part = photograph[y : y + h, x : x + w]
         if self._rng.random() < 0.5:
             part = part[:, ::-1]
-        way = cv2.INTER_AREA if scale > 1 else cv2.INTER_CUBIC
-        return cv2.resize(np.ascontiguousarray(part), (width, height), interpolation=way)
+        interpolation = cv2.INTER_AREA if scale > 1 else cv2.INTER_CUBIC
+        return cv2.resize(np.ascontiguousarray(part), (width, height), interpolation=interpolation)
 
 
 def furnish(photographs: Sequence[np.ndarray], rng: np.random.Generator) -> list[Panel]:
     """
     Return the panels of a furnished room.
 
-    `photographs` are as in `Photographs`; `rng` chooses their parts, and where things stand.
+    `photographs` are as in `PhotographTextures`; `rng` chooses their parts and all positions.
     """
-    papers = Photographs(photographs, rng)
-    panels, places = _walls(papers.collage), _Places(rng)
+    textures = PhotographTextures(photographs, rng)
+    panels, places = _walls(textures.collage), _FreePlaces(rng)
     for _ in range(_BOXES):
         length, width = rng.uniform(0.3, 0.8, 2)
-        middle = places.find(np.hypot(length, width) / 2)
+        centre = places.find(np.hypot(length, width) / 2)
         size = (length, width, rng.uniform(0.4, 2.2))
-        panels += _box(papers.picture, middle, rng.uniform(0, np.pi), *size)
-    for _ in range(_HUNG):
+        panels += _box(textures.single, centre, rng.uniform(0, np.pi), *size)
+    for _ in range(_SUSPENDED):
         width, height = rng.uniform((0.6, 0.5), (1.1, 1.0))
-        middle = np.append(places.find(width / 2), rng.uniform(0.8, 2.4))
-        panels += _hung(papers.picture, middle, rng.uniform(0, np.pi), width, height)
+        centre = np.append(places.find(width / 2), rng.uniform(0.8, 2.4))
+        panels += _suspended(textures.single, centre, rng.uniform(0, np.pi), width, height)
     return [_shaded(panel) for panel in panels]
 
 
-class _Places:
-    """Places on the floor that are still free, around where the camera flies."""
+class _FreePlaces:
+    """Free places on the floor, outside the space of the camera."""
 
     def __init__(self, rng: np.random.Generator):
         self._rng = rng
         self._taken: list[np.ndarray] = []
 
     def find(self, radius: float) -> np.ndarray:
-        """Return the middle (x, y) of a piece of furniture, the best of several tries."""
+        """Return a centre (x, y) for a piece of furniture with this radius in metres."""
         half = np.array(ROOM[:2]) / 2 - radius
         tries = self._rng.uniform(-half, half, (_TRIES, 2))
         flight = np.linalg.norm(np.maximum(np.abs(tries) - FREE[:2], 0), axis=1)
@@ -126,8 +126,8 @@ class _Places:
         return tries[best]
 
 
-def _walls(paper: Paper) -> list[Panel]:
-    """Return the room's six sides, which face inwards."""
+def _walls(make_texture: TextureMaker) -> list[Panel]:
+    """Return the six sides of the room, facing inwards."""
     x, y, z = ROOM[0] / 2, ROOM[1] / 2, ROOM[2]
     down = np.array([0, 0, -z])
     sides = [
@@ -138,15 +138,20 @@ def _walls(paper: Paper) -> list[Panel]:
         ((-x, y, 0), (2 * x, 0, 0), (0, -2 * y, 0)),  # the floor, seen from above
         ((-x, -y, z), (2 * x, 0, 0), (0, 2 * y, 0)),  # the ceiling, seen from below
     ]
-    return [_rectangle(*side, paper) for side in sides]
+    return [_rectangle(*side, make_texture) for side in sides]
 
 
 def _box(
-    paper: Paper, middle: np.ndarray, yaw: float, length: float, width: float, height: float
+    make_texture: TextureMaker,
+    centre: np.ndarray,
+    yaw: float,
+    length: float,
+    width: float,
+    height: float,
 ) -> list[Panel]:
-    """Return the four sides and the top of a box on the floor, around `middle` (x, y)."""
+    """Return the four sides and the top of a box on the floor with the centre (x, y)."""
     x, y = _axes(yaw)
-    middle = np.array([*middle, height])
+    centre = np.array([*centre, height])
     down = -height * _UP
     panels = []
     for along, out, long, deep in (
@@ -155,52 +160,52 @@ def _box(
         (-x, y, length, width),
         (-y, -x, width, length),
     ):
-        corner = middle + out * deep / 2 - along * long / 2
-        panels.append(_rectangle(corner, along * long, down, paper))
-    corner = middle - x * length / 2 + y * width / 2
-    panels.append(_rectangle(corner, x * length, -y * width, paper))
+        corner = centre + out * deep / 2 - along * long / 2
+        panels.append(_rectangle(corner, along * long, down, make_texture))
+    corner = centre - x * length / 2 + y * width / 2
+    panels.append(_rectangle(corner, x * length, -y * width, make_texture))
     return panels
 
 
-def _hung(
-    paper: Paper, middle: np.ndarray, yaw: float, width: float, height: float
+def _suspended(
+    make_texture: TextureMaker, centre: np.ndarray, yaw: float, width: float, height: float
 ) -> list[Panel]:
-    """Return the two sides of an upright panel around `middle` (x, y, z)."""
+    """Return the two sides of an upright panel with the centre (x, y, z)."""
     along, _ = _axes(yaw)
     down = -height * _UP
-    top = middle + height / 2 * _UP
+    top = centre + height / 2 * _UP
     return [
-        _rectangle(top - sign * along * width / 2, sign * along * width, down, paper)
+        _rectangle(top - sign * along * width / 2, sign * along * width, down, make_texture)
         for sign in (1, -1)
     ]
 
 
-def _rectangle(corner, right, down, paper: Paper) -> Panel:
-    """Return a panel with a picture of its size."""
+def _rectangle(corner, right, down, make_texture: TextureMaker) -> Panel:
+    """Return a panel with a texture of its size."""
     corner, right, down = (np.array(vector, float) for vector in (corner, right, down))
-    picture = paper(float(np.linalg.norm(right)), float(np.linalg.norm(down)))
-    return Panel(corner, right, down, picture)
+    texture = make_texture(float(np.linalg.norm(right)), float(np.linalg.norm(down)))
+    return Panel(corner, right, down, texture)
 
 
 def _shaded(panel: Panel) -> Panel:
-    """Return the panel as bright as light from above and one side makes it."""
+    """Return the panel with the brightness of its orientation to the light."""
     light = np.array([0.3, 0.2, 0.93])
     brightness = 0.85 + 0.15 * float(panel.normal @ light)
-    picture = cv2.convertScaleAbs(panel.picture, alpha=brightness)
-    return Panel(panel.corner, panel.right, panel.down, picture)
+    texture = cv2.convertScaleAbs(panel.texture, alpha=brightness)
+    return Panel(panel.corner, panel.right, panel.down, texture)
 
 
 def _axes(yaw: float) -> tuple[np.ndarray, np.ndarray]:
-    """Return the x and y axes of what is turned by `yaw` about the vertical."""
+    """Return the x and y axes after a rotation by `yaw` about the vertical."""
     c, s = np.cos(yaw), np.sin(yaw)
     return np.array([c, s, 0.0]), np.array([-s, c, 0.0])
 
 
 def _pixels(length: float) -> int:
-    """Return how many pixels a length in metres has, in a multiple that the atlas takes."""
+    """Return a length in metres as texels, a multiple of `MULTIPLE`."""
     return max(round(length * _DENSITY / MULTIPLE), 1) * MULTIPLE
 
 
 def _cuts(pixels: int, count: int) -> np.ndarray:
-    """Return `count` whole numbers, nearly equal, whose sum is `pixels`."""
+    """Return `count` nearly equal integers with the sum `pixels`."""
     return np.diff(np.round(np.linspace(0, pixels, count + 1)).astype(int))

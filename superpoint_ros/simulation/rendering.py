@@ -2,46 +2,94 @@
 # SPDX-License-Identifier: Apache-2.0
 
 """
-From panels and a pose to an image: rays, a depth buffer, and lookups in the atlas.
+Renderer of textured rectangles: ray casting with a depth buffer.
 
-Every pixel has a ray, which lens distortion bends: what is seen through a lens is computed, not
-warped from a picture. Along a ray (x, y, 1) the inverse of the depth at which it meets a plane is
-linear in x and y, so that the depth buffer is exact. Where two panels meet within a pixel, several
-rays are cast through it.
+Each pixel has its own ray, computed with the lens distortion; no image is warped afterwards. The
+inverse depth at which a ray (x, y, 1) meets a plane is linear in x and y, so the depth buffer is
+exact. Pixels at the edges of panels are averages over several rays.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import NamedTuple
 
 import cv2
 import numpy as np
 
 from superpoint_ros.data.sequences.sequence import Intrinsics
-from superpoint_ros.simulation.atlas import Atlas
-from superpoint_ros.simulation.panels import Panel, rectangle_in_camera
+from superpoint_ros.simulation.texture_atlas import TextureAtlas
 
 NEAREST, FURTHEST = 0.05, 1000.0
-"""In metres: what is nearer or further is not seen."""
+"""Depth range in metres; nearer and farther surfaces are not rendered."""
 
-_LEAST_HEIGHT = 1e-6  # metres of a camera above a panel's plane, to see its front
-_TOLERANCE = 0.02  # pixels between a ray and the pixel at which it is seen
-_CHECKED = 7  # every so many pixels: those in between are no different
+_LEAST_HEIGHT = 1e-6  # metres; the front is visible if the camera is this far before the plane
+_TOLERANCE = 0.02  # pixels; largest error of the undistorted rays
+_CHECKED = 7  # every 7th pixel is checked
 _ITERATIONS = (cv2.TERM_CRITERIA_COUNT | cv2.TERM_CRITERIA_EPS, 60, 1e-12)
-_EDGE_RAYS = 3  # to a side, of a pixel in which panels meet
-_SEAM = 1e-4  # panels are larger by this share of a pixel of theirs: no gaps between neighbours
+_EDGE_RAYS = 3  # 3x3 rays for a pixel at the edge of a panel
+_SEAM = 1e-4  # texels by which panels are enlarged, against gaps between neighbours
+
+
+@dataclass(frozen=True, eq=False)
+class Panel:
+    """
+    Textured rectangle that is visible from its front only.
+
+    `corner` (3,) is the top-left corner in the world; `right` (3,) and `down` (3,) are the vectors
+    to the top-right and the bottom-left corner, all in metres. `texture` is uint8, (H, W) or
+    (H, W, 3), and covers the rectangle exactly.
+    """
+
+    corner: np.ndarray
+    right: np.ndarray
+    down: np.ndarray
+    texture: np.ndarray
+
+    @property
+    def normal(self) -> np.ndarray:
+        """Return the unit vector in the direction of the front."""
+        # Right, down and forward are x, y and z of a camera that faces the panel.
+        normal = np.cross(self.down, self.right)
+        return normal / np.linalg.norm(normal)
+
+    @property
+    def corners(self) -> np.ndarray:
+        """Return the four corners in the world, (4, 3), clockwise from the top-left one."""
+        steps = np.array([[0, 0], [1, 0], [1, 1], [0, 1]], float)
+        return self.corner + steps @ np.stack([self.right, self.down])
+
+    def distance(self, points: np.ndarray) -> np.ndarray:
+        """Return the distances (N,), in metres, of points (N, 3) from the rectangle."""
+        offset = np.asarray(points, float) - self.corner
+        nearest = np.tile(self.corner, (len(offset), 1))
+        for edge in (self.right, self.down):
+            share = (offset @ edge / (edge @ edge)).clip(0, 1)
+            nearest += share[:, None] * edge
+        return np.linalg.norm(points - nearest, axis=1)
+
+
+def panel_to_camera(panel: Panel, pose: np.ndarray) -> np.ndarray:
+    """
+    Return the matrix (3, 3) that maps (alpha, beta, 1) on the panel to camera coordinates.
+
+    alpha runs from 0 at the left to 1 at the right, beta from 0 at the top to 1 at the bottom. The
+    inverse maps a ray (x, y, 1) to (alpha, beta, 1) times the inverse depth of the intersection.
+    """
+    rotation, centre = pose[:3, :3], pose[:3, 3]
+    return rotation.T @ np.stack([panel.right, panel.down, panel.corner - centre], axis=1)
 
 
 class Rendering(NamedTuple):
-    """What a camera sees: uint8 (H, W) or (H, W, 3), and the depth (H, W), float32, in metres."""
+    """Image, uint8 (H, W) or (H, W, 3), and depth in metres, float32 (H, W)."""
 
     image: np.ndarray
     depth: np.ndarray
 
 
 class _Hits(NamedTuple):
-    """What rays (h, w) meet: which panel, where on it (times inverse depth), inverse depth."""
+    """First hits of rays (h, w): panel, position on it times inverse depth, inverse depth."""
 
     panel: np.ndarray
     a: np.ndarray
@@ -51,24 +99,24 @@ class _Hits(NamedTuple):
 
 class Renderer:
     """
-    Render panels, of which there may be 255, as the camera sees them.
+    Renderer of up to 255 panels for one camera.
 
-    Raises ValueError where there are none or too many, for another distortion model than
-    `plumb_bob`, and where the distortion is such that a pixel sees nothing or more than one thing.
+    Raises ValueError for no or too many panels, for another distortion model than `plumb_bob`, and
+    for a distortion that is not invertible over the whole image.
     """
 
     def __init__(self, panels: Sequence[Panel], camera: Intrinsics):
         self.panels, self.camera = list(panels), camera
         if not 0 < len(self.panels) < 256:
             raise ValueError(f'a room needs 1 to 255 panels, got {len(self.panels)}')
-        self._atlas = Atlas([panel.picture for panel in self.panels])
+        self._atlas = TextureAtlas([panel.texture for panel in self.panels])
         self._normals = np.array([panel.normal for panel in self.panels])
         self._corners = np.array([panel.corner for panel in self.panels])
         self._rays = rays_of(camera)
         self._along_x, self._along_y = (np.gradient(self._rays, axis=axis) for axis in (1, 0))
         self._columns = _ranges(self._rays[..., 0], axis=0)
         self._rows = _ranges(self._rays[..., 1], axis=1)
-        # How much of the tangent of an angle a pixel sees: the root of the area's change.
+        # Area of a pixel in the plane at depth 1.
         cross = self._along_x[..., 0] * self._along_y[..., 1]
         cross -= self._along_x[..., 1] * self._along_y[..., 0]
         self._log_area = np.log(np.maximum(np.abs(cross), 1e-20)).astype(np.float32)
@@ -77,11 +125,11 @@ class Renderer:
         self, pose: np.ndarray, shift: tuple[float, float] = (0, 0), edges: bool = True
     ) -> Rendering:
         """
-        Return what the camera at the pose (camera to world) sees.
+        Return the view of a camera at the pose (camera to world).
 
-        `shift` moves all rays by so many pixels; without `edges` a pixel in which panels meet
-        shows but one of them: averages of several such images come out right too. Where nothing
-        is, the image is 0 and the depth infinite.
+        `shift` moves all rays, in pixels. Without `edges`, pixels at the edges of panels show only
+        one panel, which is enough if several shifted images are averaged. Without a hit, the image
+        is 0 and the depth infinite.
         """
         planes = self._planes(pose)
         rays = self._rays
@@ -96,24 +144,24 @@ class Renderer:
         return Rendering(image, depth.astype(np.float32))
 
     def _planes(self, pose: np.ndarray) -> list[_Plane]:
-        """Return the panels that may be seen, as planes in the camera's coordinates."""
+        """Return the panels that may be visible, as planes in camera coordinates."""
         planes = []
         towards = pose[:3, 3] - self._corners
         in_front = np.einsum('ij,ij->i', self._normals, towards) > _LEAST_HEIGHT
         for index in np.flatnonzero(in_front).tolist():
             panel = self.panels[index]
-            in_camera = rectangle_in_camera(panel, pose)
-            part = self._part(in_camera)
+            to_camera = panel_to_camera(panel, pose)
+            part = self._part(to_camera)
             if part is not None:
-                height, width = panel.picture.shape[:2]
-                to_picture = np.diag([width, height, 1.0]) @ np.linalg.inv(in_camera)
-                planes.append(_Plane(index, (width, height), to_picture, part))
+                height, width = panel.texture.shape[:2]
+                to_texture = np.diag([width, height, 1.0]) @ np.linalg.inv(to_camera)
+                planes.append(_Plane(index, (width, height), to_texture, part))
         return planes
 
-    def _part(self, in_camera: np.ndarray) -> tuple[slice, slice] | None:
-        """Return rows and columns within which a rectangle may be seen; None where it is not."""
+    def _part(self, to_camera: np.ndarray) -> tuple[slice, slice] | None:
+        """Return rows and columns in which a rectangle may be visible; None if it is not."""
         steps = np.array([[0, 0, 1], [1, 0, 1], [1, 1, 1], [0, 1, 1]], float)
-        seen = _in_front(steps @ in_camera.T)
+        seen = _in_front(steps @ to_camera.T)
         if not len(seen):
             return None
         directions = seen[:, :2] / seen[:, 2:]
@@ -125,15 +173,15 @@ class Renderer:
         return slice(rows[0], rows[-1] + 1), slice(columns[0], columns[-1] + 1)
 
     def _shade(self, hits: _Hits, planes: list[_Plane], log_area: np.ndarray) -> np.ndarray:
-        """Return the pixels' values (h, w[, 3]), uint8."""
+        """Return the values of the pixels, uint8 (h, w) or (h, w, 3)."""
         depth = 1 / np.maximum(hits.inverse_depth, 1 / FURTHEST)
         u, v = hits.a * depth, hits.b * depth
-        # The picture's pixels for a step of the ray to the right or down: of the four derivatives
-        # (g0 - u g2) / w and so on, the sum of squares. The level is half a step sharper than the
-        # longest stretch alone would have it, where a panel is seen at an angle.
+        # Texels per step of the ray to the right or down: sum of squares of the four derivatives
+        # (g0 - u g2) / w and so on. The mipmap level is half a level sharper than that of the
+        # largest derivative, so that panels at an angle do not blur.
         constants = np.zeros((4, 256), np.float32)
         for plane in planes:
-            g = plane.to_picture
+            g = plane.to_texture
             constants[:, plane.index + 1] = (
                 (g[:2, :2] ** 2).sum(),
                 -2 * g[0, :2] @ g[2, :2],
@@ -152,7 +200,7 @@ class Renderer:
         return image
 
     def _smooth_edges(self, image: np.ndarray, panel: np.ndarray, planes: list[_Plane]) -> None:
-        """Replace the pixels in which panels meet by means over several rays."""
+        """Replace pixels at the edges of panels by means over several rays."""
         edge = np.zeros(panel.shape, bool)
         for a, b in (((slice(1, None),), (slice(-1),)), ((..., slice(1, None)), (..., slice(-1)))):
             differ = panel[a] != panel[b]
@@ -173,16 +221,16 @@ class Renderer:
 
 
 class _Plane(NamedTuple):
-    """A panel as a camera sees it; `part` are the rows and columns in which it may be seen."""
+    """Panel in camera coordinates; `part` are the rows and columns in which it may be visible."""
 
     index: int
     size: tuple[int, int]
-    to_picture: np.ndarray
+    to_texture: np.ndarray
     part: tuple[slice, slice] | None
 
 
 def _cast(rays: np.ndarray, planes: list[_Plane]) -> _Hits:
-    """Return what the rays (h, w, 2) meet first."""
+    """Return the first hits of rays (h, w, 2)."""
     shape = rays.shape[:2]
     hits = _Hits(
         np.zeros(shape, np.uint8),
@@ -192,7 +240,7 @@ def _cast(rays: np.ndarray, planes: list[_Plane]) -> _Hits:
     )
     for plane in planes:
         part = plane.part or (slice(None), slice(None))
-        a, b, inverse_depth = cv2.split(cv2.transform(rays[part], plane.to_picture))
+        a, b, inverse_depth = cv2.split(cv2.transform(rays[part], plane.to_texture))
         nearest = hits.inverse_depth[part]
         width, height = plane.size
         slack = _SEAM * inverse_depth
@@ -210,9 +258,9 @@ def _cast(rays: np.ndarray, planes: list[_Plane]) -> _Hits:
 
 def rays_of(camera: Intrinsics) -> np.ndarray:
     """
-    Return (H, W, 2), float32: x and y at depth 1 of what is seen at each pixel's centre.
+    Return the rays of all pixel centres as x and y at depth 1, float32 (H, W, 2).
 
-    Raises ValueError for another model than `plumb_bob` and where a pixel has no ray of its own.
+    Raises ValueError for another model than `plumb_bob`, and if the distortion is not invertible.
     """
     if camera.model != 'plumb_bob':
         raise ValueError(f'the camera must have the model plumb_bob, got {camera.model!r}')
@@ -221,9 +269,9 @@ def rays_of(camera: Intrinsics) -> np.ndarray:
     pixels = grid.reshape(-1, 1, 2).astype(np.float64)
     distortion = camera.distortion if len(camera.distortion) else np.zeros(4)
     points = cv2.undistortPointsIter(pixels, camera.matrix, distortion, None, None, _ITERATIONS)
-    still, some = np.zeros(3), slice(None, None, _CHECKED)
+    zero, some = np.zeros(3), slice(None, None, _CHECKED)
     homogeneous = cv2.convertPointsToHomogeneous(points[some])
-    seen, _ = cv2.projectPoints(homogeneous, still, still, camera.matrix, distortion)
+    seen, _ = cv2.projectPoints(homogeneous, zero, zero, camera.matrix, distortion)
     wrong = np.linalg.norm(seen - pixels[some], axis=2).max()
     rays = points.reshape(height, width, 2)
     rises = (
@@ -232,21 +280,21 @@ def rays_of(camera: Intrinsics) -> np.ndarray:
     )
     if not wrong < _TOLERANCE or min(rises) <= 0:
         raise ValueError(
-            f'the distortion {camera.distortion.tolist()} cannot be undone over all of an image '
-            f'of {width}x{height}: take smaller coefficients or a smaller field of view'
+            f'the distortion {camera.distortion.tolist()} is not invertible over an image of '
+            f'{width}x{height}: choose smaller coefficients or a smaller field of view'
         )
     return rays.astype(np.float32)
 
 
 def _ranges(values: np.ndarray, axis: int) -> tuple[np.ndarray, np.ndarray]:
-    """Return least and largest of each column or row, a step wider: pixels have an extent."""
+    """Return minimum and maximum of each column or row, widened by one step."""
     least, largest = values.min(axis=axis), values.max(axis=axis)
     step = np.abs(np.diff(least)).max(initial=0)
     return least - step, largest + step
 
 
 def _in_front(corners: np.ndarray) -> np.ndarray:
-    """Return the corners (N, 3) of the part of a rectangle that is further than `NEAREST`."""
+    """Return the corners (N, 3) of the part of a rectangle beyond the depth `NEAREST`."""
     if corners[:, 2].min() >= NEAREST:
         return corners
     kept = []

@@ -1,11 +1,12 @@
 # Copyright 2026 The superpoint_ros developers
 # SPDX-License-Identifier: Apache-2.0
 
-"""The simulated camera as a sequence: frames with their true poses."""
+"""Simulated camera in a room: an image sequence with ground-truth poses."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+import math
 from pathlib import Path
 
 import cv2
@@ -13,31 +14,91 @@ import numpy as np
 
 from superpoint_ros.data.sequences.image_files import read_image
 from superpoint_ros.data.sequences.sequence import DEFAULT_RATE, Frame, Intrinsics
-from superpoint_ros.simulation.camera_path import Trajectory
-from superpoint_ros.simulation.layout import furnish
+from superpoint_ros.simulation.layout import FREE, furnish, ROOM
 from superpoint_ros.simulation.rendering import Renderer, Rendering
 
 _SHIFTS = ((3, 2), (0, 5), (4, 0), (1, 3), (5, 1), (2, 4))
 """
-One for each instant whose mean is an image with motion blur: the rays' place in a pixel, in
-sixths. Edges between panels become smooth by it; the order is such that no motion undoes that.
+Shifts of the rays, in sixths of a pixel, for the instants that are averaged to motion blur.
+
+They smooth the edges of panels; their order keeps motion in any direction from cancelling them.
 """
+
+_PERIODS = (19.0, 15.0, 11.0)  # seconds, of x, y and z; without a common period
+_SECOND = 0.25  # share of the second, faster wave
+_TURN = 75.0  # seconds per turn about the vertical
+_YAW, _PITCH, _ROLL = (math.radians(angle) for angle in (25, 8, 5))
+_YAW_PERIOD, _PITCH_PERIOD, _ROLL_PERIOD = 23.0, 13.0, 11.0
+
+
+class CameraPath:
+    """
+    Smooth endless flight through the centre of the room, like that of a hand-held camera.
+
+    The mean speeds are about 0.5 m/s and 7 degrees/s. The seed chooses the start and the direction
+    of rotation.
+    """
+
+    def __init__(self, seed: int = 0):
+        rng = np.random.default_rng(seed)
+        self._phases = rng.uniform(0, 2 * math.pi, (2, 3))
+        self._angles = rng.uniform(0, 2 * math.pi, 4)
+        self._direction = float(rng.choice((-1, 1)))
+
+    def pose(self, seconds: float) -> np.ndarray:
+        """Return the camera-to-world pose (4, 4) at a time in seconds."""
+        pose = np.eye(4)
+        pose[:3, :3] = self._rotation(seconds)
+        pose[:3, 3] = self._position(seconds)
+        return pose
+
+    def _position(self, seconds: float) -> np.ndarray:
+        """Return the position (3,) in metres."""
+        phase = 2 * math.pi * seconds / np.array(_PERIODS)
+        slow, fast = np.sin(phase + self._phases[0]), np.sin(2.3 * phase + self._phases[1])
+        centre = np.array([0, 0, ROOM[2] / 2])
+        return centre + np.array(FREE) * ((1 - _SECOND) * slow + _SECOND * fast)
+
+    def _rotation(self, seconds: float) -> np.ndarray:
+        """Return the camera-to-world rotation (3, 3); camera: x right, y down, z forward."""
+
+        def wave(number: int, period: float) -> float:
+            return math.sin(2 * math.pi * seconds / period + self._angles[number])
+
+        yaw = self._angles[3] + self._direction * 2 * math.pi * seconds / _TURN
+        yaw += _YAW * wave(0, _YAW_PERIOD)
+        pitch, roll = _PITCH * wave(1, _PITCH_PERIOD), _ROLL * wave(2, _ROLL_PERIOD)
+        forward = np.array(
+            [
+                math.cos(pitch) * math.cos(yaw),
+                math.cos(pitch) * math.sin(yaw),
+                math.sin(pitch),
+            ]
+        )
+        right = np.array([math.sin(yaw), -math.cos(yaw), 0.0])
+        down = np.cross(forward, right)
+        c, s = math.cos(roll), math.sin(roll)
+        return np.stack([c * right + s * down, c * down - s * right, forward], axis=1)
 
 
 class SimulatedRoom:
     """
-    A camera that flies through a room whose walls, floor and furniture carry photographs.
+    Sequence of a camera that flies through a room covered with photographs.
 
-    `photographs` are paths, or uint8 images (H, W) or (H, W, 3). Frames are as `camera` sees them
-    (default: 640x480, 70 degrees, no distortion), gray unless `color`, `rate` a second, endless
-    or `count` of them. Each has its pose. The seed sets how the room is furnished, how the camera
-    flies, and the noise; any frame can be had at any time and is always the same.
+    `photographs` are paths, or uint8 images (H, W) or (H, W, 3). Frames are gray unless `color`;
+    each has its pose. The same arguments always give the same frames.
 
-    `exposure` in seconds blurs what moves meanwhile; the stamp and the pose are of its middle.
-    `noise` is the standard deviation of each pixel's noise in gray levels.
+    Attributes:
+        camera: calibration; by default 640x480, 70 degrees field of view, no distortion.
+        seed: seed of the furniture, the flight and the noise.
+        rate: frames per second.
+        count: number of frames; None for an endless sequence.
+        exposure: exposure time in seconds (motion blur); stamp and pose are those of its centre.
+        noise: standard deviation of the pixel noise in gray levels.
 
-    Raises ValueError where there is no photograph, for a calibration that cannot be simulated (see
-    `Renderer`), and for a number that cannot be.
+    Raises ValueError without photographs, for a calibration that cannot be simulated (see
+    `Renderer`), and for values out of range.
+
     """
 
     def __init__(
@@ -52,35 +113,35 @@ class SimulatedRoom:
         noise: float = 0.0,
     ):
         if not rate > 0:
-            raise ValueError(f'the rate must be above 0 Hz, got {rate}')
+            raise ValueError(f'rate must be above 0 Hz, got {rate}')
         if not (0 <= exposure <= 1 / rate):
             raise ValueError(
-                f'the exposure must be 0 to the time of a frame, {1 / rate:.4g} s, got {exposure}'
+                f'exposure must be 0 to the frame interval, {1 / rate:.4g} s, got {exposure}'
             )
         if not 0 <= noise <= 100:
-            raise ValueError(f'the noise must be 0 to 100 gray levels, got {noise}')
+            raise ValueError(f'noise must be 0 to 100 gray levels, got {noise}')
         if count is not None and count < 1:
-            raise ValueError(f'a flight needs 1 frame or more, got {count}')
+            raise ValueError(f'count must be 1 or more, got {count}')
         self.camera = camera or Intrinsics.of_view()
         self.seed, self.rate, self.count = int(seed), float(rate), count
         self.exposure, self.noise = float(exposure), float(noise)
         images = [_as_image(photograph, color) for photograph in photographs]
         self.panels = furnish(images, np.random.default_rng(self.seed))
         self._renderer = Renderer(self.panels, self.camera)
-        self._trajectory = Trajectory(self.seed)
+        self._path = CameraPath(self.seed)
 
     def pose(self, seconds: float) -> np.ndarray:
-        """Return the true pose at a time, (4, 4): from the camera's coordinates to the world's."""
-        return self._trajectory.pose(seconds)
+        """Return the camera-to-world pose (4, 4) at a time in seconds."""
+        return self._path.pose(seconds)
 
-    def look(self, pose: np.ndarray) -> Rendering:
-        """Return what is seen from any pose, with the depths, without blur and noise."""
+    def render(self, pose: np.ndarray) -> Rendering:
+        """Return image and depth from any pose, without blur and noise."""
         return self._renderer.render(pose)
 
     def frame(self, index: int) -> Frame:
-        """Return frame number `index`, from 0; any frame at any time."""
+        """Return frame number `index`, from 0; frames can be taken in any order."""
         seconds = index / self.rate
-        image = self._exposed(seconds) if self.exposure else self.look(self.pose(seconds)).image
+        image = self._exposed(seconds) if self.exposure else self.render(self.pose(seconds)).image
         if self.noise:
             rng = np.random.default_rng((self.seed, index))
             grains = rng.standard_normal(image.shape, np.float32)
@@ -90,7 +151,7 @@ class SimulatedRoom:
         return Frame(image, seconds, f'{index:06d}', pose=self.pose(seconds))
 
     def _exposed(self, seconds: float) -> np.ndarray:
-        """Return the mean of what is seen during the exposure."""
+        """Return the mean image over the exposure."""
         count, total = len(_SHIFTS), 0.0
         for number, places in enumerate(_SHIFTS):
             shift = tuple((place + 0.5) / count - 0.5 for place in places)
@@ -107,7 +168,7 @@ class SimulatedRoom:
 
 
 def _as_image(photograph: str | Path | np.ndarray, color: bool) -> np.ndarray:
-    """Return the photograph, gray or in colour."""
+    """Return the photograph in gray or in colour."""
     if not isinstance(photograph, np.ndarray):
         return read_image(photograph, color)
     if photograph.ndim == 3 and not color:

@@ -1,7 +1,7 @@
 # Copyright 2026 The superpoint_ros developers
 # SPDX-License-Identifier: Apache-2.0
 
-"""Photographs for the room, made on the spot."""
+"""Synthetic photographs for the room."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 
 
-def blobs(seed, size=(320, 240)):
-    """Return smooth random gray, which can be recognised anywhere."""
+def smooth_noise(seed, size=(320, 240)):
+    """Return smooth random gray, distinctive everywhere."""
     rng = np.random.default_rng(seed)
     noise = rng.normal(size=(size[1], size[0])).astype(np.float32)
     smooth = cv2.GaussianBlur(noise, (0, 0), 4)
@@ -20,4 +20,4 @@ def blobs(seed, size=(320, 240)):
 
 @pytest.fixture(scope='session')
 def photographs():
-    return [blobs(seed) for seed in range(3)]
+    return [smooth_noise(seed) for seed in range(3)]

@@ -1,7 +1,7 @@
 # Copyright 2026 The superpoint_ros developers
 # SPDX-License-Identifier: Apache-2.0
 
-"""A camera sees panels where geometry puts them, the nearest first, without aliasing."""
+"""The renderer shows panels at their projections, the nearest first, without aliasing."""
 
 from __future__ import annotations
 
@@ -10,8 +10,7 @@ import numpy as np
 import pytest
 
 from superpoint_ros.data.sequences.sequence import Intrinsics
-from superpoint_ros.simulation.panels import Panel
-from superpoint_ros.simulation.rendering import Renderer
+from superpoint_ros.simulation.rendering import Panel, Renderer
 
 CAMERA = Intrinsics.of_view((160, 120), 70)
 BARREL = Intrinsics.of_view((160, 120), 70, (-0.25, 0.06, 0.002, -0.001, 0.0))
@@ -20,9 +19,9 @@ PINHOLE_AND_LENS = pytest.mark.parametrize('camera', [CAMERA, BARREL], ids=['pin
 
 def panel(value, depth, width=20.0, height=20.0, x=0.0, y=0.0):
     """Return a panel of one gray value that faces a camera at the origin, around (x, y, depth)."""
-    picture = np.full((64, 64), value, np.uint8) if np.isscalar(value) else value
+    texture = np.full((64, 64), value, np.uint8) if np.isscalar(value) else value
     corner = np.array([x - width / 2, y - height / 2, depth])
-    return Panel(corner, np.array([width, 0.0, 0]), np.array([0, height, 0.0]), picture)
+    return Panel(corner, np.array([width, 0.0, 0]), np.array([0, height, 0.0]), texture)
 
 
 def project(camera, points):
@@ -35,16 +34,16 @@ def project(camera, points):
 
 
 @PINHOLE_AND_LENS
-def test_a_point_of_a_picture_is_seen_where_opencv_projects_it(camera):
-    picture = np.zeros((256, 256), np.uint8)
+def test_texture_points_are_rendered_where_opencv_projects_them(camera):
+    texture = np.zeros((256, 256), np.uint8)
     places = [(64, 64), (180, 90), (128, 128), (70, 190)]
     for u, v in places:
-        cv2.circle(picture, (u, v), 9, 255, -1)
-    # One that stands askew.
+        cv2.circle(texture, (u, v), 9, 255, -1)
+    # A rectangle at an angle to the camera.
     right, down = np.array([1.9, 0.1, 0.6]), np.array([-0.1, 2.0, 0.0])
-    askew = Panel(np.array([-1.0, -1.0, 1.8]), right, down, picture)
-    image = Renderer([askew], camera).render(np.eye(4)).image
-    points = [askew.corner + right * (u + 0.5) / 256 + down * (v + 0.5) / 256 for u, v in places]
+    tilted = Panel(np.array([-1.0, -1.0, 1.8]), right, down, texture)
+    image = Renderer([tilted], camera).render(np.eye(4)).image
+    points = [tilted.corner + right * (u + 0.5) / 256 + down * (v + 0.5) / 256 for u, v in places]
     found = cv2.connectedComponentsWithStats((image > 100).astype(np.uint8))[3][1:]
     assert len(found) == 4
     for pixel in project(camera, points):
@@ -52,7 +51,7 @@ def test_a_point_of_a_picture_is_seen_where_opencv_projects_it(camera):
 
 
 @PINHOLE_AND_LENS
-def test_depths_are_exact_and_the_nearest_panel_hides_the_others(camera):
+def test_rendered_depths_are_exact_and_the_nearest_panel_hides_the_others(camera):
     near, far = panel(200, 2.0, 1.0, 1.0), panel(50, 4.0)
     for order in ([near, far], [far, near]):
         image, depth = Renderer(order, camera).render(np.eye(4))
@@ -67,33 +66,33 @@ def test_depths_are_exact_and_the_nearest_panel_hides_the_others(camera):
         np.testing.assert_allclose(depth[:10], 4.0, rtol=1e-5)
 
 
-def test_panels_that_cut_each_other_are_each_seen_where_it_is_nearer():
-    # One stands straight at depth 3, one askew through it: nearer at the left.
-    askew = Panel(
+def test_intersecting_panels_are_rendered_each_in_its_nearer_part():
+    # One panel faces the camera at depth 3; the other cuts it and is nearer at the left.
+    tilted = Panel(
         np.array([-3.0, -4, 1.5]),
         np.array([6.0, 0, 3.0]),
         np.array([0, 8.0, 0]),
         np.full((64, 64), 250, np.uint8),
     )
-    image, depth = Renderer([panel(100, 3.0), askew], CAMERA).render(np.eye(4))
+    image, depth = Renderer([panel(100, 3.0), tilted], CAMERA).render(np.eye(4))
     assert (image[:, :78] == 250).all()
     assert (image[:, 82:] == 100).all()
     assert (depth <= 3.0 + 1e-4).all()
 
 
-def test_a_panel_is_not_seen_from_behind_nor_behind_the_camera():
-    behind = np.diag([-1.0, 1, -1, 1])  # half a turn about the vertical
+def test_panels_are_not_rendered_from_behind_nor_behind_the_camera():
+    behind = np.diag([-1.0, 1, -1, 1])  # rotated by 180 degrees about the vertical
     renderer = Renderer([panel(200, 2.0)], CAMERA)
     assert (renderer.render(np.eye(4)).image == 200).all()
     assert (renderer.render(behind).image == 0).all()
     through = behind.copy()
-    through[2, 3] = 5.0  # beyond it, looking back
+    through[2, 3] = 5.0  # behind the panel, looking back at it
     image, depth = renderer.render(through)
     assert (image == 0).all()
     assert np.isinf(depth).all()
 
 
-def test_a_floor_that_reaches_under_the_camera_is_seen_up_to_the_lower_border():
+def test_rendered_floor_below_the_camera_reaches_the_lower_border():
     floor = Panel(
         np.array([-50.0, 1.0, 50.0]),
         np.array([100.0, 0, 0]),
@@ -109,7 +108,7 @@ def test_a_floor_that_reaches_under_the_camera_is_seen_up_to_the_lower_border():
     np.testing.assert_allclose(depth[70:], np.tile(expected[:, None], (1, 160)), rtol=1e-4)
 
 
-def test_stripes_finer_than_pixels_are_gray_and_broad_ones_stay():
+def test_rendered_stripes_finer_than_pixels_are_gray_and_wide_ones_are_kept():
     stripes = np.zeros((512, 512), np.uint8)
     stripes[:, ::2] = 255
     image = Renderer([panel(stripes, 4.0, 6.0, 6.0)], CAMERA).render(np.eye(4)).image
@@ -121,10 +120,9 @@ def test_stripes_finer_than_pixels_are_gray_and_broad_ones_stay():
     assert image.max() == 255
 
 
-def test_an_edge_is_as_gray_as_its_pixels_are_covered():
-    # Over half a pixel column: its left part shows the near panel.
+def test_rendered_edge_pixels_are_weighted_by_their_coverage():
     focal = CAMERA.matrix[0, 0]
-    edge = 100.3 - 79.5  # in pixels from the axis, 0.8 of column 100 from its left border
+    edge = 100.3 - 79.5  # pixels from the axis: the near panel covers 0.8 of column 100
     near = panel(200, 2.0, 10.0, 10.0, x=edge / focal * 2.0 - 5.0)
     image = Renderer([near, panel(0, 4.0)], CAMERA).render(np.eye(4)).image
     assert (image[:, 99] == 200).all()
@@ -132,14 +130,14 @@ def test_an_edge_is_as_gray_as_its_pixels_are_covered():
     assert np.abs(image[:, 100] / 200 - 0.8).max() < 0.2
 
 
-def test_what_cannot_be_simulated_is_named():
+def test_renderer_names_what_it_cannot_render():
     with pytest.raises(ValueError, match='1 to 255 panels, got 0'):
         Renderer([], CAMERA)
     fisheye = Intrinsics('equidistant', CAMERA.matrix, [0, 0, 0, 0], CAMERA.size)
     with pytest.raises(ValueError, match="plumb_bob, got 'equidistant'"):
         Renderer([panel(1, 2.0)], fisheye)
     folded = Intrinsics.of_view((160, 120), 100, (-0.6, 0, 0, 0, 0))
-    with pytest.raises(ValueError, match='cannot be undone'):
+    with pytest.raises(ValueError, match='is not invertible'):
         Renderer([panel(1, 2.0)], folded)
     with pytest.raises(ValueError, match='multiples of 32, got 50x64'):
         Renderer([panel(np.zeros((64, 50), np.uint8), 2.0)], CAMERA)

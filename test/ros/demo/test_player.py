@@ -207,7 +207,7 @@ def test_bad_input_is_named_and_ends_it(start_player, parameters, words):
     [
         ({'photographs': 'no/such/folder'}, 'no/such/folder is not a folder'),
         ({'exposure': 0.9}, 'exposure must be 0 to'),
-        ({'distortion': [-0.9, 0.0, 0.0, 0.0, 0.0]}, 'cannot be undone'),
+        ({'distortion': [-0.9, 0.0, 0.0, 0.0, 0.0]}, 'is not invertible'),
     ],
 )
 def test_a_room_that_cannot_be_is_named(parameters, words):

@@ -2,10 +2,10 @@
 # SPDX-License-Identifier: Apache-2.0
 
 """
-All pictures, and smaller ones of each, in one image: what texture sampling without aliasing needs.
+Texture atlas with mipmaps: all textures at all levels in one image.
 
-Each level halves the one before (Williams, Pyramidal Parametrics, SIGGRAPH 1983). Two lookups in
-one image serve every pixel of a frame then, whatever panel and level it shows.
+Each level has half the size of the previous one (Williams, Pyramidal Parametrics, SIGGRAPH 1983).
+Two lookups in one image give every pixel of a frame, whatever its panel and level.
 """
 
 from __future__ import annotations
@@ -17,47 +17,47 @@ import numpy as np
 
 LEVELS = 6
 MULTIPLE = 2 ** (LEVELS - 1)
-"""The sides of the pictures are multiples of this, so that every level has whole pixels."""
+"""Sides of textures are multiples of this, so that every level has whole pixels."""
 
-_BORDER = 2  # repeated pixels around each level, which interpolation reaches into
-_WIDTH = 8192  # OpenCV's remap takes images of less than 32768 pixels to a side
+_BORDER = 2  # repeated pixels around each level, for the interpolation
+_WIDTH = 8192  # pixels; cv2.remap allows less than 32768
 
 
-class Atlas:
+class TextureAtlas:
     """
-    Hold the pictures, uint8 (H, W) or all (H, W, 3), each with `LEVELS` levels.
+    Textures, uint8, all (H, W) or all (H, W, 3), each with `LEVELS` levels.
 
-    Raises ValueError where a side of a picture is no multiple of `MULTIPLE`.
+    Raises ValueError if a side of a texture is not a multiple of `MULTIPLE`.
     """
 
-    def __init__(self, pictures: Sequence[np.ndarray]):
-        for picture in pictures:
-            if picture.shape[0] % MULTIPLE or picture.shape[1] % MULTIPLE:
+    def __init__(self, textures: Sequence[np.ndarray]):
+        for texture in textures:
+            if texture.shape[0] % MULTIPLE or texture.shape[1] % MULTIPLE:
                 raise ValueError(
-                    f"a picture's sides must be multiples of {MULTIPLE}, got "
-                    f'{picture.shape[1]}x{picture.shape[0]}'
+                    f'the sides of a texture must be multiples of {MULTIPLE}, got '
+                    f'{texture.shape[1]}x{texture.shape[0]}'
                 )
-        pyramids = [_levels(picture) for picture in pictures]
-        self._x = np.zeros((len(pictures), LEVELS), np.float32)
-        self._y = np.zeros((len(pictures), LEVELS), np.float32)
+        pyramids = [_levels(texture) for texture in textures]
+        self._x = np.zeros((len(textures), LEVELS), np.float32)
+        self._y = np.zeros((len(textures), LEVELS), np.float32)
         places, height = self._arrange(pyramids)
-        channels = pictures[0].shape[2:]
+        channels = textures[0].shape[2:]
         self.image = np.zeros((height, _WIDTH, *channels), np.uint8)
         for (index, level), (x, y) in places.items():
             tile = cv2.copyMakeBorder(
                 pyramids[index][level], *(_BORDER,) * 4, borderType=cv2.BORDER_REPLICATE
             )
             self.image[y : y + tile.shape[0], x : x + tile.shape[1]] = tile
-            # To pixel centres of the level: half a pixel less than to its edges.
+            # Pixel centres of the level: half a pixel less than its edges.
             self._x[index, level] = x + _BORDER - 0.5
             self._y[index, level] = y + _BORDER - 0.5
 
     def _arrange(self, pyramids) -> tuple[dict[tuple[int, int], tuple[int, int]], int]:
-        """Return where the levels go, in rows of falling height, and how high that is."""
+        """Return the positions of all levels, in rows of decreasing height, and the height."""
         tiles = [
-            (picture.shape[0] + 2 * _BORDER, picture.shape[1] + 2 * _BORDER, index, level)
+            (texture.shape[0] + 2 * _BORDER, texture.shape[1] + 2 * _BORDER, index, level)
             for index, pyramid in enumerate(pyramids)
-            for level, picture in enumerate(pyramid)
+            for level, texture in enumerate(pyramid)
         ]
         places, x, y, row = {}, 0, 0, 0
         for height, width, index, level in sorted(tiles, reverse=True):
@@ -71,11 +71,11 @@ class Atlas:
         self, index: np.ndarray, u: np.ndarray, v: np.ndarray, level: np.ndarray
     ) -> np.ndarray:
         """
-        Return uint8 (h, w) or (h, w, 3): pictures `index` (h, w) at places u, v, both (h, w).
+        Return uint8 (h, w) or (h, w, 3): textures `index` (h, w) at u, v, both (h, w).
 
-        The top-left corner (not the centre) of a picture's first pixel is (0, 0). `level`, (h, w)
-        float32, is the logarithm to base 2 of the pixels' distance on the picture; between two
-        levels the result is interpolated too.
+        (0, 0) is the top-left corner (not the centre) of the first texel. `level`, float32 (h, w),
+        is the logarithm to base 2 of the distance between pixels in texels; the result is
+        interpolated between two levels (trilinear filtering).
         """
         level = np.clip(level, 0, LEVELS - 1)
         lower = np.minimum(level.astype(np.uint8), LEVELS - 2)
@@ -89,7 +89,7 @@ class Atlas:
         return np.rint(mixed, out=mixed).astype(np.uint8)
 
     def _look_up(self, flat: np.ndarray, u, v, level: np.ndarray) -> np.ndarray:
-        """Return the pixels of one level each, interpolated linearly."""
+        """Return linearly interpolated texels of one level for each pixel."""
         shrink = cv2.LUT(level, _SHRINK)
         x = self._x.take(flat)
         y = self._y.take(flat)
@@ -101,9 +101,9 @@ class Atlas:
 _SHRINK = np.exp2(-np.arange(256).clip(max=LEVELS)).astype(np.float32)[None]
 
 
-def _levels(picture: np.ndarray) -> list[np.ndarray]:
-    """Return the picture and what is left of it when halved again and again."""
-    levels = [picture]
+def _levels(texture: np.ndarray) -> list[np.ndarray]:
+    """Return the texture and its repeatedly halved versions."""
+    levels = [texture]
     for _ in range(LEVELS - 1):
         height, width = levels[-1].shape[:2]
         half = (width // 2, height // 2)
