@@ -49,11 +49,15 @@ ROS = [
 setup(
     name=PACKAGE,
     version='0.1.0',
-    description='SuperPoint keypoints and descriptors for visual odometry on ROS 2',
+    description=(
+        'SuperPoint for ROS 2: extrema of the Hessian determinant that the network scores as '
+        'keypoints, with descriptors, for visual odometry'
+    ),
     long_description=(SOURCES / 'README.md').read_text(encoding='utf-8'),
     long_description_content_type='text/markdown',
+    author='The superpoint_ros developers',
     maintainer='The superpoint_ros developers',
-    maintainer_email='maintainers@superpoint-ros.example',
+    maintainer_email='maintainers@superpoint-ros.invalid',
     license='Apache-2.0',
     python_requires='>=3.10',
     packages=find_packages(include=[PACKAGE, f'{PACKAGE}.*']),

@@ -35,7 +35,9 @@ def test_flake8():
 
 def test_pep257():
     ament_pep257 = pytest.importorskip('ament_pep257.main', reason='ament_pep257 is not installed')
-    assert ament_pep257.main(argv=SOURCES[:1]) == 0
+    # Lists of attributes and arguments are written as Google's style guide has them.
+    ignored = ['--add-ignore', 'D406', 'D407', 'D413', '--']
+    assert ament_pep257.main(argv=[*ignored, *SOURCES[:1]]) == 0
 
 
 def test_copyright(monkeypatch):
