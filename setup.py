@@ -34,6 +34,7 @@ BAGS = ['pyyaml', 'rosbags>=0.10']
 OPENVINO = ['openvino>=2024.6']
 INT8 = ['nncf>=2.14', *OPENVINO]
 EXPORT = ['onnx>=1.16', 'onnxruntime>=1.18', 'onnxscript>=0.2', 'torch>=2.7']
+SCENES = ['embreex>=2.17.7', 'pillow', 'trimesh>=4']
 ROS = [
     'ros-jazzy-ament-index-python',
     'ros-jazzy-diagnostic-msgs',
@@ -86,6 +87,7 @@ setup(
         'int8': INT8,
         'openvino': OPENVINO,
         'ros': ROS,
+        'scenes': SCENES,
         'soak': ['matplotlib', *ROS],
         'test': TEST,
         'train': TRAIN,

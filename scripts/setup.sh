@@ -26,7 +26,7 @@ say() {
 
 case $purpose in
     demo) extras=ros ;;
-    test) extras=ros,int8,train,export,evaluate,benchmark,test,dev ;;
+    test) extras=ros,int8,train,export,evaluate,scenes,benchmark,test,dev ;;
     *) fail "no such purpose: $purpose (demo or test)" ;;
 esac
 

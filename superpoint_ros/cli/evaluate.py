@@ -7,6 +7,8 @@ Measure detectors on data whose truth is known.
 shapes: how precisely corners of synthetic shapes are found, beside FAST, Harris and Shi-Tomasi.
 homography: repeatability, matching and homographies on planar scenes in the layout of HPatches,
 beside SIFT, ORB and AKAZE ('superpoint make-benchmark' makes such scenes from photographs).
+scenes: repeatability with visibility, matching and poses on rendered 3-D scenes, compared with
+SIFT, ORB and AKAZE ('superpoint render-pairs' renders such pairs).
 odometry: relative poses and trajectories, in a simulated room or on recordings with true poses,
 beside SIFT and ORB.
 threshold: keypoints, repeatability and right matches for each detection threshold.
@@ -17,7 +19,7 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from superpoint_ros.cli import evaluate_odometry, evaluate_threshold
+from superpoint_ros.cli import evaluate_odometry, evaluate_scenes, evaluate_threshold
 from superpoint_ros.cli.baseline_options import add_method_arguments, compared_methods
 from superpoint_ros.cli.detector_options import add_execution_arguments, execution_of
 
@@ -29,6 +31,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     _add_homography(
         kinds.add_parser('homography', help='planar scenes: repeatability, matching, homographies')
     )
+    _add_scenes(kinds.add_parser('scenes', help='rendered 3-D scenes: matching, relative poses'))
     _add_odometry(kinds.add_parser('odometry', help='flights: relative poses, trajectories'))
     _add_threshold(kinds.add_parser('threshold', help='what each detection threshold gives'))
 
@@ -80,6 +83,13 @@ def _add_homography(parser: argparse.ArgumentParser) -> None:
     )
     _add_common(parser)
     parser.set_defaults(measure=_run_homography)
+
+
+def _add_scenes(parser: argparse.ArgumentParser) -> None:
+    """Declare the options of the measurement on rendered 3-D scenes."""
+    evaluate_scenes.add_arguments(parser)
+    _add_common(parser)
+    parser.set_defaults(measure=evaluate_scenes.run)
 
 
 def _add_odometry(parser: argparse.ArgumentParser) -> None:

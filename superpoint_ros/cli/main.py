@@ -44,6 +44,7 @@ COMMANDS = {
     'explain': Command('explain', 'show how the keypoints of an image come about'),
     'export': Command('export', 'write weights or detector for other programs', 'export'),
     'quantise': Command('quantise', 'prepare weights for precision int8', 'int8'),
+    'render-pairs': Command('render_pairs', 'render pairs of views of 3-D scenes', 'scenes'),
     'soak': Command('soak', 'run the node under too much load, measure, judge', 'soak'),
     'train': Command('train', 'train a network, stage by stage', extra='train'),
 }

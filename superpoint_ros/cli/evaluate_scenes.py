@@ -1,0 +1,68 @@
+# Copyright 2026 The superpoint_ros developers
+# SPDX-License-Identifier: Apache-2.0
+
+"""`superpoint evaluate scenes`: features on rendered pairs of views, compared with baselines."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+from superpoint_ros.cli.baseline_options import add_method_arguments, compared_methods
+from superpoint_ros.cli.detector_options import execution_of
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the options of the measurement."""
+    parser.add_argument(
+        '--data',
+        required=True,
+        type=Path,
+        metavar='DIR',
+        help="folder of rendered pairs, as made by 'superpoint render-pairs'",
+    )
+    add_method_arguments(parser, methods=('sift', 'orb', 'akaze'), keypoints=500)
+    parser.add_argument(
+        '--max-pairs', type=int, metavar='N', help='the first N pairs (default: all)'
+    )
+    parser.add_argument(
+        '--pictures', type=int, default=4, metavar='N', help='of matches (default: 4)'
+    )
+
+
+def run(args: argparse.Namespace) -> int:
+    """Measure on rendered pairs, write the report, print its table; 1 if some pairs are bad."""
+    import sys
+
+    from tqdm import tqdm
+
+    from superpoint_ros.data.scenes.pair_cache import list_pairs, read_pair
+    from superpoint_ros.evaluation.scenes_benchmark import evaluate_scenes
+    from superpoint_ros.evaluation.scenes_report import scenes_table, write_scenes_report
+
+    if args.max_pairs is not None and args.max_pairs < 1:
+        raise ValueError(f'--max-pairs must be 1 or more, got {args.max_pairs}')
+    methods = compared_methods(args, max_keypoints=max(args.keypoints, 1))
+    paths, bad = list_pairs(args.data)[: args.max_pairs], []
+
+    def readable_pairs():
+        for path in paths:
+            try:
+                yield read_pair(path)
+            except ValueError as error:
+                tqdm.write(f'skipped: {error}', file=sys.stderr)
+                bad.append(path)
+
+    with tqdm(total=len(paths), unit='pair') as progress:
+        result = evaluate_scenes(methods, readable_pairs(), args.keypoints, progress.update)
+    result['ours'] = {
+        **execution_of(args),
+        'upscale_factor': args.upscale_factor,
+        'descriptor_scales': args.descriptor_scales,
+    }
+    good = [path for path in paths if path not in bad]
+    chosen = good[:: max(1, len(good) // args.pictures)][: args.pictures] if args.pictures else []
+    files = write_scenes_report(result, methods, [read_pair(path) for path in chosen], args.out)
+    print(scenes_table(result))
+    print(f'written: {", ".join(str(file) for file in files)}')
+    return 1 if bad else 0

@@ -1,0 +1,156 @@
+# Copyright 2026 The superpoint_ros developers
+# SPDX-License-Identifier: Apache-2.0
+
+r"""
+Render pairs of views of textured 3-D scenes, with exact depth and pose, as training data.
+
+  superpoint render-pairs house.glb shop.glb --pictures PHOTOS --out pairs --pairs 3000
+  superpoint render-pairs house.glb --street buildings/ --pictures PHOTOS --out pairs
+
+A SCENE is a binary glTF file (.glb), or a folder of them: a room, a building or a place, in
+metres, z up. The objects of --street, one in each file, are composed into a new street for every
+20 pairs. PHOTOS become posters, carpets, facades, ceilings and the ground.
+
+Cameras stand at the heights of wheeled robots, people and drones in the free space; lamps,
+exposure, vignetting, blur and noise differ between both views. DIR/pairs.jpg shows some pairs.
+Rendering can be stopped at any time; the same command continues.
+'superpoint evaluate scenes --data DIR' measures on the folder.
+"""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+import sys
+
+_DEFAULTS = {
+    'width': 320,
+    'height': 240,
+    'least_baseline': 0.05,
+    'most_baseline': 0.7,
+    'least_overlap': 0.3,
+    'posters': 200,
+    'seed': 0,
+}
+"""Values of `PairSettings`, which `--help` does not import; a test compares them."""
+
+_SHOWN = 12
+"""Most pairs in the picture that is written."""
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the options."""
+    parser.add_argument(
+        'scenes', nargs='*', type=Path, metavar='SCENE', help='.glb files, or folders of them'
+    )
+    parser.add_argument(
+        '--street',
+        nargs='+',
+        type=Path,
+        default=[],
+        metavar='OBJECT',
+        help='.glb files of single buildings and objects, or folders of them',
+    )
+    parser.add_argument('--out', required=True, type=Path, metavar='DIR', help='folder of pairs')
+    parser.add_argument(
+        '--pairs', type=int, default=1000, metavar='N', help='number of pairs (default: 1000)'
+    )
+    parser.add_argument(
+        '--pictures', type=Path, metavar='PHOTOS', help='folder of images for plain surfaces'
+    )
+    parser.add_argument(
+        '--unit', type=float, default=1.0, metavar='M', help="the files' unit in metres"
+    )
+    parser.add_argument(
+        '--up', choices=('z', 'y'), default='z', help="the files' axis that points up"
+    )
+    for name, default, unit, text in (
+        ('width', int, 'PX', 'width of the images'),
+        ('height', int, 'PX', 'height of the images'),
+        ('least-baseline', float, 'X', 'least distance of the cameras, in median depths'),
+        ('most-baseline', float, 'X', 'greatest distance of the cameras, in median depths'),
+        ('least-overlap', float, 'X', 'least share of each view that the other one sees'),
+        ('posters', int, 'N', 'most posters and carpets in a scene'),
+        ('seed', int, 'N', 'seed of everything random'),
+    ):
+        value = _DEFAULTS[name.replace('-', '_')]
+        parser.add_argument(
+            f'--{name}', type=default, default=value, metavar=unit, help=f'{text} ({value})'
+        )
+
+
+def run(args: argparse.Namespace) -> int:
+    """Render the pairs that are missing; 1 if some could not be made."""
+    import logging
+
+    import cv2
+    from tqdm import tqdm
+
+    from superpoint_ros.data.scenes.pair_cache import PairCache
+    from superpoint_ros.data.scenes.pairs import PairSettings, render_pairs
+    from superpoint_ros.data.scenes.sources import (
+        check_textured,
+        fingerprint,
+        list_glb,
+        read_pictures,
+        read_sources,
+    )
+    from superpoint_ros.data.sequences.image_files import list_images
+
+    logging.basicConfig(level=logging.WARNING, format='superpoint: %(message)s')
+    if args.pairs < 1:
+        raise ValueError(f'--pairs must be 1 or more, got {args.pairs}')
+    settings = PairSettings(**{name: getattr(args, name) for name in _DEFAULTS})
+    interiors, objects = list_glb(args.scenes), list_glb(args.street)
+    if not interiors and not objects:
+        raise ValueError('name .glb files of scenes, or objects with --street')
+    made_of = {path.name: fingerprint([path]) for path in interiors}
+    if objects:
+        made_of['--street'] = fingerprint(objects)
+    if args.pictures:
+        made_of['--pictures'] = fingerprint(list_images(args.pictures))
+    made_of |= {'--unit': str(args.unit), '--up': args.up}
+    cache = PairCache(args.out, settings, made_of)
+    wanted = cache.missing(args.pairs)
+    scenes, pictures = read_sources(interiors, objects, args.unit, args.up), []
+    if args.pictures:
+        pictures = read_pictures(args.pictures)
+    for name in check_textured(scenes, pictures):
+        print(f'superpoint: {name} has no textures: it gets pictures', file=sys.stderr)
+    cv2.setNumThreads(1)
+    failed, done = 0, args.pairs - len(wanted)
+    try:
+        with tqdm(total=args.pairs, initial=done, unit='pair') as progress:
+            for number, pair in render_pairs(scenes, pictures, settings, wanted):
+                if pair is None:
+                    failed += 1
+                else:
+                    cache.write(number, pair)
+                    done += 1
+                progress.update()
+    except OSError as error:
+        raise OSError(
+            error.errno,
+            f'{error.strerror or error}; {done} pairs are complete, and the same command '
+            'continues when there is space again',
+            str(args.out),
+        ) from error
+    if not done:
+        raise ValueError(
+            'no two views overlapped enough: allow a smaller --least-overlap or --most-baseline'
+        )
+    _draw(args.out)
+    skipped = f', {failed} left out because no views overlapped enough' if failed else ''
+    print(f'{done} pairs{skipped}: see {args.out}')
+    return 1 if failed else 0
+
+
+def _draw(folder: Path) -> None:
+    """Write a picture of some pairs, spread over all."""
+    from superpoint_ros.data.scenes.pair_cache import list_pairs, read_pair
+    from superpoint_ros.data.scenes.pair_pictures import picture_of_pairs
+    from superpoint_ros.visualization import write_picture
+
+    paths = list_pairs(folder)
+    shown = paths[:: -(-len(paths) // _SHOWN)]
+    write_picture(folder / 'pairs.jpg', picture_of_pairs([read_pair(path) for path in shown]))

@@ -1,0 +1,138 @@
+# Copyright 2026 The superpoint_ros developers
+# SPDX-License-Identifier: Apache-2.0
+
+"""Random cameras in the free space of a scene, and second views that share what the first sees."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from superpoint_ros.data.scenes.ray_casting import PinholeCamera, RayCaster
+
+CLEARANCE = 0.25
+"""Least distance in metres of a camera from any surface."""
+
+PROBES = 48
+"""Directions in which the distance to the next surface is measured around a camera."""
+
+TRIALS = 400
+"""Positions that are tried for a camera before a scene counts as one without free space."""
+
+HEIGHTS = ((0.15, 0.6), (1.1, 1.9), (0.3, 6.0))
+"""Metres above the floor of a wheeled robot's, a hand-held and a drone's camera."""
+
+
+def free_position(
+    caster: RayCaster, bounds: np.ndarray, rng: np.random.Generator
+) -> np.ndarray | None:
+    """
+    Return a position (3,) above a floor with `CLEARANCE` around it, None if none was found.
+
+    `bounds` (2, 3) are the lowest and highest coordinates that are tried.
+    """
+    for _ in range(TRIALS):
+        place = rng.uniform(bounds[0], bounds[1])
+        down = caster.cast(place[None], np.array([[0, 0, -1.0]]))
+        if down.triangle[0] < 0:
+            continue
+        floor = place[2] - float(down.distance[0])
+        low, high = HEIGHTS[int(rng.integers(len(HEIGHTS)))]
+        place[2] = floor + np.exp(rng.uniform(np.log(low), np.log(high)))
+        if place[2] < bounds[1, 2] and is_free(caster, place):
+            return place
+    return None
+
+
+def is_free(caster: RayCaster, place: np.ndarray) -> bool:
+    """Return whether a camera fits at a position (3,), and has something to see around it."""
+    directions = _sphere(PROBES)
+    hits = caster.cast(np.broadcast_to(place, directions.shape), directions)
+    distance = np.where(hits.triangle >= 0, hits.distance, np.inf)
+    # In the narrow inside of furniture, half of the directions end within arm's length.
+    return bool(distance.min() > CLEARANCE and np.median(distance) > 0.8)
+
+
+def _sphere(count: int) -> np.ndarray:
+    """Return unit vectors (N, 3) spread evenly (Fibonacci lattice)."""
+    number = np.arange(count) + 0.5
+    z = 1 - 2 * number / count
+    angle = np.pi * (1 + 5**0.5) * number
+    radius = np.sqrt(1 - z * z)
+    return np.stack([radius * np.cos(angle), radius * np.sin(angle), z], axis=1)
+
+
+def random_camera(width: int, height: int, rng: np.random.Generator) -> PinholeCamera:
+    """Return a camera of a horizontal field of view of 50 to 100 degrees."""
+    half = np.deg2rad(rng.uniform(50, 100)) / 2
+    return PinholeCamera(float(width / 2 / np.tan(half)), width, height)
+
+
+def first_pose(place: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    """Return the pose of a camera that looks about level, with some pitch and roll."""
+    yaw = rng.uniform(0, 2 * np.pi)
+    pitch = np.clip(rng.normal(-4, 14), -60, 45)
+    roll = rng.normal(0, 5) if rng.random() < 0.7 else rng.normal(0, 20)
+    return pose_of(place, yaw, np.deg2rad(pitch), np.deg2rad(roll))
+
+
+def pose_of(place: np.ndarray, yaw: float, pitch: float, roll: float) -> np.ndarray:
+    """Return the pose (4, 4) of a camera; angles in radians, positive pitch looks up."""
+    forward = np.array([np.cos(yaw) * np.cos(pitch), np.sin(yaw) * np.cos(pitch), np.sin(pitch)])
+    return _looking(place, forward, roll)
+
+
+def second_pose(
+    caster: RayCaster,
+    first: np.ndarray,
+    depth: np.ndarray,
+    baseline: tuple[float, float],
+    rng: np.random.Generator,
+) -> np.ndarray | None:
+    """
+    Return the pose of a second view of what the first one sees, None if its place is not free.
+
+    `depth` (H, W) is the first view's; the camera moves by `baseline` (least, most) times its
+    median in a random direction, and looks at a point of the first view, with an error.
+    """
+    seen = depth[depth > 0]
+    if not len(seen):
+        return None
+    typical = float(np.median(seen))
+    length = typical * np.exp(rng.uniform(*np.log(baseline)))
+    direction = rng.normal(size=3) * [1, 1, 0.35]
+    direction /= np.linalg.norm(direction)
+    place = first[:3, 3] + length * direction
+    hit = caster.cast(first[None, :3, 3], (place - first[:3, 3])[None])
+    blocked = hit.triangle[0] >= 0 and hit.distance[0] < 1 + CLEARANCE / max(length, 1e-6)
+    if blocked or not is_free(caster, place):
+        return None
+    forward = first[:3, 2]
+    target = first[:3, 3] + forward * typical * rng.uniform(0.8, 1.6)
+    towards = target - place
+    towards /= np.linalg.norm(towards)
+    # Partly as the first view, partly towards the same point: both happen on robots.
+    mixed = towards + rng.uniform(0, 1) * forward + rng.normal(0, 0.12, 3)
+    roll = _roll_of(first) + np.deg2rad(
+        rng.normal(0, 6) if rng.random() < 0.8 else rng.normal(0, 30)
+    )
+    return _looking(place, mixed, roll)
+
+
+def _roll_of(pose: np.ndarray) -> float:
+    """Return the roll in radians of a pose."""
+    level = _looking(pose[:3, 3], pose[:3, 2], 0.0)
+    return float(np.arctan2(level[:3, 1] @ pose[:3, 0], level[:3, 0] @ pose[:3, 0]))
+
+
+def _looking(place: np.ndarray, forward: np.ndarray, roll: float) -> np.ndarray:
+    """Return the pose of a camera at a place that looks forward (3,), of any length."""
+    z = forward / np.linalg.norm(forward)
+    x = np.cross(z, [0, 0, 1.0])
+    length = np.linalg.norm(x)
+    x = np.array([1.0, 0, 0]) if length < 1e-6 else x / length
+    y = np.cross(z, x)
+    cos, sin = np.cos(roll), np.sin(roll)
+    pose = np.eye(4)
+    pose[:3, 0], pose[:3, 1], pose[:3, 2] = cos * x + sin * y, cos * y - sin * x, z
+    pose[:3, 3] = place
+    return pose

@@ -1,0 +1,246 @@
+# Copyright 2026 The superpoint_ros developers
+# SPDX-License-Identifier: Apache-2.0
+
+"""
+Triangle meshes with gray textures, and how they are read from GLB files.
+
+Coordinates are metres, z points up. Texture coordinates follow trimesh: u to the right, v up from
+the bottom of the picture; a texture repeats beyond 0 and 1.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+import logging
+from pathlib import Path
+
+import cv2
+import numpy as np
+
+logger = logging.getLogger(__name__)
+
+UNTEXTURED = -1
+"""Texture index of triangles that have a plain gray level instead of a texture."""
+
+LARGEST_TEXTURE = 1024
+"""Longest side of a texture in pixels; larger ones are reduced."""
+
+LONGEST_SCENE = 1000.0
+"""Longest side of a scene in metres; a longer one is most probably modelled in millimetres."""
+
+SHORTEST_SCENE = 0.02
+"""Shortest plausible longest side of a scene in metres."""
+
+
+@dataclass
+class TexturedMesh:
+    """
+    Triangles with texture coordinates and gray levels.
+
+    Attributes:
+        triangles: float32 (N, 3, 3), the corners of each triangle in metres.
+        uv: float32 (N, 3, 2), texture coordinates of each corner; 0 without a texture.
+        texture: int32 (N,), index into `textures`, or `UNTEXTURED`.
+        gray: float32 (N,), factor of the texture, or the plain gray level, from 0 to 1.
+        textures: uint8 images (H, W).
+
+    """
+
+    triangles: np.ndarray
+    uv: np.ndarray
+    texture: np.ndarray
+    gray: np.ndarray
+    textures: list[np.ndarray]
+
+    def __len__(self) -> int:
+        return len(self.triangles)
+
+    @property
+    def bounds(self) -> np.ndarray:
+        """Return float (2, 3): the lowest and the highest coordinates."""
+        corners = self.triangles.reshape(-1, 3)
+        return np.stack([corners.min(axis=0), corners.max(axis=0)]).astype(np.float64)
+
+    def moved(self, pose: np.ndarray) -> TexturedMesh:
+        """Return the mesh with all corners transformed by a pose (4, 4)."""
+        triangles = self.triangles @ pose[:3, :3].T.astype(np.float32)
+        triangles = triangles + pose[:3, 3].astype(np.float32)
+        return TexturedMesh(triangles, self.uv, self.texture, self.gray, self.textures)
+
+
+def merge(meshes: Sequence[TexturedMesh]) -> TexturedMesh:
+    """Return one mesh of all triangles; textures that are the same object are kept once."""
+    textures: list[np.ndarray] = []
+    index_of: dict[int, int] = {}
+    indices = []
+    for mesh in meshes:
+        new = np.full(len(mesh.textures) + 1, UNTEXTURED, np.int32)
+        for number, texture in enumerate(mesh.textures):
+            if id(texture) not in index_of:
+                index_of[id(texture)] = len(textures)
+                textures.append(texture)
+            new[number] = index_of[id(texture)]
+        # The last entry serves the index UNTEXTURED, -1.
+        indices.append(new[mesh.texture])
+    return TexturedMesh(
+        np.concatenate([mesh.triangles for mesh in meshes]),
+        np.concatenate([mesh.uv for mesh in meshes]),
+        np.concatenate(indices),
+        np.concatenate([mesh.gray for mesh in meshes]),
+        textures,
+    )
+
+
+def quad(
+    centre: np.ndarray,
+    right: np.ndarray,
+    up: np.ndarray,
+    picture: np.ndarray,
+    tiles: tuple[float, float] = (1.0, 1.0),
+) -> TexturedMesh:
+    """
+    Return a rectangle that shows a picture, uint8 (H, W).
+
+    `right` and `up` (3,) lead from the centre to the middle of its sides, in metres; `tiles` is
+    how often the picture repeats along each.
+    """
+    corners = [centre - right - up, centre + right - up, centre + right + up, centre - right + up]
+    a, b, c, d = np.float32(corners)
+    u, v = tiles
+    return TexturedMesh(
+        np.stack([[a, b, c], [a, c, d]]),
+        np.float32([[[0, 0], [u, 0], [u, v]], [[0, 0], [u, v], [0, v]]]),
+        np.zeros(2, np.int32),
+        np.ones(2, np.float32),
+        [picture],
+    )
+
+
+def read_glb(path: Path, unit: float = 1.0, up: str = 'z') -> TexturedMesh:
+    """
+    Return the mesh of a GLB file, in metres, z up.
+
+    `unit` is the length of the file's unit in metres, `up` the axis of the file, 'z' or 'y', that
+    points up. Raises FileNotFoundError if the file does not exist, and ValueError if it cannot be
+    read, has no triangles, or has an implausible size (another unit than `unit`).
+    """
+    import trimesh
+
+    path = Path(path)
+    if not path.is_file():
+        raise FileNotFoundError(f'{path} does not exist; name a .glb file')
+    try:
+        scene = trimesh.load_scene(path)
+    except Exception as error:  # each of trimesh's parsers raises its own
+        raise ValueError(f'{path} cannot be read as a GLB file: {error}') from error
+    textures: dict[int, np.ndarray] = {}
+    parts = []
+    for node in scene.graph.nodes_geometry:
+        pose, name = scene.graph[node]
+        geometry = scene.geometry[name]
+        if isinstance(geometry, trimesh.Trimesh) and len(geometry.faces):
+            parts.append(_part(geometry, textures).moved(np.asarray(pose)))
+    if not parts:
+        raise ValueError(f'{path} contains no triangles')
+    mesh = merge(parts).moved(_to_metres(unit, up))
+    finite = np.isfinite(mesh.triangles).all(axis=(1, 2))
+    if not finite.all():
+        logger.warning('%s: %d triangles without finite corners left out', path, (~finite).sum())
+        mesh = _select(mesh, finite)
+    _check_size(path, mesh)
+    _check_orientation(path, scene)
+    return mesh
+
+
+def _to_metres(unit: float, up: str) -> np.ndarray:
+    """Return the transform (4, 4) from a file's coordinates to metres, z up."""
+    if not unit > 0:
+        raise ValueError(f'the unit must be greater than 0 m, got {unit}')
+    if up not in ('y', 'z'):
+        raise ValueError(f"the axis that points up must be 'y' or 'z', got {up!r}")
+    turn = np.eye(4)
+    if up == 'y':
+        turn[:3, :3] = [[1, 0, 0], [0, 0, -1], [0, 1, 0]]
+    turn[:3] *= unit
+    return turn
+
+
+def _select(mesh: TexturedMesh, chosen: np.ndarray) -> TexturedMesh:
+    """Return the chosen triangles."""
+    if not chosen.any():
+        raise ValueError('the mesh has no triangle with finite corners')
+    return TexturedMesh(
+        mesh.triangles[chosen],
+        mesh.uv[chosen],
+        mesh.texture[chosen],
+        mesh.gray[chosen],
+        mesh.textures,
+    )
+
+
+def _check_size(path: Path, mesh: TexturedMesh) -> None:
+    """Raise ValueError if the scene is too large or too small to be in metres."""
+    longest = float(np.ptp(mesh.bounds, axis=0).max())
+    if longest > LONGEST_SCENE:
+        raise ValueError(
+            f'{path} is {longest:.0f} m long: its unit is probably the millimetre; scale it to '
+            'metres, for example with --unit 0.001'
+        )
+    if longest < SHORTEST_SCENE:
+        raise ValueError(f'{path} is {1000 * longest:.2f} mm long; scale it to metres with --unit')
+
+
+def _check_orientation(path: Path, scene) -> None:
+    """Warn if closed meshes have triangles that face inwards; all are rendered from both sides."""
+    inside_out = [
+        name
+        for name, geometry in scene.geometry.items()
+        if getattr(geometry, 'is_watertight', False) and geometry.volume < 0
+    ]
+    if inside_out:
+        logger.warning(
+            '%s: the triangles of %s face inwards; both sides of all triangles are rendered',
+            path,
+            ', '.join(inside_out[:5]),
+        )
+
+
+def _part(geometry, textures: dict[int, np.ndarray]) -> TexturedMesh:
+    """Return a mesh of a trimesh geometry; `textures` keeps converted pictures by identity."""
+    count = len(geometry.faces)
+    triangles = np.asarray(geometry.vertices, np.float32)[geometry.faces]
+    uv = np.zeros((count, 3, 2), np.float32)
+    index = np.full(count, UNTEXTURED, np.int32)
+    material = getattr(geometry.visual, 'material', None)
+    gray = np.full(count, _gray_level(material), np.float32)
+    picture = getattr(material, 'baseColorTexture', None)
+    if picture is None:
+        picture = getattr(material, 'image', None)
+    coordinates = getattr(geometry.visual, 'uv', None)
+    if picture is None or coordinates is None:
+        return TexturedMesh(triangles, uv, index, gray, [])
+    if id(picture) not in textures:
+        textures[id(picture)] = _gray_picture(picture)
+    uv = np.nan_to_num(np.asarray(coordinates, np.float32))[geometry.faces]
+    return TexturedMesh(triangles, uv, np.zeros(count, np.int32), gray, [textures[id(picture)]])
+
+
+def _gray_level(material) -> float:
+    """Return the gray level of a material's base colour, from 0 to 1; white if it has none."""
+    colour = getattr(material, 'baseColorFactor', None)
+    if colour is None:
+        return 1.0
+    colour = np.asarray(colour, np.float64)
+    if colour.max() > 1:
+        colour = colour / 255
+    return float(colour[:3] @ [0.299, 0.587, 0.114])
+
+
+def _gray_picture(picture) -> np.ndarray:
+    """Return a PIL image as uint8 (H, W), at most `LARGEST_TEXTURE` pixels wide and high."""
+    image = np.asarray(picture.convert('L'))
+    factor = LARGEST_TEXTURE / max(image.shape)
+    if factor < 1:
+        image = cv2.resize(image, None, fx=factor, fy=factor, interpolation=cv2.INTER_AREA)
+    return image

@@ -1,0 +1,93 @@
+# Copyright 2026 The superpoint_ros developers
+# SPDX-License-Identifier: Apache-2.0
+
+"""Scenes and pictures from files, with fingerprints that say which files they were."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+import hashlib
+from pathlib import Path
+
+import numpy as np
+
+from superpoint_ros.data.scenes.meshes import read_glb
+from superpoint_ros.data.scenes.pairs import SceneSource
+from superpoint_ros.data.sequences.image_files import list_images, read_image
+
+STREET = 'street'
+"""Name of the scene that is composed of objects."""
+
+STREET_TURNS = 2
+"""Turns of streets, which differ every time, for each `INTERIOR_TURNS` interiors."""
+
+INTERIOR_TURNS = 4
+"""Interiors that are rendered between as many turns of streets as `STREET_TURNS`."""
+
+
+def list_glb(sources: Sequence[Path]) -> list[Path]:
+    """
+    Return the GLB files that are named, or lie in the folders that are named.
+
+    Raises FileNotFoundError for a file that does not exist and for a folder without GLB files.
+    """
+    paths: list[Path] = []
+    for source in map(Path, sources):
+        found = sorted(source.glob('*.glb')) if source.is_dir() else [source]
+        if not found or not all(path.is_file() for path in found):
+            kind = 'contains no .glb files' if source.is_dir() else 'does not exist'
+            raise FileNotFoundError(f'{source} {kind}; name .glb files, or folders of them')
+        paths += found
+    return paths
+
+
+def read_sources(
+    interiors: Sequence[Path], objects: Sequence[Path], unit: float = 1.0, up: str = 'z'
+) -> list[SceneSource]:
+    """
+    Return the scenes of GLB files: each of `interiors` by itself, `objects` as streets.
+
+    Streets, of which each is another one, take a turn after every two interiors.
+    """
+    scenes = [SceneSource(path.stem, (read_glb(path, unit, up),)) for path in interiors]
+    if not objects:
+        return scenes
+    street = SceneSource(STREET, tuple(read_glb(path, unit, up) for path in objects), True)
+    step = INTERIOR_TURNS // STREET_TURNS
+    turns: list[SceneSource] = []
+    for start in range(0, max(len(scenes), 1), step):
+        turns += [*scenes[start : start + step], street]
+    return turns
+
+
+def read_pictures(folder: Path | None) -> list[np.ndarray]:
+    """Return the gray pictures of a folder, uint8 (H, W); none without a folder."""
+    if folder is None:
+        return []
+    paths = list_images(folder)
+    if not paths:
+        raise ValueError(f'{folder} contains no images for posters, facades and floors')
+    return [read_image(path) for path in paths]
+
+
+def check_textured(scenes: Sequence[SceneSource], pictures: Sequence[np.ndarray]) -> list[str]:
+    """
+    Return the names of the scenes without any texture.
+
+    Raises ValueError if there are some and there are no pictures for their surfaces.
+    """
+    plain = sorted({s.name for s in scenes if not any(mesh.textures for mesh in s.meshes)})
+    if plain and not pictures:
+        raise ValueError(
+            f'without textures there are no keypoints, and {", ".join(plain)} has none: give '
+            'pictures for its surfaces with --pictures DIR'
+        )
+    return plain
+
+
+def fingerprint(paths: Sequence[Path]) -> str:
+    """Return a hash of the content of files, in their order, as 16 hexadecimal digits."""
+    digest = hashlib.sha256()
+    for path in paths:
+        digest.update(hashlib.sha256(Path(path).read_bytes()).digest())
+    return digest.hexdigest()[:16]

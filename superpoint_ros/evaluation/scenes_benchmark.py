@@ -1,0 +1,169 @@
+# Copyright 2026 The superpoint_ros developers
+# SPDX-License-Identifier: Apache-2.0
+
+"""
+Features on rendered 3-D scenes: parallax, occlusion and moving light, with exact ground truth.
+
+The best n keypoints of each view count. A keypoint is visible if the other view shows its surface
+point. Repeatability: share of the visible keypoints of both views that have a keypoint of the
+other view within 3 px of their true place there. Matches are mutual nearest neighbours; a match is
+correct if the keypoint is visible and lies within 3 px of its match. MMA: correct matches as a
+share of all matches. Matching score: correct matches as a share of the visible keypoints, mean of
+both views. Pose: essential matrix by RANSAC (1 px); the error is the larger of the angles of
+rotation and of the direction of translation. All numbers are means over pairs. A pair without
+keypoints or matches counts 0, a pair without a pose has the largest error. The localisation error
+is the mean distance of repeated keypoints, of those pairs that have some.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from typing import NamedTuple
+
+import numpy as np
+
+from superpoint_ros.data.scenes.correspondences import transfer
+from superpoint_ros.data.scenes.pairs import RenderedPair
+from superpoint_ros.evaluation.baselines import Method
+from superpoint_ros.evaluation.metrics import EPSILON
+from superpoint_ros.evaluation.relative_pose import (
+    estimate_pose,
+    pose_error,
+    PoseError,
+    summarise_errors,
+)
+from superpoint_ros.features import Features
+from superpoint_ros.geometry.matching import match_mutual
+
+_MEANS = ('repeatability', 'matching_accuracy', 'matching_score', 'matches', 'points')
+
+
+class SceneMatches(NamedTuple):
+    """
+    The matches of a pair of views.
+
+    `matches` int (K, 2) are indices into both views' keypoints, `correct` bool (K,).
+    """
+
+    matches: np.ndarray
+    correct: np.ndarray
+
+
+def evaluate_scenes(
+    methods: Sequence[Method],
+    pairs: Iterable[RenderedPair],
+    keypoints: int,
+    on_pair: Callable[[], None] = lambda: None,
+) -> dict:
+    """
+    Return the measurements as a dictionary, made for JSON.
+
+    `result['methods'][name]` holds the means by name, the areas under the pose error curve and
+    `pairs`, their number; `result['pairs']` each pair's own measurements. `on_pair` is called
+    after each pair. Raises ValueError if `keypoints` is below 1 or there is no pair.
+    """
+    if keypoints < 1:
+        raise ValueError(f'keypoints must be 1 or more, got {keypoints}')
+    rows: list[dict] = []
+    errors: dict[str, list[PoseError]] = {method.name: [] for method in methods}
+    for number, pair in enumerate(pairs):
+        for method in methods:
+            a, b = find_in_views(method, pair, keypoints)
+            error = measure_pose(pair, a, b, match_views(pair, a, b))
+            errors[method.name].append(error)
+            rows.append(
+                {
+                    'method': method.name,
+                    'pair': number,
+                    'scene': pair.scene,
+                    **measure_features(pair, a, b),
+                    'rotation_error': error.rotation,
+                    'direction_error': error.direction,
+                }
+            )
+        on_pair()
+    if not rows:
+        raise ValueError('there is no rendered pair to measure on')
+    summary = {
+        name: _summarise([row for row in rows if row['method'] == name], poses)
+        for name, poses in errors.items()
+    }
+    return {
+        'protocol': ' '.join(__doc__.split()),
+        'keypoints': keypoints,
+        'methods': summary,
+        'pairs': rows,
+    }
+
+
+def find_in_views(method: Method, pair: RenderedPair, keypoints: int) -> tuple[Features, Features]:
+    """Return the best keypoints of both views, at most so many."""
+    a, b = (method.find(view.image).best(keypoints) for view in (pair.first, pair.second))
+    return a, b
+
+
+def match_views(pair: RenderedPair, a: Features, b: Features) -> SceneMatches:
+    """Return the mutual nearest neighbours of both views' features, and which are correct."""
+    matches = match_mutual(a.descriptors, b.descriptors)
+    places, visible = transfer(a.keypoints[matches[:, 0]], *pair.depth_views(), pair.pose)
+    distances = np.linalg.norm(places - b.keypoints[matches[:, 1]], axis=1)
+    return SceneMatches(matches, visible & (np.nan_to_num(distances, nan=np.inf) <= EPSILON))
+
+
+def measure_features(pair: RenderedPair, a: Features, b: Features) -> dict[str, float | None]:
+    """
+    Return the measurements of one pair by name, without its pose.
+
+    `localisation` is None if no keypoint is repeated.
+    """
+    views = pair.depth_views()
+    in_b, visible_a = transfer(a.keypoints, *views, pair.pose)
+    in_a, visible_b = transfer(b.keypoints, *views[::-1], np.linalg.inv(pair.pose))
+    distances = np.concatenate(
+        [
+            _nearest_distances(in_b[visible_a], b.keypoints),
+            _nearest_distances(in_a[visible_b], a.keypoints),
+        ]
+    )
+    repeated = distances <= EPSILON
+    correct = match_views(pair, a, b).correct
+    count, seen = int(correct.sum()), (int(visible_a.sum()), int(visible_b.sum()))
+    return {
+        'repeatability': float(repeated.mean()) if len(repeated) else 0.0,
+        'localisation': float(distances[repeated].mean()) if repeated.any() else None,
+        'matching_accuracy': float(correct.mean()) if len(correct) else 0.0,
+        # A match may be correct in one direction only, at an edge of depth: never above 1.
+        'matching_score': sum(min(count / n, 1.0) if n else 0.0 for n in seen) / 2,
+        'matches': len(correct),
+        'points': (len(a) + len(b)) / 2,
+    }
+
+
+def measure_pose(pair: RenderedPair, a: Features, b: Features, matched: SceneMatches) -> PoseError:
+    """Return the error of the relative pose that the matches give."""
+    focal_length = pair.camera.focal_length
+    centre = pair.camera.matrix[:2, 2]
+    rays = [
+        (features.keypoints[chosen] - centre) / focal_length
+        for features, chosen in zip((a, b), matched.matches.T, strict=True)
+    ]
+    return pose_error(estimate_pose(*rays, focal_length).pose, np.linalg.inv(pair.pose))
+
+
+def _nearest_distances(points: np.ndarray, others: np.ndarray) -> np.ndarray:
+    """Return the distance of each point (N, 2) to the nearest of others; infinite if none."""
+    if not len(others):
+        return np.full(len(points), np.inf)
+    x, y = (points[:, axis, None] - others[:, axis] for axis in (0, 1))
+    return np.sqrt((x * x + y * y).min(axis=1))
+
+
+def _summarise(rows: Sequence[dict], poses: Sequence[PoseError]) -> dict[str, float | None]:
+    """Return the means of pairs' measurements and the areas of their poses' errors."""
+    placed = [row['localisation'] for row in rows if row['localisation'] is not None]
+    return {
+        **{name: float(np.mean([row[name] for row in rows])) for name in _MEANS},
+        'localisation': float(np.mean(placed)) if placed else None,
+        **{f'pose_{name}': value for name, value in summarise_errors(poses).items()},
+        'pairs': len(rows),
+    }

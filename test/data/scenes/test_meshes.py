@@ -1,0 +1,63 @@
+# Copyright 2026 The superpoint_ros developers
+# SPDX-License-Identifier: Apache-2.0
+
+"""GLB files become textured meshes in metres, and unsuitable ones are refused with a reason."""
+
+import numpy as np
+import pytest
+
+from superpoint_ros.data.scenes.meshes import merge, quad, read_glb, UNTEXTURED
+from support.rooms import SIZE, write_room
+
+trimesh = pytest.importorskip('trimesh', reason="needs the extra 'scenes'")
+
+
+def test_a_glb_file_is_read_with_its_size_and_texture(tmp_path):
+    mesh = read_glb(write_room(tmp_path / 'room.glb'))
+    assert len(mesh) == 12
+    assert mesh.bounds == pytest.approx(np.array([[-3, -2.5, 0], [3, 2.5, 3]]), abs=1e-5)
+    assert [texture.shape for texture in mesh.textures] == [(256, 256)]
+    assert (mesh.texture == 0).all()
+
+
+def test_a_file_in_millimetres_is_refused_and_read_with_its_unit(tmp_path):
+    path = write_room(tmp_path / 'room.glb', scale=1000.0)
+    with pytest.raises(ValueError, match=r'6000 m long.*--unit 0.001'):
+        read_glb(path)
+    assert np.ptp(read_glb(path, unit=0.001).bounds, axis=0) == pytest.approx(SIZE, rel=1e-5)
+
+
+def test_a_file_with_y_up_is_turned(tmp_path):
+    mesh = read_glb(write_room(tmp_path / 'room.glb'), up='y')
+    assert np.ptp(mesh.bounds, axis=0) == pytest.approx([6, 3, 5], rel=1e-5)
+
+
+def test_a_mesh_without_texture_is_plain(tmp_path):
+    mesh = read_glb(write_room(tmp_path / 'plain.glb', textured=False))
+    assert (mesh.texture == UNTEXTURED).all()
+    assert mesh.textures == []
+
+
+def test_a_missing_file_and_a_file_of_another_kind_are_named(tmp_path):
+    with pytest.raises(FileNotFoundError, match=r'absent\.glb does not exist'):
+        read_glb(tmp_path / 'absent.glb')
+    other = tmp_path / 'other.glb'
+    other.write_bytes(b'no mesh at all')
+    with pytest.raises(ValueError, match=r'other\.glb cannot be read'):
+        read_glb(other)
+
+
+def test_inside_out_meshes_are_told(tmp_path, caplog):
+    mesh = trimesh.creation.box()
+    mesh.invert()
+    mesh.export(tmp_path / 'inverted.glb')
+    read_glb(tmp_path / 'inverted.glb')
+    assert 'face inwards' in caplog.text
+
+
+def test_merged_meshes_keep_their_textures_once(tmp_path):
+    a, b = np.full((4, 4), 10, np.uint8), np.full((4, 4), 20, np.uint8)
+    right, up = np.array([1.0, 0, 0]), np.array([0, 0, 1.0])
+    merged = merge([quad(np.zeros(3), right, up, picture) for picture in (a, b, a)])
+    assert [int(texture[0, 0]) for texture in merged.textures] == [10, 20]
+    assert merged.texture.tolist() == [0, 0, 1, 1, 0, 0]
