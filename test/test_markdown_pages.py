@@ -142,6 +142,16 @@ def test_python_examples_read_a_message(random_features):
     assert names['matches'].tolist() == [[i, i] for i in range(len(random_features.keypoints))]
 
 
+def test_python_examples_with_the_simulated_room_run():
+    simulation = blocks(ROOT / 'docs' / 'simulation.md', 'python')[0]
+    tracking = blocks(ROOT / 'docs' / 'consume.md', 'python')[-1]
+    for code in (simulation, tracking):
+        names = {}
+        exec(re.sub(r'count=\d+', 'count=2', code), names)
+        assert names['frame'].image.shape == (480, 640)
+    assert len(names['tracks'].ids) > 50
+
+
 @pytest.fixture
 def random_features():
     rng = np.random.default_rng(0)
