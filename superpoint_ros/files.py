@@ -1,26 +1,48 @@
 # Copyright 2026 The superpoint_ros developers
 # SPDX-License-Identifier: Apache-2.0
 
-"""Where the package's launch files, parameter files and weights are."""
+"""Atomic writing, and the files that are shipped with the package."""
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
+import tempfile
 
 PACKAGE = 'superpoint_ros'
 DEFAULT_WEIGHTS = 'superpoint_compact.safetensors'
 
 
+def write_atomically(path: Path, content: bytes) -> None:
+    """
+    Write a file completely or not at all; missing folders are created.
+
+    After an error, such as a full disk (OSError), a previous file at `path` is unchanged.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f'.{path.name}.')
+    try:
+        with os.fdopen(handle, 'wb') as file:
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+            os.fchmod(file.fileno(), 0o644)
+        Path(temporary).replace(path)
+    except BaseException:
+        Path(temporary).unlink(missing_ok=True)
+        raise
+
+
 def share_directory() -> Path:
     """
-    Return the directory that holds `models/`, `config/` and `launch/`.
+    Return the directory that contains `models/`, `config/` and `launch/`.
 
-    That is the source tree itself, where the package runs from it, or `share/superpoint_ros` under
-    the prefix into which pip or colcon installed it. Raises FileNotFoundError where neither holds
+    This is the source tree if the package runs from there, otherwise `share/superpoint_ros` in the
+    prefix into which pip or colcon installed the package. Raises FileNotFoundError if neither has
     `models/`.
     """
     here = Path(__file__).resolve().parent
-    # colcon's --symlink-install builds into build/superpoint_ros, whose links lead to the sources;
+    # colcon --symlink-install builds into build/superpoint_ros, whose links lead to the sources;
     # the unresolved path leads to the prefix.
     starts = (here, Path(__file__).absolute().parent)
     for start in starts:
@@ -31,20 +53,21 @@ def share_directory() -> Path:
                     return candidate
     raise FileNotFoundError(
         f'no directory with the models of {PACKAGE} was found above {here}: '
-        'install the package anew, or name a weight file'
+        'reinstall the package, or give the path of a weight file'
     )
 
 
 def default_weights() -> Path:
-    """Return the path of the weights that are shipped for general use."""
+    """Return the path of the shipped weights for general use."""
     path = share_directory() / 'models' / DEFAULT_WEIGHTS
     if not path.is_file():
         raise FileNotFoundError(
-            f'the shipped weights {path} are missing: install the package anew, or name a file'
+            f'the shipped weights {path} are missing: reinstall the package, or give the path of '
+            'a weight file'
         )
     return path
 
 
 def demo_photographs() -> list[Path]:
-    """Return the paths of the photographs that come with the package."""
+    """Return the paths of the photographs that are shipped with the package."""
     return sorted((Path(__file__).resolve().parent / 'demo_photographs').glob('*.jpg'))

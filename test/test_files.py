@@ -1,6 +1,8 @@
 # Copyright 2026 The superpoint_ros developers
 # SPDX-License-Identifier: Apache-2.0
 
+"""Atomic writing, and where an installed package finds its files."""
+
 from pathlib import Path
 import shutil
 import subprocess
@@ -9,13 +11,21 @@ import sys
 import pytest
 
 import superpoint_ros
-from superpoint_ros.files import share_directory
+from superpoint_ros.files import share_directory, write_atomically
 
 SOURCE = Path(superpoint_ros.__file__).resolve().parent
 
 
-def share_as_seen_from(package: Path) -> str:
-    """Return what share_directory says to a program that runs the copied package."""
+def copy_package(package: Path) -> Path:
+    """Return the folder `package`, which gets the modules that `share_directory` needs."""
+    package.mkdir(parents=True)
+    for name in ('__init__.py', 'files.py'):
+        shutil.copy(SOURCE / name, package)
+    return package
+
+
+def share_directory_of(package: Path) -> str:
+    """Return the share directory, or the error, of a program that runs a copied package."""
     program = 'from superpoint_ros.files import share_directory; print(share_directory())'
     done = subprocess.run(
         [sys.executable, '-c', program],
@@ -29,25 +39,41 @@ def share_as_seen_from(package: Path) -> str:
 
 
 @pytest.mark.parametrize('library', ['lib/python3.11/site-packages', 'local/lib/python3.12/dist'])
-def test_an_installed_package_finds_the_prefix_it_is_in(tmp_path, library):
-    package = tmp_path / library / 'superpoint_ros'
-    package.mkdir(parents=True)
-    for name in ('__init__.py', 'resources.py'):
-        shutil.copy(SOURCE / name, package)
+def test_an_installed_package_finds_its_share_directory_in_its_prefix(tmp_path, library):
+    package = copy_package(tmp_path / library / 'superpoint_ros')
     share = tmp_path / 'share' / 'superpoint_ros'
     (share / 'models').mkdir(parents=True)
     (share / 'package.xml').touch()
-    assert share_as_seen_from(package) == str(share)
+    assert share_directory_of(package) == str(share)
 
 
-def test_a_package_without_its_files_says_so(tmp_path):
-    package = tmp_path / 'superpoint_ros'
-    package.mkdir()
-    for name in ('__init__.py', 'resources.py'):
-        shutil.copy(SOURCE / name, package)
-    assert 'install the package anew' in share_as_seen_from(package)
+def test_a_package_without_a_share_directory_asks_for_a_new_installation(tmp_path):
+    package = copy_package(tmp_path / 'superpoint_ros')
+    assert 'reinstall the package' in share_directory_of(package)
 
 
-def test_the_directory_holds_what_a_node_needs():
+def test_the_share_directory_has_models_parameter_files_and_launch_files():
     for name in ('models', 'config', 'launch'):
         assert (share_directory() / name).is_dir()
+
+
+def test_write_atomically_replaces_a_file_and_creates_its_folder(tmp_path):
+    path = tmp_path / 'new' / 'folder' / 'file'
+    write_atomically(path, b'first')
+    write_atomically(path, b'second')
+    assert path.read_bytes() == b'second'
+    assert [each.name for each in path.parent.iterdir()] == ['file']
+
+
+def test_a_failed_write_leaves_the_previous_file_and_nothing_else(tmp_path, monkeypatch):
+    path = tmp_path / 'file'
+    write_atomically(path, b'first')
+
+    def full_disk(descriptor):
+        raise OSError(28, 'No space left on device')
+
+    monkeypatch.setattr('os.fsync', full_disk)
+    with pytest.raises(OSError, match='No space left'):
+        write_atomically(path, b'second')
+    assert path.read_bytes() == b'first'
+    assert list(tmp_path.iterdir()) == [path]

@@ -21,8 +21,9 @@ import warnings
 import torch
 
 from superpoint_ros.export.graph import DetectorGraph, GraphOutput, IMAGE_TYPES
+from superpoint_ros.files import write_atomically
 from superpoint_ros.model.superpoint import fold_batch_norm, SuperPoint
-from superpoint_ros.model.weights import WeightsMetadata, write_atomically
+from superpoint_ros.model.weights import WeightsMetadata
 
 SUFFIXES = ('.pth', '.onnx', '.pt')
 

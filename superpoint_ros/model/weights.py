@@ -13,16 +13,15 @@ from __future__ import annotations
 
 from dataclasses import asdict, dataclass, fields, replace
 import json
-import os
 from pathlib import Path
 import pickle
-import tempfile
 import zipfile
 
 from safetensors import safe_open, SafetensorError
 from safetensors.torch import save
 import torch
 
+from superpoint_ros.files import write_atomically
 from superpoint_ros.model.superpoint import fold_batch_norm, SuperPoint, SuperPointConfig
 
 FORMAT = 'superpoint_ros'
@@ -76,22 +75,6 @@ def save_weights(path: str | Path, model: SuperPoint, metadata: WeightsMetadata)
     texts |= {'format': FORMAT, 'format_version': FORMAT_VERSION}
     texts['configuration'] = json.dumps(asdict(model.config))
     write_atomically(path, save(state, metadata=texts))
-
-
-def write_atomically(path: Path, content: bytes) -> None:
-    """Write the file whole or, where that fails, leave what was there before."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f'.{path.name}.')
-    try:
-        with os.fdopen(handle, 'wb') as file:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-            os.fchmod(file.fileno(), 0o644)
-        Path(temporary).replace(path)
-    except BaseException:
-        Path(temporary).unlink(missing_ok=True)
-        raise
 
 
 def load_weights(path: str | Path) -> tuple[SuperPoint, WeightsMetadata]:

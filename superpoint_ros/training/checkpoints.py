@@ -16,7 +16,7 @@ from lightning.pytorch import Callback, LightningModule, Trainer
 from lightning.pytorch.plugins.io import TorchCheckpointIO
 import torch
 
-from superpoint_ros.model.weights import write_atomically
+from superpoint_ros.files import write_atomically
 from superpoint_ros.training.recipe import check_same_recipe
 
 logger = logging.getLogger(__name__)

@@ -25,7 +25,7 @@ import zlib
 import numpy as np
 
 from superpoint_ros.data.sequences.image_files import list_images
-from superpoint_ros.model.weights import write_atomically
+from superpoint_ros.files import write_atomically
 
 MANIFEST = 'labels.json'
 FORMAT = 'superpoint_ros labels 1'

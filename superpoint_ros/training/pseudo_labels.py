@@ -23,8 +23,9 @@ from tqdm import tqdm
 from tqdm.contrib.logging import logging_redirect_tqdm
 
 from superpoint_ros.data.sequences.image_files import list_images, read_image
+from superpoint_ros.files import write_atomically
 from superpoint_ros.geometry.homography import scaling, warp_points
-from superpoint_ros.model.weights import load_weights, write_atomically
+from superpoint_ros.model.weights import load_weights
 from superpoint_ros.training.homographic_adaptation import (
     AdaptationRecipe,
     label_image,

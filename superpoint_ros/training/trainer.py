@@ -12,7 +12,7 @@ from lightning.pytorch import LightningModule, Trainer
 from lightning.pytorch.callbacks import LearningRateMonitor, TQDMProgressBar
 from lightning.pytorch.loggers import TensorBoardLogger
 
-from superpoint_ros.model.weights import write_atomically
+from superpoint_ros.files import write_atomically
 from superpoint_ros.training.checkpoints import (
     AtomicCheckpointIO,
     check_checkpoint,

@@ -21,7 +21,7 @@ import numpy as np
 
 from superpoint_ros.data.scenes.pairs import PairSettings, RenderedPair
 from superpoint_ros.data.scenes.ray_casting import PinholeCamera, RenderedView
-from superpoint_ros.model.weights import write_atomically
+from superpoint_ros.files import write_atomically
 
 NEAREST, FURTHEST = 0.05, 1000.0
 """Depths in metres that the first and the last code of a depth map stand for."""
