@@ -13,7 +13,7 @@ documentation are all made from `table_of`.
 from __future__ import annotations
 
 import argparse
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from copy import deepcopy
 from dataclasses import dataclass, field, fields, is_dataclass, replace
 from functools import cache
@@ -196,25 +196,28 @@ def renamed(kind: type) -> Mapping[str, str]:
 
 
 def add_options(
-    parser: argparse.ArgumentParser | argparse._ArgumentGroup,
+    parser: argparse.ArgumentParser,
     kind: type,
     names: Collection[str] | None = None,
     defaults: Mapping[str, Any] | None = None,
     prefix: str = '',
+    types: Mapping[str, Callable[[str], Any]] | None = None,
 ) -> None:
     """
     Add one command-line option for each setting of a group; `given_options` reads them.
 
-    Options that are not given leave no trace in the parsed arguments. The old name of a renamed
-    setting is refused with the new one. argparse serves here, not jsonargparse: the help comes
-    from the table, which jsonargparse does not read, and the base package needs no more for it.
+    The old name of a renamed setting is refused with the new one. This uses argparse rather than
+    jsonargparse: the help comes from the table, which jsonargparse does not read, and the base
+    package needs no further dependency.
 
     Args:
-        parser: parser, or a group of its options, that gets the options.
+        parser: parser that gets the options.
         kind: dataclass of settings.
         names: settings that become options; None for all.
-        defaults: values that the command uses instead of the table's defaults, for the help text.
-        prefix: what stands before each name, such as 'homography.' for a nested group.
+        defaults: values of the command that replace defaults of the table.
+        prefix: text before each name, such as 'homography.' for a nested group.
+        types: functions that turn the text of an option into its value, where the table's own
+            parsing does not do.
 
     """
     for name, row in table_of(kind).items():
@@ -223,21 +226,31 @@ def add_options(
         if is_dataclass(row.type):
             add_options(parser, row.type, None, vars(row.default), f'{prefix}{name}.')
             continue
-        default = (defaults or {}).get(name, row.default)
+        default = (defaults or {}).get(name, argparse.SUPPRESS)
+        shown = row.default if default is argparse.SUPPRESS else default
         parser.add_argument(
             _option(prefix + name),
             dest=prefix + name,
-            default=argparse.SUPPRESS,
-            help=_help(row, default),
-            **_form(row),
+            default=default,
+            help=_help(row, shown),
+            **_form(row, (types or {}).get(name)),
         )
     for old, new in renamed(kind).items():
         for option in (_option(prefix + old), _option(f'{prefix}no_{old}')):
-            parser.add_argument(option, action=_Renamed, const=_option(new), nargs='*')
+            refuse_option(parser, option, _option(new))
+
+
+def refuse_option(parser: argparse.ArgumentParser, old: str, new: str) -> None:
+    """Add an option that only raises an error, which names what replaces it."""
+    parser.add_argument(old, action=_Renamed, const=new, nargs='*')
 
 
 def given_options(args: argparse.Namespace, kind: type, prefix: str = '') -> dict[str, Any]:
-    """Return the settings that the command line gives, by name, ready for `make_settings`."""
+    """
+    Return the settings of the command line by name, ready for `make_settings`.
+
+    Settings that have the default of their table are left out.
+    """
     given: dict[str, Any] = {}
     for name, row in table_of(kind).items():
         if is_dataclass(row.type):
@@ -262,13 +275,11 @@ class _Renamed(argparse.Action):
         parser.error(f'{option_string} was renamed: use {self.const}')
 
 
-def _form(row: Setting) -> dict[str, Any]:
+def _form(row: Setting, parse: Callable[[str], Any] | None) -> dict[str, Any]:
     """Return how argparse reads the option of a setting."""
     if row.type is bool:
         return {'action': argparse.BooleanOptionalAction}
-    form: dict[str, Any] = {'type': _Parser(row), 'metavar': _metavar(row)}
-    if row.choices:
-        form = {'choices': row.choices}
+    form: dict[str, Any] = {'type': parse or _Parser(row), 'metavar': _metavar(row)}
     if get_origin(row.type) in (list, tuple):
         sizes = get_args(row.type)
         form['nargs'] = len(sizes) if get_origin(row.type) is tuple and ... not in sizes else '+'
@@ -276,7 +287,9 @@ def _form(row: Setting) -> dict[str, Any]:
 
 
 def _metavar(row: Setting) -> str:
-    """Return the placeholder of an option's value: the unit, N, X or TEXT."""
+    """Return the placeholder of an option's value: its choices, the unit, N, X or TEXT."""
+    if row.choices:
+        return f'{{{",".join(row.choices)}}}'
     kind = _element(row.type)
     return row.unit.upper() if row.unit.isalpha() else {int: 'N', float: 'X'}.get(kind, 'TEXT')
 
@@ -298,8 +311,7 @@ def _help(row: Setting, default: Any) -> str:
     """Return the help text of an option."""
     if isinstance(default, (list, tuple)):
         default = ' '.join(map(str, default))
-    if default in ('', None):
-        default = 'none'
+    default = {'': 'empty', None: 'none'}.get(default, default)
     if isinstance(default, bool):
         default = str(default).lower()
     facts = [] if row.choices or not row.allowed else [row.allowed]

@@ -144,7 +144,7 @@ def test_every_setting_is_an_option():
     [
         ('--radius 65', 'argument --radius: radius must lie between 0 and 64, got 65'),
         ('--radius wide', "radius must be a whole number from 0 to 64, got 'wide'"),
-        ('--mode quick', "invalid choice: 'quick' (choose from"),
+        ('--mode quick', "argument --mode: mode must be one of fast, slow; got 'quick'"),
         ('--old-radius 5', '--old-radius was renamed: use --radius'),
         ('--no-old-radius', '--no-old-radius was renamed: use --radius'),
     ],

@@ -2,15 +2,15 @@
 # SPDX-License-Identifier: Apache-2.0
 
 """
-Measure how fast it is, in the same run as a plain PyTorch SuperPoint with the same weights.
+Measure the speed, in the same run as a plain PyTorch SuperPoint with the same weights.
 
-Whole frames of photographs, unless another part is named: time of each stage (p50, p99),
-multiply-adds per second and their share of what this machine reaches in a matrix product, memory,
-and how many times as fast as the plain one. --node: from camera to subscriber through the real
-node. --scaling: time and memory against image area and number of keypoints. --training: the
-training's data beside its network. --all: everything.
+By default whole frames of photographs are measured: time of each stage (p50, p99), multiply-adds
+per second and their share of a matrix product on this machine, memory, and the speed-up over the
+plain PyTorch SuperPoint. --node: latency from camera to subscriber through the real node.
+--scaling: time and memory against image area and number of keypoints. --training: rates of the
+training data and of the training. --all: all of these.
 
-Written are benchmark.json, benchmark.md and a picture of each part.
+Writes benchmark.json, benchmark.md and a plot of each part.
 
   superpoint benchmark --sizes 640x480 1280x720 --weights models/superpoint_compact.safetensors
   superpoint benchmark --all --docs docs/performance.md
@@ -22,27 +22,31 @@ import argparse
 from pathlib import Path
 import sys
 
+from superpoint_ros.cli.options import image_size
+from superpoint_ros.settings_table import refuse_option
+
 PARTS = ('frames', 'node', 'scaling', 'training')
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Declare the command's options."""
-    parts = parser.add_argument_group('what is measured')
+    """Declare the options."""
+    parts = parser.add_argument_group('measurements')
     parts.add_argument('--frames', action='store_true', help='whole frames (the default)')
-    parts.add_argument('--node', action='store_true', help='from camera to subscriber')
+    parts.add_argument('--node', action='store_true', help='latency from camera to subscriber')
     parts.add_argument('--scaling', action='store_true', help='against area and keypoints')
-    parts.add_argument('--training', action='store_true', help='data and network of the training')
-    parts.add_argument('--all', action='store_true', help='all four')
-    _add_cases(parser.add_argument_group('with what'))
-    how = parser.add_argument_group('how')
+    parts.add_argument('--training', action='store_true', help='training data and training')
+    parts.add_argument('--all', action='store_true', help='all of these')
+    _add_cases(parser.add_argument_group('cases'))
+    refuse_option(parser, '--keypoints', '--max-keypoints')
+    how = parser.add_argument_group('method')
     how.add_argument(
-        '--rounds', type=_count, default=40, metavar='N', help='for each case (default: 40)'
+        '--rounds', type=_count, default=40, metavar='N', help='runs per case (default: 40)'
     )
     how.add_argument(
-        '--threads', type=_count, metavar='N', help='on the CPU (default: one for each core)'
+        '--threads', type=_count, metavar='N', help='CPU threads (default: one per core)'
     )
     how.add_argument(
-        '--no-memory', action='store_true', help='leave out memory, which takes seconds a case'
+        '--no-memory', action='store_true', help='skip memory, which takes seconds per case'
     )
     how.add_argument(
         '--out',
@@ -52,25 +56,25 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help='folder for the report (default: runs/benchmark)',
     )
     how.add_argument(
-        '--docs', type=Path, metavar='FILE', help='a document whose sections are written anew'
+        '--docs', type=Path, metavar='FILE', help='a document whose sections are rewritten'
     )
 
 
 def _add_cases(group) -> None:
-    """Declare the options that say which cases there are."""
+    """Declare the options of the cases; each list is combined with each other."""
     group.add_argument(
         '--sizes',
         nargs='+',
-        type=_size,
+        type=image_size,
         metavar='WxH',
-        help='of the frames (default: 640x480; with --scaling from 160x120 to 3840x2160)',
+        help='sizes of the frames (default: 640x480; with --scaling from 160x120 to 3840x2160)',
     )
     group.add_argument(
         '--networks',
         nargs='+',
         default=[],
         metavar='NAME',
-        help='paper, compact, with random weights (default: both, unless weights are named)',
+        help='paper, compact: random weights (default: both, unless --weights is given)',
     )
     group.add_argument(
         '--weights', nargs='+', default=[], metavar='FILE', help='weight files to measure'
@@ -86,7 +90,7 @@ def _add_cases(group) -> None:
     )
     group.add_argument('--device', default='cpu', help='cpu, cuda, cuda:N, auto (default: cpu)')
     group.add_argument(
-        '--keypoints', type=_count, default=1000, metavar='N', help='a frame (default: 1000)'
+        '--max-keypoints', type=_count, default=1000, metavar='N', help='per frame (default: 1000)'
     )
     group.add_argument(
         '--images', metavar='DIR', help='photographs (default: those of the package)'
@@ -96,16 +100,8 @@ def _add_cases(group) -> None:
 def _count(text: str) -> int:
     """Return a positive number."""
     if not text.isdigit() or not 1 <= int(text) <= 100_000:
-        raise argparse.ArgumentTypeError(f'{text!r} is not a number from 1 to 100000')
+        raise argparse.ArgumentTypeError(f'{text!r} is not a whole number from 1 to 100000')
     return int(text)
-
-
-def _size(text: str) -> tuple[int, int]:
-    """Return width and height."""
-    sides = text.lower().split('x')
-    if len(sides) != 2 or not all(side.isdigit() and 16 <= int(side) <= 8192 for side in sides):
-        raise argparse.ArgumentTypeError(f'{text!r} is no size such as 640x480, from 16 to 8192')
-    return int(sides[0]), int(sides[1])
 
 
 def run(args: argparse.Namespace) -> int:
@@ -120,7 +116,7 @@ def run(args: argparse.Namespace) -> int:
     measured = {}
     for name in chosen:
         measured[name] = _measure(name, plan, args)
-        # What is measured is written at once: the next part may take long.
+        # Each part is written at once: the next one may take long.
         files = report.write_report(machine, measured, args.out)
         print(f'\n{report.PARTS[name].title}\n\n{report.PARTS[name].markdown(measured[name])}')
     if args.docs:
@@ -130,7 +126,7 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _plan(args: argparse.Namespace):
-    """Return what whole frames are measured with."""
+    """Return the plan of the measurement of whole frames."""
     from superpoint_ros.benchmark.candidates import Execution, NetworkSource
     from superpoint_ros.benchmark.frame_times import SpeedPlan
     from superpoint_ros.benchmark.machine import usable_cores
@@ -149,7 +145,7 @@ def _plan(args: argparse.Namespace):
         executions=[
             Execution(engine, precision, device) for engine in engines for precision in precisions
         ],
-        keypoints=args.keypoints,
+        keypoints=args.max_keypoints,
         rounds=args.rounds,
         threads=args.threads or usable_cores(),
         images=args.images,
@@ -158,7 +154,7 @@ def _plan(args: argparse.Namespace):
 
 
 def _measure(name: str, plan, args: argparse.Namespace):
-    """Return what was measured of a part."""
+    """Return the measurements of a part."""
     from dataclasses import replace
 
     from superpoint_ros.benchmark.candidates import Execution
@@ -175,7 +171,7 @@ def _measure(name: str, plan, args: argparse.Namespace):
 
         return measure_training(plan.threads, progress)
     if not args.engines and not args.precisions:
-        # What runs where nobody chooses.
+        # The engine and precision that run by default.
         plan = replace(plan, executions=[Execution('auto', 'auto', plan.executions[0].device)])
     if name == 'node':
         from superpoint_ros.benchmark.node_latency import measure_node

@@ -2,13 +2,13 @@
 # SPDX-License-Identifier: Apache-2.0
 
 """
-Find the keypoints of images: draw them on pictures and save them as NumPy files.
+Find the keypoints of images, draw them and save them as NumPy files.
 
-For an image NAME.jpg there will be NAME_keypoints.png, the picture with a ring around each
-keypoint (green the best, red the last), and NAME.npz with the arrays keypoints (N, 2), x and y in
+For an image NAME.jpg this writes NAME_keypoints.png, the image with a ring around each keypoint
+(green: highest score, red: lowest), and NAME.npz with the arrays keypoints (N, 2), x and y in
 pixels, scores (N,) and descriptors (N, D).
 
-Exit status: 0 all done; 1 some images could not be read (they are named); 2 none could.
+Exit status: 0 all images were read; 1 some could not be read (they are named); 2 none.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ import sys
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the options."""
-    from superpoint_ros.cli.detector_options import add_engine_arguments, add_settings_arguments
+    from superpoint_ros.cli.options import add_detector_options
 
     parser.add_argument(
         'images', nargs='+', metavar='IMAGE', help='image files, or folders of images'
@@ -30,17 +30,19 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         '--out', required=True, type=Path, metavar='DIR', help='folder for the results'
     )
     parser.add_argument(
-        '--format', choices=('png', 'jpg'), default='png', help='of pictures (default: png)'
+        '--format',
+        choices=('png', 'jpg'),
+        default='png',
+        help='format of drawings (default: png)',
     )
-    add_engine_arguments(parser)
-    add_settings_arguments(parser)
+    add_detector_options(parser)
 
 
 def run(args: argparse.Namespace) -> int:
-    """Detect in every image, report on each that fails, and print one summary."""
+    """Detect in every image, report each that fails, and print one summary."""
     from tqdm import tqdm
 
-    from superpoint_ros.cli.detector_options import make_detector
+    from superpoint_ros.cli.options import make_detector
     from superpoint_ros.data.sequences.image_files import read_image
     from superpoint_ros.visualization import draw_keypoints, write_picture
 
@@ -81,7 +83,7 @@ def _image_files(sources: Iterable[str]) -> list[Path]:
 
 
 def _unique_names(paths: Iterable[Path]) -> Iterator[str]:
-    """Yield for each path its name without suffix, numbered where another had it."""
+    """Yield the name of each path without suffix, with a number if it was used before."""
     used: set[str] = set()
     for path in paths:
         name, number = path.stem, 2
@@ -92,5 +94,5 @@ def _unique_names(paths: Iterable[Path]) -> Iterator[str]:
 
 
 def _about(path: Path, error: Exception) -> str:
-    """Return the error's text, which names the file in any case."""
+    """Return the text of the error, preceded by the path unless it names it."""
     return str(error) if str(path) in str(error) else f'{path}: {error}'

@@ -1,7 +1,7 @@
 # Copyright 2026 The superpoint_ros developers
 # SPDX-License-Identifier: Apache-2.0
 
-"""The options of `superpoint evaluate odometry`, and what it does."""
+"""The measurement `superpoint evaluate odometry`."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import argparse
 from collections.abc import Iterator
 from pathlib import Path
 
-from superpoint_ros.cli.baseline_options import add_method_arguments, compared_methods
+from superpoint_ros.cli.options import add_method_options, make_methods
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -21,17 +21,21 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help='folders of TUM RGB-D or KITTI odometry, or ROS 2 bags, with true poses (default: a '
         'simulated room)',
     )
-    parser.add_argument('--topic', help="of a bag's images (default: the only one)")
+    parser.add_argument('--topic', help='image topic of a bag (default: the only one)')
     parser.add_argument(
-        '--truth-topic', metavar='TOPIC', help="of a bag's true poses (default: ground_truth/pose)"
+        '--truth-topic',
+        metavar='TOPIC',
+        help='true poses of a bag (default: ground_truth/pose)',
     )
     parser.add_argument(
         '--calibration',
         metavar='FILE',
-        help="of the camera, as ROS's camera_calibration writes it",
+        help='camera calibration, as camera_calibration writes it',
     )
     parser.add_argument(
-        '--photographs', metavar='DIR', help='of the room (default: those of the package)'
+        '--photographs',
+        metavar='DIR',
+        help='images in the room (default: those of the package)',
     )
     parser.add_argument(
         '--seeds',
@@ -39,19 +43,29 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         type=int,
         default=[0, 1, 2],
         metavar='N',
-        help='of the simulated flights (default: 0 1 2)',
+        help='random seeds of the simulated sequences (default: 0 1 2)',
     )
     parser.add_argument(
-        '--rate', type=float, default=10.0, help='of simulated frames, in Hz (default: 10)'
+        '--rate', type=float, default=10.0, help='rate of simulated frames in Hz (default: 10)'
     )
     parser.add_argument(
-        '--noise', type=float, default=2.0, help='of simulated frames, gray levels (default: 2)'
+        '--noise',
+        type=float,
+        default=2.0,
+        help='noise of simulated frames, gray levels (default: 2)',
     )
     parser.add_argument(
-        '--exposure', type=float, default=0.0, metavar='S', help='blurs motion (default: 0)'
+        '--exposure',
+        type=float,
+        default=0.0,
+        metavar='S',
+        help='exposure time, blurs motion (default: 0)',
     )
     parser.add_argument(
-        '--frames', type=int, metavar='N', help='of each sequence (default: all, 200 simulated)'
+        '--frames',
+        type=int,
+        metavar='N',
+        help='frames per sequence (default: all, 200 simulated)',
     )
     parser.add_argument(
         '--gaps',
@@ -59,9 +73,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         type=int,
         default=[2, 5],
         metavar='N',
-        help='frames between the two of a pair (default: 2 5)',
+        help='frames between the two images of a pair (default: 2 5)',
     )
-    add_method_arguments(parser, methods=('sift', 'orb'), keypoints=500)
+    add_method_options(parser, ('sift', 'orb'), max_keypoints=500)
 
 
 def run(args: argparse.Namespace) -> int:
@@ -76,9 +90,9 @@ def run(args: argparse.Namespace) -> int:
     )
 
     frames = args.frames if args.data else args.frames or 200
-    plan = OdometryPlan(args.keypoints, tuple(args.gaps), frames)
-    methods = compared_methods(args, max_keypoints=max(args.keypoints, 1))
-    sequences = _recordings(args) if args.data else _flights(args)
+    plan = OdometryPlan(args.max_keypoints, tuple(args.gaps), frames)
+    methods = make_methods(args)
+    sequences = _recordings(args) if args.data else _simulated(args)
     total = frames * len(args.data or args.seeds) if frames else None
     with tqdm(total=total, unit='frame') as progress:
         result, trajectories = evaluate_odometry(methods, sequences, plan, progress.update)
@@ -92,7 +106,7 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _recordings(args: argparse.Namespace) -> Iterator[tuple]:
-    """Yield the names and sequences of recordings."""
+    """Yield names and sequences of recordings."""
     from superpoint_ros.data.sequences.opening import open_sequence
 
     for path in args.data:
@@ -107,8 +121,8 @@ def _recordings(args: argparse.Namespace) -> Iterator[tuple]:
         )
 
 
-def _flights(args: argparse.Namespace) -> Iterator[tuple]:
-    """Yield the names and sequences of simulated flights."""
+def _simulated(args: argparse.Namespace) -> Iterator[tuple]:
+    """Yield names and sequences of a camera in simulated rooms."""
     from superpoint_ros.data.sequences.calibration_files import read_calibration
     from superpoint_ros.data.sequences.image_files import list_images, read_image
     from superpoint_ros.files import demo_photographs
@@ -132,7 +146,7 @@ def _flights(args: argparse.Namespace) -> Iterator[tuple]:
 
 
 def _described(args: argparse.Namespace) -> dict[str, object]:
-    """Return what the numbers are of, for the report."""
+    """Return the source of the images, for the report."""
     if args.data:
         return {'data': [Path(path).resolve().name for path in args.data]}
     names = ('seeds', 'rate', 'noise', 'exposure')

@@ -8,8 +8,7 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from superpoint_ros.cli.baseline_options import add_method_arguments, compared_methods
-from superpoint_ros.cli.detector_options import execution_of
+from superpoint_ros.cli.options import add_method_options, given_execution, make_methods
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -21,7 +20,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar='DIR',
         help="folder of rendered pairs, as made by 'superpoint render-pairs'",
     )
-    add_method_arguments(parser, methods=('sift', 'orb', 'akaze'), keypoints=500)
+    add_method_options(parser, ('sift', 'orb', 'akaze'), max_keypoints=500)
     parser.add_argument(
         '--max-pairs', type=int, metavar='N', help='the first N pairs (default: all)'
     )
@@ -42,7 +41,7 @@ def run(args: argparse.Namespace) -> int:
 
     if args.max_pairs is not None and args.max_pairs < 1:
         raise ValueError(f'--max-pairs must be 1 or more, got {args.max_pairs}')
-    methods = compared_methods(args, max_keypoints=max(args.keypoints, 1))
+    methods = make_methods(args)
     paths, bad = list_pairs(args.data)[: args.max_pairs], []
 
     def readable_pairs():
@@ -54,12 +53,8 @@ def run(args: argparse.Namespace) -> int:
                 bad.append(path)
 
     with tqdm(total=len(paths), unit='pair') as progress:
-        result = evaluate_scenes(methods, readable_pairs(), args.keypoints, progress.update)
-    result['ours'] = {
-        **execution_of(args),
-        'upscale_factor': args.upscale_factor,
-        'descriptor_scales': args.descriptor_scales,
-    }
+        result = evaluate_scenes(methods, readable_pairs(), args.max_keypoints, progress.update)
+    result['ours'] = {**given_execution(args), **vars(methods[0].find.settings)}
     good = [path for path in paths if path not in bad]
     chosen = good[:: max(1, len(good) // args.pictures)][: args.pictures] if args.pictures else []
     files = write_scenes_report(result, methods, [read_pair(path) for path in chosen], args.out)

@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 
 """
-Show how the keypoints of an image come about, in pictures, and why a pixel is one or is not.
+Show the steps of the detection in pictures, and why a pixel is a keypoint or not.
 
   superpoint explain IMAGE --out DIR
   superpoint explain IMAGE --out DIR --pixel 203 118
@@ -20,26 +20,27 @@ from pathlib import Path
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the options."""
-    from superpoint_ros.cli.detector_options import add_engine_arguments, add_settings_arguments
+    from superpoint_ros.cli.options import add_detector_options
 
     parser.add_argument('image', metavar='IMAGE', help='image file')
-    parser.add_argument('--out', required=True, type=Path, metavar='DIR', help='for the pictures')
+    parser.add_argument(
+        '--out', required=True, type=Path, metavar='DIR', help='folder for the pictures'
+    )
     parser.add_argument(
         '--pixel',
         type=int,
         nargs=2,
         metavar=('X', 'Y'),
-        help='pixel of the image to explain (default: that of the best keypoint)',
+        help='pixel to explain (default: that of the keypoint with the highest score)',
     )
-    add_engine_arguments(parser)
-    add_settings_arguments(parser)
+    add_detector_options(parser)
 
 
 def run(args: argparse.Namespace) -> int:
     """Write the pictures and print the decision."""
     import numpy as np
 
-    from superpoint_ros.cli.detector_options import make_detector
+    from superpoint_ros.cli.options import make_detector
     from superpoint_ros.data.sequences.image_files import read_image
     from superpoint_ros.evaluation import step_pictures as pictures
     from superpoint_ros.evaluation.detection_steps import dissect

@@ -8,12 +8,12 @@ Export weights, or the whole detector as a graph, for other programs and languag
   superpoint export --out superpoint.onnx   the detector for ONNX Runtime, TensorRT, OpenVINO ...
   superpoint export --out superpoint.pt     the detector as TorchScript, for torch::jit::load
 
-A graph takes images (B, 1, H, W) of any size from 16x16 and the threshold, (1,), and gives the K
-best keypoints (B, K, 2), scores (B, K), descriptors (B, K, D), and valid (B, K), which is false
-for places that are left over. K is --max-keypoints; it and the other settings are fixed in the
-file. The file is run on photographs that come with the package and compared with the Detector.
+A graph takes images (B, 1, H, W) of any size from 16x16 and the threshold, (1,). It returns the K
+keypoints with the highest scores (B, K, 2), scores (B, K), descriptors (B, K, D) and valid
+(B, K), false for unused rows. K is --max-keypoints; it and the other settings are fixed in the
+file. The file is run on the photographs of the package and compared with the Detector.
 
-Exit status: 0 done; 1 the file was written but does not find the same; 2 wrong input.
+Exit status: 0 done; 1 the file was written but its results differ; 2 wrong input.
 """
 
 from __future__ import annotations
@@ -25,11 +25,8 @@ import sys
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the options."""
-    from superpoint_ros.cli.detector_options import add_settings_arguments
+    from superpoint_ros.cli.options import add_detector_options
 
-    parser.add_argument(
-        '--weights', metavar='FILE', type=Path, help='weight file (default: the one shipped)'
-    )
     parser.add_argument(
         '--out', required=True, type=Path, metavar='FILE', help='.pth, .onnx or .pt, see above'
     )
@@ -37,7 +34,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         '--image',
         choices=('uint8', 'float32'),
         default='uint8',
-        help="a graph's images: 0 to 255, or 0 to 1 (default: %(default)s)",
+        help='type of the images of a graph: 0 to 255, or 0 to 1 (default: %(default)s)',
     )
     parser.add_argument(
         '--rounds',
@@ -47,15 +44,17 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help='rounds of non-maximum suppression in a graph (default: %(default)s); photographs '
         'need four at the default settings',
     )
-    add_settings_arguments(parser)
+    add_detector_options(parser, names=('weights',))
     parser.add_argument(
-        '--device', default='cpu', help='on which TorchScript will run, cpu (default) or cuda'
+        '--device',
+        default='cpu',
+        help='device of TorchScript, cpu or cuda (default: cpu)',
     )
 
 
 def run(args: argparse.Namespace) -> int:
     """Write the file, compare it with the detector, and return the exit status."""
-    from superpoint_ros.cli.detector_options import make_detector
+    from superpoint_ros.cli.options import make_detector
     from superpoint_ros.engines.selection import find_device
     from superpoint_ros.export.exporters import SUFFIXES, write_onnx, write_pth, write_torchscript
     from superpoint_ros.export.graph import DetectorGraph
@@ -66,8 +65,7 @@ def run(args: argparse.Namespace) -> int:
         raise ValueError(f'--out must end in {", ".join(SUFFIXES)}; got {args.out.name}')
     find_device(args.device)
     device = args.device
-    args.device, args.engine, args.precision = 'cpu', 'torch', 'float32'  # the reference
-    detector = make_detector(args)
+    detector = make_detector(args, device='cpu', engine='torch', precision='float32')  # reference
     model, metadata = load_weights(detector.weights)
     if kind == '.pth':
         write_pth(args.out, model)
@@ -82,19 +80,19 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _who_loads(model) -> str:
-    """Return for whom the weights are."""
+    """Return which programs load the weights."""
     from superpoint_ros.model.superpoint import PAPER
 
     if model.config == PAPER:
         return 'loads where superpoint_v1.pth does'
     return (
         'has the names of superpoint_v1.pth but other widths: programs that read the widths from '
-        'the file load it, those made for the original alone need the paper configuration'
+        'the file can load it; programs with fixed widths need the paper configuration'
     )
 
 
 def _report(args: argparse.Namespace, detector, device: str) -> int:
-    """Compare the file with the detector, say how they agree and return the exit status."""
+    """Compare the file with the detector, print the agreement and return the exit status."""
     from superpoint_ros.data.sequences.image_files import read_image
     from superpoint_ros.export.check import compare, open_onnx, open_torchscript
     from superpoint_ros.files import demo_photographs
@@ -111,7 +109,7 @@ def _report(args: argparse.Namespace, detector, device: str) -> int:
     agreement = compare(graph, detector, [read_image(image) for image in demo_photographs()])
     print(
         f'{path}: {agreement.shared} of {agreement.keypoints} keypoints in {agreement.images} '
-        f"photographs are the Detector's; scores differ by at most {agreement.score:.1e}, "
+        f"photographs equal the Detector's; scores differ by at most {agreement.score:.1e}, "
         f'descriptors by {agreement.descriptor:.1e}'
     )
     if agreement.holds:

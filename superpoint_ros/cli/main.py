@@ -2,15 +2,15 @@
 # SPDX-License-Identifier: Apache-2.0
 
 """
-The `superpoint` program: finds the command, hands it its arguments, reports its errors.
+The `superpoint` program: finds the command, passes it its arguments, reports its errors.
 
 A command is a module of this package, named in `COMMANDS`, with two functions:
 `add_arguments(parser)` declares its options, and `run(args)` does the work and returns the exit
-status. Only the module of the command that was asked for is imported, and it imports torch and
-other slow libraries inside `run`, so that `superpoint --help` answers at once.
+status. Only the module of the given command is imported, and it imports torch and other slow
+libraries inside `run`, so that `superpoint --help` is fast.
 
-A command raises ValueError (or an OSError) with a message for its user, where the input is to
-blame; the user sees that one line, not a traceback, unless `superpoint --traceback` asks for it.
+A command raises ValueError (or an OSError) with a message for the user if the input is wrong; the
+user sees that one line instead of a traceback, unless `superpoint --traceback` is given.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from superpoint_ros import __version__
 
 
 class Command(NamedTuple):
-    """One command: its module in this package, a line of help, the pip extra that it needs."""
+    """One command: its module in this package, its help, and the pip extras that it needs."""
 
     module: str
     help: str
@@ -34,18 +34,18 @@ class Command(NamedTuple):
 
 
 COMMANDS = {
-    'demo': Command('demo', 'run camera player and detector node, measure, draw', extra='ros'),
+    'demo': Command('demo', 'run camera player and detector node, and measure', extra='ros'),
     'adapt': Command('adapt', 'label photographs by homographic adaptation', 'train'),
-    'benchmark': Command('benchmark', 'measure how fast it is, beside a plain one', 'benchmark'),
+    'benchmark': Command('benchmark', 'measure the speed against plain PyTorch', 'benchmark'),
     'detect': Command('detect', 'draw and save the keypoints of images'),
-    'evaluate': Command('evaluate', 'measure a detector where the truth is known', 'evaluate'),
-    'make-benchmark': Command('make_benchmark', 'make a benchmark from photographs'),
+    'evaluate': Command('evaluate', 'measure detectors on data with ground truth', 'evaluate'),
+    'make-benchmark': Command('make_benchmark', 'make planar scenes from photographs'),
     'process-bag': Command('process_bag', 'add the features to a recorded bag', 'bags,ros'),
-    'explain': Command('explain', 'show how the keypoints of an image come about'),
-    'export': Command('export', 'write weights or detector for other programs', 'export'),
+    'explain': Command('explain', 'show the steps of the detection in pictures'),
+    'export': Command('export', 'export weights or detector to other programs', 'export'),
     'quantise': Command('quantise', 'prepare weights for precision int8', 'int8'),
     'render-pairs': Command('render_pairs', 'render pairs of views of 3-D scenes', 'scenes'),
-    'soak': Command('soak', 'run the node under too much load, measure, judge', 'soak'),
+    'soak': Command('soak', 'run the node under overload and check it', 'soak'),
     'train': Command('train', 'train a network, stage by stage', extra='train'),
 }
 
@@ -61,7 +61,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """
     Return the exit status of the command line `arguments` (default: `sys.argv`).
 
-    0: done; 1: failed, or done in part; 2: the input or the command line is wrong; 130: Ctrl-C.
+    0: done; 1: failed, or partly done; 2: the input or the command line is wrong; 130: Ctrl-C.
     """
     arguments = list(sys.argv[1:] if arguments is None else arguments)
     args = _build_parser(_named_command(arguments)).parse_args(arguments)
@@ -69,7 +69,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return args.run(args)
     except KeyboardInterrupt:
         return _report('interrupted', EXIT_INTERRUPTED)
-    except BrokenPipeError:  # the reader of our output, such as `head`, has seen enough
+    except BrokenPipeError:  # the reader of the output, such as `head`, has ended
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return EXIT_DONE
     except ModuleNotFoundError as error:
@@ -84,22 +84,20 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _named_command(arguments: Sequence[str]) -> str | None:
-    """Return the command that the command line names, None where it names none that exists."""
+    """Return the command in the command line, None if it has none that exists."""
     words = [word for word in arguments if not word.startswith('-')]
     return words[0] if words and words[0] in COMMANDS else None
 
 
 def _build_parser(chosen: str | None) -> argparse.ArgumentParser:
-    """Return the parser, in which only the `chosen` command knows its options."""
+    """Return the parser, in which only the `chosen` command has its options."""
     parser = argparse.ArgumentParser(
         prog='superpoint',
-        description='Keypoints and descriptors by SuperPoint: detect, train, evaluate.',
-        epilog="'superpoint COMMAND --help' tells what a command takes.",
+        description='SuperPoint keypoints and descriptors: detect, train, evaluate.',
+        epilog="'superpoint COMMAND --help' lists the options of a command.",
     )
     parser.add_argument('--version', action='version', version=f'superpoint_ros {__version__}')
-    parser.add_argument(
-        '--traceback', action='store_true', help='show where in the code an error arose'
-    )
+    parser.add_argument('--traceback', action='store_true', help='show the traceback of an error')
     commands = parser.add_subparsers(dest='command', required=True, metavar='COMMAND')
     for name, command in COMMANDS.items():
         subparser = commands.add_parser(name, help=command.help)
@@ -113,13 +111,13 @@ def _build_parser(chosen: str | None) -> argparse.ArgumentParser:
 
 
 def _report(problem: object, status: int) -> int:
-    """Return `status` after one line about the problem on the standard error stream."""
+    """Return `status`, after one line about the problem on standard error."""
     print(f'superpoint: {_one_line(problem)}', file=sys.stderr)
     return status
 
 
 def _one_line(problem: object) -> str:
-    """Return the text of the problem; for an error of the system, without its number."""
+    """Return the text of the problem; of an error of the system without its number."""
     if isinstance(problem, OSError) and problem.strerror:
         where = f'{problem.filename}: ' if problem.filename else ''
         return f'{where}{problem.strerror}'

@@ -2,11 +2,11 @@
 # SPDX-License-Identifier: Apache-2.0
 
 """
-Add the features to a recorded ROS 2 bag: the messages that the detector node would have published.
+Add the messages that the detector node would publish to a recorded ROS 2 bag.
 
-OUT will be a bag of all that IN has, and for each topic of images one of features beside it
-(/left/image_raw: /left/features). It needs ROS's Python packages, but no node runs. OUT appears
-when it is whole; a run that is broken off leaves nothing there.
+OUT gets all messages of IN, and for each image topic a topic of features (/left/image_raw:
+/left/features). This needs the Python packages of ROS, but runs no node. OUT appears when it is
+complete; an interrupted run leaves nothing there.
 
 Exit status: 0 all done; 1 some images could not be read (they are named); 2 wrong input.
 """
@@ -21,7 +21,7 @@ import time
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the options."""
-    from superpoint_ros.cli.detector_options import add_engine_arguments, add_settings_arguments
+    from superpoint_ros.cli.options import add_detector_options
 
     parser.add_argument('bag', metavar='IN', type=Path, help='folder of a bag, or its file')
     parser.add_argument('out', metavar='OUT', type=Path, help='folder of the new bag')
@@ -30,39 +30,42 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         nargs='+',
         default=[],
         metavar='TOPIC',
-        help='of images; as IMAGES:FEATURES, with that topic for the features (default: all)',
+        help='image topics, or IMAGES:FEATURES to name the topic of the features (default: all)',
     )
     parser.add_argument(
         '--descriptor-format',
         choices=('float32', 'int8'),
         default='float32',
-        help='of the messages (default: float32)',
+        help='number type of the published descriptors (default: float32)',
     )
     parser.add_argument(
         '--normalized-coordinates',
         action='store_true',
-        help='undistorted coordinates too, by the camera_info beside the images',
+        help='add undistorted coordinates, which need the camera_info topic of the images',
     )
-    parser.add_argument('--mask', metavar='FILE', help='image, black where no keypoints may be')
+    parser.add_argument(
+        '--mask', metavar='FILE', help='image, black where no keypoints are allowed'
+    )
     parser.add_argument(
         '--batch',
         type=int,
         default=1,
         metavar='N',
-        help='images that go through the network together (default: 1)',
+        help='number of images per network call (default: 1)',
     )
     parser.add_argument(
-        '--storage', choices=('mcap', 'sqlite3'), help='of OUT (default: that of IN)'
+        '--storage',
+        choices=('mcap', 'sqlite3'),
+        help='storage of OUT (default: that of IN)',
     )
-    add_engine_arguments(parser)
-    add_settings_arguments(parser)
+    add_detector_options(parser)
 
 
 def run(args: argparse.Namespace) -> int:
     """Process the bag with a progress bar, and print one summary."""
     from tqdm import tqdm
 
-    from superpoint_ros.cli.detector_options import make_detector
+    from superpoint_ros.cli.options import make_detector
     from superpoint_ros.data.sequences.image_files import read_image
     from superpoint_ros.ros.bag_processing import BagOptions, process_bag
     from superpoint_ros.ros.bag_topics import count_images
@@ -77,7 +80,7 @@ def run(args: argparse.Namespace) -> int:
     )
     total = count_images(args.bag, args.topics)
     if args.out.exists():
-        raise ValueError(f'{args.out} is there already: remove it, or name another')
+        raise ValueError(f'{args.out} already exists: remove it, or choose another name')
     detector = make_detector(args)
     start = time.perf_counter()
     with tqdm(total=total, unit='image') as progress:

@@ -4,10 +4,10 @@
 """
 Quantise weights for precision int8, with ranges learned from photographs.
 
-The result is kept in the user's cache folder, where every engine of precision int8 looks for it
-by the weights' content: detect, evaluate and the node then need no NNCF. Without --images the
-photographs that come with the package are used; images as the robot sees them are better. How
-much is lost is told by 'superpoint evaluate homography --precision int8' beside float32.
+The result is kept in the user's cache folder under a checksum of the weights, where engines with
+precision int8 find it: detect, evaluate and the node then do not need NNCF. Without --images the
+photographs of the package are used; images of the robot's camera are better. Compare
+'superpoint evaluate homography --precision int8' with float32 to see how much quality is lost.
 """
 
 from __future__ import annotations
@@ -19,19 +19,20 @@ from pathlib import Path
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the options."""
-    parser.add_argument(
-        '--weights', metavar='FILE', help='weight file (default: the one that is shipped)'
-    )
+    from superpoint_ros.engines.execution_settings import ExecutionSettings
+    from superpoint_ros.settings_table import add_options
+
+    add_options(parser, ExecutionSettings, ('weights',))
     parser.add_argument(
         '--images',
         type=Path,
         metavar='DIR',
-        help='folder of photographs (default: those that come with the package)',
+        help='folder of photographs (default: those of the package)',
     )
 
 
 def run(args: argparse.Namespace) -> int:
-    """Quantise the weights and say where the result is."""
+    """Quantise the weights and print where the result is."""
     from tqdm import tqdm
 
     from superpoint_ros.data.sequences.image_files import list_images, read_image
@@ -39,9 +40,9 @@ def run(args: argparse.Namespace) -> int:
     from superpoint_ros.files import default_weights, demo_photographs
     from superpoint_ros.model.weights import load_weights
 
-    if find_spec('nncf') is None:  # missed before the work
+    if find_spec('nncf') is None:  # reported before the work
         raise ModuleNotFoundError("No module named 'nncf'", name='nncf')
-    weights = Path(args.weights) if args.weights else default_weights()
+    weights = Path(getattr(args, 'weights', '') or default_weights())
     model, _ = load_weights(weights)
     paths = list_images(args.images) if args.images else demo_photographs()
     if not paths:

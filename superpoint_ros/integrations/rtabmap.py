@@ -2,44 +2,43 @@
 # SPDX-License-Identifier: Apache-2.0
 
 r"""
-SuperPoint for RTAB-Map, by its interface for detectors in Python (PyDetector).
+SuperPoint for RTAB-Map, through its Python interface for detectors (PyDetector).
 
-RTAB-Map takes the path of this file and makes keypoints and descriptors by it:
+RTAB-Map takes the path of this file and runs it for keypoints and descriptors:
 
     rtabmap --Kp/DetectorStrategy 15 --Vis/FeatureType 15 --PyDetector/Cuda false \
         --PyDetector/Path "$(python3 -m superpoint_ros.integrations.rtabmap)"
 
-The Python that RTAB-Map was built with must find this package (PYTHONPATH). The detector's
-settings are read from the environment, from variables named RTABMAP_SUPERPOINT_ and the setting in
-capitals: WEIGHTS, ENGINE, PRECISION, THRESHOLD, NMS_RADIUS, MAX_KEYPOINTS, BORDER_MARGIN,
-GRID_CELLS, SUBPIXEL, MAX_IMAGE_SIZE. docs/odometry.md has them all.
+The Python that RTAB-Map was built with must find this package (PYTHONPATH). Settings are read from
+environment variables: RTABMAP_SUPERPOINT_ and the name of a setting of `ExecutionSettings` (except
+the device) or `DetectionSettings` in capitals, such as RTABMAP_SUPERPOINT_MAX_KEYPOINTS.
 """
 
 from __future__ import annotations
 
-import json
 import os
 from pathlib import Path
 
 import numpy as np
 
+from superpoint_ros.detection.settings import DetectionSettings
 from superpoint_ros.detector import Detector
+from superpoint_ros.engines.execution_settings import ExecutionSettings
+from superpoint_ros.settings_table import renamed, table_of
 
 PREFIX = 'RTABMAP_SUPERPOINT_'
-TEXTS = ('weights', 'engine', 'precision', 'keypoints')
-NUMBERS = (
-    *('threshold', 'nms_radius', 'max_keypoints', 'border_margin', 'grid_cells', 'subpixel'),
-    *('max_image_size', 'upscale_factor', 'descriptor_scales'),
-)
+SETTINGS = {**table_of(ExecutionSettings), **table_of(DetectionSettings)}
+del SETTINGS['device']  # RTAB-Map has a parameter for it
 
 _detector: Detector | None = None
 
 
 def init(cuda: int) -> None:
     """
-    Load the network, on CUDA where `cuda` is not 0 and there is one.
+    Load the network, on CUDA if `cuda` is not 0 and CUDA is available.
 
-    Raises ValueError that names a variable of the environment whose value cannot be.
+    Raises TypeError or ValueError that names an environment variable which is unknown, was
+    renamed, or has a value that is not allowed; FileNotFoundError for the weight file.
     """
     global _detector
     import torch
@@ -53,8 +52,8 @@ def detect(image: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """
     Return keypoints (N, 3) and descriptors (N, D), float32, of a gray uint8 image (H, W).
 
-    A keypoint is x, y in pixels and its score; both arrays are contiguous, as RTAB-Map reads their
-    memory.
+    A keypoint is x and y in pixels, the centre of the top-left pixel being 0, 0, and its score.
+    Both arrays are contiguous, because RTAB-Map reads their memory.
     """
     if _detector is None:
         raise RuntimeError('init(cuda) must be called before detect(image)')
@@ -67,25 +66,25 @@ def detect(image: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 
 
 def _settings() -> dict[str, object]:
-    """Return the settings that the environment has."""
-    settings: dict[str, object] = {}
-    for name in TEXTS + NUMBERS:
-        text = os.environ.get(PREFIX + name.upper())
-        if not text:
+    """Return the settings in the environment by name."""
+    settings = {}
+    for variable, text in os.environ.items():
+        if not variable.startswith(PREFIX) or not text:
             continue
-        settings[name] = text
-        if name in NUMBERS:
-            try:
-                settings[name] = json.loads(text)
-            except ValueError:
-                raise ValueError(
-                    f'{PREFIX}{name.upper()} must be a number, true or false, got {text!r}'
-                ) from None
-    unknown = {name for name in os.environ if name.startswith(PREFIX)}
-    unknown -= {PREFIX + name.upper() for name in TEXTS + NUMBERS}
-    if unknown:
-        known = ', '.join(name.upper() for name in TEXTS + NUMBERS)
-        raise ValueError(f'{", ".join(sorted(unknown))} is unknown: after {PREFIX} stand {known}')
+        name = variable.removeprefix(PREFIX).lower()
+        if name in renamed(DetectionSettings):
+            new = renamed(DetectionSettings)[name]
+            setting, *rest = new.split(' ', 1)
+            raise ValueError(
+                f'{variable} was renamed: use {" ".join([PREFIX + setting.upper(), *rest])}'
+            )
+        if name not in SETTINGS:
+            known = ', '.join(each.upper() for each in SETTINGS)
+            raise ValueError(f'{variable} is unknown: choose from {PREFIX} and {known}')
+        try:
+            settings[name] = SETTINGS[name].parse(text)
+        except (TypeError, ValueError) as error:
+            raise ValueError(f'{variable}: {error}') from error
     return settings
 
 

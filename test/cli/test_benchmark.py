@@ -29,7 +29,16 @@ def weights(tmp_path):
 
 def test_whole_frames_are_printed_and_written(weights, tmp_path, capsys):
     options = ['--weights', weights, '--sizes', '96x64', '--engines', 'torch', '--precisions']
-    options += ['float32', '--rounds', '3', '--threads', '1', '--no-memory', '--keypoints', '20']
+    options += [
+        'float32',
+        '--rounds',
+        '3',
+        '--threads',
+        '1',
+        '--no-memory',
+        '--max-keypoints',
+        '20',
+    ]
     assert main(['benchmark', *map(str, options), '--out', str(tmp_path / 'out')]) == 0
     said = capsys.readouterr().out
     assert '| tiny 96x64, torch float32 |' in said

@@ -5,7 +5,6 @@
 
 from __future__ import annotations
 
-import argparse
 import re
 
 import cv2
@@ -13,10 +12,7 @@ import numpy as np
 import pytest
 import torch
 
-from superpoint_ros.cli import baseline_options as compared_methods
-from superpoint_ros.cli import detector_options
 from superpoint_ros.cli.main import main
-from superpoint_ros.detection.settings import DetectionSettings
 from superpoint_ros.features import Features
 from superpoint_ros.model.superpoint import SuperPoint, SuperPointConfig
 from superpoint_ros.model.weights import save_weights, WeightsMetadata
@@ -98,7 +94,9 @@ def test_it_is_an_error_when_no_image_is_left(weights, tmp_path, capsys):
 
 def test_wrong_settings_and_weights_are_named(weights, photos, tmp_path, capsys):
     common = ['detect', str(photos), '--out', str(tmp_path / 'o')]
-    assert main([*common, '--weights', weights, '--threshold', '1.5']) == 2
+    with pytest.raises(SystemExit) as stop:
+        main([*common, '--weights', weights, '--threshold', '1.5'])
+    assert stop.value.code == 2
     assert 'threshold must lie between 0.0 and 1.0, got 1.5' in capsys.readouterr().err
     assert main([*common, '--weights', str(tmp_path / 'none.safetensors')]) == 2
     assert 'none.safetensors' in capsys.readouterr().err
@@ -112,17 +110,3 @@ def test_images_of_one_name_do_not_overwrite_each_other(weights, tmp_path):
     out = tmp_path / 'out'
     assert main(['detect', *folders, '--out', str(out), '--weights', weights]) == 0
     assert {path.name for path in out.glob('*.npz')} == {'1.npz', '1_2.npz'}
-
-
-def test_the_options_help_tells_the_defaults_that_hold():
-    parser = argparse.ArgumentParser()
-    detector_options.add_settings_arguments(parser)
-    helps = {action.dest: action.help for action in parser._actions}
-    defaults = DetectionSettings()
-    for name in detector_options.SETTINGS:
-        assert f'(default: {getattr(defaults, name)})' in helps[name]
-    parser = argparse.ArgumentParser()
-    compared_methods.add_method_arguments(parser, (), 300)
-    assert parser.get_default('nms_radius') == defaults.nms_radius
-    assert parser.get_default('upscale_factor') == defaults.upscale_factor
-    assert defaults.subpixel is True

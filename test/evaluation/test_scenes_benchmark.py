@@ -110,7 +110,7 @@ def test_the_command_compares_ours_with_baselines(tmp_path, capsys):
     cache.write(0, room_pair())
     (data / 'pair_000001.npz').write_bytes(b'PK damaged')
     command = ['evaluate', 'scenes', '--data', str(data), '--out', str(out), '--methods', 'sift']
-    assert main([*command, '--device', 'cpu', '--keypoints', '50', '--pictures', '1']) == 1
+    assert main([*command, '--device', 'cpu', '--max-keypoints', '50', '--pictures', '1']) == 1
     shown = capsys.readouterr()
     assert 'pair_000001.npz is not a rendered pair' in shown.err
     assert '| SuperPoint |' in shown.out

@@ -22,8 +22,10 @@ import numpy as np
 import pytest
 
 from superpoint_ros import Detector
+from superpoint_ros.detection.settings import DetectionSettings
 from superpoint_ros.files import demo_photographs
 import superpoint_ros.integrations
+from superpoint_ros.settings_table import table_of
 
 FILE = Path(superpoint_ros.integrations.__file__).parent / 'rtabmap.py'
 
@@ -100,16 +102,41 @@ def test_settings_come_from_the_environment(module, image, monkeypatch):
 @pytest.mark.parametrize(
     ('name', 'value', 'message'),
     [
-        ('THRESHOLD', 'low', "RTABMAP_SUPERPOINT_THRESHOLD must be a number, .* got 'low'"),
+        ('THRESHOLD', 'low', "RTABMAP_SUPERPOINT_THRESHOLD: threshold must be a number .* 'low'"),
         ('THRESHOLD', '2', 'threshold must lie between 0.0 and 1.0, got 2'),
         ('TRESHOLD', '0.1', 'RTABMAP_SUPERPOINT_TRESHOLD is unknown: .* THRESHOLD'),
+        ('DEVICE', 'cpu', 'RTABMAP_SUPERPOINT_DEVICE is unknown'),
         ('WEIGHTS', '/nowhere.safetensors', 'nowhere.safetensors'),
+        ('LEVELS', '2', 'LEVELS was renamed: use RTABMAP_SUPERPOINT_DESCRIPTOR_SCALES$'),
+        ('BLOBS', 'false', "BLOBS was renamed: use RTABMAP_SUPERPOINT_KEYPOINTS \\('hessian' for"),
     ],
 )
-def test_settings_that_cannot_be_are_named(module, monkeypatch, name, value, message):
+def test_a_variable_that_is_wrong_is_named_with_what_is_right(
+    module, monkeypatch, name, value, message
+):
     monkeypatch.setenv(f'RTABMAP_SUPERPOINT_{name}', value)
     with pytest.raises((ValueError, FileNotFoundError), match=message):
         module.init(0)
+
+
+def test_every_setting_of_the_detection_is_a_variable(module, monkeypatch):
+    values = {
+        'threshold': 0.5,
+        'nms_radius': 9,
+        'max_keypoints': 77,
+        'border_margin': 11,
+        'subpixel': False,
+        'keypoints': 'heatmap',
+        'grid_cells': 5,
+        'max_image_size': 99,
+        'upscale_factor': 2.5,
+        'descriptor_scales': 3,
+    }
+    assert values.keys() == table_of(DetectionSettings).keys()
+    for name, value in values.items():
+        monkeypatch.setenv(f'RTABMAP_SUPERPOINT_{name.upper()}', str(value).lower())
+    module.init(0)
+    assert vars(module._detector.settings) == values
 
 
 def test_detect_before_init_says_so(module, image):

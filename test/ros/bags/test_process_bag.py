@@ -251,7 +251,7 @@ def test_the_command_processes_a_bag(write_bag, tmp_path, weights, capsys):
     message = deserialize_message(read(target, '/right/features')[0][2], PointCloud2)
     assert message.fields[3].datatype == message.fields[3].INT8
     assert main(arguments) == 2
-    assert 'is there already' in capsys.readouterr().err
+    assert 'already exists' in capsys.readouterr().err
 
 
 def test_wrong_input_is_one_line(write_bag, tmp_path, weights, capsys):

@@ -83,7 +83,7 @@ def test_it_measures_and_leaves_a_picture(weights, tmp_path):
     out, err = process.communicate(timeout=120)
     assert process.returncode == 0, err
     assert 'images      128x96' in out
-    messages, rate = re.search(r'features +(\d+) messages, ([\d.]+) a second', out).groups()
+    messages, rate = re.search(r'features +(\d+) messages, ([\d.]+) per second', out).groups()
     assert int(messages) >= 2
     assert float(rate) > 0
     p50, p99 = map(int, re.search(r'p50 (\d+) ms, p99 (\d+) ms', out).groups())

@@ -1,0 +1,117 @@
+# Copyright 2026 The superpoint_ros developers
+# SPDX-License-Identifier: Apache-2.0
+
+"""
+The options that several commands share, and what is made of them.
+
+Those of the detector come from its tables, `ExecutionSettings` and `DetectionSettings`.
+"""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Collection, Mapping
+from typing import Any, TYPE_CHECKING
+
+from superpoint_ros.detection.settings import DetectionSettings
+from superpoint_ros.engines.execution_settings import ExecutionSettings
+from superpoint_ros.settings_table import add_options, given_options, refuse_option, table_of
+
+if TYPE_CHECKING:
+    from superpoint_ros.detector import Detector
+    from superpoint_ros.evaluation.baselines import Method
+
+EXACT = {'precision': 'float32'}
+"""Defaults of evaluations: results of the weights, not of the precision that is fast here."""
+
+
+def add_detector_options(
+    parser: argparse.ArgumentParser,
+    defaults: Mapping[str, Any] | None = None,
+    names: Collection[str] | None = None,
+) -> None:
+    """
+    Add the options for a detector: weights, how the network runs, and all detection settings.
+
+    `defaults` are values of the command that replace defaults of the tables; `names` are the
+    settings of execution that become options, None for all.
+    """
+    add_options(parser, ExecutionSettings, names, defaults)
+    add_options(parser, DetectionSettings, None, defaults, types={'keypoints': _keypoints})
+
+
+def _keypoints(text: str) -> str:
+    """Return the value of `--keypoints`, which was a number in earlier versions."""
+    if text.isdigit():
+        raise argparse.ArgumentTypeError('a number of keypoints is --max-keypoints N')
+    return table_of(DetectionSettings)['keypoints'].parse(text)
+
+
+def given_execution(args: argparse.Namespace) -> dict[str, Any]:
+    """Return device, precision, engine and threads that the command line gives, by name."""
+    given = given_options(args, ExecutionSettings)
+    given.pop('weights', None)
+    return given
+
+
+def given_settings(args: argparse.Namespace) -> dict[str, Any]:
+    """Return all settings of the detector that the command line gives, by name."""
+    return {**given_options(args, ExecutionSettings), **given_options(args, DetectionSettings)}
+
+
+def image_size(text: str) -> tuple[int, int]:
+    """Return the width and height of a text such as '640x480'."""
+    sides = text.lower().split('x')
+    if len(sides) != 2 or not all(side.isdigit() and 16 <= int(side) <= 8192 for side in sides):
+        raise argparse.ArgumentTypeError(
+            f'{text!r} is not a size from 16x16 to 8192x8192, such as 640x480'
+        )
+    return int(sides[0]), int(sides[1])
+
+
+def make_detector(args: argparse.Namespace, **settings: Any) -> Detector:
+    """Return the detector of the command line; `settings` replace those that it gives."""
+    from superpoint_ros.detector import Detector
+
+    settings = {**given_settings(args), **settings}
+    return Detector.from_weights(settings.pop('weights', None), **settings)
+
+
+def add_method_options(
+    parser: argparse.ArgumentParser, methods: tuple[str, ...], max_keypoints: int
+) -> None:
+    """Add the options for a comparison with baselines; these are the defaults."""
+    parser.add_argument(
+        '--methods',
+        nargs='*',
+        default=list(methods),
+        metavar='NAME',
+        help=f'baselines: sift, orb, akaze; none without a name (default: {" ".join(methods)})',
+    )
+    parser.add_argument(
+        '--weights',
+        nargs='+',
+        metavar='FILE',
+        default=[''],
+        help='weight files to compare (default: the weights that are shipped)',
+    )
+    defaults = {**EXACT, 'max_keypoints': max_keypoints}
+    add_detector_options(parser, defaults, ('device', 'precision', 'engine', 'threads'))
+    refuse_option(parser, '--heatmap', '--keypoints heatmap')
+
+
+def make_methods(args: argparse.Namespace, **settings: Any) -> list[Method]:
+    """
+    Return the methods to compare: a detector for each weight file, then the baselines.
+
+    A detector is named after its file if there are several. `settings` replace those that the
+    command line gives.
+    """
+    from superpoint_ros.evaluation.baselines import described_method, Method
+
+    methods = []
+    for weights in args.weights:
+        detector = make_detector(args, weights=weights, **settings)
+        name = detector.weights.stem if len(args.weights) > 1 else 'SuperPoint'
+        methods.append(Method(name, detector))
+    return methods + [described_method(name, args.max_keypoints) for name in args.methods]

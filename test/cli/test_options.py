@@ -1,0 +1,139 @@
+# Copyright 2026 The superpoint_ros developers
+# SPDX-License-Identifier: Apache-2.0
+
+"""Every setting of the detector is an option of each command that runs one."""
+
+from __future__ import annotations
+
+import argparse
+import importlib
+
+import pytest
+import torch
+
+from superpoint_ros.cli.main import COMMANDS, main
+from superpoint_ros.cli.options import add_detector_options, given_settings, make_detector
+from superpoint_ros.detection.settings import DetectionSettings
+from superpoint_ros.settings_table import table_of
+
+RUN_A_DETECTOR = (
+    'detect',
+    'process-bag',
+    'explain',
+    'export',
+    'demo',
+    'soak',
+    'evaluate shapes',
+    'evaluate homography',
+    'evaluate scenes',
+    'evaluate odometry',
+    'evaluate threshold',
+)
+NEEDED = {
+    'detect': 'IMAGE --out x',
+    'process-bag': 'IN OUT',
+    'explain': 'IMAGE --out x',
+    'export': '--out x.onnx',
+    'evaluate shapes': '--out x',
+    'evaluate homography': '--data x --out x',
+    'evaluate scenes': '--data x --out x',
+    'evaluate odometry': '--out x',
+    'evaluate threshold': '--out x',
+}
+OTHER = DetectionSettings(
+    threshold=0.5,
+    nms_radius=9,
+    max_keypoints=77,
+    border_margin=11,
+    subpixel=False,
+    keypoints='heatmap',
+    grid_cells=5,
+    max_image_size=99,
+    upscale_factor=2.5,
+    descriptor_scales=3,
+)
+"""Settings that all differ from the defaults."""
+
+
+@pytest.fixture
+def threads():
+    before = torch.get_num_threads()
+    yield
+    torch.set_num_threads(before)
+
+
+def parse(*words):
+    parser = argparse.ArgumentParser()
+    add_detector_options(parser)
+    return parser.parse_args(words)
+
+
+def parse_command(command, *words):
+    """Return what the command reads from its command line."""
+    name, *kind = command.split()
+    parser = argparse.ArgumentParser()
+    module = importlib.import_module(f'superpoint_ros.cli.{COMMANDS[name].module}')
+    module.add_arguments(parser)
+    return parser.parse_args([*kind, *NEEDED.get(command, '').split(), *words])
+
+
+def options_of(settings):
+    """Return the options that give these settings."""
+    words = []
+    for name, value in vars(settings).items():
+        option = f'--{name.replace("_", "-")}'
+        words += [option, str(value)] if not isinstance(value, bool) else [f'--no-{name}']
+    return words
+
+
+@pytest.mark.parametrize('command', RUN_A_DETECTOR)
+def test_every_setting_of_the_detection_is_an_option(command):
+    given = given_settings(parse_command(command, *options_of(OTHER)))
+    assert {name: given[name] for name in table_of(DetectionSettings)} == vars(OTHER)
+    assert all(value != vars(DetectionSettings())[name] for name, value in vars(OTHER).items())
+
+
+def test_engine_precision_threads_and_settings_reach_the_detector(threads):
+    words = ['--device=cpu', '--engine=torch', '--precision=bfloat16', '--threads=1']
+    detector = make_detector(parse(*words, '--max-keypoints=7'))
+    assert (detector.engine.name, detector.engine.precision) == ('torch', 'bfloat16')
+    assert torch.get_num_threads() == 1
+    assert detector.settings == DetectionSettings(max_keypoints=7)
+
+
+def test_settings_that_are_not_given_are_left_to_the_detector():
+    assert given_settings(parse()) == {}
+
+
+@pytest.mark.parametrize('words', [['--threads=-1'], ['--threads=257']])
+def test_a_number_of_threads_that_is_not_allowed_is_refused(words, capsys):
+    with pytest.raises(SystemExit):
+        parse(*words)
+    assert 'threads must lie between 0 and 256' in capsys.readouterr().err
+
+
+@pytest.mark.parametrize('kind', ['shapes', 'homography', 'scenes', 'odometry', 'threshold'])
+def test_weights_are_measured_in_float32_by_default(kind):
+    args = parse_command(f'evaluate {kind}')
+    assert given_settings(args)['precision'] == 'float32'
+    args = parse_command(f'evaluate {kind}', '--precision=int8')
+    assert given_settings(args)['precision'] == 'int8'
+
+
+@pytest.mark.parametrize(
+    ('line', 'message'),
+    [
+        ('detect a.png --out x --no-blobs', "--no-blobs was renamed: use --keypoints ('hessian'"),
+        ('detect a.png --out x --levels 2', '--levels was renamed: use --descriptor-scales'),
+        ('detect a.png --magnification 2', '--magnification was renamed: use --upscale-factor'),
+        ('evaluate homography --heatmap', '--heatmap was renamed: use --keypoints heatmap'),
+        ('evaluate homography --keypoints 300', 'a number of keypoints is --max-keypoints N'),
+        ('evaluate odometry --keypoints 300', 'a number of keypoints is --max-keypoints N'),
+        ('benchmark --keypoints 300', '--keypoints was renamed: use --max-keypoints'),
+    ],
+)
+def test_an_option_that_was_renamed_is_refused_with_its_new_name(line, message, capsys):
+    with pytest.raises(SystemExit) as stop:
+        main(line.split())
+    assert stop.value.code == 2
+    assert message in capsys.readouterr().err
