@@ -2,14 +2,14 @@
 # SPDX-License-Identifier: Apache-2.0
 
 """
-Images as messages: from a `sensor_msgs/Image` of any common encoding to gray pixels.
+Conversion of image messages of all common encodings to gray pixels.
 
-Each encoding is one line of a table: the type of a sample, how many a pixel has and where its gray
-is to be had. Rows may be padded to any step, samples of 16 and 32 bits may have either byte order.
-Colour becomes gray by the weights of ITU-R BT.601 (0.299 R + 0.587 G + 0.114 B), 16 bits become 8
-by dividing by 257, of YUV the Y is taken as it is, and 32FC1 is taken as 0 (black) to 1 (white).
+A table has one line for each encoding: the type of a sample, the samples of a pixel and the
+conversion to gray. Rows may be padded to any step; samples of 16 and 32 bits may have either byte
+order. Colour becomes gray with the weights of ITU-R BT.601 (0.299 R + 0.587 G + 0.114 B); of YUV
+images Y is used. `to_8_bits` describes how samples of 16 bits and floats become 8 bits.
 
-ROS is not needed: messages that another library read from a recording will do.
+ROS is not needed: messages that another library read from a recording have the same fields.
 """
 
 from __future__ import annotations
@@ -26,10 +26,10 @@ if TYPE_CHECKING:
 
 class ImageMessageError(ValueError):
     """
-    Say why a message cannot be read as an image.
+    Error of a message that cannot be read as an image.
 
-    `reason` names the kind of fault in one word, for counting: 'encoding', 'size', 'step',
-    'length' or 'compression'.
+    `reason` is the kind of fault in one word, for statistics: 'encoding', 'size', 'step', 'length'
+    or 'compression'.
     """
 
     def __init__(self, reason: str, text: str):
@@ -38,16 +38,16 @@ class ImageMessageError(ValueError):
 
 
 class _Layout(NamedTuple):
-    """How an encoding stores its pixels."""
+    """Layout of the pixels of an encoding."""
 
     sample: str
     """NumPy's name of a sample's type."""
     samples: int = 1
-    """Samples for each pixel of a row."""
+    """Samples of one pixel in a row."""
     gray: Callable[[np.ndarray], np.ndarray] | None = None
-    """From samples (H, W) or (H, W, samples) to gray (H, W); None: they are gray."""
+    """Conversion of samples (H, W) or (H, W, samples) to gray (H, W); None if they are gray."""
     rows: Callable[[int], int] | None = None
-    """Rows of samples in all, of the image's height; None: as many as the height."""
+    """Number of rows of samples for an image height; None if it is the height."""
 
 
 def _colour(code: int) -> Callable[[np.ndarray], np.ndarray]:
@@ -64,16 +64,13 @@ def _channel(index: int) -> Callable[[np.ndarray], np.ndarray]:
 
 _LAYOUTS = {
     'mono8': _Layout('u1'),
-    '8UC1': _Layout('u1'),
     'mono16': _Layout('u2'),
-    '16UC1': _Layout('u2'),
-    '32FC1': _Layout('f4'),
-    # Y shares its pairs of bytes with U and V: U Y V Y and Y U Y V.
+    # Y alternates with U and V: U Y V Y or Y U Y V.
     'yuv422': _Layout('u1', 2, _channel(1)),
     'uyvy': _Layout('u1', 2, _channel(1)),
     'yuv422_yuy2': _Layout('u1', 2, _channel(0)),
     'yuyv': _Layout('u1', 2, _channel(0)),
-    # All of Y comes first, then U and V at half (nv24: at full) resolution.
+    # The plane of Y comes first, then U and V at half (nv24: full) resolution.
     'nv12': _Layout('u1', rows=lambda height: height + (height + 1) // 2),
     'nv21': _Layout('u1', rows=lambda height: height + (height + 1) // 2),
     'nv24': _Layout('u1', rows=lambda height: 3 * height),
@@ -84,39 +81,46 @@ for _bits, _type in ((8, 'u1'), (16, 'u2')):
         f'bgr{_bits}': _Layout(_type, 3, _colour(cv2.COLOR_BGR2GRAY)),
         f'rgba{_bits}': _Layout(_type, 4, _colour(cv2.COLOR_RGBA2GRAY)),
         f'bgra{_bits}': _Layout(_type, 4, _colour(cv2.COLOR_BGRA2GRAY)),
-        # ROS names a pattern by the first two rows, OpenCV by the second and third pixels of
-        # the second and third rows.
+        # ROS names a pattern by its first two rows, OpenCV by the second and third pixels of the
+        # second and third rows.
         f'bayer_rggb{_bits}': _Layout(_type, 1, _bayer(cv2.COLOR_BayerBG2GRAY)),
         f'bayer_bggr{_bits}': _Layout(_type, 1, _bayer(cv2.COLOR_BayerRG2GRAY)),
         f'bayer_gbrg{_bits}': _Layout(_type, 1, _bayer(cv2.COLOR_BayerGR2GRAY)),
         f'bayer_grbg{_bits}': _Layout(_type, 1, _bayer(cv2.COLOR_BayerGB2GRAY)),
     }
+for _depth, _type in (('8U', 'u1'), ('16U', 'u2'), ('32F', 'f4')):
+    # OpenCV's names of types do not tell the order of the channels; its own order is BGR.
+    _LAYOUTS |= {
+        f'{_depth}C1': _Layout(_type),
+        f'{_depth}C3': _Layout(_type, 3, _colour(cv2.COLOR_BGR2GRAY)),
+        f'{_depth}C4': _Layout(_type, 4, _colour(cv2.COLOR_BGRA2GRAY)),
+    }
 
 ENCODINGS = tuple(sorted(_LAYOUTS))
-"""The encodings that can be read."""
+"""Encodings that can be read."""
 
 CONVERTED = tuple(
-    name for name in ENCODINGS if _LAYOUTS[name].gray or _LAYOUTS[name].sample != 'u1'
+    name for name in ENCODINGS if _LAYOUTS[name].gray and _LAYOUTS[name].sample == 'u1'
 )
-"""Those whose gray is not there as it is, in bytes of its own."""
+"""Encodings of 8 bits that need a conversion; it does not depend on the content of the image."""
 
 Converter = Callable[['Image'], 'np.ndarray | None']
 
 
 def pixel_bytes(encoding: str) -> int:
-    """Return the bytes of a pixel in a row of the image (of its first plane)."""
+    """Return the number of bytes of a pixel in a row of the image (of its first plane)."""
     layout = _LAYOUTS[encoding]
     return layout.samples * np.dtype(layout.sample).itemsize
 
 
 def gray_from_message(message: Image, converter: Converter | None = None) -> np.ndarray:
     """
-    Return the image as gray, uint8 of shape (H, W).
+    Return the image as gray pixels, uint8 (H, W).
 
-    For mono8, 8UC1 and the planar nv12, nv21 and nv24 it is a view of the message's data, which
-    must then not be changed. `converter` gets each good message whose encoding is one of
-    `CONVERTED`; what it returns is the result, unless that is None. Raises ImageMessageError that
-    names what is wrong and would be right.
+    For mono8, 8UC1 and the planar nv12, nv21 and nv24 this is a view of the message's data, which
+    must not be modified afterwards. `converter` is called with each valid message whose encoding
+    is in `CONVERTED`; its result is returned unless it is None. Raises ImageMessageError that says
+    what is wrong and what would be right.
     """
     layout = _LAYOUTS.get(message.encoding)
     if layout is None:
@@ -129,38 +133,94 @@ def gray_from_message(message: Image, converter: Converter | None = None) -> np.
         converted = converter(message)
         if converted is not None:
             return converted
-    gray = samples if layout.gray is None else layout.gray(samples)
-    if gray.dtype == np.uint16:
-        return cv2.convertScaleAbs(gray, alpha=1 / 257)
-    if gray.dtype == np.float32:
-        return np.rint(np.nan_to_num(gray, nan=0.0).clip(0, 1) * 255).astype(np.uint8)
-    return gray
+    return to_8_bits(samples if layout.gray is None else layout.gray(samples))
 
 
 def gray_from_compressed(message: CompressedImage) -> np.ndarray:
     """
-    Return the image of a message of JPEG, PNG or whatever else OpenCV reads as gray uint8 (H, W).
+    Return the image of a message with JPEG, PNG or another format of OpenCV, gray uint8 (H, W).
 
-    Raises ImageMessageError where it cannot be read.
+    The format as written by image_transport, such as 'bayer_rggb8; png compressed ', tells whether
+    the pixels are a Bayer mosaic. Raises ImageMessageError if the image cannot be decoded or is a
+    depth image of compressed_depth_image_transport.
     """
-    gray = None
+    encoding, _, rest = message.format.partition(';')
+    words = rest.split()  # such as 'jpeg compressed bgr8'; the last word is the encoding in it
+    if 'compressedDepth' in words:
+        raise ImageMessageError(
+            'compression', f'format {message.format!r} is a depth image: use the camera image'
+        )
+    layout = _LAYOUTS.get(encoding.strip())
+    is_mosaic = encoding.strip().startswith('bayer_') and (
+        not words or words[-1] == 'compressed' or words[-1].startswith('bayer_')
+    )
+    flags = cv2.IMREAD_IGNORE_ORIENTATION | cv2.IMREAD_ANYDEPTH
+    flags |= cv2.IMREAD_ANYCOLOR if is_mosaic else cv2.IMREAD_GRAYSCALE
+    pixels = None
     if len(message.data):
-        flags = cv2.IMREAD_GRAYSCALE | cv2.IMREAD_IGNORE_ORIENTATION
         try:
-            gray = cv2.imdecode(np.frombuffer(message.data, np.uint8), flags)
-        except cv2.error:  # an image that says it is larger than OpenCV makes any
-            gray = None
-    if gray is None:
+            pixels = cv2.imdecode(np.frombuffer(message.data, np.uint8), flags)
+        except cv2.error:  # the header claims a size that OpenCV refuses
+            pixels = None
+    if pixels is None:
         raise ImageMessageError(
             'compression',
             f'a compressed image of format {message.format!r} and {len(message.data)} bytes '
-            'cannot be decoded; it must be a whole JPEG or PNG',
+            'cannot be decoded; it must be a complete JPEG or PNG',
         )
-    return gray
+    if is_mosaic and pixels.ndim == 3:
+        pixels = cv2.cvtColor(pixels, cv2.COLOR_BGR2GRAY)
+    elif is_mosaic and layout is not None and pixels.dtype.kind == 'u':
+        pixels = layout.gray(pixels)
+    return to_8_bits(pixels)
+
+
+def to_8_bits(pixels: np.ndarray) -> np.ndarray:
+    """
+    Return the pixels as uint8 of the same shape; uint8 pixels are returned unchanged.
+
+    - 16 bits, of which all are used (over 0.1 % of the pixels are 2^14 or more): divided by 257.
+    - 16 bits with smaller values, as of sensors of 10 to 14 bits: the 0.1 % darkest pixels become
+      black and the 0.1 % brightest white, as thermal cameras use a small part of their range. The
+      contrast is increased to at most one gray level for each step of the sensor.
+    - Floats from 0 to 1: multiplied by 255. The limits are -0.5 and 2, so that interpolation and
+      noise beyond 0 and 1 are clipped.
+    - Other floats: the same percentiles as above become black and white. NaN becomes black.
+    """
+    if pixels.dtype == np.uint8:
+        return pixels
+    if pixels.dtype == np.uint16:
+        return _from_16_bits(pixels)
+    pixels = pixels.astype(np.float32, copy=False)
+    finite = pixels[np.isfinite(pixels)]
+    low, high = np.percentile(finite, (_DARKEST, 100 - _DARKEST)) if finite.size else (0.0, 1.0)
+    if low >= -0.5 and high <= 2:
+        low, high = 0.0, 1.0
+    shown = np.nan_to_num(pixels, nan=low).astype(np.float64)
+    return np.rint(((shown - low) / max(high - low, 1e-12)).clip(0, 1) * 255).astype(np.uint8)
+
+
+_DARKEST = 0.1
+"""
+Percentage of the pixels that become black, and white.
+
+It is above the share of hot and dead pixels of sensors, and far below what an object covers.
+"""
+
+
+def _from_16_bits(pixels: np.ndarray) -> np.ndarray:
+    """Return 16-bit pixels as `to_8_bits` describes."""
+    values = np.arange(1 << 16)
+    count = np.cumsum(np.bincount(pixels.ravel(), minlength=len(values)))
+    low, high = np.searchsorted(count, pixels.size * np.array([_DARKEST, 100 - _DARKEST]) / 100)
+    if high >= 1 << 14:
+        return cv2.convertScaleAbs(pixels, alpha=1 / 257)
+    gray = (values - low) * (255 / max(high - low, 255))
+    return np.rint(gray.clip(0, 255)).astype(np.uint8)[pixels]
 
 
 def _samples(message: Image, layout: _Layout) -> np.ndarray:
-    """Return the image's samples, (H, W) or (H, W, samples), in this machine's byte order."""
+    """Return the image's samples, (H, W) or (H, W, samples), in the byte order of the machine."""
     height, width, step = message.height, message.width, message.step
     what = f'a {message.encoding} image of {width}x{height}'
     if not height or not width:
@@ -170,7 +230,7 @@ def _samples(message: Image, layout: _Layout) -> np.ndarray:
     if step < row:
         raise ImageMessageError('step', f'{what} needs a step of at least {row}; it is {step}')
     rows = layout.rows(height) if layout.rows else height
-    needed = (rows - 1) * step + row  # some drivers leave out the last row's padding
+    needed = (rows - 1) * step + row  # some drivers omit the padding of the last row
     if len(message.data) < needed:
         raise ImageMessageError(
             'length',
@@ -181,5 +241,5 @@ def _samples(message: Image, layout: _Layout) -> np.ndarray:
     if layout.samples > 1:
         shape, strides = (*shape, layout.samples), (*strides, sample.itemsize)
     samples = np.ndarray(shape, sample, message.data, strides=strides)
-    # A step that is no multiple of the sample's size puts samples at odd addresses.
+    # A step that is not a multiple of the sample size gives unaligned samples.
     return np.require(samples, sample.newbyteorder('='), ['ALIGNED'])

@@ -1,12 +1,13 @@
 # Copyright 2026 The superpoint_ros developers
 # SPDX-License-Identifier: Apache-2.0
 
-"""Images of every encoding become the gray pixels that they show."""
+"""Image messages of every encoding are converted to the gray pixels that they show."""
 
 from __future__ import annotations
 
 from array import array
 
+import cv2
 from hypothesis import event, given, HealthCheck, settings
 from hypothesis import strategies as st
 import numpy as np
@@ -14,9 +15,17 @@ import pytest
 
 pytest.importorskip('sensor_msgs', reason='sensor_msgs is not installed')
 
-from sensor_msgs.msg import Image
+from sensor_msgs.msg import CompressedImage, Image
 
-from superpoint_ros.data.image_encodings import ENCODINGS, gray_from_message, ImageMessageError
+from superpoint_ros.data.image_encodings import (
+    CONVERTED,
+    ENCODINGS,
+    gray_from_compressed,
+    gray_from_message,
+    ImageMessageError,
+    to_8_bits,
+)
+from superpoint_ros.files import demo_photographs
 
 RED, GREEN, BLUE, ALPHA = 200, 100, 50, 7
 GRAY = 0.299 * RED + 0.587 * GREEN + 0.114 * BLUE
@@ -48,7 +57,7 @@ def make_message(samples, encoding, width=None, padding=0, big_endian=False, **f
 
 
 def ramp(height=6, width=11):
-    """Return gray pixels of which no two neighbours are equal."""
+    """Return gray pixels with no two equal neighbours."""
     return (np.arange(height * width, dtype=np.uint8) * 3).reshape(height, width)
 
 
@@ -101,11 +110,74 @@ def test_16_bits_keep_their_upper_half(encoding, padding, big_endian):
 
 @pytest.mark.parametrize('big_endian', [False, True])
 @pytest.mark.parametrize('padding', [0, 1])
-def test_floats_are_from_black_0_to_white_1(padding, big_endian):
-    samples = np.array([[0.0, 1.0, 0.5], [-3.0, 7.0, np.nan], [np.inf, -np.inf, 0.2]], np.float32)
+def test_floats_from_0_to_1_are_scaled_and_values_a_little_beyond_are_clipped(padding, big_endian):
+    samples = np.array([[0.0, 1.0, 0.5], [-0.3, 1.7, np.nan], [np.inf, -np.inf, 0.2]], np.float32)
     message = make_message(samples, '32FC1', padding=padding, big_endian=big_endian)
     expected = [[0, 255, 128], [0, 255, 0], [255, 0, 51]]
     np.testing.assert_array_equal(gray_from_message(message), expected)
+
+
+PHOTOGRAPH = cv2.resize(cv2.imread(str(demo_photographs()[2])), (640, 480))
+PHOTOGRAPH_GRAY = cv2.cvtColor(PHOTOGRAPH, cv2.COLOR_BGR2GRAY)
+
+
+@pytest.mark.parametrize(
+    ('encoding', 'samples'),
+    [
+        ('16UC1', PHOTOGRAPH_GRAY.astype(np.uint16) * 4),  # 10 bits
+        ('mono16', PHOTOGRAPH_GRAY.astype(np.uint16) * 16),  # 12 bits
+        ('mono16', PHOTOGRAPH_GRAY.astype(np.uint16) * 64),  # 14 bits
+        ('16UC1', PHOTOGRAPH_GRAY.astype(np.uint16) * 4 + 7000),  # thermal: a part of 14 bits
+        ('32FC1', PHOTOGRAPH_GRAY.astype(np.float32)),  # 0 to 255
+        ('32FC1', PHOTOGRAPH_GRAY.astype(np.float32) * 0.1 + 280),  # kelvins
+    ],
+)
+def test_images_that_use_a_part_of_their_range_get_full_contrast(encoding, samples):
+    samples = samples.copy()
+    samples[100, 100], samples[200, 200] = samples.max() * 1.2, 0  # a hot and a dead pixel
+    gray = gray_from_message(make_message(samples, encoding)).astype(float)
+    low, high = np.percentile(PHOTOGRAPH_GRAY, (0.1, 99.9))
+    expected = ((PHOTOGRAPH_GRAY - low) / (high - low) * 255).clip(0, 255)
+    expected[100, 100], expected[200, 200] = 255, 0
+    assert np.abs(gray - expected).max() <= 1.5
+
+
+def test_16_bit_images_of_few_steps_are_not_stretched_to_noise():
+    rng = np.random.default_rng(0)
+    samples = (1000 + rng.integers(0, 4, (48, 64))).astype(np.uint16)
+    assert np.ptp(gray_from_message(make_message(samples, 'mono16'))) <= 3
+    flat = np.full((48, 64), 7000, np.uint16)
+    assert np.ptp(gray_from_message(make_message(flat, 'mono16'))) == 0
+
+
+@pytest.mark.parametrize('channels', [3, 4])
+@pytest.mark.parametrize(
+    ('depth', 'scale', 'dtype'),
+    [('8U', 1, np.uint8), ('16U', 257, np.uint16), ('32F', 1 / 255, np.float32)],
+)
+def test_opencv_types_of_several_channels_are_taken_as_bgr(depth, scale, dtype, channels):
+    pixels = np.zeros((5, 7, channels), dtype)
+    pixels[2, 3] = np.multiply(COLOURS['bgr' if channels == 3 else 'bgra'], scale)
+    message = make_message(pixels.reshape(5, -1), f'{depth}C{channels}', width=7)
+    expected = np.zeros((5, 7))
+    expected[2, 3] = GRAY
+    np.testing.assert_allclose(gray_from_message(message), expected, atol=0.6)
+
+
+def test_an_external_converter_gets_only_8_bit_images_that_need_a_conversion():
+    called = []
+
+    def converter(message):
+        called.append(message.encoding)
+
+    for encoding in ENCODINGS:
+        message = Image(
+            encoding=encoding, width=4, height=4, step=64, data=array('B', bytes(64 * 12))
+        )
+        assert gray_from_message(message, converter).shape == (4, 4)
+    assert tuple(called) == CONVERTED
+    assert 'bgr8' in called
+    assert not {'mono8', 'mono16', 'bgr16', '32FC1'} & set(called)
 
 
 @pytest.mark.parametrize('bits', [8, 16])
@@ -118,6 +190,58 @@ def test_a_bayer_pattern_shows_the_colour_that_it_filters(pattern, bits, padding
     gray = gray_from_message(message)
     assert gray.shape == (8, 10)
     np.testing.assert_allclose(gray, np.full((8, 10), GRAY), atol=1)
+
+
+def compressed(pixels, suffix, form):
+    options = [cv2.IMWRITE_JPEG_QUALITY, 95] if suffix == '.jpg' else []
+    data = cv2.imencode(suffix, pixels, options)[1].tobytes()
+    return CompressedImage(format=form, data=array('B', data))
+
+
+def mosaic(pattern, factor=1):
+    """Return the photograph as a sensor with a Bayer pattern sees it."""
+    samples = np.zeros(PHOTOGRAPH.shape[:2], np.uint16 if factor > 1 else np.uint8)
+    for index, name in enumerate(pattern):
+        row, column = divmod(index, 2)
+        channel = PHOTOGRAPH[row::2, column::2, 'bgr'.index(name)]
+        samples[row::2, column::2] = channel.astype(samples.dtype) * factor
+    return samples
+
+
+@pytest.mark.parametrize('pattern', ['rggb', 'bggr', 'gbrg', 'grbg'])
+@pytest.mark.parametrize(
+    ('factor', 'suffix', 'form'),
+    [
+        (1, '.png', 'bayer_{}8; png compressed '),
+        (1, '.jpg', 'bayer_{}8; jpeg compressed '),
+        (1, '.jpg', 'bayer_{0}8; jpeg compressed bayer_{0}8'),
+        (257, '.png', 'bayer_{}16; png compressed '),
+    ],
+)
+def test_a_compressed_bayer_mosaic_is_demosaiced(pattern, factor, suffix, form):
+    message = compressed(mosaic(pattern, factor), suffix, form.format(pattern))
+    difference = np.abs(gray_from_compressed(message).astype(int) - PHOTOGRAPH_GRAY)
+    assert difference.mean() < 3  # that of the raw message is 1.6, that of the mosaic 35
+
+
+def test_compressed_colour_is_not_taken_as_a_bayer_mosaic():
+    for form in ('bayer_rggb8; jpeg compressed bgr8', 'bayer_rggb8; jpeg compressed ', 'jpeg', ''):
+        gray = gray_from_compressed(compressed(PHOTOGRAPH, '.jpg', form))
+        assert np.abs(gray.astype(int) - PHOTOGRAPH_GRAY).mean() < 2
+
+
+@pytest.mark.parametrize('factor', [16, 257])
+def test_compressed_16_bit_images_are_converted_like_raw_ones(factor):
+    samples = PHOTOGRAPH_GRAY.astype(np.uint16) * factor
+    gray = gray_from_compressed(compressed(samples, '.png', 'mono16; png compressed '))
+    np.testing.assert_array_equal(gray, to_8_bits(samples))
+
+
+@pytest.mark.parametrize('form', ['16UC1; compressedDepth', '32FC1; compressedDepth png'])
+def test_a_compressed_depth_image_is_refused(form):
+    message = compressed(PHOTOGRAPH_GRAY, '.png', form)
+    with pytest.raises(ImageMessageError, match='is a depth image: use the camera image'):
+        gray_from_compressed(message)
 
 
 @pytest.mark.parametrize(
@@ -145,7 +269,7 @@ def test_planar_yuv_shows_its_luma(encoding, chroma_rows, padding):
     assert error.value.reason == 'length'
 
 
-def test_the_last_row_may_lack_its_padding():
+def test_the_last_row_of_an_image_may_lack_its_padding():
     message = make_message(ramp(), 'mono8', padding=5)
     message.data = message.data[:-5]
     np.testing.assert_array_equal(gray_from_message(message), ramp())

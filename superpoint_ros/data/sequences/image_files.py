@@ -13,6 +13,7 @@ import re
 import cv2
 import numpy as np
 
+from superpoint_ros.data.image_encodings import to_8_bits
 from superpoint_ros.data.sequences.sequence import DEFAULT_RATE, Frame
 
 IMAGE_SUFFIXES = frozenset(
@@ -25,24 +26,26 @@ _log = logging.getLogger(__name__)
 
 def read_image(path: str | Path, color: bool = False) -> np.ndarray:
     """
-    Return the image in the file, uint8: gray (H, W), or BGR (H, W, 3) where `color`.
+    Return the image in a file, uint8: gray (H, W), or BGR (H, W, 3) with `color`.
 
-    Raises FileNotFoundError where there is no such file, ValueError where it is no image.
+    Pixels of 16 bits and floats are converted by `to_8_bits`. Raises FileNotFoundError if there is
+    no such file, ValueError if it is not an image.
     """
     path = Path(path)
     if not path.is_file():
         raise FileNotFoundError(f'there is no image file {path}')
     image = None
-    # An empty buffer is an error of its own in OpenCV; so is an image of absurd size.
+    # OpenCV raises an error for an empty buffer and for a header with an absurd size.
     data = np.fromfile(path, np.uint8)
     if data.size:
+        flags = (cv2.IMREAD_COLOR if color else cv2.IMREAD_GRAYSCALE) | cv2.IMREAD_ANYDEPTH
         try:
-            image = cv2.imdecode(data, cv2.IMREAD_COLOR if color else cv2.IMREAD_GRAYSCALE)
+            image = cv2.imdecode(data, flags)
         except cv2.error as error:
             raise ValueError(f'{path} cannot be read as an image: {error.err}') from error
     if image is None:
         raise ValueError(f'{path} cannot be read as an image (empty, damaged or another format)')
-    return image
+    return to_8_bits(image)
 
 
 def list_images(folder: str | Path) -> list[Path]:
