@@ -97,18 +97,24 @@ def _run_shapes(args: argparse.Namespace) -> int:
 
     from superpoint_ros.data.synthetic_shapes.shapes import SHAPES
     from superpoint_ros.evaluation.baselines import DETECTORS, Method
-    from superpoint_ros.evaluation.shapes_benchmark import CONDITIONS, evaluate_shapes
-    from superpoint_ros.evaluation.shapes_report import shapes_markdown, write_shapes_report
+    from superpoint_ros.evaluation.shapes_benchmark import (
+        CONDITIONS,
+        evaluate_shapes,
+        shapes_table,
+        ShapesPlan,
+        write_shapes_report,
+    )
 
     detector = make_detector(args)
     ours = Method('SuperPoint', detector)
     methods = [ours, *(Method(name, find) for name, find in DETECTORS.items())]
+    plan = ShapesPlan(args.images, args.seed)
     total = args.images * len(SHAPES) * len(CONDITIONS)
     with tqdm(total=total, unit='image') as progress:
-        result = evaluate_shapes(methods, args.images, args.seed, progress.update)
+        result = evaluate_shapes(methods, plan, progress.update)
     result['weights'] = detector.weights.name
     files = write_shapes_report(result, ours, args.out)
-    print(next(part for part in shapes_markdown(result).split('\n\n') if part.startswith('|')))
+    print(shapes_table(result))
     return _done(files)
 
 
@@ -140,10 +146,11 @@ def _run_homography(args: argparse.Namespace) -> int:
     from superpoint_ros.data.hpatches import list_sequences, read_sequence
     from superpoint_ros.evaluation.homography_benchmark import (
         COUNTINGS,
-        evaluate_planar,
+        evaluate_homographies,
+        homography_table,
         pool_size,
+        write_homography_report,
     )
-    from superpoint_ros.evaluation.homography_report import planar_table, write_planar_report
 
     methods = make_methods(args, max_keypoints=pool_size(args.max_keypoints))
     folders, bad = list_sequences(args.data), []
@@ -156,15 +163,15 @@ def _run_homography(args: argparse.Namespace) -> int:
                 tqdm.write(f'skipped: {error}', file=sys.stderr)
                 bad.append(folder)
 
-    result = evaluate_planar(methods, readable_sequences(), args.max_keypoints)
+    result = evaluate_homographies(methods, readable_sequences(), args.max_keypoints)
     result['longest_side'] = args.longest_side
     result['ours'] = {**given_execution(args), **vars(methods[0].find.settings)}
     good = [folder for folder in folders if folder not in bad]
     chosen = good[:: max(1, len(good) // args.pictures)][: args.pictures] if args.pictures else []
     shown = [read_sequence(folder, args.longest_side, 1) for folder in chosen]
-    files = write_planar_report(result, methods, shown, args.out)
+    files = write_homography_report(result, methods, shown, args.out)
     for counting in COUNTINGS:
-        print(f'{counting} points count:\n\n{planar_table(result, counting, "both")}')
+        print(f'{counting} points count:\n\n{homography_table(result, counting, "both")}')
     _done(files)
     return 1 if bad else 0
 
@@ -206,7 +213,7 @@ def _run_threshold(args: argparse.Namespace) -> int:
     from superpoint_ros.data.sequences.image_files import read_image
     from superpoint_ros.evaluation.threshold_sweep import (
         evaluate_thresholds,
-        THRESHOLDS,
+        ThresholdPlan,
         thresholds_table,
         write_thresholds_report,
     )
@@ -219,11 +226,10 @@ def _run_threshold(args: argparse.Namespace) -> int:
         if factor < 1:
             image = cv2.resize(image, None, fx=factor, fy=factor, interpolation=cv2.INTER_AREA)
         images.append(image)
-    thresholds = args.thresholds or THRESHOLDS
+    given = {'thresholds': tuple(args.thresholds)} if args.thresholds else {}
+    plan = ThresholdPlan(views=args.views, seed=args.seed, **given)
     with tqdm(total=len(images), unit='image') as progress:
-        result = evaluate_thresholds(
-            make_detector(args), images, thresholds, args.views, args.seed, progress.update
-        )
+        result = evaluate_thresholds(make_detector(args), images, plan, progress.update)
     files = write_thresholds_report(result, args.out)
     print(thresholds_table(result))
     return _done(files)

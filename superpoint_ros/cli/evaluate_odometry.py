@@ -82,9 +82,10 @@ def run(args: argparse.Namespace) -> int:
     """Measure, write the report, and print its first tables."""
     from tqdm import tqdm
 
-    from superpoint_ros.evaluation.odometry_benchmark import evaluate_odometry, OdometryPlan
-    from superpoint_ros.evaluation.odometry_report import (
+    from superpoint_ros.evaluation.odometry_benchmark import (
+        evaluate_odometry,
         odometry_table,
+        OdometryPlan,
         pairs_table,
         write_odometry_report,
     )

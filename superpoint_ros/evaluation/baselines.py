@@ -2,11 +2,11 @@
 # SPDX-License-Identifier: Apache-2.0
 
 """
-One interface for all that finds keypoints: from a gray image to Features.
+Baselines: published detectors with one interface, from a gray image to Features.
 
-Descriptors of every method are rows of unit length whose dot product is their similarity. Binary
-ones (ORB, AKAZE) become vectors of plus and minus one: their dot product then falls with the
-Hamming distance, so that one matcher serves all. Detectors without descriptors have (N, 0).
+Descriptors of all methods are rows of unit length with the dot product as similarity. Binary
+descriptors (ORB, AKAZE) become vectors of plus and minus one, whose dot product decreases with the
+Hamming distance, so that one matcher serves all. Detectors without descriptors have shape (N, 0).
 """
 
 from __future__ import annotations
@@ -22,18 +22,18 @@ from superpoint_ros.detection.heatmap import suppress_non_maxima
 from superpoint_ros.features import Features
 
 NMS_RADIUS = 4
-"""Pixels to each side, as in the paper's comparison of detectors (section 7)."""
+"""NMS radius in pixels (square window), as in the paper's comparison of detectors."""
 
 
 class Method(NamedTuple):
-    """A name for tables, and what finds at most so many features in a gray uint8 image."""
+    """Name of a method in tables, and its function from a gray uint8 image to features."""
 
     name: str
     find: Callable[[np.ndarray], Features]
 
 
 def fast(image: np.ndarray) -> Features:
-    """Return FAST corners (Rosten and Drummond 2006) of any contrast, best first."""
+    """Return FAST corners (Rosten and Drummond 2006) of any contrast, highest score first."""
     found = cv2.FastFeatureDetector_create(threshold=1, nonmaxSuppression=True).detect(image)
     response = np.zeros(image.shape, np.float32)
     for keypoint in found:
@@ -42,17 +42,17 @@ def fast(image: np.ndarray) -> Features:
 
 
 def harris(image: np.ndarray) -> Features:
-    """Return Harris corners (Harris and Stephens 1988), windows of 3x3, k = 0.04, best first."""
+    """Return Harris corners (Harris and Stephens 1988): 3x3 windows, k = 0.04."""
     return _peaks(cv2.cornerHarris(image, blockSize=3, ksize=3, k=0.04))
 
 
 def shi_tomasi(image: np.ndarray) -> Features:
-    """Return corners by the smaller eigenvalue (Shi and Tomasi 1994), windows of 3x3."""
+    """Return corners by the smaller eigenvalue (Shi and Tomasi 1994): 3x3 windows."""
     return _peaks(cv2.cornerMinEigenVal(image, blockSize=3, ksize=3))
 
 
 def _peaks(response: np.ndarray) -> Features:
-    """Return the positive maxima of a response (H, W) with no higher one in the NMS's square."""
+    """Return the positive maxima of a response (H, W) after NMS, highest first."""
     heatmap = torch.from_numpy(np.maximum(response, 0, dtype=np.float32))[None]
     peaks = suppress_non_maxima(heatmap, NMS_RADIUS)[0].numpy()
     y, x = np.nonzero(peaks)
@@ -62,7 +62,7 @@ def _peaks(response: np.ndarray) -> Features:
 
 
 def _described(create: Callable[[], cv2.Feature2D]) -> Callable[[np.ndarray], Features]:
-    """Return a method that detects and describes by one of OpenCV's algorithms."""
+    """Return a method that detects and describes with an OpenCV algorithm."""
     algorithm = create()
 
     def find(image: np.ndarray) -> Features:
@@ -80,10 +80,10 @@ def _described(create: Callable[[], cv2.Feature2D]) -> Callable[[np.ndarray], Fe
 
 def unit_descriptors(descriptors: np.ndarray) -> np.ndarray:
     """
-    Return float32 rows of unit length of descriptors (N, D), or (N, bytes) of bits if uint8.
+    Return float32 rows of unit length from descriptors (N, D), or from uint8 (N, D / 8) bits.
 
-    Of D bits each becomes plus or minus 1 / sqrt(D): the dot product is 1 - 2 h / D, h being the
-    Hamming distance.
+    Each of D bits becomes plus or minus 1 / sqrt(D): the dot product is 1 - 2 h / D with the
+    Hamming distance h.
     """
     if descriptors.dtype == np.uint8:
         bits = np.unpackbits(descriptors, axis=1).astype(np.float32)
@@ -93,30 +93,30 @@ def unit_descriptors(descriptors: np.ndarray) -> np.ndarray:
 
 
 def sift(count: int) -> Callable[[np.ndarray], Features]:
-    """Return SIFT (Lowe 2004) with a quarter of OpenCV's usual contrast threshold."""
-    # At the usual one many photographs have fewer than the 1,000 points asked for.
+    """Return SIFT (Lowe 2004) with a quarter of OpenCV's default contrast threshold."""
+    # With the default, many photographs have fewer than 1,000 keypoints.
     return _described(lambda: cv2.SIFT_create(contrastThreshold=0.01))
 
 
 def orb(count: int) -> Callable[[np.ndarray], Features]:
-    """Return ORB (Rublee and others 2011), told to find `count` keypoints over its scales."""
+    """Return ORB (Rublee and others 2011) for `count` keypoints over all its scales."""
     return _described(lambda: cv2.ORB_create(nfeatures=count))
 
 
 def akaze(count: int) -> Callable[[np.ndarray], Features]:
-    """Return AKAZE (Alcantarilla and others 2013) with a tenth of OpenCV's usual threshold."""
+    """Return AKAZE (Alcantarilla and others 2013) with a tenth of OpenCV's default threshold."""
     return _described(lambda: cv2.AKAZE_create(threshold=1e-4))
 
 
 DETECTORS = {'FAST': fast, 'Harris': harris, 'Shi-Tomasi': shi_tomasi}
-"""Detectors without descriptors, by the names that tables show."""
+"""Detectors without descriptors, by their names in tables."""
 
 DESCRIBED = {'sift': sift, 'orb': orb, 'akaze': akaze}
-"""By name, functions from the number of keypoints that one wants to a method's `find`."""
+"""Methods with descriptors: functions from the number of keypoints to `Method.find`."""
 
 
 def described_method(name: str, count: int) -> Method:
-    """Return SIFT, ORB or AKAZE by name; raise ValueError where there is no such method."""
+    """Return SIFT, ORB or AKAZE by name; raise ValueError for other names."""
     if name.lower() not in DESCRIBED:
-        raise ValueError(f'there is no method {name!r}: there are {", ".join(DESCRIBED)}')
+        raise ValueError(f'unknown method {name!r}: choose from {", ".join(DESCRIBED)}')
     return Method(name.upper(), DESCRIBED[name.lower()](count))

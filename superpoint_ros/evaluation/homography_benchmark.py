@@ -2,90 +2,115 @@
 # SPDX-License-Identifier: Apache-2.0
 
 """
-Features on planar scenes in the layout of HPatches: what their matching is worth.
+Homography benchmark: features on planar scenes in the layout of HPatches.
 
-Each pair is the first image of a sequence with one of the others. Pairs are counted in two ways.
-`all`: each image's best n keypoints count, whether the other image shows their place or not, as in
-SuperPoint's paper. `shared`: keypoints whose place the other image does not show are removed
-before the best n are taken, as in rpautrat/SuperPoint, which is kinder. Matches are mutual nearest
-neighbours; points and matches are right within 3 px; homographies come from OpenCV's USAC_ACCURATE
-(2 px, 5,000 iterations, confidence .9999, one seed) and are judged by the mean error of the four
-corners of the first image. All numbers are means over pairs, a pair without points or matches
-counting 0; the localisation error is the mean of those pairs that have one.
+Each pair is the first image of a sequence and one of the others. Pairs are evaluated in two ways.
+`all`: the best n keypoints of each image count, whether their place is visible in the other image
+or not, as in the SuperPoint paper. `shared`: keypoints outside the shared view are removed before
+the best n are taken, as in rpautrat/SuperPoint, which gives higher numbers. Matches are mutual
+nearest neighbours; points and matches are correct within 3 px. Homographies are estimated with
+OpenCV's USAC_ACCURATE (2 px, 5,000 iterations, confidence .9999, fixed seed) and judged by the
+mean error of the four corners of the first image. All numbers are means over pairs; a pair without
+points or matches counts 0. The localisation error is the mean over the pairs that have one.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
-from typing import NamedTuple
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from pathlib import Path
 
 import numpy as np
 
 from superpoint_ros.data.hpatches import PlanarSequence
+from superpoint_ros.detection.settings import DetectionSettings
 from superpoint_ros.evaluation.baselines import Method
 from superpoint_ros.evaluation.metrics import (
     area_under_accuracy,
+    EPSILON,
     match_distances,
     measure_pair,
     Pair,
     shared_view,
 )
+from superpoint_ros.evaluation.reports import markdown_table, write_json
 from superpoint_ros.features import Features
 from superpoint_ros.geometry.matching import match_mutual
+from superpoint_ros.settings_table import table_of
+from superpoint_ros.visualization import contact_sheet, draw_matches, write_picture
 
-COUNTINGS = ('all', 'shared')
+COUNTINGS = {
+    'all': 'All points count',
+    'shared': 'Only points in the shared view count',
+}
+"""The two ways of counting, with their titles."""
+
 KINDS = ('viewpoint', 'illumination', 'both')
 ACCURACIES = (1, 3, 5)
 AUC_LIMIT = 5.0
 _MEANS = ('repeatability', 'nn_map', 'matching_score', 'matching_accuracy', 'matches', 'points')
+_COLUMNS = {
+    'repeatability': 'rep',
+    'localisation': 'loc px',
+    'nn_map': 'NN mAP',
+    'matching_score': 'MS',
+    'matching_accuracy': 'MMA',
+    'homography_1px': 'H 1 px',
+    'homography_3px': 'H 3 px',
+    'homography_5px': 'H 5 px',
+    'homography_auc_5px': 'AUC 5 px',
+}
 
 
 def pool_size(keypoints: int) -> int:
-    """Return how many keypoints a method should give, so that n are left in the shared view."""
+    """Return how many keypoints a method should find, so that n are left in the shared view."""
     return 4 * keypoints
 
 
-def evaluate_planar(
+def evaluate_homographies(
     methods: Sequence[Method],
     sequences: Iterable[PlanarSequence],
     keypoints: int,
-    on_sequence: Callable[[], None] = lambda: None,
+    on_sequence: Callable[[], object] = lambda: None,
 ) -> dict:
     """
-    Return the measurements as a dictionary, made for JSON.
+    Return the measurements as a dictionary for JSON.
 
-    `result['methods'][name][counting][kind]` holds the means by name, with `pairs`, their number;
-    `result['pairs']` each pair's own measurements. `on_sequence` is called after each sequence.
-    Raises ValueError where `keypoints` is below 1 or there is no sequence.
+    `result['methods'][name][counting][kind]` has the means by name and the number of `pairs`;
+    `result['pairs']` has the measurements of each pair. `on_sequence` is called after each
+    sequence. Raises ValueError for a bad number of keypoints or without sequences.
     """
-    if keypoints < 1:
-        raise ValueError(f'keypoints must be 1 or more, got {keypoints}')
+    table_of(DetectionSettings)['max_keypoints'].check(keypoints)
     rows = []
     for sequence in sequences:
         for method in methods:
             found = [method.find(image) for image in sequence.images]
             for index, pair in enumerate(pairs_of(sequence, found), start=2):
                 for counting in COUNTINGS:
-                    measured = measure_pair(counted(pair, counting, keypoints))
-                    where = {'sequence': sequence.name, 'kind': sequence.kind, 'image': index}
-                    rows.append({'method': method.name, 'counting': counting, **where, **measured})
+                    rows.append(
+                        {
+                            'method': method.name,
+                            'counting': counting,
+                            'sequence': sequence.name,
+                            'kind': sequence.kind,
+                            'image': index,
+                            **measure_pair(select_counted(pair, counting, keypoints)),
+                        }
+                    )
         on_sequence()
     if not rows:
-        raise ValueError('there is no sequence to measure on')
+        raise ValueError('no sequences to evaluate')
+
+    def rows_of(method: str, counting: str, kind: str) -> list[dict]:
+        kinds = KINDS if kind == 'both' else (kind,)
+        return [
+            row
+            for row in rows
+            if (row['method'], row['counting']) == (method, counting) and row['kind'] in kinds
+        ]
+
     summary = {
         method.name: {
-            counting: {
-                kind: summarise(
-                    [
-                        row
-                        for row in rows
-                        if row['method'] == method.name
-                        and row['counting'] == counting
-                        and kind in ('both', row['kind'])
-                    ]
-                )
-                for kind in KINDS
-            }
+            counting: {kind: summarise(rows_of(method.name, counting, kind)) for kind in KINDS}
             for counting in COUNTINGS
         }
         for method in methods
@@ -99,7 +124,7 @@ def evaluate_planar(
 
 
 def pairs_of(sequence: PlanarSequence, found: Sequence[Features]) -> list[Pair]:
-    """Return the first image's features with those of each of the others."""
+    """Return the pairs of the first image with each other image, given their features."""
     sizes = [image.shape[::-1] for image in sequence.images]
     return [
         Pair(found[0], other, homography, sizes[0], size)
@@ -109,41 +134,96 @@ def pairs_of(sequence: PlanarSequence, found: Sequence[Features]) -> list[Pair]:
     ]
 
 
-def counted(pair: Pair, counting: str, keypoints: int) -> Pair:
-    """Return the pair with the features that count: the best n, in one of the two ways."""
+def select_counted(pair: Pair, counting: str, keypoints: int) -> Pair:
+    """Return the pair with the best n features, after removal of those that do not count."""
     if counting == 'shared':
         pair = shared_view(pair)
     return pair._replace(a=pair.a.best(keypoints), b=pair.b.best(keypoints))
 
 
 def summarise(rows: Sequence[dict]) -> dict | None:
-    """Return the means of pairs' measurements, None of no pairs."""
+    """Return the means of the measurements of pairs; None without pairs."""
     if not rows:
         return None
     errors = np.array(
         [np.inf if row['corner_error'] is None else row['corner_error'] for row in rows]
     )
-    placed = [row['localisation'] for row in rows if row['localisation'] is not None]
-    means = {name: float(np.mean([row[name] for row in rows])) for name in _MEANS}
+    localised = [row['localisation'] for row in rows if row['localisation'] is not None]
     return {
-        **means,
-        'localisation': float(np.mean(placed)) if placed else None,
+        **{name: float(np.mean([row[name] for row in rows])) for name in _MEANS},
+        'localisation': float(np.mean(localised)) if localised else None,
         **{f'homography_{limit}px': float((errors <= limit).mean()) for limit in ACCURACIES},
         'homography_auc_5px': area_under_accuracy(errors, AUC_LIMIT),
         'pairs': len(rows),
     }
 
 
-class Matched(NamedTuple):
-    """What a picture shows: indices into both images' keypoints, and which are right."""
+def write_homography_report(
+    result: Mapping, methods: Sequence[Method], shown: Sequence[PlanarSequence], out: Path
+) -> list[Path]:
+    """
+    Write JSON, tables and pictures of matches to the folder `out`; return the files.
 
-    pair: Pair
-    matches: np.ndarray
-    correct: np.ndarray
+    The pictures show the matches of each method in the first pair of each sequence in `shown`.
+    """
+    out.mkdir(parents=True, exist_ok=True)
+    files = [out / 'homography.json', out / 'homography.md']
+    write_json(files[0], result)
+    files[1].write_text(homography_markdown(result), encoding='utf-8')
+    for sequence in shown:
+        path = out / f'matches_{sequence.name}.png'
+        write_picture(path, picture_of_matches(sequence, methods, result['keypoints']))
+        files.append(path)
+    return files
 
 
-def match_for_picture(pair: Pair, keypoints: int) -> Matched:
-    """Return the mutual nearest neighbours among the best n of both images."""
-    pair = counted(pair, 'all', keypoints)
-    matches = match_mutual(pair.a.descriptors, pair.b.descriptors)
-    return Matched(pair, matches, match_distances(pair, matches) <= 3.0)
+def homography_markdown(result: Mapping) -> str:
+    """Return the tables, one for each way of counting and kind of change."""
+    by_kind = next(iter(result['methods'].values()))['all']
+    size = result.get('longest_side')
+    side = f', longest side {size} px' if size else ''
+    parts = ['# Homography benchmark\n', result['protocol'] + '\n']
+    parts.append(f'At most {result["keypoints"]} keypoints{side}.\n')
+    for counting, title in COUNTINGS.items():
+        parts.append(f'## {title}\n')
+        for kind in KINDS:
+            if by_kind[kind] is not None:
+                parts.append(f'{kind.capitalize()}, {by_kind[kind]["pairs"]} pairs:\n')
+                parts.append(homography_table(result, counting, kind))
+    return '\n'.join(parts)
+
+
+def homography_table(result: Mapping, counting: str, kind: str) -> str:
+    """Return the table of one way of counting and kind of change: a row for each method."""
+    rows = [
+        [name, *(by[counting][kind][key] for key in _COLUMNS), round(by[counting][kind]['points'])]
+        for name, by in result['methods'].items()
+    ]
+    return markdown_table(['method', *_COLUMNS.values(), 'points'], rows)
+
+
+def picture_of_matches(
+    sequence: PlanarSequence, methods: Sequence[Method], keypoints: int
+) -> np.ndarray:
+    """Return the matches of each method in the first pair; correct ones green, wrong ones red."""
+    pictures, captions = [], []
+    sequence = PlanarSequence(
+        sequence.name, sequence.kind, sequence.images[:2], sequence.homographies[:1]
+    )
+    for method in methods:
+        found = [method.find(image) for image in sequence.images]
+        pair = select_counted(pairs_of(sequence, found)[0], 'all', keypoints)
+        matches = match_mutual(pair.a.descriptors, pair.b.descriptors)
+        correct = match_distances(pair, matches) <= EPSILON
+        pictures.append(
+            draw_matches(
+                sequence.images[0],
+                pair.a.keypoints,
+                sequence.images[1],
+                pair.b.keypoints,
+                matches,
+                correct,
+            )
+        )
+        captions.append(f'{method.name}: {int(correct.sum())} of {len(matches)} matches correct')
+    return contact_sheet(pictures, columns=2, captions=captions)

@@ -2,12 +2,12 @@
 # SPDX-License-Identifier: Apache-2.0
 
 """
-How well the features of two images of a plane agree, whose homography is known.
+Metrics of detections with ground-truth points, and of image pairs with a ground-truth homography.
 
-`homography` (3, 3) maps pixels of image a to those of image b; distances are in pixels, a's points
-being measured where they fall in b and b's where they fall in a. Sources: [P] SuperPoint's paper,
-appendix; [M] Mikolajczyk and Schmid, "A performance evaluation of local descriptors", PAMI 2005;
-[D] Dusmanu and others, "D2-Net", CVPR 2019 (mean matching accuracy).
+`homography` (3, 3) maps pixels of image a to pixels of image b. Distances are in pixels: those of
+keypoints of a are measured in b, and those of b in a. Sources: [P] SuperPoint's paper, appendix;
+[M] Mikolajczyk and Schmid, "A performance evaluation of local descriptors", PAMI 2005; [D] Dusmanu
+and others, "D2-Net", CVPR 2019 (mean matching accuracy).
 """
 
 from __future__ import annotations
@@ -17,19 +17,81 @@ from typing import NamedTuple
 import cv2
 import numpy as np
 
-from superpoint_ros.evaluation.detection_metrics import average_precision, precision_recall
 from superpoint_ros.features import Features
 from superpoint_ros.geometry.homography import warp_points
 from superpoint_ros.geometry.matching import match_mutual
 
 EPSILON = 3.0
-"""Pixels within which two points are the same, as in the paper."""
+"""Largest distance in pixels between corresponding points, as in the paper."""
 
 RANSAC_THRESHOLD, RANSAC_ITERATIONS, RANSAC_CONFIDENCE = 2.0, 5000, 0.9999
 
 
+def match_to_truth(points: np.ndarray, truth: np.ndarray, epsilon: float) -> np.ndarray:
+    """
+    Return the distance in pixels of each point (N, 2) to its ground-truth point; inf if none.
+
+    `points` are sorted by descending score. Each point in turn is assigned to the nearest free
+    ground-truth point of (M, 2) within `epsilon` pixels; the assignment is one to one.
+    """
+    distances = np.full(len(points), np.inf)
+    if not len(points) or not len(truth):
+        return distances
+    offsets = np.asarray(points, np.float64)[:, None] - np.asarray(truth, np.float64)[None]
+    table = np.linalg.norm(offsets, axis=2)
+    for index in np.flatnonzero(table.min(axis=1) <= epsilon):
+        nearest = table[index].argmin()
+        if table[index, nearest] <= epsilon:
+            distances[index] = table[index, nearest]
+            table[:, nearest] = np.inf
+    return distances
+
+
+class Curve(NamedTuple):
+    """Precision and recall of all detections from each distinct score up, scores descending."""
+
+    scores: np.ndarray
+    precision: np.ndarray
+    recall: np.ndarray
+
+
+def precision_recall(scores: np.ndarray, correct: np.ndarray, truth_count: int) -> Curve:
+    """
+    Return the precision-recall curve of detections with scores (N,) and `correct`, bool (N,).
+
+    Detections with equal scores are added together, so that their order does not matter.
+    """
+    order = np.argsort(-np.asarray(scores), kind='stable')
+    scores, correct = np.asarray(scores)[order], np.asarray(correct, bool)[order]
+    last = np.append(scores[1:] != scores[:-1], True)[: len(scores)]
+    hits = np.cumsum(correct)[last]
+    found = np.flatnonzero(last) + 1
+    return Curve(scores[last], hits / found, hits / max(truth_count, 1))
+
+
+def average_precision(curve: Curve) -> float:
+    """
+    Return the area under the curve, 0 to 1.
+
+    The precision at each recall is the highest one at this or a higher recall (PASCAL VOC 2010).
+    """
+    if not len(curve.scores):
+        return 0.0
+    envelope = np.maximum.accumulate(curve.precision[::-1])[::-1]
+    return float(np.sum(np.diff(curve.recall, prepend=0.0) * envelope))
+
+
+def best_score(curve: Curve) -> float:
+    """Return the score threshold with the highest F1; infinite if no detection is correct."""
+    total = curve.precision + curve.recall
+    if not len(total) or not total.any():
+        return float('inf')
+    f1 = 2 * curve.precision * curve.recall / np.maximum(total, 1e-12)
+    return float(curve.scores[f1.argmax()])
+
+
 class Pair(NamedTuple):
-    """Two images' features, the homography between them, and both sizes (width, height)."""
+    """Features of two images, the homography from a to b, and both sizes (width, height)."""
 
     a: Features
     b: Features
@@ -38,9 +100,9 @@ class Pair(NamedTuple):
     size_b: tuple[int, int]
 
     def swapped(self) -> Pair:
-        """Return the pair seen from b."""
+        """Return the pair with a and b exchanged."""
         inverse = np.linalg.inv(self.homography)
-        # Of the two signs, the one under which a's centre is in front of b, as it is.
+        # Of the two signs, choose the one with the centre of a in front of the camera of b.
         centre = np.append((np.array(self.size_a) - 1) / 2, 1.0)
         if (inverse @ (self.homography @ centre))[2] * (self.homography @ centre)[2] < 0:
             inverse = -inverse
@@ -48,14 +110,14 @@ class Pair(NamedTuple):
 
 
 def in_view(points: np.ndarray, homography: np.ndarray, size: tuple[int, int]) -> np.ndarray:
-    """Return bool (N,): which points (N, 2) the homography takes into an image of that size."""
+    """Return bool (N,): whether the homography maps points (N, 2) into an image of this size."""
     warped = warp_points(np.asarray(points, np.float64), homography)
     with np.errstate(invalid='ignore'):
         return ((warped >= 0) & (warped <= np.array(size) - 1)).all(axis=1)
 
 
 def shared_view(pair: Pair) -> Pair:
-    """Return the pair with those features only that lie in the view of both images."""
+    """Return the pair with only those features that lie in both images."""
     back = pair.swapped()
     return pair._replace(
         a=_select(pair.a, in_view(pair.a.keypoints, pair.homography, pair.size_b)),
@@ -71,7 +133,7 @@ def _select(features: Features, chosen: np.ndarray) -> Features:
 
 
 def nearest_distances(pair: Pair) -> np.ndarray:
-    """Return for each point of a the distance, in b, to b's nearest; infinite if none."""
+    """Return the distance, in b, of each keypoint of a to the nearest of b; infinite if none."""
     warped = warp_points(pair.a.keypoints.astype(np.float64), pair.homography)
     if not len(pair.b):
         return np.full(len(warped), np.inf)
@@ -82,10 +144,10 @@ def nearest_distances(pair: Pair) -> np.ndarray:
 
 def repeatability(pair: Pair, epsilon: float = EPSILON) -> tuple[float, float | None]:
     """
-    Return the share of points that the other image has too, and their mean distance [P].
+    Return the repeatability and the localisation error [P].
 
-    The share is of the points of both images together, 0 where there are none; the distance, the
-    localisation error, is None where no point is repeated.
+    Repeatability is the share of the keypoints of both images that are found in the other image, 0
+    without keypoints. The localisation error is their mean distance, None if none is repeated.
     """
     distances = np.concatenate([nearest_distances(pair), nearest_distances(pair.swapped())])
     repeated = distances <= epsilon
@@ -95,43 +157,43 @@ def repeatability(pair: Pair, epsilon: float = EPSILON) -> tuple[float, float | 
 
 
 def match_distances(pair: Pair, matches: np.ndarray) -> np.ndarray:
-    """Return for each match (K, 2) how far, in b, it is from where the homography says."""
+    """Return the distance, in b, of each match (K, 2) from the position by the homography."""
     warped = warp_points(pair.a.keypoints[matches[:, 0]].astype(np.float64), pair.homography)
     distances = np.linalg.norm(warped - pair.b.keypoints[matches[:, 1]], axis=1)
     return np.nan_to_num(distances, nan=np.inf)
 
 
 def matching_accuracy(correct: np.ndarray) -> float:
-    """Return the share of the matches that are correct [D], 0 where there are none."""
+    """Return the share of correct matches [D], 0 without matches."""
     return float(np.mean(correct)) if len(correct) else 0.0
 
 
 def matching_score(pair: Pair, correct: np.ndarray) -> float:
     """
-    Return the correct matches' share of the features in the shared view [P], [M].
+    Return the number of correct matches divided by the features in the shared view [P], [M].
 
-    It is the mean of both images' shares, 0 where there is no feature.
+    The result is the mean over both images; an image without features counts 0.
     """
     seen = shared_view(pair)
     count = int(np.sum(correct))
-    # A correct match may lie a little beyond the view of the other image: never above 1.
+    # A correct match may lie slightly outside the other image, hence the limit of 1.
     shares = [min(count / len(side), 1.0) if len(side) else 0.0 for side in (seen.a, seen.b)]
     return sum(shares) / 2
 
 
 def nearest_neighbour_precision(pair: Pair, epsilon: float = EPSILON) -> float:
     """
-    Return the average precision of nearest neighbours by descriptor [P], from both sides.
+    Return the mean average precision of nearest neighbours by descriptor [P] in both directions.
 
-    Each feature's nearest neighbour in the other image is right where it lies within `epsilon`
-    pixels of the true place; they are ranked by similarity, and the recall is of those features
-    that the other image has at all. A side without such features counts 0.
+    The nearest neighbour of a feature is correct if it lies within `epsilon` pixels of the true
+    position. Neighbours are ranked by similarity; recall refers to the features that have a
+    corresponding feature in the other image. A direction without such features counts 0.
     """
     return (_one_sided(pair, epsilon) + _one_sided(pair.swapped(), epsilon)) / 2
 
 
 def _one_sided(pair: Pair, epsilon: float) -> float:
-    """Return the average precision of a's nearest neighbours in b."""
+    """Return the average precision of the nearest neighbours of a in b."""
     possible = int((nearest_distances(pair) <= epsilon).sum())
     if not possible:
         return 0.0
@@ -139,7 +201,7 @@ def _one_sided(pair: Pair, epsilon: float) -> float:
     nearest = similarity.argmax(axis=1)
     rows = np.arange(len(nearest))
     correct = match_distances(pair, np.stack([rows, nearest], axis=1)) <= epsilon
-    # Two neighbours of one feature can both be right: no more count than there are to be found.
+    # Several features may have the same correct neighbour, hence the limit of 1.
     return min(
         average_precision(precision_recall(similarity[rows, nearest], correct, possible)), 1.0
     )
@@ -147,11 +209,11 @@ def _one_sided(pair: Pair, epsilon: float) -> float:
 
 def estimate_homography(points_a: np.ndarray, points_b: np.ndarray) -> np.ndarray | None:
     """
-    Return the homography from matched points (K, 2) of a and b, None where none can be found.
+    Return the homography from matched points (K, 2) of a and b, None if none is found.
 
-    OpenCV's USAC_ACCURATE (graph-cut RANSAC) with a threshold of 2 px, at most 5,000 iterations,
-    confidence .9999: of OpenCV's estimators it gave SIFT, ORB and AKAZE the best corners. Its
-    random numbers start from one state at each call, so that results repeat.
+    OpenCV's USAC_ACCURATE (graph-cut RANSAC) with a threshold of 2 px, at most 5,000 iterations
+    and a confidence of .9999: of OpenCV's estimators it gave SIFT, ORB and AKAZE the smallest
+    corner errors. The seed is fixed, so that results are reproducible.
     """
     if len(points_a) < 4:
         return None
@@ -168,7 +230,7 @@ def estimate_homography(points_a: np.ndarray, points_b: np.ndarray) -> np.ndarra
 
 
 def corner_error(estimate: np.ndarray | None, truth: np.ndarray, size: tuple[int, int]) -> float:
-    """Return how far on average a's four corners fall, in b, from where they should [P]."""
+    """Return the mean distance, in b, of the corners of a by estimate and ground truth [P]."""
     if estimate is None or not np.isfinite(estimate).all() or abs(np.linalg.det(estimate)) < 1e-12:
         return float('inf')
     right, bottom = size[0] - 1, size[1] - 1
@@ -179,9 +241,9 @@ def corner_error(estimate: np.ndarray | None, truth: np.ndarray, size: tuple[int
 
 def area_under_accuracy(errors: np.ndarray, limit: float) -> float:
     """
-    Return the area under the share of errors below t, t from 0 to `limit`, divided by `limit`.
+    Return the area under the curve of the share of errors below t, for t from 0 to `limit`.
 
-    An error e adds max(0, 1 - e / limit): this is the exact area under the steps.
+    The area is divided by `limit`. An error e contributes max(0, 1 - e / limit), which is exact.
     """
     errors = np.asarray(errors, np.float64)
     return float(np.mean(np.clip(1 - errors / limit, 0, 1))) if len(errors) else 0.0
@@ -191,8 +253,7 @@ def measure_pair(pair: Pair) -> dict[str, float | None]:
     """
     Return all measurements of one pair by name.
 
-    `corner_error` is None where no homography could be estimated from the mutual nearest
-    neighbours.
+    `corner_error` is None if no homography is found from the mutual nearest neighbours.
     """
     repeated, localisation = repeatability(pair)
     matches = match_mutual(pair.a.descriptors, pair.b.descriptors)

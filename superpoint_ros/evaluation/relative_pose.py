@@ -2,11 +2,11 @@
 # SPDX-License-Identifier: Apache-2.0
 
 """
-Relative poses of two views: from matches to a pose, and how wrong it is.
+Relative pose of two views from matches, and its error.
 
-As in the tables of SuperGlue (Sarlin and others, CVPR 2020): an essential matrix by RANSAC; the
-error of a pair is the larger of the rotation's angle and the angle between the directions of the
-translations, whose sign two views leave open. A pair without an estimate is as wrong as can be.
+Protocol of SuperGlue (Sarlin and others, CVPR 2020): essential matrix by RANSAC; the error of a
+pair is the larger of the angle of the rotation error and the angle between the directions of
+translation, whose sign is ambiguous. A pair without an estimate has the largest possible error.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ import numpy as np
 from superpoint_ros.evaluation.metrics import area_under_accuracy
 
 LIMITS = (5, 10, 20)
-"""Degrees up to which the area under the share of good pairs is told."""
+"""Limits in degrees of the area under the pose error curve (AUC)."""
 
 WORST_ROTATION, WORST_DIRECTION = 180.0, 90.0
 
@@ -29,56 +29,56 @@ _CONFIDENCE = 0.99999
 _FEWEST = 8
 
 
-class TwoViews(NamedTuple):
-    """An estimate: `pose` (4, 4) takes points of camera b to camera a, up to scale."""
+class RelativePose(NamedTuple):
+    """Estimated pose (4, 4) from camera b to camera a, up to scale, and its inliers."""
 
     pose: np.ndarray | None
     inliers: int
 
 
 class PoseError(NamedTuple):
-    """How wrong a relative pose is, in degrees."""
+    """Errors of a relative pose, in degrees."""
 
     rotation: float
     direction: float
 
     @property
     def largest(self) -> float:
-        """Return the larger of the two."""
+        """Return the larger of both errors."""
         return max(self.rotation, self.direction)
 
 
 NO_POSE = PoseError(WORST_ROTATION, WORST_DIRECTION)
 
 
-def estimate_pose(a: np.ndarray, b: np.ndarray, focal_length: float) -> TwoViews:
+def estimate_pose(a: np.ndarray, b: np.ndarray, focal_length: float) -> RelativePose:
     """
     Return the relative pose of two views from matched points in normalised coordinates (N, 2).
 
-    The focal length, in pixels, says what one pixel is there. Points that are not a number are
-    left out. The result is the same each time.
+    The focal length in pixels scales the RANSAC threshold of 1 px. NaN points are ignored. The
+    result is reproducible.
     """
     known = np.isfinite(a).all(axis=1) & np.isfinite(b).all(axis=1)
     a, b = a[known].astype(np.float64), b[known].astype(np.float64)
     if len(a) < _FEWEST:
-        return TwoViews(None, 0)
+        return RelativePose(None, 0)
     cv2.setRNGSeed(0)
     matrices, mask = cv2.findEssentialMat(
         a, b, np.eye(3), cv2.RANSAC, _CONFIDENCE, _THRESHOLD / focal_length
     )
     if matrices is None or matrices.shape != (3, 3):
-        return TwoViews(None, 0)
+        return RelativePose(None, 0)
     inliers = int(mask.sum())
     count, rotation, translation, _ = cv2.recoverPose(matrices, a, b, np.eye(3), mask=mask)
     if not count:
-        return TwoViews(None, inliers)
+        return RelativePose(None, inliers)
     a_to_b = np.eye(4)
     a_to_b[:3, :3], a_to_b[:3, 3] = rotation, translation[:, 0]
-    return TwoViews(np.linalg.inv(a_to_b), inliers)
+    return RelativePose(np.linalg.inv(a_to_b), inliers)
 
 
 def pose_error(estimate: np.ndarray | None, truth: np.ndarray) -> PoseError:
-    """Return how wrong an estimated relative pose (4, 4) is; `NO_POSE` where there is none."""
+    """Return the errors of an estimated relative pose (4, 4); `NO_POSE` without one."""
     if estimate is None or not np.isfinite(estimate).all():
         return NO_POSE
     difference = estimate[:3, :3].T @ truth[:3, :3]
@@ -92,9 +92,9 @@ def pose_error(estimate: np.ndarray | None, truth: np.ndarray) -> PoseError:
 
 
 def summarise_errors(errors: Sequence[PoseError]) -> dict[str, float]:
-    """Return the areas and medians of pairs' errors; raise ValueError where there are none."""
+    """Return areas and medians of the errors of pairs; raise ValueError without pairs."""
     if not errors:
-        raise ValueError('there is no pair of frames to measure on')
+        raise ValueError('no pairs of frames to evaluate')
     largest = np.array([error.largest for error in errors])
     return {
         **{f'auc_{limit}': area_under_accuracy(largest, limit) for limit in LIMITS},

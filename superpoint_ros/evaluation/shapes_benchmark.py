@@ -2,23 +2,28 @@
 # SPDX-License-Identifier: Apache-2.0
 
 """
-Detectors on synthetic shapes, whose corners are known: the paper's comparison (section 4).
+Detectors on synthetic shapes with known corners: the comparison of the paper (section 4).
 
-A detection is correct within 4 px of a true point, one detection to a point, the higher score
-first. For each category with points, the average precision is taken over the detections in all its
-images, sorted by score; mAP is the mean of the categories. Every method returns all it can, weak
-points too, after non-maximum suppression of 4 px.
+A detection is correct if it is within 4 px of a ground-truth point; each point is assigned to at
+most one detection, higher scores first. The average precision of each category with points is
+computed over the detections in all its images, sorted by score; mAP is the mean over the
+categories. All methods return all their detections, also weak ones, after non-maximum suppression
+with a radius of 4 px.
 
-Localisation error and false detections need a decision which points count: it is made for each
-method, without noise and with it, by the score that gives the highest F1 over all images that have
-points. The localisation error is the mean distance of correct detections to their true points.
+Localisation error and false detections need a score threshold: the one with the highest F1 over
+all images with points, for each method and condition. The localisation error is the mean distance
+of correct detections to their ground-truth points.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
 from typing import NamedTuple
 
+import cv2
+from matplotlib.figure import Figure
 import numpy as np
 
 from superpoint_ros.data.photometric import augment, NOISE
@@ -29,25 +34,54 @@ from superpoint_ros.data.synthetic_shapes.shapes import (
     SHAPES_WITHOUT_POINTS,
 )
 from superpoint_ros.evaluation.baselines import Method
-from superpoint_ros.evaluation.detection_metrics import (
+from superpoint_ros.evaluation.metrics import (
     average_precision,
     best_score,
     match_to_truth,
     precision_recall,
 )
-from superpoint_ros.features import Features
+from superpoint_ros.evaluation.reports import markdown_table, write_json
+from superpoint_ros.geometry.homography import scaling, warp_points
+from superpoint_ros.settings_table import check_settings, setting
+from superpoint_ros.visualization import contact_sheet, draw_keypoints, GREEN, RED, write_picture
 
 EPSILON = 4.0
+"""Largest distance in pixels of a correct detection."""
+
 CONDITIONS = ('clean', 'noisy')
+
+_WITH_POINTS = [name for name in SHAPES if name not in SHAPES_WITHOUT_POINTS]
+_BLUE, _ENLARGED = (230, 150, 40), 3
+_OVERALL = {
+    'map': 'mAP',
+    'localisation': 'localisation (px)',
+    'false_per_image': 'false detections per image without points',
+}
+_BY_CATEGORY = {
+    'average_precision': 'Average precision',
+    'localisation': 'Localisation error (px)',
+    'false_per_image': 'False detections per image without points',
+}
+
+
+@dataclass(frozen=True)
+class ShapesPlan:
+    """Settings of the measurement on synthetic shapes, checked when they are made."""
+
+    images: int = setting(200, 'Number of images per category.', range=(1, None))
+    seed: int = setting(0, 'Random seed of the images.', range=(0, None))
+
+    def __post_init__(self):
+        check_settings(self)
 
 
 def shape_sample(
     category: str, index: int, seed: int, condition: str, size: tuple[int, int] = (160, 120)
 ) -> ShapeImage:
     """
-    Return one image of the test set and its true points: the same for the same arguments.
+    Return one image of the test set and its points; reproducible.
 
-    The noisy image is the clean one of the same index under `photometric.NOISE`.
+    The noisy image is the clean one of the same index with `photometric.NOISE`.
     """
     key = [seed, SHAPES.index(category), index]
     sample = draw_shape(category, np.random.default_rng(key), size)
@@ -58,68 +92,64 @@ def shape_sample(
     )
 
 
-class _Found(NamedTuple):
+class _Detections(NamedTuple):
     """All detections of a method in the images of one category."""
 
     scores: np.ndarray
-    distances: np.ndarray  # infinite where false
+    distances: np.ndarray  # infinite if false
     truth_count: int
 
 
 def evaluate_shapes(
-    methods: Sequence[Method],
-    images: int,
-    seed: int = 0,
-    on_image: Callable[[], None] = lambda: None,
+    methods: Sequence[Method], plan: ShapesPlan, on_image: Callable[[], object] = lambda: None
 ) -> dict:
     """
-    Return the measurements as a dictionary, made for JSON.
+    Return the measurements as a dictionary for JSON.
 
-    `images` are drawn for each category. `result['methods'][name][condition]` holds `map`,
-    `localisation` (px; None if nothing is right), `false_per_image` (in categories without points)
-    and, by category, `average_precision` and `localisation` or `false_per_image`. `on_image` is
-    called after each image. Raises ValueError where `images` is below 1.
+    `result['methods'][name][condition]` has `map`, `localisation` (px; None without correct
+    detections), `false_per_image` (in categories without points) and, by category,
+    `average_precision` and `localisation`, or `false_per_image`. `on_image` is called after each
+    image.
     """
-    if images < 1:
-        raise ValueError(f'images must be 1 or more, got {images}')
     result = {method.name: {} for method in methods}
     for condition in CONDITIONS:
         found = {method.name: {} for method in methods}
         for category in SHAPES:
-            samples = [shape_sample(category, i, seed, condition) for i in range(images)]
+            samples = [
+                shape_sample(category, index, plan.seed, condition) for index in range(plan.images)
+            ]
             for method in methods:
-                found[method.name][category] = _collect(method, samples)
+                found[method.name][category] = _detect(method, samples)
             for _ in samples:
                 on_image()
         for method in methods:
-            result[method.name][condition] = _summary(found[method.name], images)
+            result[method.name][condition] = _summarise(found[method.name], plan.images)
     return {
         'protocol': ' '.join(__doc__.split()),
-        'images_per_category': images,
-        'seed': seed,
+        'images_per_category': plan.images,
+        'seed': plan.seed,
         'epsilon_px': EPSILON,
         'methods': result,
     }
 
 
-def _collect(method: Method, samples: Sequence[ShapeImage]) -> _Found:
-    """Return the method's detections in the images, each with its distance to the truth."""
+def _detect(method: Method, samples: Sequence[ShapeImage]) -> _Detections:
+    """Return the detections in the images with their distances to the ground truth."""
     scores, distances = [], []
     for image, truth in samples:
-        features: Features = method.find(image)
+        features = method.find(image)
         scores.append(features.scores)
         distances.append(match_to_truth(features.keypoints, truth, EPSILON))
     count = sum(len(truth) for _, truth in samples)
-    return _Found(np.concatenate(scores), np.concatenate(distances), count)
+    return _Detections(np.concatenate(scores), np.concatenate(distances), count)
 
 
-def _summary(found: dict[str, _Found], images: int) -> dict:
+def _summarise(found: dict[str, _Detections], images: int) -> dict:
     """Return the measurements of one method under one condition."""
-    with_points = [name for name in SHAPES if name not in SHAPES_WITHOUT_POINTS]
-    everything = _Found(
-        np.concatenate([found[name].scores for name in with_points]),
-        np.concatenate([found[name].distances for name in with_points]),
-        sum(found[name].truth_count for name in with_points),
+    everything = _Detections(
+        np.concatenate([found[name].scores for name in _WITH_POINTS]),
+        np.concatenate([found[name].distances for name in _WITH_POINTS]),
+        sum(found[name].truth_count for name in _WITH_POINTS),
     )
     threshold = best_score(_curve(everything))
     categories = {}
@@ -133,7 +163,7 @@ def _summary(found: dict[str, _Found], images: int) -> dict:
                 'localisation': _mean_distance(found[name].distances[counted]),
             }
     return {
-        'map': float(np.mean([categories[name]['average_precision'] for name in with_points])),
+        'map': float(np.mean([categories[name]['average_precision'] for name in _WITH_POINTS])),
         'localisation': _mean_distance(everything.distances[everything.scores >= threshold]),
         'false_per_image': float(
             np.mean([categories[name]['false_per_image'] for name in SHAPES_WITHOUT_POINTS])
@@ -143,12 +173,105 @@ def _summary(found: dict[str, _Found], images: int) -> dict:
     }
 
 
-def _curve(found: _Found):
+def _curve(found: _Detections):
     """Return the precision and recall of the detections."""
     return precision_recall(found.scores, np.isfinite(found.distances), found.truth_count)
 
 
 def _mean_distance(distances: np.ndarray) -> float | None:
-    """Return the mean of the finite distances, None where there is none."""
+    """Return the mean of the finite distances, None if there are none."""
     finite = distances[np.isfinite(distances)]
     return float(finite.mean()) if len(finite) else None
+
+
+def write_shapes_report(result: Mapping, shown: Method, out: Path) -> list[Path]:
+    """
+    Write JSON, tables, a chart and a picture of examples to the folder `out`; return the files.
+
+    The examples show the detections of the method `shown`.
+    """
+    out.mkdir(parents=True, exist_ok=True)
+    names = ('shapes.json', 'shapes.md', 'shapes.png', 'shapes_examples.png')
+    files = [out / name for name in names]
+    write_json(files[0], result)
+    files[1].write_text(shapes_markdown(result), encoding='utf-8')
+    _plot(result, files[2])
+    write_picture(files[3], _examples(result, shown))
+    return files
+
+
+def shapes_markdown(result: Mapping) -> str:
+    """Return the tables: all categories together, then each."""
+    methods = result['methods']
+    parts = ['# Synthetic shapes\n', result['protocol'] + '\n']
+    parts.append(
+        f'{result["images_per_category"]} images of 160x120 px per category, '
+        f'seed {result["seed"]}.\n'
+    )
+    parts.append(shapes_table(result))
+    for key, title in _BY_CATEGORY.items():
+        without = key == 'false_per_image'
+        rows = [
+            [category]
+            + [by[c]['categories'][category][key] for by in methods.values() for c in CONDITIONS]
+            for category in SHAPES
+            if (category in SHAPES_WITHOUT_POINTS) == without
+        ]
+        header = ['category'] + [f'{name}, {c}' for name in methods for c in CONDITIONS]
+        parts += [f'## {title}\n', markdown_table(header, rows)]
+    return '\n'.join(parts)
+
+
+def shapes_table(result: Mapping) -> str:
+    """Return the table over all categories: a row for each method."""
+    rows = [
+        [name] + [by[condition][key] for key in _OVERALL for condition in CONDITIONS]
+        for name, by in result['methods'].items()
+    ]
+    header = ['method'] + [f'{title}, {c}' for title in _OVERALL.values() for c in CONDITIONS]
+    return markdown_table(header, rows)
+
+
+def _plot(result: Mapping, path: Path) -> None:
+    """Draw the average precision of each method by category, without and with noise."""
+    figure = Figure(figsize=(12, 6.5), dpi=100, layout='constrained')
+    width = 0.8 / max(len(result['methods']), 1)
+    for axes, condition in zip(figure.subplots(len(CONDITIONS), 1), CONDITIONS, strict=True):
+        for index, (name, by) in enumerate(result['methods'].items()):
+            categories = by[condition]['categories']
+            values = [by[condition]['map']]
+            values += [categories[each]['average_precision'] for each in _WITH_POINTS]
+            positions = np.arange(len(values)) + width * (index + 0.5) - 0.4
+            axes.bar(positions, values, width, label=name)
+        axes.set(title=f'Average precision, {condition}', ylim=(0, 1))
+        axes.set_xticks(range(len(_WITH_POINTS) + 1), ['mean (mAP)', *_WITH_POINTS], fontsize=8)
+        axes.grid(axis='y', alpha=0.3)
+        axes.legend(fontsize=8)
+    figure.savefig(path)
+
+
+def _examples(result: Mapping, shown: Method) -> np.ndarray:
+    """Return a picture of two images for each category and condition with their detections."""
+    count = min(2, result['images_per_category'])
+    pictures, captions = [], []
+    for category in SHAPES:
+        for condition in CONDITIONS:
+            threshold = result['methods'][shown.name][condition]['threshold']
+            for index in range(count):
+                sample = shape_sample(category, index, result['seed'], condition)
+                features = shown.find(sample.image)
+                limit = np.inf if threshold is None else threshold
+                found = features.keypoints[features.scores >= limit]
+                pictures.append(_example(sample.image, sample.points, found))
+                captions.append(f'{category}, {condition}')
+    return contact_sheet(pictures, columns=len(CONDITIONS) * count, captions=captions)
+
+
+def _example(image: np.ndarray, truth: np.ndarray, found: np.ndarray) -> np.ndarray:
+    """Return the enlarged image; ground truth blue, detections green (correct) or red."""
+    large = cv2.resize(image, None, fx=_ENLARGED, fy=_ENLARGED, interpolation=cv2.INTER_NEAREST)
+    enlarge = scaling(_ENLARGED)
+    correct = np.isfinite(match_to_truth(found, truth, EPSILON))
+    large = draw_keypoints(large, warp_points(truth, enlarge), _BLUE, radius=9)
+    large = draw_keypoints(large, warp_points(found[correct], enlarge), GREEN, radius=4)
+    return draw_keypoints(large, warp_points(found[~correct], enlarge), RED, radius=4)

@@ -2,22 +2,22 @@
 # SPDX-License-Identifier: Apache-2.0
 
 """
-What the detection threshold costs and gives: keypoints, their repeatability, and matches.
+Threshold sweep: keypoints, repeatability and matches for each detection threshold.
 
-Each photograph is seen from other places by homographies as a moving camera has them from one
-moment to another (up to 15 degrees, a quarter of the scale, some perspective), with a little
-noise and a change of exposure. Points are repeated, and matches (mutual nearest neighbours)
-right, within 3 px; only the part that both views show counts. All numbers are means over the
-pairs.
+Each photograph is warped by homographies like those of a moving camera between two frames (up to
+15 degrees, a quarter of the scale, some perspective), with weak noise and a change of exposure.
+Points are repeated, and matches (mutual nearest neighbours) correct, within 3 px; only the shared
+view counts. All numbers are means over the pairs.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from matplotlib.figure import Figure
 import numpy as np
 
 from superpoint_ros.data.homography_sequences import EXPOSURE, render_view, sample_view
@@ -34,8 +34,8 @@ from superpoint_ros.evaluation.metrics import (
 from superpoint_ros.evaluation.reports import markdown_table, write_json
 from superpoint_ros.features import Features
 from superpoint_ros.geometry.matching import match_mutual
+from superpoint_ros.settings_table import check_settings, setting
 
-THRESHOLDS = (0.001, 0.002, 0.004, 0.008, 0.015, 0.03, 0.06, 0.12, 0.25, 0.5)
 MOTION = HomographyRanges(
     translation=0.1,
     max_rotation=15.0,
@@ -48,45 +48,53 @@ MOTION = HomographyRanges(
 _MEANS = ('keypoints', 'repeatability', 'localisation', 'matches', 'right_matches')
 
 
+@dataclass(frozen=True)
+class ThresholdPlan:
+    """Settings of the threshold sweep, checked when they are made."""
+
+    thresholds: tuple[float, ...] = setting(
+        (0.001, 0.002, 0.004, 0.008, 0.015, 0.03, 0.06, 0.12, 0.25, 0.5),
+        'Detection thresholds to compare.',
+        above=0.0,
+        below=1.0,
+    )
+    views: int = setting(4, 'Number of warped views of each image.', range=(1, None))
+    seed: int = setting(0, 'Random seed of the views.', range=(0, None))
+
+    def __post_init__(self):
+        check_settings(self)
+        if not self.thresholds:
+            raise ValueError('thresholds must have at least one value')
+
+
 def evaluate_thresholds(
     detector: Detector,
     images: Sequence[np.ndarray],
-    thresholds: Sequence[float] = THRESHOLDS,
-    views: int = 4,
-    seed: int = 0,
+    plan: ThresholdPlan,
     on_image: Callable[[], object] = lambda: None,
 ) -> dict[str, Any]:
     """
-    Return the measurements as a dictionary, made for JSON: a row for each threshold.
+    Return the measurements as a dictionary for JSON, with a row for each threshold.
 
-    `images` are gray uint8 (H, W), each of which is seen from `views` other places. A row has the
-    mean number of keypoints of a view, their repeatability and localisation error, the matches and
-    how many of them are right. The localisation error is None where no point is repeated. The
-    detector's settings stay as they are but for the threshold. Raises ValueError for thresholds
-    that are not above 0 and below 1, and without an image.
+    `images` are gray uint8 (H, W). A row has the mean number of keypoints per image, repeatability
+    and localisation error (None if no point is repeated), matches and correct matches. `on_image`
+    is called after each image. Raises ValueError without images.
     """
-    if not thresholds or not all(0 < value < 1 for value in thresholds):
-        raise ValueError(f'thresholds must be above 0 and below 1, got {list(thresholds)}')
-    if not images or views < 1:
-        raise ValueError('there must be one image or more, and one view or more of each')
-    settings = replace(detector.settings, threshold=min(thresholds))
-    rows: dict[float, list[dict]] = {threshold: [] for threshold in sorted(thresholds)}
+    if not images:
+        raise ValueError('no images to evaluate')
+    settings = replace(detector.settings, threshold=min(plan.thresholds))
+    rows: dict[float, list[dict]] = {threshold: [] for threshold in sorted(plan.thresholds)}
     for number, image in enumerate(images):
-        rng = np.random.default_rng([seed, number])
+        rng = np.random.default_rng([plan.seed, number])
+        size = image.shape[::-1]
         first = detector(image, settings=settings)
-        for _ in range(views):
-            homography = sample_view(rng, image.shape[::-1], MOTION)
+        for _ in range(plan.views):
+            homography = sample_view(rng, size, MOTION)
             view = augment(render_view(image, homography), rng, EXPOSURE)
             second = detector(view, settings=settings)
             for threshold, measured in rows.items():
-                pair = Pair(
-                    _above(first, threshold),
-                    _above(second, threshold),
-                    homography,
-                    image.shape[::-1],
-                    image.shape[::-1],
-                )
-                measured.append(_measure(pair))
+                a, b = (_above(features, threshold) for features in (first, second))
+                measured.append(_measure(Pair(a, b, homography, size, size)))
         on_image()
     return {
         'protocol': ' '.join(__doc__.split()),
@@ -94,7 +102,7 @@ def evaluate_thresholds(
         'threshold': detector.settings.threshold,
         'descriptor_size': detector.descriptor_size,
         'images': len(images),
-        'views': views,
+        'views': plan.views,
         'rows': [
             {'threshold': threshold, **{name: _mean(measured, name) for name in _MEANS}}
             for threshold, measured in rows.items()
@@ -103,8 +111,8 @@ def evaluate_thresholds(
 
 
 def _above(features: Features, threshold: float) -> Features:
-    """Return the features that a detector with the threshold would have found."""
-    # Suppression does not know the threshold: what is below it suppresses nothing above.
+    """Return the features that a detector with this threshold would find."""
+    # NMS is independent of the threshold: lower scores never suppress higher ones.
     return features.best(int((features.scores >= threshold).sum()))
 
 
@@ -112,13 +120,13 @@ def _measure(pair: Pair) -> dict[str, float | None]:
     shared = shared_view(pair)
     repeated, localisation = repeatability(shared)
     matches = match_mutual(shared.a.descriptors, shared.b.descriptors)
-    right = match_distances(shared, matches) <= EPSILON
+    correct = match_distances(shared, matches) <= EPSILON
     return {
         'keypoints': (len(pair.a) + len(pair.b)) / 2,
         'repeatability': repeated,
         'localisation': localisation,
         'matches': len(matches),
-        'right_matches': int(right.sum()),
+        'right_matches': int(correct.sum()),
     }
 
 
@@ -128,39 +136,32 @@ def _mean(rows: Sequence[dict], name: str) -> float | None:
 
 
 def thresholds_table(result: dict[str, Any]) -> str:
-    """Return a Markdown table: a line for each threshold."""
-    header = ['threshold', 'keypoints', 'repeatability', 'localisation px', 'matches', 'right']
+    """Return a Markdown table with a row for each threshold."""
+    header = ['threshold', 'keypoints', 'repeatability', 'localisation px', 'matches', 'correct']
     rows = []
     for row in result['rows']:
-        counts = [round(row[name]) for name in ('keypoints', 'matches', 'right_matches')]
-        mark = ' (set)' if row['threshold'] == result['threshold'] else ''
-        rows.append(
-            [
-                f'{row["threshold"]:g}{mark}',
-                counts[0],
-                row['repeatability'],
-                row['localisation'],
-                *counts[1:],
-            ]
+        keypoints, *matches = (
+            round(row[name]) for name in ('keypoints', 'matches', 'right_matches')
         )
+        mark = ' (set)' if row['threshold'] == result['threshold'] else ''
+        name = f'{row["threshold"]:g}{mark}'
+        rows.append([name, keypoints, row['repeatability'], row['localisation'], *matches])
     return markdown_table(header, rows)
 
 
 def write_thresholds_report(result: dict[str, Any], out: Path) -> list[Path]:
-    """Return the files written to the folder `out`: JSON, a table, and a plot."""
+    """Write JSON, a table and a chart to the folder `out`; return the files."""
     out.mkdir(parents=True, exist_ok=True)
     files = [out / f'threshold.{suffix}' for suffix in ('json', 'md', 'png')]
     write_json(files[0], result)
-    text = f'# The detection threshold\n\n{result["protocol"]}\n\n{thresholds_table(result)}'
+    text = f'# Detection threshold\n\n{result["protocol"]}\n\n{thresholds_table(result)}'
     files[1].write_text(text, encoding='utf-8')
     _plot(result, files[2])
     return files
 
 
 def _plot(result: dict[str, Any], path: Path) -> None:
-    """Write a picture: counts on the left axis, shares on the right, over the threshold."""
-    from matplotlib.figure import Figure
-
+    """Draw counts (left axis) and repeatability (right axis) over the threshold."""
     rows = result['rows']
     over = [row['threshold'] for row in rows]
     figure = Figure(figsize=(7.2, 4.2), dpi=110, layout='constrained')
@@ -168,8 +169,8 @@ def _plot(result: dict[str, Any], path: Path) -> None:
     shares = counts.twinx()
     lines = []
     for axes, name, label, color in (
-        (counts, 'keypoints', 'keypoints of an image', '#2b6cd9'),
-        (counts, 'right_matches', 'right matches of two images', '#2f8f2f'),
+        (counts, 'keypoints', 'keypoints per image', '#2b6cd9'),
+        (counts, 'right_matches', 'correct matches per pair', '#2f8f2f'),
         (shares, 'repeatability', 'repeatability (right axis)', '#d9822b'),
     ):
         values = [row[name] for row in rows]
@@ -178,7 +179,7 @@ def _plot(result: dict[str, Any], path: Path) -> None:
     counts.set(xscale='log', xlabel='threshold', ylabel='number')
     counts.set_ylim(bottom=0)
     shares.set_ylim(0, 1)
-    shares.set_ylabel('share of points found again within 3 px')
+    shares.set_ylabel('share of points repeated within 3 px')
     counts.grid(alpha=0.3)
     counts.legend(handles=lines, fontsize=8, loc='upper center')
     figure.suptitle(f'{result["weights"]}, {result["images"]} photographs', fontsize=10)

@@ -1,7 +1,7 @@
 # Copyright 2026 The superpoint_ros developers
 # SPDX-License-Identifier: Apache-2.0
 
-"""All methods answer in one form: keypoints best first, unit descriptors."""
+"""All baselines return keypoints by descending score and unit descriptors."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from superpoint_ros.evaluation.baselines import (
 
 
 def squares():
-    """Return a picture of two white squares on gray, whose corners are known."""
+    """Return a picture of two squares on gray, and their corners."""
     image = np.full((96, 128), 90, np.uint8)
     image[20:60, 30:70] = 250
     image[50:80, 90:115] = 20
@@ -28,7 +28,7 @@ def squares():
 
 
 @pytest.mark.parametrize('name', DETECTORS)
-def test_a_detector_finds_the_corners_of_squares_first(name):
+def test_baseline_detector_finds_the_corners_of_squares_first(name):
     image, corners = squares()
     features = DETECTORS[name](image)
     nearest = np.linalg.norm(corners[:, None] - features.keypoints[None], axis=2).min(axis=1)
@@ -40,7 +40,7 @@ def test_a_detector_finds_the_corners_of_squares_first(name):
 
 
 @pytest.mark.parametrize('name', DETECTORS)
-def test_no_two_detections_lie_within_the_suppressed_square(name):
+def test_baseline_detections_are_farther_apart_than_the_nms_radius(name):
     rng = np.random.default_rng(0)
     found = DETECTORS[name](rng.integers(0, 256, (80, 100)).astype(np.uint8))
     assert len(found) > 50
@@ -49,7 +49,7 @@ def test_no_two_detections_lie_within_the_suppressed_square(name):
 
 
 @pytest.mark.parametrize('name', ['sift', 'orb', 'akaze'])
-def test_a_described_method_matches_an_image_with_itself(name):
+def test_baseline_with_descriptors_matches_an_image_with_itself(name):
     rng = np.random.default_rng(1)
     noise = rng.integers(0, 256, (160, 200)).astype(np.uint8)
     image = cv2.normalize(cv2.GaussianBlur(noise, (0, 0), 2), None, 0, 255, cv2.NORM_MINMAX)
@@ -65,7 +65,7 @@ def test_a_described_method_matches_an_image_with_itself(name):
 
 
 @pytest.mark.parametrize(('name', 'size'), [('sift', 128), ('orb', 256), ('akaze', 488)])
-def test_a_blank_image_has_no_features_and_descriptors_of_the_usual_size(name, size):
+def test_baseline_finds_no_features_in_a_blank_image(name, size):
     blank = described_method(name, 100).find(np.full((100, 100), 128, np.uint8))
     assert blank.keypoints.shape == (0, 2)
     assert blank.descriptors.shape == (0, size)
@@ -73,7 +73,7 @@ def test_a_blank_image_has_no_features_and_descriptors_of_the_usual_size(name, s
     assert described_method(name, 100).find(noise).descriptors.shape[1] == size
 
 
-def test_the_dot_product_of_binary_descriptors_tells_the_hamming_distance():
+def test_dot_product_of_binary_descriptors_gives_the_hamming_distance():
     bits = np.array([[0b11110000, 255], [0b11110001, 255], [0b00001111, 0]], np.uint8)
     unit = unit_descriptors(bits)
     assert unit[0] @ unit[0] == pytest.approx(1)
@@ -81,6 +81,6 @@ def test_the_dot_product_of_binary_descriptors_tells_the_hamming_distance():
     assert unit[0] @ unit[2] == pytest.approx(-1)
 
 
-def test_an_unknown_method_is_named_with_those_that_exist():
-    with pytest.raises(ValueError, match="no method 'surf': there are sift, orb, akaze"):
+def test_unknown_baseline_is_named_with_the_known_ones():
+    with pytest.raises(ValueError, match="unknown method 'surf': choose from sift, orb, akaze"):
         described_method('surf', 10)

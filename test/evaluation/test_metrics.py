@@ -1,7 +1,7 @@
 # Copyright 2026 The superpoint_ros developers
 # SPDX-License-Identifier: Apache-2.0
 
-"""Repeatability, matching and homography metrics, on cases worked out by hand."""
+"""Detection, repeatability, matching and homography metrics on hand-computed cases."""
 
 from __future__ import annotations
 
@@ -10,16 +10,20 @@ import pytest
 
 from superpoint_ros.evaluation.metrics import (
     area_under_accuracy,
+    average_precision,
+    best_score,
     corner_error,
     estimate_homography,
     in_view,
     match_distances,
+    match_to_truth,
     matching_accuracy,
     matching_score,
     measure_pair,
     nearest_distances,
     nearest_neighbour_precision,
     Pair,
+    precision_recall,
     repeatability,
     shared_view,
 )
@@ -27,7 +31,7 @@ from superpoint_ros.features import Features
 from superpoint_ros.geometry.homography import warp_points
 
 SIZE = (100, 80)
-SHIFT = np.array([[1, 0, 10], [0, 1, 0], [0, 0, 1.0]])  # b shows what a shows, 10 px further right
+SHIFT = np.array([[1, 0, 10], [0, 1, 0], [0, 0, 1.0]])  # b is a shifted by 10 px to the right
 DOUBLE = np.diag([2.0, 2.0, 1.0])
 
 
@@ -37,7 +41,7 @@ def directions(*degrees):
 
 
 def features(points, descriptors=None):
-    """Return features with falling scores."""
+    """Return features with descending scores."""
     points = np.array(points, np.float64).reshape(-1, 2)
     if descriptors is None:
         descriptors = np.zeros((len(points), 0))
@@ -60,7 +64,7 @@ def test_repeatability_counts_points_of_both_images():
     assert distance == pytest.approx(2.5)
 
 
-def test_distances_are_measured_in_the_image_that_the_points_fall_in():
+def test_keypoint_distances_are_measured_in_the_other_image():
     # One pixel in a is two in b: from a to b 2 px, from b to a 1 px.
     one = pair(features([[10, 10]]), features([[22, 20]]), DOUBLE, SIZE, (200, 160))
     assert nearest_distances(one).tolist() == [2.0]
@@ -69,7 +73,7 @@ def test_distances_are_measured_in_the_image_that_the_points_fall_in():
     assert repeatability(one, 1.5) == (0.5, pytest.approx(1.0))
 
 
-def test_one_detection_may_repeat_several_but_none_repeats_nothing():
+def test_repeatability_allows_one_keypoint_to_repeat_several():
     several = pair(features([[20, 20], [21, 20]]), features([[30, 20]]))
     assert repeatability(several)[0] == 1.0
     nothing = features([])
@@ -77,7 +81,7 @@ def test_one_detection_may_repeat_several_but_none_repeats_nothing():
         assert repeatability(empty) == (0.0, None)
 
 
-def test_the_shared_view_keeps_what_both_images_show():
+def test_shared_view_keeps_keypoints_inside_both_images():
     # a's x = 95 falls on 105, outside b (0 to 99); b's x = 5 comes from -5, outside a.
     one = shared_view(pair(features([[95, 5], [89, 5]]), features([[5, 5], [10, 5], [99, 5]])))
     assert one.a.keypoints.tolist() == [[89, 5]]
@@ -89,12 +93,12 @@ def test_the_shared_view_keeps_what_both_images_show():
     ]
 
 
-def test_points_behind_the_horizon_are_not_in_view():
+def test_in_view_excludes_points_behind_the_horizon():
     tilt = np.array([[1, 0, 0], [0, 1, 0], [-0.02, 0, 1.0]])  # the horizon is at x = 50
     assert in_view(np.array([[0.0, 0.0], [60.0, 10.0]]), tilt, SIZE).tolist() == [True, False]
 
 
-def test_matches_are_measured_against_the_homography():
+def test_match_distances_are_measured_with_the_homography():
     one = pair(features([[20, 20], [50, 50]]), features([[33, 24], [60, 50]]))
     distances = match_distances(one, np.array([[0, 0], [1, 1]]))
     assert distances.tolist() == [5.0, 0.0]
@@ -103,7 +107,7 @@ def test_matches_are_measured_against_the_homography():
     assert match_distances(one, np.zeros((0, 2), int)).shape == (0,)
 
 
-def test_the_matching_score_divides_by_the_features_in_the_shared_view():
+def test_matching_score_divides_by_the_features_in_the_shared_view():
     # In the shared view are 2 of a's 3 points and 4 of b's 5; one match is right.
     a = features([[20, 20], [50, 50], [95, 5]])
     b = features([[30, 20], [60, 70], [70, 70], [80, 70], [5, 5]])
@@ -113,7 +117,7 @@ def test_the_matching_score_divides_by_the_features_in_the_shared_view():
     assert matching_score(pair(features([]), b), np.zeros(0, bool)) == 0.0
 
 
-def test_nearest_neighbour_precision_of_a_case_worked_out_by_hand():
+def test_nearest_neighbour_precision_of_a_hand_computed_case():
     # a's three points have their counterparts in b. By descriptor the first is most sure and
     # right, the second wrong (it takes b's third), the third right: precisions 1, -, 2/3.
     a = features([[20, 20], [40, 40], [60, 60]], directions(0, 80, 90))
@@ -126,7 +130,7 @@ def test_nearest_neighbour_precision_of_a_case_worked_out_by_hand():
     assert found == pytest.approx((forward + backward) / 2)
 
 
-def test_a_wrong_neighbour_that_is_more_sure_lowers_the_precision():
+def test_nearest_neighbour_precision_falls_with_a_more_similar_wrong_neighbour():
     a = features([[20, 20], [40, 40]], directions(0, 90))
     b = features([[30, 20], [90, 70]], directions(10, 92))
     # From a: the second, more sure, is wrong: precision 1/2 at recall 1 of 1. From b: its second
@@ -134,7 +138,7 @@ def test_a_wrong_neighbour_that_is_more_sure_lowers_the_precision():
     assert nearest_neighbour_precision(pair(a, b)) == pytest.approx(0.5)
 
 
-def test_without_correspondences_the_precision_is_zero():
+def test_nearest_neighbour_precision_without_correspondences_is_zero():
     a, b = features([[20, 20]], directions(0)), features([[80, 70]], directions(0))
     assert nearest_neighbour_precision(pair(a, b)) == 0.0
     empty = features([], np.zeros((0, 2)))
@@ -142,7 +146,7 @@ def test_without_correspondences_the_precision_is_zero():
     assert nearest_neighbour_precision(pair(a, empty)) == 0.0
 
 
-def test_the_corner_error_is_the_mean_over_the_four_corners():
+def test_corner_error_is_the_mean_over_the_four_corners():
     assert corner_error(SHIFT, SHIFT, SIZE) == 0.0
     moved = SHIFT.copy()
     moved[:2, 2] += [3, 4]
@@ -155,14 +159,14 @@ def test_the_corner_error_is_the_mean_over_the_four_corners():
     assert corner_error(np.zeros((3, 3)), SHIFT, SIZE) == np.inf
 
 
-def test_the_area_under_the_accuracy_is_exact():
+def test_area_under_accuracy_is_exact():
     # Errors 1 and 3 of two, limit 5: nothing below 1, half from 1 to 3, all from 3 to 5.
     assert area_under_accuracy([1, 3], 5) == pytest.approx((0.5 * 2 + 1 * 2) / 5)
     assert area_under_accuracy([0, np.inf], 5) == 0.5
     assert area_under_accuracy([], 5) == 0.0
 
 
-def test_a_homography_is_found_among_wrong_matches_and_the_same_each_time():
+def test_homography_estimate_tolerates_wrong_matches_and_is_reproducible():
     rng = np.random.default_rng(0)
     truth = np.array([[0.9, 0.2, 12], [-0.15, 1.1, 5], [2e-4, -1e-4, 1]])
     a = rng.uniform(0, 400, (120, 2))
@@ -174,7 +178,7 @@ def test_a_homography_is_found_among_wrong_matches_and_the_same_each_time():
     assert estimate_homography(a[:3], b[:3]) is None
 
 
-def test_a_perfect_pair_has_perfect_measurements():
+def test_measurements_of_a_perfect_pair_are_perfect():
     rng = np.random.default_rng(1)
     points = rng.uniform([0, 0], [89, 79], (50, 2))
     descriptors = rng.normal(size=(50, 16))
@@ -191,10 +195,68 @@ def test_a_perfect_pair_has_perfect_measurements():
 
 
 @pytest.mark.parametrize('count', [0, 1])
-def test_no_point_or_one_is_a_normal_pair(count):
+def test_measurements_of_a_pair_with_no_or_one_keypoint_are_valid(count):
     some = features([[20, 20]][:count], directions(0)[:count])
     measured = measure_pair(pair(some, some, np.eye(3)))
     assert measured['corner_error'] is None
     assert measured['repeatability'] == count
     assert measured['matching_accuracy'] == count
     assert measured['matches'] == count
+
+
+def test_match_to_truth_gives_the_distance_to_the_assigned_point():
+    truth = np.array([[10, 10], [50, 20]])
+    points = np.array([[13, 14], [50, 21], [80, 80]])
+    assert match_to_truth(points, truth, 5.0).tolist() == [5.0, 1.0, np.inf]
+    assert match_to_truth(points, truth, 4.9).tolist() == [np.inf, 1.0, np.inf]
+
+
+def test_match_to_truth_assigns_a_point_once_to_the_higher_score():
+    truth = np.array([[10, 10]])
+    assert match_to_truth(np.array([[12, 10], [10, 10]]), truth, 4.0).tolist() == [2.0, np.inf]
+
+
+def test_match_to_truth_takes_the_next_point_if_the_nearest_is_assigned():
+    truth = np.array([[10, 10], [13, 10]])
+    points = np.array([[10, 10], [11, 10]])
+    assert match_to_truth(points, truth, 4.0).tolist() == [0.0, 2.0]
+
+
+@pytest.mark.parametrize(
+    ('points', 'truth'), [((0, 2), (3, 2)), ((2, 2), (0, 2)), ((0, 2), (0, 2))]
+)
+def test_match_to_truth_without_points_assigns_nothing(points, truth):
+    found = match_to_truth(np.zeros(points), np.zeros(truth), 4.0)
+    assert found.tolist() == [np.inf] * points[0]
+
+
+def test_average_precision_of_a_hand_computed_case():
+    # By descending score: correct, wrong, correct, wrong; three ground-truth points.
+    curve = precision_recall(
+        np.array([0.6, 0.9, 0.8, 0.7]), np.array([False, True, False, True]), 3
+    )
+    assert curve.scores.tolist() == [0.9, 0.8, 0.7, 0.6]
+    assert curve.precision == pytest.approx([1, 1 / 2, 2 / 3, 2 / 4])
+    assert curve.recall == pytest.approx([1 / 3, 1 / 3, 2 / 3, 2 / 3])
+    # A third of the recall at precision 1, a third at 2/3, a third not reached.
+    assert average_precision(curve) == pytest.approx(1 / 3 + 2 / 9)
+    # F1: 0.5, 0.4, 2/3, 4/7.
+    assert best_score(curve) == 0.7
+
+
+def test_precision_recall_adds_equal_scores_together_in_any_order():
+    for correct in ([True, False], [False, True]):
+        curve = precision_recall(np.array([0.5, 0.5]), np.array(correct), 1)
+        assert curve.precision.tolist() == [0.5]
+        assert average_precision(curve) == pytest.approx(0.5)
+
+
+def test_average_precision_of_perfect_and_useless_detectors_is_one_and_zero():
+    scores = np.array([3.0, 2.0, 1.0])
+    assert average_precision(precision_recall(scores, np.ones(3, bool), 3)) == 1.0
+    useless = precision_recall(scores, np.zeros(3, bool), 3)
+    assert average_precision(useless) == 0.0
+    assert best_score(useless) == np.inf
+    nothing = precision_recall(np.zeros(0), np.zeros(0, bool), 3)
+    assert average_precision(nothing) == 0.0
+    assert best_score(nothing) == np.inf

@@ -1,7 +1,7 @@
 # Copyright 2026 The superpoint_ros developers
 # SPDX-License-Identifier: Apache-2.0
 
-"""Odometry over whole sequences: right features have small errors, blind ones large ones."""
+"""The odometry benchmark: exact features have small errors, random ones large errors."""
 
 from __future__ import annotations
 
@@ -12,13 +12,18 @@ import cv2
 import numpy as np
 import pytest
 
-pytest.importorskip('evo', reason='needs the library evo')
+pytest.importorskip('evo', reason='evo is not installed')
+pytest.importorskip('matplotlib', reason='matplotlib is not installed')
 
 from superpoint_ros.data.sequences.sequence import Frame, Intrinsics
 from superpoint_ros.evaluation.baselines import Method
-from superpoint_ros.evaluation.odometry_benchmark import evaluate_odometry, OdometryPlan
-from superpoint_ros.evaluation.odometry_report import odometry_markdown, write_odometry_report
-from superpoint_ros.evaluation.trajectory_errors import align_trajectory
+from superpoint_ros.evaluation.odometry_benchmark import (
+    align_trajectory,
+    evaluate_odometry,
+    odometry_markdown,
+    OdometryPlan,
+    write_odometry_report,
+)
 from superpoint_ros.features import Features
 
 COUNT = 24
@@ -26,7 +31,7 @@ CAMERA = Intrinsics.of_view((640, 480), 70)
 
 
 def true_pose(index):
-    """Return a flight along an arc, looking ahead and a little aside."""
+    """Return the pose of a frame of a flight along an arc."""
     result = np.eye(4)
     result[:3, :3], _ = cv2.Rodrigues(np.array([0, np.radians(index), 0]))
     result[:3, 3] = [0.1 * index, 0.02 * np.sin(index / 5), 0.03 * index]
@@ -34,7 +39,7 @@ def true_pose(index):
 
 
 class Flight:
-    """A sequence whose images say but which frame they are."""
+    """Sequence whose images contain only the number of their frame."""
 
     rate, camera = 10.0, CAMERA
 
@@ -46,23 +51,23 @@ class Flight:
 
 RNG = np.random.default_rng(3)
 WORLD = RNG.uniform((-4, -3, 3), (8, 3, 9), (300, 3))
-NAMES = RNG.normal(size=(300, 32))
-NAMES /= np.linalg.norm(NAMES, axis=1, keepdims=True)
+DESCRIPTORS = RNG.normal(size=(300, 32))
+DESCRIPTORS /= np.linalg.norm(DESCRIPTORS, axis=1, keepdims=True)
 
 
 def perfect(image):
-    """Return the true places of all points in view."""
+    """Return the exact positions of all visible points."""
     pose = true_pose(int(image[0, 0]))
     seen = (WORLD - pose[:3, 3]) @ pose[:3, :3]
     pixels = seen / seen[:, 2:] @ CAMERA.matrix.T
     inside = (seen[:, 2] > 0.2) & (pixels[:, 0] >= 0) & (pixels[:, 0] < 640)
     inside &= (pixels[:, 1] >= 0) & (pixels[:, 1] < 480)
     chosen = np.flatnonzero(inside)
-    return Features(pixels[chosen, :2], np.ones(len(chosen)), NAMES[chosen])
+    return Features(pixels[chosen, :2], np.ones(len(chosen)), DESCRIPTORS[chosen])
 
 
-def blind(image):
-    """Return points that have nothing to do with each other."""
+def random_features(image):
+    """Return random points with random descriptors."""
     rng = np.random.default_rng(int(image[0, 0]))
     descriptors = rng.normal(size=(60, 32))
     descriptors /= np.linalg.norm(descriptors, axis=1, keepdims=True)
@@ -82,7 +87,7 @@ def measured():
     return result, trajectories
 
 
-def test_true_features_find_the_true_way(measured):
+def test_odometry_benchmark_of_exact_features_has_small_errors(measured):
     result, trajectories = measured
     numbers = result['sequences']['arc']['Perfect']
     assert numbers['frames'] == COUNT
@@ -95,10 +100,10 @@ def test_true_features_find_the_true_way(measured):
     assert numbers['odometry']['5']['direction_median'] < 0.2
     assert numbers['frames_with_pose'] > 0.75
     assert numbers['position_rmse'] < 0.01
-    way = sum(
+    length = sum(
         np.linalg.norm(true_pose(i + 1)[:3, 3] - true_pose(i)[:3, 3]) for i in range(COUNT - 1)
     )
-    assert numbers['position_percent'] < 100 * 0.01 / (0.7 * way)
+    assert numbers['position_percent'] < 100 * 0.01 / (0.7 * length)
     assert numbers['track_length'] > 8
     np.testing.assert_allclose(
         trajectories['arc']['Perfect'][-1], true_pose(COUNT - 1)[:3, 3], atol=0.03
@@ -106,21 +111,21 @@ def test_true_features_find_the_true_way(measured):
     np.testing.assert_allclose(trajectories['arc']['truth'][7], true_pose(7)[:3, 3])
 
 
-def test_blind_features_find_none_and_that_counts_as_wrong():
-    methods, plan = [Method('Blind', blind)], OdometryPlan(gaps=(5,), frames=12)
+def test_odometry_benchmark_counts_frames_without_a_pose_as_wrong():
+    methods, plan = [Method('Random', random_features)], OdometryPlan(gaps=(5,), frames=12)
     result, trajectories = evaluate_odometry(methods, [('arc', Flight())], plan)
-    numbers = result['sequences']['arc']['Blind']
+    numbers = result['sequences']['arc']['Random']
     assert numbers['two_views']['5']['auc_20'] < 0.2
     assert numbers['odometry']['5']['auc_20'] == 0
     assert numbers['odometry']['5']['rotation_median'] == 180
     assert numbers['frames_with_pose'] == 0
     assert numbers['position_rmse'] is None
-    assert 'Blind' not in trajectories['arc']
-    line = '| Blind, odometry | 0.000 | 0.000 | 0.000 | 180.000 | 90.000 | 7 |'
+    assert 'Random' not in trajectories['arc']
+    line = '| Random, odometry | 0.000 | 0.000 | 0.000 | 180.000 | 90.000 | 7 |'
     assert line in odometry_markdown(result).splitlines()
 
 
-def test_only_the_best_keypoints_count_and_only_so_many_frames():
+def test_odometry_benchmark_respects_the_numbers_of_keypoints_and_frames():
     plan = OdometryPlan(keypoints=60, gaps=(2,), frames=10)
     result, _ = evaluate_odometry([Method('Perfect', perfect)], [('arc', Flight())], plan)
     numbers = result['all']['Perfect']
@@ -129,7 +134,7 @@ def test_only_the_best_keypoints_count_and_only_so_many_frames():
     assert numbers['two_views']['2']['pairs'] == 8
 
 
-def test_the_report_is_json_tables_and_a_picture(measured, tmp_path):
+def test_odometry_report_has_json_tables_and_a_picture(measured, tmp_path):
     result, trajectories = measured
     files = write_odometry_report(result, trajectories, tmp_path / 'report')
     assert [file.name for file in files] == ['odometry.json', 'odometry.md', 'trajectories.png']
@@ -143,7 +148,7 @@ def test_the_report_is_json_tables_and_a_picture(measured, tmp_path):
     assert np.ptp(picture) == 255
 
 
-def test_what_cannot_be_measured_is_named():
+def test_odometry_benchmark_names_what_it_cannot_measure():
     class Unknown(Flight):
         camera = None
 
@@ -152,23 +157,23 @@ def test_what_cannot_be_measured_is_named():
             for frame in super().__iter__():
                 yield Frame(frame.image, frame.stamp, frame.name, pose=np.eye(4))
 
-    methods, plan = [Method('Blind', blind)], OdometryPlan(gaps=(2,))
+    methods, plan = [Method('Random', random_features)], OdometryPlan(gaps=(2,))
     with pytest.raises(ValueError, match='arc has no calibration'):
         evaluate_odometry(methods, [('arc', Unknown())], plan)
     with pytest.raises(ValueError, match='arc has no two frames'):
         evaluate_odometry(methods, [('arc', Still())], plan)
-    with pytest.raises(ValueError, match='no sequence'):
+    with pytest.raises(ValueError, match='no sequences'):
         evaluate_odometry(methods, [], plan)
     for arguments, words in (
-        ({'keypoints': 0}, 'keypoints must be 1'),
-        ({'gaps': (0,)}, 'gaps must be 1'),
-        ({'frames': 5, 'gaps': (5,)}, 'no two are 5 apart'),
+        ({'keypoints': 0}, 'keypoints must be at least 1, got 0'),
+        ({'gaps': (0,)}, 'gaps must be at least 1'),
+        ({'frames': 5, 'gaps': (5,)}, 'frames must be greater than the largest gap, 5; got 5'),
     ):
         with pytest.raises(ValueError, match=words):
             OdometryPlan(**arguments)
 
 
-def test_a_trajectory_is_aligned_by_a_similarity():
+def test_trajectory_is_aligned_by_a_similarity():
     truth = [true_pose(index) for index in range(COUNT)]
     similarity = np.eye(4)
     similarity[:3, :3], _ = cv2.Rodrigues(np.array([0.3, -1.0, 2.0]))
@@ -181,13 +186,13 @@ def test_a_trajectory_is_aligned_by_a_similarity():
     aligned = align_trajectory(estimated, truth)
     assert aligned.position < 1e-9
     np.testing.assert_allclose(aligned.estimated, [pose[:3, 3] for pose in truth], atol=1e-9)
-    # Every other frame 0.1 m off upwards and downwards: no alignment helps against that.
+    # Alternating errors of 0.1 m upwards and downwards: an alignment cannot remove them.
     shaken = [pose.copy() for pose in truth]
     for index, pose in enumerate(shaken):
         pose[1, 3] += 0.1 if index % 2 else -0.1
     aligned = align_trajectory(shaken, truth)
     assert aligned.position == pytest.approx(0.1, rel=0.05)
-    way = sum(np.linalg.norm(b[:3, 3] - a[:3, 3]) for a, b in itertools.pairwise(truth))
-    assert aligned.percent == pytest.approx(100 * aligned.position / way)
+    length = sum(np.linalg.norm(b[:3, 3] - a[:3, 3]) for a, b in itertools.pairwise(truth))
+    assert aligned.percent == pytest.approx(100 * aligned.position / length)
     assert align_trajectory(truth[:2], truth[:2]) is None
     assert align_trajectory([np.eye(4)] * 5, [np.eye(4)] * 5) is None

@@ -1,7 +1,7 @@
 # Copyright 2026 The superpoint_ros developers
 # SPDX-License-Identifier: Apache-2.0
 
-"""Relative poses of two views: the estimate, its errors, and what many of them come to."""
+"""Relative poses of two views: estimates, errors, and their summary."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def pose(rotation=(0, 0, 0), translation=(0, 0, 0)):
 
 
 def two_views(truth, count=200, wrong=0):
-    """Return normalised coordinates in cameras a and b, `truth` leading from b to a."""
+    """Return normalised coordinates in cameras a and b; `truth` is the pose from b to a."""
     rng = np.random.default_rng(0)
     points = rng.uniform((-2, -2, 3), (2, 2, 7), (count, 3))
     in_b = (points - truth[:3, 3]) @ truth[:3, :3]
@@ -35,10 +35,10 @@ def two_views(truth, count=200, wrong=0):
     return a, b
 
 
-def test_the_pose_of_two_views_is_found_among_wrong_matches():
+def test_relative_pose_is_found_among_wrong_matches():
     truth = pose((3, -8, 5), (0.4, 0.1, -0.2))
     a, b = two_views(truth, wrong=60)
-    a[-1] = np.nan  # a direction that is not known
+    a[-1] = np.nan  # an unknown direction
     views = estimate_pose(a, b, 500)
     assert 139 <= views.inliers <= 160
     error = pose_error(views.pose, truth)
@@ -48,13 +48,13 @@ def test_the_pose_of_two_views_is_found_among_wrong_matches():
     assert views.pose[:3, 3] @ truth[:3, 3] > 0
 
 
-def test_too_few_matches_have_no_pose():
+def test_relative_pose_of_too_few_matches_is_unknown():
     a, b = two_views(pose((0, 5, 0), (1, 0, 0)), count=7)
     assert estimate_pose(a, b, 500).pose is None
     assert estimate_pose(a[:0], b[:0], 500).inliers == 0
 
 
-def test_errors_are_angles_and_the_sign_of_the_translation_does_not_count():
+def test_pose_errors_are_angles_and_ignore_the_sign_of_the_translation():
     truth = pose((0, 0, 0), (1, 0, 0))
     error = pose_error(pose((0, 10, 0), (2, 0, 0)), truth)
     assert error.rotation == pytest.approx(10)
@@ -68,7 +68,7 @@ def test_errors_are_angles_and_the_sign_of_the_translation_does_not_count():
     assert pose_error(np.eye(4), truth) == PoseError(0.0, 90.0)
 
 
-def test_areas_and_medians_of_errors():
+def test_pose_error_summary_has_areas_and_medians():
     errors = [PoseError(1, 0), PoseError(0, 4), PoseError(15, 1), NO_POSE]
     summary = summarise_errors(errors)
     # Errors 1, 4, 15, 180 add 1 - e / limit where that is positive.
@@ -78,5 +78,5 @@ def test_areas_and_medians_of_errors():
     assert summary['rotation_median'] == 8.0
     assert summary['direction_median'] == 2.5
     assert summary['pairs'] == 4
-    with pytest.raises(ValueError, match='no pair'):
+    with pytest.raises(ValueError, match='no pairs'):
         summarise_errors([])

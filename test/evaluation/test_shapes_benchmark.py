@@ -1,7 +1,7 @@
 # Copyright 2026 The superpoint_ros developers
 # SPDX-License-Identifier: Apache-2.0
 
-"""The comparison on synthetic shapes: right numbers for detectors whose answers are known."""
+"""The shapes benchmark measures detectors with known detections correctly."""
 
 from __future__ import annotations
 
@@ -10,17 +10,24 @@ import json
 import numpy as np
 import pytest
 
+pytest.importorskip('matplotlib', reason='matplotlib is not installed')
+
 from superpoint_ros.data.synthetic_shapes.shapes import SHAPES
 from superpoint_ros.evaluation.baselines import harris, Method
-from superpoint_ros.evaluation.shapes_benchmark import evaluate_shapes, shape_sample
-from superpoint_ros.evaluation.shapes_report import shapes_markdown, write_shapes_report
+from superpoint_ros.evaluation.shapes_benchmark import (
+    evaluate_shapes,
+    shape_sample,
+    shapes_markdown,
+    ShapesPlan,
+    write_shapes_report,
+)
 from superpoint_ros.features import Features
 
 IMAGES = 2
 
 
 def oracle(shift, extra=False):
-    """Return a detector that knows the truth: moved by `shift` px, perhaps with a false point."""
+    """Return a detector of the ground truth shifted by `shift` px, perhaps with a false point."""
     truth = {}
     for condition in ('clean', 'noisy'):
         for category in SHAPES:
@@ -31,7 +38,7 @@ def oracle(shift, extra=False):
     def find(image):
         points = truth[image.tobytes()] + [shift, 0]
         scores = np.ones(len(points))
-        if extra:  # weaker, and far from everything
+        if extra:  # a lower score, far from all points
             points, scores = np.vstack([points, [[-50, -50]]]), np.append(scores, 0.5)
         return Features(points, scores, np.zeros((len(points), 0)))
 
@@ -50,38 +57,38 @@ def result():
         Method('blind', blind),
         Method('Harris', harris),
     ]
-    return evaluate_shapes(methods, IMAGES)
+    return evaluate_shapes(methods, ShapesPlan(IMAGES))
 
 
 @pytest.mark.parametrize('condition', ['clean', 'noisy'])
-def test_a_detector_that_knows_the_truth_is_perfect(result, condition):
+def test_detector_of_the_ground_truth_is_perfect_on_shapes(result, condition):
     exact = result['methods']['exact'][condition]
     assert exact['map'] == 1.0
     assert exact['localisation'] == 0.0
     assert exact['false_per_image'] == 0.0
 
 
-def test_the_localisation_error_is_in_pixels_and_weak_false_points_do_not_count(result):
+def test_shapes_localisation_error_is_in_pixels_and_ignores_weak_false_points(result):
     shifted = result['methods']['shifted']['clean']
-    # Points closer than 3 px to a neighbour's shifted detection may pair otherwise.
+    # Points closer than 3 px to another shifted detection may be assigned to it.
     assert shifted['localisation'] == pytest.approx(3.0, abs=0.3)
     assert shifted['map'] > 0.9
     assert shifted['false_per_image'] == 0.0
 
 
-def test_a_detector_that_finds_nothing_has_zero_and_no_localisation(result):
+def test_detector_without_detections_has_zero_map_and_no_localisation_error(result):
     blind_result = result['methods']['blind']['clean']
     assert blind_result['map'] == 0.0
     assert blind_result['localisation'] is None
     assert blind_result['categories']['ellipses'] == {'false_per_image': 0.0}
 
 
-def test_noise_makes_harris_worse(result):
+def test_noise_lowers_the_map_of_harris_on_shapes(result):
     by = result['methods']['Harris']
     assert by['clean']['map'] > by['noisy']['map'] > 0
 
 
-def test_samples_are_repeatable_and_noise_leaves_the_points_where_they_are():
+def test_shape_samples_are_reproducible_and_noise_keeps_the_points():
     clean, noisy = (shape_sample('cube', 3, 7, condition) for condition in ('clean', 'noisy'))
     again, other = shape_sample('cube', 3, 7, 'clean'), shape_sample('cube', 4, 7, 'clean')
     assert (clean.image == again.image).all()
@@ -90,7 +97,7 @@ def test_samples_are_repeatable_and_noise_leaves_the_points_where_they_are():
     assert (clean.image != other.image).any()
 
 
-def test_the_report_is_json_tables_and_pictures(result, tmp_path):
+def test_shapes_report_has_json_tables_and_pictures(result, tmp_path):
     result = {**result, 'weights': 'tiny'}
     files = write_shapes_report(result, Method('Harris', harris), tmp_path)
     assert [file.name for file in files] == [
@@ -108,6 +115,6 @@ def test_the_report_is_json_tables_and_pictures(result, tmp_path):
     assert text.count('| ellipses |') == 1
 
 
-def test_at_least_one_image_is_needed():
-    with pytest.raises(ValueError, match='images must be 1 or more, got 0'):
-        evaluate_shapes([], 0)
+def test_shapes_plan_needs_at_least_one_image():
+    with pytest.raises(ValueError, match='images must be at least 1, got 0'):
+        ShapesPlan(images=0)

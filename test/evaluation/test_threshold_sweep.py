@@ -1,7 +1,7 @@
 # Copyright 2026 The superpoint_ros developers
 # SPDX-License-Identifier: Apache-2.0
 
-"""What each threshold gives is measured as if the detector had been run with each."""
+"""The threshold sweep measures each threshold as if the detector had been run with it."""
 
 from __future__ import annotations
 
@@ -12,9 +12,15 @@ import cv2
 import numpy as np
 import pytest
 
+pytest.importorskip('matplotlib', reason='matplotlib is not installed')
+
 from superpoint_ros import Detector
 from superpoint_ros.cli.main import main
-from superpoint_ros.evaluation.threshold_sweep import evaluate_thresholds, thresholds_table
+from superpoint_ros.evaluation.threshold_sweep import (
+    evaluate_thresholds,
+    ThresholdPlan,
+    thresholds_table,
+)
 from superpoint_ros.files import demo_photographs
 
 
@@ -29,8 +35,8 @@ def detector():
     return Detector.from_weights(device='cpu', precision='float32', max_keypoints=2000)
 
 
-def test_a_higher_threshold_gives_fewer_keypoints_and_matches(detector, images):
-    result = evaluate_thresholds(detector, images, (0.05, 0.005, 0.99), views=2)
+def test_higher_threshold_gives_fewer_keypoints_and_matches(detector, images):
+    result = evaluate_thresholds(detector, images, ThresholdPlan((0.05, 0.005, 0.99), views=2))
     low, middle, high = result['rows']
     assert [row['threshold'] for row in result['rows']] == [0.005, 0.05, 0.99]
     assert low['keypoints'] > middle['keypoints'] > high['keypoints']
@@ -46,23 +52,27 @@ def test_a_higher_threshold_gives_fewer_keypoints_and_matches(detector, images):
     assert '| 0.99 | 0 | 0.000 | - | 0 | 0 |' in thresholds_table(result)
 
 
-def test_each_row_is_what_a_detector_with_that_threshold_finds(detector, images):
-    both = evaluate_thresholds(detector, images, (0.004, 0.03), views=1)['rows'][1]
-    alone = evaluate_thresholds(detector, images, (0.03,), views=1)['rows'][0]
+def test_threshold_row_has_the_keypoints_of_a_detector_with_this_threshold(detector, images):
+    both = evaluate_thresholds(detector, images, ThresholdPlan((0.004, 0.03), views=1))['rows'][1]
+    alone = evaluate_thresholds(detector, images, ThresholdPlan((0.03,), views=1))['rows'][0]
     assert both == alone
     settings = replace(detector.settings, threshold=0.03)
     counts = [len(detector(image, settings=settings)) for image in images]
     assert min(counts) * 0.5 < alone['keypoints'] < max(counts) * 1.5
 
 
-def test_thresholds_that_cannot_be_are_refused(detector, images):
-    with pytest.raises(ValueError, match=r'above 0 and below 1, got \[0.5, 1.0\]'):
-        evaluate_thresholds(detector, images, (0.5, 1.0))
-    with pytest.raises(ValueError, match='one image or more'):
-        evaluate_thresholds(detector, [], (0.5,))
+def test_thresholds_out_of_range_and_missing_images_are_refused(detector):
+    with pytest.raises(ValueError, match='thresholds must be greater than 0.0 and less than 1.0'):
+        ThresholdPlan((0.5, 1.0))
+    with pytest.raises(ValueError, match='thresholds must have at least one value'):
+        ThresholdPlan(())
+    with pytest.raises(ValueError, match='views must be at least 1, got 0'):
+        ThresholdPlan(views=0)
+    with pytest.raises(ValueError, match='no images to evaluate'):
+        evaluate_thresholds(detector, [], ThresholdPlan())
 
 
-def test_the_command_writes_table_numbers_and_plot(images, tmp_path, capsys):
+def test_evaluate_threshold_command_writes_table_numbers_and_chart(images, tmp_path, capsys):
     path = tmp_path / 'image.png'
     cv2.imwrite(str(path), images[0])
     arguments = ['evaluate', 'threshold', str(path), '--views', '1', '--device', 'cpu']

@@ -1,0 +1,178 @@
+# Copyright 2026 The superpoint_ros developers
+# SPDX-License-Identifier: Apache-2.0
+
+"""Homography sequences in the layout of HPatches: made from photographs, and read."""
+
+from __future__ import annotations
+
+import json
+import logging
+
+import cv2
+import numpy as np
+import pytest
+
+from superpoint_ros.cli.main import main
+from superpoint_ros.data.homography_sequences import (
+    BenchmarkPlan,
+    LEAST_SHARED,
+    make_benchmark,
+    render_view,
+    sample_view,
+)
+from superpoint_ros.data.hpatches import (
+    list_sequences,
+    read_homography,
+    read_sequence,
+    write_homography,
+)
+from superpoint_ros.geometry.homography import valid_mask, warp_points
+from support.noise_pictures import noise_picture
+
+
+@pytest.fixture(scope='module')
+def photographs(tmp_path_factory):
+    folder = tmp_path_factory.mktemp('photographs')
+    for number in (1, 2, 3):
+        cv2.imwrite(str(folder / f'photo {number}.png'), noise_picture(number))
+    return folder
+
+
+@pytest.fixture(scope='module')
+def benchmark(photographs, tmp_path_factory):
+    out = tmp_path_factory.mktemp('made') / 'benchmark'
+    paths = sorted(photographs.iterdir())
+    assert make_benchmark(paths, out, BenchmarkPlan(viewpoint=2, illumination=2, pairs=2)) == []
+    return out
+
+
+def test_made_benchmark_has_the_layout_of_hpatches(benchmark):
+    folders = list_sequences(benchmark)
+    assert [folder.name[:6] for folder in folders] == ['i_002_', 'i_003_', 'v_000_', 'v_001_']
+    for folder in folders:
+        names = {path.name for path in folder.iterdir()}
+        assert names == {'1.png', '2.png', '3.png', 'H_1_2', 'H_1_3'}
+    manifest = json.loads((benchmark / 'manifest.json').read_text())
+    assert manifest['plan']['pairs'] == 2
+    made = {entry['sequence']: entry['photograph'] for entry in manifest['sequences']}
+    assert set(made) == {folder.name for folder in folders}
+    # Three photographs for four sequences: each is used before one is used again.
+    assert set(made.values()) == {'photo 1.png', 'photo 2.png', 'photo 3.png'}
+
+
+def test_made_benchmark_is_reproducible_and_depends_on_the_seed(photographs, tmp_path):
+    paths = sorted(photographs.iterdir())
+    contents = []
+    for name, seed in (('a', 5), ('b', 5), ('c', 6)):
+        plan = BenchmarkPlan(viewpoint=1, illumination=1, pairs=1, seed=seed)
+        make_benchmark(paths, tmp_path / name, plan)
+        files = sorted(p for p in (tmp_path / name).rglob('*') if p.is_file())
+        contents.append([(p.relative_to(tmp_path / name), p.read_bytes()) for p in files])
+    assert contents[0] == contents[1]
+    assert contents[0] != contents[2]
+
+
+def test_rendered_view_agrees_with_its_homography():
+    image = np.tile(np.linspace(20, 220, 160), (120, 1)).astype(np.uint8)
+    homography = np.array([[0.8, 0.3, 10], [-0.3, 0.8, 40], [2e-4, 1e-4, 1]])
+    view = render_view(image, homography)
+    points = np.array([[40, 40], [80, 60], [100, 90]], float)
+    for (x, _), (u, v) in zip(points, warp_points(points, homography), strict=True):
+        patch = cv2.getRectSubPix(view, (1, 1), (float(u), float(v)))
+        assert int(patch[0, 0]) == pytest.approx(20 + 200 * x / 159, abs=1.5)
+
+
+def test_sampled_viewpoints_rotate_scale_and_share_a_fifth_or_more():
+    rng = np.random.default_rng(0)
+    angles, scales = [], []
+    for _ in range(60):
+        homography = sample_view(rng, (160, 120))
+        for direction in (homography, np.linalg.inv(homography)):
+            assert valid_mask(direction, (160, 120)).mean() >= LEAST_SHARED
+        centre, right = warp_points(np.array([[79.5, 59.5], [80.5, 59.5]]), homography)
+        step = right - centre
+        angles.append(np.degrees(np.arctan2(step[1], step[0])))
+        scales.append(np.linalg.norm(step))
+    assert max(angles) > 30
+    assert min(angles) < -30
+    assert max(scales) > 1.6
+    assert min(scales) < 0.65
+
+
+def test_hpatches_images_are_resized_together_with_their_homographies(tmp_path):
+    folder = tmp_path / 'v_scene'
+    folder.mkdir()
+    cv2.imwrite(str(folder / '1.ppm'), np.zeros((100, 200, 3), np.uint8))
+    cv2.imwrite(str(folder / '2.ppm'), np.zeros((200, 400, 3), np.uint8))
+    # Image 2 is image 1 enlarged twice; pixel centres: (p + 0.5) * 2 - 0.5.
+    write_homography(folder / 'H_1_2', [[2, 0, 0.5], [0, 2, 0.5], [0, 0, 1]])
+    sequence = read_sequence(folder, longest_side=100)
+    assert [image.shape for image in sequence.images] == [(50, 100), (50, 100)]
+    assert sequence.homographies[0] == pytest.approx(np.eye(3), abs=1e-9)
+    assert (sequence.name, sequence.kind) == ('v_scene', 'viewpoint')
+    original = read_sequence(folder)
+    assert original.images[1].shape == (200, 400)
+    assert original.homographies[0][0].tolist() == [2, 0, 0.5]
+
+
+def test_bad_hpatches_pairs_are_named_and_skipped(benchmark, tmp_path, caplog):
+    folder = tmp_path / 'i_bad'
+    folder.mkdir()
+    image = noise_picture(9)
+    for number in (1, 2, 3, 4, 10):
+        cv2.imwrite(str(folder / f'{number}.png'), image)
+    for number in (2, 10):
+        write_homography(folder / f'H_1_{number}', np.eye(3))
+    (folder / 'H_1_3').write_text('1 2 3')
+    (folder / '2.png').write_bytes(b'')
+    with caplog.at_level(logging.WARNING):
+        sequence = read_sequence(folder)
+    assert len(sequence.images) == 2
+    for number in (2, 3, 4):
+        assert f'skipped image {number} of i_bad' in caplog.text
+    (folder / 'H_1_10').unlink()
+    with pytest.raises(ValueError, match='no pair of images'):
+        read_sequence(folder)
+    (folder / '1.png').unlink()
+    with pytest.raises(ValueError, match='has no image 1'):
+        read_sequence(folder)
+
+
+def test_invalid_hpatches_folders_and_homographies_are_named(tmp_path):
+    with pytest.raises(ValueError, match='holds no sequences: expected folders v_'):
+        list_sequences(tmp_path)
+    with pytest.raises(NotADirectoryError, match='nowhere is not a folder'):
+        list_sequences(tmp_path / 'nowhere')
+    (tmp_path / 'H').write_text('0 0 0\n0 0 0\n0 0 0\n')
+    with pytest.raises(ValueError, match='holds no homography'):
+        read_homography(tmp_path / 'H')
+
+
+def test_unusable_photographs_are_named_and_an_error_only_if_none_is_usable(tmp_path, caplog):
+    good, small, bad = (tmp_path / name for name in ('good.png', 'small.png', 'bad.png'))
+    cv2.imwrite(str(good), noise_picture(1))
+    cv2.imwrite(str(small), np.zeros((30, 300), np.uint8))
+    bad.write_bytes(b'no image')
+    plan = BenchmarkPlan(viewpoint=2, illumination=2, pairs=1)
+    with caplog.at_level(logging.WARNING):
+        left_out = make_benchmark([small, good, bad], tmp_path / 'out', plan)
+    assert set(left_out) == {small, bad}
+    assert 'small.png is too small, 300x30' in caplog.text
+    assert 'bad.png cannot be read' in caplog.text
+    with pytest.raises(ValueError, match='none of 2 photographs can be used'):
+        make_benchmark([small, bad], tmp_path / 'other', plan)
+    with pytest.raises(ValueError, match='is not empty'):
+        make_benchmark([good], tmp_path / 'out', plan)
+    with pytest.raises(ValueError, match='pairs must be 1 or more, got 0'):
+        BenchmarkPlan(pairs=0)
+
+
+def test_make_benchmark_command_makes_a_benchmark_and_prints_where(photographs, tmp_path, capsys):
+    out = tmp_path / 'bench'
+    arguments = ['make-benchmark', str(photographs), '--out', str(out), '--viewpoint', '1']
+    assert main([*arguments, '--illumination', '1', '--pairs', '1']) == 0
+    said = capsys.readouterr().out
+    assert said.startswith('1 viewpoint and 1 illumination sequences of 1 pairs: see')
+    assert len(list_sequences(out)) == 2
+    assert main([*arguments, '--pairs', '0']) == 2
+    assert 'pairs must be 1 or more' in capsys.readouterr().err

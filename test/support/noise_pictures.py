@@ -1,0 +1,17 @@
+# Copyright 2026 The superpoint_ros developers
+# SPDX-License-Identifier: Apache-2.0
+
+"""Synthetic pictures for tests that need something to detect."""
+
+from __future__ import annotations
+
+import cv2
+import numpy as np
+
+
+def noise_picture(seed, size=(160, 120)):
+    """Return a picture of smooth noise at several scales, uint8."""
+    rng = np.random.default_rng(seed)
+    noise = rng.normal(size=(size[1], size[0])).astype(np.float32)
+    layers = [cv2.GaussianBlur(noise, (0, 0), sigma) * sigma for sigma in (1.2, 3, 8)]
+    return cv2.normalize(sum(layers), None, 0, 255, cv2.NORM_MINMAX).astype(np.uint8)
