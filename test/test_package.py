@@ -13,6 +13,7 @@ from xml.etree import ElementTree
 
 import cv2
 import pytest
+import yaml
 
 import superpoint_ros
 
@@ -141,3 +142,16 @@ def test_scripts_are_valid_and_continuous_integration_can_be_executed():
         assert path.read_text().startswith('#!/usr/bin/env bash\n')
         subprocess.run(['bash', '-n', str(path)], check=True)
     assert (ROOT / '.ci' / 'run').stat().st_mode & 0o100
+
+
+def test_viewer_configurations_show_topics_that_the_nodes_publish():
+    pages = ''.join((ROOT / 'docs' / name).read_text() for name in ('node.md', 'odometry.md'))
+    for name in ('superpoint.rviz', 'foxglove_layout.json'):
+        # JSON is YAML.
+        text = (ROOT / 'config' / name).read_text()
+        assert yaml.safe_load(text)
+        topics = set(
+            re.findall(r'/((?:features|tracks)/overlay|path|odometry|diagnostics)\b', text)
+        )
+        assert {'features/overlay', 'tracks/overlay', 'path', 'odometry'} <= topics
+        assert all(f'`{topic}`' in pages or f'`/{topic}`' in pages for topic in topics)
