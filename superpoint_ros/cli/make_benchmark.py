@@ -4,10 +4,10 @@
 """
 Make a benchmark of planar scenes from photographs, in the layout of HPatches.
 
-Folders v_* (other viewpoints: rotation up to 45 degrees, scale up to 2, perspective) and i_*
-(other light and worse cameras) with images 1.png, 2.png, ... and homographies H_1_2, ...;
+Writes folders v_* (other viewpoints: rotation up to 45 degrees, scale up to 2, perspective) and
+i_* (other light and noisier cameras) with images 1.png, 2.png, ... and homographies H_1_2, ...;
 manifest.json names the photographs. The same photographs and seed give the same benchmark.
-`superpoint evaluate homography --data DIR` measures on it.
+'superpoint evaluate homography --data DIR' measures on it.
 """
 
 from __future__ import annotations
@@ -18,6 +18,9 @@ from pathlib import Path
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the options."""
+    from superpoint_ros.data.homography_sequences import BenchmarkPlan
+    from superpoint_ros.settings_table import add_options
+
     parser.add_argument(
         'photographs',
         nargs='+',
@@ -26,29 +29,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help='image files, or folders of them',
     )
     parser.add_argument(
-        '--out', required=True, type=Path, metavar='DIR', help='a new folder for the benchmark'
+        '--out', required=True, type=Path, metavar='DIR', help='new folder for the benchmark'
     )
-    parser.add_argument(
-        '--viewpoint', type=int, default=50, metavar='N', help='v_* sequences (default: 50)'
-    )
-    parser.add_argument(
-        '--illumination', type=int, default=50, metavar='N', help='i_* sequences (default: 50)'
-    )
-    parser.add_argument(
-        '--pairs',
-        type=int,
-        default=5,
-        metavar='N',
-        help='images in a sequence besides the first (default: 5)',
-    )
-    parser.add_argument(
-        '--longest-side',
-        type=int,
-        default=640,
-        metavar='PX',
-        help='larger photographs are reduced to this (default: 640)',
-    )
-    parser.add_argument('--seed', type=int, default=0, help='of everything random (default: 0)')
+    add_options(parser, BenchmarkPlan)
 
 
 def run(args: argparse.Namespace) -> int:
@@ -57,10 +40,9 @@ def run(args: argparse.Namespace) -> int:
 
     from superpoint_ros.data.homography_sequences import BenchmarkPlan, make_benchmark
     from superpoint_ros.data.sequences.image_files import list_images
+    from superpoint_ros.settings_table import given_options, make_settings
 
-    plan = BenchmarkPlan(
-        args.viewpoint, args.illumination, args.pairs, args.longest_side, args.seed
-    )
+    plan = make_settings(BenchmarkPlan, given_options(args, BenchmarkPlan))
     photographs = [
         path
         for source in args.photographs

@@ -23,23 +23,15 @@ import argparse
 from pathlib import Path
 import sys
 
-_DEFAULTS = {
-    'width': 320,
-    'height': 240,
-    'least_baseline': 0.05,
-    'most_baseline': 0.7,
-    'least_overlap': 0.3,
-    'posters': 200,
-    'seed': 0,
-}
-"""Values of `PairSettings`, which `--help` does not import; a test compares them."""
-
 _SHOWN = 12
 """Most pairs in the picture that is written."""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the options."""
+    from superpoint_ros.data.scenes.pairs import PairSettings
+    from superpoint_ros.settings_table import add_options
+
     parser.add_argument(
         'scenes', nargs='*', type=Path, metavar='SCENE', help='.glb files, or folders of them'
     )
@@ -64,19 +56,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         '--up', choices=('z', 'y'), default='z', help="the files' axis that points up"
     )
-    for name, default, unit, text in (
-        ('width', int, 'PX', 'width of the images'),
-        ('height', int, 'PX', 'height of the images'),
-        ('least-baseline', float, 'X', 'least distance of the cameras, in median depths'),
-        ('most-baseline', float, 'X', 'greatest distance of the cameras, in median depths'),
-        ('least-overlap', float, 'X', 'least share of each view that the other one sees'),
-        ('posters', int, 'N', 'most posters and carpets in a scene'),
-        ('seed', int, 'N', 'seed of everything random'),
-    ):
-        value = _DEFAULTS[name.replace('-', '_')]
-        parser.add_argument(
-            f'--{name}', type=default, default=value, metavar=unit, help=f'{text} ({value})'
-        )
+    add_options(parser, PairSettings)
 
 
 def run(args: argparse.Namespace) -> int:
@@ -96,11 +76,12 @@ def run(args: argparse.Namespace) -> int:
         read_sources,
     )
     from superpoint_ros.data.sequences.image_files import list_images
+    from superpoint_ros.settings_table import given_options, make_settings
 
     logging.basicConfig(level=logging.WARNING, format='superpoint: %(message)s')
     if args.pairs < 1:
         raise ValueError(f'--pairs must be 1 or more, got {args.pairs}')
-    settings = PairSettings(**{name: getattr(args, name) for name in _DEFAULTS})
+    settings = make_settings(PairSettings, given_options(args, PairSettings))
     interiors, objects = list_glb(args.scenes), list_glb(args.street)
     if not interiors and not objects:
         raise ValueError('name .glb files of scenes, or objects with --street')

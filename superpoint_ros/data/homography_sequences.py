@@ -29,6 +29,7 @@ from superpoint_ros.data.photometric import augment, PhotometricRanges
 from superpoint_ros.data.random_homographies import HomographyRanges, sample_homography
 from superpoint_ros.data.sequences.image_files import read_image
 from superpoint_ros.geometry.homography import scaling, valid_mask
+from superpoint_ros.settings_table import check_settings, setting
 from superpoint_ros.visualization import write_picture
 
 VIEWPOINT = HomographyRanges(
@@ -95,27 +96,28 @@ _log = logging.getLogger(__name__)
 @dataclass(frozen=True)
 class BenchmarkPlan:
     """
-    Say how large a benchmark is.
+    Size of a benchmark.
 
-    `viewpoint` and `illumination` are numbers of sequences, `pairs` that of images in each besides
-    the first. Photographs are reduced to `longest_side` pixels, never enlarged. Raises ValueError
-    where a number is below what it may be.
+    Raises TypeError or ValueError that names the field, its value and what it may be.
     """
 
-    viewpoint: int = 50
-    illumination: int = 50
-    pairs: int = 5
-    longest_side: int = 640
-    seed: int = 0
+    viewpoint: int = setting(50, 'Number of v_* sequences.', range=(0, None))
+    illumination: int = setting(50, 'Number of i_* sequences.', range=(0, None))
+    pairs: int = setting(
+        5, 'Number of images in a sequence in addition to the first.', range=(1, None)
+    )
+    longest_side: int = setting(
+        640,
+        'Size to which the longer side of larger photographs is reduced.',
+        unit='px',
+        range=(SMALLEST_SIDE, None),
+    )
+    seed: int = setting(0, 'Random seed.', range=(0, None))
 
     def __post_init__(self):
-        for name, least in (('viewpoint', 0), ('illumination', 0), ('pairs', 1), ('seed', 0)):
-            if getattr(self, name) < least:
-                raise ValueError(f'{name} must be {least} or more, got {getattr(self, name)}')
-        if self.longest_side < SMALLEST_SIDE:
-            raise ValueError(f'longest_side must be {SMALLEST_SIDE} or more pixels')
+        check_settings(self)
         if self.viewpoint + self.illumination < 1:
-            raise ValueError('viewpoint and illumination are both 0: nothing would be made')
+            raise ValueError('viewpoint and illumination are both 0: there is nothing to make')
 
 
 def make_benchmark(

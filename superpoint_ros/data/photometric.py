@@ -5,83 +5,86 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 
 import cv2
 import numpy as np
+
+from superpoint_ros.settings_table import check_settings, setting
+
+SHARE = (0.0, 1.0)
 
 
 @dataclass(frozen=True)
 class PhotometricRanges:
     """
-    Say which changes ``augment`` makes, how often and how strongly.
+    Photometric changes that ``augment`` makes, how often and how strongly.
 
-    Each change has a probability (0 to 1) and limits, between which its strength is uniform:
-
-    - shade: up to ``max_shades`` soft ellipses, up to ``max_shade`` times darker or lighter;
-    - contrast about mid-gray, from ``min_contrast`` to ``max_contrast``; gamma, up to
-      ``max_gamma`` or its inverse; brightness, up to ``max_brightness`` gray levels either way;
-    - motion blur along a line up to ``max_motion_blur`` pixels long; blur, up to ``max_blur``
-      pixels of sigma;
-    - noise, up to ``max_noise`` gray levels of sigma; speckle, in proportion to the brightness,
-      up to ``max_speckle`` of sigma; salt and pepper on up to a fraction ``max_salt`` of the
-      pixels;
-    - JPEG compression, of quality ``min_jpeg_quality`` to 95.
-
-    The defaults are for training. Raises ValueError that names the field, its value and what it
-    may be.
+    The strength of each change is drawn uniformly up to its limit. The defaults are for training.
+    Raises TypeError or ValueError that names the field, its value and what it may be.
     """
 
-    shade_probability: float = 0.4
-    max_shades: int = 10
-    max_shade: float = 0.5
-    contrast_probability: float = 0.5
-    min_contrast: float = 0.5
-    max_contrast: float = 1.4
-    gamma_probability: float = 0.3
-    max_gamma: float = 1.6
-    brightness_probability: float = 0.5
-    max_brightness: float = 50.0
-    motion_blur_probability: float = 0.15
-    max_motion_blur: int = 5
-    blur_probability: float = 0.2
-    max_blur: float = 1.2
-    noise_probability: float = 0.5
-    max_noise: float = 12.0
-    speckle_probability: float = 0.2
-    max_speckle: float = 0.1
-    salt_probability: float = 0.15
-    max_salt: float = 0.006
-    jpeg_probability: float = 0.2
-    min_jpeg_quality: int = 30
+    shade_probability: float = setting(
+        0.4, 'Share of the images with soft, darker or lighter ellipses.', range=SHARE
+    )
+    max_shades: int = setting(10, 'Largest number of ellipses per image.', range=(1, 1000))
+    max_shade: float = setting(0.5, 'Largest relative change of an ellipse.', range=SHARE)
+    contrast_probability: float = setting(
+        0.5, 'Share of the images with another contrast about mid-gray.', range=SHARE
+    )
+    min_contrast: float = setting(0.5, 'Smallest factor of the contrast.', range=(0.0, 10.0))
+    max_contrast: float = setting(1.4, 'Largest factor of the contrast.', range=(0.0, 10.0))
+    gamma_probability: float = setting(0.3, 'Share of the images with another gamma.', range=SHARE)
+    max_gamma: float = setting(
+        1.6, 'Largest gamma; its inverse is the smallest.', range=(1.0, 10.0)
+    )
+    brightness_probability: float = setting(
+        0.5, 'Share of the images with another brightness.', range=SHARE
+    )
+    max_brightness: float = setting(
+        50.0, 'Largest change of the brightness, in gray levels.', range=(0.0, 255.0)
+    )
+    motion_blur_probability: float = setting(
+        0.15, 'Share of the images with motion blur.', range=SHARE
+    )
+    max_motion_blur: int = setting(
+        5, 'Largest length of the motion blur.', unit='px', range=(1, 100)
+    )
+    blur_probability: float = setting(0.2, 'Share of the images with Gaussian blur.', range=SHARE)
+    max_blur: float = setting(
+        1.2, 'Largest standard deviation of the Gaussian blur.', unit='px', range=(0.01, 50.0)
+    )
+    noise_probability: float = setting(0.5, 'Share of the images with noise.', range=SHARE)
+    max_noise: float = setting(
+        12.0,
+        'Largest standard deviation of the noise, in gray levels.',
+        range=(0.0, 255.0),
+    )
+    speckle_probability: float = setting(
+        0.2, 'Share of the images with noise in proportion to the brightness.', range=SHARE
+    )
+    max_speckle: float = setting(
+        0.1, 'Largest standard deviation of that noise, relative.', range=(0.0, 10.0)
+    )
+    salt_probability: float = setting(
+        0.15, 'Share of the images with black and white pixels.', range=SHARE
+    )
+    max_salt: float = setting(
+        0.006, 'Largest share of black and white pixels in an image.', range=SHARE
+    )
+    jpeg_probability: float = setting(
+        0.2, 'Share of the images with JPEG compression.', range=SHARE
+    )
+    min_jpeg_quality: int = setting(30, 'Lowest JPEG quality; the highest is 95.', range=(1, 95))
 
     def __post_init__(self):
-        for field in fields(self):
-            low, high = (0, 1) if field.name.endswith('_probability') else _LIMITS[field.name]
-            value = getattr(self, field.name)
-            if not low <= value <= high:
-                raise ValueError(f'{field.name} is {value}; it may be {low:g} to {high:g}')
+        check_settings(self)
         if self.min_contrast > self.max_contrast:
             raise ValueError(
-                f'min_contrast is {self.min_contrast}; it may be at most max_contrast, '
-                f'{self.max_contrast}'
+                f'min_contrast must be at most max_contrast, {self.max_contrast}, '
+                f'got {self.min_contrast}'
             )
 
-
-_LIMITS = {
-    'max_shades': (1, 1000),
-    'max_shade': (0, 1),
-    'min_contrast': (0, 10),
-    'max_contrast': (0, 10),
-    'max_gamma': (1, 10),
-    'max_brightness': (0, 255),
-    'max_motion_blur': (1, 100),
-    'max_blur': (0.01, 50),
-    'max_noise': (0, 255),
-    'max_speckle': (0, 10),
-    'max_salt': (0, 1),
-    'min_jpeg_quality': (1, 95),
-}
 
 TRAINING = PhotometricRanges()
 """What training makes of its images."""

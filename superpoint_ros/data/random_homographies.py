@@ -9,6 +9,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from superpoint_ros.settings_table import check_settings, setting
+
 LARGEST_PERSPECTIVE = 0.24
 """Corners of a square that each move by less than a quarter of its side leave it convex."""
 
@@ -16,54 +18,59 @@ LARGEST_PERSPECTIVE = 0.24
 @dataclass(frozen=True)
 class HomographyRanges:
     """
-    Say how far random homographies go; the defaults are those of homographic adaptation.
+    Ranges of random homographies; the defaults are those of homographic adaptation.
 
     A homography shows a patch of the source, which fills the target. The patch is a rectangle
-    in the middle of the source, ``patch_ratio`` times as wide and high as the source, and then:
+    in the middle of the source, which is distorted by `perspective`, scaled, rotated and moved,
+    in this order. Without `allow_artifacts`, a patch that leaves the source is shrunk and moved
+    until it does not, and every pixel of the target shows the source
+    (``superpoint_ros.geometry.homography.valid_mask`` gives the pixels that do).
 
-    - each corner moves along x and along y by up to ``perspective`` times the patch's side
-      (normal distribution cut off at two sigmas; 0 to 0.24);
-    - the picture is magnified by ``min_scale`` to ``max_scale`` (uniform in the logarithm), so
-      that the patch shrinks or grows;
-    - the patch turns by up to ``max_rotation`` degrees either way: uniform where
-      ``rotation_sigma`` is None, else by a normal distribution of that sigma in degrees, cut off
-      at the maximum;
-    - its centre moves along x and along y by up to ``translation`` times the source's side
-      (uniform).
-
-    Unless ``allow_artifacts``, a patch that leaves the source is shrunk and moved until it does
-    not, and every pixel of the target shows the source. With it, the target can have parts that
-    show nothing (``superpoint_ros.geometry.homography.valid_mask`` tells which).
-
-    Raises ValueError that names the field, its value and what it may be.
+    Raises TypeError or ValueError that names the field, its value and what it may be.
 
     Source for perspective, scale and patch: the ranges of rpautrat/SuperPoint that worked; the
     paper gives none.
     """
 
-    translation: float = 0.1
-    max_rotation: float = 90.0
-    rotation_sigma: float | None = None
-    min_scale: float = 0.8
-    max_scale: float = 1.25
-    perspective: float = 0.2
-    patch_ratio: float = 0.85
-    allow_artifacts: bool = False
+    translation: float = setting(
+        0.1,
+        'Largest shift of the patch along x and along y, relative to the side of the source; '
+        'uniform.',
+        range=(0.0, 1.0),
+    )
+    max_rotation: float = setting(
+        90.0, 'Largest rotation of the patch, either way.', unit='deg', range=(0.0, 180.0)
+    )
+    rotation_sigma: float | None = setting(
+        None,
+        'Standard deviation of the rotation, a normal distribution cut off at max_rotation; none: '
+        'uniform.',
+        unit='deg',
+        range=(0.01, 1000.0),
+    )
+    min_scale: float = setting(
+        0.8, 'Smallest scale of the picture; uniform in the logarithm.', range=(0.05, 20.0)
+    )
+    max_scale: float = setting(1.25, 'Largest scale of the picture.', range=(0.05, 20.0))
+    perspective: float = setting(
+        0.2,
+        'Largest shift of each corner along x and along y, relative to the side of the patch; a '
+        'normal distribution cut off at two standard deviations.',
+        range=(0.0, LARGEST_PERSPECTIVE),
+    )
+    patch_ratio: float = setting(
+        0.85, 'Side of the patch, relative to the side of the source.', range=(0.1, 1.0)
+    )
+    allow_artifacts: bool = setting(
+        False, 'Allow parts of the target that do not show the source.'
+    )
 
     def __post_init__(self):
-        self._check('translation', 0.0, 1.0)
-        self._check('max_rotation', 0.0, 180.0)
-        if self.rotation_sigma is not None:
-            self._check('rotation_sigma', 0.01, 1000.0)
-        self._check('min_scale', 0.05, 20.0)
-        self._check('max_scale', self.min_scale, 20.0)
-        self._check('perspective', 0.0, LARGEST_PERSPECTIVE)
-        self._check('patch_ratio', 0.1, 1.0)
-
-    def _check(self, name: str, low: float, high: float) -> None:
-        """Raise ValueError unless the field is within the limits."""
-        if not low <= getattr(self, name) <= high:
-            raise ValueError(f'{name} is {getattr(self, name)}; it may be {low:g} to {high:g}')
+        check_settings(self)
+        if self.min_scale > self.max_scale:
+            raise ValueError(
+                f'max_scale must be at least min_scale, {self.min_scale}, got {self.max_scale}'
+            )
 
 
 MILD = HomographyRanges(max_rotation=45.0, rotation_sigma=15.0, perspective=0.12)

@@ -3,17 +3,14 @@
 
 """`superpoint render-pairs` fills a folder, continues it, and says what is wrong with a scene."""
 
-from dataclasses import fields
 import errno
 
 import cv2
 import numpy as np
 import pytest
 
-from superpoint_ros.cli import render_pairs
 from superpoint_ros.cli.main import main
 from superpoint_ros.data.scenes.pair_cache import list_pairs, PairCache, read_pair
-from superpoint_ros.data.scenes.pairs import PairSettings
 from support.rooms import picture, write_room
 
 pytest.importorskip('embreex', reason="needs the extra 'scenes'")
@@ -31,11 +28,6 @@ def pictures(tmp_path):
     (tmp_path / 'pictures').mkdir()
     cv2.imwrite(str(tmp_path / 'pictures' / 'a.png'), picture(5))
     return str(tmp_path / 'pictures')
-
-
-def test_the_documented_defaults_are_those_of_the_settings():
-    defaults = {field.name: field.default for field in fields(PairSettings)}
-    assert defaults == render_pairs._DEFAULTS
 
 
 def test_pairs_are_rendered_and_the_same_command_continues(room, tmp_path, capsys):

@@ -164,15 +164,15 @@ def test_the_noise_preset_is_noisy_but_leaves_the_picture():
 @pytest.mark.parametrize(
     ('field', 'value', 'allowed'),
     [
-        ('noise_probability', 1.5, '0 to 1'),
-        ('max_gamma', 0.5, '1 to 10'),
-        ('min_jpeg_quality', 99, '1 to 95'),
-        ('max_noise', -1.0, '0 to 255'),
+        ('noise_probability', 1.5, 'between 0.0 and 1.0'),
+        ('max_gamma', 0.5, 'between 1.0 and 10.0'),
+        ('min_jpeg_quality', 99, 'between 1 and 95'),
+        ('max_noise', -1.0, 'between 0.0 and 255.0'),
         ('min_contrast', 2.0, 'at most max_contrast'),
     ],
 )
 def test_wrong_values_are_refused_with_what_would_be_right(field, value, allowed):
-    with pytest.raises(ValueError, match=f'{field} is {value}; it may be {allowed}'):
+    with pytest.raises(ValueError, match=f'{field} must .*{allowed}.*, got {value}'):
         PhotometricRanges(**{field: value})
 
 

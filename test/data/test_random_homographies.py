@@ -144,16 +144,16 @@ def test_joint_training_is_milder_than_adaptation():
 @pytest.mark.parametrize(
     ('field', 'value', 'allowed'),
     [
-        ('perspective', 0.3, '0 to 0.24'),
-        ('max_rotation', -1, '0 to 180'),
-        ('rotation_sigma', 0, '0.01 to 1000'),
-        ('max_scale', 0.5, '0.8 to 20'),
-        ('patch_ratio', 0, '0.1 to 1'),
-        ('translation', float('nan'), '0 to 1'),
+        ('perspective', 0.3, 'between 0.0 and 0.24'),
+        ('max_rotation', -1, 'between 0.0 and 180.0'),
+        ('rotation_sigma', 0, 'between 0.01 and 1000.0'),
+        ('max_scale', 0.5, 'at least min_scale, 0.8'),
+        ('patch_ratio', 0, 'between 0.1 and 1.0'),
+        ('translation', float('nan'), 'between 0.0 and 1.0'),
     ],
 )
 def test_wrong_values_are_refused_with_what_would_be_right(field, value, allowed):
-    with pytest.raises(ValueError, match=f'{field} is {value}; it may be {allowed}'):
+    with pytest.raises(ValueError, match=f'{field} must .*{allowed}, got {value}'):
         HomographyRanges(**{field: value})
 
 

@@ -29,6 +29,7 @@ from superpoint_ros.data.scenes.ray_casting import (
     RenderedView,
 )
 from superpoint_ros.data.scenes.streets import compose_street
+from superpoint_ros.settings_table import check_settings, setting
 
 PAIRS_PER_VARIATION = 20
 """Pairs of one decoration of a scene: building it costs about as much as rendering two pairs."""
@@ -77,42 +78,34 @@ COARSE = 8
 @dataclass(frozen=True)
 class PairSettings:
     """
-    What pairs are rendered.
+    Settings of rendered pairs.
 
-    Attributes:
-        width: image width in pixels.
-        height: image height in pixels.
-        least_baseline: least distance of the cameras, in parts of the median depth.
-        most_baseline: greatest distance of the cameras, in parts of the median depth.
-        least_overlap: least share of the first view's pixels that the second one sees.
-        posters: most posters and carpets in a scene.
-        seed: seed of everything random.
-
+    Raises TypeError or ValueError that names the field, its value and what it may be.
     """
 
-    width: int = 320
-    height: int = 240
-    least_baseline: float = 0.05
-    most_baseline: float = 0.7
-    least_overlap: float = 0.3
-    posters: int = 200
-    seed: int = 0
+    width: int = setting(320, 'Width of the images.', unit='px', range=(SMALLEST_SIDE, None))
+    height: int = setting(240, 'Height of the images.', unit='px', range=(SMALLEST_SIDE, None))
+    least_baseline: float = setting(
+        0.05, 'Smallest distance of the cameras, relative to the median depth.', above=0.0
+    )
+    most_baseline: float = setting(
+        0.7, 'Largest distance of the cameras, relative to the median depth.', above=0.0
+    )
+    least_overlap: float = setting(
+        0.3, 'Smallest share of each view that the other one sees.', above=0.0, below=1.0
+    )
+    posters: int = setting(
+        200, 'Largest number of posters and carpets in a scene.', range=(0, None)
+    )
+    seed: int = setting(0, 'Random seed.', range=(0, None))
 
     def __post_init__(self):
-        for name in ('width', 'height'):
-            if getattr(self, name) < SMALLEST_SIDE:
-                raise ValueError(
-                    f'{name} must be at least {SMALLEST_SIDE}, got {getattr(self, name)}'
-                )
-        if not 0 < self.least_baseline <= self.most_baseline:
+        check_settings(self)
+        if self.least_baseline > self.most_baseline:
             raise ValueError(
-                'baselines must be greater than 0, the least first, got '
-                f'{self.least_baseline} and {self.most_baseline}'
+                f'least_baseline must be at most most_baseline, {self.most_baseline}, '
+                f'got {self.least_baseline}'
             )
-        if not 0 < self.least_overlap < 1:
-            raise ValueError(f'least_overlap must be between 0 and 1, got {self.least_overlap}')
-        if min(self.posters, self.seed) < 0:
-            raise ValueError('posters and seed must be 0 or more')
 
 
 class RenderedPair(NamedTuple):

@@ -84,10 +84,10 @@ def test_a_scene_without_a_floor_is_refused(room):
     ('values', 'message'),
     [
         ({'width': 8}, 'width must be at least 64'),
-        ({'least_baseline': 0.0}, 'baselines must be greater than 0'),
-        ({'least_baseline': 0.9}, 'the least first'),
-        ({'least_overlap': 1.0}, 'least_overlap must be between 0 and 1'),
-        ({'posters': -1}, 'must be 0 or more'),
+        ({'least_baseline': 0.0}, 'least_baseline must be greater than 0'),
+        ({'least_baseline': 0.9}, 'least_baseline must be at most most_baseline'),
+        ({'least_overlap': 1.0}, 'least_overlap must be greater than 0.0 and less than 1.0'),
+        ({'posters': -1}, 'posters must be at least 0'),
     ],
 )
 def test_settings_that_cannot_be_are_refused(values, message):
