@@ -15,7 +15,6 @@ import time
 from typing import Any
 import warnings
 
-import cv2
 import numpy as np
 from pyinstrument import Profiler
 from pyinstrument.frame import Frame as ProfiledFrame
@@ -26,21 +25,24 @@ from superpoint_ros.benchmark.frame_times import Progress
 from superpoint_ros.benchmark.machine import use_threads
 from superpoint_ros.data.sequences.image_files import read_image
 from superpoint_ros.files import default_weights, demo_photographs
+from superpoint_ros.model.superpoint import CELL
 from superpoint_ros.model.weights import load_weights
-from superpoint_ros.training.endless_dataset import endless_loader, ShapeSamples, Steps
+from superpoint_ros.training.datasets import endless_loader, ShapeDataset, Steps
 from superpoint_ros.training.homographic_adaptation import (
-    AdaptationRecipe,
     adapted_heatmap,
     label_image,
     network_heatmaps,
+    reduce_image,
 )
-from superpoint_ros.training.label_files import LabelFolder
-from superpoint_ros.training.magicpoint_stage import MagicPoint
-from superpoint_ros.training.pair_dataset import PairSamples
-from superpoint_ros.training.recipe import MagicPointRecipe, read_recipe, recipe_path
-from superpoint_ros.training.stage import Stage
-from superpoint_ros.training.superpoint_recipe import SuperPointRecipe
-from superpoint_ros.training.superpoint_stage import SuperPointStage
+from superpoint_ros.training.lightning_modules import (
+    MagicPointModule,
+    SuperPointModule,
+    TrainingModule,
+)
+from superpoint_ros.training.pair_dataset import HomographyPairDataset
+from superpoint_ros.training.pseudo_labels import LabelFolder
+from superpoint_ros.training.recipe_files import read_recipe, recipe_path
+from superpoint_ros.training.recipes import AdaptationRecipe, MagicPointRecipe, SuperPointRecipe
 
 RECIPE = 'cpu'
 
@@ -87,7 +89,7 @@ def measure_training(
         for name, recipe, make in (
             ('magicpoint', RECIPE, _magicpoint),
             ('superpoint', RECIPE, _superpoint),
-            ('superpoint', 'repeats', _superpoint),
+            ('superpoint', 'repeatability', _superpoint),
         ):
             parts = make(labels, recipe, changes.get(name, ()))
             measured = _measure_stage(*parts, threads, progress, seconds)
@@ -95,20 +97,22 @@ def measure_training(
     return {'stages': stages, 'adaptation': adapted}
 
 
-def _magicpoint(_labels: Path, name: str, changes: Sequence[str]) -> tuple[Stage, Dataset]:
+def _magicpoint(
+    _labels: Path, name: str, changes: Sequence[str]
+) -> tuple[TrainingModule, Dataset]:
     recipe = read_recipe(MagicPointRecipe, recipe_path('magicpoint', name), changes)
-    return MagicPoint(recipe, Path()), ShapeSamples(recipe)
+    return MagicPointModule(recipe, Path()), ShapeDataset(recipe)
 
 
-def _superpoint(labels: Path, name: str, changes: Sequence[str]) -> tuple[Stage, Dataset]:
+def _superpoint(labels: Path, name: str, changes: Sequence[str]) -> tuple[TrainingModule, Dataset]:
     images = demo_photographs()[0].parent
     options = ['--images', str(images), '--labels', str(labels), *changes]
     recipe = read_recipe(SuperPointRecipe, recipe_path('superpoint', name), options)
-    return SuperPointStage(recipe, Path()), PairSamples(recipe)
+    return SuperPointModule(recipe, Path()), HomographyPairDataset(recipe)
 
 
 def _measure_stage(
-    stage: Stage, dataset: Dataset, threads: int, progress: Progress, seconds: float
+    stage: TrainingModule, dataset: Dataset, threads: int, progress: Progress, seconds: float
 ) -> dict:
     """Return the rates of a stage, in images per second."""
     recipe = stage.recipe
@@ -177,7 +181,7 @@ def _rate(work: Callable[[], Any], seconds: float) -> float:
     raise AssertionError
 
 
-def _stepper(stage: Stage) -> Callable[[dict[str, torch.Tensor]], None]:
+def _stepper(stage: TrainingModule) -> Callable[[dict[str, torch.Tensor]], None]:
     """Return a function that makes a training step: forward, backward, optimizer."""
     optimizer = stage.configure_optimizers()['optimizer']
     dtype = _AUTOCAST.get(stage.recipe.precision)
@@ -219,7 +223,10 @@ def _measure_adaptation(labels: Path, changes: Sequence[str], progress: Progress
         found = label_image(image, heatmaps, recipe, np.random.default_rng(number))
         labelling += time.perf_counter() - start
         folder.write(path, image, found)
-        batch = np.stack([_view(image, recipe.longest_side)] * recipe.batch)
+        factor = recipe.longest_side / max(image.shape) if recipe.longest_side else 1.0
+        reduced, _ = reduce_image(image, factor)
+        height, width = (side // CELL * CELL for side in reduced.shape)
+        batch = np.stack([reduced[:height, :width]] * recipe.batch)
         start = time.perf_counter()
         for _ in range(batches):
             heatmaps(batch)
@@ -236,13 +243,6 @@ def _measure_adaptation(labels: Path, changes: Sequence[str], progress: Progress
         'network_rate': batches * recipe.batch * len(paths) / alone,
         'parts': shares_of(label, adapted_heatmap),
     }
-
-
-def _view(image: np.ndarray, longest_side: int) -> np.ndarray:
-    """Return the image at the size of a warped view, in whole cells."""
-    factor = min(1.0, longest_side / max(image.shape)) if longest_side else 1.0
-    width, height = (max(16, int(side * factor) // 8 * 8) for side in image.shape[::-1])
-    return cv2.resize(image, (width, height), interpolation=cv2.INTER_AREA)
 
 
 def shares_of(work: Callable[[], object], function: Callable) -> dict[str, float]:

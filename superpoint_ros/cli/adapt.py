@@ -36,7 +36,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     """Label the photographs and return the exit status: 1 where some could not be read."""
     from superpoint_ros.cli.recipe_options import own_parser, parse_options
-    from superpoint_ros.training.homographic_adaptation import AdaptationRecipe
+    from superpoint_ros.training.recipes import AdaptationRecipe
 
     parser = own_parser('superpoint adapt PHOTOS')
     parser.add_argument('--weights', type=Path, help='of the detector (default: those shipped)')

@@ -34,7 +34,7 @@ def parse_options(
     What `parser` does not know overrides the recipe's values. Raises ValueError and
     FileNotFoundError for the recipe.
     """
-    from superpoint_ros.training.recipe import read_recipe, recipe_parser, recipe_path
+    from superpoint_ros.training.recipe_files import read_recipe, recipe_parser, recipe_path
 
     own, overrides = parser.parse_known_args(options)
     if own.help:

@@ -10,11 +10,11 @@ Train a network, stage by stage.
   superpoint train superpoint --images PHOTOS --labels runs/labels --out runs/superpoint \
       --start runs/magicpoint/checkpoints/last.ckpt
 
-A recipe is the name of one that comes with the package (cpu, paper; for superpoint also corners
-and repeats, which takes no labels) or a YAML file. Each of its values is an option too:
-'superpoint train magicpoint --help' lists them. The folder gets the recipe as used, the last
-checkpoint, the weights, curves for TensorBoard and a picture of what the network sees and
-predicts.
+A recipe is the name of one that comes with the package (cpu, paper; for superpoint also corners,
+repeatability, shipped_compact and shipped_paper, of which the last three need no labels) or a YAML
+file. Each of its values is an option too: 'superpoint train magicpoint --help' lists them. The
+folder gets the recipe as used, the last checkpoint, the weights, curves for TensorBoard and a
+picture of the validation.
 """
 
 from __future__ import annotations
@@ -37,14 +37,15 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     """Train and return the exit status."""
     from superpoint_ros.cli.recipe_options import own_parser, parse_options
-    from superpoint_ros.training.recipe import MagicPointRecipe
-    from superpoint_ros.training.superpoint_recipe import SuperPointRecipe
+    from superpoint_ros.training.recipes import MagicPointRecipe, SuperPointRecipe
 
     parser = own_parser(f'superpoint train {args.stage}')
     parser.add_argument('--out', type=Path, help='the folder of the run')
     parser.add_argument('--resume', action='store_true', help='go on from the last checkpoint')
     parser.add_argument('--accelerator', default='auto', help='cpu, gpu or auto (default)')
     parser.add_argument('--devices', default='auto', help='how many of them (default: auto)')
+    parser.add_argument('--num_nodes', type=int, default=1, help='number of machines (default: 1)')
+    parser.add_argument('--strategy', default='auto', help="Lightning's strategy, such as ddp")
     parser.add_argument('--threads', type=int, help="torch's threads on the CPU")
     if args.stage == 'superpoint':
         parser.add_argument('--start', type=Path, help='checkpoint or weight file to start from')
@@ -63,7 +64,7 @@ def _train(stage: str, recipe, options: argparse.Namespace) -> int:
 
     import torch
 
-    from superpoint_ros.training.stage import TrainingDivergedError
+    from superpoint_ros.training.lightning_modules import TrainingDivergedError
     from superpoint_ros.training.trainer import train
 
     logging.basicConfig(level=logging.INFO, format='%(message)s')
@@ -73,12 +74,13 @@ def _train(stage: str, recipe, options: argparse.Namespace) -> int:
         torch.set_num_threads(options.threads)
     try:
         weights = train(
-            _make_stage(stage, recipe, options),
-            recipe,
+            _make_module(stage, recipe, options),
             options.out,
             resume=options.resume,
             accelerator=options.accelerator,
             devices=options.devices,
+            num_nodes=options.num_nodes,
+            strategy=options.strategy,
         )
     except TrainingDivergedError as error:
         print(
@@ -99,12 +101,11 @@ def _cause(error: ValueError) -> str:
     return text.splitlines()[-1].removeprefix('ValueError: ') if text[:7] == 'Caught ' else text
 
 
-def _make_stage(stage: str, recipe, options: argparse.Namespace):
-    """Return the stage to train."""
-    from superpoint_ros.training.magicpoint_stage import MagicPoint
-    from superpoint_ros.training.superpoint_stage import SuperPointStage
+def _make_module(stage: str, recipe, options: argparse.Namespace):
+    """Return the Lightning module of the stage."""
+    from superpoint_ros.training.lightning_modules import MagicPointModule, SuperPointModule
 
     if stage == 'magicpoint':
-        return MagicPoint(recipe, options.out)
-    # A run that is resumed has its own weights, and may outlive those that it started from.
-    return SuperPointStage(recipe, options.out, None if options.resume else options.start)
+        return MagicPointModule(recipe, options.out)
+    # A resumed run has its own weights; the file that it was initialized from may be gone.
+    return SuperPointModule(recipe, options.out, None if options.resume else options.start)

@@ -2,13 +2,12 @@
 # SPDX-License-Identifier: Apache-2.0
 
 """
-A teacher: weights whose descriptors of several sizes are taught to a network that sees one.
+Distillation: train a single-scale network to reproduce multi-scale descriptors.
 
-A mean of descriptors of an image in several sizes matches from nearer and farther where that of
-one size does not (`superpoint_ros.detection.image_pyramid`), but
-costs a look for each size. A network can learn to
-say at once what weights trained before say on the average. Source of the idea: Hinton, Vinyals,
-Dean, "Distilling the Knowledge in a Neural Network", 2015.
+The mean of descriptors at several image scales matches better across scale changes
+(`superpoint_ros.detection.image_pyramid`), but needs one inference per scale. A network can learn
+to predict the mean at once. Source: Hinton, Vinyals, Dean, "Distilling the Knowledge in a Neural
+Network", 2015.
 """
 
 from __future__ import annotations
@@ -22,52 +21,59 @@ from superpoint_ros.detection.descriptors import sample_batch
 from superpoint_ros.detection.preprocessing import scaled
 from superpoint_ros.model.pruning import remove_dead_channels
 from superpoint_ros.model.weights import load_weights
-from superpoint_ros.training.image_sizes import resized
-from superpoint_ros.training.losses import in_float32
+from superpoint_ros.training.losses import both_views, in_float32, resize_batch, StepOutput
 
-SIZES = {1.375: 1.0, 1.0: 1.0, 0.5: 0.5}
-"""At which sizes of the image a teacher looks, and what each counts in the mean."""
+SCALE_WEIGHTS = {1.375: 1.0, 1.0: 1.0, 0.5: 0.5}
+"""Image scales of the distilled descriptors and their weights in the mean."""
 
 
-class Teacher:
+class DistillationLoss:
     """
-    Say how points should be described; it learns nothing, and is in no checkpoint.
+    The distance from multi-scale descriptors of trained weights, the teacher.
 
-    Raises FileNotFoundError or WeightsError for the file, and ValueError where its descriptors
-    mean nothing or are not as long as those that are to be taught.
+    The teacher is not trained and not part of checkpoints. Raises FileNotFoundError or
+    WeightsError for the file, and ValueError if its descriptors are untrained or of another size
+    than the network's.
     """
 
     def __init__(self, path: Path, descriptor_size: int):
         network, metadata = load_weights(path)
         if not metadata.descriptors_trained:
-            raise ValueError(f'{path} is no teacher: it has learned nothing of descriptors')
+            raise ValueError(f'cannot distil from {path}: its descriptors are untrained')
         if network.config.descriptor_size != descriptor_size:
             raise ValueError(
-                f'{path} is no teacher for this network: its descriptors have '
+                f'cannot distil from {path}: its descriptors have '
                 f'{network.config.descriptor_size} components, and {descriptor_size} are needed'
             )
-        self.network = remove_dead_channels(network).eval().to(memory_format=torch.channels_last)
+        network = remove_dead_channels(network)
+        self.network = network.eval().to(memory_format=torch.channels_last)
 
     @torch.no_grad()
     def describe(self, images: torch.Tensor, points: torch.Tensor) -> torch.Tensor:
-        """Return unit descriptors (B, K, D) of images (B, 1, H, W) in [0, 1] at points."""
+        """Return unit descriptors (B, K, D) at points (B, K, 2) of images (B, 1, H, W)."""
         network = self.network.to(images.device)
         total = 0.0
-        for factor, weight in SIZES.items():
-            seen = resized(images, factor)
-            coarse = network(seen).descriptors
-            total = total + weight * sample_batch(coarse, scaled(points, images, seen))
+        for factor, weight in SCALE_WEIGHTS.items():
+            resized = resize_batch(images, factor)
+            coarse = network(resized).descriptors
+            total = total + weight * sample_batch(coarse, scaled(points, images, resized))
         return F.normalize(total, dim=-1)
+
+    def __call__(self, step: StepOutput) -> torch.Tensor:
+        points = both_views(step.batch['points'])
+        descriptors = sample_batch(step.output.descriptors, points)
+        targets = self.describe(step.images, points)
+        return cosine_loss(descriptors, targets, step.batch['valid'].repeat(2, 1))
 
 
 @in_float32
-def teacher_loss(
-    descriptors: torch.Tensor, taught: torch.Tensor, valid: torch.Tensor
+def cosine_loss(
+    descriptors: torch.Tensor, targets: torch.Tensor, valid: torch.Tensor
 ) -> torch.Tensor:
     """
-    Return how far unit descriptors (B, K, D) are from those taught, a float32 scalar.
+    Return the mean of 1 - cosine of unit descriptors (B, K, D) and their targets.
 
-    It is the mean of 1 - cosine over the points that are `valid`, bool (B, K), 0 where none is.
+    Points that are not `valid`, bool (B, K), are ignored; the result is 0 if none is valid.
     """
-    apart = 1 - (descriptors * taught).sum(dim=-1)
-    return (apart * valid).sum() / valid.sum().clamp_min(1)
+    distances = 1 - (descriptors * targets).sum(dim=-1)
+    return (distances * valid).sum() / valid.sum().clamp_min(1)

@@ -2,124 +2,81 @@
 # SPDX-License-Identifier: Apache-2.0
 
 """
-Homographic adaptation: what a detector finds again and again from many points of view.
+Homographic adaptation: pseudo labels that a detector finds in many views of an image.
 
-The detector runs on random warps of an image, the heatmaps are warped back and averaged, and the
-peaks of the average are the image's labels. Source: paper, section 5.
+The detector runs on random warps of an image; the heatmaps are warped back and averaged; the peaks
+of the average are the pseudo labels. Source: paper, section 5.
+
+A network that was trained on synthetic shapes ignores gravel, foliage and lattices. There, Hessian
+keypoints and Shi-Tomasi corners can serve as candidates: the average keeps those that are
+repeatable. Source of the corners: Shi, Tomasi, "Good Features to Track", CVPR 1994.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
 from typing import NamedTuple
 
 import cv2
 import numpy as np
 import torch
 
-from superpoint_ros.data.random_homographies import HomographyRanges, sample_homography
+from superpoint_ros.data.random_homographies import sample_homography
 from superpoint_ros.detection.heatmap import detect_keypoints, heatmap_from_logits
-from superpoint_ros.detection.settings import DetectionSettings
+from superpoint_ros.detection.hessian import blob_offsets, find_blobs, find_maxima
+from superpoint_ros.detection.nms import peaks_among
 from superpoint_ros.geometry.homography import scaling, warp_image, warp_points
 from superpoint_ros.model.superpoint import CELL, SMALLEST_SIDE, SuperPoint
-from superpoint_ros.training.label_files import Labels
+from superpoint_ros.training.recipes import AdaptationRecipe
 
 Heatmaps = Callable[[np.ndarray], np.ndarray]
 """Images uint8 (B, H, W) with sides of multiples of 8 -> heatmaps float32 (B, H, W)."""
 
 UNTRUSTED_BORDER = 4
-"""Pixels of a view, at its border and where the image in it ends, that do not count."""
+"""Border in pixels, of a view and of the image in it, that does not count."""
+
+BUMP_SIGMA = 0.8
+"""Sigma in pixels of the Gaussian bump that marks a candidate in a heatmap."""
+
+BUMP_RADIUS = 2
+"""Radius in pixels of a bump (square window)."""
+
+CANDIDATE_RADIUS = 4
+"""NMS radius in pixels of candidates (square window)."""
+
+CORNER_SCALE, CORNER_WINDOW = 1.0, 1.5
+"""Sigmas in pixels of the gradients of a corner and of the window over which they are summed."""
 
 
-class View(NamedTuple):
-    """Hold one point of view of an image."""
+class Labels(NamedTuple):
+    """Keypoints (N, 2) of an image and their scores (N,), both float32, highest score first."""
+
+    keypoints: np.ndarray
+    scores: np.ndarray
+
+
+class WarpedView(NamedTuple):
+    """
+    One view of an image.
+
+    Attributes:
+        homography: from pixels of the image to those of the view.
+        size: width and height of the view, multiples of 8.
+        scale: scale of the view relative to the image.
+        is_image: whether the view is the image itself.
+
+    """
 
     homography: np.ndarray
-    """From the image's pixels to the view's."""
-
     size: tuple[int, int]
-    """Width and height of the view, in whole cells."""
-
     scale: float
-    """Size at which the image is looked at, as a factor."""
-
     is_image: bool = False
-    """Whether it is the image itself."""
-
-
-@dataclass(frozen=True)
-class AdaptationRecipe:
-    """How photographs are labelled by homographic adaptation."""
-
-    homographies: int = 100
-    """Points of view of each image, the first being the image itself (the paper's N_h)."""
-
-    scales: tuple[float, ...] = (1.0,)
-    """Sizes at which the image is looked at, one after another in turn, as factors."""
-
-    homography: HomographyRanges = field(
-        default_factory=lambda: HomographyRanges(allow_artifacts=True)
-    )
-    """How far the points of view differ."""
-
-    longest_side: int = 320
-    """Images with a longer side are reduced to it, in pixels; 0 leaves all as they are."""
-
-    threshold: float = 0.015
-    """Least averaged probability of a label."""
-
-    nms_radius: int = 4
-    """Least distance of two labels in pixels of the reduced image, see DetectionSettings."""
-
-    max_keypoints: int = 400
-    """Most labels an image."""
-
-    network: bool = True
-    """Whether the network's detector is asked at all, or only blobs and corners."""
-
-    blobs: float = 0.0
-    """Weight of blobs beside the network's heatmap, see `training.interest_points`."""
-
-    corners: float = 0.0
-    """Weight of corners beside the network's heatmap, see `training.interest_points`."""
-
-    candidates: int = 400
-    """Most blobs, and most corners, of each view."""
-
-    batch: int = 8
-    """Warped images that go through the network together."""
-
-    seed: int = 0
-    """Seed of the homographies; those of an image depend on it and the image's name only."""
-
-    def __post_init__(self):
-        object.__setattr__(self, 'scales', tuple(self.scales))
-        for name in ('homographies', 'batch', 'candidates'):
-            if getattr(self, name) < 1:
-                raise ValueError(f'{name} must be at least 1, got {getattr(self, name)}')
-        for name in ('blobs', 'corners'):
-            if not 0 <= getattr(self, name) <= 1:
-                raise ValueError(f'{name} must lie between 0 and 1, got {getattr(self, name)}')
-        if not (self.network or self.blobs or self.corners):
-            raise ValueError('without the network there must be a weight of blobs or of corners')
-        if not self.scales or not all(0.1 <= scale <= 4 for scale in self.scales):
-            raise ValueError(f'scales must be one or more from 0.1 to 4, got {self.scales}')
-        if self.longest_side and self.longest_side < SMALLEST_SIDE:
-            raise ValueError(
-                f'longest_side must be 0 or at least {SMALLEST_SIDE}, got {self.longest_side}'
-            )
-        self.settings()
-
-    def settings(self) -> DetectionSettings:
-        """Return how labels are picked from the averaged heatmap."""
-        return DetectionSettings(self.threshold, self.nms_radius, self.max_keypoints)
 
 
 def network_heatmaps(
     model: SuperPoint, device: str | torch.device, bfloat16: bool = False
 ) -> Heatmaps:
-    """Return a function that makes heatmaps by the detector half of a network."""
+    """Return a function that makes heatmaps with the detector of a network."""
     dtype = torch.bfloat16 if bfloat16 else torch.float32
     model = model.eval().to(device, dtype, memory_format=torch.channels_last)
 
@@ -136,9 +93,9 @@ def label_image(
     image: np.ndarray, heatmaps: Heatmaps, recipe: AdaptationRecipe, rng: np.random.Generator
 ) -> Labels:
     """
-    Return the labels of a gray image, uint8 (H, W), in its own pixels.
+    Return the pseudo labels of a gray image, uint8 (H, W), in pixels of the image.
 
-    Raises ValueError where the image is smaller than the network is meant for.
+    Raises ValueError if the image is smaller than the network accepts.
     """
     if min(image.shape) < SMALLEST_SIDE:
         raise ValueError(
@@ -146,9 +103,11 @@ def label_image(
             f'{image.shape[1]}x{image.shape[0]}'
         )
     factor = recipe.longest_side / max(image.shape) if recipe.longest_side else 1.0
-    reduced, to_image = _reduce(image, factor)
+    reduced, to_image = reduce_image(image, factor)
     average = adapted_heatmap(reduced, heatmaps, recipe, rng)
-    [(keypoints, scores)] = detect_keypoints(torch.from_numpy(average)[None], recipe.settings())
+    [(keypoints, scores)] = detect_keypoints(
+        torch.from_numpy(average)[None], recipe.detection_settings()
+    )
     return Labels(warp_points(keypoints.numpy(), to_image), scores.numpy())
 
 
@@ -156,68 +115,68 @@ def adapted_heatmap(
     image: np.ndarray, heatmaps: Heatmaps, recipe: AdaptationRecipe, rng: np.random.Generator
 ) -> np.ndarray:
     """
-    Return the heatmap of a gray image averaged over points of view, float32 (H, W).
+    Return the heatmap of a gray image, averaged over views, float32 (H, W).
 
-    Each pixel's average is taken over the views that show it, away from the border; its sum and
-    count are kept, not the heatmaps. The first view, the image itself, shows all of them.
+    The average of a pixel is over the views that show it off their border. Only sum and count are
+    kept, not the heatmaps. The first view is the image itself, which shows all pixels.
     """
     height, width = image.shape
     total = np.zeros((height, width), np.float32)
     count = np.zeros((height, width), np.float32)
-    sources = {scale: _reduce(image, scale) for scale in (1.0, *recipe.scales)}
+    sources = {scale: reduce_image(image, scale) for scale in (1.0, *recipe.scales)}
     for views in _in_batches(_draw_views(recipe, (width, height), rng), recipe.batch):
-        warped = np.stack([_show(*sources[view.scale], view) for view in views])
+        warped = np.stack([_render(*sources[view.scale], view) for view in views])
         for heatmap, view in zip(heatmaps(warped), views, strict=True):
             if view.is_image:
                 total += heatmap[:height, :width]
                 count += 1
                 continue
-            back = np.linalg.inv(view.homography)
-            seen = _warp_mask(_trusted(view, (width, height)), back, (width, height))
-            total += warp_image(heatmap, back, (width, height)) * seen
+            inverse = np.linalg.inv(view.homography)
+            seen = _warp_mask(_trusted(view, (width, height)), inverse, (width, height))
+            total += warp_image(heatmap, inverse, (width, height)) * seen
             count += seen
     return total / count
 
 
-def _show(source: np.ndarray, to_image: np.ndarray, view: View) -> np.ndarray:
-    """Return the view of an image that has been reduced."""
-    # The image itself goes on in what fills its last cells, so that no edge is seen there.
+def _render(source: np.ndarray, to_image: np.ndarray, view: WarpedView) -> np.ndarray:
+    """Return the view of an image, rendered from a reduced copy of it."""
+    # Padding of the image itself repeats the border, so that it has no edge there.
     border = cv2.BORDER_REPLICATE if view.is_image else cv2.BORDER_CONSTANT
     return warp_image(source, view.homography @ to_image, view.size, border)
 
 
-def _trusted(view: View, size: tuple[int, int]) -> np.ndarray:
-    """Return uint8 (H, W): 1 where the view shows an image of that size, away from any border."""
+def _trusted(view: WarpedView, size: tuple[int, int]) -> np.ndarray:
+    """Return uint8 (H, W): 1 if the view shows an image of this size, off any border."""
     shown = _warp_mask(np.ones(size[::-1], np.uint8), view.homography, view.size)
     square = np.ones((2 * UNTRUSTED_BORDER + 1,) * 2, np.uint8)
     return cv2.erode(shown, square, borderType=cv2.BORDER_CONSTANT, borderValue=0)
 
 
 def _warp_mask(mask: np.ndarray, homography: np.ndarray, size: tuple[int, int]) -> np.ndarray:
-    """Return the mask, uint8, warped: for each pixel the nearest one, which is fast."""
+    """Return the warped mask, uint8, with nearest-neighbour interpolation."""
     return cv2.warpPerspective(mask, homography, size, flags=cv2.INTER_NEAREST)
 
 
 def _draw_views(
     recipe: AdaptationRecipe, size: tuple[int, int], rng: np.random.Generator
-) -> list[View]:
-    """Return the views, those of one size together."""
-    views = [View(np.eye(3), _whole_cells(*size), 1.0, is_image=True)]
+) -> list[WarpedView]:
+    """Return the views, sorted by their size."""
+    views = [WarpedView(np.eye(3), _whole_cells(*size), 1.0, is_image=True)]
     for index in range(1, recipe.homographies):
         scale = recipe.scales[index % len(recipe.scales)]
         homography = scaling(scale) @ sample_homography(rng, size, recipe.homography)
-        views.append(View(homography, _whole_cells(size[0] * scale, size[1] * scale), scale))
-    return sorted(views, key=lambda view: view.size)  # stable: the order is that of drawing
+        views.append(WarpedView(homography, _whole_cells(size[0] * scale, size[1] * scale), scale))
+    return sorted(views, key=lambda view: view.size)  # stable
 
 
 def _whole_cells(width: float, height: float) -> tuple[int, int]:
-    """Return the smallest size of whole cells that is as large."""
+    """Return the size, rounded up to multiples of a cell."""
     return tuple(max(SMALLEST_SIDE, int(np.ceil(side / CELL)) * CELL) for side in (width, height))
 
 
-def _in_batches(views: list[View], most: int) -> list[list[View]]:
+def _in_batches(views: list[WarpedView], most: int) -> list[list[WarpedView]]:
     """Return runs of at most `most` views of one size."""
-    batches: list[list[View]] = []
+    batches: list[list[WarpedView]] = []
     for view in views:
         if not batches or len(batches[-1]) == most or batches[-1][0].size != view.size:
             batches.append([])
@@ -225,11 +184,87 @@ def _in_batches(views: list[View], most: int) -> list[list[View]]:
     return batches
 
 
-def _reduce(image: np.ndarray, factor: float) -> tuple[np.ndarray, np.ndarray]:
-    """Return the image reduced, where the factor is below 1, and the homography back to it."""
+def reduce_image(image: np.ndarray, factor: float) -> tuple[np.ndarray, np.ndarray]:
+    """Return an image reduced by a factor below 1, and the homography back to the image."""
     height, width = image.shape
     if factor >= 1:
         return image, np.eye(3)
     size = tuple(max(SMALLEST_SIDE, round(side * factor)) for side in (width, height))
     reduced = cv2.resize(image, size, interpolation=cv2.INTER_AREA)
     return reduced, scaling(width / size[0], height / size[1])
+
+
+def add_candidates(heatmaps: Heatmaps | None, recipe: AdaptationRecipe) -> Heatmaps:
+    """
+    Return a function that adds Hessian keypoints and corners to heatmaps, weighted by the recipe.
+
+    Without `heatmaps` there are only these.
+    """
+    kinds = [(recipe.hessian, hessian_response), (recipe.corners, corner_response)]
+    kinds = [(weight, response) for weight, response in kinds if weight]
+    if not kinds:
+        return heatmaps
+
+    def combined(images: np.ndarray) -> np.ndarray:
+        total = np.zeros(images.shape, np.float32) if heatmaps is None else heatmaps(images)
+        for weight, response in kinds:
+            marks = [mark_maxima(response(image), recipe.candidates) for image in images]
+            total = total + weight * np.stack(marks)
+        return total
+
+    return combined
+
+
+def hessian_response(image: np.ndarray) -> np.ndarray:
+    """Return the Hessian response of a gray image at each pixel, float32 (H, W)."""
+    return find_blobs(torch.from_numpy(image)[None, None]).response[0].numpy()
+
+
+def corner_response(image: np.ndarray) -> np.ndarray:
+    """Return the least eigenvalue of the structure tensor at each pixel, float32 (H, W)."""
+    smooth = cv2.GaussianBlur(image.astype(np.float32), (0, 0), CORNER_SCALE)
+    x, y = (
+        cv2.Sobel(smooth, cv2.CV_32F, *order, ksize=3, scale=0.125) for order in ((1, 0), (0, 1))
+    )
+    xx, xy, yy = (
+        cv2.GaussianBlur(product, (0, 0), CORNER_WINDOW) for product in (x * x, x * y, y * y)
+    )
+    return (xx + yy) / 2 - np.sqrt(((xx - yy) / 2) ** 2 + xy * xy)
+
+
+def mark_maxima(response: np.ndarray, most: int) -> np.ndarray:
+    """
+    Return float32 (H, W) in [0, 1]: Gaussian bumps of height 1 at the maxima of a response.
+
+    At most `most` maxima are marked, the highest ones, at positions refined by parabolas.
+    """
+    height, width = response.shape
+    points = _refined_maxima(response)[:most]
+    x, y = np.rint(points).astype(np.int64).T
+    shifts = (points - np.stack([x, y], axis=1)).T
+    steps = np.arange(-BUMP_RADIUS, BUMP_RADIUS + 1)
+    bump_x, bump_y = (
+        np.exp(-((steps - shift[:, None]) ** 2) / (2 * BUMP_SIGMA**2)) for shift in shifts
+    )
+    shape = (len(y), len(steps), len(steps))
+    rows = np.broadcast_to((y[:, None] + steps)[:, :, None], shape)
+    columns = np.broadcast_to((x[:, None] + steps)[:, None, :], shape)
+    inside = (rows >= 0) & (rows < height) & (columns >= 0) & (columns < width)
+    values = (bump_y[:, :, None] * bump_x[:, None, :])[inside]
+    heatmap = np.zeros((height, width), np.float32)
+    np.maximum.at(heatmap, (rows[inside], columns[inside]), values.astype(np.float32))
+    return heatmap
+
+
+def _refined_maxima(response: np.ndarray) -> np.ndarray:
+    """Return the maxima (N, 2) of a response, off the border of one pixel, highest first."""
+    tensor = torch.from_numpy(np.ascontiguousarray(response))[None]
+    peaks = find_maxima(tensor)[0].numpy()
+    peaks[[0, -1]] = peaks[:, [0, -1]] = False
+    places = np.flatnonzero(peaks)
+    places = places[
+        peaks_among(places, response.ravel()[places], response.shape, CANDIDATE_RADIUS)
+    ]
+    y, x = (torch.from_numpy(each) for each in np.divmod(places, response.shape[1]))
+    offsets = blob_offsets(tensor, torch.zeros_like(y), y, x)
+    return (torch.stack([x, y], dim=1) + offsets).double().numpy()

@@ -2,51 +2,67 @@
 # SPDX-License-Identifier: Apache-2.0
 
 """
-Weights to start from: a run's checkpoint or a weight file, of this network or of another width.
+Initialization of a network from a checkpoint or a weight file, of the same or of another width.
 
-A narrower network is widened so that the wider one computes almost the same from the first step
-on, and has only the rest to learn. Source: Chen, Goodfellow, Shlens, "Net2Net: Accelerating
-Learning via Knowledge Transfer", ICLR 2016, section 3 (Net2WiderNet). A wider one is narrowed to
-the channels that matter most (`narrowing`).
+A narrower network is widened: the wider one computes almost the same from the first step on.
+Source: Chen, Goodfellow, Shlens, "Net2Net: Accelerating Learning via Knowledge Transfer", ICLR
+2016, section 3 (Net2WiderNet). A wider network is narrowed by channel selection: the importance of
+a channel is the measured change of the network's output without it. Layer by layer, from the
+image on, the least important channels are removed, a quarter of the surplus at a time, because the
+importance of a channel depends on which others are left.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+import copy
 from dataclasses import replace
-from functools import partial
+import logging
 from pathlib import Path
 
 import torch
 from torch import nn
+import torch.nn.functional as F
 
-from superpoint_ros.model.pruning import remove_dead_channels
-from superpoint_ros.model.superpoint import fold_batch_norm, INPUTS, SuperPoint, SuperPointConfig
+from superpoint_ros.model.pruning import HIDDEN, remove_dead_channels
+from superpoint_ros.model.superpoint import (
+    ENCODER,
+    fold_batch_norm,
+    INPUTS,
+    SuperPoint,
+    SuperPointConfig,
+    SuperPointOutput,
+)
 from superpoint_ros.model.weights import load_weights
-from superpoint_ros.training.channel_selection import narrow
 from superpoint_ros.training.checkpoints import read_checkpoint
 
 LOGITS = 'convPb'
-"""The layer whose outputs have a meaning each, and are never copied."""
+"""The layer whose outputs have a fixed meaning each, and are never copied."""
 
-COPIES_NOISE = 0.1
-"""Standard deviation of what copied weights differ by, relative to the layer's weights."""
+COPY_NOISE = 0.1
+"""Standard deviation of the noise on copied weights, relative to the weights of the layer."""
 
 DESCRIPTOR_NOISE = 0.5
-"""The same for the descriptors: without it half of their length would stay a copy of the rest."""
+"""The same for descriptors: without it, half of the components would stay copies of the others."""
+
+ROUNDS = 4
+"""Rounds in which the surplus channels of a layer are removed, in equal parts."""
+
+logger = logging.getLogger(__name__)
 
 
-def start_from(
-    network: SuperPoint, path: Path, images: torch.Tensor, narrowed: bool = False
+def initialize_from(
+    network: SuperPoint, path: Path, images: torch.Tensor, narrow: bool = False
 ) -> None:
     """
-    Give `network`, which has batch norms to be trained, the weights of a file.
+    Give `network`, which has trainable batch norms, the weights of a file.
 
     The file is a checkpoint of a training run (`.ckpt`) or a weight file, of a network with as
-    many or fewer channels that are not silent; where `narrowed`, its stages may have more. Batch
-    norms of a checkpoint of the same network are taken as they are; otherwise they are made so
-    that, on `images` (B, 1, H, W) in [0, 1], they change nothing.
+    many or fewer live channels; with `narrow`, its stages and heads may have more. Batch norms of
+    a checkpoint of the same network are kept; otherwise they become the identity on `images`
+    (B, 1, H, W) in [0, 1].
 
-    Raises FileNotFoundError or ValueError that says what the file is not.
+    Raises FileNotFoundError, or ValueError that names the file and the reason.
     """
     if path.suffix == '.ckpt':
         source = _network_of_checkpoint(path)
@@ -58,26 +74,28 @@ def start_from(
         source, _ = load_weights(path)
         if source.config.normalization != 'none':
             raise ValueError(
-                f'{path} has batch norms that cannot be folded: no start for training'
+                f'cannot initialize from {path}: it has batch norms that cannot be folded'
             )
     source = remove_dead_channels(source)
     try:
-        if narrowed:
-            source = _narrow(source, network.config, images)
+        if narrow:
+            # Checked first, because channel selection takes minutes.
+            _origins('convDb', source.config.descriptor_size, network.config.descriptor_size)
+            source = select_channels(source, network.config, images)
         widened = widen(source, network.config)
     except ValueError as error:
-        raise ValueError(f'{path} is no start for this network: {error}') from error
+        raise ValueError(f'cannot initialize this network from {path}: {error}') from error
     network.load_state_dict(widened.state_dict(), strict=False)
     calibrate_batch_norm(network, images)
 
 
 def _network_of_checkpoint(path: Path) -> SuperPoint:
-    """Return the network, with its batch norms, that a run's checkpoint holds."""
+    """Return the network in the checkpoint of a run, with its batch norms."""
     state = read_checkpoint(path).get('state_dict')
     prefix = 'network.'
     if state is None or f'{prefix}conv1a.weight' not in state:
         raise ValueError(
-            f'{path} is no checkpoint of a training run, such as its checkpoints/last.ckpt'
+            f'{path} is not a checkpoint of a training run, such as its checkpoints/last.ckpt'
         )
     state = {name.removeprefix(prefix): value for name, value in state.items()}
     config = SuperPointConfig(
@@ -91,20 +109,13 @@ def _network_of_checkpoint(path: Path) -> SuperPoint:
     return network
 
 
-def _narrow(source: SuperPoint, config: SuperPointConfig, images: torch.Tensor) -> SuperPoint:
-    """Return a network that is not wider than `config` says; its descriptors may not be longer."""
-    # Told at once, and not after the minutes that narrowing takes.
-    _origins('convDb', source.config.descriptor_size, config.descriptor_size)
-    return narrow(source, config, images)
-
-
 def widen(source: SuperPoint, config: SuperPointConfig, seed: int = 0) -> SuperPoint:
     """
-    Return a network, as wide as `config` says, that computes what `source` does.
+    Return a network with the widths of `config` that computes almost the same as `source`.
 
-    It has plain convolutions, and differs by a little noise. Channels are copied, and what leaves
-    the copies is split among them at random, which adds up to the same and keeps copies from
-    learning the same. Raises ValueError where `config` has fewer channels anywhere.
+    It has plain convolutions. Channels are copied with a little noise; the weights that read the
+    copies are split at random into parts that add up to the original, so that copies learn
+    different things. Raises ValueError if `config` has fewer channels anywhere.
     """
     generator = torch.Generator().manual_seed(seed)
     result = SuperPoint(replace(config, normalization='none')).eval()
@@ -113,21 +124,16 @@ def widen(source: SuperPoint, config: SuperPointConfig, seed: int = 0) -> SuperP
         for name, before in INPUTS.items():
             old, new = getattr(source, name), getattr(result, name)
             origins[name] = _origins(name, old.out_channels, new.out_channels)
-            incoming, outgoing = origins[before], origins[name]
-            _widen_layer(old, new, incoming, outgoing, _noise_of(name), generator)
+            noise = {'convDb': DESCRIPTOR_NOISE, LOGITS: 0.0}.get(name, COPY_NOISE)
+            _widen_layer(old, new, origins[before], origins[name], noise, generator)
     return result
 
 
 def _origins(name: str, old: int, new: int) -> torch.Tensor:
-    """Return for each of `new` channels which of the `old` ones it is a copy of, those first."""
+    """Return for each of `new` channels the one of the `old` channels that it copies."""
     if new < old:
         raise ValueError(f'{name} has {old} channels there, and only {new} here')
     return torch.arange(new) % old
-
-
-def _noise_of(name: str) -> float:
-    """Return how far a layer's copies differ."""
-    return {'convDb': DESCRIPTOR_NOISE, LOGITS: 0.0}.get(name, COPIES_NOISE)
 
 
 def _widen_layer(
@@ -138,7 +144,7 @@ def _widen_layer(
     noise: float,
     generator: torch.Generator,
 ) -> None:
-    """Fill a convolution whose channels are copies of those of another."""
+    """Fill a convolution with copies of the channels of another."""
     shares = torch.rand((len(outgoing), len(incoming)), generator=generator) + 0.5
     totals = torch.zeros((len(outgoing), old.in_channels)).index_add_(1, incoming, shares)
     weight = old.weight[outgoing][:, incoming] * (shares / totals[:, incoming])[..., None, None]
@@ -150,12 +156,12 @@ def _widen_layer(
 
 def calibrate_batch_norm(network: SuperPoint, images: torch.Tensor) -> None:
     """
-    Make batch norms change nothing: their shift and scale undo what they take from `images`.
+    Make batch norms the identity: shift and scale undo their statistics on `images`.
 
     `images` is (B, 1, H, W) in [0, 1].
     """
     norms = [module for module in network.modules() if isinstance(module, nn.BatchNorm2d)]
-    hooks = [norm.register_forward_pre_hook(partial(_calibrate)) for norm in norms]
+    hooks = [norm.register_forward_pre_hook(_calibrate) for norm in norms]
     training = network.training
     network.eval()
     with torch.no_grad():
@@ -166,9 +172,95 @@ def calibrate_batch_norm(network: SuperPoint, images: torch.Tensor) -> None:
 
 
 def _calibrate(norm: nn.BatchNorm2d, inputs: tuple[torch.Tensor]) -> None:
-    """Take a batch norm's statistics from its input, and make it the identity."""
+    """Take the statistics of a batch norm from its input, and make it the identity."""
     variance, mean = torch.var_mean(inputs[0], dim=(0, 2, 3), correction=0)
     norm.running_mean.copy_(mean)
     norm.running_var.copy_(variance)
     norm.weight.copy_((variance + norm.eps).sqrt())
     norm.bias.copy_(mean)
+
+
+def select_channels(
+    source: SuperPoint, config: SuperPointConfig, images: torch.Tensor
+) -> SuperPoint:
+    """
+    Return a network with the most important channels of each layer of `source`.
+
+    Its stages and heads are not wider than those of `config`; narrower ones keep all channels.
+    `source` has plain convolutions and is not modified. Importance is measured on `images`
+    (B, 1, H, W) in [0, 1]. The result needs training to recover the output of `source`.
+    """
+    result = copy.deepcopy(source)
+    widths = [width for width in config.stage_channels for _ in range(2)]
+    widths += [config.head_channels] * 2
+    with torch.inference_mode():
+        expected = [source(image[None]) for image in images]
+        for name, width in zip(HIDDEN, widths, strict=True):
+            if getattr(result, name).out_channels > width:
+                _disable_channels(result, name, width, images, expected)
+    return remove_dead_channels(result)
+
+
+def _disable_channels(
+    model: SuperPoint,
+    name: str,
+    width: int,
+    images: torch.Tensor,
+    expected: Sequence[SuperPointOutput],
+) -> None:
+    """Disable all channels of a layer except the `width` most important ones."""
+    layer = getattr(model, name)
+    index = HIDDEN.index(name)
+    inputs = [_features(model, ENCODER[:index], image[None]) for image in images]
+    live = list(range(layer.out_channels))
+    surplus = len(live) - width
+    for number in range(ROUNDS):
+        importance = []
+        for channel in live:
+            weight, bias = layer.weight[channel].clone(), layer.bias[channel].clone()
+            _disable(layer, [channel])
+            importance.append(_output_change(model, index, inputs, expected))
+            layer.weight[channel], layer.bias[channel] = weight, bias
+        order = torch.tensor(importance).argsort(stable=True).tolist()
+        until = surplus * (number + 1) // ROUNDS
+        least = {live[index] for index in order[: until - (layer.out_channels - len(live))]}
+        _disable(layer, sorted(least))
+        live = [channel for channel in live if channel not in least]
+    logger.info('%s keeps %d of its %d channels', name, width, layer.out_channels)
+
+
+def _disable(layer: nn.Conv2d, channels: list[int]) -> None:
+    layer.weight[channels] = 0
+    layer.bias[channels] = 0
+
+
+def _features(model: SuperPoint, layers: Sequence[str], x: torch.Tensor) -> torch.Tensor:
+    """Return the output of consecutive encoder layers."""
+    for name in layers:
+        x = model.encode_layer(name, x)
+    return x
+
+
+def _output_change(
+    model: SuperPoint,
+    first: int,
+    inputs: Sequence[torch.Tensor],
+    expected: Sequence[SuperPointOutput],
+) -> float:
+    """
+    Return how much the output of the network differs from the expected one.
+
+    `inputs` are the inputs of encoder layer number `first`, or of the heads, which follow. The
+    result is the mean over cells of the Kullback-Leibler divergence of the detector's
+    probabilities, plus 1 - cosine of the descriptors.
+    """
+    total = 0.0
+    for x, before in zip(inputs, expected, strict=True):
+        features = _features(model, ENCODER[first:], x)
+        old, new = (
+            logits.log_softmax(dim=1) for logits in (before.logits, model.detect(features))
+        )
+        total += (old.exp() * (old - new)).sum(dim=1).mean().item()
+        cosine = F.cosine_similarity(before.descriptors, model.describe(features), dim=1)
+        total += 1 - cosine.mean().item()
+    return total

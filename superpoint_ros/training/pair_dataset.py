@@ -2,14 +2,19 @@
 # SPDX-License-Identifier: Apache-2.0
 
 """
-Pairs of views of labelled photographs, between which every point's place is known.
+Pairs of views of photographs, related by a random homography.
 
-Sample i is made from (seed, i) and from nothing else, see
-`superpoint_ros.training.endless_dataset`.
+To add another source of pairs, such as rendered scenes, write a Dataset that makes a
+`targets.ViewPair` from (seed, index) and returns `make_sample(pair, targets, recipe, rng)`. The
+mappings of the pair give the correspondences; they may be any functions of points, for instance
+from depth maps. All losses then work unchanged, and samples of both sources may share a batch.
 """
 
 from __future__ import annotations
 
+from functools import partial
+import logging
+import os
 from pathlib import Path
 from typing import NamedTuple
 import zlib
@@ -24,46 +29,58 @@ from superpoint_ros.data.random_homographies import sample_homography
 from superpoint_ros.data.sequences.image_files import list_images, read_image
 from superpoint_ros.data.synthetic_shapes.shapes import random_shape
 from superpoint_ros.geometry.homography import valid_mask, warp_image, warp_points
-from superpoint_ros.training.cell_labels import cell_labels, DUSTBIN, IGNORED, valid_cells
-from superpoint_ros.training.endless_dataset import TRAINING, VALIDATION
-from superpoint_ros.training.label_files import LabelFolder
-from superpoint_ros.training.repeatability_targets import find_repeats
-from superpoint_ros.training.superpoint_recipe import SuperPointRecipe
+from superpoint_ros.training.datasets import TRAINING, VALIDATION
+from superpoint_ros.training.losses import cell_centres
+from superpoint_ros.training.pseudo_labels import LabelFolder
+from superpoint_ros.training.recipes import SuperPointRecipe
+from superpoint_ros.training.targets import (
+    is_visible,
+    make_detector_targets,
+    PairTargets,
+    valid_cells,
+    ViewPair,
+)
 
 UNTRUSTED_BORDER = 3
-"""Pixels at a photograph's border that count as beyond it."""
+"""Border of a photograph in pixels that counts as not seen."""
 
 HELD_OUT = 20
-"""One of so many photographs is kept for validation."""
+"""One of this many photographs is kept for validation."""
 
 KEPT_BYTES = 2**30
-"""Memory of a process for photographs; those beyond it are read from disk again and again."""
+"""Memory of a process for photographs; the others are read from disk each time."""
 
 CHECKED = 16
-"""Photographs that are read before a training starts, to find labels of other images early."""
+"""Photographs that are read before training starts, to find labels of other images early."""
+
+FAR_AWAY = -1e6
+"""Coordinate of a point without a position in the other view."""
+
+logger = logging.getLogger(__name__)
 
 
 class Scene(NamedTuple):
-    """Hold a picture, uint8 (H, W), its keypoints (N, 2), and pixels (M, 2) that may be some."""
+    """A picture, uint8 (H, W), its keypoints (N, 2), and points (M, 2) that may be keypoints."""
 
     image: np.ndarray
     points: np.ndarray
-    doubtful: np.ndarray
+    uncertain: np.ndarray
 
 
 class Photographs:
     """
-    The images of a folder, with their labels if any, kept in memory as far as `KEPT_BYTES` go.
+    The images of a folder, with their pseudo labels if any, cached up to `KEPT_BYTES`.
 
-    Those whose name says so are held out for validation (one of `HELD_OUT`), whatever else is in
-    the folder, or else a single one; `stream` chooses. With a folder of `labels`, only images that
-    have some are taken. Raises ValueError where none is left, and
-    where the labels were made for other images.
+    One of `HELD_OUT` photographs, chosen by its name, or else a single one, is kept for
+    validation; `stream` selects the part. With a folder of `labels`, only images with labels
+    are used. Photographs that cannot be read are skipped with a warning that names them. Raises
+    ValueError if none is left, or if the labels were made for other images.
     """
 
-    def __init__(self, images: Path, labels: Path | None, stream: int, least_score: float = 0.0):
+    def __init__(self, images: Path, labels: Path | None, stream: int, min_score: float = 0.0):
+        self.folder = images
         self.labels = LabelFolder(labels) if labels else None
-        self.least_score = least_score
+        self.min_score = min_score
         found = self.labels.labelled(images) if self.labels else list_images(images)
         held_out = _held_out(found) if found else set()
         self.paths = [path for path in found if (path in held_out) == (stream == VALIDATION)]
@@ -74,90 +91,107 @@ class Photographs:
                 'and one to validate with'
             )
         self._scenes: dict[int, Scene] = {}
+        self._unreadable: set[int] = set()
         self._kept = 0
 
     def check(self) -> None:
-        """Raise ValueError if some cannot be read or are not what their labels were made for."""
-        for path in self.paths[:: -(-len(self.paths) // CHECKED)]:
-            image = read_image(path)
-            if self.labels:
-                self.labels.read(path, image)
+        """Raise ValueError if none can be read or some have labels of other images."""
+        for index in range(0, len(self), -(-len(self) // CHECKED)):
+            self[index]
 
     def __len__(self) -> int:
         return len(self.paths)
 
     def __getitem__(self, index: int) -> Scene:
+        """Return a photograph, or the next one that can be read."""
+        for offset in range(len(self)):
+            scene = self._read((index + offset) % len(self))
+            if scene is not None:
+                return scene
+        raise ValueError(f'none of the {len(self)} photographs in {self.folder} can be read')
+
+    def _read(self, index: int) -> Scene | None:
+        """Return a photograph, None if it cannot be read."""
         if index in self._scenes:
             return self._scenes[index]
+        if index in self._unreadable:
+            return None
         path = self.paths[index]
-        image = read_image(path)
-        if self.labels:
-            keypoints, scores = self.labels.read(path, image)
-            sure = scores >= self.least_score
-            scene = Scene(image, keypoints[sure], keypoints[~sure])
-        else:
-            scene = Scene(image, np.zeros((0, 2)), np.zeros((0, 2)))
+        try:
+            image = read_image(path)
+        except (ValueError, OSError) as error:
+            logger.warning('skipped: %s', error)
+            self._unreadable.add(index)
+            return None
+        scene = self._labelled(path, image)
         if self._kept + image.nbytes <= KEPT_BYTES:
             self._kept += image.nbytes
             self._scenes[index] = scene
         return scene
 
+    def _labelled(self, path: Path, image: np.ndarray) -> Scene:
+        """Return a photograph with its labels."""
+        if self.labels is None:
+            return Scene(image, np.zeros((0, 2)), np.zeros((0, 2)))
+        keypoints, scores = self.labels.read(path, image)
+        certain = scores >= self.min_score
+        return Scene(image, keypoints[certain], keypoints[~certain])
+
 
 def _held_out(paths: list[Path]) -> set[Path]:
     """Return the photographs that are kept for validation, at least one."""
-    numbers = {path: zlib.crc32(path.name.encode()) for path in paths}
+    # File names need not be UTF-8.
+    numbers = {path: zlib.crc32(os.fsencode(path.name)) for path in paths}
     held_out = {path for path, number in numbers.items() if number % HELD_OUT == 0}
     return held_out or {min(paths, key=numbers.__getitem__)}
 
 
-class PairSamples(Dataset):
+class HomographyPairDataset(Dataset):
     """
-    Make pairs of views; the index is any number from 0 up.
+    Pairs of views of photographs and synthetic shapes; the index is any number from 0 up.
 
-    A sample is a dictionary, image A coming before image B: `images` uint8 (2, H, W), `shown`
-    bool (2, H/8, W/8), the cells that show nothing but the scene, `homography` float32 (3, 3) from
-    A to B, `points` float32 (2, K, 2), the places of K scene points in both, and `valid` bool
-    (K,), whether both images show the point. What the detector learns is either `labels`, int64
-    (2, H/8, W/8), or `targets` and `known`, see `repeats.Repeats`.
+    A sample is described at `make_sample`.
     """
 
     def __init__(self, recipe: SuperPointRecipe, stream: int = TRAINING):
         self.recipe = recipe
         self.stream = stream
         self.size = (recipe.width, recipe.height)
-        self.photographs = Photographs(
-            Path(recipe.images),
-            Path(recipe.labels) if recipe.detector == 'labels' else None,
-            self.stream,
-            recipe.least_score,
-        )
+        self.targets = make_detector_targets(recipe)
+        labels = Path(recipe.labels) if recipe.detector_targets == 'pseudo_labels' else None
+        self.photographs = Photographs(Path(recipe.images), labels, stream, recipe.min_score)
         self.photographs.check()
 
     def __getitem__(self, index: int) -> dict[str, torch.Tensor]:
-        rng = np.random.default_rng([self.recipe.seed, self.stream, index])
+        rng = self.rng(index)
+        pair, _ = self.draw(rng)
+        return make_sample(pair, self.targets.make(pair, rng), self.recipe, rng)
+
+    def rng(self, index: int) -> np.random.Generator:
+        """Return the random number generator of a sample."""
+        return np.random.default_rng([self.recipe.seed, self.stream, index])
+
+    def draw(self, rng: np.random.Generator) -> tuple[ViewPair, np.ndarray]:
+        """Return a pair of views and the homography (3, 3) from A to B."""
         scene = self._scene(rng)
         view_a = self._first_view(scene.image.shape[::-1], rng)
-        change = sample_homography(rng, self.size, self.recipe.homography)
-        views = (view_a, change @ view_a)
-        images, masks = zip(*(self._look(scene, view, rng) for view in views), strict=True)
-        points, valid = self._shared_points(scene, views, rng)
-        if self.recipe.detector == 'labels':
-            labels = [self._labels(scene, *seen, rng) for seen in zip(views, masks, strict=True)]
-            lesson = {'labels': np.stack(labels)}
-        else:
-            lesson = self._repeats(images, change, masks, points, valid, rng)
-        sample = {
-            'images': np.stack(images),
-            'shown': np.stack([valid_cells(mask) for mask in masks]),
-            'homography': change.astype(np.float32),
-            'points': points.astype(np.float32),
-            'valid': valid,
-            **lesson,
-        }
-        return {name: torch.from_numpy(value) for name, value in sample.items()}
+        homography = sample_homography(rng, self.size, self.recipe.homography)
+        views = (view_a, homography @ view_a)
+        images, seen = zip(*(self._render(scene, view, rng) for view in views), strict=True)
+        pair = ViewPair(
+            images,
+            seen,
+            (
+                partial(warp_points, homography=homography),
+                partial(warp_points, homography=np.linalg.inv(homography)),
+            ),
+            np.stack([warp_points(scene.points, view) for view in views]),
+            np.stack([warp_points(scene.uncertain, view) for view in views]),
+        )
+        return pair, homography
 
     def _scene(self, rng: np.random.Generator) -> Scene:
-        """Return a photograph, or sometimes synthetic shapes, at times mirrored."""
+        """Return a photograph, half of them mirrored, or synthetic shapes."""
         if rng.random() < self.recipe.shapes:
             drawn = random_shape(rng, (self.recipe.width * 5 // 4, self.recipe.height * 5 // 4))
             return Scene(drawn.image, drawn.points, np.zeros((0, 2)))
@@ -169,20 +203,20 @@ class PairSamples(Dataset):
         return scene
 
     def _first_view(self, size: tuple[int, int], rng: np.random.Generator) -> np.ndarray:
-        """Return the homography from a picture of this size to an upright part of it."""
+        """Return the homography from a picture of this (width, height) to an upright crop."""
         recipe = self.recipe
         most = min(size[0] / recipe.width, size[1] / recipe.height)
-        step = np.exp(rng.uniform(np.log(min(recipe.finest, most)), np.log(most)))
+        step = np.exp(rng.uniform(np.log(min(recipe.min_downscale, most)), np.log(most)))
         free = np.array(size) - step * np.array(self.size)
         corner = free * rng.random(2)
         scale = np.diag([1 / step, 1 / step, 1.0])
-        scale[:2, 2] = (0.5 - corner) / step - 0.5  # pixels' corners, not centres, scale
+        scale[:2, 2] = (0.5 - corner) / step - 0.5  # the corners of pixels scale, not the centres
         return scale
 
-    def _look(
+    def _render(
         self, scene: Scene, view: np.ndarray, rng: np.random.Generator
     ) -> tuple[np.ndarray, np.ndarray]:
-        """Return what the view shows, in some light, and bool (H, W), what of it is the scene."""
+        """Return the augmented view and bool (H, W): pixels that show the scene."""
         height, width = scene.image.shape
         image = warp_image(
             _smoothed(scene.image, view, self.size), view, self.size, cv2.BORDER_REFLECT_101
@@ -191,71 +225,57 @@ class PairSamples(Dataset):
             image = augment(image, rng, self.recipe.photometric)
         return image, valid_mask(view, (width, height), self.size, UNTRUSTED_BORDER)
 
-    def _labels(
-        self, scene: Scene, view: np.ndarray, mask: np.ndarray, rng: np.random.Generator
-    ) -> np.ndarray:
-        """Return the labels of a view's cells."""
-        labels = cell_labels(warp_points(scene.points, view), self.size, rng, mask)
-        doubtful = cell_labels(warp_points(scene.doubtful, view), self.size, rng)
-        labels[(labels == DUSTBIN) & (doubtful != DUSTBIN)] = IGNORED
-        return labels
 
-    def _repeats(
-        self,
-        images: tuple[np.ndarray, np.ndarray],
-        homography: np.ndarray,
-        masks: tuple[np.ndarray, np.ndarray],
-        points: np.ndarray,
-        valid: np.ndarray,
-        rng: np.random.Generator,
-    ) -> dict[str, np.ndarray]:
-        """Return what the views repeat, and put points of that kind in the place of others."""
-        recipe = self.recipe
-        density = np.exp(rng.uniform(np.log(recipe.sparsest), np.log(recipe.densest)))
-        repeats = find_repeats(images, homography, masks, float(density))
-        most = int(recipe.points * recipe.labelled)
-        chosen = rng.permutation(repeats.points.shape[1])[:most]
-        points[:, : len(chosen)] = repeats.points[:, chosen]
-        valid[: len(chosen)] = True
-        return {'targets': repeats.targets, 'known': repeats.known}
+def make_sample(
+    pair: ViewPair, targets: PairTargets, recipe: SuperPointRecipe, rng: np.random.Generator
+) -> dict[str, torch.Tensor]:
+    """
+    Return the training sample of a pair; view A comes before view B.
 
-    def _shared_points(
-        self, scene: Scene, views: tuple[np.ndarray, np.ndarray], rng: np.random.Generator
-    ) -> tuple[np.ndarray, np.ndarray]:
-        """
-        Return K points, (2, K, 2), in both views, and bool (K,), whether both show them.
-
-        Up to a share of them are labels that both views show, as the descriptors of these are
-        those that will be used; the others lie anywhere in view A.
-        """
-        recipe, size = self.recipe, np.array(self.size)
-        inverse = np.linalg.inv(views[0])
-        in_both = np.ones(len(scene.points), bool)
-        for view in views:
-            in_both &= _inside(warp_points(scene.points, view), size)
-        labels = rng.permutation(scene.points[in_both])[: int(recipe.points * recipe.labelled)]
-        anywhere = rng.uniform([0, 0], size - 1, (recipe.points - len(labels), 2))
-        sources = np.concatenate([labels, warp_points(anywhere, inverse)]).astype(np.float64)
-        seen = [warp_points(sources, view) for view in views]
-        valid = _inside(sources, np.array(scene.image.shape[::-1]), UNTRUSTED_BORDER)
-        for points in seen:
-            valid &= _inside(points, size)
-        return np.nan_to_num(np.stack(seen), nan=0.0), valid
+    It holds `images` uint8 (2, H, W); `shown` bool (2, H/8, W/8), cells that show only the scene;
+    `cells_in_b` float32 (H/8, W/8, 2), the positions in B of the centres of A's cells, far outside
+    if they have none; `points` float32 (2, K, 2), the positions of K scene points in both views,
+    and `valid` bool (K,), whether both views show the point; and the fields of the targets.
+    """
+    cells = valid_cells(pair.seen[0]).shape
+    centres = pair.mappings[0](cell_centres(*cells).numpy().astype(np.float64))
+    points, valid = _descriptor_points(pair, targets.keypoints, recipe, rng)
+    sample = {
+        'images': np.stack(pair.images),
+        'shown': np.stack([valid_cells(seen) for seen in pair.seen]),
+        'cells_in_b': np.nan_to_num(centres, nan=FAR_AWAY).reshape(*cells, 2).astype(np.float32),
+        'points': points.astype(np.float32),
+        'valid': valid,
+        **targets.fields,
+    }
+    return {name: torch.from_numpy(value) for name, value in sample.items()}
 
 
-def _inside(points: np.ndarray, size: np.ndarray, margin: float = 0) -> np.ndarray:
-    """Return whether points (N, 2) lie in an image of this (width, height), off its border."""
-    with np.errstate(invalid='ignore'):
-        return ((points >= margin) & (points <= size - 1 - margin)).all(axis=1)
+def _descriptor_points(
+    pair: ViewPair, keypoints: np.ndarray, recipe: SuperPointRecipe, rng: np.random.Generator
+) -> tuple[np.ndarray, np.ndarray]:
+    """
+    Return K points in both views, (2, K, 2), and bool (K,): whether both views show them.
+
+    Up to a share of them are keypoints, as detection will describe these; the others are random
+    positions in view A.
+    """
+    size = np.array(pair.images[0].shape[::-1])
+    most = int(recipe.points * recipe.keypoint_share)
+    chosen = keypoints[:, rng.permutation(keypoints.shape[1])[:most]]
+    a = rng.uniform([0, 0], size - 1, (recipe.points - chosen.shape[1], 2))
+    points = np.concatenate([chosen, np.stack([a, pair.mappings[0](a)])], axis=1)
+    valid = is_visible(points[0], pair.seen[0]) & is_visible(points[1], pair.seen[1])
+    return np.nan_to_num(points, nan=0.0), valid
 
 
 def _smoothed(image: np.ndarray, view: np.ndarray, size: tuple[int, int]) -> np.ndarray:
-    """Return the image without the details that are too fine for the view's middle."""
+    """Return the image without details that are too fine for the centre of the view."""
     middle = np.array([[size[0] / 2, size[1] / 2]])
     corners = np.concatenate([middle, middle + [1, 0], middle + [0, 1]])
     a, b, c = warp_points(corners, np.linalg.inv(view))
     (across_x, across_y), (down_x, down_y) = b - a, c - a
-    # Pixels of the image to one of the view, where neither direction counts more.
+    # Image pixels per view pixel, the geometric mean of both directions.
     step = np.sqrt(abs(across_x * down_y - across_y * down_x))
     if not step > 1.2:
         return image

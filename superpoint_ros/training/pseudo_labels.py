@@ -1,7 +1,17 @@
 # Copyright 2026 The superpoint_ros developers
 # SPDX-License-Identifier: Apache-2.0
 
-"""Labelling a whole folder of photographs, on several processes, from where it was left."""
+"""
+Pseudo labels of a folder of photographs: export by several processes, and their files.
+
+A label folder has `labels.json`, which records how all of its labels were made, and for each image
+a NumPy file with the whole file name of the image plus `.npz`:
+
+- `keypoints`, float32 (N, 2): x and y in pixels of the image file (the centre of the top-left
+  pixel is (0, 0)), highest score first;
+- `scores`, float32 (N,): the averaged probability of each;
+- `size`, int64 (2,): width and height of the image; `checksum`, int64: CRC-32 of its gray pixels.
+"""
 
 from __future__ import annotations
 
@@ -9,12 +19,16 @@ from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import asdict
 import hashlib
+import io
+import json
 import logging
 from multiprocessing import get_context, parent_process
 import os
 from pathlib import Path
 import signal
 import threading
+import zipfile
+import zlib
 
 import cv2
 import numpy as np
@@ -24,25 +38,137 @@ from tqdm.contrib.logging import logging_redirect_tqdm
 
 from superpoint_ros.data.sequences.image_files import list_images, read_image
 from superpoint_ros.files import write_atomically
-from superpoint_ros.geometry.homography import scaling, warp_points
+from superpoint_ros.geometry.homography import warp_points
 from superpoint_ros.model.weights import load_weights
 from superpoint_ros.training.homographic_adaptation import (
-    AdaptationRecipe,
+    add_candidates,
     label_image,
+    Labels,
     network_heatmaps,
+    reduce_image,
 )
-from superpoint_ros.training.interest_points import with_interest_points
-from superpoint_ros.training.label_files import LabelFolder
+from superpoint_ros.training.recipes import AdaptationRecipe
 from superpoint_ros.visualization import contact_sheet, draw_keypoints
 
+MANIFEST = 'labels.json'
+FORMAT = 'superpoint_ros labels 1'
+
 CONTACT_SHEET = 'labels.png'
-PICTURED = 24
+PICTURES = 24
 """Images on the contact sheet."""
 
 PICTURE_SIDE = 320
 """Longest side of each of them in pixels."""
 
+_UNREADABLE = (
+    *(KeyError, ValueError, TypeError, AttributeError, EOFError, NotImplementedError),
+    *(OSError, zipfile.BadZipFile, zlib.error),
+)
+"""What NumPy raises for files that are damaged or not label files."""
+
 logger = logging.getLogger(__name__)
+
+
+class LabelFolder:
+    """
+    A folder of labels, which may be made in several runs.
+
+    `origin` describes how labels are made: text and numbers by name. Raises ValueError if the
+    folder exists and its labels were made in another way.
+    """
+
+    def __init__(self, folder: str | Path, origin: dict | None = None):
+        self.folder = Path(folder)
+        manifest = self.folder / MANIFEST
+        if origin is None or manifest.exists():
+            self.origin = _read_manifest(manifest)
+        else:
+            self.origin = origin
+            text = json.dumps({'format': FORMAT, **origin}, indent=2)
+            write_atomically(manifest, (text + '\n').encode())
+        differing = sorted(
+            key
+            for key in origin or {}
+            if json.dumps(origin[key]) != json.dumps(self.origin.get(key))
+        )
+        if differing:
+            raise ValueError(
+                f'the labels in {self.folder} were made in another way '
+                f'({", ".join(differing)} differ): continue with the same, or name another folder'
+            )
+
+    def path(self, image: Path) -> Path:
+        """Return the label file of an image."""
+        return self.folder / f'{image.name}.npz'
+
+    def write(self, image: Path, pixels: np.ndarray, labels: Labels) -> None:
+        """Write the labels of an image with these gray pixels, uint8 (H, W)."""
+        content = io.BytesIO()
+        np.savez_compressed(
+            content,
+            keypoints=labels.keypoints.astype(np.float32),
+            scores=labels.scores.astype(np.float32),
+            size=np.array(pixels.shape[::-1], np.int64),
+            checksum=np.int64(zlib.crc32(np.ascontiguousarray(pixels))),
+        )
+        write_atomically(self.path(image), content.getvalue())
+
+    def read(self, image: Path, pixels: np.ndarray | None = None) -> Labels:
+        """
+        Return the labels of an image.
+
+        Raises ValueError if the file is damaged or, given the gray pixels of the image, if the
+        labels were made for another image; FileNotFoundError if there are none.
+        """
+        path = self.path(image)
+        try:
+            with np.load(path, allow_pickle=False) as arrays:
+                labels = Labels(arrays['keypoints'], arrays['scores'])
+                size, checksum = arrays['size'].tolist(), int(arrays['checksum'])
+            if labels.keypoints.shape != (len(labels.scores), 2):
+                raise ValueError(f'its keypoints have shape {labels.keypoints.shape}')
+        except FileNotFoundError:
+            raise
+        except _UNREADABLE as error:
+            raise ValueError(
+                f'the label file {path} is damaged: delete it and run adapt again ({error})'
+            ) from error
+        if pixels is not None:
+            if size != list(pixels.shape[::-1]):
+                raise ValueError(
+                    f'{path} was made for an image of {size[0]}x{size[1]} pixels; {image} has '
+                    f'{pixels.shape[1]}x{pixels.shape[0]}'
+                )
+            if checksum != zlib.crc32(np.ascontiguousarray(pixels)):
+                raise ValueError(f'{path} was made for another image than {image}')
+        return labels
+
+    def labelled(self, images: str | Path) -> list[Path]:
+        """
+        Return the images of a folder that have labels here, in natural order.
+
+        Raises ValueError if there are none.
+        """
+        found = [image for image in list_images(images) if self.path(image).is_file()]
+        if not found:
+            raise ValueError(f'{self.folder} has labels for none of the images in {images}')
+        return found
+
+
+def _read_manifest(path: Path) -> dict:
+    """Return the origin of the labels in a folder."""
+    try:
+        origin = json.loads(path.read_text())
+    except FileNotFoundError:
+        raise FileNotFoundError(
+            f'{path.parent} is not a label folder, it has no {MANIFEST}: make one with '
+            "'superpoint adapt'"
+        ) from None
+    except ValueError as error:
+        raise ValueError(f'{path} cannot be read: {error}') from error
+    if not isinstance(origin, dict) or origin.pop('format', None) != FORMAT:
+        raise ValueError(f'{path} does not have the format {FORMAT!r}')
+    return origin
 
 
 def label_folder(
@@ -55,18 +181,18 @@ def label_folder(
     threads: int = 1,
 ) -> tuple[int, list[Path]]:
     """
-    Label the images of a folder and return how many have labels, and those that were skipped.
+    Label the images of a folder; return how many have labels, and those that were skipped.
 
-    One process works on each of `devices` ('cpu' may be named several times), with that many
-    `threads` each. Images that have labels are left; those that cannot be read are skipped, with a
-    warning that names them. The labels depend neither on the number of processes nor on where the
-    work was interrupted. Raises ValueError where no image can be labelled, or where the labels in
-    `out` were made by other weights or another recipe; ChildProcessError where a process died.
+    One process runs on each of `devices` ('cpu' may be named several times), with `threads`
+    threads each. Images that have labels are left alone; those that cannot be read are skipped
+    with a warning that names them. The labels depend neither on the number of processes nor on
+    interruptions. Raises ValueError if no image can be labelled, or if the labels in `out` were
+    made with other weights or another recipe; ChildProcessError if a process died.
     """
     paths = list_images(images)
     if not paths:
         raise ValueError(f'{images} holds no images')
-    load_weights(weights)  # names what is wrong with them here, and not in a process of its own
+    load_weights(weights)  # reports errors here, not in a worker process
     folder = LabelFolder(out, origin_of(weights, recipe, bfloat16))
     missing = [path for path in paths if not folder.path(path).is_file()]
     pool = ProcessPoolExecutor(
@@ -79,8 +205,8 @@ def label_folder(
         skipped = _label_all(pool, missing, len(paths))
     except BrokenProcessPool as error:
         raise ChildProcessError(
-            f'a process of the {len(devices)} died, perhaps for lack of memory; what is labelled '
-            'is kept: go on with fewer workers'
+            f'one of {len(devices)} processes died, perhaps for lack of memory; finished labels '
+            'are kept: run the command again with fewer workers'
         ) from error
     finally:
         pool.shutdown(cancel_futures=True)
@@ -91,7 +217,7 @@ def label_folder(
 
 
 def _label_all(pool: ProcessPoolExecutor, missing: list[Path], total: int) -> list[Path]:
-    """Label the missing images of so many; return those that were skipped."""
+    """Label the missing ones of `total` images; return those that were skipped."""
     skipped = []
     results = zip(missing, pool.map(_label_one, missing), strict=True)
     with logging_redirect_tqdm():
@@ -103,9 +229,9 @@ def _label_all(pool: ProcessPoolExecutor, missing: list[Path], total: int) -> li
 
 
 def origin_of(weights: Path, recipe: AdaptationRecipe, bfloat16: bool = False) -> dict:
-    """Return what labels depend on: weights (their SHA-256), the recipe's values, precision."""
+    """Return what labels depend on: SHA-256 of the weights, values of the recipe, precision."""
     values = asdict(recipe)
-    del values['batch']  # for speed alone
+    del values['batch']  # changes the speed only
     return {
         'weights': hashlib.sha256(weights.read_bytes()).hexdigest(),
         'recipe': values,
@@ -114,26 +240,20 @@ def origin_of(weights: Path, recipe: AdaptationRecipe, bfloat16: bool = False) -
 
 
 def write_contact_sheet(folder: LabelFolder, images: Path) -> Path:
-    """Write a picture of some labelled images, evenly spread over the folder; return its place."""
+    """Write a picture of labelled images, evenly spread over the folder; return its path."""
     labelled = folder.labelled(images)
-    places = np.linspace(0, len(labelled) - 1, min(PICTURED, len(labelled))).round().astype(int)
-    chosen = [labelled[place] for place in places]
-    pictures = [_picture(read_image(path), folder.read(path).keypoints) for path in chosen]
-    captions = [f'{len(folder.read(path).scores)}: {path.name}' for path in chosen]
+    indices = np.linspace(0, len(labelled) - 1, min(PICTURES, len(labelled))).round().astype(int)
+    pictures, captions = [], []
+    for path in (labelled[index] for index in indices):
+        image, keypoints = read_image(path), folder.read(path).keypoints
+        small, to_image = reduce_image(image, PICTURE_SIDE / max(image.shape))
+        pictures.append(draw_keypoints(small, warp_points(keypoints, np.linalg.inv(to_image))))
+        # File names need not be UTF-8.
+        name = os.fsencode(path.name).decode(errors='replace')
+        captions.append(f'{len(keypoints)}: {name}')
     _, data = cv2.imencode('.png', contact_sheet(pictures, captions=captions))
     write_atomically(folder.folder / CONTACT_SHEET, data.tobytes())
     return folder.folder / CONTACT_SHEET
-
-
-def _picture(image: np.ndarray, keypoints: np.ndarray) -> np.ndarray:
-    """Return a small picture of an image with its labels."""
-    height, width = image.shape
-    factor = min(1.0, PICTURE_SIDE / max(height, width))
-    size = tuple(max(1, round(side * factor)) for side in (width, height))
-    small = cv2.resize(image, size, interpolation=cv2.INTER_AREA)
-    return draw_keypoints(
-        small, warp_points(keypoints, scaling(size[0] / width, size[1] / height))
-    )
 
 
 def _queue_of(devices: list[str]):
@@ -144,8 +264,8 @@ def _queue_of(devices: list[str]):
     return queue
 
 
-class _Worker:
-    """What a process keeps between two images."""
+class _Labeller:
+    """State of a worker process."""
 
     def __init__(self, weights, out, recipe, devices, bfloat16, threads):
         torch.set_num_threads(threads)
@@ -153,18 +273,15 @@ class _Worker:
         self.recipe = recipe
         self.folder = LabelFolder(out)
         device = devices.get()
-        self.heatmaps = None
+        heatmaps = None
         if recipe.network:
-            self.heatmaps = network_heatmaps(load_weights(weights)[0], device, bfloat16)
-        if recipe.blobs or recipe.corners:
-            self.heatmaps = with_interest_points(
-                self.heatmaps, recipe.blobs, recipe.corners, recipe.candidates
-            )
+            heatmaps = network_heatmaps(load_weights(weights)[0], device, bfloat16)
+        self.heatmaps = add_candidates(heatmaps, recipe)
 
     def label(self, path: Path) -> str:
-        """Label an image; return what was wrong with it, or nothing."""
-        # A digest of the name, so that an image's labels do not depend on its neighbours.
-        digest = hashlib.sha256(path.name.encode()).digest()
+        """Label an image; return what was wrong with it, '' if nothing."""
+        # Seeded by the file name, so that labels do not depend on the other images.
+        digest = hashlib.sha256(os.fsencode(path.name)).digest()
         rng = np.random.default_rng([self.recipe.seed, int.from_bytes(digest[:8], 'little')])
         try:
             image = read_image(path)
@@ -175,27 +292,27 @@ class _Worker:
         return ''
 
 
-_worker: _Worker | None = None
+_labeller: _Labeller | None = None
 
 
 def _start_worker(*arguments) -> None:
     """Prepare this process."""
-    global _worker
+    global _labeller
     parent = parent_process()
     if parent is not None:
-        # Ctrl-C is for the parent to act on; without a parent there is nobody to work for.
+        # The parent handles Ctrl-C, and a worker must not outlive its parent.
         signal.signal(signal.SIGINT, signal.SIG_IGN)
-        threading.Thread(target=_end_with, args=(parent,), daemon=True).start()
-    _worker = _Worker(*arguments)
+        threading.Thread(target=_exit_with, args=(parent,), daemon=True).start()
+    _labeller = _Labeller(*arguments)
 
 
-def _end_with(parent) -> None:
-    """Wait for the parent process's end, and end this one."""
+def _exit_with(parent) -> None:
+    """Wait until the parent process ends, and end this one."""
     parent.join()
     os._exit(1)
 
 
 def _label_one(path: Path) -> str:
     """Label an image in this process."""
-    assert _worker is not None
-    return _worker.label(path)
+    assert _labeller is not None
+    return _labeller.label(path)

@@ -1,14 +1,15 @@
 # Copyright 2026 The superpoint_ros developers
 # SPDX-License-Identifier: Apache-2.0
 
-"""One training run in one folder, from its first step or from its last checkpoint."""
+"""A training run in its folder, from the first step or from the last checkpoint."""
 
 from __future__ import annotations
 
 import logging
 from pathlib import Path
 
-from lightning.pytorch import LightningModule, Trainer
+from lightning.fabric.utilities.exceptions import MisconfigurationException
+from lightning.pytorch import Trainer
 from lightning.pytorch.callbacks import LearningRateMonitor, TQDMProgressBar
 from lightning.pytorch.loggers import TensorBoardLogger
 
@@ -16,33 +17,38 @@ from superpoint_ros.files import write_atomically
 from superpoint_ros.training.checkpoints import (
     AtomicCheckpointIO,
     check_checkpoint,
-    Checkpoints,
     LAST,
+    RunCheckpoint,
     WEIGHTS,
 )
-from superpoint_ros.training.recipe import recipe_as_yaml
+from superpoint_ros.training.lightning_modules import TrainingModule
+from superpoint_ros.training.recipe_files import recipe_as_yaml
+from superpoint_ros.training.recipes import TrainingRecipe
 
 logger = logging.getLogger(__name__)
 
 
 def train(
-    module: LightningModule,
-    recipe,
+    module: TrainingModule,
     folder: Path,
     resume: bool = False,
     accelerator: str = 'auto',
     devices: int | str = 'auto',
+    num_nodes: int = 1,
+    strategy: str = 'auto',
 ) -> Path:
     """
-    Run a stage until its ``max_steps`` and return the weight file it leaves.
+    Run a stage until the `max_steps` of its recipe and return its weight file.
 
-    ``folder`` gets ``recipe.yaml`` as used, ``checkpoints/last.ckpt``, ``weights.safetensors``,
-    curves for TensorBoard and ``validation.png``. With ``resume`` the run goes on from the last
-    checkpoint there, exactly as if it had not been interrupted.
+    `folder` gets the recipe as used, `checkpoints/last.ckpt`, `weights.safetensors`, curves for
+    TensorBoard and `validation.png`. With `resume` the run continues from the last checkpoint
+    there, exactly as if it had not been interrupted. The last four arguments are those of
+    Lightning's Trainer, which starts one process per device.
 
-    Raises FileNotFoundError where there is no checkpoint to resume, ValueError where it belongs to
-    another recipe or where a new run would overwrite an old one.
+    Raises FileNotFoundError if there is no checkpoint to resume, ValueError if it belongs to
+    another recipe, if a new run would overwrite an old one, or if the devices do not exist.
     """
+    recipe = module.recipe
     checkpoint = folder / LAST
     if resume:
         step = check_checkpoint(checkpoint, recipe)
@@ -51,29 +57,45 @@ def train(
         raise ValueError(
             f'{folder} holds a run already: resume it with --resume, or name another folder'
         )
-    folder.mkdir(parents=True, exist_ok=True)
-    write_atomically(folder / 'recipe.yaml', recipe_as_yaml(recipe).encode())
-    trainer = Trainer(
+    trainer = _make_trainer(
+        recipe,
+        folder,
         accelerator=accelerator,
         devices=devices,
-        precision=recipe.precision,
-        max_steps=recipe.max_steps,
-        max_epochs=-1,
-        gradient_clip_val=recipe.gradient_clip or None,
-        val_check_interval=recipe.validate_every,
-        check_val_every_n_epoch=None,
-        num_sanity_val_steps=0,
-        log_every_n_steps=recipe.log_every,
-        use_distributed_sampler=False,
-        enable_checkpointing=False,
-        enable_model_summary=False,
-        logger=TensorBoardLogger(folder, name='tensorboard', version=''),
-        plugins=[AtomicCheckpointIO()],
-        callbacks=[
-            Checkpoints(folder, recipe.checkpoint_minutes, module.save_weights),
-            LearningRateMonitor('step'),
-            TQDMProgressBar(refresh_rate=recipe.log_every),
-        ],
+        num_nodes=num_nodes,
+        strategy=strategy,
     )
+    folder.mkdir(parents=True, exist_ok=True)
+    write_atomically(folder / 'recipe.yaml', recipe_as_yaml(recipe).encode())
     trainer.fit(module, ckpt_path=checkpoint if resume else None, weights_only=True)
     return folder / WEIGHTS
+
+
+def _make_trainer(recipe: TrainingRecipe, folder: Path, **hardware: int | str) -> Trainer:
+    """Return the trainer of a run; raise ValueError if it cannot use the hardware."""
+    try:
+        return Trainer(
+            **hardware,
+            precision=recipe.precision,
+            max_steps=recipe.max_steps,
+            max_epochs=-1,
+            gradient_clip_val=recipe.gradient_clip or None,
+            val_check_interval=recipe.validate_every,
+            check_val_every_n_epoch=None,
+            num_sanity_val_steps=0,
+            log_every_n_steps=recipe.log_every,
+            use_distributed_sampler=False,
+            enable_model_summary=False,
+            logger=TensorBoardLogger(folder, name='tensorboard', version=''),
+            plugins=[AtomicCheckpointIO()],
+            callbacks=[
+                RunCheckpoint(folder, recipe.checkpoint_minutes),
+                LearningRateMonitor('step'),
+                TQDMProgressBar(refresh_rate=recipe.log_every),
+            ],
+        )
+    # Lightning raises whatever the parsing of an option raises.
+    except (MisconfigurationException, ValueError, TypeError, RuntimeError, KeyError) as error:
+        options = ', '.join(f'--{name} {value}' for name, value in hardware.items())
+        reason = (str(error).strip() or type(error).__name__).splitlines()[0]
+        raise ValueError(f'cannot train with {options}: {reason}') from error

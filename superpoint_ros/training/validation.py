@@ -1,60 +1,115 @@
 # Copyright 2026 The superpoint_ros developers
 # SPDX-License-Identifier: Apache-2.0
 
-"""How well a network finds known points, in numbers and in a picture."""
+"""Validation during training: metrics and pictures of both stages."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 import cv2
 import numpy as np
+import torch
+
+from superpoint_ros.detector import Detector
+from superpoint_ros.evaluation.metrics import (
+    area_under_accuracy,
+    EPSILON,
+    match_distances,
+    match_to_truth,
+    measure_pair,
+    Pair,
+)
+from superpoint_ros.geometry.matching import match_mutual
+from superpoint_ros.model.superpoint import fold_batch_norm, SuperPoint
+from superpoint_ros.visualization import draw_matches
+
+PICTURES = 8
+"""Validation images that are drawn."""
 
 CORRECT_DISTANCE = 3.0
-"""Pixels within which a keypoint counts as the point (the paper's epsilon)."""
+"""Largest distance in pixels of a correct keypoint (epsilon in the paper)."""
+
+PAIR_KEYPOINTS = 200
+"""Keypoints of each view of a pair."""
+
+PAIR_METRICS = ('repeatability', 'localisation', 'matching_score', 'matching_accuracy')
+
+HOMOGRAPHY_LIMIT = 5.0
+"""Corner error in pixels from which a homography counts as wrong."""
 
 
-@dataclass
-class PointScore:
+class PointValidation:
     """
-    Count, over many images, found points against true ones.
+    Comparison of keypoints with known points, over many images.
 
-    ``precision`` is the share of keypoints with a true point within ``CORRECT_DISTANCE``,
-    ``recall`` the share of true points with a keypoint as near, ``localisation`` the mean
-    distance in pixels of the correct keypoints from the nearest true point. Shares of nothing
-    are 0.
+    `precision` is the share of keypoints that are correct, within `CORRECT_DISTANCE` of a known
+    point of their own; `recall` the share of known points that are found; `localisation` the mean
+    distance of correct keypoints in pixels. Each is 0 if there is nothing to count.
     """
 
-    found: int = 0
-    found_correct: int = 0
-    true: int = 0
-    true_found: int = 0
-    distance: float = 0.0
+    def __init__(self):
+        self.found = self.known = self.correct = 0
+        self.distance = 0.0
+        self.pictures: list[np.ndarray] = []
 
     def add(self, keypoints: np.ndarray, points: np.ndarray) -> None:
-        """Count the keypoints (N, 2) found in one image whose points are (M, 2)."""
+        """Count the keypoints (N, 2) of an image, best first, whose known points are (M, 2)."""
+        distances = match_to_truth(keypoints, points, CORRECT_DISTANCE)
+        correct = np.isfinite(distances)
         self.found += len(keypoints)
-        self.true += len(points)
-        if not len(keypoints) or not len(points):
-            return
-        distances = np.linalg.norm(keypoints[:, None] - points[None], axis=2)
-        nearest = distances.min(axis=1)
-        correct = nearest <= CORRECT_DISTANCE
-        self.found_correct += int(correct.sum())
-        self.true_found += int((distances.min(axis=0) <= CORRECT_DISTANCE).sum())
-        self.distance += float(nearest[correct].sum())
+        self.known += len(points)
+        self.correct += int(correct.sum())
+        self.distance += float(distances[correct].sum())
+
+    def draw(
+        self, image: np.ndarray, heatmap: np.ndarray, points: np.ndarray, keypoints: np.ndarray
+    ) -> None:
+        """Add a picture of an image, see `draw_prediction`, unless there are enough."""
+        if len(self.pictures) < PICTURES:
+            self.pictures.append(draw_prediction(image, heatmap, points, keypoints))
 
     @property
-    def precision(self) -> float:
-        return self.found_correct / max(self.found, 1)
+    def results(self) -> dict[str, float]:
+        """Return the metrics by name."""
+        return {
+            'precision': self.correct / max(self.found, 1),
+            'recall': self.correct / max(self.known, 1),
+            'localisation_px': self.distance / max(self.correct, 1),
+        }
+
+
+class PairValidation:
+    """Metrics of a network on pairs of views with a known homography."""
+
+    def __init__(self, network: SuperPoint, device: torch.device):
+        self.detector = Detector.from_model(
+            fold_batch_norm(network), str(device), engine='torch', max_keypoints=PAIR_KEYPOINTS
+        )
+        self.measured: list[dict[str, float | None]] = []
+        self.pictures: list[np.ndarray] = []
+
+    def add(self, images: tuple[np.ndarray, np.ndarray], homography: np.ndarray) -> None:
+        """Measure a pair of gray images, uint8 (H, W), with the homography from A to B."""
+        size = images[0].shape[::-1]
+        a, b = self.detector(list(images))
+        pair = Pair(a, b, homography, size, size)
+        self.measured.append(measure_pair(pair))
+        if len(self.pictures) < PICTURES:
+            matches = match_mutual(a.descriptors, b.descriptors)
+            correct = match_distances(pair, matches) <= EPSILON
+            self.pictures.append(
+                draw_matches(images[0], a.keypoints, images[1], b.keypoints, matches, correct)
+            )
 
     @property
-    def recall(self) -> float:
-        return self.true_found / max(self.true, 1)
-
-    @property
-    def localisation(self) -> float:
-        return self.distance / max(self.found_correct, 1)
+    def results(self) -> dict[str, float]:
+        """Return the means of the metrics by name."""
+        results = {}
+        for name in PAIR_METRICS:
+            values = [each[name] for each in self.measured if each[name] is not None]
+            results[name] = float(np.mean(values or [0.0]))
+        errors = [each['corner_error'] for each in self.measured]
+        errors = np.array([np.inf if error is None else error for error in errors])
+        return results | {'homography_auc': float(area_under_accuracy(errors, HOMOGRAPHY_LIMIT))}
 
 
 def draw_prediction(
@@ -63,8 +118,8 @@ def draw_prediction(
     """
     Return a picture, uint8 (H', W', 3) in BGR: the image with its points, and the heatmap.
 
-    True points are green circles, keypoints red dots. ``image`` is uint8 (H, W), ``heatmap``
-    (H, W) from 0 to 1, the points are (N, 2). The picture is enlarged so that both are legible.
+    Known points are green circles, keypoints red dots. `image` is uint8 (H, W), `heatmap` (H, W)
+    from 0 to 1, the points are (N, 2). The picture is enlarged so that both are legible.
     """
     scale = max(1, round(320 / image.shape[1]))
     canvas = cv2.cvtColor(_enlarged(image, scale), cv2.COLOR_GRAY2BGR)
@@ -74,7 +129,7 @@ def draw_prediction(
     ):
         for x, y in np.round((np.asarray(places) + 0.5) * scale - 0.5).astype(int).tolist():
             cv2.circle(canvas, (x, y), radius, colour, thickness, cv2.LINE_AA)
-    # The square root shows what lies near the threshold.
+    # The square root makes values near the threshold visible.
     heat = _enlarged((np.sqrt(heatmap.clip(0, 1)) * 255).astype(np.uint8), scale)
     return np.concatenate([canvas, cv2.applyColorMap(heat, cv2.COLORMAP_INFERNO)], axis=1)
 
@@ -82,11 +137,3 @@ def draw_prediction(
 def _enlarged(image: np.ndarray, scale: int) -> np.ndarray:
     """Return the image with each pixel as a square."""
     return np.kron(image, np.ones((scale, scale), np.uint8))
-
-
-def in_columns(pictures: list[np.ndarray], columns: int = 2) -> np.ndarray:
-    """Return pictures of one size as one, row by row; the last row is filled with black."""
-    blank = np.zeros_like(pictures[0])
-    pictures = pictures + [blank] * (-len(pictures) % columns)
-    rows = [pictures[i : i + columns] for i in range(0, len(pictures), columns)]
-    return np.concatenate([np.concatenate(row, axis=1) for row in rows], axis=0)

@@ -56,13 +56,13 @@ def test_training_benchmark_measures_all_recipes_and_adaptation(tmp_path):
         'adapt': ['--homographies=4', '--longest_side=96', '--batch=2'],
     }
     result = measure_training(1, lambda text: None, seconds=0.1, changes=changes)
-    assert [stage['recipe'] for stage in result['stages']] == ['cpu', 'cpu', 'repeats']
+    assert [stage['recipe'] for stage in result['stages']] == ['cpu', 'cpu', 'repeatability']
     assert [stage['batch_images'] for stage in result['stages']] == [2, 4, 4]
     for stage in result['stages']:
         assert min(stage['data_rate'], stage['network_rate'], stage['together_rate']) > 0
         assert 0 < stage['waiting'] <= 1
         assert sum(stage['parts'].values()) == pytest.approx(1)
-        assert {'augment', 'repeats'} & set(stage['parts'])
+        assert {'augment', 'make'} & set(stage['parts'])
     adaptation = result['adaptation']
     assert min(adaptation['view_rate'], adaptation['network_rate']) > 0
     assert 'encode' in adaptation['parts']

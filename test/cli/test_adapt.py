@@ -16,9 +16,9 @@ from superpoint_ros.cli import adapt
 from superpoint_ros.cli.main import main
 from superpoint_ros.model.superpoint import SuperPoint, SuperPointConfig
 from superpoint_ros.model.weights import save_weights, WeightsMetadata
-from superpoint_ros.training import pseudo_labels as labelling
-from superpoint_ros.training.homographic_adaptation import AdaptationRecipe
-from superpoint_ros.training.label_files import LabelFolder
+from superpoint_ros.training import pseudo_labels
+from superpoint_ros.training.pseudo_labels import LabelFolder
+from superpoint_ros.training.recipes import AdaptationRecipe
 
 
 @pytest.fixture
@@ -46,7 +46,7 @@ def asked(monkeypatch):
     """Return a list that gets the arguments of the labelling, which is not done."""
     calls = []
     monkeypatch.setattr(
-        labelling, 'label_folder', lambda *arguments: calls.append(arguments) or (1, [])
+        pseudo_labels, 'label_folder', lambda *arguments: calls.append(arguments) or (1, [])
     )
     return calls
 
@@ -98,7 +98,7 @@ def test_workers_take_turns_on_the_devices(monkeypatch):
     [
         ([], 'name the folder for the labels: --out DIR'),
         (['--out', 'x', '--homographies', 'many'], 'homographies'),
-        (['--out', 'x', '--homographies', '0'], 'homographies must be at least 1, got 0'),
+        (['--out', 'x', '--homographies', '0'], 'homographies must lie between 1 and'),
         (['--out', 'x', '--brightness', '1'], 'brightness'),
         (['--out', 'x', '--recipe', 'gpu'], 'name a YAML file or one of corners, cpu, paper'),
         (['--out', 'x', '--workers', '0'], '--workers must be at least 1, got 0'),

@@ -13,13 +13,20 @@ import pytest
 import torch
 
 from superpoint_ros.data.random_homographies import HomographyRanges
+from superpoint_ros.data.sequences.image_files import read_image
+from superpoint_ros.files import demo_photographs
 from superpoint_ros.model.superpoint import SuperPoint, SuperPointConfig
 from superpoint_ros.training.homographic_adaptation import (
-    AdaptationRecipe,
     adapted_heatmap,
+    add_candidates,
+    BUMP_RADIUS,
+    corner_response,
+    hessian_response,
     label_image,
+    mark_maxima,
     network_heatmaps,
 )
+from superpoint_ros.training.recipes import AdaptationRecipe
 
 SIZE = (160, 120)
 
@@ -32,7 +39,7 @@ def points_of(size=SIZE, count=9, seed=0):
     return grid * size + rng.uniform(-3, 3, (count, 2))
 
 
-def blobs(points, size=SIZE, sigma=1.5):
+def spots(points, size=SIZE, sigma=1.5):
     """Return an image, uint8, with a bright spot at each point."""
     x, y = np.arange(size[0]), np.arange(size[1])[:, None]
     spots = [np.exp(-((x - u) ** 2 + (y - v) ** 2) / (2 * sigma**2)) for u, v in points]
@@ -64,7 +71,7 @@ def distances(found, points):
 @pytest.mark.parametrize('scales', [(1.0,), (0.5,), (2.0,), (1.0, 0.5, 2.0)])
 def test_the_adapted_heatmap_is_what_the_detector_sees_at_its_place(scales):
     recipe = AdaptationRecipe(homographies=30, scales=scales)
-    image = blobs(points_of(), sigma=3)
+    image = spots(points_of(), sigma=3)
     adapted = adapted_heatmap(image, brightness, recipe, np.random.default_rng(0))
     assert adapted.shape == image.shape
     assert adapted.dtype == np.float32
@@ -83,7 +90,7 @@ def test_the_adapted_heatmap_is_what_the_detector_sees_at_its_place(scales):
 def test_labels_lie_where_the_points_are_in_the_image_as_given(size, longest_side, scales):
     reduction = max(1.0, max(size) / longest_side) if longest_side else 1.0
     points = points_of(size)
-    image = blobs(points, size, sigma=1.2 * reduction)
+    image = spots(points, size, sigma=1.2 * reduction)
     recipe = AdaptationRecipe(
         homographies=20, scales=scales, longest_side=longest_side, threshold=0.2
     )
@@ -103,7 +110,7 @@ def test_labels_lie_where_the_points_are_in_the_image_as_given(size, longest_sid
 
 def test_labels_come_best_first_and_no_more_than_asked_for():
     points = points_of()
-    image = (blobs(points) * np.linspace(0.5, 1, SIZE[0])).astype(np.uint8)
+    image = (spots(points) * np.linspace(0.5, 1, SIZE[0])).astype(np.uint8)
     recipe = AdaptationRecipe(homographies=5, max_keypoints=4, threshold=0.1)
     labels = label_image(image, brightness, recipe, np.random.default_rng(0))
     assert len(labels.scores) == 4
@@ -174,7 +181,7 @@ def test_the_edge_of_the_photograph_is_no_keypoint(scale):
 def test_bright_spots_at_the_border_are_not_labelled():
     inner = points_of()
     outer = np.array([[0, 0], [2, 60], [80, 1], [157, 60], [159, 119]], float)
-    image = np.maximum(blobs(inner), blobs(outer))
+    image = np.maximum(spots(inner), spots(outer))
     recipe = AdaptationRecipe(homographies=20, threshold=0.2)
     labels = label_image(image, brightness, recipe, np.random.default_rng(0))
     assert len(labels.scores) == len(inner)
@@ -183,7 +190,7 @@ def test_bright_spots_at_the_border_are_not_labelled():
 
 def test_the_same_labels_in_batches_of_any_size():
     points = points_of()
-    image = blobs(points)
+    image = spots(points)
     results = []
     sizes = []
     for batch in (1, 3, 64):
@@ -202,7 +209,7 @@ def test_the_same_labels_in_batches_of_any_size():
 
 
 def test_another_seed_gives_other_views():
-    image = blobs(points_of())
+    image = spots(points_of())
     recipe = AdaptationRecipe(homographies=3)
     one, again, other = (
         adapted_heatmap(image, brightness, recipe, np.random.default_rng(seed))
@@ -213,7 +220,7 @@ def test_another_seed_gives_other_views():
 
 
 def test_memory_does_not_grow_with_the_number_of_views():
-    image = blobs(points_of())
+    image = spots(points_of())
     peaks = []
     for homographies in (10, 10, 100):  # the first one fills caches
         recipe = AdaptationRecipe(homographies=homographies, batch=4)
@@ -240,25 +247,6 @@ def test_an_image_too_small_for_the_network_is_named():
         )
 
 
-@pytest.mark.parametrize(
-    ('values', 'message'),
-    [
-        ({'homographies': 0}, 'homographies must be at least 1, got 0'),
-        ({'batch': -1}, 'batch must be at least 1'),
-        ({'scales': ()}, 'scales must be one or more'),
-        ({'scales': (9.0,)}, 'scales must be one or more from 0.1 to 4'),
-        ({'longest_side': 8}, 'longest_side must be 0 or at least 16'),
-        ({'threshold': 2.0}, 'threshold must lie between'),
-        ({'blobs': -0.5}, 'blobs must lie between 0 and 1, got -0.5'),
-        ({'corners': 2.0}, 'corners must lie between 0 and 1, got 2.0'),
-        ({'network': False}, 'without the network there must be a weight of blobs or of corners'),
-    ],
-)
-def test_a_recipe_that_cannot_be_names_its_value(values, message):
-    with pytest.raises(ValueError, match=message):
-        AdaptationRecipe(**values)
-
-
 def test_the_networks_heatmaps_are_its_own():
     torch.manual_seed(0)
     model = SuperPoint(SuperPointConfig((4, 4, 4, 8), 8, 8)).eval()
@@ -271,3 +259,90 @@ def test_the_networks_heatmaps_are_its_own():
     rough = network_heatmaps(model, 'cpu', bfloat16=True)(images)
     assert rough.dtype == np.float32
     assert rough == pytest.approx(expected, abs=2e-3)
+
+
+def hessian_marks(image, most):
+    return mark_maxima(hessian_response(image), most)
+
+
+def picture(places, heights, sigma=1.5, size=(120, 90)):
+    """Return an image, uint8, with spots of these heights at the places (x, y)."""
+    x, y = np.arange(size[0]), np.arange(size[1])[:, None]
+    total = np.full(size[::-1], 60.0)
+    for (u, v), height in zip(places, heights, strict=True):
+        total += height * np.exp(-((x - u) ** 2 + (y - v) ** 2) / (2 * sigma**2))
+    return total.round().astype(np.uint8)
+
+
+def centre(heatmap):
+    """Return the heatmap's centre of gravity around its highest pixel, and that pixel's value."""
+    y, x = np.unravel_index(heatmap.argmax(), heatmap.shape)
+    window = heatmap[y - BUMP_RADIUS : y + BUMP_RADIUS + 1, x - BUMP_RADIUS : x + BUMP_RADIUS + 1]
+    steps = np.arange(-BUMP_RADIUS, BUMP_RADIUS + 1)
+    offset = np.array([window.sum(axis=0) @ steps, window.sum(axis=1) @ steps]) / window.sum()
+    return np.array([x, y]) + offset, heatmap[y, x]
+
+
+@pytest.mark.parametrize('sigma', [1.0, 1.5, 2.5])
+@pytest.mark.parametrize('height', [150, -50])
+def test_a_hessian_keypoint_is_marked_within_a_tenth_of_a_pixel(sigma, height):
+    rng = np.random.default_rng(0)
+    offsets = []
+    for _ in range(10):
+        place = rng.uniform(40, 50, 2)
+        found, value = centre(hessian_marks(picture([place], [height], sigma), 10))
+        assert 0.6 < value <= 1
+        offsets.append(found - place)
+    assert np.abs(offsets).max() < 0.1
+    # Half a pixel lost in the conventions would show here.
+    assert np.abs(np.mean(offsets, axis=0)).max() < 0.04
+
+
+def test_the_candidates_with_the_highest_response_are_marked():
+    places, heights = [(30, 30), (60, 30), (90, 60)], [60, 150, 100]
+    heatmap = hessian_marks(picture(places, heights), 2)
+    marked = [heatmap[y - 1 : y + 2, x - 1 : x + 2].max() > 0.5 for x, y in places]
+    assert marked == [False, True, True]
+
+
+def test_without_hessian_keypoints_nothing_is_marked():
+    assert not hessian_marks(np.full((90, 120), 128, np.uint8), 10).any()
+
+
+def test_marks_of_a_photograph_are_probabilities():
+    [path] = [path for path in demo_photographs() if path.stem == 'rocket_factory']
+    photograph = read_image(path)[:240, :320].copy()
+    heatmap = hessian_marks(photograph, 100)
+    assert heatmap.shape == (240, 320)
+    assert heatmap.dtype == np.float32
+    assert heatmap.min() == 0
+    assert 0.9 < heatmap.max() <= 1
+    # A bump has 25 pixels; some of them overlap.
+    assert 25 * 20 < np.count_nonzero(heatmap) <= 25 * 100
+
+
+@pytest.mark.parametrize('angle', [0.2, 0.7, 1.3])
+def test_a_corner_is_marked_within_a_pixel_and_an_edge_is_not(angle):
+    x, y = np.arange(96.0), np.arange(80.0)[:, None]
+    u = (x - 47.6) * np.cos(angle) + (y - 41.2) * np.sin(angle)
+    v = (y - 41.2) * np.cos(angle) - (x - 47.6) * np.sin(angle)
+    step = 60 + 140 / ((1 + np.exp(-2 * u)) * (1 + np.exp(-2 * v)))
+    found, value = centre(mark_maxima(corner_response(step.round().astype(np.uint8)), 1))
+    # The maximum lies inside of the smooth corner, on its bisector.
+    inside = np.array([np.cos(angle) - np.sin(angle), np.cos(angle) + np.sin(angle)])
+    assert np.abs(found - [47.6, 41.2] - 1.6 * inside).max() < 0.6
+    assert 0.6 < value <= 1
+
+
+def test_corners_and_hessian_keypoints_are_added_to_the_heatmap_of_the_network():
+    images = np.stack([picture([(30, 30)], [150]), picture([(80, 50)], [150])])
+    recipe = AdaptationRecipe(hessian=0.5, corners=0.2, candidates=10)
+    both = add_candidates(lambda images: images.astype(np.float32) / 255, recipe)
+    keypoints, corners = (
+        np.stack([mark_maxima(response(image), 10) for image in images])
+        for response in (hessian_response, corner_response)
+    )
+    assert both(images) == pytest.approx(images / 255 + 0.5 * keypoints + 0.2 * corners, abs=1e-6)
+    recipe = AdaptationRecipe(network=False, corners=1.0, candidates=10)
+    alone = add_candidates(None, recipe)
+    assert alone(images) == pytest.approx(corners, abs=1e-6)

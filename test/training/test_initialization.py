@@ -1,7 +1,7 @@
 # Copyright 2026 The superpoint_ros developers
 # SPDX-License-Identifier: Apache-2.0
 
-"""Where a training may start: other runs, weight files, narrower networks."""
+"""Initialization from runs and weight files, of networks of the same or other widths."""
 
 from dataclasses import replace
 
@@ -18,7 +18,7 @@ from superpoint_ros.model.superpoint import (
     SuperPointConfig,
 )
 from superpoint_ros.model.weights import save_weights, WeightsMetadata
-from superpoint_ros.training.initialization import start_from, widen
+from superpoint_ros.training.initialization import initialize_from, select_channels, widen
 
 NARROW = SuperPointConfig(stage_channels=(4, 4, 8, 8), head_channels=8, descriptor_size=8)
 WIDER = SuperPointConfig(stage_channels=(8, 12, 16, 20), head_channels=24, descriptor_size=16)
@@ -50,9 +50,9 @@ def trained(config):
     return SuperPoint(replace(config, normalization='before_relu'))
 
 
-def test_a_weight_file_starts_a_network_that_computes_the_same(weights, images):
+def test_a_network_initialized_from_a_weight_file_computes_the_same(weights, images):
     network = trained(NARROW)
-    start_from(network, weights, images)
+    initialize_from(network, weights, images)
     assert network.training
     expected = random_network(NARROW)(images)
     evaluated = network.eval()(images)
@@ -62,19 +62,19 @@ def test_a_weight_file_starts_a_network_that_computes_the_same(weights, images):
         torch.testing.assert_close(output.descriptors, expected.descriptors, rtol=1e-3, atol=1e-3)
 
 
-def test_a_checkpoint_of_the_same_network_is_taken_as_it_is(tmp_path, images):
+def test_a_checkpoint_of_the_same_network_is_loaded_unchanged(tmp_path, images):
     source, network = trained(NARROW), trained(NARROW)
     source(images)  # moves the batch norms' statistics
     path = tmp_path / 'last.ckpt'
     torch.save({'state_dict': {f'network.{k}': v for k, v in source.state_dict().items()}}, path)
-    start_from(network, path, images)
+    initialize_from(network, path, images)
     for name, value in network.state_dict().items():
         assert torch.equal(value, source.state_dict()[name]), name
 
 
-def test_a_wider_network_says_almost_what_the_narrow_one_did(weights, images):
+def test_a_widened_network_computes_almost_the_same(weights, images):
     network = trained(WIDER)
-    start_from(network, weights, images)
+    initialize_from(network, weights, images)
     expected, output = random_network(NARROW)(images), network.eval()(images)
     spread = expected.logits.std()
     assert (output.logits - expected.logits).square().mean().sqrt() < 0.15 * spread
@@ -90,8 +90,8 @@ def similarities(descriptors):
     return (unit.T @ unit).flatten()
 
 
-def test_without_noise_a_wider_network_says_the_very_same(monkeypatch, images):
-    monkeypatch.setattr('superpoint_ros.training.initialization.COPIES_NOISE', 0.0)
+def test_without_noise_a_widened_network_computes_the_same(monkeypatch, images):
+    monkeypatch.setattr('superpoint_ros.training.initialization.COPY_NOISE', 0.0)
     monkeypatch.setattr('superpoint_ros.training.initialization.DESCRIPTOR_NOISE', 0.0)
     source = random_network(NARROW)
     output, expected = widen(source, WIDER)(images), source(images)
@@ -101,41 +101,43 @@ def test_without_noise_a_wider_network_says_the_very_same(monkeypatch, images):
     )
 
 
-def test_copies_do_not_learn_the_same(weights, images):
+def test_copies_of_channels_have_different_gradients(weights, images):
     network = trained(WIDER)
-    start_from(network, weights, images)
+    initialize_from(network, weights, images)
     network(images).logits.square().mean().backward()
     gradient = network.conv2a.weight.grad
     assert not torch.allclose(gradient[0], gradient[4], rtol=0.01, atol=0)
 
 
-def test_the_papers_network_starts_from_the_compact_one():
+def test_the_papers_network_is_initialized_from_the_compact_one():
     widened = widen(random_network(COMPACT), PAPER)
     assert widened.config == PAPER
     assert torch.equal(widened.conv1a.weight[:16], random_network(COMPACT).conv1a.weight)
 
 
-def test_a_wider_network_is_no_start(tmp_path, images):
+def test_initialization_from_a_wider_network_is_refused(tmp_path, images):
     path = tmp_path / 'wide.safetensors'
     save_weights(path, random_network(WIDER), WeightsMetadata())
-    message = f'{path} is no start for this network: conv1a has 8 channels there, and only 4 here'
+    message = (
+        f'cannot initialize this network from {path}: conv1a has 8 channels there, and only 4 here'
+    )
     with pytest.raises(ValueError, match=message):
-        start_from(trained(NARROW), path, images)
+        initialize_from(trained(NARROW), path, images)
 
 
-def test_the_stages_of_a_wider_network_are_narrowed_where_that_was_asked_for(tmp_path, images):
+def test_the_stages_of_a_wider_network_are_narrowed_on_request(tmp_path, images):
     path = tmp_path / 'wide.safetensors'
     source = random_network(WIDER)
     save_weights(path, source, WeightsMetadata())
     network = trained(replace(WIDER, stage_channels=(4, 6, 16, 20)))
-    start_from(network, path, images, narrowed=True)
+    initialize_from(network, path, images, narrow=True)
     # Layers after those that were narrowed are as they were.
     torch.testing.assert_close(fold_batch_norm(network).convPb.weight, source.convPb.weight)
     message = 'convDb has 16 channels there, and only 8 here'
     with pytest.raises(ValueError, match=message):
-        start_from(trained(NARROW), path, images, narrowed=True)
+        initialize_from(trained(NARROW), path, images, narrow=True)
     with pytest.raises(ValueError, match='conv1a has 8 channels there, and only 4 here'):
-        start_from(network, path, images)
+        initialize_from(network, path, images)
 
 
 def test_silent_channels_are_not_trained(tmp_path, images):
@@ -143,6 +145,58 @@ def test_silent_channels_are_not_trained(tmp_path, images):
     wide = replace(WIDER, descriptor_size=NARROW.descriptor_size)
     save_weights(path, add_dead_channels(random_network(NARROW), wide), WeightsMetadata())
     network = trained(NARROW)
-    start_from(network, path, images)
+    initialize_from(network, path, images)
     expected = random_network(NARROW)(images).logits
     torch.testing.assert_close(network.eval()(images).logits, expected, rtol=1e-3, atol=1e-3)
+
+
+SELECTED = SuperPointConfig(stage_channels=(4, 6, 8, 8), head_channels=12, descriptor_size=16)
+
+
+@pytest.fixture
+def selectable() -> SuperPoint:
+    torch.manual_seed(0)
+    return SuperPoint(SELECTED).eval()
+
+
+@pytest.fixture
+def few_images() -> torch.Tensor:
+    return torch.rand((2, 1, 32, 40), generator=torch.Generator().manual_seed(1))
+
+
+def test_channels_that_no_layer_uses_are_removed_first(selectable, few_images):
+    with torch.no_grad():
+        selectable.conv2b.weight[:, [1, 4]] = 0  # no layer uses these channels of conv2a
+        selectable.conv3a.weight[:, [0, 5]] = 0
+        selectable.convPb.weight *= 100  # keeps importance above rounding errors
+        selectable.convPb.weight[:, [2, 3, 7]] = 0
+        selectable.convDb.weight[:, [0, 3, 11]] = 0
+        expected = selectable(few_images)
+        result = select_channels(
+            selectable,
+            replace(SELECTED, stage_channels=(4, 4, 8, 8), head_channels=9),
+            few_images,
+        )
+        assert result.config.stage_channels == (4, 4, 8, 8)
+        assert result.config.head_channels == 9
+        torch.testing.assert_close(
+            tuple(result(few_images)), tuple(expected), rtol=1e-4, atol=1e-5
+        )
+
+
+def test_channel_selection_does_not_modify_its_source(selectable, few_images):
+    before = {name: value.clone() for name, value in selectable.state_dict().items()}
+    result = select_channels(
+        selectable, replace(SELECTED, stage_channels=(2, 3, 8, 5)), few_images
+    )
+    assert result.config.stage_channels == (2, 3, 8, 5)
+    assert result.config.head_channels == 12
+    for name, value in selectable.state_dict().items():
+        assert torch.equal(value, before[name]), name
+
+
+def test_channel_selection_keeps_a_network_that_is_narrow_enough(selectable, few_images):
+    result = select_channels(selectable, SELECTED, few_images)
+    assert result.config == SELECTED
+    for name, value in selectable.state_dict().items():
+        assert torch.equal(result.state_dict()[name], value), name

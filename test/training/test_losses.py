@@ -8,8 +8,15 @@ import math
 import pytest
 import torch
 
-from superpoint_ros.training.cell_labels import DUSTBIN, IGNORED
-from superpoint_ros.training.losses import detector_loss
+from superpoint_ros.detection.descriptors import sample_batch, sample_descriptors
+from superpoint_ros.training.losses import (
+    cell_centres,
+    cell_cross_entropy,
+    contrastive_loss,
+    hinge_loss,
+    IGNORED,
+)
+from superpoint_ros.training.targets import DUSTBIN
 
 
 def example(seed=0):
@@ -19,7 +26,7 @@ def example(seed=0):
     return logits, labels
 
 
-def test_the_detector_loss_is_the_papers_formula():
+def test_the_cross_entropy_of_cells_is_the_papers_formula():
     logits, labels = example()
     labels[0, 1, 2] = labels[1, 0, 0] = IGNORED
     total, count = 0.0, 0
@@ -33,41 +40,157 @@ def test_the_detector_loss_is_the_papers_formula():
                 total -= math.log(math.exp(cell[label]) / sum(math.exp(value) for value in cell))
                 count += 1
     assert count == 22
-    assert detector_loss(logits, labels).item() == pytest.approx(total / count, rel=1e-5)
+    assert cell_cross_entropy(logits, labels).item() == pytest.approx(total / count, rel=1e-5)
 
 
 def test_ignored_cells_have_no_gradient():
     logits, labels = example()
     labels[0] = IGNORED
     logits.requires_grad_()
-    detector_loss(logits, labels).backward()
+    cell_cross_entropy(logits, labels).backward()
     assert logits.grad[0].abs().max() == 0
     assert logits.grad[1].abs().max() > 0
 
 
-def test_where_all_cells_are_ignored_the_loss_is_zero():
+def test_the_cross_entropy_is_zero_if_all_cells_are_ignored():
     logits, labels = example()
-    assert detector_loss(logits, torch.full_like(labels, IGNORED)).item() == 0
+    assert cell_cross_entropy(logits, torch.full_like(labels, IGNORED)).item() == 0
 
 
-def test_great_logits_do_not_overflow():
+def test_large_logits_do_not_overflow_the_cross_entropy():
     logits = torch.zeros(1, 65, 1, 1)
     logits[0, DUSTBIN] = 1e4
     label = torch.full((1, 1, 1), DUSTBIN)
-    assert detector_loss(logits, label).item() == 0
-    assert detector_loss(logits, torch.zeros_like(label)).item() == pytest.approx(1e4)
+    assert cell_cross_entropy(logits, label).item() == 0
+    assert cell_cross_entropy(logits, torch.zeros_like(label)).item() == pytest.approx(1e4)
 
 
-def test_the_loss_is_float32_also_of_half_precision():
+def test_the_cross_entropy_of_half_precision_logits_is_float32():
     logits, labels = example()
-    loss = detector_loss(logits.bfloat16(), labels)
+    loss = cell_cross_entropy(logits.bfloat16(), labels)
     assert loss.dtype == torch.float32
-    assert loss.item() == pytest.approx(detector_loss(logits, labels).item(), rel=0.01)
+    assert loss.item() == pytest.approx(cell_cross_entropy(logits, labels).item(), rel=0.01)
 
 
-def test_shapes_that_do_not_fit_are_named():
+def test_the_cross_entropy_names_shapes_that_do_not_fit():
     logits, labels = example()
     with pytest.raises(ValueError, match=r'labels \(2, 3, 3\)'):
-        detector_loss(logits, labels[..., :3])
+        cell_cross_entropy(logits, labels[..., :3])
     with pytest.raises(ValueError, match='65'):
-        detector_loss(logits[:, :64], labels)
+        cell_cross_entropy(logits[:, :64], labels)
+
+
+def random(*shape, seed=0):
+    return torch.randn(*shape, generator=torch.Generator().manual_seed(seed))
+
+
+def unit(vector):
+    return vector / vector.norm()
+
+
+def warp(points, homography):
+    """Return points (..., N, 2) warped by homographies (..., 3, 3)."""
+    mapped = points @ homography[..., :2].transpose(-1, -2) + homography[..., None, :, 2]
+    return mapped[..., :2] / mapped[..., 2:]
+
+
+TURN = torch.tensor([[0.9, -0.3, 9.0], [0.25, 1.1, -4.0], [1e-3, -5e-4, 1.0]])
+
+
+def slow_hinge(a, b, homographies, valid, weight, positive, negative):
+    """Return the paper's sum over cells (h, w) and (h', w'), term by term, over its count."""
+    total, count = 0.0, 0
+    batch, _, height, width = a.shape
+    for i in range(batch):
+        for y in range(height):
+            for x in range(width):
+                u, v, w = (
+                    homographies[i] @ torch.tensor([8 * x + 3.5, 8 * y + 3.5, 1.0])
+                ).tolist()
+                for y2 in range(height):
+                    for x2 in range(width):
+                        if not valid[i, y2, x2]:
+                            continue
+                        distance = math.hypot(u / w - (8 * x2 + 3.5), v / w - (8 * y2 + 3.5))
+                        dot = float(unit(a[i, :, y, x]) @ unit(b[i, :, y2, x2]))
+                        if distance <= 8:
+                            total += weight * max(0, positive - dot)
+                        else:
+                            total += max(0, dot - negative)
+                        count += 1
+    return total / count
+
+
+@pytest.mark.parametrize('margins', [(250.0, 1.0, 0.2), (3.0, 0.5, -0.1)])
+def test_the_hinge_loss_is_the_papers_formula(margins):
+    a, b = random(2, 5, 4, 6), random(2, 5, 4, 6, seed=1)
+    homographies = torch.stack([torch.eye(3), TURN])
+    valid = random(2, 4, 6, seed=2) > -0.5
+    expected = slow_hinge(a, b, homographies, valid, *margins)
+    cells = warp(cell_centres(4, 6), homographies).unflatten(1, (4, 6))
+    assert hinge_loss(a, b, cells, valid, *margins).item() == pytest.approx(expected, rel=1e-4)
+
+
+def test_the_hinge_loss_without_valid_cells_is_zero():
+    a = random(1, 5, 2, 2).requires_grad_()
+    cells = torch.zeros(1, 2, 2, 2)
+    loss = hinge_loss(a, random(1, 5, 2, 2), cells, torch.zeros(1, 2, 2) > 0)
+    assert loss.item() == 0
+
+
+def slow_contrastive(a, b, points_a, points_b, valid, temperature, radius):
+    total, count = 0.0, 0
+    for i in range(len(a)):
+        da, db = (sample_descriptors(d[i], p[i]) for d, p in ((a, points_a), (b, points_b)))
+        for here, there, places in ((da, db, points_b), (db, da, points_a)):
+            for k in range(len(here)):
+                if not valid[i, k]:
+                    continue
+                exponentials = []
+                for j in range(len(there)):
+                    distance = float((places[i, j] - places[i, k]).norm())
+                    if j == k or (valid[i, j] and distance >= radius):
+                        exponentials.append(math.exp(temperature * float(here[k] @ there[j])))
+                right = math.exp(temperature * float(here[k] @ there[k]))
+                total -= math.log(right / sum(exponentials))
+                count += 1
+    return total / count
+
+
+def test_the_contrastive_loss_is_a_softmax_over_the_other_images_points():
+    a, b = random(2, 6, 4, 5), random(2, 6, 4, 5, seed=1)
+    points_a = torch.rand(2, 12, 2, generator=torch.Generator().manual_seed(3)) * 31
+    points_b = warp(points_a, torch.stack([torch.eye(3), TURN]))
+    valid = torch.rand(2, 12, generator=torch.Generator().manual_seed(4)) > 0.3
+    expected = slow_contrastive(a, b, points_a, points_b, valid, 5.0, 8.0)
+    sampled = sample_batch(a, points_a), sample_batch(b, points_b)
+    got = contrastive_loss(*sampled, points_a, points_b, valid, 5.0, 8.0)
+    assert got.item() == pytest.approx(expected, rel=1e-4)
+
+
+def test_the_contrastive_loss_without_points_is_zero_and_its_gradient_finite():
+    a = random(1, 3, 6).requires_grad_()
+    points = torch.zeros(1, 3, 2)
+    loss = contrastive_loss(a, a, points, points, torch.zeros(1, 3, dtype=torch.bool))
+    loss.backward()
+    assert loss.item() == 0
+    assert torch.isfinite(a.grad).all()
+
+
+def test_descriptors_are_sampled_as_a_detector_samples_them():
+    coarse = random(2, 6, 4, 5)
+    points = torch.rand(2, 20, 2, generator=torch.Generator().manual_seed(0)) * 31
+    for sampled, descriptors, where in zip(
+        sample_batch(coarse, points), coarse, points, strict=True
+    ):
+        assert torch.allclose(sampled, sample_descriptors(descriptors, where), atol=1e-6)
+
+
+def test_the_hinge_loss_names_maps_of_unequal_shapes():
+    with pytest.raises(ValueError, match='of one shape'):
+        hinge_loss(
+            random(1, 5, 2, 2),
+            random(1, 5, 2, 3),
+            torch.zeros(1, 2, 2, 2),
+            torch.ones(1, 2, 2),
+        )

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+import os
 import warnings
 import zlib
 
@@ -17,16 +18,18 @@ import torch
 from superpoint_ros.data.random_homographies import HomographyRanges
 from superpoint_ros.geometry.homography import warp_points
 from superpoint_ros.training import pair_dataset as pairs
-from superpoint_ros.training.cell_labels import DUSTBIN, IGNORED
-from superpoint_ros.training.endless_dataset import endless_loader, Steps, VALIDATION
-from superpoint_ros.training.label_files import LabelFolder, Labels
-from superpoint_ros.training.pair_dataset import PairSamples, Photographs
-from superpoint_ros.training.superpoint_recipe import SuperPointRecipe
+from superpoint_ros.training.datasets import endless_loader, Steps, VALIDATION
+from superpoint_ros.training.homographic_adaptation import Labels
+from superpoint_ros.training.losses import cell_centres, IGNORED
+from superpoint_ros.training.pair_dataset import FAR_AWAY, HomographyPairDataset, Photographs
+from superpoint_ros.training.pseudo_labels import LabelFolder
+from superpoint_ros.training.recipes import SuperPointRecipe
+from superpoint_ros.training.targets import DUSTBIN
 
 
 @pytest.fixture(scope='module')
 def recipe(tmp_path_factory, write_photographs):
-    """Return a recipe without other light, for labels that are dots."""
+    """Return a recipe without photometric augmentation, for labels that are dots."""
     images, labels = write_photographs(tmp_path_factory.mktemp('pairs'))
     return SuperPointRecipe(
         network='compact',
@@ -41,8 +44,11 @@ def recipe(tmp_path_factory, write_photographs):
 
 
 def samples(recipe, count=30):
-    source = PairSamples(recipe)
-    return [{name: value.numpy() for name, value in source[i].items()} for i in range(count)]
+    source = HomographyPairDataset(recipe)
+    found = [{name: value.numpy() for name, value in source[i].items()} for i in range(count)]
+    for index, sample in enumerate(found):
+        sample['homography'] = source.draw(source.rng(index))[1]
+    return found
 
 
 def labelled_pixels(labels):
@@ -65,13 +71,13 @@ def brightest_near(image, points, reach=2):
 
 
 def test_a_sample_has_the_documented_shapes_and_types(recipe):
-    sample = PairSamples(recipe)[0]
+    sample = HomographyPairDataset(recipe)[0]
     described = {name: (tuple(value.shape), value.dtype) for name, value in sample.items()}
     assert described == {
         'images': ((2, 64, 96), torch.uint8),
         'labels': ((2, 8, 12), torch.int64),
         'shown': ((2, 8, 12), torch.bool),
-        'homography': ((3, 3), torch.float32),
+        'cells_in_b': ((8, 12, 2), torch.float32),
         'points': ((2, 64, 2), torch.float32),
         'valid': ((64,), torch.bool),
     }
@@ -108,7 +114,7 @@ def test_points_are_the_same_spot_of_the_scene_in_both_images(recipe):
     # Zoom changes how sharp a dot is, not which side of a slope is bright.
     ranges = HomographyRanges(0.1, 40.0, None, 0.9, 1.1, 0.05, 1.0, True)
     values = []
-    for sample in samples(replace(recipe, homography=ranges, finest=1.0)):
+    for sample in samples(replace(recipe, homography=ranges, min_downscale=1.0)):
         looked_up = [
             cv2.remap(image, *points.T[..., None], cv2.INTER_LINEAR)[:, 0]
             for image, points in zip(
@@ -122,7 +128,7 @@ def test_points_are_the_same_spot_of_the_scene_in_both_images(recipe):
 
 def test_up_to_the_share_asked_for_of_the_points_are_labels(recipe):
     def bright(labelled):
-        found = samples(replace(recipe, points=16, labelled=labelled, finest=10.0))
+        found = samples(replace(recipe, points=16, keypoint_share=labelled, min_downscale=10.0))
         values = [
             cv2.remap(s['images'][0], *s['points'][0, s['valid']].T[..., None], cv2.INTER_LINEAR)
             for s in found
@@ -137,7 +143,7 @@ def test_cells_that_show_nothing_of_the_photograph_are_left_out(recipe, monkeypa
     far = np.array([[1.0, 0, 48.0], [0, 1, 0], [0, 0, 1]])  # B shows A half a view to the right
     monkeypatch.setattr(pairs, 'sample_homography', lambda *_: far)
     # Views of all of the photograph's height or width: whatever is beyond it is not known.
-    sample = samples(replace(recipe, width=144, height=104, finest=10.0), 1)[0]
+    sample = samples(replace(recipe, width=144, height=104, min_downscale=10.0), 1)[0]
     a, b = sample['labels']
     assert (b[:, :6] == IGNORED).all()
     assert (b[1:-1, 7:] != IGNORED).all()
@@ -146,36 +152,36 @@ def test_cells_that_show_nothing_of_the_photograph_are_left_out(recipe, monkeypa
     assert np.allclose(points[1] - points[0], [48, 0], atol=1e-3)
 
 
-def test_labels_below_the_least_score_are_neither_points_nor_none(recipe):
+def test_the_detector_loss_ignores_labels_below_the_min_score(recipe):
     sure = samples(recipe)
-    doubtful = samples(replace(recipe, least_score=0.55))
-    for with_all, with_some in zip(sure, doubtful, strict=True):
+    uncertain = samples(replace(recipe, min_score=0.55))
+    for with_all, with_some in zip(sure, uncertain, strict=True):
         pixels = labelled_pixels(with_all['labels'][0])
         cells = with_some['labels'][0][pixels[:, 1] // 8, pixels[:, 0] // 8]
         assert (cells != DUSTBIN).all()
-    counts = [sum((s['labels'] == IGNORED).sum() for s in each) for each in (sure, doubtful)]
+    counts = [sum((s['labels'] == IGNORED).sum() for s in each) for each in (sure, uncertain)]
     labels = [
         sum(len(labelled_pixels(x)) for s in each for x in s['labels'])
-        for each in (sure, doubtful)
+        for each in (sure, uncertain)
     ]
     assert counts[1] > counts[0]
     assert 0.3 < labels[1] / labels[0] < 0.7
 
 
 def test_samples_depend_on_the_seed_and_their_number_alone(recipe):
-    loader = endless_loader(PairSamples(recipe), Steps(2, start=3), 0)
+    loader = endless_loader(HomographyPairDataset(recipe), Steps(2, start=3), 0)
     batch = next(iter(loader))
-    again = PairSamples(recipe)
+    again = HomographyPairDataset(recipe)
     for name, value in batch.items():
         assert torch.equal(value, torch.stack([again[6][name], again[7][name]]))
-    other = PairSamples(replace(recipe, seed=1))[6]
+    other = HomographyPairDataset(replace(recipe, seed=1))[6]
     assert not torch.equal(other['images'], again[6]['images'])
 
 
 def test_a_photograph_is_for_training_or_for_validation_never_both(recipe):
     folders = recipe.images, recipe.labels
-    trained = {path.name for path in PairSamples(recipe).photographs.paths}
-    kept = {path.name for path in PairSamples(recipe, VALIDATION).photographs.paths}
+    trained = {path.name for path in HomographyPairDataset(recipe).photographs.paths}
+    kept = {path.name for path in HomographyPairDataset(recipe, VALIDATION).photographs.paths}
     assert trained | kept == {f'{i}.png' for i in range(6)}
     assert not trained & kept
     # A small folder has none whose number says so: the one with the smallest is kept.
@@ -210,7 +216,7 @@ def test_photographs_that_are_smaller_than_a_view_fill_it(tmp_path, recipe, size
 def test_memory_for_photographs_is_bounded_and_does_not_change_the_samples(recipe, monkeypatch):
     expected = samples(recipe, 8)
     monkeypatch.setattr(pairs, 'KEPT_BYTES', 2 * 150 * 110)
-    source = PairSamples(recipe)
+    source = HomographyPairDataset(recipe)
     for index, sample in enumerate(expected):
         assert np.array_equal(source[index]['images'].numpy(), sample['images'])
     assert len(source.photographs._scenes) == 2
@@ -222,59 +228,41 @@ def test_labels_of_other_images_are_found_before_training_starts(
     images, labels = write_photographs(tmp_path)
     for path in images.iterdir():
         cv2.imwrite(str(path), 255 - cv2.imread(str(path), cv2.IMREAD_GRAYSCALE))
-    with pytest.raises(ValueError, match=r'made for an image of other content than .*\.png'):
-        PairSamples(replace(recipe, images=str(images), labels=str(labels)))
+    with pytest.raises(ValueError, match=r'made for another image than .*\.png'):
+        HomographyPairDataset(replace(recipe, images=str(images), labels=str(labels)))
 
 
 def test_one_labelled_image_is_too_few(tmp_path, recipe, write_photographs):
     images, labels = write_photographs(tmp_path, count=1)
     with pytest.raises(ValueError, match='holds 1 labelled images; there must be at least 2'):
-        PairSamples(replace(recipe, images=str(images), labels=str(labels)))
-
-
-@pytest.mark.parametrize(
-    ('value', 'message'),
-    [
-        ({'images': ''}, 'name the folder of the images: --images DIR'),
-        ({'labels': ''}, 'name the folder of the labels: --labels DIR'),
-        ({'shapes': 1.5}, 'shapes must be from 0 to 1, got 1.5'),
-        ({'points': 1}, 'points must be at least 2'),
-        ({'temperature': 0.0}, 'temperature must be greater than 0'),
-        ({'descriptor_weight': -1.0}, 'descriptor_weight must be 0 or more'),
-        ({'sparsest': 0.0}, 'sparsest must be greater than 0'),
-        ({'densest': 0.01}, 'densest must be sparsest or more'),
-    ],
-)
-def test_a_value_out_of_range_is_named(recipe, value, message):
-    with pytest.raises(ValueError, match=message):
-        replace(recipe, **value)
+        HomographyPairDataset(replace(recipe, images=str(images), labels=str(labels)))
 
 
 @pytest.fixture
-def repeats(recipe):
-    """Return a recipe for which the detector learns what both views repeat, without labels."""
-    return replace(recipe, detector='repeats', labels='')
+def repeatability(recipe):
+    """Return a recipe with repeatability targets, without labels."""
+    return replace(recipe, detector_targets='repeatability', labels='')
 
 
-def test_without_labels_a_sample_has_what_both_views_repeat(repeats):
-    sample = PairSamples(repeats)[0]
+def test_without_labels_a_sample_has_the_keypoints_of_both_views(repeatability):
+    sample = HomographyPairDataset(repeatability)[0]
     described = {name: (tuple(value.shape), value.dtype) for name, value in sample.items()}
     assert described == {
         'images': ((2, 64, 96), torch.uint8),
         'targets': ((2, 65, 8, 12), torch.float32),
         'known': ((2, 8, 12), torch.bool),
         'shown': ((2, 8, 12), torch.bool),
-        'homography': ((3, 3), torch.float32),
+        'cells_in_b': ((8, 12, 2), torch.float32),
         'points': ((2, 64, 2), torch.float32),
         'valid': ((64,), torch.bool),
     }
     assert not (sample['known'] & ~sample['shown']).any()
 
 
-def test_repeated_blobs_are_among_the_points_of_both_views_at_their_own_place(repeats):
-    # Dots are blobs: repeated ones are at the dots' middles, whatever the view.
+def test_repeatable_keypoints_are_among_the_points_of_both_views(repeatability):
+    # Keypoints are at the centres of the dots, in any view.
     offsets, shown = [], 0
-    for sample in samples(repeats):
+    for sample in samples(repeatability):
         count = int(0.7 * 64)
         valid = sample['valid'].copy()
         valid[count:] = False
@@ -289,4 +277,47 @@ def test_repeated_blobs_are_among_the_points_of_both_views_at_their_own_place(re
 def test_one_image_is_too_few_without_labels_too(tmp_path, recipe, write_photographs):
     images, _ = write_photographs(tmp_path, count=1)
     with pytest.raises(ValueError, match='holds 1 images; there must be at least 2'):
-        PairSamples(replace(recipe, detector='repeats', images=str(images)))
+        HomographyPairDataset(
+            replace(recipe, detector_targets='repeatability', images=str(images))
+        )
+
+
+def test_the_centres_of_cells_are_mapped_into_the_other_view(recipe):
+    for sample in samples(recipe, 5):
+        expected = warp_points(cell_centres(8, 12).numpy(), sample['homography'])
+        cells = sample['cells_in_b'].reshape(-1, 2)
+        known = np.isfinite(expected).all(axis=1)
+        assert cells[known] == pytest.approx(expected[known], rel=1e-4, abs=1e-2)
+        assert (cells[~known] == FAR_AWAY).all()
+
+
+def test_an_unreadable_photograph_is_skipped_and_named(
+    tmp_path, repeatability, write_photographs, caplog
+):
+    images, _ = write_photographs(tmp_path)
+    (images / '2.png').write_bytes(b'no image')
+    folder = Photographs(images, None, 0)
+    folder.check()
+    bad = [path.name for path in folder.paths].index('2.png')
+    following = folder.paths[(bad + 1) % len(folder)]
+    assert (folder[bad].image == cv2.imread(str(following), cv2.IMREAD_GRAYSCALE)).all()
+    assert caplog.text.count('skipped: ') == 1
+    assert str(images / '2.png') in caplog.text
+    assert samples(replace(repeatability, images=str(images)), 8)
+
+
+def test_photographs_of_which_none_can_be_read_are_an_error(tmp_path, repeatability):
+    for name in ('a.png', 'b.png', 'c.png'):
+        (tmp_path / name).write_bytes(b'no image')
+    with pytest.raises(ValueError, match='none of the 2 photographs in .* can be read'):
+        HomographyPairDataset(replace(repeatability, images=str(tmp_path)))
+
+
+def test_file_names_of_photographs_need_not_be_utf_8(tmp_path, repeatability, write_photographs):
+    images, _ = write_photographs(tmp_path)
+    name = os.fsdecode(b'caf\xe9.png')
+    (images / '1.png').rename(images / name)
+    dataset = HomographyPairDataset(replace(repeatability, images=str(images)))
+    kept = Photographs(images, None, VALIDATION)
+    assert name in {path.name for path in (*dataset.photographs.paths, *kept.paths)}
+    assert dataset[0]['images'].shape == (2, 64, 96)

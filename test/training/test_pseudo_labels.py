@@ -6,7 +6,10 @@
 from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
+import contextlib
+import json
 import logging
+import os
 from pathlib import Path
 
 import cv2
@@ -14,12 +17,13 @@ import numpy as np
 import pytest
 import torch
 
+from superpoint_ros.data.sequences.image_files import read_image
 from superpoint_ros.model.superpoint import SuperPoint, SuperPointConfig
 from superpoint_ros.model.weights import save_weights, WeightsMetadata
-from superpoint_ros.training import pseudo_labels as labelling
-from superpoint_ros.training.homographic_adaptation import AdaptationRecipe
-from superpoint_ros.training.label_files import LabelFolder, Labels
-from superpoint_ros.training.pseudo_labels import label_folder, write_contact_sheet
+from superpoint_ros.training import pseudo_labels
+from superpoint_ros.training.homographic_adaptation import Labels
+from superpoint_ros.training.pseudo_labels import label_folder, LabelFolder, write_contact_sheet
+from superpoint_ros.training.recipes import AdaptationRecipe
 
 RECIPE = AdaptationRecipe(homographies=4, threshold=0.01, nms_radius=2, max_keypoints=20)
 BAD = ('bad.png', 'tiny.png')
@@ -64,7 +68,7 @@ def labelled(photos, weights, tmp_path_factory):
     """Return a folder of labels made here in one go, and what was returned."""
     out = tmp_path_factory.mktemp('out') / 'labels'
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(labelling, 'ProcessPoolExecutor', ThisProcess)
+        patch.setattr(pseudo_labels, 'ProcessPoolExecutor', ThisProcess)
         return out, label_folder(photos, weights, out, RECIPE, ['cpu'])
 
 
@@ -75,7 +79,7 @@ def no_processes(monkeypatch):
     def begin(*arguments, **named):
         raise AssertionError('the work began')
 
-    monkeypatch.setattr(labelling, 'ProcessPoolExecutor', begin)
+    monkeypatch.setattr(pseudo_labels, 'ProcessPoolExecutor', begin)
 
 
 def test_every_readable_photograph_gets_labels_and_the_others_are_named(photos, labelled):
@@ -125,7 +129,7 @@ def test_other_weights_recipe_or_precision_do_not_mix_with_labels_that_are_there
 ):
     out = labelled[0]
     other = make_weights(tmp_path / 'other.safetensors', 1)
-    with pytest.raises(ValueError, match=r'made by other means \(weights differ\)'):
+    with pytest.raises(ValueError, match=r'made in another way \(weights differ\)'):
         label_folder(photos, other, out, RECIPE, ['cpu'])
     recipe = AdaptationRecipe(**(vars(RECIPE) | {'homographies': 5}))
     with pytest.raises(ValueError, match=r'\(recipe differ\)'):
@@ -134,7 +138,7 @@ def test_other_weights_recipe_or_precision_do_not_mix_with_labels_that_are_there
         label_folder(photos, weights, out, RECIPE, ['cpu'], bfloat16=True)
 
 
-def test_what_cannot_be_labelled_is_said_before_the_work_begins(
+def test_input_that_cannot_be_labelled_is_refused_before_the_work_begins(
     photos, weights, tmp_path, no_processes
 ):
     empty = tmp_path / 'empty'
@@ -148,8 +152,8 @@ def test_what_cannot_be_labelled_is_said_before_the_work_begins(
     assert not (tmp_path / 'out').exists()
 
 
-def test_it_is_an_error_only_when_no_photograph_is_left(weights, tmp_path, monkeypatch):
-    monkeypatch.setattr(labelling, 'ProcessPoolExecutor', ThisProcess)
+def test_labelling_fails_if_no_photograph_can_be_read(weights, tmp_path, monkeypatch):
+    monkeypatch.setattr(pseudo_labels, 'ProcessPoolExecutor', ThisProcess)
     photos = tmp_path / 'photos'
     photos.mkdir()
     for name in BAD:
@@ -158,25 +162,25 @@ def test_it_is_an_error_only_when_no_photograph_is_left(weights, tmp_path, monke
         label_folder(photos, weights, tmp_path / 'labels', RECIPE, ['cpu'])
 
 
-def test_blobs_are_labelled_where_they_are_asked_for(weights, tmp_path, monkeypatch):
-    monkeypatch.setattr(labelling, 'ProcessPoolExecutor', ThisProcess)
+def test_hessian_keypoints_are_labelled_on_request(weights, tmp_path, monkeypatch):
+    monkeypatch.setattr(pseudo_labels, 'ProcessPoolExecutor', ThisProcess)
     photos = tmp_path / 'photos'
     photos.mkdir()
     x, y = np.arange(96), np.arange(80)[:, None]
-    blob = 60 + 150 * np.exp(-((x - 41.3) ** 2 + (y - 37.6) ** 2) / (2 * 2**2))
-    cv2.imwrite(str(photos / 'blob.png'), blob.round().astype(np.uint8))
+    spot = 60 + 150 * np.exp(-((x - 41.3) ** 2 + (y - 37.6) ** 2) / (2 * 2**2))
+    cv2.imwrite(str(photos / 'spot.png'), spot.round().astype(np.uint8))
     found = []
     for name, weight in (('with', 0.9), ('without', 0.0)):
-        recipe = AdaptationRecipe(homographies=6, threshold=0.25, blobs=weight, corners=weight)
+        recipe = AdaptationRecipe(homographies=6, threshold=0.25, hessian=weight)
         label_folder(photos, weights, tmp_path / name, recipe, ['cpu'])
-        found.append(LabelFolder(tmp_path / name).read(photos / 'blob.png').keypoints)
+        found.append(LabelFolder(tmp_path / name).read(photos / 'spot.png').keypoints)
     assert found[0] == pytest.approx(np.array([[41.3, 37.6]]), abs=0.2)
     assert len(found[1]) == 0
 
 
-def test_without_the_network_only_interest_points_are_labelled(tmp_path, weights, monkeypatch):
-    monkeypatch.setattr(labelling, 'ProcessPoolExecutor', ThisProcess)
-    monkeypatch.setattr(labelling, 'network_heatmaps', None)  # would raise if it were asked
+def test_without_the_network_only_corners_are_labelled(tmp_path, weights, monkeypatch):
+    monkeypatch.setattr(pseudo_labels, 'ProcessPoolExecutor', ThisProcess)
+    monkeypatch.setattr(pseudo_labels, 'network_heatmaps', None)  # would raise if called
     photos = tmp_path / 'photos'
     photos.mkdir()
     x, y = np.arange(96), np.arange(80)[:, None]
@@ -204,6 +208,174 @@ def test_the_contact_sheet_shows_some_photographs_small_with_their_labels(tmp_pa
     assert max(sheet.shape) < 2000
     green = (sheet[:, :, 1].astype(int) - sheet[:, :, 2]) > 60
     count, _, _, centres = cv2.connectedComponentsWithStats(green.astype(np.uint8))
-    assert count - 1 == labelling.PICTURED
+    assert count - 1 == pseudo_labels.PICTURES
     # Columns of pictures of 320x160 with a gap of 4.
     assert (centres[1:, 0] - 4) % 324 == pytest.approx(np.full(24, 159.5), abs=1)
+
+
+def test_file_names_of_labelled_photographs_need_not_be_utf_8(weights, tmp_path, monkeypatch):
+    monkeypatch.setattr(pseudo_labels, 'ProcessPoolExecutor', ThisProcess)
+    photos = tmp_path / 'photos'
+    photos.mkdir()
+    image = np.random.default_rng(0).integers(0, 255, (48, 64)).astype(np.uint8)
+    cv2.imwrite(str(photos / 'plain.png'), image)
+    path = photos / os.fsdecode(b'caf\xe9.png')
+    (photos / 'plain.png').rename(path)
+    assert label_folder(photos, weights, tmp_path / 'labels', RECIPE, ['cpu']) == (1, [])
+    assert len(LabelFolder(tmp_path / 'labels').read(path, image).keypoints) > 0
+    assert (tmp_path / 'labels' / 'labels.png').stat().st_size > 1000
+
+
+ORIGIN = {'weights': 'abc', 'recipe': {'homographies': 3, 'scales': (1.0, 0.5)}}
+LABELS = Labels(np.array([[1.25, 2.5], [30.0, 4.0]], np.float32), np.array([0.9, 0.5], np.float32))
+
+
+@pytest.fixture
+def photo(tmp_path):
+    """Return the path of an image in a folder of its own."""
+    path = tmp_path / 'photos' / 'a.png'
+    path.parent.mkdir()
+    cv2.imwrite(str(path), np.random.default_rng(0).integers(0, 255, (24, 40)).astype(np.uint8))
+    return path
+
+
+def test_labels_come_back_as_they_were_written(photo, tmp_path):
+    folder = LabelFolder(tmp_path / 'labels', ORIGIN)
+    folder.write(photo, read_image(photo), LABELS)
+    labels = LabelFolder(tmp_path / 'labels').read(photo, read_image(photo))
+    assert (labels.keypoints == LABELS.keypoints).all()
+    assert (labels.scores == LABELS.scores).all()
+    assert labels.keypoints.dtype == labels.scores.dtype == np.float32
+
+
+def test_the_label_file_is_as_documented(photo, tmp_path):
+    LabelFolder(tmp_path / 'labels', ORIGIN).write(photo, read_image(photo), LABELS)
+    with np.load(tmp_path / 'labels' / 'a.png.npz') as arrays:
+        assert sorted(arrays) == ['checksum', 'keypoints', 'scores', 'size']
+        assert arrays['size'].tolist() == [40, 24]
+        assert arrays['size'].dtype == arrays['checksum'].dtype == np.int64
+    manifest = json.loads((tmp_path / 'labels' / 'labels.json').read_text())
+    assert manifest['format'] == 'superpoint_ros labels 1'
+    assert manifest['weights'] == 'abc'
+    assert manifest['recipe'] == {'homographies': 3, 'scales': [1.0, 0.5]}
+
+
+def test_an_image_without_keypoints_has_labels_all_the_same(photo, tmp_path):
+    folder = LabelFolder(tmp_path / 'labels', ORIGIN)
+    folder.write(photo, read_image(photo), Labels(np.zeros((0, 2)), np.zeros(0)))
+    assert folder.read(photo).keypoints.shape == (0, 2)
+    assert folder.labelled(photo.parent) == [photo]
+
+
+def test_images_of_one_stem_do_not_share_labels(photo, tmp_path):
+    folder = LabelFolder(tmp_path / 'labels', ORIGIN)
+    assert folder.path(photo) != folder.path(photo.with_suffix('.jpg'))
+
+
+def test_only_images_that_have_labels_are_listed(photo, tmp_path):
+    folder = LabelFolder(tmp_path / 'labels', ORIGIN)
+    for number in (10, 9, 11):
+        path = photo.with_name(f'{number}.png')
+        path.write_bytes(photo.read_bytes())
+        if number != 11:
+            folder.write(path, read_image(path), LABELS)
+    names = [path.name for path in folder.labelled(photo.parent)]
+    assert names == ['9.png', '10.png']
+    with pytest.raises(ValueError, match='has labels for none of the images in'):
+        LabelFolder(tmp_path / 'other', ORIGIN).labelled(photo.parent)
+
+
+def test_labels_of_an_image_of_another_size_are_refused(photo, tmp_path):
+    folder = LabelFolder(tmp_path / 'labels', ORIGIN)
+    folder.write(photo, read_image(photo), LABELS)
+    with pytest.raises(ValueError, match=r'image of 40x24 pixels; .*a\.png has 24x40'):
+        folder.read(photo, read_image(photo).T)
+
+
+def test_labels_of_an_image_of_other_content_are_refused(photo, tmp_path):
+    folder = LabelFolder(tmp_path / 'labels', ORIGIN)
+    folder.write(photo, read_image(photo), LABELS)
+    changed = read_image(photo)
+    changed[0, 0] ^= 1
+    with pytest.raises(ValueError, match='made for another image than'):
+        folder.read(photo, changed)
+
+
+def test_labels_of_one_origin_are_not_mixed_with_another(tmp_path):
+    LabelFolder(tmp_path, ORIGIN)
+    assert LabelFolder(tmp_path, ORIGIN).origin['weights'] == 'abc'
+    with pytest.raises(ValueError, match=r'made in another way \(weights differ\)'):
+        LabelFolder(tmp_path, ORIGIN | {'weights': 'other'})
+    with pytest.raises(ValueError, match=r'\(recipe differ\): continue with the same, or name'):
+        LabelFolder(tmp_path, ORIGIN | {'recipe': {'homographies': 4}})
+
+
+def damage_zip(data):
+    """Return the file with bytes within it changed."""
+    middle = len(data) // 3
+    return (
+        data[:middle]
+        + bytes(255 - byte for byte in data[middle : middle + 40])
+        + data[middle + 40 :]
+    )
+
+
+@pytest.mark.parametrize(
+    'damage',
+    [
+        lambda data: b'',
+        lambda data: data[: len(data) // 2],
+        lambda data: b'not an archive' * 20,
+        damage_zip,
+    ],
+    ids=['empty', 'cut off', 'foreign', 'damaged'],
+)
+def test_a_damaged_label_file_is_named(photo, tmp_path, damage):
+    folder = LabelFolder(tmp_path / 'labels', ORIGIN)
+    folder.write(photo, read_image(photo), LABELS)
+    path = folder.path(photo)
+    path.write_bytes(damage(path.read_bytes()))
+    with pytest.raises(ValueError, match=r'a\.png\.npz is damaged: delete it'):
+        folder.read(photo)
+
+
+@pytest.mark.parametrize(
+    'arrays',
+    [
+        {'keypoints': np.zeros((2, 2)), 'scores': np.zeros(2)},
+        {'keypoints': np.zeros((2, 3)), 'scores': np.zeros(2), 'size': [1, 1], 'checksum': 1},
+        {'keypoints': np.zeros((2, 2)), 'scores': np.zeros(3), 'size': [1, 1], 'checksum': 1},
+        {'keypoints': np.array([None]), 'scores': np.zeros(3), 'size': [1, 1], 'checksum': 1},
+    ],
+    ids=['arrays missing', 'wrong shape', 'counts differ', 'pickled'],
+)
+def test_arrays_of_another_kind_are_refused_as_labels(photo, tmp_path, arrays):
+    folder = LabelFolder(tmp_path / 'labels', ORIGIN)
+    np.savez(folder.path(photo), **arrays)
+    with pytest.raises(ValueError, match='is damaged'):
+        folder.read(photo)
+
+
+def test_a_folder_without_labels_is_named_with_how_to_make_them(tmp_path):
+    with pytest.raises(
+        FileNotFoundError, match="no labels.json: make one with 'superpoint adapt'"
+    ):
+        LabelFolder(tmp_path)
+    (tmp_path / 'labels.json').write_text('{')
+    with pytest.raises(ValueError, match=r'labels\.json cannot be read'):
+        LabelFolder(tmp_path)
+    (tmp_path / 'labels.json').write_text('{"format": "something else"}')
+    with pytest.raises(ValueError, match='does not have the format'):
+        LabelFolder(tmp_path)
+
+
+def test_a_label_file_with_any_byte_changed_is_read_or_named(photo, tmp_path):
+    folder = LabelFolder(tmp_path / 'labels', ORIGIN)
+    folder.write(photo, read_image(photo), LABELS)
+    path = folder.path(photo)
+    content = path.read_bytes()
+    for index in range(len(content)):
+        path.write_bytes(content[:index] + bytes([255 - content[index]]) + content[index + 1 :])
+        with contextlib.suppress(ValueError):
+            labels = folder.read(photo)
+            assert labels.keypoints.tolist() == LABELS.keypoints.tolist()

@@ -2,10 +2,11 @@
 # SPDX-License-Identifier: Apache-2.0
 
 """
-Endless, seeded training data: sample i is made from (seed, i) and from nothing else.
+Endless, seeded training data: sample i is made from (seed, i) only.
 
-The result therefore depends neither on the number of worker processes nor on where a run was
-interrupted: step s of batches of b takes the samples s * b to (s + 1) * b - 1.
+The data therefore depend neither on the number of worker processes nor on interruptions: step s
+of batches of b takes the samples s * b to (s + 1) * b - 1. This module has what all datasets share
+and the dataset of synthetic shapes; `superpoint_ros.training.pair_dataset` has pairs of views.
 """
 
 from __future__ import annotations
@@ -20,18 +21,18 @@ from torch.utils.data import DataLoader, Dataset, Sampler
 from superpoint_ros.data.photometric import augment
 from superpoint_ros.data.random_homographies import sample_homography
 from superpoint_ros.data.synthetic_shapes.shapes import random_shape, ShapeImage, warp_shape
-from superpoint_ros.training.cell_labels import cell_labels
-from superpoint_ros.training.recipe import MagicPointRecipe
+from superpoint_ros.training.recipes import MagicPointRecipe
+from superpoint_ros.training.targets import cell_labels
 
 TRAINING, VALIDATION = 0, 1
-"""Streams of random numbers, so that no validation image is ever trained on."""
+"""Streams of random numbers: validation samples are never training samples."""
 
 
-class ShapeSamples(Dataset):
+class ShapeDataset(Dataset):
     """
-    Make labelled images of synthetic shapes; the index is any number from 0 up.
+    Labelled images of synthetic shapes; the index is any number from 0 up.
 
-    A sample is a dictionary: ``image`` uint8 (1, H, W), ``labels`` int64 (H/8, W/8).
+    A sample is a dictionary: `image` uint8 (1, H, W), `labels` int64 (H/8, W/8).
     """
 
     def __init__(self, recipe: MagicPointRecipe, stream: int = TRAINING):
@@ -46,11 +47,11 @@ class ShapeSamples(Dataset):
         return {'image': torch.from_numpy(image)[None], 'labels': torch.from_numpy(labels)}
 
     def rng(self, index: int) -> np.random.Generator:
-        """Return the generator of the sample's random numbers."""
+        """Return the random number generator of a sample."""
         return np.random.default_rng([self.recipe.seed, self.stream, index])
 
     def draw(self, rng: np.random.Generator) -> ShapeImage:
-        """Return an image (H, W) and its points (N, 2)."""
+        """Return an image, uint8 (H, W), and its keypoints (N, 2)."""
         recipe = self.recipe
         shape = random_shape(rng, self.size)
         if rng.random() < recipe.warped:
@@ -63,9 +64,9 @@ class ShapeSamples(Dataset):
 
 class Steps(Sampler):
     """
-    Name the samples of every step from one on, without end; see the module's description.
+    Indices of the samples of each step from `start` on, without end.
 
-    Of several processes that train together, each takes its share of a step.
+    If several processes train together, each takes its part of a step.
     """
 
     def __init__(self, batch: int, start: int = 0, rank: int = 0, world: int = 1):
@@ -80,7 +81,7 @@ class Steps(Sampler):
 
 
 def endless_loader(dataset: Dataset, steps: Steps, workers: int) -> DataLoader:
-    """Return a loader of the batches of these steps, made by that many processes (0: in ours)."""
+    """Return a loader of the batches of these steps, made by `workers` processes (0: this one)."""
     return DataLoader(
         dataset,
         batch_sampler=steps,
@@ -93,6 +94,6 @@ def endless_loader(dataset: Dataset, steps: Steps, workers: int) -> DataLoader:
 
 
 def _use_one_thread(_worker: int) -> None:
-    """Keep a worker to one core: there is one worker for each."""
+    """Limit a worker process to one thread: there is one worker for each core."""
     cv2.setNumThreads(0)
     torch.set_num_threads(1)

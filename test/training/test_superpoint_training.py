@@ -19,14 +19,17 @@ from superpoint_ros.detector import Detector
 from superpoint_ros.model.pruning import remove_dead_channels
 from superpoint_ros.model.superpoint import COMPACT, SuperPointOutput
 from superpoint_ros.model.weights import load_weights
-from superpoint_ros.training import superpoint_stage as superpoint
+from superpoint_ros.training import targets
 from superpoint_ros.training.checkpoints import LAST, read_checkpoint, WEIGHTS
-from superpoint_ros.training.descriptor_losses import contrastive_loss, hinge_loss
-from superpoint_ros.training.losses import detector_loss, soft_detector_loss
-from superpoint_ros.training.magicpoint_stage import MagicPoint
-from superpoint_ros.training.recipe import MagicPointRecipe, read_recipe
-from superpoint_ros.training.superpoint_recipe import SuperPointRecipe
-from superpoint_ros.training.superpoint_stage import SuperPointStage
+from superpoint_ros.training.lightning_modules import MagicPointModule, SuperPointModule
+from superpoint_ros.training.losses import (
+    cell_cross_entropy,
+    contrastive_loss,
+    hinge_loss,
+    soft_cell_cross_entropy,
+)
+from superpoint_ros.training.recipe_files import read_recipe
+from superpoint_ros.training.recipes import MagicPointRecipe, SuperPointRecipe
 from superpoint_ros.training.trainer import train
 
 VALUES = {
@@ -46,9 +49,9 @@ VALUES = {
     'validate_every': 3,
     'validation_images': 2,
     'log_every': 1,
-    'checkpoint_minutes': 1e-9,  # every step
+    'checkpoint_minutes': 0.0,  # every step
 }
-LESSONS = ('labels', 'targets', 'known')
+TARGETS = ('labels', 'targets', 'known')
 OPTIONS = [f'--{name}={value}' for name, value in VALUES.items()]
 
 
@@ -67,7 +70,7 @@ def recipe(folders):
 def from_magicpoint(folder, network):
     """Return the checkpoint of a step of MagicPoint."""
     recipe = MagicPointRecipe(network, max_steps=1, batch=1, width=64, height=48, workers=0)
-    train(MagicPoint(recipe, folder), recipe, folder, accelerator='cpu')
+    train(MagicPointModule(recipe, folder), folder, accelerator='cpu')
     return folder / LAST
 
 
@@ -111,7 +114,7 @@ def test_the_run_starts_from_magicpoint_and_moves_all_of_the_network(
     runs, whole, magicpoint, recipe
 ):
     start = read_checkpoint(magicpoint)['state_dict']
-    module = SuperPointStage(recipe, whole, magicpoint)
+    module = SuperPointModule(recipe, whole, magicpoint)
     after = runs.final_state(whole)[1]
     for name, value in module.state_dict().items():
         assert torch.equal(value, start[name]), name
@@ -125,7 +128,7 @@ def test_a_run_that_was_killed_and_resumed_has_the_same_weights_bit_for_bit(
     start = tmp_path / 'start.ckpt'
     shutil.copy(magicpoint, start)
     command = arguments(folders, out, f'--start={start}')
-    runs.kill_in_step(2, SuperPointStage, command)
+    runs.kill_in_step(2, SuperPointModule, command)
     assert runs.final_state(out)[0] == 2
     start.unlink()  # a run that goes on does not need it any more
     assert main([*command, '--resume']) == 0
@@ -135,11 +138,15 @@ def test_a_run_that_was_killed_and_resumed_has_the_same_weights_bit_for_bit(
 def test_a_run_without_labels_learns_what_both_views_repeat_and_can_be_resumed(
     runs, folders, magicpoint, tmp_path
 ):
-    options = ['--detector=repeats', f'--start={magicpoint}', f'--images={folders[0]}']
+    options = [
+        '--detector_targets=repeatability',
+        f'--start={magicpoint}',
+        f'--images={folders[0]}',
+    ]
     command = ['train', 'superpoint', *options, *OPTIONS, '--accelerator=cpu', '--workers=1']
     whole, killed = ([*command, f'--out={tmp_path / name}'] for name in ('whole', 'killed'))
     assert main(whole) == 0
-    runs.kill_in_step(3, SuperPointStage, killed)
+    runs.kill_in_step(3, SuperPointModule, killed)
     assert main([*killed, '--resume']) == 0
     runs.assert_same_state(tmp_path / 'killed', tmp_path / 'whole')
     assert load_weights(tmp_path / 'whole' / WEIGHTS)[1].descriptors_trained
@@ -151,7 +158,7 @@ def test_a_network_that_uses_fewer_channels_is_saved_as_wide_as_its_configuratio
     options = ['--stage_channels=[8, 16, 24, 32]', '--head_channels=24', '--max_steps=2']
     options.append(f'--start={magicpoint}')
     command = arguments(folders, tmp_path / 'run', *options)
-    runs.kill_in_step(1, SuperPointStage, command)
+    runs.kill_in_step(1, SuperPointModule, command)
     assert main([*command, '--resume']) == 0
     model, _ = load_weights(tmp_path / 'run' / WEIGHTS)
     assert model.config == COMPACT
@@ -175,20 +182,20 @@ class Fixed(torch.nn.Module):
         return self.outputs[len(self.seen) - 1]
 
 
-@pytest.mark.parametrize('detector', ['labels', 'repeats'])
+@pytest.mark.parametrize('detector', ['pseudo_labels', 'repeatability'])
 @pytest.mark.parametrize('loss', ['contrastive', 'hinge'])
 def test_the_loss_is_the_weighted_sum_of_its_parts_on_both_images(
     recipe, tmp_path, loss, detector
 ):
     changed = replace(
         recipe,
-        detector=detector,
+        detector_targets=detector,
         descriptor_loss=loss,
         descriptor_weight=0.7,
         precision='32-true',
     )
-    module = SuperPointStage(changed, tmp_path)
-    samples = module.samples()
+    module = SuperPointModule(changed, tmp_path)
+    samples = module.dataset()
     batch = torch.utils.data.default_collate([samples[0], samples[1]])
     generator = torch.Generator().manual_seed(0)
     output = SuperPointOutput(
@@ -202,18 +209,20 @@ def test_the_loss_is_the_weighted_sum_of_its_parts_on_both_images(
     a, b = (batch['images'][:, i].float()[:, None] / 255 for i in (0, 1))
     (seen,) = module.network.seen
     assert torch.equal(seen, torch.cat([a, b]))
-    lessons = {
+    expected_targets = {
         name: torch.cat([batch[name][:, 0], batch[name][:, 1]])
         for name in batch
-        if name in LESSONS
+        if name in TARGETS
     }
-    if detector == 'labels':
-        expected = detector_loss(output.logits, lessons['labels'])
+    if detector == 'pseudo_labels':
+        expected = cell_cross_entropy(output.logits, expected_targets['labels'])
     else:
-        expected = soft_detector_loss(output.logits, lessons['targets'], lessons['known'])
+        expected = soft_cell_cross_entropy(
+            output.logits, expected_targets['targets'], expected_targets['known']
+        )
     maps = output.descriptors[:2], output.descriptors[2:]
     if loss == 'hinge':
-        descriptor = hinge_loss(*maps, batch['homography'], batch['shown'][:, 1], 250.0)
+        descriptor = hinge_loss(*maps, batch['cells_in_b'], batch['shown'][:, 1], 250.0)
     else:
         points = batch['points']
         points = points[:, 0], points[:, 1]
@@ -223,9 +232,9 @@ def test_the_loss_is_the_weighted_sum_of_its_parts_on_both_images(
     assert got.item() == pytest.approx(expected.item(), rel=1e-5)
 
 
-def test_points_are_described_at_one_size_and_at_several(recipe, tmp_path):
-    module = SuperPointStage(replace(recipe, precision='32-true', levels=2), tmp_path)
-    samples = module.samples()
+def test_the_contrastive_loss_describes_points_at_one_scale_and_at_several(recipe, tmp_path):
+    module = SuperPointModule(replace(recipe, precision='32-true', descriptor_scales=2), tmp_path)
+    samples = module.dataset()
     batch = torch.utils.data.default_collate([samples[0], samples[1]])
     generator = torch.Generator().manual_seed(0)
     logits = torch.randn(4, 65, 6, 8, generator=generator)
@@ -248,16 +257,16 @@ def test_points_are_described_at_one_size_and_at_several(recipe, tmp_path):
     expected = [
         contrastive_loss(*descriptors, *points, batch['valid'], 20.0)
         for descriptors in (
-            [of_levels[0] for of_levels in sampled],
-            [pool_descriptors(of_levels) for of_levels in sampled],
+            [of_scales[0] for of_scales in sampled],
+            [pool_descriptors(of_scales) for of_scales in sampled],
         )
     ]
     assert logged['train/descriptor'].item() == pytest.approx(sum(expected).item() / 2, rel=1e-5)
 
 
 def test_training_lowers_the_loss_on_the_pairs_it_sees(recipe, tmp_path):
-    module = SuperPointStage(replace(recipe, precision='32-true'), tmp_path)
-    samples = module.samples()
+    module = SuperPointModule(replace(recipe, precision='32-true'), tmp_path)
+    samples = module.dataset()
     batch = torch.utils.data.default_collate([samples[i] for i in range(4)])
     module.log = lambda *_, **__: None
     optimizer = torch.optim.Adam(module.network.parameters(), 2e-3)
@@ -296,7 +305,7 @@ def test_a_loss_that_is_no_number_stops_the_run_and_keeps_the_last_good_state(
         calls.append(1)
         return logits.float().mean() * (float('nan') if len(calls) == 3 else 1)
 
-    monkeypatch.setattr(superpoint, 'detector_loss', loss)
+    monkeypatch.setattr(targets, 'cell_cross_entropy', loss)
     assert main(arguments(folders, tmp_path)) == 1
     assert 'the loss is nan in step 2; the last good state' in capsys.readouterr().err
     step, tensors = runs.final_state(tmp_path)
@@ -304,14 +313,16 @@ def test_a_loss_that_is_no_number_stops_the_run_and_keeps_the_last_good_state(
     assert all(torch.isfinite(value).all() for value in tensors.values())
 
 
-def test_a_checkpoint_of_another_network_is_no_start(folders, tmp_path, capsys):
+def test_initialization_from_a_wider_checkpoint_is_refused(folders, tmp_path, capsys):
     start = from_magicpoint(tmp_path / 'paper', 'paper')
     assert main(arguments(folders, tmp_path / 'out', f'--start={start}')) == 2
     error = capsys.readouterr().err.strip().splitlines()[-1]
-    assert f'{start} is no start for this network: conv1a has 64 channels there' in error
+    assert f'cannot initialize this network from {start}: conv1a has 64 channels there' in error
 
 
-def test_a_file_that_is_no_checkpoint_is_no_start(folders, tmp_path, capsys, whole):
+def test_initialization_from_a_file_that_is_not_a_checkpoint_is_refused(
+    folders, tmp_path, capsys, whole
+):
     assert main(arguments(folders, tmp_path, f'--start={tmp_path / "none.ckpt"}')) == 2
     assert f'there is no checkpoint {tmp_path / "none.ckpt"}' in capsys.readouterr().err
     damaged = tmp_path / 'damaged.ckpt'
@@ -320,7 +331,7 @@ def test_a_file_that_is_no_checkpoint_is_no_start(folders, tmp_path, capsys, who
     assert f'{damaged} is not a checkpoint that can be read' in capsys.readouterr().err
     torch.save({'weights': torch.zeros(2)}, damaged)
     assert main(arguments(folders, tmp_path, f'--start={damaged}')) == 2
-    assert f'{damaged} is no checkpoint of a training run' in capsys.readouterr().err
+    assert f'{damaged} is not a checkpoint of a training run' in capsys.readouterr().err
 
 
 def test_folders_that_are_missing_are_named(folders, tmp_path, capsys):
@@ -340,10 +351,10 @@ def test_folders_that_are_missing_are_named(folders, tmp_path, capsys):
     nowhere = tmp_path / 'nowhere'
     assert f'{nowhere} is not a folder' in answer(f'--images={nowhere}', f'--labels={labels}')
     assert (
-        f"{nowhere} is no label folder, it has no labels.json: make one by 'superpoint adapt'"
+        f"{nowhere} is not a label folder, it has no labels.json: make one with 'superpoint adapt'"
         in (answer(f'--images={images}', f'--labels={nowhere}'))
     )
-    assert f'{labels} holds labels of none of the images in {tmp_path}' in answer(
+    assert f'{labels} has labels for none of the images in {tmp_path}' in answer(
         f'--images={tmp_path}', f'--labels={labels}'
     )
 
@@ -355,7 +366,7 @@ def test_labels_of_other_images_are_one_line_before_training_starts(
     for path in images.iterdir():
         cv2.imwrite(str(path), cv2.imread(str(path), cv2.IMREAD_GRAYSCALE)[::-1])
     assert main(arguments((images, labels), tmp_path / 'out')) == 2
-    assert 'was made for an image of other content than' in capsys.readouterr().err
+    assert 'was made for another image than' in capsys.readouterr().err
     assert not (tmp_path / 'out' / LAST).exists()
 
 
@@ -366,12 +377,12 @@ def test_a_photograph_that_changes_while_workers_read_it_is_one_line(
     text = 'Caught ValueError in DataLoader worker process 0.\nOriginal Traceback (most ...):\n'
 
     def fail(*_):
-        raise ValueError(f'{text}ValueError: a.png.npz was made for an image of other content\n')
+        raise ValueError(f'{text}ValueError: a.png.npz was made for another image\n')
 
-    monkeypatch.setattr(SuperPointStage, 'training_step', fail)
+    monkeypatch.setattr(SuperPointModule, 'training_step', fail)
     assert main(arguments((images, labels), tmp_path / 'out')) == 2
     error = capsys.readouterr().err
-    assert 'superpoint: a.png.npz was made for an image of other content' in error
+    assert 'superpoint: a.png.npz was made for another image' in error
     assert 'Traceback' not in error
 
 

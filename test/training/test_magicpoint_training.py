@@ -11,15 +11,14 @@ import torch
 
 from superpoint_ros.cli.main import main
 from superpoint_ros.model.weights import load_weights
-from superpoint_ros.training import checkpoints
-from superpoint_ros.training import magicpoint_stage as magicpoint
+from superpoint_ros.training import checkpoints, lightning_modules
 from superpoint_ros.training.checkpoints import LAST, WEIGHTS
-from superpoint_ros.training.magicpoint_stage import MagicPoint
-from superpoint_ros.training.recipe import MagicPointRecipe, read_recipe
-from superpoint_ros.training.stage import TrainingDivergedError
+from superpoint_ros.training.lightning_modules import MagicPointModule, TrainingDivergedError
+from superpoint_ros.training.recipe_files import read_recipe
+from superpoint_ros.training.recipes import MagicPointRecipe
 from superpoint_ros.training.trainer import train
 
-EVERY_STEP = 1e-9  # minutes between checkpoints
+EVERY_STEP = 0.0  # minutes between checkpoints
 
 RECIPE = MagicPointRecipe(
     network='compact',
@@ -50,7 +49,7 @@ OPTIONS = [
 
 
 def run(folder, recipe=RECIPE, **options):
-    return train(MagicPoint(recipe, folder), recipe, folder, accelerator='cpu', **options)
+    return train(MagicPointModule(recipe, folder), folder, accelerator='cpu', **options)
 
 
 @pytest.fixture(scope='module')
@@ -82,7 +81,7 @@ def test_the_command_leaves_weights_recipe_checkpoint_curves_and_a_picture(runs,
 
 
 def test_training_moves_the_detector_and_leaves_the_descriptor_head(runs, uninterrupted):
-    before = MagicPoint(RECIPE, uninterrupted).network.state_dict()
+    before = MagicPointModule(RECIPE, uninterrupted).network.state_dict()
     after = runs.final_state(uninterrupted)[1]
     for name, value in before.items():
         moved = not torch.equal(value, after[f'network.{name}'])
@@ -93,7 +92,7 @@ def test_a_run_that_was_killed_and_resumed_has_the_same_weights_bit_for_bit(
     runs, uninterrupted, tmp_path
 ):
     arguments = ['train', 'magicpoint', f'--out={tmp_path}', '--accelerator=cpu', *OPTIONS]
-    runs.kill_in_step(3, MagicPoint, arguments)
+    runs.kill_in_step(3, MagicPointModule, arguments)
     assert runs.final_state(tmp_path)[0] == 3
     assert main([*arguments, '--resume']) == 0
     runs.assert_same_state(tmp_path, uninterrupted)
@@ -108,7 +107,7 @@ def test_a_run_that_stopped_in_a_validation_resumes_exactly(
         raise RuntimeError('the power is gone')
 
     with monkeypatch.context() as patch:
-        patch.setattr(MagicPoint, 'on_validation_epoch_end', stop)
+        patch.setattr(MagicPointModule, 'on_validation_epoch_end', stop)
         with pytest.raises(RuntimeError, match='the power is gone'):
             run(tmp_path, recipe)
     assert runs.final_state(tmp_path)[0] == 4
@@ -126,7 +125,7 @@ def test_a_loss_that_is_no_number_stops_the_run_and_names_the_step(
         calls.append(1)
         return logits.float().mean() * (float('nan') if len(calls) == 4 else 1)
 
-    monkeypatch.setattr(magicpoint, 'detector_loss', loss)
+    monkeypatch.setattr(lightning_modules, 'cell_cross_entropy', loss)
     with pytest.raises(TrainingDivergedError, match='the loss is nan in step 3'):
         run(tmp_path, replace(RECIPE, precision=precision))
     step, tensors = runs.final_state(tmp_path)
@@ -139,19 +138,23 @@ def test_gradients_that_are_no_numbers_stop_the_run_before_they_reach_the_weight
 ):
     # The derivative of the square root at 0 is infinite, and infinity times 0 is no number.
     monkeypatch.setattr(
-        magicpoint, 'detector_loss', lambda logits, labels: (logits.float() * 0).sqrt().sum()
+        lightning_modules,
+        'cell_cross_entropy',
+        lambda logits, labels: (logits.float() * 0).sqrt().sum(),
     )
-    module = MagicPoint(RECIPE, tmp_path)
+    module = MagicPointModule(RECIPE, tmp_path)
     before = {name: value.clone() for name, value in module.network.named_parameters()}
     with pytest.raises(TrainingDivergedError, match='gradients are not finite in step 0'):
-        train(module, RECIPE, tmp_path, accelerator='cpu')
+        train(module, tmp_path, accelerator='cpu')
     for name, value in module.network.named_parameters():
         assert torch.equal(value, before[name])
 
 
 def test_the_command_says_that_a_run_diverged(tmp_path, monkeypatch, capsys):
     monkeypatch.setattr(
-        magicpoint, 'detector_loss', lambda logits, labels: logits.float().sum() * float('inf')
+        lightning_modules,
+        'cell_cross_entropy',
+        lambda logits, labels: logits.float().sum() * float('inf'),
     )
     arguments = [f'--out={tmp_path}', '--accelerator=cpu', *OPTIONS]
     assert main(['train', 'magicpoint', *arguments]) == 1
@@ -174,7 +177,7 @@ def test_a_full_disk_leaves_the_last_good_checkpoint_and_the_run_goes_on(
     assert len(writes) >= 5
     assert runs.final_state(tmp_path)[0] == 2
     assert 'No space left on device' in caplog.text
-    assert 'the last good checkpoint stays' in caplog.text
+    assert 'the previous one is kept' in caplog.text
 
 
 def test_a_checkpoint_of_another_recipe_is_refused(uninterrupted, capsys):
@@ -213,4 +216,27 @@ def test_the_help_lists_every_value_of_the_recipe(capsys):
         '--resume',
     ):
         assert name in text
-    assert 'sample i is made from (seed, i)' in text
+    assert 'sample i is made from (seed, i).' in text
+    assert 'Share of the images that are warped by a random homography. Range: 0.0 to 1.0' in text
+
+
+@pytest.mark.parametrize(
+    'hardware',
+    [
+        ['--accelerator=gpu'],
+        ['--accelerator=abacus'],
+        ['--accelerator=cpu', '--devices=0'],
+        ['--accelerator=cpu', '--devices=x'],
+        ['--accelerator=cpu', '--strategy=x'],
+        ['--accelerator=cpu', '--num_nodes=0'],
+    ],
+)
+def test_hardware_that_does_not_exist_is_named_in_one_line(tmp_path, capsys, hardware):
+    if hardware == ['--accelerator=gpu'] and torch.cuda.is_available():
+        pytest.skip('this machine has a GPU')
+    assert main(['train', 'magicpoint', f'--out={tmp_path / "run"}', *OPTIONS, *hardware]) == 2
+    error = capsys.readouterr().err.strip().splitlines()[-1]
+    name, value = hardware[-1].split('=')
+    assert error.startswith('superpoint: cannot train with')
+    assert f'{name} {value}' in error
+    assert not (tmp_path / 'run').exists()

@@ -10,15 +10,15 @@ import numpy as np
 import pytest
 import torch
 
-from superpoint_ros.training.cell_labels import DUSTBIN
-from superpoint_ros.training.endless_dataset import endless_loader, ShapeSamples, Steps, VALIDATION
-from superpoint_ros.training.recipe import MagicPointRecipe
+from superpoint_ros.training.datasets import endless_loader, ShapeDataset, Steps, VALIDATION
+from superpoint_ros.training.recipes import MagicPointRecipe
+from superpoint_ros.training.targets import DUSTBIN
 
 RECIPE = MagicPointRecipe(width=64, height=48, seed=3)
 
 
 def batches(workers, start, count):
-    loader = endless_loader(ShapeSamples(RECIPE), Steps(4, start), workers)
+    loader = endless_loader(ShapeDataset(RECIPE), Steps(4, start), workers)
     return list(islice(loader, count))
 
 
@@ -40,7 +40,7 @@ def test_a_batch_is_gray_images_and_the_classes_of_their_cells():
 
 
 def test_labels_lie_on_the_points_that_were_drawn():
-    samples = ShapeSamples(RECIPE)
+    samples = ShapeDataset(RECIPE)
     for index in range(30):
         points = np.floor(samples.draw(samples.rng(index)).points + 0.5).astype(int)
         labels = samples[index]['labels'].numpy()
@@ -52,13 +52,13 @@ def test_labels_lie_on_the_points_that_were_drawn():
 
 
 def test_validation_images_are_not_training_images():
-    training, validation = ShapeSamples(RECIPE)[0], ShapeSamples(RECIPE, VALIDATION)[0]
+    training, validation = ShapeDataset(RECIPE)[0], ShapeDataset(RECIPE, VALIDATION)[0]
     assert not torch.equal(training['image'], validation['image'])
 
 
 def test_another_seed_makes_other_images():
-    other = ShapeSamples(replace(RECIPE, seed=4))
-    assert not torch.equal(other[0]['image'], ShapeSamples(RECIPE)[0]['image'])
+    other = ShapeDataset(replace(RECIPE, seed=4))
+    assert not torch.equal(other[0]['image'], ShapeDataset(RECIPE)[0]['image'])
 
 
 @pytest.mark.parametrize('step', [0, 5])

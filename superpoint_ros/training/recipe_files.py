@@ -1,0 +1,142 @@
+# Copyright 2026 The superpoint_ros developers
+# SPDX-License-Identifier: Apache-2.0
+
+"""
+Recipe files: YAML with values of a recipe; values that are missing have their defaults.
+
+Each value can be overridden on the command line by an option with its name:
+``--max_steps 1000 --homography.max_rotation 30``.
+"""
+
+from __future__ import annotations
+
+from argparse import SUPPRESS
+from collections.abc import Iterable, Sequence
+from dataclasses import asdict, fields
+from pathlib import Path
+from types import NoneType
+from typing import Any, TypeVar
+
+from jsonargparse import ArgumentError, ArgumentParser
+import yaml
+
+from superpoint_ros.settings_table import table_of
+
+FOLDER = Path(__file__).parent / 'recipes'
+
+RENAMED_RECIPES = {('superpoint', 'repeats'): 'repeatability'}
+"""Recipes of earlier versions: (stage, name) and the new name."""
+
+MAY_CHANGE = frozenset(
+    {'workers', 'checkpoint_minutes', 'validate_every', 'validation_images', 'log_every'}
+)
+"""Values that do not change the weights; a resumed run may change them."""
+
+Recipe = TypeVar('Recipe')
+
+
+def shipped_recipes(stage: str) -> list[str]:
+    """Return the names of the recipes of a stage that come with the package."""
+    return sorted(path.stem.partition('_')[2] for path in FOLDER.glob(f'{stage}_*.yaml'))
+
+
+def recipe_path(stage: str, recipe: str) -> Path:
+    """
+    Return the file of a recipe, given the name of a shipped one or a path.
+
+    Raises FileNotFoundError that lists the shipped names if it is neither.
+    """
+    names = shipped_recipes(stage)
+    if recipe in names:
+        return FOLDER / f'{stage}_{recipe}.yaml'
+    if Path(recipe).is_file():
+        return Path(recipe)
+    if (stage, recipe) in RENAMED_RECIPES:
+        raise FileNotFoundError(
+            f'the recipe {recipe} was renamed: use {RENAMED_RECIPES[stage, recipe]}'
+        )
+    raise FileNotFoundError(
+        f'there is no recipe {recipe}: name a YAML file or one of {", ".join(names)}'
+    )
+
+
+def recipe_parser(kind: type) -> ArgumentParser:
+    """Return a parser with one option for each value of this kind of recipe."""
+    parser = ArgumentParser(exit_on_error=False, add_help=False, usage=SUPPRESS)
+    parser.add_argument('--recipe', action='config')
+    parser.add_class_arguments(kind)
+    table = table_of(kind)
+    for action in parser._actions:
+        if action.dest in table:
+            row = table[action.dest]
+            action.help = ' '.join([row.help, row.allowed and f'Range: {row.allowed}.']).strip()
+    return parser
+
+
+def read_recipe(kind: type[Recipe], path: str | Path, overrides: Sequence[str] = ()) -> Recipe:
+    """
+    Return the recipe in a YAML file with values overridden, such as ``['--batch', '8']``.
+
+    Names may be written with hyphens. Raises ValueError that names a value that is unknown,
+    renamed, of the wrong type or out of range.
+    """
+    try:
+        written = yaml.safe_load(Path(path).read_text(encoding='utf-8'))
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        raise ValueError(f'the recipe {path} is not YAML: {error}') from error
+    if not isinstance(written, (dict, NoneType)):
+        raise ValueError(f"the recipe {path} must be lines of 'name: value', got {written!r}")
+    overrides = [_underscored(override) for override in overrides]
+    options = [each[2:].partition('=')[0] for each in overrides if each.startswith('--')]
+    _check_renamed(kind, [*(written or {}), *options])
+    parser = recipe_parser(kind)
+    file = [f'--recipe={path}'] if written else []
+    try:
+        values = parser.instantiate(parser.parse_args([*file, *overrides]))
+    except ArgumentError as error:
+        raise ValueError(f'the recipe {path} cannot be used: {error}') from error
+    return kind(**{value.name: values[value.name] for value in fields(kind)})
+
+
+def _check_renamed(kind: type, names: Iterable[Any]) -> None:
+    """Raise ValueError for the first name of an earlier version."""
+    for name in names:
+        if name in kind.RENAMED:
+            raise ValueError(f'the recipe value {name} was renamed: use {kind.RENAMED[name]}')
+
+
+def _underscored(argument: str) -> str:
+    """Return an option with underscores instead of hyphens in its name."""
+    if not argument.startswith('--'):
+        return argument
+    name, equals, value = argument[2:].partition('=')
+    return f'--{name.replace("-", "_")}{equals}{value}'
+
+
+def recipe_as_yaml(recipe: Any) -> str:
+    """Return the recipe as text that `read_recipe` reads."""
+    return yaml.safe_dump(asdict(recipe), sort_keys=False)
+
+
+def check_same_recipe(recorded: dict, recipe: Any, checkpoint: str) -> None:
+    """
+    Raise ValueError if a checkpoint was written under a recipe that gives other weights.
+
+    `recorded` is the recipe of the checkpoint as a dictionary; `checkpoint` names it in messages.
+    """
+    current = asdict(recipe)
+    if recorded.keys() != current.keys():
+        raise ValueError(
+            f'{checkpoint} was written by another version of this package or by another stage, '
+            f'and cannot be resumed: start a new run from it with --start {checkpoint}'
+        )
+    differences = [
+        f'{name} is {recorded[name]!r} there and {current[name]!r} here'
+        for name in sorted(current)
+        if recorded[name] != current[name] and name not in MAY_CHANGE
+    ]
+    if differences:
+        raise ValueError(
+            f'{checkpoint} belongs to another recipe: {"; ".join(differences)}. '
+            'Resume with the recipe it was made with, or start in another folder'
+        )

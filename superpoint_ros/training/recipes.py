@@ -1,0 +1,347 @@
+# Copyright 2026 The superpoint_ros developers
+# SPDX-License-Identifier: Apache-2.0
+
+"""
+Recipes: every value that a training stage depends on, with its default, range and help text.
+
+`superpoint_ros.training.recipe_files` reads and writes them. Each recipe raises TypeError or
+ValueError that names the value that is not allowed. `RENAMED` maps names of earlier versions to
+what replaces them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from typing import ClassVar
+
+from superpoint_ros.data.photometric import PhotometricRanges
+from superpoint_ros.data.random_homographies import HomographyRanges
+from superpoint_ros.detection.settings import DetectionSettings
+from superpoint_ros.model.superpoint import (
+    CELL,
+    CONFIGURATIONS,
+    SMALLEST_SIDE,
+    SuperPointConfig,
+)
+from superpoint_ros.settings_table import check_settings, setting
+
+PRECISIONS = ('32-true', 'bf16-mixed', '16-mixed')
+DETECTOR_TARGETS = ('pseudo_labels', 'repeatability')
+DESCRIPTOR_LOSSES = ('contrastive', 'hinge')
+
+SHARE = (0.0, 1.0)
+COUNT = (1, 10**9)
+WEIGHT = (0.0, 1e6)
+
+
+@dataclass(frozen=True)
+class TrainingRecipe:
+    """Values that all training stages have; the defaults are those of the paper."""
+
+    network: str = setting('paper', 'Configuration of the network.', choices=tuple(CONFIGURATIONS))
+    stage_channels: list[int] = setting(
+        [],
+        "Channels that the four encoder stages use, such as '[32, 48, 96, 128]'; the other "
+        'channels of the configuration are dead and cost nothing. Empty: all channels.',
+    )
+    head_channels: int = setting(0, 'Channels that both heads use; 0 uses all.', range=(0, 1024))
+    seed: int = setting(
+        0,
+        'Seed of the weights and of the data: sample i is made from (seed, i).',
+        range=(0, 2**31 - 1),
+    )
+    max_steps: int = setting(
+        200_000, 'Number of optimizer steps; the schedule depends on it.', range=COUNT
+    )
+    batch: int = setting(32, 'Images per step and process.', range=(1, 65_536))
+    width: int = setting(
+        160, f'Image width, a multiple of {CELL}.', unit='px', range=(2 * CELL, 8192)
+    )
+    height: int = setting(
+        120, f'Image height, a multiple of {CELL}.', unit='px', range=(2 * CELL, 8192)
+    )
+    homography: HomographyRanges = field(default_factory=HomographyRanges)
+    augmented: float = setting(
+        0.9, 'Share of the images with photometric augmentation.', range=SHARE
+    )
+    photometric: PhotometricRanges = field(default_factory=PhotometricRanges)
+    learning_rate: float = setting(
+        1e-3, 'Highest learning rate of the optimizer.', range=(1e-9, 10.0)
+    )
+    beta1: float = setting(0.9, 'First beta of Adam.', range=(0.0, 0.99999))
+    beta2: float = setting(0.999, 'Second beta of Adam.', range=(0.0, 0.999999))
+    weight_decay: float = setting(
+        0.0, 'Weight decay of AdamW; 0 gives the Adam of the paper.', range=(0.0, 1.0)
+    )
+    warm_up: float = setting(
+        0.0, 'Share of the steps in which the learning rate rises at the start.', range=SHARE
+    )
+    decay: float = setting(
+        0.0, 'Share of the steps in which the learning rate falls to 0 at the end.', range=SHARE
+    )
+    gradient_clip: float = setting(
+        0.0, 'Largest norm of the gradient over all weights; 0 turns clipping off.', range=WEIGHT
+    )
+    precision: str = setting(
+        '32-true', 'Arithmetic: float32, or mixed with bfloat16 or float16.', choices=PRECISIONS
+    )
+    channels_last: bool = setting(
+        False, 'Use the channels-last memory format, which is faster on most machines.'
+    )
+    workers: int = setting(
+        1, 'Processes that make the images; the images do not depend on it.', range=(0, 1024)
+    )
+    checkpoint_minutes: float = setting(
+        5.0, 'Time between two checkpoints.', unit='min', range=(0.0, 1e5)
+    )
+    validate_every: int = setting(1000, 'Steps between two validations.', range=COUNT)
+    validation_images: int = setting(
+        200, 'Images of a validation, the same each time.', range=(1, 10**6)
+    )
+    log_every: int = setting(20, 'Steps between two values of the curves.', range=COUNT)
+
+    RENAMED: ClassVar[Mapping[str, str]] = {}
+
+    def __post_init__(self):
+        check_settings(self)
+        for name in ('width', 'height'):
+            if getattr(self, name) % CELL:
+                raise ValueError(f'{name} must be a multiple of {CELL}, got {getattr(self, name)}')
+        widest = CONFIGURATIONS[self.network]
+        used = self.stage_channels or widest.stage_channels
+        if len(used) != 4 or not all(
+            1 <= channels <= most
+            for channels, most in zip(used, widest.stage_channels, strict=True)
+        ):
+            raise ValueError(
+                'stage_channels must be four whole numbers, at least 1 and at most '
+                f'{list(widest.stage_channels)} for network {self.network}, '
+                f'got {self.stage_channels}'
+            )
+        if self.head_channels > widest.head_channels:
+            raise ValueError(
+                f'head_channels must be 0 (all) or at most {widest.head_channels} for network '
+                f'{self.network}, got {self.head_channels}'
+            )
+
+    @property
+    def configuration(self) -> SuperPointConfig:
+        """Return the configuration of the network that is trained."""
+        widest = CONFIGURATIONS[self.network]
+        return replace(
+            widest,
+            stage_channels=self.stage_channels or widest.stage_channels,
+            head_channels=self.head_channels or widest.head_channels,
+        )
+
+
+@dataclass(frozen=True)
+class MagicPointRecipe(TrainingRecipe):
+    """Values of the training of MagicPoint on synthetic shapes."""
+
+    warped: float = setting(
+        0.5, 'Share of the images that are warped by a random homography.', range=SHARE
+    )
+
+
+def _joint_homographies() -> HomographyRanges:
+    """Return ranges that exceed what a robot's camera sees between two frames."""
+    return HomographyRanges(
+        translation=0.15,
+        max_rotation=75.0,
+        rotation_sigma=26.0,
+        min_scale=0.5,
+        max_scale=2.0,
+        perspective=0.2,
+        patch_ratio=1.0,
+        allow_artifacts=True,
+    )
+
+
+@dataclass(frozen=True)
+class SuperPointRecipe(TrainingRecipe):
+    """Values of the joint training of detector and descriptor on pairs of views."""
+
+    images: str = setting('', 'Folder of the photographs.')
+    detector_targets: str = setting(
+        'pseudo_labels',
+        "What the detector learns: 'pseudo_labels' of 'superpoint adapt', or 'repeatability', the "
+        'Hessian keypoints that both views of a pair share.',
+        choices=DETECTOR_TARGETS,
+    )
+    labels: str = setting(
+        '', "Folder of pseudo labels, made by 'superpoint adapt'; not used for repeatability."
+    )
+    min_score: float = setting(
+        0.0,
+        'Pseudo labels with a lower score are uncertain: the detector loss ignores their cells.',
+        range=SHARE,
+    )
+    batch: int = setting(8, 'Pairs per step and process.', range=(1, 65_536))
+    width: int = setting(
+        256, f'Width of both views, a multiple of {CELL}.', unit='px', range=(2 * CELL, 8192)
+    )
+    height: int = setting(
+        192, f'Height of both views, a multiple of {CELL}.', unit='px', range=(2 * CELL, 8192)
+    )
+    homography: HomographyRanges = field(default_factory=_joint_homographies)
+    min_downscale: float = setting(
+        0.8,
+        'Smallest factor by which view A reduces the photograph; the largest is the one at which '
+        'the photograph fills the view.',
+        range=(0.01, 100.0),
+    )
+    shapes: float = setting(
+        0.1, 'Share of the pairs that show synthetic shapes instead of a photograph.', range=SHARE
+    )
+    min_density: float = setting(
+        0.04,
+        'Repeatability targets: fewest Hessian keypoints per cell of 8x8 pixels that are '
+        'compared; each pair has a random number in the range.',
+        range=(1e-6, 64.0),
+    )
+    max_density: float = setting(
+        0.42,
+        'Repeatability targets: most Hessian keypoints per cell that are compared; 1000 '
+        'keypoints in 640x480 pixels are 0.21.',
+        range=(1e-6, 64.0),
+        constraint='at least min_density',
+    )
+    points: int = setting(
+        256, 'Points of a pair on which descriptors are trained.', range=(2, 65_536)
+    )
+    keypoint_share: float = setting(
+        0.7,
+        'Largest share of these points that are keypoints; the others are random positions.',
+        range=SHARE,
+    )
+    descriptor_loss: str = setting(
+        'contrastive',
+        "Loss of the descriptors: 'contrastive', a softmax over sampled points, or 'hinge', the "
+        "paper's loss over all pairs of cells.",
+        choices=DESCRIPTOR_LOSSES,
+    )
+    descriptor_weight: float = setting(
+        0.5, 'Weight of the descriptor loss (lambda in the paper).', range=WEIGHT
+    )
+    temperature: float = setting(
+        20.0, 'Factor of the cosine similarities in the contrastive loss.', range=(1e-3, 1e4)
+    )
+    descriptor_scales: int = setting(
+        1,
+        'Number of image scales at which the contrastive loss describes points, as '
+        'descriptor_scales of the detector.',
+        range=(1, 4),
+        constraint='1 for the hinge loss',
+    )
+    distill_from: str = setting(
+        '', 'Weight file whose multi-scale descriptors are distilled; empty turns this off.'
+    )
+    distillation_weight: float = setting(2.0, 'Weight of the distillation loss.', range=WEIGHT)
+    hinge_positive_weight: float = setting(
+        250.0,
+        'Weight of corresponding cells in the hinge loss (lambda_d in the paper).',
+        range=WEIGHT,
+    )
+    validation_images: int = setting(
+        100, 'Pairs of a validation, the same each time.', range=(1, 10**6)
+    )
+
+    RENAMED: ClassVar[Mapping[str, str]] = {
+        'detector': "detector_targets ('pseudo_labels' for labels, 'repeatability' for repeats)",
+        'least_score': 'min_score',
+        'finest': 'min_downscale',
+        'sparsest': 'min_density',
+        'densest': 'max_density',
+        'labelled': 'keypoint_share',
+        'levels': 'descriptor_scales',
+        'teacher': 'distill_from',
+        'teacher_weight': 'distillation_weight',
+    }
+
+    def __post_init__(self):
+        super().__post_init__()
+        if not self.images:
+            raise ValueError('name the folder of the images: --images DIR')
+        if self.detector_targets == 'pseudo_labels' and not self.labels:
+            raise ValueError(
+                'name the folder of the labels: --labels DIR, or use '
+                '--detector_targets repeatability'
+            )
+        if self.descriptor_scales > 1 and self.descriptor_loss == 'hinge':
+            raise ValueError('descriptor_scales must be 1 for descriptor_loss hinge')
+        if self.max_density < self.min_density:
+            raise ValueError(
+                f'max_density must be at least min_density ({self.min_density}), '
+                f'got {self.max_density}'
+            )
+
+
+@dataclass(frozen=True)
+class AdaptationRecipe:
+    """Values of homographic adaptation; the defaults are those of the paper."""
+
+    homographies: int = setting(
+        100,
+        'Views of each image; the first is the image itself (N_h in the paper).',
+        range=(1, 100_000),
+    )
+    scales: tuple[float, ...] = (1.0,)
+    homography: HomographyRanges = field(
+        default_factory=lambda: HomographyRanges(allow_artifacts=True)
+    )
+    longest_side: int = setting(
+        320,
+        'Images with a longer side are reduced to it first; 0 keeps all sizes.',
+        unit='px',
+        range=(0, 16_384),
+        constraint=f'0, or at least {SMALLEST_SIDE}',
+    )
+    threshold: float = setting(
+        0.015, 'Lowest averaged probability of a pseudo label.', range=SHARE
+    )
+    nms_radius: int = setting(
+        4, 'NMS radius (square window) in the reduced image.', unit='px', range=(0, 64)
+    )
+    max_keypoints: int = setting(
+        400, 'Maximum number of pseudo labels per image.', range=(1, 100_000)
+    )
+    network: bool = setting(
+        True, 'Use the heatmap of the network; false uses only Hessian keypoints and corners.'
+    )
+    hessian: float = setting(
+        0.0, 'Weight of Hessian keypoints, added to the heatmap of the network.', range=SHARE
+    )
+    corners: float = setting(
+        0.0, 'Weight of Shi-Tomasi corners, added to the heatmap of the network.', range=SHARE
+    )
+    candidates: int = setting(
+        400, 'Most Hessian keypoints, and most corners, of each view.', range=(1, 100_000)
+    )
+    batch: int = setting(8, 'Views that the network processes together.', range=(1, 65_536))
+    seed: int = setting(
+        0,
+        'Seed of the homographies; those of an image depend on the seed and the file name only.',
+        range=(0, 2**31 - 1),
+    )
+
+    RENAMED: ClassVar[Mapping[str, str]] = {'blobs': 'hessian'}
+
+    def __post_init__(self):
+        object.__setattr__(self, 'scales', tuple(self.scales))
+        check_settings(self)
+        if not (self.network or self.hessian or self.corners):
+            raise ValueError('without the network, hessian or corners must be greater than 0')
+        if not self.scales or not all(0.1 <= scale <= 4 for scale in self.scales):
+            raise ValueError(f'scales must be one or more from 0.1 to 4, got {self.scales}')
+        if 0 < self.longest_side < SMALLEST_SIDE:
+            raise ValueError(
+                f'longest_side must be 0 or at least {SMALLEST_SIDE}, got {self.longest_side}'
+            )
+
+    def detection_settings(self) -> DetectionSettings:
+        """Return how pseudo labels are picked from the averaged heatmap."""
+        return DetectionSettings(
+            self.threshold, self.nms_radius, self.max_keypoints, keypoints='heatmap'
+        )

@@ -1,0 +1,48 @@
+# Copyright 2026 The superpoint_ros developers
+# SPDX-License-Identifier: Apache-2.0
+
+"""Optimizer and learning-rate schedule of the stages."""
+
+import pytest
+from torch import nn
+
+from superpoint_ros.training.lightning_modules import configure_optimizer
+from superpoint_ros.training.recipes import MagicPointRecipe
+
+
+def learning_rates(max_steps, warm_up, decay):
+    """Return the learning rate of each step, the highest being 1."""
+    recipe = MagicPointRecipe(max_steps=max_steps, warm_up=warm_up, decay=decay, learning_rate=1.0)
+    configured = configure_optimizer(nn.Conv2d(1, 2, 3), recipe)
+    optimizer, scheduler = configured['optimizer'], configured['lr_scheduler']['scheduler']
+    rates = []
+    for _ in range(max_steps):
+        rates.append(optimizer.param_groups[0]['lr'])
+        optimizer.step()
+        scheduler.step()
+    return rates
+
+
+def test_the_learning_rate_rises_stays_and_falls():
+    rates = learning_rates(100, 0.1, 0.2)
+    steps = [0, 4, 9, 50, 80, 90, 99]
+    assert [rates[step] for step in steps] == pytest.approx([0.1, 0.5, 1, 1, 1, 0.5, 0.05])
+
+
+def test_the_learning_rate_may_fall_over_all_steps_after_a_warm_up():
+    assert learning_rates(10, 0.2, 1.0)[:4] == pytest.approx([0.5, 0.9, 0.8, 0.7])
+
+
+def test_the_learning_rate_is_constant_without_warm_up_and_decay():
+    assert set(learning_rates(10, 0.0, 0.0)) == {1.0}
+
+
+def test_weight_decay_applies_to_the_weights_of_convolutions_only():
+    model = nn.Sequential(nn.Conv2d(1, 2, 3), nn.BatchNorm2d(2))
+    recipe = MagicPointRecipe(weight_decay=0.1, warm_up=0.5, max_steps=10, learning_rate=1.0)
+    optimizer = configure_optimizer(model, recipe)['optimizer']
+    decays = {
+        p: group['weight_decay'] for group in optimizer.param_groups for p in group['params']
+    }
+    assert [decays[p] for p in model.parameters()] == [0.1, 0, 0, 0]
+    assert optimizer.param_groups[0]['lr'] == pytest.approx(0.2)

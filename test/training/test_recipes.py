@@ -1,0 +1,204 @@
+# Copyright 2026 The superpoint_ros developers
+# SPDX-License-Identifier: Apache-2.0
+
+"""A recipe is checked before anything is trained."""
+
+from dataclasses import asdict, replace
+
+import pytest
+
+from superpoint_ros.training.recipe_files import (
+    check_same_recipe,
+    FOLDER,
+    read_recipe,
+    recipe_as_yaml,
+    recipe_path,
+    shipped_recipes,
+)
+from superpoint_ros.training.recipes import AdaptationRecipe, MagicPointRecipe, SuperPointRecipe
+
+
+def write(tmp_path, text):
+    path = tmp_path / 'recipe.yaml'
+    path.write_text(text)
+    return path
+
+
+def read(tmp_path, text, *overrides):
+    return read_recipe(MagicPointRecipe, write(tmp_path, text), overrides)
+
+
+def test_the_shipped_recipes_can_be_read():
+    assert shipped_recipes('magicpoint') == ['cpu', 'paper']
+    paper = read_recipe(MagicPointRecipe, recipe_path('magicpoint', 'paper'))
+    assert (paper.network, paper.max_steps, paper.batch) == ('paper', 200_000, 32)
+    assert (paper.learning_rate, paper.beta1, paper.beta2) == (1e-3, 0.9, 0.999)
+    assert (paper.width, paper.height, paper.weight_decay) == (160, 120, 0)
+    cpu = read_recipe(MagicPointRecipe, recipe_path('magicpoint', 'cpu'))
+    assert (cpu.network, cpu.precision, cpu.channels_last) == ('compact', 'bf16-mixed', True)
+
+
+def test_the_recipes_of_corners_belong_together(tmp_path):
+    labels = read_recipe(AdaptationRecipe, recipe_path('adapt', 'corners'))
+    assert (labels.network, labels.corners, labels.longest_side) == (False, 1.0, 0)
+    training = read_recipe(
+        SuperPointRecipe, recipe_path('superpoint', 'corners'), ['--images=a', '--labels=b']
+    )
+    # Some labels are certain, others uncertain.
+    assert labels.threshold < training.min_score < 1
+
+
+def test_values_come_from_the_command_line_then_the_file_then_the_defaults(tmp_path):
+    recipe = read(tmp_path, 'batch: 4\nmax_steps: 7\n', '--max_steps', '9')
+    assert (recipe.max_steps, recipe.batch, recipe.seed) == (9, 4, 0)
+
+
+def test_names_may_have_hyphens_and_dots(tmp_path):
+    recipe = read(tmp_path, '', '--learning-rate=0.5', '--homography.max-rotation', '30')
+    assert recipe.learning_rate == 0.5
+    assert recipe.homography.max_rotation == 30
+    assert recipe.homography.min_scale == MagicPointRecipe().homography.min_scale
+
+
+def test_a_recipe_that_was_written_reads_as_it_was(tmp_path):
+    recipe = read(tmp_path, 'batch: 3\n', '--photometric.max_noise', '1.5')
+    assert read(tmp_path, recipe_as_yaml(recipe)) == recipe
+
+
+@pytest.mark.parametrize(
+    ('text', 'overrides', 'named'),
+    [
+        ('batches: 4', (), 'batches'),
+        ('homography:\n  turn: 4', (), 'turn'),
+        ('batch: many', (), 'batch'),
+        ('batch: 2.5', (), 'batch'),
+        ('channels_last: 3', (), 'channels_last'),
+        ('network: small', (), 'network'),
+        ('stage_channels: [8, 8, 8]', (), 'stage_channels must be four whole numbers'),
+        ('stage_channels: [8, 8, 8, 300]', (), r'at most \[64, 64, 128, 128\]'),
+        ('stage_channels: [8, 8, x, 8]', (), 'stage_channels'),
+        (
+            'head_channels: 257',
+            (),
+            r'head_channels must be 0 \(all\) or at most 256 for network paper, got 257',
+        ),
+        ('precision: float8', (), 'precision'),
+        ('batch: 0', (), 'batch must lie between 1 and 65536, got 0'),
+        ('width: 100', (), 'width must be a multiple of 8'),
+        ('decay: 1.5', (), 'decay must lie between 0.0 and 1.0, got 1.5'),
+        ('learning_rate: .nan', (), 'learning_rate must lie between'),
+        ('photometric:\n  max_noise: -1', (), 'max_noise'),
+        ('', ('--bath', '8'), 'bath'),
+        ('', ('--batch', 'x'), 'batch'),
+        ('batch: [', (), 'recipe.yaml is not YAML'),
+        ('just words', (), "must be lines of 'name: value', got 'just words'"),
+    ],
+)
+def test_a_wrong_value_is_named(tmp_path, text, overrides, named):
+    with pytest.raises(ValueError, match=named):
+        read(tmp_path, text, *overrides)
+
+
+def test_a_recipe_that_is_not_there_is_answered_with_those_that_are():
+    with pytest.raises(FileNotFoundError, match='quick: name a YAML file or one of cpu, paper'):
+        recipe_path('magicpoint', 'quick')
+
+
+def test_a_checkpoint_of_another_recipe_is_refused_by_the_values_that_differ():
+    recorded = asdict(MagicPointRecipe())
+    check_same_recipe(recorded, MagicPointRecipe(workers=5, validate_every=7), 'last.ckpt')
+    other = MagicPointRecipe(batch=8, network='compact')
+    with pytest.raises(ValueError, match="batch is 32 there and 8 here; network is 'paper' there"):
+        check_same_recipe(recorded, other, 'last.ckpt')
+    nested = replace(other, homography=replace(other.homography, max_rotation=1.0))
+    with pytest.raises(ValueError, match='homography'):
+        check_same_recipe(asdict(other), nested, 'last.ckpt')
+
+
+def test_every_shipped_recipe_can_be_read():
+    kinds = {'adapt': AdaptationRecipe, 'magicpoint': MagicPointRecipe}
+    for path in FOLDER.glob('*.yaml'):
+        stage = path.stem.partition('_')[0]
+        data = ['--images=a', '--labels=b'] if stage == 'superpoint' else []
+        read_recipe(kinds.get(stage, SuperPointRecipe), path, data)
+
+
+@pytest.mark.parametrize(
+    ('name', 'channels'),
+    [('shipped_compact', [16, 16, 48, 96]), ('shipped_paper', [32, 48, 96, 128])],
+)
+def test_the_recipes_of_the_shipped_weights_have_their_widths(name, channels):
+    recipe = read_recipe(SuperPointRecipe, recipe_path('superpoint', name), ['--images=a'])
+    assert recipe.detector_targets == 'repeatability'
+    assert recipe.stage_channels == channels
+
+
+@pytest.mark.parametrize(
+    ('text', 'override', 'message'),
+    [
+        ('levels: 2', '', 'the recipe value levels was renamed: use descriptor_scales'),
+        ('', '--teacher=a.safetensors', 'the recipe value teacher was renamed: use distill_from'),
+        ('detector: repeats', '', r"use detector_targets \('pseudo_labels' for labels, 'repeat"),
+        ('', '--least-score=0.3', 'the recipe value least_score was renamed: use min_score'),
+    ],
+)
+def test_a_value_of_an_earlier_version_is_named_with_its_new_name(
+    tmp_path, text, override, message
+):
+    with pytest.raises(ValueError, match=message):
+        read_recipe(SuperPointRecipe, write(tmp_path, text), [override] if override else [])
+
+
+def test_a_recipe_of_an_earlier_version_is_named_with_its_new_name():
+    with pytest.raises(FileNotFoundError, match='repeats was renamed: use repeatability'):
+        recipe_path('superpoint', 'repeats')
+
+
+def test_a_checkpoint_of_an_earlier_version_is_refused_in_one_line():
+    recorded = asdict(MagicPointRecipe()) | {'levels': 1}
+    with pytest.raises(ValueError, match='written by another version .* --start last.ckpt'):
+        check_same_recipe(recorded, MagicPointRecipe(), 'last.ckpt')
+
+
+@pytest.mark.parametrize(
+    ('value', 'message'),
+    [
+        ({'images': ''}, 'name the folder of the images: --images DIR'),
+        ({'labels': ''}, 'name the folder of the labels: --labels DIR'),
+        ({'shapes': 1.5}, 'shapes must lie between 0.0 and 1.0, got 1.5'),
+        ({'points': 1}, 'points must lie between 2'),
+        ({'temperature': 0.0}, 'temperature must lie between'),
+        ({'descriptor_weight': -1.0}, 'descriptor_weight must lie between 0'),
+        ({'distillation_weight': -1.0}, 'distillation_weight must lie between 0'),
+        ({'min_density': 0.0}, 'min_density must lie between'),
+        ({'max_density': 0.01}, 'max_density must be at least min_density'),
+        ({'descriptor_loss': 'triplet'}, 'descriptor_loss must be one of contrastive, hinge'),
+        (
+            {'descriptor_loss': 'hinge', 'descriptor_scales': 2},
+            'descriptor_scales must be 1 for descriptor_loss hinge',
+        ),
+    ],
+)
+def test_a_wrong_value_of_joint_training_is_named(value, message):
+    recipe = SuperPointRecipe(images='photos', labels='labels')
+    with pytest.raises(ValueError, match=message):
+        replace(recipe, **value)
+
+
+@pytest.mark.parametrize(
+    ('values', 'message'),
+    [
+        ({'homographies': 0}, 'homographies must lie between 1 and 100000, got 0'),
+        ({'batch': -1}, 'batch must lie between 1'),
+        ({'scales': ()}, 'scales must be one or more'),
+        ({'scales': (9.0,)}, 'scales must be one or more from 0.1 to 4'),
+        ({'longest_side': 8}, 'longest_side must be 0 or at least 16'),
+        ({'threshold': 2.0}, 'threshold must lie between'),
+        ({'hessian': -0.5}, 'hessian must lie between 0.0 and 1.0, got -0.5'),
+        ({'corners': 2.0}, 'corners must lie between 0.0 and 1.0, got 2.0'),
+        ({'network': False}, 'without the network, hessian or corners must be greater than 0'),
+    ],
+)
+def test_a_wrong_value_of_adaptation_is_named(values, message):
+    with pytest.raises(ValueError, match=message):
+        AdaptationRecipe(**values)
