@@ -1,4 +1,4 @@
 # Copyright 2026 The superpoint_ros developers
 # SPDX-License-Identifier: Apache-2.0
 
-"""How fast it is: measured beside a plain implementation, in the same run."""
+"""Speed of the package, compared in the same run with a plain baseline."""

@@ -1,4 +1,4 @@
 # Copyright 2026 The superpoint_ros developers
 # SPDX-License-Identifier: Apache-2.0
 
-"""Following features through a sequence of images, and the camera's motion from them."""
+"""Tracking of features through an image sequence, and visual odometry from the tracks."""

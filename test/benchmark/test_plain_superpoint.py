@@ -39,25 +39,25 @@ def found():
 
 
 def test_plain_detector_finds_the_keypoints_of_the_detector(found):
-    baseline, ours = ({tuple(point) for point in each.keypoints.tolist()} for each in found)
-    assert len(ours) > 100
+    baseline, detector = ({tuple(point) for point in each.keypoints.tolist()} for each in found)
+    assert len(detector) > 100
     # The baseline stops after three rounds of suppression, the detector when nothing is left.
-    assert len(baseline - ours) <= 0.005 * len(ours)
-    assert len(baseline & ours) >= 0.97 * len(ours)
+    assert len(baseline - detector) <= 0.005 * len(detector)
+    assert len(baseline & detector) >= 0.97 * len(detector)
 
 
 def test_plain_detector_has_the_descriptors_of_the_detector(found):
-    baseline, ours = found
-    place = {tuple(point): index for index, point in enumerate(ours.keypoints.tolist())}
+    baseline, detector = found
+    place = {tuple(point): index for index, point in enumerate(detector.keypoints.tolist())}
     shared = [
         (i, place[p]) for i, p in enumerate(map(tuple, baseline.keypoints.tolist())) if p in place
     ]
     a, b = np.array(shared).T
-    cosines = (baseline.descriptors[a] * ours.descriptors[b]).sum(axis=1)
+    cosines = (baseline.descriptors[a] * detector.descriptors[b]).sum(axis=1)
     # The baseline normalises before the interpolation, the detector after it.
     assert cosines.min() > 0.95
     assert np.median(cosines) > 0.999
-    assert baseline.scores[a] == pytest.approx(ours.scores[b], rel=1e-3)
+    assert baseline.scores[a] == pytest.approx(detector.scores[b], rel=1e-3)
 
 
 def test_plain_nms_by_max_pooling_agrees_with_greedy_nms():

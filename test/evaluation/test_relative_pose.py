@@ -71,7 +71,7 @@ def test_pose_errors_are_angles_and_ignore_the_sign_of_the_translation():
 def test_pose_error_summary_has_areas_and_medians():
     errors = [PoseError(1, 0), PoseError(0, 4), PoseError(15, 1), NO_POSE]
     summary = summarise_errors(errors)
-    # Errors 1, 4, 15, 180 add 1 - e / limit where that is positive.
+    # Errors 1, 4, 15, 180 add max(0, 1 - e / limit).
     assert summary['auc_5'] == pytest.approx((0.8 + 0.2) / 4)
     assert summary['auc_10'] == pytest.approx((0.9 + 0.6) / 4)
     assert summary['auc_20'] == pytest.approx((0.95 + 0.8 + 0.25) / 4)

@@ -78,8 +78,8 @@ def test_evaluate_threshold_command_writes_table_numbers_and_chart(images, tmp_p
     arguments = ['evaluate', 'threshold', str(path), '--views', '1', '--device', 'cpu']
     arguments += ['--thresholds', '0.01', '0.1', '--out', str(tmp_path / 'out')]
     assert main(arguments) == 0
-    said = capsys.readouterr().out
-    assert '| 0.01 |' in said
+    output = capsys.readouterr().out
+    assert '| 0.01 |' in output
     result = json.loads((tmp_path / 'out' / 'threshold.json').read_text())
     assert [row['threshold'] for row in result['rows']] == [0.01, 0.1]
     plot = cv2.imread(str(tmp_path / 'out' / 'threshold.png'))
