@@ -144,6 +144,17 @@ def test_scripts_are_valid_and_continuous_integration_can_be_executed():
     assert (ROOT / '.ci' / 'run').stat().st_mode & 0o100
 
 
+def test_shell_lines_of_containers_are_valid():
+    dockerfile = (ROOT / 'Dockerfile').read_text().replace('\\\n', ' ')
+    lines = re.findall(r'^RUN (.*)$', dockerfile, re.MULTILINE)
+    workflow = yaml.safe_load((ROOT / '.github' / 'workflows' / 'ci.yml').read_text())
+    for job in workflow['jobs'].values():
+        lines += [step['run'] for step in job['steps'] if 'run' in step]
+    assert len(lines) >= 8
+    for line in lines:
+        subprocess.run(['bash', '-nc', line], check=True)
+
+
 def test_viewer_configurations_show_topics_that_the_nodes_publish():
     pages = ''.join((ROOT / 'docs' / name).read_text() for name in ('node.md', 'odometry.md'))
     for name in ('superpoint.rviz', 'foxglove_layout.json'):
