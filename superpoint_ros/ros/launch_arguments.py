@@ -1,0 +1,77 @@
+# Copyright 2026 The superpoint_ros developers
+# SPDX-License-Identifier: Apache-2.0
+
+"""Launch arguments that several launch files of this package have."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+
+from launch import LaunchDescriptionEntity
+from launch.actions import DeclareLaunchArgument, IncludeLaunchDescription
+from launch.launch_description_sources import PythonLaunchDescriptionSource
+from launch.substitutions import LaunchConfiguration
+from launch_ros.actions import Node
+
+from superpoint_ros.files import share_directory
+
+CONFIG = share_directory() / 'config'
+
+DETECTOR = {
+    'namespace': ('', 'Namespace of the nodes and of their relative topics.'),
+    'params_file': (
+        str(CONFIG / 'detector.yaml'),
+        'Parameter file of the detector; config/detector.yaml has all parameters.',
+    ),
+    'weights': ('', 'Weight file; empty: that of the parameter file.'),
+    'device': ('', 'auto, cpu, cuda or cuda:N; empty: that of the parameter file.'),
+    'threshold': ('', 'Detection threshold, 0 to 1; empty: that of the parameter file.'),
+    'log_level': ('info', 'Lowest severity that is logged: debug, info, warn, error or fatal.'),
+}
+"""Arguments of the detector in every launch file: default and description by name."""
+
+START = {
+    'autostart': ('', 'true or false: start without a manager; empty: as the parameter file.'),
+    'dds_profile': (
+        '',
+        'Fast DDS profile: large_images (for images of 0.5 MB and more; start the camera with '
+        'it, too) or the path of another one; empty: none.',
+    ),
+}
+"""Arguments of the detector that the demos do not have."""
+
+PLAYER = {
+    'rate': ('0.0', 'Images per second; 0.0: the rate of the source, 30 for images.'),
+    'max_side': ('640', 'Larger images are reduced to this size in pixels; 0: never.'),
+}
+"""Arguments of the camera player in the demos."""
+
+
+def declare(arguments: Mapping[str, tuple[str, str]]) -> list[DeclareLaunchArgument]:
+    """Return the declarations of arguments, given default and description by name."""
+    return [
+        DeclareLaunchArgument(name, default_value=default, description=description)
+        for name, (default, description) in arguments.items()
+    ]
+
+
+def detector(names: Iterable[str], **arguments: str) -> LaunchDescriptionEntity:
+    """Return detector.launch.py with these arguments of the calling file, and further ones."""
+    file = share_directory() / 'launch' / 'detector.launch.py'
+    given = [(name, LaunchConfiguration(name)) for name in names]
+    return IncludeLaunchDescription(
+        PythonLaunchDescriptionSource(str(file)), launch_arguments=[*given, *arguments.items()]
+    )
+
+
+def node(name: str, *parameters: object) -> Node:
+    """Return a node of this package with the arguments `namespace` and `log_level`."""
+    return Node(
+        package='superpoint_ros',
+        executable=name,
+        name=name,
+        namespace=LaunchConfiguration('namespace'),
+        parameters=list(parameters),
+        ros_arguments=['--log-level', LaunchConfiguration('log_level')],
+        output='screen',
+    )
