@@ -11,8 +11,8 @@ Each value can be overridden on the command line by an option with its name:
 from __future__ import annotations
 
 from argparse import SUPPRESS
-from collections.abc import Iterable, Sequence
-from dataclasses import asdict, fields
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import asdict, fields, is_dataclass
 from pathlib import Path
 from types import NoneType
 from typing import Any, TypeVar
@@ -65,12 +65,19 @@ def recipe_parser(kind: type) -> ArgumentParser:
     parser = ArgumentParser(exit_on_error=False, add_help=False, usage=SUPPRESS)
     parser.add_argument('--recipe', action='config')
     parser.add_class_arguments(kind)
-    table = table_of(kind)
+    helps = dict(_help_texts(kind))
     for action in parser._actions:
-        if action.dest in table:
-            row = table[action.dest]
-            action.help = ' '.join([row.help, row.allowed and f'Range: {row.allowed}.']).strip()
+        action.help = helps.get(action.dest, action.help)
     return parser
+
+
+def _help_texts(kind: type, prefix: str = '') -> Iterator[tuple[str, str]]:
+    """Return the help text of each value by its name, those of nested groups too."""
+    for name, row in table_of(kind).items():
+        if is_dataclass(row.type):
+            yield from _help_texts(row.type, f'{prefix}{name}.')
+        else:
+            yield prefix + name, f'{row.help} [{row.allowed}]' if row.allowed else row.help
 
 
 def read_recipe(kind: type[Recipe], path: str | Path, overrides: Sequence[str] = ()) -> Recipe:

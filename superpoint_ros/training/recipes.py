@@ -12,7 +12,7 @@ what replaces them.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from typing import ClassVar
 
 from superpoint_ros.data.photometric import PhotometricRanges
@@ -30,9 +30,9 @@ PRECISIONS = ('32-true', 'bf16-mixed', '16-mixed')
 DETECTOR_TARGETS = ('pseudo_labels', 'repeatability')
 DESCRIPTOR_LOSSES = ('contrastive', 'hinge')
 
-SHARE = (0.0, 1.0)
-COUNT = (1, 10**9)
-WEIGHT = (0.0, 1e6)
+SHARE = (0, 1)
+COUNT = (1, None)
+WEIGHT = (0, None)
 
 
 @dataclass(frozen=True)
@@ -45,34 +45,34 @@ class TrainingRecipe:
         "Channels that the four encoder stages use, such as '[32, 48, 96, 128]'; the other "
         'channels of the configuration are dead and cost nothing. Empty: all channels.',
     )
-    head_channels: int = setting(0, 'Channels that both heads use; 0 uses all.', range=(0, 1024))
+    head_channels: int = setting(0, 'Channels that both heads use; 0 uses all.', range=(0, None))
     seed: int = setting(
         0,
         'Seed of the weights and of the data: sample i is made from (seed, i).',
-        range=(0, 2**31 - 1),
+        range=(0, None),
     )
     max_steps: int = setting(
         200_000, 'Number of optimizer steps; the schedule depends on it.', range=COUNT
     )
-    batch: int = setting(32, 'Images per step and process.', range=(1, 65_536))
+    batch: int = setting(32, 'Images per step and process.', range=COUNT)
     width: int = setting(
-        160, f'Image width, a multiple of {CELL}.', unit='px', range=(2 * CELL, 8192)
+        160, f'Image width, a multiple of {CELL}.', unit='px', range=(2 * CELL, None)
     )
     height: int = setting(
-        120, f'Image height, a multiple of {CELL}.', unit='px', range=(2 * CELL, 8192)
+        120, f'Image height, a multiple of {CELL}.', unit='px', range=(2 * CELL, None)
     )
-    homography: HomographyRanges = field(default_factory=HomographyRanges)
+    homography: HomographyRanges = setting(HomographyRanges(), 'Ranges of random homographies.')
     augmented: float = setting(
         0.9, 'Share of the images with photometric augmentation.', range=SHARE
     )
-    photometric: PhotometricRanges = field(default_factory=PhotometricRanges)
-    learning_rate: float = setting(
-        1e-3, 'Highest learning rate of the optimizer.', range=(1e-9, 10.0)
+    photometric: PhotometricRanges = setting(
+        PhotometricRanges(), 'Ranges of photometric augmentation.'
     )
-    beta1: float = setting(0.9, 'First beta of Adam.', range=(0.0, 0.99999))
-    beta2: float = setting(0.999, 'Second beta of Adam.', range=(0.0, 0.999999))
+    learning_rate: float = setting(1e-3, 'Highest learning rate of the optimizer.', above=0)
+    beta1: float = setting(0.9, 'First beta of Adam.', range=(0, None), below=1)
+    beta2: float = setting(0.999, 'Second beta of Adam.', range=(0, None), below=1)
     weight_decay: float = setting(
-        0.0, 'Weight decay of AdamW; 0 gives the Adam of the paper.', range=(0.0, 1.0)
+        0.0, 'Weight decay of AdamW; 0 gives the Adam of the paper.', range=SHARE
     )
     warm_up: float = setting(
         0.0, 'Share of the steps in which the learning rate rises at the start.', range=SHARE
@@ -90,14 +90,14 @@ class TrainingRecipe:
         False, 'Use the channels-last memory format, which is faster on most machines.'
     )
     workers: int = setting(
-        1, 'Processes that make the images; the images do not depend on it.', range=(0, 1024)
+        1, 'Processes that make the images; the images do not depend on it.', range=(0, None)
     )
     checkpoint_minutes: float = setting(
-        5.0, 'Time between two checkpoints.', unit='min', range=(0.0, 1e5)
+        5.0, 'Time between two checkpoints.', unit='min', range=(0, None)
     )
     validate_every: int = setting(1000, 'Steps between two validations.', range=COUNT)
     validation_images: int = setting(
-        200, 'Images of a validation, the same each time.', range=(1, 10**6)
+        200, 'Images of a validation, the same each time.', range=COUNT
     )
     log_every: int = setting(20, 'Steps between two values of the curves.', range=COUNT)
 
@@ -145,18 +145,17 @@ class MagicPointRecipe(TrainingRecipe):
     )
 
 
-def _joint_homographies() -> HomographyRanges:
-    """Return ranges that exceed what a robot's camera sees between two frames."""
-    return HomographyRanges(
-        translation=0.15,
-        max_rotation=75.0,
-        rotation_sigma=26.0,
-        min_scale=0.5,
-        max_scale=2.0,
-        perspective=0.2,
-        patch_ratio=1.0,
-        allow_artifacts=True,
-    )
+JOINT_HOMOGRAPHIES = HomographyRanges(
+    translation=0.15,
+    max_rotation=75.0,
+    rotation_sigma=26.0,
+    min_scale=0.5,
+    max_scale=2.0,
+    perspective=0.2,
+    patch_ratio=1.0,
+    allow_artifacts=True,
+)
+"""Default of joint training: more than a robot's camera sees between two frames."""
 
 
 @dataclass(frozen=True)
@@ -178,19 +177,21 @@ class SuperPointRecipe(TrainingRecipe):
         'Pseudo labels with a lower score are uncertain: the detector loss ignores their cells.',
         range=SHARE,
     )
-    batch: int = setting(8, 'Pairs per step and process.', range=(1, 65_536))
+    batch: int = setting(8, 'Pairs per step and process.', range=COUNT)
     width: int = setting(
-        256, f'Width of both views, a multiple of {CELL}.', unit='px', range=(2 * CELL, 8192)
+        256, f'Width of both views, a multiple of {CELL}.', unit='px', range=(2 * CELL, None)
     )
     height: int = setting(
-        192, f'Height of both views, a multiple of {CELL}.', unit='px', range=(2 * CELL, 8192)
+        192, f'Height of both views, a multiple of {CELL}.', unit='px', range=(2 * CELL, None)
     )
-    homography: HomographyRanges = field(default_factory=_joint_homographies)
+    homography: HomographyRanges = setting(
+        JOINT_HOMOGRAPHIES, 'Ranges of the homographies from view A to view B.'
+    )
     min_downscale: float = setting(
         0.8,
         'Smallest factor by which view A reduces the photograph; the largest is the one at which '
         'the photograph fills the view.',
-        range=(0.01, 100.0),
+        above=0,
     )
     shapes: float = setting(
         0.1, 'Share of the pairs that show synthetic shapes instead of a photograph.', range=SHARE
@@ -199,17 +200,17 @@ class SuperPointRecipe(TrainingRecipe):
         0.04,
         'Repeatability targets: fewest Hessian keypoints per cell of 8x8 pixels that are '
         'compared; each pair has a random number in the range.',
-        range=(1e-6, 64.0),
+        above=0,
     )
     max_density: float = setting(
         0.42,
         'Repeatability targets: most Hessian keypoints per cell that are compared; 1000 '
         'keypoints in 640x480 pixels are 0.21.',
-        range=(1e-6, 64.0),
+        above=0,
         constraint='at least min_density',
     )
     points: int = setting(
-        256, 'Points of a pair on which descriptors are trained.', range=(2, 65_536)
+        256, 'Points of a pair on which descriptors are trained.', range=(2, None)
     )
     keypoint_share: float = setting(
         0.7,
@@ -226,7 +227,7 @@ class SuperPointRecipe(TrainingRecipe):
         0.5, 'Weight of the descriptor loss (lambda in the paper).', range=WEIGHT
     )
     temperature: float = setting(
-        20.0, 'Factor of the cosine similarities in the contrastive loss.', range=(1e-3, 1e4)
+        20.0, 'Factor of the cosine similarities in the contrastive loss.', above=0
     )
     descriptor_scales: int = setting(
         1,
@@ -245,7 +246,7 @@ class SuperPointRecipe(TrainingRecipe):
         range=WEIGHT,
     )
     validation_images: int = setting(
-        100, 'Pairs of a validation, the same each time.', range=(1, 10**6)
+        100, 'Pairs of a validation, the same each time.', range=COUNT
     )
 
     RENAMED: ClassVar[Mapping[str, str]] = {
@@ -285,17 +286,19 @@ class AdaptationRecipe:
     homographies: int = setting(
         100,
         'Views of each image; the first is the image itself (N_h in the paper).',
-        range=(1, 100_000),
+        range=COUNT,
     )
-    scales: tuple[float, ...] = (1.0,)
-    homography: HomographyRanges = field(
-        default_factory=lambda: HomographyRanges(allow_artifacts=True)
+    scales: tuple[float, ...] = setting(
+        (1.0,), 'Scales of the views, used in turn.', range=(0.1, 4.0)
+    )
+    homography: HomographyRanges = setting(
+        HomographyRanges(allow_artifacts=True), 'Ranges of the homographies of the views.'
     )
     longest_side: int = setting(
         320,
         'Images with a longer side are reduced to it first; 0 keeps all sizes.',
         unit='px',
-        range=(0, 16_384),
+        range=(0, None),
         constraint=f'0, or at least {SMALLEST_SIDE}',
     )
     threshold: float = setting(
@@ -304,9 +307,7 @@ class AdaptationRecipe:
     nms_radius: int = setting(
         4, 'NMS radius (square window) in the reduced image.', unit='px', range=(0, 64)
     )
-    max_keypoints: int = setting(
-        400, 'Maximum number of pseudo labels per image.', range=(1, 100_000)
-    )
+    max_keypoints: int = setting(400, 'Maximum number of pseudo labels per image.', range=COUNT)
     network: bool = setting(
         True, 'Use the heatmap of the network; false uses only Hessian keypoints and corners.'
     )
@@ -317,13 +318,13 @@ class AdaptationRecipe:
         0.0, 'Weight of Shi-Tomasi corners, added to the heatmap of the network.', range=SHARE
     )
     candidates: int = setting(
-        400, 'Most Hessian keypoints, and most corners, of each view.', range=(1, 100_000)
+        400, 'Most Hessian keypoints, and most corners, of each view.', range=COUNT
     )
-    batch: int = setting(8, 'Views that the network processes together.', range=(1, 65_536))
+    batch: int = setting(8, 'Views that the network processes together.', range=COUNT)
     seed: int = setting(
         0,
         'Seed of the homographies; those of an image depend on the seed and the file name only.',
-        range=(0, 2**31 - 1),
+        range=(0, None),
     )
 
     RENAMED: ClassVar[Mapping[str, str]] = {'blobs': 'hessian'}
@@ -333,8 +334,8 @@ class AdaptationRecipe:
         check_settings(self)
         if not (self.network or self.hessian or self.corners):
             raise ValueError('without the network, hessian or corners must be greater than 0')
-        if not self.scales or not all(0.1 <= scale <= 4 for scale in self.scales):
-            raise ValueError(f'scales must be one or more from 0.1 to 4, got {self.scales}')
+        if not self.scales:
+            raise ValueError('scales must have at least one value')
         if 0 < self.longest_side < SMALLEST_SIDE:
             raise ValueError(
                 f'longest_side must be 0 or at least {SMALLEST_SIDE}, got {self.longest_side}'

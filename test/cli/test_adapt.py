@@ -98,7 +98,7 @@ def test_workers_take_turns_on_the_devices(monkeypatch):
     [
         ([], 'name the folder for the labels: --out DIR'),
         (['--out', 'x', '--homographies', 'many'], 'homographies'),
-        (['--out', 'x', '--homographies', '0'], 'homographies must lie between 1 and'),
+        (['--out', 'x', '--homographies', '0'], 'homographies must be at least 1, got 0'),
         (['--out', 'x', '--brightness', '1'], 'brightness'),
         (['--out', 'x', '--recipe', 'gpu'], 'name a YAML file or one of corners, cpu, paper'),
         (['--out', 'x', '--workers', '0'], '--workers must be at least 1, got 0'),

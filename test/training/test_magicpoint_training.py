@@ -217,7 +217,7 @@ def test_the_help_lists_every_value_of_the_recipe(capsys):
     ):
         assert name in text
     assert 'sample i is made from (seed, i).' in text
-    assert 'Share of the images that are warped by a random homography. Range: 0.0 to 1.0' in text
+    assert 'Share of the images that are warped by a random homography. [0 to 1]' in text
 
 
 @pytest.mark.parametrize(
