@@ -15,7 +15,7 @@ from __future__ import annotations
 import argparse
 from collections.abc import Callable, Collection, Iterator, Mapping
 from copy import deepcopy
-from dataclasses import dataclass, field, fields, is_dataclass, replace
+from dataclasses import dataclass, field, fields, replace
 from functools import cache
 import math
 from numbers import Integral, Real
@@ -115,13 +115,12 @@ class Setting:
 
     def parse(self, text: str) -> Any:
         """
-        Return the value that a text stands for, or one element of a list or a tuple.
+        Return the value that a text stands for; not for lists, tuples and nested groups.
 
         Raises TypeError or ValueError that names the setting if the value is not allowed.
         """
-        kind = _element(self.type)
-        value = _parsed(text, kind)
-        replace(self, type=kind).check(value)
+        value = _parsed(text, self.type)
+        self.check(value)
         return value
 
 
@@ -167,8 +166,7 @@ def make_settings(kind: type[Settings], values: Mapping[str, Any]) -> Settings:
     """
     Return a group of settings from values by name; others have their defaults.
 
-    The value of a nested group may be a mapping; what it leaves out has that group's defaults in
-    `kind`. Raises TypeError that names unknown settings and, for a setting that was renamed
+    Raises TypeError that names unknown settings and, for a setting that was renamed
     (`kind.RENAMED`, old name to what to write instead), its new name; TypeError or ValueError for
     a value that is not allowed.
     """
@@ -179,15 +177,7 @@ def make_settings(kind: type[Settings], values: Mapping[str, Any]) -> Settings:
     unknown = sorted(set(values) - set(known))
     if unknown:
         raise TypeError(f'unknown setting {", ".join(unknown)}: choose from {", ".join(known)}')
-    return kind(**{name: _group_or_value(known[name], value) for name, value in values.items()})
-
-
-def _group_or_value(row: Setting, value: Any) -> Any:
-    """Return a nested group of settings from a mapping, any other value unchanged."""
-    if not (isinstance(value, Mapping) and is_dataclass(row.type)):
-        return value
-    defaults = {name: getattr(row.default, name) for name in table_of(row.type)}
-    return make_settings(row.type, {**defaults, **value})
+    return kind(**values)
 
 
 def renamed(kind: type) -> Mapping[str, str]:
@@ -200,7 +190,6 @@ def add_options(
     kind: type,
     names: Collection[str] | None = None,
     defaults: Mapping[str, Any] | None = None,
-    prefix: str = '',
     types: Mapping[str, Callable[[str], Any]] | None = None,
 ) -> None:
     """
@@ -215,28 +204,22 @@ def add_options(
         kind: dataclass of settings.
         names: settings that become options; None for all.
         defaults: values of the command that replace defaults of the table.
-        prefix: text before each name, such as 'homography.' for a nested group.
-        types: functions that turn the text of an option into its value, where the table's own
-            parsing does not do.
+        types: functions that replace `Setting.parse` for the text of an option.
 
     """
     for name, row in table_of(kind).items():
         if names is not None and name not in names:
             continue
-        if is_dataclass(row.type):
-            add_options(parser, row.type, None, vars(row.default), f'{prefix}{name}.')
-            continue
         default = (defaults or {}).get(name, argparse.SUPPRESS)
         shown = row.default if default is argparse.SUPPRESS else default
         parser.add_argument(
-            _option(prefix + name),
-            dest=prefix + name,
+            _option(name),
             default=default,
             help=_help(row, shown),
             **_form(row, (types or {}).get(name)),
         )
     for old, new in renamed(kind).items():
-        for option in (_option(prefix + old), _option(f'{prefix}no_{old}')):
+        for option in (_option(old), _option(f'no_{old}')):
             refuse_option(parser, option, _option(new))
 
 
@@ -245,20 +228,13 @@ def refuse_option(parser: argparse.ArgumentParser, old: str, new: str) -> None:
     parser.add_argument(old, action=_Renamed, const=new, nargs='*')
 
 
-def given_options(args: argparse.Namespace, kind: type, prefix: str = '') -> dict[str, Any]:
+def given_options(args: argparse.Namespace, kind: type) -> dict[str, Any]:
     """
     Return the settings of the command line by name, ready for `make_settings`.
 
     Settings that have the default of their table are left out.
     """
-    given: dict[str, Any] = {}
-    for name, row in table_of(kind).items():
-        if is_dataclass(row.type):
-            nested = given_options(args, row.type, f'{prefix}{name}.')
-            given |= {name: nested} if nested else {}
-        elif hasattr(args, prefix + name):
-            given[name] = getattr(args, prefix + name)
-    return given
+    return {name: getattr(args, name) for name in table_of(kind) if hasattr(args, name)}
 
 
 def _option(name: str) -> str:
@@ -279,19 +255,14 @@ def _form(row: Setting, parse: Callable[[str], Any] | None) -> dict[str, Any]:
     """Return how argparse reads the option of a setting."""
     if row.type is bool:
         return {'action': argparse.BooleanOptionalAction}
-    form: dict[str, Any] = {'type': parse or _Parser(row), 'metavar': _metavar(row)}
-    if get_origin(row.type) in (list, tuple):
-        sizes = get_args(row.type)
-        form['nargs'] = len(sizes) if get_origin(row.type) is tuple and ... not in sizes else '+'
-    return form
+    return {'type': parse or _Parser(row), 'metavar': _metavar(row)}
 
 
 def _metavar(row: Setting) -> str:
     """Return the placeholder of an option's value: its choices, the unit, N, X or TEXT."""
     if row.choices:
         return f'{{{",".join(row.choices)}}}'
-    kind = _element(row.type)
-    return row.unit.upper() if row.unit.isalpha() else {int: 'N', float: 'X'}.get(kind, 'TEXT')
+    return row.unit.upper() if row.unit else {int: 'N', float: 'X'}.get(row.type, 'TEXT')
 
 
 class _Parser:
@@ -309,8 +280,6 @@ class _Parser:
 
 def _help(row: Setting, default: Any) -> str:
     """Return the help text of an option."""
-    if isinstance(default, (list, tuple)):
-        default = ' '.join(map(str, default))
     default = {'': 'empty', None: 'none'}.get(default, default)
     if isinstance(default, bool):
         default = str(default).lower()
@@ -346,11 +315,6 @@ def _words(kind: Any) -> str:
         count = '' if origin is list or ... in arguments else f'{len(arguments)} '
         return f'a list of {count}{_PLURALS.get(arguments[0], "values")}'
     return _WORDS.get(kind) or f'a {kind.__name__}'
-
-
-def _element(kind: Any) -> Any:
-    """Return the type of the elements of a list or a tuple, any other type unchanged."""
-    return get_args(kind)[0] if get_origin(kind) in (list, tuple) else kind
 
 
 def _numbers(value: Any) -> Iterator[float]:

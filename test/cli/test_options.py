@@ -137,3 +137,17 @@ def test_an_option_that_was_renamed_is_refused_with_its_new_name(line, message, 
         main(line.split())
     assert stop.value.code == 2
     assert message in capsys.readouterr().err
+
+
+def test_the_defaults_of_evaluations_are_those_of_their_plans():
+    pytest.importorskip('evo', reason='needs the library evo')
+    from superpoint_ros.evaluation.odometry_benchmark import OdometryPlan
+    from superpoint_ros.evaluation.shapes_benchmark import ShapesPlan
+    from superpoint_ros.evaluation.threshold_sweep import ThresholdPlan
+
+    shapes, odometry, threshold = (
+        parse_command(f'evaluate {kind}') for kind in ('shapes', 'odometry', 'threshold')
+    )
+    assert ShapesPlan(shapes.images, shapes.seed) == ShapesPlan()
+    assert OdometryPlan(odometry.max_keypoints, tuple(odometry.gaps)) == OdometryPlan()
+    assert ThresholdPlan(views=threshold.views, seed=threshold.seed) == ThresholdPlan()
