@@ -15,6 +15,7 @@ from superpoint_ros.cli.main import COMMANDS, main
 from superpoint_ros.cli.options import add_detector_options, given_settings, make_detector
 from superpoint_ros.detection.settings import DetectionSettings
 from superpoint_ros.settings_table import table_of
+from support.settings import other_settings
 
 RUN_A_DETECTOR = (
     'detect',
@@ -40,19 +41,7 @@ NEEDED = {
     'evaluate odometry': '--out x',
     'evaluate threshold': '--out x',
 }
-OTHER = DetectionSettings(
-    threshold=0.5,
-    nms_radius=9,
-    max_keypoints=77,
-    border_margin=11,
-    subpixel=False,
-    keypoints='heatmap',
-    grid_cells=5,
-    max_image_size=99,
-    upscale_factor=2.5,
-    descriptor_scales=3,
-)
-"""Settings that all differ from the defaults."""
+OTHER = other_settings(DetectionSettings)
 
 
 @pytest.fixture

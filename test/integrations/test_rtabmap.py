@@ -25,7 +25,7 @@ from superpoint_ros import Detector
 from superpoint_ros.detection.settings import DetectionSettings
 from superpoint_ros.files import demo_photographs
 import superpoint_ros.integrations
-from superpoint_ros.settings_table import table_of
+from support.settings import other_settings
 
 FILE = Path(superpoint_ros.integrations.__file__).parent / 'rtabmap.py'
 
@@ -120,23 +120,11 @@ def test_a_variable_that_is_wrong_is_named_with_what_is_right(
 
 
 def test_every_setting_of_the_detection_is_a_variable(module, monkeypatch):
-    values = {
-        'threshold': 0.5,
-        'nms_radius': 9,
-        'max_keypoints': 77,
-        'border_margin': 11,
-        'subpixel': False,
-        'keypoints': 'heatmap',
-        'grid_cells': 5,
-        'max_image_size': 99,
-        'upscale_factor': 2.5,
-        'descriptor_scales': 3,
-    }
-    assert values.keys() == table_of(DetectionSettings).keys()
-    for name, value in values.items():
+    settings = other_settings(DetectionSettings)
+    for name, value in vars(settings).items():
         monkeypatch.setenv(f'RTABMAP_SUPERPOINT_{name.upper()}', str(value).lower())
     module.init(0)
-    assert vars(module._detector.settings) == values
+    assert module._detector.settings == settings
 
 
 def test_detect_before_init_says_so(module, image):

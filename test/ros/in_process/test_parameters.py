@@ -1,0 +1,145 @@
+# Copyright 2026 The superpoint_ros developers
+# SPDX-License-Identifier: Apache-2.0
+
+"""Groups of settings follow the parameters of a node, and change together or not at all."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+import pytest
+import rclpy
+from rclpy.exceptions import ParameterException
+from rclpy.parameter import Parameter
+
+from superpoint_ros.ros.parameters import declare, Parameters
+from superpoint_ros.settings_table import check_settings, setting
+from support.ros_domain import ros_domain
+
+
+@dataclass(frozen=True)
+class Search:
+    """A live group with a rule that concerns two settings."""
+
+    low: int = setting(1, 'Lower end.', unit='px', range=(0, 100))
+    high: float = setting(5.0, 'Upper end.', range=(0.0, 100.0))
+
+    RENAMED: ClassVar[dict[str, str]] = {'top': 'high'}
+
+    def __post_init__(self):
+        check_settings(self)
+        if self.low > self.high:
+            raise ValueError('low must be at most high')
+
+
+@dataclass(frozen=True)
+class Output:
+    """A group with a live and a fixed setting."""
+
+    kind: str = setting('full', 'Kind of output.', choices=('full', 'short'))
+    source: str | int = setting('', 'Path or number.', live=False)
+    weights: list[float] = setting([1.0, 2.0], 'Weights.', live=False)
+
+    def __post_init__(self):
+        check_settings(self)
+
+
+@pytest.fixture
+def make_node():
+    """Return a function that makes a node with values of parameters."""
+    context = rclpy.Context()
+    rclpy.init(context=context, domain_id=ros_domain(6))
+    nodes = []
+
+    def make(**values):
+        overrides = [Parameter(name.replace('__', '.'), value=v) for name, v in values.items()]
+        node = rclpy.create_node('settings', context=context, parameter_overrides=overrides)
+        nodes.append(node)
+        return node
+
+    yield make
+    for node in nodes:
+        node.destroy_node()
+    context.shutdown()
+
+
+def change(node, **values):
+    """Return the result of setting parameters together."""
+    parameters = [Parameter(name, value=value) for name, value in values.items()]
+    return node.set_parameters_atomically(parameters)
+
+
+def test_groups_have_the_values_of_files_and_command_line(make_node):
+    parameters = Parameters(make_node(low=3, source=0, weights=[4.0]), (Search, Output))
+    assert parameters.of(Search) == Search(low=3)
+    assert parameters.of(Output) == Output(source=0, weights=[4.0])
+
+
+def test_parameters_of_several_groups_change_together_or_not_at_all(make_node):
+    node = make_node()
+    parameters = Parameters(node, (Search, Output))
+    before = parameters.current()
+    for values, reason in (
+        ({'kind': 'short', 'low': 50}, 'low must be at most high'),
+        ({'kind': 'long', 'low': 2}, 'kind must be one of full, short'),
+    ):
+        result = change(node, **values)
+        assert not result.successful
+        assert reason in result.reason
+        assert parameters.current() is before
+    assert change(node, kind='short', low=50, high=60.0).successful
+    assert parameters.of(Search) == Search(50, 60.0)
+    assert parameters.of(Output).kind == 'short'
+    assert before[Search] == Search()
+
+
+def test_a_node_can_refuse_values_and_hears_of_those_that_were_applied(make_node):
+    node, applied = make_node(), []
+
+    def check(values):
+        if values.get('low') == 4:
+            raise OSError('four cannot be read')
+
+    parameters = Parameters(node, (Search,), check, applied.append)
+    assert change(node, low=4).reason == 'four cannot be read'
+    assert parameters.of(Search).low == 1
+    assert change(node, low=2).successful
+    assert applied == [{'low': 2}]
+
+
+def test_a_fixed_parameter_cannot_be_changed(make_node):
+    node = make_node()
+    Parameters(node, (Output,))
+    assert not change(node, source='other').successful
+    assert node.get_parameter('source').value == ''
+
+
+def test_a_parameter_has_range_unit_and_choices_in_its_descriptor(make_node):
+    node = make_node()
+    Parameters(node, (Search, Output))
+    low, high, kind = (node.describe_parameter(name) for name in ('low', 'high', 'kind'))
+    assert low.description == 'Lower end. Unit: px.'
+    assert (low.integer_range[0].from_value, low.integer_range[0].to_value) == (0, 100)
+    assert high.floating_point_range[0].to_value == 100.0
+    assert kind.additional_constraints == 'one of full, short'
+
+
+@pytest.mark.parametrize(
+    ('values', 'message'),
+    [
+        ({'top': 3.0}, 'the parameter top was renamed: use high'),
+        ({'kind': 'long'}, 'kind must be one of full, short'),
+        ({'low': 200}, 'low'),
+        ({'low': 'x'}, 'low'),
+    ],
+)
+def test_a_wrong_value_at_the_start_is_named(make_node, values, message):
+    with pytest.raises((ValueError, ParameterException), match=message):
+        Parameters(make_node(**values), (Search, Output))
+
+
+def test_a_prefix_stands_before_the_names(make_node):
+    assert declare(make_node(left__low=3), Search, 'left') == Search(low=3)
+    with pytest.raises(ValueError, match=r'parameter left\.top was renamed: use left\.high'):
+        declare(make_node(left__top=3.0), Search, 'left')
