@@ -18,7 +18,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         '--data',
         nargs='+',
         metavar='PATH',
-        help='folders of TUM RGB-D or KITTI odometry, or ROS 2 bags, with true poses (default: a '
+        help='folders of TUM RGB-D, KITTI odometry or EuRoC, or ROS 2 bags, with true poses (default: a '
         'simulated room)',
     )
     parser.add_argument('--topic', help='image topic of a bag (default: the only one)')
@@ -124,8 +124,8 @@ def _recordings(args: argparse.Namespace) -> Iterator[tuple]:
 
 def _simulated(args: argparse.Namespace) -> Iterator[tuple]:
     """Yield names and sequences of a camera in simulated rooms."""
-    from superpoint_ros.data.sequences.calibration_files import read_calibration
     from superpoint_ros.data.sequences.image_files import list_images, read_image
+    from superpoint_ros.data.sequences.text_files import read_calibration
     from superpoint_ros.files import demo_photographs
     from superpoint_ros.simulation.room import SimulatedRoom
 

@@ -34,7 +34,7 @@ class PlayerSettings:
     source: str | int = setting(
         '',
         'What is played: an image, a folder of images, a video file, a camera (/dev/video0 or '
-        '0), a folder of the TUM RGB-D or KITTI odometry benchmark, or a ROS 2 bag; '
+        '0), a folder of the TUM RGB-D, KITTI odometry or EuRoC benchmark, or a ROS 2 bag; '
         f'{ROOM}: a camera in a simulated room; empty: a virtual camera over photographs.',
         live=False,
     )

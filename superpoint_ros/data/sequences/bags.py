@@ -2,16 +2,17 @@
 # SPDX-License-Identifier: Apache-2.0
 
 """
-ROS 2 bags as sequences, in sqlite3 and in mcap, without ROS: by the library `rosbags`.
+ROS 2 bags as sequences, sqlite3 and mcap, read without ROS by the library `rosbags`.
 
-Images come from one topic; the calibration from the `camera_info` beside it; true poses, where
-there are some, from a topic of `geometry_msgs/PoseStamped` or `nav_msgs/Odometry`.
+Images come from one topic, the calibration from `camera_info` in the same namespace, and true
+poses, if there are any, from a topic of `geometry_msgs/PoseStamped` or `nav_msgs/Odometry`.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 import contextlib
+from itertools import islice
 import logging
 from pathlib import Path
 from typing import Any
@@ -20,92 +21,159 @@ import cv2
 import numpy as np
 
 from superpoint_ros.data.image_encodings import gray_from_compressed, gray_from_message
-from superpoint_ros.data.sequences.ground_truth import Truth
-from superpoint_ros.data.sequences.sequence import Frame, Intrinsics
-from superpoint_ros.geometry.rotations import pose_matrix
+from superpoint_ros.data.sequences.image_files import IMAGE_SUFFIXES
+from superpoint_ros.data.sequences.sequence import DEFAULT_RATE, Frame, GroundTruth, Intrinsics
 
 IMAGE, COMPRESSED = 'sensor_msgs/msg/Image', 'sensor_msgs/msg/CompressedImage'
 CAMERA_INFO = 'sensor_msgs/msg/CameraInfo'
 POSES = ('geometry_msgs/msg/PoseStamped', 'nav_msgs/msg/Odometry')
 DEFAULT_TRUTH = '/ground_truth/pose'
-"""How the topic of the true poses ends, unless another is named."""
+"""End of the name of the topic with the true poses, unless another is given."""
 
 SUFFIXES = ('.db3', '.mcap')
+_REPAIRS = {
+    '.mcap': 'if the recording was cut off, try: mcap recover {path} --output repaired.mcap',
+    '.db3': 'if the recording was cut off, try: sqlite3 {path} .recover | sqlite3 repaired.db3',
+    '': 'if metadata.yaml is wrong, try: ros2 bag reindex {path}',
+}
+_CALIBRATIONS_TRIED = 10  # messages of camera_info of which the first valid one is used
 
 _log = logging.getLogger(__name__)
 
 
 def is_bag(path: Path) -> bool:
-    """Return whether the path is named like a bag: a folder with metadata, or one of its files."""
-    return (path / 'metadata.yaml').is_file() or (path.suffix in SUFFIXES and path.is_file())
+    """
+    Return whether a path looks like a bag.
+
+    That is a folder with metadata.yaml or with files of a bag and no images, or a file that is
+    named like one, also one of ROS 1.
+    """
+    if path.is_dir():
+        return (path / 'metadata.yaml').is_file() or bool(_storage_files(path))
+    return path.suffix in (*SUFFIXES, '.bag') and path.is_file()
+
+
+def _storage_files(folder: Path) -> list[Path]:
+    """Return the files of a bag in a folder, none if it has images."""
+    files = sorted(path for path in folder.iterdir() if path.is_file())
+    if any(path.suffix.lower() in IMAGE_SUFFIXES for path in files):
+        return []
+    return [path for path in files if path.suffix in SUFFIXES]
 
 
 @contextlib.contextmanager
 def open_bag(path: str | Path) -> Iterator[Any]:
     """
-    Give the bag's opened reader, a `rosbags.highlevel.AnyReader`.
+    Open a bag as a `rosbags.highlevel.AnyReader` whose errors are ValueErrors that name the bag.
 
-    Raises FileNotFoundError where there is none, ValueError where it cannot be read.
+    A folder without metadata.yaml is read if it has a single file. Raises FileNotFoundError if
+    there is no bag, ValueError if it cannot be read or its metadata.yaml contradicts the files.
     """
     path = Path(path)
     if not path.exists():
         raise FileNotFoundError(f'there is no bag {path}')
+    if path.suffix == '.bag' and path.is_file():
+        raise ValueError(
+            f'{path} is a bag of ROS 1: convert it with `rosbags-convert --src {path} '
+            f'--dst {path.with_suffix("")}` and give the new folder'
+        )
     if not is_bag(path):
         raise ValueError(
-            f'{path} is no ROS 2 bag: give the folder with metadata.yaml, or a .db3 or .mcap file'
+            f'{path} is not a ROS 2 bag: give the folder with metadata.yaml, or a .db3 or .mcap '
+            'file'
         )
+    if path.is_dir() and not (path / 'metadata.yaml').is_file():
+        files = _storage_files(path)
+        if len(files) > 1:
+            raise ValueError(
+                f'{path} has no metadata.yaml: give one of its files, such as {files[0]}, or '
+                f'write it with `ros2 bag reindex {path}`'
+            )
+        path = files[0]
     try:
-        from rosbags.highlevel import AnyReader, AnyReaderError
-        from rosbags.typesys import get_typestore, Stores
+        reader = _open_reader(path)
     except ModuleNotFoundError as error:
         raise ValueError(
             "bags are read by the library rosbags: pip install 'superpoint_ros[bags]'"
         ) from error
-    try:
-        # Bags of older versions carry no definitions of their messages.
-        reader = AnyReader([path], default_typestore=get_typestore(Stores.ROS2_JAZZY))
-        reader.open()
-    except (AnyReaderError, OSError, ValueError, AssertionError) as error:
-        raise ValueError(f'the bag {path} cannot be read: {error}') from error
-    except Exception as error:
-        if type(error).__module__.partition('.')[0] not in ('apsw', 'rosbags', 'struct'):
-            raise
-        raise ValueError(f'the bag {path} cannot be read: {error}') from error
     with contextlib.closing(reader):
+        for connection in reader.connections:
+            if connection.msgcount and next(reader.messages([connection]), None) is None:
+                raise ValueError(
+                    f'the bag {path} cannot be read: metadata.yaml lists {connection.msgcount} '
+                    f'messages on {connection.topic}, its files have none that fits (type or QoS '
+                    f'differ); try: ros2 bag reindex {path}'
+                )
         yield reader
 
 
+def _open_reader(path: Path) -> Any:
+    """Return the opened reader of a bag."""
+    from rosbags.highlevel import AnyReader
+    from rosbags.typesys import get_typestore, Stores
+
+    repair = _REPAIRS['' if path.is_dir() else path.suffix].format(path=path)
+
+    class Reader(AnyReader):
+        """Reader that raises only ValueError, whatever library finds the damage."""
+
+        def messages(self, *arguments, **options):
+            try:
+                yield from super().messages(*arguments, **options)
+            except Exception as error:
+                raise ValueError(f'the bag {path} cannot be read: {error}; {repair}') from error
+
+        def deserialize(self, rawdata, typ):
+            try:
+                return super().deserialize(rawdata, typ)
+            except Exception as error:
+                raise ValueError(
+                    f'a message of {len(rawdata)} bytes is not a {typ}: {error}'
+                ) from error
+
+    try:
+        # Bags of older versions do not contain the definitions of their messages.
+        reader = Reader([path], default_typestore=get_typestore(Stores.ROS2_JAZZY))
+        reader.open()
+    except Exception as error:
+        raise ValueError(f'the bag {path} cannot be read: {error}; {repair}') from error
+    return reader
+
+
 def seconds_of(stamp: Any) -> float:
-    """Return a message's time stamp in seconds."""
+    """Return the time stamp of a message in seconds."""
     return stamp.sec + stamp.nanosec * 1e-9
 
 
 def image_topics(reader: Any) -> list[str]:
-    """Return the names of the bag's topics of images."""
-    types = (IMAGE, COMPRESSED)
-    return sorted(name for name, topic in reader.topics.items() if topic.msgtype in types)
+    """Return the names of the topics of images in a bag, without compressed depth images."""
+    return sorted(
+        name
+        for name, topic in reader.topics.items()
+        if topic.msgtype in (IMAGE, COMPRESSED) and not name.endswith('/compressedDepth')
+    )
 
 
 def info_topic_of(image_topic: str) -> str:
-    """Return where the calibration of a topic's images is: `camera_info` in its namespace."""
+    """Return the topic of the calibration for a topic of images: `camera_info` next to it."""
     name = image_topic.removesuffix('/compressed')
     return f'{name.rpartition("/")[0]}/camera_info'
 
 
 def gray_of(message: Any) -> np.ndarray:
-    """Return the gray pixels (H, W), uint8, of a message with an image, compressed or not."""
+    """Return the gray pixels (H, W), uint8, of an image message, compressed or not."""
     compressed = message.__msgtype__ == COMPRESSED
     return gray_from_compressed(message) if compressed else gray_from_message(message)
 
 
 class BagSequence:
     """
-    The frames of one topic of a bag, gray.
+    Frames of one topic of a bag, gray.
 
-    `topic` may be left out where the bag has but one of images. `truth_topic` is that of the true
-    poses, by default the one that ends in `DEFAULT_TRUTH`; its poses must be those of the camera.
-    Stamps are those of the images' headers; frames that cannot be read are named in the log and
-    skipped. Raises ValueError where a topic is not there or of another kind.
+    `topic` may be omitted if the bag has a single topic of images. `truth_topic` has the true
+    poses of the camera, by default the one that ends in `DEFAULT_TRUTH`. Stamps are those of the
+    headers. Messages that cannot be read are left out with a warning that names topic and message.
+    Raises ValueError if a topic does not exist or has another type.
     """
 
     def __init__(
@@ -120,27 +188,43 @@ class BagSequence:
             self.topic = topic or self._only_topic(reader)
             found = reader.topics.get(self.topic)
             if found is None or found.msgtype not in (IMAGE, COMPRESSED):
-                there = ', '.join(image_topics(reader)) or 'none'
+                topics = ', '.join(image_topics(reader)) or 'none'
                 raise ValueError(
-                    f'{self.path} has no images on {self.topic}; topics of images: {there}'
+                    f'{self.path} has no images on {self.topic}; topics of images: {topics}'
                 )
             self.count = found.msgcount
             if not self.count:
                 raise ValueError(f'{self.path} has no message on {self.topic}')
-            self.camera = _camera(reader, info_topic_of(self.topic))
+            self.camera = self._read_camera(reader, info_topic_of(self.topic))
             self.truth = self._read_truth(reader, truth_topic)
             seconds = reader.duration * 1e-9
-        self.rate = (self.count - 1) / seconds if self.count > 1 and seconds > 0 else 30.0
+        is_timed = self.count > 1 and seconds > 0
+        self.rate = (self.count - 1) / seconds if is_timed else DEFAULT_RATE
 
     def _only_topic(self, reader: Any) -> str:
-        """Return the bag's topic of images; raise ValueError where it has none or several."""
+        """Return the only topic of images; raise ValueError if there is none or several."""
         topics = image_topics(reader)
         if len(topics) != 1:
-            what = f'several topics of images, name one of them: {", ".join(topics)}'
-            raise ValueError(f'{self.path} has {what if topics else "no topic of images"}')
+            problem = f'several topics of images, give one of them: {", ".join(topics)}'
+            raise ValueError(f'{self.path} has {problem if topics else "no topic of images"}')
         return topics[0]
 
-    def _read_truth(self, reader: Any, topic: str | None) -> Truth:
+    def _read_camera(self, reader: Any, topic: str) -> Intrinsics | None:
+        """Return the first valid calibration on a topic, None if there is none."""
+        known = reader.topics.get(topic)
+        if known is None or known.msgtype != CAMERA_INFO:
+            return None
+        for number, info in islice(self._messages(reader, topic), _CALIBRATIONS_TRIED):
+            if not info.k[0] > 0:
+                return None  # the driver has no calibration
+            try:
+                matrix = np.array(info.k, float).reshape(3, 3)
+                return Intrinsics(info.distortion_model, matrix, info.d, (info.width, info.height))
+            except ValueError as error:
+                self._warn(topic, number, f'the calibration is left out: {error}')
+        return None
+
+    def _read_truth(self, reader: Any, topic: str | None) -> GroundTruth:
         """Return the true poses in the bag, of which there may be none."""
         if topic is None:
             named = [name for name in reader.topics if name.endswith(DEFAULT_TRUTH)]
@@ -148,46 +232,53 @@ class BagSequence:
         elif topic not in reader.topics:
             raise ValueError(f'{self.path} has no topic {topic}')
         if topic and reader.topics[topic].msgtype not in POSES:
-            raise ValueError(f'{topic} must be of {" or ".join(POSES)}')
-        stamps, poses = [], []
-        for message in _messages(reader, [topic] if topic else []):
+            raise ValueError(f'{topic} must have the type {" or ".join(POSES)}')
+        rows = []
+        for _, message in self._messages(reader, topic) if topic else ():
             pose = message.pose if message.__msgtype__ == POSES[0] else message.pose.pose
             position = [getattr(pose.position, axis) for axis in 'xyz']
             quaternion = [getattr(pose.orientation, axis) for axis in 'xyzw']
-            stamps.append(seconds_of(message.header.stamp))
-            poses.append(pose_matrix(position, quaternion))
-        return Truth(stamps, poses)
+            rows.append([seconds_of(message.header.stamp), *position, *quaternion])
+        return GroundTruth(rows, f'{self.path}, topic {topic}')
 
     def __iter__(self) -> Iterator[Frame]:
+        is_empty = True
         with open_bag(self.path) as reader:
-            for index, message in enumerate(_messages(reader, [self.topic])):
-                stamp = seconds_of(message.header.stamp)
+            for number, message in self._messages(reader, self.topic):
                 try:
                     image = gray_of(message)
                 except ValueError as error:
-                    _log.warning('skipped: %s, image %d: %s', self.topic, index, error)
+                    self._warn(self.topic, number, f'skipped: {error}')
                     continue
                 if self._color:
                     image = cv2.cvtColor(image, cv2.COLOR_GRAY2BGR)
-                yield Frame(image, stamp, f'{index:06d}', pose=self.truth.at(stamp))
+                stamp = seconds_of(message.header.stamp)
+                is_empty = False
+                yield Frame(image, stamp, f'{number:06d}', pose=self.truth.at(stamp))
+        if is_empty:
+            raise ValueError(f'{self.path} has no image on {self.topic} that can be read')
 
+    def _messages(self, reader: Any, topic: str) -> Iterator[tuple[int, Any]]:
+        """Yield the numbers, from 0, and messages of a topic, in the order of the recording."""
+        connections = [each for each in reader.connections if each.topic == topic]
+        number = -1
+        for number, (connection, _, data) in enumerate(reader.messages(connections)):
+            try:
+                message = reader.deserialize(data, connection.msgtype)
+            except ValueError as error:
+                self._warn(topic, number, f'skipped: {error}')
+                continue
+            yield number, message
+        count = sum(each.msgcount for each in connections)
+        if number + 1 != count:
+            _log.warning(
+                '%s, topic %s: %d messages could be read, %d are listed',
+                self.path,
+                topic,
+                number + 1,
+                count,
+            )
 
-def _messages(reader: Any, topics: Iterable[str]) -> Iterator[Any]:
-    """Yield the messages of the topics, in the order in which they were recorded."""
-    connections = [each for each in reader.connections if each.topic in topics]
-    if connections:  # without any the reader would give all
-        for connection, _, data in reader.messages(connections):
-            yield reader.deserialize(data, connection.msgtype)
-
-
-def _camera(reader: Any, topic: str) -> Intrinsics | None:
-    """Return the calibration of the first message of a topic, None where it is none."""
-    known = reader.topics.get(topic)
-    if known is None or known.msgtype != CAMERA_INFO:
-        return None
-    for info in _messages(reader, [topic]):
-        if not info.k[0] > 0:
-            return None  # not calibrated
-        matrix = np.array(info.k, float).reshape(3, 3)
-        return Intrinsics(info.distortion_model, matrix, info.d, (info.width, info.height))
-    return None
+    def _warn(self, topic: str, number: int, text: str) -> None:
+        """Log what is wrong with a message."""
+        _log.warning('%s, topic %s, message %d: %s', self.path, topic, number, text)

@@ -1,11 +1,12 @@
 # Copyright 2026 The superpoint_ros developers
 # SPDX-License-Identifier: Apache-2.0
 
-"""Image files, and folders of them."""
+"""Image files and folders of images."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import replace
 import logging
 from pathlib import Path
 import re
@@ -50,9 +51,9 @@ def read_image(path: str | Path, color: bool = False) -> np.ndarray:
 
 def list_images(folder: str | Path) -> list[Path]:
     """
-    Return the folder's files that are named like images, in natural order (2 before 10).
+    Return the files of a folder that are named like images, in natural order (2 before 10).
 
-    Subfolders and hidden files are left out. Raises NotADirectoryError where it is no folder.
+    Subfolders and hidden files are left out. Raises NotADirectoryError if it is not a folder.
     """
     folder = Path(folder)
     if not folder.is_dir():
@@ -63,52 +64,69 @@ def list_images(folder: str | Path) -> list[Path]:
 
 
 def _natural_key(name: str) -> list[tuple[int, int, str]]:
-    """Return a sort key by which the numbers in names count as numbers."""
+    """Return a sort key that compares the numbers in names by value."""
     parts = re.findall(r'\d+|\D+', name.lower())
     return [(0, int(part), '') if part.isdecimal() else (1, 0, part) for part in parts]
 
 
+def read_frames(
+    images: Iterable[tuple[Path, float, np.ndarray | None]], color: bool = False
+) -> Iterator[Frame]:
+    """
+    Yield the frames of image files, given as path, stamp in seconds and true pose or None.
+
+    Files that cannot be read are skipped with a warning that names them.
+    """
+    for path, stamp, pose in images:
+        try:
+            image = read_image(path, color)
+        except (ValueError, OSError) as error:
+            _log.warning('skipped: %s', error)
+            continue
+        yield Frame(image, stamp, path.name, pose=pose)
+
+
+def mean_rate(stamps: Sequence[float], default: float) -> float:
+    """Return the mean rate in Hz of ascending stamps in seconds, `default` if they give none."""
+    seconds = stamps[-1] - stamps[0] if len(stamps) else 0.0
+    return (len(stamps) - 1) / seconds if seconds > 0 else default
+
+
 class ImageSequence:
     """
-    The frames of image files, in the order given, `rate` of them a second.
+    Frames of image files in the given order, at `rate` Hz.
 
-    Files that cannot be read are named in the log and skipped. Raises ValueError where none is
-    left; `where` names their place in that message.
+    Files that cannot be read are skipped with a warning that names them. Raises ValueError if none
+    is left; `source` names the folder in the message.
     """
 
-    camera = None  # not known
+    camera = None  # unknown
 
     def __init__(
         self,
         paths: Sequence[Path],
         color: bool = False,
         rate: float = DEFAULT_RATE,
-        where: str = 'the list of files',
+        source: str = 'the list of files',
     ):
         self.paths = list(paths)
         self.rate = float(rate)
         self._color = color
         if not self.paths:
             raise ValueError(
-                f'{where} holds no images (files ending in {", ".join(sorted(IMAGE_SUFFIXES))})'
+                f'{source} has no images (files ending in {", ".join(sorted(IMAGE_SUFFIXES))})'
             )
         if not any(_is_readable(path) for path in self.paths):
-            raise ValueError(f'{where} holds no image that can be read')
+            raise ValueError(f'{source} has no image that can be read')
 
     def __iter__(self) -> Iterator[Frame]:
-        index = 0
-        for path in self.paths:
-            try:
-                image = read_image(path, self._color)
-            except (ValueError, OSError) as error:
-                _log.warning('skipped: %s', error)
-                continue
-            yield Frame(image, index / self.rate, path.name)
-            index += 1
+        frames = read_frames(((path, 0.0, None) for path in self.paths), self._color)
+        for index, frame in enumerate(frames):
+            yield replace(frame, stamp=index / self.rate)
 
 
 def _is_readable(path: Path) -> bool:
-    """Return whether the file can be read as an image."""
+    """Return whether a file can be read as an image."""
     try:
         read_image(path)
     except (ValueError, OSError):

@@ -5,100 +5,96 @@
 Sequences of the KITTI odometry benchmark (Geiger, Lenz and Urtasun, CVPR 2012).
 
 `sequences/NN` has images in `image_0` (gray, left) to `image_3`, `times.txt` in seconds, and
-`calib.txt` with a projection matrix for each camera; `poses/NN.txt`, beside `sequences`, has a
-line of 12 numbers for each frame: the left gray camera's pose, camera to world.
+`calib.txt` with a projection matrix for each camera. `poses/NN.txt`, in the folder that contains
+`sequences`, has a line of 12 numbers for each frame: the pose of the left gray camera, camera to
+world.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator
-import logging
 from pathlib import Path
 
 import numpy as np
 
-from superpoint_ros.data.sequences.image_files import list_images, read_image
+from superpoint_ros.data.sequences.image_files import (
+    list_images,
+    mean_rate,
+    read_frames,
+    read_image,
+)
 from superpoint_ros.data.sequences.sequence import Frame, Intrinsics
+from superpoint_ros.data.sequences.text_files import read_numbers, read_rows
 
-_CAMERAS = (0, 2, 1, 3)  # the left gray one first, then the left one in colour
-
-_log = logging.getLogger(__name__)
+_CAMERAS = (0, 2, 1, 3)  # the left gray one first, then the left colour one
 
 
 def is_kitti_folder(folder: Path) -> bool:
-    """Return whether the folder is laid out like one of the benchmark's sequences."""
+    """Return whether a folder has the layout of the benchmark's sequences."""
     return (folder / 'times.txt').is_file() and (folder / 'calib.txt').is_file()
 
 
 class KittiSequence:
     """
-    The frames of one camera of a sequence, with their true poses where `poses/` has them.
+    Frames of one camera of a sequence, with their true poses if `poses/` has them.
 
-    The camera is the first of image_0, image_2, image_1, image_3 that is there. Raises ValueError
-    where there is none, or a file does not have what it should.
+    The camera is the first of image_0, image_2, image_1, image_3 that exists. Raises ValueError if
+    there is none or a file cannot be read.
     """
 
     def __init__(self, folder: str | Path, color: bool = False):
         folder = Path(folder)
         self._color = color
-        there = [number for number in _CAMERAS if (folder / f'image_{number}').is_dir()]
-        if not there:
-            raise ValueError(f'{folder} holds none of image_0 to image_3')
-        self.images = list_images(folder / f'image_{there[0]}')
+        cameras = [number for number in _CAMERAS if (folder / f'image_{number}').is_dir()]
+        if not cameras:
+            raise ValueError(f'{folder} has none of image_0 to image_3')
+        self.images = list_images(folder / f'image_{cameras[0]}')
         if not self.images:
-            raise ValueError(f'{folder / f"image_{there[0]}"} holds no images')
-        self.stamps = _numbers(folder / 'times.txt', 1)[:, 0]
-        lines, count = len(self.stamps), len(self.images)
-        if lines < count:
-            raise ValueError(f'{folder / "times.txt"} has {lines} lines for {count} images')
-        projection = _projection(folder / 'calib.txt', there[0])
-        # P = K [I | t]: t is where the left gray camera is for this one.
-        matrix = projection[:, :3]
-        self._shift = np.eye(4)
-        self._shift[:3, 3] = -np.linalg.solve(matrix, projection[:, 3])
+            raise ValueError(f'{folder / f"image_{cameras[0]}"} has no images')
+        times = folder / 'times.txt'
+        self.stamps = read_numbers(times, 1)[:, 0].tolist()
+        if len(self.stamps) < len(self.images):
+            raise ValueError(f'{times} has {len(self.stamps)} lines for {len(self.images)} images')
+        if not np.isfinite(self.stamps).all():
+            raise ValueError(f'{times} has stamps that are not finite')
         height, width = read_image(self.images[0]).shape
-        self.camera = Intrinsics('plumb_bob', matrix, np.zeros(0), (width, height))
-        self.poses = self._read_poses(folder)
-        seconds = self.stamps[len(self.images) - 1] - self.stamps[0]
-        self.rate = (len(self.images) - 1) / seconds if seconds > 0 else 10.0
-
-    def _read_poses(self, folder: Path) -> np.ndarray:
-        """Return this camera's poses (N, 4, 4), of which there may be none."""
-        folder = folder.resolve()
-        path = folder.parent.parent / 'poses' / f'{folder.name}.txt'
-        if not path.is_file():
-            return np.zeros((0, 4, 4))
-        rows = _numbers(path, 12)
-        poses = np.tile(np.eye(4), (len(rows), 1, 1))
-        poses[:, :3] = rows.reshape(-1, 3, 4)
-        return poses @ self._shift
+        calibration = folder / 'calib.txt'
+        projection = _projection(calibration, cameras[0])
+        try:
+            self.camera = Intrinsics('plumb_bob', projection[:, :3], np.zeros(0), (width, height))
+            # P = K [I | t]: t is the position of the left gray camera in this camera.
+            shift = -np.linalg.solve(self.camera.matrix, projection[:, 3])
+        except ValueError as error:
+            raise ValueError(f'{calibration} is not a calibration: {error}') from error
+        self.poses = _read_poses(folder, shift)
+        self.rate = mean_rate(self.stamps[: len(self.images)], 10.0)
 
     def __iter__(self) -> Iterator[Frame]:
-        for index, path in enumerate(self.images):
-            try:
-                image = read_image(path, self._color)
-            except (ValueError, OSError) as error:
-                _log.warning('skipped: %s', error)
-                continue
-            pose = self.poses[index] if index < len(self.poses) else None
-            yield Frame(image, float(self.stamps[index]), path.name, pose=pose)
+        poses = [*self.poses, *[None] * len(self.images)]
+        return read_frames(zip(self.images, self.stamps, poses, strict=False), self._color)
 
 
-def _numbers(path: Path, columns: int) -> np.ndarray:
-    """Return the numbers (N, columns) in a file; raise ValueError where it has others."""
-    try:
-        numbers = np.loadtxt(path, ndmin=2)
-    except ValueError as error:
-        raise ValueError(f'{path} cannot be read: {error}') from error
-    if numbers.shape[1] != columns:
-        raise ValueError(f'{path} needs {columns} numbers in a line, it has {numbers.shape[1]}')
-    return numbers
+def _read_poses(folder: Path, shift: np.ndarray) -> list[np.ndarray | None]:
+    """Return the poses (4, 4) of a camera at `shift` (3,) in the left gray one, if they exist."""
+    folder = folder.resolve()
+    path = folder.parent.parent / 'poses' / f'{folder.name}.txt'
+    if not path.is_file():
+        return []
+    poses: list[np.ndarray | None] = []
+    for row in read_numbers(path, 12):
+        pose = np.eye(4)
+        pose[:3] = row.reshape(3, 4)
+        pose[:3, 3] += pose[:3, :3] @ shift
+        poses.append(pose if np.isfinite(pose).all() else None)
+    return poses
 
 
 def _projection(path: Path, camera: int) -> np.ndarray:
     """Return the projection matrix (3, 4) of a camera."""
-    for line in path.read_text(encoding='utf-8').splitlines():
-        name, _, numbers = line.partition(':')
-        if name.strip() == f'P{camera}' and len(numbers.split()) == 12:
-            return np.array(numbers.split(), float).reshape(3, 4)
+    for words in read_rows(path, 1):
+        if words[0] == f'P{camera}:' and len(words) == 13:
+            try:
+                return np.array(words[1:], float).reshape(3, 4)
+            except ValueError as error:
+                raise ValueError(f'{path}, line P{camera}: {error}') from error
     raise ValueError(f'{path} has no line P{camera}: with 12 numbers')

@@ -1,7 +1,7 @@
 # Copyright 2026 The superpoint_ros developers
 # SPDX-License-Identifier: Apache-2.0
 
-"""Video files and cameras, as OpenCV reads them."""
+"""Video files and cameras, read by OpenCV."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ from superpoint_ros.data.sequences.sequence import DEFAULT_RATE, Frame
 
 class Video:
     """
-    The frames of a video file, or of a camera where `live`.
+    Frames of a video file or, with `live`, of a camera.
 
-    `rate` is the file's or the camera's own, in Hz. Raises ValueError where it cannot be opened or
-    gives no frame. A camera's frames never end; they end where it is unplugged.
+    `rate` is what the file or the camera reports, in Hz. The frames of a camera end if it is
+    unplugged. Raises ValueError if the source cannot be opened or has no frame.
     """
 
-    camera = None  # not known
+    camera = None  # unknown
 
     def __init__(self, source: str | int, color: bool = False, live: bool = False):
         self._source, self._color, self._live = source, color, live
@@ -30,7 +30,7 @@ class Video:
         has_frame, _ = (True, None) if live else capture.read()
         capture.release()
         if not has_frame:
-            raise ValueError(f'{source} holds no frame that can be read')
+            raise ValueError(f'{source} has no frame that can be read')
         self.rate = reported if 0 < reported < 1000 else DEFAULT_RATE
 
     def _open(self) -> cv2.VideoCapture:
@@ -38,7 +38,7 @@ class Video:
         capture = cv2.VideoCapture(self._source)
         if not capture.isOpened():
             if self._live:
-                raise ValueError(f'no camera answers at {self._source}: try /dev/video0 or 0')
+                raise ValueError(f'cannot open a camera at {self._source}: try /dev/video0 or 0')
             raise ValueError(f'{self._source} is neither an image nor a video that can be read')
         return capture
 

@@ -1,7 +1,7 @@
 # Copyright 2026 The superpoint_ros developers
 # SPDX-License-Identifier: Apache-2.0
 
-"""A camera that moves over photographs: a camera on any machine, with known homographies."""
+"""Virtual camera that moves over photographs, with known homographies."""
 
 from __future__ import annotations
 
@@ -20,21 +20,21 @@ from superpoint_ros.geometry.homography import scaling, warp_image
 
 class VirtualCamera:
     """
-    A camera that pans, turns and zooms over photographs, smoothly and without end.
+    Endless sequence of a camera that pans, rotates and zooms smoothly over photographs.
 
-    `photographs` are paths, or uint8 images (H, W) or (H, W, 3); frames have `size` (width,
-    height), are gray unless `color`, and come `rate` a second. Each photograph is shown for
-    `seconds_each`, then the next, and so on from the first. What is seen depends on nothing but
-    the photographs, the size and the `seed`. Every frame shows the photograph only, nothing
-    beyond its borders, and carries the homography from its pixels to the photograph's.
+    `photographs` are paths, or uint8 images (H, W) or (H, W, 3). Frames have `size` (width,
+    height), are gray unless `color`, and have a `rate` in Hz. Each photograph is shown for
+    `seconds_each`; after the last one, the first follows. The frames depend only on the
+    photographs, the parameters and the `seed`. A frame never shows anything beyond the borders of
+    the photograph; it has the homography from its pixels to those of the photograph.
 
-    Raises ValueError where there is no photograph, or a size of less than one pixel.
+    Raises ValueError if there is no photograph or a side is below one pixel.
     """
 
-    camera = None  # it zooms: none for all frames
+    camera = None  # it zooms: no calibration fits all frames
     MAX_ANGLE = math.radians(20)
-    NEAREST, FURTHEST = 0.5, 0.95  # the view's size, of the largest that fits in any turn
-    PERIODS: ClassVar = {'x': 11.0, 'y': 7.3, 'angle': 17.9, 'zoom': 13.1}  # s, never in step
+    NEAREST, FURTHEST = 0.5, 0.95  # size of the view relative to the largest that always fits
+    PERIODS: ClassVar = {'x': 11.0, 'y': 7.3, 'angle': 17.9, 'zoom': 13.1}  # s, incommensurable
 
     def __init__(
         self,
@@ -55,7 +55,7 @@ class VirtualCamera:
         self._phases = {name: rng.uniform(0, 2 * math.pi) for name in self.PERIODS}
 
     def _scene(self, photograph: str | Path | np.ndarray, color: bool) -> tuple:
-        """Return the photograph at a size without aliasing, and its scale from the original."""
+        """Return the photograph, reduced to avoid aliasing, and the homography to the original."""
         if not isinstance(photograph, np.ndarray):
             photograph = read_image(photograph, color)
         elif photograph.ndim == 3 and not color:
@@ -63,7 +63,7 @@ class VirtualCamera:
         elif photograph.ndim == 2 and color:
             photograph = cv2.cvtColor(photograph, cv2.COLOR_GRAY2BGR)
         height, width = photograph.shape[:2]
-        # At most 1.5 pixels of the photograph to one of the frame: linear interpolation sees all.
+        # With at most 1.5 source pixels per pixel of the frame, linear interpolation uses all.
         scale = min(1.0, 1.5 / self._largest_scale(width, height))
         if scale == 1.0:
             return photograph, np.eye(3)
@@ -72,18 +72,18 @@ class VirtualCamera:
         return image, scaling(width / reduced[0], height / reduced[1])
 
     def _largest_scale(self, width: int, height: int) -> float:
-        """Return pixels of the photograph to one of the frame where the view fits in any turn."""
-        # Corners turned outward by up to MAX_ANGLE; a border of one pixel is kept for rounding.
+        """Return the largest scale, in source pixels, at which the view fits at any angle."""
+        # The corners rotate outward by up to MAX_ANGLE; one pixel of border is kept for rounding.
         w, h = self.size
         sine = math.sin(self.MAX_ANGLE)
         return min(max(width - 2, 1) / (w + h * sine), max(height - 2, 1) / (h + w * sine))
 
     def _wave(self, name: str, seconds: float) -> float:
-        """Return where the motion of that name stands, from -1 to 1."""
+        """Return the state of the motion of that name, from -1 to 1."""
         return math.sin(2 * math.pi * seconds / self.PERIODS[name] + self._phases[name])
 
     def frame(self, index: int) -> Frame:
-        """Return frame number `index`, from 0; any frame at any time."""
+        """Return the frame of a number, from 0, in any order."""
         seconds = index / self.rate
         photograph = int(seconds // self.seconds_each) % len(self._scenes)
         image, to_original = self._scenes[photograph]

@@ -1,9 +1,11 @@
 # Copyright 2026 The superpoint_ros developers
 # SPDX-License-Identifier: Apache-2.0
 
-"""Folders in the layout of the TUM RGB-D and KITTI odometry benchmarks."""
+"""Folders in the layouts of the TUM RGB-D, KITTI odometry and EuRoC benchmarks."""
 
 from __future__ import annotations
+
+import logging
 
 import cv2
 import numpy as np
@@ -44,7 +46,7 @@ def tum(folder, stamps, listed):
 
 
 @pytest.mark.parametrize('listed', [True, False])
-def test_a_tum_folder_gives_its_images_with_poses_in_between_those_measured(tmp_path, listed):
+def test_a_tum_folder_gives_images_with_interpolated_poses(tmp_path, listed):
     stamps = ('99.9', '100.05', '100.10', '100.15', '100.6')
     sequence = open_sequence(tum(tmp_path / 'rgbd_freiburg2_test', stamps, listed))
     frames = list(sequence)
@@ -64,7 +66,7 @@ def test_a_tum_folder_gives_its_images_with_poses_in_between_those_measured(tmp_
     assert frames[3].pose[0, 3] == pytest.approx(2.5)
 
 
-def test_the_calibration_of_a_tum_folder_is_the_benchmarks_own_or_the_folders(tmp_path):
+def test_the_calibration_of_a_tum_folder_is_its_own_or_that_of_the_benchmark(tmp_path):
     folder = tum(tmp_path / 'rgbd_dataset_freiburg2_desk', ['100.0'], True)
     camera = open_sequence(folder).camera
     assert camera.matrix[0, 0] == 520.908620
@@ -74,7 +76,7 @@ def test_the_calibration_of_a_tum_folder_is_the_benchmarks_own_or_the_folders(tm
     assert open_sequence(tum(tmp_path / 'mine', ['100.0'], True)).camera is None
 
 
-def test_any_source_can_have_a_calibration_of_ones_own(tmp_path):
+def test_a_calibration_file_replaces_that_of_the_source(tmp_path):
     write(tmp_path / 'images' / '1.png', 5)
     (tmp_path / 'camera.yaml').write_text(CALIBRATION)
     sequence = open_sequence(tmp_path / 'images', calibration=tmp_path / 'camera.yaml')
@@ -82,7 +84,7 @@ def test_any_source_can_have_a_calibration_of_ones_own(tmp_path):
     assert sequence.camera.distortion.tolist() == [0.1, 0.2, 0, 0, 0.3]
     assert open_sequence(tmp_path / 'images').camera is None
     (tmp_path / 'bad.yaml').write_text('camera_matrix: 3')
-    with pytest.raises(ValueError, match=r'bad\.yaml is no calibration'):
+    with pytest.raises(ValueError, match=r'bad\.yaml is not a calibration'):
         open_sequence(tmp_path / 'images', calibration=tmp_path / 'bad.yaml')
     with pytest.raises(FileNotFoundError, match='no calibration file'):
         open_sequence(tmp_path / 'images', calibration=tmp_path / 'none.yaml')
@@ -93,6 +95,18 @@ def test_a_tum_folder_with_a_short_line_is_named(tmp_path):
     (folder / 'groundtruth.txt').write_text('# poses\n100.0 1 2 3 0 0 0\n')
     with pytest.raises(ValueError, match=r'groundtruth\.txt, line 2'):
         open_sequence(folder)
+
+
+def test_a_pose_of_a_tum_folder_that_is_not_valid_is_left_out_and_named(tmp_path, caplog):
+    folder = tum(tmp_path / 'fr1', ['100.05', '100.15'], True)
+    lines = TRUTH.splitlines()
+    lines[3] = '100.20 3 2 3 0 0 0 0'
+    (folder / 'groundtruth.txt').write_text('\n'.join(lines))
+    with caplog.at_level(logging.WARNING):
+        poses = [frame.pose for frame in open_sequence(folder)]
+    assert poses[0] is not None
+    assert poses[1] is None
+    assert 'groundtruth.txt: left out 1 of 4 poses, the first is number 2' in caplog.text
 
 
 def kitti(root, cameras=(0,)):
@@ -121,7 +135,7 @@ def test_a_kitti_folder_gives_its_images_with_calibration_and_poses(tmp_path):
     assert sequence.camera.size == (32, 24)
 
 
-def test_kittis_colour_camera_stands_elsewhere(tmp_path):
+def test_poses_of_a_kitti_folder_are_those_of_the_colour_camera(tmp_path):
     sequence = open_sequence(kitti(tmp_path, (2,)))
     frames = list(sequence)
     assert int(frames[1].image[0, 0]) == 101
@@ -140,3 +154,85 @@ def test_a_kitti_folder_without_poses_or_with_too_few_times(tmp_path):
     (folder / 'times.txt').write_text('0.0\n0.1\n0.2\n')
     with pytest.raises(ValueError, match='no line P0'):
         open_sequence(folder)
+
+
+SENSOR = """%YAML:1.0
+sensor_type: camera
+T_BS:
+  cols: 4
+  rows: 4
+  data: [0, -1, 0, 0.5, 1, 0, 0, 0, 0, 0, 1, 0, 0, 0, 0, 1]
+rate_hz: 20
+resolution: [32, 24]
+camera_model: pinhole
+intrinsics: [20.5, 21.5, 15, 11]  # fu, fv, cu, cv
+distortion_model: radial-tangential
+distortion_coefficients: [-0.28, 0.07, 0.0002, 1.7e-05]
+"""
+FIRST = 1403636579763555584
+
+
+def euroc(root, name='state_groundtruth_estimate0'):
+    """Write two cameras with three images, and poses of the body 10 ms before and after each."""
+    stamps = [FIRST + 50_000_000 * index for index in range(3)]
+    for camera in (0, 1):
+        folder = root / 'mav0' / f'cam{camera}'
+        for index, stamp in enumerate(stamps):
+            write(folder / 'data' / f'{stamp}.png', 100 * camera + index)
+        lines = [f'{stamp},{stamp}.png' for stamp in stamps]
+        (folder / 'data.csv').write_text('#timestamp [ns],filename\r\n' + '\r\n'.join(lines))
+        (folder / 'sensor.yaml').write_text(SENSOR)
+    # The body moves by 0.02 m in 20 ms and stands rotated by 180 degrees about z (w = 0).
+    poses = [
+        f'{stamp + offset},{(stamp + offset - FIRST) / 1e9:.9f},2,3,0,0,0,1,0.1,0.2'
+        for stamp in stamps
+        for offset in (-10_000_000, 10_000_000)
+    ]
+    (root / 'mav0' / name).mkdir()
+    (root / 'mav0' / name / 'data.csv').write_text('#timestamp, p_RS_R_x [m]\n' + '\n'.join(poses))
+    return root
+
+
+@pytest.mark.parametrize('poses', ['state_groundtruth_estimate0', 'mocap0'])
+@pytest.mark.parametrize('part', ['', 'mav0', 'mav0/cam0', 'mav0/cam0/data'])
+def test_a_euroc_folder_gives_images_with_stamps_calibration_and_poses(tmp_path, part, poses):
+    sequence = open_sequence(euroc(tmp_path / 'MH_01_easy', poses) / part)
+    frames = list(sequence)
+    assert [int(frame.image[0, 0]) for frame in frames] == [0, 1, 2]
+    expected = [FIRST / 1e9 + 0.05 * index for index in range(3)]
+    assert [frame.stamp for frame in frames] == pytest.approx(expected, abs=1e-6)
+    assert sequence.rate == pytest.approx(20)
+    assert sequence.camera.matrix.tolist() == [[20.5, 0, 15], [0, 21.5, 11], [0, 0, 1]]
+    assert sequence.camera.model == 'plumb_bob'
+    assert sequence.camera.distortion.tolist() == [-0.28, 0.07, 0.0002, 1.7e-05]
+    assert sequence.camera.size == (32, 24)
+    # The camera is 0.5 m along x of the body, which is -x of the world.
+    for index, frame in enumerate(frames):
+        np.testing.assert_allclose(frame.pose[:3, 3], [0.05 * index - 0.5, 2, 3], atol=1e-6)
+        # x of the camera is y of the body, hence -y of the world.
+        np.testing.assert_allclose(frame.pose[:3, 0], [0, -1, 0], atol=1e-12)
+
+
+def test_the_second_camera_of_a_euroc_folder_can_be_given(tmp_path):
+    folder = euroc(tmp_path / 'V1_01_easy')
+    (first, *_) = open_sequence(folder / 'mav0' / 'cam1')
+    assert int(first.image[0, 0]) == 100
+
+
+def test_a_euroc_folder_without_tables_has_stamps_and_a_warning(tmp_path, caplog):
+    folder = euroc(tmp_path / 'MH_01_easy')
+    for name in ('data.csv', 'sensor.yaml'):
+        (folder / 'mav0' / 'cam0' / name).unlink()
+    with caplog.at_level(logging.WARNING):
+        sequence = open_sequence(folder)
+    assert next(iter(sequence)).stamp == pytest.approx(FIRST / 1e9, abs=1e-6)
+    assert sequence.camera is None
+    assert 'left out the calibration and the true poses' in caplog.text
+    assert 'sensor.yaml' in caplog.text
+
+
+def test_a_sensor_yaml_of_euroc_can_be_the_calibration_of_any_source(tmp_path):
+    write(tmp_path / 'images' / '1.png', 5)
+    (tmp_path / 'sensor.yaml').write_text(SENSOR)
+    sequence = open_sequence(tmp_path / 'images', calibration=tmp_path / 'sensor.yaml')
+    assert sequence.camera.matrix[0, 0] == 20.5

@@ -47,29 +47,30 @@ def write_bag(tmp_path):
         data = cv2.imencode('.png', pixels)[1].reshape(-1)
         return types['sensor_msgs/msg/CompressedImage'](header(nanoseconds), 'png', data)
 
-    def info(nanoseconds):
+    def info(fields, nanoseconds):
         region = types['sensor_msgs/msg/RegionOfInterest'](0, 0, 0, 0, False)
+        values = {'height': 48, 'width': 64, 'd': CAMERA.distortion, **(fields or {})}
         return types['sensor_msgs/msg/CameraInfo'](
-            header(nanoseconds), 48, 64, 'plumb_bob', CAMERA.distortion, CAMERA.matrix.ravel(),
-            np.eye(3).ravel(), np.zeros(12), 0, 0, region,
+            header(nanoseconds), values['height'], values['width'], 'plumb_bob', values['d'],
+            CAMERA.matrix.ravel(), np.eye(3).ravel(), np.zeros(12), 0, 0, region,
         )  # fmt: skip
 
     def pose(x, nanoseconds):
-        point = types['geometry_msgs/msg/Point'](x, 0.0, 0.0)
-        turn = types['geometry_msgs/msg/Quaternion'](0.0, 0.0, 0.0, 1.0)
+        """Return a pose at x; a quaternion of length 0 if x is None."""
+        point = types['geometry_msgs/msg/Point'](x or 0.0, 0.0, 0.0)
+        turn = types['geometry_msgs/msg/Quaternion'](0.0, 0.0, 0.0, float(x is not None))
         inner = types['geometry_msgs/msg/Pose'](point, turn)
         return types['geometry_msgs/msg/PoseStamped'](header(nanoseconds, 'world'), inner)
 
     def write(messages, name='bag', storage='mcap'):
-        """Write (topic, kind, content, nanoseconds), kind being one of those above."""
+        """Write (topic, kind, content, nanoseconds), kind being a key of `makers`."""
         path = tmp_path / name
         plugin = getattr(rosbag2.StoragePlugin, storage.upper())
         makers = {'image': image, 'compressed': compressed, 'info': info, 'pose': pose}
         with rosbag2.Writer(path, version=9, storage_plugin=plugin) as writer:
             connections = {}
             for topic, kind, content, nanoseconds in messages:
-                arguments = () if content is None else (content,)
-                message = makers[kind](*arguments, nanoseconds)
+                message = makers[kind](content, nanoseconds)
                 if topic not in connections:
                     connections[topic] = writer.add_connection(
                         topic, message.__msgtype__, typestore=store

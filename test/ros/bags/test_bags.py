@@ -1,7 +1,7 @@
 # Copyright 2026 The superpoint_ros developers
 # SPDX-License-Identifier: Apache-2.0
 
-"""Frames come from ROS 2 bags of both formats, with calibration and true poses."""
+"""Frames of ROS 2 bags of both formats, with calibration and true poses."""
 
 from __future__ import annotations
 
@@ -55,17 +55,17 @@ def test_a_bag_gives_its_images_with_stamps_poses_and_calibration(
 
 
 @pytest.mark.parametrize(('storage', 'suffix'), [('mcap', '.mcap'), ('sqlite3', '.db3')])
-def test_a_file_of_a_bag_will_do(write_bag, storage, suffix):
+def test_a_single_file_of_a_bag_can_be_given(write_bag, storage, suffix):
     path = write_bag(messages(), storage=storage)
     (file,) = path.glob(f'*{suffix}')
     assert len(list(open_sequence(file))) == 4
 
 
-def test_of_several_topics_one_must_be_named(write_bag):
+def test_one_of_several_topics_of_images_must_be_chosen(write_bag):
     path = write_bag(
         [('/left/image', 'image', flat(1), START), ('/right/image', 'image', flat(2), START)]
     )
-    with pytest.raises(ValueError, match='name one of them: /left/image, /right/image'):
+    with pytest.raises(ValueError, match='give one of them: /left/image, /right/image'):
         BagSequence(path)
     (frame,) = BagSequence(path, '/right/image')
     assert int(frame.image[0, 0]) == 2
@@ -76,7 +76,7 @@ def test_of_several_topics_one_must_be_named(write_bag):
         BagSequence(path, '/left/image', '/truth')
 
 
-def test_colour_becomes_gray_and_gray_is_given_as_bgr_where_asked(write_bag):
+def test_frames_of_a_bag_are_gray_or_bgr(write_bag):
     red = np.full((48, 64, 3), (0, 0, 255), np.uint8)
     path = write_bag([('/image', 'image', red, START)])
     (gray,) = open_sequence(path)
@@ -86,7 +86,7 @@ def test_colour_becomes_gray_and_gray_is_given_as_bgr_where_asked(write_bag):
     assert color.image.shape == (48, 64, 3)
 
 
-def test_a_broken_image_is_named_and_skipped(write_bag, caplog):
+def test_an_unreadable_image_of_a_bag_is_named_and_skipped(write_bag, caplog):
     path = write_bag(
         [
             ('/image', 'image', flat(1), START),
@@ -97,10 +97,93 @@ def test_a_broken_image_is_named_and_skipped(write_bag, caplog):
     with caplog.at_level(logging.WARNING):
         values = [int(frame.image[0, 0]) for frame in open_sequence(path)]
     assert values == [1, 3]
-    assert 'image 1' in caplog.text
+    assert f'{path}, topic /image, message 1: skipped' in caplog.text
 
 
-def test_what_is_no_bag_is_named(tmp_path, write_bag):
+@pytest.mark.parametrize(
+    ('fields', 'reason'),
+    [
+        ({'width': 0, 'height': 0}, 'image size'),
+        ({'d': np.array([0.1, np.nan, 0, 0, 0])}, 'not finite'),
+    ],
+)
+def test_a_defective_calibration_in_a_bag_is_left_out_and_named(
+    write_bag, bag_camera, caplog, fields, reason
+):
+    content = messages()
+    content[1] = ('/front/camera_info', 'info', fields, START)
+    path = write_bag(content)
+    with caplog.at_level(logging.WARNING):
+        sequence = open_sequence(path)
+    assert len(list(sequence)) == 4
+    assert sequence.camera is None
+    assert f'{path}, topic /front/camera_info, message 0: the calibration' in caplog.text
+    assert reason in caplog.text
+    # A later calibration that is valid is used.
+    path = write_bag([*content, ('/front/camera_info', 'info', None, START + 9)], 'two')
+    np.testing.assert_allclose(open_sequence(path).camera.matrix, bag_camera.matrix)
+
+
+def test_a_defective_pose_in_a_bag_is_left_out_and_named(write_bag, caplog):
+    content = messages()
+    content[0] = ('/ground_truth/pose', 'pose', None, content[0][3])
+    path = write_bag(content)
+    with caplog.at_level(logging.WARNING):
+        frames = list(open_sequence(path))
+    assert frames[0].pose[0, 3] == pytest.approx(1)
+    assert frames[3].pose[0, 3] == pytest.approx(7)
+    assert f'{path}, topic /ground_truth/pose: left out 1 of 10 poses' in caplog.text
+
+
+def test_compressed_depth_images_are_not_a_topic_of_images(write_bag):
+    path = write_bag(
+        [
+            ('/camera/image_raw', 'image', flat(5), START),
+            ('/camera/depth/image_raw/compressedDepth', 'compressed', flat(1), START),
+        ]
+    )
+    assert open_sequence(path).topic == '/camera/image_raw'
+
+
+def test_metadata_that_contradicts_the_files_of_a_bag_is_an_error(write_bag):
+    path = write_bag(messages())
+    metadata = path / 'metadata.yaml'
+    text = metadata.read_text()
+    metadata.write_text(text.replace('sensor_msgs/msg/Image', 'sensor_msgs/msg/CompressedImage'))
+    with pytest.raises(ValueError, match=r'lists 4 messages on /front/image, .* bag reindex'):
+        open_sequence(path)
+
+
+def test_a_bag_without_metadata_is_read_if_it_is_one_file(write_bag):
+    path = write_bag(messages())
+    (path / 'metadata.yaml').unlink()
+    assert len(list(open_sequence(path))) == 4
+    (file,) = path.glob('*.mcap')
+    (path / 'second.mcap').write_bytes(file.read_bytes())
+    with pytest.raises(ValueError, match=r'no metadata\.yaml: give one of its files, .* reindex'):
+        open_sequence(path)
+
+
+@pytest.mark.parametrize(
+    ('storage', 'repair'), [('mcap', 'mcap recover'), ('sqlite3', r'sqlite3 .* \.recover')]
+)
+def test_a_cut_off_recording_is_named_with_the_command_that_repairs_it(write_bag, storage, repair):
+    path = write_bag(messages(), storage=storage)
+    (file,) = (each for each in path.iterdir() if each.suffix in ('.mcap', '.db3'))
+    content = file.read_bytes()
+    file.write_bytes(content[: len(content) * 2 // 3])
+    with pytest.raises(ValueError, match=rf'{file.name} cannot be read: .*{repair}'):
+        list(open_sequence(file))
+
+
+def test_a_bag_of_ros_1_is_named_with_the_command_that_converts_it(tmp_path):
+    path = tmp_path / 'drive.bag'
+    path.write_bytes(b'#ROSBAG V2.0\n')
+    with pytest.raises(ValueError, match=r'bag of ROS 1: convert it with `rosbags-convert --src'):
+        open_sequence(path)
+
+
+def test_a_damaged_or_missing_bag_is_named(tmp_path, write_bag):
     broken = tmp_path / 'broken.mcap'
     broken.write_bytes(b'not a bag at all')
     with pytest.raises(ValueError, match=r'broken\.mcap cannot be read'):
@@ -119,7 +202,7 @@ def test_what_is_no_bag_is_named(tmp_path, write_bag):
         open_sequence(empty)
 
 
-def test_the_player_plays_the_topic_of_a_bag_that_it_is_told(write_bag):
+def test_the_player_plays_the_topic_of_a_bag_that_is_set(write_bag):
     pytest.importorskip('rclpy', reason='needs ROS 2 (rclpy)')
     from superpoint_ros.ros.player_parameters import open_source, PlayerSettings
 

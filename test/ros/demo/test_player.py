@@ -219,4 +219,4 @@ def test_a_folder_without_images_is_named(start_player, tmp_path):
     player = start_player(source=str(tmp_path))
     output, _ = player.communicate(timeout=30)
     assert player.returncode == 1
-    assert f'{tmp_path} holds no images' in output
+    assert f'{tmp_path} has no images' in output

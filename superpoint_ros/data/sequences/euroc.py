@@ -1,0 +1,98 @@
+# Copyright 2026 The superpoint_ros developers
+# SPDX-License-Identifier: Apache-2.0
+
+"""
+Sequences in the folder layout of ETH's ASL, as of the EuRoC MAV data set.
+
+`mav0/cam0` to `camN` have `data.csv` (lines `nanoseconds,file`), the images in `data`, and
+`sensor.yaml` with the calibration and T_BS, the pose of the camera in the body. The true poses of
+the body are in `mav0/state_groundtruth_estimate0/data.csv` or, in TUM VI, `mav0/mocap0/data.csv`:
+nanoseconds, position and quaternion w, x, y, z.
+
+Source: Burri and others, "The EuRoC micro aerial vehicle datasets", IJRR 2016.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+import logging
+from pathlib import Path
+import re
+
+import numpy as np
+
+from superpoint_ros.data.sequences.image_files import list_images, mean_rate, read_frames
+from superpoint_ros.data.sequences.sequence import Frame, GroundTruth, Intrinsics
+from superpoint_ros.data.sequences.text_files import read_numbers, read_rows, read_sensor
+
+_POSES = ('state_groundtruth_estimate0', 'mocap0')
+
+_log = logging.getLogger(__name__)
+
+
+def find_euroc_camera(folder: Path) -> Path | None:
+    """
+    Return the folder of a camera (`cam0`) in a folder of the layout, None if it has another one.
+
+    `folder` is the sequence, its `mav0`, a `camN`, or the `data` with the images of a camera. Of a
+    sequence, the first camera is used.
+    """
+    folder = folder.absolute()
+    for candidate in (folder / 'mav0' / 'cam0', folder / 'cam0', folder, folder.parent):
+        is_named = re.fullmatch(r'cam\d+', candidate.name) and (candidate / 'data').is_dir()
+        if is_named and (candidate != folder.parent or folder.name == 'data'):
+            return candidate
+    return None
+
+
+class EurocSequence:
+    """
+    Frames of one camera, with stamps in seconds, its calibration and true poses.
+
+    `folder` is one of those that `find_euroc_camera` accepts. A calibration that cannot be read is
+    left out with a warning; then there are no poses either, since the pose of the camera in the
+    body is unknown. Raises ValueError if there is no image or a table cannot be read.
+    """
+
+    def __init__(self, folder: str | Path, color: bool = False):
+        camera = find_euroc_camera(Path(folder))
+        if camera is None:
+            raise ValueError(f'{folder} has no mav0/cam0 with a folder data')
+        self._color = color
+        self.images = _stamped_images(camera)
+        if not self.images:
+            raise ValueError(f'{camera} has no images that data.csv lists or that have stamps')
+        self.rate = mean_rate([stamp for _, stamp in self.images], 20.0)
+        self.camera: Intrinsics | None = None
+        rows, offset, path = [], None, camera / 'sensor.yaml'
+        try:
+            self.camera, offset = read_sensor(path)
+        except (ValueError, OSError) as error:
+            _log.warning('left out the calibration and the true poses: %s', error)
+        for name in _POSES if offset is not None else ():
+            path = camera.parent / name / 'data.csv'
+            if path.is_file():
+                table = read_numbers(path, 8, ',')
+                rows = table[:, [0, 1, 2, 3, 5, 6, 7, 4]] * ([1e-9] + [1.0] * 7)
+                break
+        self.truth = GroundTruth(rows, str(path), offset)
+
+    def __iter__(self) -> Iterator[Frame]:
+        images = ((path, stamp, self.truth.at(stamp)) for path, stamp in self.images)
+        return read_frames(images, self._color)
+
+
+def _stamped_images(camera: Path) -> list[tuple[Path, float]]:
+    """Return the images of a camera and their stamps in seconds, in the order of the stamps."""
+    table = camera / 'data.csv'
+    if table.is_file():
+        named = [(row[0], camera / 'data' / row[1]) for row in read_rows(table, 2, ',')]
+    else:
+        named = [(path.stem, path) for path in list_images(camera / 'data')]
+        named = [(stem, path) for stem, path in named if stem.isdecimal()]
+    try:
+        stamps = np.array([int(stamp) for stamp, _ in named], np.int64)
+    except (ValueError, OverflowError) as error:
+        raise ValueError(f'{table} must have stamps in nanoseconds: {error}') from error
+    order = np.argsort(stamps, kind='stable')
+    return [(named[index][1], float(stamps[index]) * 1e-9) for index in order]

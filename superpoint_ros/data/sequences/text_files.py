@@ -1,0 +1,128 @@
+# Copyright 2026 The superpoint_ros developers
+# SPDX-License-Identifier: Apache-2.0
+
+"""Text files of data sets and calibrations: tables of numbers, and YAML."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+
+from superpoint_ros.data.sequences.sequence import Intrinsics
+
+_EUROC_MODELS = {'radial-tangential': 'plumb_bob', 'radtan': 'plumb_bob'}
+
+
+def read_rows(path: Path, columns: int, separator: str | None = None) -> list[list[str]]:
+    """
+    Return the words of each line of a text file, without comments (#) and empty lines.
+
+    Raises ValueError that names file and line if a line has fewer than `columns` words.
+    """
+    try:
+        lines = path.read_text(encoding='utf-8').splitlines()
+    except UnicodeDecodeError as error:
+        raise ValueError(f'{path} is not a text file: {error}') from error
+    rows = []
+    for number, line in enumerate(lines, 1):
+        words = [word.strip() for word in line.split(separator)]
+        if not any(words) or words[0].startswith('#'):
+            continue
+        if len(words) < columns:
+            raise ValueError(
+                f'{path}, line {number}: {columns} columns are needed, there are {len(words)}'
+            )
+        rows.append(words)
+    return rows
+
+
+def read_numbers(path: Path, columns: int, separator: str | None = None) -> np.ndarray:
+    """
+    Return the first columns of a text file of numbers, float64 (N, columns).
+
+    Raises ValueError that names the file if a line is too short or has other words.
+    """
+    rows = [row[:columns] for row in read_rows(path, columns, separator)]
+    try:
+        return np.array(rows, np.float64).reshape(-1, columns)
+    except ValueError as error:
+        raise ValueError(f'{path} must have {columns} numbers in each line: {error}') from error
+
+
+def read_calibration(path: str | Path) -> Intrinsics:
+    """
+    Return the calibration in a YAML file of ROS's camera_calibration, or a sensor.yaml of EuRoC.
+
+    The former has image_width, image_height, distortion_model, and camera_matrix and
+    distortion_coefficients with `data`; the latter is described in `read_sensor`. Raises
+    FileNotFoundError if there is no such file, ValueError that names it if it is not valid.
+    """
+    path = Path(path)
+    content = _read_yaml(path)
+    try:
+        if 'intrinsics' in content:
+            return _euroc_intrinsics(content)
+        return Intrinsics(
+            str(content.get('distortion_model', 'plumb_bob')),
+            np.array(content['camera_matrix']['data'], float).reshape(3, 3),
+            np.array(content['distortion_coefficients']['data'], float),
+            (content['image_width'], content['image_height']),
+        )
+    except (KeyError, TypeError, AttributeError, ValueError, OverflowError) as error:
+        raise ValueError(
+            f'{path} is not a calibration: image_width, image_height, camera_matrix.data '
+            '(9 numbers) and distortion_coefficients.data are needed, or those of a sensor.yaml '
+            f'of EuRoC ({type(error).__name__}: {error})'
+        ) from error
+
+
+def read_sensor(path: Path) -> tuple[Intrinsics, np.ndarray]:
+    """
+    Return the calibration in a sensor.yaml of EuRoC and the pose (4, 4) of the camera in the body.
+
+    The file has resolution, intrinsics (fu, fv, cu, cv), distortion_model,
+    distortion_coefficients and T_BS with `data`. Raises FileNotFoundError if there is no such
+    file, ValueError that names it if it is not valid.
+    """
+    content = _read_yaml(path)
+    try:
+        pose = np.array(content['T_BS']['data'], float).reshape(4, 4)
+        if not np.isfinite(pose).all():
+            raise ValueError('T_BS has numbers that are not finite')
+        return _euroc_intrinsics(content), pose
+    except (KeyError, TypeError, AttributeError, ValueError, OverflowError) as error:
+        raise ValueError(
+            f'{path} is not a calibration of EuRoC: resolution, intrinsics, distortion_model, '
+            f'distortion_coefficients and T_BS.data are needed ({type(error).__name__}: {error})'
+        ) from error
+
+
+def _euroc_intrinsics(content: dict) -> Intrinsics:
+    """Return the calibration in the content of a sensor.yaml."""
+    model = content['distortion_model']
+    fu, fv, cu, cv = content['intrinsics']
+    matrix = np.array([[fu, 0, cu], [0, fv, cv], [0, 0, 1]], float)
+    distortion = np.array(content['distortion_coefficients'], float)
+    return Intrinsics(
+        _EUROC_MODELS.get(model, str(model)), matrix, distortion, content['resolution']
+    )
+
+
+def _read_yaml(path: Path) -> dict:
+    """Return the mapping in a YAML file; raise ValueError that names the file if there is none."""
+    if not path.is_file():
+        raise FileNotFoundError(f'there is no calibration file {path}')
+    try:
+        import yaml
+    except ModuleNotFoundError as error:
+        raise ValueError('calibrations are read by PyYAML: pip install pyyaml') from error
+    try:
+        # OpenCV writes the directive %YAML:1.0, which is not valid YAML.
+        lines = path.read_text(encoding='utf-8').splitlines()
+        content = yaml.safe_load('\n'.join(line for line in lines if not line.startswith('%')))
+    except (ValueError, yaml.YAMLError, RecursionError) as error:
+        raise ValueError(f'{path} is not a YAML file: {error}') from error
+    if not isinstance(content, dict):
+        raise ValueError(f'{path} is not a calibration: it has no names with values')
+    return content
