@@ -18,8 +18,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         '--data',
         nargs='+',
         metavar='PATH',
-        help='folders of TUM RGB-D, KITTI odometry or EuRoC, or ROS 2 bags, with true poses (default: a '
-        'simulated room)',
+        help='folders of TUM RGB-D, KITTI odometry or EuRoC, or ROS 2 bags, with true poses '
+        '(default: a simulated room)',
     )
     parser.add_argument('--topic', help='image topic of a bag (default: the only one)')
     parser.add_argument(
