@@ -2,18 +2,18 @@
 # SPDX-License-Identifier: Apache-2.0
 
 """
-Label photographs by homographic adaptation, for training on them.
+Make pseudo labels of photographs by homographic adaptation, for training.
 
   superpoint adapt PHOTOS --weights runs/magicpoint/weights.safetensors --out runs/labels
   superpoint adapt PHOTOS --weights W --out runs/labels --homographies 32 --workers 2
 
-The detector of the weights looks at each photograph through random homographies, and what it finds
-again and again becomes the photograph's labels. Interrupted, the same command goes on where it
-stopped. The folder gets one file for each photograph and a contact sheet, labels.png.
+The detector runs on random homographies of each photograph; points that it finds repeatedly become
+the labels. If the command is interrupted, the same command continues. The folder gets one file for
+each photograph and a contact sheet, labels.png.
 
-A recipe is the name of one that comes with the package (cpu, paper, corners) or a YAML file. Each
-of its values is an option too: 'superpoint adapt PHOTOS --help' lists them. With corners no
-network is asked: labels are corners by their gradients.
+A recipe is the name of a recipe of the package (cpu, paper, corners) or a YAML file. Each of its
+values is also an option: 'superpoint adapt PHOTOS --help' lists them. The recipe corners uses no
+network: labels are corners of the image gradients.
 """
 
 from __future__ import annotations
@@ -26,25 +26,27 @@ STAGE = 'adapt'
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Declare the photographs; the options are read with the recipe."""
+    """Declare the photographs; `run` reads the options with the recipe."""
     from superpoint_ros.cli.recipe_options import add_options
 
-    parser.add_argument('photographs', type=Path, metavar='PHOTOS', help='a folder of images')
+    parser.add_argument('photographs', type=Path, metavar='PHOTOS', help='folder of images')
     add_options(parser)
 
 
 def run(args: argparse.Namespace) -> int:
-    """Label the photographs and return the exit status: 1 where some could not be read."""
+    """Label the photographs and return the exit status: 1 if some could not be read."""
     from superpoint_ros.cli.recipe_options import own_parser, parse_options
     from superpoint_ros.training.recipes import AdaptationRecipe
 
     parser = own_parser('superpoint adapt PHOTOS')
-    parser.add_argument('--weights', type=Path, help='of the detector (default: those shipped)')
+    parser.add_argument('--weights', type=Path, help='weight file (default: shipped)')
     parser.add_argument('--out', type=Path, metavar='DIR', help='folder for the labels')
     parser.add_argument('--device', default='auto', help='auto, cpu, cuda or cuda:0,cuda:1 ...')
-    parser.add_argument('--workers', type=int, help='processes (default: one for each device)')
-    parser.add_argument('--threads', type=int, default=0, help='of each process on the CPU')
-    parser.add_argument('--bfloat16', action='store_true', help='faster where processors have it')
+    parser.add_argument('--workers', type=int, help='processes (default: one per device)')
+    parser.add_argument('--threads', type=int, default=0, help='CPU threads of each process')
+    parser.add_argument(
+        '--bfloat16', action='store_true', help='faster on processors that support it'
+    )
     options, recipe = parse_options(parser, args.options, STAGE, AdaptationRecipe)
     if recipe is None:
         return 0
@@ -54,7 +56,7 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _label(photographs: Path, args: argparse.Namespace, recipe) -> int:
-    """Label under the recipe."""
+    """Make the labels with the recipe."""
     import logging
 
     from superpoint_ros.files import default_weights
@@ -72,9 +74,9 @@ def _label(photographs: Path, args: argparse.Namespace, recipe) -> int:
         args.bfloat16,
         threads,
     )
-    print(f'{labelled} photographs are labelled; look at {args.out / CONTACT_SHEET}')
+    print(f'{labelled} photographs are labelled: see {args.out / CONTACT_SHEET}')
     if skipped:
-        print(f'{len(skipped)} were skipped, see above', file=sys.stderr)
+        print(f'{len(skipped)} were skipped (see above)', file=sys.stderr)
     return 1 if skipped else 0
 
 
@@ -90,7 +92,7 @@ def _devices(names: str, workers: int | None) -> list[str]:
 
 
 def _threads(processes: int) -> int:
-    """Return how many threads leave each process its share of the processor."""
+    """Return the number of threads for each process."""
     import os
 
     return max(1, len(os.sched_getaffinity(0)) // processes)

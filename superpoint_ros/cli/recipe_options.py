@@ -1,7 +1,7 @@
 # Copyright 2026 The superpoint_ros developers
 # SPDX-License-Identifier: Apache-2.0
 
-"""The options of commands that follow a recipe: their own, and every value of the recipe."""
+"""The options of commands with a recipe: their own, and every value of the recipe."""
 
 from __future__ import annotations
 
@@ -11,14 +11,12 @@ from typing import Any
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:
-    """Take all that follows the command's first word as it is, for `parse_options`."""
-    parser.add_argument(
-        'options', nargs=argparse.REMAINDER, help='options; --help behind it lists them'
-    )
+    """Take the rest of the command line unread, for `parse_options`."""
+    parser.add_argument('options', nargs=argparse.REMAINDER, help='options; --help lists them')
 
 
 def own_parser(program: str) -> argparse.ArgumentParser:
-    """Return a parser for the options that are no values of the recipe."""
+    """Return a parser for the options that are not values of the recipe."""
     parser = argparse.ArgumentParser(prog=program, add_help=False, allow_abbrev=False)
     parser.add_argument('-h', '--help', action='store_true', help='show this help')
     parser.add_argument('--recipe', default='cpu', help='name or YAML file (default: cpu)')
@@ -29,9 +27,9 @@ def parse_options(
     parser: argparse.ArgumentParser, options: Sequence[str], stage: str, kind: type
 ) -> tuple[argparse.Namespace, Any]:
     """
-    Return the command's own options and its recipe of the given kind; None where help was shown.
+    Return the command's own options and its recipe of the given kind, None if help was shown.
 
-    What `parser` does not know overrides the recipe's values. Raises ValueError and
+    Options that `parser` does not have override values of the recipe. Raises ValueError and
     FileNotFoundError for the recipe.
     """
     from superpoint_ros.training.recipe_files import read_recipe, recipe_parser, recipe_path
@@ -39,7 +37,7 @@ def parse_options(
     own, overrides = parser.parse_known_args(options)
     if own.help:
         parser.print_help()
-        print('\nThe values of the recipe, each of which may be given as an option:\n')
+        print('\nValues of the recipe, each of which is an option:\n')
         recipe_parser(kind).print_help()
         return own, None
     return own, read_recipe(kind, recipe_path(stage, own.recipe), overrides)

@@ -10,9 +10,9 @@ Train a network, stage by stage.
   superpoint train superpoint --images PHOTOS --labels runs/labels --out runs/superpoint \
       --start runs/magicpoint/checkpoints/last.ckpt
 
-A recipe is the name of one that comes with the package (cpu, paper; for superpoint also corners,
+A recipe is the name of a recipe of the package (cpu, paper; for superpoint also corners,
 repeatability, shipped_compact and shipped_paper, of which the last three need no labels) or a YAML
-file. Each of its values is an option too: 'superpoint train magicpoint --help' lists them. The
+file. Each of its values is also an option: 'superpoint train magicpoint --help' lists them. The
 folder gets the recipe as used, the last checkpoint, the weights, curves for TensorBoard and a
 picture of the validation.
 """
@@ -40,13 +40,13 @@ def run(args: argparse.Namespace) -> int:
     from superpoint_ros.training.recipes import MagicPointRecipe, SuperPointRecipe
 
     parser = own_parser(f'superpoint train {args.stage}')
-    parser.add_argument('--out', type=Path, help='the folder of the run')
-    parser.add_argument('--resume', action='store_true', help='go on from the last checkpoint')
+    parser.add_argument('--out', type=Path, help='folder of the run')
+    parser.add_argument('--resume', action='store_true', help='continue from the last checkpoint')
     parser.add_argument('--accelerator', default='auto', help='cpu, gpu or auto (default)')
-    parser.add_argument('--devices', default='auto', help='how many of them (default: auto)')
+    parser.add_argument('--devices', default='auto', help='number of devices (default: auto)')
     parser.add_argument('--num_nodes', type=int, default=1, help='number of machines (default: 1)')
     parser.add_argument('--strategy', default='auto', help="Lightning's strategy, such as ddp")
-    parser.add_argument('--threads', type=int, help="torch's threads on the CPU")
+    parser.add_argument('--threads', type=int, help='CPU threads of PyTorch')
     if args.stage == 'superpoint':
         parser.add_argument('--start', type=Path, help='checkpoint or weight file to start from')
     kind = {'magicpoint': MagicPointRecipe, 'superpoint': SuperPointRecipe}[args.stage]
@@ -68,7 +68,7 @@ def _train(stage: str, recipe, options: argparse.Namespace) -> int:
     from superpoint_ros.training.trainer import train
 
     logging.basicConfig(level=logging.INFO, format='%(message)s')
-    # The library's hints about other products of its makers.
+    # Hints about other products of the makers of Lightning.
     logging.getLogger('lightning.pytorch.utilities.rank_zero').setLevel(logging.WARNING)
     if options.threads:
         torch.set_num_threads(options.threads)

@@ -22,6 +22,7 @@ from rcl_interfaces.msg import (
     ParameterDescriptor,
     SetParametersResult,
 )
+from rclpy.exceptions import ParameterNotDeclaredException
 from rclpy.node import Node
 from rclpy.parameter import Parameter
 
@@ -79,6 +80,8 @@ class Parameters:
         self._groups = {kind: declare(node, kind) for kind in groups}
         self._check_further = check or _nothing
         self._applied = applied or _nothing
+        self._renamed = {old: new for kind in self._groups for old, new in renamed(kind).items()}
+        node.add_pre_set_parameters_callback(self._refuse_old_names)
         node.add_on_set_parameters_callback(self._check)
         node.add_post_set_parameters_callback(self._apply)
 
@@ -89,6 +92,16 @@ class Parameters:
     def current(self) -> Mapping[type, Any]:
         """Return the current settings of all groups by type, which belong together."""
         return self._groups
+
+    def _refuse_old_names(self, parameters: list[Parameter]) -> list[Parameter]:
+        """Return the parameters unless one has an old name; the caller gets the new one then."""
+        for name in (parameter.name for parameter in parameters):
+            if name in self._renamed:
+                # The only exception that rclpy sends to a caller in another process.
+                raise ParameterNotDeclaredException(
+                    f'{name}, which was renamed: use {self._renamed[name]}'
+                )
+        return parameters
 
     def _changed(self, values: Mapping[str, Any]) -> dict[type, Any]:
         """Return the groups with new values; raise TypeError or ValueError if one refuses."""

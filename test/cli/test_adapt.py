@@ -57,8 +57,8 @@ def test_a_folder_of_photographs_becomes_a_folder_of_labels(weights, photos, tmp
     options = ['--weights', weights, '--out', str(out), '--homographies', '3', '--device', 'cpu']
     assert main(['adapt', str(photos), *options, '--max-keypoints=7']) == 1
     said = capsys.readouterr()
-    assert f'2 photographs are labelled; look at {out / "labels.png"}' in said.out
-    assert '1 were skipped, see above' in said.err
+    assert f'2 photographs are labelled: see {out / "labels.png"}' in said.out
+    assert '1 were skipped (see above)' in said.err
     assert [path.name for path in LabelFolder(out).labelled(photos)] == ['a.png', 'b.png']
     recipe = json.loads((out / 'labels.json').read_text())['recipe']
     assert (recipe['homographies'], recipe['max_keypoints']) == (3, 7)

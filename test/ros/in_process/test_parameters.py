@@ -10,7 +10,7 @@ from typing import ClassVar
 
 import pytest
 import rclpy
-from rclpy.exceptions import ParameterException
+from rclpy.exceptions import ParameterException, ParameterNotDeclaredException
 from rclpy.parameter import Parameter
 
 from superpoint_ros.ros.parameters import declare, Parameters
@@ -106,6 +106,14 @@ def test_a_node_can_refuse_values_and_hears_of_those_that_were_applied(make_node
     assert parameters.of(Search).low == 1
     assert change(node, low=2).successful
     assert applied == [{'low': 2}]
+
+
+def test_setting_a_parameter_by_its_old_name_is_refused_with_the_new_one(make_node):
+    node = make_node()
+    Parameters(node, (Search,))
+    with pytest.raises(ParameterNotDeclaredException, match='top, which was renamed: use high'):
+        change(node, low=2, top=3.0)
+    assert node.get_parameter('low').value == 1
 
 
 def test_a_fixed_parameter_cannot_be_changed(make_node):
