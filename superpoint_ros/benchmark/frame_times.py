@@ -5,13 +5,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 from multiprocessing import get_context
 from pathlib import Path
 import re
-from typing import NamedTuple
+from typing import NamedTuple, TypeVar
 
 import numpy as np
 import psutil
@@ -31,12 +31,14 @@ from superpoint_ros.benchmark.candidates import (
 )
 from superpoint_ros.benchmark.machine import multiply_adds, peak_rate, PEAK_SIDES, use_threads
 from superpoint_ros.model.pruning import prepare_for_inference
-from superpoint_ros.model.superpoint import PAPER, SuperPointConfig
+from superpoint_ros.model.superpoint import PAPER, SuperPoint, SuperPointConfig
 
 Size = tuple[int, int]
 
 Progress = Callable[[str], None]
 """Function that is called with what is being measured."""
+
+_Made = TypeVar('_Made')
 
 _MEMORY_FRAMES = 3  # frames of a memory measurement: the first one fills caches
 _SMALL_SIDE = 64  # pixels; a frame of this size loads all libraries before memory is measured
@@ -207,6 +209,31 @@ def percentiles(seconds: Sequence[float]) -> dict[str, float]:
     """Return the median and the 99th percentile, in milliseconds."""
     p50, p99 = np.percentile(seconds, [50, 99]) * 1e3
     return {'p50': float(p50), 'p99': float(p99)}
+
+
+def make_each(
+    plan: SpeedPlan, make: Callable[[Execution, SuperPoint], _Made], progress: Progress
+) -> Iterator[tuple[NetworkSource, SuperPoint, Execution, _Made]]:
+    """
+    Yield each network with each execution, and what `make` returns for them.
+
+    Executions that `make` refuses are reported to `progress` and skipped. Raises ValueError if
+    all are refused.
+    """
+    reasons, count = [], 0
+    for network in plan.networks:
+        model = network.load()
+        for execution in plan.executions:
+            try:
+                made = make(execution, model)
+            except (ValueError, ImportError) as error:
+                reasons.append(f'{execution.engine} {execution.precision}: {error}')
+                progress(f'skipped {network.name}, {reasons[-1]}')
+                continue
+            count += 1
+            yield network, model, execution, made
+    if not count:
+        raise ValueError(f'nothing can be measured: {"; ".join(dict.fromkeys(reasons))}')
 
 
 class Memory(NamedTuple):

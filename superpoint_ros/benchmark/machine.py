@@ -41,7 +41,7 @@ def use_threads(threads: int) -> None:
 
 def describe_machine(threads: int) -> dict:
     """Return what times depend on: processor, cores, load, libraries."""
-    # PyTorch before 2.11 has no such function.
+    # Older versions of PyTorch have no such function.
     processor = getattr(torch.cpu, 'get_capabilities', dict)()
     instructions = [name for name in _INSTRUCTIONS if processor.get(name)]
     return {

@@ -19,14 +19,14 @@ from superpoint_ros.benchmark.candidates import (
     frames_of,
     LOWEST_THRESHOLD,
     make_detector,
-    NetworkSource,
     read_photographs,
     threshold_of,
 )
-from superpoint_ros.benchmark.frame_times import percentiles, Progress, SpeedPlan
+from superpoint_ros.benchmark.frame_times import make_each, percentiles, Progress, SpeedPlan
 from superpoint_ros.benchmark.machine import use_threads
 from superpoint_ros.detector import Detector
 from superpoint_ros.features import Features
+from superpoint_ros.model.superpoint import SuperPoint
 from superpoint_ros.model.weights import save_weights, WeightsMetadata
 
 BLOCK = 8
@@ -41,33 +41,39 @@ def measure_node(plan: SpeedPlan, out: Path, progress: Progress) -> list[dict]:
     in this one. `BLOCK` frames go through the node, then the same frames through the Detector, and
     so on; the added latency is the difference of the two times of a frame. A frame is sent after
     the features of the previous one have arrived, so that no frame waits. Times are in
-    milliseconds. Raises what `superpoint_ros.ros.testing.latency.Probe` raises.
+    milliseconds. Executions that are not possible are skipped. Raises ValueError if none is
+    possible, and what `superpoint_ros.ros.testing.latency.Probe` raises.
     """
     use_threads(plan.threads)
     photographs = [
         cv2.cvtColor(each, cv2.COLOR_BGR2GRAY) for each in read_photographs(plan.images)
     ]
     out.mkdir(parents=True, exist_ok=True)
-    return [
-        _measure(plan, network, execution, frames_of(photographs, size), out, progress)
-        for network in plan.networks
-        for execution in plan.executions
-        for size in plan.sizes
-    ]
+
+    def make(execution: Execution, model: SuperPoint) -> Detector:
+        return make_detector(model, execution, plan.threads, max_keypoints=plan.keypoints)
+
+    results = []
+    for network, model, execution, detector in make_each(plan, make, progress):
+        weights = out / f'{network.name}.safetensors'
+        save_weights(weights, model, WeightsMetadata(recipe='benchmark'))
+        for size in plan.sizes:
+            frames = frames_of(photographs, size)
+            results.append(_measure(plan, weights, execution, detector, frames, progress))
+        weights.unlink()
+    return results
 
 
-def _measure(plan, network: NetworkSource, execution: Execution, frames, out, progress) -> dict:
+def _measure(
+    plan, weights: Path, execution: Execution, detector: Detector, frames, progress
+) -> dict:
     from superpoint_ros.ros.testing.latency import Probe
 
     height, width = frames[0].shape
-    model = network.load()
-    detector = make_detector(model, execution, plan.threads, max_keypoints=plan.keypoints)
-    engine = detector.engine
-    progress(f'{network.name} at {width}x{height} in the node, {engine.name} {engine.precision}')
+    name, engine = weights.stem, detector.engine
+    progress(f'{name} at {width}x{height} in the node, {engine.name} {engine.precision}')
     threshold = _threshold(detector, frames)
     detect = partial(detector, settings=replace(detector.settings, threshold=threshold))
-    weights = out / f'{network.name}.safetensors'
-    save_weights(weights, model, WeightsMetadata(recipe='benchmark'))
     parameters = {
         'weights': str(weights),
         'engine': execution.engine,
@@ -77,16 +83,15 @@ def _measure(plan, network: NetworkSource, execution: Execution, frames, out, pr
         'threshold': threshold,
         'max_keypoints': plan.keypoints,
     }
-    with Probe(parameters, out) as probe:
+    with Probe(parameters, weights.parent) as probe:
         through, alone = _alternate_blocks(probe.seconds, detect, frames, plan.rounds)
         stages = dict(probe.stages)
-    weights.unlink()
     pairs = [(a, b) for a, b in zip(through, alone, strict=True) if a is not None]
     if not pairs:
         raise ChildProcessError(f'the node returned no features for images of {width}x{height}')
     added = [latency - own for latency, own in pairs]
     return {
-        'network': network.name,
+        'network': name,
         'size': [width, height],
         'engine': engine.name,
         'precision': engine.precision,

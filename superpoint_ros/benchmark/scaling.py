@@ -19,6 +19,7 @@ from superpoint_ros.benchmark.candidates import (
     TimedDetector,
 )
 from superpoint_ros.benchmark.frame_times import (
+    make_each,
     measure_memory,
     percentiles,
     Progress,
@@ -27,6 +28,7 @@ from superpoint_ros.benchmark.frame_times import (
     summary_of,
 )
 from superpoint_ros.benchmark.machine import use_threads
+from superpoint_ros.model.superpoint import SuperPoint
 
 SIZES: tuple[Size, ...] = (
     (160, 120),
@@ -57,22 +59,24 @@ def measure_scaling(
 
     `counts` are the numbers of keypoints at `REFERENCE_SIZE`. All sizes are measured in
     alternation, and so are all numbers of keypoints. Exponents are the slopes of lines fitted to
-    the logarithms; 1 is linear. Memory is what a frame adds to the process.
+    the logarithms; 1 is linear. Memory is what a frame adds to the process. Executions that are
+    not possible are skipped. Raises ValueError if none is possible.
     """
     use_threads(plan.threads)
     photographs = read_photographs(plan.images)[:_PHOTOGRAPHS]
+
+    def make(execution: Execution, model: SuperPoint) -> TimedDetector:
+        return make_candidate(execution, model, plan.keypoints, plan.threads)
+
     return [
-        _measure(plan, network, execution, photographs, counts, progress)
-        for network in plan.networks
-        for execution in plan.executions
+        _measure(plan, network, candidate, photographs, counts, progress)
+        for network, _, _, candidate in make_each(plan, make, progress)
     ]
 
 
 def _measure(
-    plan, network: NetworkSource, execution: Execution, photographs, counts, progress
+    plan, network: NetworkSource, candidate: TimedDetector, photographs, counts, progress
 ) -> dict:
-    model = network.load()
-    candidate = make_candidate(execution, model, plan.keypoints, plan.threads)
     progress(f'{network.name} at {len(plan.sizes)} sizes')
     areas = _at_sizes(plan, network, candidate, photographs)
     progress(f'{network.name} with {len(counts)} different numbers of keypoints')

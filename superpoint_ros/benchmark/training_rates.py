@@ -60,6 +60,7 @@ LARGE = 0.5
 
 _PROFILED = 24  # samples that are profiled
 _SAMPLING_INTERVAL = 0.001  # seconds between two samples of the profiler
+_BUILT_IN = '<built-in>'  # file of C functions in the profile
 _WRAPPERS = frozenset({'decorate_context', 'inner'})  # of decorators in PyTorch and contextlib
 _IN_ADVANCE = 4  # batches that each process of `endless_loader` makes in advance
 _AUTOCAST = {'bf16-mixed': torch.bfloat16, '16-mixed': torch.float16}
@@ -249,9 +250,10 @@ def shares_of(work: Callable[[], object], function: Callable) -> dict[str, float
     """
     Return the share of a function's time that each function takes that it calls, largest first.
 
-    `work` runs under a sampling profiler. A part of the same file that takes most of the time is
-    replaced by its own parts. The function's own time and small parts are the rest. Raises
-    ValueError if the function was not called.
+    `work` runs under a sampling profiler (cProfile loses outer frames on Python 3.12). A part of
+    the same file that takes most of the time is replaced by the functions that it calls. The own
+    time of the function and small parts are the rest. Raises ValueError if the function was not
+    called.
     """
     code = inspect.unwrap(function).__code__
     with Profiler(interval=_SAMPLING_INTERVAL) as profiler:
@@ -267,10 +269,11 @@ def shares_of(work: Callable[[], object], function: Callable) -> dict[str, float
     total = _seconds(calls)
     shares: dict[str, float] = {}
     for key, part in _parts(calls).items():
-        inner = (
-            _parts(part) if key[0] == code.co_filename and _seconds(part) > LARGE * total else {}
-        )
-        for (_, name), frames in (inner if len(inner) > 1 else {key: part}).items():
+        is_split = key[0] == code.co_filename and _seconds(part) > LARGE * total
+        inner = _parts(part) if is_split else {}
+        if all(file == _BUILT_IN for file, _ in inner):
+            inner = {key: part}
+        for (_, name), frames in inner.items():
             label = name.strip('_')
             shares[label] = shares.get(label, 0.0) + _seconds(frames) / total
     large = {name: share for name, share in shares.items() if share >= SMALL}

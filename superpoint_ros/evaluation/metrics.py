@@ -8,6 +8,9 @@ Metrics of detections with ground-truth points, and of image pairs with a ground
 keypoints of a are measured in b, and those of b in a. Sources: [P] SuperPoint's paper, appendix;
 [M] Mikolajczyk and Schmid, "A performance evaluation of local descriptors", PAMI 2005; [D] Dusmanu
 and others, "D2-Net", CVPR 2019 (mean matching accuracy).
+
+Average precision is not scikit-learn's: recall refers to all ground-truth points, also to those
+that no detection finds, and precision is interpolated as in PASCAL VOC.
 """
 
 from __future__ import annotations

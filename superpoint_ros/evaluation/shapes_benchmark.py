@@ -246,7 +246,8 @@ def _plot(result: Mapping, path: Path) -> None:
         axes.set(title=f'Average precision, {condition}', ylim=(0, 1))
         axes.set_xticks(range(len(_WITH_POINTS) + 1), ['mean (mAP)', *_WITH_POINTS], fontsize=8)
         axes.grid(axis='y', alpha=0.3)
-        axes.legend(fontsize=8)
+    handles, labels = axes.get_legend_handles_labels()
+    figure.legend(handles, labels, loc='outside lower center', ncols=len(labels), fontsize=8)
     figure.savefig(path)
 
 

@@ -7,6 +7,9 @@ Renderer of textured rectangles: ray casting with a depth buffer.
 Each pixel has its own ray, computed with the lens distortion; no image is warped afterwards. The
 inverse depth at which a ray (x, y, 1) meets a plane is linear in x and y, so the depth buffer is
 exact. Pixels at the edges of panels are averages over several rays.
+
+It is written for this package because the demo must run on any machine: it needs neither a GPU nor
+OpenGL, and the images of a seed are reproducible.
 """
 
 from __future__ import annotations

@@ -18,6 +18,7 @@ from superpoint_ros.benchmark.candidates import (
     Execution,
     frames_of,
     FrameTime,
+    make_candidate,
     NetworkSource,
     read_photographs,
     STAGES,
@@ -25,6 +26,7 @@ from superpoint_ros.benchmark.candidates import (
     TimedDetector,
 )
 from superpoint_ros.benchmark.frame_times import (
+    make_each,
     measure_frames,
     measure_memory,
     percentiles,
@@ -98,6 +100,21 @@ def test_frame_benchmark_names_the_reason_if_nothing_can_be_run(tiny):
     plan = SpeedPlan(networks=[tiny], executions=[Execution('abacus')], memory=False)
     with pytest.raises(ValueError, match="nothing can be measured: engine must be .* 'abacus'"):
         measure_frames(plan, lambda text: None)
+
+
+def test_benchmark_skips_impossible_executions_with_the_reason(tiny):
+    executions = [Execution('abacus'), Execution('torch')]
+    plan, reported = SpeedPlan(networks=[tiny], executions=executions), []
+
+    def make(execution, model):
+        return make_candidate(execution, model, keypoints=10, threads=1)
+
+    made = list(make_each(plan, make, reported.append))
+    assert [execution.engine for _, _, execution, _ in made] == ['torch']
+    assert 'skipped tiny, abacus float32: engine must be' in reported[0]
+    impossible = SpeedPlan(networks=[tiny], executions=executions[:1])
+    with pytest.raises(ValueError, match="nothing can be measured: abacus float32: .* 'abacus'"):
+        list(make_each(impossible, make, reported.append))
 
 
 def test_benchmark_report_has_numbers_tables_and_a_chart(result, tmp_path):
