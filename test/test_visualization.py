@@ -44,7 +44,7 @@ def test_a_ring_surrounds_each_keypoint_and_the_rest_stays():
     assert (image == 100).all()
 
 
-def test_half_a_pixel_moves_the_ring_by_half_a_pixel():
+def test_keypoints_are_drawn_with_subpixel_precision():
     left = draw_keypoints(gray(), np.array([[20.0, 10.0]]), radius=4).astype(float) - 100
     moved = draw_keypoints(gray(), np.array([[20.5, 10.0]]), radius=4).astype(float) - 100
     centres = [(np.abs(p).sum((0, 2)) @ np.arange(60)) / np.abs(p).sum() for p in (left, moved)]
@@ -52,7 +52,7 @@ def test_half_a_pixel_moves_the_ring_by_half_a_pixel():
     assert centres[1] == pytest.approx(20.5, abs=0.05)
 
 
-def test_the_best_of_features_is_green_and_the_last_red():
+def test_the_best_keypoint_is_green_and_the_last_red():
     features = Features([[10, 20], [45, 20]], [0.9, 0.1], np.zeros((2, 0)))
     picture = draw_keypoints(gray(), features, radius=3)
     assert has_color(picture[20, 13], (0, 255, 0))
@@ -60,7 +60,7 @@ def test_the_best_of_features_is_green_and_the_last_red():
 
 
 @pytest.mark.parametrize('keypoints', [np.zeros((0, 2)), [], Features.empty(8), [[np.nan, 3]]])
-def test_no_keypoints_leave_the_image_as_it_is(keypoints):
+def test_drawing_no_keypoints_leaves_the_image_unchanged(keypoints):
     assert (draw_keypoints(gray(), keypoints) == 100).all()
 
 
@@ -111,19 +111,19 @@ def test_a_contact_sheet_needs_images_and_as_many_captions():
     'image',
     [np.zeros((4, 4), np.float32), np.zeros((4, 4, 4), np.uint8), np.zeros((0, 4), np.uint8)],
 )
-def test_what_is_no_picture_is_refused_with_its_shape(image):
+def test_arrays_that_are_not_images_are_refused_with_their_shape(image):
     with pytest.raises(ValueError, match=r'expected a uint8 image .* got \w+ \('):
         to_bgr(image)
 
 
-def test_color_images_stay_in_their_colors():
+def test_keypoints_are_drawn_on_color_images():
     image = np.zeros((4, 4, 3), np.uint8) + np.array([1, 2, 3], np.uint8)
     assert tuple(to_bgr(image)[0, 0]) == (1, 2, 3)
     with pytest.raises(ValueError, match=r'keypoints must have shape \(N, 2\), got \(2, 3\)'):
         draw_keypoints(image, np.ones((2, 3)))
 
 
-def test_a_picture_is_written_or_the_reason_is_told(tmp_path):
+def test_a_picture_is_written_or_an_error_tells_why(tmp_path):
     picture = draw_keypoints(gray(), [[20, 10]])
     write_picture(tmp_path / 'a.png', picture)
     assert (cv2.imread(str(tmp_path / 'a.png')) == picture).all()

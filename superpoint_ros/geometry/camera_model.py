@@ -2,11 +2,11 @@
 # SPDX-License-Identifier: Apache-2.0
 
 """
-Where a camera's pixels look: from pixels to undistorted, normalised coordinates.
+Camera models: from pixels to undistorted, normalised coordinates.
 
 Normalised coordinates are x and y of the point at distance 1 along the optical axis (REP 103: x to
-the right, y down) that is seen at the pixel. OpenCV undoes the distortion; what it cannot undo is
-found by distorting its result again.
+the right, y down) that is seen at a pixel. OpenCV undoes the distortion; pixels at which it fails
+are found by distorting its result again.
 """
 
 from __future__ import annotations
@@ -21,25 +21,35 @@ if TYPE_CHECKING:
     from sensor_msgs.msg import CameraInfo
 
 MODELS = ('plumb_bob', 'rational_polynomial', 'equidistant')
-"""The distortion models of `sensor_msgs/CameraInfo` that are known."""
+"""Supported distortion models of `sensor_msgs/CameraInfo`."""
 
 _LENGTHS = {'plumb_bob': (0, 4, 5), 'rational_polynomial': (0, 8, 12, 14), 'equidistant': (0, 4)}
-_TOLERANCE = 0.05  # pixels between a point and where its undistorted place is seen
+_TOLERANCE = 0.05  # largest distance in pixels between a point and its distorted, undistorted self
 _ITERATIONS = (cv2.TERM_CRITERIA_COUNT | cv2.TERM_CRITERIA_EPS, 60, 1e-10)
 
 
 class CameraModelError(ValueError):
-    """Say why a camera's calibration cannot be used."""
+    """Error of a calibration that cannot be used."""
 
 
 @dataclass(frozen=True)
 class CameraModel:
     """
-    Hold a camera's calibration.
+    Calibration of a camera.
 
-    `matrix` (3, 3) and `distortion` are those of the full image, of `size` (width, height) in
-    pixels; the images that are sent begin at its pixel `offset` (x, y) and have one pixel for
-    `binning` (x, y) of its.
+    More distortion coefficients than the model has are accepted if the others are 0. Raises
+    CameraModelError if the camera is not calibrated, the model is unknown, or a number is not
+    finite.
+
+    Attributes:
+        model: one of `MODELS`.
+        matrix: camera matrix (3, 3) of the full image.
+        distortion: coefficients (N,) of the model; none for a camera without distortion.
+        size: (width, height) of the full image in pixels, (0, 0) if unknown.
+        offset: (x, y) of the first pixel of the published images in the full image.
+        binning: (x, y), pixels of the full image per pixel of the published images.
+        region: (width, height) of the published part of the full image, (0, 0) for all of it.
+
     """
 
     model: str
@@ -50,31 +60,33 @@ class CameraModel:
     binning: tuple[int, int] = (1, 1)
     region: tuple[int, int] = (0, 0)
 
-    @classmethod
-    def from_message(cls, info: CameraInfo) -> CameraModel:
-        """Return the calibration of a message; raise CameraModelError where it has none."""
-        matrix = np.array(info.k, float).reshape(3, 3)
-        if not matrix[0, 0] > 0 or not matrix[1, 1] > 0:
+    def __post_init__(self):
+        if not self.matrix[0, 0] > 0 or not self.matrix[1, 1] > 0:
             raise CameraModelError(
                 'the camera is not calibrated: the focal lengths in k are not positive'
             )
-        distortion = np.array(info.d, float)
-        model = info.distortion_model or ('plumb_bob' if not len(distortion) else '')
-        if model not in MODELS:
+        if self.model not in MODELS:
             raise CameraModelError(
-                f'the distortion model {model!r} is unknown; known are {", ".join(MODELS)}'
+                f'the distortion model {self.model!r} is unknown; known are {", ".join(MODELS)}'
             )
-        if len(distortion) not in _LENGTHS[model]:
-            wanted = ', '.join(map(str, _LENGTHS[model]))
-            raise CameraModelError(
-                f'{model} has {wanted} numbers in d; here are {len(distortion)}'
-            )
-        if not (np.isfinite(matrix).all() and np.isfinite(distortion).all()):
+        if not (np.isfinite(self.matrix).all() and np.isfinite(self.distortion).all()):
             raise CameraModelError('the calibration has numbers that are not finite')
+        lengths, given = _LENGTHS[self.model], len(self.distortion)
+        used = given if given in lengths else len(np.trim_zeros(self.distortion, 'b'))
+        fitting = [length for length in lengths if used <= length <= given]
+        if not fitting:
+            raise CameraModelError(
+                f'{self.model} has {", ".join(map(str, lengths))} numbers in d; here are {given}'
+            )
+        object.__setattr__(self, 'distortion', self.distortion[: fitting[0]])
+
+    @classmethod
+    def from_message(cls, info: CameraInfo) -> CameraModel:
+        """Return the calibration in a message; raise CameraModelError if it cannot be used."""
         return cls(
-            model,
-            matrix,
-            distortion,
+            info.distortion_model or ('' if len(info.d) else 'plumb_bob'),
+            np.array(info.k, float).reshape(3, 3),
+            np.array(info.d, float),
             (info.width, info.height),
             (info.roi.x_offset, info.roi.y_offset),
             (max(info.binning_x, 1), max(info.binning_y, 1)),
@@ -83,7 +95,7 @@ class CameraModel:
 
     @property
     def image_size(self) -> tuple[int, int]:
-        """Return the (width, height) of the images that are sent; (0, 0) where it is not told."""
+        """Return the (width, height) of the published images, (0, 0) if it is unknown."""
         whole = self.region if all(self.region) else self.size
         width, height = (side // bins for side, bins in zip(whole, self.binning, strict=True))
         return width, height
@@ -94,9 +106,9 @@ class CameraModel:
         """
         Return the normalised coordinates (N, 2), float32, of keypoints (N, 2) in pixels.
 
-        They are not-a-number where no direction is seen at the pixel, which happens where a
-        polynomial is left alone far from where it was fitted. Raises CameraModelError where the
-        calibration is for images of another size than `image_size` (width, height), if it is told.
+        They are NaN for pixels at which the distortion cannot be inverted, as happens with a
+        polynomial far outside the area in which it was fitted. Raises CameraModelError if the
+        calibration is for another image size than `image_size` (width, height).
         """
         if image_size is not None and self.image_size not in ((0, 0), image_size):
             raise CameraModelError(
@@ -104,7 +116,7 @@ class CameraModel:
             )
         if not len(keypoints):
             return np.zeros((0, 2), np.float32)
-        # Of a binned image, the centre of a pixel is the middle of those that it is made of.
+        # The centre of a binned pixel is the middle of the pixels that it consists of.
         pixels = (keypoints.astype(float) + 0.5) * self.binning - 0.5 + self.offset
         pixels = pixels[:, None]
         distortion = self.distortion if len(self.distortion) else np.zeros(4)
@@ -116,8 +128,8 @@ class CameraModel:
                 pixels, self.matrix, distortion, None, None, _ITERATIONS
             )
             rays = cv2.convertPointsToHomogeneous(points)
-            still = np.zeros(3)
-            seen, _ = cv2.projectPoints(rays, still, still, self.matrix, distortion)
+            origin = np.zeros(3)
+            seen, _ = cv2.projectPoints(rays, origin, origin, self.matrix, distortion)
         wrong = ~(np.linalg.norm(seen - pixels, axis=2)[:, 0] < _TOLERANCE)
         points[wrong] = np.nan
         return points[:, 0].astype(np.float32)

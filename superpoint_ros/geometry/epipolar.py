@@ -2,10 +2,10 @@
 # SPDX-License-Identifier: Apache-2.0
 
 """
-Rays, poses and points: what two or more views of the same points tell.
+Geometry of two or more views: rays, triangulation and relative poses.
 
-Points in images are undistorted, normalised coordinates (N, 2), x and y at distance 1. A pose here
-is float64 (4, 4) and takes points of the world to the camera (x right, y down, z forward).
+Image points are undistorted, normalised coordinates (N, 2): x and y at distance 1. In this module
+a pose is float64 (4, 4) and takes points of the world to the camera (x right, y down, z forward).
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ import cv2
 import numpy as np
 
 _IDENTITY = np.eye(3)
-_FEWEST = 8
+_MIN_POINTS = 8
 
 
 def invert(pose: np.ndarray) -> np.ndarray:
@@ -36,7 +36,7 @@ def make_pose(rotation: np.ndarray, translation: np.ndarray) -> np.ndarray:
 
 
 def project(pose: np.ndarray, points: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Return where points (N, 3) of the world are seen, (N, 2), and their depths (N)."""
+    """Return the image points (N, 2) of points (N, 3) of the world, and their depths (N)."""
     seen = points @ pose[:3, :3].T + pose[:3, 3]
     depths = seen[:, 2]
     with np.errstate(divide='ignore', invalid='ignore'):
@@ -44,7 +44,7 @@ def project(pose: np.ndarray, points: np.ndarray) -> tuple[np.ndarray, np.ndarra
 
 
 def reprojection_errors(pose: np.ndarray, points: np.ndarray, seen: np.ndarray) -> np.ndarray:
-    """Return how far points are seen from where the pose has them, infinite behind the camera."""
+    """Return distances (N) of points (N, 3) from image points; infinite behind the camera."""
     expected, depths = project(pose, points)
     errors = np.linalg.norm(expected - seen, axis=1)
     return np.where((depths > 1e-6) & np.isfinite(errors), errors, np.inf)
@@ -57,9 +57,9 @@ def rays(points: np.ndarray) -> np.ndarray:
 
 
 def parallax(pose_a: np.ndarray, a: np.ndarray, pose_b: np.ndarray, b: np.ndarray) -> np.ndarray:
-    """Return the angles (N), in degrees, at which two cameras' rays to the same points meet."""
+    """Return the angles (N) in degrees between the rays of two cameras to the same points."""
     in_world_a, in_world_b = rays(a) @ pose_a[:3, :3], rays(b) @ pose_b[:3, :3]
-    # The sine keeps its precision at small angles, where the cosine has none.
+    # Unlike the cosine, the sine is precise at small angles.
     sine = np.linalg.norm(np.cross(in_world_a, in_world_b), axis=1)
     return np.degrees(np.arctan2(sine, (in_world_a * in_world_b).sum(axis=1)))
 
@@ -67,7 +67,7 @@ def parallax(pose_a: np.ndarray, a: np.ndarray, pose_b: np.ndarray, b: np.ndarra
 def triangulate(
     pose_a: np.ndarray, a: np.ndarray, pose_b: np.ndarray, b: np.ndarray
 ) -> np.ndarray:
-    """Return the points (N, 3) of the world that two cameras see at a and b (N, 2)."""
+    """Return the points (N, 3) of the world at image points a and b (N, 2) of two cameras."""
     if not len(a):
         return np.zeros((0, 3))
     found = cv2.triangulatePoints(
@@ -78,7 +78,12 @@ def triangulate(
 
 
 class TwoViews(NamedTuple):
-    """The first camera's frame is the world: the second's pose, at distance 1, and the points."""
+    """
+    Relative pose and points of two views, in the frame of the first camera.
+
+    `pose` (4, 4) of the second camera has a translation of length 1; `points` are (N, 3) and
+    `inliers` is bool (N,).
+    """
 
     pose: np.ndarray
     points: np.ndarray
@@ -87,14 +92,14 @@ class TwoViews(NamedTuple):
 
 def two_views(a: np.ndarray, b: np.ndarray, threshold: float) -> TwoViews | None:
     """
-    Return the motion between two views of points (N, 2), None where none fits.
+    Return the relative pose of two views of points (N, 2), None if none is found.
 
-    It is the one of an essential matrix (Nister, PAMI 2004), or of a homography (Malis and Vargas,
-    INRIA RR-6303, 2007), which is the better one where most of the scene is a plane: whichever has
-    the points closest to where they are seen, counting at most half of `threshold`. With the whole
-    of it, motions that are degrees off would fit as well as the true one.
+    Candidates come from an essential matrix (Nister, PAMI 2004) and from a homography (Malis and
+    Vargas, INRIA RR-6303, 2007), which is better if most of the scene is a plane. The candidate
+    with the smallest sum of reprojection errors is returned, each limited to half of `threshold`:
+    with the full threshold, poses that are degrees off would fit as well as the true one.
     """
-    if len(a) < _FEWEST:
+    if len(a) < _MIN_POINTS:
         return None
     a, b = np.asarray(a, float), np.asarray(b, float)
     best, best_cost = None, np.inf
@@ -110,8 +115,8 @@ def two_views(a: np.ndarray, b: np.ndarray, threshold: float) -> TwoViews | None
 
 
 def _candidates(a: np.ndarray, b: np.ndarray, threshold: float) -> list[np.ndarray]:
-    """Return the motions that may have brought points from a to b."""
-    cv2.setRNGSeed(0)  # results repeat
+    """Return candidates of the relative pose from a to b."""
+    cv2.setRNGSeed(0)  # for reproducible results
     found = []
     essential = _estimated(
         cv2.findEssentialMat, a, b, _IDENTITY, cv2.USAC_DEFAULT, prob=0.9999, threshold=threshold
@@ -133,10 +138,10 @@ def _candidates(a: np.ndarray, b: np.ndarray, threshold: float) -> list[np.ndarr
 
 
 def _estimated(estimate: Callable, *arguments, **options) -> np.ndarray | None:
-    """Return the matrix that OpenCV finds, None where it finds none."""
+    """Return the matrix that OpenCV estimates, None if it finds none."""
     try:
         return estimate(*arguments, **options)[0]
-    except cv2.error:  # 4.14 fails assertions about points that are all in one place or on a line
+    except cv2.error:  # assertions of 4.14 fail for coincident or collinear points
         return None
 
 
@@ -144,15 +149,15 @@ def find_pose(
     points: np.ndarray, seen: np.ndarray, threshold: float, guess: np.ndarray
 ) -> np.ndarray:
     """
-    Return the pose from which points (N, 3) are seen at (N, 2), by RANSAC or from the guess.
+    Return the pose of a camera that sees points (N, 3) at (N, 2): that of RANSAC, or `guess`.
 
-    Whichever of the two has the points closer to where they are seen, each at most `threshold`.
+    The one with the smaller sum of reprojection errors, each limited to `threshold`, is returned.
     """
     candidates = [guess]
     if len(points) >= 4:
         cv2.setRNGSeed(0)
         try:
-            found, turn, shift, _ = cv2.solvePnPRansac(
+            found, rotation, translation, _ = cv2.solvePnPRansac(
                 points,
                 seen,
                 _IDENTITY,
@@ -162,10 +167,10 @@ def find_pose(
                 confidence=0.999,
                 flags=cv2.SOLVEPNP_AP3P,
             )
-        except cv2.error:  # as above
+        except cv2.error:  # as in _estimated
             found = False
-        if found and np.isfinite(turn).all() and np.isfinite(shift).all():
-            candidates.append(make_pose(cv2.Rodrigues(turn)[0], shift))
+        if found and np.isfinite(rotation).all() and np.isfinite(translation).all():
+            candidates.append(make_pose(cv2.Rodrigues(rotation)[0], translation))
 
     def cost(pose: np.ndarray) -> float:
         return np.minimum(reprojection_errors(pose, points, seen), threshold).sum()

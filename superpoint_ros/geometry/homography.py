@@ -2,12 +2,11 @@
 # SPDX-License-Identifier: Apache-2.0
 
 """
-Homographies between images: points, images and the area that both show.
+Homographies between images: warped points and images, and the area that both show.
 
 A homography is a float array (3, 3) that maps the pixel centres (x, y) of a source image to those
-of a target image, the centre of the top-left pixel being (0, 0). Its sign matters: what the target
-shows of the source has a positive third coordinate, so that -H shows nothing. Sizes are
-(width, height).
+of a target image; the centre of the top-left pixel is (0, 0). Its sign matters: visible points
+have a positive third coordinate, so that -H shows nothing. Sizes are (width, height).
 """
 
 from __future__ import annotations
@@ -18,10 +17,10 @@ import numpy as np
 
 def warp_points(points: np.ndarray, homography: np.ndarray) -> np.ndarray:
     """
-    Return where the homography takes the points, (N, 2) of the dtype of `points` if floating.
+    Return the mapped points (N, 2), of the dtype of `points` if that is floating point.
 
-    Points on or behind the plane's horizon, which have no image, become NaN. Raises ValueError
-    where the shapes are not (N, 2) and (3, 3).
+    Points on or beyond the horizon of the plane have no image and become NaN. Raises ValueError if
+    the shapes are not (N, 2) and (3, 3).
     """
     points, homography = np.asarray(points), check_homography(homography)
     if points.ndim != 2 or points.shape[1] != 2:
@@ -39,10 +38,10 @@ def warp_image(
     border: int = cv2.BORDER_CONSTANT,
 ) -> np.ndarray:
     """
-    Return the target image (height, width[, C]) that the homography makes of the source.
+    Return the target image (height, width[, C]) of a source image, with linear interpolation.
 
-    Interpolation is linear, dtype that of `image`; `size` is that of the source unless given.
-    Where the target shows nothing of the source it is 0, or what another OpenCV `border` gives.
+    The dtype is that of `image`, and `size` by default the size of the source. Pixels outside the
+    source are 0, or what another `border` mode of OpenCV gives.
     """
     height, width = image.shape[:2]
     return cv2.warpPerspective(
@@ -61,15 +60,14 @@ def valid_mask(
     erosion: int = 0,
 ) -> np.ndarray:
     """
-    Return a bool array (height, width): the target's pixels whose centres show the source.
+    Return a bool array (height, width): the pixels of the target whose centres show the source.
 
-    `erosion` takes that many pixels off the source's border first, so that what lies close to it
-    does not count. It is measured in the source's pixels.
+    `erosion` is the width, in pixels of the source, of a border strip that does not count.
     """
     width, height = target_size or source_size
     inverse = np.linalg.inv(check_homography(homography))
-    # A third coordinate that is positive on the way there is so on the way back.
-    # Row by row sums instead of a matrix product: no (H * W, 3) array is made.
+    # A third coordinate that is positive for the inverse is positive for the homography, too.
+    # Sums by row instead of a matrix product avoid an (H * W, 3) array.
     x, y = np.arange(width, dtype=np.float64), np.arange(height, dtype=np.float64)[:, None]
     u, v, w = (row[0] * x + (row[1] * y + row[2]) for row in inverse)
     tolerance = 1e-6 * np.abs(w)
@@ -93,10 +91,10 @@ def scaling(x: float, y: float | None = None) -> np.ndarray:
 
 
 def check_homography(homography: np.ndarray) -> np.ndarray:
-    """Return the homography as float64 (3, 3); raise ValueError where it is none."""
+    """Return the homography as float64 (3, 3); raise ValueError if it is not valid."""
     homography = np.asarray(homography, dtype=np.float64)
     if homography.shape != (3, 3):
-        raise ValueError(f'a homography has shape (3, 3), got {homography.shape}')
+        raise ValueError(f'a homography must have shape (3, 3), got {homography.shape}')
     if not np.isfinite(homography).all() or abs(np.linalg.det(homography)) < 1e-12:
         raise ValueError(f'the homography cannot be inverted: {homography.tolist()}')
     return homography

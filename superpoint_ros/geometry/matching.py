@@ -1,7 +1,7 @@
 # Copyright 2026 The superpoint_ros developers
 # SPDX-License-Identifier: Apache-2.0
 
-"""Matches between the descriptors of two images."""
+"""Matching of the descriptors of two images."""
 
 from __future__ import annotations
 
@@ -16,18 +16,21 @@ def match_mutual(
     allowed: np.ndarray | None = None,
 ) -> np.ndarray:
     """
-    Return int64 (K, 2): which rows of `a` and `b` are each other's nearest neighbours.
+    Return mutual nearest neighbours as pairs of indices into `a` and `b`, int64 (K, 2).
 
-    `a` (N, D) and `b` (M, D) are descriptors of unit length; their dot product, from -1 to 1, is
-    the similarity. The rows of the result ascend by the index into `a`, and no index occurs
-    twice. Of equally near neighbours the first counts. No rows, or one, are normal: (0, 2).
+    The similarity of two descriptors is their dot product, from -1 to 1. Rows ascend by the index
+    into `a`, and no index occurs twice. Of equally near neighbours the first is used. Empty inputs
+    give (0, 2). Raises ValueError if the shapes do not fit or `ratio` is not in (0, 1].
 
-    With `ratio` (Lowe, IJCV 2004, section 7.1), a match stays only if its Euclidean distance is
-    less than `ratio` times the distance to the second nearest, in both directions; where there is
-    no second, it stays. With `min_similarity`, a match stays only if it is at least so similar.
-    With `allowed`, bool (N, M), pairs for which it is false are no neighbours at all.
+    Args:
+        a: descriptors (N, D) of unit length.
+        b: descriptors (M, D) of unit length.
+        ratio: keep matches whose Euclidean distance is less than `ratio` times that of the second
+            nearest neighbour in both directions, or that have no second one (Lowe, IJCV 2004,
+            section 7.1).
+        min_similarity: keep matches of at least this similarity.
+        allowed: bool (N, M), pairs that may match.
 
-    Raises ValueError where the shapes do not fit each other or `ratio` is not in (0, 1].
     """
     a, b = np.asarray(a, dtype=np.float32), np.asarray(b, dtype=np.float32)
     if a.ndim != 2 or b.ndim != 2 or a.shape[1] != b.shape[1]:
@@ -55,7 +58,7 @@ def match_mutual(
     if ratio is not None:
         # The squared distance of unit vectors is 2 - 2 s.
         distance = np.maximum(1 - best, 0)
-        # Without the best, whose place is known, the second is a maximum: no need to sort.
+        # Without the best, the second best is the maximum: no sorting is needed.
         similarity[in_a, in_b] = -np.inf
         for second in (similarity.max(axis=1)[in_a], similarity.max(axis=0)[in_b]):
             keep &= distance < ratio**2 * np.maximum(1 - second, 0)

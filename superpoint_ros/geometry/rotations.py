@@ -1,7 +1,11 @@
 # Copyright 2026 The superpoint_ros developers
 # SPDX-License-Identifier: Apache-2.0
 
-"""Rotations as quaternions (x, y, z, w), as files and messages have them, and as matrices."""
+"""
+Conversion between poses as matrices and as position and quaternion (x, y, z, w).
+
+Own code, because scipy, whose `Rotation` does the same, is not a dependency of the base package.
+"""
 
 from __future__ import annotations
 
@@ -12,14 +16,14 @@ def pose_matrix(position: np.ndarray, quaternion: np.ndarray) -> np.ndarray:
     """
     Return the pose (4, 4) of a position (3,) and a quaternion x, y, z, w of any length above 0.
 
-    Raises ValueError where a number is not finite or the quaternion is 0.
+    Raises ValueError if a number is not finite or the quaternion is 0.
     """
     position = np.asarray(position, np.float64)
     quaternion = np.asarray(quaternion, np.float64)
     length = np.linalg.norm(quaternion)
     if not np.isfinite(position).all() or not np.isfinite(length) or length < 1e-6:
         raise ValueError(
-            f'position {position.tolist()} and quaternion {quaternion.tolist()} are no pose'
+            f'position {position.tolist()} and quaternion {quaternion.tolist()} are not a pose'
         )
     x, y, z, w = quaternion / length
     pose = np.eye(4)

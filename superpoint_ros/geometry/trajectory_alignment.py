@@ -1,7 +1,7 @@
 # Copyright 2026 The superpoint_ros developers
 # SPDX-License-Identifier: Apache-2.0
 
-"""Two trajectories laid over each other, where one of them has a scale and a place of its own."""
+"""Alignment of an estimated trajectory, of unknown scale and frame, with the ground truth."""
 
 from __future__ import annotations
 
@@ -9,39 +9,39 @@ from typing import NamedTuple
 
 import numpy as np
 
-_FEWEST = 3
+_MIN_POSITIONS = 3
 
 
 class Alignment(NamedTuple):
-    """Take points of one trajectory to another: scale, rotation (3, 3) and translation (3)."""
+    """Similarity from one trajectory to another: scale, rotation (3, 3) and translation (3,)."""
 
     scale: float
     rotation: np.ndarray
     translation: np.ndarray
 
     def apply(self, points: np.ndarray) -> np.ndarray:
-        """Return the points (N, 3) in the other's frame."""
+        """Return points (N, 3) in the frame of the other trajectory."""
         return self.scale * points @ self.rotation.T + self.translation
 
 
-def align(estimated: np.ndarray, truth: np.ndarray) -> Alignment:
+def align(estimated: np.ndarray, ground_truth: np.ndarray) -> Alignment:
     """
     Return the similarity that takes estimated positions (N, 3) closest to the true ones (N, 3).
 
-    It has the least sum of squared distances (Umeyama, PAMI 1991). Raises ValueError where there
-    are fewer than three positions, or as many in one place.
+    It minimises the sum of squared distances (Umeyama, PAMI 1991). Raises ValueError if there are
+    fewer than three positions or the estimated ones are all equal.
     """
-    estimated, truth = np.asarray(estimated, float), np.asarray(truth, float)
-    if estimated.shape != truth.shape or len(estimated) < _FEWEST:
+    estimated, ground_truth = np.asarray(estimated, float), np.asarray(ground_truth, float)
+    if estimated.shape != ground_truth.shape or len(estimated) < _MIN_POSITIONS:
         raise ValueError(
-            f'an alignment needs two lists of at least {_FEWEST} positions, as long as each '
-            f'other; got {estimated.shape} and {truth.shape}'
+            f'an alignment needs two lists of the same length with at least {_MIN_POSITIONS} '
+            f'positions; got {estimated.shape} and {ground_truth.shape}'
         )
-    mean_a, mean_b = estimated.mean(axis=0), truth.mean(axis=0)
-    a, b = estimated - mean_a, truth - mean_b
+    mean_a, mean_b = estimated.mean(axis=0), ground_truth.mean(axis=0)
+    a, b = estimated - mean_a, ground_truth - mean_b
     spread = (a**2).sum()
     if not spread > 0:
-        raise ValueError('the estimated positions are all in one place: nothing to align')
+        raise ValueError('the estimated positions are all equal: nothing can be aligned')
     left, values, right = np.linalg.svd(b.T @ a)
     signs = np.array([1.0, 1.0, np.sign(np.linalg.det(left) * np.linalg.det(right))])
     rotation = left @ np.diag(signs) @ right
@@ -49,6 +49,7 @@ def align(estimated: np.ndarray, truth: np.ndarray) -> Alignment:
     return Alignment(scale, rotation, mean_b - scale * rotation @ mean_a)
 
 
-def position_errors(estimated: np.ndarray, truth: np.ndarray) -> np.ndarray:
+def position_errors(estimated: np.ndarray, ground_truth: np.ndarray) -> np.ndarray:
     """Return the distances (N) between true positions and the aligned estimated ones."""
-    return np.linalg.norm(align(estimated, truth).apply(np.asarray(estimated)) - truth, axis=1)
+    aligned = align(estimated, ground_truth).apply(np.asarray(estimated))
+    return np.linalg.norm(aligned - ground_truth, axis=1)

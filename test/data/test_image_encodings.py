@@ -63,7 +63,7 @@ def ramp(height=6, width=11):
 
 @pytest.mark.parametrize('padding', [0, 1, 5])
 @pytest.mark.parametrize('encoding', ['mono8', '8UC1'])
-def test_gray_pixels_are_seen_without_a_copy(encoding, padding):
+def test_8_bit_gray_messages_are_not_copied(encoding, padding):
     message = make_message(ramp(), encoding, padding=padding)
     gray = gray_from_message(message)
     np.testing.assert_array_equal(gray, ramp())
@@ -73,7 +73,7 @@ def test_gray_pixels_are_seen_without_a_copy(encoding, padding):
 
 @pytest.mark.parametrize('padding', [0, 1, 2, 3, 8])
 @pytest.mark.parametrize('name', COLOURS)
-def test_colour_becomes_its_luminance_whatever_the_step(name, padding):
+def test_colour_messages_become_luminance_at_any_step(name, padding):
     channels = len(COLOURS[name])
     pixels = np.zeros((5, 7, channels), np.uint8)
     pixels[2, 3] = COLOURS[name]
@@ -86,7 +86,7 @@ def test_colour_becomes_its_luminance_whatever_the_step(name, padding):
 @pytest.mark.parametrize('big_endian', [False, True])
 @pytest.mark.parametrize('padding', [0, 2, 3])
 @pytest.mark.parametrize('name', COLOURS)
-def test_colour_of_16_bits(name, padding, big_endian):
+def test_16_bit_colour_messages_become_luminance(name, padding, big_endian):
     channels = len(COLOURS[name])
     pixels = np.zeros((5, 7, channels), np.uint16)
     pixels[2, 3] = np.multiply(COLOURS[name], 257)
@@ -101,7 +101,7 @@ def test_colour_of_16_bits(name, padding, big_endian):
 @pytest.mark.parametrize('big_endian', [False, True])
 @pytest.mark.parametrize('padding', [0, 1])
 @pytest.mark.parametrize('encoding', ['mono16', '16UC1'])
-def test_16_bits_keep_their_upper_half(encoding, padding, big_endian):
+def test_16_bit_messages_keep_their_upper_half(encoding, padding, big_endian):
     samples = np.array([[0, 257, 65535], [256 * 128, 300, 127 * 257]], np.uint16)
     message = make_message(samples, encoding, padding=padding, big_endian=big_endian)
     expected = [[0, 1, 255], [128, 1, 127]]
@@ -183,7 +183,7 @@ def test_an_external_converter_gets_only_8_bit_images_that_need_a_conversion():
 @pytest.mark.parametrize('bits', [8, 16])
 @pytest.mark.parametrize('pattern', ['rggb', 'bggr', 'gbrg', 'grbg'])
 @pytest.mark.parametrize('padding', [0, 3])
-def test_a_bayer_pattern_shows_the_colour_that_it_filters(pattern, bits, padding):
+def test_bayer_messages_are_demosaiced(pattern, bits, padding):
     tile = np.array([CHANNEL[c] for c in pattern]).reshape(2, 2)
     samples = np.tile(tile, (4, 5)).astype(f'u{bits // 8}') * (257 if bits == 16 else 1)
     message = make_message(samples, f'bayer_{pattern}{bits}', padding=padding)
@@ -248,7 +248,7 @@ def test_a_compressed_depth_image_is_refused(form):
     ('encoding', 'place'), [('yuv422', 1), ('uyvy', 1), ('yuv422_yuy2', 0), ('yuyv', 0)]
 )
 @pytest.mark.parametrize('padding', [0, 3])
-def test_yuv_of_two_bytes_shows_its_luma(encoding, place, padding):
+def test_packed_yuv_messages_show_their_luma(encoding, place, padding):
     luma = ramp(4, 6)
     samples = np.full((4, 12), 200, np.uint8)
     samples[:, place::2] = luma
@@ -258,7 +258,7 @@ def test_yuv_of_two_bytes_shows_its_luma(encoding, place, padding):
 
 @pytest.mark.parametrize(('encoding', 'chroma_rows'), [('nv12', 2), ('nv21', 2), ('nv24', 8)])
 @pytest.mark.parametrize('padding', [0, 3])
-def test_planar_yuv_shows_its_luma(encoding, chroma_rows, padding):
+def test_planar_yuv_messages_show_their_luma(encoding, chroma_rows, padding):
     luma = ramp(4, 6)
     samples = np.vstack([luma, np.full((chroma_rows, 6), 200, np.uint8)])
     message = make_message(samples, encoding, padding=padding, height=4)
@@ -290,7 +290,7 @@ def test_the_last_row_of_an_image_may_lack_its_padding():
         ({'height': 2**32 - 1, 'step': 2**32 - 1}, 'length', 'bytes of data; it has 66'),
     ],
 )
-def test_a_bad_image_is_named_with_what_would_be_right(fields, reason, text):
+def test_an_invalid_image_message_is_named_with_what_would_be_right(fields, reason, text):
     with pytest.raises(ImageMessageError, match=text) as error:
         gray_from_message(make_message(ramp(), **{'encoding': 'mono8', **fields}))
     assert error.value.reason == reason
@@ -305,7 +305,7 @@ def test_a_bad_image_is_named_with_what_would_be_right(fields, reason, text):
     length=st.integers(0, 20_000),
     big_endian=st.booleans(),
 )
-def test_any_message_is_an_image_or_a_named_fault(
+def test_any_message_is_an_image_or_a_documented_error(
     encoding, width, height, step, length, big_endian
 ):
     message = Image(

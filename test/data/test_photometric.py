@@ -31,7 +31,7 @@ def gradient(height: int = 120, width: int = 160) -> np.ndarray:
     width=st.integers(8, 100),
     preset=st.sampled_from(sorted(PRESETS)),
 )
-def test_any_image_keeps_its_shape_and_type(seed, height, width, preset):
+def test_augmented_images_keep_shape_and_type(seed, height, width, preset):
     rng = np.random.default_rng(seed)
     image = rng.integers(0, 256, (height, width), dtype=np.uint8)
     before = image.copy()
@@ -42,19 +42,19 @@ def test_any_image_keeps_its_shape_and_type(seed, height, width, preset):
     np.testing.assert_array_equal(image, before)
 
 
-def test_a_view_of_every_second_pixel_is_an_image_too():
+def test_augment_accepts_strided_images():
     image = gradient()[::2, ::2]
     assert augment(image, np.random.default_rng(0), NOISE).shape == (60, 80)
 
 
-def test_without_any_change_the_image_stays_as_it_is():
+def test_augment_without_any_change_returns_the_image():
     np.testing.assert_array_equal(
         augment(gradient(), np.random.default_rng(0), NOTHING), gradient()
     )
 
 
 @pytest.mark.parametrize('preset', sorted(PRESETS))
-def test_seeds_decide(preset):
+def test_augmentation_depends_on_the_seed_only(preset):
     first, again, other = (
         augment(gradient(), np.random.default_rng(seed), PRESETS[preset]) for seed in (1, 1, 2)
     )
@@ -65,7 +65,7 @@ def test_seeds_decide(preset):
 @pytest.mark.parametrize(
     'probability', [f.name for f in fields(TRAINING) if f.name.endswith('_probability')]
 )
-def test_each_change_is_made_when_it_is_due(probability):
+def test_each_photometric_change_has_its_probability(probability):
     ranges = replace(NOTHING, **{probability: 1.0}, max_motion_blur=9)
     rng = np.random.default_rng(0)
     image = np.where(np.indices((120, 160)).sum(axis=0) // 8 % 2, 200, 60).astype(np.uint8)
@@ -75,7 +75,7 @@ def test_each_change_is_made_when_it_is_due(probability):
 @pytest.mark.parametrize(
     'probability', ['noise_probability', 'speckle_probability', 'brightness_probability']
 )
-def test_black_and_white_are_cut_off_and_not_wrapped(probability):
+def test_augmented_values_are_clipped_and_not_wrapped(probability):
     """A wrapped value would turn a white pixel nearly black."""
     rng = np.random.default_rng(0)
     ranges = replace(NOTHING, **{probability: 1.0}, max_brightness=50.0)
@@ -84,7 +84,7 @@ def test_black_and_white_are_cut_off_and_not_wrapped(probability):
         assert augment(np.full((60, 80), 0, np.uint8), rng, ranges).max() < 100
 
 
-def test_shade_cannot_wrap_and_stays_within_its_limit():
+def test_shade_stays_within_its_limit():
     rng = np.random.default_rng(0)
     ranges = replace(NOTHING, shade_probability=1.0, max_shade=0.5)
     results = [augment(np.full((60, 80), 100, np.uint8), rng, ranges) for _ in range(50)]
@@ -94,7 +94,7 @@ def test_shade_cannot_wrap_and_stays_within_its_limit():
     assert min(r.min() for r in bright) >= 120
 
 
-def test_brightness_moves_all_levels_alike():
+def test_brightness_shifts_all_levels_equally():
     rng = np.random.default_rng(0)
     ranges = replace(NOTHING, brightness_probability=1.0, max_brightness=40.0)
     image = np.full((60, 80), 100, np.uint8)
@@ -111,7 +111,7 @@ def test_contrast_is_about_mid_gray():
     np.testing.assert_array_equal(augment(image, rng, ranges), [[78, 128, 178]])
 
 
-def test_noise_has_the_sigma_that_was_asked_for():
+def test_noise_has_the_sigma_that_is_set():
     rng = np.random.default_rng(0)
     ranges = replace(NOTHING, noise_probability=1.0, max_noise=20.0)
     image = np.full((120, 160), 128, np.uint8)
@@ -131,7 +131,7 @@ def test_speckle_grows_with_brightness():
     assert bright / dark == pytest.approx(3, rel=0.15)
 
 
-def test_salt_and_pepper_touch_no_more_pixels_than_allowed():
+def test_salt_and_pepper_change_at_most_their_share_of_pixels():
     rng = np.random.default_rng(0)
     ranges = replace(NOTHING, salt_probability=1.0, max_salt=0.02)
     image = np.full((120, 160), 128, np.uint8)
@@ -141,7 +141,7 @@ def test_salt_and_pepper_touch_no_more_pixels_than_allowed():
 
 
 @pytest.mark.parametrize('probability', ['motion_blur_probability', 'blur_probability'])
-def test_blur_moves_no_point(probability):
+def test_blur_does_not_shift_points(probability):
     rng = np.random.default_rng(0)
     ranges = replace(NOTHING, **{probability: 1.0}, max_motion_blur=9, max_blur=3.0)
     image = np.zeros((61, 81), np.uint8)
@@ -171,7 +171,7 @@ def test_the_noise_preset_is_noisy_but_leaves_the_picture():
         ('min_contrast', 2.0, 'at most max_contrast'),
     ],
 )
-def test_wrong_values_are_refused_with_what_would_be_right(field, value, allowed):
+def test_invalid_photometric_ranges_are_refused_with_what_would_be_right(field, value, allowed):
     with pytest.raises(ValueError, match=f'{field} must .*{allowed}.*, got {value}'):
         PhotometricRanges(**{field: value})
 
@@ -180,6 +180,6 @@ def test_wrong_values_are_refused_with_what_would_be_right(field, value, allowed
     'image',
     [np.zeros((4, 4), np.float32), np.zeros((4, 4, 3), np.uint8), np.zeros((0, 4), np.uint8)],
 )
-def test_other_kinds_of_images_are_refused(image):
+def test_augment_refuses_images_of_other_types(image):
     with pytest.raises(ValueError, match='takes a uint8 image'):
         augment(image, np.random.default_rng(0))

@@ -28,7 +28,7 @@ def corners(size: tuple[int, int]) -> np.ndarray:
     return np.array([[0, 0], [width, 0], [width, height], [0, height]])
 
 
-def test_ranges_of_nothing_give_the_identity():
+def test_empty_ranges_give_the_identity_homography():
     homography = sample_homography(np.random.default_rng(0), SIZE, STILL)
     np.testing.assert_allclose(homography, np.eye(3), atol=1e-9)
     assert homography.dtype == np.float64
@@ -77,7 +77,7 @@ def test_the_patch_ratio_magnifies_about_the_middle():
     np.testing.assert_allclose(homography[[0, 1], [0, 1]], 2, atol=1e-9)
 
 
-def test_scales_reach_their_limits_and_no_further():
+def test_scales_of_random_homographies_reach_their_limits():
     rng = np.random.default_rng(0)
     ranges = change(min_scale=0.5, max_scale=2.0)
     scales = np.array([sample_homography(rng, SIZE, ranges)[0, 0] for _ in range(500)])
@@ -127,7 +127,7 @@ def test_perspective_moves_corners_up_to_its_share_of_the_side():
     assert (moves.max(axis=(0, 1)) > 0.99 * limit).all()
 
 
-def test_seeds_decide():
+def test_random_homographies_depend_on_the_seed_only():
     first, again, other = (
         sample_homography(np.random.default_rng(seed), SIZE) for seed in (1, 1, 2)
     )
@@ -152,11 +152,11 @@ def test_joint_training_is_milder_than_adaptation():
         ('translation', float('nan'), 'between 0.0 and 1.0'),
     ],
 )
-def test_wrong_values_are_refused_with_what_would_be_right(field, value, allowed):
+def test_invalid_homography_ranges_are_refused_with_what_would_be_right(field, value, allowed):
     with pytest.raises(ValueError, match=f'{field} must .*{allowed}, got {value}'):
         HomographyRanges(**{field: value})
 
 
-def test_a_size_of_one_pixel_is_refused():
+def test_a_homography_of_an_image_of_one_pixel_is_refused():
     with pytest.raises(ValueError, match='at least 2 x 2'):
         sample_homography(np.random.default_rng(0), (1, 1))

@@ -34,7 +34,7 @@ def away_from_border(points: np.ndarray, image: np.ndarray) -> np.ndarray:
     return points[((points >= BORDER) & (points < [width - BORDER, height - BORDER])).all(axis=1)]
 
 
-def test_all_categories_of_the_paper_are_there():
+def test_shapes_have_all_categories_of_the_paper():
     assert set(SHAPES) == {
         'lines',
         'polygon',
@@ -50,7 +50,7 @@ def test_all_categories_of_the_paper_are_there():
 
 @pytest.mark.parametrize('size', SIZES)
 @pytest.mark.parametrize('name', SHAPES)
-def test_any_size_gives_gray_images_with_points_inside(name, size):
+def test_shapes_of_any_size_are_gray_images_with_points_inside(name, size):
     for image, points in pictures(name, 5, size):
         assert image.shape == size[::-1]
         assert image.dtype == np.uint8
@@ -79,14 +79,14 @@ def test_shapes_have_as_many_points_as_corners(name, most):
 
 
 @pytest.mark.parametrize('name', SHAPES)
-def test_the_same_seed_gives_the_same_picture_bit_for_bit(name):
+def test_shapes_of_one_seed_are_identical(name):
     first, again, other = (draw_shape(name, np.random.default_rng(seed)) for seed in (5, 5, 6))
     np.testing.assert_array_equal(first.image, again.image)
     np.testing.assert_array_equal(first.points, again.points)
     assert (first.image != other.image).any()
 
 
-def test_global_random_generators_are_not_touched():
+def test_shapes_do_not_use_global_random_generators():
     state = np.random.get_state()[1].copy()  # noqa: NPY002
     cv2.setRNGSeed(1)
     expected = cv2.randu(np.zeros(8, np.uint8), 0, 255).copy()
@@ -114,7 +114,7 @@ def test_checkerboard_points_are_the_saddle_points_to_a_fraction_of_a_pixel():
 
 
 @pytest.mark.parametrize('name', SHAPES_WITH_POINTS)
-def test_every_labelled_point_is_a_corner_that_can_be_seen(name):
+def test_every_labelled_point_is_a_visible_corner(name):
     """The corner response at a point beats that of its surroundings' plain background."""
     seen = []
     for image, points in pictures(name, 40):
@@ -128,7 +128,7 @@ def test_every_labelled_point_is_a_corner_that_can_be_seen(name):
 
 
 @pytest.mark.parametrize('name', SHAPES_WITH_POINTS)
-def test_points_are_not_shifted_against_the_corner_response(name):
+def test_labelled_points_are_not_shifted_from_the_corner_response(name):
     shifts = []
     for image, points in pictures(name, 60):
         response = cv2.cornerMinEigenVal(image, 3, 3)
@@ -145,7 +145,7 @@ def test_points_are_not_shifted_against_the_corner_response(name):
 @pytest.mark.parametrize(
     'name', ['polygon', 'multiple_polygons', 'checkerboard', 'stripes', 'cube']
 )
-def test_no_strong_corner_goes_without_a_label(name):
+def test_every_strong_corner_is_labelled(name):
     strong, unlabelled = 0, 0
     for image, points in pictures(name, 60):
         corners = cv2.goodFeaturesToTrack(image, 200, 0.2, 4)
@@ -174,7 +174,7 @@ def test_corners_of_strokes_are_at_their_ends_and_junctions(name):
 
 
 @pytest.mark.parametrize('name', SHAPES_WITH_POINTS)
-def test_no_two_points_of_a_picture_are_one(name):
+def test_labelled_points_are_distinct(name):
     for _, points in pictures(name, 60):
         distances = np.linalg.norm(points[:, None] - points, axis=2)
         assert (distances + 1e3 * np.eye(len(points)) > 4).all()
@@ -196,14 +196,14 @@ def test_an_unknown_shape_and_a_tiny_size_are_refused():
         random_shape(rng, names=())
 
 
-def test_the_identity_leaves_a_picture_as_it_is():
+def test_warping_a_shape_by_the_identity_changes_nothing():
     shape = draw_shape('cube', np.random.default_rng(3))
     warped = warp_shape(shape, np.eye(3))
     np.testing.assert_array_equal(warped.image, shape.image)
     np.testing.assert_array_equal(warped.points, shape.points)
 
 
-def test_moving_a_picture_moves_its_points_and_drops_those_that_leave():
+def test_warping_a_shape_moves_its_points_and_drops_those_outside():
     image = np.zeros((48, 64), np.uint8)
     shape = ShapeImage(image, np.array([[10, 20], [60, 20]], np.float32))
     right = np.array([[1, 0, 5], [0, 1, 2], [0, 0, 1]], np.float64)
@@ -211,7 +211,7 @@ def test_moving_a_picture_moves_its_points_and_drops_those_that_leave():
     np.testing.assert_allclose(warp_shape(shape, right).points, [[15, 22]])
 
 
-def test_the_mirror_image_beyond_the_border_has_labels_too():
+def test_the_mirror_image_of_a_warped_shape_is_labelled():
     image = np.zeros((48, 64), np.uint8)
     shape = ShapeImage(image, np.array([[10, 20]], np.float32))
     right = np.array([[1, 0, 30], [0, 1, 0], [0, 0, 1]], np.float64)

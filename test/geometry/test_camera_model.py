@@ -1,7 +1,7 @@
 # Copyright 2026 The superpoint_ros developers
 # SPDX-License-Identifier: Apache-2.0
 
-"""Undistorted coordinates: known directions, and OpenCV's own results."""
+"""Undistorted coordinates of camera models, compared with known directions and with OpenCV."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ def seen_at(points, model, d):
 
 
 @pytest.mark.parametrize('model', DISTORTIONS)
-def test_the_direction_of_a_pixel_is_that_of_the_point_seen_there(model):
+def test_normalized_coordinates_are_those_of_the_point_seen_at_the_pixel(model):
     x, y = np.meshgrid(np.linspace(-0.7, 0.7, 15), np.linspace(-0.5, 0.5, 11))
     points = np.stack([x.ravel(), y.ravel()], axis=1)
     pixels = seen_at(points, model, DISTORTIONS[model])
@@ -61,7 +61,7 @@ def test_the_direction_of_a_pixel_is_that_of_the_point_seen_there(model):
 
 
 @pytest.mark.parametrize('model', DISTORTIONS)
-def test_opencv_says_the_same(model):
+def test_normalized_coordinates_are_those_of_opencv(model):
     pixels = np.random.default_rng(0).uniform((180, 130), (460, 350), (50, 1, 2))
     # Not far from the centre: cv2.undistortPoints stops after five steps.
     undistort = cv2.fisheye.undistortPoints if model == 'equidistant' else cv2.undistortPoints
@@ -71,7 +71,7 @@ def test_opencv_says_the_same(model):
 
 
 @pytest.mark.parametrize(('model', 'd'), [('plumb_bob', []), ('', []), ('equidistant', [])])
-def test_without_distortion_only_the_matrix_counts(model, d):
+def test_a_camera_model_without_distortion_uses_the_matrix_only(model, d):
     found = CameraModel.from_message(make_info(model, d)).normalize(
         np.array([[320.5, 238.0], [720.5, 238.0]]), (640, 480)
     )
@@ -79,7 +79,30 @@ def test_without_distortion_only_the_matrix_counts(model, d):
     np.testing.assert_allclose(found, [[0, 0], [right, 0]], atol=1e-5)
 
 
-def test_a_part_of_the_image_and_binned_pixels_are_taken_into_account():
+@pytest.mark.parametrize(
+    ('model', 'd', 'used'),
+    [
+        ('equidistant', [0.01, 0, 0, 0, 0], 4),
+        ('plumb_bob', [-0.2, 0.1, 0, 0, 0, 0, 0, 0], 4),
+        ('plumb_bob', [-0.2, 0.1, 0, 0, 0.3, 0, 0, 0], 5),
+        ('plumb_bob', [0] * 14, 0),
+    ],
+)
+def test_extra_distortion_coefficients_that_are_0_are_ignored(model, d, used):
+    pixels = np.array([[100.0, 50.0], [600.0, 400.0]])
+    found = CameraModel.from_message(make_info(model, d))
+    assert found.distortion.tolist() == d[:used]
+    expected = CameraModel.from_message(make_info(model, d[: 4 if used < 5 else 5]))
+    np.testing.assert_array_equal(found.normalize(pixels), expected.normalize(pixels))
+
+
+def test_extra_distortion_coefficients_that_are_not_0_are_refused():
+    for d in ([0.01, 0, 0, 0, 0.1], [0.01, 0.02, 0.03]):
+        with pytest.raises(CameraModelError, match=f'has 0, 4 numbers in d; here are {len(d)}'):
+            CameraModel.from_message(make_info('equidistant', d))
+
+
+def test_a_region_of_interest_and_binning_are_taken_into_account():
     info = make_info('plumb_bob', binning_x=2, binning_y=2)
     info.roi.x_offset, info.roi.y_offset = 100, 60
     info.roi.width, info.roi.height = 400, 300
@@ -93,7 +116,7 @@ def test_a_part_of_the_image_and_binned_pixels_are_taken_into_account():
     )
 
 
-def test_where_a_polynomial_folds_back_no_direction_is_claimed():
+def test_pixels_beyond_the_range_of_the_polynomial_have_no_coordinates():
     model = CameraModel.from_message(make_info('plumb_bob', [-0.5, 0.0, 0.0, 0.0, 0.0]))
     # r (1 - r^2 / 2) is never more than 0.544, which is 218 pixels from the centre.
     found = model.normalize(np.array([[320.5 + 150, 238.0], [320.5 + 260, 238.0]]), (640, 480))
@@ -118,11 +141,11 @@ def test_no_keypoints_have_no_coordinates():
         (make_info('plumb_bob', [float('nan')] * 5), 'not finite'),
     ],
 )
-def test_what_cannot_be_used_is_named(info, said):
+def test_a_calibration_that_cannot_be_used_is_named(info, said):
     with pytest.raises(CameraModelError, match=said):
         CameraModel.from_message(info)
 
 
-def test_images_of_another_size_are_refused():
+def test_images_of_another_size_than_the_calibration_are_refused():
     with pytest.raises(CameraModelError, match='for images of 640x480, not 320x240'):
         CameraModel.from_message(make_info()).normalize(np.zeros((1, 2)), (320, 240))

@@ -12,19 +12,19 @@ from superpoint_ros.geometry.homography import scaling, valid_mask, warp_image, 
 SHIFT = np.array([[1, 0, 5], [0, 1, -3], [0, 0, 1]], float)
 
 
-def test_points_go_where_the_homography_says():
+def test_warped_points_follow_the_homography():
     projective = np.array([[2, 0, 1], [0, 3, 2], [0.5, 0, 1]])
     points = np.array([[2.0, 4.0], [0.0, 0.0]])
     assert warp_points(points, projective) == pytest.approx(np.array([[2.5, 7.0], [1.0, 2.0]]))
 
 
-def test_points_keep_their_dtype_and_none_is_normal():
+def test_warped_points_keep_their_dtype_also_without_points():
     assert warp_points(np.zeros((0, 2), np.float32), SHIFT).shape == (0, 2)
     assert warp_points(np.zeros((3, 2), np.float32), SHIFT).dtype == np.float32
     assert warp_points(np.zeros((3, 2), np.int64), SHIFT).dtype == np.float64
 
 
-def test_points_beyond_the_horizon_have_no_image():
+def test_warped_points_beyond_the_horizon_are_nan():
     horizon = np.array([[1, 0, 0], [0, 1, 0], [-0.1, 0, 1]])
     warped = warp_points(np.array([[5.0, 1.0], [10.0, 1.0], [20.0, 1.0]]), horizon)
     assert np.isfinite(warped[0]).all()
@@ -36,7 +36,7 @@ def test_points_beyond_the_horizon_have_no_image():
     st.tuples(st.floats(-20, 20), st.floats(-20, 20)),
     st.tuples(st.floats(-1e-3, 1e-3), st.floats(-1e-3, 1e-3)),
 )
-def test_there_and_back_is_where_it_began(linear, translation, perspective):
+def test_the_inverse_homography_maps_points_back(linear, translation, perspective):
     homography = np.eye(3)
     homography[:2, :2] += np.reshape(linear, (2, 2))
     homography[:2, 2] = translation
@@ -46,7 +46,7 @@ def test_there_and_back_is_where_it_began(linear, translation, perspective):
     assert back == pytest.approx(points, abs=1e-6)
 
 
-def test_images_move_as_points_do():
+def test_warped_images_agree_with_warped_points():
     image = np.zeros((40, 60), np.uint8)
     image[20, 30] = 255
     warped = warp_image(image, SHIFT)
@@ -54,14 +54,14 @@ def test_images_move_as_points_do():
     assert warp_image(image, SHIFT, (80, 50)).shape == (50, 80)
 
 
-def test_scaling_is_that_of_resizing():
+def test_the_homography_of_scaling_is_that_of_cv2_resize():
     image = np.random.default_rng(0).integers(0, 255, (32, 48)).astype(np.float32)
     resized = cv2.resize(image, (96, 64), interpolation=cv2.INTER_LINEAR)
     warped = warp_image(image, scaling(2), (96, 64))
     assert warped[2:-2, 2:-2] == pytest.approx(resized[2:-2, 2:-2], abs=0.5)
 
 
-def test_the_mask_is_where_the_warped_image_shows_the_source():
+def test_the_valid_mask_is_where_the_warped_image_shows_the_source():
     homography = np.array([[0.9, 0.2, 3], [-0.1, 1.1, 4], [1e-3, 5e-4, 1]])
     white = np.full((40, 60), 255, np.uint8)
     shown = warp_image(white, homography, (70, 50)) == 255
@@ -71,7 +71,7 @@ def test_the_mask_is_where_the_warped_image_shows_the_source():
 
 
 @pytest.mark.parametrize('tilt', [0.01, 0.04, 0.2])
-def test_the_mask_holds_where_most_of_the_source_is_behind_the_horizon(tilt):
+def test_the_valid_mask_is_correct_if_most_of_the_source_is_beyond_the_horizon(tilt):
     # The horizon crosses the source at x = 1 / tilt, left of its centre for the stronger tilts.
     homography = np.array([[1, 0, 0], [0, 1, 0], [-tilt, 0, 1]])
     mask = valid_mask(homography, (60, 40), (50, 30))
@@ -84,7 +84,7 @@ def test_the_mask_holds_where_most_of_the_source_is_behind_the_horizon(tilt):
     assert warp_points(source, homography) == pytest.approx(points, abs=1e-6)
 
 
-def test_what_lies_behind_the_horizon_is_not_shown():
+def test_the_valid_mask_ends_at_the_horizon():
     # The target's pixels beyond x = 20 would show the source mirrored, from behind.
     homography = np.linalg.inv(np.array([[1, 0, 0], [0, 1, 0], [-0.05, 0, 1]]))
     mask = valid_mask(homography, (60, 40), (50, 30))
@@ -92,7 +92,7 @@ def test_what_lies_behind_the_horizon_is_not_shown():
     assert not mask[:, 20:].any()
 
 
-def test_erosion_counts_the_sources_pixels():
+def test_erosion_of_the_valid_mask_is_in_pixels_of_the_source():
     mask = valid_mask(np.eye(3), (20, 10), erosion=3)
     assert np.argwhere(mask).min(axis=0).tolist() == [3, 3]
     assert np.argwhere(mask).max(axis=0).tolist() == [6, 16]
@@ -109,6 +109,6 @@ def test_erosion_counts_the_sources_pixels():
         (np.eye(3) * np.nan, 'in'),
     ],
 )
-def test_what_is_no_homography_is_refused(homography, message):
+def test_an_invalid_homography_is_refused(homography, message):
     with pytest.raises(ValueError, match=message):
         warp_points(np.zeros((1, 2)), homography)

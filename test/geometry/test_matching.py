@@ -19,7 +19,7 @@ def directions(*degrees):
     return np.stack([np.cos(angles), np.sin(angles)], axis=1).astype(np.float32)
 
 
-def test_rows_that_are_each_others_nearest_are_matched():
+def test_mutual_nearest_neighbours_are_matched():
     # 0 and 5 both prefer 4, which prefers 5; 90 and 92 prefer each other; 200 is left alone.
     a, b = directions(0, 90, 5), directions(92, 4, 200)
     assert match_mutual(a, b).tolist() == [[1, 0], [2, 1]]
@@ -62,11 +62,11 @@ def test_no_descriptors_give_no_matches(n, m):
     assert found.dtype == np.int64
 
 
-def test_one_descriptor_matches_its_one_neighbour_whatever_the_ratio():
+def test_a_single_descriptor_passes_the_ratio_test():
     assert match_mutual(directions(0), directions(60), ratio=0.5).tolist() == [[0, 0]]
 
 
-def test_the_ratio_removes_what_has_a_second_neighbour_nearly_as_near():
+def test_the_ratio_test_removes_ambiguous_matches():
     # From 0 degrees, 10 and 12 are almost equally near; from 90, 91 is much nearer than 12.
     a, b = directions(0, 90), directions(10, 91, 12)
     assert match_mutual(a, b).tolist() == [[0, 0], [1, 1]]
@@ -76,21 +76,21 @@ def test_the_ratio_removes_what_has_a_second_neighbour_nearly_as_near():
     assert match_mutual(a, b, ratio=0.84).tolist() == [[0, 0], [1, 1]]
 
 
-def test_the_least_similarity_is_the_cosine():
+def test_the_minimum_similarity_of_matches_is_a_cosine():
     a, b = directions(0, 90), directions(-60, 95)
     assert match_mutual(a, b).tolist() == [[0, 0], [1, 1]]
     assert match_mutual(a, b, min_similarity=0.51).tolist() == [[1, 1]]
     assert match_mutual(a, b, min_similarity=0.499).tolist() == match_mutual(a, b).tolist()
 
 
-def test_wrong_shapes_and_ratios_are_refused_by_name():
+def test_matching_names_wrong_shapes_and_ratios():
     with pytest.raises(ValueError, match=r'\(2, 2\) and \(2, 3\)'):
         match_mutual(np.zeros((2, 2)), np.zeros((2, 3)))
     with pytest.raises(ValueError, match=r'ratio must be above 0 and at most 1, got 1\.5'):
         match_mutual(directions(0), directions(0), ratio=1.5)
 
 
-def test_pairs_that_are_not_allowed_are_no_neighbours():
+def test_pairs_that_are_not_allowed_are_not_matched():
     a, b = directions(0, 90), directions(2, 10, 91)
     allowed = np.array([[False, True, True], [False, False, False]])
     assert match_mutual(a, b).tolist() == [[0, 0], [1, 2]]

@@ -24,5 +24,5 @@ def test_trajectory_alignment_finds_scale_rotation_and_translation():
     assert position_errors(points, truth).max() < 1e-9
     with pytest.raises(ValueError, match='at least 3 positions'):
         align(points[:2], truth[:2])
-    with pytest.raises(ValueError, match='all in one place'):
+    with pytest.raises(ValueError, match='all equal'):
         align(np.zeros((5, 3)), truth[:5])

@@ -43,7 +43,7 @@ def silence(model: SuperPoint, name: str, channels: list[int]) -> None:
 
 @settings(deadline=None, max_examples=25)
 @given(data=strategies.data())
-def test_the_same_is_said_remove_dead_channels(data):
+def test_removing_dead_channels_keeps_the_outputs(data):
     model = network()
     for name in HIDDEN:
         channels = range(getattr(model, name).out_channels)
@@ -63,7 +63,7 @@ def test_both_layers_of_a_stage_are_as_wide_as_the_wider():
     assert config == replace(SMALL, stage_channels=(4, 5, 8, 10), head_channels=10)
 
 
-def test_a_network_that_is_silent_altogether_runs():
+def test_a_network_of_dead_channels_only_runs():
     model = network()
     for name in HIDDEN:
         silence(model, name, list(range(getattr(model, name).out_channels)))
@@ -72,7 +72,7 @@ def test_a_network_that_is_silent_altogether_runs():
     torch.testing.assert_close(outputs(result), outputs(model))
 
 
-def test_a_channel_with_a_bias_is_heard():
+def test_a_channel_with_a_positive_bias_is_not_dead():
     model = network()
     with torch.no_grad():
         model.conv1a.weight[0] = 0
@@ -82,7 +82,7 @@ def test_a_channel_with_a_bias_is_heard():
     assert remove_dead_channels(model) is model
 
 
-def test_a_network_is_as_wide_again_and_says_the_same():
+def test_adding_dead_channels_keeps_the_outputs():
     narrow = network(replace(SMALL, stage_channels=(2, 6, 5, 10)))
     wide = add_dead_channels(narrow, SMALL)
     assert wide.config == SMALL
@@ -100,12 +100,12 @@ def test_a_network_is_as_wide_again_and_says_the_same():
         (replace(SMALL, descriptor_size=24), 'cannot widen 16-d descriptors'),
     ],
 )
-def test_what_cannot_be_widened_is_named(config: SuperPointConfig, what: str):
+def test_widening_names_what_does_not_fit(config: SuperPointConfig, what: str):
     with pytest.raises(ValueError, match=what):
         add_dead_channels(network(), config)
 
 
-def test_batch_norms_are_folded_first_or_keep_all():
+def test_batch_norms_are_folded_before_dead_channels_are_removed():
     model = network(replace(SMALL, normalization='before_relu'))
     with torch.no_grad():
         model.bn1a.weight[:2] = 0
@@ -120,7 +120,7 @@ def test_batch_norms_are_folded_first_or_keep_all():
 
 
 @pytest.mark.parametrize('engine', ['torch', 'openvino'])
-def test_engines_run_without_them(engine: str):
+def test_engines_run_without_dead_channels(engine: str):
     if engine == 'openvino':
         pytest.importorskip('openvino', reason='OpenVINO is not installed')
     narrow = network(replace(SMALL, stage_channels=(2, 6, 5, 10)))

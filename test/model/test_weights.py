@@ -30,7 +30,7 @@ def read(image_size=(24, 32)):
     return torch.rand(1, 1, *image_size, generator=torch.Generator().manual_seed(1))
 
 
-def test_what_was_saved_is_loaded(tmp_path):
+def test_saved_weights_are_loaded_unchanged(tmp_path):
     torch.manual_seed(3)
     model = SuperPoint(replace(TINY, normalization='before_relu'))
     model(torch.rand(4, 1, 32, 32))  # moves the running statistics
@@ -44,7 +44,7 @@ def test_what_was_saved_is_loaded(tmp_path):
             assert torch.allclose(got, expected, atol=1e-5)
 
 
-def test_the_layers_carry_the_names_that_other_programs_load(file):
+def test_weight_files_use_the_layer_names_of_other_programs(file):
     names = set(load_file(file))
     layers = ['1a', '1b', '2a', '2b', '3a', '3b', '4a', '4b', 'Pa', 'Pb', 'Da', 'Db']
     assert names == {f'conv{n}.{kind}' for n in layers for kind in ('weight', 'bias')}
@@ -122,7 +122,7 @@ def forward_v6(state, image):
     )
 
 
-def test_superpoint_v6_checkpoints_are_read_and_written_as_they_are(tmp_path):
+def test_superpoint_v6_checkpoints_are_read_and_written_unfolded(tmp_path):
     state = random_v6(torch.Generator().manual_seed(0))
     torch.save(state, tmp_path / 'superpoint_v6_from_tf.pth')
     model, _ = load_weights(tmp_path / 'superpoint_v6_from_tf.pth')
@@ -147,7 +147,7 @@ def test_a_truncated_file_is_named(file, length):
         load_weights(file)
 
 
-def test_noise_is_no_weight_file(tmp_path):
+def test_random_bytes_are_not_a_weight_file(tmp_path):
     for name in ('noise.safetensors', 'noise.pth', 'noise.pt'):
         (tmp_path / name).write_bytes(bytes(range(256)) * 100)
         with pytest.raises(WeightsError, match=name):

@@ -35,7 +35,7 @@ def test_a_resized_image_sees_the_same_directions():
 
 @given(strategies.tuples(ANGLES, ANGLES, ANGLES))
 @settings(max_examples=60, deadline=None)
-def test_quaternions_and_matrices_say_the_same(rotation):
+def test_quaternions_and_matrices_agree(rotation):
     matrix, _ = cv2.Rodrigues(np.array(rotation))
     quaternion = quaternion_of(matrix)
     assert np.linalg.norm(quaternion) == pytest.approx(1)
@@ -52,12 +52,12 @@ def test_the_order_of_a_quaternion_is_that_of_messages():
     np.testing.assert_allclose(quaternion_of(turn), [0, 0, np.sqrt(0.5), np.sqrt(0.5)])
 
 
-def test_what_is_no_calibration_or_pose_is_named():
+def test_an_invalid_calibration_or_pose_is_named():
     with pytest.raises(ValueError, match='got 180'):
         Intrinsics.of_view(degrees=180)
     with pytest.raises(ValueError, match='focal lengths'):
         Intrinsics('plumb_bob', np.zeros((3, 3)), [], (10, 10))
     with pytest.raises(ValueError, match='not finite'):
         Intrinsics('plumb_bob', np.eye(3), [np.nan] * 5, (10, 10))
-    with pytest.raises(ValueError, match='are no pose'):
+    with pytest.raises(ValueError, match='are not a pose'):
         pose_matrix([0, 0, 0], [0, 0, 0, 0])

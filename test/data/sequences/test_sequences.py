@@ -35,7 +35,7 @@ def test_a_folder_gives_its_images_in_natural_order(tmp_path):
     assert frames[0].image.dtype == np.uint8
 
 
-def test_a_sequence_starts_anew_each_time(tmp_path):
+def test_a_sequence_can_be_iterated_again(tmp_path):
     write(tmp_path / 'a.png', 1)
     sequence = open_sequence(tmp_path)
     assert [len(list(sequence)), len(list(sequence))] == [1, 1]
@@ -91,7 +91,7 @@ def test_a_video_gives_its_frames_with_its_own_times(tmp_path):
     assert first.image.shape == (48, 64, 3)
 
 
-def test_what_is_not_there_or_no_sequence_is_named(tmp_path):
+def test_a_missing_or_unreadable_source_is_named(tmp_path):
     with pytest.raises(FileNotFoundError, match=r'there is no nowhere/x\.mp4'):
         open_sequence('nowhere/x.mp4')
     text = tmp_path / 'text.mp4'
@@ -119,7 +119,7 @@ def corners(size):
     return np.array([[0, 0], [w - 1, 0], [w - 1, h - 1], [0, h - 1]], float)
 
 
-def test_a_virtual_cameras_frames_show_what_their_homography_says():
+def test_frames_of_a_virtual_camera_agree_with_their_homography():
     camera = VirtualCamera([RAMP], size=(80, 60), seed=4)
     for index in (0, 37, 500, 12345):
         frame = camera.frame(index)
