@@ -259,10 +259,10 @@ def _form(row: Setting, parse: Callable[[str], Any] | None) -> dict[str, Any]:
 
 
 def _metavar(row: Setting) -> str:
-    """Return the placeholder of an option's value: its choices, the unit, N, X or TEXT."""
+    """Return the placeholder of an option's value: its choices, the unit, N, X or its name."""
     if row.choices:
         return f'{{{",".join(row.choices)}}}'
-    return row.unit.upper() if row.unit else {int: 'N', float: 'X'}.get(row.type, 'TEXT')
+    return row.unit.upper() if row.unit else {int: 'N', float: 'X'}.get(row.type, row.name.upper())
 
 
 class _Parser:

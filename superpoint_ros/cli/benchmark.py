@@ -22,8 +22,10 @@ import argparse
 from pathlib import Path
 import sys
 
-from superpoint_ros.cli.options import image_size
+from superpoint_ros.cli.options import image_size, number
 from superpoint_ros.settings_table import refuse_option
+
+_COUNT = number(1, 100_000, int)
 
 PARTS = ('frames', 'node', 'scaling', 'training')
 
@@ -40,10 +42,17 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     refuse_option(parser, '--keypoints', '--max-keypoints')
     how = parser.add_argument_group('method')
     how.add_argument(
-        '--rounds', type=_count, default=40, metavar='N', help='runs per case (default: 40)'
+        '--rounds',
+        type=_COUNT,
+        default=40,
+        metavar='N',
+        help='runs per case (default: 40)',
     )
     how.add_argument(
-        '--threads', type=_count, metavar='N', help='CPU threads (default: one per core)'
+        '--threads',
+        type=_COUNT,
+        metavar='N',
+        help='CPU threads (default: one per core)',
     )
     how.add_argument(
         '--no-memory', action='store_true', help='skip memory, which takes seconds per case'
@@ -90,18 +99,15 @@ def _add_cases(group) -> None:
     )
     group.add_argument('--device', default='cpu', help='cpu, cuda, cuda:N, auto (default: cpu)')
     group.add_argument(
-        '--max-keypoints', type=_count, default=1000, metavar='N', help='per frame (default: 1000)'
+        '--max-keypoints',
+        type=_COUNT,
+        default=1000,
+        metavar='N',
+        help='per frame (default: 1000)',
     )
     group.add_argument(
         '--images', metavar='DIR', help='photographs (default: those of the package)'
     )
-
-
-def _count(text: str) -> int:
-    """Return a positive number."""
-    if not text.isdigit() or not 1 <= int(text) <= 100_000:
-        raise argparse.ArgumentTypeError(f'{text!r} is not a whole number from 1 to 100000')
-    return int(text)
 
 
 def run(args: argparse.Namespace) -> int:

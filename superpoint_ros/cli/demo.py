@@ -20,7 +20,7 @@ import sys
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the options."""
-    from superpoint_ros.cli.options import add_detector_options
+    from superpoint_ros.cli.options import add_detector_options, number
 
     parser.add_argument(
         'path',
@@ -35,7 +35,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help='track the keypoints, estimate the trajectory, and compare it with the true one',
     )
     parser.add_argument(
-        '--seconds', type=_seconds, default=12.0, help='duration in seconds (default: 12)'
+        '--seconds', type=number(1, 3600), default=12.0, help='duration in seconds (default: 12)'
     )
     parser.add_argument(
         '--output',
@@ -45,17 +45,6 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help='folder for the picture and the logs (default: runs/demo)',
     )
     add_detector_options(parser)
-
-
-def _seconds(text: str) -> float:
-    """Return the duration that a text gives."""
-    try:
-        seconds = float(text)
-    except ValueError:
-        seconds = 0.0
-    if not 1 <= seconds <= 3600:
-        raise argparse.ArgumentTypeError(f'{text!r} is not a number between 1 and 3600')
-    return seconds
 
 
 def run(args: argparse.Namespace) -> int:

@@ -10,7 +10,8 @@ Those of the detector come from its tables, `ExecutionSettings` and `DetectionSe
 from __future__ import annotations
 
 import argparse
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Mapping
+import math
 from typing import Any, TYPE_CHECKING
 
 from superpoint_ros.detection.settings import DetectionSettings
@@ -57,6 +58,21 @@ def given_execution(args: argparse.Namespace) -> dict[str, Any]:
 def given_settings(args: argparse.Namespace) -> dict[str, Any]:
     """Return all settings of the detector that the command line gives, by name."""
     return {**given_options(args, ExecutionSettings), **given_options(args, DetectionSettings)}
+
+
+def number(low: float, high: float, kind: type = float) -> Callable[[str], float]:
+    """Return a function that reads a number of the kind, int or float, between two limits."""
+
+    def parse(text: str) -> float:
+        try:
+            value = kind(text)
+        except ValueError:
+            value = math.nan
+        if not low <= value <= high:
+            raise argparse.ArgumentTypeError(f'{text!r} is not a number from {low} to {high}')
+        return value
+
+    return parse
 
 
 def image_size(text: str) -> tuple[int, int]:

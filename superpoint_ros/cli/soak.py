@@ -18,16 +18,16 @@ from pathlib import Path
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the options."""
-    from superpoint_ros.cli.options import add_detector_options, image_size
+    from superpoint_ros.cli.options import add_detector_options, image_size, number
 
     parser.add_argument(
         '--seconds',
-        type=_number(5, 86_400),
+        type=number(5, 86_400),
         default=60.0,
         help='duration (default: 60)',
     )
     parser.add_argument(
-        '--rate', type=_number(1, 1000), default=200.0, help='images per second (default: 200)'
+        '--rate', type=number(1, 1000), default=200.0, help='images per second (default: 200)'
     )
     parser.add_argument(
         '--size',
@@ -38,7 +38,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument(
         '--broken',
-        type=_number(0, 1),
+        type=number(0, 1),
         default=0.05,
         help='share of broken images (default: 0.05)',
     )
@@ -50,19 +50,6 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help='folder for table, plot and log (default: runs/soak)',
     )
     add_detector_options(parser)
-
-
-def _number(low: float, high: float):
-    def parse(text: str) -> float:
-        try:
-            value = float(text)
-        except ValueError:
-            value = low - 1
-        if not low <= value <= high:
-            raise argparse.ArgumentTypeError(f'{text!r} is not a number from {low} to {high}')
-        return value
-
-    return parse
 
 
 def run(args: argparse.Namespace) -> int:

@@ -101,7 +101,7 @@ def test_it_measures_and_leaves_a_picture(weights, tmp_path):
         (['no/such/video.mp4'], 'there is no no/such/video.mp4'),
         (['--weights', 'no/such/file.safetensors'], 'no/such/file.safetensors'),
         (['--threshold', '7'], 'threshold'),
-        (['--seconds', 'x'], "'x' is not a number between 1 and 3600"),
+        (['--seconds', 'x'], "'x' is not a number from 1 to 3600"),
     ],
 )
 def test_bad_input_is_one_line_and_status_2(words, message, weights, tmp_path):
