@@ -41,6 +41,7 @@ from superpoint_ros.training.losses import (
 )
 from superpoint_ros.training.pair_dataset import HomographyPairDataset
 from superpoint_ros.training.recipes import MagicPointRecipe, SuperPointRecipe, TrainingRecipe
+from superpoint_ros.training.rendered_dataset import make_pair_dataset
 from superpoint_ros.training.targets import DUSTBIN, make_detector_targets
 from superpoint_ros.training.validation import PairValidation, PointValidation
 from superpoint_ros.visualization import contact_sheet
@@ -239,8 +240,8 @@ class SuperPointModule(TrainingModule):
         narrow = bool(self.recipe.stage_channels or self.recipe.head_channels)
         initialize_from(self.network, path, self.preprocess(images[:, None]), narrow)
 
-    def dataset(self) -> HomographyPairDataset:
-        return HomographyPairDataset(self.recipe)
+    def dataset(self) -> Dataset:
+        return make_pair_dataset(self.recipe)
 
     def training_step(self, batch: dict[str, torch.Tensor], _index: int) -> torch.Tensor:
         images = self.preprocess(both_views(batch['images'])[:, None])

@@ -4,10 +4,10 @@
 """
 Pairs of views of photographs, related by a random homography.
 
-To add another source of pairs, such as rendered scenes, write a Dataset that makes a
-`targets.ViewPair` from (seed, index) and returns `make_sample(pair, targets, recipe, rng)`. The
-mappings of the pair give the correspondences; they may be any functions of points, for instance
-from depth maps. All losses then work unchanged, and samples of both sources may share a batch.
+To add another source of pairs, write a Dataset that makes a `targets.ViewPair` from (seed, index)
+and returns `make_sample(pair, targets, recipe, rng)`, as `rendered_dataset` does. The mappings of
+the pair give the correspondences; they may be any functions of points, for instance from depth
+maps. All losses then work unchanged, and samples of several sources may share a batch.
 """
 
 from __future__ import annotations
@@ -177,7 +177,9 @@ class HomographyPairDataset(Dataset):
         view_a = self._first_view(scene.image.shape[::-1], rng)
         homography = sample_homography(rng, self.size, self.recipe.homography)
         views = (view_a, homography @ view_a)
-        images, seen = zip(*(self._render(scene, view, rng) for view in views), strict=True)
+        images, seen = zip(
+            *(render_view(scene.image, view, self.recipe, rng) for view in views), strict=True
+        )
         pair = ViewPair(
             images,
             seen,
@@ -213,17 +215,21 @@ class HomographyPairDataset(Dataset):
         scale[:2, 2] = (0.5 - corner) / step - 0.5  # the corners of pixels scale, not the centres
         return scale
 
-    def _render(
-        self, scene: Scene, view: np.ndarray, rng: np.random.Generator
-    ) -> tuple[np.ndarray, np.ndarray]:
-        """Return the augmented view and bool (H, W): pixels that show the scene."""
-        height, width = scene.image.shape
-        image = warp_image(
-            _smoothed(scene.image, view, self.size), view, self.size, cv2.BORDER_REFLECT_101
-        )
-        if rng.random() < self.recipe.augmented:
-            image = augment(image, rng, self.recipe.photometric)
-        return image, valid_mask(view, (width, height), self.size, UNTRUSTED_BORDER)
+
+def render_view(
+    picture: np.ndarray, view: np.ndarray, recipe: SuperPointRecipe, rng: np.random.Generator
+) -> tuple[np.ndarray, np.ndarray]:
+    """
+    Return the augmented view of a picture and bool (H, W): pixels that show the picture.
+
+    `picture` is uint8 (H', W'), `view` the homography (3, 3) from it to the view.
+    """
+    height, width = picture.shape
+    size = (recipe.width, recipe.height)
+    image = warp_image(_smoothed(picture, view, size), view, size, cv2.BORDER_REFLECT_101)
+    if rng.random() < recipe.augmented:
+        image = augment(image, rng, recipe.photometric)
+    return image, valid_mask(view, (width, height), size, UNTRUSTED_BORDER)
 
 
 def make_sample(

@@ -196,6 +196,22 @@ class SuperPointRecipe(TrainingRecipe):
     shapes: float = setting(
         0.1, 'Share of the pairs that show synthetic shapes instead of a photograph.', range=SHARE
     )
+    pairs: str = setting('', "Folder of rendered pairs, made by 'superpoint render-pairs'.")
+    rendered: float = setting(
+        0.0, 'Share of the pairs that are rendered ones, instead of photographs.', range=SHARE
+    )
+    rendered_count: int = setting(
+        0, 'Number of rendered pairs that are used, the first ones; 0 uses all.', range=(0, 10**9)
+    )
+    rendered_rotation_sigma: float = setting(
+        12.0,
+        'Standard deviation of the random rotation of each rendered view.',
+        unit='deg',
+        range=(0.0, 1000.0),
+    )
+    rendered_max_scale: float = setting(
+        1.3, 'Largest factor by which rendered views are enlarged or reduced.', range=(1.0, 10.0)
+    )
     min_density: float = setting(
         0.04,
         'Repeatability targets: fewest Hessian keypoints per cell of 8x8 pixels that are '
@@ -269,6 +285,12 @@ class SuperPointRecipe(TrainingRecipe):
             raise ValueError(
                 'name the folder of the labels: --labels DIR, or use '
                 '--detector_targets repeatability'
+            )
+        if self.rendered and not self.pairs:
+            raise ValueError('name the folder of the rendered pairs: --pairs DIR')
+        if self.rendered and self.detector_targets != 'repeatability':
+            raise ValueError(
+                'rendered pairs have no pseudo labels: use --detector_targets repeatability'
             )
         if self.descriptor_scales > 1 and self.descriptor_loss == 'hinge':
             raise ValueError('descriptor_scales must be 1 for descriptor_loss hinge')

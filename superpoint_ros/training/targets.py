@@ -46,6 +46,9 @@ RADIUS = 3
 BORDER = 3
 """Border in pixels in which gradients depend on what lies outside the view."""
 
+SCALES = (0.1, 10.0)
+"""Smallest and largest plausible scale between two views at a point."""
+
 Mapping = Callable[[np.ndarray], np.ndarray]
 """Points (N, 2) of one view -> their positions in the other, NaN if they have none."""
 
@@ -280,8 +283,9 @@ def _distances(a: np.ndarray, b: np.ndarray, mapping: Mapping) -> np.ndarray:
     warped = mapping(a).astype(np.float32)
     step = mapping(a + [0.5, 0]), mapping(a + [0, 0.5])
     (ax, ay), (bx, by) = ((2 * (s - warped)).T for s in step)
-    # A neighbour may have no position in B although the point has one: the scale is then 1.
-    scale = np.nan_to_num(np.sqrt(np.abs(ax * by - ay * bx)), nan=1.0).clip(1e-3)
+    # A neighbour may have no position in B although the point has one: the scale is then 1. At
+    # edges of depth, neighbours may lie far apart.
+    scale = np.nan_to_num(np.sqrt(np.abs(ax * by - ay * bx)), nan=1.0).clip(*SCALES)
     x = warped[:, :1] - b[:, 0].astype(np.float32)
     y = warped[:, 1:] - b[:, 1].astype(np.float32)
     return np.sqrt(x * x + y * y) / np.sqrt(scale)[:, None].astype(np.float32)

@@ -119,7 +119,7 @@ def test_every_shipped_recipe_can_be_read():
     kinds = {'adapt': AdaptationRecipe, 'magicpoint': MagicPointRecipe}
     for path in FOLDER.glob('*.yaml'):
         stage = path.stem.partition('_')[0]
-        data = ['--images=a', '--labels=b'] if stage == 'superpoint' else []
+        data = ['--images=a', '--labels=b', '--pairs=c'] if stage == 'superpoint' else []
         read_recipe(kinds.get(stage, SuperPointRecipe), path, data)
 
 
