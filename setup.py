@@ -95,10 +95,10 @@ setup(
     entry_points={
         'console_scripts': [
             'superpoint = superpoint_ros.cli.main:main',
-            'detector = superpoint_ros.ros.detector_main:main',
-            'player = superpoint_ros.ros.player_main:main',
-            'tracker = superpoint_ros.ros.tracker_main:main',
-            'visual_odometry = superpoint_ros.ros.visual_odometry_main:main',
+            'detector = superpoint_ros.ros.run_node:detector',
+            'player = superpoint_ros.ros.run_node:player',
+            'tracker = superpoint_ros.ros.run_node:tracker',
+            'visual_odometry = superpoint_ros.ros.run_node:visual_odometry',
         ],
     },
     zip_safe=False,

@@ -2,41 +2,60 @@
 # SPDX-License-Identifier: Apache-2.0
 
 """
-How the node says that it is well (REP 107): summaries as `diagnostic_msgs/DiagnosticStatus`.
+Summaries of a node as `diagnostic_msgs/DiagnosticStatus` (REP 107).
 
-OK means that features are published as frames come, WARN that something outside of the node is
-amiss or that it cannot follow, ERROR that it fails.
+OK means that frames are processed as they arrive, WARN that something outside of the node is wrong
+or that the node is too slow, ERROR that inference fails.
 """
 
 from __future__ import annotations
+
+from collections.abc import Mapping
 
 from diagnostic_msgs.msg import DiagnosticStatus, KeyValue
 
 from superpoint_ros.detector import Detector
 from superpoint_ros.ros.frame_statistics import Percentiles, Summary
+from superpoint_ros.ros.messages.image_messages import CONVERSION
 
-MOST_DROPPED = 0.5
-"""Part of the frames above which their loss is worth a warning."""
+MAX_DROPPED = 0.5
+"""Fraction of the frames above which dropped frames are a warning."""
+
+MAX_LOST = 0.1
+"""Fraction of the messages above which losses in the middleware are a warning."""
+
+UNTRAINED = 'detector-only weights (MagicPoint): descriptors are untrained'
 
 
-def camera_status(
-    name: str, hardware: str, summary: Summary, trouble: str = '', note: str = ''
+def input_status(
+    name: str,
+    hardware: str,
+    summary: Summary,
+    trouble: str = '',
+    note: str = '',
+    values: Mapping[str, object] | None = None,
 ) -> DiagnosticStatus:
     """
-    Return what is to be told about a camera.
+    Return the status of an input topic.
 
-    `trouble` is why no frames come and empty where they do. `note` is said where all is well.
+    `trouble` says what is wrong, empty if nothing is. `note` says why nothing is received on
+    purpose, empty otherwise. `values` are put before the values of the summary.
     """
-    status = DiagnosticStatus(name=name, hardware_id=hardware, values=_camera_values(summary))
-    level, message = DiagnosticStatus.OK, note or f'{summary.rate:.1f} frames a second'
+    all_values = {**(values or {}), **_summary_values(summary)}
+    status = DiagnosticStatus(name=name, hardware_id=hardware, values=_key_values(all_values))
+    level, message = DiagnosticStatus.WARN, ''
     if trouble:
-        level, message = DiagnosticStatus.WARN, trouble
+        message = trouble
+    elif note:
+        level, message = DiagnosticStatus.OK, note
     elif summary.lately_bad > 0:
-        level = DiagnosticStatus.WARN
         message = f'{summary.lately_bad:.0%} of the frames cannot be read'
-    elif summary.lately_dropped > MOST_DROPPED:
-        level = DiagnosticStatus.WARN
-        message = f'{summary.lately_dropped:.0%} of the frames are dropped: they come too fast'
+    elif summary.lately_lost > MAX_LOST:
+        message = f'{summary.lately_lost:.0%} of the frames are lost before they arrive'
+    elif summary.lately_dropped > MAX_DROPPED:
+        message = f'{summary.lately_dropped:.0%} of the frames are dropped: they arrive too fast'
+    else:
+        level, message = DiagnosticStatus.OK, f'{summary.rate:.1f} frames per second'
     status.level, status.message = level, message
     return status
 
@@ -45,12 +64,12 @@ def network_status(
     name: str, detector: Detector | None, state: str, failures: int, error: str = ''
 ) -> DiagnosticStatus:
     """
-    Return what is to be told about the network.
+    Return the status of the network.
 
-    `state` is the node's lifecycle state, `failures` counts since the start, and `error` is the
-    last failure's, empty where inference works.
+    `state` is the node's lifecycle state, `failures` the number of failed inferences since the
+    start, and `error` the last one, empty if inference works.
     """
-    values = {'state': state, 'failures': str(failures)}
+    values = {'state': state, 'failures': failures, 'image conversion': CONVERSION}
     status = DiagnosticStatus(name=name, level=DiagnosticStatus.OK, message=state)
     if detector is not None:
         status.hardware_id = detector.device
@@ -58,13 +77,12 @@ def network_status(
             'device': detector.device,
             'engine': detector.engine.name,
             'precision': detector.engine.precision,
-            'weights': str(detector.weights),
+            'weights': detector.weights,
             'recipe': detector.metadata.recipe,
-            'descriptor size': str(detector.descriptor_size),
+            'descriptor size': detector.descriptor_size,
         }
         if not detector.metadata.descriptors_trained:
-            status.level = DiagnosticStatus.WARN
-            status.message = 'the weights are of a detector alone: its descriptors mean nothing'
+            status.level, status.message = DiagnosticStatus.WARN, UNTRAINED
     if error:
         status.level = DiagnosticStatus.ERROR
         status.message = f'inference fails: {error}'
@@ -73,7 +91,7 @@ def network_status(
     return status
 
 
-def _camera_values(summary: Summary) -> list[KeyValue]:
+def _summary_values(summary: Summary) -> dict[str, object]:
     values = {
         'rate in (Hz)': f'{summary.rate_in:.2f}',
         'rate out (Hz)': f'{summary.rate:.2f}',
@@ -82,23 +100,25 @@ def _camera_values(summary: Summary) -> list[KeyValue]:
     for stage, times in summary.stages.items():
         values |= _times(stage, times)
     values |= {
-        'keypoints': str(summary.keypoints),
-        'frames received': str(summary.received),
-        'frames published': str(summary.published),
-        'frames dropped': str(summary.dropped),
+        'keypoints': summary.keypoints,
+        'frames received': summary.received,
+        'frames published': summary.published,
+        'frames dropped': summary.dropped,
         'frames dropped lately (%)': f'{100 * summary.lately_dropped:.1f}',
-        'bad frames': str(sum(summary.bad_frames.values())),
+        'frames lost': summary.lost,
+        'frames lost lately (%)': f'{100 * summary.lately_lost:.1f}',
+        'bad frames': sum(summary.bad_frames.values()),
     }
     for reason, count in sorted(summary.bad_frames.items()):
-        values[f'bad frames: {reason}'] = str(count)
-    return _key_values(values)
+        values[f'bad frames: {reason}'] = count
+    return values
 
 
 def _times(name: str, times: Percentiles | None) -> dict[str, str]:
-    """Return two values in milliseconds, 'unknown' where nothing was measured."""
+    """Return two values in milliseconds, 'unknown' if nothing was measured."""
     p50, p99 = (f'{1e3 * t:.2f}' for t in times) if times else ('unknown', 'unknown')
     return {f'{name} p50 (ms)': p50, f'{name} p99 (ms)': p99}
 
 
-def _key_values(values: dict[str, str]) -> list[KeyValue]:
-    return [KeyValue(key=key, value=value) for key, value in values.items()]
+def _key_values(values: Mapping[str, object]) -> list[KeyValue]:
+    return [KeyValue(key=key, value=str(value)) for key, value in values.items()]

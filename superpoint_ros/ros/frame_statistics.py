@@ -1,7 +1,7 @@
 # Copyright 2026 The superpoint_ros developers
 # SPDX-License-Identifier: Apache-2.0
 
-"""What a camera's frames took, over the last few seconds: rates, times and their percentiles."""
+"""Rates, times and counts of the frames of one input, over the last seconds and in total."""
 
 from __future__ import annotations
 
@@ -15,22 +15,27 @@ import numpy as np
 WINDOW = 10.0
 """Seconds that a summary looks back."""
 
-_MOST = 16_384
-
 Percentiles = tuple[float, float]
 """The median and the 99th percentile, in seconds."""
 
 
 class Summary(NamedTuple):
     """
-    Say how a camera fares.
+    Performance of one input.
 
-    Over the last `WINDOW` seconds: `rate_in` and `rate` are frames that came and that were
-    published per second, `stages` are the times of each stage of the work, `latency` is the time
-    from the stamp to the publication (None where nothing was measured), and `lately_dropped` and
-    `lately_bad` are the parts, 0 to 1, of the frames that were overtaken and that could not be
-    read. Since the start: `received`, `published`, `dropped` and, by reason, `bad_frames`.
-    `keypoints` is the last frame's number.
+    Attributes:
+        rate_in: frames received per second, over the last `WINDOW` seconds like all up to
+            `lately_lost`.
+        rate: frames published per second.
+        stages: times of each stage of the processing.
+        latency: time from stamp to publication, None if it was not measured.
+        lately_dropped: fraction of the frames received that a newer one replaced.
+        lately_bad: fraction of the frames received that could not be read.
+        lately_lost: fraction of the frames sent that the middleware lost.
+        received, published, dropped, lost: numbers of frames since the start.
+        keypoints: number of keypoints of the last frame.
+        bad_frames: number of unreadable frames by reason.
+
     """
 
     rate_in: float
@@ -39,15 +44,17 @@ class Summary(NamedTuple):
     latency: Percentiles | None
     lately_dropped: float
     lately_bad: float
+    lately_lost: float
     received: int
     published: int
     dropped: int
+    lost: int
     keypoints: int
     bad_frames: dict[str, int]
 
     def __str__(self) -> str:
         """Return the summary in a line."""
-        parts = [f'{self.published} frames published, lately {self.rate:.1f} a second']
+        parts = [f'{self.published} frames published, {self.rate:.1f} per second lately']
         times = dict(self.stages)
         if self.latency:
             times['latency'] = self.latency
@@ -56,13 +63,13 @@ class Summary(NamedTuple):
         if self.bad_frames:
             counts = (f'{name} {count}' for name, count in sorted(self.bad_frames.items()))
             parts.append(f'bad frames: {", ".join(counts)}')
-        parts.append(f'overtaken while they waited: {self.dropped} of {self.received} that came')
+        parts.append(f'dropped {self.dropped} of {self.received} received, lost {self.lost}')
         return '; '.join(parts)
 
 
 class FrameStatistics:
     """
-    Gather times of one camera's frames; all methods may be called from any thread.
+    Times and counts of one input's frames; all methods may be called from any thread.
 
     `now` is in seconds of any clock that never goes back, the same one throughout.
     """
@@ -70,18 +77,25 @@ class FrameStatistics:
     def __init__(self, now: float):
         self._lock = threading.Lock()
         self._start = now
-        self._arrivals: deque[tuple[float, bool]] = deque(maxlen=_MOST)
-        self._frames: deque[tuple[float, dict[str, float], float | None]] = deque(maxlen=_MOST)
-        self._recent_bad: deque[float] = deque(maxlen=_MOST)
+        self._arrivals: deque[tuple[float, bool]] = deque()
+        self._frames: deque[tuple[float, dict[str, float], float | None]] = deque()
+        self._recent_bad: deque[tuple[float, int]] = deque()
+        self._recent_lost: deque[tuple[float, int]] = deque()
         self._bad: Counter[str] = Counter()
-        self._received = self._dropped = self._published = self._keypoints = 0
+        self._received = self._dropped = self._lost = self._published = self._keypoints = 0
 
-    def add_arrival(self, now: float, overtakes: bool) -> None:
-        """Count a frame that came; `overtakes` tells that it took the place of one that waited."""
+    def add_arrival(self, now: float, replaces: bool) -> None:
+        """Count a frame received; `replaces` says that it replaced one that was waiting."""
         with self._lock:
-            self._arrivals.append((now, overtakes))
+            _append(self._arrivals, (now, replaces))
             self._received += 1
-            self._dropped += overtakes
+            self._dropped += replaces
+
+    def add_lost(self, now: float, count: int) -> None:
+        """Count frames that were sent, but lost by the middleware."""
+        with self._lock:
+            _append(self._recent_lost, (now, count))
+            self._lost += count
 
     def add_frame(
         self, now: float, stages: Mapping[str, float], latency: float | None, keypoints: int
@@ -89,30 +103,31 @@ class FrameStatistics:
         """
         Count a published frame.
 
-        `stages` are the seconds that each stage of the work took, `latency` those since the
+        `stages` are the seconds that each stage of the processing took, `latency` those since the
         image's stamp, None if unknown.
         """
         with self._lock:
-            self._frames.append((now, dict(stages), latency))
+            _append(self._frames, (now, dict(stages), latency))
             self._published += 1
             self._keypoints = keypoints
 
     def add_bad_frame(self, now: float, reason: str) -> int:
-        """Count a frame that could not be read; return how many there were of the reason."""
+        """Count a frame that could not be read; return how many had this reason so far."""
         with self._lock:
-            self._recent_bad.append(now)
+            _append(self._recent_bad, (now, 1))
             self._bad[reason] += 1
             return self._bad[reason]
 
     def summary(self, now: float) -> Summary:
-        """Return what was gathered, rates and times over the last `WINDOW` seconds."""
+        """Return the summary, with rates and times over the last `WINDOW` seconds."""
         begin = now - WINDOW
         with self._lock:
             frames = [frame for frame in self._frames if frame[0] > begin]
-            arrivals = [overtakes for time, overtakes in self._arrivals if time > begin]
-            bad = sum(time > begin for time in self._recent_bad)
-            counts = (self._received, self._published, self._dropped, self._keypoints)
-            by_reason = dict(self._bad)
+            arrivals = [replaces for time, replaces in self._arrivals if time > begin]
+            bad = sum(count for time, count in self._recent_bad if time > begin)
+            lost = sum(count for time, count in self._recent_lost if time > begin)
+            counts = (self._received, self._published, self._dropped, self._lost)
+            keypoints, by_reason = self._keypoints, dict(self._bad)
         span = min(max(now - self._start, 1e-3), WINDOW)
         names = dict.fromkeys(name for _, stages, _ in frames for name in stages)
         return Summary(
@@ -122,9 +137,18 @@ class FrameStatistics:
             _percentiles([latency for _, _, latency in frames if latency is not None]),
             sum(arrivals) / max(len(arrivals), 1),
             min(bad / max(len(arrivals), 1), 1.0),
+            lost / max(lost + len(arrivals), 1),
             *counts,
+            keypoints,
             by_reason,
         )
+
+
+def _append(entries: deque, entry: tuple) -> None:
+    """Append an entry, which begins with its time, and remove those before the window."""
+    entries.append(entry)
+    while entries[0][0] <= entry[0] - WINDOW:
+        entries.popleft()
 
 
 def _percentiles(values: list[float]) -> Percentiles | None:

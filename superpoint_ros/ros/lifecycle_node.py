@@ -1,43 +1,227 @@
 # Copyright 2026 The superpoint_ros developers
 # SPDX-License-Identifier: Apache-2.0
 
-"""What rclpy's managed node lacks: it bears a request for a transition that is not possible."""
+"""The base class of detector, tracker and visual odometry: lifecycle, inputs and diagnostics."""
 
 from __future__ import annotations
 
-from lifecycle_msgs.srv import ChangeState
-from rclpy.lifecycle import LifecycleNode
+from abc import ABC, abstractmethod
+from collections.abc import Iterable, Mapping, Sequence
+import time
+from typing import Any
+
+from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus
+from lifecycle_msgs.srv import ChangeState, GetAvailableTransitions, GetState
+from rclpy.clock import Clock, ClockType
+from rclpy.lifecycle import LifecycleNode, LifecycleState, TransitionCallbackReturn
+from rclpy.qos_overriding_options import QoSOverridingOptions
+from rclpy.service import Service
+
+from superpoint_ros.ros.inputs import InputTopic
+from superpoint_ros.ros.parameters import LifecycleSettings, Parameters
+
+Result = TransitionCallbackReturn
 
 
-class ManagedNode(LifecycleNode):
+class ProcessingNode(LifecycleNode, ABC):
     """
-    Be a lifecycle node that refuses what its state does not allow.
+    A lifecycle node that processes input topics and reports in the diagnostics.
 
-    rclpy 7.1 raises an error in the service's callback then, which ends the program: any client
-    could end the node by asking an active one to activate.
+    Subclasses implement `prepare` (called once), `set_up` and `tear_down` (make and remove what
+    exists while the node is configured) and, if they process in a thread, `begin_work` and
+    `end_work`. They list their topics in `inputs`. `groups` are the settings of `parameters`.
+
+    If the parameter `autostart` is true, the constructor configures and activates the node, and
+    raises what prevents that. Call `stop` before `destroy_node`. `options` are those of
+    `rclpy.node.Node`.
     """
 
-    def __init__(self, name: str, **options):
+    def __init__(self, name: str, groups: Iterable[type], **options):
         super().__init__(name, **options)
-        self._change_state = self._service_change_state.callback
-        self._service_change_state.callback = self._change_state_if_possible
+        self.inputs: Sequence[InputTopic] = ()
+        self._autostart_errors: list[Exception] | None = []
+        self._refuse_impossible_transitions()
+        try:
+            self.parameters = Parameters(
+                self,
+                dict.fromkeys((LifecycleSettings, *groups)),
+                self.check_parameters,
+                self.apply_parameters,
+            )
+            self.prepare()
+            self._status_publisher = self.create_publisher(
+                DiagnosticArray,
+                '/diagnostics',
+                10,
+                qos_overriding_options=QoSOverridingOptions.with_default_policies(),
+            )
+            clock = Clock(clock_type=ClockType.STEADY_TIME)  # simulated time may stand still
+            self.create_timer(1.0, self._watch, clock=clock)
+        except BaseException:
+            self.destroy_node()
+            raise
+        if self.parameters.of(LifecycleSettings).autostart:
+            try:
+                self._autostart()
+            except BaseException:
+                self._pause()
+                self.destroy_node()
+                raise
+        self._autostart_errors = None
+
+    @abstractmethod
+    def prepare(self) -> None:
+        """Make what exists as long as the node; may raise."""
+
+    def check_parameters(self, values: Mapping[str, Any]) -> None:
+        """Raise ValueError, TypeError or OSError for new values that cannot be used."""
+
+    def apply_parameters(self, values: Mapping[str, Any]) -> None:
+        """Apply new values, which were checked, in addition to `parameters`."""
+
+    @abstractmethod
+    def set_up(self) -> None:
+        """Make publishers and all else that a configured node has; may raise."""
+
+    @abstractmethod
+    def tear_down(self) -> None:
+        """Remove what `set_up` has made, even if that has raised half-way."""
+
+    def begin_work(self) -> None:
+        """Prepare to receive messages; may raise."""
+
+    def end_work(self) -> bool:
+        """Return whether all work on messages has ended, after waiting for it."""
+        return True
+
+    def statuses(self) -> list[DiagnosticStatus]:
+        """Return the content of the diagnostics."""
+        return [each.status() for each in self.inputs]
 
     @property
     def state(self) -> str:
         """Return the name of the lifecycle state, such as 'active'."""
-        return self._state_machine.current_state[1]
+        return self._answer(GetState).current_state.label
 
-    def _change_state_if_possible(
-        self, request: ChangeState.Request, response: ChangeState.Response
-    ) -> ChangeState.Response:
-        possible = self._state_machine.available_transitions
-        numbers, labels = ({transition[index] for transition in possible} for index in (0, 1))
-        wanted = request.transition
-        if wanted.label in labels if wanted.label else wanted.id in numbers:
-            return self._change_state(request, response)
-        self.get_logger().warning(
-            f'the transition {wanted.label or wanted.id} is not possible: the node is '
-            f'{self.state}; possible are {", ".join(sorted(labels))}'
-        )
-        response.success = False
-        return response
+    def on_configure(self, state: LifecycleState) -> TransitionCallbackReturn:
+        """Set up."""
+        try:
+            self.set_up()
+        except Exception as error:  # noqa: BLE001 - the manager needs an answer, the log a reason
+            self._release()
+            return self._refuse('configured', error)
+        return super().on_configure(state)
+
+    def on_activate(self, state: LifecycleState) -> TransitionCallbackReturn:
+        """Start to receive messages."""
+        try:
+            self.begin_work()
+            for each in self.inputs:
+                each.start()
+        except Exception as error:  # noqa: BLE001 - as above
+            self._pause()
+            return self._refuse('activated', error)
+        return super().on_activate(state)
+
+    def on_deactivate(self, state: LifecycleState) -> TransitionCallbackReturn:
+        """Stop receiving messages, and wait for the work to end."""
+        self._pause()
+        return super().on_deactivate(state)
+
+    def on_cleanup(self, state: LifecycleState) -> TransitionCallbackReturn:
+        """Tear down."""
+        return super().on_cleanup(state) if self._release() else Result.FAILURE
+
+    def on_shutdown(self, state: LifecycleState) -> TransitionCallbackReturn:
+        """Stop and tear down."""
+        return super().on_shutdown(state) if self._release() else Result.FAILURE
+
+    def on_error(self, state: LifecycleState) -> TransitionCallbackReturn:
+        """Tear down; the node can be configured again."""
+        return Result.SUCCESS if self._release() else Result.FAILURE
+
+    def stop(self) -> bool:
+        """Return whether all work has ended, after waiting up to 2 seconds; log statistics."""
+        has_ended = self.end_work()
+        for each in self.inputs:
+            summary = each.statistics.summary(time.monotonic())
+            self.get_logger().info(f'{each.topic}: {summary}')
+        return has_ended
+
+    def destroy_node(self) -> None:
+        """Destroy the node, so that it disappears from the ROS graph."""
+        super().destroy_node()
+        # rclpy's state machine holds the node's handle: with it the node would stay in the graph
+        # of other processes for 20 s. There is no public name for it.
+        self._state_machine = None
+
+    def _autostart(self) -> None:
+        for trigger in (self.trigger_configure, self.trigger_activate):
+            if trigger() != Result.SUCCESS:
+                errors = self._autostart_errors or [RuntimeError('activation failed')]
+                raise errors[0]
+
+    def _refuse(self, what: str, error: Exception) -> TransitionCallbackReturn:
+        """Report why a transition failed: to the constructor, later in the log."""
+        if self._autostart_errors is not None:
+            self._autostart_errors.append(error)
+        else:
+            self.get_logger().error(f'the node cannot be {what}: {error}')
+        return Result.FAILURE
+
+    def _pause(self) -> bool:
+        """Return whether no message is received nor processed any more."""
+        for each in self.inputs:
+            each.stop()
+        return self.end_work()
+
+    def _release(self) -> bool:
+        """Return whether all is torn down; a frame that is still processed prevents it."""
+        if not self._pause():
+            self.get_logger().error('the processing of the current frame does not end')
+            return False
+        self.tear_down()
+        return True
+
+    def _watch(self) -> None:
+        """Check the inputs and publish the diagnostics, once per second."""
+        for each in self.inputs:
+            each.watch()
+        message = DiagnosticArray(status=self.statuses())
+        message.header.stamp = self.get_clock().now().to_msg()
+        self._status_publisher.publish(message)
+
+    def _service_of(self, kind: type) -> Service:
+        """Return the node's first service of a type."""
+        return next(service for service in self.services if service.srv_type is kind)
+
+    def _answer(self, kind: type):
+        """Return the answer of one of the node's own services to an empty request."""
+        return self._service_of(kind).callback(kind.Request(), kind.Response())
+
+    def _refuse_impossible_transitions(self) -> None:
+        """
+        Refuse transitions that the lifecycle state does not allow.
+
+        rclpy 7.1 raises an error in the service's callback, which ends the program: any client
+        could end the node by a request to activate an active node.
+        """
+        service = self._service_of(ChangeState)
+        change = service.callback
+
+        def change_if_possible(
+            request: ChangeState.Request, response: ChangeState.Response
+        ) -> ChangeState.Response:
+            offered = self._answer(GetAvailableTransitions).available_transitions
+            possible = {each.transition.label: each.transition.id for each in offered}
+            wanted = request.transition
+            if wanted.label in possible or (not wanted.label and wanted.id in possible.values()):
+                return change(request, response)
+            self.get_logger().warning(
+                f'the transition {wanted.label or wanted.id} is not possible: the node is '
+                f'{self.state}; possible are {", ".join(sorted(possible))}'
+            )
+            response.success = False
+            return response
+
+        service.callback = change_if_possible

@@ -1,15 +1,23 @@
 # Copyright 2026 The superpoint_ros developers
 # SPDX-License-Identifier: Apache-2.0
 
-"""Running one node as a program that ends cleanly, whenever it is told to."""
+"""
+The programs `detector`, `player`, `tracker` and `visual_odometry`: one node each, ended cleanly.
+
+They are run by `ros2 run superpoint_ros NAME`, by `NAME` after `pip install`, or by
+`python -m superpoint_ros.ros.run_node NAME`. This module imports next to nothing at first, so that
+a signal ends a program cleanly even while torch is being imported.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, MutableMapping
 from contextlib import suppress
 import ctypes
+from importlib import import_module
 import logging
 import os
+from pathlib import Path
 from queue import SimpleQueue
 import signal
 import sys
@@ -17,55 +25,114 @@ import threading
 import traceback
 from typing import Protocol, TYPE_CHECKING
 
-from superpoint_ros.ros.dds_profiles import make_room_for_features
+from superpoint_ros.files import share_directory
 
 if TYPE_CHECKING:
     from rclpy.node import Node
 
-_DONE = 0
-_FAILED = 1
+NODES = {
+    'detector': ('superpoint_ros.ros.detector.detector_node', 'DetectorNode'),
+    'player': ('superpoint_ros.ros.player_node', 'PlayerNode'),
+    'tracker': ('superpoint_ros.ros.tracker_node', 'TrackerNode'),
+    'visual_odometry': ('superpoint_ros.ros.visual_odometry_node', 'VisualOdometryNode'),
+}
+"""Module and class of each node."""
+
+DDS_PROFILE = 'fastdds_features.xml'
+"""The default profile of Fast DDS, in `config/`; its comment explains it."""
+
+# Fast DDS 3, since Kilted, has renamed the first, and warns about it.
+_PROFILE_VARIABLES = ('FASTRTPS_DEFAULT_PROFILES_FILE', 'FASTDDS_DEFAULT_PROFILES_FILE')
+_LAST_WITH_FAST_DDS_2 = 'jazzy'
+_DDS_CHOICES = (*_PROFILE_VARIABLES, 'FASTDDS_BUILTIN_TRANSPORTS')
+_DDS_FILES = ('DEFAULT_FASTRTPS_PROFILES.xml', 'DEFAULT_FASTDDS_PROFILES.xml')
+
+_SUCCESS = 0
+_FAILURE = 1
+
+
+def detector(args: list[str] | None = None) -> int:
+    """Run the detector node; see `run_node`."""
+    return run_node('detector', args)
+
+
+def player(args: list[str] | None = None) -> int:
+    """Run the player, until its last frame; see `run_node`."""
+    return run_node('player', args)
+
+
+def tracker(args: list[str] | None = None) -> int:
+    """Run the tracker node; see `run_node`."""
+    return run_node('tracker', args)
+
+
+def visual_odometry(args: list[str] | None = None) -> int:
+    """Run the visual odometry node; see `run_node`."""
+    return run_node('visual_odometry', args)
 
 
 class StoppableNode(Protocol):
-    """A node that is told to finish its work before it is destroyed."""
+    """A node that finishes its work before it is destroyed."""
 
     def stop(self) -> bool:
-        """Return whether the work has ended, within a second or two."""
+        """Return whether the work has ended, after waiting for a second or two."""
         ...
 
 
-def run_node(
-    name: str, load: Callable[[], Callable[[], StoppableNode]], args: list[str] | None = None
-) -> int:
+def run_node(name: str, args: list[str] | None = None) -> int:
     """
-    Return the exit status of a program that spins one node until SIGINT or SIGTERM.
+    Spin one of `NODES` until SIGINT or SIGTERM, and return the exit status.
 
-    `load` imports what is slow to import and returns the node's class. The status is 0 after a
-    signal, however many come and whenever, and 1 where the node cannot start, with one line that
-    says why (and a traceback at log level debug). `args` are the ROS arguments, by default those
-    of the command line; then this is the program, whose process ends here.
+    The status is 0 after a signal, however many arrive and at any time, and 1 if the node cannot
+    start, with one line that says why (and a traceback at log level debug). `args` are the ROS
+    arguments. By default they are those of the command line; then the process ends here.
     """
     if args is None:
-        make_room_for_features()
-    status = _run(name, load, args)
+        choose_dds_profile(os.environ)
+    status = _run(name, args)
     if args is None:
-        # Not by Python's own end: to be torn down, torch and OpenVINO take seconds on a busy
-        # machine, and OpenVINO has crashed at that.
-        _leave(status)
+        # Not by Python's own end: tearing down torch and OpenVINO takes seconds on a busy machine,
+        # and OpenVINO has crashed while doing so.
+        _exit(status)
     return status
 
 
-def _run(
-    name: str, load: Callable[[], Callable[[], StoppableNode]], args: list[str] | None
-) -> int:
-    """Return the exit status after the node has ended and ROS has been left."""
-    signals = _Signals()
+def choose_dds_profile(environment: MutableMapping[str, str]) -> None:
+    """
+    Make Fast DDS send large messages at once, unless the user has chosen a profile of any kind.
+
+    It affects what is initialized later. Other RMW implementations ignore it.
+    """
+    is_chosen = any(name in environment for name in _DDS_CHOICES)
+    if is_chosen or any(Path(name).is_file() for name in _DDS_FILES):
+        return
     try:
-        create = load()
+        profile = share_directory() / 'config' / DDS_PROFILE
+    except FileNotFoundError:
+        return  # the node reports that when it looks for its weights
+    if profile.is_file():
+        distribution = environment.get('ROS_DISTRO', _LAST_WITH_FAST_DDS_2)
+        is_new = distribution > _LAST_WITH_FAST_DDS_2
+        for name in _PROFILE_VARIABLES[is_new:]:
+            environment[name] = str(profile)
+
+
+def _run(name: str, args: list[str] | None) -> int:
+    """Return the exit status after the node has ended and rclpy is shut down."""
+    signals = _Signals()
+    module, kind = NODES[name]
+    try:
+        create = getattr(import_module(module), kind)
         import rclpy
     except ImportError as error:
-        logging.getLogger(name).critical('%s cannot start: %s', name, error)
-        return _FAILED
+        logging.getLogger(name).critical(
+            '%s cannot start: %s (this is %s; run or build the package with a Python that has it: '
+            'python -m colcon build)',
+            name,
+            error,
+            sys.executable,
+        )
+        return _FAILURE
     signals.begin_start()
     node = None
     try:
@@ -75,12 +142,12 @@ def _run(
         signals.end_start()
         return _spin(node, signals)
     except KeyboardInterrupt:  # a signal during the start
-        return _DONE
+        return _SUCCESS
     except Exception as error:  # noqa: BLE001 - whatever it was, the user gets one line
         logger = rclpy.logging.get_logger(name)
         logger.fatal(f'{name} cannot start: {_one_line(error)}')
         logger.debug(traceback.format_exc())
-        return _FAILED
+        return _FAILURE
     finally:
         signals.end_start()
         _clean_up(node)
@@ -88,19 +155,19 @@ def _run(
 
 class _Signals:
     """
-    What SIGINT and SIGTERM do, which depends on how far the program has come.
+    Handlers of SIGINT and SIGTERM, whose effect depends on the progress of the program.
 
-    While modules are imported nothing needs cleaning up, and an exception in the middle of an
-    import would show: the process ends at once. While the node starts, KeyboardInterrupt ends the
-    start. Later they end the main thread's `wait`.
+    During imports nothing needs cleaning up, and an exception in the middle of an import would be
+    printed: the process ends at once. While the node starts, KeyboardInterrupt ends the start.
+    Later they end the main thread's `wait`.
 
-    A handler may interrupt whatever the main thread does, another handler too. An event's lock
-    would then wait for itself for ever; a SimpleQueue may be put into at any time.
+    A handler may interrupt anything in the main thread, including another handler. An event's lock
+    would then wait for itself forever; a SimpleQueue can be put into at any time.
     """
 
     def __init__(self):
-        self._told: SimpleQueue[None] = SimpleQueue()
-        self._act: Callable[[], None] = _leave
+        self._stops: SimpleQueue[None] = SimpleQueue()
+        self._act: Callable[[], None] = _exit
         if threading.current_thread() is threading.main_thread():
             for number in (signal.SIGINT, signal.SIGTERM):
                 signal.signal(number, lambda *_: self._act())
@@ -113,20 +180,20 @@ class _Signals:
 
     def stop(self) -> None:
         """End `wait`, now or as soon as it is called."""
-        self._told.put(None)
+        self._stops.put(None)
 
     def wait(self) -> None:
         """Wait for a signal, or for `stop`."""
-        self._told.get()
+        self._stops.get()
 
     def _interrupt(self) -> None:
-        self.end_start()  # a second signal finds the clean-up going on
-        self.stop()  # where an exception goes unheard, as in a destructor, the work ends at once
+        self.end_start()  # a second signal must not interrupt the clean-up
+        self.stop()  # if the exception is swallowed, as in a destructor, spinning ends at once
         raise KeyboardInterrupt
 
 
-def _leave(status: int = _DONE) -> None:
-    """End the process at once, without a word."""
+def _exit(status: int = _SUCCESS) -> None:
+    """End the process at once, without Python's teardown."""
     with suppress(RuntimeError):  # of a handler that has interrupted a write
         sys.stderr.flush()
         sys.stdout.flush()
@@ -135,12 +202,12 @@ def _leave(status: int = _DONE) -> None:
 
 
 def _spin(node: Node, signals: _Signals) -> int:
-    """Return the exit status after the node has been told to stop, or a callback has failed."""
+    """Return the exit status after a signal, a shutdown of rclpy, or a failed callback."""
     from rclpy.executors import ExternalShutdownException, SingleThreadedExecutor
 
     executor = SingleThreadedExecutor(context=node.context)
     executor.add_node(node)
-    status = _DONE
+    status = _SUCCESS
 
     def spin() -> None:
         nonlocal status
@@ -148,10 +215,10 @@ def _spin(node: Node, signals: _Signals) -> int:
             executor.spin()
         except ExternalShutdownException:
             pass
-        except Exception as error:  # noqa: BLE001 - reported; the main thread must hear of it
+        except Exception as error:  # noqa: BLE001 - logged; the main thread must end, too
             node.get_logger().fatal(f'a callback failed: {_one_line(error)}')
             node.get_logger().error(traceback.format_exc())
-            status = _FAILED
+            status = _FAILURE
         finally:
             signals.stop()
 
@@ -165,25 +232,33 @@ def _spin(node: Node, signals: _Signals) -> int:
 
 
 def _clean_up(node: StoppableNode | None) -> None:
-    """Stop and destroy the node, and leave ROS."""
+    """Stop and destroy the node, and shut rclpy down."""
     import rclpy
 
-    if node is not None:
-        if not node.stop():
-            # A thread is inside the network. Python would tear down under it what it uses.
-            node.get_logger().warning('ended without waiting for the work to be finished')
-            _leave()
-        logger = node.get_logger()
-        node.destroy_node()
-        logger.info('ended')
+    if node is None:
+        rclpy.try_shutdown()
+        return
+    logger = node.get_logger()
+    has_ended = node.stop()
+    node.destroy_node()
+    logger.info('ended' if has_ended else 'ended without waiting for the work to finish')
     rclpy.try_shutdown()
+    if not has_ended:
+        _exit()  # a thread is inside the network: Python's teardown would remove what it uses
 
 
 def _one_line(error: Exception) -> str:
-    """Return the error's text in one line; with its type, where users cannot be to blame."""
+    """Return the error's text in one line; with its type, unless the user's input caused it."""
     text = ' '.join(str(error).split())
     user_errors = (ValueError, TypeError, OSError)
     from_ros = type(error).__module__.split('.')[0] == 'rclpy'
     if text and (isinstance(error, user_errors) or from_ros):
         return text
     return f'{type(error).__name__}: {text}'
+
+
+if __name__ == '__main__':
+    chosen = sys.argv.pop(1) if len(sys.argv) > 1 else ''
+    if chosen not in NODES:
+        sys.exit(f'usage: python -m superpoint_ros.ros.run_node {{{",".join(NODES)}}} [ROS args]')
+    sys.exit(run_node(chosen))

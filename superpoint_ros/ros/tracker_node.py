@@ -1,24 +1,29 @@
 # Copyright 2026 The superpoint_ros developers
 # SPDX-License-Identifier: Apache-2.0
 
-"""The tracker node: features in, points with lasting ids out."""
+"""The tracker node: features in, points with persistent ids out."""
 
 from __future__ import annotations
 
-from array import array
+from collections.abc import Sequence
 from dataclasses import dataclass
 
+from diagnostic_msgs.msg import DiagnosticStatus
 import numpy as np
 from rclpy.qos import qos_profile_sensor_data, QoSProfile
+from rclpy.qos_overriding_options import QoSOverridingOptions
 from sensor_msgs.msg import Image, PointCloud, PointCloud2
 
-from superpoint_ros.data.image_encodings import gray_from_message, ImageMessageError
+from superpoint_ros.data.image_encodings import ImageMessageError
+from superpoint_ros.data.sequences.bags import seconds_of
 from superpoint_ros.odometry.odometry_drawing import draw_tracks, TrackTails
 from superpoint_ros.odometry.odometry_settings import TrackerSettings
 from superpoint_ros.odometry.tracker import Tracker, Tracks
+from superpoint_ros.ros.inputs import CalibrationTopic, ProcessedTopic
+from superpoint_ros.ros.lifecycle_node import ProcessingNode
 from superpoint_ros.ros.messages.feature_messages import features_from_message
+from superpoint_ros.ros.messages.image_messages import gray_from_image, image_message, stamp_key
 from superpoint_ros.ros.messages.track_messages import LAYOUTS, tracks_to_message
-from superpoint_ros.ros.pipeline_node import PipelineNode
 from superpoint_ros.settings_table import check_settings, setting
 
 COORDINATES = ('normalized', 'pixels')
@@ -75,59 +80,76 @@ TRACKER_GROUPS = (TrackMessages, TrackerSettings, TrackOutput)
 """Groups of settings that are parameters of the tracker node, besides `LifecycleSettings`."""
 
 
-class TrackerNode(PipelineNode):
+class TrackerNode(ProcessingNode):
     """
-    Publish tracks of the features that come.
+    Publish tracks of the features received.
 
-    One message of tracks is published for every message of features, except that with the
-    coordinates `normalized` there are none without a calibration.
+    One message of tracks is published for each message of features; with `coordinates: normalized`
+    only if there is a calibration.
     """
 
     def __init__(self, **options):
-        super().__init__('tracker', TRACKER_GROUPS, PointCloud2, 'features', 'tracking', **options)
+        super().__init__('tracker', TRACKER_GROUPS, **options)
+
+    def prepare(self) -> None:
+        """Make the tracker."""
         self._messages = self.parameters.of(TrackMessages)
+        self.calibration = CalibrationTopic(self, 'camera_info')
         self._tracker = Tracker()
         self._tails = TrackTails()
         self._images: dict[tuple[int, int], Image] = {}
-        self._image_subscription = None
+        self._image_subscription = self._track_publisher = self._overlay = None
         self._tracked = 0
-        self.begin()
+        self.inputs = [
+            ProcessedTopic(self, PointCloud2, 'features', 'tracking', self.process, self._trouble)
+        ]
 
-    def offer(self) -> str:
-        """Return the topic of the tracks, after making the publishers and forgetting all."""
+    def set_up(self) -> None:
+        """Make the publishers, and reset the tracker."""
         self._tracker.reset()
-        self._publisher, self._overlay = (
+        self._track_publisher, self._overlay = (
             self.create_publisher(
-                kind, topic, QoSProfile(depth=depth), qos_overriding_options=self.overridable
+                kind,
+                topic,
+                QoSProfile(depth=depth),
+                qos_overriding_options=QoSOverridingOptions.with_default_policies(),
             )
             for kind, topic, depth in ((PointCloud, 'tracks', 10), (Image, 'tracks/overlay', 1))
         )
-        return self._publisher.topic_name
+        self.get_logger().info(
+            f'features from {self.inputs[0].topic}, tracks to {self._track_publisher.topic_name}'
+        )
 
-    def withdraw(self) -> None:
-        """Destroy the publishers, and let no images in."""
-        self._follow_listeners(wanted=False)
-        if self._publisher is not None:
-            self.destroy_publisher(self._publisher)
-            self.destroy_publisher(self._overlay)
-        self._publisher = self._overlay = None
+    def tear_down(self) -> None:
+        """Remove the publishers."""
+        self._subscribe_to_images(wanted=False)
+        for publisher in (self._track_publisher, self._overlay):
+            if publisher is not None:
+                self.destroy_publisher(publisher)
+        self._track_publisher = self._overlay = None
 
-    _publisher = _overlay = None
+    def begin_work(self) -> None:
+        """Begin to receive calibrations."""
+        self.calibration.start()
+
+    def end_work(self) -> bool:
+        """Stop receiving calibrations; return True: work ends with its callback."""
+        self.calibration.stop()
+        return True
 
     def process(self, message: PointCloud2) -> int:
-        """Return how many tracks were published for the features of a message."""
+        """Publish the tracks of the features of a message; return their number."""
         features = features_from_message(message)
         output = self.parameters.of(TrackOutput)
         self._tracker.settings = self.parameters.of(TrackerSettings)
         model = self.calibration.model if self._messages.coordinates == 'normalized' else None
         size = model.image_size if model and all(model.image_size) else None
-        stamp = message.header.stamp.sec + 1e-9 * message.header.stamp.nanosec
-        tracks = self._tracker.update(features, stamp, size)
+        tracks = self._tracker.update(features, seconds_of(message.header.stamp), size)
         self._tracked = int((tracks.ages > 1).sum())
         chosen = tracks.select(tracks.ages >= output.min_age)
         if model is not None or self._messages.coordinates == 'pixels':
             points, velocities = self._measured(chosen, model)
-            self._publisher.publish(
+            self._track_publisher.publish(
                 tracks_to_message(
                     chosen,
                     message.header,
@@ -139,9 +161,9 @@ class TrackerNode(PipelineNode):
             )
         self._tails.length = output.tail_length
         self._tails.update(tracks)
-        self._follow_listeners(output.overlay and self._overlay.get_subscription_count() > 0)
+        self._subscribe_to_images(output.overlay and self._overlay.get_subscription_count() > 0)
         if self._image_subscription is not None:
-            self._draw(message.header, tracks)
+            self._draw(message, tracks)
         return len(chosen)
 
     @staticmethod
@@ -156,15 +178,15 @@ class TrackerNode(PipelineNode):
         velocities[old] = (points[old] - before) / tracks.intervals[old, None]
         return points, velocities
 
-    def _follow_listeners(self, wanted: bool) -> None:
-        """Subscribe to the images while somebody looks at them."""
+    def _subscribe_to_images(self, wanted: bool) -> None:
+        """Subscribe to the images or unsubscribe."""
         if wanted and self._image_subscription is None:
             self._image_subscription = self.create_subscription(
                 Image,
                 'image',
                 self._keep_image,
                 qos_profile_sensor_data,
-                qos_overriding_options=self.overridable,
+                qos_overriding_options=QoSOverridingOptions.with_default_policies(),
             )
         elif not wanted and self._image_subscription is not None:
             self.destroy_subscription(self._image_subscription)
@@ -172,35 +194,30 @@ class TrackerNode(PipelineNode):
             self._images.clear()
 
     def _keep_image(self, message: Image) -> None:
-        self._images[(message.header.stamp.sec, message.header.stamp.nanosec)] = message
+        self._images[stamp_key(message)] = message
         while len(self._images) > _IMAGES_KEPT:
             self._images.pop(next(iter(self._images)))
 
-    def _draw(self, header, tracks: Tracks) -> None:
-        """Publish the image of the features with their tracks, if it came."""
-        image = self._images.get((header.stamp.sec, header.stamp.nanosec))
+    def _draw(self, message: PointCloud2, tracks: Tracks) -> None:
+        """Publish the image of the features with their tracks, if it was received."""
+        image = self._images.get(stamp_key(message))
         if image is None:
             return
         try:
-            gray = gray_from_message(image)
-        except ImageMessageError:  # the detector says what is wrong with it
+            gray = gray_from_image(image)
+        except ImageMessageError:  # the detector reports what is wrong with it
             return
-        picture = draw_tracks(gray, tracks, self._tails)
-        height, width = gray.shape
-        data = array('B')
-        data.frombytes(picture.tobytes())
-        self._overlay.publish(
-            Image(
-                header=image.header,
-                height=height,
-                width=width,
-                encoding='bgr8',
-                step=3 * width,
-                data=data,
-            )
-        )
+        self._overlay.publish(image_message(draw_tracks(gray, tracks, self._tails), image.header))
 
-    def details(self) -> tuple[str, dict[str, object]]:
-        """Return what is amiss, and values for the diagnostics."""
-        trouble = self.calibration.trouble if self._messages.coordinates == 'normalized' else ''
-        return trouble, {'tracks seen before': self._tracked, 'layout': self._messages.layout}
+    def _trouble(self) -> str:
+        """Return why no tracks are published; empty if they are."""
+        return self.calibration.trouble if self._messages.coordinates == 'normalized' else ''
+
+    def statuses(self) -> Sequence[DiagnosticStatus]:
+        """Return the content of the diagnostics."""
+        values = {
+            'state': self.state,
+            'tracks seen before': self._tracked,
+            'layout': self._messages.layout,
+        }
+        return [self.inputs[0].status(values=values)]

@@ -1,34 +1,39 @@
 # Copyright 2026 The superpoint_ros developers
 # SPDX-License-Identifier: Apache-2.0
 
-"""The visual odometry node: tracks in, the camera's way out."""
+"""The visual odometry node: tracks in, the camera trajectory out."""
 
 from __future__ import annotations
 
 from collections import deque
+from collections.abc import Sequence
 from dataclasses import dataclass
 import time
 
 import cv2
-from geometry_msgs.msg import PoseStamped, TransformStamped, Vector3
+from diagnostic_msgs.msg import DiagnosticStatus
+from geometry_msgs.msg import PoseStamped, TransformStamped
 from nav_msgs.msg import Odometry, Path
 import numpy as np
 from rclpy.qos import QoSProfile
+from rclpy.qos_overriding_options import QoSOverridingOptions
 from sensor_msgs.msg import PointCloud
 from std_msgs.msg import Header
 
+from superpoint_ros.data.sequences.bags import seconds_of
 from superpoint_ros.odometry.odometry_settings import OdometrySettings
 from superpoint_ros.odometry.visual_odometry import LOST, VisualOdometry
-from superpoint_ros.ros.messages.camera_messages import pose_message
+from superpoint_ros.ros.inputs import CalibrationTopic, ProcessedTopic
+from superpoint_ros.ros.lifecycle_node import ProcessingNode
+from superpoint_ros.ros.messages.camera_messages import pose_message, vector_message
 from superpoint_ros.ros.messages.track_messages import tracks_from_message
-from superpoint_ros.ros.pipeline_node import PipelineNode
 from superpoint_ros.settings_table import check_settings, setting
 
 UPRIGHT = np.array([[0.0, 0, 1, 0], [-1, 0, 0, 0], [0, -1, 0, 0], [0, 0, 0, 1]])
 """From a camera's axes (x right, y down, z forward) to those of a robot's world (REP 103)."""
 
 PATH_PERIOD = 0.5
-"""Seconds between two messages of the path, which repeat all of it."""
+"""Seconds between two messages of the path: each repeats the whole path."""
 
 
 @dataclass(frozen=True)
@@ -63,42 +68,68 @@ ODOMETRY_GROUPS = (OdometryFrames, OdometrySettings, OdometryOutput)
 """Groups of settings that are parameters of the odometry node, besides `LifecycleSettings`."""
 
 
-class VisualOdometryNode(PipelineNode):
+class VisualOdometryNode(ProcessingNode):
     """
-    Publish the pose of the camera for each message of tracks of which it can be found.
+    Publish the pose of the camera for each message of tracks for which it can be estimated.
 
-    The pose is that of the camera's optical frame, the header's frame of the tracks, in the frame
-    `odom_frame`: x forward, y to the left and z up as the camera stood at the first keyframe.
+    The pose is that of the camera's optical frame, the frame of the tracks' header, in the frame
+    `odom_frame`: x forward, y left and z up, as seen from the camera at the first keyframe.
     """
 
     def __init__(self, **options):
-        super().__init__(
-            'visual_odometry', ODOMETRY_GROUPS, PointCloud, 'tracks', 'odometry', **options
-        )
+        super().__init__('visual_odometry', ODOMETRY_GROUPS, **options)
+
+    def prepare(self) -> None:
+        """Prepare to receive tracks and calibrations."""
         self._frames = self.parameters.of(OdometryFrames)
+        self.calibration = CalibrationTopic(self, 'camera_info')
         self._odometry: VisualOdometry | None = None
-        self._broadcaster = self._publisher = self._path_publisher = None
+        self._broadcaster = self._odometry_publisher = self._path_publisher = None
         self._path: deque[PoseStamped] = deque()
         self._last: tuple[float, np.ndarray] | None = None
         self._path_time = 0.0
-        self.begin()
+        self.inputs = [
+            ProcessedTopic(self, PointCloud, 'tracks', 'odometry', self.process, self._trouble)
+        ]
 
-    def offer(self) -> str:
-        """Return the topic of the odometry, after making the publishers and forgetting all."""
+    def set_up(self) -> None:
+        """Make the publishers, and forget the map."""
         self._odometry = self._last = None
         self._path.clear()
-        self._publisher, self._path_publisher = (
+        self._odometry_publisher, self._path_publisher = (
             self.create_publisher(
-                kind, topic, QoSProfile(depth=depth), qos_overriding_options=self.overridable
+                kind,
+                topic,
+                QoSProfile(depth=depth),
+                qos_overriding_options=QoSOverridingOptions.with_default_policies(),
             )
             for kind, topic, depth in ((Odometry, 'odometry', 10), (Path, 'path', 1))
         )
         if self._frames.publish_tf:
             self._broadcaster = self._make_broadcaster()
-        return self._publisher.topic_name
+        self.get_logger().info(
+            f'tracks from {self.inputs[0].topic}, '
+            f'odometry to {self._odometry_publisher.topic_name}'
+        )
+
+    def tear_down(self) -> None:
+        """Remove the publishers."""
+        for publisher in (self._odometry_publisher, self._path_publisher):
+            if publisher is not None:
+                self.destroy_publisher(publisher)
+        self._odometry_publisher = self._path_publisher = self._broadcaster = None
+
+    def begin_work(self) -> None:
+        """Begin to receive calibrations."""
+        self.calibration.start()
+
+    def end_work(self) -> bool:
+        """Stop receiving calibrations; return True: work ends with its callback."""
+        self.calibration.stop()
+        return True
 
     def _make_broadcaster(self):
-        """Return what publishes transforms, None without tf2_ros."""
+        """Return a broadcaster of transforms; None without tf2_ros."""
         try:
             from tf2_ros import TransformBroadcaster
         except ImportError:
@@ -106,15 +137,8 @@ class VisualOdometryNode(PipelineNode):
             return None
         return TransformBroadcaster(self)
 
-    def withdraw(self) -> None:
-        """Destroy the publishers."""
-        for publisher in (self._publisher, self._path_publisher):
-            if publisher is not None:
-                self.destroy_publisher(publisher)
-        self._publisher = self._path_publisher = self._broadcaster = None
-
     def process(self, message: PointCloud) -> int:
-        """Return how many points agree with the pose that was published, 0 where none was."""
+        """Publish the pose for some tracks; return the number of inliers, 0 without a pose."""
         model = self.calibration.model
         if model is None:
             return 0
@@ -122,21 +146,21 @@ class VisualOdometryNode(PipelineNode):
         if self._odometry is None or self._odometry.camera_model is not model:
             self._odometry = VisualOdometry(model)
             self._last = None
-        odometry, before = self._odometry, self._odometry.status
+        odometry, status = self._odometry, self._odometry.status
         odometry.settings = self.parameters.of(OdometrySettings)
-        stamp = message.header.stamp.sec + 1e-9 * message.header.stamp.nanosec
+        stamp = seconds_of(message.header.stamp)
         pose = odometry.update(tracks, stamp)
-        if odometry.status != before:
-            self._tell(odometry)
+        if odometry.status != status:
+            self._log_status(odometry)
         if pose is None:
             self._last = None
             return 0
         self._publish(UPRIGHT @ pose, stamp, message.header)
         return odometry.inliers
 
-    def _tell(self, odometry: VisualOdometry) -> None:
-        """Log that the status has changed."""
-        text = f'{odometry.status}: {odometry.inliers} points agree, {odometry.restarts} restarts'
+    def _log_status(self, odometry: VisualOdometry) -> None:
+        """Log the new status."""
+        text = f'{odometry.status}: {odometry.inliers} inliers, {odometry.restarts} restarts'
         if odometry.status == LOST:
             self.get_logger().warning(text)
         else:
@@ -150,22 +174,22 @@ class VisualOdometryNode(PipelineNode):
         if self._last is not None and stamp > self._last[0]:
             motion = np.linalg.inv(self._last[1]) @ pose
             elapsed = stamp - self._last[0]
-            # In the camera's present frame, as the message has it.
+            # In the camera's current frame, as the message defines it.
             linear = motion[:3, :3].T @ motion[:3, 3] / elapsed
             angular = cv2.Rodrigues(motion[:3, :3])[0].ravel() / elapsed
-            message.twist.twist.linear = _vector(linear)
-            message.twist.twist.angular = _vector(angular)
+            message.twist.twist.linear = vector_message(linear)
+            message.twist.twist.angular = vector_message(angular)
         self._last = (stamp, pose)
-        self._publisher.publish(message)
+        self._odometry_publisher.publish(message)
         self._publish_path(stamped)
         if self._broadcaster is not None:
             transform = TransformStamped(header=stamped.header, child_frame_id=header.frame_id)
-            transform.transform.translation = _vector(pose[:3, 3])
+            transform.transform.translation = vector_message(pose[:3, 3])
             transform.transform.rotation = stamped.pose.orientation
             self._broadcaster.sendTransform(transform)
 
     def _publish_path(self, stamped: PoseStamped) -> None:
-        """Add a pose to the path, and publish it now and then, if somebody listens."""
+        """Add a pose to the path; publish it every `PATH_PERIOD` if it has a subscriber."""
         self._path.append(stamped)
         while len(self._path) > self.parameters.of(OdometryOutput).path_length:
             self._path.popleft()
@@ -174,22 +198,22 @@ class VisualOdometryNode(PipelineNode):
             self._path_time = now
             self._path_publisher.publish(Path(header=stamped.header, poses=list(self._path)))
 
-    def details(self) -> tuple[str, dict[str, object]]:
-        """Return what is amiss, and values for the diagnostics."""
-        odometry = self._odometry
-        if odometry is None:
-            return self.calibration.trouble, {'status': 'no calibration'}
+    def _trouble(self) -> str:
+        """Return why there are no poses; empty if there are."""
         trouble = self.calibration.trouble
-        if not trouble and odometry.status == LOST:
+        if not trouble and self._odometry is not None and self._odometry.status == LOST:
             trouble = 'lost: too few points agree with any pose; the scale may change'
-        return trouble, {
-            'status': odometry.status,
-            'points that agree': odometry.inliers,
-            'points in the map': len(odometry.points),
-            'restarts': odometry.restarts,
-        }
+        return trouble
 
-
-def _vector(values: np.ndarray) -> Vector3:
-    x, y, z = (float(value) for value in values)
-    return Vector3(x=x, y=y, z=z)
+    def statuses(self) -> Sequence[DiagnosticStatus]:
+        """Return the content of the diagnostics."""
+        odometry = self._odometry
+        values = {'state': self.state, 'status': 'no calibration'}
+        if odometry is not None:
+            values |= {
+                'status': odometry.status,
+                'inliers': odometry.inliers,
+                'points in the map': len(odometry.points),
+                'restarts': odometry.restarts,
+            }
+        return [self.inputs[0].status(values=values)]

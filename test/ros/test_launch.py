@@ -8,51 +8,34 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from support.ros import launch_description
 from support.ros_domain import ros_domain
 
 pytest.importorskip('rclpy', reason='rclpy is not installed', exc_type=ImportError)
 pytest.importorskip('launch_pytest', reason='launch_pytest is not installed')
 
-from ament_index_python.packages import get_package_share_path
-from launch import LaunchDescription
-from launch.actions import IncludeLaunchDescription, RegisterEventHandler, SetEnvironmentVariable
-from launch.event_handlers import OnProcessExit
-from launch.launch_description_sources import PythonLaunchDescriptionSource
 import launch_pytest
 from rcl_interfaces.srv import GetParameters
 
 from superpoint_ros.ros.messages.feature_messages import features_from_message
 
 DOMAIN = ros_domain(4)
-ENDS = []
-
-
-@pytest.fixture(scope='module')
-def arguments(random_weights):
-    """Return arguments of the launch file, all but those that are left to the parameter file."""
-    return {
-        'image': '/front/image_raw',
-        'namespace': 'robot',
-        'weights': str(random_weights),
-        'device': 'cpu',
-        'threshold': '0.0007',
-        'log_level': 'info',
-    }
+STATUSES = []
 
 
 @launch_pytest.fixture(scope='module')
-def launched(arguments):
-    """Include the installed launch file, on a domain of its own."""
-    file = get_package_share_path('superpoint_ros') / 'launch' / 'detector.launch.py'
-    source = PythonLaunchDescriptionSource(str(file))
-    return LaunchDescription(
-        [
-            SetEnvironmentVariable('ROS_DOMAIN_ID', str(DOMAIN)),
-            SetEnvironmentVariable('ROS_AUTOMATIC_DISCOVERY_RANGE', 'LOCALHOST'),
-            RegisterEventHandler(OnProcessExit(on_exit=lambda e, _: ENDS.append(e.returncode))),
-            IncludeLaunchDescription(source, launch_arguments=arguments.items()),
-            launch_pytest.actions.ReadyToTest(),
-        ]
+def launched(random_weights):
+    """Launch the detector with arguments, all but those that are left to the parameter file."""
+    return launch_description(
+        'detector.launch.py',
+        DOMAIN,
+        STATUSES,
+        image='/front/image_raw',
+        namespace='robot',
+        weights=str(random_weights),
+        device='cpu',
+        threshold='0.0007',
+        log_level='info',
     )
 
 
@@ -60,7 +43,7 @@ def launched(arguments):
 def test_frames_of_the_named_topic_are_answered(start_camera, start_observer):
     observer = start_observer(DOMAIN, '/robot/features')
     camera = start_camera(DOMAIN)
-    observer.wait_until(lambda: observer.node.count_publishers('/robot/features'), timeout=60)
+    observer.wait_until(lambda: observer.observer.count_publishers('/robot/features'), timeout=60)
     image = np.random.default_rng(1).integers(0, 256, (120, 160), dtype=np.uint8)
 
     def answered():
@@ -84,4 +67,4 @@ def test_frames_of_the_named_topic_are_answered(start_camera, start_observer):
 
 @pytest.mark.launch(fixture=launched, shutdown=True)
 def test_the_detector_ends_cleanly_with_the_launch():
-    assert ENDS == [0]
+    assert STATUSES == [0]

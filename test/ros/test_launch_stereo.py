@@ -8,46 +8,33 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from support.ros import launch_description
 from support.ros_domain import ros_domain
 
 pytest.importorskip('rclpy', reason='rclpy is not installed', exc_type=ImportError)
 pytest.importorskip('launch_pytest', reason='launch_pytest is not installed')
 
-from ament_index_python.packages import get_package_share_path
-from launch import LaunchDescription
-from launch.actions import IncludeLaunchDescription, RegisterEventHandler, SetEnvironmentVariable
-from launch.event_handlers import OnProcessExit
-from launch.launch_description_sources import PythonLaunchDescriptionSource
 import launch_pytest
 from rcl_interfaces.srv import GetParameters
 
 DOMAIN = ros_domain(3)
-ENDS = []
+STATUSES = []
 
 
 @launch_pytest.fixture(scope='module')
 def launched(random_weights):
-    """Include the installed launch file, on a domain of its own."""
-    file = get_package_share_path('superpoint_ros') / 'launch' / 'stereo.launch.py'
-    arguments = {
-        'left_image': '/rig/cam0/image_raw',
-        'right_image': '/rig/cam1/image_raw',
-        'namespace': 'robot',
-        'weights': str(random_weights),
-        'device': 'cpu',
-        'threshold': '0.0007',
-        'dds_profile': 'large_images',
-    }
-    return LaunchDescription(
-        [
-            SetEnvironmentVariable('ROS_DOMAIN_ID', str(DOMAIN)),
-            SetEnvironmentVariable('ROS_AUTOMATIC_DISCOVERY_RANGE', 'LOCALHOST'),
-            RegisterEventHandler(OnProcessExit(on_exit=lambda e, _: ENDS.append(e.returncode))),
-            IncludeLaunchDescription(
-                PythonLaunchDescriptionSource(str(file)), launch_arguments=arguments.items()
-            ),
-            launch_pytest.actions.ReadyToTest(),
-        ]
+    """Launch the detector for two cameras."""
+    return launch_description(
+        'stereo.launch.py',
+        DOMAIN,
+        STATUSES,
+        left_image='/rig/cam0/image_raw',
+        right_image='/rig/cam1/image_raw',
+        namespace='robot',
+        weights=str(random_weights),
+        device='cpu',
+        threshold='0.0007',
+        dds_profile='large_images',
     )
 
 
@@ -55,7 +42,7 @@ def launched(random_weights):
 def test_both_cameras_are_answered_by_one_node(start_camera, start_observer):
     left = start_observer(DOMAIN, '/robot/left/features')
     right = start_observer(DOMAIN, '/robot/right/features')
-    left.wait_until(lambda: left.node.count_publishers('/robot/left/features'), timeout=90)
+    left.wait_until(lambda: left.observer.count_publishers('/robot/left/features'), timeout=90)
     camera = start_camera(DOMAIN)
     image = np.random.default_rng(1).integers(0, 256, (120, 160), dtype=np.uint8)
 
@@ -78,4 +65,4 @@ def test_both_cameras_are_answered_by_one_node(start_camera, start_observer):
 
 @pytest.mark.launch(fixture=launched, shutdown=True)
 def test_the_detector_ends_cleanly_with_the_launch():
-    assert ENDS == [0]
+    assert STATUSES == [0]

@@ -11,16 +11,16 @@ import sys
 
 import pytest
 
-from superpoint_ros.ros.dds_profiles import make_room_for_features
+from superpoint_ros.ros.run_node import choose_dds_profile
 from support.ros_domain import ros_domain
 
 ROUND_TRIP = """
-import sys
+import os
 import rclpy
 from sensor_msgs.msg import PointCloud2
-from superpoint_ros.ros.dds_profiles import make_room_for_features
+from superpoint_ros.ros.run_node import choose_dds_profile
 
-make_room_for_features()
+choose_dds_profile(os.environ)
 rclpy.init()
 node = rclpy.create_node('room')
 got = []
@@ -37,9 +37,23 @@ print(len(got[0].data) if got else 'nothing came')
 
 def test_the_profile_of_the_package_is_chosen():
     environment = {}
-    make_room_for_features(environment)
+    choose_dds_profile(environment)
     assert {Path(value).name for value in environment.values()} == {'fastdds_features.xml'}
     assert all(Path(value).is_file() for value in environment.values())
+
+
+@pytest.mark.parametrize(
+    ('distribution', 'names'),
+    [
+        ('jazzy', {'FASTRTPS_DEFAULT_PROFILES_FILE', 'FASTDDS_DEFAULT_PROFILES_FILE'}),
+        ('kilted', {'FASTDDS_DEFAULT_PROFILES_FILE'}),
+        ('rolling', {'FASTDDS_DEFAULT_PROFILES_FILE'}),
+    ],
+)
+def test_the_variable_that_fast_dds_3_warns_about_is_set_for_fast_dds_2_only(distribution, names):
+    environment = {'ROS_DISTRO': distribution}
+    choose_dds_profile(environment)
+    assert environment.keys() == {'ROS_DISTRO', *names}
 
 
 @pytest.mark.parametrize(
@@ -52,7 +66,7 @@ def test_the_profile_of_the_package_is_chosen():
 )
 def test_the_users_choice_stands(name):
     environment = {name: 'mine'}
-    make_room_for_features(environment)
+    choose_dds_profile(environment)
     assert environment == {name: 'mine'}
 
 
@@ -60,7 +74,7 @@ def test_a_profile_in_the_working_directory_stands(tmp_path, monkeypatch):
     (tmp_path / 'DEFAULT_FASTRTPS_PROFILES.xml').touch()
     monkeypatch.chdir(tmp_path)
     environment = {}
-    make_room_for_features(environment)
+    choose_dds_profile(environment)
     assert environment == {}
 
 

@@ -15,7 +15,7 @@ pytest.importorskip('rclpy', reason='rclpy is not installed', exc_type=ImportErr
 PROGRAM = """
 import os, signal, time
 import rclpy
-from superpoint_ros.ros.ros_context import ros_session
+from superpoint_ros.ros.testing.subprocesses import ros_session
 
 try:
     with ros_session():

@@ -20,7 +20,7 @@ from support.ros_domain import ros_domain
 
 pytest.importorskip('rclpy', reason='rclpy is not installed', exc_type=ImportError)
 
-from superpoint_ros.ros.detector_main import main
+from superpoint_ros.ros.run_node import detector as main
 
 
 @pytest.fixture
@@ -127,12 +127,12 @@ def test_silence_is_explained_and_its_end_too(start_detector, start_camera, rand
     start_camera(44).publish(
         np.zeros((32, 32), np.uint8), 1000, count=30, topic='/front/image_raw'
     )
-    detector.wait_for('images come on /front/image_raw')
+    detector.wait_for('receiving images on /front/image_raw')
     detector.interrupt(signal.SIGTERM)
     assert detector.finish() == 0
     (line,) = [line for line in detector.output.splitlines() if 'frames published' in line]
     assert '/front/image_raw: ' in line
-    assert re.search(r'waited: \d+ of [1-9]\d* that came$', line)
+    assert re.search(r'dropped \d+ of [1-9]\d* received, lost \d+$', line)
 
 
 WAITING = """

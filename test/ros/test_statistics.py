@@ -5,13 +5,14 @@
 
 from __future__ import annotations
 
+from collections import deque
+
 import pytest
 
 from superpoint_ros.ros.frame_statistics import FrameStatistics
-from superpoint_ros.ros.throttle import Throttle
 
 
-def test_nothing_yet():
+def test_new_statistics_are_empty():
     summary = FrameStatistics(now=100.0).summary(now=101.0)
     assert (summary.rate_in, summary.rate) == (0, 0)
     assert summary.stages == {}
@@ -20,7 +21,7 @@ def test_nothing_yet():
     assert (summary.received, summary.dropped, summary.lately_dropped) == (0, 0, 0)
 
 
-def test_rates_and_times_look_back_ten_seconds_and_counts_to_the_start():
+def test_rates_and_stage_times_look_back_ten_seconds_and_counts_to_the_start():
     statistics = FrameStatistics(now=0.0)
     statistics.add_frame(1.0, {'inference': 9.0, 'old': 1.0}, latency=9.0, keypoints=1)
     for index in range(100):
@@ -38,20 +39,20 @@ def test_bad_frames_are_counted_by_reason():
     statistics = FrameStatistics(now=0.0)
     reasons = ('step', 'size', 'step')
     assert [statistics.add_bad_frame(0.5, reason) for reason in reasons] == [1, 1, 2]
-    statistics.add_arrival(0.6, overtakes=False)
+    statistics.add_arrival(0.6, replaces=False)
     summary = statistics.summary(now=1.0)
     assert summary.bad_frames == {'step': 2, 'size': 1}
     assert str(summary) == (
-        '0 frames published, lately 0.0 a second; bad frames: size 1, step 2; '
-        'overtaken while they waited: 0 of 1 that came'
+        '0 frames published, 0.0 per second lately; bad frames: size 1, step 2; '
+        'dropped 0 of 1 received, lost 0'
     )
 
 
-def test_the_part_of_the_frames_that_is_lost_looks_back_ten_seconds():
+def test_the_fractions_of_dropped_and_bad_frames_look_back_ten_seconds():
     statistics = FrameStatistics(now=0.0)
     for index in range(10):
-        statistics.add_arrival(1.0, overtakes=True)
-        statistics.add_arrival(20 + index / 10, overtakes=index % 5 == 0)
+        statistics.add_arrival(1.0, replaces=True)
+        statistics.add_arrival(20 + index / 10, replaces=index % 5 == 0)
     statistics.add_bad_frame(1.0, 'step')
     statistics.add_bad_frame(20.5, 'size')
     summary = statistics.summary(now=21.0)
@@ -66,14 +67,28 @@ def test_a_summary_reads_as_a_line():
     for _ in range(4):
         statistics.add_frame(1.0, {'inference': 0.010}, latency=0.0125, keypoints=3)
     assert str(statistics.summary(now=2.0)) == (
-        '4 frames published, lately 2.0 a second; inference 10.0 ms (p50), 10.0 ms (p99); '
-        'latency 12.5 ms (p50), 12.5 ms (p99); '
-        'overtaken while they waited: 0 of 0 that came'
+        '4 frames published, 2.0 per second lately; inference 10.0 ms (p50), 10.0 ms (p99); '
+        'latency 12.5 ms (p50), 12.5 ms (p99); dropped 0 of 0 received, lost 0'
     )
 
 
-def test_a_throttle_lets_each_subject_through_once_in_a_period():
-    throttle = Throttle(period=60.0)
-    assert [throttle.ready(s) for s in ('a', 'a', 'b', 'a')] == [True, False, True, False]
-    eager = Throttle(period=0.0)
-    assert [eager.ready('a'), eager.ready('a')] == [True, True]
+def test_lost_messages_are_counted_and_their_fraction_looks_back_ten_seconds():
+    statistics = FrameStatistics(now=0.0)
+    statistics.add_lost(1.0, 100)
+    for index in range(6):
+        statistics.add_arrival(20 + index / 10, replaces=False)
+        statistics.add_lost(20 + index / 10, 3)
+    summary = statistics.summary(now=21.0)
+    assert summary.lost == 118
+    assert summary.lately_lost == pytest.approx(18 / 24)
+
+
+def test_statistics_of_hours_take_no_more_memory_than_those_of_ten_seconds():
+    statistics = FrameStatistics(now=0.0)
+    for index in range(20_000):
+        statistics.add_arrival(index / 100, replaces=False)
+        statistics.add_frame(index / 100, {'inference': 0.01}, 0.02, 5)
+        statistics.add_bad_frame(index / 100, 'step')
+    lists = [value for value in vars(statistics).values() if isinstance(value, deque)]
+    assert max(map(len, lists)) <= 1001
+    assert statistics.summary(now=200.0).published == 20_000

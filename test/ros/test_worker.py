@@ -1,7 +1,7 @@
 # Copyright 2026 The superpoint_ros developers
 # SPDX-License-Identifier: Apache-2.0
 
-"""The worker serves the newest frame, counts what it lets go, and survives failures."""
+"""The worker processes the newest frame, drops replaced ones, and survives failures."""
 
 from __future__ import annotations
 
@@ -26,6 +26,7 @@ class Gate:
         self.batches.append(batch)
         self.entered.release()
         self.let_through.acquire()
+        return len(batch)
 
     def await_entry(self):
         assert self.entered.acquire(timeout=5)
@@ -46,7 +47,7 @@ def worker(gate):
     assert worker.stop()
 
 
-def test_frames_that_are_overtaken_are_dropped(worker, gate):
+def test_the_worker_drops_frames_that_newer_ones_replace(worker, gate):
     worker.put('left', 0)
     gate.await_entry()
     assert [worker.put('left', frame) for frame in range(1, 6)] == [False] + [True] * 4
@@ -75,6 +76,7 @@ def test_a_failure_is_reported_and_the_next_frame_is_processed():
             if batch[0][1] == 'bad':
                 raise RuntimeError('out of memory')
             done.append(batch[0][1])
+            return 1
         finally:
             arrived.release()
 
@@ -86,11 +88,11 @@ def test_a_failure_is_reported_and_the_next_frame_is_processed():
     assert worker.stop()
     assert done == ['good', 'better']
     assert worker.failures == 1
-    assert not worker.is_failing
-    assert str(errors[0]) == 'out of memory'
+    assert worker.error is None
+    assert list(map(str, errors)) == ['out of memory', 'None']
 
 
-def test_stop_waits_for_the_frame_in_work_and_lets_the_others_go(gate):
+def test_stop_waits_for_the_current_frame_and_discards_the_waiting_ones(gate):
     worker = Worker(gate, lambda error: None)
     worker.start()
     worker.put('camera', 1)
@@ -105,14 +107,60 @@ def test_stop_waits_for_the_frame_in_work_and_lets_the_others_go(gate):
 
 
 def test_a_worker_without_frames_stops_at_once():
-    worker = Worker(lambda batch: None, lambda error: None)
+    worker = Worker(len, lambda error: None)
     worker.start()
     start = time.monotonic()
     assert worker.stop()
     assert time.monotonic() - start < 1
 
 
-def test_a_thing_that_fails_again_and_again_is_tried_less_and_less_often():
+def test_a_stopped_worker_can_be_started_again(gate):
+    worker = Worker(gate, lambda error: None)
+    for frame in (1, 2):
+        worker.start()
+        worker.put('camera', frame)
+        gate.await_entry()
+        gate.let_through.release()
+        assert worker.stop(timeout=5)
+    assert not worker.put('camera', 3)
+    assert gate.batches == [[('camera', 1)], [('camera', 2)]]
+
+
+def test_a_worker_that_does_not_end_cannot_be_started_again(gate):
+    worker = Worker(gate, lambda error: None)
+    worker.start()
+    worker.put('camera', 1)
+    gate.await_entry()
+    assert not worker.stop(timeout=0.1)
+    with pytest.raises(RuntimeError, match='the last frame is still being processed'):
+        worker.start()
+    gate.let_through.release()
+    assert worker.stop(timeout=5)
+
+
+def test_a_batch_without_usable_frames_says_nothing_about_a_failure():
+    outcomes = iter([RuntimeError('out of memory'), 0, 1])
+    reported, processed = [], threading.Semaphore(0)
+
+    def process(batch):
+        outcome = next(outcomes)
+        processed.release()
+        if isinstance(outcome, Exception):
+            raise outcome
+        return outcome
+
+    worker = Worker(process, reported.append)
+    worker.start()
+    for count in range(3):
+        worker.put('camera', count)
+        assert processed.acquire(timeout=5)
+        time.sleep(0.05)
+        assert len(reported) == (2 if count == 2 else 1)
+    assert worker.stop()
+    assert reported[1] is None
+
+
+def test_repeated_failures_are_retried_with_growing_pauses():
     tries = []
 
     def process(batch):
@@ -126,7 +174,7 @@ def test_a_thing_that_fails_again_and_again_is_tried_less_and_less_often():
         worker.put('camera', 0)
         time.sleep(0.002)
     start = time.monotonic()
-    assert worker.is_failing
+    assert str(worker.error) == 'out of memory'
     assert worker.stop()
     assert time.monotonic() - start < 1  # it does not wait for the next try
     assert 2 <= worker.failures == len(tries) <= 5
@@ -146,13 +194,13 @@ def end(worker, gate):
     assert worker.stop()
 
 
-def test_frames_of_one_time_go_together(gate):
+def test_frames_of_one_stamp_are_processed_together(gate):
     worker = gathering(gate)
     worker.put('left', 'l1', key=1)
-    gate.await_entry()  # nobody knows yet that there is another camera
+    gate.await_entry()  # the worker does not know the other camera yet
     worker.put('right', 'r1', key=1)
     gate.let_through.release()
-    worker.put('left', 'l2', key=2)  # overtakes nothing, and r1 may have gone or not
+    worker.put('left', 'l2', key=2)  # replaces nothing; r1 may be processed or not
     worker.put('right', 'r2', key=2)
     gate.await_entry()
     assert gate.batches[1] in (
@@ -162,7 +210,7 @@ def test_frames_of_one_time_go_together(gate):
     end(worker, gate)
 
 
-def test_a_frame_waits_for_that_of_its_time_although_the_other_camera_has_an_older_one(gate):
+def test_a_frame_waits_for_its_partner_although_the_other_camera_has_an_older_one(gate):
     worker = gathering(gate)
     worker.put('left', 'l1', key=1)
     gate.await_entry()
@@ -188,7 +236,7 @@ def test_a_frame_without_a_partner_is_not_lost(gate):
     end(worker, gate)
 
 
-def test_cameras_that_never_share_a_time_soon_wait_no_more(gate):
+def test_cameras_whose_stamps_never_match_stop_waiting(gate):
     worker = gathering(gate, gather=0.05)
     waits = []
     for stamp in range(0, 40, 2):

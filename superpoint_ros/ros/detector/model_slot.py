@@ -1,7 +1,7 @@
 # Copyright 2026 The superpoint_ros developers
 # SPDX-License-Identifier: Apache-2.0
 
-"""The network that the node uses, and how it is replaced by another while the node works."""
+"""The detector in use, and its replacement by one with other weights while the node works."""
 
 from __future__ import annotations
 
@@ -21,30 +21,33 @@ from superpoint_ros.files import default_weights
 from superpoint_ros.model.superpoint import SuperPoint
 from superpoint_ros.model.weights import load_weights, WeightsMetadata
 
-PATIENCE = 0.03
-"""Seconds for which a call to set weights waits for the verdict on the file."""
+CHECK_TIMEOUT = 0.03
+"""Seconds for which setting the parameter waits for a weight file to be read and checked."""
 
 
-class _Reading:
+class _WeightFile:
     """A weight file, '' for the shipped one, that a thread reads; `content` is a future."""
 
     def __init__(self, weights: str):
+        self.weights = weights
         self.path = Path(weights) if weights else default_weights()
         self.content: Future[tuple[SuperPoint, WeightsMetadata]] = Future()
-        threading.Thread(target=self._read, name='reading', daemon=True).start()
+        threading.Thread(target=self._read, name='weights', daemon=True).start()
 
     def _read(self) -> None:
         try:
             self.content.set_result(load_weights(self.path))
-        except Exception as error:  # noqa: BLE001 - raised again to whoever asks for the content
+        except Exception as error:  # noqa: BLE001 - raised again by `result`
             self.content.set_exception(error)
 
 
-class NetworkSlot:
+class ModelSlot:
     """
-    Hold the detector in use; whoever reads `detector` once works with one network throughout.
+    The detector in use, with hot swap of its weights.
 
-    `device`, `precision`, `engine` and `threads` are those of `Detector.from_weights`.
+    Read `detector` once per batch: it may be replaced at any time. `weights` is its weight file as
+    given, empty for the shipped one. `device`, `precision`, `engine` and `threads` are those of
+    `Detector.from_weights`.
     """
 
     def __init__(
@@ -55,95 +58,101 @@ class NetworkSlot:
         threads: int = 0,
     ):
         self.detector: Detector | None = None
+        self.weights = ''
         self._execution = (device, precision, engine, threads)
-        self._reading: _Reading | None = None
+        self._checked: _WeightFile | None = None
         self._building = threading.Lock()
-        self._calls = 0
-        self._epoch = 0
+        self._request = 0  # a replacement with an older number has been overtaken
+        self._refusal = ''
         self._thread: threading.Thread | None = None
 
     def check(self, weights: str) -> None:
         """
-        Read a weight file, empty for the shipped one, and keep what was read for its use.
+        Read a weight file, empty for the shipped one, and keep its content for `replace`.
 
-        Raises WeightsError, FileNotFoundError or OSError where it cannot be used. It returns after
-        `PATIENCE` seconds at the latest: on a machine so busy, or of a disk so slow, that reading
-        takes longer, what is wrong is told by `replace`.
+        Raises WeightsError, FileNotFoundError or OSError if it cannot be used. It returns after
+        `CHECK_TIMEOUT` seconds at the latest; if reading takes longer, `replace` reports errors.
         """
-        reading = _Reading(weights)
-        futures.wait([reading.content], PATIENCE)
-        if reading.content.done():
-            reading.content.result()  # raises what was wrong
-        self._reading = reading
+        file = _WeightFile(weights)
+        futures.wait([file.content], CHECK_TIMEOUT)
+        if file.content.done():
+            file.content.result()
+        self._checked = file
 
     def load(self, weights: str) -> None:
         """
-        Use a weight file from now on, after running its network once.
+        Load a weight file and run its network once.
 
         Raises what `check` raises, and ValueError for device or precision.
         """
-        self._epoch += 1
-        self.detector = self._build(_Reading(weights))
+        self._request += 1
+        self._refusal = ''
+        self.detector, self.weights = self._build(_WeightFile(weights)), weights
 
-    def replace(
-        self, weights: str, done: Callable[[], None], failed: Callable[[Exception], None]
-    ) -> None:
+    def replace(self, weights: str, on_success: Callable[[], None]) -> None:
         """
-        Use a weight file, which was checked before, as soon as it is ready; return at once.
+        Replace the detector as soon as one with these weights is ready; return at once.
 
-        A thread makes its network and runs it once while the old one goes on working. Then that
-        thread calls `done`; or `failed`, and the old one stays. Of several calls the last counts.
+        A thread makes the new network and runs it once while the old one is still in use, then
+        calls `on_success`. If that fails, the old one stays and `take_refusal` says why. Of
+        several calls the last counts.
         """
-        reading, self._reading = self._reading or _Reading(weights), None
-        self._calls += 1
-        arguments = (self._epoch, self._calls, reading, done, failed)
+        file, self._checked = self._checked, None
+        if file is None or file.weights != weights:
+            file = _WeightFile(weights)
+        self._request += 1
         self._thread = threading.Thread(
-            target=self._replace, args=arguments, name='weights', daemon=True
+            target=self._replace, args=(self._request, file, on_success), name='swap', daemon=True
         )
         self._thread.start()
 
-    def _replace(self, epoch: int, call: int, reading: _Reading, done, failed) -> None:
-        futures.wait([reading.content])  # a slow disk holds up no other file
+    def _replace(self, request: int, file: _WeightFile, on_success: Callable[[], None]) -> None:
+        futures.wait([file.content])  # outside of the lock: a slow disk delays no other file
         with self._building:
-            if epoch != self._epoch or call != self._calls:
+            if request != self._request:
                 return
             try:
-                detector = self._build(reading)
+                detector = self._build(file)
             except Exception as error:  # noqa: BLE001 - CUDA's errors are of many types
-                if epoch == self._epoch and call == self._calls:
-                    failed(error)
+                if request == self._request:
+                    self._refusal = f'the weights {file.weights} cannot be used: {error}'
                 return
-            if epoch == self._epoch:
-                self.detector = detector
-                done()
+            if request == self._request:
+                self.detector, self.weights = detector, file.weights
+                on_success()
+
+    def take_refusal(self) -> str:
+        """Return why the last replacement failed, and forget it; empty if it did not."""
+        refusal, self._refusal = self._refusal, ''
+        return refusal
 
     def stop(self, timeout: float) -> bool:
-        """Return whether no thread makes a network any more, within `timeout` seconds."""
-        self._epoch += 1
+        """Return whether no thread makes a network any more, after waiting `timeout` seconds."""
+        self._request += 1
         end = time.monotonic() + timeout
-        if self._reading is not None:
-            futures.wait([self._reading.content], timeout)
-        if self._thread is not None and self._thread.is_alive():
-            self._thread.join(max(end - time.monotonic(), 0.0))
-        return self._thread is None or not self._thread.is_alive()
+        if self._checked is not None:
+            futures.wait([self._checked.content], timeout)
+        if self._thread is None:
+            return True
+        self._thread.join(max(end - time.monotonic(), 0.0))
+        return not self._thread.is_alive()
 
     def clear(self) -> None:
-        """Let go of the network and of its memory."""
-        self._epoch += 1
-        self.detector = None
-        self._reading = None
+        """Free the network and its memory."""
+        self._request += 1
+        self.detector = self._checked = None
         self.free_memory()
 
     def free_memory(self) -> None:
-        """Give back to CUDA what torch only keeps for later."""
+        """Return CUDA memory that torch caches."""
         if torch.cuda.is_available():
             torch.cuda.empty_cache()
 
-    def _build(self, reading: _Reading) -> Detector:
-        """Return a detector of a weight file, after running it once."""
-        model, metadata = reading.content.result()
+    def _build(self, file: _WeightFile) -> Detector:
+        """Return a detector with the weights of a file, after running it once."""
+        model, metadata = file.content.result()
         engine = create_engine(model, *self._execution)
         size = model.config.descriptor_size
-        detector = Detector(engine, size, DetectionSettings(), metadata, reading.path)
+        detector = Detector(engine, size, DetectionSettings(), metadata, file.path)
         detector.warm_up()
         return detector

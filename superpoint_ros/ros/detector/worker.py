@@ -2,10 +2,10 @@
 # SPDX-License-Identifier: Apache-2.0
 
 """
-One thread that works on the newest frames, however fast they come.
+One thread that processes the newest frame of each source.
 
-Callbacks put frames in and return at once; a frame that is still waiting when the next of its
-camera comes is dropped. Nothing here knows ROS.
+Callbacks store frames and return at once; a frame that is still waiting when the next one of its
+source arrives is dropped. This module does not know ROS.
 """
 
 from __future__ import annotations
@@ -15,14 +15,14 @@ import threading
 import time
 from typing import Any, NamedTuple
 
-Batch = list[tuple[str, Any]]
+Batch = list[tuple[Hashable, Any]]
 
 FIRST_PAUSE = 0.1
 LONGEST_PAUSE = 2.0
 """Seconds between a failure and the next try: the first pause, doubled up to the longest."""
 
-_ALIVE = 1.0  # seconds for which a camera that was heard of is waited for
-_PATIENCE = 10  # times that frames wait in vain for those of one key before they wait no more
+_ALIVE = 1.0  # seconds since its last frame for which a source is waited for
+_PATIENCE = 10  # number of waits in vain for frames of one key, after which nothing is waited for
 
 
 class _Waiting(NamedTuple):
@@ -32,80 +32,80 @@ class _Waiting(NamedTuple):
 
 class Worker:
     """
-    Call `process` with the newest frame of each camera, in one thread of its own.
+    A thread that calls `process` with the newest frame of each source.
 
-    `process` gets a list of (camera, frame), at most one of each camera, those that came first
-    standing first. Frames with one key (the time at which they were taken) go together: a frame
-    waits up to `gather` seconds for those of the other cameras, unless these have other keys
-    anyway.
+    `process` gets a list of (source, frame), at most one of each source, in the order of arrival,
+    and returns the number of frames that it has processed. Frames with equal keys (the time at
+    which they were taken) are processed together: a frame waits up to `gather` seconds for those
+    of the other sources, unless their keys have always differed.
 
-    Where `process` raises, `report` gets the exception and the thread goes on with the newest
-    frames, after a pause that doubles from failure to failure; both run in that thread.
+    If `process` raises, `report` gets the exception and the thread goes on with the newest frames,
+    after a pause that doubles from failure to failure; at the first success `report` gets None.
+    Both run in that thread. The worker can be started again after it was stopped.
     """
 
     def __init__(
         self,
-        process: Callable[[Batch], None],
-        report: Callable[[Exception], None],
+        process: Callable[[Batch], int],
+        report: Callable[[Exception | None], None],
         name: str = 'worker',
         gather: float = 0.0,
     ):
         self._process = process
         self._report = report
+        self._name = name
         self._gather = gather
         self._condition = threading.Condition()
-        self._waiting: dict[str, _Waiting] = {}
-        self._heard: dict[str, tuple[float, Hashable]] = {}
-        self._in_vain = 0
-        self._failures = 0
+        self._waiting: dict[Hashable, _Waiting] = {}
+        self._latest: dict[Hashable, tuple[float, Hashable]] = {}
+        self._waits_in_vain = 0
         self._failures_in_row = 0
-        self._stopping = False
-        # A daemon: an inference that hangs must not keep the program from ending.
-        self._thread = threading.Thread(target=self._run, name=name, daemon=True)
+        self._is_stopping = True
+        self._thread: threading.Thread | None = None
+        self.failures = 0
+        """Number of times that `process` raised."""
+        self.error: Exception | None = None
+        """What `process` raised last; None if it has succeeded since."""
 
     def start(self) -> None:
-        """Start the thread."""
+        """Start the thread; raise RuntimeError if the last one has not ended."""
+        if self._thread is not None and self._thread.is_alive():
+            raise RuntimeError('the last frame is still being processed')
+        self._is_stopping, self.error = False, None
+        self._failures_in_row = self._waits_in_vain = 0
+        self._latest.clear()
+        # A daemon: an inference that hangs must not keep the program from ending.
+        self._thread = threading.Thread(target=self._run, name=self._name, daemon=True)
         self._thread.start()
 
-    def put(self, camera: str, frame: Any, key: Hashable = None) -> bool:
-        """Store the frame as the camera's newest; return whether it overtook one that waited."""
+    def put(self, source: Hashable, frame: Any, key: Hashable = None) -> bool:
+        """Store the newest frame of a source; return whether it replaced a waiting one."""
         with self._condition:
-            if self._stopping:
+            if self._is_stopping:
                 return False
-            others = (heard[1] for name, heard in self._heard.items() if name != camera)
+            others = (key_ for name, (_, key_) in self._latest.items() if name != source)
             if key is not None and key in others:
-                self._in_vain = 0
-            self._heard[camera] = (time.monotonic(), key)
-            overtakes = camera in self._waiting
-            # The place in the queue is the overtaken frame's, so that no camera starves another.
-            self._waiting[camera] = _Waiting(frame, key)
+                self._waits_in_vain = 0
+            self._latest[source] = (time.monotonic(), key)
+            replaces = source in self._waiting
+            # It keeps the replaced frame's place in the queue, so that no source starves another.
+            self._waiting[source] = _Waiting(frame, key)
             self._condition.notify()
-            return overtakes
-
-    @property
-    def failures(self) -> int:
-        """Return how often `process` raised."""
-        with self._condition:
-            return self._failures
-
-    @property
-    def is_failing(self) -> bool:
-        """Return whether `process` raised when it was called last."""
-        with self._condition:
-            return self._failures_in_row > 0
+            return replaces
 
     def stop(self, timeout: float = 2.0) -> bool:
         """
-        Return whether the thread has ended, within `timeout` seconds.
+        Return whether the thread has ended, after waiting up to `timeout` seconds.
 
-        It ends after the frames that it works on; those that wait are let go.
+        It ends after the frames that it processes; waiting frames are discarded.
         """
         with self._condition:
-            self._stopping = True
+            self._is_stopping = True
             self._waiting.clear()
             self._condition.notify()
-        if self._thread.is_alive():
-            self._thread.join(timeout)
+        if self._thread is None:
+            return True
+        self._thread.join(timeout)
         return not self._thread.is_alive()
 
     def _run(self) -> None:
@@ -114,37 +114,38 @@ class Worker:
             if batch is None:
                 return
             try:
-                self._process(batch)
+                is_success = self._process(batch) > 0
             except Exception as error:  # noqa: BLE001 - one bad frame must not end the rest
-                with self._condition:
-                    self._failures += 1
-                    self._failures_in_row += 1
+                self.failures += 1
+                self._failures_in_row += 1
+                self.error = error
                 self._report(error)
-            else:
-                with self._condition:
-                    self._failures_in_row = 0
+                continue
+            if is_success and self.error is not None:
+                self.error, self._failures_in_row = None, 0
+                self._report(None)
 
     def _next_batch(self) -> Batch | None:
-        """Return the newest frames as soon as it is time for them; None when it is over."""
+        """Return the newest frames as soon as they are due; None if the thread must end."""
         with self._condition:
             if self._failures_in_row:
                 pause = FIRST_PAUSE * 2 ** min(self._failures_in_row - 1, 10)
-                self._condition.wait_for(lambda: self._stopping, min(pause, LONGEST_PAUSE))
-            self._condition.wait_for(lambda: self._waiting or self._stopping)
-            if self._gather and self._in_vain < _PATIENCE:
-                complete = self._condition.wait_for(self._is_complete, self._gather)
-                self._in_vain = 0 if complete else self._in_vain + 1
-            if self._stopping:
+                self._condition.wait_for(lambda: self._is_stopping, min(pause, LONGEST_PAUSE))
+            self._condition.wait_for(lambda: self._waiting or self._is_stopping)
+            if self._gather and self._waits_in_vain < _PATIENCE:
+                is_complete = self._condition.wait_for(self._is_complete, self._gather)
+                self._waits_in_vain = 0 if is_complete else self._waits_in_vain + 1
+            if self._is_stopping:
                 return None
-            batch = [(camera, waiting.frame) for camera, waiting in self._waiting.items()]
+            batch = [(source, waiting.frame) for source, waiting in self._waiting.items()]
             self._waiting.clear()
             return batch
 
     def _is_complete(self) -> bool:
-        """Return whether each camera that sends frames has one here, all with one key."""
-        if self._stopping:
+        """Return whether each active source has a frame waiting, all with one key."""
+        if self._is_stopping:
             return True
         now = time.monotonic()
-        alive = {name for name, (heard, _) in self._heard.items() if now - heard < _ALIVE}
+        active = {name for name, (last, _) in self._latest.items() if now - last < _ALIVE}
         keys = {waiting.key for waiting in self._waiting.values()}
-        return alive <= set(self._waiting) and len(keys) == 1
+        return active <= set(self._waiting) and len(keys) == 1

@@ -1,11 +1,11 @@
 # Copyright 2026 The superpoint_ros developers
 # SPDX-License-Identifier: Apache-2.0
 
-"""A camera's calibration and its true pose as messages."""
+"""Calibrations, poses and vectors as messages."""
 
 from __future__ import annotations
 
-from geometry_msgs.msg import Point, Pose, PoseStamped, Quaternion
+from geometry_msgs.msg import Point, Pose, PoseStamped, Quaternion, Vector3
 import numpy as np
 from sensor_msgs.msg import CameraInfo
 from std_msgs.msg import Header
@@ -15,7 +15,7 @@ from superpoint_ros.geometry.rotations import quaternion_of
 
 
 def camera_info_message(camera: Intrinsics, header: Header) -> CameraInfo:
-    """Return the calibration as a message; what a rectified image would have is as in the raw."""
+    """Return the calibration as a message, with the matrices r and p of an unrectified camera."""
     projection = np.zeros((3, 4))
     projection[:, :3] = camera.matrix
     return CameraInfo(
@@ -31,7 +31,7 @@ def camera_info_message(camera: Intrinsics, header: Header) -> CameraInfo:
 
 
 def pose_message(pose: np.ndarray, header: Header) -> PoseStamped:
-    """Return a pose (4, 4), which leads to the header's frame, as a message."""
+    """Return a pose (4, 4), which maps points to the header's frame, as a message."""
     x, y, z = (float(value) for value in pose[:3, 3])
     quaternion = (float(value) for value in quaternion_of(pose))
     message = PoseStamped(header=header)
@@ -40,3 +40,9 @@ def pose_message(pose: np.ndarray, header: Header) -> PoseStamped:
         orientation=Quaternion(**dict(zip('xyzw', quaternion, strict=True))),
     )
     return message
+
+
+def vector_message(values: np.ndarray) -> Vector3:
+    """Return three numbers as a message."""
+    x, y, z = (float(value) for value in values)
+    return Vector3(x=x, y=y, z=z)

@@ -2,41 +2,43 @@
 # SPDX-License-Identifier: Apache-2.0
 
 """
-A camera player and the detector node as two processes, and what arrives at a third: this one.
+A demonstration: a camera player and the detector node as processes, measured by this process.
 
-Everything goes through real topics, in a namespace of its own and on this machine only, so that
+Everything goes through real topics, in a private namespace and on this machine only, so that
 neither other nodes nor a second demonstration are disturbed.
 """
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Callable
 from dataclasses import dataclass, field
-import os
 from pathlib import Path
 import time
-from typing import Protocol
 
 import cv2
 import numpy as np
-import rclpy
+from rclpy.executors import Executor
 from rclpy.node import Node
 from rclpy.qos import QoSProfile
 from rclpy.time import Time
 from sensor_msgs.msg import Image, PointCloud2
 
-from superpoint_ros.data.image_encodings import gray_from_message
 from superpoint_ros.features import Features
 from superpoint_ros.ros.messages.feature_messages import features_from_message
-from superpoint_ros.ros.ros_context import ros_session
-from superpoint_ros.ros.testing.subprocesses import Child
+from superpoint_ros.ros.messages.image_messages import gray_from_image, stamp_key
+from superpoint_ros.ros.testing.subprocesses import (
+    NodeProcess,
+    private_namespace,
+    ros_session,
+    wait_for,
+)
 from superpoint_ros.visualization import contact_sheet, draw_keypoints
 
 PICTURES = 6
 LONGEST_SIDE = 640  # larger frames are reduced: best-effort topics lose large messages
 
-_START_TIMEOUT = 90.0  # a first start reads torch from a cold disk
-_SILENCE_TIMEOUT = 10.0
+_SILENCE_TIMEOUT = 15.0
 _IMAGES_KEPT = 120
 
 Progress = Callable[[float, str], None]
@@ -47,8 +49,13 @@ class Measurements:
     """
     What was measured: one entry for each message of features, in order of arrival.
 
-    Times are in seconds; a latency is from the image's stamp to the arrival of its features.
-    `images` counts the images that were published meanwhile.
+    Attributes:
+        arrivals: times of arrival, in seconds.
+        latencies: seconds from the image's stamp to the arrival of its features.
+        keypoints: numbers of keypoints.
+        images: number of images that were published meanwhile.
+        image_size: (width, height) of the images.
+
     """
 
     arrivals: list[float] = field(default_factory=list)
@@ -59,31 +66,39 @@ class Measurements:
 
     @property
     def rate(self) -> float:
-        """Messages of features a second; 0 where there are fewer than two."""
-        if len(self.arrivals) < 2:
-            return 0.0
-        return (len(self.arrivals) - 1) / (self.arrivals[-1] - self.arrivals[0])
+        """Messages of features per second."""
+        return rate_of(self.arrivals)
 
     def latency(self, percentile: float) -> float:
-        """Return the latency in seconds that `percentile` of 100 messages stay below."""
+        """Return a percentile of the latencies, in seconds."""
         return float(np.percentile(self.latencies, percentile))
 
 
-class MeasuringNode(Protocol):
-    """A node that measures what it hears."""
-
-    elapsed: float
-    """Seconds since the first arrival; 0 before."""
-    is_silent: bool
-    """Whether nothing has come for long."""
-
-    def state(self) -> str:
-        """Return what is measured at present, in a line."""
-        ...
+def rate_of(arrivals: list[float]) -> float:
+    """Return the arrivals per second; 0 if there are fewer than two."""
+    return (len(arrivals) - 1) / (arrivals[-1] - arrivals[0]) if len(arrivals) > 1 else 0.0
 
 
-class Observer(Node):
-    """Receive the images and the features, measure, and keep a few for the picture."""
+class MeasuringNode(Node, ABC):
+    """A node that receives what is measured."""
+
+    @property
+    @abstractmethod
+    def arrivals(self) -> list[float]:
+        """Return the times of arrival of the messages that are measured."""
+
+    @abstractmethod
+    def summary(self) -> str:
+        """Return the present measurements, in a line."""
+
+    @property
+    def elapsed(self) -> float:
+        """Return the seconds since the first arrival; 0 before."""
+        return time.monotonic() - self.arrivals[0] if self.arrivals else 0.0
+
+
+class Observer(MeasuringNode):
+    """Receive the images and the features, measure, and keep some for the picture."""
 
     def __init__(self, namespace: str, seconds: float):
         super().__init__('observer', namespace=namespace)
@@ -91,33 +106,23 @@ class Observer(Node):
         self.shown: list[tuple[np.ndarray, Features]] = []
         self._seconds = seconds
         self._images: dict[tuple[int, int], Image] = {}
-        # Reliable and deep: what is lost on the way here would be counted as dropped there.
-        self._subscriptions = (
-            self.create_subscription(Image, 'image', self._on_image, QoSProfile(depth=10)),
-            self.create_subscription(
-                PointCloud2, 'features', self._on_features, QoSProfile(depth=10)
-            ),
-        )
+        # Reliable and deep: a message lost here would count as dropped by the detector.
+        self.create_subscription(Image, 'image', self._on_image, QoSProfile(depth=10))
+        self.create_subscription(PointCloud2, 'features', self._on_features, QoSProfile(depth=10))
 
     @property
-    def elapsed(self) -> float:
-        """Seconds since the first features arrived; 0 before."""
-        arrivals = self.measurements.arrivals
-        return time.monotonic() - arrivals[0] if arrivals else 0.0
+    def arrivals(self) -> list[float]:
+        """Return the times of arrival of the features."""
+        return self.measurements.arrivals
 
-    @property
-    def is_silent(self) -> bool:
-        """Return whether no features have come for long."""
-        return time.monotonic() - self.measurements.arrivals[-1] > _SILENCE_TIMEOUT
-
-    def state(self) -> str:
-        """Return what is measured at present, in a line."""
+    def summary(self) -> str:
+        """Return the present measurements, in a line."""
         measured = self.measurements
         latest = measured.latencies[-1] * 1000
         return f'{measured.rate:5.1f} Hz, {latest:4.0f} ms, {measured.keypoints[-1]} keypoints'
 
     def _on_image(self, message: Image) -> None:
-        self._images[_stamp(message)] = message
+        self._images[stamp_key(message)] = message
         if len(self._images) > _IMAGES_KEPT:
             self._images.pop(next(iter(self._images)))
         if self.measurements.arrivals:
@@ -126,7 +131,7 @@ class Observer(Node):
 
     def _on_features(self, message: PointCloud2) -> None:
         if not self._images:
-            return  # the camera is not yet known here: nothing could be counted or shown
+            return  # the camera is not discovered yet: nothing could be counted or shown
         latency = self.get_clock().now() - Time.from_msg(message.header.stamp)
         measured = self.measurements
         measured.arrivals.append(time.monotonic())
@@ -134,9 +139,9 @@ class Observer(Node):
         measured.keypoints.append(message.width)
         # One picture from the middle of each of PICTURES equal parts of the time.
         due = (len(self.shown) + 0.5) * self._seconds / PICTURES
-        image = self._images.get(_stamp(message))
+        image = self._images.get(stamp_key(message))
         if self.elapsed >= due and image is not None and len(self.shown) < PICTURES:
-            self.shown.append((gray_from_message(image), features_from_message(message)))
+            self.shown.append((gray_from_image(image), features_from_message(message)))
 
 
 def run_demonstration(
@@ -147,82 +152,74 @@ def run_demonstration(
     progress: Progress,
 ) -> tuple[Measurements, Path]:
     """
-    Return what was measured in `seconds`, and the picture's path in `folder`.
+    Measure for some seconds; return the measurements and the path of a picture in `folder`.
 
-    `source` is as in `open_sequence`, empty for the virtual camera. `progress` is called about
-    ten times a second with the seconds measured and a line of text. Raises ValueError where the
-    source or a parameter is to blame, ChildProcessError where a node ended or nothing came, and
-    KeyboardInterrupt after a signal; no process is left behind in any case.
+    `source` is as in `open_sequence`, empty for the virtual camera. `progress` is called about ten
+    times per second with the seconds measured and a line of text. Raises ValueError for an invalid
+    source or parameter, ChildProcessError if a node ends or nothing arrives, and KeyboardInterrupt
+    after a signal; no process is left behind in any case.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    os.environ.setdefault('ROS_AUTOMATIC_DISCOVERY_RANGE', 'LOCALHOST')
-    namespace = f'/superpoint_demo_{os.getpid()}'
+    namespace = private_namespace('demo')
     player_parameters = {
         'source': source,
         'max_side': LONGEST_SIDE,
         'seconds_each': max(seconds / PICTURES, 0.1),
     }
-    detector = Child('detector', namespace, detector_parameters, folder)
-    player = Child('player', namespace, player_parameters, folder)
-    with ros_session():
-        try:
-            observer = Observer(namespace, seconds)
-            detector.start()
-            progress(0.0, 'starting the detector')
-            topic = 'features'
-            wait_for(observer, [detector], lambda: observer.count_publishers(topic) > 0, progress)
-            player.start()
-            progress(0.0, 'waiting for the first features')
-            children = [detector, player]
-            wait_for(observer, children, lambda: observer.measurements.arrivals, progress)
-            measure(observer, children, seconds, progress)
-        finally:
-            player.stop()
-            detector.stop()
+    detector = NodeProcess('detector', namespace, detector_parameters, folder)
+    player = NodeProcess('player', namespace, player_parameters, folder)
+    with ros_session(detector, player) as executor:
+        observer = Observer(namespace, seconds)
+        run_and_measure(observer, executor, [detector], player, ['features'], seconds, progress)
     return observer.measurements, _write_picture(observer, folder / 'keypoints.jpg')
 
 
-def wait_for(observer: Node, children: list[Child], until, progress: Progress) -> None:
-    """Let messages in until the condition holds; raise ChildProcessError where it never does."""
-    deadline = time.monotonic() + _START_TIMEOUT
-    while not until():
-        rclpy.spin_once(observer, timeout_sec=0.1)
-        for child in children:
-            child.check()
-        if time.monotonic() > deadline:
-            tails = '; '.join(f'{child.name}: {child.tail()}' for child in children)
-            raise ChildProcessError(f'nothing came within {_START_TIMEOUT:g} s. {tails}')
-
-
-def measure(
-    observer: MeasuringNode, children: list[Child], seconds: float, progress: Progress
+def run_and_measure(
+    observer: MeasuringNode,
+    executor: Executor,
+    nodes: list[NodeProcess],
+    player: NodeProcess,
+    topics: list[str],
+    seconds: float,
+    progress: Progress,
 ) -> None:
-    """Let messages in for the time given, reporting what came."""
+    """Start the nodes, then the player when all topics are published, and measure."""
+    executor.add_node(observer)
+    for node in nodes:
+        node.start()
+    progress(0.0, f'starting {", ".join(node.name for node in nodes)}')
+    wait_for(executor, nodes, lambda: all(map(observer.count_publishers, topics)))
+    player.start()
+    progress(0.0, f'waiting for {topics[0]}')
+    processes = [*nodes, player]
+    wait_for(executor, processes, lambda: observer.arrivals)
     shown_at = 0.0
     while observer.elapsed < seconds:
-        rclpy.spin_once(observer, timeout_sec=0.1)
-        for child in children:
-            child.check()
-        if observer.is_silent:
-            raise ChildProcessError(f'nothing for {_SILENCE_TIMEOUT:g} s. {children[0].tail()}')
+        executor.spin_once(timeout_sec=0.1)
+        for process in processes:
+            process.check()
         now = time.monotonic()
+        if now - observer.arrivals[-1] > _SILENCE_TIMEOUT:
+            raise ChildProcessError(
+                f'nothing received for {_SILENCE_TIMEOUT:g} s. {nodes[0].last_lines()}'
+            )
         if now - shown_at > 0.1:
             shown_at = now
-            progress(observer.elapsed, observer.state())
+            progress(observer.elapsed, observer.summary())
 
 
-def _write_picture(observer: Observer, path: Path) -> Path:
-    """Return the path, at which there is a contact sheet now."""
-    if not observer.shown:
-        raise ChildProcessError('no image belonged to the features that came: no picture')
-    images = [draw_keypoints(image, features) for image, features in observer.shown]
-    captions = [f'{len(features)} keypoints' for _, features in observer.shown]
-    columns = 3 if len(images) > 2 else None
-    if not cv2.imwrite(str(path), contact_sheet(images, columns=columns, captions=captions)):
-        raise OSError(f'the picture {path} could not be written')
+def write_image(path: Path, pixels: np.ndarray) -> Path:
+    """Write a picture and return its path; raise OSError if that fails."""
+    if not cv2.imwrite(str(path), pixels):
+        raise OSError(f'cannot write the picture {path}')
     return path
 
 
-def _stamp(message: Image | PointCloud2) -> tuple[int, int]:
-    """Return the header's stamp as something that can be compared."""
-    return message.header.stamp.sec, message.header.stamp.nanosec
+def _write_picture(observer: Observer, path: Path) -> Path:
+    """Write a contact sheet of frames with their keypoints and return its path."""
+    if not observer.shown:
+        raise ChildProcessError('no image was received for the features: there is no picture')
+    images = [draw_keypoints(image, features) for image, features in observer.shown]
+    captions = [f'{len(features)} keypoints' for _, features in observer.shown]
+    columns = 3 if len(images) > 2 else None
+    return write_image(path, contact_sheet(images, columns=columns, captions=captions))

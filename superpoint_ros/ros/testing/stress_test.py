@@ -2,19 +2,19 @@
 # SPDX-License-Identifier: Apache-2.0
 
 """
-The detector node under more load than it can bear, watched from outside.
+A stress test: the detector node under more load than it can process, observed from outside.
 
-A detector is run as a process. This process floods it with images, a part of them broken, listens
-to features and diagnostics, sets parameters (the weights among them, which are loaded anew each
-time), and reads the detector's memory from the system.
+The detector runs as a process. This process floods it with images, a fraction of them broken,
+receives features and diagnostics, sets parameters (among them the weights, which are loaded again
+each time), and reads the detector's memory from the system.
 """
 
 from __future__ import annotations
 
 from array import array
 from collections.abc import Callable
+from contextlib import closing
 from dataclasses import asdict, dataclass, fields
-import os
 from pathlib import Path
 import threading
 import time
@@ -23,7 +23,6 @@ from diagnostic_msgs.msg import DiagnosticArray
 import numpy as np
 from rcl_interfaces.srv import SetParameters
 import rclpy
-from rclpy.executors import SingleThreadedExecutor
 from rclpy.node import Node
 from rclpy.parameter import Parameter
 from rclpy.qos import QoSProfile, QoSReliabilityPolicy
@@ -31,20 +30,24 @@ from rclpy.time import Time
 from sensor_msgs.msg import Image, PointCloud2
 
 from superpoint_ros.data.image_encodings import ENCODINGS
-from superpoint_ros.ros.ros_context import ros_session
-from superpoint_ros.ros.testing.subprocesses import Child
+from superpoint_ros.ros.messages.image_messages import image_message
+from superpoint_ros.ros.testing.subprocesses import (
+    NodeProcess,
+    private_namespace,
+    ros_session,
+    wait_for,
+)
 
-START_TIMEOUT = 90.0
 SETTLING = 5.0
 """Seconds until memory is compared: until then caches fill."""
 
-_FRAMES = 8  # different good images
-_WEIGHTS_EVERY = 10  # calls, of which one sets the weights
+_FRAMES = 8  # number of different good images
+_WEIGHTS_EVERY = 10  # one of so many calls sets the weights
 
 
 @dataclass(frozen=True)
 class Load:
-    """What the node has to bear: images per second, their size, and the part that is broken."""
+    """The load: its length in seconds, images per second, their size, and the broken fraction."""
 
     seconds: float = 60.0
     rate: float = 200.0
@@ -56,11 +59,17 @@ class Load:
 @dataclass
 class Sample:
     """
-    One second: rates in messages per second, times in milliseconds, memory in MB.
+    The measurements of one second; NaN for what was not measured.
 
-    Latency is from stamp to arrival of the features, inference is what the node says of its own,
-    `parameters` is the time until a call to set a parameter was answered, `weights` that of one to
-    set the weights. What was not measured is not-a-number.
+    Attributes:
+        time: seconds since the start.
+        sent, answered, dropped: images sent, features received and frames dropped, per second.
+        latency_p50, latency_p99: milliseconds from stamp to arrival of the features.
+        inference: milliseconds per inference, as the node reports them.
+        parameters: milliseconds until a call to set a parameter is answered.
+        weights: the same for a call that sets the weights.
+        memory: resident memory of the node in MB.
+
     """
 
     time: float
@@ -77,9 +86,9 @@ class Sample:
 
 class _Flood:
     """
-    A thread that publishes images at a rate, a part of them broken.
+    A thread that publishes images at a rate, a fraction of them broken.
 
-    It is a participant of its own: what others send must not wait for room among its images.
+    It has its own DDS participant: other messages must not wait for room among its images.
     """
 
     def __init__(self, namespace: str, load: Load):
@@ -91,7 +100,7 @@ class _Flood:
         shape = (_FRAMES, load.height // 16 + 1, load.width // 16 + 1)
         coarse = self._rng.integers(0, 256, shape, dtype=np.uint8)
         blocks = coarse.repeat(16, axis=1).repeat(16, axis=2)[:, : load.height, : load.width]
-        self._data = [array('B', np.ascontiguousarray(frame).tobytes()) for frame in blocks]
+        self._images = [image_message(frame) for frame in blocks]
         qos = QoSProfile(depth=1, reliability=QoSReliabilityPolicy.BEST_EFFORT)
         self._publisher = self._node.create_publisher(Image, 'image', qos)
         self.sent = 0
@@ -101,7 +110,8 @@ class _Flood:
     def start(self) -> None:
         self._thread.start()
 
-    def stop(self) -> None:
+    def close(self) -> None:
+        """Stop the thread and leave ROS; may be called twice."""
         if self._stopped.is_set():
             return
         self._stopped.set()
@@ -121,22 +131,22 @@ class _Flood:
             self._stopped.wait(max(due - time.monotonic(), 0))
 
     def _next(self) -> Image:
-        load, rng = self._load, self._rng
-        data = self._data[self.sent % _FRAMES]
-        message = Image(
-            height=load.height, width=load.width, encoding='mono8', step=load.width, data=data
+        good, rng = self._images[self.sent % _FRAMES], self._rng
+        if rng.random() >= self._load.broken:
+            return good
+        height, width = (int(side) for side in rng.integers(0, 2000, 2))
+        return Image(
+            encoding=str(rng.choice([*ENCODINGS, 'no such encoding'])),
+            is_bigendian=int(rng.integers(2)),
+            height=height,
+            width=width,
+            step=int(rng.integers(0, 8000)),
+            data=array('B', good.data[: int(rng.integers(0, 4000))]),
         )
-        if rng.random() < load.broken:
-            message.encoding = str(rng.choice([*ENCODINGS, 'no such thing']))
-            message.is_bigendian = int(rng.integers(2))
-            message.height, message.width = (int(side) for side in rng.integers(0, 2000, 2))
-            message.step = int(rng.integers(0, 8000))
-            message.data = data[: int(rng.integers(0, 4000))]
-        return message
 
 
 class _Watch(Node):
-    """Hear features and diagnostics, and set parameters again and again; `weights` are theirs."""
+    """Receive features and diagnostics, and set parameters again and again."""
 
     def __init__(self, namespace: str, weights: str):
         super().__init__('soak', namespace=namespace)
@@ -166,7 +176,7 @@ class _Watch(Node):
                 self.dropped = int(values['frames dropped'])
 
     def ask(self) -> None:
-        """Set a parameter, unless the last call still waits for its answer."""
+        """Set a parameter, unless the last call is still unanswered."""
         if self._pending is not None or not self._client.service_is_ready():
             return
         self._calls += 1
@@ -191,48 +201,29 @@ def run_soak(
     load: Load, folder: Path, parameters: dict[str, object], progress: Progress
 ) -> tuple[list[Sample], int | None]:
     """
-    Return a sample for each second, and the exit status of the detector, which is told to end.
+    Return a sample for each second, and the exit status of the detector, which is ended then.
 
-    `parameters` are the detector's; its log is in `folder`. Raises ValueError where a parameter is
-    to blame, ChildProcessError where the detector ended by itself or never answered, and
+    `parameters` are the detector's; its log is in `folder`. Raises ValueError for an invalid
+    parameter, ChildProcessError if the detector ends by itself or never answers, and
     KeyboardInterrupt after a signal.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    os.environ.setdefault('ROS_AUTOMATIC_DISCOVERY_RANGE', 'LOCALHOST')
-    namespace = f'/superpoint_soak_{os.getpid()}'
-    detector = Child('detector', namespace, parameters, folder)
-    with ros_session():
-        executor = SingleThreadedExecutor()
-        flood = None
-        try:
-            watch = _Watch(namespace, str(parameters.get('weights', '')))
-            flood = _Flood(namespace, load)
-            executor.add_node(watch)
-            detector.start()
-            _wait(executor, detector, lambda: watch.count_publishers('features') > 0)
-            flood.start()
-            _wait(executor, detector, lambda: watch.latencies)
-            samples = list(_sample(executor, watch, flood, detector, load.seconds, progress))
-            flood.stop()
-            return samples, detector.stop()
-        finally:
-            if flood:
-                flood.stop()
-            detector.stop()
-            executor.shutdown(timeout_sec=1.0)
-
-
-def _wait(executor, detector: Child, until) -> None:
-    end = time.monotonic() + START_TIMEOUT
-    while not until():
-        executor.spin_once(timeout_sec=0.1)
-        detector.check()
-        if time.monotonic() > end:
-            raise ChildProcessError(f'nothing came within {START_TIMEOUT:g} s: {detector.tail()}')
+    namespace = private_namespace('soak')
+    detector = NodeProcess('detector', namespace, parameters, folder)
+    with ros_session(detector) as executor, closing(_Flood(namespace, load)) as flood:
+        watch = _Watch(namespace, str(parameters.get('weights', '')))
+        executor.add_node(watch)
+        detector.start()
+        wait_for(executor, [detector], lambda: watch.count_publishers('features') > 0)
+        flood.start()
+        wait_for(executor, [detector], lambda: watch.latencies)
+        samples = list(_sample(executor, watch, flood, detector, load.seconds, progress))
+        flood.close()
+        return samples, detector.stop()
 
 
 def _sample(executor, watch, flood, detector, seconds, progress):
-    """Yield a sample a second."""
+    """Yield a sample per second."""
     start = last = time.monotonic()
     while last - start < seconds:
         sent, dropped = flood.sent, watch.dropped
@@ -263,11 +254,11 @@ def _sample(executor, watch, flood, detector, seconds, progress):
 
 def judge(samples: list[Sample], status: int | None) -> dict[str, str]:
     """
-    Return what was promised and was not kept, by promise; empty where all was.
+    Return the requirements that are not met, each with the reason; empty if all are met.
 
-    The promises: memory stays flat, the newest frame is served (its features come after two
-    inference times at most), a parameter call is answered within a tenth of a second, and the node
-    is there at the end and ends cleanly.
+    The requirements: memory stays constant, features arrive within two inference times, a
+    parameter call is answered within a tenth of a second, and the node runs to the end and ends
+    cleanly.
     """
     broken = {}
     settled = [sample for sample in samples if sample.time > SETTLING] or samples
@@ -280,14 +271,14 @@ def judge(samples: list[Sample], status: int | None) -> dict[str, str]:
         broken['memory'] = f'grew from {before:.0f} to {after:.0f} MB'
     latency, inference = (np.nanmedian(table[name]) for name in ('latency_p50', 'inference'))
     if not latency <= 2 * inference:
-        broken['latency'] = f'{latency:.0f} ms in the median, inference takes {inference:.0f} ms'
+        broken['latency'] = f'median {latency:.0f} ms, inference takes {inference:.0f} ms'
     for name in ('parameters', 'weights'):
         calls = table[name][np.isfinite(table[name])]
         if name == 'weights' and not len(calls):
-            continue  # too short a load for any
+            continue  # the test was too short for any
         answer = np.percentile(calls, 95) if len(calls) else np.nan
         if not answer <= 100:
-            broken[name] = f'one call in twenty took {answer:.0f} ms or more'
+            broken[name] = f'5 % of the calls took {answer:.0f} ms or more'
     if status != 0:
         broken['end'] = f'the detector ended with status {status}'
     return broken
@@ -310,11 +301,11 @@ def plot_samples(samples: list[Sample], path: Path) -> None:
     for axes, names, unit in (
         (memory, ('memory',), 'MB'),
         (times, ('latency_p50', 'latency_p99', 'inference', 'parameters', 'weights'), 'ms'),
-        (rates, ('sent', 'answered', 'dropped'), 'messages a second'),
+        (rates, ('sent', 'answered', 'dropped'), 'messages per second'),
     ):
         for name in names:
             values = [getattr(sample, name) for sample in samples]
-            style = '.' if name in ('parameters', 'weights') else '-'  # not one in each second
+            style = '.' if name in ('parameters', 'weights') else '-'  # not in every second
             axes.plot(seconds, values, style, label=name.replace('_', ' '))
         axes.set_ylabel(unit)
         axes.set_ylim(bottom=0)

@@ -1,26 +1,36 @@
 # Copyright 2026 The superpoint_ros developers
 # SPDX-License-Identifier: Apache-2.0
 
-"""The package's nodes as processes of their own, started and ended by another."""
+"""The package's nodes as processes that another process starts, watches and ends."""
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 import ctypes
 import json
+import os
 from pathlib import Path
 import re
 import signal
 import subprocess
 import sys
+import time
+
+import rclpy
+from rclpy.executors import Executor, SingleThreadedExecutor
+
+START_TIMEOUT = 90.0
+"""Seconds until a node must answer: a first start reads torch from a cold disk."""
 
 _STOP_TIMEOUT = 5.0
 _BAD_INPUT = ' cannot start: '  # how `run_node` begins the error of its user
 _PR_SET_PDEATHSIG = 1  # linux/prctl.h
 
 
-class Child:
+class NodeProcess:
     """
-    One of the package's nodes in a process; what it writes goes to `folder/NAME.log`.
+    One of the package's nodes in a process; its output goes to `folder/NAME.log`.
 
     `name` is the executable's. `parameters` are those of the node, as Python values.
     """
@@ -31,7 +41,7 @@ class Child:
         # JSON's strings, numbers and booleans are YAML's, which ROS parses: "0" stays a string.
         pairs = [f'{key}:={json.dumps(value)}' for key, value in parameters.items()]
         self.command = [
-            *(sys.executable, '-m', f'superpoint_ros.ros.{name}_main', '--ros-args'),
+            *(sys.executable, '-m', 'superpoint_ros.ros.run_node', name, '--ros-args'),
             *('-r', f'__ns:={namespace}'),
             *(word for pair in pairs for word in ('-p', pair)),
         ]
@@ -49,29 +59,25 @@ class Child:
             )
 
     def check(self) -> None:
-        """
-        Raise an error where the process has ended.
-
-        It is a ValueError where the input was to blame, else a ChildProcessError.
-        """
+        """Raise ValueError if the process has ended because of bad input, or ChildProcessError."""
         status = self._process.poll() if self._process else None
         if status is None:
             return
-        if _BAD_INPUT in self.tail():
-            raise ValueError(self.tail())
+        if _BAD_INPUT in self.last_lines():
+            raise ValueError(self.last_lines())
         raise ChildProcessError(
-            f'the {self.name} ended with status {status} (see {self.log}): {self.tail()}'
+            f'the {self.name} ended with status {status} (see {self.log}): {self.last_lines()}'
         )
 
-    def tail(self) -> str:
-        """Return the log's last errors, where there is none its last lines, as one line."""
+    def last_lines(self) -> str:
+        """Return the last errors of the log, or its last lines, as one line."""
         text = self.log.read_text(errors='replace') if self.log.is_file() else ''
         errors = re.findall(r'\[(?:ERROR|FATAL)\] \[[\d.]+\] \[[^]]*\]: (.*)', text)
-        lines = errors or text.splitlines() or ['it said nothing']
+        lines = errors or text.splitlines() or ['no output']
         return ' '.join(lines[-3:])
 
     def memory(self) -> int:
-        """Return the bytes of memory that the process holds, 0 where it does not run."""
+        """Return the resident memory of the process in bytes, 0 if it does not run."""
         if self._process is None:
             return 0
         try:
@@ -82,7 +88,7 @@ class Child:
         return 1024 * int(found[1]) if found else 0
 
     def stop(self) -> int | None:
-        """Return the status of the process, which has ended now; None where it never began."""
+        """End the process and return its status; None if it was never started."""
         if self._process is None:
             return None
         if self._process.poll() is None:
@@ -95,5 +101,52 @@ class Child:
 
 
 def _end_with_parent() -> None:
-    """Have the system end this process with its parent, even where that one is killed."""
+    """Make the system end this process when its parent ends, even if that is killed."""
     ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
+
+
+def private_namespace(purpose: str) -> str:
+    """Return a namespace for this process's nodes, and limit discovery to this machine."""
+    os.environ.setdefault('ROS_AUTOMATIC_DISCOVERY_RANGE', 'LOCALHOST')
+    return f'/superpoint_{purpose}_{os.getpid()}'
+
+
+@contextmanager
+def ros_session(*processes: NodeProcess) -> Iterator[Executor]:
+    """
+    Initialize rclpy and give an executor; in the end stop the processes and shut rclpy down.
+
+    SIGINT and SIGTERM shut rclpy down behind the block's back; its next call of rclpy then fails,
+    with one of many errors. That raises KeyboardInterrupt.
+    """
+    rclpy.init(args=[])
+    executor = SingleThreadedExecutor()
+    try:
+        yield executor
+    except Exception:
+        if rclpy.ok():
+            raise
+        raise KeyboardInterrupt from None
+    finally:
+        for process in reversed(processes):
+            process.stop()
+        executor.shutdown(timeout_sec=1.0)
+        rclpy.try_shutdown()
+
+
+def wait_for(
+    executor: Executor, processes: list[NodeProcess], condition: Callable[[], object]
+) -> None:
+    """
+    Spin until the condition is true.
+
+    Raises what `NodeProcess.check` raises, and ChildProcessError after `START_TIMEOUT` seconds.
+    """
+    deadline = time.monotonic() + START_TIMEOUT
+    while not condition():
+        executor.spin_once(timeout_sec=0.1)
+        for process in processes:
+            process.check()
+        if time.monotonic() > deadline:
+            lines = '; '.join(f'{each.name}: {each.last_lines()}' for each in processes)
+            raise ChildProcessError(f'nothing received within {START_TIMEOUT:g} s. {lines}')

@@ -20,7 +20,7 @@ from support.ros_domain import ros_domain
 pytest.importorskip('rclpy', reason='rclpy is not installed', exc_type=ImportError)
 
 from superpoint_ros.odometry.odometry_drawing import draw_plan
-from superpoint_ros.ros.testing.odometry_demonstration import Way
+from superpoint_ros.ros.testing.odometry_demonstration import OdometryMeasurements
 
 
 def circle(count=40):
@@ -29,7 +29,7 @@ def circle(count=40):
 
 
 def test_the_error_is_that_of_the_aligned_poses_that_have_a_true_one():
-    way = Way()
+    way = OdometryMeasurements()
     truth = circle()
     turn = cv2.Rodrigues(np.array([0.3, -0.2, 0.5]))[0]
     for number, place in enumerate(truth):
@@ -48,7 +48,7 @@ def test_the_error_is_that_of_the_aligned_poses_that_have_a_true_one():
 
 
 def test_without_true_poses_there_is_no_error():
-    way = Way(estimated={(n, 0): place for n, place in enumerate(circle())})
+    way = OdometryMeasurements(estimated={(n, 0): place for n, place in enumerate(circle())})
     assert way.error() is None
     estimated, truth = way.aligned()
     assert len(estimated) == 40

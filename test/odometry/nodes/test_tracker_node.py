@@ -56,7 +56,7 @@ def info(**changes):
 
 def calibrate(graph, message=None):
     graph.publish(message or info(), 'camera_info')
-    node = graph.nodes[0]
+    node = graph.tested[0]
     graph.wait_until(lambda: node.calibration.model is not None)
 
 
@@ -96,7 +96,7 @@ def test_without_a_calibration_there_are_pixels_or_nothing_and_the_reason(graph)
 
     def complaints():
         texts = [status.message for message in statuses for status in message.status]
-        return [text for text in texts if 'no calibration came so far' in text]
+        return [text for text in texts if 'no calibration received' in text]
 
     graph.wait_until(complaints)
 
@@ -178,7 +178,7 @@ def test_another_size_of_the_camera_begins_new_tracks(graph):
     tracks, source = graph.listen(PointCloud, 'tracks'), Source()
     graph.publish(source.frame(0), 'features')
     graph.wait_until(lambda: len(tracks) == 1)
-    node = graph.nodes[0]
+    node = graph.tested[0]
     graph.publish(info(width=1280, height=960), 'camera_info')
     graph.wait_until(lambda: node.calibration.model.size == (1280, 960))
     graph.publish(source.frame(1), 'features')
@@ -194,7 +194,7 @@ def test_messages_that_are_no_features_are_counted_and_skipped(graph):
     graph.publish(bad, 'features')
     graph.publish(source.frame(1), 'features')
     graph.wait_until(lambda: len(tracks) == 1)
-    assert node.statistics.summary(1e9).bad_frames == {'content': 1}
+    assert node.inputs[0].statistics.summary(1e9).bad_frames == {'content': 1}
 
 
 def test_a_manager_leads_the_node_through_its_states(graph):

@@ -37,7 +37,7 @@ def play(graph, flight, first=0):
     """Publish a flight's calibration and tracks, as the tracker does."""
     model = flight.camera_model
     info = CameraInfo(width=640, height=480, distortion_model='plumb_bob', k=model.matrix.ravel())
-    node = graph.nodes[0]
+    node = graph.tested[0]
     graph.publish(info, 'camera_info')
     graph.wait_until(lambda: node.calibration.model is not None)
     for number, tracks in enumerate(flight.tracks):
@@ -46,9 +46,9 @@ def play(graph, flight, first=0):
         points = model.normalize(tracks.keypoints)
         header = Header(stamp=stamp, frame_id='camera_optical')
         message = tracks_to_message(tracks, header, points, tracks.velocities)
-        before = node.statistics.summary(0).received
+        before = node.inputs[0].statistics.summary(0).received
         graph.publish(message, 'tracks')
-        graph.wait_until(lambda b=before: node.statistics.summary(0).received > b)
+        graph.wait_until(lambda b=before: node.inputs[0].statistics.summary(0).received > b)
 
 
 def places(messages):
@@ -149,4 +149,4 @@ def test_transforms_are_published_where_tf2_is_installed(graph, make_flight, mon
     assert last.transform.translation.x == pose.position.x
     assert last.transform.rotation == pose.orientation
     graph.add(VisualOdometryNode, publish_tf=False)
-    assert graph.nodes[1]._broadcaster is None
+    assert graph.tested[1]._broadcaster is None

@@ -13,21 +13,24 @@ import time
 
 import pytest
 
-from support.ros_domain import ros_domain
-
-pytest.importorskip('rclpy', reason='needs ROS 2 (rclpy)')
+pytest.importorskip('rclpy', reason='rclpy is not installed', exc_type=ImportError)
 
 from geometry_msgs.msg import PoseStamped
-import rclpy
 from rclpy.qos import QoSProfile
 from sensor_msgs.msg import CameraInfo, Image
 
+from support.ros import Observer
+from support.ros_domain import ros_domain
+
+DOMAIN = ros_domain(1)
+NAMESPACE = f'/player_test_{os.getpid()}'
+
 
 @pytest.fixture(scope='session', autouse=True)
-def quiet_neighbours():
-    """Keep to a part of this machine's topics that nobody else listens to."""
+def private_domain():
+    """Use a ROS domain of this test run."""
     patch = pytest.MonkeyPatch()
-    patch.setenv('ROS_DOMAIN_ID', str(ros_domain(1)))
+    patch.setenv('ROS_DOMAIN_ID', str(DOMAIN))
     # Nodes that look beyond this machine find each other in no time, the others in three seconds.
     patch.setenv('ROS_AUTOMATIC_DISCOVERY_RANGE', 'SUBNET')
     yield
@@ -41,9 +44,9 @@ def start_player(tmp_path):
 
     def start(**parameters):
         words = [f'{name}:={json.dumps(value)}' for name, value in parameters.items()]
-        command = [sys.executable, '-m', 'superpoint_ros.ros.player_main', '--ros-args']
+        command = [sys.executable, '-m', 'superpoint_ros.ros.run_node', 'player', '--ros-args']
         command += [part for word in words for part in ('-p', word)]
-        command += ['-r', f'__ns:=/player_test_{os.getpid()}']
+        command += ['-r', f'__ns:={NAMESPACE}']
         process = subprocess.Popen(
             command, text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT
         )
@@ -56,32 +59,18 @@ def start_player(tmp_path):
         process.communicate()
 
 
-@pytest.fixture
-def listener():
-    """Return a listener to what the player publishes."""
-    listener = Listener()
-    yield listener
-    listener.close()
-
-
-class Listener:
-    """Whoever receives messages of the player."""
+class Listener(Observer):
+    """An observer of the player's topics."""
 
     def __init__(self):
-        self._context = rclpy.Context()
-        rclpy.init(context=self._context)
-        self._node = rclpy.create_node(
-            'listener', namespace=f'player_test_{os.getpid()}', context=self._context
-        )
-        self._executor = rclpy.executors.SingleThreadedExecutor(context=self._context)
-        self._executor.add_node(self._node)
+        super().__init__(DOMAIN, namespace=NAMESPACE)
         self.images, self.poses, self.infos = [], [], []
         for kind, topic, received in (
             (Image, 'image', self.images),
             (CameraInfo, 'camera_info', self.infos),
             (PoseStamped, 'ground_truth/pose', self.poses),
         ):
-            self._node.create_subscription(
+            self.observer.create_subscription(
                 kind,
                 topic,
                 lambda message, received=received: received.append((time.time(), message)),
@@ -92,21 +81,20 @@ class Listener:
         """Return the next `count` messages of a kind, each with the time of its arrival."""
         received = getattr(self, what)
         received.clear()
-        deadline = time.monotonic() + timeout
-        while len(received) < count and time.monotonic() < deadline:
-            self._executor.spin_once(timeout_sec=0.1)
-        assert len(received) >= count, f'{len(received)} of {count} {what} in {timeout} s'
+        self.wait_until(lambda: len(received) >= count, timeout)
         return received[:count]
 
     def publishers(self, topic):
-        """Return how many publish on a topic."""
-        return self._node.count_publishers(topic)
+        """Return how many publishers a topic has."""
+        return self.observer.count_publishers(topic)
 
-    def close(self):
-        """Leave the graph."""
-        self._executor.shutdown()
-        self._node.destroy_node()
-        self._context.try_shutdown()
+
+@pytest.fixture
+def listener():
+    """Return a listener to the player's topics."""
+    listener = Listener()
+    yield listener
+    listener.close()
 
 
 @pytest.fixture

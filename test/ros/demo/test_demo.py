@@ -20,8 +20,8 @@ import torch
 
 from superpoint_ros.model.superpoint import COMPACT, SuperPoint
 from superpoint_ros.model.weights import save_weights, WeightsMetadata
-from superpoint_ros.ros.ros_context import ros_session
 from superpoint_ros.ros.testing.demonstration import Measurements, Observer
+from superpoint_ros.ros.testing.subprocesses import ros_session
 
 
 @pytest.fixture(scope='module')

@@ -17,6 +17,7 @@ from superpoint_ros.ros.messages.feature_messages import (
     features_from_message,
     normalized_from_message,
 )
+from support.ros import milliseconds
 
 
 @pytest.fixture
@@ -25,10 +26,6 @@ def info():
     k = [150.0, 0.0, 80.0, 0.0, 140.0, 60.0, 0.0, 0.0, 1.0]
     d = [-0.2, 0.05, 0.001, -0.001, 0.0]
     return CameraInfo(width=160, height=120, distortion_model='plumb_bob', k=k, d=d)
-
-
-def stamp_of(message):
-    return message.header.stamp.sec * 1000 + message.header.stamp.nanosec // 1_000_000
 
 
 def count_batches(system):
@@ -47,12 +44,12 @@ def count_batches(system):
 def test_frames_of_one_stamp_go_through_the_network_together(start_inside, image):
     system = start_inside(cameras=['left', 'right'], sync_wait=1.0)
     for side in ('left', 'right'):
-        system.listen(f'{side}/features')
+        system.listen_to_features(f'{side}/features')
     topics = [f'{side}/image' for side in ('left', 'right')]
     answers = [system.features[f'{side}/features'] for side in ('left', 'right')]
 
     def both_answered(stamp):
-        return all(stamp in map(stamp_of, messages) for messages in answers)
+        return all(stamp in map(milliseconds, messages) for messages in answers)
 
     def publish(stamp):
         for topic in topics:
@@ -101,7 +98,7 @@ def test_compressed_images_are_read(start_inside, image, pixels, format_):
     assert ok
     message = CompressedImage(format=format_, data=array('B', code.tobytes()))
     answer = system.answers(message, '/front/image_raw/compressed', stamp=4321)
-    assert stamp_of(answer) == 4321
+    assert milliseconds(answer) == 4321
     assert answer.width > 20
     expected = system.node.detector(cv2.imdecode(code, cv2.IMREAD_GRAYSCALE))
     found = features_from_message(answer)
@@ -136,7 +133,7 @@ def test_no_keypoint_lies_where_the_mask_is_black(start_inside, image, tmp_path)
     assert v.max() < 90
     image.height = 60
     system.publish(image, 'left/image')
-    system.wait_until(lambda: 'bad frames: mask' in system.newest_status('/left/image')[2])
+    system.wait_until(lambda: 'bad frames: image' in system.newest_status('/left/image')[2])
 
 
 def test_a_mask_that_is_none_is_named(start_inside, tmp_path):
@@ -144,7 +141,7 @@ def test_a_mask_that_is_none_is_named(start_inside, tmp_path):
     with pytest.raises(FileNotFoundError, match=f'there is no mask {path}'):
         start_inside(mask=str(path))
     path.write_text('no image')
-    with pytest.raises(ValueError, match='is no image that OpenCV reads'):
+    with pytest.raises(ValueError, match='is not an image that OpenCV can read'):
         start_inside(mask=str(path))
 
 
@@ -191,8 +188,8 @@ def test_a_lazy_node_takes_images_only_for_listeners(start_inside, image):
     system = start_inside(lazy=True)
     system.rest(0.2)
     assert system.observer.count_subscribers('/image') == 0
-    assert system.status('/image')[1] == 'nobody listens to the features'
-    subscription = system.listen()
+    assert system.status('/image')[1] == 'the features have no subscriber'
+    subscription = system.listen_to_features()
     system.wait_until(lambda: system.observer.count_subscribers('/image') == 1)
     assert system.answers(image).width > 20
     system.observer.destroy_subscription(subscription)
@@ -211,7 +208,7 @@ def test_images_are_taken_as_sensor_data_and_features_sent_reliably(start_inside
 
     best_effort, reliable = QoSReliabilityPolicy.BEST_EFFORT, QoSReliabilityPolicy.RELIABLE
     system.wait_until(lambda: reliabilities() == [best_effort, reliable])
-    (camera,) = system.node._cameras.values()
+    (camera,) = system.node.inputs
     assert camera._subscription.qos_profile.depth == 1
     assert camera._features.qos_profile.depth == 10
 
@@ -222,7 +219,7 @@ def test_the_parameter_file_may_change_the_quality_of_service(start_inside):
         'qos_overrides./image.subscription.depth': 3,
         'qos_overrides./features.publisher.reliability': 'best_effort',
     }
-    (camera,) = start_inside(**changed).node._cameras.values()
+    (camera,) = start_inside(**changed).node.inputs
     assert camera._subscription.qos_profile.depth == 3
     assert camera._subscription.qos_profile.reliability == QoSReliabilityPolicy.RELIABLE
     assert camera._features.qos_profile.reliability == QoSReliabilityPolicy.BEST_EFFORT

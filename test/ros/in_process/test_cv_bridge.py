@@ -1,14 +1,12 @@
 # Copyright 2026 The superpoint_ros developers
 # SPDX-License-Identifier: Apache-2.0
 
-"""Images go through cv_bridge where it is installed and right, and not where it is not."""
+"""Images are converted by cv_bridge if it is usable and correct, else by the package."""
 
 from __future__ import annotations
 
 from array import array
-import subprocess
 import sys
-import time
 
 import numpy as np
 import pytest
@@ -17,20 +15,18 @@ pytest.importorskip('sensor_msgs', reason='sensor_msgs is not installed')
 
 from sensor_msgs.msg import Image
 
-from superpoint_ros.data.image_encodings import CONVERTED, gray_from_message, pixel_bytes
-from superpoint_ros.ros.messages import cv_bridge_conversion
-from superpoint_ros.ros.messages.cv_bridge_conversion import CvBridgeConversion, right_forms
-
-EVERYWHERE_RIGHT = [
-    *('rgb8', 'bgr8', 'rgba8', 'bgra8', 'rgb16', 'bgr16', 'rgba16', 'bgra16', 'mono16'),
-    *('bayer_rggb8', 'bayer_bggr8', 'bayer_gbrg8', 'bayer_grbg8'),
-    *('bayer_rggb16', 'bayer_bggr16', 'bayer_gbrg16', 'bayer_grbg16'),
-    *('yuv422', 'yuv422_yuy2'),
-]
+from superpoint_ros.data.image_encodings import ENCODINGS, gray_from_message, pixel_bytes
+from superpoint_ros.ros.messages import image_messages
+from superpoint_ros.ros.messages.image_messages import (
+    BRIDGED_ENCODINGS,
+    CONVERSION,
+    gray_from_image,
+    load_cv_bridge,
+)
 
 
 def noise(encoding, width=64, height=48, padding=0):
-    """Return an image of noise whose rows are longer by so many bytes."""
+    """Return an image of noise whose rows are padded by this many bytes."""
     step = width * pixel_bytes(encoding) + padding
     data = np.random.default_rng(0).integers(0, 256, step * height, dtype=np.uint8)
     return Image(
@@ -40,169 +36,151 @@ def noise(encoding, width=64, height=48, padding=0):
 
 @pytest.fixture(scope='module')
 def bridge():
-    """Return the real cv_bridge, where there is one that does not end the program."""
-    command = [sys.executable, '-m', cv_bridge_conversion.__name__]
-    trial = subprocess.run(command, capture_output=True, text=True, check=False)
-    if "No module named 'cv_bridge'" in trial.stderr:
-        pytest.skip('cv_bridge is not installed')
-    if trial.returncode:
-        pytest.skip(f'cv_bridge does not run here (status {trial.returncode})')
-    from cv_bridge import CvBridge
-
-    return CvBridge()
+    """Return the real cv_bridge; skip if there is none that is usable."""
+    bridge, conversion = load_cv_bridge()
+    if bridge is None:
+        pytest.skip(conversion)
+    return bridge
 
 
 @pytest.mark.parametrize('pixels_of_padding', [0, 1, 5])
-@pytest.mark.parametrize('encoding', EVERYWHERE_RIGHT)
-def test_cv_bridge_and_our_conversion_say_the_same(bridge, encoding, pixels_of_padding):
+@pytest.mark.parametrize('encoding', sorted(BRIDGED_ENCODINGS))
+def test_the_real_cv_bridge_and_the_built_in_conversion_agree(bridge, encoding, pixels_of_padding):
     message = noise(encoding, padding=pixels_of_padding * pixel_bytes(encoding))
     expected = bridge.imgmsg_to_cv2(message, 'mono8')
     difference = np.abs(gray_from_message(message).astype(int) - expected)
     assert difference.max() <= 1
+    np.testing.assert_array_equal(gray_from_image(message), expected)
 
 
-def test_the_trial_finds_what_the_real_cv_bridge_converts(bridge):
-    forms = right_forms(bridge.imgmsg_to_cv2)
-    assert {name for name, is_big in forms if not is_big} >= set(EVERYWHERE_RIGHT)
-
-
-def conversion_with(bridge, forms):
-    """Return a conversion after its trial, with this result."""
-    conversion = CvBridgeConversion(str)
-    conversion._bridge, conversion.forms = bridge, frozenset(forms)
-    return conversion
-
-
-def test_where_the_real_cv_bridge_shifts_rows_ours_are_right(bridge):
-    conversion = conversion_with(bridge, [('bgr8', False)])
+def test_padding_of_half_a_pixel_goes_to_the_built_in_conversion(bridge):
     message = noise('bgr8', padding=1)
-    assert conversion.gray(message) is None
     shifted = bridge.imgmsg_to_cv2(message, 'mono8').astype(int)
-    assert np.abs(shifted - gray_from_message(message, conversion.gray)).max() > 50
+    np.testing.assert_array_equal(gray_from_image(message), gray_from_message(message))
+    assert np.abs(shifted - gray_from_image(message)).max() > 50
 
 
-BRIDGE = """
-import cv2, numpy as np
+def test_the_bridged_encodings_are_encodings_of_the_package():
+    assert set(ENCODINGS) >= BRIDGED_ENCODINGS
+    # Views of the message's data need no conversion.
+    assert not {'mono8', '8UC1', 'nv12', 'nv21', 'nv24'} & BRIDGED_ENCODINGS
 
-class CvBridge:
-    calls = []
+
+class Bridge:
+    """A cv_bridge that makes all images gray 7, or fails."""
+
+    def __init__(self, error=None):
+        self.error, self.encodings = error, []
 
     def imgmsg_to_cv2(self, message, encoding):
         assert encoding == 'mono8'
-        CvBridge.calls.append(message.encoding)
-        pixels = np.frombuffer(message.data, np.uint8).reshape(message.height, -1, 3)
-        pixels = pixels[:, :message.width]
-        if message.encoding == 'bgr8' and not message.is_bigendian:
-            return cv2.cvtColor(pixels, cv2.COLOR_BGR2GRAY)
-        if message.encoding == 'rgb8':
-            return pixels[:, :, 0]
-        raise TypeError('what is that?')
-"""
-DEADLY = 'import os, signal; os.kill(os.getpid(), signal.SIGSEGV)'
+        self.encodings.append(message.encoding)
+        if self.error:
+            raise self.error
+        return np.full((message.height, message.width), 7, np.uint8)
+
+
+@pytest.fixture
+def use(monkeypatch):
+    """Return a function that replaces cv_bridge for the test."""
+
+    def use(bridge):
+        monkeypatch.setattr(image_messages, '_bridge', bridge)
+        return bridge
+
+    return use
+
+
+def test_cv_bridge_gets_the_encodings_that_it_converts_correctly_and_no_others(use):
+    bridge = use(Bridge())
+    for encoding in ENCODINGS:
+        message = noise(encoding)
+        message.data *= 3  # the planes of nv24
+        gray = gray_from_image(message)
+        assert (gray == 7).all() == (encoding in BRIDGED_ENCODINGS), encoding
+    assert set(bridge.encodings) == BRIDGED_ENCODINGS
+
+
+def test_big_endian_images_are_not_given_to_cv_bridge(use):
+    bridge = use(Bridge())
+    message = noise('bgr8')
+    message.is_bigendian = 1
+    np.testing.assert_array_equal(gray_from_image(message), gray_from_message(message))
+    assert bridge.encodings == []
+
+
+def test_the_built_in_conversion_takes_over_if_cv_bridge_fails_on_an_image(use):
+    bridge = use(Bridge(TypeError('buffer is too small')))
+    message = noise('bgr8')
+    np.testing.assert_array_equal(gray_from_image(message), gray_from_message(message))
+    assert bridge.encodings == ['bgr8']
+
+
+def test_the_node_converts_by_cv_bridge_and_says_so(use, start_inside):
+    bridge = use(Bridge())
+    system = start_inside()
+    assert system.answers(noise('bgr8', 160, 120)).width == 0  # all is gray 7
+    assert set(bridge.encodings) == {'bgr8'}
+    assert system.status('network')[2]['image conversion'] == CONVERSION
 
 
 @pytest.fixture
 def install(tmp_path, monkeypatch):
-    """Return a function that installs a cv_bridge of this source, for the test."""
+    """Return a function that installs a cv_bridge with this source and compiled module."""
 
-    def install(source):
-        (tmp_path / 'cv_bridge').mkdir()
+    def install(source, compiled=b'numpy._core._multiarray_umath'):
+        (tmp_path / 'cv_bridge' / 'boost').mkdir(parents=True)
         (tmp_path / 'cv_bridge' / '__init__.py').write_text(source)
-        monkeypatch.setenv('PYTHONPATH', str(tmp_path), prepend=':')
+        if compiled:
+            (tmp_path / 'cv_bridge' / 'boost' / 'cv_bridge_boost.so').write_bytes(compiled)
         monkeypatch.syspath_prepend(tmp_path)
+        forget()
+
+    def forget():
         for name in [name for name in sys.modules if name.split('.')[0] == 'cv_bridge']:
-            monkeypatch.delitem(sys.modules, name)
+            del sys.modules[name]
 
     yield install
-    for name in [name for name in sys.modules if name.split('.')[0] == 'cv_bridge']:
-        del sys.modules[name]
+    forget()
 
 
-def after_trial(said):
-    """Return a conversion whose trial has ended with a line in the log that has this text."""
-    lines = []
-    conversion = CvBridgeConversion(lines.append)
-    conversion.start()
-    end = time.monotonic() + 60
-    while not lines and time.monotonic() < end:
-        time.sleep(0.02)
-    assert said in lines[0]
-    return conversion
+def test_a_usable_cv_bridge_is_loaded(install):
+    install('class CvBridge: pass')
+    bridge, conversion = load_cv_bridge()
+    assert type(bridge).__name__ == 'CvBridge'
+    assert conversion == 'cv_bridge'
 
 
-def test_a_cv_bridge_is_used_for_what_it_converts_right_alone(install):
-    install(BRIDGE)
-    conversion = after_trial('cv_bridge converts bgr8')
-    assert conversion.forms == {('bgr8', False)}
-    from cv_bridge import CvBridge
-
-    right, wrong, bad = noise('bgr8'), noise('rgb8'), noise('bgra8')
-    for message in (right, wrong, bad):
-        gray = gray_from_message(message, conversion.gray)
-        np.testing.assert_array_equal(gray, gray_from_message(message))
-    assert CvBridge.calls == ['bgr8']
-    right.is_bigendian = 1
-    assert conversion.gray(right) is None
+def test_a_cv_bridge_for_numpy_1_is_not_imported_with_numpy_2(install, monkeypatch):
+    install('import os; os.abort()', compiled=b'numpy.core._multiarray_umath')
+    monkeypatch.setattr(np, '__version__', '2.3.1')
+    bridge, conversion = load_cv_bridge()
+    assert bridge is None
+    assert conversion == 'built-in (cv_bridge is compiled for NumPy 1, this is 2.3.1)'
 
 
-def test_the_node_converts_by_it(install, start_inside):
-    install(BRIDGE)
-    system = start_inside()
-    message = noise('bgr8', 160, 120)
-    assert system.answers(message).width > 20
-    system.wait_until(lambda: system.node._conversion.forms)
-    from cv_bridge import CvBridge
-
-    CvBridge.calls.clear()
-    without, converted = system.features['features'][-1], system.answers(message, count=2)
-    assert CvBridge.calls
-    assert converted.data == without.data
-
-
-def test_where_a_cv_bridge_fails_on_a_frame_our_conversion_steps_in(install):
-    install(BRIDGE)
-    conversion = after_trial('cv_bridge converts bgr8')
-    message = noise('bgr8', padding=3)
-    del message.data[-3:]  # some drivers leave out the last padding
-    gray = gray_from_message(message, conversion.gray)
-    np.testing.assert_array_equal(gray, gray_from_message(message))
-
-
-def test_gray_images_need_no_conversion(install):
-    assert not {'mono8', '8UC1', 'nv12', 'nv21', 'nv24'} & set(CONVERTED)
-    message = noise('mono8')
-
-    def never(message):
-        raise AssertionError(message.encoding)
-
-    assert np.shares_memory(gray_from_message(message, never), np.asarray(message.data))
+def test_a_cv_bridge_for_numpy_1_is_used_with_numpy_1(install, monkeypatch):
+    install('class CvBridge: pass', compiled=b'numpy.core._multiarray_umath')
+    monkeypatch.setattr(np, '__version__', '1.26.4')
+    assert load_cv_bridge()[1] == 'cv_bridge'
 
 
 @pytest.mark.parametrize(
-    ('source', 'said'),
+    ('source', 'compiled', 'reason'),
     [
-        (DEADLY, 'converted without cv_bridge: its trial ended with status -11'),
-        ('raise ImportError("numpy")', 'converted without cv_bridge: its trial ended with status'),
-        ('CvBridge = None', 'converted without cv_bridge: its trial ended with status'),
+        ('raise ImportError("no libopencv_core")', b'numpy._core', 'no libopencv_core'),
+        ('CvBridge = None', b'numpy._core', "'NoneType' object is not callable"),
+        ('class CvBridge: pass', b'', 'has no compiled module'),
     ],
 )
-def test_a_cv_bridge_that_is_broken_breaks_nothing(install, source, said):
-    install(source)
-    conversion = after_trial(said)
-    assert conversion.gray(noise('bgr8')) is None
+def test_a_broken_cv_bridge_is_named_and_not_used(install, source, compiled, reason):
+    install(source, compiled)
+    bridge, conversion = load_cv_bridge()
+    assert bridge is None
+    assert conversion.startswith('built-in (')
+    assert reason in conversion
 
 
-def test_without_cv_bridge_that_is_said(monkeypatch):
-    monkeypatch.setattr(cv_bridge_conversion, 'find_spec', lambda name: None)
-    assert after_trial('cv_bridge is not installed').forms == frozenset()
-
-
-def test_a_trial_that_hangs_ends_with_the_node(install):
-    install('import time; time.sleep(1000)')
-    conversion = CvBridgeConversion(str)
-    conversion.start()
-    end = time.monotonic() + 10
-    while conversion._trial is None and time.monotonic() < end:
-        time.sleep(0.01)
-    conversion.stop()
-    assert conversion._trial.wait(10) < 0
+def test_a_missing_cv_bridge_is_named(monkeypatch):
+    monkeypatch.setattr(image_messages, 'find_spec', lambda name: None)
+    assert load_cv_bridge() == (None, 'built-in (cv_bridge is not installed)')

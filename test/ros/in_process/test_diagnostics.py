@@ -10,8 +10,8 @@ from array import array
 from diagnostic_msgs.msg import DiagnosticStatus
 import pytest
 
-from superpoint_ros.ros.detector import camera as camera_module
-from superpoint_ros.ros.diagnostics import camera_status, network_status
+from superpoint_ros.ros import inputs
+from superpoint_ros.ros.diagnostics import input_status, network_status
 from superpoint_ros.ros.frame_statistics import FrameStatistics
 
 OK, WARN, ERROR = DiagnosticStatus.OK, DiagnosticStatus.WARN, DiagnosticStatus.ERROR
@@ -37,10 +37,11 @@ def values_of(status):
     return {pair.key: pair.value for pair in status.values}
 
 
-def summary(arrivals=0, overtaken=0, frames=0, bad=0):
+def summary(arrivals=0, replaced=0, frames=0, bad=0, lost=0):
     statistics = FrameStatistics(now=0.0)
+    statistics.add_lost(1.0, lost)
     for index in range(arrivals):
-        statistics.add_arrival(1.0, overtakes=index < overtaken)
+        statistics.add_arrival(1.0, replaces=index < replaced)
     for _ in range(frames):
         statistics.add_frame(1.5, {'inference': 0.02}, 0.03, keypoints=12)
     for _ in range(bad):
@@ -49,8 +50,8 @@ def summary(arrivals=0, overtaken=0, frames=0, bad=0):
 
 
 def test_a_camera_whose_frames_are_answered_is_well():
-    status = camera_status('detector: /image', 'cpu', summary(arrivals=8, overtaken=2, frames=6))
-    assert (status.level, status.message) == (OK, '3.0 frames a second')
+    status = input_status('detector: /image', 'cpu', summary(arrivals=8, replaced=2, frames=6))
+    assert (status.level, status.message) == (OK, '3.0 frames per second')
     assert (status.name, status.hardware_id) == ('detector: /image', 'cpu')
     values = values_of(status)
     assert values['rate in (Hz)'] == '4.00'
@@ -66,19 +67,25 @@ def test_a_camera_whose_frames_are_answered_is_well():
     ('numbers', 'trouble', 'said'),
     [
         ({}, 'no images on /image for 5 s', 'no images on /image for 5 s'),
-        ({'arrivals': 10, 'overtaken': 6, 'frames': 4}, '', '60% of the frames are dropped'),
+        ({'arrivals': 10, 'replaced': 6, 'frames': 4}, '', '60% of the frames are dropped'),
         ({'arrivals': 10, 'frames': 8, 'bad': 2}, '', '20% of the frames cannot be read'),
+        ({'arrivals': 6, 'frames': 6, 'lost': 4}, '', '40% of the frames are lost before they'),
     ],
 )
 def test_what_is_amiss_with_a_camera_is_a_warning(numbers, trouble, said):
-    status = camera_status('detector: /image', 'cpu', summary(**numbers), trouble)
+    status = input_status('detector: /image', 'cpu', summary(**numbers), trouble)
     assert status.level == WARN
     assert said in status.message
 
 
 def test_bad_frames_are_counted_by_reason():
-    values = values_of(camera_status('', '', summary(arrivals=3, bad=3)))
+    values = values_of(input_status('', '', summary(arrivals=3, bad=3)))
     assert values['bad frames'] == values['bad frames: step'] == '3'
+
+
+def test_a_topic_that_is_idle_on_purpose_is_well_whatever_happened_before():
+    status = input_status('', '', summary(arrivals=6, lost=4, bad=3), note='not active')
+    assert (status.level, status.message) == (OK, 'not active')
 
 
 def test_a_network_that_is_not_there_is_told_by_the_state():
@@ -91,7 +98,7 @@ def test_a_running_node_reports_what_it_does(start_inside, image, random_weights
     system.answers(image, count=3)
     level, message, values = system.status('/image')
     assert level == OK
-    assert 'frames a second' in message
+    assert 'frames per second' in message
     assert int(values['frames published']) >= 3
     assert float(values['inference p50 (ms)']) > 0
     assert int(values['keypoints']) > 20
@@ -99,15 +106,16 @@ def test_a_running_node_reports_what_it_does(start_inside, image, random_weights
     assert level == OK
     assert values['weights'] == str(random_weights)
     assert (values['device'], values['state']) == ('cpu', 'active')
+    assert values['image conversion'].startswith(('cv_bridge', 'built-in ('))
     assert values['engine'] == system.node.detector.engine.name
     assert values['precision'] == system.node.detector.engine.precision
 
 
 def test_bad_frames_and_silence_are_warnings(start_inside, image, monkeypatch):
-    monkeypatch.setattr(camera_module, 'SILENCE', 1.0)
+    monkeypatch.setattr(inputs, 'SILENCE', 1.0)
     system = start_inside()
     image.encoding, image.data = 'rgb8', array('B', bytes(10))
-    system.publish(image)
+    system.publish(image, 'image')
     system.wait_until(lambda: system.newest_status('/image')[2].get('bad frames: step') == '1')
     system.wait_until(lambda: 'no images on /image' in system.newest_status('/image')[1])
     assert system.newest_status('/image')[0] == WARN
@@ -120,7 +128,7 @@ def test_a_failing_engine_is_reported_and_tried_until_it_works(start_inside, ima
     answered = len(system.features['features'])
 
     def fails():
-        system.publish(image)
+        system.publish(image, 'image')
         return system.newest_status('network')[0] == ERROR
 
     system.wait_until(fails)
@@ -132,5 +140,5 @@ def test_a_failing_engine_is_reported_and_tried_until_it_works(start_inside, ima
     system.answers(image)
     system.wait_until(lambda: system.newest_status('network')[0] == OK)
     said = capfd.readouterr().err
-    assert 'a frame failed, the node goes on (1 so far): RuntimeError: CUDA out of memory' in said
-    assert 'inference works again' in said
+    assert 'inference failed (1 so far): RuntimeError: CUDA out of memory' in said
+    assert 'inference recovered' in said

@@ -22,13 +22,10 @@ from sensor_msgs.msg import Image, PointCloud2
 from superpoint_ros.data.image_encodings import ENCODINGS
 from superpoint_ros.ros.detector.detector_node import DetectorNode
 from superpoint_ros.ros.messages.feature_messages import features_from_message
+from support.ros import milliseconds
 from support.ros_domain import ros_domain
 
 DOMAIN = ros_domain(5)  # that of all nodes in the test's process
-
-
-def stamp_of(message):
-    return message.header.stamp.sec * 1000 + message.header.stamp.nanosec // 1_000_000
 
 
 @st.composite
@@ -50,7 +47,7 @@ def images(draw):
 def test_of_thousands_of_broken_images_none_ends_the_node(start_inside, image):
     system = start_inside()
     system.answers(image)
-    (camera,) = system.node._cameras.values()
+    (camera,) = system.node.inputs
     received = 0
 
     def deliver(message):
@@ -84,7 +81,7 @@ def test_of_thousands_of_broken_images_none_ends_the_node(start_inside, image):
 
     shower()
     assert received >= 1000
-    assert system.node._failure_count() == 0
+    assert system.node._worker.failures == 0
     bad = camera.statistics.summary(time.monotonic()).bad_frames
     assert {'encoding', 'size', 'step', 'length'} <= set(bad)
     assert sum(bad.values()) > 300
@@ -93,7 +90,7 @@ def test_of_thousands_of_broken_images_none_ends_the_node(start_inside, image):
 def test_a_camera_that_dies_and_comes_back_is_served_again(start_inside, image):
     system = start_inside()
     system.answers(image)
-    system.observer.destroy_publisher(system._publishers.pop('image'))
+    system.end_publisher('image')
     system.wait_until(lambda: system.observer.count_publishers('/image') == 0)
     assert system.answers(image, stamp=777).width > 20
 
@@ -101,7 +98,7 @@ def test_a_camera_that_dies_and_comes_back_is_served_again(start_inside, image):
 def test_stamps_that_jump_are_passed_on(start_inside, image):
     system = start_inside()
     for stamp in (5_000_000, 1000, 2_000_000_000, 1):
-        assert stamp_of(system.answers(image, stamp=stamp)) == stamp
+        assert milliseconds(system.answers(image, stamp=stamp)) == stamp
         system.rest(0.2)
 
 
@@ -133,7 +130,7 @@ def test_the_size_may_change_from_frame_to_frame(start_inside):
         message = Image(height=height, width=width, encoding='mono8', step=width, data=data)
         answer = system.answers(message, stamp=1000 + index)
         system.wait_until(
-            lambda stamp=1000 + index: stamp_of(system.features['features'][-1]) == stamp
+            lambda stamp=1000 + index: milliseconds(system.features['features'][-1]) == stamp
         )
         answer = system.features['features'][-1]
         points = features_from_message(answer).keypoints
@@ -150,12 +147,12 @@ def test_a_listener_that_never_listens_holds_up_nobody(start_inside, image, dept
     sleeper = rclpy.create_node('sleeper', context=system.context, use_global_arguments=False)
     sleeper.create_subscription(PointCloud2, '/features', print, QoSProfile(depth=depth))
     system.wait_until(lambda: system.observer.count_subscribers('/features') == 1)
-    system.listen()
+    system.listen_to_features()
     for index in range(80):
-        system.publish(image, stamp=1000 + index)
+        system.publish(image, 'image', stamp=1000 + index)
         system.rest(0.01)
     newest = system.features['features']
-    system.wait_until(lambda: newest and stamp_of(newest[-1]) == 1079)
+    system.wait_until(lambda: newest and milliseconds(newest[-1]) == 1079)
     sleeper.destroy_node()
 
 
@@ -171,7 +168,7 @@ def test_a_slow_listener_gets_the_newest_and_makes_nobody_else_wait(start_inside
         executor.add_node(node)
 
         def receive(message):
-            slow.append(stamp_of(message))
+            slow.append(milliseconds(message))
             stop.wait(0.3)
 
         node.create_subscription(PointCloud2, '/features', receive, QoSProfile(depth=1))
@@ -184,13 +181,13 @@ def test_a_slow_listener_gets_the_newest_and_makes_nobody_else_wait(start_inside
     thread = threading.Thread(target=listen_slowly)
     thread.start()
     system.wait_until(lambda: system.observer.count_subscribers('/features') == 1)
-    system.listen()
+    system.listen_to_features()
     system.wait_until(lambda: system.node.count_subscribers('/features') == 2)
     for index in range(60):
-        system.publish(image, stamp=1000 + index)
+        system.publish(image, 'image', stamp=1000 + index)
         system.rest(0.02)
     fast = system.features['features']
-    system.wait_until(lambda: fast and stamp_of(fast[-1]) == 1059)
+    system.wait_until(lambda: fast and milliseconds(fast[-1]) == 1059)
     assert len(slow) < 0.5 * len(fast)
     system.wait_until(lambda: slow and slow[-1] == 1059)
     stop.set()

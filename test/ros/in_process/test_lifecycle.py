@@ -9,7 +9,7 @@ from lifecycle_msgs.msg import State, Transition, TransitionEvent
 from lifecycle_msgs.srv import ChangeState, GetAvailableTransitions, GetState
 import pytest
 
-from superpoint_ros.ros.detector import camera as camera_module
+from superpoint_ros.ros import inputs
 
 
 class Manager:
@@ -67,7 +67,7 @@ def test_a_manager_leads_the_node_through_its_states(start_managed, image):
     assert manager.change(Transition.TRANSITION_DEACTIVATE)
     system.wait_until(lambda: observer.count_subscribers('/image') == 0)
     answered = len(system.features['features'])
-    system.publish(image)
+    system.publish(image, 'image')
     system.rest(0.3)
     assert len(system.features['features']) == answered
     assert system.status('/image')[1] == 'not active'
@@ -180,7 +180,7 @@ def test_transitions_are_announced_and_can_be_asked_for_by_name(start_managed):
 def test_the_end_of_the_work_is_not_taken_for_the_end_of_a_silence(
     start_managed, monkeypatch, capfd
 ):
-    monkeypatch.setattr(camera_module, 'SILENCE', 0.5)
+    monkeypatch.setattr(inputs, 'SILENCE', 0.5)
     system, manager = start_managed()
     manager.change(Transition.TRANSITION_CONFIGURE)
     manager.change(Transition.TRANSITION_ACTIVATE)
@@ -189,4 +189,4 @@ def test_the_end_of_the_work_is_not_taken_for_the_end_of_a_silence(
     system.rest(1.5)
     said = capfd.readouterr().err
     assert 'no images on /image' in said
-    assert 'images come' not in said
+    assert 'receiving images' not in said

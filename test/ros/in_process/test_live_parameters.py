@@ -44,7 +44,7 @@ def descriptor_size(message):
 def test_new_weights_are_used_and_bad_ones_refused(
     start_inside, image, random_weights, other_weights, tmp_path, monkeypatch
 ):
-    monkeypatch.setattr(network_slot, 'PATIENCE', 20.0)  # however busy the machine is
+    monkeypatch.setattr(network_slot, 'CHECK_TIMEOUT', 20.0)  # however busy the machine is
     system = start_inside()
     assert descriptor_size(system.answers(image)) == 16
     corrupt = tmp_path / 'corrupt.safetensors'
@@ -113,7 +113,7 @@ def test_weights_that_do_not_run_are_taken_back(
     monkeypatch.setattr(network_slot, 'create_engine', fail)
     assert system.set_parameters(weights=str(other_weights)).successful
     system.wait_until(lambda: system.node.get_parameter('weights').value == str(random_weights))
-    assert 'other.safetensors cannot be run: CUDA out of memory' in capfd.readouterr().err
+    assert 'other.safetensors cannot be used: CUDA out of memory' in capfd.readouterr().err
     assert descriptor_size(system.answers(image)) == 16
 
 
@@ -200,7 +200,7 @@ def test_the_node_ends_while_weights_are_being_changed(
     assert not system.node.stop()  # the program leaves at once then
     assert time.monotonic() - start < 5
     released.set()
-    assert system.node._network.stop(timeout=20)
+    assert system.node._slot.stop(timeout=20)
     assert system.node.detector is before
 
 
@@ -211,5 +211,5 @@ def test_weights_that_are_set_again_and_again_are_used(
     for path in (other_weights, random_weights, other_weights):
         assert system.set_parameters(weights=str(path)).successful
     system.wait_until(lambda: system.node.detector.weights == other_weights)
-    assert system.node._network.stop(timeout=20)
+    assert system.node._slot.stop(timeout=20)
     assert system.node.detector.weights == other_weights

@@ -1,0 +1,382 @@
+# Copyright 2026 The superpoint_ros developers
+# SPDX-License-Identifier: Apache-2.0
+
+"""The topics that nodes receive: subscriptions with statistics, a watchdog and diagnostics."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Mapping
+import time
+import traceback
+from typing import Any
+
+from diagnostic_msgs.msg import DiagnosticStatus
+import numpy as np
+from rclpy.clock import ClockType
+from rclpy.event_handler import SubscriptionEventCallbacks, UnsupportedEventTypeError
+from rclpy.logging import get_logger
+from rclpy.node import Node
+from rclpy.qos import (
+    qos_profile_sensor_data,
+    QoSDurabilityPolicy,
+    QoSProfile,
+)
+from rclpy.qos_overriding_options import QoSOverridingOptions
+from rclpy.time import Time
+from sensor_msgs.msg import CameraInfo
+from std_msgs.msg import Header
+
+from superpoint_ros.geometry.camera_model import CameraModel, CameraModelError
+from superpoint_ros.ros.diagnostics import input_status, MAX_LOST
+from superpoint_ros.ros.frame_statistics import FrameStatistics
+
+SILENCE = 5.0
+"""Seconds without a message after which the watchdog warns."""
+
+REPEAT = 10.0
+"""Least number of seconds between two equal warnings."""
+
+MAX_AGE = 60.0
+"""Seconds; a stamp that is older, or as far in the future, is from another clock."""
+
+
+class InputTopic(ABC):
+    """
+    A topic of messages with a header, received between `start` and `stop`.
+
+    It counts what arrives, gets lost and is processed, warns if nothing arrives, and reports all
+    that in the diagnostics. Subclasses handle the messages.
+    """
+
+    content = 'messages'
+    """What the messages are, in plural, for log messages."""
+
+    def __init__(self, node: Node, message_type: type, topic: str, qos: QoSProfile):
+        self.node = node
+        # rclpy throttles per logger and line of code: each topic needs a logger of its own.
+        self.logger = get_logger(node.get_logger().name)
+        self.statistics = FrameStatistics(time.monotonic())
+        self._name = topic
+        self._topic = node.resolve_topic_name(topic)
+        self._type, self._qos = message_type, qos
+        self._subscription = None
+        self._is_started = False
+        self._last_arrival = time.monotonic()
+        self._silence = ''
+
+    @abstractmethod
+    def _receive(self, message: Any) -> None:
+        """Handle a message; called by the executor."""
+
+    @property
+    def topic(self) -> str:
+        """Return the full name of the topic, after remapping."""
+        return self._topic
+
+    def start(self) -> None:
+        """Begin to receive, with new statistics."""
+        self._is_started = True
+        self.statistics = FrameStatistics(time.monotonic())
+        self.follow_demand()
+
+    def stop(self) -> None:
+        """Stop receiving."""
+        self._is_started = False
+        self.follow_demand()
+
+    def is_wanted(self) -> bool:
+        """Return whether the messages are of use at present."""
+        return True
+
+    def follow_demand(self) -> None:
+        """Subscribe or unsubscribe, depending on whether messages are wanted."""
+        wanted = self._is_started and self.is_wanted()
+        if wanted and self._subscription is None:
+            self._last_arrival = time.monotonic()
+            self._subscription = self._subscribe()
+        elif not wanted and self._subscription is not None:
+            self.node.destroy_subscription(self._subscription)
+            self._subscription = None
+            self._silence = ''
+
+    def _subscribe(self):
+        arguments = (self._type, self._topic, self._on_message, self._qos)
+        options = {'qos_overriding_options': QoSOverridingOptions.with_default_policies()}
+        events = SubscriptionEventCallbacks(message_lost=self._on_lost)
+        try:
+            return self.node.create_subscription(*arguments, **options, event_callbacks=events)
+        except UnsupportedEventTypeError:  # this RMW implementation does not report losses
+            return self.node.create_subscription(*arguments, **options)
+
+    def _on_message(self, message: Any) -> None:
+        self._last_arrival = time.monotonic()
+        self._receive(message)
+
+    def _on_lost(self, event) -> None:
+        self.statistics.add_lost(time.monotonic(), event.total_count_change)
+
+    def age(self, header: Header) -> float | None:
+        """Return the seconds since a stamp; None if it is 0 or from another clock."""
+        if not (header.stamp.sec or header.stamp.nanosec):
+            return None
+        age = self.node.get_clock().now() - Time.from_msg(header.stamp, ClockType.ROS_TIME)
+        seconds = age.nanoseconds * 1e-9
+        if abs(seconds) <= MAX_AGE:
+            return seconds
+        self.logger.info(
+            f'latency is not measured: stamps on {self.topic} differ by {seconds:.0f} s from the '
+            "node's clock (set use_sim_time:=true for a bag played with --clock or a simulation)",
+            once=True,
+        )
+        return None
+
+    def report_bad_message(self, error: ValueError, reason: str) -> None:
+        """Count and log a message that cannot be used; `reason` is a word for the counter."""
+        count = self.statistics.add_bad_frame(time.monotonic(), reason)
+        text = f'skipped a message of {self.topic} ({reason}, {count} so far): {error}'
+        if count == 1:
+            self.logger.warning(text)
+        else:
+            self.logger.warning(text, throttle_duration_sec=REPEAT)
+
+    def watch(self) -> None:
+        """Check the topic and log what is wrong; to be called about once per second."""
+        self.follow_demand()
+        was_silent, self._silence = self._silence, self._reason_of_silence()
+        if self._silence:
+            self.logger.warning(self._silence, throttle_duration_sec=REPEAT)
+        elif was_silent and self._subscription is not None:
+            self.logger.info(f'receiving {self.content} on {self.topic}')
+        summary = self.statistics.summary(time.monotonic())
+        if summary.lately_lost > MAX_LOST:
+            self.logger.warning(
+                f'{summary.lately_lost:.0%} of the {self.content} on {self.topic} are lost on the '
+                'way to this node. Possible cures: start publisher and node with '
+                'dds_profile:=large_images; if the publisher is reliable, set '
+                f'qos_overrides.{self.topic}.subscription.reliability to reliable; '
+                'use image_transport:=compressed',
+                once=True,
+            )
+
+    def _reason_of_silence(self) -> str:
+        """Return why nothing arrives, as far as it is known; empty if something does."""
+        silent_for = time.monotonic() - self._last_arrival
+        if self._subscription is None or silent_for < SILENCE:
+            return ''
+        return f'no {self.content} on {self.topic} for {SILENCE:.0f} s: {self._diagnose()}'
+
+    def _diagnose(self) -> str:
+        kind = f'sensor_msgs/msg/{self._type.__name__}'
+        publishers = self.node.get_publishers_info_by_topic(self.topic)
+        others = sorted({p.topic_type for p in publishers if p.topic_type != kind})
+        if others:
+            return f'the topic has the type {", ".join(others)}, not {kind}'
+        if publishers:
+            return f'{len(publishers)} publisher(s), but none of their messages arrives'
+        published = [
+            name
+            for name, types in self.node.get_topic_names_and_types()
+            if kind in types
+            and not name.endswith('features/overlay')
+            and self.node.count_publishers(name) > 0
+        ]
+        suggestions = ', '.join(sorted(map(self._remap_target, published)))
+        if not suggestions:
+            return f'the topic has no publisher, nor has any other topic of {kind}'
+        return (
+            f'the topic has no publisher; topics of this type are {suggestions} '
+            f'(remap with {self._name}:=TOPIC)'
+        )
+
+    def _remap_target(self, topic: str) -> str:
+        """Return what the user must remap the input to, to receive a topic."""
+        return topic
+
+    def trouble(self) -> str:
+        """Return what is wrong besides missing or lost messages; empty if nothing is."""
+        return ''
+
+    def note(self) -> str:
+        """Return a remark for the diagnostics of a topic that has no trouble; may be empty."""
+        return '' if self._is_started else 'not active'
+
+    def status(
+        self, hardware: str = '', values: Mapping[str, object] | None = None
+    ) -> DiagnosticStatus:
+        """Return the diagnostics of the topic, with values of the node before its own."""
+        return input_status(
+            f'{self.node.get_fully_qualified_name().lstrip("/")}: {self.topic}',
+            hardware,
+            self.statistics.summary(time.monotonic()),
+            self._silence or (self.trouble() if self._is_started else ''),
+            self.note(),
+            values or {},
+        )
+
+
+class ProcessedTopic(InputTopic):
+    """
+    An input whose messages are processed at once, in the executor's callback.
+
+    `process` returns how many points it published; a ValueError means that the message is bad.
+    `stage` names the work in the statistics. The topic is received reliably.
+    """
+
+    def __init__(
+        self,
+        node: Node,
+        message_type: type,
+        topic: str,
+        stage: str,
+        process: Callable[[Any], int],
+        trouble: Callable[[], str],
+    ):
+        super().__init__(node, message_type, topic, QoSProfile(depth=10))
+        self.content = topic
+        self._stage, self._process, self._trouble = stage, process, trouble
+
+    def trouble(self) -> str:
+        """Return what the node says is wrong."""
+        return self._trouble()
+
+    def _receive(self, message: Any) -> None:
+        self.statistics.add_arrival(time.monotonic(), replaces=False)
+        start = time.perf_counter()
+        try:
+            count = self._process(message)
+        except ValueError as error:
+            self.report_bad_message(error, 'content')
+            return
+        except Exception as error:  # noqa: BLE001 - one message must not end the node
+            self._report_failure(error)
+            return
+        stages = {self._stage: time.perf_counter() - start}
+        now = time.monotonic()
+        self.statistics.add_frame(now, stages, self.age(message.header), count)
+
+    def _report_failure(self, error: Exception) -> None:
+        count = self.statistics.add_bad_frame(time.monotonic(), 'failure')
+        text = ' '.join(str(error).split())
+        is_logged = self.logger.error(
+            f'{self._stage} failed ({count} so far): {type(error).__name__}: {text}',
+            throttle_duration_sec=REPEAT,
+        )
+        if is_logged:
+            self.logger.debug(''.join(traceback.format_exception(error)))
+
+
+class CalibrationTopic:
+    """
+    The newest calibration of a camera from a topic of `sensor_msgs/CameraInfo`.
+
+    The calibration is received from a publisher that repeats it with each image, and from one that
+    publishes it once with the durability transient local. `trouble` says why no coordinates can be
+    computed; it is empty if they can.
+    """
+
+    def __init__(self, node: Node, topic: str):
+        self._node = node
+        self._topic = node.resolve_topic_name(topic)
+        self._logger = get_logger(node.get_logger().name)
+        self._main = self._latched = None
+        self._newest: CameraInfo | None = None
+        self._used: CameraInfo | None = None
+        self._model: CameraModel | None = None
+        self.trouble = f'no calibration received on {self._topic}'
+
+    def start(self) -> None:
+        """Begin to receive calibrations."""
+        self._main = self._node.create_subscription(
+            CameraInfo,
+            self._topic,
+            self._receive,
+            qos_profile_sensor_data,
+            event_callbacks=SubscriptionEventCallbacks(matched=lambda _: self._follow_latched()),
+            qos_overriding_options=QoSOverridingOptions.with_default_policies(),
+        )
+
+    def stop(self) -> None:
+        """Stop receiving."""
+        for subscription in (self._main, self._latched):
+            if subscription is not None:
+                self._node.destroy_subscription(subscription)
+        self._main = self._latched = None
+
+    def _follow_latched(self) -> None:
+        """
+        Subscribe with the durability transient local as soon as a publisher offers it.
+
+        The main subscription misses what such a publisher has sent before. It cannot be transient
+        local itself: the usual publishers, which repeat the calibration, refuse that.
+        """
+        latched = QoSDurabilityPolicy.TRANSIENT_LOCAL
+        publishers = self._node.get_publishers_info_by_topic(self._topic)
+        if self._main is None or self._latched is not None:
+            return
+        if any(each.qos_profile.durability == latched for each in publishers):
+            qos = QoSProfile(depth=1, durability=latched)
+            self._latched = self._node.create_subscription(
+                CameraInfo, self._topic, self._receive, qos
+            )
+
+    def _receive(self, message: CameraInfo) -> None:
+        self._newest = message
+
+    @property
+    def model(self) -> CameraModel | None:
+        """Return the newest calibration; None, after a warning, if there is no valid one."""
+        try:
+            model = self._current()
+        except CameraModelError as error:
+            self._report(error)
+            return None
+        self.trouble = ''
+        return model
+
+    def normalize(self, keypoints: np.ndarray, image_size: tuple[int, int]) -> np.ndarray:
+        """
+        Return the normalized coordinates (N, 2), float32, of keypoints in an image.
+
+        `image_size` is (width, height). Without a valid calibration of that size the coordinates
+        are NaN and `trouble` says why.
+        """
+        try:
+            points = self._current().normalize(keypoints, image_size)
+        except CameraModelError as error:
+            self._report(error)
+            return np.full((len(keypoints), 2), np.nan, np.float32)
+        self.trouble = ''
+        return points
+
+    def _report(self, error: CameraModelError) -> None:
+        trouble = f'{self._topic}: {error}'
+        text = f'no normalized coordinates: {trouble}'
+        if trouble != self.trouble:
+            self.trouble = trouble
+            self._logger.warning(text)
+        else:
+            self._logger.warning(text, throttle_duration_sec=REPEAT)
+
+    def _current(self) -> CameraModel:
+        """Return the newest calibration, converted if it has changed."""
+        newest = self._newest
+        if newest is None:
+            raise CameraModelError('no calibration received')
+        if self._model is None or not _is_same(newest, self._used):
+            self._model = None
+            self._model = CameraModel.from_message(newest)
+            self._used = newest
+        return self._model
+
+
+def _is_same(a: CameraInfo, b: CameraInfo | None) -> bool:
+    """Return whether two messages hold one calibration; cameras repeat it with each image."""
+    if a is b:
+        return True
+    names = ('width', 'height', 'distortion_model', 'binning_x', 'binning_y', 'roi')
+    return (
+        all(getattr(a, name) == getattr(b, name) for name in names)
+        and np.array_equal(a.k, b.k)
+        and np.array_equal(a.d, b.d)
+    )

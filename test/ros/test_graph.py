@@ -1,0 +1,126 @@
+# Copyright 2026 The superpoint_ros developers
+# SPDX-License-Identifier: Apache-2.0
+
+"""What other processes see of a node, and which names a node may use in rclpy's classes."""
+
+from __future__ import annotations
+
+import ast
+from pathlib import Path
+import signal
+import subprocess
+import sys
+
+import pytest
+
+pytest.importorskip('rclpy', reason='rclpy is not installed', exc_type=ImportError)
+
+import rclpy
+from rclpy.lifecycle import LifecycleNode
+
+from support.node_processes import Program
+from support.ros import Observer
+from support.ros_domain import ros_domain
+
+PACKAGE = Path(__file__).parents[2] / 'superpoint_ros'
+
+
+@pytest.mark.parametrize('name', ['detector', 'tracker', 'visual_odometry', 'player'])
+@pytest.mark.parametrize('sent', [signal.SIGINT, signal.SIGTERM])
+def test_a_node_that_has_ended_is_gone_from_the_graph_within_a_second(
+    name, sent, random_weights, monkeypatch
+):
+    monkeypatch.setenv('ROS_AUTOMATIC_DISCOVERY_RANGE', 'LOCALHOST')
+    domain = ros_domain(7)
+    observer = Observer(domain)
+    arguments = ['-p', f'weights:={random_weights}', '-p', 'engine:=torch']
+    node = Program(
+        ['-m', 'superpoint_ros.ros.run_node', name, '--ros-args']
+        + (arguments if name == 'detector' else []),
+        domain,
+    )
+    try:
+        observer.wait_until(lambda: name in observer.observer.get_node_names(), timeout=60)
+        node.wait_for('publishing' if name == 'player' else ' from ')
+        node.interrupt(sent)
+        assert node.finish() == 0
+        observer.wait_until(lambda: name not in observer.observer.get_node_names(), timeout=1.0)
+    finally:
+        node.end()
+        observer.close()
+
+
+def rclpys_names():
+    """Return the names of attributes that rclpy's own nodes have."""
+    context = rclpy.Context()
+    rclpy.init(args=[], context=context, domain_id=ros_domain(7))
+    node = LifecycleNode('plain', context=context)
+    names = {*vars(node), *dir(LifecycleNode)}
+    node.destroy_node()
+    rclpy.try_shutdown(context=context)
+    return names
+
+
+def classes_of_nodes():
+    """Return the syntax trees of the package's classes that are derived from rclpy's nodes."""
+    trees = [ast.parse(path.read_text()) for path in sorted((PACKAGE / 'ros').rglob('*.py'))]
+    classes = [each for tree in trees for each in ast.walk(tree) if isinstance(each, ast.ClassDef)]
+    nodes = {'Node', 'LifecycleNode'}
+    while True:
+        found = {
+            each.name
+            for each in classes
+            if any(isinstance(base, ast.Name) and base.id in nodes for base in each.bases)
+        }
+        if found <= nodes:
+            return [each for each in classes if each.name in found]
+        nodes |= found
+
+
+def test_nodes_use_no_private_names_of_rclpy():
+    private = {name for name in rclpys_names() if name.startswith('_') and name[1] != '_'}
+    assert {'_state_machine', '_subscriptions'} <= private
+    used = set()
+    for each in classes_of_nodes():
+        used |= {
+            (each.name, node.attr)
+            for node in ast.walk(each)
+            if isinstance(node, ast.Attribute)
+            and isinstance(node.value, ast.Name)
+            and node.value.id == 'self'
+            and node.attr in private
+        }
+        used |= {
+            (each.name, node.name)
+            for node in each.body
+            if isinstance(node, ast.FunctionDef) and node.name in private
+        }
+    assert len(classes_of_nodes()) >= 6
+    # It keeps the node in the graph after `destroy_node`; there is no public way to release it.
+    assert used == {('ProcessingNode', '_state_machine')}
+
+
+@pytest.mark.parametrize('name', ['', 'camera'])
+def test_the_program_lists_the_nodes_if_none_of_them_is_named(name):
+    command = [sys.executable, '-m', 'superpoint_ros.ros.run_node', *filter(None, [name])]
+    ended = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+    assert ended.returncode == 1
+    assert '{detector,player,tracker,visual_odometry}' in ended.stderr
+
+
+def test_a_missing_module_is_reported_with_the_python_that_lacks_it(tmp_path, monkeypatch):
+    (tmp_path / 'torch.py').write_text('raise ModuleNotFoundError("No module named \'torch\'")\n')
+    path = f'{tmp_path}:{PACKAGE.parent}'
+    monkeypatch.setenv('PYTHONPATH', path)
+    ended = subprocess.run(
+        [sys.executable, '-m', 'superpoint_ros.ros.run_node', 'detector'],
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert ended.returncode == 1
+    (line,) = ended.stderr.splitlines()
+    assert "detector cannot start: No module named 'torch'" in line
+    assert sys.executable in line
+    assert 'python -m colcon build' in line
