@@ -36,8 +36,11 @@ def run(args: argparse.Namespace) -> int:
     from tqdm import tqdm
 
     from superpoint_ros.data.scenes.pair_cache import list_pairs, read_pair
-    from superpoint_ros.evaluation.scenes_benchmark import evaluate_scenes
-    from superpoint_ros.evaluation.scenes_report import scenes_table, write_scenes_report
+    from superpoint_ros.evaluation.scenes_benchmark import (
+        evaluate_scenes,
+        scenes_table,
+        write_scenes_report,
+    )
 
     if args.max_pairs is not None and args.max_pairs < 1:
         raise ValueError(f'--max-pairs must be 1 or more, got {args.max_pairs}')

@@ -32,11 +32,11 @@ from superpoint_ros.evaluation.metrics import (
     Pair,
     shared_view,
 )
-from superpoint_ros.evaluation.reports import markdown_table, write_json
+from superpoint_ros.evaluation.reports import draw_matches_by_method, markdown_table, write_json
 from superpoint_ros.features import Features
 from superpoint_ros.geometry.matching import match_mutual
 from superpoint_ros.settings_table import table_of
-from superpoint_ros.visualization import contact_sheet, draw_matches, write_picture
+from superpoint_ros.visualization import write_picture
 
 COUNTINGS = {
     'all': 'All points count',
@@ -206,24 +206,14 @@ def picture_of_matches(
     sequence: PlanarSequence, methods: Sequence[Method], keypoints: int
 ) -> np.ndarray:
     """Return the matches of each method in the first pair; correct ones green, wrong ones red."""
-    pictures, captions = [], []
     sequence = PlanarSequence(
         sequence.name, sequence.kind, sequence.images[:2], sequence.homographies[:1]
     )
+    matched = {}
     for method in methods:
         found = [method.find(image) for image in sequence.images]
         pair = select_counted(pairs_of(sequence, found)[0], 'all', keypoints)
         matches = match_mutual(pair.a.descriptors, pair.b.descriptors)
         correct = match_distances(pair, matches) <= EPSILON
-        pictures.append(
-            draw_matches(
-                sequence.images[0],
-                pair.a.keypoints,
-                sequence.images[1],
-                pair.b.keypoints,
-                matches,
-                correct,
-            )
-        )
-        captions.append(f'{method.name}: {int(correct.sum())} of {len(matches)} matches correct')
-    return contact_sheet(pictures, columns=2, captions=captions)
+        matched[method.name] = (pair.a.keypoints, pair.b.keypoints, matches, correct)
+    return draw_matches_by_method(*sequence.images, matched)

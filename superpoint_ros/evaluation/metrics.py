@@ -135,14 +135,18 @@ def _select(features: Features, chosen: np.ndarray) -> Features:
     )
 
 
+def distances_to_nearest(points: np.ndarray, others: np.ndarray) -> np.ndarray:
+    """Return the distance of each point (N, 2) to the nearest of others (M, 2); inf if none."""
+    if not len(others):
+        return np.full(len(points), np.inf)
+    x, y = (points[:, axis, None] - others[:, axis].astype(np.float64) for axis in (0, 1))
+    return np.nan_to_num(np.sqrt((x * x + y * y).min(axis=1)), nan=np.inf)
+
+
 def nearest_distances(pair: Pair) -> np.ndarray:
     """Return the distance, in b, of each keypoint of a to the nearest of b; infinite if none."""
     warped = warp_points(pair.a.keypoints.astype(np.float64), pair.homography)
-    if not len(pair.b):
-        return np.full(len(warped), np.inf)
-    other = pair.b.keypoints.astype(np.float64)
-    squared = np.square(warped[:, :1] - other[:, 0]) + np.square(warped[:, 1:] - other[:, 1])
-    return np.nan_to_num(np.sqrt(squared.min(axis=1)), nan=np.inf)
+    return distances_to_nearest(warped, pair.b.keypoints)
 
 
 def repeatability(pair: Pair, epsilon: float = EPSILON) -> tuple[float, float | None]:

@@ -1,13 +1,17 @@
 # Copyright 2026 The superpoint_ros developers
 # SPDX-License-Identifier: Apache-2.0
 
-"""Measurements as JSON files and Markdown tables."""
+"""Measurements as JSON files, Markdown tables and pictures of matches."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 import json
 from pathlib import Path
+
+import numpy as np
+
+from superpoint_ros.visualization import contact_sheet, draw_matches
 
 
 def write_json(path: Path, content: Mapping) -> None:
@@ -28,3 +32,21 @@ def _cell(value: object) -> str:
     if value is None:
         return '-'
     return f'{value:.3f}' if isinstance(value, float) else str(value)
+
+
+def draw_matches_by_method(
+    image_a: np.ndarray,
+    image_b: np.ndarray,
+    matched: Mapping[str, tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]],
+) -> np.ndarray:
+    """
+    Return a picture of the matches of each method; correct ones green, wrong ones red.
+
+    `matched` has, by the name of the method, keypoints (N, 2) of both images, matches (K, 2) and
+    whether each is correct, bool (K,).
+    """
+    pictures, captions = [], []
+    for name, (points_a, points_b, matches, correct) in matched.items():
+        pictures.append(draw_matches(image_a, points_a, image_b, points_b, matches, correct))
+        captions.append(f'{name}: {int(correct.sum())} of {len(matches)} matches correct')
+    return contact_sheet(pictures, columns=2, captions=captions)

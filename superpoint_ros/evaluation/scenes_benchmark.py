@@ -17,24 +17,38 @@ is the mean distance of repeated keypoints, of those pairs that have some.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
 
 from superpoint_ros.data.scenes.correspondences import transfer
 from superpoint_ros.data.scenes.pairs import RenderedPair
+from superpoint_ros.detection.settings import DetectionSettings
 from superpoint_ros.evaluation.baselines import Method
-from superpoint_ros.evaluation.metrics import EPSILON
+from superpoint_ros.evaluation.metrics import distances_to_nearest, EPSILON
 from superpoint_ros.evaluation.relative_pose import (
     estimate_pose,
     pose_error,
     PoseError,
     summarise_errors,
 )
+from superpoint_ros.evaluation.reports import draw_matches_by_method, markdown_table, write_json
 from superpoint_ros.features import Features
 from superpoint_ros.geometry.matching import match_mutual
+from superpoint_ros.settings_table import table_of
+from superpoint_ros.visualization import write_picture
 
+_COLUMNS = {
+    'repeatability': 'rep',
+    'localisation': 'loc px',
+    'matching_accuracy': 'MMA',
+    'matching_score': 'MS',
+    'pose_auc_5': 'pose AUC 5',
+    'pose_auc_10': 'pose AUC 10',
+    'pose_auc_20': 'pose AUC 20',
+}
 _MEANS = ('repeatability', 'matching_accuracy', 'matching_score', 'matches', 'points')
 
 
@@ -56,14 +70,13 @@ def evaluate_scenes(
     on_pair: Callable[[], None] = lambda: None,
 ) -> dict:
     """
-    Return the measurements as a dictionary, made for JSON.
+    Return the measurements as a dictionary for JSON.
 
-    `result['methods'][name]` holds the means by name, the areas under the pose error curve and
-    `pairs`, their number; `result['pairs']` each pair's own measurements. `on_pair` is called
-    after each pair. Raises ValueError if `keypoints` is below 1 or there is no pair.
+    `result['methods'][name]` has the means by name, the areas under the pose error curve and the
+    number of `pairs`; `result['pairs']` has the measurements of each pair. `on_pair` is called
+    after each pair. Raises ValueError for a bad number of keypoints or without pairs.
     """
-    if keypoints < 1:
-        raise ValueError(f'keypoints must be 1 or more, got {keypoints}')
+    table_of(DetectionSettings)['max_keypoints'].check(keypoints)
     rows: list[dict] = []
     errors: dict[str, list[PoseError]] = {method.name: [] for method in methods}
     for number, pair in enumerate(pairs):
@@ -83,7 +96,7 @@ def evaluate_scenes(
             )
         on_pair()
     if not rows:
-        raise ValueError('there is no rendered pair to measure on')
+        raise ValueError('no rendered pairs to evaluate')
     summary = {
         name: _summarise([row for row in rows if row['method'] == name], poses)
         for name, poses in errors.items()
@@ -97,7 +110,7 @@ def evaluate_scenes(
 
 
 def find_in_views(method: Method, pair: RenderedPair, keypoints: int) -> tuple[Features, Features]:
-    """Return the best keypoints of both views, at most so many."""
+    """Return the features of both views, at most `keypoints` each, highest scores first."""
     a, b = (method.find(view.image).best(keypoints) for view in (pair.first, pair.second))
     return a, b
 
@@ -121,8 +134,8 @@ def measure_features(pair: RenderedPair, a: Features, b: Features) -> dict[str, 
     in_a, visible_b = transfer(b.keypoints, *views[::-1], np.linalg.inv(pair.pose))
     distances = np.concatenate(
         [
-            _nearest_distances(in_b[visible_a], b.keypoints),
-            _nearest_distances(in_a[visible_b], a.keypoints),
+            distances_to_nearest(in_b[visible_a], b.keypoints),
+            distances_to_nearest(in_a[visible_b], a.keypoints),
         ]
     )
     repeated = distances <= EPSILON
@@ -150,14 +163,6 @@ def measure_pose(pair: RenderedPair, a: Features, b: Features, matched: SceneMat
     return pose_error(estimate_pose(*rays, focal_length).pose, np.linalg.inv(pair.pose))
 
 
-def _nearest_distances(points: np.ndarray, others: np.ndarray) -> np.ndarray:
-    """Return the distance of each point (N, 2) to the nearest of others; infinite if none."""
-    if not len(others):
-        return np.full(len(points), np.inf)
-    x, y = (points[:, axis, None] - others[:, axis] for axis in (0, 1))
-    return np.sqrt((x * x + y * y).min(axis=1))
-
-
 def _summarise(rows: Sequence[dict], poses: Sequence[PoseError]) -> dict[str, float | None]:
     """Return the means of pairs' measurements and the areas of their poses' errors."""
     placed = [row['localisation'] for row in rows if row['localisation'] is not None]
@@ -167,3 +172,44 @@ def _summarise(rows: Sequence[dict], poses: Sequence[PoseError]) -> dict[str, fl
         **{f'pose_{name}': value for name, value in summarise_errors(poses).items()},
         'pairs': len(rows),
     }
+
+
+def write_scenes_report(
+    result: Mapping, methods: Sequence[Method], shown: Sequence[RenderedPair], out: Path
+) -> list[Path]:
+    """
+    Write JSON, a table and pictures of matches to the folder `out`; return the files.
+
+    The pictures show the matches of each method in each pair in `shown`.
+    """
+    out.mkdir(parents=True, exist_ok=True)
+    write_json(out / 'scenes.json', result)
+    files = [out / 'scenes.json', out / 'scenes.md']
+    head = f'# Rendered 3-D scenes\n\n{result["protocol"]}\n\n'
+    head += f'At most {result["keypoints"]} keypoints.\n\n'
+    files[1].write_text(head + scenes_table(result), encoding='utf-8')
+    for number, pair in enumerate(shown):
+        path = out / f'matches_{number}_{pair.scene}.png'
+        write_picture(path, picture_of_scene_matches(pair, methods, result['keypoints']))
+        files.append(path)
+    return files
+
+
+def scenes_table(result: Mapping) -> str:
+    """Return the table: a row for each method."""
+    rows = [
+        [name, *(measured[key] for key in _COLUMNS), measured['pairs']]
+        for name, measured in result['methods'].items()
+    ]
+    return markdown_table(['method', *_COLUMNS.values(), 'pairs'], rows)
+
+
+def picture_of_scene_matches(
+    pair: RenderedPair, methods: Sequence[Method], keypoints: int
+) -> np.ndarray:
+    """Return the matches of each method in a pair; correct ones green, wrong ones red."""
+    matched = {}
+    for method in methods:
+        a, b = find_in_views(method, pair, keypoints)
+        matched[method.name] = (a.keypoints, b.keypoints, *match_views(pair, a, b))
+    return draw_matches_by_method(pair.first.image, pair.second.image, matched)

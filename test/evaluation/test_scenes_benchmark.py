@@ -100,7 +100,7 @@ def test_without_keypoints_everything_is_zero_and_the_pose_is_wrong():
 def test_no_pairs_and_no_keypoints_are_refused():
     with pytest.raises(ValueError, match='no rendered pair'):
         evaluate_scenes([], [], 100)
-    with pytest.raises(ValueError, match='keypoints must be 1 or more'):
+    with pytest.raises(ValueError, match='max_keypoints must lie between 1 and 100000'):
         evaluate_scenes([], [room_pair()], 0)
 
 
