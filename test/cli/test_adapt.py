@@ -1,7 +1,7 @@
 # Copyright 2026 The superpoint_ros developers
 # SPDX-License-Identifier: Apache-2.0
 
-"""`superpoint adapt` labels photographs and says what it could not do."""
+"""`superpoint adapt` labels photographs and reports what failed."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ def asked(monkeypatch):
     return calls
 
 
-def test_a_folder_of_photographs_becomes_a_folder_of_labels(weights, photos, tmp_path, capsys):
+def test_adapt_writes_labels_for_a_folder_of_photographs(weights, photos, tmp_path, capsys):
     out = tmp_path / 'labels'
     (photos / 'bad.jpg').write_bytes(b'')
     options = ['--weights', weights, '--out', str(out), '--homographies', '3', '--device', 'cpu']
@@ -66,7 +66,7 @@ def test_a_folder_of_photographs_becomes_a_folder_of_labels(weights, photos, tmp
     assert 'recipe differ' in capsys.readouterr().err
 
 
-def test_the_shipped_recipes_are_the_papers_and_one_for_a_cpu(weights, photos, asked, capsys):
+def test_adapt_has_recipes_for_a_cpu_and_of_the_paper(weights, photos, asked, capsys):
     common = ['adapt', str(photos), '--weights', weights, '--out', 'labels']
     assert main(common) == main([*common, '--recipe', 'paper']) == 0
     cpu, paper = (arguments[3] for arguments in asked)
@@ -74,7 +74,7 @@ def test_the_shipped_recipes_are_the_papers_and_one_for_a_cpu(weights, photos, a
     assert paper == AdaptationRecipe(homographies=100, max_keypoints=600, batch=32)
 
 
-def test_options_and_values_of_the_recipe_reach_the_labelling(weights, photos, asked):
+def test_adapt_passes_on_options_and_values_of_the_recipe(weights, photos, asked):
     options = '--workers 3 --threads 2 --bfloat16 --device cpu --scales [0.5,1] --seed 9'
     options += ' --homography.max_rotation 30'
     assert main(['adapt', str(photos), '--weights', weights, '--out', 'x', *options.split()]) == 0
@@ -85,7 +85,7 @@ def test_options_and_values_of_the_recipe_reach_the_labelling(weights, photos, a
     assert recipe.homography.allow_artifacts
 
 
-def test_workers_take_turns_on_the_devices(monkeypatch):
+def test_adapt_distributes_workers_over_the_devices(monkeypatch):
     from superpoint_ros.engines import selection as engines
 
     monkeypatch.setattr(engines, 'find_device', lambda name: name)
@@ -106,7 +106,9 @@ def test_workers_take_turns_on_the_devices(monkeypatch):
         (['--out', 'x', '--weights', 'none.safetensors'], 'there is no weight file'),
     ],
 )
-def test_what_is_wrong_is_one_line(photos, options, message, capsys, monkeypatch, tmp_path):
+def test_adapt_reports_wrong_input_in_one_line(
+    photos, options, message, capsys, monkeypatch, tmp_path
+):
     monkeypatch.chdir(tmp_path)
     assert main(['adapt', str(photos), *options]) == 2
     said = capsys.readouterr().err
@@ -115,7 +117,7 @@ def test_what_is_wrong_is_one_line(photos, options, message, capsys, monkeypatch
     assert not (tmp_path / 'x').exists()
 
 
-def test_help_lists_options_and_values(photos, capsys):
+def test_adapt_help_lists_options_and_values(photos, capsys):
     assert main(['adapt', str(photos), '--help']) == 0
     said = capsys.readouterr().out
     for option in ('--workers', '--homographies', '--homography.perspective', '--scales'):

@@ -27,7 +27,7 @@ def weights(tmp_path):
     return tmp_path / 'tiny.safetensors'
 
 
-def test_whole_frames_are_printed_and_written(weights, tmp_path, capsys):
+def test_benchmark_prints_and_writes_times_of_whole_frames(weights, tmp_path, capsys):
     options = ['--weights', weights, '--sizes', '96x64', '--engines', 'torch', '--precisions']
     options += [
         'float32',
@@ -57,13 +57,13 @@ def test_whole_frames_are_printed_and_written(weights, tmp_path, capsys):
         (['--device', 'gpu'], "device must be 'auto', 'cpu', 'cuda' or 'cuda:N'; got 'gpu'"),
     ],
 )
-def test_what_is_not_there_is_named(options, message, tmp_path, capsys):
+def test_benchmark_names_missing_networks_files_and_devices(options, message, tmp_path, capsys):
     assert main(['benchmark', *options, '--out', str(tmp_path)]) == 2
     assert message in capsys.readouterr().err
 
 
 @pytest.mark.parametrize('options', [['--sizes', '640'], ['--rounds', '0'], ['--threads', 'x']])
-def test_numbers_that_cannot_be_are_refused(options, capsys):
+def test_benchmark_refuses_wrong_numbers(options, capsys):
     with pytest.raises(SystemExit) as stop:
         main(['benchmark', *options])
     assert stop.value.code == 2

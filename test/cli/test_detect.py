@@ -41,7 +41,7 @@ def photos(tmp_path):
     return folder
 
 
-def test_a_folder_becomes_pictures_and_arrays(weights, photos, tmp_path, capsys):
+def test_detect_writes_pictures_and_arrays_for_a_folder(weights, photos, tmp_path, capsys):
     out = tmp_path / 'new' / 'out'
     status = main(
         ['detect', str(photos), '--out', str(out), '--weights', weights, '--max-keypoints', '5']
@@ -65,7 +65,7 @@ def test_a_folder_becomes_pictures_and_arrays(weights, photos, tmp_path, capsys)
     assert said.count('\n') == 1
 
 
-def test_unreadable_images_are_named_skipped_and_counted(weights, photos, tmp_path, capsys):
+def test_detect_names_skips_and_counts_unreadable_images(weights, photos, tmp_path, capsys):
     (photos / 'broken.png').write_bytes(b'not an image')
     cv2.imwrite(str(photos / 'tiny.png'), np.zeros((8, 8), np.uint8))
     out = tmp_path / 'out'
@@ -81,7 +81,7 @@ def test_unreadable_images_are_named_skipped_and_counted(weights, photos, tmp_pa
     assert not (out / 'broken.npz').exists()
 
 
-def test_it_is_an_error_when_no_image_is_left(weights, tmp_path, capsys):
+def test_detect_fails_if_no_image_can_be_read(weights, tmp_path, capsys):
     bad = tmp_path / 'bad.png'
     bad.write_bytes(b'')
     assert main(['detect', str(bad), '--out', str(tmp_path / 'o'), '--weights', weights]) == 2
@@ -92,7 +92,7 @@ def test_it_is_an_error_when_no_image_is_left(weights, tmp_path, capsys):
     assert 'there are no images in' in capsys.readouterr().err
 
 
-def test_wrong_settings_and_weights_are_named(weights, photos, tmp_path, capsys):
+def test_detect_names_wrong_settings_and_weights(weights, photos, tmp_path, capsys):
     common = ['detect', str(photos), '--out', str(tmp_path / 'o')]
     with pytest.raises(SystemExit) as stop:
         main([*common, '--weights', weights, '--threshold', '1.5'])
@@ -102,7 +102,7 @@ def test_wrong_settings_and_weights_are_named(weights, photos, tmp_path, capsys)
     assert 'none.safetensors' in capsys.readouterr().err
 
 
-def test_images_of_one_name_do_not_overwrite_each_other(weights, tmp_path):
+def test_detect_keeps_results_of_images_with_the_same_name(weights, tmp_path):
     for folder in ('a', 'b'):
         (tmp_path / folder).mkdir()
         cv2.imwrite(str(tmp_path / folder / '1.png'), np.zeros((16, 16), np.uint8))

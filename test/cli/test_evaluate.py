@@ -45,7 +45,7 @@ def benchmark(tmp_path_factory):
     return folder / 'data'
 
 
-def test_shapes_are_measured_beside_the_classic_detectors(weights, tmp_path, capsys):
+def test_evaluate_shapes_compares_with_classic_detectors(weights, tmp_path, capsys):
     arguments = ['evaluate', 'shapes', '--weights', weights[0], '--images', '1']
     assert main([*arguments, '--out', str(tmp_path)]) == 0
     result = json.loads((tmp_path / 'shapes.json').read_text())
@@ -65,9 +65,7 @@ def test_the_shipped_magicpoint_is_as_good_on_shapes_as_its_card_says(tmp_path):
     assert ours['clean']['localisation'] < 0.4
 
 
-def test_planar_scenes_are_measured_beside_the_classic_methods(
-    weights, benchmark, tmp_path, capsys
-):
+def test_evaluate_homography_compares_with_classic_methods(weights, benchmark, tmp_path, capsys):
     arguments = ['evaluate', 'homography', '--data', str(benchmark), '--weights', *weights]
     arguments += ['--max-keypoints', '50', '--longest-side', '128', '--pictures', '1']
     assert main([*arguments, '--methods', 'sift', 'orb', '--out', str(tmp_path)]) == 0
@@ -79,7 +77,7 @@ def test_planar_scenes_are_measured_beside_the_classic_methods(
     assert '| SIFT |' in capsys.readouterr().out
 
 
-def test_ours_can_be_measured_alone(weights, benchmark, tmp_path):
+def test_evaluate_homography_runs_without_baselines(weights, benchmark, tmp_path):
     arguments = ['evaluate', 'homography', '--data', str(benchmark), '--weights', weights[0]]
     arguments += ['--max-keypoints', '50', '--longest-side', '96', '--pictures', '0']
     assert main([*arguments, '--out', str(tmp_path), '--methods']) == 0
@@ -87,7 +85,9 @@ def test_ours_can_be_measured_alone(weights, benchmark, tmp_path):
     assert list(result['methods']) == ['SuperPoint']
 
 
-def test_sequences_that_cannot_be_read_are_named_and_skipped(weights, benchmark, tmp_path, capsys):
+def test_evaluate_homography_names_and_skips_unreadable_sequences(
+    weights, benchmark, tmp_path, capsys
+):
     data = tmp_path / 'data'
     data.mkdir()
     good = next(benchmark.glob('v_*'))
@@ -107,7 +107,7 @@ distortion_coefficients: {data: [-0.05, 0, 0, 0, 0]}
 """
 
 
-def test_odometry_is_measured_in_the_simulated_room(weights, tmp_path, capsys):
+def test_evaluate_odometry_measures_in_the_simulated_room(weights, tmp_path, capsys):
     pytest.importorskip('evo', reason='evo is not installed')
     (tmp_path / 'camera.yaml').write_text(CALIBRATION)
     arguments = ['evaluate', 'odometry', '--weights', weights[0], '--methods', 'orb']
@@ -129,7 +129,7 @@ def test_odometry_is_measured_in_the_simulated_room(weights, tmp_path, capsys):
     ).read_text()
 
 
-def test_odometry_on_a_recording_needs_poses_and_calibration(weights, tmp_path, capsys):
+def test_evaluate_odometry_needs_poses_and_calibration_of_a_recording(weights, tmp_path, capsys):
     pytest.importorskip('evo', reason='evo is not installed')
     folder = tmp_path / 'recording'
     folder.mkdir()
@@ -146,7 +146,7 @@ def test_odometry_on_a_recording_needs_poses_and_calibration(weights, tmp_path, 
     assert 'gaps must be at least 1' in capsys.readouterr().err
 
 
-def test_wrong_input_is_one_line(weights, benchmark, tmp_path, capsys):
+def test_evaluate_reports_wrong_input_in_one_line(weights, benchmark, tmp_path, capsys):
     common = ['--weights', weights[0], '--out', str(tmp_path)]
     assert main(['evaluate', 'homography', '--data', str(tmp_path), *common]) == 2
     assert 'holds no sequences' in capsys.readouterr().err

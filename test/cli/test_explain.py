@@ -23,7 +23,7 @@ def photo(tmp_path):
     return str(tmp_path / 'photo.png')
 
 
-def test_every_step_becomes_a_picture(photo, tmp_path, capsys):
+def test_explain_writes_a_picture_of_each_step(photo, tmp_path, capsys):
     out = tmp_path / 'new' / 'out'
     assert main(['explain', photo, '--out', str(out), '--device', 'cpu']) == 0
     assert sorted(path.name for path in out.iterdir()) == [f'{step}.png' for step in STEPS]
@@ -34,7 +34,7 @@ def test_every_step_becomes_a_picture(photo, tmp_path, capsys):
     assert f'6 pictures: see {out}' in said
 
 
-def test_a_pixel_that_is_asked_for_is_explained(photo, tmp_path, capsys):
+def test_explain_explains_the_given_pixel(photo, tmp_path, capsys):
     options = ['--out', str(tmp_path), '--pixel', '21', '18', '--threshold', '0.9']
     assert main(['explain', photo, *options]) == 0
     said = capsys.readouterr().out
@@ -44,7 +44,7 @@ def test_a_pixel_that_is_asked_for_is_explained(photo, tmp_path, capsys):
     assert 'pixel 200, 3 is not in the image of 200x160' in capsys.readouterr().err
 
 
-def test_an_image_without_keypoints_has_no_picture_of_descriptors(tmp_path, capsys):
+def test_explain_omits_descriptors_of_an_image_without_keypoints(tmp_path, capsys):
     cv2.imwrite(str(tmp_path / 'blank.png'), np.full((64, 64), 100, np.uint8))
     out = tmp_path / 'out'
     options = ['--out', str(out), '--threshold', '1']
@@ -53,7 +53,7 @@ def test_an_image_without_keypoints_has_no_picture_of_descriptors(tmp_path, caps
     assert '0 keypoints, 5 pictures' in capsys.readouterr().out
 
 
-def test_what_is_no_image_is_one_line(tmp_path, capsys):
+def test_explain_reports_unreadable_images_in_one_line(tmp_path, capsys):
     (tmp_path / 'bad.png').write_bytes(b'no image')
     for name, message in (('bad.png', 'cannot be read as an image'), ('no.png', 'there is no')):
         assert main(['explain', str(tmp_path / name), '--out', str(tmp_path / 'o')]) == 2

@@ -1,7 +1,7 @@
 # Copyright 2026 The superpoint_ros developers
 # SPDX-License-Identifier: Apache-2.0
 
-"""`superpoint export` writes files for other programs and says whether they find the same."""
+"""`superpoint export` writes files for other programs and compares their results."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from superpoint_ros.model.superpoint import PAPER, SuperPoint
 from superpoint_ros.model.weights import save_weights, WeightsMetadata
 
 
-def test_weights_become_a_drop_in(tmp_path, capsys):
+def test_export_writes_a_replacement_for_superpoint_v1(tmp_path, capsys):
     torch.manual_seed(0)
     save_weights(tmp_path / 'paper.safetensors', SuperPoint(PAPER), WeightsMetadata())
     out = tmp_path / 'new' / 'superpoint.pth'
@@ -26,12 +26,12 @@ def test_weights_become_a_drop_in(tmp_path, capsys):
     assert torch.load(out, weights_only=True)['convDb.weight'].shape == (256, 256, 1, 1)
 
 
-def test_shipped_weights_are_said_to_have_other_widths(tmp_path, capsys):
+def test_export_tells_that_shipped_weights_have_other_widths(tmp_path, capsys):
     assert main(['export', '--out', str(tmp_path / 'compact.pth')]) == 0
     assert 'other widths' in capsys.readouterr().out
 
 
-def test_a_graph_is_compared_with_the_detector(tmp_path, capsys, monkeypatch):
+def test_export_compares_a_graph_with_the_detector(tmp_path, capsys, monkeypatch):
     monkeypatch.setattr(resources, 'demo_photographs', lambda: demo_photographs()[1:2])
     out = str(tmp_path / 'superpoint.pt')
     options = ['--out', out, '--max-keypoints', '50', '--nms-radius', '40', '--no-subpixel']
@@ -52,7 +52,7 @@ def test_a_graph_is_compared_with_the_detector(tmp_path, capsys, monkeypatch):
         (['--out', 'x.pt', '--weights', 'none.safetensors'], 'none.safetensors'),
     ],
 )
-def test_what_is_wrong_is_one_line(options, message, capsys, tmp_path, monkeypatch):
+def test_export_reports_wrong_input_in_one_line(options, message, capsys, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     assert main(['export', *options]) == 2
     said = capsys.readouterr().err

@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 
 """
-The detector for RTAB-Map, used as RTAB-Map uses it (corelib/src/python/PyDetector.cpp).
+The detector for RTAB-Map, called as RTAB-Map calls it (corelib/src/python/PyDetector.cpp).
 
 RTAB-Map appends the file's folder to sys.path, imports the file by its name, calls init with an
 integer, then detect with an array that is made of the image's memory, and reads from the two
@@ -75,12 +75,12 @@ def test_rtabmap_gets_what_the_detector_finds(module, image):
     np.testing.assert_allclose(np.linalg.norm(descriptors, axis=1), 1, atol=1e-4)
 
 
-def test_with_cuda_wanted_the_processor_does_where_there_is_none(module, image):
+def test_rtabmap_uses_the_cpu_if_there_is_no_cuda(module, image):
     module.init(1)
     assert len(call(module, image)[0]) > 100
 
 
-def test_an_image_without_corners_gives_empty_arrays_with_their_columns(module):
+def test_rtabmap_gets_empty_arrays_of_an_image_without_corners(module):
     module.init(0)
     keypoints, descriptors = module.detect(np.full((240, 320), 128, np.uint8))
     assert keypoints.shape == (0, 3)
@@ -88,7 +88,7 @@ def test_an_image_without_corners_gives_empty_arrays_with_their_columns(module):
     assert descriptors.shape[1] > 0
 
 
-def test_settings_come_from_the_environment(module, image, monkeypatch):
+def test_rtabmap_settings_come_from_the_environment(module, image, monkeypatch):
     monkeypatch.setenv('RTABMAP_SUPERPOINT_MAX_KEYPOINTS', '37')
     monkeypatch.setenv('RTABMAP_SUPERPOINT_THRESHOLD', '0.02')
     monkeypatch.setenv('RTABMAP_SUPERPOINT_SUBPIXEL', 'false')
@@ -127,12 +127,12 @@ def test_every_setting_of_the_detection_is_a_variable(module, monkeypatch):
     assert module._detector.settings == settings
 
 
-def test_detect_before_init_says_so(module, image):
+def test_rtabmap_detect_before_init_is_an_error(module, image):
     with pytest.raises(RuntimeError, match='init'):
         module.detect(image)
 
 
-def test_the_file_tells_its_path():
+def test_rtabmap_file_prints_its_path():
     command = [sys.executable, '-m', 'superpoint_ros.integrations.rtabmap']
     done = subprocess.run(command, capture_output=True, text=True, check=True)
     assert Path(done.stdout.strip()) == FILE.resolve()
