@@ -7,7 +7,7 @@ Write the tables of settings into docs/*.md and the parameters into config/*.yam
 
 A page has a table between `<!-- settings: TrackerSettings TrackOutput -->` and `<!-- end -->`, a
 parameter file has parameters between `# settings: TrackerSettings` and `# end`. The words are
-names of settings dataclasses, found in `MODULES`. Needs ROS's Python packages.
+names of settings dataclasses. Needs the Python packages of ROS.
 """
 
 from __future__ import annotations
@@ -25,16 +25,6 @@ sys.path.insert(0, str(ROOT))
 
 from superpoint_ros.settings_table import Setting, table_of  # noqa: E402
 
-MODULES = (
-    'detection.settings',
-    'engines.execution_settings',
-    'odometry.odometry_settings',
-    'ros.parameters',
-    'ros.detector.detector_parameters',
-    'ros.tracker_node',
-    'ros.visual_odometry_node',
-    'ros.player_parameters',
-)
 FILES = sorted([*ROOT.glob('docs/*.md'), *ROOT.glob('config/*.yaml')])
 
 _TYPES = {bool: 'bool', int: 'integer', float: 'double', str: 'string'}
@@ -66,11 +56,11 @@ def updated(text: str, suffix: str) -> str:
 
 def _rows(name: str) -> list[Setting]:
     """Return the rows of the dataclass of this name; raise ValueError if there is none."""
-    for module in MODULES:
-        kind = getattr(import_module(f'superpoint_ros.{module}'), name, None)
-        if kind is not None:
-            return list(table_of(kind).values())
-    raise ValueError(f'no dataclass {name} in {", ".join(MODULES)}')
+    for path in sorted((ROOT / 'superpoint_ros').rglob('*.py')):
+        if f'\nclass {name}:\n' in path.read_text(encoding='utf-8'):
+            module = '.'.join(path.relative_to(ROOT).with_suffix('').parts)
+            return list(table_of(getattr(import_module(module), name)).values())
+    raise ValueError(f'there is no dataclass {name} in superpoint_ros')
 
 
 def _markdown(rows: list[Setting]) -> str:

@@ -47,7 +47,7 @@ def test_a_table_tells_type_default_allowed_values_and_whether_it_is_live(script
 
 
 def test_an_unknown_group_of_settings_is_named(script):
-    with pytest.raises(ValueError, match='no dataclass Nonsense in detection.settings'):
+    with pytest.raises(ValueError, match='there is no dataclass Nonsense'):
         script['updated']('<!-- settings: Nonsense -->\n<!-- end -->\n', '.md')
 
 
