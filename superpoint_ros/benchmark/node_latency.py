@@ -57,10 +57,12 @@ def measure_node(plan: SpeedPlan, out: Path, progress: Progress) -> list[dict]:
     for network, model, execution, detector in make_each(plan, make, progress):
         weights = out / f'{network.name}.safetensors'
         save_weights(weights, model, WeightsMetadata(recipe='benchmark'))
-        for size in plan.sizes:
-            frames = frames_of(photographs, size)
-            results.append(_measure(plan, weights, execution, detector, frames, progress))
-        weights.unlink()
+        try:
+            for size in plan.sizes:
+                frames = frames_of(photographs, size)
+                results.append(_measure(plan, weights, execution, detector, frames, progress))
+        finally:
+            weights.unlink()
     return results
 
 

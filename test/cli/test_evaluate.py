@@ -19,6 +19,7 @@ from superpoint_ros.data.homography_sequences import BenchmarkPlan, make_benchma
 from superpoint_ros.files import share_directory
 from superpoint_ros.model.superpoint import SuperPoint, SuperPointConfig
 from superpoint_ros.model.weights import save_weights, WeightsMetadata
+from support.noise_pictures import noise_picture
 
 
 @pytest.fixture(scope='module')
@@ -37,10 +38,7 @@ def weights(tmp_path_factory):
 @pytest.fixture(scope='module')
 def benchmark(tmp_path_factory):
     folder = tmp_path_factory.mktemp('benchmark')
-    rng = np.random.default_rng(0)
-    noise = cv2.GaussianBlur(rng.normal(size=(96, 128)).astype(np.float32), (0, 0), 2)
-    photograph = cv2.normalize(noise, None, 0, 255, cv2.NORM_MINMAX).astype(np.uint8)
-    cv2.imwrite(str(folder / 'photo.png'), photograph)
+    cv2.imwrite(str(folder / 'photo.png'), noise_picture(0, (128, 96)))
     make_benchmark([folder / 'photo.png'], folder / 'data', BenchmarkPlan(1, 1, 1))
     return folder / 'data'
 

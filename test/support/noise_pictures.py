@@ -9,9 +9,8 @@ import cv2
 import numpy as np
 
 
-def noise_picture(seed, size=(160, 120)):
-    """Return a picture of smooth noise at several scales, uint8."""
-    rng = np.random.default_rng(seed)
-    noise = rng.normal(size=(size[1], size[0])).astype(np.float32)
-    layers = [cv2.GaussianBlur(noise, (0, 0), sigma) * sigma for sigma in (1.2, 3, 8)]
+def noise_picture(seed, size=(160, 120), sigmas=(1.2, 3, 8)):
+    """Return smooth noise of a size (width, height) at the scales `sigmas`, uint8 (H, W)."""
+    noise = np.random.default_rng(seed).normal(size=(size[1], size[0])).astype(np.float32)
+    layers = [cv2.GaussianBlur(noise, (0, 0), sigma) * sigma for sigma in sigmas]
     return cv2.normalize(sum(layers), None, 0, 255, cv2.NORM_MINMAX).astype(np.uint8)
