@@ -62,7 +62,7 @@ setup(
     license='Apache-2.0',
     python_requires='>=3.10',
     packages=find_packages(include=[PACKAGE, f'{PACKAGE}.*']),
-    package_data={PACKAGE: ['**/*.yaml', '**/*.jpg', '**/LICENCES.md']},
+    package_data={PACKAGE: ['**/*.yaml', '**/*.sha256', '**/*.jpg', '**/LICENCES.md']},
     data_files=[
         ('share/ament_index/resource_index/packages', ['resource/superpoint_ros']),
         share('', 'package.xml'),

@@ -30,6 +30,7 @@ from superpoint_ros.data.sequences.image_files import list_images, read_image
 from superpoint_ros.data.synthetic_shapes.shapes import random_shape
 from superpoint_ros.geometry.homography import valid_mask, warp_image, warp_points
 from superpoint_ros.training.datasets import TRAINING, VALIDATION
+from superpoint_ros.training.image_lists import select_listed
 from superpoint_ros.training.losses import cell_centres
 from superpoint_ros.training.pseudo_labels import LabelFolder
 from superpoint_ros.training.recipes import SuperPointRecipe
@@ -73,15 +74,25 @@ class Photographs:
 
     One of `HELD_OUT` photographs, chosen by its name, or else a single one, is kept for
     validation; `stream` selects the part. With a folder of `labels`, only images with labels
-    are used. Photographs that cannot be read are skipped with a warning that names them. Raises
-    ValueError if none is left, or if the labels were made for other images.
+    are used, and with an `image_list`, only its images. Photographs that cannot be read are
+    skipped with a warning that names them. Raises ValueError if none is left, if the labels were
+    made for other images, or if images of the list are missing.
     """
 
-    def __init__(self, images: Path, labels: Path | None, stream: int, min_score: float = 0.0):
+    def __init__(
+        self,
+        images: Path,
+        labels: Path | None,
+        stream: int,
+        min_score: float = 0.0,
+        image_list: str = '',
+    ):
         self.folder = images
         self.labels = LabelFolder(labels) if labels else None
         self.min_score = min_score
         found = self.labels.labelled(images) if self.labels else list_images(images)
+        if image_list:
+            found = select_listed(found, image_list)
         held_out = _held_out(found) if found else set()
         self.paths = [path for path in found if (path in held_out) == (stream == VALIDATION)]
         if not self.paths:
@@ -159,7 +170,9 @@ class HomographyPairDataset(Dataset):
         self.size = (recipe.width, recipe.height)
         self.targets = make_detector_targets(recipe)
         labels = Path(recipe.labels) if recipe.detector_targets == 'pseudo_labels' else None
-        self.photographs = Photographs(Path(recipe.images), labels, stream, recipe.min_score)
+        self.photographs = Photographs(
+            Path(recipe.images), labels, stream, recipe.min_score, recipe.image_list
+        )
         self.photographs.check()
 
     def __getitem__(self, index: int) -> dict[str, torch.Tensor]:

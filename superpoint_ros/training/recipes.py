@@ -163,6 +163,11 @@ class SuperPointRecipe(TrainingRecipe):
     """Values of the joint training of detector and descriptor on pairs of views."""
 
     images: str = setting('', 'Folder of the photographs.')
+    image_list: str = setting(
+        '',
+        'File with the SHA-256 of the photographs that are used, as sha256sum writes it, or the '
+        'name of a list of the package. Empty: all of the folder.',
+    )
     detector_targets: str = setting(
         'pseudo_labels',
         "What the detector learns: 'pseudo_labels' of 'superpoint adapt', or 'repeatability', the "
