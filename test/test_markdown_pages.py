@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import ast
 import contextlib
+from dataclasses import fields
 import importlib
 from pathlib import Path
 import re
@@ -121,6 +122,21 @@ def test_the_python_example_of_the_readme_runs(photograph, tmp_path, monkeypatch
     names = {}
     exec(code, names)
     assert 100 < len(names['features'].keypoints) <= 500
+
+
+def test_recipe_values_on_the_training_page_exist():
+    from superpoint_ros.settings_table import table_of
+    from superpoint_ros.training.recipes import AdaptationRecipe, SuperPointRecipe
+
+    page = prose(ROOT / 'docs' / 'training.md')
+    recipes, labels = (page[page.index(f'\n## {name}') :] for name in ('Recipes', 'Labels'))
+    rows = re.findall(r'^\| (`.*?) \|', recipes[: recipes.index('## Read')], re.MULTILINE)
+    named = {name for row in rows for name in re.findall(r'`(\w+)`', row)}
+    assert len(named) > 20
+    assert named <= {field.name for field in fields(SuperPointRecipe)}
+    adaptation = {'longest_side', 'scales', 'hessian', 'corners', 'candidates', 'homographies'}
+    assert all(f'`{name}`' in labels for name in adaptation)
+    assert adaptation <= set(table_of(AdaptationRecipe))
 
 
 def test_python_examples_read_a_message(random_features):
