@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 
 from dataclasses import replace
+from pathlib import Path
 
 import cv2
 from hypothesis import given, settings
@@ -159,12 +160,15 @@ def test_rows_may_be_padded_in_memory_and_the_image_is_left_alone(detector):
     assert as_set(detector(readonly)) == as_set(detector(view))
 
 
-def test_whoever_measures_is_told_each_stage_as_it_ends():
-    detector = Detector.from_model(lively_model(), device='cpu')
-    stages = []
-    detector.on_stage = stages.append
-    detector(photograph(80, 64))
-    assert stages == ['conversion', 'padding', 'blobs', 'network', 'decoding', 'sampling']
+@pytest.mark.parametrize('flip', [np.s_[::-1], np.s_[:, ::-1], np.s_[::-1, ::-1]])
+def test_reversed_views_of_images_and_masks_are_accepted(detector, flip):
+    gray, mask = photograph(80, 64), np.ones((64, 80), bool)
+    mask[:, :30] = False
+    for image in (gray, np.stack([gray] * 3, axis=2)):
+        turned = np.ascontiguousarray(image[flip]), np.ascontiguousarray(mask[flip])
+        expected = as_set(detector(*turned))
+        assert len(expected) > 3
+        assert as_set(detector(image[flip], mask[flip])) == expected
 
 
 def test_each_call_of_a_detector_may_have_its_own_settings(detector):
@@ -183,21 +187,26 @@ def test_each_call_of_a_detector_may_have_its_own_settings(detector):
         (np.zeros((32, 32, 4), np.uint8), r'\(H, W, 3\), BGR; got uint8 of shape \(32, 32, 4\)'),
         (np.zeros((0, 0), np.uint8), 'at least 16x16 pixels; got 0x0'),
         (np.zeros((15, 40), np.uint8), 'at least 16x16 pixels; got 40x15'),
+        (None, 'must be a NumPy array, uint8 .* got NoneType; cv2.imread returns None'),
+        ('photo.png', 'must be a NumPy array, uint8 .* got str'),
+        (Path('photo.png'), r'must be a NumPy array, uint8 .* got \w*Path'),
+        (torch.zeros(32, 32, dtype=torch.uint8), 'must be a NumPy array, uint8 .* got Tensor'),
+        ([None], 'must be a NumPy array, uint8 .* got NoneType'),
     ],
 )
-def test_what_is_no_image_is_named(detector, image, message):
+def test_an_invalid_image_is_named_in_the_error(detector, image, message):
     with pytest.raises(ValueError, match=message):
         detector(image)
 
 
-def test_a_mask_of_another_size_is_named(detector):
+def test_a_mask_of_another_size_is_named_in_the_error(detector):
     with pytest.raises(ValueError, match=r'size of the image, 40x32; its shape is \(40, 32\)'):
         detector(np.zeros((32, 40), np.uint8), mask=np.ones((40, 32)))
 
 
 @pytest.mark.skipif(torch.cuda.is_available(), reason='this machine has CUDA')
 def test_cuda_on_a_machine_without_it_is_named():
-    with pytest.raises(ValueError, match="'cuda' is not there: .* use 'cpu' or 'auto'"):
+    with pytest.raises(ValueError, match="'cuda' is not available: .* use 'cpu' or 'auto'"):
         Detector.from_model(lively_model(), device='cuda')
 
 
@@ -295,7 +304,7 @@ def test_keypoints_are_described_in_a_smaller_image_too(detector):
     smaller = cv2.resize(image, (104, 80), interpolation=cv2.INTER_AREA)
     output = detector.engine.infer(torch.from_numpy(smaller)[None, None])
     places = torch.from_numpy((alone.keypoints + 0.5) / 2 - 0.5)
-    sampled = sample_descriptors(output.descriptors[0], places).numpy()
+    sampled = sample_descriptors(output.descriptors, places[None])[0].numpy()
     expected = alone.descriptors + sampled / 2
     expected /= np.linalg.norm(expected, axis=1, keepdims=True)
     np.testing.assert_allclose(both.descriptors, expected, atol=1e-5)

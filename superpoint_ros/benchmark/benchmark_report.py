@@ -40,7 +40,7 @@ def frames_table(result: Mapping) -> str:
                 _ms(case['frame']['p99']),
                 f'{case["ratio"]:.2f}',
                 f'{case["ratio_to_paper"]:.2f}' if case['ratio_to_paper'] else None,
-                _share_of_frame(case, ('blobs', 'decoding')),
+                _share_of_frame(case, ('hessian', 'keypoints')),
                 f'{case["multiply_adds"] * 1e-9:.2f}',
                 f'{case["rate"] * 1e-9:.0f}' if case['rate'] else None,
                 f'{case["share_of_peak"]:.0%}' if case['share_of_peak'] else None,

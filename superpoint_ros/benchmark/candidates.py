@@ -19,14 +19,15 @@ from superpoint_ros.benchmark.plain_superpoint import PlainDetector
 from superpoint_ros.data.sequences.image_files import list_images, read_image
 from superpoint_ros.detection.settings import DetectionSettings
 from superpoint_ros.detector import Detector
-from superpoint_ros.engines.selection import create_engine
+from superpoint_ros.engines.engine import create_engine
 from superpoint_ros.features import Features
 from superpoint_ros.files import demo_photographs
 from superpoint_ros.model.superpoint import CONFIGURATIONS, SuperPoint
 from superpoint_ros.model.weights import load_weights
 
-STAGES = ('conversion', 'padding', 'blobs', 'network', 'decoding', 'sampling', 'message')
-"""Stages of a frame in order; all but the last are those of the Detector."""
+STAGES = ('preprocessing', 'hessian', 'network', 'keypoints', 'descriptors', 'message')
+"""Stages of a frame in order; the last is not part of the Detector. On CUDA the whole graph, with
+all that follows the network, counts as 'network'."""
 
 BASELINE = 'baseline'
 """The `engine` of the plain baseline."""
@@ -123,32 +124,27 @@ class FrameTime(NamedTuple):
 
 
 class Stopwatch:
-    """Sum of seconds by stage: the time of a lap counts for the stage that ends with it."""
+    """Sums of seconds by stage; `synchronize` is called before each reading of the clock."""
 
-    def __init__(self, synchronize: Callable[[], None] | None = None):
+    def __init__(self, synchronize: Callable[[], None] = lambda: None):
         self._synchronize = synchronize
-        self.start()
-
-    def start(self) -> None:
-        """Reset all stages."""
         self.seconds: dict[str, float] = {}
-        self._last = self._now()
 
-    def lap(self, stage: str) -> None:
-        """Add the time since the last lap to this stage."""
-        now = self._now()
-        self.seconds[stage] = self.seconds.get(stage, 0.0) + now - self._last
-        self._last = now
-
-    @property
-    def total(self) -> float:
-        """Return the sum of all laps."""
-        return sum(self.seconds.values())
-
-    def _now(self) -> float:
-        if self._synchronize:
-            self._synchronize()
+    def now(self) -> float:
+        """Return the time in seconds, after all work on the device."""
+        self._synchronize()
         return time.perf_counter()
+
+    def timed(self, stage: str, function: Callable) -> Callable:
+        """Return a function that does the same and adds the time it takes to a stage."""
+
+        def run(*args, **options):
+            start = self.now()
+            result = function(*args, **options)
+            self.seconds[stage] = self.seconds.get(stage, 0.0) + self.now() - start
+            return result
+
+        return run
 
 
 class TimedDetector:
@@ -160,9 +156,15 @@ class TimedDetector:
         settings = replace(detector.settings, max_keypoints=keypoints)
         self.detector = Detector(detector.engine, detector.descriptor_size, settings)
         is_cuda = self.detector.device.startswith('cuda')
-        self._watch = Stopwatch(torch.cuda.synchronize if is_cuda else None)
-        self.detector.on_stage = self._watch.lap
-        self._message = _message_maker()
+        self._watch = Stopwatch(torch.cuda.synchronize if is_cuda else lambda: None)
+        # The steps of this detector, which is used only here, are replaced by timed ones.
+        pipeline = self.detector.pipeline
+        steps = [(self.detector, 'preprocessing', 'preprocess')]
+        steps += [(pipeline, stage, name) for stage, name in pipeline.STEPS.items()]
+        for owner, stage, name in steps:
+            setattr(owner, name, self._watch.timed(stage, getattr(owner, name)))
+        make_message = _message_maker()
+        self._make_message = make_message and self._watch.timed('message', make_message)
         self.thresholds: list[float] = []
 
     def with_keypoints(self, keypoints: int) -> TimedDetector:
@@ -179,12 +181,12 @@ class TimedDetector:
 
     def __call__(self, index: int, frame: np.ndarray) -> tuple[FrameTime, Features]:
         """Return the time and the features of the prepared frame with this index."""
-        self._watch.start()
+        self._watch.seconds.clear()
+        start = self._watch.now()
         features = self._detect(frame, self.thresholds[index])
-        seconds = self._watch.total
-        if self._message:
-            self._message(features)
-            self._watch.lap('message')
+        seconds = self._watch.now() - start
+        if self._make_message:
+            self._make_message(features)
         return FrameTime(seconds, dict(self._watch.seconds)), features
 
 

@@ -48,7 +48,7 @@ REFERENCE_SIZE: Size = (640, 480)
 MOST_ROUNDS = 12
 
 _PHOTOGRAPHS = 3
-_AFTER = ('blobs', 'decoding', 'sampling', 'message')
+_AFTER = ('hessian', 'keypoints', 'descriptors', 'message')
 
 
 def measure_scaling(

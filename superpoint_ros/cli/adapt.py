@@ -82,7 +82,7 @@ def _label(photographs: Path, args: argparse.Namespace, recipe) -> int:
 
 def _devices(names: str, workers: int | None) -> list[str]:
     """Return the device of each process."""
-    from superpoint_ros.engines.selection import find_device
+    from superpoint_ros.engines.engine import find_device
 
     devices = [str(find_device(name.strip())) for name in names.split(',')]
     count = len(devices) if workers is None else workers

@@ -136,7 +136,7 @@ def _plan(args: argparse.Namespace):
     from superpoint_ros.benchmark.candidates import Execution, NetworkSource
     from superpoint_ros.benchmark.frame_times import SpeedPlan
     from superpoint_ros.benchmark.machine import usable_cores
-    from superpoint_ros.engines.selection import find_device
+    from superpoint_ros.engines.engine import find_device
 
     networks = [NetworkSource(name) for name in args.networks]
     networks += [NetworkSource(Path(file).stem, file) for file in args.weights]

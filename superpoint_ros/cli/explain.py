@@ -43,27 +43,26 @@ def run(args: argparse.Namespace) -> int:
     from superpoint_ros.cli.options import make_detector
     from superpoint_ros.data.sequences.image_files import read_image
     from superpoint_ros.evaluation import step_pictures as pictures
-    from superpoint_ros.evaluation.detection_steps import dissect
+    from superpoint_ros.evaluation.detection_steps import run_steps
     from superpoint_ros.visualization import write_picture
 
     image = read_image(args.image)
     detector = make_detector(args)
-    detector(image)  # names what is wrong with the image
-    anatomy = dissect(detector, image)
-    best = np.unravel_index(anatomy.worth.argmax(), image.shape)[::-1]
-    decision = anatomy.decision(*map(int, args.pixel or best))
+    steps = run_steps(detector, image)
+    best = np.unravel_index(steps.score_map.argmax(), image.shape)[::-1]
+    decision = steps.explain(*map(int, args.pixel or best))
     made = {
-        '1_cells': pictures.cells(anatomy),
-        '2_channels': pictures.channels(anatomy),
-        '3_pixel_shuffle': pictures.pixel_shuffle(anatomy),
-        '4_heatmap': pictures.heatmap(anatomy),
-        '5_selection': pictures.selection(anatomy),
+        '1_cells': pictures.cells(steps),
+        '2_channels': pictures.channels(steps),
+        '3_pixel_shuffle': pictures.pixel_shuffle(steps),
+        '4_heatmap': pictures.heatmap(steps),
+        '5_selection': pictures.selection(steps),
     }
-    if len(anatomy.features):
+    if len(steps.features):
         view, homography = pictures.other_view(image)
         made['6_descriptors'] = pictures.descriptors(
-            anatomy,
-            dissect(detector, view),
+            steps,
+            run_steps(detector, view),
             homography,
             detector.metadata.descriptors_trained,
         )
@@ -71,5 +70,5 @@ def run(args: argparse.Namespace) -> int:
     for name, picture in made.items():
         write_picture(args.out / f'{name}.png', picture)
     print(*decision, sep='\n')
-    print(f'{len(anatomy.features)} keypoints, {len(made)} pictures: see {args.out}')
+    print(f'{len(steps.features)} keypoints, {len(made)} pictures: see {args.out}')
     return 0

@@ -55,7 +55,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     """Write the file, compare it with the detector, and return the exit status."""
     from superpoint_ros.cli.options import make_detector
-    from superpoint_ros.engines.selection import find_device
+    from superpoint_ros.engines.engine import find_device
     from superpoint_ros.export.exporters import SUFFIXES, write_onnx, write_pth, write_torchscript
     from superpoint_ros.export.graph import DetectorGraph
     from superpoint_ros.model.weights import load_weights

@@ -2,16 +2,15 @@
 # SPDX-License-Identifier: Apache-2.0
 
 """
-Loops over pixels and points that Numba compiles for the processor they run on.
+The decorator of loops that Numba compiles for the processor that they run on.
 
-A frame's pixels are read from memory and written to it once, and not once for each operation of
-NumPy or OpenCV, which is what such operations cost most of their time for.
+A sequence of NumPy or OpenCV operations reads and writes the whole image once per operation, which
+takes most of their time; a compiled loop reads and writes it once.
 
-What is compiled is kept beside the module, or in the user's cache, and made anew when the module
-or the processor is another. It takes a few seconds the first time, in a detector's first frame
-(`Detector.warm_up`). What a function depends on besides its code, such as the scales of blobs, it
-gets as an argument, and it calls compiled functions of its own module alone: what is kept would
-not notice that another module has changed.
+Machine code is cached next to the module or in the user's cache. The first call compiles for some
+seconds (`Detector.warm_up`). The cache is renewed when the module or the processor changes, but
+not when another module does. So compiled functions call only those of their own module, and get
+constants of other modules as arguments.
 """
 
 from __future__ import annotations
@@ -20,17 +19,17 @@ from collections.abc import Callable
 
 from numba import njit
 
-_SETTINGS = {
+_OPTIONS = {
     'nogil': True,
     'error_model': 'numpy',
-    # Sums may be added up in any order, several at a time, which is no less exact.
+    # Sums may be evaluated in any order, so that they can be vectorized.
     'fastmath': {'contract', 'nsz', 'reassoc'},
 }
 
 
 def compiled(function: Callable) -> Callable:
-    """Return the function as it is compiled, when it is called first."""
+    """Return a function that is compiled at its first call."""
     try:
-        return njit(cache=True, **_SETTINGS)(function)
-    except RuntimeError:  # there is no folder that can be written to
-        return njit(**_SETTINGS)(function)
+        return njit(cache=True, **_OPTIONS)(function)
+    except RuntimeError:  # no folder is writable
+        return njit(**_OPTIONS)(function)

@@ -2,149 +2,211 @@
 # SPDX-License-Identifier: Apache-2.0
 
 """
-Which blobs of an image are keypoints, on a CPU: from the network's logits in one pass.
+The sequence of detection steps on a CPU, as compiled loops over one image at a time.
 
-It finds what `superpoint_ros.detection.heatmap.detect_keypoints` does with the blobs of an
-image. The probabilities of a keypoint are calculated for a few rows at a time, and gathered at
-the blobs.
+It is the equivalent of `superpoint_ros.detection.pipeline`, several times faster on a CPU: only
+extrema or pixels above the threshold are looked at. A test compares the two.
 """
 
 from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import ClassVar
 
 import numpy as np
 import torch
 
 from superpoint_ros.detection.compiled import compiled
-from superpoint_ros.detection.cpu_hessian import BlobPoints
-from superpoint_ros.detection.heatmap import spread_over_grid
-from superpoint_ros.detection.hessian import HALF_STRENGTH, NEAR
-from superpoint_ros.detection.nms import peaks_among
+from superpoint_ros.detection.cpu_heatmap import (
+    centroid_offsets,
+    heatmap_from_logits,
+    score_extrema,
+)
+from superpoint_ros.detection.cpu_hessian import find_extrema, HessianExtrema
+from superpoint_ros.detection.cpu_nms import find_maxima, suppress_non_maxima
+from superpoint_ros.detection.preprocessing import pad
 from superpoint_ros.detection.settings import DetectionSettings
-from superpoint_ros.model.superpoint import CELL
+from superpoint_ros.features import Features
+from superpoint_ros.model.superpoint import CELL, SuperPointOutput
 
-_NEAR = tuple(np.float32(value) for value in NEAR)
-_HALF = np.float32(HALF_STRENGTH)
-_BANDS = 3  # rows of cells that are kept; a bell around a pixel reaches into two at the most
-_PAD = 16  # pixels beside a row, which repeat its ends; more than the bell reaches
-_POWERS = tuple(np.float32(np.log(2) ** n / np.prod(np.arange(1.0, n + 1))) for n in range(7))
+Keypoints = tuple[np.ndarray, np.ndarray]
+"""Keypoints (N, 2), x and y in pixels, and their scores (N,), both float32, best first."""
 
 
-def detect_blobs(
+class CpuPipeline:
+    """
+    Detection on a CPU.
+
+    `network` maps padded images, uint8 (B, 1, H, W), to the network's output in the CPU's memory.
+    """
+
+    STEPS: ClassVar[dict[str, str]] = {
+        'hessian': 'find_extrema',
+        'network': 'infer',
+        'keypoints': 'find_keypoints',
+        'descriptors': 'sample',
+    }
+    """Stages of a frame, and the methods in which they take place, for profilers."""
+
+    def __init__(self, network: Callable[[torch.Tensor], SuperPointOutput]):
+        self._network = network
+
+    def detect(
+        self,
+        grays: Sequence[np.ndarray],
+        masks: Sequence[np.ndarray | None],
+        settings: DetectionSettings,
+    ) -> list[Features]:
+        """
+        Return the features of images, uint8 (H, W), of one size.
+
+        `masks` are bool (H, W), false where keypoints may not be, or None.
+        """
+        # Before the network, whose threads still spin for a while after it.
+        extrema = self.find_extrema(grays, settings)
+        output = self.infer(grays)
+        found = self.find_keypoints(output.logits, grays[0].shape, extrema, masks, settings)
+        descriptors = self.sample(output.descriptors, [keypoints for keypoints, _ in found])
+        return [Features(*each, rows) for each, rows in zip(found, descriptors, strict=True)]
+
+    def describe(
+        self, grays: Sequence[np.ndarray], keypoints: Sequence[np.ndarray]
+    ) -> list[np.ndarray]:
+        """Return unit descriptors (N, D) at keypoints (N, 2) of each image, uint8 (H, W)."""
+        return self.sample(self.infer(grays).descriptors, keypoints)
+
+    def find_extrema(
+        self, grays: Sequence[np.ndarray], settings: DetectionSettings
+    ) -> list[HessianExtrema | None]:
+        """Return the extrema of the Hessian response of each image, None if not needed."""
+        if settings.keypoints != 'hessian':
+            return [None] * len(grays)
+        return [find_extrema(gray, torch.get_num_threads()) for gray in grays]
+
+    def infer(self, grays: Sequence[np.ndarray]) -> SuperPointOutput:
+        """Return the network's output for images (H, W) of one size."""
+        return self._network(pad(grays))
+
+    def find_keypoints(
+        self,
+        logits: torch.Tensor,
+        size: tuple[int, int],
+        extrema: Sequence[HessianExtrema | None],
+        masks: Sequence[np.ndarray | None],
+        settings: DetectionSettings,
+    ) -> list[Keypoints]:
+        """Return the keypoints of images of `size` (height, width) from logits (B, 65, h, w)."""
+        cells = logits.float().permute(0, 2, 3, 1).numpy()
+        return [
+            keypoints_in_heatmap(heatmap_from_logits(of_image, size), settings, mask)
+            if points is None
+            else keypoints_at_extrema(of_image, points, settings, mask)
+            for of_image, points, mask in zip(cells, extrema, masks, strict=True)
+        ]
+
+    def sample(
+        self, descriptors: torch.Tensor, keypoints: Sequence[np.ndarray]
+    ) -> list[np.ndarray]:
+        """Return unit descriptors (N, D) at keypoints (N, 2) from coarse ones (B, D, h, w)."""
+        cells = descriptors.permute(0, 2, 3, 1).float().contiguous().numpy()
+        return [
+            _sample(of_image, np.ascontiguousarray(points, np.float32))
+            for of_image, points in zip(cells, keypoints, strict=True)
+        ]
+
+
+def keypoints_at_extrema(
     logits: np.ndarray,
-    blobs: BlobPoints,
+    extrema: HessianExtrema,
     settings: DetectionSettings,
     mask: np.ndarray | None = None,
-) -> tuple[np.ndarray, np.ndarray]:
+) -> Keypoints:
     """
-    Return an image's keypoints (N, 2) and their scores (N,), float32, best first.
+    Return the keypoints of an image at extrema of its Hessian response.
 
-    `logits` are float32 (h, w, 65) of the image in whole cells, `blobs` those of the image itself.
-    `mask`, bool (H, W), is false where no keypoints may be.
+    `logits` are float32 (h, w, 65), `mask` is bool (H, W), false where keypoints may not be.
     """
-    height, width = blobs.size
-    # In one thread: another one may have to wait for those of the network, awake for a while.
-    scores, chosen = _score(
-        np.ascontiguousarray(logits),
-        height,
-        width,
-        blobs.places,
-        blobs.strength,
-        blobs.certainty,
-        np.float32(settings.threshold),
-        _NEAR,
-        _HALF,
-        _POWERS,
-    )
-    kept = peaks_among(blobs.places[chosen], scores, blobs.size, settings.nms_radius)
-    scores, chosen = scores[kept], chosen[kept]
-    y, x = np.divmod(blobs.places[chosen], width)
+    scores, chosen = score_extrema(logits, extrema, settings.threshold)
+    pixels = extrema.pixels[chosen]
+    kept = suppress_non_maxima(pixels, scores, extrema.size, settings.nms_radius)
+    kept = kept[_select(pixels[kept], extrema.size, settings, mask)]
+    if settings.subpixel:
+        return extrema.points[chosen[kept]], scores[kept]
+    return _centres(pixels[kept], extrema.size), scores[kept]
+
+
+def keypoints_in_heatmap(
+    heatmap: np.ndarray, settings: DetectionSettings, mask: np.ndarray | None = None
+) -> Keypoints:
+    """
+    Return the keypoints of an image at maxima of a heatmap, float32 (H, W).
+
+    `mask` is bool (H, W), false where keypoints may not be.
+    """
+    pixels, scores = find_maxima(heatmap, settings.threshold, settings.nms_radius)
+    kept = _select(pixels, heatmap.shape, settings, mask)
+    pixels, scores = pixels[kept], scores[kept]
+    points = _centres(pixels, heatmap.shape)
+    if settings.subpixel:
+        points += centroid_offsets(np.ascontiguousarray(heatmap), pixels)
+    return points, scores
+
+
+def _centres(pixels: np.ndarray, size: tuple[int, int]) -> np.ndarray:
+    """Return x and y, float32 (N, 2), of pixels in an image of `size` (height, width)."""
+    y, x = np.divmod(pixels, size[1])
+    return np.stack([x, y], axis=1).astype(np.float32)
+
+
+def _select(
+    pixels: np.ndarray,
+    size: tuple[int, int],
+    settings: DetectionSettings,
+    mask: np.ndarray | None,
+) -> np.ndarray:
+    """Return the indices of the maxima, best first, that border, mask, number and grid leave."""
+    height, width = size
+    y, x = np.divmod(pixels, width)
     margin = settings.border_margin
     allowed = (y >= margin) & (y < height - margin) & (x >= margin) & (x < width - margin)
     if mask is not None:
         allowed &= mask[y, x]
-    if settings.subpixel:
-        points = blobs.points[chosen[allowed]]
-    else:
-        points = np.stack([x[allowed], y[allowed]], axis=1).astype(np.float32)
-    scores = scores[allowed]
-    best = slice(settings.max_keypoints)
-    if settings.grid_cells and len(points) > settings.max_keypoints:
-        best = spread_over_grid(torch.from_numpy(points), blobs.size, settings).numpy()
-    return points[best], scores[best]
+    kept = np.flatnonzero(allowed)
+    if not settings.grid_cells or len(kept) <= settings.max_keypoints:
+        return kept[: settings.max_keypoints]
+    cells, x, y = settings.grid_cells, x[kept], y[kept]
+    cell = (y * 2 + 1) * cells // (2 * height) * cells + (x * 2 + 1) * cells // (2 * width)
+    by_cell = np.argsort(cell, kind='stable')
+    # In a run of equal cells, the rank of a point is its distance from the start of the run.
+    rank = np.empty_like(by_cell)
+    rank[by_cell] = np.arange(len(cell)) - np.searchsorted(cell[by_cell], cell[by_cell])
+    return kept[np.sort(np.argsort(rank, kind='stable')[: settings.max_keypoints])]
 
 
 @compiled
-def _score(logits, height, width, places, strength, certainty, threshold, near, half, powers):
-    """Return the positive scores of at least the threshold, and the indices of their blobs."""
-    rows = logits.shape[0]
-    heatmap = np.empty((_BANDS * CELL, logits.shape[1] * CELL + 2 * _PAD), np.float32)
-    scores, chosen = np.empty(len(places), np.float32), np.empty(len(places), np.int64)
-    reach = len(near) // 2
-    done = count = blob = 0
-    for band in range(rows):
-        while done < min(band + 2, rows):
-            begin = done % _BANDS * CELL
-            _fill_heatmap(logits[done], width, powers, heatmap[begin : begin + CELL])
-            done += 1
-        end = (band + 1) * CELL * width
-        while blob < len(places) and places[blob] < end:
-            y = places[blob] // width
-            x = places[blob] - y * width
-            probability = np.float32(0)
-            for step in range(len(near)):
-                row = heatmap[min(max(y + step - reach, 0), height - 1) % (_BANDS * CELL)]
-                total = np.float32(0)
-                for across in range(len(near)):
-                    total += near[across] * row[x + _PAD - reach + across]
-                probability += near[step] * total
-            probability = min(max(probability, certainty[blob]), np.float32(1))
-            strong = max(strength[blob], np.float32(0))
-            root = np.sqrt(probability)
-            score = root * np.sqrt(root) * (strong / (strong + half))  # to the power 3/4
-            if score >= threshold and score > 0:
-                scores[count], chosen[count] = score, blob
-                count += 1
-            blob += 1
-    return scores[:count], chosen[:count]
-
-
-@compiled
-def _fill_heatmap(logits, width, powers, heatmap):
-    """Write the probabilities (8, W) of a keypoint at the pixels of a row of cells."""
-    pixels = CELL * CELL
-    odds = np.empty(pixels, np.float32)
-    for cell in range(len(logits)):
-        of_cell = logits[cell]
-        highest = of_cell[pixels]
-        for pixel in range(pixels):
-            highest = max(highest, of_cell[pixel])
-        total = np.float32(0)
-        for pixel in range(pixels):
-            odds[pixel] = _exp(of_cell[pixel] - highest, powers)
-            total += odds[pixel]
-        share = np.float32(1) / (total + _exp(of_cell[pixels] - highest, powers))
-        left = cell * CELL + _PAD
-        for y in range(CELL):
-            for x in range(CELL):
-                heatmap[y, left + x] = odds[y * CELL + x] * share
-    for y in range(CELL):
-        for pad in range(_PAD):
-            heatmap[y, pad] = heatmap[y, _PAD]
-            heatmap[y, width + _PAD + pad] = heatmap[y, width + _PAD - 1]
-
-
-@compiled
-def _exp(x, powers):
-    """
-    Return e^x for x of 0 or less, to 3e-7 of it: the compiler knows no exp for several at a time.
-
-    2^t is 2^n, which the exponent of a floating-point number says, times 2^r for the rest r from
-    -1/2 to 1/2, of which these are the powers' factors.
-    """
-    t = max(x * np.float32(1.4426950408889634), np.float32(-126))
-    whole = np.int32(t - np.float32(0.5))
-    rest = t - np.float32(whole)
-    result = powers[6]
-    for power in range(5, -1, -1):
-        result = result * rest + powers[power]
-    return result * np.int32((whole + np.int32(127)) << np.int32(23)).view(np.float32)
+def _sample(descriptors, keypoints):
+    """Return unit descriptors (N, D) at keypoints (N, 2) from those of cells (h, w, D)."""
+    height, width, size = descriptors.shape
+    result = np.empty((len(keypoints), size), np.float32)
+    half, one = np.float32(0.5), np.float32(1)
+    for index in range(len(keypoints)):
+        x = (keypoints[index, 0] + half) / np.float32(CELL) - half
+        y = (keypoints[index, 1] + half) / np.float32(CELL) - half
+        x = min(max(x, np.float32(0)), np.float32(width - 1))
+        y = min(max(y, np.float32(0)), np.float32(height - 1))
+        column, row = int(x), int(y)
+        right, below = x - np.float32(column), y - np.float32(row)
+        next_column, next_row = min(column + 1, width - 1), min(row + 1, height - 1)
+        top_left, top_right = descriptors[row, column], descriptors[row, next_column]
+        low_left, low_right = descriptors[next_row, column], descriptors[next_row, next_column]
+        squares = np.float32(0)
+        for channel in range(size):
+            value = (one - below) * (
+                (one - right) * top_left[channel] + right * top_right[channel]
+            ) + below * ((one - right) * low_left[channel] + right * low_right[channel])
+            result[index, channel] = value
+            squares += value * value
+        scale = one / max(np.sqrt(squares), np.float32(1e-12))
+        for channel in range(size):
+            result[index, channel] *= scale
+    return result

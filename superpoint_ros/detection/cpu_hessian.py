@@ -2,99 +2,112 @@
 # SPDX-License-Identifier: Apache-2.0
 
 """
-Blobs of one image on a CPU: only where they are, in one pass over the image.
+Extrema of the Hessian response on a CPU: the compiled equivalent of `detection.hessian`.
 
-It finds what `superpoint_ros.detection.hessian` does, which see.
-Row by row, each row is smoothed to the first
-scale, that to the next one, and so on; the last few rows at each scale are kept, and from them
-come the response and its maxima. So all that is worked on lies in the processor's nearest memory.
+The image is processed row by row: each row is smoothed to the first scale, that one to the second,
+and so on. The last few rows at each scale are kept; the response and its extrema are computed from
+them. So the working set stays in the processor's first caches.
 """
 
 from __future__ import annotations
 
-from functools import partial
+from concurrent.futures import ThreadPoolExecutor
+from functools import cache
 from typing import NamedTuple
 
 import numpy as np
 
 from superpoint_ros.detection.compiled import compiled
 from superpoint_ros.detection.hessian import (
-    CERTAINTY,
-    LEAST_RESPONSE,
-    LEVEL,
-    LIKENESS,
+    MIN_RESPONSE,
+    SADDLE_PROBABILITY,
+    SADDLE_SIMILARITY,
+    SADDLE_SLOPE,
+    SCALE_KERNELS,
+    SCALE_WEIGHTS,
     SCALES,
-    STEPS,
-    WORTHS,
 )
-from superpoint_ros.detection.row_bands import in_stripes
 
-_BELLS = tuple(tuple(np.float32(value) for value in bell[len(bell) // 2 :]) for bell in STEPS)
-_REACH = sum(len(bell) - 1 for bell in _BELLS) + 2  # pixels up to which others count
+MAX_STRIPES = 8
+"""Largest number of stripes of rows that an image is divided into for threads."""
+
+# The right half of each kernel, its centre first.
+_KERNELS = tuple(
+    tuple(np.float32(value) for value in kernel[len(kernel) // 2 :]) for kernel in SCALE_KERNELS
+)
+_RADIUS = sum(len(kernel) - 1 for kernel in _KERNELS) + 2  # of the pixels that affect an extremum
 _FACTORS = tuple(np.float32(scale**4) for scale in SCALES)
-_WORTHS = tuple(np.float32(worth) for worth in WORTHS)
-_CROSSING = tuple(np.float32(x) for x in (LIKENESS, LEVEL / SCALES[-1] ** 2, CERTAINTY))
-_LEAST = np.float32(LEAST_RESPONSE)
-_LEAST_ROWS = 4 * _REACH  # of a stripe, which looks at others beside it
-_PAD = 16  # pixels beside a row, which repeat its ends; more than any bell reaches
-_RING = 32  # rows that are kept at each scale; more than any bell is long
-_X, _Y, _RESPONSE, _STRENGTH, _CERTAINTY, _COLUMNS = range(6)
+_WEIGHTS = tuple(np.float32(weight) for weight in SCALE_WEIGHTS)
+_SADDLE = tuple(
+    np.float32(x) for x in (SADDLE_SIMILARITY, SADDLE_SLOPE / SCALES[-1] ** 2, SADDLE_PROBABILITY)
+)
+_PAD = 16  # columns left and right of a row, which repeat its ends; more than any kernel's radius
+_RING = 32  # rows that are kept at each scale; more than any kernel's length
+_X, _Y, _RESPONSE, _STRENGTH, _MIN_PROBABILITY, _COLUMNS = range(6)
 
 
-class BlobPoints(NamedTuple):
+class HessianExtrema(NamedTuple):
     """
-    Hold the N blobs of an image of `size` (height, width), in reading order.
+    The N extrema of an image's Hessian response, in reading order.
 
-    `places` int64 (N,) are their pixels, row by row; the columns of `values`, float32 (N, 5), are
-    x and y to a fraction of a pixel, the response and the strength in squared gray levels, and the
-    least probability of a keypoint there, which is 0 but at crossings.
+    Attributes:
+        size: height and width of the image.
+        pixels: int64 (N,), indices of pixels in reading order.
+        points: float32 (N, 2), x and y to a fraction of a pixel.
+        response: float32 (N,), in squared gray levels.
+        strength: float32 (N,), the response with coarse scales weighted more, for scores.
+        min_probability: float32 (N,), lowest probability of a keypoint; 0 except at saddles.
+
     """
 
     size: tuple[int, int]
-    places: np.ndarray
-    values: np.ndarray
-
-    @property
-    def points(self) -> np.ndarray:
-        """Return x and y, float32 (N, 2)."""
-        return self.values[:, : _Y + 1]
-
-    @property
-    def response(self) -> np.ndarray:
-        """Return how much each is like a blob, float32 (N,)."""
-        return self.values[:, _RESPONSE]
-
-    @property
-    def strength(self) -> np.ndarray:
-        """Return what each counts for detection, float32 (N,)."""
-        return self.values[:, _STRENGTH]
-
-    @property
-    def certainty(self) -> np.ndarray:
-        """Return the least probability of a keypoint at each, float32 (N,)."""
-        return self.values[:, _CERTAINTY]
+    pixels: np.ndarray
+    points: np.ndarray
+    response: np.ndarray
+    strength: np.ndarray
+    min_probability: np.ndarray
 
 
-def find_blob_points(image: np.ndarray, threads: int = 1) -> BlobPoints:
-    """Return the blobs of an image (H, W), uint8 or float32 of gray levels from 0 to 255."""
-    work = partial(_find_in_rows, np.ascontiguousarray(image))
-    found = in_stripes(work, image.shape[0], _LEAST_ROWS, threads)
-    places, values = (np.concatenate(each) for each in zip(*found, strict=True))
-    return BlobPoints(image.shape, places, values)
+def find_extrema(image: np.ndarray, threads: int = 1) -> HessianExtrema:
+    """
+    Return the extrema of an image (H, W), uint8 or float32 of gray levels from 0 to 255.
+
+    The rows are divided among as many threads, but each gets enough rows to be worth it.
+    """
+    image = np.ascontiguousarray(image)
+    rows = image.shape[0]
+    # A stripe also processes the rows around it that affect its extrema.
+    count = max(min(threads, rows // (4 * _RADIUS), MAX_STRIPES), 1)
+    ends = np.linspace(0, rows, count + 1).astype(int).tolist()
+    others = [
+        _threads().submit(_find_in_rows, image, *ends[number : number + 2])
+        for number in range(1, count)
+    ]
+    found = [_find_in_rows(image, *ends[:2]), *(other.result() for other in others)]
+    pixels, values = (np.concatenate(each) for each in zip(*found, strict=True))
+    points, columns = values[:, : _Y + 1], (values[:, each] for each in range(_RESPONSE, _COLUMNS))
+    return HessianExtrema(image.shape, pixels, points, *columns)
+
+
+@cache
+def _threads() -> ThreadPoolExecutor:
+    return ThreadPoolExecutor(MAX_STRIPES - 1, 'stripes')
 
 
 def _find_in_rows(image: np.ndarray, first: int, last: int) -> tuple[np.ndarray, np.ndarray]:
-    """Return places and values of the blobs in the rows from `first` to before `last`."""
-    # Of memory that nothing is written to, the system gives none.
+    """Return pixels and values of the extrema in the rows from `first` to before `last`."""
+    # Memory that is never written to costs nothing.
     most = (last - first) * image.shape[1]
-    places, values = np.empty(most, np.int64), np.empty((most, _COLUMNS), np.float32)
-    count = _fill(image, first, last, _BELLS, _FACTORS, _WORTHS, _CROSSING, _LEAST, places, values)
-    return places[:count], values[:count]
+    pixels, values = np.empty(most, np.int64), np.empty((most, _COLUMNS), np.float32)
+    constants = _FACTORS, _WEIGHTS, _SADDLE, np.float32(MIN_RESPONSE)
+    count = _fill(image, first, last, _KERNELS, constants, pixels, values)
+    return pixels[:count], values[:count]
 
 
 @compiled
-def _fill(image, first, last, bells, factors, worths, crossing, least, places, values):
-    """Write places and values of the blobs in some rows; return how many there are."""
+def _fill(image, first, last, kernels, constants, pixels, values):
+    """Write pixels and values of the extrema in some rows; return their number."""
+    factors, weights, saddle, least = constants
     height, width = image.shape
     wide = width + 2 * _PAD
     own = np.empty(wide, np.float32)
@@ -103,20 +116,20 @@ def _fill(image, first, last, bells, factors, worths, crossing, least, places, v
     rows = np.empty((5, width), np.float32)
     response = np.full((4, wide), -np.inf, np.float32)
     strength = np.empty((4, width), np.float32)
-    certainty = np.empty((4, width), np.float32)
+    probability = np.empty((4, width), np.float32)
     is_peak = np.empty(width, np.bool_)
-    # Of the image and at each scale: the rows that are needed, and by how many each is behind it.
+    # Of the image and of each scale: the rows that are needed, and the lag behind the image.
     begins, ends, lags = np.zeros(5, np.int64), np.zeros(5, np.int64), np.zeros(5, np.int64)
-    reaches = (len(bells[0]) - 1, len(bells[1]) - 1, len(bells[2]) - 1, len(bells[3]) - 1)
+    radii = (len(kernels[0]) - 1, len(kernels[1]) - 1, len(kernels[2]) - 1, len(kernels[3]) - 1)
     begins[4], ends[4] = max(first - 2, 0), min(last + 2, height)
     for scale in range(3, -1, -1):
-        begins[scale] = max(begins[scale + 1] - reaches[scale], 0)
-        ends[scale] = min(ends[scale + 1] + reaches[scale], height)
+        begins[scale] = max(begins[scale + 1] - radii[scale], 0)
+        ends[scale] = min(ends[scale + 1] + radii[scale], height)
     for scale in range(4):
-        lags[scale + 1] = lags[scale] + reaches[scale]
+        lags[scale + 1] = lags[scale] + radii[scale]
     count = 0
     for newest in range(begins[0], last + lags[4] + 2):
-        _smooth(image, newest, bells, begins, ends, lags, own, across, smooth)
+        _smooth(image, newest, kernels, begins, ends, lags, own, across, smooth)
         y = newest - lags[4] - 1
         if max(first - 1, 0) <= y < min(last + 1, height):
             above, here, below = max(y - 1, 0) % _RING, y % _RING, min(y + 1, height - 1) % _RING
@@ -127,7 +140,7 @@ def _fill(image, first, last, bells, factors, worths, crossing, least, places, v
             _slope(of[above], of[here], of[below], rows[4], width)
             line = y % 4
             _combine(
-                rows, worths, crossing, response[line], strength[line], certainty[line], width
+                rows, weights, saddle, response[line], strength[line], probability[line], width
             )
         y = newest - lags[4] - 2
         if first <= y < last:
@@ -138,102 +151,103 @@ def _fill(image, first, last, bells, factors, worths, crossing, least, places, v
             begin = count
             for x in range(width):
                 if is_peak[x]:
-                    places[count] = y * width + x
+                    pixels[count] = y * width + x
                     count += 1
             for number in range(begin, count):
-                x = places[number] - y * width
+                x = pixels[number] - y * width
                 _place(above, here, below, x, y, width, height, values[number])
                 values[number, _STRENGTH] = strength[y % 4, x]
-                values[number, _CERTAINTY] = certainty[y % 4, x]
+                values[number, _MIN_PROBABILITY] = probability[y % 4, x]
     return count
 
 
 @compiled
-def _smooth(image, newest, bells, begins, ends, lags, own, across, smooth):
-    """Write the rows, smoothed to each scale, that the image's newest row lets be calculated."""
+def _smooth(image, newest, kernels, begins, ends, lags, own, across, smooth):
+    """Write the rows at each scale that can be computed once the image's newest row is there."""
     height, width = image.shape
     if newest < ends[0]:
         for x in range(width):
             own[x + _PAD] = np.float32(image[newest, x])
         _repeat_ends(own, width)
-        _blur_across(own, bells[0], across[0, newest % _RING], width)
+        _blur_across(own, kernels[0], across[0, newest % _RING], width)
     rows = begins, ends, lags
-    # Written out, since bells of another length are of another type.
-    _smooth_to(0, newest, height, bells[0], bells[1], rows, across, smooth)
-    _smooth_to(1, newest, height, bells[1], bells[2], rows, across, smooth)
-    _smooth_to(2, newest, height, bells[2], bells[3], rows, across, smooth)
+    # Unrolled: kernels of different lengths have different types.
+    _smooth_to(0, newest, height, kernels[0], kernels[1], rows, across, smooth)
+    _smooth_to(1, newest, height, kernels[1], kernels[2], rows, across, smooth)
+    _smooth_to(2, newest, height, kernels[2], kernels[3], rows, across, smooth)
     y = newest - lags[4]
     if begins[4] <= y < ends[4]:
-        _blur_down(across[3], y, height, bells[3], smooth[3, y % _RING], width)
+        _blur_down(across[3], y, height, kernels[3], smooth[3, y % _RING], width)
 
 
 @compiled
-def _smooth_to(scale, newest, height, bell, next_bell, rows, across, smooth):
-    """Write the row at a scale that can be calculated now, and blur it across for the next one."""
+def _smooth_to(scale, newest, height, kernel, next_kernel, rows, across, smooth):
+    """Write the row at a scale that can be computed now, and blur it along x for the next one."""
     begins, ends, lags = rows
     width = across.shape[2]
     y = newest - lags[scale + 1]
     if begins[scale + 1] <= y < ends[scale + 1]:
         row = smooth[scale, y % _RING]
-        _blur_down(across[scale], y, height, bell, row, width)
-        _blur_across(row, next_bell, across[scale + 1, y % _RING], width)
+        _blur_down(across[scale], y, height, kernel, row, width)
+        _blur_across(row, next_kernel, across[scale + 1, y % _RING], width)
 
 
 @compiled
 def _place(above, here, below, x, y, width, height, values):
-    """Write where a blob lies to a fraction of a pixel, and its response."""
-    place = x + _PAD
-    value = here[place]
-    # Beyond the border the last pixels repeat.
-    left = here[place - 1] if x > 0 else value
-    right = here[place + 1] if x < width - 1 else value
-    up = above[place] if y > 0 else value
-    down = below[place] if y < height - 1 else value
+    """Write an extremum's position to a fraction of a pixel, and its response."""
+    p = x + _PAD
+    value = here[p]
+    # Border pixels are repeated outside the image.
+    left = here[p - 1] if x > 0 else value
+    right = here[p + 1] if x < width - 1 else value
+    up = above[p] if y > 0 else value
+    down = below[p] if y < height - 1 else value
     values[_X] = np.float32(x) + _vertex(left, value, right)
     values[_Y] = np.float32(y) + _vertex(up, value, down)
     values[_RESPONSE] = value
 
 
 @compiled
-def _blur_across(row, bell, out, width):
+def _blur_across(row, kernel, out, width):
     for x in range(width):
-        place = x + _PAD
-        total = bell[0] * row[place]
-        for step in range(1, len(bell)):
-            total += bell[step] * (row[place - step] + row[place + step])
+        p = x + _PAD
+        total = kernel[0] * row[p]
+        for step in range(1, len(kernel)):
+            total += kernel[step] * (row[p - step] + row[p + step])
         out[x] = total
 
 
 @compiled
-def _blur_down(rows, y, height, bell, out, width):
-    """Blur along y, two steps at a time: with more rows at once the compiler gives up."""
-    _begin(_row(rows, y - 1, height), _row(rows, y, height), _row(rows, y + 1, height), bell, out)
-    for step in range(2, len(bell) - 1, 2):
+def _blur_down(rows, y, height, kernel, out, width):
+    """Blur along y, two steps at a time: the compiler does not vectorize more rows at once."""
+    before, after = _row(rows, y - 1, height), _row(rows, y + 1, height)
+    _begin(before, _row(rows, y, height), after, kernel, out)
+    for step in range(2, len(kernel) - 1, 2):
         _add_two(
             _row(rows, y - step, height),
             _row(rows, y + step, height),
             _row(rows, y - step - 1, height),
             _row(rows, y + step + 1, height),
-            bell[step],
-            bell[step + 1],
+            kernel[step],
+            kernel[step + 1],
             out,
         )
-    if len(bell) % 2:
-        step = len(bell) - 1
-        _add_one(_row(rows, y - step, height), _row(rows, y + step, height), bell[step], out)
+    if len(kernel) % 2:
+        step = len(kernel) - 1
+        _add_one(_row(rows, y - step, height), _row(rows, y + step, height), kernel[step], out)
     _repeat_ends(out, width)
 
 
 @compiled
 def _row(rows, y, height):
-    """Return a row that is kept, of those beyond the image the nearest one in it."""
+    """Return a row of those that are kept; for rows outside the image, the nearest one."""
     return rows[min(max(y, 0), height - 1) % _RING]
 
 
 @compiled
-def _begin(above, here, below, bell, out):
+def _begin(above, here, below, kernel, out):
     for x in range(len(here)):
-        out[x + _PAD] = bell[0] * here[x] + bell[1] * (above[x] + below[x])
+        out[x + _PAD] = kernel[0] * here[x] + kernel[1] * (above[x] + below[x])
 
 
 @compiled
@@ -261,45 +275,45 @@ def _repeat_ends(row, width):
 def _curvature(above, here, below, factor, out, width):
     """Write the determinant of the Hessian, times a factor."""
     for x in range(width):
-        place = x + _PAD
-        twice = np.float32(2) * here[place]
-        xx = here[place - 1] - twice + here[place + 1]
-        yy = above[place] - twice + below[place]
-        xy = below[place + 1] - below[place - 1] - above[place + 1] + above[place - 1]
+        p = x + _PAD
+        twice = np.float32(2) * here[p]
+        xx = here[p - 1] - twice + here[p + 1]
+        yy = above[p] - twice + below[p]
+        xy = below[p + 1] - below[p - 1] - above[p + 1] + above[p - 1]
         out[x] = factor * (xx * yy - np.float32(1 / 16) * xy * xy)
 
 
 @compiled
 def _slope(above, here, below, out, width):
-    """Write the square of the gradient."""
+    """Write the squared gradient."""
     for x in range(width):
-        place = x + _PAD
-        along_x, along_y = here[place + 1] - here[place - 1], below[place] - above[place]
+        p = x + _PAD
+        along_x, along_y = here[p + 1] - here[p - 1], below[p] - above[p]
         out[x] = np.float32(0.25) * (along_x * along_x + along_y * along_y)
 
 
 @compiled
-def _combine(rows, worths, crossing, response, strength, certainty, width):
-    """Write what the scales say together: see `superpoint_ros.detection.hessian.find_blobs`."""
-    likeness, level, sure = crossing
+def _combine(rows, weights, saddle, response, strength, probability, width):
+    """Write the response of all scales: see `detection.hessian.hessian_response`."""
+    similarity, slope, least = saddle
     for x in range(width):
         finest, fine, coarse, coarsest = rows[0, x], rows[1, x], rows[2, x], rows[3, x]
         highest = max(max(fine, coarse), coarsest)
         lowest = min(min(fine, coarse), coarsest)
-        crosses = (highest < likeness * lowest) & (rows[4, x] < -level * coarsest)
+        is_saddle = (highest < similarity * lowest) & (rows[4, x] < -slope * coarsest)
         best = max(highest, finest)
         strongest = max(
-            max(worths[0] * finest, worths[1] * fine),
-            max(worths[2] * coarse, worths[3] * coarsest),
+            max(weights[0] * finest, weights[1] * fine),
+            max(weights[2] * coarse, weights[3] * coarsest),
         )
-        response[x + _PAD] = max(best, -fine) if crosses else best
-        strength[x] = max(strongest, -fine) if crosses else strongest
-        certainty[x] = sure if crosses else np.float32(0)
+        response[x + _PAD] = max(best, -fine) if is_saddle else best
+        strength[x] = max(strongest, -fine) if is_saddle else strongest
+        probability[x] = least if is_saddle else np.float32(0)
 
 
 @compiled
 def _find_peaks(above, here, below, least, is_peak, width):
-    """Write where a response is the highest of 3x3 pixels, and no faint one."""
+    """Write whether a response is the highest of 3x3 pixels and above the least one."""
     for x in range(width):
         p = x + _PAD
         highest = max(
@@ -311,7 +325,7 @@ def _find_peaks(above, here, below, least, is_peak, width):
 
 @compiled
 def _vertex(before, value, after):
-    """Return where a parabola through three values has its maximum, from -.5 to .5."""
+    """Return the position of the maximum of a parabola through three values, -0.5 to 0.5."""
     half = np.float32(0.5)
     curvature = value + value - before - after
     if not curvature > np.float32(1e-9):

@@ -2,23 +2,25 @@
 # SPDX-License-Identifier: Apache-2.0
 
 """
-Blobs of the image, at which keypoints are exact.
+Hessian keypoints: extrema of the Hessian determinant of the image, scored by the network.
 
-A network that looks at cells of 8x8 pixels knows where a keypoint is to about a pixel: moved by a
-few pixels, the same image gives keypoints that differ by 0.6 px on average. The extrema of the
-image's curvature move with the image, and grow with it. So the network says which places are
-keypoints, and the curvature where exactly they are, and how strong.
+The network sees cells of 8x8 pixels and locates a keypoint only to about a pixel: after a shift by
+a few pixels, its keypoints in the same image differ by 0.6 px on average. Extrema of the Hessian
+determinant move with the image. So the network decides which places are keypoints, and the
+determinant where exactly they are.
 
-The response is the determinant of the Hessian, normalised for scale, at the best of several
-scales: high in the middle of what is lighter or darker than all around it, be it a spot, the end
-of a line, or the inside of a corner. Source: Lindeberg, "Feature Detection with Automatic Scale
-Selection", IJCV 1998.
+The response is the scale-normalized determinant at the best of several scales. It is high at the
+centre of anything lighter or darker than its surroundings: a spot, the end of a line, the inside
+of a corner. Source: Lindeberg, "Feature Detection with Automatic Scale Selection", IJCV 1998.
 
-Between blobs it is negative, at saddles. Those are less exact, and of no use but where they look
-alike and are level at all scales: at crossings, as of a checkerboard, which count as blobs do.
+The determinant is negative at saddles. Most are imprecise and are not used. Exceptions are saddles
+that are similar at all scales and lie on level ground, such as the crossings of a checkerboard.
 
-All functions work on tensors on any device, without a loop over points, and with the operations
-that ONNX has. `superpoint_ros.detection.cpu_hessian` finds the same on a CPU, many times as fast.
+All functions work on tensors on any device, without loops over points, and use only operations
+that ONNX has. `superpoint_ros.detection.cpu_hessian` is the compiled equivalent for CPUs.
+
+The measurements that constants come from are in docs/experiments.md, sections "Keypoints" and
+"Score".
 """
 
 from __future__ import annotations
@@ -31,164 +33,166 @@ import torch
 import torch.nn.functional as F
 
 SCALES = (1.2, 1.7, 2.4, 3.4)
-"""Sigmas in pixels at which blobs are looked for; a blob's radius is about 1.4 times as large."""
+"""Sigmas of the Gaussian smoothing in pixels; the radius of the spot that responds most is about
+1.4 times as large. Three scales repeat less and have a lower AUC (section "Keypoints")."""
 
-LIKENESS = 0.55
-"""A crossing's least negative response at the scales but the first is more than this part of the
-most negative one."""
+SADDLE_SIMILARITY = 0.55
+"""A saddle counts if the responses at all scales but the finest are negative, and the weakest is
+more than this fraction of the strongest. Chosen by hand; a test checks it on a checkerboard."""
 
-LEVEL = 0.05
-"""Largest squared slope at a crossing, at the coarsest scale, in parts of the response."""
+SADDLE_SLOPE = 0.05
+"""Largest squared gradient at a saddle at the coarsest scale, relative to the magnitude of the
+response there. Chosen by hand; a test checks it on a checkerboard."""
 
-CERTAINTY = 0.2
-"""Least probability of a keypoint at a crossing, whatever the network says: it prefers the insides
-of the four corners there, which are blobs, and less exact."""
+SADDLE_PROBABILITY = 0.2
+"""Lowest probability of a keypoint at a saddle that counts, whatever the heatmap: the network
+prefers the insides of the four corners there, which are less precise. Chosen by hand."""
 
-CUT = 2.3
-"""Where a bell ends, in sigmas, rounded up to pixels: what is left out is not missed."""
+KERNEL_RADIUS = 2.3
+"""Radius of a Gaussian kernel in sigmas, rounded up to pixels. A third faster than 3 sigmas, with
+the same quality (message of commit 47df6ef)."""
 
-POWER = 0.75
-"""Power of the probability in a score, for which `superpoint_ros.detection.cpu` takes roots."""
+PROBABILITY_EXPONENT = 0.75
+"""Exponent of the probability in a score (section "Score"). The compiled equivalent computes it by
+square roots and has to be changed with it."""
 
-NEARNESS = 1.0
-"""Sigma in pixels of the bell in which a blob gathers the probability of a keypoint."""
+PROBABILITY_SIGMA = 1.0
+"""Sigma in pixels of the Gaussian window in which an extremum collects probability; about the
+localization error of the heatmap."""
 
-WORTHS = tuple(scale / 2 for scale in SCALES)
-"""By what a response at each scale counts in a blob's strength: noise, blur and another light move
-coarse blobs less than fine ones. Where a blob is, all scales tell alike."""
+SCALE_WEIGHTS = tuple(scale / 2 for scale in SCALES)
+"""Weight of the response at each scale in an extremum's strength: coarse extrema are more stable
+under noise, blur and illumination changes, fine ones more precise. Repeatability .567 instead of
+.556 with equal weights (section "Score"). Positions come from equal weights."""
 
 HALF_STRENGTH = 3000.0
-"""Strength, in squared gray levels, of a blob that is worth half of a strong one."""
+"""Strength, in squared gray levels, at which the strength factor of a score is one half. Chosen
+with `PROBABILITY_EXPONENT`; there is no measurement of it alone."""
 
-LEAST_RESPONSE = 1.0
-"""Response at and below which there is no blob."""
-
-
-def _bell(sigma: float) -> np.ndarray:
-    reach = math.ceil(CUT * sigma)
-    steps = np.arange(-reach, reach + 1)
-    bell = np.exp(-(steps**2) / (2 * sigma**2))
-    return (bell / bell.sum()).astype(np.float32)
+MIN_RESPONSE = 1.0
+"""Response in squared gray levels above which a maximum counts: less is rounding of gray
+levels."""
 
 
-def _steps() -> list[np.ndarray]:
-    """Return the bells that bring an image from each scale to the next."""
-    before = 0.0
-    bells = []
-    for scale in SCALES:
-        sigma = math.sqrt(scale**2 - before**2)
-        bells.append(_bell(sigma))
-        before = scale
-    return bells
+def _gaussian(sigma: float) -> np.ndarray:
+    """Return a Gaussian kernel with sum 1, float32 (2 r + 1,)."""
+    radius = math.ceil(KERNEL_RADIUS * sigma)
+    steps = np.arange(-radius, radius + 1)
+    kernel = np.exp(-(steps**2) / (2 * sigma**2))
+    return (kernel / kernel.sum()).astype(np.float32)
 
 
-STEPS = _steps()
-_ITSELF, _SLOPE, _CURVE = np.float32([1]), np.float32([-0.5, 0, 0.5]), np.float32([1, -2, 1])
-# Of height 1, not of area 1: what it gathers is the probability that a keypoint is near.
-NEAR = _bell(NEARNESS) * np.float32(np.sqrt(2 * np.pi) * NEARNESS)
+def _incremental_kernels() -> list[np.ndarray]:
+    """Return the Gaussian kernels that smooth an image from each scale to the next."""
+    previous = (0.0, *SCALES[:-1])
+    return [
+        _gaussian(math.sqrt(scale**2 - before**2))
+        for scale, before in zip(SCALES, previous, strict=True)
+    ]
 
 
-class Blobs(NamedTuple):
+SCALE_KERNELS = _incremental_kernels()
+# Of height 1, not of sum 1: it collects the probability that a keypoint is near.
+PROBABILITY_KERNEL = _gaussian(PROBABILITY_SIGMA) * np.float32(
+    np.sqrt(2 * np.pi) * PROBABILITY_SIGMA
+)
+_IDENTITY, _GRADIENT = np.float32([1]), np.float32([-0.5, 0, 0.5])
+_SECOND_DERIVATIVE = np.float32([1, -2, 1])
+
+
+class HessianResponse(NamedTuple):
     """
-    Hold what images show at each pixel.
+    Hessian response of a batch of images, at each pixel.
 
-    `response` float32 (B, H, W), in squared gray levels, has its maxima at blobs and crossings;
-    `strength`, of the same kind, is what they count there, coarse ones more; `crossing` bool
-    (B, H, W) is true at and around crossings; `peak` bool (B, H, W) is true where the response is
-    the highest of 3x3 pixels, and above `LEAST_RESPONSE`.
+    Attributes:
+        response: float32 (B, H, W), in squared gray levels, whose maxima are the extrema. It is
+            negative at saddles that do not count.
+        strength: float32 (B, H, W), the response with coarse scales weighted more, for scores.
+        saddle: bool (B, H, W), true at and around saddles that count.
+        extremum: bool (B, H, W), true at maxima of the response within 3x3 pixels.
+
     """
 
     response: torch.Tensor
     strength: torch.Tensor
-    crossing: torch.Tensor
-    peak: torch.Tensor
+    saddle: torch.Tensor
+    extremum: torch.Tensor
 
 
-def find_blobs(images: torch.Tensor) -> Blobs:
+def hessian_response(images: torch.Tensor) -> HessianResponse:
     """
-    Return what images show at each pixel: how much they are like a blob there.
+    Return the Hessian response of images (B, 1, H, W) of gray levels from 0 to 255.
 
-    `images` are (B, 1, H, W) of gray levels from 0 to 255, uint8 or floating point. Beyond an
-    image's border its last pixels repeat. The response is negative where nothing is like a blob.
+    Images are uint8 or floating point; their border pixels are repeated outside of them.
     """
     smooth = images.float()
     responses = []
-    for scale, bell in zip(SCALES, STEPS, strict=True):
-        smooth = _filtered(smooth, bell, bell)
-        xx = _filtered(smooth, scale**2 * _CURVE, _ITSELF)
-        yy = _filtered(smooth, _ITSELF, scale**2 * _CURVE)
-        xy = _filtered(smooth, scale * _SLOPE, scale * _SLOPE)
+    for scale, kernel in zip(SCALES, SCALE_KERNELS, strict=True):
+        smooth = _filter(smooth, kernel, kernel)
+        xx = _filter(smooth, scale**2 * _SECOND_DERIVATIVE, _IDENTITY)
+        yy = _filter(smooth, _IDENTITY, scale**2 * _SECOND_DERIVATIVE)
+        xy = _filter(smooth, scale * _GRADIENT, scale * _GRADIENT)
         responses.append(xx * yy - xy * xy)
     coarse = torch.cat(responses[1:], dim=1)
     highest, lowest = coarse.amax(dim=1), coarse.amin(dim=1)
-    slopes = [_filtered(smooth, *way) for way in ((_SLOPE, _ITSELF), (_ITSELF, _SLOPE))]
-    steep = (slopes[0] ** 2 + slopes[1] ** 2)[:, 0] * SCALES[-1] ** 2
-    crossing = (highest < LIKENESS * lowest) & (steep < -LEVEL * coarse[:, -1])
+    x, y = _filter(smooth, _GRADIENT, _IDENTITY), _filter(smooth, _IDENTITY, _GRADIENT)
+    slope = (x**2 + y**2)[:, 0] * SCALES[-1] ** 2
+    saddle = (highest < SADDLE_SIMILARITY * lowest) & (slope < -SADDLE_SLOPE * coarse[:, -1])
     best = torch.maximum(highest, responses[0][:, 0])
-    strength = torch.cat([r * worth for r, worth in zip(responses, WORTHS, strict=True)], dim=1)
+    weighted = [each * weight for each, weight in zip(responses, SCALE_WEIGHTS, strict=True)]
     response, strength = (
-        torch.where(crossing, torch.maximum(each, -coarse[:, 0]), each)
-        for each in (best, strength.amax(dim=1))
+        torch.where(saddle, torch.maximum(each, -coarse[:, 0]), each)
+        for each in (best, torch.cat(weighted, dim=1).amax(dim=1))
     )
-    return Blobs(response, strength, crossing, find_maxima(response))
+    return HessianResponse(response, strength, saddle, find_extrema(response))
 
 
-def find_maxima(response: torch.Tensor) -> torch.Tensor:
-    """Return bool (B, H, W): where a response is the highest of 3x3 pixels, and no faint one."""
+def find_extrema(response: torch.Tensor) -> torch.Tensor:
+    """Return bool (B, H, W): maxima of a response within 3x3 pixels, above `MIN_RESPONSE`."""
     highest = F.max_pool2d(response[:, None], 3, stride=1, padding=1)[:, 0]
-    return (response >= highest) & (response > LEAST_RESPONSE)
+    return (response >= highest) & (response > MIN_RESPONSE)
 
 
-def blob_scores(heatmap: torch.Tensor, blobs: Blobs) -> torch.Tensor:
+def weight_scores(heatmap: torch.Tensor, hessian: HessianResponse) -> torch.Tensor:
     """
-    Return what each blob is worth as a keypoint, float32 (B, H, W), 0 where there is none.
+    Return the score map (B, H, W), float32: the score of each extremum, and zero elsewhere.
 
-    `heatmap` (B, H, W) is the network's probability of a keypoint at each pixel, `blobs` are those
-    of the images. A blob's score is the probability that a keypoint is near, to the power 3/4,
-    times S / (S + HALF_STRENGTH) for its strength S: faint blobs are those that noise or another
-    light moves.
+    `heatmap` (B, H, W) is the network's. A score is the probability of a keypoint near the
+    extremum to the power of 3/4, times S / (S + `HALF_STRENGTH`), where S is the extremum's
+    strength: weak extrema are unstable under noise and illumination changes.
     """
-    near = _filtered(heatmap[:, None], NEAR, NEAR)[:, 0].clamp(0, 1)
-    near = torch.where(blobs.crossing, near.clamp_min(CERTAINTY), near)
-    strength = blobs.strength.clamp_min(0)
-    return torch.where(blobs.peak, near**POWER * strength / (strength + HALF_STRENGTH), 0.0)
+    near = _filter(heatmap[:, None], PROBABILITY_KERNEL, PROBABILITY_KERNEL)[:, 0].clamp(0, 1)
+    near = torch.where(hessian.saddle, near.clamp_min(SADDLE_PROBABILITY), near)
+    strength = hessian.strength.clamp_min(0)
+    scores = near**PROBABILITY_EXPONENT * strength / (strength + HALF_STRENGTH)
+    return torch.where(hessian.extremum, scores, 0.0)
 
 
-def blob_offsets(
-    response: torch.Tensor, image: torch.Tensor, y: torch.Tensor, x: torch.Tensor
-) -> torch.Tensor:
+def parabola_offsets(response: torch.Tensor, x: torch.Tensor, y: torch.Tensor) -> torch.Tensor:
     """
-    Return (..., 2): how far in x and y a blob lies from its pixel, up to half a pixel.
+    Return offsets (B, K, 2) in x and y, up to half a pixel, from pixels to the maximum near them.
 
-    It is the vertex of parabolas through the response (B, H, W) at the pixel and its neighbours.
-    `image`, `y` and `x` are indices of one shape.
+    It is the vertex of parabolas through the response (B, H, W) at a pixel and its neighbours;
+    `x` and `y` are int64 (B, K).
     """
     _, height, width = response.shape
-    rows, columns = image * height, (x, (x - 1).clamp_min(0), (x + 1).clamp_max(width - 1))
-    middle = (rows + y) * width
-    above, below = (y - 1).clamp_min(0), (y + 1).clamp_max(height - 1)
-    places = [middle + column for column in columns]
-    places += [(rows + line) * width + x for line in (above, below)]
-    here, *around = response.flatten()[torch.stack(places)]
-    before, after = torch.stack(around[0::2], dim=-1), torch.stack(around[1::2], dim=-1)
-    return _vertex(before, here[..., None], after)
-
-
-def _vertex(before: torch.Tensor, here: torch.Tensor, after: torch.Tensor) -> torch.Tensor:
-    """Return where parabolas through three values have their maximum, from -.5 to .5."""
-    curvature = 2 * here - before - after
+    columns = (x, (x - 1).clamp_min(0), (x + 1).clamp_max(width - 1))
+    rows = ((y - 1).clamp_min(0), (y + 1).clamp_max(height - 1))
+    pixels = [y * width + column for column in columns] + [row * width + x for row in rows]
+    flat = response.flatten(1)
+    here, left, right, above, below = (flat.gather(1, each) for each in pixels)
+    before, after = torch.stack([left, above], dim=2), torch.stack([right, below], dim=2)
+    curvature = 2 * here[:, :, None] - before - after
     curved = curvature > 1e-9
     shift = 0.5 * (after - before) / torch.where(curved, curvature, 1.0)
     return torch.where(curved, shift, 0.0).clamp(-0.5, 0.5)
 
 
-def _filtered(images: torch.Tensor, across: np.ndarray, down: np.ndarray) -> torch.Tensor:
-    """Return images (B, C, H, W), each filtered along x by one kernel and along y by another."""
-    channels = images.shape[1]
+def _filter(images: torch.Tensor, across: np.ndarray, down: np.ndarray) -> torch.Tensor:
+    """Return images (B, 1, H, W), filtered along x by one kernel and along y by another."""
     for kernel, shape in ((across, (1, 1, 1, -1)), (down, (1, 1, -1, 1))):
         weight = torch.tensor(kernel.tolist(), device=images.device).view(shape)
-        reach = len(kernel) // 2
-        pads = (reach, reach, 0, 0) if shape[3] == -1 else (0, 0, reach, reach)
-        padded = F.pad(images, pads, mode='replicate')
-        images = F.conv2d(padded, weight.expand(channels, -1, -1, -1), groups=channels)
+        radius = len(kernel) // 2
+        pads = (radius, radius, 0, 0) if shape[3] == -1 else (0, 0, radius, radius)
+        images = F.conv2d(F.pad(images, pads, mode='replicate'), weight)
     return images

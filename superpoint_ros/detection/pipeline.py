@@ -2,12 +2,16 @@
 # SPDX-License-Identifier: Apache-2.0
 
 """
-Decoding into outputs whose size is known beforehand: for exported graphs and CUDA graphs.
+The sequence of detection steps, from the network's output to features, as tensors.
 
-The operations are those that ONNX and TorchScript have, and no size depends on the data: the
-keypoints of each image fill K places, and a mask says which of them count. Suppression is made in
-a fixed number of rounds. In each the highest of their neighbourhoods become keypoints and remove
-their neighbours: what `suppression` does in as many rounds as it takes.
+  logits -> heatmap -> score map (the heatmap, or extrema of the Hessian response scored by it)
+  -> threshold -> non-maximum suppression -> border and mask -> the K best, if wanted spread over a
+  grid -> subpixel refinement -> descriptors
+
+No shape depends on the data: the keypoints of each image fill K places, and scores of zero mark
+unused ones. The Detector runs these steps on GPUs, where a CUDA graph records them; exported
+graphs and `superpoint explain` consist of them. `superpoint_ros.detection.cpu` is the compiled
+equivalent for CPUs.
 """
 
 from __future__ import annotations
@@ -17,18 +21,48 @@ from typing import NamedTuple
 import torch
 import torch.nn.functional as F
 
-from superpoint_ros.detection.hessian import blob_offsets, Blobs
+from superpoint_ros.detection.descriptors import sample_descriptors
+from superpoint_ros.detection.heatmap import centroid_offsets, heatmap_from_logits
+from superpoint_ros.detection.hessian import hessian_response, parabola_offsets, weight_scores
+from superpoint_ros.detection.nms import suppress_non_maxima
 from superpoint_ros.detection.settings import DetectionSettings
-from superpoint_ros.model.superpoint import CELL
+from superpoint_ros.model.superpoint import SuperPointOutput
 
 
-class FixedFeatures(NamedTuple):
+class KeypointSteps(NamedTuple):
     """
-    Hold the K best keypoints of each image, best first.
+    Intermediate and final results of the search for keypoints in a batch of images.
 
-    `keypoints` (B, K, 2) are x and y in pixels, the centre of the top-left pixel being (0, 0);
-    `scores` (B, K); `descriptors` (B, K, D) of unit length: all float32. `valid` (B, K), bool, is
-    false for the places that are left over, which are zero.
+    Attributes:
+        heatmap: float32 (B, H, W), probability of a keypoint at each pixel.
+        score_map: float32 (B, H, W), the score of each pixel as a keypoint: the heatmap, or with
+            Hessian keypoints zero except at extrema.
+        maxima: float32 (B, H, W), scores that are left after threshold and suppression, else zero.
+        undecided: bool (B,), whether suppression had too few rounds for an image.
+        keypoints: float32 (B, K, 2), x and y in pixels, best first.
+        scores: float32 (B, K), falling; zero in unused places. The order of equal scores is open.
+
+    """
+
+    heatmap: torch.Tensor
+    score_map: torch.Tensor
+    maxima: torch.Tensor
+    undecided: torch.Tensor
+    keypoints: torch.Tensor
+    scores: torch.Tensor
+
+
+class PaddedFeatures(NamedTuple):
+    """
+    The K best features of each image, best first; unused places are zero.
+
+    Attributes:
+        keypoints: float32 (B, K, 2), x and y in pixels; the centre of the top-left pixel is (0,
+        0).
+        scores: float32 (B, K).
+        descriptors: float32 (B, K, D) of unit length.
+        valid: bool (B, K), false for unused places.
+
     """
 
     keypoints: torch.Tensor
@@ -37,113 +71,127 @@ class FixedFeatures(NamedTuple):
     valid: torch.Tensor
 
 
-def fixed_features(
-    heatmap: torch.Tensor,
-    peaks: torch.Tensor,
-    descriptors: torch.Tensor,
+def detect(
+    output: SuperPointOutput,
+    images: torch.Tensor,
     settings: DetectionSettings,
-    blobs: Blobs | None = None,
-) -> FixedFeatures:
+    threshold: torch.Tensor | float | None = None,
+    mask: torch.Tensor | None = None,
+    rounds: int | None = None,
+) -> tuple[KeypointSteps, PaddedFeatures]:
     """
-    Return the best of the peaks with their descriptors.
+    Return the features in the network's output for padded images, and how they were found.
 
-    `heatmap` and `peaks`, which is 0 but at keypoints, have shape (B, H, W); `descriptors` are the
-    coarse ones (B, D, h, w), not normalised. `blobs` are those of the images, where peaks are
-    blobs.
+    `images` (B, 1, H, W) are the unpadded ones, gray levels from 0 to 255; for the other arguments
+    see `find_keypoints`.
+    """
+    height, width = images.shape[2], images.shape[3]
+    heatmap = heatmap_from_logits(output.logits)[:, :height, :width]
+    steps = find_keypoints(heatmap, images, settings, threshold, mask, rounds)
+    valid = steps.scores > 0
+    used = valid[:, :, None].float()
+    descriptors = sample_descriptors(output.descriptors, steps.keypoints) * used
+    return steps, PaddedFeatures(steps.keypoints * used, steps.scores, descriptors, valid)
+
+
+def find_keypoints(
+    heatmap: torch.Tensor,
+    images: torch.Tensor,
+    settings: DetectionSettings,
+    threshold: torch.Tensor | float | None = None,
+    mask: torch.Tensor | None = None,
+    rounds: int | None = None,
+) -> KeypointSteps:
+    """
+    Return the K = `max_keypoints` best keypoints of each heatmap (B, H, W), float32.
+
+    Border and mask are applied after suppression: before it, the slope of a maximum inside them
+    would become a keypoint next to them.
+
+    Args:
+        heatmap: probability of a keypoint at each pixel.
+        images: gray levels (B, 1, H, W), used with Hessian keypoints only.
+        settings: of these, the ones that resize images have no effect.
+        threshold: replaces that of the settings; a tensor (1,) keeps it variable in graphs.
+        mask: (B, H, W), bool or float32; keypoints may not be at zeros.
+        rounds: of suppression, see `suppress_non_maxima`.
+
     """
     height, width = heatmap.shape[1], heatmap.shape[2]
-    scores, places = _best(peaks, settings.max_keypoints)
-    x, y = coordinates(places, height, width)
+    is_hessian = settings.keypoints == 'hessian'
+    hessian = hessian_response(images) if is_hessian else None
+    score_map = weight_scores(heatmap, hessian) if is_hessian else heatmap
+    threshold = settings.threshold if threshold is None else threshold
+    candidates = torch.where(score_map >= threshold, score_map, 0.0)
+    maxima, undecided = suppress_non_maxima(candidates, settings.nms_radius, rounds)
+    allowed = maxima * _inside_border(height, width, settings.border_margin, maxima.device)
+    if mask is not None:
+        allowed = allowed * mask
+    scores, pixels = _best(allowed, settings)
+    x, y = pixel_coordinates(pixels, height, width)
     keypoints = torch.stack([x, y], dim=2).float()
-    if settings.subpixel and blobs is None:
-        keypoints = keypoints + _centroid_offsets(heatmap, x, y)
+    if settings.subpixel and is_hessian:
+        keypoints = keypoints + parabola_offsets(hessian.response, x, y)
     elif settings.subpixel:
-        image = torch.arange(places.shape[0], device=places.device)[:, None]
-        keypoints = keypoints + blob_offsets(blobs.response, image, y, x)
-    sampled = _sample(descriptors, keypoints)
-    valid = scores > 0
-    counts = valid[:, :, None].float()
-    return FixedFeatures(keypoints * counts, scores, sampled * counts, valid)
+        keypoints = keypoints + centroid_offsets(heatmap, x, y)
+    unfinished = (undecided > 0).flatten(1).any(dim=1)
+    return KeypointSteps(heatmap, score_map, maxima, unfinished, keypoints, scores)
 
 
-def suppress_in_rounds(
-    heatmap: torch.Tensor, radius: int, rounds: int
+def count_places(height: int, width: int, radius: int) -> int:
+    """Return the largest number of maxima that suppression can leave in an image."""
+    side = radius + 1
+    return -(-height // side) * -(-width // side)
+
+
+def pixel_coordinates(
+    pixels: torch.Tensor, height: int, width: int
 ) -> tuple[torch.Tensor, torch.Tensor]:
-    """
-    Return the heatmap (B, H, W) with 0 but at its keypoints, and with 0 but where undecided.
-
-    What is undecided after the last round is no keypoint; its neighbours may be ones. That happens
-    on long descending ridges, below the thresholds that are in use.
-    """
-    height, width = heatmap.shape[1], heatmap.shape[2]
-    # Falls in reading order, for equal maxima; whole numbers are exact up to 16.7 million pixels.
-    order = torch.arange(height * width, 0, -1, device=heatmap.device)
-    order = order.view(height, width).float()
-    remaining, kept = heatmap, torch.zeros_like(heatmap)
-    for _ in range(rounds):
-        highest = (remaining > 0) & (remaining == _square_maximum(remaining, radius))
-        first = torch.where(highest, order, 0.0)
-        peaks = (highest & (first == _square_maximum(first, radius))).float()
-        kept = torch.maximum(kept, peaks)
-        remaining = torch.where(_square_maximum(peaks, radius) > 0, 0.0, remaining)
-    return heatmap * kept, remaining
+    """Return x and y, int64, of indices of pixels in reading order."""
+    # Looked up: exporters divide integers as float32, which is wrong in large images.
+    y, x = torch.arange(height, device=pixels.device), torch.arange(width, device=pixels.device)
+    rows = y[:, None].expand(height, width).flatten()
+    columns = x[None].expand(height, width).flatten()
+    return columns[pixels], rows[pixels]
 
 
-def _square_maximum(x: torch.Tensor, radius: int) -> torch.Tensor:
-    """Return the maximum of x (B, H, W), not negative, over the square around each pixel."""
-    side = 2 * radius + 1
-    x = F.max_pool2d(x[:, None], (1, side), stride=1, padding=(0, radius))
-    return F.max_pool2d(x, (side, 1), stride=1, padding=(radius, 0))[:, 0]
-
-
-def inside_margin(height: int, width: int, margin: int, device: torch.device) -> torch.Tensor:
-    """Return float32 (H, W): 1 where a pixel is further than the margin from the border."""
+def _inside_border(height: int, width: int, margin: int, device: torch.device) -> torch.Tensor:
+    """Return float32 (H, W): 1 at pixels outside the border margin, else 0."""
     y, x = torch.arange(height, device=device), torch.arange(width, device=device)
     rows, columns = (y >= margin) & (y < height - margin), (x >= margin) & (x < width - margin)
     return (rows[:, None] & columns[None]).float()
 
 
-def _best(peaks: torch.Tensor, count: int) -> tuple[torch.Tensor, torch.Tensor]:
-    """Return the highest of peaks (B, H, W): scores (B, K) and places in reading order (B, K)."""
-    flat = peaks.flatten(1)
-    # So many are there even in the smallest image; a place in the padding has no score.
-    padded = F.pad(flat, (0, count))
-    scores, places = torch.topk(padded, count, dim=1)
-    return scores, torch.where(scores > 0, places, 0)
+def _best(maxima: torch.Tensor, settings: DetectionSettings) -> tuple[torch.Tensor, torch.Tensor]:
+    """Return scores and pixels, in reading order, of the best maxima (B, H, W), both (B, K)."""
+    height, width = maxima.shape[1], maxima.shape[2]
+    count = settings.max_keypoints
+    if settings.grid_cells:
+        count = max(count, count_places(height, width, settings.nms_radius))
+    # Even the smallest image has that many places; those in the padding have a score of zero.
+    scores, pixels = torch.topk(F.pad(maxima.flatten(1), (0, count)), count, dim=1)
+    pixels = torch.where(scores > 0, pixels, 0)
+    if not settings.grid_cells:
+        return scores, pixels
+    x, y = pixel_coordinates(pixels, height, width)
+    cells = settings.grid_cells
+    cell = (y * 2 + 1) * cells // (2 * height) * cells + (x * 2 + 1) * cells // (2 * width)
+    chosen = _spread(cell, scores > 0, settings.max_keypoints)
+    return scores.gather(1, chosen), pixels.gather(1, chosen)
 
 
-def coordinates(
-    places: torch.Tensor, height: int, width: int
-) -> tuple[torch.Tensor, torch.Tensor]:
-    """Return x and y, int64, of places in reading order."""
-    # Looked up: exporters divide whole numbers as float32, which is wrong in large images.
-    y, x = torch.arange(height, device=places.device), torch.arange(width, device=places.device)
-    rows = y[:, None].expand(height, width).flatten()
-    columns = x[None].expand(height, width).flatten()
-    return columns[places], rows[places]
+def _spread(cell: torch.Tensor, used: torch.Tensor, count: int) -> torch.Tensor:
+    """
+    Return indices, rising, (B, count): the first point of each cell before the second of any.
 
-
-def _centroid_offsets(heatmap: torch.Tensor, x: torch.Tensor, y: torch.Tensor) -> torch.Tensor:
-    """Return (B, K, 2) from pixels (B, K) to the heatmap's centroid in the 5x5 around them."""
-    padded = F.pad(heatmap, (2, 2, 2, 2))
-    width = padded.shape[2]
-    steps = torch.arange(5, device=heatmap.device)
-    square = (steps[:, None] * width + steps[None]).flatten()
-    places = (y * width + x)[:, :, None] + square
-    window = padded.flatten(1).gather(1, places.flatten(1)).view(x.shape[0], -1, 25)
-    shift = (steps - 2).float()
-    total = window.sum(dim=2, keepdim=True).clamp_min(1e-12)
-    along_x = (window * shift.repeat(5)).sum(dim=2, keepdim=True)
-    along_y = (window * shift.repeat_interleave(5)).sum(dim=2, keepdim=True)
-    return torch.cat([along_x, along_y], dim=2) / total
-
-
-def _sample(descriptors: torch.Tensor, keypoints: torch.Tensor) -> torch.Tensor:
-    """Return unit descriptors (B, K, D) of coarse ones (B, D, h, w) at keypoints (B, K, 2)."""
-    height, width = descriptors.shape[2] * CELL, descriptors.shape[3] * CELL
-    x, y = keypoints[:, :, 0], keypoints[:, :, 1]
-    grid = torch.stack([(x + 0.5) / width * 2 - 1, (y + 0.5) / height * 2 - 1], dim=2)
-    sampled = F.grid_sample(
-        descriptors, grid[:, None], mode='bilinear', padding_mode='border', align_corners=False
-    )
-    return F.normalize(sampled[:, :, 0], dim=1).transpose(1, 2)
+    `cell` int64 (B, M) are the cells of points, best first; `used` bool (B, M) is false for unused
+    places, which come last.
+    """
+    last = cell.shape[1]
+    by_cell, order = torch.sort(cell, dim=1, stable=True)
+    # In a run of equal cells, the rank of a point is its distance from the start of the run.
+    position = torch.arange(last, device=cell.device).expand_as(cell)
+    start = torch.searchsorted(by_cell, by_cell)
+    rank = torch.zeros_like(cell).scatter(1, order, position - start)
+    chosen = torch.sort(torch.where(used, rank, last), dim=1, stable=True).indices[:, :count]
+    return torch.sort(chosen, dim=1).values

@@ -2,15 +2,16 @@
 # SPDX-License-Identifier: Apache-2.0
 
 """
-Images as the network takes them, and keypoints back to where they lie in the image.
+Preprocessing: from images to the input of the network, and keypoints back to the images.
 
-Images come as uint8, gray (H, W) or BGR (H, W, 3), and become gray, as large as the settings ask,
-and whole cells in height and width.
+Images are uint8, gray (H, W) or BGR (H, W, 3). Coordinates are pixel centres: the centre of the
+top-left pixel is (0, 0).
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import cv2
 import numpy as np
@@ -19,10 +20,23 @@ import torch
 from superpoint_ros.detection.settings import DetectionSettings
 from superpoint_ros.model.superpoint import CELL, SMALLEST_SIDE
 
+SCALE_RATIO = 0.5
+"""Size of an image of the pyramid relative to the previous one."""
 
-def to_gray(image: np.ndarray) -> np.ndarray:
-    """Return the image as gray uint8 (H, W); raise ValueError where it is no such image."""
-    image = np.asarray(image)
+
+def to_gray(image: Any) -> np.ndarray:
+    """
+    Return an image as contiguous gray uint8 (H, W), without a copy if it is that already.
+
+    Raises ValueError if the image is not a NumPy array, uint8, of shape (H, W), (H, W, 1) or
+    (H, W, 3) in BGR order, or has a side of fewer than 16 pixels.
+    """
+    if not isinstance(image, np.ndarray):
+        hint = '; cv2.imread returns None for a file that it cannot read' if image is None else ''
+        raise ValueError(
+            'an image must be a NumPy array, uint8 of shape (H, W), gray, or (H, W, 3), BGR; got '
+            f'{type(image).__name__}{hint}'
+        )
     if image.dtype != np.uint8 or not (
         image.ndim == 2 or (image.ndim == 3 and image.shape[2] in (1, 3))
     ):
@@ -35,20 +49,26 @@ def to_gray(image: np.ndarray) -> np.ndarray:
             f'an image must have at least {SMALLEST_SIDE}x{SMALLEST_SIDE} pixels; got '
             f'{image.shape[1]}x{image.shape[0]}'
         )
-    if image.ndim == 2:
-        return image
-    return image[:, :, 0] if image.shape[2] == 1 else cv2.cvtColor(image, cv2.COLOR_BGR2GRAY)
+    # Views with padded or reversed rows are copied: neither torch nor the compiled loops take
+    # them.
+    if image.ndim == 3 and image.shape[2] == 3:
+        return cv2.cvtColor(np.ascontiguousarray(image), cv2.COLOR_BGR2GRAY)
+    return np.ascontiguousarray(image if image.ndim == 2 else image[:, :, 0])
 
 
 def check_masks(
     mask: np.ndarray | Sequence[np.ndarray | None] | None, grays: list[np.ndarray]
 ) -> list[np.ndarray | None]:
-    """Return a mask for each image; raise ValueError where one does not fit its image."""
-    if mask is None or isinstance(mask, np.ndarray):
-        mask = [mask] * len(grays)
-    masks = [each if each is None else np.asarray(each) for each in mask]
+    """
+    Return one mask, or None, for each image (H, W) of a list.
+
+    A single mask applies to all images. Raises ValueError if the number of masks or the size of
+    one does not match the images.
+    """
+    masks = list(mask) if isinstance(mask, (list, tuple)) else [mask] * len(grays)
     if len(masks) != len(grays):
         raise ValueError(f'there must be a mask for each of {len(grays)} images; got {len(masks)}')
+    masks = [each if each is None else np.asarray(each) for each in masks]
     for each, gray in zip(masks, grays, strict=True):
         if each is not None and each.shape != gray.shape:
             raise ValueError(
@@ -59,7 +79,7 @@ def check_masks(
 
 
 def resize_mask(mask: np.ndarray, shape: tuple[int, int]) -> np.ndarray:
-    """Return the mask, bool, as it is on an image that was brought to the shape."""
+    """Return a mask (H, W), true where it is not zero, as bool of another shape."""
     allowed = mask != 0
     if allowed.shape == shape:
         return allowed
@@ -68,27 +88,42 @@ def resize_mask(mask: np.ndarray, shape: tuple[int, int]) -> np.ndarray:
 
 
 def resize(gray: np.ndarray, settings: DetectionSettings) -> np.ndarray:
-    """Return the image as large as it is to be looked at."""
+    """Return an image (H, W) in the size that `upscale_factor` and `max_image_size` ask for."""
     largest = max(gray.shape)
     wanted = round(settings.upscale_factor * largest)
     if settings.max_image_size:
         wanted = min(wanted, settings.max_image_size)
     if wanted == largest:
         return gray
-    # A strip may become so narrow that its aspect has to give.
+    # The aspect ratio of a narrow strip changes: no side may be shorter than the network needs.
     height, width = (max(round(side * wanted / largest), SMALLEST_SIDE) for side in gray.shape)
-    # Cubic: keypoints are to lie between the pixels of the original, which linear would blur.
-    way = cv2.INTER_AREA if wanted < largest else cv2.INTER_CUBIC
-    return cv2.resize(gray, (width, height), interpolation=way)
+    # Cubic when enlarging: linear interpolation blurs, and keypoints become less precise.
+    interpolation = cv2.INTER_AREA if wanted < largest else cv2.INTER_CUBIC
+    return cv2.resize(gray, (width, height), interpolation=interpolation)
 
 
-def scaled(
+def image_pyramid(gray: np.ndarray, count: int) -> list[np.ndarray]:
+    """
+    Return an image (H, W) and `count` - 1 smaller ones, each `SCALE_RATIO` of the previous one.
+
+    The list is shorter if an image would be smaller than the network accepts.
+    """
+    result = [gray]
+    for scale in range(1, count):
+        height, width = (round(side * SCALE_RATIO**scale) for side in gray.shape)
+        if min(height, width) < SMALLEST_SIDE:
+            break
+        result.append(cv2.resize(result[-1], (width, height), interpolation=cv2.INTER_AREA))
+    return result
+
+
+def rescale_keypoints(
     points: torch.Tensor, before: np.ndarray | torch.Tensor, after: np.ndarray | torch.Tensor
 ) -> torch.Tensor:
     """
-    Return where points (..., 2) of images (..., H, W) lie in them resized.
+    Return the positions of points (..., 2) of an image after the image was resized.
 
-    Both sizes may be those of maps with a value for each cell.
+    `before` and `after` are the image in both sizes, (..., H, W), or maps of its cells.
     """
     if before.shape[-2:] == after.shape[-2:]:
         return points
@@ -96,13 +131,23 @@ def scaled(
     return (points + 0.5) * scale - 0.5
 
 
+def pad_to_cells(images: torch.Tensor) -> torch.Tensor:
+    """
+    Return images (B, 1, H, W) with their last row and column repeated up to multiples of 8.
+
+    Images whose sides are multiples of 8 are returned without a copy, except while exporting.
+    """
+    height, width = images.shape[2], images.shape[3]
+    # Indices instead of padding: exporters cannot pad by an amount that depends on the size, and
+    # torch does not pad uint8.
+    rows = torch.arange((height + CELL - 1) // CELL * CELL, device=images.device)
+    columns = torch.arange((width + CELL - 1) // CELL * CELL, device=images.device)
+    return images[:, :, rows.clamp(max=height - 1)][:, :, :, columns.clamp(max=width - 1)]
+
+
 def pad(grays: list[np.ndarray]) -> torch.Tensor:
-    """Return images of one size as (B, 1, H, W), H and W the next multiples of 8."""
+    """Return images (H, W) of one size as uint8 (B, 1, H, W), padded to multiples of 8."""
     height, width = grays[0].shape
-    bottom, right = -height % CELL, -width % CELL
-    if bottom or right:
-        grays = [
-            cv2.copyMakeBorder(gray, 0, bottom, 0, right, cv2.BORDER_REPLICATE) for gray in grays
-        ]
     alone = len(grays) == 1 and grays[0].flags.writeable
-    return torch.from_numpy(grays[0][None] if alone else np.stack(grays))[:, None]
+    images = torch.from_numpy(grays[0][None] if alone else np.stack(grays))[:, None]
+    return images if height % CELL == width % CELL == 0 else pad_to_cells(images)

@@ -2,106 +2,121 @@
 # SPDX-License-Identifier: Apache-2.0
 
 """
-A frame from uint8 images to features as one program of fixed sizes, for CUDA graphs.
+Detection on GPUs: a CUDA graph from images to features, recorded once for each size of images.
 
-On CUDA the copy of the images from pinned memory, the network, decoding into a fixed number of
-places and the copy of the result to pinned memory are captured once for each size of images and
-settings. A frame is then one launch, and the processor waits once. On a CPU the same program
-runs step by step: that is how it is tested without a GPU.
+The graph holds the copy of the images from pinned memory, the network, the detection pipeline and
+the copy of the result to pinned memory. A frame is then one launch, and the CPU waits once. On a
+CPU the same steps run one by one, so that they can be tested without a GPU.
 """
 
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import nullcontext
+from dataclasses import replace
 import threading
-from typing import NamedTuple
+from typing import ClassVar, NamedTuple
 
 import numpy as np
 import torch
 
-from superpoint_ros.detection.heatmap import heatmap_from_logits, score_pixels
-from superpoint_ros.detection.hessian import find_blobs
-from superpoint_ros.detection.pipeline import fixed_features, inside_margin, suppress_in_rounds
+from superpoint_ros.detection.descriptors import sample_descriptors
+from superpoint_ros.detection.nms import ROUNDS
+from superpoint_ros.detection.pipeline import count_places, detect, PaddedFeatures
+from superpoint_ros.detection.preprocessing import pad
 from superpoint_ros.detection.settings import DetectionSettings
 from superpoint_ros.features import Features
 from superpoint_ros.model.superpoint import SuperPointOutput
+from superpoint_ros.settings_table import table_of
 
-ROUNDS = 16
-"""Rounds of suppression; where they are too few, a frame is decoded as elsewhere."""
-
-MOST_KEYPOINTS = 8192
-"""Places for keypoints beyond which their number is better left open."""
-
-FRAMES = 4
-"""Sizes and settings whose programs are kept, those used last: each keeps its memory."""
+GRAPHS = 4
+"""Number of graphs, for sizes of images and settings, that are kept: each occupies GPU memory."""
 
 Network = Callable[[torch.Tensor], SuperPointOutput]
-"""uint8 images (B, 1, H, W) on the device -> the network's output there."""
+"""uint8 images (B, 1, H, W) on the CPU or the device -> the network's output on the device."""
 
 
 class _Key(NamedTuple):
-    """What is fixed in a program."""
+    """What is fixed in a graph."""
 
     shape: tuple[int, ...]
     size: tuple[int, int]
     settings: DetectionSettings
 
 
-class WholeFrames:
+class CudaGraphPipeline:
     """
-    Find the features of frames by a program for each size, kept for the next frame.
+    Detection on a CUDA device, with a graph for each size of images and settings.
 
-    Threads may call this at the same time; they take turns.
+    Several threads may call it; they take turns.
     """
+
+    STEPS: ClassVar[dict[str, str]] = {'network': 'detect'}
+    """Stages of a frame, and the methods in which they take place, for profilers."""
 
     def __init__(self, network: Network, device: torch.device):
         self._network = network
         self._device = device
-        self._programs: OrderedDict[_Key, _Program] = OrderedDict()
-        self._turn = threading.Lock()
+        self._graphs: OrderedDict[_Key, _Graph] = OrderedDict()
+        self._lock = threading.Lock()
 
-    def __call__(
+    def detect(
+        self,
+        grays: Sequence[np.ndarray],
+        masks: Sequence[np.ndarray | None],
+        settings: DetectionSettings,
+    ) -> list[Features]:
+        """
+        Return the features of images, uint8 (H, W), of one size.
+
+        `masks` are bool (H, W), false where keypoints may not be, or None.
+        """
+        images, size = pad(list(grays)), grays[0].shape
+        mask = _stack(masks, size)
+        key = _Key(tuple(images.shape), size, _fixed_settings(settings, size))
+        device = torch.cuda.device(self._device) if self._device.type == 'cuda' else nullcontext()
+        with self._lock, device, torch.inference_mode():
+            if key not in self._graphs:
+                while len(self._graphs) >= GRAPHS:
+                    self._graphs.popitem(last=False)
+                self._graphs[key] = _Graph(self._network, self._device, key)
+            self._graphs.move_to_end(key)
+            found = self._graphs[key].run(images, settings.threshold, mask)
+            if found is None:  # the rounds of suppression in the graph were too few
+                found = self._detect_without_graph(images, size, mask, settings)
+        return [features.best(settings.max_keypoints) for features in found]
+
+    @torch.inference_mode()
+    def describe(
+        self, grays: Sequence[np.ndarray], keypoints: Sequence[np.ndarray]
+    ) -> list[np.ndarray]:
+        """Return unit descriptors (N, D) at keypoints (N, 2) of each image, uint8 (H, W)."""
+        coarse = self._network(pad(list(grays))).descriptors
+        return [
+            sample_descriptors(each[None], torch.from_numpy(points)[None].to(each.device))[0]
+            .cpu()
+            .numpy()
+            for each, points in zip(coarse, keypoints, strict=True)
+        ]
+
+    def _detect_without_graph(
         self,
         images: torch.Tensor,
         size: tuple[int, int],
+        mask: torch.Tensor | None,
         settings: DetectionSettings,
-        mask: torch.Tensor | None = None,
-    ) -> list[Features] | None:
-        """
-        Return the features of each of the padded images (B, 1, H, W), uint8 and on the CPU.
-
-        `size` is their height and width without the padding, and `mask`, bool (B, height, width),
-        false where no keypoints may be. None is returned where the program cannot tell: where
-        keypoints are to be spread over a grid, very many are wanted, or suppression needs more
-        rounds than it has.
-        """
-        if settings.grid_cells or settings.max_keypoints > MOST_KEYPOINTS:
-            return None
-        # The threshold is an input. Places are a power of two, so that few changes of their number
-        # need another program.
-        fixed = DetectionSettings(
-            nms_radius=settings.nms_radius,
-            max_keypoints=1 << (settings.max_keypoints - 1).bit_length(),
-            border_margin=settings.border_margin,
-            subpixel=settings.subpixel,
-            keypoints=settings.keypoints,
-        )
-        key = _Key(tuple(images.shape), size, fixed)
-        where = torch.cuda.device(self._device) if self._device.type == 'cuda' else nullcontext()
-        with self._turn, where, torch.inference_mode():
-            if key not in self._programs:
-                while len(self._programs) >= FRAMES:
-                    self._programs.popitem(last=False)
-                self._programs[key] = _Program(self._network, self._device, key)
-            self._programs.move_to_end(key)
-            found = self._programs[key].run(images, settings.threshold, mask)
-        return found and [features.best(settings.max_keypoints) for features in found]
+    ) -> list[Features]:
+        """Return the features of padded images; suppression has as many rounds as it needs."""
+        images = images.to(self._device)
+        mask = None if mask is None else mask.to(self._device)
+        seen = images[:, :, : size[0], : size[1]]
+        _, found = detect(self._network(images), seen, settings, mask=mask)
+        return _unpack(_rows(found).cpu().numpy())
 
 
-class _Program:
-    """The program for one size and settings, with its memory."""
+class _Graph:
+    """A recorded graph for one size and settings, with its memory."""
 
     def __init__(self, network: Network, device: torch.device, key: _Key):
         self._network = network
@@ -123,27 +138,21 @@ class _Program:
         """
         Return all results as one tensor, float32 (B, K + 1, 3 + D).
 
-        Rows hold x, y, score and descriptor of a keypoint, the last one the number of pixels that
-        suppression left undecided.
+        Rows hold x, y, score and descriptor of a keypoint; the last one is positive if suppression
+        left pixels undecided, else zero.
         """
         height, width = self._key.size
-        settings = self._key.settings
-        output = self._network(self._images)
-        heatmap = heatmap_from_logits(output.logits)[:, :height, :width]
-        seen = self._images[:, :, :height, :width]
-        blobs = find_blobs(seen) if settings.keypoints == 'hessian' else None
-        values = score_pixels(heatmap, blobs)
-        peaks = torch.where(values >= self._threshold, values, 0.0)
-        undecided = torch.zeros_like(peaks)
-        if settings.nms_radius:
-            peaks, undecided = suppress_in_rounds(peaks, settings.nms_radius, ROUNDS)
-        inside = inside_margin(height, width, settings.border_margin, peaks.device)
-        peaks = peaks * inside * self._allowed
-        descriptors = output.descriptors.float()
-        found = fixed_features(heatmap, peaks, descriptors, settings, blobs)
-        rows = torch.cat([found.keypoints, found.scores[:, :, None], found.descriptors], dim=2)
-        left = (undecided > 0).sum(dim=(1, 2)).float()
-        return torch.cat([rows, left[:, None, None].expand(-1, 1, rows.shape[2])], dim=1)
+        steps, found = detect(
+            self._network(self._images),
+            self._images[:, :, :height, :width],
+            self._key.settings,
+            self._threshold,
+            self._allowed,
+            ROUNDS,
+        )
+        rows = _rows(found)
+        last = steps.undecided.float()[:, None, None].expand(-1, 1, rows.shape[2])
+        return torch.cat([rows, last], dim=1)
 
     def _warm_up(self) -> torch.Size:
         """Return the result's shape after some runs, in which libraries choose their kernels."""
@@ -155,9 +164,9 @@ class _Program:
         return result.shape
 
     def _capture(self) -> torch.cuda.CUDAGraph:
-        """Return the graph: copies there and back, and all between them."""
+        """Return the recorded graph, with the copies to the device and back."""
         graph = torch.cuda.CUDAGraph()
-        # Other threads may use CUDA meanwhile: new weights are made ready while old ones work.
+        # Other threads may use CUDA at the same time: new weights load while old ones are in use.
         with torch.cuda.graph(graph, stream=self._stream, capture_error_mode='thread_local'):
             self._images.copy_(self._host_images, non_blocking=True)
             self._threshold.copy_(self._host_threshold, non_blocking=True)
@@ -167,7 +176,7 @@ class _Program:
     def run(
         self, images: torch.Tensor, threshold: float, mask: torch.Tensor | None
     ) -> list[Features] | None:
-        """Return the features of each image, None where suppression was not finished."""
+        """Return the features of each image, None if suppression was not finished."""
         self._host_images.copy_(images)
         self._host_threshold.fill_(threshold)
         self._set_mask(mask)
@@ -179,10 +188,11 @@ class _Program:
             with torch.cuda.stream(self._stream):
                 self._graph.replay()
             self._stream.synchronize()
-        return _unpack(self._host_result.numpy())
+        result = self._host_result.numpy()
+        return None if result[:, -1, 0].any() else _unpack(result[:, :-1])
 
     def _set_mask(self, mask: torch.Tensor | None) -> None:
-        """Let keypoints be where the mask is true; everywhere without one."""
+        """Allow keypoints where the mask (B, H, W) is true; everywhere if it is None."""
         if mask is None and self._all_allowed:
             return
         self._all_allowed = mask is None
@@ -194,12 +204,47 @@ class _Program:
             self._stream.wait_stream(torch.cuda.current_stream())
 
 
-def _unpack(result: np.ndarray) -> list[Features] | None:
-    """Return the features of each image, copied; None where a pixel was left undecided."""
-    if result[:, -1, 0].any():
+def _fixed_settings(settings: DetectionSettings, size: tuple[int, int]) -> DetectionSettings:
+    """
+    Return the settings that a graph is recorded with.
+
+    The threshold is an input, and resizing is not a part of the graph. The number of keypoints is
+    rounded up to a power of two, so that few changes of it need another graph, except for a grid,
+    where it decides which ones are chosen.
+    """
+    most = settings.max_keypoints
+    if not settings.grid_cells:
+        limit = int(table_of(DetectionSettings)['max_keypoints'].range[1])
+        places = count_places(*size, settings.nms_radius)
+        most = min(1 << (most - 1).bit_length(), places, limit)
+    return replace(
+        settings,
+        threshold=0.0,
+        max_keypoints=most,
+        max_image_size=0,
+        upscale_factor=1.0,
+        descriptor_scales=1,
+    )
+
+
+def _stack(masks: Sequence[np.ndarray | None], size: tuple[int, int]) -> torch.Tensor | None:
+    """Return masks as bool (B, H, W), None if all are None."""
+    if all(mask is None for mask in masks):
         return None
+    return torch.from_numpy(
+        np.stack([np.ones(size, bool) if mask is None else mask for mask in masks])
+    )
+
+
+def _rows(found: PaddedFeatures) -> torch.Tensor:
+    """Return x, y, score and descriptor of each place, float32 (B, K, 3 + D)."""
+    return torch.cat([found.keypoints, found.scores[:, :, None], found.descriptors], dim=2)
+
+
+def _unpack(result: np.ndarray) -> list[Features]:
+    """Return the features, copied, of each image from rows (B, K, 3 + D)."""
     features = []
-    for rows in result[:, :-1]:
+    for rows in result:
         count = int((rows[:, 2] > 0).sum())
         kept = rows[:count].copy()
         descriptors = np.ascontiguousarray(kept[:, 3:])

@@ -18,7 +18,7 @@ class ExecutionSettings:
     """
     Weight file of a network, and how it runs; checked when they are made.
 
-    `engines.selection.create_engine` checks whether the values fit together and the machine. The
+    `engines.engine.create_engine` checks whether the values fit together and the machine. The
     help text of each field describes it.
     """
 

@@ -1,7 +1,7 @@
 # Copyright 2026 The superpoint_ros developers
 # SPDX-License-Identifier: Apache-2.0
 
-"""The network executed by OpenVINO, which is the fastest on the CPUs that it knows."""
+"""The network in OpenVINO, the fastest engine on x86 CPUs."""
 
 from __future__ import annotations
 
@@ -18,8 +18,8 @@ import torch
 from superpoint_ros.model.pruning import prepare_for_inference
 from superpoint_ros.model.superpoint import CELL, SuperPoint, SuperPointOutput
 
-# OpenVINO imports this module where it is there, which forks and reports over the network: neither
-# is for a node on a robot. Without it OpenVINO does the same work.
+# OpenVINO imports this module if it is installed. It starts processes and sends reports over the
+# network, which a node on a robot must not do; without it OpenVINO works the same.
 sys.modules.setdefault('openvino_telemetry', None)
 
 import openvino as ov  # noqa: E402
@@ -27,69 +27,64 @@ from openvino import opset13 as ops  # noqa: E402
 from openvino.preprocess import PrePostProcessor  # noqa: E402
 
 SHAPES = 4
-"""Shapes of batches with a network of their own, which is a tenth faster than one for all."""
+"""Number of batch shapes that have a network compiled for them, which is a tenth faster than one
+for all shapes."""
 
 PATIENCE = 30
-"""Frames of another shape in a row after which it gets the place of the one used least lately."""
+"""Number of consecutive batches of another shape after which a network is compiled for it, which
+replaces the least recently used one."""
 
 PRECISIONS = ('float32', 'bfloat16', 'int8')
 
 KERNELS = '128'
-"""Prepared operations that OpenVINO keeps for shapes that come again: those of half a dozen."""
+"""Number of compiled operations that OpenVINO caches for recurring shapes, about half a dozen."""
 
 
 @cache
 def openvino_core() -> ov.Core:
     """
-    Return the one OpenVINO of this process, which is never let go.
+    Return the only OpenVINO core of this process, which is never destroyed.
 
-    Its plugin for CPUs gives the thread that makes it a stack for signals, and frees that stack
-    when it goes, even from another thread: the next signal then ends the process. A node whose
-    first network was replaced by a thread died so of the SIGTERM that was to end it.
+    Its CPU plugin installs a signal stack for the thread that creates it, and frees that stack
+    when the last core is destroyed, even from another thread; the next signal then crashes the
+    process. That happened to a node that got SIGTERM after a thread had replaced its first
+    network.
     """
     return ov.Core()
 
 
 def native_bfloat16() -> bool:
-    """Return whether OpenVINO says that this processor calculates in bfloat16."""
+    """Return whether OpenVINO supports bfloat16 on this processor."""
     return 'BF16' in openvino_core().get_property('CPU', 'OPTIMIZATION_CAPABILITIES')
 
 
 class OpenVinoEngine:
     """
-    Run a network in OpenVINO on the CPU.
+    A network in OpenVINO on the CPU.
 
-    `precision` is 'float32', 'bfloat16', which is fast where the processor has instructions for
-    it, or 'int8', for which the network is quantised (see `quantisation`). `threads` is how many
-    are used, 0 for one a core. The network is compiled for the first `SHAPES` shapes of batches
-    that come, which takes part of a second each, and for those that stay. Batches of other shapes
-    run in one network for all.
+    `network` is made by `convert` or, for the precision 'int8', by `int8.quantised_network`.
+    `precision` is 'float32', 'bfloat16' or 'int8', `threads` the number of CPU threads, 0 for one
+    per core. The network is compiled for the first `SHAPES` batch shapes, which takes a fraction
+    of a second each, and later for shapes that recur. Other shapes share one network.
     """
 
     name = 'openvino'
-    has_own_threads = True
 
-    def __init__(self, model: SuperPoint, precision: str = 'float32', threads: int = 0):
+    def __init__(self, network: ov.Model, precision: str = 'float32', threads: int = 0):
         if precision not in PRECISIONS:
-            raise ValueError(f'OpenVINO runs in {", ".join(PRECISIONS)} here, not in {precision}')
+            raise ValueError(
+                f'the precision in OpenVINO must be {", ".join(PRECISIONS)}, got {precision!r}'
+            )
         self.device = torch.device('cpu')
         self.precision = precision
-        self._sizes = (CELL * CELL + 1, model.config.descriptor_size)
-        if precision == 'int8':
-            from superpoint_ros.engines.int8 import pool_narrow_layers_first, quantised
-
-            network = quantised(model)
-            if native_bfloat16():
-                pool_narrow_layers_first(network)
-        else:
-            network = convert(model)
-        # In int8 this holds for the layers that are not quantised.
+        self._channels = [output.partial_shape[1].get_length() for output in network.outputs]
+        # In int8 this applies to the layers that are not quantised.
         short = precision == 'bfloat16' or (precision == 'int8' and native_bfloat16())
         self._settings = {
             'INFERENCE_PRECISION_HINT': 'bf16' if short else 'f32',
             'PERFORMANCE_HINT': 'LATENCY',
             'INFERENCE_NUM_THREADS': threads,
-            # By default so many are kept that memory grows by a megabyte with each new shape.
+            # With the default, memory grows by a megabyte with each new shape.
             'CPU_RUNTIME_CACHE_CAPACITY': KERNELS,
         }
         self._network = _channels_last(network)
@@ -100,17 +95,17 @@ class OpenVinoEngine:
 
     def infer(self, images: torch.Tensor) -> SuperPointOutput:
         """
-        Return the output, float32, of uint8 images (B, 1, H, W), H and W multiples of 8.
+        Return the output, float32, for uint8 images (B, 1, H, W), H and W multiples of 8.
 
-        The channels are last in its memory. Threads may call this at the same time.
+        It is in channels-last memory format. Several threads may call this at the same time.
         """
         count, _, height, width = images.shape
-        shapes = [(count, height // CELL, width // CELL, size) for size in self._sizes]
+        shapes = [(count, height // CELL, width // CELL, size) for size in self._channels]
         outputs = self._for_shape(tuple(images.shape)).infer(images.contiguous().numpy(), shapes)
         return SuperPointOutput(*(torch.from_numpy(each).permute(0, 3, 1, 2) for each in outputs))
 
     def _for_shape(self, shape: tuple[int, ...]) -> _CompiledNetwork:
-        """Return a network compiled for batches of a shape, or of any."""
+        """Return the network compiled for a batch shape, or the one for all shapes."""
         with self._turn:
             self._in_row = self._in_row + 1 if shape == self._last else 1
             self._last = shape
@@ -133,27 +128,27 @@ class OpenVinoEngine:
 
 class _CompiledNetwork:
     """
-    A compiled network, and requests that are used again with the memory of their outputs.
+    A compiled network, with inference requests and output buffers that are used again.
 
-    Fresh memory comes from the system page by page, which takes 2 ms for a frame of 640x480: a
-    tenth of the small network's time in int8.
+    The system provides new memory page by page, which takes 2 ms for a frame of 640x480: a tenth
+    of the compact network's time in int8.
     """
 
     def __init__(self, network: ov.CompiledModel):
         self._network = network
-        # One attribute, that threads with outputs of other shapes cannot see half changed.
+        # One attribute, so that other threads see shapes and requests change together.
         self._free: tuple[list[tuple[int, ...]], list[tuple[ov.InferRequest, np.ndarray]]]
         self._free = [], []
 
     def infer(self, images: np.ndarray, shapes: list[tuple[int, ...]]) -> list[np.ndarray]:
-        """Return the outputs, of these shapes; nothing else writes to them while they are held."""
+        """Return the outputs, of these shapes; their memory is not reused while they exist."""
         of_shapes, free = self._free
         if of_shapes != shapes:
             free = []
             self._free = shapes, free
         try:
             request, memory = free.pop()
-        except IndexError:  # the first, or threads use all others
+        except IndexError:  # the first call, or other threads use all of them
             request, memory = self._make_request(shapes)
         request.set_input_tensor(ov.Tensor(images, shared_memory=True))
         request.infer()
@@ -161,7 +156,7 @@ class _CompiledNetwork:
         return _split(lent, shapes)
 
     def _make_request(self, shapes: list[tuple[int, ...]]) -> tuple[ov.InferRequest, np.ndarray]:
-        """Return a request and the memory that its outputs lie in, one after the other."""
+        """Return a request and the memory that holds its outputs, one after the other."""
         memory = np.empty(sum(math.prod(shape) for shape in shapes), np.float32)
         request = self._network.create_infer_request()
         for index, output in enumerate(_split(memory, shapes)):
@@ -170,7 +165,7 @@ class _CompiledNetwork:
 
 
 class _Loan:
-    """Memory of an array, for NumPy; it is given back when the last array over it is gone."""
+    """Memory for NumPy arrays; a callback runs when the last array that uses it is deleted."""
 
     def __init__(self, memory: np.ndarray, give_back: Callable[[], None]):
         self.__array_interface__ = memory.__array_interface__
@@ -181,17 +176,17 @@ class _Loan:
 
 
 def _split(memory: np.ndarray, shapes: list[tuple[int, ...]]) -> list[np.ndarray]:
-    """Return arrays of these shapes that lie in memory (N,) one after the other."""
+    """Return arrays of these shapes that use memory (N,) one after the other."""
     ends = np.cumsum([math.prod(shape) for shape in shapes])
     return [part.reshape(s) for part, s in zip(np.split(memory, ends[:-1]), shapes, strict=True)]
 
 
 def convert(model: SuperPoint) -> ov.Model:
     """
-    Return the network as OpenVINO's, for uint8 images (B, 1, H, W) from 0 to 255 of any size.
+    Return the network as an OpenVINO model, for uint8 images (B, 1, H, W) of any size.
 
-    Its operations carry the names of the network's layers. They are made one by one: OpenVINO's
-    own conversion traces the network, and PyTorch keeps a copy of all that it ever traced.
+    Its operations have the names of the network's layers. They are created one by one: OpenVINO's
+    converter traces the network, and PyTorch never frees what it has traced.
     """
     model = prepare_for_inference(model)
     image = ops.parameter([-1, 1, -1, -1], np.float32, name='image')
@@ -211,7 +206,7 @@ def convert(model: SuperPoint) -> ov.Model:
 
 
 def _layer(model: SuperPoint, name: str, x: ov.Node | ov.Output, relu: bool = True) -> ov.Node:
-    """Return a layer's operations on x, as `SuperPoint` has them."""
+    """Return the operations of a layer of `SuperPoint` on x."""
     conv = getattr(model, f'conv{name}')
     pads = list(conv.padding)
     x = ops.convolution(x, _numbers(conv.weight), [1, 1], pads, pads, [1, 1], name=f'conv{name}')
@@ -232,7 +227,7 @@ def _numbers(values: torch.Tensor) -> ov.Node:
 
 
 def _channels_last(network: ov.Model) -> ov.Model:
-    """Return the network with outputs (B, h, w, C), as OpenVINO has them and decoding likes."""
+    """Return the network with outputs (B, h, w, C), which OpenVINO and the detection use."""
     steps = PrePostProcessor(network)
     for index in range(len(network.outputs)):
         steps.output(index).model().set_layout(ov.Layout('NCHW'))

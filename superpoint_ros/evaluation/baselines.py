@@ -16,9 +16,8 @@ from typing import NamedTuple
 
 import cv2
 import numpy as np
-import torch
 
-from superpoint_ros.detection.heatmap import suppress_non_maxima
+from superpoint_ros.detection.cpu_nms import find_maxima
 from superpoint_ros.features import Features
 
 NMS_RADIUS = 4
@@ -53,12 +52,9 @@ def shi_tomasi(image: np.ndarray) -> Features:
 
 def _peaks(response: np.ndarray) -> Features:
     """Return the positive maxima of a response (H, W) after NMS, highest first."""
-    heatmap = torch.from_numpy(np.maximum(response, 0, dtype=np.float32))[None]
-    peaks = suppress_non_maxima(heatmap, NMS_RADIUS)[0].numpy()
-    y, x = np.nonzero(peaks)
-    order = np.argsort(-peaks[y, x], kind='stable')
-    y, x = y[order], x[order]
-    return Features(np.stack([x, y], axis=1), peaks[y, x], np.zeros((len(x), 0)))
+    pixels, scores = find_maxima(response.astype(np.float32), 0.0, NMS_RADIUS)
+    y, x = np.divmod(pixels, response.shape[1])
+    return Features(np.stack([x, y], axis=1), scores, np.zeros((len(x), 0)))
 
 
 def _described(create: Callable[[], cv2.Feature2D]) -> Callable[[np.ndarray], Features]:

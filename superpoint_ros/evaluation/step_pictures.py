@@ -1,7 +1,7 @@
 # Copyright 2026 The superpoint_ros developers
 # SPDX-License-Identifier: Apache-2.0
 
-"""Pictures of what lies between an image and its keypoints, uint8 BGR."""
+"""Pictures of the steps from an image to its keypoints, uint8 BGR."""
 
 from __future__ import annotations
 
@@ -10,42 +10,44 @@ import math
 import cv2
 import numpy as np
 
-from superpoint_ros.evaluation.detection_steps import Anatomy, DUSTBIN
+from superpoint_ros.evaluation.detection_steps import DetectionSteps, DUSTBIN
 from superpoint_ros.geometry.homography import scaling, warp_image, warp_points
 from superpoint_ros.model.superpoint import CELL
 from superpoint_ros.visualization import contact_sheet, draw_keypoints, GREEN, RED, to_bgr, WHITE
 
 CLOSE_UP = (8, 6)
-"""Columns and rows of cells in a close-up."""
+"""Number of columns and rows of cells in a close-up."""
 
 ZOOM = 8
-"""Pixels of a close-up for one of the image."""
+"""Side in pixels of the square that a pixel of the image becomes in a close-up."""
 
 WHOLE = 480
-"""Longest side of a picture of the whole image."""
+"""Longest side in pixels of a picture of the whole image."""
 
 _FONT = cv2.FONT_HERSHEY_SIMPLEX
 
 
-def cells(anatomy: Anatomy) -> np.ndarray:
-    """Return a close-up with its cells, greener where the dustbin has less probability."""
-    picture = to_bgr(_enlarge(_cut(anatomy, anatomy.image)))
-    left, top, columns, rows = _region(anatomy)
-    free = 1 - anatomy.probabilities[DUSTBIN, top : top + rows, left : left + columns]
+def cells(steps: DetectionSteps) -> np.ndarray:
+    """Return a close-up of the cells, tinted green by the probability of a keypoint in each."""
+    picture = to_bgr(_enlarge(_cut(steps, steps.image)))
+    left, top, columns, rows = _region(steps)
+    free = 1 - steps.probabilities[DUSTBIN, top : top + rows, left : left + columns]
     tint = np.kron(free, np.ones((CELL * ZOOM,) * 2))[:, :, None] * 0.5
     picture = (picture * (1 - tint) + np.array(GREEN) * tint).astype(np.uint8)
     for step in range(0, max(picture.shape[:2]), CELL * ZOOM):
         picture[step : step + 1] = picture[:, step : step + 1] = (120, 120, 120)
-    return contact_sheet([picture], captions=['cells of 8x8 pixels; green: not in the dustbin'])
+    return contact_sheet(
+        [picture], captions=['cells of 8x8 pixels; green: probability of a keypoint']
+    )
 
 
-def channels(anatomy: Anatomy) -> np.ndarray:
-    """Return three cells with their pixels, their 64 probabilities, and the dustbin's."""
+def channels(steps: DetectionSteps) -> np.ndarray:
+    """Return three cells: pixels, their 64 probabilities, and the one of the dustbin."""
     panels, captions = [], []
-    for name, (row, column) in _telling_cells(anatomy).items():
-        probabilities = anatomy.probabilities[:, row, column]
+    for name, (row, column) in _example_cells(steps).items():
+        probabilities = steps.probabilities[:, row, column]
         pixels = np.full((CELL, CELL), 0, np.uint8)
-        shown = anatomy.image[row * CELL :, column * CELL :][:CELL, :CELL]
+        shown = steps.image[row * CELL :, column * CELL :][:CELL, :CELL]
         pixels[: shown.shape[0], : shown.shape[1]] = shown
         zoom = 24
         table = _heat(np.kron(probabilities[:DUSTBIN].reshape(CELL, CELL), np.ones((zoom,) * 2)))
@@ -62,10 +64,10 @@ def channels(anatomy: Anatomy) -> np.ndarray:
     return contact_sheet(panels, columns=1, captions=captions)
 
 
-def pixel_shuffle(anatomy: Anatomy) -> np.ndarray:
-    """Return the vectors of some cells apart, and put together as pixels of the heatmap."""
-    _, _, columns, rows = _region(anatomy)
-    heatmap = _heat(_enlarge(_cut(anatomy, anatomy.heatmap), 5))
+def pixel_shuffle(steps: DetectionSteps) -> np.ndarray:
+    """Return the 64 probabilities of some cells as blocks, and assembled to the heatmap."""
+    _, _, columns, rows = _region(steps)
+    heatmap = _heat(_enlarge(_cut(steps, steps.heatmap), 5))
     side, gap = CELL * 5, 6
     apart = np.full((rows * (side + gap), columns * (side + gap), 3), 32, np.uint8)
     for row in range(rows):
@@ -74,24 +76,22 @@ def pixel_shuffle(anatomy: Anatomy) -> np.ndarray:
             y, x = row * (side + gap), column * (side + gap)
             apart[y : y + block.shape[0], x : x + block.shape[1]] = block
     captions = [
-        f'64 probabilities for each of {columns}x{rows} cells',
-        f'the same as {columns * CELL}x{rows * CELL} pixels',
+        f'64 probabilities of each of {columns}x{rows} cells',
+        f'assembled to {columns * CELL}x{rows * CELL} pixels',
     ]
     return contact_sheet([apart, heatmap], columns=2, captions=captions)
 
 
-def heatmap(anatomy: Anatomy) -> np.ndarray:
-    """Return the image with its keypoints beside its heatmap."""
-    scale = min(1.0, WHOLE / max(anatomy.image.shape))
-    size = (round(anatomy.image.shape[1] * scale), round(anatomy.image.shape[0] * scale))
-    small = cv2.resize(anatomy.image, size, interpolation=cv2.INTER_AREA)
-    points = warp_points(anatomy.features.keypoints, scaling(scale))
-    # The highest of the pixels that become one: a mean would hide them.
+def heatmap(steps: DetectionSteps) -> np.ndarray:
+    """Return the image with its keypoints, and the heatmap."""
+    scale = min(1.0, WHOLE / max(steps.image.shape))
+    size = (round(steps.image.shape[1] * scale), round(steps.image.shape[0] * scale))
+    small = cv2.resize(steps.image, size, interpolation=cv2.INTER_AREA)
+    points = warp_points(steps.features.keypoints, scaling(scale))
+    # The maximum of the pixels that are merged: the mean would hide peaks.
     radius = math.ceil(1 / scale) // 2
     square = np.ones((2 * radius + 1,) * 2)
-    highest = cv2.resize(
-        cv2.dilate(anatomy.heatmap, square), size, interpolation=cv2.INTER_NEAREST
-    )
+    highest = cv2.resize(cv2.dilate(steps.heatmap, square), size, interpolation=cv2.INTER_NEAREST)
     return contact_sheet(
         [draw_keypoints(small, points), _heat(highest)],
         columns=2,
@@ -99,13 +99,13 @@ def heatmap(anatomy: Anatomy) -> np.ndarray:
     )
 
 
-def selection(anatomy: Anatomy) -> np.ndarray:
-    """Return a close-up of what passes the threshold, the suppression, and the refinement."""
-    settings = anatomy.settings
-    image = to_bgr(_enlarge(_cut(anatomy, anatomy.image), 5)) // 2
-    values = _cut(anatomy, anatomy.heatmap)
-    worth, peaks = _cut(anatomy, anatomy.worth), _cut(anatomy, anatomy.peaks) > 0
-    above = (worth >= settings.threshold) & (worth > 0)
+def selection(steps: DetectionSteps) -> np.ndarray:
+    """Return close-ups of the selection by threshold, suppression, and refinement."""
+    settings = steps.settings
+    image = to_bgr(_enlarge(_cut(steps, steps.image), 5)) // 2
+    values = _cut(steps, steps.heatmap)
+    scores, peaks = _cut(steps, steps.score_map), _cut(steps, steps.maxima) > 0
+    above = (scores >= settings.threshold) & (scores > 0)
     passed = np.where(_enlarge(above, 5)[:, :, None] > 0, _heat(_enlarge(values, 5)), image)
     decided = image.copy()
     decided[_enlarge(above, 5) > 0] = RED
@@ -115,19 +115,19 @@ def selection(anatomy: Anatomy) -> np.ndarray:
         first, last = (x - radius, y - radius), (x + radius + 1, y + radius + 1)
         corners = [tuple(5 * side for side in corner) for corner in (first, last)]
         cv2.rectangle(decided, *corners, WHITE, 1)
-    left, top, _, _ = _region(anatomy)
-    points = warp_points(anatomy.features.keypoints - [left * CELL, top * CELL], scaling(5))
+    left, top, _, _ = _region(steps)
+    points = warp_points(steps.features.keypoints - [left * CELL, top * CELL], scaling(5))
     final = draw_keypoints(image * 2, points, radius=4)
     captions = [
         f'{settings.keypoints}, at least {settings.threshold}: {int(above.sum())} pixels',
-        f'green: highest within {radius} px',
+        f'green: highest score within {radius} px',
         'keypoints, refined' if settings.subpixel else 'keypoints',
     ]
     return contact_sheet([passed, decided, final], columns=3, captions=captions)
 
 
 def other_view(image: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Return the image turned by 20 degrees and reduced to 0.85, and the homography to it."""
+    """Return the image rotated by 20 degrees and scaled by 0.85, and the homography to it."""
     height, width = image.shape
     turn = np.eye(3)
     turn[:2] = cv2.getRotationMatrix2D(((width - 1) / 2, (height - 1) / 2), 20, 0.85)
@@ -135,11 +135,11 @@ def other_view(image: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 
 
 def descriptors(
-    anatomy: Anatomy, other: Anatomy, homography: np.ndarray, trained: bool
+    steps: DetectionSteps, other: DetectionSteps, homography: np.ndarray, trained: bool
 ) -> np.ndarray:
-    """Return a point of one view and how similar each place of the other view is to it."""
-    index = _matchable(anatomy)
-    point, descriptor = anatomy.features.keypoints[index], anatomy.features.descriptors[index]
+    """Return a keypoint of one view and its similarity to each position of the other view."""
+    index = _matchable(steps)
+    point, descriptor = steps.features.keypoints[index], steps.features.descriptors[index]
     coarse = other.coarse / np.linalg.norm(other.coarse, axis=0).clip(1e-12)
     similarity = np.tensordot(descriptor, coarse, axes=1).astype(np.float32)
     height, width = other.image.shape
@@ -153,40 +153,40 @@ def descriptors(
         best = int((other.features.descriptors @ descriptor).argmax())
         place = other.features.keypoints[best][None]
         picture = _mark(picture, place, other, RED)
-        captions[1] += f', red: keypoint most like it, {np.linalg.norm(place - true):.1f} px off'
+        captions[1] += f', red: most similar keypoint, {np.linalg.norm(place - true):.1f} px off'
     if not trained:
-        captions[0] += ' (descriptors are untrained: they mean nothing)'
-    marked = _mark(_small(to_bgr(anatomy.image)), point[None], anatomy, GREEN)
+        captions[0] += ' (descriptors are untrained)'
+    marked = _mark(_small(to_bgr(steps.image)), point[None], steps, GREEN)
     return contact_sheet([marked, picture], columns=2, captions=captions)
 
 
 def _mark(
-    picture: np.ndarray, points: np.ndarray, anatomy: Anatomy, color: tuple[int, int, int]
+    picture: np.ndarray, points: np.ndarray, steps: DetectionSteps, color: tuple[int, int, int]
 ) -> np.ndarray:
-    """Return a picture of the whole image with rings that are seen at once."""
-    points = warp_points(points, scaling(picture.shape[1] / anatomy.image.shape[1]))
+    """Return a picture of the whole image with thick rings around points."""
+    points = warp_points(points, scaling(picture.shape[1] / steps.image.shape[1]))
     for radius in (6, 7) if color == RED else (10, 11):
         picture = draw_keypoints(picture, points, color, radius)
     return picture
 
 
-def _matchable(anatomy: Anatomy) -> int:
-    """Return the best keypoint of the image's middle, which the other view shows too."""
-    height, width = anatomy.image.shape
+def _matchable(steps: DetectionSteps) -> int:
+    """Return the index of the best keypoint near the centre, which both views show."""
+    height, width = steps.image.shape
     middle = np.array([(width - 1) / 2, (height - 1) / 2])
-    off = np.linalg.norm((anatomy.features.keypoints - middle) / min(height, width), axis=1)
+    off = np.linalg.norm((steps.features.keypoints - middle) / min(height, width), axis=1)
     inner = np.nonzero(off < 0.35)[0]
     return int(inner[0]) if len(inner) else int(off.argmin())
 
 
-def _telling_cells(anatomy: Anatomy) -> dict[str, tuple[int, int]]:
-    """Return row and column of a cell with a keypoint, an undecided one, and an empty one."""
-    left, top, columns, rows = _region(anatomy)
-    area = anatomy.probabilities[:, top : top + rows, left : left + columns]
+def _example_cells(steps: DetectionSteps) -> dict[str, tuple[int, int]]:
+    """Return row and column of a cell with a keypoint, an ambiguous and an empty one."""
+    left, top, columns, rows = _region(steps)
+    area = steps.probabilities[:, top : top + rows, left : left + columns]
     measures = {
         'a keypoint': area[:DUSTBIN].max(axis=0),
-        'undecided': -np.abs(area[DUSTBIN] - 0.5),
-        'nothing': area[DUSTBIN],
+        'ambiguous': -np.abs(area[DUSTBIN] - 0.5),
+        'empty': area[DUSTBIN],
     }
     places = {}
     for name, values in measures.items():
@@ -195,12 +195,12 @@ def _telling_cells(anatomy: Anatomy) -> dict[str, tuple[int, int]]:
     return places
 
 
-def _region(anatomy: Anatomy) -> tuple[int, int, int, int]:
-    """Return left, top, columns and rows, in whole cells, of the part with the most keypoints."""
-    height, width = (side // CELL for side in anatomy.image.shape)
+def _region(steps: DetectionSteps) -> tuple[int, int, int, int]:
+    """Return left, top, columns and rows, in cells, of the region with the most keypoints."""
+    height, width = (side // CELL for side in steps.image.shape)
     columns, rows = min(CLOSE_UP[0], width), min(CLOSE_UP[1], height)
     counts = np.zeros((height, width), np.float32)
-    for x, y in (anatomy.features.keypoints // CELL).astype(int).tolist():
+    for x, y in (steps.features.keypoints // CELL).astype(int).tolist():
         if 0 <= x < width and 0 <= y < height:
             counts[y, x] += 1
     sums = cv2.boxFilter(
@@ -210,30 +210,30 @@ def _region(anatomy: Anatomy) -> tuple[int, int, int, int]:
     return int(left), int(top), columns, rows
 
 
-def _cut(anatomy: Anatomy, pixels: np.ndarray) -> np.ndarray:
-    """Return the part of the pixels, (H, W), that close-ups show."""
-    left, top, columns, rows = (CELL * value for value in _region(anatomy))
+def _cut(steps: DetectionSteps, pixels: np.ndarray) -> np.ndarray:
+    """Return the region of an array (H, W) that close-ups show."""
+    left, top, columns, rows = (CELL * value for value in _region(steps))
     return pixels[top : top + rows, left : left + columns]
 
 
 def _enlarge(pixels: np.ndarray, zoom: int = ZOOM) -> np.ndarray:
-    """Return each pixel as a square."""
+    """Return an array with each pixel enlarged to a square."""
     return np.kron(pixels, np.ones((zoom, zoom), pixels.dtype))
 
 
 def _small(picture: np.ndarray) -> np.ndarray:
-    """Return the picture reduced to the size of those of the whole image."""
+    """Return a picture reduced to the size of pictures of the whole image."""
     scale = min(1.0, WHOLE / max(picture.shape))
     return cv2.resize(picture, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA)
 
 
 def _heat(probabilities: np.ndarray) -> np.ndarray:
-    """Return probabilities in colours; the square root shows what lies near the threshold."""
+    """Return probabilities in colours; their square root makes small values visible."""
     levels = (np.sqrt(probabilities.clip(0, 1)) * 255).astype(np.uint8)
     return cv2.applyColorMap(levels, cv2.COLORMAP_INFERNO)
 
 
 def _write(picture: np.ndarray, text: str, place: tuple[int, int]) -> None:
-    """Write white text with a dark edge, which is legible on any ground."""
+    """Write white text with a dark outline, legible on any background."""
     for color, width in (((0, 0, 0), 3), (WHITE, 1)):
         cv2.putText(picture, text, place, _FONT, 0.4, color, width, cv2.LINE_AA)

@@ -1,4 +1,4 @@
 # Copyright 2026 The superpoint_ros developers
 # SPDX-License-Identifier: Apache-2.0
 
-"""The network and its decoding in the formats of other programs and languages."""
+"""Export of the weights and of the whole detector for other programs and languages."""

@@ -1,7 +1,7 @@
 # Copyright 2026 The superpoint_ros developers
 # SPDX-License-Identifier: Apache-2.0
 
-"""Whether a file that was exported finds what the Detector finds."""
+"""Comparison of exported files with the Detector."""
 
 from __future__ import annotations
 
@@ -12,25 +12,30 @@ from pathlib import Path
 import numpy as np
 import torch
 
+from superpoint_ros.detection.pipeline import PaddedFeatures
 from superpoint_ros.detector import Detector
 from superpoint_ros.export.exporters import INPUTS, OUTPUTS
-from superpoint_ros.export.graph import GraphOutput
 from superpoint_ros.features import Features
 
 SAME_PLACE = 0.01
-"""Pixels within which two keypoints are the same one."""
+"""Distance in pixels, in x and in y, up to which two keypoints are the same."""
 
-Run = Callable[[np.ndarray, float], GraphOutput]
-"""Images (B, 1, H, W) and a threshold -> the graph's outputs as arrays."""
+Run = Callable[[np.ndarray, float], PaddedFeatures]
+"""Function from images (B, 1, H, W), uint8, and a threshold to a graph's outputs as arrays."""
 
 
 @dataclass
 class Agreement:
     """
-    Count, over some images, what two detectors have in common.
+    Agreement of two detectors, summed over images.
 
-    `keypoints` are those of both together, each counted once, `shared` those which both have.
-    `score` and `descriptor` are the largest differences of the shared ones.
+    Attributes:
+        images: number of images.
+        keypoints: number of keypoints of both detectors, shared ones counted once.
+        shared: number of keypoints that both detectors found.
+        score: largest difference between the scores of shared keypoints.
+        descriptor: largest difference between components of their descriptors.
+
     """
 
     images: int = 0
@@ -40,7 +45,7 @@ class Agreement:
     descriptor: float = 0.0
 
     def add(self, one: Features, two: Features) -> None:
-        """Compare the features of one image."""
+        """Add the features that two detectors found in one image."""
         distance = np.abs(one.keypoints[:, None] - two.keypoints[None]).max(axis=2)
         i, j = np.nonzero(distance <= SAME_PLACE)
         self.images += 1
@@ -55,16 +60,16 @@ class Agreement:
     @property
     def holds(self) -> bool:
         """
-        Return whether they are the same: all but five keypoints in a thousand, to 1e-3.
+        Return whether 99.5 % of the keypoints are shared, with differences below 0.001.
 
-        Of two that are nearly equal, rounding decides which one is kept.
+        If two scores are nearly equal, rounding decides which keypoint is kept.
         """
         same = self.shared >= 0.995 * self.keypoints
         return same and self.score < 1e-3 and self.descriptor < 1e-3
 
 
 def compare(run: Run, detector: Detector, images: Iterable[np.ndarray]) -> Agreement:
-    """Return how an exported graph agrees with a detector on gray images, uint8 (H, W)."""
+    """Return the agreement of an exported graph with a detector on gray images, uint8 (H, W)."""
     agreement = Agreement()
     for image in images:
         output = run(image[None, None], detector.settings.threshold)
@@ -72,8 +77,8 @@ def compare(run: Run, detector: Detector, images: Iterable[np.ndarray]) -> Agree
     return agreement
 
 
-def features_of(output: GraphOutput, index: int = 0) -> Features:
-    """Return the features of one image of a graph's outputs."""
+def features_of(output: PaddedFeatures, index: int = 0) -> Features:
+    """Return the features of one image from the outputs of a graph."""
     valid = output.valid[index]
     return Features(
         output.keypoints[index][valid],
@@ -83,40 +88,40 @@ def features_of(output: GraphOutput, index: int = 0) -> Features:
 
 
 def open_onnx(path: Path) -> Run:
-    """Return a function that runs an ONNX file in ONNX Runtime, which must be there."""
+    """Return a function that runs an ONNX file; raise ModuleNotFoundError without onnxruntime."""
     import onnxruntime
 
     session = onnxruntime.InferenceSession(str(path), providers=['CPUExecutionProvider'])
     as_float = session.get_inputs()[0].type == 'tensor(float)'
 
-    def run(images: np.ndarray, threshold: float) -> GraphOutput:
+    def run(images: np.ndarray, threshold: float) -> PaddedFeatures:
         values = images.astype(np.float32) / 255 if as_float else images
         given = (np.ascontiguousarray(values), np.array([threshold], np.float32))
-        return GraphOutput(*session.run(list(OUTPUTS), dict(zip(INPUTS, given, strict=True))))
+        return PaddedFeatures(*session.run(list(OUTPUTS), dict(zip(INPUTS, given, strict=True))))
 
     return run
 
 
 def open_torchscript(path: Path, as_float: bool = False, device: str = 'cpu') -> Run:
-    """Return a function that runs a TorchScript file, with images from 0 to 1 if `as_float`."""
+    """Return a function that runs a TorchScript file; with `as_float`, one for images 0 to 1."""
     module = torch.jit.load(str(path), map_location=device)
 
     @torch.inference_mode()
-    def run(images: np.ndarray, threshold: float) -> GraphOutput:
+    def run(images: np.ndarray, threshold: float) -> PaddedFeatures:
         values = torch.from_numpy(np.ascontiguousarray(images)).to(device)
         values = values.float() / 255 if as_float else values
         parts = module(values, torch.tensor([threshold], device=device))
-        return GraphOutput(*(part.cpu().numpy() for part in parts))
+        return PaddedFeatures(*(part.cpu().numpy() for part in parts))
 
     return run
 
 
 def open_tensorrt(path: Path) -> Run:
     """
-    Return a function that runs an engine that TensorRT made of an ONNX file, on CUDA.
+    Return a function that runs a TensorRT engine, built from an ONNX file, on CUDA.
 
-    Raises ModuleNotFoundError without TensorRT, and ValueError where it cannot read the file:
-    engines are for one version of TensorRT and one kind of GPU.
+    Raises ModuleNotFoundError without TensorRT, and ValueError if it cannot read the file: an
+    engine works with one version of TensorRT on one type of GPU.
     """
     import tensorrt
 
@@ -124,12 +129,13 @@ def open_tensorrt(path: Path) -> Run:
     engine = runtime.deserialize_cuda_engine(path.read_bytes())
     if engine is None:
         raise ValueError(
-            f'{path} is no engine for TensorRT {tensorrt.__version__} on this GPU: make it here'
+            f'{path} is not an engine for TensorRT {tensorrt.__version__} on this GPU: build it '
+            'on this machine'
         )
     context = engine.create_execution_context()
     as_float = engine.get_tensor_dtype(INPUTS[0]) == tensorrt.float32
 
-    def run(images: np.ndarray, threshold: float) -> GraphOutput:
+    def run(images: np.ndarray, threshold: float) -> PaddedFeatures:
         values = images.astype(np.float32) / 255 if as_float else np.ascontiguousarray(images)
         given = (torch.from_numpy(values).cuda(), torch.tensor([threshold], device='cuda'))
         for name, tensor in zip(INPUTS, given, strict=True):
@@ -145,8 +151,8 @@ def open_tensorrt(path: Path) -> Run:
         stream.wait_stream(torch.cuda.current_stream())
         context.execute_async_v3(stream.cuda_stream)
         stream.synchronize()
-        return GraphOutput(**{name: tensor.cpu().numpy() for name, tensor in found.items()})
+        return PaddedFeatures(**{name: tensor.cpu().numpy() for name, tensor in found.items()})
 
-    # What made the engine has to live as long.
+    # The runtime must exist as long as the engine.
     run.runtime = runtime
     return run

@@ -2,13 +2,13 @@
 # SPDX-License-Identifier: Apache-2.0
 
 """
-Files for other programs: weights alone, and the whole detector as a graph.
+Writers of files for other programs: the weights, or the whole detector as a graph.
 
 - `.pth`: a state dictionary with the names of `superpoint_v1.pth`;
 - `.onnx`: the graph for ONNX Runtime, TensorRT, OpenVINO and others;
 - `.pt`: the graph as TorchScript, for `torch::jit::load` in C++.
 
-Each file appears whole or not at all.
+Files are written atomically.
 """
 
 from __future__ import annotations
@@ -20,26 +20,29 @@ import warnings
 
 import torch
 
-from superpoint_ros.export.graph import DetectorGraph, GraphOutput, IMAGE_TYPES
+from superpoint_ros.detection.pipeline import PaddedFeatures
+from superpoint_ros.detection.settings import DetectionSettings
+from superpoint_ros.export.graph import DetectorGraph, IMAGE_TYPES, UNSUPPORTED
 from superpoint_ros.files import write_atomically
 from superpoint_ros.model.superpoint import fold_batch_norm, SuperPoint
 from superpoint_ros.model.weights import WeightsMetadata
+from superpoint_ros.settings_table import table_of
 
 SUFFIXES = ('.pth', '.onnx', '.pt')
 
 INPUTS = ('image', 'threshold')
-OUTPUTS = GraphOutput._fields
-SETTINGS = ('threshold', 'nms_radius', 'max_keypoints', 'border_margin', 'subpixel', 'keypoints')
+OUTPUTS = PaddedFeatures._fields
+SETTINGS = tuple(name for name in table_of(DetectionSettings) if name not in UNSUPPORTED)
 
 _EXAMPLE = (2, 1, 120, 160)
-"""A shape to trace with; none of its numbers may end up in the graph."""
+"""Shape of the images for tracing; the graph must not depend on its numbers."""
 
 
 def write_pth(path: Path, model: SuperPoint) -> None:
     """
-    Write the weights, folded, under the de-facto standard names, for `torch.load`.
+    Write the weights with batch norm folded, under the names of `superpoint_v1.pth`.
 
-    Raises ValueError for networks with batch norm after ReLU, which those names cannot express.
+    Raises ValueError for networks with batch norm after ReLU, which cannot be folded.
     """
     if model.config.normalization != 'none':
         model = fold_batch_norm(model)
@@ -53,14 +56,14 @@ def write_onnx(
     path: Path, graph: DetectorGraph, metadata: WeightsMetadata, image_type: str = 'uint8'
 ) -> None:
     """
-    Write the graph as ONNX with batch, height and width left open.
+    Write the graph as ONNX with variable batch size, height and width.
 
-    The model's metadata tell its settings, among them the threshold that is meant to be given.
+    The metadata of the model contain the settings, including the intended threshold.
     """
     import onnx
-    import onnxscript  # noqa: F401 (the exporter needs it, and would not name it)
+    import onnxscript  # noqa: F401 (the exporter needs it, and its error does not name it)
 
-    # About operations of other packages, which are not there and not needed.
+    # It warns about operations of other packages, which are not needed.
     logging.getLogger('torch.onnx').setLevel(logging.ERROR)
     with warnings.catch_warnings(), torch.no_grad():
         warnings.simplefilter('ignore')
@@ -88,12 +91,12 @@ def write_torchscript(
     device: str = 'cpu',
 ) -> None:
     """
-    Write the graph as TorchScript, which runs on the kind of device that it was made on.
+    Write the graph as TorchScript, which runs on the type of device that it was traced on.
 
-    Its extra file `description.txt` tells the settings.
+    Its extra file `description.txt` contains the settings.
     """
     with warnings.catch_warnings(), torch.no_grad():
-        # The tracer warns of checks of shapes, and that newer PyTorch has other ways.
+        # It warns about checks of shapes, and that newer functions exist.
         warnings.simplefilter('ignore')
         traced = torch.jit.trace(graph.to(device), _example(image_type, device), check_trace=False)
         lines = [
@@ -105,7 +108,7 @@ def write_torchscript(
 
 
 def _example(image_type: str, device: str) -> tuple[torch.Tensor, torch.Tensor]:
-    """Return inputs to trace with."""
+    """Return inputs for tracing; raise ValueError for an unknown type of images."""
     if image_type not in IMAGE_TYPES:
         raise ValueError(
             f'the type of images must be {" or ".join(IMAGE_TYPES)}, got {image_type!r}'
@@ -115,11 +118,11 @@ def _example(image_type: str, device: str) -> tuple[torch.Tensor, torch.Tensor]:
 
 
 def _description(graph: DetectorGraph, metadata: WeightsMetadata, image_type: str) -> dict:
-    """Return what a user of the graph must know, by name."""
+    """Return the description of inputs, outputs and settings of the graph, by name."""
     return {
         'image': f'{image_type} (batch, 1, height, width), '
         + ('0 to 255' if image_type == 'uint8' else '0 to 1'),
-        'keypoints': 'x, y in pixels, the centre of the top-left pixel is 0, 0',
+        'coordinates': 'x, y in pixels, the centre of the top-left pixel is 0, 0',
         **{name: getattr(graph.settings, name) for name in SETTINGS},
         'rounds': graph.rounds,
         **vars(metadata),

@@ -5,7 +5,7 @@
 Distillation: train a single-scale network to reproduce multi-scale descriptors.
 
 The mean of descriptors at several image scales matches better across scale changes
-(`superpoint_ros.detection.image_pyramid`), but needs one inference per scale. A network can learn
+(`superpoint_ros.detection.descriptors`), but needs one inference per scale. A network can learn
 to predict the mean at once. Source: Hinton, Vinyals, Dean, "Distilling the Knowledge in a Neural
 Network", 2015.
 """
@@ -17,8 +17,8 @@ from pathlib import Path
 import torch
 import torch.nn.functional as F
 
-from superpoint_ros.detection.descriptors import sample_batch
-from superpoint_ros.detection.preprocessing import scaled
+from superpoint_ros.detection.descriptors import sample_descriptors
+from superpoint_ros.detection.preprocessing import rescale_keypoints
 from superpoint_ros.model.pruning import remove_dead_channels
 from superpoint_ros.model.weights import load_weights
 from superpoint_ros.training.losses import both_views, in_float32, resize_batch, StepOutput
@@ -56,12 +56,14 @@ class DistillationLoss:
         for factor, weight in SCALE_WEIGHTS.items():
             resized = resize_batch(images, factor)
             coarse = network(resized).descriptors
-            total = total + weight * sample_batch(coarse, scaled(points, images, resized))
+            total = total + weight * sample_descriptors(
+                coarse, rescale_keypoints(points, images, resized)
+            )
         return F.normalize(total, dim=-1)
 
     def __call__(self, step: StepOutput) -> torch.Tensor:
         points = both_views(step.batch['points'])
-        descriptors = sample_batch(step.output.descriptors, points)
+        descriptors = sample_descriptors(step.output.descriptors, points)
         targets = self.describe(step.images, points)
         return cosine_loss(descriptors, targets, step.batch['valid'].repeat(2, 1))
 

@@ -22,9 +22,10 @@ import numpy as np
 import torch
 
 from superpoint_ros.data.random_homographies import sample_homography
-from superpoint_ros.detection.heatmap import detect_keypoints, heatmap_from_logits
-from superpoint_ros.detection.hessian import blob_offsets, find_blobs, find_maxima
-from superpoint_ros.detection.nms import peaks_among
+from superpoint_ros.detection import hessian
+from superpoint_ros.detection.cpu import keypoints_in_heatmap
+from superpoint_ros.detection.cpu_nms import suppress_non_maxima
+from superpoint_ros.detection.heatmap import heatmap_from_logits
 from superpoint_ros.geometry.homography import scaling, warp_image, warp_points
 from superpoint_ros.model.superpoint import CELL, SMALLEST_SIDE, SuperPoint
 from superpoint_ros.training.recipes import AdaptationRecipe
@@ -105,10 +106,8 @@ def label_image(
     factor = recipe.longest_side / max(image.shape) if recipe.longest_side else 1.0
     reduced, to_image = reduce_image(image, factor)
     average = adapted_heatmap(reduced, heatmaps, recipe, rng)
-    [(keypoints, scores)] = detect_keypoints(
-        torch.from_numpy(average)[None], recipe.detection_settings()
-    )
-    return Labels(warp_points(keypoints.numpy(), to_image), scores.numpy())
+    keypoints, scores = keypoints_in_heatmap(average, recipe.detection_settings())
+    return Labels(warp_points(keypoints, to_image), scores)
 
 
 def adapted_heatmap(
@@ -217,7 +216,7 @@ def add_candidates(heatmaps: Heatmaps | None, recipe: AdaptationRecipe) -> Heatm
 
 def hessian_response(image: np.ndarray) -> np.ndarray:
     """Return the Hessian response of a gray image at each pixel, float32 (H, W)."""
-    return find_blobs(torch.from_numpy(image)[None, None]).response[0].numpy()
+    return hessian.hessian_response(torch.from_numpy(image)[None, None]).response[0].numpy()
 
 
 def corner_response(image: np.ndarray) -> np.ndarray:
@@ -259,12 +258,11 @@ def mark_maxima(response: np.ndarray, most: int) -> np.ndarray:
 def _refined_maxima(response: np.ndarray) -> np.ndarray:
     """Return the maxima (N, 2) of a response, off the border of one pixel, highest first."""
     tensor = torch.from_numpy(np.ascontiguousarray(response))[None]
-    peaks = find_maxima(tensor)[0].numpy()
+    peaks = hessian.find_extrema(tensor)[0].numpy()
     peaks[[0, -1]] = peaks[:, [0, -1]] = False
-    places = np.flatnonzero(peaks)
-    places = places[
-        peaks_among(places, response.ravel()[places], response.shape, CANDIDATE_RADIUS)
-    ]
-    y, x = (torch.from_numpy(each) for each in np.divmod(places, response.shape[1]))
-    offsets = blob_offsets(tensor, torch.zeros_like(y), y, x)
+    pixels = np.flatnonzero(peaks)
+    scores = response.ravel()[pixels]
+    pixels = pixels[suppress_non_maxima(pixels, scores, response.shape, CANDIDATE_RADIUS)]
+    y, x = (torch.from_numpy(each) for each in np.divmod(pixels, response.shape[1]))
+    [offsets] = hessian.parabola_offsets(tensor, x[None], y[None])
     return (torch.stack([x, y], dim=1) + offsets).double().numpy()

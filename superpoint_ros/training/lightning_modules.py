@@ -25,7 +25,8 @@ from torch.utils.data import DataLoader, Dataset
 
 from superpoint_ros import __version__
 from superpoint_ros.data.synthetic_shapes.shapes import ShapeImage
-from superpoint_ros.detection.heatmap import detect_keypoints, heatmap_from_logits
+from superpoint_ros.detection.cpu import keypoints_in_heatmap
+from superpoint_ros.detection.heatmap import heatmap_from_logits
 from superpoint_ros.detection.settings import DetectionSettings
 from superpoint_ros.model.pruning import add_dead_channels
 from superpoint_ros.model.superpoint import CONFIGURATIONS, fold_batch_norm, SuperPoint
@@ -193,12 +194,9 @@ class MagicPointModule(TrainingModule):
     def validation_step(self, indices: torch.Tensor, _index: int) -> None:
         samples = [self._samples[index] for index in indices.tolist()]
         images = torch.from_numpy(np.stack([image for image, _ in samples]))[:, None]
-        heatmaps = heatmap_from_logits(self.logits(images)).cpu()
-        detections = detect_keypoints(heatmaps, DetectionSettings())
-        for (image, points), heatmap, (keypoints, _) in zip(
-            samples, heatmaps.numpy(), detections, strict=True
-        ):
-            keypoints = keypoints.numpy()
+        heatmaps = heatmap_from_logits(self.logits(images)).cpu().numpy()
+        for (image, points), heatmap in zip(samples, heatmaps, strict=True):
+            keypoints, _ = keypoints_in_heatmap(heatmap, DetectionSettings())
             points = _off_border(points, image.shape)
             self._validation.add(_off_border(keypoints, image.shape), points)
             self._validation.draw(image, heatmap, points, keypoints)

@@ -19,9 +19,8 @@ from typing import NamedTuple
 import torch
 import torch.nn.functional as F
 
-from superpoint_ros.detection.descriptors import sample_batch
-from superpoint_ros.detection.image_pyramid import pool_descriptors, RATIO
-from superpoint_ros.detection.preprocessing import scaled
+from superpoint_ros.detection.descriptors import average_scales, sample_descriptors
+from superpoint_ros.detection.preprocessing import rescale_keypoints, SCALE_RATIO
 from superpoint_ros.model.superpoint import CELL, SuperPoint, SuperPointOutput
 from superpoint_ros.training.recipes import SuperPointRecipe
 
@@ -227,14 +226,16 @@ class ContrastiveLoss:
         self.scales = recipe.descriptor_scales
 
     def __call__(self, step: StepOutput) -> torch.Tensor:
-        factors = [RATIO**scale for scale in range(1, self.scales)]
+        factors = [SCALE_RATIO**scale for scale in range(1, self.scales)]
         reduced = [step.network(resize_batch(step.images, factor)) for factor in factors]
         maps = [step.output.descriptors, *(output.descriptors for output in reduced)]
         points = both_views(step.batch['points'])
-        sampled = [sample_batch(each, scaled(points, maps[0], each)) for each in maps]
+        sampled = [
+            sample_descriptors(each, rescale_keypoints(points, maps[0], each)) for each in maps
+        ]
         losses = [
             contrastive_loss(
-                *pool_descriptors(sampled[:count]).chunk(2),
+                *average_scales(sampled[:count]).chunk(2),
                 *points.chunk(2),
                 step.batch['valid'],
                 self.temperature,

@@ -22,8 +22,8 @@ from typing import NamedTuple
 import numpy as np
 import torch
 
-from superpoint_ros.detection.cpu_hessian import find_blob_points
-from superpoint_ros.detection.nms import peaks_among
+from superpoint_ros.detection.cpu_hessian import find_extrema
+from superpoint_ros.detection.cpu_nms import suppress_non_maxima
 from superpoint_ros.model.superpoint import CELL
 from superpoint_ros.training.losses import (
     both_views,
@@ -261,8 +261,8 @@ def repeatable_keypoints(
 
 def _hessian_keypoints(image: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Return the Hessian keypoints (N, 2) of an image and their response, strongest first."""
-    found = find_blob_points(image)
-    kept = peaks_among(found.places, found.response.copy(), found.size, RADIUS)
+    found = find_extrema(image)
+    kept = suppress_non_maxima(found.pixels, found.response, found.size, RADIUS)
     order = kept[np.argsort(-found.strength[kept], kind='stable')]
     return found.points[order].astype(np.float64), found.response[order]
 

@@ -48,19 +48,18 @@ def test_stage_times_add_up_to_the_frame_time(tiny, frames):
     elapsed = time.perf_counter() - start
     stages = {name: seconds for name, seconds in times.stages.items() if name != 'message'}
     assert set(stages) == set(STAGES) - {'message'}
-    assert sum(stages.values()) == pytest.approx(times.frame)
+    assert 0.8 * times.frame < sum(stages.values()) <= times.frame
     assert ('message' in times.stages) == (find_spec('sensor_msgs') is not None)
     assert 0.5 * elapsed < sum(times.stages.values()) <= elapsed
 
 
-def test_stopwatch_counts_a_lap_for_the_stage_that_ends():
+def test_stopwatch_adds_up_the_time_of_each_stage():
     watch = Stopwatch()
-    for stage, pause in (('a', 0.02), ('b', 0.0), ('a', 0.02)):
-        time.sleep(pause)
-        watch.lap(stage)
-    assert watch.seconds['a'] >= 0.04
-    assert watch.seconds['b'] < watch.seconds['a']
-    assert watch.total == sum(watch.seconds.values())
+    long, short = watch.timed('long', time.sleep), watch.timed('short', time.sleep)
+    for function, pause in ((long, 0.02), (short, 0.0), (long, 0.02)):
+        function(pause)
+    assert watch.seconds['long'] >= 0.04
+    assert watch.seconds['short'] < watch.seconds['long']
 
 
 def test_candidates_alternate_on_the_same_frame_and_the_warm_up_does_not_count(monkeypatch):

@@ -86,7 +86,7 @@ def test_adapt_passes_on_options_and_values_of_the_recipe(weights, photos, asked
 
 
 def test_adapt_distributes_workers_over_the_devices(monkeypatch):
-    from superpoint_ros.engines import selection as engines
+    from superpoint_ros.engines import engine as engines
 
     monkeypatch.setattr(engines, 'find_device', lambda name: name)
     assert adapt._devices('cuda:0, cuda:1', None) == ['cuda:0', 'cuda:1']

@@ -30,7 +30,7 @@ def test_explain_writes_a_picture_of_each_step(photo, tmp_path, capsys):
     for step in STEPS:
         assert min(cv2.imread(str(out / f'{step}.png')).shape[:2]) > 100
     said = capsys.readouterr().out
-    assert 'so it is keypoint 1 of ' in said
+    assert 'It is keypoint 1 of ' in said
     assert f'6 pictures: see {out}' in said
 
 
@@ -38,10 +38,10 @@ def test_explain_explains_the_given_pixel(photo, tmp_path, capsys):
     options = ['--out', str(tmp_path), '--pixel', '21', '18', '--threshold', '0.9']
     assert main(['explain', photo, *options]) == 0
     said = capsys.readouterr().out
-    assert said.startswith('Pixel 21, 18 is number 21 of the 64 of cell 2, 2.\n')
+    assert said.startswith('Pixel 21, 18 is channel 21 of cell 2, 2.\n')
     assert 'The threshold is 0.9.' in said
     assert main(['explain', photo, '--out', str(tmp_path), '--pixel', '200', '3']) == 2
-    assert 'pixel 200, 3 is not in the image of 200x160' in capsys.readouterr().err
+    assert 'pixel 200, 3 is outside the image of 200x160' in capsys.readouterr().err
 
 
 def test_explain_omits_descriptors_of_an_image_without_keypoints(tmp_path, capsys):

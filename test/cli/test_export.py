@@ -10,7 +10,7 @@ import torch
 
 from superpoint_ros import files as resources
 from superpoint_ros.cli.main import main
-from superpoint_ros.export import graph
+from superpoint_ros.detection import pipeline
 from superpoint_ros.files import demo_photographs
 from superpoint_ros.model.superpoint import PAPER, SuperPoint
 from superpoint_ros.model.weights import save_weights, WeightsMetadata
@@ -38,7 +38,7 @@ def test_export_compares_a_graph_with_the_detector(tmp_path, capsys, monkeypatch
     assert main(['export', *options]) == 0
     assert 'of 50 keypoints in 1 photographs equal the Detector' in capsys.readouterr().out
     # Suppression that stops too early finds fewer.
-    monkeypatch.setattr(graph, 'suppress_in_rounds', lambda heatmap, *_: (heatmap, None))
+    monkeypatch.setattr(pipeline, 'suppress_non_maxima', lambda scores, *_: (scores, 0 * scores))
     assert main(['export', *options]) == 1
     assert 'this is more than rounding' in capsys.readouterr().err
 

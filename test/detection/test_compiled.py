@@ -1,7 +1,7 @@
 # Copyright 2026 The superpoint_ros developers
 # SPDX-License-Identifier: Apache-2.0
 
-"""Compiled functions work where nothing can be kept as well."""
+"""Compiled functions work without a cache, too."""
 
 from superpoint_ros.detection import compiled as module
 from superpoint_ros.detection.compiled import compiled
@@ -11,7 +11,7 @@ def doubled(x):
     return 2 * x
 
 
-def test_without_a_folder_to_keep_it_in_a_function_is_compiled_each_time(monkeypatch):
+def test_a_function_is_compiled_without_a_cache_if_no_folder_is_writable(monkeypatch):
     njit, asked = module.njit, []
 
     def without_folder(cache=False, **settings):

@@ -1,7 +1,7 @@
 # Copyright 2026 The superpoint_ros developers
 # SPDX-License-Identifier: Apache-2.0
 
-"""Blobs found row by row on a CPU are those of the whole image."""
+"""Extrema found row by row on a CPU are those of the tensor implementation."""
 
 from concurrent.futures import ThreadPoolExecutor
 
@@ -12,30 +12,35 @@ import numpy as np
 import pytest
 import torch
 
-from superpoint_ros.detection.cpu_hessian import find_blob_points
-from superpoint_ros.detection.hessian import blob_offsets, CERTAINTY, find_blobs
+from superpoint_ros.detection.cpu_hessian import find_extrema
+from superpoint_ros.detection.hessian import (
+    hessian_response,
+    parabola_offsets,
+    SADDLE_PROBABILITY,
+)
 
 
 def expected_of(image):
-    """Return places, and x, y, response, strength and least probability, of an image's blobs."""
-    found = find_blobs(torch.from_numpy(image)[None, None])
-    where = torch.nonzero(found.peak, as_tuple=True)
+    """Return pixels, and x, y, response, strength and least probability, of an image's extrema."""
+    found = hessian_response(torch.from_numpy(image)[None, None])
+    where = torch.nonzero(found.extremum, as_tuple=True)
     _, y, x = where
-    points = torch.stack([x, y], dim=1) + blob_offsets(found.response, *where)
-    sure = CERTAINTY * found.crossing[where]
-    rest = torch.stack([found.response[where], found.strength[where], sure], dim=1)
+    points = torch.stack([x, y], dim=1) + parabola_offsets(found.response, x[None], y[None])[0]
+    least = SADDLE_PROBABILITY * found.saddle[where]
+    rest = torch.stack([found.response[where], found.strength[where], least], dim=1)
     return (y * image.shape[1] + x).numpy(), torch.cat([points, rest], dim=1).numpy()
 
 
 def assert_as_expected(image, threads=1):
-    places, values = expected_of(image)
-    found = find_blob_points(image, threads)
+    pixels, values = expected_of(image)
+    found = find_extrema(image, threads)
     assert found.size == image.shape
-    assert (np.diff(found.places) > 0).all()
-    _, here, there = np.intersect1d(found.places, places, return_indices=True)
-    # Rounding may decide otherwise between two pixels, and what a crossing is.
-    assert len(here) >= 0.999 * max(len(places), len(found.places)) - 1
-    ours, theirs = found.values[here], values[there]
+    assert (np.diff(found.pixels) > 0).all()
+    _, here, there = np.intersect1d(found.pixels, pixels, return_indices=True)
+    # Rounding may decide otherwise between two pixels, and whether a saddle counts.
+    assert len(here) >= 0.999 * max(len(pixels), len(found.pixels)) - 1
+    columns = (found.points, found.response, found.strength, found.min_probability)
+    ours, theirs = np.column_stack(columns)[here], values[there]
     alike = np.isclose(ours, theirs, rtol=1e-2, atol=0.02).all(axis=1)
     assert alike.sum() >= 0.99 * len(here) - 1
     strong = alike & (theirs[:, 2] > 30)
@@ -46,11 +51,11 @@ def assert_as_expected(image, threads=1):
 
 @pytest.mark.parametrize('threads', [1, 2])
 @pytest.mark.parametrize('kind', [np.uint8, np.float32])
-def test_they_are_those_of_the_whole_image(photograph, kind, threads):
+def test_extrema_are_those_of_the_whole_image(photograph, kind, threads):
     assert assert_as_expected(photograph.astype(kind), threads) > 1000
 
 
-def test_they_are_those_of_an_image_that_is_part_of_another(photograph):
+def test_extrema_are_those_of_an_image_that_is_a_view_of_another(photograph):
     assert assert_as_expected(photograph[3:150, 5:-9]) > 500
 
 
@@ -60,17 +65,17 @@ def test_they_are_those_of_an_image_that_is_part_of_another(photograph):
     sigma=st.floats(0.3, 4.0),
 )
 @settings(max_examples=40, deadline=None)
-def test_they_are_those_of_noise_of_any_size(size, seed, sigma):
+def test_extrema_are_those_of_noise_of_any_size(size, seed, sigma):
     noise = np.random.default_rng(seed).normal(128, 60, size)
     smooth = cv2.GaussianBlur(noise, (0, 0), sigma).reshape(size)
     assert_as_expected(smooth.clip(0, 255).astype(np.float32))
 
 
-def test_crossings_of_a_checkerboard_are_among_them():
+def test_crossings_of_a_checkerboard_are_extrema():
     board = np.kron(np.indices((4, 5)).sum(axis=0) % 2, np.ones((24, 24)))
     image = cv2.GaussianBlur(50 + 150 * board, (5, 5), 0.7).astype(np.uint8)
-    found = find_blob_points(image)
-    crossings = found.points[found.certainty > 0]
+    found = find_extrema(image)
+    crossings = found.points[found.min_probability > 0]
     for y in (24, 48, 72):
         for x in (24, 48, 72, 96):
             assert np.abs(crossings - [x - 0.5, y - 0.5]).max(axis=1).min() < 0.1
@@ -80,21 +85,22 @@ def test_crossings_of_a_checkerboard_are_among_them():
 @pytest.mark.parametrize('height', [60, 211, 800])
 def test_stripes_for_threads_leave_no_seams(photograph, threads, height):
     image = np.resize(photograph, (height, photograph.shape[1]))
-    whole, parts = find_blob_points(image), find_blob_points(image, threads)
-    np.testing.assert_array_equal(parts.places, whole.places)
-    np.testing.assert_array_equal(parts.values, whole.values)
+    whole, parts = find_extrema(image), find_extrema(image, threads)
+    np.testing.assert_array_equal(parts.pixels, whole.pixels)
+    np.testing.assert_array_equal(parts.points, whole.points)
+    np.testing.assert_array_equal(parts.strength, whole.strength)
 
 
 def test_images_of_many_sizes_in_many_threads_do_not_disturb_each_other(photograph):
     images = [photograph[:height] for height in (100, 211, 60, 100)]
-    alone = [find_blob_points(image) for image in images]
+    alone = [find_extrema(image) for image in images]
     with ThreadPoolExecutor(4) as pool:
-        together = list(pool.map(lambda image: find_blob_points(image, 2), images * 5))
+        together = list(pool.map(lambda image: find_extrema(image, 2), images * 5))
     for index, found in enumerate(together):
-        np.testing.assert_array_equal(found.places, alone[index % 4].places)
-        np.testing.assert_array_equal(found.values, alone[index % 4].values)
+        np.testing.assert_array_equal(found.pixels, alone[index % 4].pixels)
+        np.testing.assert_array_equal(found.points, alone[index % 4].points)
 
 
 @pytest.mark.parametrize('level', [0, 128, 255])
-def test_an_even_image_has_none(level):
-    assert not len(find_blob_points(np.full((40, 56), level, np.uint8)).places)
+def test_a_uniform_image_has_no_extrema(level):
+    assert not len(find_extrema(np.full((40, 56), level, np.uint8)).pixels)

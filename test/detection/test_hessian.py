@@ -1,7 +1,7 @@
 # Copyright 2026 The superpoint_ros developers
 # SPDX-License-Identifier: Apache-2.0
 
-"""Blobs are exact to a fraction of a pixel."""
+"""Hessian keypoints are exact to a fraction of a pixel."""
 
 import cv2
 import numpy as np
@@ -9,17 +9,17 @@ import pytest
 import torch
 
 from superpoint_ros import Detector
-from superpoint_ros.detection.heatmap import detect_keypoints
 from superpoint_ros.detection.hessian import (
-    blob_offsets,
-    blob_scores,
-    Blobs,
-    CUT,
-    find_blobs,
-    find_maxima,
+    find_extrema,
     HALF_STRENGTH,
+    hessian_response,
+    HessianResponse,
+    KERNEL_RADIUS,
+    parabola_offsets,
     SCALES,
+    weight_scores,
 )
+from superpoint_ros.detection.pipeline import find_keypoints
 from superpoint_ros.detection.settings import DetectionSettings
 
 SETTINGS = DetectionSettings(border_margin=8, threshold=0.01)
@@ -31,7 +31,7 @@ def batch_of(*images):
 
 
 def slow_response(image, cut):
-    """Return the Hessian's determinant at the best of the scales, bells ending at `cut` sigmas."""
+    """Return the Hessian determinant at the best scale, with kernels that end at `cut` sigmas."""
     smooth, before = image.astype(np.float64), 0.0
     found = []
     for scale in SCALES:
@@ -45,13 +45,13 @@ def slow_response(image, cut):
 
 
 def test_the_response_is_the_determinant_of_the_hessian_at_the_best_scale(photograph):
-    response = find_blobs(batch_of(photograph)).response[0].numpy()
+    response = hessian_response(batch_of(photograph)).response[0].numpy()
     inside = np.s_[16:-16, 16:-16]
-    for cut, least in ((CUT, 0.9999), (10.0, 0.9995)):  # as it is, and what is left out
+    for cut, least in ((KERNEL_RADIUS, 0.9999), (10.0, 0.9995)):  # and without truncation
         expected = slow_response(photograph, cut)[inside]
-        blobs = expected > 1
-        assert np.isclose(response[inside], expected, rtol=0.1, atol=3)[blobs].mean() > 0.999
-        assert np.corrcoef(response[inside][blobs], expected[blobs])[0, 1] > least
+        high = expected > 1
+        assert np.isclose(response[inside], expected, rtol=0.1, atol=3)[high].mean() > 0.999
+        assert np.corrcoef(response[inside][high], expected[high])[0, 1] > least
 
 
 @pytest.mark.parametrize('sigma', [1.2, 1.8, 2.5, 3.3])
@@ -59,17 +59,17 @@ def test_the_response_is_the_determinant_of_the_hessian_at_the_best_scale(photog
 def test_a_spot_is_as_strong_at_any_size(sigma, contrast):
     y, x = np.mgrid[:41, :41] - 20
     spot = contrast * np.exp(-(x**2 + y**2) / (2 * sigma**2))
-    response = find_blobs(batch_of((128 + spot).round().astype(np.uint8))).response[0]
+    response = hessian_response(batch_of((128 + spot).round().astype(np.uint8))).response[0]
     # s^4 / (s^2 + t^2)^4 of a spot of size t, smoothed with s = t.
     assert response[20, 20].item() == pytest.approx(100**2 / 16, rel=0.2)
     assert response.argmax() == 20 * 41 + 20
 
 
-def test_a_crossing_counts_as_a_blob(photograph):
+def test_a_crossing_of_a_checkerboard_counts_as_an_extremum():
     board = np.kron(np.indices((4, 5)).sum(axis=0) % 2, np.ones((24, 24)))
     image = cv2.GaussianBlur(50 + 150 * board, (5, 5), 0.7).astype(np.uint8)
-    response = find_blobs(batch_of(image))
-    scores = blob_scores(torch.ones(1, 96, 120), response)[0]
+    response = hessian_response(batch_of(image))
+    scores = weight_scores(torch.ones(1, 96, 120), response)[0]
     for y in (24, 48, 72):
         for x in (24, 48, 72, 96):
             assert scores[y - 1 : y + 1, x - 1 : x + 1].max() > 0.2
@@ -87,14 +87,16 @@ def test_keypoints_lie_on_what_the_network_means_to_a_tenth_of_a_pixel(shift):
         if number % 2:
             heatmap[0, v + number % 3 - 1, u + number // 3 % 3 - 1] = 0.6
     images = batch_of(image.round().astype(np.uint8))
-    [(points, scores)] = detect_keypoints(heatmap, SETTINGS, None, find_blobs(images))
+    steps = find_keypoints(heatmap, images, SETTINGS)
+    used = steps.scores[0] > 0
+    points, scores = steps.keypoints[0, used], steps.scores[0, used]
     truth = np.array(places[1::2]) + shift
     distance = np.linalg.norm(points.numpy()[:, None] - truth, axis=2)
     assert len(points) == len(truth)
     assert distance.min(axis=0).max() < 0.1
     assert scores.min() > 0.05
     whole = DetectionSettings(border_margin=8, threshold=0.01, subpixel=False)
-    [(pixels, _)] = detect_keypoints(heatmap, whole, None, find_blobs(images))
+    pixels = find_keypoints(heatmap, images, whole).keypoints[0, used]
     assert (pixels - points).abs().max() <= 0.5
 
 
@@ -102,31 +104,32 @@ def test_a_score_is_the_probability_near_times_the_strength():
     response = torch.zeros(1, 20, 20)
     response[0, 10, 10] = HALF_STRENGTH
     none = torch.zeros(1, 20, 20, dtype=torch.bool)
-    blobs = Blobs(response, response, none, find_maxima(response))
+    hessian = HessianResponse(response, response, none, find_extrema(response))
     heatmap = torch.zeros(1, 20, 20)
     heatmap[0, 10, 10], heatmap[0, 10, 11] = 0.2, 0.1
-    scores = blob_scores(heatmap, blobs)
+    scores = weight_scores(heatmap, hessian)
     near = 0.2 + 0.1 * np.exp(-0.5)
     assert scores[0, 10, 10].item() == pytest.approx(near**0.75 / 2, rel=1e-2)
     assert (scores > 0).sum() == 1
     heatmap[0, 9:12, 9:12] = 1.0  # more probability than one place can have
-    assert blob_scores(heatmap, blobs)[0, 10, 10].item() == pytest.approx(0.5)
+    assert weight_scores(heatmap, hessian)[0, 10, 10].item() == pytest.approx(0.5)
 
 
 @pytest.mark.parametrize('level', [0, 128, 255])
-def test_an_even_image_has_no_blobs(level):
+def test_a_uniform_image_has_no_scores(level):
     image = batch_of(np.full((40, 56), level, np.uint8))
-    assert not (blob_scores(torch.ones(1, 40, 56), find_blobs(image)) > 0).any()
+    assert not (weight_scores(torch.ones(1, 40, 56), hessian_response(image)) > 0).any()
 
 
 def test_offsets_are_the_vertices_of_parabolas_and_at_most_half_a_pixel():
     y, x = torch.meshgrid(torch.arange(12.0), torch.arange(15.0), indexing='ij')
     response = (50 - (x - 7.3) ** 2 - 2 * (y - 4.8) ** 2)[None]
-    where = [torch.tensor([each]) for each in (0, 5, 7)]
-    assert blob_offsets(response, *where)[0].tolist() == pytest.approx([0.3, -0.2], abs=1e-4)
-    where = [torch.tensor([each]) for each in (0, 0, 0)]
-    assert blob_offsets(response, *where).abs().max() <= 0.5
-    assert blob_offsets(torch.ones(1, 3, 3), *where)[0].tolist() == [0, 0]
+    x, y = torch.tensor([[7, 0]]), torch.tensor([[5, 0]])
+    offsets = parabola_offsets(response, x, y)[0]
+    assert offsets[0].tolist() == pytest.approx([0.3, -0.2], abs=1e-4)
+    assert offsets[1].abs().max() <= 0.5
+    corner = torch.zeros(1, 1, dtype=torch.long)
+    assert parabola_offsets(torch.ones(1, 3, 3), corner, corner).tolist() == [[[0, 0]]]
 
 
 @pytest.mark.parametrize('shift', [(3, 5), (1, 0), (6, 2)])

@@ -8,12 +8,11 @@ import signal
 import subprocess
 import sys
 
-import numpy as np
 import pytest
 import torch
 
 from superpoint_ros import Detector
-from superpoint_ros.engines.selection import create_engine
+from superpoint_ros.engines.engine import create_engine
 from superpoint_ros.model.superpoint import COMPACT, SuperPoint
 
 needs_openvino = pytest.mark.skipif(
@@ -44,7 +43,7 @@ def test_openvino_is_the_engine_of_a_cpu_where_it_is_installed():
 
 
 def test_torch_is_the_engine_where_openvino_is_not_installed(monkeypatch):
-    monkeypatch.setattr('superpoint_ros.engines.selection.find_spec', lambda name: None)
+    monkeypatch.setattr('superpoint_ros.engines.engine.find_spec', lambda name: None)
     assert create_engine(SuperPoint(COMPACT), 'cpu').name == 'torch'
 
 
@@ -132,36 +131,6 @@ def test_memory_of_outputs_is_used_again():
 
 
 @needs_openvino
-def test_a_detector_gives_pytorch_its_threads_back(monkeypatch):
-    image = np.zeros((64, 96), np.uint8)
-    detector = Detector.from_model(
-        SuperPoint(COMPACT), 'cpu', engine='openvino', keypoints='heatmap'
-    )
-    before = torch.get_num_threads()
-    detector(image)
-    assert torch.get_num_threads() == before
-    seen = []
-
-    def fail(*_):
-        seen.append(torch.get_num_threads())
-        raise RuntimeError
-
-    monkeypatch.setattr('superpoint_ros.detector.detect_keypoints', fail)
-    with pytest.raises(RuntimeError):
-        detector(image)
-    assert (seen, torch.get_num_threads()) == ([1], before)
-
-
-@needs_openvino
-def test_pytorch_s_threads_are_left_alone_where_it_decodes_nothing(monkeypatch):
-    detector = Detector.from_model(SuperPoint(COMPACT), 'cpu', engine='openvino')
-    changed = []
-    monkeypatch.setattr(torch, 'set_num_threads', changed.append)
-    detector(np.zeros((64, 96), np.uint8))
-    assert changed == []
-
-
-@needs_openvino
 def test_many_sizes_take_little_memory():
     engine = create_engine(SuperPoint(COMPACT), 'cpu', engine='openvino')
     memory = []
@@ -211,7 +180,7 @@ def test_openvino_brings_no_telemetry_along():
 ENGINE_IN_A_THREAD = """
 import os, signal, sys, threading
 import torch
-from superpoint_ros.engines.selection import create_engine
+from superpoint_ros.engines.engine import create_engine
 from superpoint_ros.model.superpoint import COMPACT, SuperPoint
 
 signal.signal(signal.SIGTERM, lambda *_: print('handled', flush=True))
@@ -234,7 +203,7 @@ def test_a_signal_finds_its_stack_after_a_thread_has_let_openvino_go():
 
 
 def test_asking_for_openvino_where_it_is_not_is_explained(monkeypatch):
-    monkeypatch.setattr('superpoint_ros.engines.selection.find_spec', lambda name: None)
+    monkeypatch.setattr('superpoint_ros.engines.engine.find_spec', lambda name: None)
     with pytest.raises(ValueError, match='pip install openvino'):
         create_engine(SuperPoint(COMPACT), 'cpu', engine='openvino')
 

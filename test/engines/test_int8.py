@@ -13,7 +13,7 @@ import pytest
 import torch
 
 from superpoint_ros.cli.main import main
-from superpoint_ros.engines.selection import create_engine
+from superpoint_ros.engines.engine import create_engine
 from superpoint_ros.model.superpoint import COMPACT, SuperPoint, SuperPointConfig
 from superpoint_ros.model.weights import save_weights, WeightsMetadata
 

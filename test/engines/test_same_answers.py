@@ -17,7 +17,7 @@ from superpoint_ros import Detector
 from superpoint_ros.data.hpatches import PlanarSequence
 from superpoint_ros.data.random_homographies import sample_homography
 from superpoint_ros.evaluation.baselines import Method
-from superpoint_ros.evaluation.homography_benchmark import evaluate_homographies
+from superpoint_ros.evaluation.homography_benchmark import evaluate_planar
 
 
 class Tolerance(NamedTuple):
@@ -102,7 +102,7 @@ def expected_measures(scenes):
 
 
 def measure(detector, scenes):
-    result = evaluate_homographies([Method('ours', detector)], scenes, keypoints=300)
+    result = evaluate_planar([Method('ours', detector)], scenes, keypoints=300)
     return {name: result['methods']['ours']['all']['both'][name] for name in MEASURES}
 
 

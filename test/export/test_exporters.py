@@ -161,6 +161,8 @@ def test_the_onnx_file_says_what_it_takes_and_gives(onnx_file):
     }
     told = session.get_modelmeta().custom_metadata_map
     assert told['image'] == 'uint8 (batch, 1, height, width), 0 to 255'
+    assert told['coordinates'].startswith('x, y in pixels')
+    assert told['keypoints'] == 'hessian'
     assert (told['nms_radius'], told['threshold'], told['licence']) == ('3', '0.001', 'Apache-2.0')
 
 

@@ -1,7 +1,7 @@
 # Copyright 2026 The superpoint_ros developers
 # SPDX-License-Identifier: Apache-2.0
 
-"""The graph for other programs finds what the Detector finds, in places of a fixed number."""
+"""The graph for other programs finds what the Detector finds."""
 
 from __future__ import annotations
 
@@ -10,12 +10,10 @@ import pytest
 import torch
 
 from superpoint_ros.data.sequences.image_files import read_image
-from superpoint_ros.detection.heatmap import suppress_non_maxima
-from superpoint_ros.detection.pipeline import coordinates, suppress_in_rounds
 from superpoint_ros.detection.settings import DetectionSettings
 from superpoint_ros.detector import Detector
 from superpoint_ros.export.check import Agreement, compare, features_of
-from superpoint_ros.export.graph import DetectorGraph, ROUNDS
+from superpoint_ros.export.graph import DetectorGraph
 from superpoint_ros.features import Features
 from superpoint_ros.files import default_weights, demo_photographs
 from superpoint_ros.model.superpoint import SuperPoint, SuperPointConfig
@@ -59,36 +57,6 @@ def test_on_photographs_the_graph_finds_what_the_shipped_detector_finds():
     assert agreement.score < 1e-4
     assert agreement.descriptor < 1e-3
     assert agreement.holds
-
-
-@pytest.mark.parametrize('radius', [1, 4, 9])
-@pytest.mark.parametrize('threshold', [0.015, 0.002])
-def test_suppression_on_photographs_is_that_of_the_detector(radius, threshold):
-    detector = Detector.from_weights(device='cpu', precision='float32')
-    for path in demo_photographs()[:3]:
-        heatmap = torch.from_numpy(detector.heatmap(read_image(path)[:304, :400].copy()))[None]
-        heatmap = torch.where(heatmap >= threshold, heatmap, 0.0)
-        expected = suppress_non_maxima(heatmap, radius)
-        assert (expected > 0).sum() > 5
-        assert torch.equal(suppress_in_rounds(heatmap, radius, ROUNDS)[0], expected)
-
-
-def test_of_equal_pixels_the_first_is_kept():
-    heatmap = torch.zeros(2, 20, 30)
-    heatmap[0, 5:8, 5:9] = 0.5  # a plateau
-    heatmap[1, 3, 3] = heatmap[1, 3, 6] = heatmap[1, 3, 9] = 0.5
-    kept = suppress_in_rounds(heatmap, 4, ROUNDS)[0]
-    assert torch.nonzero(kept).tolist() == [[0, 5, 5], [1, 3, 3], [1, 3, 9]]
-    assert torch.equal(kept, suppress_non_maxima(heatmap, 4))
-
-
-def test_a_ridge_longer_than_the_rounds_leaves_its_end_out():
-    # Every pixel is lower than its left neighbour: each round decides on one keypoint.
-    heatmap = torch.linspace(1, 0.5, 40).repeat(1, 1, 1)
-    assert torch.nonzero(suppress_non_maxima(heatmap, 4))[:, 2].tolist() == list(range(0, 40, 5))
-    kept, undecided = suppress_in_rounds(heatmap, 4, 3)
-    assert torch.nonzero(kept)[:, 2].tolist() == [0, 5, 10]
-    assert torch.nonzero(undecided)[:, 2].tolist() == list(range(15, 40))
 
 
 @pytest.mark.parametrize(('height', 'width'), [(16, 16), (17, 23), (64, 40), (61, 99)])
@@ -152,32 +120,22 @@ def test_images_from_zero_to_one_give_the_same(tiny):
     assert torch.equal(one.keypoints, two.keypoints)
 
 
-def test_places_far_into_a_large_image_are_exact():
-    # Neither float32 division nor 16-bit indices would find these back.
-    places = torch.tensor([[4000 * 2999 - 1, 4000 * 2999, 4000 * 3000 - 1]])
-    x, y = coordinates(places, 3000, 4000)
-    assert x.tolist() == [[3999, 0, 3999]]
-    assert y.tolist() == [[2998, 2999, 2999]]
-
-
 def test_rounds_must_be_positive(tiny):
     with pytest.raises(ValueError, match='at least 1, got 0'):
         DetectorGraph(tiny, rounds=0)
 
 
 @pytest.mark.parametrize(
-    'setting',
+    ('setting', 'message'),
     [
-        {'grid_cells': 4},
-        {'max_image_size': 640},
-        {'upscale_factor': 2.0},
-        {'descriptor_scales': 2},
+        ({'grid_cells': 4}, 'grid_cells must be 0, got 4'),
+        ({'max_image_size': 640}, 'max_image_size must be 0, got 640'),
+        ({'upscale_factor': 2.0}, 'upscale_factor must be 1.0, got 2.0'),
+        ({'descriptor_scales': 2}, 'descriptor_scales must be 1, got 2'),
     ],
 )
-def test_what_a_graph_does_not_do_is_refused(tiny, setting):
-    with pytest.raises(
-        ValueError, match='grid_cells and max_image_size must be 0, magnification and levels 1'
-    ):
+def test_settings_that_a_graph_does_not_implement_are_refused(tiny, setting, message):
+    with pytest.raises(ValueError, match=message):
         DetectorGraph(tiny, DetectionSettings(**setting))
 
 

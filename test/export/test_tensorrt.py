@@ -70,8 +70,8 @@ def test_an_engine_finds_what_the_detector_finds(engine):
     assert np.concatenate(cosines).mean() >= least_cosine
 
 
-def test_a_file_that_is_no_engine_is_named(tmp_path):
+def test_a_file_that_is_not_an_engine_is_named(tmp_path):
     pytest.importorskip('tensorrt', reason='TensorRT is not installed')
     (tmp_path / 'no.engine').write_bytes(b'nothing')
-    with pytest.raises(ValueError, match='no.engine is no engine for TensorRT'):
+    with pytest.raises(ValueError, match='no.engine is not an engine for TensorRT'):
         open_tensorrt(tmp_path / 'no.engine')

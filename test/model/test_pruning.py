@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 import torch
 
-from superpoint_ros.engines.selection import create_engine
+from superpoint_ros.engines.engine import create_engine
 from superpoint_ros.model.pruning import (
     add_dead_channels,
     HIDDEN,

@@ -38,8 +38,9 @@ def test_distilled_descriptors_are_the_mean_of_three_scales(tmp_path):
         with torch.no_grad():
             fine, same, coarse = (
                 sample_descriptors(
-                    network(seen[i : i + 1]).descriptors[0], (points[i] + 0.5) * factor - 0.5
-                )
+                    network(seen[i : i + 1]).descriptors,
+                    (points[i : i + 1] + 0.5) * factor - 0.5,
+                )[0]
                 for seen, factor in ((larger, 1.375), (images, 1.0), (halved, 0.5))
             )
         total = fine + same + coarse / 2

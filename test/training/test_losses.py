@@ -8,7 +8,7 @@ import math
 import pytest
 import torch
 
-from superpoint_ros.detection.descriptors import sample_batch, sample_descriptors
+from superpoint_ros.detection.descriptors import sample_descriptors
 from superpoint_ros.training.losses import (
     cell_centres,
     cell_cross_entropy,
@@ -141,7 +141,10 @@ def test_the_hinge_loss_without_valid_cells_is_zero():
 def slow_contrastive(a, b, points_a, points_b, valid, temperature, radius):
     total, count = 0.0, 0
     for i in range(len(a)):
-        da, db = (sample_descriptors(d[i], p[i]) for d, p in ((a, points_a), (b, points_b)))
+        da, db = (
+            sample_descriptors(d[i : i + 1], p[i : i + 1])[0]
+            for d, p in ((a, points_a), (b, points_b))
+        )
         for here, there, places in ((da, db, points_b), (db, da, points_a)):
             for k in range(len(here)):
                 if not valid[i, k]:
@@ -163,7 +166,7 @@ def test_the_contrastive_loss_is_a_softmax_over_the_other_images_points():
     points_b = warp(points_a, torch.stack([torch.eye(3), TURN]))
     valid = torch.rand(2, 12, generator=torch.Generator().manual_seed(4)) > 0.3
     expected = slow_contrastive(a, b, points_a, points_b, valid, 5.0, 8.0)
-    sampled = sample_batch(a, points_a), sample_batch(b, points_b)
+    sampled = sample_descriptors(a, points_a), sample_descriptors(b, points_b)
     got = contrastive_loss(*sampled, points_a, points_b, valid, 5.0, 8.0)
     assert got.item() == pytest.approx(expected, rel=1e-4)
 
@@ -175,15 +178,6 @@ def test_the_contrastive_loss_without_points_is_zero_and_its_gradient_finite():
     loss.backward()
     assert loss.item() == 0
     assert torch.isfinite(a.grad).all()
-
-
-def test_descriptors_are_sampled_as_a_detector_samples_them():
-    coarse = random(2, 6, 4, 5)
-    points = torch.rand(2, 20, 2, generator=torch.Generator().manual_seed(0)) * 31
-    for sampled, descriptors, where in zip(
-        sample_batch(coarse, points), coarse, points, strict=True
-    ):
-        assert torch.allclose(sampled, sample_descriptors(descriptors, where), atol=1e-6)
 
 
 def test_the_hinge_loss_names_maps_of_unequal_shapes():

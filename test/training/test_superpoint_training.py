@@ -13,8 +13,7 @@ import pytest
 import torch
 
 from superpoint_ros.cli.main import main
-from superpoint_ros.detection.descriptors import sample_batch
-from superpoint_ros.detection.image_pyramid import pool_descriptors
+from superpoint_ros.detection.descriptors import average_scales, sample_descriptors
 from superpoint_ros.detector import Detector
 from superpoint_ros.model.pruning import remove_dead_channels
 from superpoint_ros.model.superpoint import COMPACT, SuperPointOutput
@@ -226,7 +225,7 @@ def test_the_loss_is_the_weighted_sum_of_its_parts_on_both_images(
     else:
         points = batch['points']
         points = points[:, 0], points[:, 1]
-        sampled = [sample_batch(*each) for each in zip(maps, points, strict=True)]
+        sampled = [sample_descriptors(*each) for each in zip(maps, points, strict=True)]
         descriptor = contrastive_loss(*sampled, *points, batch['valid'], 20.0)
     expected = expected + 0.7 * descriptor
     assert got.item() == pytest.approx(expected.item(), rel=1e-5)
@@ -249,8 +248,8 @@ def test_the_contrastive_loss_describes_points_at_one_scale_and_at_several(recip
     points = [batch['points'][:, i] for i in (0, 1)]
     sampled = [
         [
-            sample_batch(maps[0][i : i + 2], where),
-            sample_batch(maps[1][i : i + 2], where / 2 - 0.25),
+            sample_descriptors(maps[0][i : i + 2], where),
+            sample_descriptors(maps[1][i : i + 2], where / 2 - 0.25),
         ]
         for i, where in zip((0, 2), points, strict=True)
     ]
@@ -258,7 +257,7 @@ def test_the_contrastive_loss_describes_points_at_one_scale_and_at_several(recip
         contrastive_loss(*descriptors, *points, batch['valid'], 20.0)
         for descriptors in (
             [of_scales[0] for of_scales in sampled],
-            [pool_descriptors(of_scales) for of_scales in sampled],
+            [average_scales(of_scales) for of_scales in sampled],
         )
     ]
     assert logged['train/descriptor'].item() == pytest.approx(sum(expected).item() / 2, rel=1e-5)

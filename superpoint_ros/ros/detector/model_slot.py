@@ -16,7 +16,7 @@ import torch
 
 from superpoint_ros.detection.settings import DetectionSettings
 from superpoint_ros.detector import Detector
-from superpoint_ros.engines.selection import create_engine
+from superpoint_ros.engines.engine import create_engine
 from superpoint_ros.files import default_weights
 from superpoint_ros.model.superpoint import SuperPoint
 from superpoint_ros.model.weights import load_weights, WeightsMetadata

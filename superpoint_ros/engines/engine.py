@@ -2,10 +2,10 @@
 # SPDX-License-Identifier: Apache-2.0
 
 """
-How the network is executed.
+Engines: the libraries that run the network, and the choice of one.
 
-An engine takes padded gray images and returns the network's output; what is done with that is the
-same for all engines. `create_engine` chooses one.
+An engine maps padded gray images to the network's output; the detection steps that follow do not
+depend on the engine.
 """
 
 from __future__ import annotations
@@ -23,30 +23,27 @@ from superpoint_ros.model.superpoint import SuperPoint, SuperPointOutput
 
 _log = logging.getLogger(__name__)
 
-# OpenVINO and NNCF import this module where it is there, which forks and reports over the network:
-# neither is for a node on a robot. Without it they do the same work.
+# OpenVINO and NNCF import this module if it is installed. It starts processes and sends reports
+# over the network, which a node on a robot must not do; without it they work the same.
 sys.modules.setdefault('openvino_telemetry', None)
 
 
 class Engine(Protocol):
     """
-    What executes the network.
+    A library that runs the network in one precision on one device.
 
-    An engine may also have a method `detect`, which finds the features of whole frames by itself,
-    or returns None where it cannot: see `torch_engine.CudaEngine`.
+    Several threads may call `infer` at the same time.
     """
 
     name: str
     device: torch.device
     precision: str
-    has_own_threads: bool
-    """Whether it runs in threads that are not PyTorch's."""
 
     def infer(self, images: torch.Tensor) -> SuperPointOutput:
         """
         Return the network's output, floating point on `device`.
 
-        `images` are uint8 of shape (B, 1, H, W) in the CPU's memory, H and W multiples of 8.
+        `images` are uint8 (B, 1, H, W), H and W multiples of 8, on the CPU or on `device`.
         """
         ...
 
@@ -61,13 +58,13 @@ def create_engine(
     """
     Return the engine for a device: 'auto', 'cpu', 'cuda' or 'cuda:N'.
 
-    'auto' is CUDA where there is one. The engine 'auto' is PyTorch on CUDA, and on a CPU OpenVINO
-    where it is installed. The precision 'auto' is float16 on CUDA, and on a CPU bfloat16 where the
-    processor calculates in it, else float32. `threads` is how many a CPU uses, 0 for one a core;
-    any other number holds for all that PyTorch does in this process.
+    The device 'auto' is CUDA if available. The engine 'auto' is PyTorch on CUDA, and on a CPU
+    OpenVINO if it is installed. The precision 'auto' is float16 on CUDA, and on a CPU bfloat16 if
+    the processor supports it, else float32. `threads` is the number of CPU threads, 0 for one per
+    core; another number applies to all of PyTorch in this process.
 
-    Raises ValueError where the device is not there, the precision or the engine is unknown or not
-    for that device, the number of threads cannot be, or the engine is not installed.
+    Raises ValueError if the device is not available, the engine is not installed, a value is
+    unknown or out of range, or device, engine and precision do not go together.
     """
     chosen = find_device(device)
     ExecutionSettings(device=device, precision=precision, engine=engine, threads=threads)
@@ -82,16 +79,20 @@ def create_engine(
 
         if precision == 'auto':
             precision = 'bfloat16' if openvino_engine.native_bfloat16() else 'float32'
-        return openvino_engine.OpenVinoEngine(model, precision, threads)
+        if precision == 'int8':
+            from superpoint_ros.engines.int8 import quantised_network
+
+            network = quantised_network(model)
+        else:
+            network = openvino_engine.convert(model)
+        return openvino_engine.OpenVinoEngine(network, precision, threads)
     if precision == 'auto':
         precision = torch_engine.best_precision(chosen)
-    if chosen.type == 'cuda':
-        return torch_engine.CudaEngine(model, chosen, precision)
     return torch_engine.TorchEngine(model, chosen, precision)
 
 
 def _takes_openvino(engine: str, device: torch.device, precision: str) -> bool:
-    """Return whether OpenVINO is to be used; raise ValueError where it cannot but must."""
+    """Return whether to use OpenVINO; raise ValueError if it is required but does not work."""
     must = engine == 'openvino' or precision == 'int8'
     if engine == 'torch' or (device.type != 'cpu' and not must):
         return False
@@ -119,21 +120,21 @@ def find_device(device: str) -> torch.device:
     """
     Return the torch device of a name: 'auto', 'cpu', 'cuda' or 'cuda:N'.
 
-    Raises ValueError where there is no such device.
+    Raises ValueError if there is no such device.
     """
-    there = torch.cuda.device_count() if torch.cuda.is_available() else 0
+    count = torch.cuda.device_count() if torch.cuda.is_available() else 0
     if device == 'auto':
-        return torch.device('cuda:0' if there else 'cpu')
+        return torch.device('cuda:0' if count else 'cpu')
     try:
         chosen = torch.device(device)
     except RuntimeError:
         chosen = torch.device('meta')
     if chosen.type not in ('cpu', 'cuda'):
         raise ValueError(f"device must be 'auto', 'cpu', 'cuda' or 'cuda:N'; got {device!r}")
-    if chosen.type == 'cuda' and (chosen.index or 0) >= there:
-        found = f'only {there} CUDA device(s)' if there else 'no CUDA device'
+    if chosen.type == 'cuda' and (chosen.index or 0) >= count:
+        found = f'only {count} CUDA device(s)' if count else 'no CUDA device'
         raise ValueError(
-            f'device {device!r} is not there: torch {torch.__version__} finds {found}; '
+            f'device {device!r} is not available: torch {torch.__version__} finds {found}; '
             "use 'cpu' or 'auto'"
         )
     return chosen

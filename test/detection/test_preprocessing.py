@@ -1,0 +1,51 @@
+# Copyright 2026 The superpoint_ros developers
+# SPDX-License-Identifier: Apache-2.0
+
+"""Images become gray, padded and smaller, and keypoints keep their places."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+
+from superpoint_ros.detection.preprocessing import (
+    image_pyramid,
+    pad,
+    pad_to_cells,
+    rescale_keypoints,
+)
+
+
+def random_image(height, width):
+    return np.random.default_rng(0).integers(0, 256, (height, width), dtype=np.uint8)
+
+
+def test_image_pyramid_halves_down_to_what_the_network_accepts():
+    image = random_image(70, 100)
+    pyramid = image_pyramid(image, 4)
+    assert [level.shape for level in pyramid] == [(70, 100), (35, 50), (18, 25)]
+    assert pyramid[0] is image
+    assert abs(pyramid[1].mean() - image.mean()) < 1
+    assert [level.shape for level in image_pyramid(image, 1)] == [(70, 100)]
+
+
+@pytest.mark.parametrize('size', [(16, 16), (17, 40), (23, 31)])
+def test_padding_repeats_the_last_row_and_column_up_to_whole_cells(size):
+    images = [random_image(*size), random_image(*size)[::-1].copy()]
+    padded = pad(images)
+    height, width = (-(-side // 8) * 8 for side in size)
+    assert padded.shape == (2, 1, height, width)
+    for before, after in zip(images, padded[:, 0].numpy(), strict=True):
+        ends = ((0, height - size[0]), (0, width - size[1]))
+        np.testing.assert_array_equal(after, np.pad(before, ends, 'edge'))
+    assert torch.equal(pad_to_cells(padded), padded)
+
+
+def test_keypoints_of_a_resized_image_lie_at_the_same_fraction_of_it():
+    before, after = np.zeros((40, 60)), np.zeros((20, 90))
+    # Pixel centres: the left edge of the image is at -0.5.
+    points = torch.tensor([[-0.5, -0.5], [59.5, 39.5], [29.5, 19.5]])
+    moved = rescale_keypoints(points, before, after)
+    assert moved.tolist() == [[-0.5, -0.5], [89.5, 19.5], [44.5, 9.5]]
+    assert rescale_keypoints(points, before, before) is points
