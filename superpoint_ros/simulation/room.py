@@ -46,7 +46,7 @@ class CameraPath:
         self._direction = float(rng.choice((-1, 1)))
 
     def pose(self, seconds: float) -> np.ndarray:
-        """Return the camera-to-world pose (4, 4) at a time in seconds."""
+        """Return the camera-to-world transform (4, 4) at a time in seconds."""
         pose = np.eye(4)
         pose[:3, :3] = self._rotation(seconds)
         pose[:3, 3] = self._position(seconds)
@@ -131,7 +131,7 @@ class SimulatedRoom:
         self._path = CameraPath(self.seed)
 
     def pose(self, seconds: float) -> np.ndarray:
-        """Return the camera-to-world pose (4, 4) at a time in seconds."""
+        """Return the camera-to-world transform (4, 4) at a time in seconds."""
         return self._path.pose(seconds)
 
     def render(self, pose: np.ndarray) -> Rendering:

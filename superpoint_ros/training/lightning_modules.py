@@ -181,7 +181,7 @@ class MagicPointModule(TrainingModule):
         return DataLoader(range(len(self._samples)), batch_size=self.recipe.batch)
 
     def logits(self, images: torch.Tensor) -> torch.Tensor:
-        """Return the detector's logits (B, 65, H/8, W/8) of images uint8 (B, 1, H, W)."""
+        """Return the detector output (B, 65, H/8, W/8) of images uint8 (B, 1, H, W)."""
         return self.network.detect(self.network.encode(self.preprocess(images)))
 
     def training_step(self, batch: dict[str, torch.Tensor], _index: int) -> torch.Tensor:

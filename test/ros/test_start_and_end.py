@@ -38,7 +38,10 @@ def own_domain(monkeypatch):
     ('arguments', 'said'),
     [
         (['-p', 'weights:={corrupt}'], 'is not a whole .safetensors file'),
-        (['-p', 'weights:={weights}', '-p', 'device:=cuda:99'], "device 'cuda:99' is not available"),
+        (
+            ['-p', 'weights:={weights}', '-p', 'device:=cuda:99'],
+            "device 'cuda:99' is not available",
+        ),
         (['-p', 'weights:={weights}', '-p', 'precision:=int3'], 'precision must be one of auto'),
         (['-p', 'threshold:=7.0'], 'threshold out of range Min: 0.0, Max: 1.0, value: 7.0'),
         (['-p', 'nms_radius:=wide'], "'nms_radius' to 'wide' of type 'STRING', expecting type"),
