@@ -72,7 +72,7 @@ class RunCheckpoint(ModelCheckpoint):
         self.weights = folder / WEIGHTS
 
     def on_train_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        trainer.save_checkpoint(Path(self.dirpath, LAST.name))
+        trainer.save_checkpoint(Path(self.dirpath, LAST.name), weights_only=False)
 
     def on_save_checkpoint(
         self, trainer: Trainer, pl_module: LightningModule, checkpoint: dict[str, Any]

@@ -15,6 +15,7 @@ from superpoint_ros.training.distillation import cosine_loss, DistillationLoss
 from superpoint_ros.training.lightning_modules import SuperPointModule
 from superpoint_ros.training.recipes import SuperPointRecipe
 from superpoint_ros.training.trainer import train
+from support.training_runs import write_photographs
 
 TINY = SuperPointConfig((4, 6, 8, 10), 12, 16)
 
@@ -75,7 +76,7 @@ def test_weights_that_cannot_be_distilled_are_named(tmp_path):
         DistillationLoss(tmp_path / 'text.safetensors', 16)
 
 
-def test_a_run_with_distillation_does_not_change_the_teacher(write_photographs, tmp_path):
+def test_a_run_with_distillation_does_not_change_the_teacher(tmp_path):
     images, _ = write_photographs(tmp_path)
     teacher = tmp_path / 'teacher.safetensors'
     saved(teacher, COMPACT)

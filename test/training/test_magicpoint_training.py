@@ -17,6 +17,7 @@ from superpoint_ros.training.lightning_modules import MagicPointModule, Training
 from superpoint_ros.training.recipe_files import read_recipe
 from superpoint_ros.training.recipes import MagicPointRecipe
 from superpoint_ros.training.trainer import train
+from support.training_runs import assert_same_state, final_state, kill_in_step
 
 EVERY_STEP = 0.0  # minutes between checkpoints
 
@@ -64,7 +65,7 @@ def uninterrupted(tmp_path_factory):
     return folder
 
 
-def test_the_command_leaves_weights_recipe_checkpoint_curves_and_a_picture(runs, uninterrupted):
+def test_the_command_leaves_weights_recipe_checkpoint_curves_and_a_picture(uninterrupted):
     network, metadata = load_weights(uninterrupted / WEIGHTS)
     assert network.config.stage_channels == (16, 32, 64, 128)
     assert not metadata.descriptors_trained
@@ -75,32 +76,30 @@ def test_the_command_leaves_weights_recipe_checkpoint_curves_and_a_picture(runs,
         'width': 64,
         'max_steps': 6,
     }
-    assert runs.final_state(uninterrupted)[0] == 6
+    assert final_state(uninterrupted)[0] == 6
     assert (uninterrupted / 'validation.png').stat().st_size > 1000
     assert list((uninterrupted / 'tensorboard').glob('events*'))
 
 
-def test_training_moves_the_detector_and_leaves_the_descriptor_head(runs, uninterrupted):
+def test_training_moves_the_detector_and_leaves_the_descriptor_head(uninterrupted):
     before = MagicPointModule(RECIPE, uninterrupted).network.state_dict()
-    after = runs.final_state(uninterrupted)[1]
+    after = final_state(uninterrupted)[1]
     for name, value in before.items():
         moved = not torch.equal(value, after[f'network.{name}'])
         assert moved == (not name.startswith(('convD', 'bnD'))), name
 
 
 def test_a_run_that_was_killed_and_resumed_has_the_same_weights_bit_for_bit(
-    runs, uninterrupted, tmp_path
+    uninterrupted, tmp_path
 ):
     arguments = ['train', 'magicpoint', f'--out={tmp_path}', '--accelerator=cpu', *OPTIONS]
-    runs.kill_in_step(3, MagicPointModule, arguments)
-    assert runs.final_state(tmp_path)[0] == 3
+    kill_in_step(3, MagicPointModule, arguments)
+    assert final_state(tmp_path)[0] == 3
     assert main([*arguments, '--resume']) == 0
-    runs.assert_same_state(tmp_path, uninterrupted)
+    assert_same_state(tmp_path, uninterrupted)
 
 
-def test_a_run_that_stopped_in_a_validation_resumes_exactly(
-    runs, uninterrupted, tmp_path, monkeypatch
-):
+def test_a_run_that_stopped_in_a_validation_resumes_exactly(uninterrupted, tmp_path, monkeypatch):
     recipe = read_recipe(MagicPointRecipe, uninterrupted / 'recipe.yaml')
 
     def stop(*_):
@@ -110,14 +109,14 @@ def test_a_run_that_stopped_in_a_validation_resumes_exactly(
         patch.setattr(MagicPointModule, 'on_validation_epoch_end', stop)
         with pytest.raises(RuntimeError, match='the power is gone'):
             run(tmp_path, recipe)
-    assert runs.final_state(tmp_path)[0] == 4
+    assert final_state(tmp_path)[0] == 4
     run(tmp_path, recipe, resume=True)
-    runs.assert_same_state(tmp_path, uninterrupted)
+    assert_same_state(tmp_path, uninterrupted)
 
 
 @pytest.mark.parametrize('precision', ['32-true', 'bf16-mixed'])
 def test_a_loss_that_is_no_number_stops_the_run_and_names_the_step(
-    runs, tmp_path, monkeypatch, precision
+    tmp_path, monkeypatch, precision
 ):
     calls = []
 
@@ -128,7 +127,7 @@ def test_a_loss_that_is_no_number_stops_the_run_and_names_the_step(
     monkeypatch.setattr(lightning_modules, 'cell_cross_entropy', loss)
     with pytest.raises(TrainingDivergedError, match='the loss is nan in step 3'):
         run(tmp_path, replace(RECIPE, precision=precision))
-    step, tensors = runs.final_state(tmp_path)
+    step, tensors = final_state(tmp_path)
     assert step == 3
     assert all(torch.isfinite(value).all() for value in tensors.values())
 
@@ -162,7 +161,7 @@ def test_the_command_says_that_a_run_diverged(tmp_path, monkeypatch, capsys):
 
 
 def test_a_full_disk_leaves_the_last_good_checkpoint_and_the_run_goes_on(
-    runs, tmp_path, monkeypatch, caplog
+    tmp_path, monkeypatch, caplog
 ):
     write, writes = checkpoints.write_atomically, []
 
@@ -175,7 +174,7 @@ def test_a_full_disk_leaves_the_last_good_checkpoint_and_the_run_goes_on(
     monkeypatch.setattr(checkpoints, 'write_atomically', fail_from_the_third)
     run(tmp_path)
     assert len(writes) >= 5
-    assert runs.final_state(tmp_path)[0] == 2
+    assert final_state(tmp_path)[0] == 2
     assert 'No space left on device' in caplog.text
     assert 'the previous one is kept' in caplog.text
 

@@ -25,10 +25,11 @@ from superpoint_ros.training.pair_dataset import FAR_AWAY, HomographyPairDataset
 from superpoint_ros.training.pseudo_labels import LabelFolder
 from superpoint_ros.training.recipes import SuperPointRecipe
 from superpoint_ros.training.targets import DUSTBIN
+from support.training_runs import write_photographs
 
 
 @pytest.fixture(scope='module')
-def recipe(tmp_path_factory, write_photographs):
+def recipe(tmp_path_factory):
     """Return a recipe without photometric augmentation, for labels that are dots."""
     images, labels = write_photographs(tmp_path_factory.mktemp('pairs'))
     return SuperPointRecipe(
@@ -222,9 +223,7 @@ def test_memory_for_photographs_is_bounded_and_does_not_change_the_samples(recip
     assert len(source.photographs._scenes) == 2
 
 
-def test_labels_of_other_images_are_found_before_training_starts(
-    tmp_path, recipe, write_photographs
-):
+def test_labels_of_other_images_are_found_before_training_starts(tmp_path, recipe):
     images, labels = write_photographs(tmp_path)
     for path in images.iterdir():
         cv2.imwrite(str(path), 255 - cv2.imread(str(path), cv2.IMREAD_GRAYSCALE))
@@ -232,7 +231,7 @@ def test_labels_of_other_images_are_found_before_training_starts(
         HomographyPairDataset(replace(recipe, images=str(images), labels=str(labels)))
 
 
-def test_one_labelled_image_is_too_few(tmp_path, recipe, write_photographs):
+def test_one_labelled_image_is_too_few(tmp_path, recipe):
     images, labels = write_photographs(tmp_path, count=1)
     with pytest.raises(ValueError, match='holds 1 labelled images; there must be at least 2'):
         HomographyPairDataset(replace(recipe, images=str(images), labels=str(labels)))
@@ -274,7 +273,7 @@ def test_repeatable_keypoints_are_among_the_points_of_both_views(repeatability):
     assert np.median(np.concatenate(offsets)) < 0.3
 
 
-def test_one_image_is_too_few_without_labels_too(tmp_path, recipe, write_photographs):
+def test_one_image_is_too_few_without_labels_too(tmp_path, recipe):
     images, _ = write_photographs(tmp_path, count=1)
     with pytest.raises(ValueError, match='holds 1 images; there must be at least 2'):
         HomographyPairDataset(
@@ -291,9 +290,7 @@ def test_the_centres_of_cells_are_mapped_into_the_other_view(recipe):
         assert (cells[~known] == FAR_AWAY).all()
 
 
-def test_an_unreadable_photograph_is_skipped_and_named(
-    tmp_path, repeatability, write_photographs, caplog
-):
+def test_an_unreadable_photograph_is_skipped_and_named(tmp_path, repeatability, caplog):
     images, _ = write_photographs(tmp_path)
     (images / '2.png').write_bytes(b'no image')
     folder = Photographs(images, None, 0)
@@ -313,7 +310,7 @@ def test_photographs_of_which_none_can_be_read_are_an_error(tmp_path, repeatabil
         HomographyPairDataset(replace(repeatability, images=str(tmp_path)))
 
 
-def test_file_names_of_photographs_need_not_be_utf_8(tmp_path, repeatability, write_photographs):
+def test_file_names_of_photographs_need_not_be_utf_8(tmp_path, repeatability):
     images, _ = write_photographs(tmp_path)
     name = os.fsdecode(b'caf\xe9.png')
     (images / '1.png').rename(images / name)

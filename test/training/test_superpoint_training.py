@@ -30,6 +30,7 @@ from superpoint_ros.training.losses import (
 from superpoint_ros.training.recipe_files import read_recipe
 from superpoint_ros.training.recipes import MagicPointRecipe, SuperPointRecipe
 from superpoint_ros.training.trainer import train
+from support.training_runs import assert_same_state, final_state, kill_in_step, write_photographs
 
 VALUES = {
     'network': 'compact',
@@ -55,7 +56,7 @@ OPTIONS = [f'--{name}={value}' for name, value in VALUES.items()]
 
 
 @pytest.fixture(scope='module')
-def folders(tmp_path_factory, write_photographs):
+def folders(tmp_path_factory):
     """Return the folders of images and of their labels."""
     return write_photographs(tmp_path_factory.mktemp('data'))
 
@@ -109,33 +110,31 @@ def test_the_command_leaves_weights_that_a_detector_loads(whole, folders):
     assert list((whole / 'tensorboard').glob('events*'))
 
 
-def test_the_run_starts_from_magicpoint_and_moves_all_of_the_network(
-    runs, whole, magicpoint, recipe
-):
+def test_the_run_starts_from_magicpoint_and_moves_all_of_the_network(whole, magicpoint, recipe):
     start = read_checkpoint(magicpoint)['state_dict']
     module = SuperPointModule(recipe, whole, magicpoint)
-    after = runs.final_state(whole)[1]
+    after = final_state(whole)[1]
     for name, value in module.state_dict().items():
         assert torch.equal(value, start[name]), name
         assert not torch.equal(after[name], value), name
 
 
 def test_a_run_that_was_killed_and_resumed_has_the_same_weights_bit_for_bit(
-    runs, whole, folders, magicpoint, tmp_path
+    whole, folders, magicpoint, tmp_path
 ):
     out = tmp_path / 'run'
     start = tmp_path / 'start.ckpt'
     shutil.copy(magicpoint, start)
     command = arguments(folders, out, f'--start={start}')
-    runs.kill_in_step(2, SuperPointModule, command)
-    assert runs.final_state(out)[0] == 2
+    kill_in_step(2, SuperPointModule, command)
+    assert final_state(out)[0] == 2
     start.unlink()  # a run that goes on does not need it any more
     assert main([*command, '--resume']) == 0
-    runs.assert_same_state(out, whole)
+    assert_same_state(out, whole)
 
 
 def test_a_run_without_labels_learns_what_both_views_repeat_and_can_be_resumed(
-    runs, folders, magicpoint, tmp_path
+    folders, magicpoint, tmp_path
 ):
     options = [
         '--detector_targets=repeatability',
@@ -145,19 +144,19 @@ def test_a_run_without_labels_learns_what_both_views_repeat_and_can_be_resumed(
     command = ['train', 'superpoint', *options, *OPTIONS, '--accelerator=cpu', '--workers=1']
     whole, killed = ([*command, f'--out={tmp_path / name}'] for name in ('whole', 'killed'))
     assert main(whole) == 0
-    runs.kill_in_step(3, SuperPointModule, killed)
+    kill_in_step(3, SuperPointModule, killed)
     assert main([*killed, '--resume']) == 0
-    runs.assert_same_state(tmp_path / 'killed', tmp_path / 'whole')
+    assert_same_state(tmp_path / 'killed', tmp_path / 'whole')
     assert load_weights(tmp_path / 'whole' / WEIGHTS)[1].descriptors_trained
 
 
 def test_a_network_that_uses_fewer_channels_is_saved_as_wide_as_its_configuration(
-    runs, folders, magicpoint, tmp_path
+    folders, magicpoint, tmp_path
 ):
     options = ['--stage_channels=[8, 16, 24, 32]', '--head_channels=24', '--max_steps=2']
     options.append(f'--start={magicpoint}')
     command = arguments(folders, tmp_path / 'run', *options)
-    runs.kill_in_step(1, SuperPointModule, command)
+    kill_in_step(1, SuperPointModule, command)
     assert main([*command, '--resume']) == 0
     model, _ = load_weights(tmp_path / 'run' / WEIGHTS)
     assert model.config == COMPACT
@@ -280,7 +279,7 @@ def test_training_lowers_the_loss_on_the_pairs_it_sees(recipe, tmp_path):
 
 
 @pytest.mark.parametrize('precision', ['32-true', '16-mixed'])
-def test_the_papers_recipe_runs(runs, recipe, folders, tmp_path, precision):
+def test_the_papers_recipe_runs(recipe, folders, tmp_path, precision):
     # On a CPU the training library takes bfloat16 for float16, and says so.
     small = ('batch', 'width', 'height', 'workers', 'validation_images', 'log_every')
     options = [f'--{name}={VALUES[name]}' for name in small]
@@ -290,13 +289,13 @@ def test_the_papers_recipe_runs(runs, recipe, folders, tmp_path, precision):
     assert main([*command, f'--precision={precision}', '--validate_every=1']) == 0
     network, _ = load_weights(tmp_path / WEIGHTS)
     assert network.config.descriptor_size == 256
-    step, tensors = runs.final_state(tmp_path)
+    step, tensors = final_state(tmp_path)
     assert step == 2
     assert all(torch.isfinite(value).all() for value in tensors.values())
 
 
 def test_a_loss_that_is_no_number_stops_the_run_and_keeps_the_last_good_state(
-    runs, folders, tmp_path, monkeypatch, capsys
+    folders, tmp_path, monkeypatch, capsys
 ):
     calls = []
 
@@ -307,7 +306,7 @@ def test_a_loss_that_is_no_number_stops_the_run_and_keeps_the_last_good_state(
     monkeypatch.setattr(targets, 'cell_cross_entropy', loss)
     assert main(arguments(folders, tmp_path)) == 1
     assert 'the loss is nan in step 2; the last good state' in capsys.readouterr().err
-    step, tensors = runs.final_state(tmp_path)
+    step, tensors = final_state(tmp_path)
     assert step == 2
     assert all(torch.isfinite(value).all() for value in tensors.values())
 
@@ -358,9 +357,7 @@ def test_folders_that_are_missing_are_named(folders, tmp_path, capsys):
     )
 
 
-def test_labels_of_other_images_are_one_line_before_training_starts(
-    folders, tmp_path, capsys, write_photographs
-):
+def test_labels_of_other_images_are_one_line_before_training_starts(folders, tmp_path, capsys):
     images, labels = write_photographs(tmp_path)
     for path in images.iterdir():
         cv2.imwrite(str(path), cv2.imread(str(path), cv2.IMREAD_GRAYSCALE)[::-1])
@@ -370,7 +367,7 @@ def test_labels_of_other_images_are_one_line_before_training_starts(
 
 
 def test_a_photograph_that_changes_while_workers_read_it_is_one_line(
-    tmp_path, capsys, write_photographs, monkeypatch
+    tmp_path, capsys, monkeypatch
 ):
     images, labels = write_photographs(tmp_path)
     text = 'Caught ValueError in DataLoader worker process 0.\nOriginal Traceback (most ...):\n'
@@ -385,7 +382,7 @@ def test_a_photograph_that_changes_while_workers_read_it_is_one_line(
     assert 'Traceback' not in error
 
 
-def test_two_processes_share_the_pairs_of_a_step(runs, folders, tmp_path):
+def test_two_processes_share_the_pairs_of_a_step(folders, tmp_path):
     command = arguments(folders, tmp_path, '--devices=2', '--batch=1')
     subprocess.run(
         [sys.executable, '-m', 'superpoint_ros.cli.main', *command],
@@ -393,4 +390,4 @@ def test_two_processes_share_the_pairs_of_a_step(runs, folders, tmp_path):
         capture_output=True,
         timeout=120,
     )
-    assert runs.final_state(tmp_path)[0] == 4
+    assert final_state(tmp_path)[0] == 4
