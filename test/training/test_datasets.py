@@ -1,7 +1,7 @@
 # Copyright 2026 The superpoint_ros developers
 # SPDX-License-Identifier: Apache-2.0
 
-"""The training data depend on the seed and the place in the stream, on nothing else."""
+"""Training data depend on the seed and the index of the sample only."""
 
 from dataclasses import replace
 from itertools import islice
@@ -22,7 +22,7 @@ def batches(workers, start, count):
     return list(islice(loader, count))
 
 
-def test_batches_depend_neither_on_the_workers_nor_on_where_the_stream_was_entered():
+def test_batches_depend_neither_on_the_workers_nor_on_the_first_step():
     here = batches(workers=0, start=0, count=5)
     elsewhere = batches(workers=2, start=2, count=3)
     for expected, found in zip(here[2:], elsewhere, strict=True):
@@ -31,7 +31,7 @@ def test_batches_depend_neither_on_the_workers_nor_on_where_the_stream_was_enter
     assert not torch.equal(here[0]['image'], here[1]['image'])
 
 
-def test_a_batch_is_gray_images_and_the_classes_of_their_cells():
+def test_a_batch_of_shapes_has_gray_images_and_classes_of_cells():
     batch = batches(workers=0, start=0, count=1)[0]
     assert batch['image'].shape == (4, 1, 48, 64)
     assert batch['image'].dtype == torch.uint8
@@ -51,12 +51,12 @@ def test_labels_lie_on_the_points_that_were_drawn():
         assert {(x // 8, y // 8) for x, y in labelled} == {(x // 8, y // 8) for x, y in points}
 
 
-def test_validation_images_are_not_training_images():
+def test_validation_images_of_shapes_are_not_training_images():
     training, validation = ShapeDataset(RECIPE)[0], ShapeDataset(RECIPE, VALIDATION)[0]
     assert not torch.equal(training['image'], validation['image'])
 
 
-def test_another_seed_makes_other_images():
+def test_another_seed_makes_other_images_of_shapes():
     other = ShapeDataset(replace(RECIPE, seed=4))
     assert not torch.equal(other[0]['image'], ShapeDataset(RECIPE)[0]['image'])
 

@@ -50,15 +50,15 @@ def test_distilled_descriptors_are_the_mean_of_three_scales(tmp_path):
 
 
 def test_the_distillation_loss_is_the_mean_distance_of_valid_points():
-    taught = torch.tensor([[[1.0, 0], [0, 1], [1, 0]]])
+    targets = torch.tensor([[[1.0, 0], [0, 1], [1, 0]]])
     descriptors = torch.tensor([[[1.0, 0], [0.8, 0.6], [-1, 0]]])
-    assert cosine_loss(descriptors, taught, torch.tensor([[True, True, True]])).item() == (
+    assert cosine_loss(descriptors, targets, torch.tensor([[True, True, True]])).item() == (
         pytest.approx((0 + 0.4 + 2) / 3)
     )
-    assert cosine_loss(descriptors, taught, torch.tensor([[True, True, False]])).item() == (
+    assert cosine_loss(descriptors, targets, torch.tensor([[True, True, False]])).item() == (
         pytest.approx(0.2)
     )
-    assert cosine_loss(descriptors, taught, torch.zeros(1, 3, dtype=torch.bool)).item() == 0
+    assert cosine_loss(descriptors, targets, torch.zeros(1, 3, dtype=torch.bool)).item() == 0
 
 
 def test_weights_that_cannot_be_distilled_are_named(tmp_path):

@@ -1,7 +1,7 @@
 # Copyright 2026 The superpoint_ros developers
 # SPDX-License-Identifier: Apache-2.0
 
-"""Homographic adaptation labels what a detector finds from many points of view, where it is."""
+"""Homographic adaptation labels the points that a detector finds in many views."""
 
 from __future__ import annotations
 
@@ -69,7 +69,7 @@ def distances(found, points):
 
 
 @pytest.mark.parametrize('scales', [(1.0,), (0.5,), (2.0,), (1.0, 0.5, 2.0)])
-def test_the_adapted_heatmap_is_what_the_detector_sees_at_its_place(scales):
+def test_the_adapted_heatmap_equals_that_of_an_equivariant_detector(scales):
     recipe = AdaptationRecipe(homographies=30, scales=scales)
     image = spots(points_of(), sigma=3)
     adapted = adapted_heatmap(image, brightness, recipe, np.random.default_rng(0))
@@ -87,7 +87,7 @@ def test_the_adapted_heatmap_is_what_the_detector_sees_at_its_place(scales):
 @pytest.mark.parametrize(
     ('size', 'longest_side'), [(SIZE, 320), ((157, 117), 0), ((640, 480), 160), ((411, 303), 200)]
 )
-def test_labels_lie_where_the_points_are_in_the_image_as_given(size, longest_side, scales):
+def test_labels_are_in_pixels_of_the_original_image(size, longest_side, scales):
     reduction = max(1.0, max(size) / longest_side) if longest_side else 1.0
     points = points_of(size)
     image = spots(points, size, sigma=1.2 * reduction)
@@ -104,11 +104,11 @@ def test_labels_lie_where_the_points_are_in_the_image_as_given(size, longest_sid
         - points
     )
     assert np.abs(offsets).max() < (0.4 if scales == (0.5,) else 0.2) * reduction
-    # No shift in common, which a half pixel lost anywhere would be.
+    # A convention that is wrong by half a pixel would shift all labels.
     assert np.abs(offsets.mean(axis=0)).max() < 0.1 * reduction
 
 
-def test_labels_come_best_first_and_no_more_than_asked_for():
+def test_labels_are_sorted_by_score_and_limited_in_number():
     points = points_of()
     image = (spots(points) * np.linspace(0.5, 1, SIZE[0])).astype(np.uint8)
     recipe = AdaptationRecipe(homographies=5, max_keypoints=4, threshold=0.1)
@@ -118,18 +118,18 @@ def test_labels_come_best_first_and_no_more_than_asked_for():
     assert labels.keypoints[:, 0].min() > SIZE[0] / 3  # the brighter ones are at the right
 
 
-def test_a_pixels_average_is_over_the_views_that_show_it():
+def test_the_average_of_a_pixel_is_over_the_views_that_show_it():
     ranges = HomographyRanges(translation=0.5, allow_artifacts=True)
     recipe = AdaptationRecipe(homographies=20, homography=ranges)
     image = np.full(SIZE[::-1], 128, np.uint8)
-    # A detector that says the same everywhere: an average over all views would fade outwards.
+    # With a constant heatmap, an average over all views would fall towards the border.
     adapted = adapted_heatmap(
         image, lambda x: np.full(x.shape, 0.5, np.float32), recipe, np.random.default_rng(0)
     )
     assert adapted == pytest.approx(np.full(image.shape, 0.5), abs=1e-6)
 
 
-def test_the_first_view_is_the_image_itself():
+def test_the_first_view_of_adaptation_is_the_image_itself():
     recipe = AdaptationRecipe(homographies=1)
     image = np.random.default_rng(0).integers(0, 255, (117, 157)).astype(np.uint8)
     seen = []
@@ -145,7 +145,7 @@ def test_the_first_view_is_the_image_itself():
     assert (seen[0][0, :117, 157:] == image[:, -1:]).all()
 
 
-def test_what_one_view_alone_shows_is_averaged_away():
+def test_detections_in_a_single_view_are_averaged_away():
     calls = []
 
     def dreaming(images):
@@ -169,7 +169,7 @@ def test_what_one_view_alone_shows_is_averaged_away():
 
 
 @pytest.mark.parametrize('scale', [0.5, 1.0, 2.0])
-def test_the_edge_of_the_photograph_is_no_keypoint(scale):
+def test_the_edge_of_the_photograph_is_not_labelled(scale):
     ranges = HomographyRanges(translation=0.4, min_scale=0.5, allow_artifacts=True)
     recipe = AdaptationRecipe(homographies=40, scales=(scale,), homography=ranges)
     # Seen from elsewhere, the photograph ends in a step from white to black.
@@ -188,7 +188,7 @@ def test_bright_spots_at_the_border_are_not_labelled():
     assert distances(labels.keypoints, inner).max() < 0.25
 
 
-def test_the_same_labels_in_batches_of_any_size():
+def test_labels_do_not_depend_on_the_batch_size():
     points = points_of()
     image = spots(points)
     results = []
@@ -208,7 +208,7 @@ def test_the_same_labels_in_batches_of_any_size():
     assert sizes == [1] * 13 + [3, 3, 3, 3, 1] + [6, 7]
 
 
-def test_another_seed_gives_other_views():
+def test_another_seed_gives_other_views_of_adaptation():
     image = spots(points_of())
     recipe = AdaptationRecipe(homographies=3)
     one, again, other = (
@@ -219,7 +219,7 @@ def test_another_seed_gives_other_views():
     assert (one != other).any()
 
 
-def test_memory_does_not_grow_with_the_number_of_views():
+def test_memory_of_adaptation_does_not_grow_with_the_views():
     image = spots(points_of())
     peaks = []
     for homographies in (10, 10, 100):  # the first one fills caches
@@ -247,7 +247,7 @@ def test_an_image_too_small_for_the_network_is_named():
         )
 
 
-def test_the_networks_heatmaps_are_its_own():
+def test_heatmaps_of_a_network_are_the_softmax_of_its_logits():
     torch.manual_seed(0)
     model = SuperPoint(SuperPointConfig((4, 4, 4, 8), 8, 8)).eval()
     images = np.random.default_rng(0).integers(0, 255, (2, 24, 32)).astype(np.uint8)
@@ -305,11 +305,11 @@ def test_the_candidates_with_the_highest_response_are_marked():
     assert marked == [False, True, True]
 
 
-def test_without_hessian_keypoints_nothing_is_marked():
+def test_an_image_without_hessian_keypoints_has_no_candidates():
     assert not hessian_marks(np.full((90, 120), 128, np.uint8), 10).any()
 
 
-def test_marks_of_a_photograph_are_probabilities():
+def test_marks_of_candidates_are_between_0_and_1():
     [path] = [path for path in demo_photographs() if path.stem == 'rocket_factory']
     photograph = read_image(path)[:240, :320].copy()
     heatmap = hessian_marks(photograph, 100)

@@ -140,7 +140,7 @@ def test_the_stages_of_a_wider_network_are_narrowed_on_request(tmp_path, images)
         initialize_from(network, path, images)
 
 
-def test_silent_channels_are_not_trained(tmp_path, images):
+def test_dead_channels_of_a_weight_file_are_not_trained(tmp_path, images):
     path = tmp_path / 'silent.safetensors'
     wide = replace(WIDER, descriptor_size=NARROW.descriptor_size)
     save_weights(path, add_dead_channels(random_network(NARROW), wide), WeightsMetadata())

@@ -1,7 +1,7 @@
 # Copyright 2026 The superpoint_ros developers
 # SPDX-License-Identifier: Apache-2.0
 
-"""Each loss is what a slow loop makes of the paper's formula."""
+"""Losses equal slow loops over the formulas of the paper."""
 
 import math
 

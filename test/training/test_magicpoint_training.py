@@ -1,7 +1,7 @@
 # Copyright 2026 The superpoint_ros developers
 # SPDX-License-Identifier: Apache-2.0
 
-"""A run of MagicPoint: to its end, killed and resumed, on bad numbers, on a full disk."""
+"""Runs of MagicPoint: complete, killed and resumed, diverged, and on a full disk."""
 
 from dataclasses import replace
 import errno
@@ -65,7 +65,7 @@ def uninterrupted(tmp_path_factory):
     return folder
 
 
-def test_the_command_leaves_weights_recipe_checkpoint_curves_and_a_picture(uninterrupted):
+def test_the_train_command_writes_weights_recipe_checkpoint_curves_and_picture(uninterrupted):
     network, metadata = load_weights(uninterrupted / WEIGHTS)
     assert network.config.stage_channels == (16, 32, 64, 128)
     assert not metadata.descriptors_trained
@@ -81,7 +81,7 @@ def test_the_command_leaves_weights_recipe_checkpoint_curves_and_a_picture(unint
     assert list((uninterrupted / 'tensorboard').glob('events*'))
 
 
-def test_training_moves_the_detector_and_leaves_the_descriptor_head(uninterrupted):
+def test_magicpoint_training_changes_the_detector_only(uninterrupted):
     before = MagicPointModule(RECIPE, uninterrupted).network.state_dict()
     after = final_state(uninterrupted)[1]
     for name, value in before.items():
@@ -89,9 +89,7 @@ def test_training_moves_the_detector_and_leaves_the_descriptor_head(uninterrupte
         assert moved == (not name.startswith(('convD', 'bnD'))), name
 
 
-def test_a_run_that_was_killed_and_resumed_has_the_same_weights_bit_for_bit(
-    uninterrupted, tmp_path
-):
+def test_a_magicpoint_run_that_was_killed_resumes_with_equal_weights(uninterrupted, tmp_path):
     arguments = ['train', 'magicpoint', f'--out={tmp_path}', '--accelerator=cpu', *OPTIONS]
     kill_in_step(3, MagicPointModule, arguments)
     assert final_state(tmp_path)[0] == 3
@@ -103,11 +101,11 @@ def test_a_run_that_stopped_in_a_validation_resumes_exactly(uninterrupted, tmp_p
     recipe = read_recipe(MagicPointRecipe, uninterrupted / 'recipe.yaml')
 
     def stop(*_):
-        raise RuntimeError('the power is gone')
+        raise RuntimeError('power cut')
 
     with monkeypatch.context() as patch:
         patch.setattr(MagicPointModule, 'on_validation_epoch_end', stop)
-        with pytest.raises(RuntimeError, match='the power is gone'):
+        with pytest.raises(RuntimeError, match='power cut'):
             run(tmp_path, recipe)
     assert final_state(tmp_path)[0] == 4
     run(tmp_path, recipe, resume=True)
@@ -115,7 +113,7 @@ def test_a_run_that_stopped_in_a_validation_resumes_exactly(uninterrupted, tmp_p
 
 
 @pytest.mark.parametrize('precision', ['32-true', 'bf16-mixed'])
-def test_a_loss_that_is_no_number_stops_the_run_and_names_the_step(
+def test_a_loss_that_is_not_finite_stops_the_run_and_names_the_step(
     tmp_path, monkeypatch, precision
 ):
     calls = []
@@ -132,10 +130,8 @@ def test_a_loss_that_is_no_number_stops_the_run_and_names_the_step(
     assert all(torch.isfinite(value).all() for value in tensors.values())
 
 
-def test_gradients_that_are_no_numbers_stop_the_run_before_they_reach_the_weights(
-    tmp_path, monkeypatch
-):
-    # The derivative of the square root at 0 is infinite, and infinity times 0 is no number.
+def test_gradients_that_are_not_finite_stop_the_run_before_the_update(tmp_path, monkeypatch):
+    # The derivative of the square root at 0 is infinite, and infinity times 0 is not a number.
     monkeypatch.setattr(
         lightning_modules,
         'cell_cross_entropy',
@@ -149,7 +145,7 @@ def test_gradients_that_are_no_numbers_stop_the_run_before_they_reach_the_weight
         assert torch.equal(value, before[name])
 
 
-def test_the_command_says_that_a_run_diverged(tmp_path, monkeypatch, capsys):
+def test_the_train_command_reports_a_diverged_run(tmp_path, monkeypatch, capsys):
     monkeypatch.setattr(
         lightning_modules,
         'cell_cross_entropy',
@@ -160,7 +156,7 @@ def test_the_command_says_that_a_run_diverged(tmp_path, monkeypatch, capsys):
     assert 'in step 0; the last good state' in capsys.readouterr().err
 
 
-def test_a_full_disk_leaves_the_last_good_checkpoint_and_the_run_goes_on(
+def test_a_run_on_a_full_disk_continues_and_keeps_the_last_checkpoint(
     tmp_path, monkeypatch, caplog
 ):
     write, writes = checkpoints.write_atomically, []
@@ -192,7 +188,7 @@ def test_a_new_run_does_not_overwrite_an_old_one(uninterrupted, capsys):
     assert (uninterrupted / LAST).read_bytes() == before
 
 
-def test_bad_command_lines_are_answered_with_one_line(tmp_path, capsys):
+def test_wrong_options_of_train_are_refused_in_one_line(tmp_path, capsys):
     assert main(['train', 'magicpoint']) == 2
     assert '--out DIR' in capsys.readouterr().err
     assert main(['train', 'magicpoint', f'--out={tmp_path}', '--btach=3']) == 2
@@ -205,7 +201,7 @@ def test_bad_command_lines_are_answered_with_one_line(tmp_path, capsys):
     assert 'is not a checkpoint that can be read' in capsys.readouterr().err
 
 
-def test_the_help_lists_every_value_of_the_recipe(capsys):
+def test_the_help_of_train_lists_the_values_of_the_recipe(capsys):
     assert main(['train', 'magicpoint', '--help']) == 0
     text = ' '.join(capsys.readouterr().out.split())
     for name in (

@@ -1,7 +1,7 @@
 # Copyright 2026 The superpoint_ros developers
 # SPDX-License-Identifier: Apache-2.0
 
-"""Pairs of views: a point's place is known in both, and labels lie on what they label."""
+"""Pairs of views: correspondences are exact, and labels are at the right positions."""
 
 from __future__ import annotations
 
@@ -71,7 +71,7 @@ def brightest_near(image, points, reach=2):
     return np.array(middles)
 
 
-def test_a_sample_has_the_documented_shapes_and_types(recipe):
+def test_a_pair_sample_has_the_documented_shapes_and_types(recipe):
     sample = HomographyPairDataset(recipe)[0]
     described = {name: (tuple(value.shape), value.dtype) for name, value in sample.items()}
     assert described == {
@@ -127,7 +127,7 @@ def test_points_are_the_same_spot_of_the_scene_in_both_images(recipe):
     assert np.corrcoef(a, b)[0, 1] > 0.98
 
 
-def test_up_to_the_share_asked_for_of_the_points_are_labels(recipe):
+def test_the_share_of_keypoints_among_the_points_is_limited(recipe):
     def bright(labelled):
         found = samples(replace(recipe, points=16, keypoint_share=labelled, min_downscale=10.0))
         values = [
@@ -185,7 +185,7 @@ def test_a_photograph_is_for_training_or_for_validation_never_both(recipe):
     kept = {path.name for path in HomographyPairDataset(recipe, VALIDATION).photographs.paths}
     assert trained | kept == {f'{i}.png' for i in range(6)}
     assert not trained & kept
-    # A small folder has none whose number says so: the one with the smallest is kept.
+    # A small folder may have no name with such a number: the smallest number is kept.
     assert kept == {min(trained | kept, key=lambda name: zlib.crc32(name.encode()))}
     assert len(Photographs(*folders, VALIDATION)) == 1
 

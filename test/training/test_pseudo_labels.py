@@ -1,7 +1,7 @@
 # Copyright 2026 The superpoint_ros developers
 # SPDX-License-Identifier: Apache-2.0
 
-"""A folder of photographs is labelled the same way however the work is divided or interrupted."""
+"""Pseudo labels of a folder depend neither on the processes nor on interruptions."""
 
 from __future__ import annotations
 
@@ -57,7 +57,7 @@ def weights(tmp_path_factory):
 
 
 class ThisProcess(ThreadPoolExecutor):
-    """Does what a pool of processes does, here, which is faster."""
+    """A pool that runs in this process, which is faster."""
 
     def __init__(self, count, context, initializer, initargs):
         super().__init__(count, initializer=initializer, initargs=initargs)
@@ -74,10 +74,10 @@ def labelled(photos, weights, tmp_path_factory):
 
 @pytest.fixture
 def no_processes(monkeypatch):
-    """Fail where the work would begin."""
+    """Fail if labelling starts."""
 
     def begin(*arguments, **named):
-        raise AssertionError('the work began')
+        raise AssertionError('labelling started')
 
     monkeypatch.setattr(pseudo_labels, 'ProcessPoolExecutor', begin)
 
@@ -232,14 +232,14 @@ LABELS = Labels(np.array([[1.25, 2.5], [30.0, 4.0]], np.float32), np.array([0.9,
 
 @pytest.fixture
 def photo(tmp_path):
-    """Return the path of an image in a folder of its own."""
+    """Return the path of the only image in a folder."""
     path = tmp_path / 'photos' / 'a.png'
     path.parent.mkdir()
     cv2.imwrite(str(path), np.random.default_rng(0).integers(0, 255, (24, 40)).astype(np.uint8))
     return path
 
 
-def test_labels_come_back_as_they_were_written(photo, tmp_path):
+def test_labels_are_read_as_they_were_written(photo, tmp_path):
     folder = LabelFolder(tmp_path / 'labels', ORIGIN)
     folder.write(photo, read_image(photo), LABELS)
     labels = LabelFolder(tmp_path / 'labels').read(photo, read_image(photo))
@@ -260,7 +260,7 @@ def test_the_label_file_is_as_documented(photo, tmp_path):
     assert manifest['recipe'] == {'homographies': 3, 'scales': [1.0, 0.5]}
 
 
-def test_an_image_without_keypoints_has_labels_all_the_same(photo, tmp_path):
+def test_an_image_without_keypoints_has_an_empty_label_file(photo, tmp_path):
     folder = LabelFolder(tmp_path / 'labels', ORIGIN)
     folder.write(photo, read_image(photo), Labels(np.zeros((0, 2)), np.zeros(0)))
     assert folder.read(photo).keypoints.shape == (0, 2)

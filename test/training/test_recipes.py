@@ -1,7 +1,7 @@
 # Copyright 2026 The superpoint_ros developers
 # SPDX-License-Identifier: Apache-2.0
 
-"""A recipe is checked before anything is trained."""
+"""Recipes are checked before training starts."""
 
 from dataclasses import asdict, replace
 
@@ -48,19 +48,19 @@ def test_the_recipes_of_corners_belong_together(tmp_path):
     assert labels.threshold < training.min_score < 1
 
 
-def test_values_come_from_the_command_line_then_the_file_then_the_defaults(tmp_path):
+def test_recipe_values_come_from_the_command_line_then_the_file_then_the_defaults(tmp_path):
     recipe = read(tmp_path, 'batch: 4\nmax_steps: 7\n', '--max_steps', '9')
     assert (recipe.max_steps, recipe.batch, recipe.seed) == (9, 4, 0)
 
 
-def test_names_may_have_hyphens_and_dots(tmp_path):
+def test_names_of_recipe_values_may_have_hyphens_and_dots(tmp_path):
     recipe = read(tmp_path, '', '--learning-rate=0.5', '--homography.max-rotation', '30')
     assert recipe.learning_rate == 0.5
     assert recipe.homography.max_rotation == 30
     assert recipe.homography.min_scale == MagicPointRecipe().homography.min_scale
 
 
-def test_a_recipe_that_was_written_reads_as_it_was(tmp_path):
+def test_a_written_recipe_is_read_back_equal(tmp_path):
     recipe = read(tmp_path, 'batch: 3\n', '--photometric.max_noise', '1.5')
     assert read(tmp_path, recipe_as_yaml(recipe)) == recipe
 
@@ -94,12 +94,12 @@ def test_a_recipe_that_was_written_reads_as_it_was(tmp_path):
         ('just words', (), "must be lines of 'name: value', got 'just words'"),
     ],
 )
-def test_a_wrong_value_is_named(tmp_path, text, overrides, named):
+def test_a_wrong_recipe_value_is_named(tmp_path, text, overrides, named):
     with pytest.raises(ValueError, match=named):
         read(tmp_path, text, *overrides)
 
 
-def test_a_recipe_that_is_not_there_is_answered_with_those_that_are():
+def test_an_unknown_recipe_is_refused_with_the_names_of_the_shipped_ones():
     with pytest.raises(FileNotFoundError, match='quick: name a YAML file or one of cpu, paper'):
         recipe_path('magicpoint', 'quick')
 

@@ -1,7 +1,7 @@
 # Copyright 2026 The superpoint_ros developers
 # SPDX-License-Identifier: Apache-2.0
 
-"""A run of joint training: to its end, killed and resumed, with each loss, on bad input."""
+"""Runs of joint training: complete, killed and resumed, with each loss, and with bad input."""
 
 from dataclasses import replace
 import shutil
@@ -94,7 +94,7 @@ def whole(tmp_path_factory, folders, magicpoint):
     return folder
 
 
-def test_the_command_leaves_weights_that_a_detector_loads(whole, folders):
+def test_the_train_command_writes_weights_that_a_detector_loads(whole, folders):
     _, metadata = load_weights(whole / WEIGHTS)
     assert metadata.descriptors_trained
     assert metadata.recipe == 'superpoint, compact, step 4 of 4'
@@ -110,7 +110,7 @@ def test_the_command_leaves_weights_that_a_detector_loads(whole, folders):
     assert list((whole / 'tensorboard').glob('events*'))
 
 
-def test_the_run_starts_from_magicpoint_and_moves_all_of_the_network(whole, magicpoint, recipe):
+def test_joint_training_starts_from_magicpoint_and_changes_all_weights(whole, magicpoint, recipe):
     start = read_checkpoint(magicpoint)['state_dict']
     module = SuperPointModule(recipe, whole, magicpoint)
     after = final_state(whole)[1]
@@ -119,7 +119,7 @@ def test_the_run_starts_from_magicpoint_and_moves_all_of_the_network(whole, magi
         assert not torch.equal(after[name], value), name
 
 
-def test_a_run_that_was_killed_and_resumed_has_the_same_weights_bit_for_bit(
+def test_a_superpoint_run_that_was_killed_resumes_with_equal_weights(
     whole, folders, magicpoint, tmp_path
 ):
     out = tmp_path / 'run'
@@ -133,9 +133,7 @@ def test_a_run_that_was_killed_and_resumed_has_the_same_weights_bit_for_bit(
     assert_same_state(out, whole)
 
 
-def test_a_run_without_labels_learns_what_both_views_repeat_and_can_be_resumed(
-    folders, magicpoint, tmp_path
-):
+def test_a_run_with_repeatability_targets_can_be_resumed(folders, magicpoint, tmp_path):
     options = [
         '--detector_targets=repeatability',
         f'--start={magicpoint}',
@@ -182,7 +180,7 @@ class Fixed(torch.nn.Module):
 
 @pytest.mark.parametrize('detector', ['pseudo_labels', 'repeatability'])
 @pytest.mark.parametrize('loss', ['contrastive', 'hinge'])
-def test_the_loss_is_the_weighted_sum_of_its_parts_on_both_images(
+def test_the_training_loss_is_the_weighted_sum_of_its_parts_on_both_views(
     recipe, tmp_path, loss, detector
 ):
     changed = replace(
@@ -262,7 +260,7 @@ def test_the_contrastive_loss_describes_points_at_one_scale_and_at_several(recip
     assert logged['train/descriptor'].item() == pytest.approx(sum(expected).item() / 2, rel=1e-5)
 
 
-def test_training_lowers_the_loss_on_the_pairs_it_sees(recipe, tmp_path):
+def test_joint_training_lowers_the_loss_on_its_pairs(recipe, tmp_path):
     module = SuperPointModule(replace(recipe, precision='32-true'), tmp_path)
     samples = module.dataset()
     batch = torch.utils.data.default_collate([samples[i] for i in range(4)])
@@ -279,8 +277,8 @@ def test_training_lowers_the_loss_on_the_pairs_it_sees(recipe, tmp_path):
 
 
 @pytest.mark.parametrize('precision', ['32-true', '16-mixed'])
-def test_the_papers_recipe_runs(recipe, folders, tmp_path, precision):
-    # On a CPU the training library takes bfloat16 for float16, and says so.
+def test_the_recipe_of_the_paper_trains(recipe, folders, tmp_path, precision):
+    # On a CPU, Lightning uses bfloat16 instead of float16, with a warning.
     small = ('batch', 'width', 'height', 'workers', 'validation_images', 'log_every')
     options = [f'--{name}={VALUES[name]}' for name in small]
     images, labels = folders
@@ -294,7 +292,7 @@ def test_the_papers_recipe_runs(recipe, folders, tmp_path, precision):
     assert all(torch.isfinite(value).all() for value in tensors.values())
 
 
-def test_a_loss_that_is_no_number_stops_the_run_and_keeps_the_last_good_state(
+def test_a_loss_that_is_not_finite_stops_the_run_and_keeps_the_checkpoint(
     folders, tmp_path, monkeypatch, capsys
 ):
     calls = []
@@ -357,7 +355,7 @@ def test_folders_that_are_missing_are_named(folders, tmp_path, capsys):
     )
 
 
-def test_labels_of_other_images_are_one_line_before_training_starts(folders, tmp_path, capsys):
+def test_labels_of_other_images_are_refused_in_one_line(folders, tmp_path, capsys):
     images, labels = write_photographs(tmp_path)
     for path in images.iterdir():
         cv2.imwrite(str(path), cv2.imread(str(path), cv2.IMREAD_GRAYSCALE)[::-1])
@@ -366,9 +364,7 @@ def test_labels_of_other_images_are_one_line_before_training_starts(folders, tmp
     assert not (tmp_path / 'out' / LAST).exists()
 
 
-def test_a_photograph_that_changes_while_workers_read_it_is_one_line(
-    tmp_path, capsys, monkeypatch
-):
+def test_an_error_of_a_worker_process_is_reported_in_one_line(tmp_path, capsys, monkeypatch):
     images, labels = write_photographs(tmp_path)
     text = 'Caught ValueError in DataLoader worker process 0.\nOriginal Traceback (most ...):\n'
 

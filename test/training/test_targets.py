@@ -47,11 +47,11 @@ def test_points_beyond_the_image_or_not_finite_are_left_out(point):
     assert labels.tolist() == [[DUSTBIN, DUSTBIN]]
 
 
-def test_no_points_leave_dustbins_everywhere():
+def test_cells_without_points_are_dustbins():
     assert (cell_labels(np.zeros((0, 2)), (24, 16), rng()) == DUSTBIN).all()
 
 
-def test_of_several_points_in_a_cell_each_is_picked_as_often():
+def test_one_of_several_points_in_a_cell_is_picked_at_random():
     points = np.array([[0, 0], [1, 0], [2, 0]])
     generator = rng()
     picked = [int(cell_labels(points, (8, 8), generator)[0, 0]) for _ in range(3000)]
@@ -62,7 +62,7 @@ def test_of_several_points_in_a_cell_each_is_picked_as_often():
     assert picked == [int(cell_labels(points, (8, 8), again)[0, 0]) for _ in range(3000)]
 
 
-def test_many_points_are_labelled_as_a_slow_loop_does():
+def test_cell_labels_equal_those_of_a_slow_loop():
     points = rng(1).uniform(-5, 70, (60, 2))
     labels = cell_labels(points, (64, 48), rng(2))
     allowed = {}
@@ -83,7 +83,7 @@ def test_cells_that_are_not_wholly_valid_are_ignored():
 
 
 @pytest.mark.parametrize('size', [(20, 16), (16, 12), (0, 8)])
-def test_a_size_that_is_no_multiple_of_eight_is_refused(size):
+def test_a_size_that_is_not_a_multiple_of_eight_is_refused(size):
     with pytest.raises(ValueError, match='multiples of 8'):
         cell_labels(np.zeros((0, 2)), size, rng())
 
