@@ -23,6 +23,7 @@ from superpoint_ros.training.rendered_dataset import (
     map_points,
     RenderedPairDataset,
 )
+from support.training_runs import assert_same_state, kill_in_step, write_photographs
 
 CAMERA = PinholeCamera(120.0, 160, 120)
 
@@ -40,7 +41,7 @@ def texture_pair(seed):
 
 
 @pytest.fixture(scope='module')
-def recipe(tmp_path_factory, write_photographs):
+def recipe(tmp_path_factory):
     folder = tmp_path_factory.mktemp('mixed')
     images, _ = write_photographs(folder)
     cache = PairCache(folder / 'pairs', PairSettings(160, 120), {})
@@ -142,7 +143,7 @@ def test_too_few_pairs_and_an_empty_folder_are_refused(recipe, tmp_path):
 
 
 @pytest.mark.parametrize('loss', ['contrastive', 'hinge'])
-def test_a_run_on_mixed_pairs_can_be_resumed(recipe, loss, tmp_path, runs):
+def test_a_run_on_mixed_pairs_can_be_resumed(recipe, loss, tmp_path):
     options = ['--recipe', 'repeatability', '--images', recipe.images, '--pairs', recipe.pairs]
     options += ['--rendered', '0.5', '--width', '96', '--height', '64', '--points', '32']
     options += ['--batch', '2', '--max_steps', '3', '--validate_every', '100', '--workers', '0']
@@ -157,6 +158,6 @@ def test_a_run_on_mixed_pairs_can_be_resumed(recipe, loss, tmp_path, runs):
     from superpoint_ros.training.lightning_modules import SuperPointModule
 
     checkpoints = ['--checkpoint_minutes', '1e-9']
-    runs.kill_in_step(2, SuperPointModule, [*command, *checkpoints, '--out', str(parts)])
+    kill_in_step(2, SuperPointModule, [*command, *checkpoints, '--out', str(parts)])
     assert main([*command, '--out', str(parts), '--resume']) == 0
-    runs.assert_same_state(whole, parts)
+    assert_same_state(whole, parts)
