@@ -2,11 +2,10 @@
 # SPDX-License-Identifier: Apache-2.0
 
 """
-Features for recorded images: a bag in, the same bag with the messages of the detector node out.
+Features for recorded images: copy a bag and add the messages that the detector node publishes.
 
-No node runs and no middleware is started. Messages are made by `feature_messages`; `rosbags`
-serialises them, with zeros where a publisher leaves bytes between two fields as they were: the
-same bag always comes out the same. What was in the bag is copied byte by byte.
+Neither a node nor DDS is started. `feature_messages` makes the messages and `rosbags` serializes
+them, with zeros as padding: equal input gives equal output. Other messages are copied bytewise.
 """
 
 from __future__ import annotations
@@ -21,7 +20,6 @@ import numpy as np
 from std_msgs.msg import Header
 
 from superpoint_ros import __version__
-from superpoint_ros.data.image_encodings import ImageMessageError
 from superpoint_ros.data.sequences.bags import (
     CAMERA_INFO,
     gray_of,
@@ -29,27 +27,30 @@ from superpoint_ros.data.sequences.bags import (
     info_topic_of,
     open_bag,
 )
+from superpoint_ros.detection.preprocessing import check_masks, to_gray
 from superpoint_ros.detector import Detector
 from superpoint_ros.features import Features
 from superpoint_ros.geometry.camera_model import CameraModel, CameraModelError
-from superpoint_ros.model.superpoint import SMALLEST_SIDE
-from superpoint_ros.ros.bag_topics import choose_topics
 from superpoint_ros.ros.messages.feature_messages import features_to_message
 from superpoint_ros.ros.messages.rosbags_messages import as_recorded, features_qos, FEATURES_TYPE
 
 STORAGES = ('mcap', 'sqlite3')
-Complain = Callable[[str], None]
+Warn = Callable[[str], None]
 
 
 @dataclass(frozen=True)
 class BagOptions:
     """
-    Say how a bag is processed.
+    Options of processing a bag.
 
-    `topics` are those of the images, each by itself or as 'images:features'; none means all.
-    `descriptor_format`, `normalized` and `mask` (H, W) are as the node's parameters
-    descriptor_format, normalized_coordinates and mask. So many images go through the network
-    together as `batch` says. `storage` is one of `STORAGES`, empty for that of the bag.
+    Attributes:
+        topics: topics of the images, each alone or as 'images:features'; empty for all.
+        descriptor_format: as the node's parameter.
+        normalized: as the node's parameter normalized_coordinates.
+        mask: uint8 (H, W), 0 where no keypoints are allowed; None for no mask.
+        batch: number of images that go through the network together.
+        storage: one of `STORAGES`, empty for that of the bag.
+
     """
 
     topics: Sequence[str] = ()
@@ -61,14 +62,23 @@ class BagOptions:
 
 
 @dataclass
-class Summary:
-    """What was done: images of which features were found, those that were bad, and how long."""
+class BagSummary:
+    """
+    Numbers of a processed bag.
+
+    Attributes:
+        images: number of images with features.
+        bad: number of images that could not be used.
+        keypoints: number of keypoints of all images.
+        seconds: time from the bag's first message to its last.
+        topics: topic of the features by topic of the images.
+
+    """
 
     images: int = 0
     bad: int = 0
     keypoints: int = 0
     seconds: float = 0.0
-    """From the bag's first message to its last."""
     topics: dict[str, str] = field(default_factory=dict)
 
 
@@ -78,15 +88,16 @@ def process_bag(
     detector: Detector,
     options: BagOptions | None = None,
     on_image: Callable[[], object] = lambda: None,
-    complain: Complain = lambda text: None,
-) -> Summary:
+    warn: Warn = lambda text: None,
+) -> BagSummary:
     """
-    Return what was done, once `target` is a bag of all that `source` has, and of the features.
+    Write a bag `target` with all messages of `source` and the features; return a summary.
 
-    Features are recorded right after their image, at its time, with its header. The bag is made
-    beside `target` and put there when it is whole: a run that is broken off leaves nothing there.
-    `on_image` is called after each image, `complain` with a line about each that is bad. Raises
-    FileNotFoundError, FileExistsError and ValueError for what cannot be.
+    Features are recorded directly after their image, with its time and header. The bag is written
+    next to `target` and renamed when it is complete: an interrupted run leaves nothing there.
+    `on_image` is called after each image, `warn` with a line about each bad one. Raises
+    FileNotFoundError, FileExistsError, or ValueError for invalid options or a bag that cannot be
+    read.
     """
     source, target, options = Path(source), Path(target), options or BagOptions()
     if options.batch < 1:
@@ -94,29 +105,29 @@ def process_bag(
     if options.storage not in ('', *STORAGES):
         raise ValueError(f'the storage must be {" or ".join(STORAGES)}, got {options.storage!r}')
     if target.exists():
-        raise FileExistsError(f'{target} is there already: remove it, or name another')
-    workshop = target.with_name(f'.{target.name}.partial')
-    shutil.rmtree(workshop, ignore_errors=True)  # of a run that was killed
+        raise FileExistsError(f'{target} already exists: remove it, or choose another name')
+    partial = target.with_name(f'.{target.name}.partial')
+    shutil.rmtree(partial, ignore_errors=True)  # left by a run that was killed
     try:
         with open_bag(source) as reader:
-            workshop.mkdir(parents=True)
-            job = _Job(reader, detector, options, on_image, complain)
-            job.run(workshop / target.name, options.storage or _storage_of(source))
-        (workshop / target.name).rename(target)
+            partial.mkdir(parents=True)
+            job = _Job(reader, detector, options, on_image, warn)
+            job.run(partial / target.name, options.storage or _storage_of(source))
+        (partial / target.name).rename(target)
     finally:
-        shutil.rmtree(workshop, ignore_errors=True)
+        shutil.rmtree(partial, ignore_errors=True)
     return job.summary
 
 
 def _storage_of(source: Path) -> str:
-    """Return how the bag is stored."""
+    """Return the storage of a bag."""
     files = [source] if source.is_file() else list(source.iterdir())
     return 'mcap' if any('.mcap' in file.suffixes for file in files) else 'sqlite3'
 
 
 @dataclass
 class _Entry:
-    """A message of the bag, which is to be written; with its image, if it has one."""
+    """A message to be written, with its image if it has one."""
 
     connection: Any
     timestamp: int
@@ -127,19 +138,19 @@ class _Entry:
 
 
 class _Job:
-    """One bag that is being processed."""
+    """The processing of one bag."""
 
-    def __init__(self, reader, detector: Detector, options: BagOptions, on_image, complain):
+    def __init__(self, reader, detector: Detector, options: BagOptions, on_image, warn):
         self._reader, self._detector, self._options = reader, detector, options
-        self._on_image, self._complain = on_image, complain
+        self._on_image, self._warn = on_image, warn
         topics = choose_topics(image_topics(reader), options.topics)
         for name in topics.values():
             if name in reader.topics:
                 raise ValueError(
-                    f'the bag has a topic {name} already: name another, as in '
+                    f'the bag already has a topic {name}: choose another, as in '
                     f'--topics {next(iter(topics))}:{name}_2'
                 )
-        self.summary = Summary(topics=topics, seconds=reader.duration * 1e-9)
+        self.summary = BagSummary(topics=topics, seconds=reader.duration * 1e-9)
         self._infos = {topic: info_topic_of(topic) for topic in topics}
         self._calibrations: dict[str, Any] = {}
         if options.normalized:
@@ -170,7 +181,7 @@ class _Job:
                 if connection.topic in self.summary.topics:
                     self._read_image(entry, connection)
                 elif self._options.normalized and connection.topic in self._infos.values():
-                    self._note_calibration(connection, data)
+                    self._keep_calibration(connection, data)
                 waiting.append(entry)
                 if sum(each.image is not None for each in waiting) >= self._options.batch:
                     self._finish(waiting)
@@ -178,12 +189,12 @@ class _Job:
             self._finish(waiting)
 
     def _copy_connection(self, connection: Any) -> Any:
-        """Return the connection of the new bag that takes the messages of one of the old."""
+        """Return the new bag's connection for the messages of an old one."""
         definition: dict[str, Any] = {'typestore': self._reader.typestore}
         if connection.msgdef.data and connection.digest:
             definition = {'msgdef': connection.msgdef.data, 'rihs01': connection.digest}
         elif connection.msgtype not in self._reader.typestore.fielddefs:
-            # Of an older bag, which holds no definitions: what it does not say stays unsaid.
+            # An older bag without definitions of its messages.
             definition = {'msgdef': '# not recorded', 'rihs01': f'RIHS01_{0:064x}'}
         return self._writer.add_connection(
             connection.topic,
@@ -194,7 +205,7 @@ class _Job:
         )
 
     def _add_features(self, name: str) -> Any:
-        """Return the connection for features: reliable, a queue of 10, as the node has it."""
+        """Return the connection for features, with the QoS of the node: reliable, depth 10."""
         return self._writer.add_connection(
             name,
             FEATURES_TYPE,
@@ -203,29 +214,23 @@ class _Job:
         )
 
     def _read_image(self, entry: _Entry, connection: Any) -> None:
-        """Put message and image into the entry; without an image, after a complaint, if bad."""
+        """Put message and image into the entry; warn and leave it without image if it is bad."""
         message = self._reader.deserialize(entry.data, connection.msgtype)
         try:
-            image = gray_of(message)
-            height, width = image.shape
-            if min(image.shape) < SMALLEST_SIDE:
-                raise ImageMessageError('size', f'an image of {width}x{height} is too small')
-            mask = self._options.mask
-            if mask is not None and mask.shape != image.shape:
-                size = f'{mask.shape[1]}x{mask.shape[0]}'
-                raise ImageMessageError('mask', f'{width}x{height} does not fit a mask of {size}')
-        except ImageMessageError as error:
+            image = to_gray(gray_of(message))
+            check_masks(self._options.mask, [image])
+        except ValueError as error:
             self.summary.bad += 1
             stamp = message.header.stamp
-            self._complain(f'{connection.topic} at {stamp.sec}.{stamp.nanosec:09d}: {error}')
+            self._warn(f'{connection.topic} at {stamp.sec}.{stamp.nanosec:09d}: {error}')
             self._on_image()
             return
-        # The calibration that the node would have by now.
+        # The calibration that the node would have at this time.
         calibration = self._calibrations.get(self._infos[connection.topic])
         entry.topic, entry.image, entry.message = connection.topic, image, (message, calibration)
 
     def _finish(self, entries: Sequence[_Entry]) -> None:
-        """Write the messages, and the features of those with images after them."""
+        """Write the messages, each image followed by its features."""
         images = [entry.image for entry in entries if entry.image is not None]
         found = iter(self._detector(images, self._options.mask) if images else [])
         for entry in entries:
@@ -233,14 +238,14 @@ class _Job:
             if entry.image is None:
                 continue
             features = next(found)
-            data = self._serialised(entry, features)
+            data = self._serialized(entry, features)
             self._writer.write(self._features[entry.topic], entry.timestamp, data)
             self.summary.images += 1
             self.summary.keypoints += len(features)
             self._on_image()
 
-    def _serialised(self, entry: _Entry, features: Features) -> bytes:
-        """Return the message with the features, as the node would send it."""
+    def _serialized(self, entry: _Entry, features: Features) -> bytes:
+        """Return the serialized message of the features, as the node sends it."""
         message, calibration = entry.message
         header = Header(frame_id=message.header.frame_id)
         header.stamp.sec, header.stamp.nanosec = (
@@ -254,7 +259,7 @@ class _Job:
         return self._store.serialize_cdr(as_recorded(made, self._store.types), FEATURES_TYPE)
 
     def _read_first_calibrations(self) -> None:
-        """Note the first calibration of each camera: it is that of earlier images, too."""
+        """Read the first calibration of each camera: it is used for earlier images, too."""
         for topic, info_topic in self._infos.items():
             connections = [
                 each
@@ -264,15 +269,15 @@ class _Job:
             first = next(self._reader.messages(connections), None) if connections else None
             if first is None:
                 raise ValueError(f'there is no calibration for {topic}: no {info_topic}')
-            self._note_calibration(first[0], first[2])
+            self._keep_calibration(first[0], first[2])
 
-    def _note_calibration(self, connection: Any, data: bytes) -> None:
-        """Note the newest calibration of a camera; None of one that cannot be used."""
+    def _keep_calibration(self, connection: Any, data: bytes) -> None:
+        """Keep the newest calibration of a camera; None for one that cannot be used."""
         message = self._reader.deserialize(data, connection.msgtype)
         try:
             model = CameraModel.from_message(message)
         except CameraModelError as error:
-            self._complain(f'{connection.topic}: {error}')
+            self._warn(f'{connection.topic}: {error}')
             model = None
         self._calibrations[connection.topic] = model
 
@@ -280,10 +285,52 @@ class _Job:
 def _normalize(
     model: CameraModel | None, keypoints: np.ndarray, size: tuple[int, int]
 ) -> np.ndarray:
-    """Return normalised coordinates (N, 2), not-a-number where there is no fitting calibration."""
+    """Return normalized coordinates (N, 2), NaN without a calibration of this image size."""
     if model is not None:
         try:
             return model.normalize(keypoints, size)
         except CameraModelError:
             pass
     return np.full((len(keypoints), 2), np.nan, np.float32)
+
+
+def choose_topics(available: Sequence[str], wanted: Sequence[str]) -> dict[str, str]:
+    """
+    Return the topic of the features for each topic of images.
+
+    `available` are a bag's topics of images. All are chosen unless some are `wanted`, each alone
+    or as 'images:features'; of a camera's raw and compressed images the raw ones are chosen. As in
+    the node, the features of /left/image_raw are on /left/features. Raises ValueError for a topic
+    that does not exist, or for two features topics of one name.
+    """
+    pairs = [word.partition(':') for word in wanted]
+    if not pairs:
+        raw = {name for name in available if not name.endswith('/compressed')}
+        kept = [
+            name for name in available if name in raw or name[: -len('/compressed')] not in raw
+        ]
+        pairs = [(name, '', '') for name in kept]
+    if not pairs:
+        raise ValueError('there is no topic of images')
+    chosen: dict[str, str] = {}
+    for images, _, features in pairs:
+        if images not in available:
+            raise ValueError(
+                f'there are no images on {images}; topics of images: '
+                f'{", ".join(available) or "none"}'
+            )
+        features = features or f'{info_topic_of(images).rpartition("/")[0]}/features'
+        if features in chosen.values():
+            raise ValueError(
+                f'the features of two topics would be on {features}: choose another, as in '
+                f'{images}:{features}_2'
+            )
+        chosen[images] = features
+    return chosen
+
+
+def count_images(path: str | Path, wanted: Sequence[str]) -> int:
+    """Return the number of images on the topics; raise ValueError like `choose_topics`."""
+    with open_bag(path) as reader:
+        topics = choose_topics(image_topics(reader), wanted)
+        return sum(reader.topics[name].msgcount for name in topics)

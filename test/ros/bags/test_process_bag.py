@@ -23,8 +23,7 @@ from superpoint_ros.cli.main import main
 from superpoint_ros.geometry.camera_model import CameraModel
 from superpoint_ros.model.superpoint import SuperPoint, SuperPointConfig
 from superpoint_ros.model.weights import save_weights, WeightsMetadata
-from superpoint_ros.ros.bag_processing import BagOptions, process_bag
-from superpoint_ros.ros.bag_topics import choose_topics
+from superpoint_ros.ros.bag_processing import BagOptions, choose_topics, process_bag
 from superpoint_ros.ros.messages.feature_messages import (
     features_from_message,
     features_to_message,
@@ -189,7 +188,8 @@ def test_bad_images_are_copied_named_and_counted(write_bag, tmp_path, detector):
         source, tmp_path / 'out', detector, None, lambda: done.append(1), complaints.append
     )
     assert (summary.images, summary.bad, len(done)) == (4, 2, 6)
-    assert '/left/image_raw at 1700000000.000000005: an image of 8x8 is too small' in complaints
+    said = '/left/image_raw at 1700000000.000000005: an image must have at least 16x16 pixels; got'
+    assert f'{said} 8x8' in complaints
     assert len(read(tmp_path / 'out', '/left/image_raw')) == 4
     assert len(read(tmp_path / 'out', '/left/features')) == 2
 
@@ -210,7 +210,7 @@ def test_a_run_that_is_broken_off_leaves_nothing(write_bag, tmp_path, detector):
     process_bag(source, target, detector)
     assert [path.name for path in target.parent.iterdir()] == ['out']
     assert len(read(target, '/left/features')) == 5
-    with pytest.raises(FileExistsError, match='is there already'):
+    with pytest.raises(FileExistsError, match='already exists: remove it'):
         process_bag(source, target, detector)
 
 
@@ -262,7 +262,7 @@ def test_wrong_input_is_one_line(write_bag, tmp_path, weights, capsys):
         ('no images on /rear', [str(source), str(tmp_path / 'out'), '--topics', '/rear']),
         ('batch must be 1', [str(source), str(tmp_path / 'out'), '--batch', '0']),
         (
-            'has a topic /pose already',
+            'already has a topic /pose',
             [str(source), str(tmp_path / 'out'), '--topics', '/left/image_raw:/pose'],
         ),
     ):

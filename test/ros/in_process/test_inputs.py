@@ -1,0 +1,153 @@
+# Copyright 2026 The superpoint_ros developers
+# SPDX-License-Identifier: Apache-2.0
+
+"""What the node reports about its topics: losses, missing publishers, clocks and calibrations."""
+
+from __future__ import annotations
+
+import threading
+import time
+
+from diagnostic_msgs.msg import DiagnosticStatus
+import numpy as np
+import pytest
+from rclpy.qos import QoSDurabilityPolicy, QoSProfile, QoSReliabilityPolicy
+from sensor_msgs.msg import CameraInfo, CompressedImage, Image, PointCloud2
+
+from superpoint_ros.ros import inputs
+from support.ros_domain import ros_domain
+
+DOMAIN = ros_domain(5)
+
+LATCHED = QoSProfile(depth=1, durability=QoSDurabilityPolicy.TRANSIENT_LOCAL)
+
+
+def test_lost_images_are_counted_and_a_warning_with_the_cures(start_inside, start_camera, capfd):
+    system = start_inside()
+    large = np.zeros((1080, 1920, 3), np.uint8)  # Fast DDS has room for half a megabyte by default
+    publishing = threading.Thread(
+        target=start_camera(DOMAIN).publish, args=(large, 1000), kwargs={'count': 100}
+    )
+    publishing.start()
+    system.wait_until(lambda: 'are lost' in system.newest_status('/image')[1], timeout=40)
+    level, message, values = system.newest_status('/image')
+    assert level == DiagnosticStatus.WARN
+    assert message.endswith('% of the frames are lost before they arrive')
+    assert int(values['frames lost']) > 0
+    assert float(values['frames lost lately (%)']) > 10
+    system.rest(2.5)
+    (line,) = [line for line in capfd.readouterr().err.splitlines() if 'lost on the way' in line]
+    assert 'images on /image' in line
+    publishing.join()
+    for cure in (
+        'dds_profile:=large_images',
+        'qos_overrides./image.subscription.reliability',
+        'image_transport:=compressed',
+    ):
+        assert cure in line
+
+
+def reason(system, topic):
+    """Return the diagnostics' message about a silent topic."""
+    system.wait_until(lambda: f'no images on {topic}' in system.newest_status(topic)[1])
+    return system.newest_status(topic)[1]
+
+
+@pytest.fixture
+def _short_silence(monkeypatch):
+    monkeypatch.setattr(inputs, 'SILENCE', 0.5)
+
+
+@pytest.mark.usefixtures('_short_silence')
+def test_a_silent_camera_names_topics_with_publishers_and_its_own_remapping(start_inside):
+    system = start_inside(cameras=['left', 'right'])
+    system.observer.create_publisher(Image, '/left/image_raw', 1)
+    system.observer.create_publisher(PointCloud2, '/points', 1)
+    system.observer.create_subscription(Image, '/viewer', print, 1)
+    system.wait_until(lambda: system.node.count_publishers('/left/image_raw') == 1)
+    system.wait_until(lambda: 'image_raw' in reason(system, '/left/image'))
+    assert reason(system, '/left/image').endswith(
+        'the topic has no publisher; topics of this type are /left/image_raw '
+        '(remap with left/image:=TOPIC)'
+    )
+    assert '(remap with right/image:=TOPIC)' in reason(system, '/right/image')
+
+
+@pytest.mark.usefixtures('_short_silence')
+def test_the_remapping_of_compressed_images_is_without_the_suffix(start_inside):
+    system = start_inside(image_transport='compressed')
+    system.observer.create_publisher(CompressedImage, '/cam/image_raw/compressed', 1)
+    system.wait_until(lambda: '/cam/' in reason(system, '/image/compressed'))
+    assert 'are /cam/image_raw (remap with image:=TOPIC)' in reason(system, '/image/compressed')
+
+
+@pytest.mark.usefixtures('_short_silence')
+def test_a_silent_topic_without_any_candidate_says_so(start_inside):
+    system = start_inside()
+    assert 'nor has any other topic of sensor_msgs/msg/Image' in reason(system, '/image')
+
+
+@pytest.mark.usefixtures('_short_silence')
+def test_a_publisher_whose_messages_do_not_arrive_is_counted(start_inside):
+    system = start_inside()
+    system.observer.create_publisher(Image, '/image', 1)
+    system.wait_until(lambda: '1 publisher(s)' in reason(system, '/image'))
+
+
+def test_stamps_of_another_clock_give_no_latency_and_a_hint(start_inside, image, capfd):
+    system = start_inside()
+    system.answers(image, stamp=1000)  # 1970
+    system.status('/image')
+    assert system.status('/image')[2]['latency p50 (ms)'] == 'unknown'
+    output = capfd.readouterr().err
+    assert output.count('latency is not measured: stamps on /image differ by') == 1
+    assert 'use_sim_time' in output
+
+
+def test_stamps_of_the_present_give_a_latency(start_inside, image):
+    system = start_inside()
+    system.answers(image, stamp=time.time_ns() // 1_000_000)
+    system.answers(image, stamp=time.time_ns() // 1_000_000)
+    assert float(system.status('/image')[2]['latency p50 (ms)']) < 10_000
+
+
+@pytest.fixture
+def info():
+    """Return a calibration of the camera of the images."""
+    k = [150.0, 0.0, 80.0, 0.0, 140.0, 60.0, 0.0, 0.0, 1.0]
+    return CameraInfo(width=160, height=120, distortion_model='plumb_bob', k=k, d=[0.0] * 5)
+
+
+@pytest.mark.parametrize('is_latched', [True, False])
+def test_a_calibration_that_was_published_once_before_the_start_is_received_if_latched(
+    start_inside, image, info, is_latched
+):
+    system = start_inside(normalized_coordinates=True, autostart=False)
+    qos = LATCHED if is_latched else QoSProfile(depth=1)
+    publisher = system.observer.create_publisher(CameraInfo, 'camera_info', qos)
+    publisher.publish(info)
+    system.node.trigger_configure()
+    system.node.trigger_activate()
+    system.answers(image)
+    if is_latched:
+        system.wait_until(lambda: 'calibration' not in system.newest_status('/image')[1])
+        system.wait_until(lambda: system.answers(image).is_dense)
+    else:
+        system.rest(1.0)
+        assert 'no calibration received' in system.status('/image')[1]
+        publisher.publish(info)
+        system.wait_until(lambda: system.answers(image).is_dense)
+
+
+def test_the_quality_of_service_of_calibrations_and_diagnostics_can_be_overridden(start_inside):
+    system = start_inside(
+        normalized_coordinates=True,
+        **{
+            'qos_overrides./camera_info.subscription.reliability': 'reliable',
+            'qos_overrides./diagnostics.publisher.depth': 3,
+        },
+    )
+    system.wait_until(lambda: system.observer.get_subscriptions_info_by_topic('/camera_info'))
+    (subscription,) = system.observer.get_subscriptions_info_by_topic('/camera_info')
+    assert subscription.qos_profile.reliability == QoSReliabilityPolicy.RELIABLE
+    assert system.node.get_parameter('qos_overrides./diagnostics.publisher.depth').value == 3
