@@ -43,7 +43,7 @@ def launched(random_weights):
 def test_frames_of_the_named_topic_are_answered(start_camera, start_observer):
     observer = start_observer(DOMAIN, '/robot/features')
     camera = start_camera(DOMAIN)
-    observer.wait_until(lambda: observer.observer.count_publishers('/robot/features'), timeout=60)
+    observer.wait_until(lambda: observer.observer.count_publishers('/robot/features'), timeout=200)
     image = np.random.default_rng(1).integers(0, 256, (120, 160), dtype=np.uint8)
 
     def answered():
@@ -51,7 +51,7 @@ def test_frames_of_the_named_topic_are_answered(start_camera, start_observer):
         observer.rest(0.1)
         return observer.messages
 
-    observer.wait_until(answered)
+    observer.wait_until(answered, timeout=60)
     message = observer.messages[-1]
     assert (message.header.stamp.sec, message.header.stamp.nanosec) == (5, 0)
     assert message.header.frame_id == 'front_optical'

@@ -37,7 +37,7 @@ def launched(random_weights):
 @pytest.mark.launch(fixture=launched)
 def test_the_player_s_images_are_answered(start_observer):
     observer = start_observer(DOMAIN, '/demo/features')
-    observer.wait_until(lambda: len(observer.messages) >= 5, timeout=90)
+    observer.wait_until(lambda: len(observer.messages) >= 5, timeout=200)
     assert observer.messages[-1].header.frame_id == 'camera'
     assert observer.messages[-1].width > 20
 

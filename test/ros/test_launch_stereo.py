@@ -42,7 +42,7 @@ def launched(random_weights):
 def test_both_cameras_are_answered_by_one_node(start_camera, start_observer):
     left = start_observer(DOMAIN, '/robot/left/features')
     right = start_observer(DOMAIN, '/robot/right/features')
-    left.wait_until(lambda: left.observer.count_publishers('/robot/left/features'), timeout=90)
+    left.wait_until(lambda: left.observer.count_publishers('/robot/left/features'), timeout=200)
     camera = start_camera(DOMAIN)
     image = np.random.default_rng(1).integers(0, 256, (120, 160), dtype=np.uint8)
 
@@ -53,7 +53,7 @@ def test_both_cameras_are_answered_by_one_node(start_camera, start_observer):
         right.rest(0.1)
         return left.messages and right.messages
 
-    left.wait_until(answered)
+    left.wait_until(answered, timeout=60)
     assert left.messages[-1].width > 20
     assert right.messages[-1].width > 20
     assert left.messages[-1].data != right.messages[-1].data

@@ -38,7 +38,7 @@ def test_tracks_and_true_poses_of_the_launched_demo_arrive(monkeypatch):
     count_publishers = observer.observer.count_publishers
     observer.wait_until(
         lambda: len(tracks) > 3 and len(poses) > 3 and count_publishers('/demo/odometry'),
-        timeout=120,
+        timeout=200,
     )
     assert len(tracks[-1].points) > 50
     assert tracks[-1].header.frame_id == 'camera'

@@ -31,13 +31,13 @@ def info():
 def count_batches(system):
     """Return a list that gets the number of images of each batch."""
     detector = system.node.detector
-    infer, sizes = detector.engine.infer, []
+    infer, sizes = detector.pipeline.infer, []
 
     def counting(images):
         sizes.append(len(images))
         return infer(images)
 
-    detector.engine.infer = counting
+    detector.pipeline.infer = counting
     return sizes
 
 

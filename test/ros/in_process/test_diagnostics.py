@@ -17,22 +17,6 @@ from superpoint_ros.ros.frame_statistics import FrameStatistics
 OK, WARN, ERROR = DiagnosticStatus.OK, DiagnosticStatus.WARN, DiagnosticStatus.ERROR
 
 
-class FailingEngine:
-    """An engine that fails until it is repaired."""
-
-    def __init__(self, engine):
-        self._engine = engine
-        self.device = engine.device
-        self.name, self.precision = engine.name, engine.precision
-        self.has_own_threads = engine.has_own_threads
-        self.is_broken = True
-
-    def infer(self, images):
-        if self.is_broken:
-            raise RuntimeError('CUDA out of memory')
-        return self._engine.infer(images)
-
-
 def values_of(status):
     return {pair.key: pair.value for pair in status.values}
 
@@ -121,10 +105,15 @@ def test_bad_frames_and_silence_are_warnings(start_inside, image, monkeypatch):
     assert system.newest_status('/image')[0] == WARN
 
 
-def test_a_failing_engine_is_reported_and_tried_until_it_works(start_inside, image, capfd):
+def fail(*arguments):
+    raise RuntimeError('CUDA out of memory')
+
+
+def test_a_failing_network_is_reported_and_tried_until_it_works(start_inside, image, capfd):
     system = start_inside()
     system.answers(image)
-    engine = system.node.detector.engine = FailingEngine(system.node.detector.engine)
+    pipeline = system.node.detector.pipeline
+    pipeline.infer = fail
     answered = len(system.features['features'])
 
     def fails():
@@ -136,7 +125,7 @@ def test_a_failing_engine_is_reported_and_tried_until_it_works(start_inside, ima
     assert message == 'inference fails: RuntimeError: CUDA out of memory'
     assert int(values['failures']) >= 1
     assert len(system.features['features']) == answered
-    engine.is_broken = False
+    del pipeline.infer
     system.answers(image)
     system.wait_until(lambda: system.newest_status('network')[0] == OK)
     said = capfd.readouterr().err
