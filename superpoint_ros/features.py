@@ -1,28 +1,27 @@
 # Copyright 2026 The superpoint_ros developers
 # SPDX-License-Identifier: Apache-2.0
 
-"""The keypoints, scores and descriptors of one image."""
+"""Keypoints, scores and descriptors of an image."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-import zipfile
 
 import numpy as np
+
+from superpoint_ros.files import read_npz
 
 
 @dataclass(frozen=True, eq=False)
 class Features:
     """
-    Hold what a detector found in one image, best keypoint first.
+    Keypoints of one image with scores and descriptors, highest score first.
 
-    ``keypoints`` is float32 of shape (N, 2): x to the right and y down, in pixels of the
-    original image, the centre of its top-left pixel being (0, 0). ``scores`` is float32 of
-    shape (N,), descending. ``descriptors`` is float32 of shape (N, D), each row of unit
-    length. No keypoints and one keypoint are normal results: (0, 2), (0,) and (0, D).
-
-    Raises ValueError where the shapes do not fit each other.
+    `keypoints` is float32 (N, 2): x to the right and y down, in pixels of the original image; the
+    centre of its top-left pixel is (0, 0). `scores` is float32 (N,), descending. `descriptors` is
+    float32 (N, D), each row of unit length. An image without keypoints has the shapes (0, 2), (0,)
+    and (0, D). Raises ValueError if the shapes do not fit each other.
     """
 
     keypoints: np.ndarray
@@ -48,15 +47,15 @@ class Features:
 
     @classmethod
     def empty(cls, descriptor_size: int) -> Features:
-        """Return features without any keypoint, with descriptors of shape (0, D)."""
+        """Return features without keypoints, with descriptors of shape (0, D)."""
         return cls(np.zeros((0, 2)), np.zeros(0), np.zeros((0, descriptor_size)))
 
     def best(self, count: int) -> Features:
-        """Return the ``count`` keypoints of the highest scores, all where there are fewer."""
+        """Return the `count` keypoints with the highest scores, or all if there are fewer."""
         return Features(self.keypoints[:count], self.scores[:count], self.descriptors[:count])
 
     def save(self, path: str | Path) -> None:
-        """Write a compressed NumPy ``.npz`` with the three arrays under their names."""
+        """Write a compressed NumPy .npz file with the three arrays under their names."""
         with Path(path).open('wb') as file:
             np.savez_compressed(
                 file,
@@ -68,16 +67,13 @@ class Features:
     @classmethod
     def load(cls, path: str | Path) -> Features:
         """
-        Return the features that ``save`` wrote to ``path``.
+        Return the features in a file that `save` wrote.
 
-        Raises FileNotFoundError where there is no such file, ValueError where it is not one of
-        ours. Pickled objects are never read.
+        Raises FileNotFoundError if there is no such file, ValueError that names it if it is
+        damaged or has no features.
         """
+        arrays = read_npz(path, ('keypoints', 'scores', 'descriptors'))
         try:
-            with np.load(path, allow_pickle=False) as arrays:
-                return cls(arrays['keypoints'], arrays['scores'], arrays['descriptors'])
-        except (KeyError, zipfile.BadZipFile, EOFError, AttributeError, ValueError) as error:
-            raise ValueError(
-                f'{path} holds no features: expected an .npz with keypoints, scores and '
-                f'descriptors ({error})'
-            ) from error
+            return cls(*arrays)
+        except (TypeError, ValueError) as error:
+            raise ValueError(f'{path} has no features: {error}') from error

@@ -1,13 +1,17 @@
 # Copyright 2026 The superpoint_ros developers
 # SPDX-License-Identifier: Apache-2.0
 
-"""Atomic writing, and the files that are shipped with the package."""
+"""Atomic writing, reading of .npz files, and the files that are shipped with the package."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+import io
 import os
 from pathlib import Path
 import tempfile
+
+import numpy as np
 
 PACKAGE = 'superpoint_ros'
 DEFAULT_WEIGHTS = 'superpoint_compact.safetensors'
@@ -31,6 +35,23 @@ def write_atomically(path: Path, content: bytes) -> None:
     except BaseException:
         Path(temporary).unlink(missing_ok=True)
         raise
+
+
+def read_npz(path: str | Path, names: Sequence[str]) -> list[np.ndarray]:
+    """
+    Return arrays of a NumPy .npz file by their names; pickled objects are never read.
+
+    Raises FileNotFoundError if there is no such file, ValueError that names it if it is damaged or
+    has no array of one of the names.
+    """
+    content = Path(path).read_bytes()
+    try:
+        with np.load(io.BytesIO(content), allow_pickle=False) as arrays:
+            return [arrays[name] for name in names]
+    except Exception as error:  # of zipfile, zlib or NumPy, depending on the damaged byte
+        raise ValueError(
+            f'{path} is damaged, or not an .npz file with {", ".join(names)}: {error}'
+        ) from error
 
 
 def share_directory() -> Path:

@@ -2,22 +2,24 @@
 # SPDX-License-Identifier: Apache-2.0
 
 """
-Weight files: reading and writing networks with what is known about them.
+Weight files: reading and writing networks with metadata.
 
 The project's own files are `.safetensors`: tensors of a folded network under the de-facto standard
-names, with metadata. Checkpoints of other projects (`.pth`, `.pt`) are read too. Nothing that is
-read can run code.
+names, with metadata and a checksum. Checkpoints of other projects (`.pth`, `.pt`) are read, too.
+Nothing that is read can run code.
 """
 
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass, fields, replace
+import hashlib
 import json
 from pathlib import Path
-import pickle
+import re
+from typing import Any
 import zipfile
 
-from safetensors import safe_open, SafetensorError
+from safetensors import safe_open
 from safetensors.torch import save
 import torch
 
@@ -27,18 +29,30 @@ from superpoint_ros.model.superpoint import fold_batch_norm, SuperPoint, SuperPo
 FORMAT = 'superpoint_ros'
 FORMAT_VERSION = '1'
 
+_V1, _V6 = 'conv1a.weight', 'backbone.0.0.conv.weight'
+"""Names of the first layer in superpoint_v1.pth and in superpoint_v6_from_tf.pth."""
+
+_CONTAINERS = ('model_state_dict', 'state_dict', 'model', 'network', 'net', 'weights')
+"""Names under which checkpoints store the state dictionary."""
+
 
 class WeightsError(ValueError):
-    """Say which weight file cannot be used, and why."""
+    """Error of a weight file that cannot be used."""
 
 
 @dataclass(frozen=True)
 class WeightsMetadata:
     """
-    Say where weights come from.
+    Origin of weights, as free text.
 
-    All are free text, but `descriptors_trained`: false for a detector alone (MagicPoint), whose
-    descriptors mean nothing.
+    Attributes:
+        recipe: how the weights were trained.
+        data: training images and their licences.
+        quality: measured quality.
+        version: version of the weights.
+        licence: licence of the weights.
+        descriptors_trained: False for a detector alone (MagicPoint) with untrained descriptors.
+
     """
 
     recipe: str = ''
@@ -53,13 +67,13 @@ def save_weights(path: str | Path, model: SuperPoint, metadata: WeightsMetadata)
     """
     Write the network, folded, to a `.safetensors` file.
 
-    The file appears whole or not at all: an error, such as a full disk (OSError), leaves what was
-    at `path` before. Networks with batch norm after ReLU cannot be folded and are written as they
-    are. Raises ValueError where a weight is not finite.
+    The file is written completely or not at all: after an error, such as a full disk (OSError), a
+    previous file is unchanged. Networks with batch norm after ReLU cannot be folded and are
+    written unfolded. Raises ValueError if a weight is not finite.
     """
     path = Path(path)
     if path.suffix != '.safetensors':
-        raise ValueError(f'weight files end in .safetensors, got {path.name!r}')
+        raise ValueError(f'the name of a weight file must end in .safetensors, got {path.name!r}')
     if model.config.normalization == 'before_relu':
         model = fold_batch_norm(model)
     state = {
@@ -72,52 +86,61 @@ def save_weights(path: str | Path, model: SuperPoint, metadata: WeightsMetadata)
         raise ValueError(f'weights that are not finite were not saved: {", ".join(broken)}')
     texts = {name: str(value) for name, value in asdict(metadata).items()}
     texts['descriptors_trained'] = json.dumps(metadata.descriptors_trained)
-    texts |= {'format': FORMAT, 'format_version': FORMAT_VERSION}
+    texts |= {'format': FORMAT, 'format_version': FORMAT_VERSION, 'sha256': _checksum(state)}
     texts['configuration'] = json.dumps(asdict(model.config))
     write_atomically(path, save(state, metadata=texts))
 
 
+def _checksum(state: dict[str, torch.Tensor]) -> str:
+    """Return the SHA-256 of names and values of tensors."""
+    digest = hashlib.sha256()
+    for name in sorted(state):
+        digest.update(name.encode())
+        digest.update(state[name].contiguous().reshape(-1).view(torch.uint8).numpy())
+    return digest.hexdigest()
+
+
 def load_weights(path: str | Path) -> tuple[SuperPoint, WeightsMetadata]:
     """
-    Return the network, in evaluation mode, float32 and on the CPU, and what is known about it.
+    Return the network, in evaluation mode, float32 and on the CPU, and its metadata.
 
     Reads the project's own files, state dictionaries with the names of `superpoint_v1.pth`, and
-    those of rpautrat's `superpoint_v6_from_tf.pth`. Raises FileNotFoundError where there is no
-    such file, and WeightsError that names the file and what is wrong with it.
+    those of rpautrat's `superpoint_v6_from_tf.pth`, also with a prefix such as `module.` and in a
+    checkpoint. Raises FileNotFoundError if there is no such file, WeightsError that names the file
+    and what is wrong with it.
     """
     path = Path(path)
     if path.is_dir():
-        raise WeightsError(f'{path} is a directory: name a weight file in it')
+        raise WeightsError(f'{path} is a directory: give a weight file in it')
     if not path.is_file():
         raise FileNotFoundError(f'there is no weight file {path}')
     if path.suffix == '.safetensors':
-        state, config, metadata = _read_own(path)
-    else:
-        state, config = _read_checkpoint(path)
-        metadata = WeightsMetadata(recipe=f'imported from {path.name}', licence='unknown')
+        return _read_own(path)
+    state, config = _read_checkpoint(path)
+    metadata = WeightsMetadata(recipe=f'imported from {path.name}', licence='unknown')
     return _build(path, state, config), metadata
 
 
-def _read_own(path: Path) -> tuple[dict, SuperPointConfig, WeightsMetadata]:
-    """Return tensors, configuration and metadata of a `.safetensors` file."""
+def _read_own(path: Path) -> tuple[SuperPoint, WeightsMetadata]:
+    """Return the network and the metadata in a `.safetensors` file."""
     try:
         with safe_open(path, framework='pt') as file:
             texts = file.metadata() or {}
             state = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
-    except SafetensorError as error:
+    except Exception as error:
         raise WeightsError(
-            f'{path} is not a whole .safetensors file; it may be truncated or corrupt, '
-            f'copy it anew ({error})'
+            f'{path} is not a complete .safetensors file; it may be truncated or damaged, '
+            f'copy it again ({error})'
         ) from error
     if texts.get('format') != FORMAT:
         raise WeightsError(
-            f'{path} holds no SuperPoint weights of this package: its metadata name the format '
-            f'{texts.get("format")!r}, not {FORMAT!r}'
+            f'{path} has no SuperPoint weights of this package: its metadata name the format '
+            f'{texts.get("format")!r}, not {FORMAT!r}; {_contents(state)}'
         )
     if texts.get('format_version') != FORMAT_VERSION:
         raise WeightsError(
-            f'{path} has format version {texts.get("format_version")}; this program reads '
-            f'version {FORMAT_VERSION}: update the package'
+            f'{path} has format version {texts.get("format_version")}, version {FORMAT_VERSION} '
+            'is supported: update the package'
         )
     try:
         config = SuperPointConfig(**json.loads(texts['configuration']))
@@ -125,41 +148,84 @@ def _read_own(path: Path) -> tuple[dict, SuperPointConfig, WeightsMetadata]:
         known['descriptors_trained'] = bool(json.loads(known['descriptors_trained']))
     except (KeyError, TypeError, ValueError) as error:
         raise WeightsError(f'{path} has metadata that cannot be read: {error}') from error
-    return state, config, WeightsMetadata(**known)
+    model = _build(path, state, config)
+    # Files of the first version have no checksum.
+    if texts.get('sha256', '') not in ('', _checksum(state)):
+        raise WeightsError(
+            f'{path} is damaged: its tensors do not have the checksum in its metadata; copy it '
+            'again'
+        )
+    return model, WeightsMetadata(**known)
+
+
+def read_torch_file(path: Path) -> Any:
+    """
+    Return the tensors and plain values in a file of `torch.save`, on the CPU.
+
+    Nothing in the file is run as code. Raises WeightsError that names the file and the cause.
+    """
+    try:
+        if zipfile.is_zipfile(path):
+            with zipfile.ZipFile(path) as archive:
+                damaged = archive.testzip()  # PyTorch does not compare checksums
+            if damaged:
+                raise WeightsError(f'{damaged} in it has a wrong checksum')
+        return torch.load(path, map_location='cpu', weights_only=True)
+    except Exception as error:
+        foreign = re.search(r'GLOBAL (\S+)', str(error))
+        if foreign:
+            raise WeightsError(
+                f'{path} has objects of {foreign[1]}; objects other than tensors are not loaded, '
+                'since they could run code: load the file in the program that wrote it, and save '
+                'the state dictionary (model.state_dict()) alone'
+            ) from error
+        # PyTorch's message starts with the advice to allow the file to run code.
+        text = re.sub(r'\x1b\[[0-9;]*m', '', str(error)).rpartition('WeightsUnpickler error:')[2]
+        reason = (text.strip().splitlines() or [type(error).__name__])[0]
+        raise WeightsError(
+            f'{path} is damaged, or not a PyTorch file of plain tensors ({reason})'
+        ) from error
 
 
 def _read_checkpoint(path: Path) -> tuple[dict, SuperPointConfig]:
     """Return tensors under our names, and the configuration, of another project's checkpoint."""
-    try:
-        state = torch.load(path, map_location='cpu', weights_only=True)
-    except (
-        RuntimeError,
-        EOFError,
-        OSError,
-        ValueError,
-        KeyError,
-        AttributeError,
-        pickle.UnpicklingError,
-        zipfile.BadZipFile,
-    ) as error:
-        raise WeightsError(
-            f'{path} cannot be read as a PyTorch file of plain tensors '
-            f'({str(error).splitlines()[0] if str(error) else type(error).__name__})'
-        ) from error
-    for key in ('model_state_dict', 'state_dict', 'model'):
-        if isinstance(state, dict) and isinstance(state.get(key), dict):
-            state = state[key]
-    tensors = isinstance(state, dict) and all(torch.is_tensor(v) for v in state.values())
-    if tensors and 'conv1a.weight' in state:
-        return state, _infer_config(path, state, 'none')
-    if tensors and 'backbone.0.0.conv.weight' in state:
-        state = _rename_v6(state)
-        return state, replace(_infer_config(path, state, 'after_relu'), normalization_eps=1e-3)
+    state = read_torch_file(path)
+    while isinstance(state, dict):
+        nested = next((name for name in _CONTAINERS if isinstance(state.get(name), dict)), None)
+        if nested is None:
+            break
+        state = state[nested]
+    if isinstance(state, dict) and all(torch.is_tensor(value) for value in state.values()):
+        state = _without_prefix(state)
+        if _V1 in state:
+            return state, _infer_config(path, state, 'none')
+        if _V6 in state:
+            state = _rename_v6(state)
+            config = _infer_config(path, state, 'after_relu')
+            return state, replace(config, normalization_eps=1e-3)
     raise WeightsError(
-        f'{path} holds no SuperPoint weights: expected a state dictionary with the names of '
-        "superpoint_v1.pth ('conv1a.weight' ...) or superpoint_v6_from_tf.pth "
-        "('backbone.0.0.conv.weight' ...)"
+        f'{path} has no SuperPoint weights; {_contents(state)}; a state dictionary with the names '
+        f"of superpoint_v1.pth ('{_V1}' ...) or superpoint_v6_from_tf.pth ('{_V6}' ...) is needed"
     )
+
+
+def _without_prefix(state: dict) -> dict:
+    """Return the tensors without the prefix that a wrapper, such as DataParallel, has added."""
+    for name in state:
+        for first in (_V1, _V6):
+            if isinstance(name, str) and name.endswith(f'.{first}'):
+                prefix = name.removesuffix(first)
+                return {str(key).removeprefix(prefix): value for key, value in state.items()}
+    return state
+
+
+def _contents(state: Any) -> str:
+    """Return in words what a file has instead of the expected tensors."""
+    if not isinstance(state, dict):
+        return f'it has an object of type {type(state).__name__}'
+    names = ', '.join(repr(str(name)) for name in list(state)[:3])
+    more = f' and {len(state) - 3} more' if len(state) > 3 else ''
+    return f'its entries are {names}{more}' if state else 'its state dictionary is empty'
 
 
 def _rename_v6(state: dict) -> dict:
@@ -177,19 +243,21 @@ def _rename_v6(state: dict) -> dict:
         if block in blocks and rest != 'num_batches_tracked':
             renamed[f'{kind}{blocks[block]}.{rest}'] = value
         elif block not in blocks:
-            renamed[name] = value  # named as unknown later
+            renamed[name] = value  # reported as unknown later
     return renamed
 
 
 def _infer_config(path: Path, state: dict, normalization: str) -> SuperPointConfig:
-    """Return the configuration that the shapes of the tensors tell."""
+    """Return the configuration that the shapes of the tensors imply."""
     try:
         stages = tuple(state[f'conv{stage}b.weight'].shape[0] for stage in (1, 2, 3, 4))
         head = state['convPa.weight'].shape[0]
         size = state['convDb.weight'].shape[0]
+        return SuperPointConfig(stages, head, size, normalization)
     except (KeyError, IndexError) as error:
         raise WeightsError(f'{path} lacks the weights {error}') from error
-    return SuperPointConfig(stages, head, size, normalization)
+    except ValueError as error:
+        raise WeightsError(f'{path} does not fit the network: {error}') from error
 
 
 def _build(path: Path, state: dict, config: SuperPointConfig) -> SuperPoint:

@@ -9,7 +9,6 @@ from datetime import timedelta
 import io
 import logging
 from pathlib import Path
-import pickle
 from typing import Any
 
 from lightning.pytorch import LightningModule, Trainer
@@ -18,6 +17,7 @@ from lightning.pytorch.plugins.io import TorchCheckpointIO
 import torch
 
 from superpoint_ros.files import write_atomically
+from superpoint_ros.model.weights import read_torch_file
 from superpoint_ros.training.recipe_files import check_same_recipe
 
 LAST = Path('checkpoints', 'last.ckpt')
@@ -92,11 +92,7 @@ def read_checkpoint(path: Path) -> dict:
     """
     if not path.is_file():
         raise FileNotFoundError(f'there is no checkpoint {path}')
-    try:
-        return torch.load(path, map_location='cpu', weights_only=True)
-    except (RuntimeError, EOFError, ValueError, KeyError, pickle.UnpicklingError) as error:
-        reason = (str(error).splitlines() or [type(error).__name__])[0]
-        raise ValueError(f'{path} is not a checkpoint that can be read ({reason})') from error
+    return read_torch_file(path)
 
 
 def check_checkpoint(path: Path, recipe: object) -> int:

@@ -27,7 +27,6 @@ import os
 from pathlib import Path
 import signal
 import threading
-import zipfile
 import zlib
 
 import cv2
@@ -37,7 +36,7 @@ from tqdm import tqdm
 from tqdm.contrib.logging import logging_redirect_tqdm
 
 from superpoint_ros.data.sequences.image_files import list_images, read_image
-from superpoint_ros.files import write_atomically
+from superpoint_ros.files import read_npz, write_atomically
 from superpoint_ros.geometry.homography import warp_points
 from superpoint_ros.model.weights import load_weights
 from superpoint_ros.training.homographic_adaptation import (
@@ -59,12 +58,6 @@ PICTURES = 24
 
 PICTURE_SIDE = 320
 """Longest side of each of them in pixels."""
-
-_UNREADABLE = (
-    *(KeyError, ValueError, TypeError, AttributeError, EOFError, NotImplementedError),
-    *(OSError, zipfile.BadZipFile, zlib.error),
-)
-"""What NumPy raises for files that are damaged or not label files."""
 
 logger = logging.getLogger(__name__)
 
@@ -122,14 +115,12 @@ class LabelFolder:
         """
         path = self.path(image)
         try:
-            with np.load(path, allow_pickle=False) as arrays:
-                labels = Labels(arrays['keypoints'], arrays['scores'])
-                size, checksum = arrays['size'].tolist(), int(arrays['checksum'])
+            names = ('keypoints', 'scores', 'size', 'checksum')
+            keypoints, scores, size, checksum = read_npz(path, names)
+            labels, size, checksum = Labels(keypoints, scores), size.tolist(), int(checksum)
             if labels.keypoints.shape != (len(labels.scores), 2):
                 raise ValueError(f'its keypoints have shape {labels.keypoints.shape}')
-        except FileNotFoundError:
-            raise
-        except _UNREADABLE as error:
+        except (TypeError, ValueError) as error:
             raise ValueError(
                 f'the label file {path} is damaged: delete it and run adapt again ({error})'
             ) from error

@@ -37,7 +37,7 @@ def own_domain(monkeypatch):
 @pytest.mark.parametrize(
     ('arguments', 'said'),
     [
-        (['-p', 'weights:={corrupt}'], 'is not a whole .safetensors file'),
+        (['-p', 'weights:={corrupt}'], 'is not a complete .safetensors file'),
         (
             ['-p', 'weights:={weights}', '-p', 'device:=cuda:99'],
             "device 'cuda:99' is not available",

@@ -198,7 +198,7 @@ def test_wrong_options_of_train_are_refused_in_one_line(tmp_path, capsys):
     (tmp_path / LAST).parent.mkdir()
     (tmp_path / LAST).write_bytes(b'no checkpoint')
     assert main(['train', 'magicpoint', f'--out={tmp_path}', '--resume']) == 2
-    assert 'is not a checkpoint that can be read' in capsys.readouterr().err
+    assert 'is damaged, or not a PyTorch file' in capsys.readouterr().err
 
 
 def test_the_help_of_train_lists_the_values_of_the_recipe(capsys):

@@ -324,7 +324,7 @@ def test_initialization_from_a_file_that_is_not_a_checkpoint_is_refused(
     damaged = tmp_path / 'damaged.ckpt'
     damaged.write_bytes((whole / LAST).read_bytes()[:1000])
     assert main(arguments(folders, tmp_path, f'--start={damaged}')) == 2
-    assert f'{damaged} is not a checkpoint that can be read' in capsys.readouterr().err
+    assert f'{damaged} is damaged, or not a PyTorch file' in capsys.readouterr().err
     torch.save({'weights': torch.zeros(2)}, damaged)
     assert main(arguments(folders, tmp_path, f'--start={damaged}')) == 2
     assert f'{damaged} is not a checkpoint of a training run' in capsys.readouterr().err

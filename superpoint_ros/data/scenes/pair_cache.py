@@ -14,14 +14,13 @@ from dataclasses import asdict
 import io
 import json
 from pathlib import Path
-from zipfile import BadZipFile
 
 import cv2
 import numpy as np
 
 from superpoint_ros.data.scenes.pairs import PairSettings, RenderedPair
 from superpoint_ros.data.scenes.ray_casting import PinholeCamera, RenderedView
-from superpoint_ros.files import write_atomically
+from superpoint_ros.files import read_npz, write_atomically
 
 NEAREST, FURTHEST = 0.05, 1000.0
 """Depths in metres that the first and the last code of a depth map stand for."""
@@ -109,17 +108,15 @@ def list_pairs(folder: Path) -> list[Path]:
 def read_pair(path: Path) -> RenderedPair:
     """Return a pair; raise ValueError if the file is not one."""
     try:
-        with np.load(path, allow_pickle=False) as file:
-            views = [
-                RenderedView(
-                    _image(file[f'{name}_image']), decode_depth(_image(file[f'{name}_depth']))
-                )
-                for name in ('first', 'second')
-            ]
-            height, width = views[0].image.shape
-            camera = PinholeCamera(float(file['focal_length']), width, height)
-            return RenderedPair(*views, camera, file['pose'], str(file['scene']))
-    except (OSError, KeyError, ValueError, cv2.error, BadZipFile) as error:
+        names = ('first_image', 'first_depth', 'second_image', 'second_depth')
+        names = (*names, 'focal_length', 'pose', 'scene')
+        *images, focal_length, pose, scene = read_npz(path, names)
+        pixels = [_image(image) for image in images]
+        views = [RenderedView(pixels[k], decode_depth(pixels[k + 1])) for k in (0, 2)]
+        height, width = views[0].image.shape
+        camera = PinholeCamera(float(focal_length), width, height)
+        return RenderedPair(*views, camera, pose, str(scene))
+    except (OSError, TypeError, ValueError, cv2.error) as error:
         raise ValueError(f'{path} is not a rendered pair: {error}') from error
 
 
@@ -130,4 +127,7 @@ def _png(image: np.ndarray) -> np.ndarray:
 
 def _image(data: np.ndarray) -> np.ndarray:
     """Return the image in the bytes of a PNG file."""
-    return cv2.imdecode(data, cv2.IMREAD_UNCHANGED)
+    image = cv2.imdecode(data, cv2.IMREAD_UNCHANGED)
+    if image is None:
+        raise ValueError('an image in it cannot be decoded')
+    return image

@@ -49,7 +49,7 @@ def test_new_weights_are_used_and_bad_ones_refused(
     assert descriptor_size(system.answers(image)) == 16
     corrupt = tmp_path / 'corrupt.safetensors'
     corrupt.write_bytes(random_weights.read_bytes()[:1000])
-    for path, said in ((corrupt, 'is not a whole .safetensors file'), ('none', 'no weight file')):
+    for path, said in ((corrupt, 'is not a complete .safetensors'), ('none', 'no weight file')):
         result = system.set_parameters(weights=str(path))
         assert not result.successful
         assert said in result.reason
@@ -97,7 +97,7 @@ def test_a_file_that_is_slow_to_read_holds_up_no_call_and_is_still_checked(
     assert system.set_parameters(weights=str(corrupt)).successful
     assert time.monotonic() - start < 0.5
     system.wait_until(lambda: system.node.get_parameter('weights').value == str(random_weights))
-    assert 'corrupt.safetensors is not a whole .safetensors file' in capfd.readouterr().err
+    assert 'corrupt.safetensors is not a complete .safetensors file' in capfd.readouterr().err
     assert descriptor_size(system.answers(image)) == 16
     assert system.set_parameters(weights=str(other_weights)).successful
     system.wait_until(lambda: descriptor_size(system.answers(image)) == 24)
