@@ -153,6 +153,7 @@ class _Job:
         self.summary = BagSummary(topics=topics, seconds=reader.duration * 1e-9)
         self._infos = {topic: info_topic_of(topic) for topic in topics}
         self._calibrations: dict[str, Any] = {}
+        self._copied = 0
         if options.normalized:
             self._read_first_calibrations()
 
@@ -187,6 +188,11 @@ class _Job:
                     self._finish(waiting)
                     waiting = []
             self._finish(waiting)
+        if self._copied != self._reader.message_count:
+            raise ValueError(
+                f'the bag has {self._reader.message_count} messages by its metadata, but '
+                f'{self._copied} could be read: it is damaged'
+            )
 
     def _copy_connection(self, connection: Any) -> Any:
         """Return the new bag's connection for the messages of an old one."""
@@ -194,8 +200,7 @@ class _Job:
         if connection.msgdef.data and connection.digest:
             definition = {'msgdef': connection.msgdef.data, 'rihs01': connection.digest}
         elif connection.msgtype not in self._reader.typestore.fielddefs:
-            # An older bag without definitions of its messages.
-            definition = {'msgdef': '# not recorded', 'rihs01': f'RIHS01_{0:064x}'}
+            definition = _unknown_definition(connection.msgtype)
         return self._writer.add_connection(
             connection.topic,
             connection.msgtype,
@@ -235,6 +240,7 @@ class _Job:
         found = iter(self._detector(images, self._options.mask) if images else [])
         for entry in entries:
             self._writer.write(entry.connection, entry.timestamp, entry.data)
+            self._copied += 1
             if entry.image is None:
                 continue
             features = next(found)
@@ -280,6 +286,20 @@ class _Job:
             self._warn(f'{connection.topic}: {error}')
             model = None
         self._calibrations[connection.topic] = model
+
+
+def _unknown_definition(message_type: str) -> dict[str, str]:
+    """
+    Return a stand-in for the definition of a type that an older bag does not define.
+
+    Its hash is that of the stand-in: readers refuse a bag if the two do not match.
+    """
+    from rosbags.typesys import get_types_from_msg, get_typestore, Stores
+
+    definition = '# not recorded'
+    store = get_typestore(Stores.EMPTY)
+    store.register(get_types_from_msg(definition, message_type))
+    return {'msgdef': definition, 'rihs01': store.hash_rihs01(message_type)}
 
 
 def _normalize(

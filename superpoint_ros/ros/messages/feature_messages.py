@@ -2,16 +2,17 @@
 # SPDX-License-Identifier: Apache-2.0
 
 """
-Features as messages: how keypoints and descriptors travel, and how to read them again.
+Features as messages, in both directions.
 
-A message is a `sensor_msgs/PointCloud2` of one row, one point for each keypoint, best first. The
-fields of a point are `u` and `v` (x and y in pixels of the image, the centre of its top-left pixel
-being 0, 0), `score`, each one float32, and `descriptor`, D float32, or D int8 that are the
-descriptor times 127, rounded. Where a calibration is used, `x_normalized` and `y_normalized`
-follow, float32: undistorted coordinates at distance 1. All is little endian and packed. A message
-without points has the same fields, so that D is known from every message.
+A message is a `sensor_msgs/PointCloud2` with one row and one point per keypoint, highest score
+first. The fields of a point are `u` and `v` (x and y in pixels of the image; the centre of the
+top-left pixel is 0, 0) and `score`, each float32, and `descriptor`, D float32, or D int8: the
+descriptor times 127, rounded. If a calibration is used, `x_normalized` and `y_normalized` follow,
+float32: undistorted coordinates at depth 1. All fields are little endian and packed. A message
+without points has the same fields, so that every message tells D.
 
-A consumer needs of this package only this module: `features_from_message(message)`.
+A consumer needs only this module of the package: `features_from_message(message)`. rclpy is not
+needed.
 """
 
 from __future__ import annotations
@@ -41,11 +42,11 @@ def features_to_message(
     normalized: np.ndarray | None = None,
 ) -> PointCloud2:
     """
-    Return the features as a message with the header of the image that they are from.
+    Return the features as a message with the header of their image.
 
-    `descriptor_format` is 'float32' or 'int8' (a quarter of the bytes, each component within 0.004
-    of the true one). `normalized` (N, 2) are undistorted, normalised coordinates, not-a-number
-    where they are unknown. Raises ValueError for any other format.
+    `descriptor_format` is 'float32' or 'int8' (a quarter of the bytes; each component is within
+    0.004 of its value). `normalized` (N, 2) are undistorted, normalized coordinates, NaN if they
+    are unknown. Raises ValueError for any other format.
     """
     if descriptor_format not in DESCRIPTOR_FORMATS:
         raise ValueError(
@@ -92,8 +93,8 @@ def features_from_message(message: PointCloud2) -> Features:
     """
     Return the features of a message, with descriptors of unit length.
 
-    Fields may stand in any order and with gaps, others beside ours are passed over, and both byte
-    orders are read. Raises ValueError that names what is wrong with the message.
+    Fields may have any order, gaps, and either byte order; other fields are ignored. Raises
+    ValueError that says what is wrong with the message.
     """
     points = _points(message, _point_type(message, (*_SCALARS, 'descriptor')))
     descriptors = points['descriptor'].astype(np.float32)
@@ -106,9 +107,9 @@ def features_from_message(message: PointCloud2) -> Features:
 
 def normalized_from_message(message: PointCloud2) -> np.ndarray | None:
     """
-    Return the undistorted, normalised coordinates (N, 2), float32; None where there are none.
+    Return the undistorted, normalized coordinates (N, 2), float32; None if there are none.
 
-    They are not-a-number where they are unknown. Raises ValueError as `features_from_message`.
+    Unknown coordinates are NaN. Raises ValueError like `features_from_message`.
     """
     if not {*NORMALIZED} <= {field.name for field in message.fields}:
         return None
@@ -117,10 +118,10 @@ def normalized_from_message(message: PointCloud2) -> np.ndarray | None:
 
 
 def _points(message: PointCloud2, point_type: np.dtype) -> np.ndarray:
-    """Return the message's points; raise ValueError where they are not all there."""
+    """Return the points of a message; raise ValueError if it is cut short."""
     needed = message.width * message.point_step
     if message.height != 1:
-        raise ValueError(f'a message of features has height 1, this one {message.height}')
+        raise ValueError(f'a message of features has height 1; this one has {message.height}')
     if len(message.data) < needed:
         raise ValueError(
             f'the message is cut short: {message.width} points of {message.point_step} bytes need '
@@ -130,7 +131,7 @@ def _points(message: PointCloud2, point_type: np.dtype) -> np.ndarray:
 
 
 def _point_type(message: PointCloud2, names: tuple[str, ...]) -> np.dtype:
-    """Return the structured type of a point, of the fields named."""
+    """Return the structured type of a point, with the named fields."""
     fields = {field.name: field for field in message.fields}
     missing = [name for name in names if name not in fields]
     if missing:
@@ -149,7 +150,7 @@ def _point_type(message: PointCloud2, names: tuple[str, ...]) -> np.dtype:
 
 
 def _field_format(field: PointField, message: PointCloud2) -> tuple[str, tuple[int, ...]]:
-    """Return type and shape of a field; raise ValueError where it is none of ours."""
+    """Return type and shape of a field; raise ValueError if they are not as documented."""
     is_descriptor = field.name == 'descriptor'
     wanted = ('float32', 'int8') if is_descriptor else ('float32',)
     if field.datatype not in [_DATATYPES[name] for name in wanted]:

@@ -1,7 +1,7 @@
 # Copyright 2026 The superpoint_ros developers
 # SPDX-License-Identifier: Apache-2.0
 
-"""The detector node's messages as the library `rosbags` writes them."""
+"""The detector node's messages as types of the library `rosbags`, which writes bags."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ FEATURES_TYPE = 'sensor_msgs/msg/PointCloud2'
 
 
 def features_qos() -> Any:
-    """Return the quality of service with which the node offers features: reliable, queue 10."""
+    """Return the QoS with which the node publishes features: reliable, keep last 10."""
     from rosbags.interfaces import (
         Qos,
         QosDurability,
@@ -39,7 +39,7 @@ def features_qos() -> Any:
 
 
 def as_recorded(message: PointCloud2, types: Any) -> Any:
-    """Return a message of ROS as one of the library that writes bags."""
+    """Return a message of ROS as one of `rosbags`; `types` are those of its type store."""
     stamp = message.header.stamp
     time = types['builtin_interfaces/msg/Time'](stamp.sec, stamp.nanosec)
     make_field = types['sensor_msgs/msg/PointField']

@@ -4,15 +4,15 @@
 """
 Tracks as messages: `sensor_msgs/PointCloud`, as estimators of the VINS family read them.
 
-A point is x and y at distance 1 along the optical axis, undistorted, and z = 1. Channels in this
-order, by layout, one value for each point:
+A point is x and y, undistorted, at depth 1 along the optical axis, and z = 1. A layout has these
+channels, in this order, with one value per point:
 
-vins_mono: id, u, v, velocity_x, velocity_y (VINS-Mono and what descends from it).
-vins_fusion: id, camera_id, u, v, velocity_x, velocity_y, gx, gy, gz (VINS-Fusion's topic
-feature_tracker/feature; the last three are a true position, which it reads, but does not use: 0).
+- vins_mono: id, u, v, velocity_x, velocity_y (VINS-Mono and its descendants).
+- vins_fusion: id, camera_id, u, v, velocity_x, velocity_y, gx, gy, gz (VINS-Fusion's topic
+  feature_tracker/feature; it reads the last three, a true position, but does not use them: 0).
 
-u and v are the keypoint in pixels, velocities are those of x and y a second. Estimators read the
-channels by their place; the names are for people and for `tracks_from_message`.
+u and v are the keypoint in pixels; velocities are those of x and y per second. Estimators read the
+channels by position; the names are for people and for `tracks_from_message`. rclpy is not needed.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ LAYOUTS = {
 }
 
 IDS = 2**24
-"""Ids start again at 0 after so many: float32 has no more whole numbers without gaps."""
+"""Ids are taken modulo this number: float32 represents no larger range of integers exactly."""
 
 
 def tracks_to_message(
@@ -47,11 +47,11 @@ def tracks_to_message(
     camera_id: int = 0,
 ) -> PointCloud:
     """
-    Return the tracks as a message with the header of the image that they are from.
+    Return the tracks as a message with the header of their image.
 
-    `points` (N, 2) and `velocities` (N, 2) are those of the tracks in the coordinates that the
-    consumer wants; tracks of which a number is not finite are left out. Raises ValueError for an
-    unknown layout.
+    `points` (N, 2) and `velocities` (N, 2) are those of the tracks in the coordinates of the
+    consumer; tracks with a value that is not finite are left out. Raises ValueError for an unknown
+    layout.
     """
     if layout not in LAYOUTS:
         raise ValueError(f'layout must be one of {", ".join(LAYOUTS)}; got {layout!r}')
@@ -71,17 +71,17 @@ def tracks_to_message(
         ChannelFloat32(name=name, values=_floats(columns.get(name, zeros)))
         for name in LAYOUTS[layout]
     ]
-    places = [Point32(x=x, y=y, z=1.0) for x, y in points[usable].astype(float).tolist()]
-    return PointCloud(header=header, points=places, channels=channels)
+    positions = [Point32(x=x, y=y, z=1.0) for x, y in points[usable].astype(float).tolist()]
+    return PointCloud(header=header, points=positions, channels=channels)
 
 
 def tracks_from_message(message: PointCloud) -> Tracks:
     """
     Return the tracks of a message in ascending order of their ids; `indices` are into its points.
 
-    Of what a message does not have, ages are 2 (unknown, but not new), and previous places and
-    intervals not-a-number. The velocities are as in the message. Raises ValueError where a channel
-    is missing or has too few values, or where an id occurs twice.
+    What a message does not contain is set to: ages 2 (unknown, but not new), previous positions
+    and intervals NaN. Velocities are as in the message. Raises ValueError if a channel is missing
+    or has too few values, or if an id occurs twice.
     """
     count = len(message.points)
     channels = {channel.name: channel.values for channel in message.channels}
@@ -100,12 +100,12 @@ def tracks_from_message(message: PointCloud) -> Tracks:
     numbers = ids[order].astype(np.int64)
     if (np.diff(numbers) == 0).any():
         raise ValueError(f'the id {numbers[:-1][np.diff(numbers) == 0][0]} occurs twice')
-    nowhere = np.full((count, 2), np.nan, np.float32)
+    unknown = np.full((count, 2), np.nan, np.float32)
     return Tracks(
         numbers,
         np.stack([u, v], axis=1)[order],
-        nowhere,
-        nowhere[:, 0].astype(np.float64),
+        unknown,
+        unknown[:, 0].astype(np.float64),
         np.stack([velocity_x, velocity_y], axis=1)[order],
         np.full(count, 2, np.int64),
         order,
@@ -113,7 +113,7 @@ def tracks_from_message(message: PointCloud) -> Tracks:
 
 
 def _floats(values: np.ndarray) -> array:
-    """Return the values as rclpy takes them without looking at each."""
+    """Return the values in the type that rclpy copies without a check of each."""
     data = array('f')
     data.frombytes(np.ascontiguousarray(values, np.float32).tobytes())
     return data

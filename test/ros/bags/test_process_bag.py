@@ -5,6 +5,8 @@
 
 from __future__ import annotations
 
+import sqlite3
+
 import cv2
 import numpy as np
 import pytest
@@ -17,6 +19,7 @@ from rosbags.highlevel import AnyReader
 from sensor_msgs.msg import CameraInfo, PointCloud2
 from std_msgs.msg import Header
 import torch
+import yaml
 
 from superpoint_ros import Detector
 from superpoint_ros.cli.main import main
@@ -135,6 +138,52 @@ def test_all_that_was_in_the_bag_is_still_there_in_order(write_bag, tmp_path, de
         qos = connection.ext.offered_qos_profiles[0]
         assert (qos.reliability.name, qos.durability.name) == ('RELIABLE', 'VOLATILE')
         assert (qos.history.name, qos.depth) == ('KEEP_LAST', 10)
+
+
+def without_definitions(bag):
+    """Make a bag like one of Humble: no definitions, and a topic of a type of its own."""
+    database = sqlite3.connect(bag / f'{bag.name}.db3')
+    database.execute("update topics set type='my_msgs/msg/Foo' where name='/pose'")
+    database.execute('drop table message_definitions')
+    database.execute('alter table topics drop column type_description_hash')
+    database.execute('update schema set schema_version=3')
+    database.commit()
+    database.close()
+    metadata = yaml.safe_load((bag / 'metadata.yaml').read_text())
+    information = metadata['rosbag2_bagfile_information']
+    information['version'] = 5
+    for name in ('custom_data', 'ros_distro'):
+        information.pop(name)
+    for topic in information['topics_with_message_count']:
+        topic['topic_metadata'].pop('type_description_hash')
+        if topic['topic_metadata']['name'] == '/pose':
+            topic['topic_metadata']['type'] = 'my_msgs/msg/Foo'
+    (bag / 'metadata.yaml').write_text(yaml.safe_dump(metadata))
+
+
+def test_a_bag_without_definitions_and_with_an_unknown_type_is_copied_readably(
+    write_bag, tmp_path, detector
+):
+    source, target = write_bag(recording(), storage='sqlite3'), tmp_path / 'out'
+    without_definitions(source)
+    summary = process_bag(source, target, detector)
+    assert summary.images == 10
+    copied = read(target)
+    assert sum(topic == '/pose' for topic, _, _ in copied) == 5
+    assert sum(topic == '/left/features' for topic, _, _ in copied) == 5
+    with AnyReader([target]) as reader:
+        assert reader.topics['/pose'].msgtype == 'my_msgs/msg/Foo'
+
+
+def test_a_bag_of_which_messages_are_missing_is_refused(write_bag, tmp_path, detector):
+    source, target = write_bag(recording(), storage='sqlite3'), tmp_path / 'out'
+    database = sqlite3.connect(source / 'bag.db3')
+    database.execute('delete from messages where id = 3')
+    database.commit()
+    database.close()
+    with pytest.raises(ValueError, match='has 25 messages by its metadata, but 24 could be read'):
+        process_bag(source, target, detector)
+    assert not target.exists()
 
 
 def test_batches_find_what_single_images_do(write_bag, tmp_path, detector):
