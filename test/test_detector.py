@@ -20,7 +20,7 @@ TINY = SuperPointConfig((4, 6, 8, 10), 12, 16)
 
 
 def lively_model(config=TINY, seed=0):
-    """Return a network of random weights whose heatmaps and descriptors vary."""
+    """Return a network with random weights whose heatmaps and descriptors vary."""
     torch.manual_seed(seed)
     model = SuperPoint(config).eval()
     with torch.no_grad():
@@ -58,7 +58,7 @@ def as_set(features, offset=(0, 0), inside=None):
 
 
 def assert_near(found, expected):
-    """Hold that two sets of points are the same, but for what rounding makes of them."""
+    """Assert that two sets of points are equal except for rounding."""
     assert len(found) == len(expected)
     found, expected = (np.array(sorted(points)) for points in (found, expected))
     distance = np.abs(found[:, None] - expected[None]).max(axis=2)
@@ -66,14 +66,13 @@ def assert_near(found, expected):
     assert distance.min(axis=0).max() < 0.015
 
 
-# The network sees 8 px * 11 or so around a cell: what lies further from a border is not changed
-# by what lies beyond it.
+# Pixels further from a border than the receptive field do not depend on what lies beyond it.
 REACH = 64
 
 
 @given(st.integers(0, 2), st.integers(0, 2), st.integers(0, 100))
 @settings(max_examples=8, deadline=None)
-def test_a_shift_by_whole_cells_shifts_the_keypoints(detector, right, down, seed):
+def test_shifting_an_image_by_whole_cells_shifts_its_keypoints(detector, right, down, seed):
     dx, dy = 8 * right, 8 * down
     image = photograph(320, 280, seed)
     moved = image[dy:, dx:]
@@ -86,7 +85,7 @@ def test_a_shift_by_whole_cells_shifts_the_keypoints(detector, right, down, seed
 
 @given(st.integers(0, 7), st.integers(0, 7), st.integers(0, 100))
 @settings(max_examples=8, deadline=None)
-def test_cutting_right_and_bottom_moves_no_keypoint(detector, cut_x, cut_y, seed):
+def test_cropping_right_and_bottom_moves_no_keypoint(detector, cut_x, cut_y, seed):
     image = photograph(240, 232, seed)
     cropped = np.ascontiguousarray(image[: 232 - cut_y, : 240 - cut_x])
     inside = (0, 0, 240 - REACH - 8, 232 - REACH - 8)
@@ -97,7 +96,9 @@ def test_cutting_right_and_bottom_moves_no_keypoint(detector, cut_x, cut_y, seed
 
 @given(st.integers(16, 90), st.integers(16, 90))
 @settings(max_examples=25, deadline=None)
-def test_any_size_gives_points_inside_the_image_with_unit_descriptors(detector, width, height):
+def test_images_of_any_size_give_keypoints_inside_them_with_unit_descriptors(
+    detector, width, height
+):
     features = detector(photograph(width, height))
     assert (features.keypoints >= 0).all()
     assert (features.keypoints <= [width - 1, height - 1]).all()
@@ -107,20 +108,20 @@ def test_any_size_gives_points_inside_the_image_with_unit_descriptors(detector, 
     assert detector.heatmap(photograph(width, height)).shape == (height, width)
 
 
-def test_a_large_image(detector):
+def test_a_large_image_has_keypoints_everywhere(detector):
     features = detector(photograph(4000, 3000))
     assert len(features) > 1000
     assert features.keypoints.max(axis=0) == pytest.approx([4000, 3000], rel=0.05)
 
 
-def test_nothing_is_found_where_nothing_can_be(detector):
+def test_a_mask_of_zeros_gives_empty_features(detector):
     features = detector(photograph(64, 48), mask=np.zeros((48, 64), np.uint8))
     assert features.keypoints.shape == (0, 2)
     assert features.scores.shape == (0,)
     assert features.descriptors.shape == (0, 16)
 
 
-def test_the_mask_says_where_keypoints_may_be(detector):
+def test_keypoints_are_where_the_mask_allows_them(detector):
     image, mask = photograph(160, 120), np.zeros((120, 160), bool)
     mask[40:80, 50:100] = True
     masked, free = detector(image, mask=mask), detector(image)
@@ -131,7 +132,7 @@ def test_the_mask_says_where_keypoints_may_be(detector):
     assert (found <= [99 + 2, 79 + 2]).all()
 
 
-def test_a_list_gives_a_list_in_its_order_whatever_the_sizes(detector):
+def test_a_list_of_images_of_any_sizes_gives_a_list_of_features_in_order(detector):
     images = [photograph(80, 64, 1), photograph(64, 48, 2), photograph(80, 64, 3)]
     images.append(np.zeros((48, 64), np.uint8))
     together = detector(images)
@@ -143,13 +144,13 @@ def test_a_list_gives_a_list_in_its_order_whatever_the_sizes(detector):
     assert detector([]) == []
 
 
-def test_bgr_is_turned_to_gray(detector):
+def test_bgr_images_give_the_keypoints_of_gray_ones(detector):
     gray = photograph(80, 64)
     color = cv2.cvtColor(gray, cv2.COLOR_GRAY2BGR)
     assert as_set(detector(color)) == as_set(detector(gray)) == as_set(detector(gray[..., None]))
 
 
-def test_rows_may_be_padded_in_memory_and_the_image_is_left_alone(detector):
+def test_images_with_padded_rows_are_accepted_and_not_changed(detector):
     wide = photograph(96, 64)
     view = wide[:, :80]
     before = wide.copy()
@@ -205,7 +206,7 @@ def test_a_mask_of_another_size_is_named_in_the_error(detector):
 
 
 @pytest.mark.skipif(torch.cuda.is_available(), reason='this machine has CUDA')
-def test_cuda_on_a_machine_without_it_is_named():
+def test_cuda_on_a_machine_without_it_is_named_in_the_error():
     with pytest.raises(ValueError, match="'cuda' is not available: .* use 'cpu' or 'auto'"):
         Detector.from_model(lively_model(), device='cuda')
 
@@ -220,12 +221,12 @@ def test_cuda_on_a_machine_without_it_is_named():
         ({'threshold': 2}, ValueError, 'threshold must lie between'),
     ],
 )
-def test_a_wrong_option_is_named(options, error, message):
+def test_an_invalid_option_is_named_in_the_error(options, error, message):
     with pytest.raises(error, match=message):
         Detector.from_model(lively_model(), **options)
 
 
-def test_weights_are_loaded_with_what_is_known_of_them(tmp_path):
+def test_a_detector_from_weights_has_their_metadata(tmp_path):
     path = tmp_path / 'w.safetensors'
     save_weights(path, lively_model(), WeightsMetadata(version='7'))
     detector = Detector.from_weights(path, device='cpu', max_keypoints=5)
@@ -286,14 +287,14 @@ def test_an_enlarged_image_has_its_keypoints_where_they_are_in_the_original(dete
     np.testing.assert_array_equal(found.descriptors, expected.descriptors)
 
 
-def test_no_image_is_enlarged_beyond_the_largest_that_is_looked_at(detector):
+def test_images_are_not_enlarged_beyond_the_maximum_size(detector):
     image = photograph(160, 120)
     limited = replace_settings(detector, upscale_factor=4.0, max_image_size=200)(image)
     alone = replace_settings(detector, upscale_factor=1.25)(image)
     np.testing.assert_array_equal(limited.keypoints, alone.keypoints)
 
 
-def test_keypoints_are_described_in_a_smaller_image_too(detector):
+def test_two_descriptor_scales_average_descriptors_of_a_smaller_image(detector):
     image = photograph(208, 160)
     alone = detector(image)
     several = replace_settings(detector, descriptor_scales=2)
@@ -315,7 +316,7 @@ def test_keypoints_are_described_in_a_smaller_image_too(detector):
         np.testing.assert_allclose(got.descriptors, want.descriptors, atol=1e-5)
 
 
-def test_an_image_too_small_to_be_halved_is_described_as_it_is(detector):
+def test_an_image_too_small_to_be_halved_is_described_at_one_scale(detector):
     image = photograph(24, 24)
     several = replace_settings(detector, descriptor_scales=2)(image)
     np.testing.assert_allclose(several.descriptors, detector(image).descriptors, atol=1e-6)
@@ -325,7 +326,7 @@ def replace_settings(detector, **settings):
     return Detector(detector.engine, 16, replace(detector.settings, **settings))
 
 
-def test_a_narrow_strip_is_not_reduced_below_what_the_network_takes(detector):
+def test_a_narrow_strip_is_not_reduced_below_what_the_network_accepts(detector):
     reducing = Detector(detector.engine, 16, DetectionSettings(0.001, max_image_size=64))
     found = reducing(photograph(640, 40))
     assert found.keypoints[:, 0].max() > 300

@@ -10,7 +10,7 @@ takes most of their time; a compiled loop reads and writes it once.
 Machine code is cached next to the module or in the user's cache. The first call compiles for some
 seconds (`Detector.warm_up`). The cache is renewed when the module or the processor changes, but
 not when another module does. So compiled functions call only those of their own module, and get
-constants of other modules as arguments.
+constants of other modules as arguments, except the size of a cell, which the network fixes.
 """
 
 from __future__ import annotations

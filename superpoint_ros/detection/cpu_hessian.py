@@ -110,7 +110,7 @@ def _fill(image, first, last, kernels, constants, pixels, values):
     factors, weights, saddle, least = constants
     height, width = image.shape
     wide = width + 2 * _PAD
-    own = np.empty(wide, np.float32)
+    source = np.empty(wide, np.float32)
     across = np.empty((4, _RING, width), np.float32)
     smooth = np.empty((4, _RING, wide), np.float32)
     rows = np.empty((5, width), np.float32)
@@ -118,18 +118,11 @@ def _fill(image, first, last, kernels, constants, pixels, values):
     strength = np.empty((4, width), np.float32)
     probability = np.empty((4, width), np.float32)
     is_peak = np.empty(width, np.bool_)
-    # Of the image and of each scale: the rows that are needed, and the lag behind the image.
-    begins, ends, lags = np.zeros(5, np.int64), np.zeros(5, np.int64), np.zeros(5, np.int64)
-    radii = (len(kernels[0]) - 1, len(kernels[1]) - 1, len(kernels[2]) - 1, len(kernels[3]) - 1)
-    begins[4], ends[4] = max(first - 2, 0), min(last + 2, height)
-    for scale in range(3, -1, -1):
-        begins[scale] = max(begins[scale + 1] - radii[scale], 0)
-        ends[scale] = min(ends[scale + 1] + radii[scale], height)
-    for scale in range(4):
-        lags[scale + 1] = lags[scale] + radii[scale]
+    needed = _needed_rows(first, last, height, kernels)
+    begins, _, lags = needed
     count = 0
     for newest in range(begins[0], last + lags[4] + 2):
-        _smooth(image, newest, kernels, begins, ends, lags, own, across, smooth)
+        _smooth(image, newest, kernels, needed, source, across, smooth)
         y = newest - lags[4] - 1
         if max(first - 1, 0) <= y < min(last + 1, height):
             above, here, below = max(y - 1, 0) % _RING, y % _RING, min(y + 1, height - 1) % _RING
@@ -148,42 +141,58 @@ def _fill(image, first, last, kernels, constants, pixels, values):
                 response[(y + 1) % 4] = -np.inf
             above, here, below = response[(y - 1) % 4], response[y % 4], response[(y + 1) % 4]
             _find_peaks(above, here, below, least, is_peak, width)
-            begin = count
             for x in range(width):
                 if is_peak[x]:
                     pixels[count] = y * width + x
+                    _locate(above, here, below, x, y, width, height, values[count])
+                    values[count, _STRENGTH] = strength[y % 4, x]
+                    values[count, _MIN_PROBABILITY] = probability[y % 4, x]
                     count += 1
-            for number in range(begin, count):
-                x = pixels[number] - y * width
-                _place(above, here, below, x, y, width, height, values[number])
-                values[number, _STRENGTH] = strength[y % 4, x]
-                values[number, _MIN_PROBABILITY] = probability[y % 4, x]
     return count
 
 
 @compiled
-def _smooth(image, newest, kernels, begins, ends, lags, own, across, smooth):
+def _needed_rows(first, last, height, kernels):
+    """
+    Return which rows are needed for the extrema from row `first` to before `last`.
+
+    These are the first ones, the ends, and the lags behind the image's newest row, each (5,): of
+    the image itself and of the four scales.
+    """
+    begins, ends, lags = np.zeros(5, np.int64), np.zeros(5, np.int64), np.zeros(5, np.int64)
+    radii = (len(kernels[0]) - 1, len(kernels[1]) - 1, len(kernels[2]) - 1, len(kernels[3]) - 1)
+    begins[4], ends[4] = max(first - 2, 0), min(last + 2, height)
+    for scale in range(3, -1, -1):
+        begins[scale] = max(begins[scale + 1] - radii[scale], 0)
+        ends[scale] = min(ends[scale + 1] + radii[scale], height)
+    for scale in range(4):
+        lags[scale + 1] = lags[scale] + radii[scale]
+    return begins, ends, lags
+
+
+@compiled
+def _smooth(image, newest, kernels, needed, source, across, smooth):
     """Write the rows at each scale that can be computed once the image's newest row is there."""
+    begins, ends, lags = needed
     height, width = image.shape
     if newest < ends[0]:
         for x in range(width):
-            own[x + _PAD] = np.float32(image[newest, x])
-        _repeat_ends(own, width)
-        _blur_across(own, kernels[0], across[0, newest % _RING], width)
-    rows = begins, ends, lags
+            source[x + _PAD] = np.float32(image[newest, x])
+        _repeat_ends(source, width)
+        _blur_across(source, kernels[0], across[0, newest % _RING], width)
     # Unrolled: kernels of different lengths have different types.
-    _smooth_to(0, newest, height, kernels[0], kernels[1], rows, across, smooth)
-    _smooth_to(1, newest, height, kernels[1], kernels[2], rows, across, smooth)
-    _smooth_to(2, newest, height, kernels[2], kernels[3], rows, across, smooth)
+    _smooth_to(0, newest, height, kernels[0], kernels[1], needed, across, smooth)
+    _smooth_to(1, newest, height, kernels[1], kernels[2], needed, across, smooth)
+    _smooth_to(2, newest, height, kernels[2], kernels[3], needed, across, smooth)
     y = newest - lags[4]
     if begins[4] <= y < ends[4]:
         _blur_down(across[3], y, height, kernels[3], smooth[3, y % _RING], width)
 
 
 @compiled
-def _smooth_to(scale, newest, height, kernel, next_kernel, rows, across, smooth):
+def _smooth_to(scale, newest, height, kernel, next_kernel, needed, across, smooth):
     """Write the row at a scale that can be computed now, and blur it along x for the next one."""
-    begins, ends, lags = rows
+    begins, ends, lags = needed
     width = across.shape[2]
     y = newest - lags[scale + 1]
     if begins[scale + 1] <= y < ends[scale + 1]:
@@ -193,7 +202,7 @@ def _smooth_to(scale, newest, height, kernel, next_kernel, rows, across, smooth)
 
 
 @compiled
-def _place(above, here, below, x, y, width, height, values):
+def _locate(above, here, below, x, y, width, height, values):
     """Write an extremum's position to a fraction of a pixel, and its response."""
     p = x + _PAD
     value = here[p]

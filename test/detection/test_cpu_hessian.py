@@ -83,7 +83,7 @@ def test_crossings_of_a_checkerboard_are_extrema():
 
 @pytest.mark.parametrize('threads', [2, 3, 8, 100])
 @pytest.mark.parametrize('height', [60, 211, 800])
-def test_stripes_for_threads_leave_no_seams(photograph, threads, height):
+def test_extrema_do_not_depend_on_the_number_of_threads(photograph, threads, height):
     image = np.resize(photograph, (height, photograph.shape[1]))
     whole, parts = find_extrema(image), find_extrema(image, threads)
     np.testing.assert_array_equal(parts.pixels, whole.pixels)
@@ -91,7 +91,7 @@ def test_stripes_for_threads_leave_no_seams(photograph, threads, height):
     np.testing.assert_array_equal(parts.strength, whole.strength)
 
 
-def test_images_of_many_sizes_in_many_threads_do_not_disturb_each_other(photograph):
+def test_extrema_of_images_in_concurrent_threads_are_the_same(photograph):
     images = [photograph[:height] for height in (100, 211, 60, 100)]
     alone = [find_extrema(image) for image in images]
     with ThreadPoolExecutor(4) as pool:

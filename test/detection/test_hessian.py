@@ -56,7 +56,7 @@ def test_the_response_is_the_determinant_of_the_hessian_at_the_best_scale(photog
 
 @pytest.mark.parametrize('sigma', [1.2, 1.8, 2.5, 3.3])
 @pytest.mark.parametrize('contrast', [-100, 100])
-def test_a_spot_is_as_strong_at_any_size(sigma, contrast):
+def test_spots_of_all_sizes_have_equal_response(sigma, contrast):
     y, x = np.mgrid[:41, :41] - 20
     spot = contrast * np.exp(-(x**2 + y**2) / (2 * sigma**2))
     response = hessian_response(batch_of((128 + spot).round().astype(np.uint8))).response[0]
@@ -76,8 +76,8 @@ def test_a_crossing_of_a_checkerboard_counts_as_an_extremum():
 
 
 @pytest.mark.parametrize('shift', [(0.0, 0.0), (0.3, -0.4), (-0.25, 0.5), (0.45, 0.1)])
-def test_keypoints_lie_on_what_the_network_means_to_a_tenth_of_a_pixel(shift):
-    # The network's heatmap knows the places of some dots to two pixels, and those of others not.
+def test_hessian_keypoints_lie_on_the_spots_the_heatmap_marks_to_a_tenth_of_a_pixel(shift):
+    # The heatmap marks every second spot, to within two pixels.
     places = [(x, y) for y in range(20, 110, 17) for x in range(20, 150, 17)]
     y, x = np.mgrid[:120, :160]
     image, heatmap = np.full((120, 160), 50.0), torch.zeros(1, 120, 160)
@@ -100,7 +100,7 @@ def test_keypoints_lie_on_what_the_network_means_to_a_tenth_of_a_pixel(shift):
     assert (pixels - points).abs().max() <= 0.5
 
 
-def test_a_score_is_the_probability_near_times_the_strength():
+def test_a_score_is_the_probability_nearby_times_the_strength_factor():
     response = torch.zeros(1, 20, 20)
     response[0, 10, 10] = HALF_STRENGTH
     none = torch.zeros(1, 20, 20, dtype=torch.bool)
@@ -111,7 +111,7 @@ def test_a_score_is_the_probability_near_times_the_strength():
     near = 0.2 + 0.1 * np.exp(-0.5)
     assert scores[0, 10, 10].item() == pytest.approx(near**0.75 / 2, rel=1e-2)
     assert (scores > 0).sum() == 1
-    heatmap[0, 9:12, 9:12] = 1.0  # more probability than one place can have
+    heatmap[0, 9:12, 9:12] = 1.0  # the sum exceeds 1
     assert weight_scores(heatmap, hessian)[0, 10, 10].item() == pytest.approx(0.5)
 
 
@@ -133,7 +133,7 @@ def test_offsets_are_the_vertices_of_parabolas_and_at_most_half_a_pixel():
 
 
 @pytest.mark.parametrize('shift', [(3, 5), (1, 0), (6, 2)])
-def test_an_image_moved_by_some_pixels_has_its_keypoints_moved_by_as_many(photograph, shift):
+def test_keypoints_follow_a_shift_of_the_image_by_some_pixels(photograph, shift):
     x, y = shift
     settings = {'device': 'cpu', 'max_keypoints': 200, 'border_margin': 16}
     distances = {}
@@ -143,5 +143,5 @@ def test_an_image_moved_by_some_pixels_has_its_keypoints_moved_by_as_many(photog
         b = detector(photograph[y:, x:]).keypoints + [x, y]
         nearest = np.linalg.norm(a[:, None] - b, axis=2).min(axis=1)
         distances[chosen] = np.median(nearest[nearest < 3])
-    # The network's own maxima are off by half a pixel.
+    # Maxima of the heatmap are half a pixel off.
     assert distances['hessian'] < 0.02 < 0.2 < distances['heatmap']

@@ -54,16 +54,17 @@ def by_tensors(network, images, masks, detection):
 def assert_same(found, expected):
     """Assert that features agree, except for pairs of keypoints with nearly equal scores."""
     assert (np.diff(found.scores) <= 0).all()
-    assert abs(len(found) - len(expected)) <= 1 + 0.01 * len(expected)
+    few = 1 + 0.02 * len(expected)
+    assert abs(len(found) - len(expected)) <= few
     if not len(expected):
         return
     distance = np.abs(found.keypoints[:, None] - expected.keypoints).max(axis=2, initial=0)
     same, nearest = distance.min(axis=1) < 0.02, distance.argmin(axis=1)
-    assert same.mean() > 0.97
-    scores = expected.scores[nearest]
-    assert np.isclose(found.scores, scores, rtol=2e-3, atol=1e-6)[same].mean() > 0.98
-    descriptors = expected.descriptors[nearest]
-    assert np.isclose(found.descriptors, descriptors, atol=0.02)[same].mean() > 0.98
+    assert (~same).sum() <= few
+    close = np.isclose(found.scores, expected.scores[nearest], rtol=2e-3, atol=1e-6)
+    assert (~close & same).sum() <= few
+    descriptors = np.abs(found.descriptors - expected.descriptors[nearest]).max(axis=1)
+    assert (descriptors[same] < 0.02).all()
 
 
 def run_both(network, images, detection, masks=None):
@@ -86,7 +87,7 @@ def run_both(network, images, detection, masks=None):
         DetectionSettings,
         keypoints=st.sampled_from(['hessian', 'heatmap']),
         nms_radius=st.integers(0, 8),
-        threshold=st.sampled_from([0.0, 0.001, 0.02, 0.3]),
+        threshold=st.sampled_from([1e-9, 0.001, 0.02, 0.3]),
         border_margin=st.integers(0, 20),
         max_keypoints=st.sampled_from([1, 50, 10_000]),
         grid_cells=st.sampled_from([0, 0, 3]),

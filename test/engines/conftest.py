@@ -1,7 +1,7 @@
 # Copyright 2026 The superpoint_ros developers
 # SPDX-License-Identifier: Apache-2.0
 
-"""Photographs, and the features that engines are compared with."""
+"""Photographs, and the detector that engines are compared with."""
 
 from __future__ import annotations
 
@@ -14,20 +14,20 @@ from superpoint_ros.files import demo_photographs
 
 @pytest.fixture(scope='session')
 def photographs():
-    """Gray photographs whose sides are no multiples of 8."""
+    """Gray photographs whose sides are not multiples of 8."""
     images = [cv2.imread(str(path), cv2.IMREAD_GRAYSCALE) for path in demo_photographs()]
     return [cv2.resize(image, (322, 241), interpolation=cv2.INTER_AREA) for image in images]
 
 
 @pytest.fixture(scope='session')
 def reference():
-    """The detector of float32 in PyTorch."""
+    """The detector in PyTorch with float32."""
     return Detector.from_weights(device='cpu', precision='float32', engine='torch')
 
 
 @pytest.fixture(autouse=True)
 def cache(tmp_path_factory, monkeypatch):
-    """A folder for quantised networks that all tests here share, instead of the user's."""
+    """A cache folder for quantised networks that these tests share, instead of the user's."""
     folder = tmp_path_factory.getbasetemp() / 'cache'
     monkeypatch.setenv('XDG_CACHE_HOME', str(folder))
     return folder

@@ -21,7 +21,7 @@ needs_openvino = pytest.mark.skipif(
 
 
 @needs_openvino
-def test_openvino_takes_any_shape_in_any_order():
+def test_openvino_accepts_any_shape_in_any_order():
     model = SuperPoint(COMPACT).eval()
     fast, plain = (create_engine(model, 'cpu', 'float32', e) for e in ('openvino', 'torch'))
     generator = torch.Generator().manual_seed(0)
@@ -38,17 +38,17 @@ def test_openvino_takes_any_shape_in_any_order():
 
 
 @needs_openvino
-def test_openvino_is_the_engine_of_a_cpu_where_it_is_installed():
+def test_openvino_is_the_engine_of_a_cpu_if_it_is_installed():
     assert create_engine(SuperPoint(COMPACT), 'cpu').name == 'openvino'
 
 
-def test_torch_is_the_engine_where_openvino_is_not_installed(monkeypatch):
+def test_torch_is_the_engine_if_openvino_is_not_installed(monkeypatch):
     monkeypatch.setattr('superpoint_ros.engines.engine.find_spec', lambda name: None)
     assert create_engine(SuperPoint(COMPACT), 'cpu').name == 'torch'
 
 
 @needs_openvino
-def test_torch_is_the_engine_where_openvino_does_not_work(monkeypatch, caplog):
+def test_torch_is_the_engine_if_openvino_does_not_work(monkeypatch, caplog):
     def fail():
         raise RuntimeError('no plugin for CPUs')
 
@@ -67,20 +67,20 @@ def test_torch_is_the_engine_where_openvino_does_not_work(monkeypatch, caplog):
         ('torch', 'torch_engine'),
     ],
 )
-def test_a_cpu_takes_bfloat16_where_it_has_it(monkeypatch, engine, where, native, precision):
+def test_a_cpu_runs_in_bfloat16_if_it_supports_it(monkeypatch, engine, where, native, precision):
     if engine == 'openvino':
         import superpoint_ros.engines.openvino_engine  # noqa: F401
     monkeypatch.setattr(f'superpoint_ros.engines.{where}.native_bfloat16', lambda: native)
     assert create_engine(SuperPoint(COMPACT), 'cpu', engine=engine).precision == precision
 
 
-def test_a_network_in_memory_is_run_exactly_unless_asked_otherwise():
+def test_a_network_in_memory_runs_in_float32_by_default():
     engine = Detector.from_model(SuperPoint(COMPACT), 'cpu').engine
     assert (engine.name, engine.precision) == ('torch', 'float32')
 
 
 @needs_openvino
-def test_a_size_that_stays_gets_a_network_of_its_own():
+def test_openvino_compiles_a_network_for_a_size_that_recurs():
     from superpoint_ros.engines import openvino_engine
 
     engine = create_engine(SuperPoint(COMPACT), 'cpu', engine='openvino')
@@ -100,13 +100,13 @@ def test_a_size_that_stays_gets_a_network_of_its_own():
     assert torch.allclose(see(96), in_the_one_for_all, atol=0.02)
     assert list(engine._own)[-1] == (1, 1, 16, 96)
     assert len(engine._own) == count
-    # The size that was not seen for longest made room: not the first, which was seen again.
+    # It replaced the least recently used size: not the first, which was used again.
     assert (1, 1, 16, 24) not in engine._own
     assert torch.equal(see(16), first)
 
 
 @needs_openvino
-def test_what_an_inference_returned_stays_while_it_is_held():
+def test_openvino_does_not_overwrite_outputs_that_are_in_use():
     engine = create_engine(SuperPoint(COMPACT), 'cpu', 'float32', 'openvino')
     images = torch.randint(256, (3, 1, 64, 96), dtype=torch.uint8)
     held = engine.infer(images[:1])
@@ -118,37 +118,37 @@ def test_what_an_inference_returned_stays_while_it_is_held():
 
 
 @needs_openvino
-def test_memory_of_outputs_is_used_again():
+def test_openvino_reuses_the_memory_of_outputs():
     engine = create_engine(SuperPoint(COMPACT), 'cpu', 'float32', 'openvino')
     image = torch.zeros((1, 1, 64, 96), dtype=torch.uint8)
     output = engine.infer(image)
     place = output.logits.data_ptr()
     descriptors = output.descriptors
     del output
-    assert engine.infer(image).logits.data_ptr() != place  # a part of it is still held
+    assert engine.infer(image).logits.data_ptr() != place  # a part of it is still in use
     del descriptors
     assert place in {engine.infer(image).logits.data_ptr() for _ in range(2)}
 
 
 @needs_openvino
-def test_many_sizes_take_little_memory():
+def test_openvino_needs_little_memory_for_many_sizes():
     engine = create_engine(SuperPoint(COMPACT), 'cpu', engine='openvino')
     memory = []
     for index in range(180):
         height, width = 16 + 8 * (index % 12), 16 + 8 * (index // 12)
         engine.infer(torch.zeros(1, 1, height, width, dtype=torch.uint8))
         memory.append(_resident_memory())
-    # By default OpenVINO keeps something of each: a megabyte a size, 60 MB of these.
+    # By default OpenVINO keeps a megabyte for each size, 60 MB for these.
     assert memory[-1] - memory[119] < 20e6
 
 
 @needs_openvino
-def test_networks_that_come_and_go_take_no_memory_along():
+def test_replaced_networks_of_openvino_free_their_memory():
     memory = []
     for _ in range(24):
         create_engine(SuperPoint(COMPACT), 'cpu', engine='openvino')
         memory.append(_resident_memory())
-    # One that was traced by PyTorch stays in memory: 3 MB each.
+    # A network that PyTorch traced would stay in memory: 3 MB each.
     assert memory[-1] - memory[7] < 16e6
 
 
@@ -158,7 +158,7 @@ def _resident_memory():
 
 
 @pytest.mark.parametrize('engine', ['torch', pytest.param('openvino', marks=needs_openvino)])
-def test_the_number_of_threads_is_kept_to(engine):
+def test_engines_use_the_requested_number_of_threads(engine):
     before = torch.get_num_threads()
     try:
         images = torch.zeros(1, 1, 32, 32, dtype=torch.uint8)
@@ -172,7 +172,7 @@ def test_the_number_of_threads_is_kept_to(engine):
 
 
 @needs_openvino
-def test_openvino_brings_no_telemetry_along():
+def test_openvino_runs_without_telemetry():
     create_engine(SuperPoint(COMPACT), 'cpu', engine='openvino')
     assert sys.modules.get('openvino_telemetry') is None
 
@@ -195,19 +195,19 @@ print('goes on')
 
 
 @needs_openvino
-def test_a_signal_finds_its_stack_after_a_thread_has_let_openvino_go():
+def test_a_signal_is_handled_after_a_thread_has_deleted_an_openvino_engine():
     command = [sys.executable, '-c', ENGINE_IN_A_THREAD]
     done = subprocess.run(command, capture_output=True, text=True, timeout=120)
     assert done.returncode != -signal.SIGSEGV
     assert (done.stdout.split('\n'), done.returncode) == (['handled', 'goes on', ''], 0)
 
 
-def test_asking_for_openvino_where_it_is_not_is_explained(monkeypatch):
+def test_requesting_openvino_without_it_is_explained(monkeypatch):
     monkeypatch.setattr('superpoint_ros.engines.engine.find_spec', lambda name: None)
     with pytest.raises(ValueError, match='pip install openvino'):
         create_engine(SuperPoint(COMPACT), 'cpu', engine='openvino')
 
 
-def test_an_unknown_engine_is_named():
+def test_an_unknown_engine_is_named_in_the_error():
     with pytest.raises(ValueError, match="engine must be one of auto, .* got 'onnx'"):
         create_engine(SuperPoint(COMPACT), 'cpu', engine='onnx')

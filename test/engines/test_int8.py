@@ -1,7 +1,7 @@
 # Copyright 2026 The superpoint_ros developers
 # SPDX-License-Identifier: Apache-2.0
 
-"""Networks of 8 bits: made once for each weight file, from photographs, and then found again."""
+"""Networks in int8 are quantised once for each weight file, with photographs, and cached."""
 
 from __future__ import annotations
 
@@ -37,13 +37,13 @@ def operations(model):
 
 
 @needs_nncf
-def test_all_layers_but_the_last_of_both_heads_are_quantised(photographs):
+def test_quantisation_covers_all_layers_but_the_last_of_both_heads(photographs):
     quantised = quantisation.quantise(network(), photographs[:2])
     whole = [
         node.get_friendly_name().split('/')[0].removeprefix('__module.')
         for node in quantised.get_ordered_ops()
         if node.get_type_name() == 'Convolution'
-        # Quantised weights are whole numbers, multiplied by a scale.
+        # Quantised weights are integers multiplied by a scale.
         and node.input_value(1).get_node().get_type_name() == 'Constant'
     ]
     assert sorted(whole) == ['convDb', 'convPb']
@@ -51,8 +51,8 @@ def test_all_layers_but_the_last_of_both_heads_are_quantised(photographs):
 
 
 @needs_nncf
-def test_the_first_layer_takes_every_gray_level_as_it_is(photographs):
-    # Learned from dark images, of which the brightest pixels would be cut off.
+def test_the_first_layer_in_int8_represents_every_gray_level_exactly(photographs):
+    # Calibrated with dark images, which would cut off the brightest pixels.
     quantised = quantisation.quantise(network(), [image // 2 for image in photographs[:2]])
     [first] = [node for node in quantised.get_ops() if node.get_friendly_name() == 'conv1a']
     seen = openvino.Model([first.input_value(0)], quantised.get_parameters())
@@ -70,7 +70,7 @@ def test_a_network_is_quantised_once(monkeypatch, cache, tmp_path):
     first = create_engine(model, 'cpu', 'int8')
     assert (first.name, first.precision) == ('openvino', 'int8')
     monkeypatch.setattr(quantisation, 'quantise', None)  # a second time would fail
-    # Without NNCF as well: it is not needed any more.
+    # Nor is NNCF needed any more.
     monkeypatch.setattr(quantisation, 'find_spec', lambda name: None)
     again = create_engine(model, 'cpu', 'int8')
     images = torch.randint(0, 256, (1, 1, 32, 40), dtype=torch.uint8)
@@ -82,7 +82,7 @@ def test_a_network_is_quantised_once(monkeypatch, cache, tmp_path):
         create_engine(network(seed=1), 'cpu', 'int8')
 
 
-def test_what_is_kept_is_found_by_the_weights_and_not_by_their_file():
+def test_the_int8_cache_depends_on_the_weights_and_not_on_their_file():
     folder = quantisation.folder_of(network())
     assert quantisation.folder_of(network()) == folder
     assert quantisation.folder_of(network(seed=1)) != folder
@@ -91,13 +91,13 @@ def test_what_is_kept_is_found_by_the_weights_and_not_by_their_file():
     assert quantisation.folder_of(trained) == quantisation.folder_of(trained)
 
 
-def test_int8_is_openvino_s_alone():
+def test_int8_needs_openvino():
     with pytest.raises(ValueError, match="int8 needs engine 'openvino'"):
         create_engine(network(), 'cpu', 'int8', 'torch')
 
 
 @needs_nncf
-def test_the_command_learns_from_the_images_of_a_folder(
+def test_quantise_command_calibrates_with_the_images_of_a_folder(
     photographs, tmp_path, monkeypatch, capsys
 ):
     monkeypatch.setenv('XDG_CACHE_HOME', str(tmp_path / 'cache'))
@@ -110,13 +110,13 @@ def test_the_command_learns_from_the_images_of_a_folder(
     folder = quantisation.folder_of(network())
     assert f'quantised with 2 images, kept in {folder}' in capsys.readouterr().out
     assert (folder / 'network.xml').is_file()
-    # Again, with other ranges, in the place of the first.
+    # Again with other images: this replaces the first.
     assert main(command[:3]) == 0
     assert 'quantised with 6 images' in capsys.readouterr().out
     assert sorted(path.name for path in folder.iterdir()) == ['network.bin', 'network.xml']
 
 
-def test_of_many_images_a_hundred_from_all_over_are_taken(tmp_path):
+def test_quantisation_calibrates_with_a_hundred_evenly_spaced_images(tmp_path):
     paths = [tmp_path / str(index) for index in range(1000)]
     chosen = quantisation.calibration_images(paths)
     assert len(chosen) == 100

@@ -1,7 +1,7 @@
 # Copyright 2026 The superpoint_ros developers
 # SPDX-License-Identifier: Apache-2.0
 
-"""Each engine and precision finds what PyTorch finds in float32, within tolerances stated here."""
+"""Each engine and precision finds what PyTorch finds in float32, within stated tolerances."""
 
 from __future__ import annotations
 
@@ -17,16 +17,18 @@ from superpoint_ros import Detector
 from superpoint_ros.data.hpatches import PlanarSequence
 from superpoint_ros.data.random_homographies import sample_homography
 from superpoint_ros.evaluation.baselines import Method
-from superpoint_ros.evaluation.homography_benchmark import evaluate_planar
+from superpoint_ros.evaluation.homography_benchmark import evaluate_homographies
 
 
 class Tolerance(NamedTuple):
     """
-    What may differ from float32 in PyTorch.
+    Allowed differences from PyTorch in float32.
 
-    `lost`: share of keypoints without a counterpart within 1 px. `cosine`: least mean cosine of
-    the descriptors of those that have one. `measures`: by how much repeatability, matching score
-    and the area under the homographies' accuracy (5 px) may fall.
+    Attributes:
+        lost: share of keypoints without a counterpart within 1 px.
+        cosine: lowest mean cosine of the descriptors of the other keypoints.
+        measures: largest decrease of repeatability, matching score and homography AUC (5 px).
+
     """
 
     lost: float
@@ -47,13 +49,13 @@ MEASURES = ('repeatability', 'matching_score', 'homography_auc_5px')
 
 
 def make_detector(engine, precision, **settings):
-    """Return a detector run so; skip the test where that cannot be, with the reason."""
+    """Return a detector with an engine and a precision; skip the test if that is impossible."""
     if engine == 'cuda' and not torch.cuda.is_available():
         pytest.skip('there is no CUDA device')
     if engine == 'openvino' and find_spec('openvino') is None:
         pytest.skip('OpenVINO is not installed')
     if precision == 'int8' and find_spec('nncf') is None:
-        pytest.skip('NNCF, which quantises, is not installed')
+        pytest.skip('NNCF is not installed')
     device = 'cuda' if engine == 'cuda' else 'cpu'
     name = 'torch' if engine == 'cuda' else engine
     detector = Detector.from_weights(device=device, precision=precision, engine=name, **settings)
@@ -62,7 +64,7 @@ def make_detector(engine, precision, **settings):
 
 
 def compare(found, expected):
-    """Return the share of keypoints lost, and the cosines of the others' descriptors."""
+    """Return the share of lost keypoints, and the cosines of the descriptors of the others."""
     lost, total, cosines = 0, 0, []
     for got, wanted in zip(found, expected, strict=True):
         distance = np.linalg.norm(wanted.keypoints[:, None] - got.keypoints[None], axis=2)
@@ -75,7 +77,9 @@ def compare(found, expected):
 
 
 @pytest.mark.parametrize(('engine', 'precision'), TOLERANCES)
-def test_keypoints_and_descriptors_are_the_same(photographs, reference, engine, precision):
+def test_engine_finds_the_keypoints_and_descriptors_of_float32(
+    photographs, reference, engine, precision
+):
     detector = make_detector(engine, precision)
     found = [detector(image) for image in photographs]
     lost, cosines = compare(found, [reference(image) for image in photographs])
@@ -85,7 +89,7 @@ def test_keypoints_and_descriptors_are_the_same(photographs, reference, engine, 
 
 @pytest.fixture(scope='module')
 def scenes(photographs):
-    """Photographs beside themselves seen from other places."""
+    """Photographs with views of them under random homographies."""
     rng = np.random.default_rng(0)
     result = []
     for index, image in enumerate(photographs):
@@ -102,14 +106,16 @@ def expected_measures(scenes):
 
 
 def measure(detector, scenes):
-    result = evaluate_planar([Method('ours', detector)], scenes, keypoints=300)
+    result = evaluate_homographies([Method('ours', detector)], scenes, keypoints=300)
     return {name: result['methods']['ours']['all']['both'][name] for name in MEASURES}
 
 
 @pytest.mark.parametrize(('engine', 'precision'), TOLERANCES)
-def test_homographies_are_as_good(scenes, expected_measures, engine, precision):
+def test_engine_estimates_homographies_as_well_as_float32(
+    scenes, expected_measures, engine, precision
+):
     measures = measure(make_detector(engine, precision, threshold=0.001), scenes)
     assert expected_measures['repeatability'] > 0.3
-    fallen = {name: expected_measures[name] - measures[name] for name in MEASURES}
+    decrease = {name: expected_measures[name] - measures[name] for name in MEASURES}
     allowed = TOLERANCES[engine, precision].measures
-    assert {name: fall for name, fall in fallen.items() if fall > allowed} == {}
+    assert {name: value for name, value in decrease.items() if value > allowed} == {}

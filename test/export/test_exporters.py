@@ -1,7 +1,7 @@
 # Copyright 2026 The superpoint_ros developers
 # SPDX-License-Identifier: Apache-2.0
 
-"""Exported files run in other programs and find there what the Detector finds."""
+"""Exported files run in other programs and find what the Detector finds."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ METADATA = WeightsMetadata(recipe='a recipe', licence='Apache-2.0')
 
 
 class OriginalNetwork(nn.Module):
-    """The network as programs for superpoint_v1.pth write it: their layers, their forward pass."""
+    """The network as in programs for superpoint_v1.pth: their layers and forward pass."""
 
     def __init__(self):
         super().__init__()
@@ -59,7 +59,7 @@ def graph():
 
 @pytest.fixture(scope='module')
 def onnx_file(graph, tmp_path_factory):
-    """Return the graph as an ONNX file; it takes long to write."""
+    """Return the path of the graph as an ONNX file, which takes long to write."""
     for name in ('onnx', 'onnxscript', 'onnxruntime'):
         pytest.importorskip(name, reason=f'{name} is not installed')
     path = tmp_path_factory.mktemp('onnx') / 'superpoint.onnx'
@@ -68,14 +68,14 @@ def onnx_file(graph, tmp_path_factory):
 
 
 def photographs():
-    """Return the demonstration's photographs, cut to odd sizes."""
+    """Return the shipped photographs, cropped to odd sizes."""
     return [
         read_image(path)[: 300 + 7 * i, : 403 + i] for i, path in enumerate(demo_photographs())
     ]
 
 
 @pytest.mark.parametrize('normalization', ['none', 'before_relu'])
-def test_paper_weights_load_where_the_original_ones_do(normalization, tmp_path):
+def test_exported_paper_weights_load_in_programs_for_the_original(normalization, tmp_path):
     torch.manual_seed(0)
     config = SuperPointConfig(**(vars(PAPER) | {'normalization': normalization}))
     model = SuperPoint(config)
@@ -96,7 +96,7 @@ def test_paper_weights_load_where_the_original_ones_do(normalization, tmp_path):
     assert torch.allclose(descriptors, expected.descriptors, atol=1e-4)
 
 
-def test_compact_weights_come_back_as_they_were(tmp_path):
+def test_exported_compact_weights_load_unchanged(tmp_path):
     torch.manual_seed(0)
     model = SuperPoint(COMPACT).eval()
     write_pth(tmp_path / 'compact.pth', model)
@@ -106,7 +106,7 @@ def test_compact_weights_come_back_as_they_were(tmp_path):
         assert torch.equal(value, model.state_dict()[name])
 
 
-def test_batch_norm_after_relu_has_no_such_file(tmp_path):
+def test_export_of_batch_norm_after_relu_is_refused(tmp_path):
     model = SuperPoint(SuperPointConfig((4, 4, 4, 4), 4, 4, normalization='after_relu'))
     with pytest.raises(ValueError, match='cannot be folded exactly'):
         write_pth(tmp_path / 'no.pth', model)
@@ -121,7 +121,7 @@ def test_onnx_runtime_finds_what_the_detector_finds(onnx_file, detector):
     assert agreement.descriptor < 1e-3
 
 
-def test_the_onnx_file_takes_batches_and_thresholds(onnx_file, detector):
+def test_the_onnx_file_accepts_batches_and_thresholds(onnx_file, detector):
     run = open_onnx(onnx_file)
     images = np.stack([image[:201, :303] for image in photographs()[:3]])
     counts = []
@@ -142,7 +142,7 @@ def test_the_onnx_file_takes_batches_and_thresholds(onnx_file, detector):
     assert not run(images[:1, None], 1.0).valid.any()
 
 
-def test_the_onnx_file_says_what_it_takes_and_gives(onnx_file):
+def test_the_onnx_file_describes_its_inputs_outputs_and_settings(onnx_file):
     import onnxruntime
 
     session = onnxruntime.InferenceSession(str(onnx_file), providers=['CPUExecutionProvider'])
@@ -182,6 +182,6 @@ def test_torchscript_finds_what_the_detector_finds(image_type, graph, detector, 
     assert 'max_keypoints: 300' in told
 
 
-def test_another_type_of_images_is_refused(graph, tmp_path):
+def test_export_for_an_unknown_type_of_images_is_refused(graph, tmp_path):
     with pytest.raises(ValueError, match="must be uint8 or float32, got 'float16'"):
         write_torchscript(tmp_path / 'x.pt', graph, METADATA, 'float16')

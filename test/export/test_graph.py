@@ -68,7 +68,9 @@ def test_on_photographs_the_graph_finds_what_the_shipped_detector_finds():
         DetectionSettings(nms_radius=2, border_margin=9, subpixel=False),
     ],
 )
-def test_any_size_and_settings_give_the_detectors_features(tiny, height, width, settings):
+def test_graphs_of_any_size_and_settings_find_what_the_detector_finds(
+    tiny, height, width, settings
+):
     detector = Detector.from_model(tiny, 'cpu', **vars(settings))
     graph = DetectorGraph(tiny, settings, rounds=30)
     images = [noise(seed, height, width) for seed in range(3)]
@@ -80,7 +82,7 @@ def test_any_size_and_settings_give_the_detectors_features(tiny, height, width, 
     agreement = Agreement()
     for index, image in enumerate(images):
         agreement.add(detector(image), features_of(output, index))
-        # Best first, and nothing behind.
+        # Best first, and unused places are zero.
         assert (np.diff(output.scores[index]) <= 0).all()
         valid = int(output.valid[index].sum())
         assert output.valid[index, :valid].all()
@@ -91,7 +93,7 @@ def test_any_size_and_settings_give_the_detectors_features(tiny, height, width, 
     assert agreement.keypoints > 0 or settings.border_margin == 9
 
 
-def test_the_threshold_is_an_input(tiny):
+def test_the_threshold_is_an_input_of_a_graph(tiny):
     graph = DetectorGraph(tiny, rounds=30)
     image = noise(0, 48, 64)
     every = run_graph(graph, [image], 0.001)
@@ -104,14 +106,14 @@ def test_the_threshold_is_an_input(tiny):
         assert (found == 0) == (threshold == 1.0)
 
 
-def test_no_keypoints_are_a_normal_result(tiny):
+def test_a_graph_may_find_no_keypoints(tiny):
     output = run_graph(DetectorGraph(tiny), [np.zeros((32, 32), np.uint8)], 1.0)
     assert not output.valid.any()
     assert not output.keypoints.any()
     assert np.isfinite(output.descriptors).all()
 
 
-def test_images_from_zero_to_one_give_the_same(tiny):
+def test_a_graph_accepts_images_from_zero_to_one(tiny):
     graph = DetectorGraph(tiny, rounds=30)
     image = torch.from_numpy(noise(0, 48, 64))[None, None]
     with torch.inference_mode():
@@ -120,7 +122,7 @@ def test_images_from_zero_to_one_give_the_same(tiny):
     assert torch.equal(one.keypoints, two.keypoints)
 
 
-def test_rounds_must_be_positive(tiny):
+def test_rounds_of_a_graph_must_be_positive(tiny):
     with pytest.raises(ValueError, match='at least 1, got 0'):
         DetectorGraph(tiny, rounds=0)
 
@@ -139,7 +141,7 @@ def test_settings_that_a_graph_does_not_implement_are_refused(tiny, setting, mes
         DetectorGraph(tiny, DetectionSettings(**setting))
 
 
-def test_agreement_counts_what_is_shared():
+def test_agreement_counts_shared_keypoints():
     def features(points, scores):
         return Features(np.array(points, float), np.array(scores), np.eye(len(points)))
 

@@ -1,7 +1,7 @@
 # Copyright 2026 The superpoint_ros developers
 # SPDX-License-Identifier: Apache-2.0
 
-"""TensorRT's engine of the exported graph finds what the Detector finds, where there is a GPU."""
+"""TensorRT engines of the exported graph find what the Detector finds; needs a GPU."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ SETTINGS = DetectionSettings(max_keypoints=300)
 
 @pytest.fixture(scope='module', params=['float32', 'float16'])
 def engine(request, tmp_path_factory):
-    """The path of an engine for images up to 640x480, and its precision."""
+    """The path of an engine for images of up to 640x480 pixels, and its precision."""
     tensorrt = pytest.importorskip('tensorrt', reason='TensorRT is not installed')
     if not torch.cuda.is_available():
         pytest.skip('there is no CUDA device')
@@ -49,7 +49,7 @@ def engine(request, tmp_path_factory):
     return path, request.param
 
 
-def test_an_engine_finds_what_the_detector_finds(engine):
+def test_a_tensorrt_engine_finds_what_the_detector_finds(engine):
     path, precision = engine
     run = open_tensorrt(path)
     detector = Detector.from_model(load_weights(default_weights())[0], 'cpu', **vars(SETTINGS))
@@ -70,7 +70,7 @@ def test_an_engine_finds_what_the_detector_finds(engine):
     assert np.concatenate(cosines).mean() >= least_cosine
 
 
-def test_a_file_that_is_not_an_engine_is_named(tmp_path):
+def test_a_file_that_is_not_a_tensorrt_engine_is_named_in_the_error(tmp_path):
     pytest.importorskip('tensorrt', reason='TensorRT is not installed')
     (tmp_path / 'no.engine').write_bytes(b'nothing')
     with pytest.raises(ValueError, match='no.engine is not an engine for TensorRT'):
