@@ -264,7 +264,8 @@ def plot_node(results: Sequence[Mapping], path: Path) -> None:
 def plot_scaling(results: Sequence[Mapping], path: Path) -> None:
     """Draw time and memory over the area, and time over the number of keypoints."""
     figure = Figure(figsize=(13, 4.2), layout='constrained')
-    time, memory, keypoints = figure.subplots(1, 3)
+    has_memory = any(result['largest_bytes_per_pixel'] is not None for result in results)
+    time, *memory, keypoints = figure.subplots(1, 2 + has_memory)
     for number, result in enumerate(results):
         name, color = f'{result["network"]}, {execution_name(result)}', f'C{number}'
         areas = [each['size'][0] * each['size'][1] * 1e-6 for each in result['areas']]
@@ -274,18 +275,17 @@ def plot_scaling(results: Sequence[Mapping], path: Path) -> None:
         if result['largest_bytes_per_pixel'] is not None:
             label = _labelled(name, result['memory_exponent'])
             needed = [each['memory']['frame'] / MB for each in result['areas']]
-            memory.loglog(areas, needed, 'o-', color=color, label=label)
+            memory[0].loglog(areas, needed, 'o-', color=color, label=label)
         counts = [each['keypoints'] for each in result['keypoints']]
         after = [each['after']['p50'] for each in result['keypoints']]
         label = _labelled(name, result['keypoints_exponent'])
         keypoints.loglog(counts, after, 'o-', color=color, label=label)
     time.set(xlabel='megapixels', ylabel='ms per frame')
-    memory.set(xlabel='megapixels', ylabel='MB added by a frame')
+    if memory:
+        memory[0].set(xlabel='megapixels', ylabel='MB added by a frame')
     keypoints.set(xlabel='keypoints', ylabel='ms outside the network')
-    for axes in (time, memory, keypoints):
+    for axes in (time, *memory, keypoints):
         axes.grid(alpha=0.3, which='both')
-        if not axes.lines:  # memory was not measured
-            continue
         axes.legend(fontsize=7)
         for axis in (axes.xaxis, axes.yaxis):
             axis.set_major_locator(LogLocator(subs=(1, 2, 5)))
