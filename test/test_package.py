@@ -13,7 +13,6 @@ from xml.etree import ElementTree
 
 import cv2
 import pytest
-import yaml
 
 import superpoint_ros
 
@@ -145,6 +144,7 @@ def test_scripts_are_valid_and_continuous_integration_can_be_executed():
 
 
 def test_shell_lines_of_containers_are_valid():
+    yaml = pytest.importorskip('yaml', reason='PyYAML is not installed')
     dockerfile = (ROOT / 'Dockerfile').read_text().replace('\\\n', ' ')
     lines = re.findall(r'^RUN (.*)$', dockerfile, re.MULTILINE)
     workflow = yaml.safe_load((ROOT / '.github' / 'workflows' / 'ci.yml').read_text())
@@ -156,6 +156,7 @@ def test_shell_lines_of_containers_are_valid():
 
 
 def test_viewer_configurations_show_topics_that_the_nodes_publish():
+    yaml = pytest.importorskip('yaml', reason='PyYAML is not installed')
     pages = ''.join((ROOT / 'docs' / name).read_text() for name in ('node.md', 'odometry.md'))
     for name in ('superpoint.rviz', 'foxglove_layout.json'):
         # JSON is YAML.

@@ -9,9 +9,11 @@ from pathlib import Path
 import runpy
 
 import pytest
-import yaml
 
-pytest.importorskip('rclpy', reason='rclpy is not installed', exc_type=ImportError)
+pytest.importorskip('yaml', reason='PyYAML is not installed')
+pytest.importorskip('rclpy', reason='rclpy is not installed')
+
+import yaml
 
 from superpoint_ros.ros.detector.detector_parameters import DETECTOR_GROUPS
 from superpoint_ros.ros.parameters import LifecycleSettings

@@ -10,7 +10,7 @@ from support.ros_domain import ros_domain
 
 pytest.importorskip('matplotlib', reason='matplotlib is not installed')
 pytest.importorskip('psutil', reason='psutil is not installed')
-pytest.importorskip('rclpy', reason='rclpy is not installed', exc_type=ImportError)
+pytest.importorskip('rclpy', reason='rclpy is not installed')
 
 from superpoint_ros.benchmark.benchmark_report import node_markdown
 from superpoint_ros.benchmark.candidates import Execution

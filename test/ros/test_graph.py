@@ -13,7 +13,7 @@ import sys
 
 import pytest
 
-pytest.importorskip('rclpy', reason='rclpy is not installed', exc_type=ImportError)
+pytest.importorskip('rclpy', reason='rclpy is not installed')
 
 import rclpy
 from rclpy.lifecycle import LifecycleNode

@@ -11,7 +11,7 @@ import pytest
 from support.ros import launch_description
 from support.ros_domain import ros_domain
 
-pytest.importorskip('rclpy', reason='rclpy is not installed', exc_type=ImportError)
+pytest.importorskip('rclpy', reason='rclpy is not installed')
 pytest.importorskip('launch_pytest', reason='launch_pytest is not installed')
 
 import launch_pytest

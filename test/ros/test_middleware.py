@@ -79,7 +79,7 @@ def test_a_profile_in_the_working_directory_stands(tmp_path, monkeypatch):
 
 
 def test_fast_dds_reads_the_profile_and_large_messages_come(monkeypatch):
-    pytest.importorskip('rclpy', reason='rclpy is not installed', exc_type=ImportError)
+    pytest.importorskip('rclpy', reason='rclpy is not installed')
     monkeypatch.setenv('ROS_DOMAIN_ID', str(ros_domain(2)))
     monkeypatch.setenv('ROS_AUTOMATIC_DISCOVERY_RANGE', 'LOCALHOST')
     done = subprocess.run(

@@ -10,7 +10,7 @@ import sys
 
 import pytest
 
-pytest.importorskip('rclpy', reason='rclpy is not installed', exc_type=ImportError)
+pytest.importorskip('rclpy', reason='rclpy is not installed')
 
 PROGRAM = """
 import os, signal, time

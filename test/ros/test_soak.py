@@ -12,7 +12,7 @@ import pytest
 
 from support.ros_domain import ros_domain
 
-pytest.importorskip('rclpy', reason='rclpy is not installed', exc_type=ImportError)
+pytest.importorskip('rclpy', reason='rclpy is not installed')
 
 from superpoint_ros.ros.testing import stress_test as soak
 from superpoint_ros.ros.testing.stress_test import judge, Load, run_soak, Sample, write_samples

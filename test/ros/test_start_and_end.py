@@ -18,7 +18,7 @@ import pytest
 
 from support.ros_domain import ros_domain
 
-pytest.importorskip('rclpy', reason='rclpy is not installed', exc_type=ImportError)
+pytest.importorskip('rclpy', reason='rclpy is not installed')
 
 from superpoint_ros.ros.run_node import detector as main
 

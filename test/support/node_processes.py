@@ -18,7 +18,7 @@ import time
 import numpy as np
 import pytest
 
-pytest.importorskip('rclpy', reason='rclpy is not installed', exc_type=ImportError)
+pytest.importorskip('rclpy', reason='rclpy is not installed')
 
 from sensor_msgs.msg import PointCloud2
 

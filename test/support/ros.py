@@ -9,7 +9,7 @@ import time
 
 import pytest
 
-pytest.importorskip('rclpy', reason='rclpy is not installed', exc_type=ImportError)
+pytest.importorskip('rclpy', reason='rclpy is not installed')
 
 from rcl_interfaces.srv import SetParameters
 import rclpy

@@ -8,6 +8,8 @@ from __future__ import annotations
 import pytest
 import torch
 
+pytest.importorskip('lightning', reason="needs the extra 'train'")
+
 from superpoint_ros.detection.descriptors import sample_descriptors
 from superpoint_ros.model.superpoint import COMPACT, SuperPoint, SuperPointConfig
 from superpoint_ros.model.weights import save_weights, WeightsError, WeightsMetadata

@@ -9,6 +9,8 @@ import pytest
 import torch
 import torch.nn.functional as F
 
+pytest.importorskip('lightning', reason="needs the extra 'train'")
+
 from superpoint_ros.model.pruning import add_dead_channels
 from superpoint_ros.model.superpoint import (
     COMPACT,

@@ -6,6 +6,8 @@
 import pytest
 from torch import nn
 
+pytest.importorskip('lightning', reason="needs the extra 'train'")
+
 from superpoint_ros.training.lightning_modules import configure_optimizer
 from superpoint_ros.training.recipes import MagicPointRecipe
 

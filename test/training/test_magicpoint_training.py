@@ -9,6 +9,8 @@ import errno
 import pytest
 import torch
 
+pytest.importorskip('lightning', reason="needs the extra 'train'")
+
 from superpoint_ros.cli.main import main
 from superpoint_ros.model.weights import load_weights
 from superpoint_ros.training import checkpoints, lightning_modules

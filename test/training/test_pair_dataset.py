@@ -15,6 +15,8 @@ import numpy as np
 import pytest
 import torch
 
+pytest.importorskip('lightning', reason="needs the extra 'train'")
+
 from superpoint_ros.data.random_homographies import HomographyRanges
 from superpoint_ros.geometry.homography import warp_points
 from superpoint_ros.training import pair_dataset as pairs

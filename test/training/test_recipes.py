@@ -7,6 +7,8 @@ from dataclasses import asdict, replace
 
 import pytest
 
+pytest.importorskip('jsonargparse', reason="needs the extra 'train'")
+
 from superpoint_ros.training.recipe_files import (
     check_same_recipe,
     FOLDER,

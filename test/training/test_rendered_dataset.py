@@ -10,6 +10,8 @@ import numpy as np
 import pytest
 import torch
 
+pytest.importorskip('lightning', reason="needs the extra 'train'")
+
 from superpoint_ros.cli.main import main
 from superpoint_ros.data.scenes.correspondences import DepthView
 from superpoint_ros.data.scenes.pair_cache import PairCache

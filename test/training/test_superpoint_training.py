@@ -12,6 +12,8 @@ import cv2
 import pytest
 import torch
 
+pytest.importorskip('lightning', reason="needs the extra 'train'")
+
 from superpoint_ros.cli.main import main
 from superpoint_ros.detection.descriptors import average_scales, sample_descriptors
 from superpoint_ros.detector import Detector

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import pytest
 
-pytest.importorskip('rclpy', reason='rclpy is not installed', exc_type=ImportError)
+pytest.importorskip('rclpy', reason='rclpy is not installed')
 pytest.importorskip('launch_pytest', reason='launch_pytest is not installed')
 
 from geometry_msgs.msg import PoseStamped

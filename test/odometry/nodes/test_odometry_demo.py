@@ -17,7 +17,7 @@ import pytest
 
 from support.ros_domain import ros_domain
 
-pytest.importorskip('rclpy', reason='rclpy is not installed', exc_type=ImportError)
+pytest.importorskip('rclpy', reason='rclpy is not installed')
 
 from superpoint_ros.odometry.odometry_drawing import draw_plan
 from superpoint_ros.ros.testing.odometry_demonstration import OdometryMeasurements

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-pytest.importorskip('rclpy', reason='rclpy is not installed', exc_type=ImportError)
+pytest.importorskip('rclpy', reason='rclpy is not installed')
 pytest.importorskip('yaml', reason='PyYAML is not installed')
 
 import yaml

@@ -10,7 +10,7 @@ from array import array
 import numpy as np
 import pytest
 
-pytest.importorskip('rclpy', reason='rclpy is not installed', exc_type=ImportError)
+pytest.importorskip('rclpy', reason='rclpy is not installed')
 
 from builtin_interfaces.msg import Time
 from diagnostic_msgs.msg import DiagnosticArray

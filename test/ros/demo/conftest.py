@@ -13,7 +13,7 @@ import time
 
 import pytest
 
-pytest.importorskip('rclpy', reason='rclpy is not installed', exc_type=ImportError)
+pytest.importorskip('rclpy', reason='rclpy is not installed')
 
 from geometry_msgs.msg import PoseStamped
 from rclpy.qos import QoSProfile
