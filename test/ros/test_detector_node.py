@@ -49,7 +49,7 @@ def image():
     return cv2.normalize(cv2.GaussianBlur(noise, (0, 0), 2), None, 0, 255, cv2.NORM_MINMAX)
 
 
-def test_every_frame_is_answered_with_its_own_header(system, image):
+def test_the_features_of_each_frame_have_its_header(system, image):
     first = system.stamps(12)
     system.camera.publish(image, first, count=12, frame_id='left_optical')
     messages = system.observer.await_stamps(first, 12)
@@ -61,7 +61,7 @@ def test_every_frame_is_answered_with_its_own_header(system, image):
     assert {m.header.frame_id for m in messages} == {'left_optical'}
 
 
-def test_the_message_says_what_the_detector_finds(system, image, random_weights):
+def test_the_message_has_the_features_that_the_detector_finds(system, image, random_weights):
     (message,) = system.features_of(image)
     fields = [(f.name, f.offset, f.datatype, f.count) for f in message.fields]
     assert fields == [
@@ -79,7 +79,7 @@ def test_the_message_says_what_the_detector_finds(system, image, random_weights)
     np.testing.assert_allclose(found.descriptors, expected.descriptors, atol=1e-4)
 
 
-def test_an_image_without_keypoints_is_answered_too(system, image):
+def test_an_image_without_keypoints_gives_an_empty_message(system, image):
     system.observer.set_parameters(threshold=1.0)
     (message,) = system.features_of(image)
     assert (message.width, len(message.data)) == (0, 0)
@@ -103,7 +103,7 @@ def test_a_threshold_takes_effect_while_frames_flow(system, image):
     assert widths[20:] == widths[:10]
 
 
-def test_the_other_live_parameters_take_effect(system, image):
+def test_all_live_parameters_take_effect_between_frames(system, image):
     (many,) = system.features_of(image)
     system.observer.set_parameters(max_keypoints=7)
     (few,) = system.features_of(image)
@@ -125,7 +125,7 @@ def test_the_other_live_parameters_take_effect(system, image):
     assert apart.min() > 20
 
 
-def test_descriptors_are_sent_in_bytes_on_demand(system, image):
+def test_descriptors_are_published_as_int8_on_demand(system, image):
     (exact,) = system.features_of(image)
     system.observer.set_parameters(descriptor_format='int8')
     (small,) = system.features_of(image)
@@ -163,7 +163,7 @@ def test_a_refused_parameter_changes_nothing(system, image):
     assert after.data == before.data
 
 
-def test_parameters_describe_themselves(system):
+def test_parameters_have_descriptions_and_ranges(system):
     names = ['threshold', 'nms_radius', 'descriptor_format', 'device']
     request = DescribeParameters.Request(names=names)
     response = system.observer.call(DescribeParameters, '/detector/describe_parameters', request)
@@ -208,7 +208,7 @@ def test_all_encodings_and_padded_rows_give_the_same_features(system, image, enc
     np.testing.assert_array_equal(a.keypoints, b.keypoints)
 
 
-def test_the_overlay_is_drawn_only_for_those_who_listen(system, image):
+def test_the_overlay_is_published_only_for_subscribers(system, image):
     pictures = []
     node = system.observer.observer
     subscription = node.create_subscription(Image, 'features/overlay', pictures.append, 10)
@@ -230,7 +230,7 @@ def test_the_overlay_is_drawn_only_for_those_who_listen(system, image):
     node.destroy_subscription(subscription)
 
 
-def test_the_newest_frame_is_served_when_too_many_come(system):
+def test_the_newest_frame_is_processed_if_frames_arrive_too_fast(system):
     large = np.random.default_rng(0).integers(0, 256, (480, 640), dtype=np.uint8)
     count = 60
     first = system.stamps(count)
@@ -244,7 +244,7 @@ def test_the_newest_frame_is_served_when_too_many_come(system):
     assert len(answered) < count
 
 
-def test_parameters_are_set_at_once_while_more_frames_come_than_it_can_do(system, random_weights):
+def test_parameters_are_set_at_once_under_overload(system, random_weights):
     large = np.random.default_rng(0).integers(0, 256, (480, 640), dtype=np.uint8)
     first = system.stamps(600)
     publishing = threading.Thread(
@@ -271,7 +271,7 @@ def test_parameters_are_set_at_once_while_more_frames_come_than_it_can_do(system
     assert min(times['weights']) < 0.1
 
 
-def test_numbers_of_the_message_are_plain_bytes(system, image):
+def test_the_data_of_a_features_message_are_plain_bytes(system, image):
     (message,) = system.features_of(image)
     assert isinstance(message.data, array.array)
     assert not message.is_bigendian

@@ -40,7 +40,7 @@ def make_features(count, size):
 
 @pytest.mark.parametrize('count', [0, 1, 500])
 @pytest.mark.parametrize('size', [1, 128, 256])
-def test_float_messages_keep_every_bit(count, size):
+def test_float_features_survive_the_message_exactly(count, size):
     features = make_features(count, size)
     message = features_to_message(features, HEADER)
     assert message.header == HEADER
@@ -52,7 +52,7 @@ def test_float_messages_keep_every_bit(count, size):
 
 
 @pytest.mark.parametrize('count', [0, 1, 500])
-def test_byte_messages_are_near_the_truth_and_of_unit_length(count):
+def test_int8_descriptors_are_accurate_and_of_unit_length(count):
     features = make_features(count, 128)
     message = features_to_message(features, HEADER, 'int8')
     assert len(message.data) == count * (12 + 128)
@@ -63,7 +63,7 @@ def test_byte_messages_are_near_the_truth_and_of_unit_length(count):
     np.testing.assert_allclose(again.descriptors, features.descriptors, atol=0.01)
 
 
-def test_the_bytes_are_those_of_the_documentation():
+def test_the_bytes_of_a_message_are_those_of_the_documentation():
     features = Features([[1.5, 2.25]], [0.75], [[0.6, -0.8]])
     message = features_to_message(features, HEADER)
     assert [(f.name, f.offset, f.datatype, f.count) for f in message.fields] == [
@@ -81,7 +81,7 @@ def test_the_bytes_are_those_of_the_documentation():
     assert small.fields[3].datatype == PointField.INT8
 
 
-def test_an_unknown_format_is_refused():
+def test_an_unknown_descriptor_format_is_refused():
     with pytest.raises(ValueError, match=r"one of float32, int8; got 'float16'"):
         features_to_message(make_features(1, 4), HEADER, 'float16')
 
@@ -109,7 +109,7 @@ def foreign_message():
     )
 
 
-def test_other_orders_gaps_and_byte_orders_are_read():
+def test_features_with_other_field_orders_gaps_and_byte_orders_are_read():
     features = features_from_message(foreign_message())
     np.testing.assert_array_equal(features.keypoints, [[8.5, 7.0], [8.25, 7.0]])
     np.testing.assert_array_equal(features.scores, [0.5, 0.25])
@@ -151,7 +151,7 @@ def change_field(index, **values):
         (change(point_step=0), 'ends at byte 4 of a point, which has 0'),
     ],
 )
-def test_a_message_that_holds_no_features_is_refused_with_the_reason(spoil, text):
+def test_a_message_without_valid_features_is_refused_with_the_reason(spoil, text):
     message = features_to_message(make_features(3, 4), HEADER)
     spoil(message)
     with pytest.raises(ValueError, match=text):
@@ -159,7 +159,7 @@ def test_a_message_that_holds_no_features_is_refused_with_the_reason(spoil, text
 
 
 @pytest.mark.parametrize('form', ['float32', 'int8'])
-def test_directions_travel_with_the_features_and_disturb_nothing(form):
+def test_normalized_coordinates_are_added_to_unchanged_features(form):
     features = make_features(40, 24)
     directions = np.random.default_rng(1).normal(size=(40, 2)).astype(np.float32)
     message = features_to_message(features, HEADER, form, directions)
@@ -173,7 +173,7 @@ def test_directions_travel_with_the_features_and_disturb_nothing(form):
     np.testing.assert_array_equal(again.descriptors, expected.descriptors)
 
 
-def test_unknown_directions_are_no_numbers_and_the_message_says_so():
+def test_unknown_normalized_coordinates_are_nan_and_the_message_is_not_dense():
     directions = np.array([[0.5, 0.25], [np.nan, np.nan]])
     message = features_to_message(make_features(2, 8), HEADER, normalized=directions)
     assert not message.is_dense

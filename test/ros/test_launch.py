@@ -40,7 +40,7 @@ def launched(random_weights):
 
 
 @pytest.mark.launch(fixture=launched)
-def test_frames_of_the_named_topic_are_answered(start_camera, start_observer):
+def test_the_launched_detector_publishes_features_of_the_image_topic(start_camera, start_observer):
     observer = start_observer(DOMAIN, '/robot/features')
     camera = start_camera(DOMAIN)
     observer.wait_until(lambda: observer.observer.count_publishers('/robot/features'), timeout=200)

@@ -35,7 +35,7 @@ def launched(random_weights):
 
 
 @pytest.mark.launch(fixture=launched)
-def test_the_player_s_images_are_answered(start_observer):
+def test_the_launched_demo_publishes_features_of_the_player(start_observer):
     observer = start_observer(DOMAIN, '/demo/features')
     observer.wait_until(lambda: len(observer.messages) >= 5, timeout=200)
     assert observer.messages[-1].header.frame_id == 'camera'
@@ -43,5 +43,5 @@ def test_the_player_s_images_are_answered(start_observer):
 
 
 @pytest.mark.launch(fixture=launched, shutdown=True)
-def test_both_end_cleanly_with_the_launch():
+def test_player_and_detector_end_cleanly_with_the_launch():
     assert STATUSES == [0, 0]

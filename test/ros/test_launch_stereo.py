@@ -39,7 +39,7 @@ def launched(random_weights):
 
 
 @pytest.mark.launch(fixture=launched)
-def test_both_cameras_are_answered_by_one_node(start_camera, start_observer):
+def test_the_launched_node_publishes_features_of_both_cameras(start_camera, start_observer):
     left = start_observer(DOMAIN, '/robot/left/features')
     right = start_observer(DOMAIN, '/robot/right/features')
     left.wait_until(lambda: left.observer.count_publishers('/robot/left/features'), timeout=200)

@@ -35,7 +35,7 @@ print(len(got[0].data) if got else 'nothing came')
 """
 
 
-def test_the_profile_of_the_package_is_chosen():
+def test_the_dds_profile_of_the_package_is_chosen_by_default():
     environment = {}
     choose_dds_profile(environment)
     assert {Path(value).name for value in environment.values()} == {'fastdds_features.xml'}
@@ -64,13 +64,13 @@ def test_the_variable_that_fast_dds_3_warns_about_is_set_for_fast_dds_2_only(dis
         'FASTDDS_BUILTIN_TRANSPORTS',
     ],
 )
-def test_the_users_choice_stands(name):
+def test_a_dds_profile_chosen_by_the_user_is_kept(name):
     environment = {name: 'mine'}
     choose_dds_profile(environment)
     assert environment == {name: 'mine'}
 
 
-def test_a_profile_in_the_working_directory_stands(tmp_path, monkeypatch):
+def test_a_dds_profile_in_the_working_directory_is_kept(tmp_path, monkeypatch):
     (tmp_path / 'DEFAULT_FASTRTPS_PROFILES.xml').touch()
     monkeypatch.chdir(tmp_path)
     environment = {}

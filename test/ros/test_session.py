@@ -40,7 +40,7 @@ SIGNAL = """os.kill(os.getpid(), signal.SIGTERM)
         ('pass', ''),
     ],
 )
-def test_whatever_fails_after_a_signal_is_the_signal(happens, said):
+def test_an_error_of_rclpy_after_a_signal_is_a_keyboard_interrupt(happens, said):
     command = [sys.executable, '-c', PROGRAM.format(happens=happens)]
     ended = subprocess.run(command, capture_output=True, text=True, timeout=60, check=True)
     assert ended.stdout.strip() == said

@@ -53,7 +53,7 @@ def own_domain(monkeypatch):
         (['--params-file', 'nothing.yaml'], 'nothing.yaml'),
     ],
 )
-def test_what_cannot_be_used_at_the_start_is_named(
+def test_invalid_arguments_of_the_detector_are_named(
     own_domain, capfd, random_weights, tmp_path, arguments, said
 ):
     corrupt = tmp_path / 'corrupt.safetensors'
@@ -67,7 +67,7 @@ def test_what_cannot_be_used_at_the_start_is_named(
 
 
 @pytest.mark.parametrize('buffered', ['0', '1'])
-def test_a_program_that_cannot_start_says_one_line_and_fails(
+def test_a_program_that_cannot_start_prints_one_line_and_fails(
     start_detector, monkeypatch, buffered
 ):
     for name in ('RCUTILS_LOGGING_USE_STDOUT', 'RCUTILS_LOGGING_BUFFERED_STREAM'):
@@ -91,7 +91,9 @@ def test_a_running_node_ends_within_two_seconds(start_detector, random_weights, 
 
 
 @pytest.mark.parametrize('delay', [0.5, 1.0, 2.0])
-def test_a_signal_while_it_starts_ends_it_as_well(start_detector, random_weights, delay):
+def test_a_signal_during_the_start_ends_the_detector_cleanly(
+    start_detector, random_weights, delay
+):
     detector = start_detector(43, '-p', f'weights:={random_weights}')
     time.sleep(delay)
     detector.interrupt()
@@ -99,7 +101,7 @@ def test_a_signal_while_it_starts_ends_it_as_well(start_detector, random_weights
     assert 'Traceback' not in detector.output
 
 
-def test_a_node_that_has_more_to_do_than_it_can_ends_within_two_seconds_too(
+def test_an_overloaded_node_ends_within_two_seconds(
     start_detector, start_camera, start_observer, random_weights
 ):
     detector = start_detector(43, '-p', f'weights:={random_weights}')
@@ -118,7 +120,9 @@ def test_a_node_that_has_more_to_do_than_it_can_ends_within_two_seconds_too(
     flood.join()
 
 
-def test_silence_is_explained_and_its_end_too(start_detector, start_camera, random_weights):
+def test_a_silent_image_topic_is_explained_and_its_end_is_logged(
+    start_detector, start_camera, random_weights
+):
     detector = start_detector(
         44, '-p', f'weights:={random_weights}', '-r', 'image:=/front/image_raw'
     )

@@ -62,7 +62,7 @@ def test_the_fractions_of_dropped_and_bad_frames_look_back_ten_seconds():
     assert summary.lately_bad == pytest.approx(0.1)
 
 
-def test_a_summary_reads_as_a_line():
+def test_a_summary_of_statistics_is_one_line():
     statistics = FrameStatistics(now=0.0)
     for _ in range(4):
         statistics.add_frame(1.0, {'inference': 0.010}, latency=0.0125, keypoints=3)

@@ -120,7 +120,7 @@ def test_the_features_are_byte_for_byte_the_nodes_messages(
     assert read(tmp_path / 'again') == read(target)
 
 
-def test_all_that_was_in_the_bag_is_still_there_in_order(write_bag, tmp_path, detector):
+def test_process_bag_copies_all_messages_in_order(write_bag, tmp_path, detector):
     source, target = write_bag(recording()), tmp_path / 'out'
     process_bag(source, target, detector, BagOptions(batch=3))
     before, after = read(source), read(target)
@@ -186,7 +186,7 @@ def test_a_bag_of_which_messages_are_missing_is_refused(write_bag, tmp_path, det
     assert not target.exists()
 
 
-def test_batches_find_what_single_images_do(write_bag, tmp_path, detector):
+def test_process_bag_gives_equal_features_in_batches_and_singly(write_bag, tmp_path, detector):
     source = write_bag(recording())
     process_bag(source, tmp_path / 'one', detector, BagOptions(['/left/image_raw']))
     process_bag(source, tmp_path / 'four', detector, BagOptions(['/left/image_raw'], batch=4))
@@ -216,7 +216,7 @@ def test_undistorted_coordinates_are_those_of_the_recorded_calibration(
         np.testing.assert_array_equal(normalized_from_message(message), normalized)
 
 
-def test_a_mask_keeps_keypoints_away(write_bag, tmp_path, detector):
+def test_process_bag_finds_no_keypoints_where_the_mask_is_black(write_bag, tmp_path, detector):
     mask = np.zeros((48, 64), np.uint8)
     mask[:, 32:] = 255
     source = write_bag(recording(1))
@@ -243,7 +243,7 @@ def test_bad_images_are_copied_named_and_counted(write_bag, tmp_path, detector):
     assert len(read(tmp_path / 'out', '/left/features')) == 2
 
 
-def test_a_run_that_is_broken_off_leaves_nothing(write_bag, tmp_path, detector):
+def test_an_interrupted_process_bag_leaves_nothing_behind(write_bag, tmp_path, detector):
     source, target = write_bag(recording()), tmp_path / 'place' / 'out'
 
     def stop():
@@ -287,7 +287,7 @@ def weights(tmp_path, model):
     return str(path)
 
 
-def test_the_command_processes_a_bag(write_bag, tmp_path, weights, capsys):
+def test_the_command_process_bag_processes_a_bag(write_bag, tmp_path, weights, capsys):
     source, target = write_bag(recording(3)), tmp_path / 'out'
     arguments = ['process-bag', str(source), str(target), '--weights', weights]
     arguments += ['--threshold', '0.0001', '--topics', '/right/image_raw', '--device', 'cpu']
@@ -303,7 +303,7 @@ def test_the_command_processes_a_bag(write_bag, tmp_path, weights, capsys):
     assert 'already exists' in capsys.readouterr().err
 
 
-def test_wrong_input_is_one_line(write_bag, tmp_path, weights, capsys):
+def test_invalid_input_of_process_bag_is_one_line(write_bag, tmp_path, weights, capsys):
     source = write_bag(recording(1))
     common = ['--weights', weights]
     for words, arguments in (

@@ -74,7 +74,7 @@ def test_the_measurement_begins_when_images_arrive_here_too():
         assert observer.measurements.keypoints == [7]
 
 
-def test_it_measures_and_leaves_a_picture(weights, tmp_path):
+def test_the_demo_measures_and_writes_a_picture(weights, tmp_path):
     photograph = tmp_path / 'photograph.png'
     rng = np.random.default_rng(0)
     cv2.imwrite(str(photograph), rng.integers(0, 256, (96, 128), np.uint8))
@@ -104,7 +104,7 @@ def test_it_measures_and_leaves_a_picture(weights, tmp_path):
         (['--seconds', 'x'], "'x' is not a number from 1 to 3600"),
     ],
 )
-def test_bad_input_is_one_line_and_status_2(words, message, weights, tmp_path):
+def test_invalid_input_of_the_demo_is_one_line_and_status_2(words, message, weights, tmp_path):
     if '--weights' not in words:
         words = [*words, '--weights', str(weights)]
     process = demo('--output', tmp_path, *words)
@@ -116,7 +116,7 @@ def test_bad_input_is_one_line_and_status_2(words, message, weights, tmp_path):
 
 
 @pytest.mark.parametrize('sent', [signal.SIGINT, signal.SIGTERM, signal.SIGKILL])
-def test_whatever_ends_it_no_process_is_left(sent, weights, tmp_path):
+def test_the_demo_leaves_no_process_behind_whatever_signal_ends_it(sent, weights, tmp_path):
     process = demo('--seconds', 60, '--weights', weights, '--output', tmp_path, cwd=tmp_path)
     deadline = time.monotonic() + 60
     while len(running(tmp_path)) < 3:

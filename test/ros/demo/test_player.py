@@ -144,7 +144,7 @@ def test_a_recording_is_played_with_its_own_stamps_poses_and_calibration(
     assert listener.infos[0][1].d.tolist() == [0.1, 0, 0, 0, 0]
 
 
-def test_what_is_not_known_is_not_published(start_player, listener, folder):
+def test_the_player_publishes_no_unknown_calibration_or_pose(start_player, listener, folder):
     start_player(source=str(folder), rate=40.0)
     listener.receive(2)
     assert listener.publishers('image') == 1
@@ -152,14 +152,14 @@ def test_what_is_not_known_is_not_published(start_player, listener, folder):
     assert listener.publishers('ground_truth/pose') == 0
 
 
-def test_the_room_carries_the_users_photographs(start_player, receive_images, tmp_path):
+def test_the_simulated_room_shows_the_users_photographs(start_player, receive_images, tmp_path):
     cv2.imwrite(str(tmp_path / 'white.png'), np.full((60, 80), 255, np.uint8))
     start_player(source='room', rate=10.0, width=64, height=48, photographs=str(tmp_path))
     (_, message), *_ = receive_images(1)
     assert pixels(message).min() > 150  # all is white, and more or less in the light
 
 
-def test_large_images_are_reduced_where_asked(start_player, receive_images, tmp_path):
+def test_the_player_reduces_large_images_on_demand(start_player, receive_images, tmp_path):
     cv2.imwrite(str(tmp_path / 'large.png'), np.full((300, 400), 77, np.uint8))
     start_player(source=str(tmp_path / 'large.png'), rate=20.0, max_side=200)
     (_, message), *_ = receive_images(1)
@@ -167,7 +167,7 @@ def test_large_images_are_reduced_where_asked(start_player, receive_images, tmp_
     assert np.all(pixels(message) == 77)
 
 
-def test_it_ends_after_the_last_frame_where_it_may_not_loop(start_player, folder):
+def test_the_player_ends_after_the_last_frame_without_loop(start_player, folder):
     player = start_player(source=str(folder), rate=50.0, loop=False)
     output, _ = player.communicate(timeout=30)
     assert player.returncode == 0
@@ -175,7 +175,7 @@ def test_it_ends_after_the_last_frame_where_it_may_not_loop(start_player, folder
 
 
 @pytest.mark.parametrize('sent', [signal.SIGINT, signal.SIGTERM])
-def test_a_signal_ends_it_cleanly(start_player, receive_images, folder, sent):
+def test_a_signal_ends_the_player_cleanly(start_player, receive_images, folder, sent):
     player = start_player(source=str(folder), rate=50.0)
     receive_images(1)
     player.send_signal(sent)
@@ -194,7 +194,7 @@ def test_a_signal_ends_it_cleanly(start_player, receive_images, folder, sent):
         ({'width': 3}, 'width out of range'),
     ],
 )
-def test_bad_input_is_named_and_ends_it(start_player, parameters, words):
+def test_invalid_parameters_of_the_player_are_named_and_end_it(start_player, parameters, words):
     player = start_player(**parameters)
     output, _ = player.communicate(timeout=30)
     assert player.returncode == 1
@@ -210,12 +210,12 @@ def test_bad_input_is_named_and_ends_it(start_player, parameters, words):
         ({'distortion': [-0.9, 0.0, 0.0, 0.0, 0.0]}, 'is not invertible'),
     ],
 )
-def test_a_room_that_cannot_be_is_named(parameters, words):
+def test_invalid_settings_of_the_simulated_room_are_named(parameters, words):
     with pytest.raises((ValueError, NotADirectoryError), match=words):
         open_source(PlayerSettings(source='room', **parameters))
 
 
-def test_a_folder_without_images_is_named(start_player, tmp_path):
+def test_a_source_folder_without_images_is_named(start_player, tmp_path):
     player = start_player(source=str(tmp_path))
     output, _ = player.communicate(timeout=30)
     assert player.returncode == 1

@@ -136,7 +136,7 @@ def test_no_keypoint_lies_where_the_mask_is_black(start_inside, image, tmp_path)
     system.wait_until(lambda: 'bad frames: image' in system.newest_status('/left/image')[2])
 
 
-def test_a_mask_that_is_none_is_named(start_inside, tmp_path):
+def test_a_mask_that_cannot_be_read_is_named(start_inside, tmp_path):
     path = tmp_path / 'mask.png'
     with pytest.raises(FileNotFoundError, match=f'there is no mask {path}'):
         start_inside(mask=str(path))
@@ -184,7 +184,7 @@ def test_normalised_coordinates_come_with_a_calibration(start_inside, image, inf
     assert 'for images of 320x120, not 160x120' in system.status('/image')[1]
 
 
-def test_a_lazy_node_takes_images_only_for_listeners(start_inside, image):
+def test_a_lazy_node_subscribes_to_images_only_for_subscribers(start_inside, image):
     system = start_inside(lazy=True)
     system.rest(0.2)
     assert system.observer.count_subscribers('/image') == 0
@@ -196,7 +196,7 @@ def test_a_lazy_node_takes_images_only_for_listeners(start_inside, image):
     system.wait_until(lambda: system.observer.count_subscribers('/image') == 0)
 
 
-def test_images_are_taken_as_sensor_data_and_features_sent_reliably(start_inside):
+def test_images_are_received_as_sensor_data_and_features_published_reliably(start_inside):
     system = start_inside()
 
     def reliabilities():

@@ -33,7 +33,7 @@ def summary(arrivals=0, replaced=0, frames=0, bad=0, lost=0):
     return statistics.summary(now=2.0)
 
 
-def test_a_camera_whose_frames_are_answered_is_well():
+def test_the_status_of_a_camera_whose_frames_are_processed_is_ok():
     status = input_status('detector: /image', 'cpu', summary(arrivals=8, replaced=2, frames=6))
     assert (status.level, status.message) == (OK, '3.0 frames per second')
     assert (status.name, status.hardware_id) == ('detector: /image', 'cpu')
@@ -56,7 +56,7 @@ def test_a_camera_whose_frames_are_answered_is_well():
         ({'arrivals': 6, 'frames': 6, 'lost': 4}, '', '40% of the frames are lost before they'),
     ],
 )
-def test_what_is_amiss_with_a_camera_is_a_warning(numbers, trouble, said):
+def test_trouble_of_a_camera_is_a_warning(numbers, trouble, said):
     status = input_status('detector: /image', 'cpu', summary(**numbers), trouble)
     assert status.level == WARN
     assert said in status.message
@@ -72,12 +72,14 @@ def test_a_topic_that_is_idle_on_purpose_is_well_whatever_happened_before():
     assert (status.level, status.message) == (OK, 'not active')
 
 
-def test_a_network_that_is_not_there_is_told_by_the_state():
+def test_the_status_without_a_network_is_the_lifecycle_state():
     status = network_status('detector: network', None, 'unconfigured', failures=0)
     assert (status.level, status.message) == (OK, 'unconfigured')
 
 
-def test_a_running_node_reports_what_it_does(start_inside, image, random_weights):
+def test_the_diagnostics_of_a_running_node_have_rates_times_and_network(
+    start_inside, image, random_weights
+):
     system = start_inside()
     system.answers(image, count=3)
     level, message, values = system.status('/image')
@@ -95,7 +97,7 @@ def test_a_running_node_reports_what_it_does(start_inside, image, random_weights
     assert values['precision'] == system.node.detector.engine.precision
 
 
-def test_bad_frames_and_silence_are_warnings(start_inside, image, monkeypatch):
+def test_bad_frames_and_a_silent_topic_are_warnings(start_inside, image, monkeypatch):
     monkeypatch.setattr(inputs, 'SILENCE', 1.0)
     system = start_inside()
     image.encoding, image.data = 'rgb8', array('B', bytes(10))

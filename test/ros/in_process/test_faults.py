@@ -44,7 +44,7 @@ def images(draw):
     )
 
 
-def test_of_thousands_of_broken_images_none_ends_the_node(start_inside, image):
+def test_none_of_thousands_of_broken_images_ends_the_node(start_inside, image):
     system = start_inside()
     system.answers(image)
     (camera,) = system.node.inputs
@@ -121,7 +121,7 @@ def test_a_simulated_clock_that_stands_still_or_jumps_stops_nothing(start_inside
     assert system.diagnostics[-1].header.stamp.sec == 4000
 
 
-def test_the_size_may_change_from_frame_to_frame(start_inside):
+def test_the_image_size_may_change_from_frame_to_frame(start_inside):
     system = start_inside()
     rng = np.random.default_rng(0)
     sizes = [(120, 160), (16, 16), (77, 333), (240, 41), (120, 160), (201, 203)]
@@ -142,7 +142,7 @@ def test_the_size_may_change_from_frame_to_frame(start_inside):
 
 
 @pytest.mark.parametrize('depth', [1, 50])
-def test_a_listener_that_never_listens_holds_up_nobody(start_inside, image, depth):
+def test_a_subscriber_that_never_spins_delays_nobody(start_inside, image, depth):
     system = start_inside()
     sleeper = rclpy.create_node('sleeper', context=system.context, use_global_arguments=False)
     sleeper.create_subscription(PointCloud2, '/features', print, QoSProfile(depth=depth))
@@ -156,7 +156,7 @@ def test_a_listener_that_never_listens_holds_up_nobody(start_inside, image, dept
     sleeper.destroy_node()
 
 
-def test_a_slow_listener_gets_the_newest_and_makes_nobody_else_wait(start_inside, image):
+def test_a_slow_subscriber_gets_the_newest_features_and_delays_nobody(start_inside, image):
     system = start_inside()
     slow, stop = [], threading.Event()
 

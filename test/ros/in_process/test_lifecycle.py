@@ -112,13 +112,13 @@ def test_weights_that_are_set_before_are_those_that_are_configured(
     assert system.node.detector.weights == other
 
 
-def test_by_itself_the_node_is_active(start_inside):
+def test_the_node_is_active_after_the_start_by_default(start_inside):
     system = start_inside()
     assert Manager(system).state == State.PRIMARY_STATE_ACTIVE
     assert system.node.state == 'active'
 
 
-def test_a_transition_that_is_not_possible_is_refused_and_nothing_more(start_inside, image):
+def test_an_impossible_transition_is_refused_and_the_node_continues(start_inside, image):
     system = start_inside()
     manager = Manager(system)
     for transition in (
@@ -156,7 +156,7 @@ def test_the_commands_of_nav2s_lifecycle_manager_lead_the_node(start_managed, im
             assert system.answers(image).width > 20
 
 
-def test_transitions_are_announced_and_can_be_asked_for_by_name(start_managed):
+def test_transitions_are_published_and_can_be_requested_by_label(start_managed):
     system, manager = start_managed()
     events = []
     system.observer.create_subscription(
@@ -177,9 +177,7 @@ def test_transitions_are_announced_and_can_be_asked_for_by_name(start_managed):
     system.wait_until(lambda: events and events[-1].goal_state.label == 'inactive')
 
 
-def test_the_end_of_the_work_is_not_taken_for_the_end_of_a_silence(
-    start_managed, monkeypatch, capfd
-):
+def test_deactivation_is_not_reported_as_the_end_of_a_silence(start_managed, monkeypatch, capfd):
     monkeypatch.setattr(inputs, 'SILENCE', 0.5)
     system, manager = start_managed()
     manager.change(Transition.TRANSITION_CONFIGURE)

@@ -103,7 +103,7 @@ def test_a_file_that_is_slow_to_read_holds_up_no_call_and_is_still_checked(
     system.wait_until(lambda: descriptor_size(system.answers(image)) == 24)
 
 
-def test_weights_that_do_not_run_are_taken_back(
+def test_weights_that_cannot_be_used_are_replaced_by_those_in_use(
     start_inside, image, random_weights, other_weights, monkeypatch, capfd
 ):
     def fail(*arguments):
@@ -117,7 +117,7 @@ def test_weights_that_do_not_run_are_taken_back(
     assert descriptor_size(system.answers(image)) == 16
 
 
-def test_values_that_do_not_go_together_change_nothing(start_inside, image, other_weights):
+def test_a_call_with_one_invalid_value_changes_no_parameter(start_inside, image, other_weights):
     system = start_inside()
     before = system.answers(image)
     result = system.set_parameters(max_keypoints=5, max_image_size=10, weights=str(other_weights))
@@ -204,9 +204,7 @@ def test_the_node_ends_while_weights_are_being_changed(
     assert system.node.detector is before
 
 
-def test_weights_that_are_set_again_and_again_are_used(
-    start_inside, random_weights, other_weights
-):
+def test_weights_that_are_set_repeatedly_are_used(start_inside, random_weights, other_weights):
     system = start_inside()
     for path in (other_weights, random_weights, other_weights):
         assert system.set_parameters(weights=str(path)).successful
