@@ -59,7 +59,7 @@ class EurocSequence:
         if camera is None:
             raise ValueError(f'{folder} has no mav0/cam0 with a folder data')
         self._color = color
-        self.images = _stamped_images(camera)
+        self.source, self.images = _stamped_images(camera)
         if not self.images:
             raise ValueError(f'{camera} has no images that data.csv lists or that have stamps')
         self.rate = mean_rate([stamp for _, stamp in self.images], 20.0)
@@ -79,20 +79,21 @@ class EurocSequence:
 
     def __iter__(self) -> Iterator[Frame]:
         images = ((path, stamp, self.truth.at(stamp)) for path, stamp in self.images)
-        return read_frames(images, self._color)
+        return read_frames(images, self._color, self.source)
 
 
-def _stamped_images(camera: Path) -> list[tuple[Path, float]]:
-    """Return the images of a camera and their stamps in seconds, in the order of the stamps."""
+def _stamped_images(camera: Path) -> tuple[Path, list[tuple[Path, float]]]:
+    """Return the table or folder that lists images, and these with stamps in seconds, in order."""
     table = camera / 'data.csv'
     if table.is_file():
         named = [(row[0], camera / 'data' / row[1]) for row in read_rows(table, 2, ',')]
     else:
-        named = [(path.stem, path) for path in list_images(camera / 'data')]
+        table = camera / 'data'
+        named = [(path.stem, path) for path in list_images(table)]
         named = [(stem, path) for stem, path in named if stem.isdecimal()]
     try:
         stamps = np.array([int(stamp) for stamp, _ in named], np.int64)
     except (ValueError, OverflowError) as error:
         raise ValueError(f'{table} must have stamps in nanoseconds: {error}') from error
     order = np.argsort(stamps, kind='stable')
-    return [(named[index][1], float(stamps[index]) * 1e-9) for index in order]
+    return table, [(named[index][1], float(stamps[index]) * 1e-9) for index in order]

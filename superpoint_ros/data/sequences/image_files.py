@@ -70,20 +70,26 @@ def _natural_key(name: str) -> list[tuple[int, int, str]]:
 
 
 def read_frames(
-    images: Iterable[tuple[Path, float, np.ndarray | None]], color: bool = False
+    images: Iterable[tuple[Path, float, np.ndarray | None]], color: bool, source: str | Path
 ) -> Iterator[Frame]:
     """
     Yield the frames of image files, given as path, stamp in seconds and true pose or None.
 
-    Files that cannot be read are skipped with a warning that names them.
+    Files that cannot be read are skipped with a warning that names them. Raises ValueError that
+    names `source`, which lists the files, if none can be read.
     """
+    last, count = None, 0
     for path, stamp, pose in images:
         try:
             image = read_image(path, color)
         except (ValueError, OSError) as error:
             _log.warning('skipped: %s', error)
+            last = error
             continue
+        count += 1
         yield Frame(image, stamp, path.name, pose=pose)
+    if not count:
+        raise ValueError(f'no image of {source} can be read: {last}')
 
 
 def mean_rate(stamps: Sequence[float], default: float) -> float:
@@ -111,7 +117,7 @@ class ImageSequence:
     ):
         self.paths = list(paths)
         self.rate = float(rate)
-        self._color = color
+        self._color, self._source = color, source
         if not self.paths:
             raise ValueError(
                 f'{source} has no images (files ending in {", ".join(sorted(IMAGE_SUFFIXES))})'
@@ -120,7 +126,8 @@ class ImageSequence:
             raise ValueError(f'{source} has no image that can be read')
 
     def __iter__(self) -> Iterator[Frame]:
-        frames = read_frames(((path, 0.0, None) for path in self.paths), self._color)
+        images = ((path, 0.0, None) for path in self.paths)
+        frames = read_frames(images, self._color, self._source)
         for index, frame in enumerate(frames):
             yield replace(frame, stamp=index / self.rate)
 

@@ -71,7 +71,8 @@ class KittiSequence:
 
     def __iter__(self) -> Iterator[Frame]:
         poses = [*self.poses, *[None] * len(self.images)]
-        return read_frames(zip(self.images, self.stamps, poses, strict=False), self._color)
+        images = zip(self.images, self.stamps, poses, strict=False)
+        return read_frames(images, self._color, self.images[0].parent)
 
 
 def _read_poses(folder: Path, shift: np.ndarray) -> list[np.ndarray | None]:

@@ -51,7 +51,7 @@ class TumSequence:
     def __init__(self, folder: str | Path, color: bool = False):
         folder = Path(folder)
         self._color = color
-        self.images = _stamped_images(folder)
+        self.source, self.images = _stamped_images(folder)
         if not self.images:
             raise ValueError(f'{folder} has no images that rgb.txt lists or that have stamps')
         path = folder / GROUND_TRUTH
@@ -61,11 +61,11 @@ class TumSequence:
 
     def __iter__(self) -> Iterator[Frame]:
         images = ((path, stamp, self.truth.at(stamp)) for stamp, path in self.images)
-        return read_frames(images, self._color)
+        return read_frames(images, self._color, self.source)
 
 
-def _stamped_images(folder: Path) -> list[tuple[float, Path]]:
-    """Return stamps in seconds and images, in the order of the stamps."""
+def _stamped_images(folder: Path) -> tuple[Path, list[tuple[float, Path]]]:
+    """Return the table or folder that lists images, and these with stamps in seconds, in order."""
     table = folder / 'rgb.txt'
     if table.is_file():
         stamps = read_numbers(table, 1)[:, 0].tolist()
@@ -76,10 +76,10 @@ def _stamped_images(folder: Path) -> list[tuple[float, Path]]:
         if not np.isfinite(stamps).all():
             raise ValueError(f'{table} has stamps that are not finite')
     else:
-        place = folder / 'rgb' if (folder / 'rgb').is_dir() else folder
-        named = [path for path in list_images(place) if re.fullmatch(r'\d+\.?\d*', path.stem)]
+        table = folder / 'rgb' if (folder / 'rgb').is_dir() else folder
+        named = [path for path in list_images(table) if re.fullmatch(r'\d+\.?\d*', path.stem)]
         images = [(float(path.stem), path) for path in named]
-    return sorted(images, key=lambda image: image[0])
+    return table, sorted(images, key=lambda image: image[0])
 
 
 def _camera_of(folder: Path) -> Intrinsics | None:

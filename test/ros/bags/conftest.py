@@ -1,83 +1,19 @@
 # Copyright 2026 The superpoint_ros developers
 # SPDX-License-Identifier: Apache-2.0
 
-"""Bags, made on the spot without ROS."""
-
 from __future__ import annotations
 
-import cv2
-import numpy as np
 import pytest
 
-from superpoint_ros.data.sequences.sequence import Intrinsics
-
-CAMERA = Intrinsics.of_view((64, 48), 70, (-0.1, 0.01, 0, 0, 0))
-
-
-@pytest.fixture
-def bag_camera():
-    """Return the calibration in the bags."""
-    return CAMERA
+from support import bags
 
 
 @pytest.fixture
 def write_bag(tmp_path):
-    """Return a function that writes a bag of images and returns its path."""
-    rosbag2 = pytest.importorskip('rosbags.rosbag2', reason='needs the library rosbags')
-    from rosbags.typesys import get_typestore, Stores
-
-    store = get_typestore(Stores.ROS2_JAZZY)
-    types = store.types
-
-    def header(nanoseconds, frame_id='camera'):
-        stamp = types['builtin_interfaces/msg/Time'](
-            nanoseconds // 1_000_000_000, nanoseconds % 1_000_000_000
-        )
-        return types['std_msgs/msg/Header'](stamp, frame_id)
-
-    def image(pixels, nanoseconds):
-        data = np.ascontiguousarray(pixels).reshape(-1)
-        height, width = pixels.shape[:2]
-        encoding = 'mono8' if pixels.ndim == 2 else 'bgr8'
-        return types['sensor_msgs/msg/Image'](
-            header(nanoseconds), height, width, encoding, 0, data.size // height, data
-        )
-
-    def compressed(pixels, nanoseconds):
-        data = cv2.imencode('.png', pixels)[1].reshape(-1)
-        return types['sensor_msgs/msg/CompressedImage'](header(nanoseconds), 'png', data)
-
-    def info(fields, nanoseconds):
-        region = types['sensor_msgs/msg/RegionOfInterest'](0, 0, 0, 0, False)
-        values = {'height': 48, 'width': 64, 'd': CAMERA.distortion, **(fields or {})}
-        return types['sensor_msgs/msg/CameraInfo'](
-            header(nanoseconds), values['height'], values['width'], 'plumb_bob', values['d'],
-            CAMERA.matrix.ravel(), np.eye(3).ravel(), np.zeros(12), 0, 0, region,
-        )  # fmt: skip
-
-    def pose(x, nanoseconds):
-        """Return a pose at x; a quaternion of length 0 if x is None."""
-        point = types['geometry_msgs/msg/Point'](x or 0.0, 0.0, 0.0)
-        turn = types['geometry_msgs/msg/Quaternion'](0.0, 0.0, 0.0, float(x is not None))
-        inner = types['geometry_msgs/msg/Pose'](point, turn)
-        return types['geometry_msgs/msg/PoseStamped'](header(nanoseconds, 'world'), inner)
+    """Return a function that writes a bag (see `support.bags.write_bag`) and returns its path."""
+    pytest.importorskip('rosbags.rosbag2', reason='needs the library rosbags')
 
     def write(messages, name='bag', storage='mcap'):
-        """Write (topic, kind, content, nanoseconds), kind being a key of `makers`."""
-        path = tmp_path / name
-        plugin = getattr(rosbag2.StoragePlugin, storage.upper())
-        makers = {'image': image, 'compressed': compressed, 'info': info, 'pose': pose}
-        with rosbag2.Writer(path, version=9, storage_plugin=plugin) as writer:
-            connections = {}
-            for topic, kind, content, nanoseconds in messages:
-                message = makers[kind](content, nanoseconds)
-                if topic not in connections:
-                    connections[topic] = writer.add_connection(
-                        topic, message.__msgtype__, typestore=store
-                    )
-                data = store.serialize_cdr(message, message.__msgtype__)
-                # Recorded a while after the stamp.
-                writer.write(connections[topic], nanoseconds + 3_000_000, data)
-        return path
+        return bags.write_bag(tmp_path / name, messages, storage)
 
     return write

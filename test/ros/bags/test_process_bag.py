@@ -11,6 +11,8 @@ import cv2
 import numpy as np
 import pytest
 
+from support.bags import BAG_CAMERA
+
 pytest.importorskip('rclpy', reason='needs ROS 2 (rclpy)')
 pytest.importorskip('rosbags', reason='needs the library rosbags')
 
@@ -199,13 +201,13 @@ def test_process_bag_gives_equal_features_in_batches_and_singly(write_bag, tmp_p
 
 
 def test_undistorted_coordinates_are_those_of_the_recorded_calibration(
-    write_bag, tmp_path, detector, bag_camera
+    write_bag, tmp_path, detector
 ):
     source, target = write_bag(recording(2)), tmp_path / 'out'
     options = BagOptions(['/left/image_raw:/found'], normalized=True)
     process_bag(source, target, detector, options)
     info = CameraInfo(width=64, height=48, distortion_model='plumb_bob')
-    info.k, info.d = bag_camera.matrix.ravel().tolist(), bag_camera.distortion.tolist()
+    info.k, info.d = BAG_CAMERA.matrix.ravel().tolist(), BAG_CAMERA.distortion.tolist()
     expected = CameraModel.from_message(info)
     for index, (_, _, data) in enumerate(read(target, '/found')):
         features = detector(picture(index))

@@ -12,6 +12,7 @@ import pytest
 
 from superpoint_ros.data.sequences.bags import BagSequence
 from superpoint_ros.data.sequences.opening import open_sequence
+from support.bags import BAG_CAMERA
 
 START = 1_700_000_000_000_000_000
 
@@ -35,9 +36,7 @@ def messages(topic='/front/image', kind='image'):
 @pytest.mark.parametrize(
     ('topic', 'kind'), [('/front/image', 'image'), ('/front/image/compressed', 'compressed')]
 )
-def test_a_bag_gives_its_images_with_stamps_poses_and_calibration(
-    write_bag, bag_camera, storage, topic, kind
-):
+def test_a_bag_gives_its_images_with_stamps_poses_and_calibration(write_bag, storage, topic, kind):
     path = write_bag(messages(topic, kind), storage=storage)
     sequence = open_sequence(path)
     assert sequence.topic == topic
@@ -48,8 +47,8 @@ def test_a_bag_gives_its_images_with_stamps_poses_and_calibration(
     )
     # Every 0.05 s the true position went on by 1, from 0 at 0.05 s before the first image.
     assert [frame.pose[0, 3] for frame in frames] == pytest.approx([1, 3, 5, 7], abs=1e-5)
-    np.testing.assert_allclose(sequence.camera.matrix, bag_camera.matrix)
-    np.testing.assert_allclose(sequence.camera.distortion, bag_camera.distortion)
+    np.testing.assert_allclose(sequence.camera.matrix, BAG_CAMERA.matrix)
+    np.testing.assert_allclose(sequence.camera.distortion, BAG_CAMERA.distortion)
     assert sequence.camera.size == (64, 48)
     assert [frame.name for frame in sequence] == [frame.name for frame in frames]
 
@@ -107,9 +106,7 @@ def test_an_unreadable_image_of_a_bag_is_named_and_skipped(write_bag, caplog):
         ({'d': np.array([0.1, np.nan, 0, 0, 0])}, 'not finite'),
     ],
 )
-def test_a_defective_calibration_in_a_bag_is_left_out_and_named(
-    write_bag, bag_camera, caplog, fields, reason
-):
+def test_a_defective_calibration_in_a_bag_is_left_out_and_named(write_bag, caplog, fields, reason):
     content = messages()
     content[1] = ('/front/camera_info', 'info', fields, START)
     path = write_bag(content)
@@ -121,7 +118,7 @@ def test_a_defective_calibration_in_a_bag_is_left_out_and_named(
     assert reason in caplog.text
     # A later calibration that is valid is used.
     path = write_bag([*content, ('/front/camera_info', 'info', None, START + 9)], 'two')
-    np.testing.assert_allclose(open_sequence(path).camera.matrix, bag_camera.matrix)
+    np.testing.assert_allclose(open_sequence(path).camera.matrix, BAG_CAMERA.matrix)
 
 
 def test_a_defective_pose_in_a_bag_is_left_out_and_named(write_bag, caplog):

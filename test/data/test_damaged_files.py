@@ -1,0 +1,298 @@
+# Copyright 2026 The superpoint_ros developers
+# SPDX-License-Identifier: Apache-2.0
+
+"""
+Damaged files give a valid result or one ValueError that names the file.
+
+Defects that concern a part of a recording only give a warning that names the file.
+
+Bytes are inverted and files are cut off at sampled places. `SUPERPOINT_FUZZ_EXAMPLES` sets the
+number of places for each kind of file (default 24); 0 stands for all.
+"""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+import torch
+
+from superpoint_ros.data.hpatches import read_homography, write_homography
+from superpoint_ros.data.sequences.image_files import read_image
+from superpoint_ros.data.sequences.opening import open_sequence
+from superpoint_ros.data.sequences.text_files import read_calibration, read_sensor
+from superpoint_ros.features import Features
+from superpoint_ros.model.superpoint import SuperPoint, SuperPointConfig
+from superpoint_ros.model.weights import load_weights, save_weights, WeightsMetadata
+from support.bags import write_bag
+
+EXAMPLES = int(os.environ.get('SUPERPOINT_FUZZ_EXAMPLES', '24'))
+
+CALIBRATION = """
+image_width: 32
+image_height: 24
+distortion_model: plumb_bob
+camera_matrix: {rows: 3, cols: 3, data: [20, 0, 15.5, 0, 21, 11.5, 0, 0, 1]}
+distortion_coefficients: {rows: 1, cols: 5, data: [0.1, 0.2, 0, 0, 0.3]}
+"""
+SENSOR = """%YAML:1.0
+T_BS:
+  data: [1, 0, 0, 0.5, 0, 1, 0, 0, 0, 0, 1, 0, 0, 0, 0, 1]
+resolution: [32, 24]
+intrinsics: [20.5, 21.5, 15, 11]
+distortion_model: radial-tangential
+distortion_coefficients: [-0.28, 0.07, 0.0002, 1.7e-05]
+"""
+TINY = SuperPointConfig((1, 1, 1, 2), 1, 2)
+
+
+def write_images(folder: Path, names: list[str]) -> None:
+    folder.mkdir(parents=True, exist_ok=True)
+    pixels = np.random.default_rng(0).integers(0, 256, (24, 32), dtype=np.uint8)
+    for name in names:
+        assert cv2.imwrite(str(folder / name), pixels)
+
+
+def all_frames(source: Path) -> list[tuple]:
+    """Return what the frames of a source have, after a check that it is valid."""
+    sequence = open_sequence(source)
+    frames = list(sequence)
+    assert frames
+    assert sequence.rate > 0
+    for frame in frames:
+        assert frame.image.dtype == np.uint8
+        assert frame.image.ndim == 2
+        assert np.isfinite(frame.stamp)
+        assert frame.pose is None or np.isfinite(frame.pose).all()
+    return []  # text and raw pixels have no checksum: other values may be read
+
+
+def safetensors(folder: Path):
+    path = folder / 'weights.safetensors'
+    torch.manual_seed(0)
+    save_weights(path, SuperPoint(TINY), WeightsMetadata('recipe', 'data', 'quality', '1'))
+    return path, loaded_tensors
+
+
+def pth(folder: Path):
+    path = folder / 'weights.pth'
+    torch.manual_seed(0)
+    torch.save(SuperPoint(TINY).state_dict(), path)
+    return path, loaded_tensors
+
+
+def loaded_tensors(path: Path) -> list[np.ndarray]:
+    model, _ = load_weights(path)
+    return [value.numpy() for value in model.state_dict().values()]
+
+
+def features(folder: Path):
+    path = folder / 'features.npz'
+    rng = np.random.default_rng(0)
+    Features(rng.random((9, 2)), rng.random(9), rng.random((9, 8))).save(path)
+
+    def read(path):
+        found = Features.load(path)
+        return [found.keypoints, found.scores, found.descriptors]
+
+    return path, read
+
+
+def labels(folder: Path):
+    pytest.importorskip('tqdm')
+    from superpoint_ros.training.homographic_adaptation import Labels
+    from superpoint_ros.training.pseudo_labels import LabelFolder
+
+    made = LabelFolder(folder, {'recipe': 'fuzz'})
+    rng = np.random.default_rng(0)
+    made.write(
+        Path('a.png'), np.zeros((24, 32), np.uint8), Labels(rng.random((9, 2)), rng.random(9))
+    )
+
+    def read(path):
+        found = made.read(Path('a.png'))
+        return [found.keypoints, found.scores]
+
+    return made.path(Path('a.png')), read
+
+
+def checkpoint(folder: Path):
+    pytest.importorskip('lightning', reason='needs the extra train')
+    from superpoint_ros.training.checkpoints import read_checkpoint
+
+    path = folder / 'last.ckpt'
+    torch.save({'recipe': {'steps': 3}, 'global_step': 2, 'state': torch.arange(9)}, path)
+
+    def read(path):
+        found = read_checkpoint(path)
+        assert found['recipe'] == {'steps': 3}
+        return [found['state'].numpy(), np.array(found['global_step'])]
+
+    return path, read
+
+
+def calibration(folder: Path):
+    path = folder / 'camera.yaml'
+    path.write_text(CALIBRATION)
+
+    def read(path):
+        assert np.isfinite(read_calibration(path).matrix).all()
+        return []
+
+    return path, read
+
+
+def sensor(folder: Path):
+    path = folder / 'sensor.yaml'
+    path.write_text(SENSOR)
+
+    def read(path):
+        camera, pose = read_sensor(path)
+        assert np.isfinite(camera.matrix).all()
+        assert np.isfinite(pose).all()
+        return []
+
+    return path, read
+
+
+def homography(folder: Path):
+    path = folder / 'H_1_2'
+    write_homography(path, np.array([[1.1, 0.02, 3], [-0.01, 0.9, -2], [1e-4, 2e-4, 1]]))
+
+    def read(path):
+        assert np.isfinite(np.linalg.inv(read_homography(path))).all()
+        return []
+
+    return path, read
+
+
+def image(suffix: str):
+    def make(folder: Path):
+        write_images(folder, [f'image{suffix}'])
+
+        def read(path):
+            found = read_image(path)
+            assert found.dtype == np.uint8
+            assert found.ndim == 2
+            return []
+
+        return folder / f'image{suffix}', read
+
+    return make
+
+
+def tum(name: str):
+    def make(folder: Path):
+        stamps = ['100.0', '100.1', '100.2']
+        write_images(folder / 'rgb', [f'{stamp}.png' for stamp in stamps])
+        (folder / 'rgb.txt').write_text('\n'.join(f'{each} rgb/{each}.png' for each in stamps))
+        poses = [f'{each} 1 2 3 0 0 0.6 0.8' for each in stamps]
+        (folder / 'groundtruth.txt').write_text('# stamp\n' + '\n'.join(poses))
+        (folder / 'camera_info.yaml').write_text(CALIBRATION)
+        return folder / name, lambda path: all_frames(folder)
+
+    return make
+
+
+def kitti(name: str):
+    def make(folder: Path):
+        sequence = folder / 'sequences' / '07'
+        write_images(sequence / 'image_0', ['000000.png', '000001.png'])
+        (sequence / 'times.txt').write_text('0.0\n1.0e-01\n')
+        (sequence / 'calib.txt').write_text('P0: 700 0 15 0 0 700 11 0 0 0 1 0\n')
+        (folder / 'poses').mkdir()
+        (folder / 'poses' / '07.txt').write_text('1 0 0 0 0 1 0 0 0 0 1 0\n' * 2)
+        return folder / name, lambda path: all_frames(sequence)
+
+    return make
+
+
+def euroc(name: str):
+    def make(folder: Path):
+        camera, poses = folder / 'mav0/cam0', folder / 'mav0/state_groundtruth_estimate0'
+        stamps = ['1403636579763555584', '1403636579813555456']
+        write_images(camera / 'data', [f'{stamp}.png' for stamp in stamps])
+        (camera / 'data.csv').write_text('\n'.join(f'{each},{each}.png' for each in stamps))
+        (camera / 'sensor.yaml').write_text(SENSOR)
+        poses.mkdir()
+        (poses / 'data.csv').write_text('\n'.join(f'{each},1,2,3,1,0,0,0' for each in stamps))
+        return folder / name, lambda path: all_frames(folder)
+
+    return make
+
+
+def bag(storage: str, name: str):
+    def make(folder: Path):
+        pytest.importorskip('rosbags', reason='needs the library rosbags')
+        pixels = np.random.default_rng(0).integers(0, 256, (48, 64), dtype=np.uint8)
+        content = [('/camera/camera_info', 'info', None, 10**9)]
+        content += [('/ground_truth/pose', 'pose', 1.0, 10**9)]
+        content += [('/camera/image_raw', 'image', pixels, 10**9 + 10**8 * k) for k in range(2)]
+        path = write_bag(folder / 'bag', content, storage)
+        return path / name, lambda _: all_frames(path)
+
+    return make
+
+
+KINDS = {
+    'safetensors': safetensors,
+    'pth': pth,
+    'features.npz': features,
+    'labels.npz': labels,
+    'checkpoint': checkpoint,
+    'calibration.yaml': calibration,
+    'sensor.yaml': sensor,
+    'homography': homography,
+    'png': image('.png'),
+    'jpg': image('.jpg'),
+    'tum rgb.txt': tum('rgb.txt'),
+    'tum groundtruth.txt': tum('groundtruth.txt'),
+    'tum camera_info.yaml': tum('camera_info.yaml'),
+    'kitti times.txt': kitti('sequences/07/times.txt'),
+    'kitti calib.txt': kitti('sequences/07/calib.txt'),
+    'kitti poses': kitti('poses/07.txt'),
+    'euroc data.csv': euroc('mav0/cam0/data.csv'),
+    'euroc sensor.yaml': euroc('mav0/cam0/sensor.yaml'),
+    'euroc poses': euroc('mav0/state_groundtruth_estimate0/data.csv'),
+    'mcap': bag('mcap', 'bag.mcap'),
+    'db3': bag('sqlite3', 'bag.db3'),
+    'metadata.yaml': bag('mcap', 'metadata.yaml'),
+}
+
+
+def places(size: int) -> list[int]:
+    """Return the places at which a file is damaged: all, or the ends and a random sample."""
+    if not EXAMPLES or size <= EXAMPLES:
+        return list(range(size))
+    sample = np.random.default_rng(size).choice(size, EXAMPLES, replace=False)
+    return sorted({0, 1, size - 1, *sample.tolist()})
+
+
+@pytest.mark.parametrize('damage', ['inverted', 'cut off'])
+@pytest.mark.parametrize('kind', KINDS)
+def test_a_damaged_file_is_read_correctly_or_named(tmp_path, caplog, kind, damage):
+    path, read = KINDS[kind](tmp_path)
+    whole, expected = path.read_bytes(), read(path)
+    failed = 0
+    for place in places(len(whole)):
+        content = bytearray(whole[:place] if damage == 'cut off' else whole)
+        if damage == 'inverted':
+            content[place] ^= 0xFF
+        path.write_bytes(content)
+        caplog.clear()
+        try:
+            found = read(path)
+        except ValueError as error:
+            failed += 1
+            message = str(error)
+            names = (path.name, path.parent.name) if 'bag' in path.parts else (path.name,)
+            assert any(name in message for name in names), (place, message)
+        else:
+            # Files with a checksum are never read with other values.
+            for a, b in zip(found, expected, strict=True):
+                np.testing.assert_array_equal(a, b, err_msg=f'{damage} at {place}')
+            failed += path.name in caplog.text  # a part of it was left out with a warning
+    assert failed  # some of this damage can be recognised in every kind of file
