@@ -13,7 +13,7 @@ from typing import NamedTuple
 from matplotlib.figure import Figure
 from matplotlib.ticker import LogLocator, NullFormatter
 
-from superpoint_ros.benchmark.candidates import BASELINE, STAGES
+from superpoint_ros.benchmark.candidates import BASELINE, FRAME_STAGES
 from superpoint_ros.evaluation.reports import markdown_table, write_json
 
 MB = 1e6
@@ -230,7 +230,7 @@ def plot_frames(result: Mapping, path: Path) -> None:
     axes = figure.subplots()
     rows = range(len(cases))
     left = [0.0] * len(cases)
-    for number, stage in enumerate(STAGES):
+    for number, stage in enumerate(FRAME_STAGES):
         widths = [case['stages'].get(stage, {}).get('p50', 0.0) for case in cases]
         axes.barh(rows, widths, left=left, label=stage, color=f'C{number}')
         left = [start + width for start, width in zip(left, widths, strict=True)]

@@ -25,7 +25,7 @@ from superpoint_ros.files import demo_photographs
 from superpoint_ros.model.superpoint import CONFIGURATIONS, SuperPoint
 from superpoint_ros.model.weights import load_weights
 
-STAGES = ('preprocessing', 'hessian', 'network', 'keypoints', 'descriptors', 'message')
+FRAME_STAGES = ('preprocessing', 'hessian', 'network', 'keypoints', 'descriptors', 'message')
 """Stages of a frame in order; the last is not part of the Detector. On CUDA the whole graph, with
 all that follows the network, counts as 'network'."""
 

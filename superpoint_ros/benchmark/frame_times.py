@@ -22,12 +22,12 @@ from superpoint_ros.benchmark.candidates import (
     BASELINE,
     Candidate,
     Execution,
+    FRAME_STAGES,
     frames_of,
     FrameTime,
     make_candidate,
     NetworkSource,
     read_photographs,
-    STAGES,
 )
 from superpoint_ros.benchmark.machine import multiply_adds, peak_rate, PEAK_SIDES, use_threads
 from superpoint_ros.model.pruning import prepare_for_inference
@@ -77,7 +77,7 @@ class SpeedPlan:
     peak_sides: Sequence[int] = PEAK_SIDES
 
 
-class _Entry(NamedTuple):
+class _Case(NamedTuple):
     """A network, its configuration with and without dead channels, and its candidate."""
 
     network: NetworkSource
@@ -118,7 +118,7 @@ def _highest(rates: Iterable[float | None]) -> float | None:
     return max((rate for rate in rates if rate is not None), default=None)
 
 
-def _peaks(plan: SpeedPlan, entries: Sequence[_Entry]) -> dict[str, float | None]:
+def _peaks(plan: SpeedPlan, entries: Sequence[_Case]) -> dict[str, float | None]:
     """Return the peak rate of each precision in use, in multiply-adds per second."""
     used = dict.fromkeys(each.candidate.execution[1:] for each in entries)
     return {
@@ -131,15 +131,15 @@ def _kind(precision: str, device: str) -> str:
     return precision if device == 'cpu' else f'{precision} on {device}'
 
 
-def _entries(plan: SpeedPlan, network: NetworkSource, skipped: dict[str, str]) -> list[_Entry]:
+def _entries(plan: SpeedPlan, network: NetworkSource, skipped: dict[str, str]) -> list[_Case]:
     """Return the baseline and the possible executions of a network; add others to `skipped`."""
     model = network.load()
     pruned = prepare_for_inference(model).config
 
-    def entry(execution: Execution) -> _Entry:
+    def entry(execution: Execution) -> _Case:
         candidate = make_candidate(execution, model, plan.keypoints, plan.threads)
         executed = model.config if execution.engine == BASELINE else pruned
-        return _Entry(network, model.config, executed, candidate)
+        return _Case(network, model.config, executed, candidate)
 
     entries = [entry(Execution(BASELINE, 'float32', plan.executions[0].device))]
     for execution in plan.executions:
@@ -152,7 +152,7 @@ def _entries(plan: SpeedPlan, network: NetworkSource, skipped: dict[str, str]) -
     return entries
 
 
-def _measure_size(plan: SpeedPlan, entries: Sequence[_Entry], frames, progress) -> list[dict]:
+def _measure_size(plan: SpeedPlan, entries: Sequence[_Case], frames, progress) -> list[dict]:
     """Return one case for each entry, measured in alternation."""
     candidates = [each.candidate for each in entries]
     for candidate in candidates:
@@ -196,7 +196,7 @@ def _measure_size(plan: SpeedPlan, entries: Sequence[_Entry], frames, progress) 
 
 def summary_of(times: Sequence[FrameTime]) -> dict:
     """Return p50 and p99 of the frame and of each stage, in milliseconds."""
-    stages = [name for name in STAGES if any(name in each.stages for each in times)]
+    stages = [name for name in FRAME_STAGES if any(name in each.stages for each in times)]
     return {
         'frame': percentiles([each.frame for each in times]),
         'stages': {

@@ -40,7 +40,7 @@ SIZES: tuple[Size, ...] = (
     (3840, 2160),
 )
 
-KEYPOINTS = (125, 250, 500, 1000, 2000, 4000)
+KEYPOINT_COUNTS = (125, 250, 500, 1000, 2000, 4000)
 
 REFERENCE_SIZE: Size = (640, 480)
 """Size at which keypoints are varied. Smaller frames have proportionally fewer keypoints."""
@@ -52,7 +52,7 @@ _AFTER = ('hessian', 'keypoints', 'descriptors', 'message')
 
 
 def measure_scaling(
-    plan: SpeedPlan, progress: Progress, counts: Sequence[int] = KEYPOINTS
+    plan: SpeedPlan, progress: Progress, counts: Sequence[int] = KEYPOINT_COUNTS
 ) -> list[dict]:
     """
     Return for each network and execution the times by size and by number of keypoints.

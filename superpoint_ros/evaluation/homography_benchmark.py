@@ -44,7 +44,7 @@ COUNTINGS = {
 }
 """The two ways of counting, with their titles."""
 
-KINDS = ('viewpoint', 'illumination', 'both')
+CHANGES = ('viewpoint', 'illumination', 'both')
 ACCURACIES = (1, 3, 5)
 AUC_LIMIT = 5.0
 _MEANS = ('repeatability', 'nn_map', 'matching_score', 'matching_accuracy', 'matches', 'points')
@@ -101,7 +101,7 @@ def evaluate_homographies(
         raise ValueError('no sequences to evaluate')
 
     def rows_of(method: str, counting: str, kind: str) -> list[dict]:
-        kinds = KINDS if kind == 'both' else (kind,)
+        kinds = CHANGES if kind == 'both' else (kind,)
         return [
             row
             for row in rows
@@ -110,7 +110,7 @@ def evaluate_homographies(
 
     summary = {
         method.name: {
-            counting: {kind: summarise(rows_of(method.name, counting, kind)) for kind in KINDS}
+            counting: {kind: summarise(rows_of(method.name, counting, kind)) for kind in CHANGES}
             for counting in COUNTINGS
         }
         for method in methods
@@ -186,7 +186,7 @@ def homography_markdown(result: Mapping) -> str:
     parts.append(f'At most {result["keypoints"]} keypoints{side}.\n')
     for counting, title in COUNTINGS.items():
         parts.append(f'## {title}\n')
-        for kind in KINDS:
+        for kind in CHANGES:
             if by_kind[kind] is not None:
                 parts.append(f'{kind.capitalize()}, {by_kind[kind]["pairs"]} pairs:\n')
                 parts.append(homography_table(result, counting, kind))

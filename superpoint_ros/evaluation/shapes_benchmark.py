@@ -45,7 +45,7 @@ from superpoint_ros.geometry.homography import scaling, warp_points
 from superpoint_ros.settings_table import check_settings, setting
 from superpoint_ros.visualization import contact_sheet, draw_keypoints, GREEN, RED, write_picture
 
-EPSILON = 4.0
+CORRECT_DISTANCE = 4.0
 """Largest distance in pixels of a correct detection."""
 
 CONDITIONS = ('clean', 'noisy')
@@ -128,7 +128,7 @@ def evaluate_shapes(
         'protocol': ' '.join(__doc__.split()),
         'images_per_category': plan.images,
         'seed': plan.seed,
-        'epsilon_px': EPSILON,
+        'epsilon_px': CORRECT_DISTANCE,
         'methods': result,
     }
 
@@ -139,7 +139,7 @@ def _detect(method: Method, samples: Sequence[ShapeImage]) -> _Detections:
     for image, truth in samples:
         features = method.find(image)
         scores.append(features.scores)
-        distances.append(match_to_truth(features.keypoints, truth, EPSILON))
+        distances.append(match_to_truth(features.keypoints, truth, CORRECT_DISTANCE))
     count = sum(len(truth) for _, truth in samples)
     return _Detections(np.concatenate(scores), np.concatenate(distances), count)
 
@@ -272,7 +272,7 @@ def _example(image: np.ndarray, truth: np.ndarray, found: np.ndarray) -> np.ndar
     """Return the enlarged image; ground truth blue, detections green (correct) or red."""
     large = cv2.resize(image, None, fx=_ENLARGED, fy=_ENLARGED, interpolation=cv2.INTER_NEAREST)
     enlarge = scaling(_ENLARGED)
-    correct = np.isfinite(match_to_truth(found, truth, EPSILON))
+    correct = np.isfinite(match_to_truth(found, truth, CORRECT_DISTANCE))
     large = draw_keypoints(large, warp_points(truth, enlarge), _BLUE, radius=9)
     large = draw_keypoints(large, warp_points(found[correct], enlarge), GREEN, radius=4)
     return draw_keypoints(large, warp_points(found[~correct], enlarge), RED, radius=4)

@@ -14,7 +14,7 @@ from superpoint_ros.features import Features
 from superpoint_ros.geometry.matching import match_mutual
 from superpoint_ros.odometry.odometry_settings import TrackerSettings
 
-LONGEST_GAP = 2.0
+MAX_PAUSE = 2.0
 """Seconds between two frames after which all tracks restart: a clock jump or a long pause."""
 
 _FEWEST_FOR_GEOMETRY = 16  # twice the minimum of a fundamental matrix; fewer fit anything
@@ -116,7 +116,7 @@ class Tracker:
         """
         Return the tracks of the next frame.
 
-        `stamp` is in seconds. All tracks restart if the stamp goes back or more than `LONGEST_GAP`
+        `stamp` is in seconds. All tracks restart if the stamp goes back or more than `MAX_PAUSE`
         ahead, or if the image size (width, height), if given, or the descriptor size changes.
         """
         if self._must_restart(features, stamp, image_size):
@@ -135,7 +135,7 @@ class Tracker:
         if self._memory is None or self._stamp is None:
             return False
         return (
-            not 0 <= stamp - self._stamp <= LONGEST_GAP
+            not 0 <= stamp - self._stamp <= MAX_PAUSE
             or self._memory.descriptors.shape[1] != features.descriptors.shape[1]
             or (image_size or self._image_size) != (self._image_size or image_size)
         )

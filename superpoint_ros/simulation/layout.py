@@ -18,13 +18,13 @@ import numpy as np
 from superpoint_ros.simulation.rendering import Panel
 from superpoint_ros.simulation.texture_atlas import MULTIPLE
 
-ROOM = (7.0, 6.0, 3.0)
+ROOM_SIZE = (7.0, 6.0, 3.0)
 """Length, width and height in metres."""
 
-FREE = (1.5, 1.1, 0.5)
+FREE_SPACE = (1.5, 1.1, 0.5)
 """Largest distance of the camera from the centre of the room along x, y and z, in metres."""
 
-CLEARANCE = 0.35
+FURNITURE_CLEARANCE = 0.35
 """Distance in metres between the space of the camera and the furniture."""
 
 _DENSITY = 320  # texels per metre: about a pixel of a 640-pixel camera at 1.5 m
@@ -112,10 +112,10 @@ class _FreePlaces:
 
     def find(self, radius: float) -> np.ndarray:
         """Return a centre (x, y) for a piece of furniture with this radius in metres."""
-        half = np.array(ROOM[:2]) / 2 - radius
+        half = np.array(ROOM_SIZE[:2]) / 2 - radius
         tries = self._rng.uniform(-half, half, (_TRIES, 2))
-        flight = np.linalg.norm(np.maximum(np.abs(tries) - FREE[:2], 0), axis=1)
-        tries = tries[flight >= radius + CLEARANCE]
+        flight = np.linalg.norm(np.maximum(np.abs(tries) - FREE_SPACE[:2], 0), axis=1)
+        tries = tries[flight >= radius + FURNITURE_CLEARANCE]
         if self._taken:
             gaps = np.linalg.norm(tries[:, None] - np.array(self._taken), axis=2).min(axis=1)
             roomy = np.flatnonzero(gaps > 0.6)
@@ -128,7 +128,7 @@ class _FreePlaces:
 
 def _walls(make_texture: TextureMaker) -> list[Panel]:
     """Return the six sides of the room, facing inwards."""
-    x, y, z = ROOM[0] / 2, ROOM[1] / 2, ROOM[2]
+    x, y, z = ROOM_SIZE[0] / 2, ROOM_SIZE[1] / 2, ROOM_SIZE[2]
     down = np.array([0, 0, -z])
     sides = [
         ((-x, y, z), (2 * x, 0, 0), down),

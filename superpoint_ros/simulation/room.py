@@ -14,7 +14,7 @@ import numpy as np
 
 from superpoint_ros.data.sequences.image_files import read_image
 from superpoint_ros.data.sequences.sequence import DEFAULT_RATE, Frame, Intrinsics
-from superpoint_ros.simulation.layout import FREE, furnish, ROOM
+from superpoint_ros.simulation.layout import FREE_SPACE, furnish, ROOM_SIZE
 from superpoint_ros.simulation.rendering import Renderer, Rendering
 
 _SHIFTS = ((3, 2), (0, 5), (4, 0), (1, 3), (5, 1), (2, 4))
@@ -56,8 +56,8 @@ class CameraPath:
         """Return the position (3,) in metres."""
         phase = 2 * math.pi * seconds / np.array(_PERIODS)
         slow, fast = np.sin(phase + self._phases[0]), np.sin(2.3 * phase + self._phases[1])
-        centre = np.array([0, 0, ROOM[2] / 2])
-        return centre + np.array(FREE) * ((1 - _SECOND) * slow + _SECOND * fast)
+        centre = np.array([0, 0, ROOM_SIZE[2] / 2])
+        return centre + np.array(FREE_SPACE) * ((1 - _SECOND) * slow + _SECOND * fast)
 
     def _rotation(self, seconds: float) -> np.ndarray:
         """Return the camera-to-world rotation (3, 3); camera: x right, y down, z forward."""

@@ -12,12 +12,12 @@ from superpoint_ros.benchmark.candidates import (
     alternate,
     BASELINE,
     Execution,
+    FRAME_STAGES,
     frames_of,
     FrameTime,
     make_candidate,
     NetworkSource,
     read_photographs,
-    STAGES,
     Stopwatch,
 )
 from superpoint_ros.features import Features
@@ -47,7 +47,7 @@ def test_stage_times_add_up_to_the_frame_time(tiny, frames):
     times, _ = candidate(0, frames[0])
     elapsed = time.perf_counter() - start
     stages = {name: seconds for name, seconds in times.stages.items() if name != 'message'}
-    assert set(stages) == set(STAGES) - {'message'}
+    assert set(stages) == set(FRAME_STAGES) - {'message'}
     assert 0.8 * times.frame < sum(stages.values()) <= times.frame
     assert ('message' in times.stages) == (find_spec('sensor_msgs') is not None)
     assert 0.5 * elapsed < sum(times.stages.values()) <= elapsed

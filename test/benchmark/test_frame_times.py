@@ -16,12 +16,12 @@ from superpoint_ros.benchmark import benchmark_report as report
 from superpoint_ros.benchmark import frame_times
 from superpoint_ros.benchmark.candidates import (
     Execution,
+    FRAME_STAGES,
     frames_of,
     FrameTime,
     make_candidate,
     NetworkSource,
     read_photographs,
-    STAGES,
     TimedBaseline,
     TimedDetector,
 )
@@ -75,8 +75,8 @@ def test_frame_benchmark_numbers_are_consistent(result):
     network = ours['stages']['network']['p50']
     assert ours['rate'] == pytest.approx(ours['multiply_adds'] / network * 1e3)
     assert ours['share_of_peak'] == pytest.approx(ours['rate'] / result['peaks']['float32'])
-    assert list(ours['stages'])[:5] == list(STAGES)[:5]
-    for name in STAGES[:5]:
+    assert list(ours['stages'])[:5] == list(FRAME_STAGES)[:5]
+    for name in FRAME_STAGES[:5]:
         assert 0 < ours['stages'][name]['p50'] <= ours['frame']['p50']
 
 

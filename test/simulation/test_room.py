@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 from superpoint_ros.data.sequences.sequence import Intrinsics
-from superpoint_ros.simulation.layout import furnish, ROOM
+from superpoint_ros.simulation.layout import furnish, ROOM_SIZE
 from superpoint_ros.simulation.rendering import rays_of
 from superpoint_ros.simulation.room import CameraPath, SimulatedRoom
 
@@ -85,7 +85,7 @@ def test_camera_path_is_smooth_and_keeps_away_from_walls_and_furniture(photograp
 
 def test_room_is_closed(photographs):
     room = SimulatedRoom(photographs, SMALL, seed=5)
-    longest = np.linalg.norm(ROOM)
+    longest = np.linalg.norm(ROOM_SIZE)
     for seconds in (0, 20, 40, 60):
         depth = room.render(room.pose(seconds)).depth
         assert depth.max() < longest
