@@ -82,7 +82,7 @@ setup(
         'bags': BAGS,
         'benchmark': ['matplotlib>=3.8', 'psutil', 'pyinstrument>=5', *TRAIN],
         'dev': DEV,
-        'evaluate': ['evo>=1.28', 'matplotlib', *BAGS],
+        'evaluate': ['evo>=1.28', 'matplotlib>=3.8', *BAGS],
         'export': EXPORT,
         'int8': INT8,
         'openvino': OPENVINO,
