@@ -1,7 +1,7 @@
 # Copyright 2026 The superpoint_ros developers
 # SPDX-License-Identifier: Apache-2.0
 
-"""Keypoints, matches and contact sheets as pictures: uint8 BGR, for people to look at."""
+"""Pictures of keypoints, matches and contact sheets, uint8 BGR."""
 
 from __future__ import annotations
 
@@ -22,9 +22,9 @@ _FONT, _CAPTION_HEIGHT, _GAP = cv2.FONT_HERSHEY_SIMPLEX, 18, 4
 
 def to_bgr(image: np.ndarray) -> np.ndarray:
     """
-    Return a copy of the uint8 image, (H, W), (H, W, 1) or (H, W, 3), as BGR (H, W, 3).
+    Return a copy of a uint8 image (H, W), (H, W, 1) or (H, W, 3) as BGR (H, W, 3).
 
-    Raises ValueError for anything else, and for an image without pixels.
+    Raises ValueError for other types and shapes, and for an image without pixels.
     """
     image = np.asarray(image)
     shape_fits = image.ndim == 2 or (image.ndim == 3 and image.shape[2] in (1, 3))
@@ -47,9 +47,9 @@ def draw_keypoints(
     """
     Return a BGR copy of the image with a ring around each keypoint.
 
-    `keypoints` is what a detector returned, or an array (N, 2) of x, y in pixels. Without
-    `color`, those of an array are green, and those of Features run from green (the best) over
-    yellow to red (the last). Points that are not finite are left out.
+    `keypoints` are Features, or an array (N, 2) of x, y in pixels. Without `color`, the rings of
+    an array are green, and those of Features go from green (best) over yellow to red (last).
+    Points that are not finite are left out.
     """
     canvas = to_bgr(image)
     if isinstance(keypoints, Features):
@@ -60,7 +60,7 @@ def draw_keypoints(
     if color is not None:
         colors = [color] * len(points)
     radius = radius or _mark_radius(canvas)
-    # The last first, so that the best lie on top.
+    # In reverse order, so that the best are on top.
     for point, point_color in zip(points[::-1], colors[::-1], strict=True):
         _ring(canvas, point, point_color, radius)
     return canvas
@@ -77,9 +77,9 @@ def draw_matches(
     """
     Return both images side by side, BGR, with a line for each match.
 
-    Keypoints are (N, 2) and (M, 2) in pixels, `matches` (K, 2) holds indices into them. The lines
-    are green where `correct`, bool (K,), is true and red where it is false; without it their
-    colours only tell them apart.
+    Keypoints are (N, 2) and (M, 2) in pixels, `matches` (K, 2) are indices into them. With
+    `correct`, bool (K,), correct matches are green and wrong ones red; without it, the colours
+    only distinguish the lines.
     """
     a, b = to_bgr(a), to_bgr(b)
     height = max(len(a), len(b))
@@ -95,7 +95,7 @@ def draw_matches(
     else:
         correct = np.asarray(correct, dtype=bool)
         colors = [GREEN if good else RED for good in correct]
-        order = np.argsort(~correct, kind='stable')  # the wrong ones last: they must be seen
+        order = np.argsort(~correct, kind='stable')  # wrong ones last, so that they are visible
     radius = max(_mark_radius(a) - 1, 1)
     for index in order:
         start, end = _fixed(starts[index]), _fixed(ends[index])
@@ -113,14 +113,16 @@ def contact_sheet(
     """
     Return the images in reading order on one BGR sheet, each with its caption below.
 
-    All cells have the size of the largest image; smaller ones are centred, none is resized. The
-    default of `columns` makes the sheet about square. Raises ValueError without images, or where
-    the captions are not as many.
+    All cells have the size of the largest image; smaller images are centred, not resized. By
+    default, the sheet has about as many rows as columns. Raises ValueError if there is no image or
+    the number of captions differs.
     """
     if not images:
         raise ValueError('a contact sheet needs at least one image')
     if captions is not None and len(captions) != len(images):
-        raise ValueError(f'{len(images)} images need as many captions, got {len(captions)}')
+        raise ValueError(
+            f'{len(images)} images need the same number of captions, got {len(captions)}'
+        )
     pictures = [to_bgr(image) for image in images]
     columns = min(columns or math.ceil(math.sqrt(len(pictures))), len(pictures))
     rows = math.ceil(len(pictures) / columns)
@@ -143,9 +145,9 @@ def contact_sheet(
 
 def write_picture(path: Path, picture: np.ndarray) -> None:
     """
-    Write the picture in the format of the name's suffix, such as .png.
+    Write a picture in the format of the suffix of its name, such as .png.
 
-    Raises OSError where the system refuses, a full disk for example; `cv2.imwrite` keeps silent.
+    Unlike `cv2.imwrite`, raises OSError if it cannot be written, for instance to a full disk.
     """
     done, data = cv2.imencode(path.suffix, picture)
     if not done:
@@ -154,7 +156,7 @@ def write_picture(path: Path, picture: np.ndarray) -> None:
 
 
 def _points(keypoints: np.ndarray) -> np.ndarray:
-    """Return the keypoints as float64 (N, 2); raise ValueError where they are none."""
+    """Return the keypoints as float64 (N, 2); raise ValueError if they have another shape."""
     points = np.asarray(keypoints, dtype=np.float64)
     if points.size == 0:
         return points.reshape(0, 2)
@@ -164,19 +166,19 @@ def _points(keypoints: np.ndarray) -> np.ndarray:
 
 
 def _ring(canvas: np.ndarray, point: np.ndarray, color: tuple[int, int, int], radius: int) -> None:
-    """Draw a ring around the point, x and y in pixels, unless it lies nowhere."""
+    """Draw a ring around a point, x and y in pixels, if it is finite."""
     if np.isfinite(point).all() and np.abs(point).max() < 1e6:
         cv2.circle(canvas, _fixed(point), radius << _SHIFT, color, 1, cv2.LINE_AA, _SHIFT)
 
 
 def _fixed(point: np.ndarray) -> tuple[int, int]:
-    """Return the point in the sixteenths of a pixel that OpenCV draws with."""
+    """Return a point in sixteenths of a pixel, as OpenCV draws it."""
     x, y = np.nan_to_num(np.asarray(point, dtype=np.float64))
     return round(x * (1 << _SHIFT)), round(y * (1 << _SHIFT))
 
 
 def _mark_radius(image: np.ndarray) -> int:
-    """Return a ring's radius in pixels that can be seen on an image of this size."""
+    """Return a radius in pixels that is visible on an image of this size."""
     return max(2, round(max(image.shape[:2]) / 220))
 
 
@@ -186,7 +188,7 @@ def _ranked_colors(count: int) -> list[tuple[int, int, int]]:
 
 
 def _hues(hues: np.ndarray) -> list[tuple[int, int, int]]:
-    """Return bright BGR colours of OpenCV's hues, 0 (red) to 179."""
+    """Return saturated BGR colours of OpenCV hues, 0 (red) to 179."""
     if not len(hues):
         return []
     hsv = np.full((len(hues), 1, 3), 255, np.uint8)
@@ -197,7 +199,7 @@ def _hues(hues: np.ndarray) -> list[tuple[int, int, int]]:
 
 
 def _fitted(text: str, width: int) -> tuple[str, float]:
-    """Return the text and the font scale at which it is at most `width` pixels wide."""
+    """Return the text, shortened if necessary, and a font scale to fit `width` pixels."""
     scale = 0.42
     length = cv2.getTextSize(text, _FONT, scale, 1)[0][0]
     if length > width - 4:

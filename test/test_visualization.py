@@ -103,7 +103,7 @@ def test_a_contact_sheet_centres_small_images_and_writes_captions():
 def test_a_contact_sheet_needs_images_and_as_many_captions():
     with pytest.raises(ValueError, match='at least one image'):
         contact_sheet([])
-    with pytest.raises(ValueError, match='2 images need as many captions, got 1'):
+    with pytest.raises(ValueError, match='2 images need the same number of captions, got 1'):
         contact_sheet([gray(), gray()], captions=['one'])
 
 

@@ -2,13 +2,13 @@
 # SPDX-License-Identifier: Apache-2.0
 
 """
-Planar scenes with known homographies, made from photographs, in the layout of HPatches.
+Homography benchmark in the layout of HPatches, made from photographs.
 
-`v_*`: the photograph, and views of it by random homographies (rotation, scale, perspective), with
-a little noise and other exposure. Beyond the photograph's borders they show its mirror image,
-which counts as seen by one image alone. `i_*`: the photograph under other light and through a
-worse camera: gain, gamma, shade, blur, noise, JPEG. The camera is moved a little too, by a few
-pixels: were it still, a detector that fires on a fixed grid, whatever it sees, would be perfect.
+`v_*` sequences have the photograph and views of it by random homographies (rotation, scale,
+perspective) with some noise and a changed exposure. Beyond the borders of the photograph they show
+its mirror image, which counts as visible in one image only. `i_*` sequences have changes of
+illumination and image quality: gain, gamma, shade, blur, noise, JPEG. Their camera also moves by a
+few pixels; otherwise a detector that always returns the same grid of points would be perfect.
 """
 
 from __future__ import annotations
@@ -87,8 +87,10 @@ ILLUMINATION = PhotometricRanges(
     jpeg_probability=0.5,
     min_jpeg_quality=30,
 )
-LEAST_SHARED = 0.2
-SMALLEST_SIDE = 64
+MIN_OVERLAP = 0.2
+"""Smallest share of either image of a v_* pair that the other one shows."""
+MIN_PHOTOGRAPH_SIDE = 64
+"""Shortest side of a photograph in pixels."""
 
 _log = logging.getLogger(__name__)
 
@@ -110,7 +112,7 @@ class BenchmarkPlan:
         640,
         'Size to which the longer side of larger photographs is reduced.',
         unit='px',
-        range=(SMALLEST_SIDE, None),
+        range=(MIN_PHOTOGRAPH_SIDE, None),
     )
     seed: int = setting(0, 'Random seed.', range=(0, None))
 
@@ -127,12 +129,12 @@ def make_benchmark(
     on_sequence: Callable[[], None] = lambda: None,
 ) -> list[Path]:
     """
-    Return the photographs that could not be used, which are also named in the log.
+    Write a benchmark and return the photographs that could not be used, which are logged, too.
 
-    Sequences are written to the folder `out`, which must be new or empty, with `manifest.json`:
-    the plan, the ranges, and for each sequence the photograph's name and SHA-256. The photographs
-    come in an order given by the seed, first for viewpoint, then for illumination; where there
-    are too few for all sequences, they come again. Raises ValueError where none can be used.
+    The folder `out`, which must be new or empty, gets the sequences and `manifest.json`: the plan,
+    the ranges, and the name and SHA-256 of each photograph. The seed gives the order of the
+    photographs, first for viewpoint, then for illumination; if there are too few, they are used
+    again. Raises ValueError if none can be used.
     """
     out.mkdir(parents=True, exist_ok=True)
     if any(out.iterdir()):
@@ -144,7 +146,7 @@ def make_benchmark(
     kinds = ['v'] * plan.viewpoint + ['i'] * plan.illumination
     while len(made) < len(kinds):
         if not waiting:
-            raise ValueError(f'none of {len(bad)} photographs can be used')
+            raise ValueError(f'none of the {len(bad)} photographs can be used')
         path = waiting.pop(0)
         try:
             photograph = _load(path, plan.longest_side)
@@ -166,7 +168,7 @@ def make_benchmark(
         'viewpoint_exposure': asdict(EXPOSURE),
         'illumination': asdict(ILLUMINATION),
         'illumination_viewpoint': asdict(HAND_HELD),
-        'least_shared_view': LEAST_SHARED,
+        'min_overlap': MIN_OVERLAP,
         'sequences': made,
     }
     (out / 'manifest.json').write_text(json.dumps(manifest, indent=1) + '\n', encoding='utf-8')
@@ -174,11 +176,13 @@ def make_benchmark(
 
 
 def _load(path: Path, longest_side: int) -> np.ndarray:
-    """Return the photograph in gray, reduced where it is larger."""
+    """Return the photograph in gray, reduced to the longest side."""
     photograph = read_image(path)
     height, width = photograph.shape
-    if min(height, width) < SMALLEST_SIDE:
-        raise ValueError(f'{path} is too small, {width}x{height}: {SMALLEST_SIDE} px are needed')
+    if min(height, width) < MIN_PHOTOGRAPH_SIDE:
+        raise ValueError(
+            f'{path} is too small, {width}x{height}: {MIN_PHOTOGRAPH_SIDE} px are needed'
+        )
     factor = longest_side / max(height, width)
     if factor >= 1:
         return photograph
@@ -194,9 +198,9 @@ def _write_sequence(
     write_picture(folder / '1.png', photograph)
     for number in range(2, pairs + 2):
         rng = np.random.default_rng([*key, number])
-        views, light = (VIEWPOINT, EXPOSURE) if kind == 'v' else (HAND_HELD, ILLUMINATION)
+        views, changes = (VIEWPOINT, EXPOSURE) if kind == 'v' else (HAND_HELD, ILLUMINATION)
         homography = sample_view(rng, photograph.shape[::-1], views)
-        image = augment(render_view(photograph, homography), rng, light)
+        image = augment(render_view(photograph, homography), rng, changes)
         write_picture(folder / f'{number}.png', image)
         write_homography(folder / f'H_1_{number}', homography)
 
@@ -204,17 +208,17 @@ def _write_sequence(
 def sample_view(
     rng: np.random.Generator, size: tuple[int, int], ranges: HomographyRanges = VIEWPOINT
 ) -> np.ndarray:
-    """Return a random homography by which each image shows a fifth or more of the other."""
+    """Return a random homography with an overlap of `MIN_OVERLAP` or more in both images."""
     while True:
         homography = sample_homography(rng, size, ranges)
-        seen = valid_mask(homography, size).mean()
-        shown = valid_mask(np.linalg.inv(homography), size).mean()
-        if min(seen, shown) >= LEAST_SHARED:
+        forward = valid_mask(homography, size).mean()
+        backward = valid_mask(np.linalg.inv(homography), size).mean()
+        if min(forward, backward) >= MIN_OVERLAP:
             return homography
 
 
 def render_view(image: np.ndarray, homography: np.ndarray) -> np.ndarray:
-    """Return the view of the image, drawn at three times its size and reduced: not aliased."""
+    """Return the warped image, rendered at three times its size and reduced against aliasing."""
     height, width = image.shape
     large = cv2.warpPerspective(
         image,

@@ -2,11 +2,11 @@
 # SPDX-License-Identifier: Apache-2.0
 
 """
-Image sequences in the layout of HPatches: planar scenes with known homographies.
+Image sequences with known homographies in the layout of HPatches.
 
-A data set is a folder of folders: `v_NAME` where the viewpoint changes, `i_NAME` where the
-illumination does. Each holds images `1.png`, `2.png`, ... (.ppm and other formats too), and for
-each but the first a text file `H_1_2`, `H_1_3`, ... with the homography from image 1.
+A data set is a folder of sequences: `v_NAME` with changes of the viewpoint, `i_NAME` with changes
+of the illumination. A sequence has images `1.png`, `2.png`, ... (also .ppm and other formats) and
+text files `H_1_2`, `H_1_3`, ... with the homographies from image 1 to the others.
 
 Source: Balntas and others, "HPatches", CVPR 2017.
 """
@@ -29,9 +29,9 @@ _log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, eq=False)
-class PlanarSequence:
+class HomographySequence:
     """
-    Hold one sequence: gray images, and the homographies from the first to each of the others.
+    Gray images of a sequence, and the homographies from the first to each of the others.
 
     `kind` is 'viewpoint' or 'illumination'; `homographies` has one entry less than `images`.
     """
@@ -46,7 +46,7 @@ def list_sequences(data: str | Path) -> list[Path]:
     """
     Return the sequence folders in `data`, sorted by name.
 
-    Raises NotADirectoryError where it is no folder, ValueError where it has none.
+    Raises NotADirectoryError if it is not a folder, ValueError if it has none.
     """
     data = Path(data)
     if not data.is_dir():
@@ -54,7 +54,7 @@ def list_sequences(data: str | Path) -> list[Path]:
     folders = [path for path in data.iterdir() if path.is_dir() and path.name[:2] in ('v_', 'i_')]
     if not folders:
         raise ValueError(
-            f'{data} holds no sequences: expected folders v_* and i_* with images 1.png, 2.png, '
+            f'{data} has no sequences: expected folders v_* and i_* with images 1.png, 2.png, '
             '... and homographies H_1_2, ...'
         )
     return sorted(folders)
@@ -62,13 +62,13 @@ def list_sequences(data: str | Path) -> list[Path]:
 
 def read_sequence(
     folder: Path, longest_side: int | None = None, max_pairs: int | None = None
-) -> PlanarSequence:
+) -> HomographySequence:
     """
-    Return the sequence in the folder, its images resized to `longest_side` if that is given.
+    Return the sequence in a folder, with images resized to `longest_side` if that is given.
 
-    The homographies are those between the resized images. At most `max_pairs` images besides the
-    first are read. One that cannot be read, or whose homography cannot, is named in the log and
-    left out; ValueError is raised where no pair is left.
+    The homographies are those between the resized images. At most `max_pairs` images are read in
+    addition to the first. Images that cannot be read, or whose homography cannot, are skipped with
+    a warning. Raises ValueError if no pair is left.
     """
     files = {path.stem: path for path in list_images(folder) if path.stem.isdecimal()}
     if '1' not in files:
@@ -86,11 +86,11 @@ def read_sequence(
         homographies.append(to_resized @ homography @ np.linalg.inv(to_first))
     if not homographies:
         raise ValueError(f'{folder} has no pair of images with a homography')
-    return PlanarSequence(folder.name, KINDS[folder.name[0]], images, homographies)
+    return HomographySequence(folder.name, KINDS[folder.name[0]], images, homographies)
 
 
 def _resized(image: np.ndarray, longest_side: int | None) -> tuple[np.ndarray, np.ndarray]:
-    """Return the image with that longest side, and the homography to it."""
+    """Return the image resized to the longest side, and the homography to it."""
     height, width = image.shape
     factor = (longest_side or max(height, width)) / max(height, width)
     size = (max(1, round(width * factor)), max(1, round(height * factor)))
@@ -102,15 +102,15 @@ def _resized(image: np.ndarray, longest_side: int | None) -> tuple[np.ndarray, n
 
 
 def read_homography(path: Path) -> np.ndarray:
-    """Return the homography in a text file of 3x3 numbers; raise ValueError where it is none."""
+    """Return the homography in a text file of 3x3 numbers; raise ValueError if it has none."""
     if not path.is_file():
         raise FileNotFoundError(f'there is no homography {path}')
     try:
         return check_homography(np.loadtxt(path, dtype=np.float64))
     except ValueError as error:
-        raise ValueError(f'{path} holds no homography of 3x3 numbers: {error}') from error
+        raise ValueError(f'{path} is not a homography of 3x3 numbers: {error}') from error
 
 
 def write_homography(path: Path, homography: np.ndarray) -> None:
-    """Write the homography as text, so exactly that reading it gives the same numbers."""
+    """Write the homography as text, with all digits."""
     np.savetxt(path, homography, fmt='%.17g')

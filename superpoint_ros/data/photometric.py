@@ -1,7 +1,7 @@
 # Copyright 2026 The superpoint_ros developers
 # SPDX-License-Identifier: Apache-2.0
 
-"""Random photometric changes: what light, lenses, sensors and compression do to an image."""
+"""Random photometric changes: illumination, blur, sensor noise and compression."""
 
 from __future__ import annotations
 
@@ -87,7 +87,7 @@ class PhotometricRanges:
 
 
 TRAINING = PhotometricRanges()
-"""What training makes of its images."""
+"""Augmentation of training images."""
 
 NOISE = PhotometricRanges(
     shade_probability=0.5,
@@ -107,20 +107,20 @@ NOISE = PhotometricRanges(
     max_salt=0.01,
     jpeg_probability=0.0,
 )
-"""The noise under which MagicPoint is measured on synthetic shapes (paper, section 4)."""
+"""Noise with which MagicPoint is measured on synthetic shapes (paper, section 4)."""
 
 PRESETS = {'training': TRAINING, 'noise': NOISE}
-"""The ranges that have a name."""
+"""Ranges by their names."""
 
 
 def augment(
     image: np.ndarray, rng: np.random.Generator, ranges: PhotometricRanges = TRAINING
 ) -> np.ndarray:
     """
-    Return the image (H, W) of uint8 with random changes, as a new uint8 array of its shape.
+    Return a copy of the image, uint8 (H, W), with random changes.
 
-    The same state of ``rng`` gives the same changes. Values beyond 0 and 255 are cut off, not
-    wrapped. Points keep their places. Raises ValueError where the image is of another kind.
+    The same state of `rng` gives the same changes. Values are clipped to 0 and 255; points do not
+    move. Raises ValueError if the image has another type or shape.
     """
     if image.ndim != 2 or image.dtype != np.uint8 or image.size == 0:
         raise ValueError(
@@ -146,9 +146,9 @@ def augment(
 
 def _shade(image: np.ndarray, rng: np.random.Generator, ranges: PhotometricRanges) -> np.ndarray:
     """
-    Return the image under soft shadows and lights of the shape of ellipses.
+    Return the image with soft, darker or lighter ellipses.
 
-    They are drawn at a quarter of the resolution or less: they are blurred anyway.
+    They are drawn at reduced resolution, since they are blurred anyway.
     """
     height, width = image.shape
     step = max(1, min(height, width) // 30)
@@ -167,7 +167,7 @@ def _shade(image: np.ndarray, rng: np.random.Generator, ranges: PhotometricRange
 
 
 def _tones(image: np.ndarray, rng: np.random.Generator, ranges: PhotometricRanges) -> np.ndarray:
-    """Return the image with other contrast, gamma and brightness, by one table of tones."""
+    """Return the image with changed contrast, gamma and brightness, by one lookup table."""
     levels = np.arange(256, dtype=np.float32)
     unchanged = True
     if rng.random() < ranges.contrast_probability:
@@ -186,7 +186,7 @@ def _tones(image: np.ndarray, rng: np.random.Generator, ranges: PhotometricRange
 
 
 def _motion_blur(image: np.ndarray, rng: np.random.Generator, longest: int) -> np.ndarray:
-    """Return the image blurred along a line, centred so that points keep their places."""
+    """Return the image blurred along a centred line, so that points do not move."""
     half = rng.uniform(0.5, max(0.5, longest / 2))
     angle = rng.uniform(0, np.pi)
     reach = int(np.ceil(half))
@@ -203,7 +203,7 @@ def _motion_blur(image: np.ndarray, rng: np.random.Generator, longest: int) -> n
 def _sensor_noise(
     image: np.ndarray, rng: np.random.Generator, ranges: PhotometricRanges
 ) -> np.ndarray:
-    """Return the image with noise that does not, and noise that does, grow with brightness."""
+    """Return the image with noise of constant strength and noise proportional to brightness."""
     noise = 0.0
     if rng.random() < ranges.noise_probability:
         noise = rng.standard_normal(image.shape, dtype=np.float32)
@@ -218,7 +218,7 @@ def _sensor_noise(
 
 
 def _salt_and_pepper(image: np.ndarray, rng: np.random.Generator, most: float) -> None:
-    """Turn up to a fraction ``most`` of the pixels, in place, white or black."""
+    """Set up to a share `most` of the pixels, in place, to white or black."""
     count = round(rng.uniform(0, most) * image.size)
     places = rng.integers(0, image.size, count)
     image.reshape(-1)[places] = rng.integers(0, 2, count, dtype=np.uint8) * 255

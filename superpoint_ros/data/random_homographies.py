@@ -1,7 +1,7 @@
 # Copyright 2026 The superpoint_ros developers
 # SPDX-License-Identifier: Apache-2.0
 
-"""Random homographies, as other points of view of one image."""
+"""Random homographies between two views of one image."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import numpy as np
 from superpoint_ros.settings_table import check_settings, setting
 
 LARGEST_PERSPECTIVE = 0.24
-"""Corners of a square that each move by less than a quarter of its side leave it convex."""
+"""A square stays convex if each corner moves by less than a quarter of its side."""
 
 
 @dataclass(frozen=True)
@@ -81,12 +81,12 @@ def sample_homography(
     rng: np.random.Generator, size: tuple[int, int], ranges: HomographyRanges | None = None
 ) -> np.ndarray:
     """
-    Return a random homography (3, 3) of float64 between two images of one ``size``.
+    Return a random homography (3, 3), float64, between two images of `size` (width, height).
 
-    It maps the centres of source pixels (x, y) to those of target pixels, the centre of the
-    top-left pixel being (0, 0); what the target shows has a positive third coordinate. ``size``
-    is (width, height) in pixels. The number of random
-    values that are drawn depends on the ranges alone, except for a normal rotation.
+    It maps the centres of source pixels (x, y) to those of target pixels; the centre of the
+    top-left pixel is (0, 0). Visible points have a positive third coordinate. The number of random
+    values drawn depends on the ranges only, except for a normally distributed rotation. Raises
+    ValueError if a side is below 2 pixels.
     """
     ranges = HomographyRanges() if ranges is None else ranges
     last = np.array([size[0] - 1, size[1] - 1], dtype=np.float64)
@@ -104,7 +104,7 @@ def sample_homography(
     if not ranges.allow_artifacts:
         patch *= min(1.0, (last / np.ptp(patch, axis=0)).min())
         centre = np.clip(centre, -patch.min(axis=0), last - patch.max(axis=0))
-    # Solved from the target's side: its origin is in sight, the source's may be on the horizon.
+    # Solved for the inverse: the origin of the target is visible, that of the source may not be.
     return np.linalg.inv(_homography_between(unit * last, patch + centre))
 
 
@@ -116,11 +116,11 @@ def _rotation(rng: np.random.Generator, ranges: HomographyRanges) -> float:
         angle = rng.normal(0, ranges.rotation_sigma)
         if abs(angle) <= ranges.max_rotation:
             return angle
-    return rng.uniform(-ranges.max_rotation, ranges.max_rotation)  # the sigma is far beyond it
+    return rng.uniform(-ranges.max_rotation, ranges.max_rotation)  # sigma is far larger
 
 
 def _cut_normal(rng: np.random.Generator, limit: float, shape: tuple[int, ...]) -> np.ndarray:
-    """Return normal random values of sigma ``limit / 2``, cut off at the limit."""
+    """Return normally distributed values of sigma `limit / 2`, clipped at the limit."""
     return np.clip(rng.normal(0, 0.5, shape), -1, 1) * limit
 
 

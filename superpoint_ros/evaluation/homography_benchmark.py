@@ -21,7 +21,7 @@ from pathlib import Path
 
 import numpy as np
 
-from superpoint_ros.data.hpatches import PlanarSequence
+from superpoint_ros.data.hpatches import HomographySequence
 from superpoint_ros.detection.settings import DetectionSettings
 from superpoint_ros.evaluation.baselines import Method
 from superpoint_ros.evaluation.metrics import (
@@ -68,7 +68,7 @@ def pool_size(keypoints: int) -> int:
 
 def evaluate_homographies(
     methods: Sequence[Method],
-    sequences: Iterable[PlanarSequence],
+    sequences: Iterable[HomographySequence],
     keypoints: int,
     on_sequence: Callable[[], object] = lambda: None,
 ) -> dict:
@@ -123,7 +123,7 @@ def evaluate_homographies(
     }
 
 
-def pairs_of(sequence: PlanarSequence, found: Sequence[Features]) -> list[Pair]:
+def pairs_of(sequence: HomographySequence, found: Sequence[Features]) -> list[Pair]:
     """Return the pairs of the first image with each other image, given their features."""
     sizes = [image.shape[::-1] for image in sequence.images]
     return [
@@ -159,7 +159,7 @@ def summarise(rows: Sequence[dict]) -> dict | None:
 
 
 def write_homography_report(
-    result: Mapping, methods: Sequence[Method], shown: Sequence[PlanarSequence], out: Path
+    result: Mapping, methods: Sequence[Method], shown: Sequence[HomographySequence], out: Path
 ) -> list[Path]:
     """
     Write JSON, tables and pictures of matches to the folder `out`; return the files.
@@ -203,10 +203,10 @@ def homography_table(result: Mapping, counting: str, kind: str) -> str:
 
 
 def picture_of_matches(
-    sequence: PlanarSequence, methods: Sequence[Method], keypoints: int
+    sequence: HomographySequence, methods: Sequence[Method], keypoints: int
 ) -> np.ndarray:
     """Return the matches of each method in the first pair; correct ones green, wrong ones red."""
-    sequence = PlanarSequence(
+    sequence = HomographySequence(
         sequence.name, sequence.kind, sequence.images[:2], sequence.homographies[:1]
     )
     matched = {}

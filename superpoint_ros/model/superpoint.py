@@ -5,9 +5,9 @@
 The SuperPoint network: one shared encoder, a detector head and a descriptor head.
 
 Source: DeTone, Malisiewicz, Rabinovich, "SuperPoint: Self-Supervised Interest Point Detection
-and Description", CVPR workshops 2018, section 3. The layers carry the names that are the
-de-facto standard for its weight files: ``conv1a`` ... ``conv4b``, ``convPa``, ``convPb`` (the
-points), ``convDa``, ``convDb`` (the descriptors).
+and Description", CVPR workshops 2018, section 3. The layers have the names that are the de-facto
+standard for its weight files: `conv1a` ... `conv4b`, `convPa`, `convPb` (points), `convDa`,
+`convDb` (descriptors).
 """
 
 from __future__ import annotations
@@ -20,10 +20,10 @@ import torch
 from torch import nn
 
 CELL = 8
-"""Side in pixels of the cells that the encoder's three poolings make."""
+"""Side in pixels of a cell, from the three poolings of the encoder."""
 
 SMALLEST_SIDE = 16
-"""Shortest side in pixels of an image that the network is meant for."""
+"""Shortest supported side of an image in pixels."""
 
 ENCODER = ('1a', '1b', '2a', '2b', '3a', '3b', '4a', '4b')
 """Encoder layers in order; each takes the output of the previous one."""
@@ -36,7 +36,7 @@ INPUTS = {
     'convDa': 'conv4b',
     'convDb': 'convDa',
 }
-"""For each convolution the one whose output it takes; the first takes the image."""
+"""Input of each convolution: another convolution, or the image."""
 
 NORMALIZATIONS = ('none', 'before_relu', 'after_relu')
 
@@ -87,12 +87,12 @@ class SuperPointConfig:
 
 
 PAPER = SuperPointConfig()
-"""The paper's network: 1.30 M parameters, 26.05 GMAC at 640x480."""
+"""Network of the paper: 1.30 M parameters, 26.05 GMAC at 640x480."""
 
 COMPACT = SuperPointConfig(
     stage_channels=(16, 32, 64, 128), head_channels=128, descriptor_size=128
 )
-"""A network for CPUs and small boards: 0.61 M parameters, 5.47 GMAC at 640x480."""
+"""Network for CPUs and small boards: 0.61 M parameters, 5.47 GMAC at 640x480."""
 
 CONFIGURATIONS = {'paper': PAPER, 'compact': COMPACT}
 
@@ -101,8 +101,8 @@ class SuperPointOutput(NamedTuple):
     """
     Output of the network for a batch of images: one vector for each cell of 8x8 pixels.
 
-    ``logits`` has shape (B, 65, H/8, W/8): the cell's 64 pixels in row order, then the dustbin
-    "no interest point". ``descriptors`` has shape (B, D, H/8, W/8) and is not normalised.
+    `logits` has shape (B, 65, H/8, W/8): the 64 pixels of the cell in row order, then the dustbin
+    "no interest point". `descriptors` has shape (B, D, H/8, W/8) and is not normalised.
     """
 
     logits: torch.Tensor
@@ -111,11 +111,10 @@ class SuperPointOutput(NamedTuple):
 
 class SuperPoint(nn.Module):
     """
-    The SuperPoint network: gray images to detector logits and coarse descriptors.
+    SuperPoint network: gray images to detector logits and coarse descriptors.
 
-    Images are floating point of shape (B, 1, H, W) with values from 0 to 1, H and W multiples
-    of 8 (``detector.Detector`` pads and crops images of any size). Any other shape raises
-    ValueError.
+    Images are floating point (B, 1, H, W) with values from 0 to 1; H and W are multiples of 8
+    (`Detector` pads images of any size). Other shapes raise ValueError.
     """
 
     def __init__(self, config: SuperPointConfig = PAPER):
@@ -150,7 +149,7 @@ class SuperPoint(nn.Module):
         return x
 
     def encode(self, image: torch.Tensor) -> torch.Tensor:
-        """Return the encoder's features, (B, C, H/8, W/8), of images (B, 1, H, W) in [0, 1]."""
+        """Return encoder features (B, C, H/8, W/8) of images (B, 1, H, W) in [0, 1]."""
         if (
             image.ndim != 4
             or image.shape[1] != 1
@@ -172,7 +171,7 @@ class SuperPoint(nn.Module):
         return self.pool(x) if name in ('1b', '2b', '3b') else x
 
     def detect(self, features: torch.Tensor) -> torch.Tensor:
-        """Return the detector's logits (B, 65, H/8, W/8) of the encoder's features."""
+        """Return detector logits (B, 65, H/8, W/8) of encoder features."""
         return self._layer('Pb', self._layer('Pa', features), relu=False)
 
     def describe(self, features: torch.Tensor) -> torch.Tensor:
@@ -187,11 +186,11 @@ class SuperPoint(nn.Module):
 
 def fold_batch_norm(model: SuperPoint) -> SuperPoint:
     """
-    Return an equivalent network of plain convolutions, with batch norms folded into them.
+    Return an equivalent network of plain convolutions, into which batch norms are folded.
 
     The result is in evaluation mode, float32 and on the CPU. Raises ValueError for 'after_relu'
-    networks: the batch norm shifts values after the ReLU but not the zero padding of the next
-    convolution, so no plain convolution is equivalent at the image border.
+    networks: their batch norm shifts values after the ReLU but not the zero padding of the next
+    convolution, so that no plain convolution is equivalent at the border of the image.
     """
     config = model.config
     if config.normalization == 'after_relu':

@@ -147,7 +147,7 @@ def test_evaluate_odometry_needs_poses_and_calibration_of_a_recording(weights, t
 def test_evaluate_reports_wrong_input_in_one_line(weights, benchmark, tmp_path, capsys):
     common = ['--weights', weights[0], '--out', str(tmp_path)]
     assert main(['evaluate', 'homography', '--data', str(tmp_path), *common]) == 2
-    assert 'holds no sequences' in capsys.readouterr().err
+    assert 'has no sequences' in capsys.readouterr().err
     arguments = ['evaluate', 'homography', '--data', str(benchmark), *common]
     assert main([*arguments, '--methods', 'surf']) == 2
     assert "unknown method 'surf'" in capsys.readouterr().err

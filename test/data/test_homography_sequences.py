@@ -15,8 +15,8 @@ import pytest
 from superpoint_ros.cli.main import main
 from superpoint_ros.data.homography_sequences import (
     BenchmarkPlan,
-    LEAST_SHARED,
     make_benchmark,
+    MIN_OVERLAP,
     render_view,
     sample_view,
 )
@@ -88,7 +88,7 @@ def test_sampled_viewpoints_rotate_scale_and_share_a_fifth_or_more():
     for _ in range(60):
         homography = sample_view(rng, (160, 120))
         for direction in (homography, np.linalg.inv(homography)):
-            assert valid_mask(direction, (160, 120)).mean() >= LEAST_SHARED
+            assert valid_mask(direction, (160, 120)).mean() >= MIN_OVERLAP
         centre, right = warp_points(np.array([[79.5, 59.5], [80.5, 59.5]]), homography)
         step = right - centre
         angles.append(np.degrees(np.arctan2(step[1], step[0])))
@@ -139,12 +139,12 @@ def test_bad_hpatches_pairs_are_named_and_skipped(benchmark, tmp_path, caplog):
 
 
 def test_invalid_hpatches_folders_and_homographies_are_named(tmp_path):
-    with pytest.raises(ValueError, match='holds no sequences: expected folders v_'):
+    with pytest.raises(ValueError, match='has no sequences: expected folders v_'):
         list_sequences(tmp_path)
     with pytest.raises(NotADirectoryError, match='nowhere is not a folder'):
         list_sequences(tmp_path / 'nowhere')
     (tmp_path / 'H').write_text('0 0 0\n0 0 0\n0 0 0\n')
-    with pytest.raises(ValueError, match='holds no homography'):
+    with pytest.raises(ValueError, match='is not a homography'):
         read_homography(tmp_path / 'H')
 
 
@@ -159,7 +159,7 @@ def test_unusable_photographs_are_named_and_an_error_only_if_none_is_usable(tmp_
     assert set(left_out) == {small, bad}
     assert 'small.png is too small, 300x30' in caplog.text
     assert 'bad.png cannot be read' in caplog.text
-    with pytest.raises(ValueError, match='none of 2 photographs can be used'):
+    with pytest.raises(ValueError, match='none of the 2 photographs can be used'):
         make_benchmark([small, bad], tmp_path / 'other', plan)
     with pytest.raises(ValueError, match='is not empty'):
         make_benchmark([good], tmp_path / 'out', plan)

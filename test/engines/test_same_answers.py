@@ -14,7 +14,7 @@ import pytest
 import torch
 
 from superpoint_ros import Detector
-from superpoint_ros.data.hpatches import PlanarSequence
+from superpoint_ros.data.hpatches import HomographySequence
 from superpoint_ros.data.random_homographies import sample_homography
 from superpoint_ros.evaluation.baselines import Method
 from superpoint_ros.evaluation.homography_benchmark import evaluate_homographies
@@ -96,7 +96,7 @@ def scenes(photographs):
         size = image.shape[::-1]
         homographies = [sample_homography(rng, size) for _ in range(15)]
         views = [cv2.warpPerspective(image, homography, size) for homography in homographies]
-        result.append(PlanarSequence(f'v_{index}', 'viewpoint', [image, *views], homographies))
+        result.append(HomographySequence(f'v_{index}', 'viewpoint', [image, *views], homographies))
     return result
 
 

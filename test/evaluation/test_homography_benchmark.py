@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 from superpoint_ros.data.homography_sequences import BenchmarkPlan, make_benchmark
-from superpoint_ros.data.hpatches import list_sequences, PlanarSequence, read_sequence
+from superpoint_ros.data.hpatches import HomographySequence, list_sequences, read_sequence
 from superpoint_ros.evaluation.baselines import described_method, Method
 from superpoint_ros.evaluation.homography_benchmark import (
     evaluate_homographies,
@@ -58,7 +58,9 @@ class Grid:
 
 def known_sequence():
     shift = np.array([[1, 0, 5], [0, 1, -3], [0, 0, 1.0]])
-    return PlanarSequence('v_known', 'viewpoint', [noise_picture(1), noise_picture(2)], [shift])
+    return HomographySequence(
+        'v_known', 'viewpoint', [noise_picture(1), noise_picture(2)], [shift]
+    )
 
 
 def test_homography_benchmark_of_known_detections_has_the_hand_computed_values():

@@ -1,7 +1,7 @@
 # Copyright 2026 The superpoint_ros developers
 # SPDX-License-Identifier: Apache-2.0
 
-"""The surface on which synthetic shapes are drawn: larger than the image that leaves it."""
+"""Supersampled canvas on which synthetic shapes are drawn."""
 
 from __future__ import annotations
 
@@ -12,21 +12,20 @@ import cv2
 import numpy as np
 
 SUPERSAMPLING = 3
-"""Side in drawn pixels of one pixel of the image."""
+"""Side of a pixel of the image in pixels of the drawing."""
 
 CONTRAST = 30
-"""Least difference in gray levels between regions that share an edge."""
+"""Smallest difference in gray levels between regions with a common edge."""
 
 _FRACTION_BITS = 8  # OpenCV draws at fixed-point coordinates
 
 
 class Canvas:
     """
-    Draw in the coordinates of the image to be made, at three times its resolution.
+    Canvas of `SUPERSAMPLING` times the resolution of the image, over a random background.
 
-    All coordinates and lengths are in pixels of the image, the centre of its top-left pixel
-    being (0, 0). The background is made of random blobs, blurred; its gray levels lie within
-    ``background``, a pair (low, high).
+    Coordinates and lengths are in pixels of the image; the centre of its top-left pixel is (0, 0).
+    The background has blurred random spots with gray levels within `background`, (low, high).
     """
 
     def __init__(self, rng: np.random.Generator, size: tuple[int, int]):
@@ -36,10 +35,10 @@ class Canvas:
         amplitude = rng.uniform(5, 60)
         low = rng.uniform(0, 255 - amplitude)
         self.background = (low, low + amplitude)
-        self._image = self._blobs(low, amplitude)
+        self._image = self._spots(low, amplitude)
 
-    def _blobs(self, low: float, amplitude: float) -> np.ndarray:
-        """Return a smooth random image at the drawing's resolution."""
+    def _spots(self, low: float, amplitude: float) -> np.ndarray:
+        """Return a smooth random image at the resolution of the drawing."""
         rows, columns = self.rng.integers(3, 12, 2)
         coarse = self.rng.random((rows, columns), dtype=np.float32)
         small = cv2.resize(coarse, (self.width, self.height), interpolation=cv2.INTER_CUBIC)
@@ -49,9 +48,9 @@ class Canvas:
 
     def colour(self, others: Sequence[float] = (), contrast: float = CONTRAST) -> int:
         """
-        Return a random gray level that stands out from the background and from ``others``.
+        Return a random gray level that differs from the background and `others` by `contrast`.
 
-        Where no level differs from all of them by ``contrast``, it is the one that differs most.
+        If there is none, return the level that differs most.
         """
         levels = np.arange(256.0)
         low, high = self.background
@@ -62,7 +61,7 @@ class Canvas:
         return int(far[self.rng.integers(len(far))]) if len(far) else int(distance.argmax())
 
     def colours(self, count: int) -> list[int]:
-        """Return random gray levels, each of which stands out from the others as well."""
+        """Return random gray levels that differ from the background and from each other."""
         best: list[int] = []
         widest = -1
         for _ in range(20):
@@ -78,12 +77,12 @@ class Canvas:
         return best
 
     def fill_polygon(self, corners: np.ndarray, colour: int) -> None:
-        """Fill the polygon of the corners (N, 2)."""
+        """Fill the polygon with corners (N, 2)."""
         corners = [self._fixed(corners)]
         cv2.fillPoly(self._image, corners, colour, cv2.LINE_AA, _FRACTION_BITS)
 
     def line(self, start: Sequence[float], end: Sequence[float], width: float, colour: int):
-        """Draw a line of ``width`` whose ends are round."""
+        """Draw a line of this width with round ends."""
         ends = self._fixed(np.array([start, end]))
         thickness = max(1, round(width * SUPERSAMPLING))
         start, end = map(tuple, ends.tolist())
@@ -92,7 +91,7 @@ class Canvas:
     def fill_ellipse(
         self, centre: Sequence[float], radii: Sequence[float], angle: float, colour: int
     ) -> None:
-        """Fill the ellipse, turned by ``angle`` in degrees."""
+        """Fill an ellipse that is rotated by `angle` in degrees."""
         centre = tuple(self._fixed(np.array(centre)).tolist())
         radii = tuple(round(r * SUPERSAMPLING * (1 << _FRACTION_BITS)) for r in radii)
         cv2.ellipse(
@@ -100,31 +99,31 @@ class Canvas:
         )
 
     def cover(self, image: np.ndarray) -> None:
-        """Replace the drawing by an image of any size, enlarged."""
+        """Replace the drawing by an enlarged image."""
         height, width = self._image.shape
         self._image = cv2.resize(image, (width, height), interpolation=cv2.INTER_NEAREST)
 
     def finish(self) -> np.ndarray:
-        """Return the drawing as an image (H, W) of uint8, slightly blurred as by a lens."""
+        """Return the drawing as an image, uint8 (H, W), slightly blurred as by a lens."""
         image = cv2.resize(self._image, (self.width, self.height), interpolation=cv2.INTER_AREA)
         return cv2.GaussianBlur(image, (0, 0), self.rng.uniform(0.35, 0.9))
 
     def inside(self, points: np.ndarray) -> np.ndarray:
-        """Return those of the points (N, 2) that lie in the image, as float32."""
+        """Return the points (N, 2) that lie in the image, as float32."""
         return points_inside(points, (self.width, self.height))
 
     def _fixed(self, points: np.ndarray) -> np.ndarray:
         """
-        Return the points as OpenCV's fixed-point coordinates in the drawing.
+        Return points as OpenCV's fixed-point coordinates in the drawing.
 
-        The image's first pixel covers the drawing's first three, whose centres are 0, 1 and 2.
+        The first pixel of the image covers the first three of the drawing, with centres 0, 1, 2.
         """
         large = (np.asarray(points) + 0.5) * SUPERSAMPLING - 0.5
         return np.rint(large * (1 << _FRACTION_BITS)).astype(np.int32)
 
 
 def points_inside(points: np.ndarray, size: tuple[int, int]) -> np.ndarray:
-    """Return those of the points (N, 2) that lie between the outermost pixels' centres."""
+    """Return the points (N, 2) that lie between the centres of the outermost pixels."""
     points = np.asarray(points, dtype=np.float32).reshape(-1, 2)
     last = np.array([size[0] - 1, size[1] - 1], dtype=np.float32)
     return points[((points >= 0) & (points <= last)).all(axis=1)]

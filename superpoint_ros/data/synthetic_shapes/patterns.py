@@ -1,13 +1,18 @@
 # Copyright 2026 The superpoint_ros developers
 # SPDX-License-Identifier: Apache-2.0
 
-"""Regular patterns seen in perspective: checkerboards and stripes."""
+"""Patterns: checkerboards and stripes in perspective, ellipses and noise without corners."""
 
 from __future__ import annotations
 
+from math import hypot
+
+import cv2
 import numpy as np
 
 from superpoint_ros.data.synthetic_shapes.canvas import Canvas
+
+_NO_POINTS = np.zeros((0, 2), np.float32)
 
 
 def draw_checkerboard(canvas: Canvas) -> np.ndarray:
@@ -25,7 +30,7 @@ def draw_checkerboard(canvas: Canvas) -> np.ndarray:
 
 
 def draw_stripes(canvas: Canvas) -> np.ndarray:
-    """Draw stripes side by side; return the corners at both their ends (N, 2)."""
+    """Draw adjacent stripes; return the corners at both ends (N, 2)."""
     rng = canvas.rng
     widths = rng.uniform(0.5, 1.5, rng.integers(4, 11))
     grid = _grid_in_perspective(canvas, np.append(0, np.cumsum(widths)), np.array([0.0, 1.0]))
@@ -36,6 +41,34 @@ def draw_stripes(canvas: Canvas) -> np.ndarray:
     return grid.reshape(-1, 2)
 
 
+def draw_ellipses(canvas: Canvas) -> np.ndarray:
+    """Draw ellipses that do not touch each other; return no points (0, 2)."""
+    rng = canvas.rng
+    smallest = max(4.0, 0.05 * canvas.side)
+    circles: list[tuple[float, float, float]] = []
+    for _ in range(rng.integers(3, 15)):
+        x = rng.uniform(0, canvas.width - 1)
+        y = rng.uniform(0, canvas.height - 1)
+        a = rng.uniform(1.2, 6) * smallest
+        b = a * rng.uniform(0.6, 1.0)
+        if any(hypot(x - u, y - v) < a + r + smallest for u, v, r in circles):
+            continue
+        circles.append((x, y, a))
+        canvas.fill_ellipse((x, y), (a, b), rng.uniform(0, 180), canvas.colour())
+    return _NO_POINTS
+
+
+def draw_gaussian_noise(canvas: Canvas) -> np.ndarray:
+    """Replace the background by noise with grains of 1 to 3 pixels; return no points (0, 2)."""
+    rng = canvas.rng
+    grain = rng.uniform(1, 3)
+    size = (max(1, round(canvas.height / grain)), max(1, round(canvas.width / grain)))
+    noise = rng.standard_normal(size, dtype=np.float32)
+    noise = noise * rng.uniform(10, 80) + rng.uniform(60, 195)
+    canvas.cover(cv2.convertScaleAbs(np.maximum(noise, 0)))
+    return _NO_POINTS
+
+
 def _outline(grid: np.ndarray) -> np.ndarray:
     """Return the four outermost points (4, 2) of a grid (rows, columns, 2), in order."""
     return grid[[0, 0, -1, -1], [0, -1, -1, 0]]
@@ -43,10 +76,10 @@ def _outline(grid: np.ndarray) -> np.ndarray:
 
 def _grid_in_perspective(canvas: Canvas, x: np.ndarray, y: np.ndarray) -> np.ndarray:
     """
-    Return where the points of a grid with lines at x and y lie, (len(y), len(x), 2).
+    Return the projected points (len(y), len(x), 2) of a grid with lines at x and y.
 
-    The grid is a plane in front of the camera, turned and tilted. It can be larger than the
-    image. No two of its points come so near that they could not be told apart.
+    The grid is a rotated and tilted plane in front of the camera, which may be larger than the
+    image. Its points are far enough from each other to be distinguished.
     """
     rng = canvas.rng
     shortest = max(6.0, 0.05 * canvas.side)

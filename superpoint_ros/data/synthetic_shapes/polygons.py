@@ -1,7 +1,7 @@
 # Copyright 2026 The superpoint_ros developers
 # SPDX-License-Identifier: Apache-2.0
 
-"""Filled polygons: one alone, or several that can hide parts of each other."""
+"""Filled polygons: one, several that hide parts of each other, and the faces of a cuboid."""
 
 from __future__ import annotations
 
@@ -22,7 +22,17 @@ from superpoint_ros.data.synthetic_shapes.shape_geometry import (
     subtract,
 )
 
-_ATTEMPTS = 8
+_POLYGON_ATTEMPTS, _CUBE_ATTEMPTS = 8, 30
+_CORNERS = np.array([[x, y, z] for x in (-1, 1) for y in (-1, 1) for z in (-1, 1)], np.float64)
+# Each face: its corners in order, its axis, the sign of its side.
+_FACES = (
+    ((0, 1, 3, 2), 0, -1),
+    ((4, 5, 7, 6), 0, 1),
+    ((0, 1, 5, 4), 1, -1),
+    ((2, 3, 7, 6), 1, 1),
+    ((0, 2, 6, 4), 2, -1),
+    ((1, 3, 7, 5), 2, 1),
+)
 
 
 class _Polygon(NamedTuple):
@@ -41,8 +51,7 @@ def draw_multiple_polygons(canvas: Canvas) -> np.ndarray:
     """
     Draw several polygons, later ones over earlier ones.
 
-    Returns (N, 2): the corners that are not hidden, and the T-junctions where an edge vanishes
-    behind another polygon.
+    Return (N, 2): visible corners, and T-junctions at which an edge is hidden by a later polygon.
     """
     drawn: list[_Polygon] = []
     points: list[Point] = []
@@ -63,12 +72,33 @@ def draw_multiple_polygons(canvas: Canvas) -> np.ndarray:
     return np.array(points)
 
 
+def draw_cube(canvas: Canvas) -> np.ndarray:
+    """Draw a cuboid with three visible faces; return its visible corners (7, 2)."""
+    rng = canvas.rng
+    shortest = max(5.0, 0.07 * canvas.side)
+    centre = np.array([canvas.width - 1, canvas.height - 1]) * rng.uniform(0.3, 0.7, 2)
+    extent = canvas.side * rng.uniform(0.25, 0.5)
+    corners, faces = _random_cuboid(rng)
+    for _ in range(_CUBE_ATTEMPTS):
+        outlines = [(corners[[*face]] * extent).tolist() for face in faces]
+        if len(faces) == 3 and all(has_clear_corners(o, shortest, bend=30) for o in outlines):
+            break
+        corners, faces = _random_cuboid(rng)
+    else:
+        corners, faces = _cuboid(np.ones(3), np.deg2rad([45, 35, rng.uniform(0, 360)]), 6.0)
+        extent = max(extent, 3 * shortest)
+    corners = centre + corners * extent
+    for face, colour in zip(faces, canvas.colours(len(faces)), strict=True):
+        canvas.fill_polygon(corners[[*face]], colour)
+    return corners[sorted({corner for face in faces for corner in face})]
+
+
 def random_polygon(canvas: Canvas, radius: float, margin: float) -> list[Point]:
     """
-    Return the corners of a random polygon, which can be seen one by one.
+    Return the corners of a random polygon, which can be distinguished.
 
-    Its centre keeps ``margin`` times the image's sides away from the image's border; its corners
-    are at most ``radius`` away from its centre, more where they could not be told apart.
+    The distance of its centre from the border of the image is at least `margin` times the side.
+    Its corners are at most `radius` from the centre, or farther if they would be too close.
     """
     rng = canvas.rng
     shortest = max(5.0, 0.06 * canvas.side)
@@ -76,8 +106,8 @@ def random_polygon(canvas: Canvas, radius: float, margin: float) -> list[Point]:
     y = rng.uniform(margin, 1 - margin) * (canvas.height - 1)
     count = int(rng.integers(3, 8))
     step = 2 * pi / count
-    for attempt in range(_ATTEMPTS):
-        wildness = 1 - attempt / _ATTEMPTS
+    for attempt in range(_POLYGON_ATTEMPTS):
+        wildness = 1 - attempt / _POLYGON_ATTEMPTS
         turns = np.arange(count) + wildness * rng.uniform(-0.4, 0.4, count)
         angles = rng.uniform(0, 2 * pi) + step * turns
         radii = radius * (1 - wildness * rng.uniform(0, 0.6, count))
@@ -92,7 +122,7 @@ def random_polygon(canvas: Canvas, radius: float, margin: float) -> list[Point]:
 
 
 def _meet(a: list[Point], b: list[Point], gap: float) -> bool:
-    """Return whether the bounding boxes of two sets of points come nearer than ``gap``."""
+    """Return whether the bounding boxes of two sets of points are closer than `gap`."""
     return all(
         min(p[axis] for p in a) <= max(p[axis] for p in b) + gap
         and min(p[axis] for p in b) <= max(p[axis] for p in a) + gap
@@ -104,11 +134,10 @@ def _junctions(
     corners: list[Point], near: list[_Polygon], points: list[Point], gap: float
 ) -> list[Point] | None:
     """
-    Return where the polygon's edges cross visible edges of those that were drawn before it.
+    Return the crossings of the edges of a polygon with visible edges of earlier polygons.
 
-    ``near`` are those that it can touch, in the order in which they were drawn. None where the
-    picture would be unclear: a corner beside an edge, a flat crossing, two junctions at one
-    place.
+    `near` are the polygons that it may touch, in the order of drawing. Return None if a corner is
+    close to an edge, edges cross at a small angle, or two junctions are close to each other.
     """
     own = edges(corners)
     points = [p for p in points if _meet(corners, [p], gap)]
@@ -131,3 +160,33 @@ def _junctions(
         if any(hypot(*subtract(a, b)) < gap for b in junctions[:i]):
             return None
     return junctions
+
+
+def _random_cuboid(rng: np.random.Generator) -> tuple[np.ndarray, list[tuple[int, ...]]]:
+    """Return a cuboid of random sides, rotation and distance."""
+    angles = np.deg2rad([rng.uniform(20, 70), rng.uniform(20, 65), rng.uniform(0, 360)])
+    return _cuboid(rng.uniform(0.4, 1.0, 3), angles, rng.uniform(3.5, 9.0))
+
+
+def _cuboid(
+    sides: np.ndarray, angles: np.ndarray, distance: float
+) -> tuple[np.ndarray, list[tuple[int, ...]]]:
+    """
+    Return the projected corners (8, 2) of a cuboid, and the corner indices of visible faces.
+
+    Its centre is the origin, about which it is rotated by the angles about y, x and z in radians.
+    It is seen from `distance` along z; lengths in the plane of the origin are preserved.
+    """
+    (c0, c1, c2), (s0, s1, s2) = np.cos(angles), np.sin(angles)
+    about_y = np.array([[c0, 0, s0], [0, 1, 0], [-s0, 0, c0]])
+    about_x = np.array([[1, 0, 0], [0, c1, -s1], [0, s1, c1]])
+    about_z = np.array([[c2, -s2, 0], [s2, c2, 0], [0, 0, 1]])
+    axes = about_z @ about_x @ about_y
+    corners = (_CORNERS * sides) @ axes.T
+    eye = np.array([0.0, 0.0, -distance])
+    visible = [
+        face
+        for face, axis, sign in _FACES
+        if sign * axes[:, axis] @ (eye - sign * sides[axis] * axes[:, axis]) > 0
+    ]
+    return corners[:, :2] * (distance / (distance + corners[:, 2:])), visible

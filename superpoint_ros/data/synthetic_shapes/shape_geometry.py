@@ -1,7 +1,7 @@
 # Copyright 2026 The superpoint_ros developers
 # SPDX-License-Identifier: Apache-2.0
 
-"""Plane geometry of segments and polygons, in plain numbers: there are few of them at a time."""
+"""Plane geometry of segments and polygons in plain numbers, faster than NumPy for a few points."""
 
 from __future__ import annotations
 
@@ -21,12 +21,12 @@ def angle_between(a: Point, b: Point) -> float:
 
 
 def subtract(a: Point, b: Point) -> tuple[float, float]:
-    """Return the vector from ``b`` to ``a``."""
+    """Return the vector from `b` to `a`."""
     return a[0] - b[0], a[1] - b[1]
 
 
 def distance_to_segment(point: Point, start: Point, end: Point) -> float:
-    """Return how far the point is from the nearest point of the segment."""
+    """Return the distance of a point from a segment."""
     along, away = subtract(end, start), subtract(point, start)
     length = along[0] ** 2 + along[1] ** 2
     t = (along[0] * away[0] + along[1] * away[1]) / length if length else 0.0
@@ -35,7 +35,7 @@ def distance_to_segment(point: Point, start: Point, end: Point) -> float:
 
 
 def crossing(a: Point, b: Point, c: Point, d: Point) -> tuple[float, float] | None:
-    """Return where the segments a-b and c-d cross, None where they do not."""
+    """Return the crossing of the segments a-b and c-d, None if they do not cross."""
     r, s, q = subtract(b, a), subtract(d, c), subtract(c, a)
     determinant = r[0] * s[1] - r[1] * s[0]
     if abs(determinant) < 1e-9:
@@ -48,7 +48,7 @@ def crossing(a: Point, b: Point, c: Point, d: Point) -> tuple[float, float] | No
 
 
 def edges(polygon: Sequence[Point]) -> list[tuple[Point, Point]]:
-    """Return the polygon's edges as pairs of corners, in order."""
+    """Return the edges of a polygon as pairs of corners, in order."""
     return [(polygon[i - 1], polygon[i]) for i in range(len(polygon))]
 
 
@@ -62,11 +62,11 @@ def has_clear_corners(
     polygon: Sequence[Point], shortest_side: float, bend: float = 35.0, sharpest: float = 20.0
 ) -> bool:
     """
-    Return whether every corner of the polygon can be seen as one corner.
+    Return whether every corner of a polygon can be seen as one corner.
 
-    No side is shorter than ``shortest_side``, no corner bends by less than ``bend`` degrees (it
-    would look straight) nor is its angle below ``sharpest`` degrees, and no corner comes nearer
-    than ``shortest_side`` to an edge that is not its own.
+    No side is shorter than `shortest_side`, every corner bends by at least `bend` degrees (it
+    would look straight otherwise) and has an angle of at least `sharpest` degrees, and no corner
+    is closer than `shortest_side` to an edge of other corners.
     """
     count = len(polygon)
     for i in range(count):

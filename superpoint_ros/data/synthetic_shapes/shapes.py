@@ -2,12 +2,11 @@
 # SPDX-License-Identifier: Apache-2.0
 
 """
-Synthetic shapes: images of which it is known exactly where their corners are.
+Synthetic shapes: images with exactly known corners.
 
-The categories are those of the paper (section 4). Each is drawn at three times the image's
-resolution over a background of blurred blobs, reduced and slightly blurred. What is labelled
-can be seen, and is a point of one of these kinds: a corner, a junction where edges or lines
-meet, the end of a line.
+The categories are those of the paper. Each is drawn at three times the resolution of the image
+over a background of blurred spots, reduced and slightly blurred. Labelled points are visible
+corners, junctions of edges or lines, and ends of lines.
 
 Source: DeTone, Malisiewicz, Rabinovich, "SuperPoint: Self-Supervised Interest Point Detection
 and Description", CVPR workshops 2018, section 4.
@@ -22,10 +21,17 @@ import cv2
 import numpy as np
 
 from superpoint_ros.data.synthetic_shapes.canvas import Canvas, points_inside
-from superpoint_ros.data.synthetic_shapes.cube import draw_cube
-from superpoint_ros.data.synthetic_shapes.patterns import draw_checkerboard, draw_stripes
-from superpoint_ros.data.synthetic_shapes.polygons import draw_multiple_polygons, draw_polygon
-from superpoint_ros.data.synthetic_shapes.smooth import draw_ellipses, draw_gaussian_noise
+from superpoint_ros.data.synthetic_shapes.patterns import (
+    draw_checkerboard,
+    draw_ellipses,
+    draw_gaussian_noise,
+    draw_stripes,
+)
+from superpoint_ros.data.synthetic_shapes.polygons import (
+    draw_cube,
+    draw_multiple_polygons,
+    draw_polygon,
+)
 from superpoint_ros.data.synthetic_shapes.strokes import draw_lines, draw_star
 from superpoint_ros.geometry.homography import warp_image, warp_points
 
@@ -42,24 +48,24 @@ _DRAW = {
 }
 
 SHAPES = tuple(_DRAW)
-"""The names of the categories."""
+"""Names of the categories."""
 
 SHAPES_WITHOUT_POINTS = ('ellipses', 'gaussian_noise')
-"""The categories in whose images there is nothing to be found."""
+"""Categories whose images have no points."""
 
 DEFAULT_SIZE = (160, 120)
 """Width and height in pixels, as in the paper."""
 
-SMALLEST_SIDE = 32
-"""Shortest side in pixels in which every category can be told from the others."""
+MIN_SHAPE_SIDE = 32
+"""Shortest side in pixels at which all categories can be distinguished."""
 
 
 class ShapeImage(NamedTuple):
     """
-    Hold a picture and the truth about it.
+    Picture of a shape with its labels.
 
-    ``image`` is uint8 (H, W); ``points`` is float32 (N, 2), x and y in pixels, the centre of the
-    top-left pixel being (0, 0), all of them between the centres of the outermost pixels.
+    `image` is uint8 (H, W). `points` is float32 (N, 2), x and y in pixels between the centres of
+    the outermost pixels; the centre of the top-left pixel is (0, 0).
     """
 
     image: np.ndarray
@@ -70,16 +76,16 @@ def draw_shape(
     name: str, rng: np.random.Generator, size: tuple[int, int] = DEFAULT_SIZE
 ) -> ShapeImage:
     """
-    Return a random picture of the category ``name``, ``size`` = (width, height) pixels large.
+    Return a random picture of the category `name`, of `size` (width, height) in pixels.
 
-    The same state of ``rng`` gives the same picture. Raises ValueError where there is no such
-    category (see ``SHAPES``) or the size is below 32 x 32.
+    The same state of `rng` gives the same picture. Raises ValueError if there is no such category
+    (see `SHAPES`) or a side is below `MIN_SHAPE_SIDE`.
     """
     if name not in _DRAW:
         raise ValueError(f"there is no shape '{name}'; there are {', '.join(SHAPES)}")
-    if min(size) < SMALLEST_SIDE:
+    if min(size) < MIN_SHAPE_SIDE:
         raise ValueError(
-            f'the size is {size}; shapes need at least {SMALLEST_SIDE} x {SMALLEST_SIDE} pixels'
+            f'the size is {size}; shapes need at least {MIN_SHAPE_SIDE} x {MIN_SHAPE_SIDE} pixels'
         )
     canvas = Canvas(rng, size)
     points = _DRAW[name](canvas)
@@ -91,19 +97,19 @@ def random_shape(
     size: tuple[int, int] = DEFAULT_SIZE,
     names: Sequence[str] = SHAPES,
 ) -> ShapeImage:
-    """Return a random picture of one of the categories ``names``, each as likely."""
+    """Return a random picture of one of the categories `names`, with equal probability."""
     if not names:
-        raise ValueError(f'names is empty; it may hold {", ".join(SHAPES)}')
+        raise ValueError(f'names is empty; choose from {", ".join(SHAPES)}')
     return draw_shape(names[rng.integers(len(names))], rng, size)
 
 
 def warp_shape(shape: ShapeImage, homography: np.ndarray) -> ShapeImage:
     """
-    Return the picture as the homography (3, 3) shows it, with those points that stay inside.
+    Return the picture warped by a homography (3, 3), with the points that stay inside.
 
-    Where the target shows nothing of the source, it shows the source's mirror image, whose
-    corners are labelled too. Only where an edge meets its own mirror image is there a corner
-    without a label; homographies without artefacts (``HomographyRanges``) leave none.
+    Outside the source, the target shows its mirror image, whose corners are labelled, too. Only
+    corners at which an edge meets its own mirror image have no label; homographies without
+    artefacts (see `HomographyRanges`) do not show them.
     """
     image, points = shape
     height, width = image.shape
@@ -112,7 +118,7 @@ def warp_shape(shape: ShapeImage, homography: np.ndarray) -> ShapeImage:
     for axis, last in ((0, width - 1), (1, height - 1)):
         stay = np.concatenate(mirrored)
         for position in (0, last):
-            # What lies on the mirror's plane is its own image.
+            # A point on the border is its own mirror image.
             other = stay[np.abs(stay[:, axis] - position) > 0.5]
             other[:, axis] = 2 * position - other[:, axis]
             mirrored.append(other)

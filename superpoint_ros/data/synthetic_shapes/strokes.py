@@ -1,7 +1,7 @@
 # Copyright 2026 The superpoint_ros developers
 # SPDX-License-Identifier: Apache-2.0
 
-"""Shapes made of lines: lines that cross, branch and bend, and stars."""
+"""Shapes that consist of lines: crossing and branching lines, and stars."""
 
 from __future__ import annotations
 
@@ -19,8 +19,8 @@ from superpoint_ros.data.synthetic_shapes.shape_geometry import (
     subtract,
 )
 
-_CONTRAST = 60  # a thin line loses about half of its contrast to the blur
-_LEAST_ANGLE = 25.0  # in degrees; below it, two lines look like one that grows thicker
+_CONTRAST = 60  # blur takes about half of the contrast of a thin line
+_MIN_ANGLE = 25.0  # in degrees; two lines at a smaller angle look like one line
 
 
 class _Line(NamedTuple):
@@ -54,7 +54,7 @@ def draw_star(canvas: Canvas) -> np.ndarray:
         rng.uniform(0.2, 0.8) * (canvas.height - 1),
     )
     first = rng.uniform(0, 2 * pi)
-    free = 2 * pi / count - _LEAST_ANGLE * pi / 180
+    free = 2 * pi / count - _MIN_ANGLE * pi / 180
     points = [centre]
     width, colour = _width(canvas), canvas.colour(contrast=_CONTRAST)
     one_colour = rng.random() < 0.5
@@ -70,7 +70,7 @@ def draw_star(canvas: Canvas) -> np.ndarray:
 
 
 def _gap(canvas: Canvas) -> float:
-    """Return how near a point may come to another or to a line that is not its own."""
+    """Return the smallest distance of a point to other points and to lines of other points."""
     return max(6.0, 0.06 * canvas.side)
 
 
@@ -82,7 +82,7 @@ def _width(canvas: Canvas) -> float:
 def _propose_line(
     canvas: Canvas, lines: list[_Line], points: list[Point]
 ) -> tuple[_Line, _Line | None]:
-    """Return a random line, and the line from which it starts, None where it is alone."""
+    """Return a random line, and the line from which it branches off, or None."""
     rng = canvas.rng
     size = np.array([canvas.width - 1, canvas.height - 1])
     start, end = (tuple(p) for p in (rng.uniform(-0.05, 1.05, (2, 2)) * size).tolist())
@@ -99,14 +99,14 @@ def _propose_line(
 def _junctions(
     line: _Line, parent: _Line | None, lines: list[_Line], points: list[Point], gap: float
 ) -> list[Point] | None:
-    """Return where the line crosses the others, None where it makes an unclear picture."""
+    """Return the crossings with other lines; None if points could not be distinguished."""
     direction = subtract(line.end, line.start)
     if hypot(*direction) < 3 * gap:
         return None
     junctions = []
     for other in lines:
-        if not _LEAST_ANGLE <= angle_between(direction, subtract(other.end, other.start)) <= (
-            180 - _LEAST_ANGLE
+        if not _MIN_ANGLE <= angle_between(direction, subtract(other.end, other.start)) <= (
+            180 - _MIN_ANGLE
         ) and (other is parent or crossing(*line, *other)):
             return None
         if distance_to_segment(line.end, *other) < gap:
