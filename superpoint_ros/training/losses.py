@@ -204,8 +204,8 @@ def resize_batch(images: torch.Tensor, factor: float) -> torch.Tensor:
 class HingeLoss:
     """The paper's loss over all pairs of cells, see `hinge_loss`."""
 
-    def __init__(self, recipe: SuperPointRecipe):
-        self.positive_weight = recipe.hinge_positive_weight
+    def __init__(self, positive_weight: float):
+        self.positive_weight = positive_weight
 
     def __call__(self, step: StepOutput) -> torch.Tensor:
         a, b = step.output.descriptors.chunk(2)
@@ -221,9 +221,9 @@ class ContrastiveLoss:
     so on.
     """
 
-    def __init__(self, recipe: SuperPointRecipe):
-        self.temperature = recipe.temperature
-        self.scales = recipe.descriptor_scales
+    def __init__(self, temperature: float, scales: int):
+        self.temperature = temperature
+        self.scales = scales
 
     def __call__(self, step: StepOutput) -> torch.Tensor:
         factors = [SCALE_RATIO**scale for scale in range(1, self.scales)]
@@ -247,4 +247,6 @@ class ContrastiveLoss:
 
 def make_descriptor_loss(recipe: SuperPointRecipe) -> HingeLoss | ContrastiveLoss:
     """Return the descriptor loss that the recipe names."""
-    return {'hinge': HingeLoss, 'contrastive': ContrastiveLoss}[recipe.descriptor_loss](recipe)
+    if recipe.descriptor_loss == 'hinge':
+        return HingeLoss(recipe.hinge_positive_weight)
+    return ContrastiveLoss(recipe.temperature, recipe.descriptor_scales)

@@ -65,7 +65,8 @@ def recipe_parser(kind: type) -> ArgumentParser:
     parser = ArgumentParser(exit_on_error=False, add_help=False, usage=SUPPRESS)
     parser.add_argument('--recipe', action='config')
     parser.add_class_arguments(kind)
-    helps = dict(_help_texts(kind))
+    # The commands document --recipe; printing the values is what their --help is for.
+    helps = {'recipe': SUPPRESS, 'print_config': SUPPRESS, **dict(_help_texts(kind))}
     for action in parser._actions:
         action.help = helps.get(action.dest, action.help)
     return parser

@@ -90,9 +90,6 @@ class PairTargets(NamedTuple):
 class PseudoLabelTargets:
     """Targets from known keypoints: int64 `labels` (2, h, w), see `cell_labels`."""
 
-    def __init__(self, recipe: SuperPointRecipe):
-        pass
-
     def make(self, pair: ViewPair, rng: np.random.Generator) -> PairTargets:
         """Return the targets of a pair."""
         height, width = pair.images[0].shape
@@ -117,11 +114,12 @@ class RepeatabilityTargets:
     """
     Targets from the Hessian keypoints that both views share, see `repeatable_keypoints`.
 
-    Their fields are `targets`, float32 (2, 65, h, w), and `known`, bool (2, h, w).
+    Their fields are `targets`, float32 (2, 65, h, w), and `known`, bool (2, h, w). The number of
+    competing keypoints per cell is random between `min_density` and `max_density`.
     """
 
-    def __init__(self, recipe: SuperPointRecipe):
-        self.density = recipe.min_density, recipe.max_density
+    def __init__(self, min_density: float, max_density: float):
+        self.density = min_density, max_density
 
     def make(self, pair: ViewPair, rng: np.random.Generator) -> PairTargets:
         """Return the targets of a pair, for a random density of keypoints."""
@@ -138,8 +136,9 @@ class RepeatabilityTargets:
 
 def make_detector_targets(recipe: SuperPointRecipe) -> PseudoLabelTargets | RepeatabilityTargets:
     """Return the targets that the recipe names."""
-    kinds = {'pseudo_labels': PseudoLabelTargets, 'repeatability': RepeatabilityTargets}
-    return kinds[recipe.detector_targets](recipe)
+    if recipe.detector_targets == 'pseudo_labels':
+        return PseudoLabelTargets()
+    return RepeatabilityTargets(recipe.min_density, recipe.max_density)
 
 
 def cell_labels(
