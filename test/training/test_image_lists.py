@@ -13,10 +13,11 @@ from superpoint_ros.training.datasets import TRAINING
 from superpoint_ros.training.image_lists import image_list_path, read_image_list, select_listed
 from superpoint_ros.training.pair_dataset import HomographyPairDataset, Photographs
 from superpoint_ros.training.recipes import SuperPointRecipe
+from support.training_runs import write_photographs
 
 
 @pytest.fixture
-def folder(tmp_path, write_photographs):
+def folder(tmp_path):
     return write_photographs(tmp_path)[0]
 
 
