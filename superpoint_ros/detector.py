@@ -43,7 +43,16 @@ class Detector:
     resized unless `max_image_size` or `upscale_factor` ask for it. Coordinates are pixel centres
     of the image that was passed: the centre of its top-left pixel is (0, 0).
 
-    `settings` are the defaults of calls; a detector does not change, and threads may share it.
+    A detector does not change, and threads may share it.
+
+    Attributes:
+        engine: runs the network.
+        pipeline: finds features with the engine: `CpuPipeline` or `CudaGraphPipeline`.
+        descriptor_size: length D of a descriptor.
+        settings: of calls that are given no others.
+        metadata: of the weights.
+        weights: path of the weight file, None for a network in memory.
+
     """
 
     def __init__(

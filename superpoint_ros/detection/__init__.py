@@ -1,4 +1,4 @@
 # Copyright 2026 The superpoint_ros developers
 # SPDX-License-Identifier: Apache-2.0
 
-"""Keypoints and descriptors from logits and images."""
+"""Detection: from images and the network's output to keypoints and descriptors."""

@@ -17,7 +17,7 @@ from superpoint_ros.settings_table import check_settings, setting
 KEYPOINTS = ('hessian', 'heatmap')
 
 SMALLEST_IMAGE = 64
-"""Smallest `max_image_size` in pixels; smaller images hold next to no keypoints."""
+"""Smallest `max_image_size` in pixels; smaller images contain hardly any keypoints."""
 
 
 @dataclass(frozen=True)

@@ -1,4 +1,4 @@
 # Copyright 2026 The superpoint_ros developers
 # SPDX-License-Identifier: Apache-2.0
 
-"""Execution of the network."""
+"""Engines: the libraries that run the network."""
