@@ -213,7 +213,9 @@ class Tracker:
                 )
         except cv2.error:  # OpenCV 4.14 fails an assertion if its refined model is invalid
             return pairs
-        if inliers is None:  # for example, all points in one place
+        # No model: for example, all points in one place, or, with OpenCV 4.6, a motion without
+        # noise for which many models are exact, such as none.
+        if inliers is None or not inliers.any():
             return pairs
         return pairs[inliers.ravel().astype(bool)]
 
