@@ -29,7 +29,7 @@ RUN python3 -m venv --system-site-packages .venv \
     && .venv/bin/pip install --no-cache-dir "$TORCH_SPEC" safetensors 'numba>=0.59' openvino \
         'setuptools<80' \
     && source "/opt/ros/$ROS_DISTRO/setup.bash" \
-    && .venv/bin/python -m colcon build --packages-select superpoint_ros
+    && colcon build --packages-select superpoint_ros
 
 ENTRYPOINT ["/bin/bash", "-c", "source /ros2_ws/install/setup.bash && exec \"$@\"", "--"]
 CMD ["ros2", "launch", "superpoint_ros", "demo.launch.py"]

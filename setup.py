@@ -1,13 +1,34 @@
 # Copyright 2026 The superpoint_ros developers
 # SPDX-License-Identifier: Apache-2.0
 
+import os
 from pathlib import Path
+import sys
 
 from setuptools import find_packages, setup
 
 PACKAGE = 'superpoint_ros'
 # colcon's --symlink-install runs a link to this file, in a folder without the rest.
 SOURCES = Path(__file__).resolve().parent
+
+
+def environment_python():
+    """
+    Return the Python of the virtual environment, which has PyTorch, for the installed programs.
+
+    This is the active environment, else `.venv` in the workspace whose `src/` contains the
+    package, if its version is that of the running Python; otherwise the running Python.
+    """
+    workspaces = [folder.parent for folder in SOURCES.parents if folder.name == 'src']
+    environments = [folder / '.venv' for folder in workspaces]
+    if os.environ.get('VIRTUAL_ENV'):
+        environments.insert(0, Path(os.environ['VIRTUAL_ENV']))
+    for environment in environments:
+        libraries = environment / 'lib' / f'python{sys.version_info[0]}.{sys.version_info[1]}'
+        python = environment / 'bin' / 'python3'
+        if libraries.is_dir() and python.is_file():
+            return str(python)
+    return sys.executable
 
 
 def share(directory, *patterns):
@@ -46,6 +67,10 @@ ROS = [
     'ros-jazzy-sensor-msgs',
     'ros-jazzy-std-msgs',
 ]
+
+# setuptools writes this path into the first line of each program. Plain `colcon build` runs this
+# file with the system's Python, which usually has no PyTorch.
+sys.executable = environment_python()
 
 setup(
     name=PACKAGE,

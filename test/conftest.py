@@ -3,9 +3,17 @@
 
 """Logging as the package has it outside of tests, and a picture that many tests look at."""
 
+from importlib.util import find_spec
 import logging
+import sys
 
 import pytest
+
+if find_spec('torch') is None:
+    raise pytest.UsageError(
+        f'{sys.executable} has no PyTorch: activate the environment that has it, and run '
+        'python -m colcon test (or python -m pytest)'
+    )
 
 # ROS's pytest plugins import launch, which installs a class of loggers that do not propagate:
 # caplog would stay empty. The package makes its loggers when it is imported.

@@ -5,10 +5,13 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 import re
+import shutil
 import subprocess
 import sys
+import venv
 from xml.etree import ElementTree
 
 import cv2
@@ -18,6 +21,19 @@ import superpoint_ros
 
 ROOT = Path(__file__).resolve().parents[1]
 DELIVERED = ('launch', 'config', 'models')
+
+
+SOURCES = ('LICENSE', 'README.md', 'package.xml', 'pyproject.toml', 'setup.cfg', 'setup.py')
+
+
+def copy_sources(folder):
+    """Copy what a build needs, without what previous builds left, and return the folder."""
+    unwanted = shutil.ignore_patterns('__pycache__', '*.egg-info')
+    for name in ('superpoint_ros', 'resource', *DELIVERED):
+        shutil.copytree(ROOT / name, folder / name, ignore=unwanted)
+    for name in SOURCES:
+        shutil.copy(ROOT / name, folder)
+    return folder
 
 
 @pytest.fixture(scope='module')
@@ -99,6 +115,30 @@ def test_everything_that_nodes_look_for_is_installed(setup_arguments):
         for path in files:
             if '__pycache__' not in path.parts:
                 assert f'share/superpoint_ros/{folder}/{path.name}' in installed
+
+
+@pytest.mark.parametrize('chosen', ['active', 'workspace', 'neither'])
+def test_programs_run_with_the_python_of_the_environment(tmp_path, chosen):
+    # As colcon calls it, with the Python that colcon runs with.
+    sources = copy_sources(tmp_path / 'src' / 'superpoint_ros')
+    folders = {'active': tmp_path / 'elsewhere', 'workspace': tmp_path / '.venv'}
+    environment = {**os.environ, 'PYTHONPATH': '', 'VIRTUAL_ENV': ''}
+    if chosen != 'neither':
+        venv.create(folders['workspace'], symlinks=True)
+    if chosen == 'active':
+        venv.create(folders['active'], symlinks=True)
+        environment['VIRTUAL_ENV'] = str(folders['active'])
+    options = ['install', '--prefix', str(tmp_path / 'install'), '--record', str(tmp_path / 'log')]
+    subprocess.run(
+        [sys.executable, 'setup.py', *options, '--single-version-externally-managed'],
+        cwd=sources,
+        env=environment,
+        capture_output=True,
+        check=True,
+    )
+    expected = folders[chosen] / 'bin' / 'python3' if chosen in folders else sys.executable
+    program = tmp_path / 'install' / 'lib' / 'superpoint_ros' / 'detector'
+    assert program.read_text().splitlines()[0] == f'#!{expected}'
 
 
 def test_every_program_can_be_started(setup_arguments):

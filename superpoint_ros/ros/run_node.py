@@ -126,8 +126,8 @@ def _run(name: str, args: list[str] | None) -> int:
         import rclpy
     except ImportError as error:
         logging.getLogger(name).critical(
-            '%s cannot start: %s (this is %s; run or build the package with a Python that has it: '
-            'python -m colcon build)',
+            '%s cannot start: %s (this is %s; activate the environment that has it, then build '
+            'again: colcon build)',
             name,
             error,
             sys.executable,

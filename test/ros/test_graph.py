@@ -123,4 +123,4 @@ def test_a_missing_module_is_reported_with_the_python_that_lacks_it(tmp_path, mo
     (line,) = ended.stderr.splitlines()
     assert "detector cannot start: No module named 'torch'" in line
     assert sys.executable in line
-    assert 'python -m colcon build' in line
+    assert 'activate the environment that has it, then build again: colcon build' in line
