@@ -35,6 +35,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Label the photographs and return the exit status: 1 if some could not be read."""
+    from superpoint_ros.cli.options import number
     from superpoint_ros.cli.recipe_options import own_parser, parse_options
     from superpoint_ros.training.recipes import AdaptationRecipe
 
@@ -43,7 +44,8 @@ def run(args: argparse.Namespace) -> int:
     parser.add_argument('--out', type=Path, metavar='DIR', help='folder for the labels')
     parser.add_argument('--device', default='auto', help='auto, cpu, cuda or cuda:0,cuda:1 ...')
     parser.add_argument('--workers', type=int, help='processes (default: one per device)')
-    parser.add_argument('--threads', type=int, default=0, help='CPU threads of each process')
+    threads = number(1, 1024, int)
+    parser.add_argument('--threads', type=threads, help='CPU threads of each process')
     parser.add_argument(
         '--bfloat16', action='store_true', help='faster on processors that support it'
     )

@@ -36,6 +36,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Train and return the exit status."""
+    from superpoint_ros.cli.options import number
     from superpoint_ros.cli.recipe_options import own_parser, parse_options
     from superpoint_ros.training.recipes import MagicPointRecipe, SuperPointRecipe
 
@@ -46,7 +47,8 @@ def run(args: argparse.Namespace) -> int:
     parser.add_argument('--devices', default='auto', help='number of devices (default: auto)')
     parser.add_argument('--num_nodes', type=int, default=1, help='number of machines (default: 1)')
     parser.add_argument('--strategy', default='auto', help="Lightning's strategy, such as ddp")
-    parser.add_argument('--threads', type=int, help='CPU threads of PyTorch')
+    threads = number(1, 1024, int)
+    parser.add_argument('--threads', type=threads, help='CPU threads of PyTorch')
     if args.stage == 'superpoint':
         parser.add_argument('--start', type=Path, help='checkpoint or weight file to start from')
     kind = {'magicpoint': MagicPointRecipe, 'superpoint': SuperPointRecipe}[args.stage]

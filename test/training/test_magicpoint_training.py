@@ -237,3 +237,12 @@ def test_hardware_that_does_not_exist_is_named_in_one_line(tmp_path, capsys, har
     assert error.startswith('superpoint: cannot train with')
     assert f'{name} {value}' in error
     assert not (tmp_path / 'run').exists()
+
+
+@pytest.mark.parametrize('threads', ['0', '-1', 'x'])
+def test_a_wrong_number_of_threads_is_refused_in_one_line(tmp_path, capsys, threads):
+    with pytest.raises(SystemExit) as stop:
+        main(['train', 'magicpoint', f'--out={tmp_path}', f'--threads={threads}'])
+    assert stop.value.code == 2
+    error = capsys.readouterr().err.strip().splitlines()[-1]
+    assert f"argument --threads: '{threads}' is not a number from 1" in error
