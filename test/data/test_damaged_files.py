@@ -28,32 +28,17 @@ from superpoint_ros.features import Features
 from superpoint_ros.model.superpoint import SuperPoint, SuperPointConfig
 from superpoint_ros.model.weights import load_weights, save_weights, WeightsMetadata
 from support.bags import write_bag
+from support.recordings import (
+    CALIBRATION,
+    EUROC_SENSOR,
+    write_euroc,
+    write_kitti,
+    write_tum,
+)
 
 EXAMPLES = int(os.environ.get('SUPERPOINT_FUZZ_EXAMPLES', '24'))
 
-CALIBRATION = """
-image_width: 32
-image_height: 24
-distortion_model: plumb_bob
-camera_matrix: {rows: 3, cols: 3, data: [20, 0, 15.5, 0, 21, 11.5, 0, 0, 1]}
-distortion_coefficients: {rows: 1, cols: 5, data: [0.1, 0.2, 0, 0, 0.3]}
-"""
-SENSOR = """%YAML:1.0
-T_BS:
-  data: [1, 0, 0, 0.5, 0, 1, 0, 0, 0, 0, 1, 0, 0, 0, 0, 1]
-resolution: [32, 24]
-intrinsics: [20.5, 21.5, 15, 11]
-distortion_model: radial-tangential
-distortion_coefficients: [-0.28, 0.07, 0.0002, 1.7e-05]
-"""
 TINY = SuperPointConfig((1, 1, 1, 2), 1, 2)
-
-
-def write_images(folder: Path, names: list[str]) -> None:
-    folder.mkdir(parents=True, exist_ok=True)
-    pixels = np.random.default_rng(0).integers(0, 256, (24, 32), dtype=np.uint8)
-    for name in names:
-        assert cv2.imwrite(str(folder / name), pixels)
 
 
 def all_frames(source: Path) -> list[tuple]:
@@ -147,7 +132,7 @@ def calibration(folder: Path):
 
 def sensor(folder: Path):
     path = folder / 'sensor.yaml'
-    path.write_text(SENSOR)
+    path.write_text(EUROC_SENSOR)
 
     def read(path):
         camera, pose = read_sensor(path)
@@ -171,7 +156,8 @@ def homography(folder: Path):
 
 def image(suffix: str):
     def make(folder: Path):
-        write_images(folder, [f'image{suffix}'])
+        pixels = np.random.default_rng(0).integers(0, 256, (24, 32), dtype=np.uint8)
+        assert cv2.imwrite(str(folder / f'image{suffix}'), pixels)
 
         def read(path):
             found = read_image(path)
@@ -186,11 +172,7 @@ def image(suffix: str):
 
 def tum(name: str):
     def make(folder: Path):
-        stamps = ['100.0', '100.1', '100.2']
-        write_images(folder / 'rgb', [f'{stamp}.png' for stamp in stamps])
-        (folder / 'rgb.txt').write_text('\n'.join(f'{each} rgb/{each}.png' for each in stamps))
-        poses = [f'{each} 1 2 3 0 0 0.6 0.8' for each in stamps]
-        (folder / 'groundtruth.txt').write_text('# stamp\n' + '\n'.join(poses))
+        write_tum(folder, ['100.0', '100.1', '100.2'])
         (folder / 'camera_info.yaml').write_text(CALIBRATION)
         return folder / name, lambda path: all_frames(folder)
 
@@ -199,12 +181,7 @@ def tum(name: str):
 
 def kitti(name: str):
     def make(folder: Path):
-        sequence = folder / 'sequences' / '07'
-        write_images(sequence / 'image_0', ['000000.png', '000001.png'])
-        (sequence / 'times.txt').write_text('0.0\n1.0e-01\n')
-        (sequence / 'calib.txt').write_text('P0: 700 0 15 0 0 700 11 0 0 0 1 0\n')
-        (folder / 'poses').mkdir()
-        (folder / 'poses' / '07.txt').write_text('1 0 0 0 0 1 0 0 0 0 1 0\n' * 2)
+        sequence = write_kitti(folder)
         return folder / name, lambda path: all_frames(sequence)
 
     return make
@@ -212,13 +189,7 @@ def kitti(name: str):
 
 def euroc(name: str):
     def make(folder: Path):
-        camera, poses = folder / 'mav0/cam0', folder / 'mav0/state_groundtruth_estimate0'
-        stamps = ['1403636579763555584', '1403636579813555456']
-        write_images(camera / 'data', [f'{stamp}.png' for stamp in stamps])
-        (camera / 'data.csv').write_text('\n'.join(f'{each},{each}.png' for each in stamps))
-        (camera / 'sensor.yaml').write_text(SENSOR)
-        poses.mkdir()
-        (poses / 'data.csv').write_text('\n'.join(f'{each},1,2,3,1,0,0,0' for each in stamps))
+        write_euroc(folder)
         return folder / name, lambda path: all_frames(folder)
 
     return make

@@ -7,48 +7,28 @@ from __future__ import annotations
 
 import logging
 
-import cv2
 import numpy as np
 import pytest
 
 from superpoint_ros.data.sequences.opening import open_sequence
 from superpoint_ros.geometry.rotations import pose_matrix
-
-CALIBRATION = """
-image_width: 32
-image_height: 24
-distortion_model: plumb_bob
-camera_matrix: {rows: 3, cols: 3, data: [20, 0, 15.5, 0, 21, 11.5, 0, 0, 1]}
-distortion_coefficients: {rows: 1, cols: 5, data: [0.1, 0.2, 0, 0, 0.3]}
-"""
-QUARTER = np.sqrt(0.5)
-TRUTH = f"""# timestamp tx ty tz qx qy qz qw
-100.00 1 2 3 0 0 0 1
-100.10 2 2 3 0 0 {QUARTER} {QUARTER}
-100.20 3 2 3 0 0 -{QUARTER} -{QUARTER}
-101.00 9 9 9 0 0 0 1
-"""
-
-
-def write(path, value):
-    path.parent.mkdir(parents=True, exist_ok=True)
-    cv2.imwrite(str(path), np.full((24, 32), value, np.uint8))
-
-
-def tum(folder, stamps, listed):
-    for index, stamp in enumerate(stamps):
-        write(folder / 'rgb' / f'{stamp}.png', 10 * index)
-    if listed:
-        lines = [f'{stamp} rgb/{stamp}.png' for stamp in stamps]
-        (folder / 'rgb.txt').write_text('# color images\n' + '\n'.join(lines))
-    (folder / 'groundtruth.txt').write_text(TRUTH)
-    return folder
+from support.recordings import (
+    CALIBRATION,
+    EUROC_SENSOR,
+    EUROC_START,
+    QUARTER,
+    TUM_POSES,
+    write_euroc,
+    write_image,
+    write_kitti,
+    write_tum,
+)
 
 
 @pytest.mark.parametrize('listed', [True, False])
 def test_a_tum_folder_gives_images_with_interpolated_poses(tmp_path, listed):
     stamps = ('99.9', '100.05', '100.10', '100.15', '100.6')
-    sequence = open_sequence(tum(tmp_path / 'rgbd_freiburg2_test', stamps, listed))
+    sequence = open_sequence(write_tum(tmp_path / 'rgbd_freiburg2_test', stamps, listed))
     frames = list(sequence)
     assert [frame.stamp for frame in frames] == [float(stamp) for stamp in stamps]
     assert [int(frame.image[0, 0]) for frame in frames] == [0, 10, 20, 30, 40]
@@ -67,17 +47,17 @@ def test_a_tum_folder_gives_images_with_interpolated_poses(tmp_path, listed):
 
 
 def test_the_calibration_of_a_tum_folder_is_its_own_or_that_of_the_benchmark(tmp_path):
-    folder = tum(tmp_path / 'rgbd_dataset_freiburg2_desk', ['100.0'], True)
+    folder = write_tum(tmp_path / 'rgbd_dataset_freiburg2_desk', ['100.0'], True)
     camera = open_sequence(folder).camera
     assert camera.matrix[0, 0] == 520.908620
     assert camera.distortion[4] == 0.917205
     (folder / 'camera_info.yaml').write_text(CALIBRATION)
     assert open_sequence(folder).camera.matrix[1, 1] == 21
-    assert open_sequence(tum(tmp_path / 'mine', ['100.0'], True)).camera is None
+    assert open_sequence(write_tum(tmp_path / 'mine', ['100.0'], True)).camera is None
 
 
 def test_a_calibration_file_replaces_that_of_the_source(tmp_path):
-    write(tmp_path / 'images' / '1.png', 5)
+    write_image(tmp_path / 'images' / '1.png', 5)
     (tmp_path / 'camera.yaml').write_text(CALIBRATION)
     sequence = open_sequence(tmp_path / 'images', calibration=tmp_path / 'camera.yaml')
     assert sequence.camera.size == (32, 24)
@@ -91,15 +71,15 @@ def test_a_calibration_file_replaces_that_of_the_source(tmp_path):
 
 
 def test_a_tum_folder_with_a_short_line_is_named(tmp_path):
-    folder = tum(tmp_path / 'fr1', ['100.0'], True)
+    folder = write_tum(tmp_path / 'fr1', ['100.0'], True)
     (folder / 'groundtruth.txt').write_text('# poses\n100.0 1 2 3 0 0 0\n')
     with pytest.raises(ValueError, match=r'groundtruth\.txt, line 2'):
         open_sequence(folder)
 
 
 def test_a_pose_of_a_tum_folder_that_is_not_valid_is_left_out_and_named(tmp_path, caplog):
-    folder = tum(tmp_path / 'fr1', ['100.05', '100.15'], True)
-    lines = TRUTH.splitlines()
+    folder = write_tum(tmp_path / 'fr1', ['100.05', '100.15'], True)
+    lines = TUM_POSES.splitlines()
     lines[3] = '100.20 3 2 3 0 0 0 0'
     (folder / 'groundtruth.txt').write_text('\n'.join(lines))
     with caplog.at_level(logging.WARNING):
@@ -109,23 +89,8 @@ def test_a_pose_of_a_tum_folder_that_is_not_valid_is_left_out_and_named(tmp_path
     assert 'groundtruth.txt: left out 1 of 4 poses, the first is number 2' in caplog.text
 
 
-def kitti(root, cameras=(0,)):
-    folder = root / 'sequences' / '07'
-    for camera in cameras:
-        for index in range(3):
-            write(folder / f'image_{camera}' / f'{index:06d}.png', 100 * (camera == 2) + index)
-    (folder / 'times.txt').write_text('0.0\n1.0e-01\n2.0e-01\n')
-    # The third camera stands 0.06 m to the left of the first: 700 px times that.
-    lines = ['P0: 700 0 15 0 0 700 11 0 0 0 1 0', 'P2: 700 0 15 42 0 700 11 0 0 0 1 0']
-    (folder / 'calib.txt').write_text('\n'.join(lines))
-    poses = [f'1 0 0 {x} 0 1 0 0 0 0 1 {2 * x}' for x in (0, 1, 2)]
-    (root / 'poses').mkdir()
-    (root / 'poses' / '07.txt').write_text('\n'.join(poses))
-    return folder
-
-
 def test_a_kitti_folder_gives_its_images_with_calibration_and_poses(tmp_path):
-    sequence = open_sequence(kitti(tmp_path, (2, 0)))
+    sequence = open_sequence(write_kitti(tmp_path, (2, 0)))
     frames = list(sequence)
     assert [int(frame.image[0, 0]) for frame in frames] == [0, 1, 2]
     assert [frame.stamp for frame in frames] == pytest.approx([0, 0.1, 0.2])
@@ -136,7 +101,7 @@ def test_a_kitti_folder_gives_its_images_with_calibration_and_poses(tmp_path):
 
 
 def test_poses_of_a_kitti_folder_are_those_of_the_colour_camera(tmp_path):
-    sequence = open_sequence(kitti(tmp_path, (2,)))
+    sequence = open_sequence(write_kitti(tmp_path, (2,)))
     frames = list(sequence)
     assert int(frames[1].image[0, 0]) == 101
     # A point at the origin of the world is seen at x = 42 / z: the camera is 0.06 m to the left.
@@ -144,7 +109,7 @@ def test_poses_of_a_kitti_folder_are_those_of_the_colour_camera(tmp_path):
 
 
 def test_a_kitti_folder_without_poses_or_with_too_few_times(tmp_path):
-    folder = kitti(tmp_path)
+    folder = write_kitti(tmp_path)
     (tmp_path / 'poses' / '07.txt').unlink()
     assert [frame.pose for frame in open_sequence(folder)] == [None] * 3
     (folder / 'times.txt').write_text('0.0\n')
@@ -156,50 +121,13 @@ def test_a_kitti_folder_without_poses_or_with_too_few_times(tmp_path):
         open_sequence(folder)
 
 
-SENSOR = """%YAML:1.0
-sensor_type: camera
-T_BS:
-  cols: 4
-  rows: 4
-  data: [0, -1, 0, 0.5, 1, 0, 0, 0, 0, 0, 1, 0, 0, 0, 0, 1]
-rate_hz: 20
-resolution: [32, 24]
-camera_model: pinhole
-intrinsics: [20.5, 21.5, 15, 11]  # fu, fv, cu, cv
-distortion_model: radial-tangential
-distortion_coefficients: [-0.28, 0.07, 0.0002, 1.7e-05]
-"""
-FIRST = 1403636579763555584
-
-
-def euroc(root, name='state_groundtruth_estimate0'):
-    """Write two cameras with three images, and poses of the body 10 ms before and after each."""
-    stamps = [FIRST + 50_000_000 * index for index in range(3)]
-    for camera in (0, 1):
-        folder = root / 'mav0' / f'cam{camera}'
-        for index, stamp in enumerate(stamps):
-            write(folder / 'data' / f'{stamp}.png', 100 * camera + index)
-        lines = [f'{stamp},{stamp}.png' for stamp in stamps]
-        (folder / 'data.csv').write_text('#timestamp [ns],filename\r\n' + '\r\n'.join(lines))
-        (folder / 'sensor.yaml').write_text(SENSOR)
-    # The body moves by 0.02 m in 20 ms and stands rotated by 180 degrees about z (w = 0).
-    poses = [
-        f'{stamp + offset},{(stamp + offset - FIRST) / 1e9:.9f},2,3,0,0,0,1,0.1,0.2'
-        for stamp in stamps
-        for offset in (-10_000_000, 10_000_000)
-    ]
-    (root / 'mav0' / name).mkdir()
-    (root / 'mav0' / name / 'data.csv').write_text('#timestamp, p_RS_R_x [m]\n' + '\n'.join(poses))
-    return root
-
-
 @pytest.mark.parametrize('poses', ['state_groundtruth_estimate0', 'mocap0'])
 @pytest.mark.parametrize('part', ['', 'mav0', 'mav0/cam0', 'mav0/cam0/data'])
 def test_a_euroc_folder_gives_images_with_stamps_calibration_and_poses(tmp_path, part, poses):
-    sequence = open_sequence(euroc(tmp_path / 'MH_01_easy', poses) / part)
+    sequence = open_sequence(write_euroc(tmp_path / 'MH_01_easy', poses) / part)
     frames = list(sequence)
     assert [int(frame.image[0, 0]) for frame in frames] == [0, 1, 2]
-    expected = [FIRST / 1e9 + 0.05 * index for index in range(3)]
+    expected = [EUROC_START / 1e9 + 0.05 * index for index in range(3)]
     assert [frame.stamp for frame in frames] == pytest.approx(expected, abs=1e-6)
     assert sequence.rate == pytest.approx(20)
     assert sequence.camera.matrix.tolist() == [[20.5, 0, 15], [0, 21.5, 11], [0, 0, 1]]
@@ -214,25 +142,25 @@ def test_a_euroc_folder_gives_images_with_stamps_calibration_and_poses(tmp_path,
 
 
 def test_the_second_camera_of_a_euroc_folder_can_be_given(tmp_path):
-    folder = euroc(tmp_path / 'V1_01_easy')
+    folder = write_euroc(tmp_path / 'V1_01_easy')
     (first, *_) = open_sequence(folder / 'mav0' / 'cam1')
     assert int(first.image[0, 0]) == 100
 
 
 def test_a_euroc_folder_without_tables_has_stamps_and_a_warning(tmp_path, caplog):
-    folder = euroc(tmp_path / 'MH_01_easy')
+    folder = write_euroc(tmp_path / 'MH_01_easy')
     for name in ('data.csv', 'sensor.yaml'):
         (folder / 'mav0' / 'cam0' / name).unlink()
     with caplog.at_level(logging.WARNING):
         sequence = open_sequence(folder)
-    assert next(iter(sequence)).stamp == pytest.approx(FIRST / 1e9, abs=1e-6)
+    assert next(iter(sequence)).stamp == pytest.approx(EUROC_START / 1e9, abs=1e-6)
     assert sequence.camera is None
     assert 'left out the calibration and the true poses' in caplog.text
     assert 'sensor.yaml' in caplog.text
 
 
 def test_a_sensor_yaml_of_euroc_can_be_the_calibration_of_any_source(tmp_path):
-    write(tmp_path / 'images' / '1.png', 5)
-    (tmp_path / 'sensor.yaml').write_text(SENSOR)
+    write_image(tmp_path / 'images' / '1.png', 5)
+    (tmp_path / 'sensor.yaml').write_text(EUROC_SENSOR)
     sequence = open_sequence(tmp_path / 'images', calibration=tmp_path / 'sensor.yaml')
     assert sequence.camera.matrix[0, 0] == 20.5
