@@ -14,9 +14,11 @@ from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus
 from lifecycle_msgs.srv import ChangeState, GetAvailableTransitions, GetState
 from rclpy.clock import Clock, ClockType
 from rclpy.lifecycle import LifecycleNode, LifecycleState, TransitionCallbackReturn
+from rclpy.publisher import Publisher
 from rclpy.qos_overriding_options import QoSOverridingOptions
 from rclpy.service import Service
 
+from superpoint_ros.ros.calibration_topic import CalibrationTopic
 from superpoint_ros.ros.inputs import InputTopic
 from superpoint_ros.ros.parameters import LifecycleSettings, Parameters
 
@@ -29,7 +31,8 @@ class ProcessingNode(LifecycleNode, ABC):
 
     Subclasses implement `prepare` (called once), `set_up` and `tear_down` (make and remove what
     exists while the node is configured) and, if they process in a thread, `begin_work` and
-    `end_work`. They list their topics in `inputs`. `groups` are the settings of `parameters`.
+    `end_work`. They list their topics in `inputs`, and may set `calibration`, which is received
+    while the node is active. `groups` are the settings of `parameters`.
 
     If the parameter `autostart` is true, the constructor configures and activates the node, and
     raises what prevents that. Call `stop` before `destroy_node`. `options` are those of
@@ -39,6 +42,7 @@ class ProcessingNode(LifecycleNode, ABC):
     def __init__(self, name: str, groups: Iterable[type], **options):
         super().__init__(name, **options)
         self.inputs: Sequence[InputTopic] = ()
+        self.calibration: CalibrationTopic | None = None
         self._autostart_errors: list[Exception] | None = []
         self._refuse_impossible_transitions()
         try:
@@ -49,12 +53,7 @@ class ProcessingNode(LifecycleNode, ABC):
                 self.apply_parameters,
             )
             self.prepare()
-            self._status_publisher = self.create_publisher(
-                DiagnosticArray,
-                '/diagnostics',
-                10,
-                qos_overriding_options=QoSOverridingOptions.with_default_policies(),
-            )
+            self._status_publisher = self.publisher(DiagnosticArray, '/diagnostics', 10)
             clock = Clock(clock_type=ClockType.STEADY_TIME)  # simulated time may stand still
             self.create_timer(1.0, self._watch, clock=clock)
         except BaseException:
@@ -94,6 +93,15 @@ class ProcessingNode(LifecycleNode, ABC):
         """Return whether all work on messages has ended, after waiting for it."""
         return True
 
+    def publisher(self, message_type: type, topic: str, depth: int) -> Publisher:
+        """Return a new, reliable publisher whose QoS can be overridden by parameters."""
+        return self.create_publisher(
+            message_type,
+            topic,
+            depth,
+            qos_overriding_options=QoSOverridingOptions.with_default_policies(),
+        )
+
     def statuses(self) -> list[DiagnosticStatus]:
         """Return the content of the diagnostics."""
         return [each.status() for each in self.inputs]
@@ -116,6 +124,8 @@ class ProcessingNode(LifecycleNode, ABC):
         """Start to receive messages."""
         try:
             self.begin_work()
+            if self.calibration:
+                self.calibration.start()
             for each in self.inputs:
                 each.start()
         except Exception as error:  # noqa: BLE001 - as above
@@ -173,6 +183,8 @@ class ProcessingNode(LifecycleNode, ABC):
         """Return whether no message is received nor processed any more."""
         for each in self.inputs:
             each.stop()
+        if self.calibration:
+            self.calibration.stop()
         return self.end_work()
 
     def _release(self) -> bool:

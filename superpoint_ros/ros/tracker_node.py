@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 from diagnostic_msgs.msg import DiagnosticStatus
 import numpy as np
-from rclpy.qos import qos_profile_sensor_data, QoSProfile
+from rclpy.qos import qos_profile_sensor_data
 from rclpy.qos_overriding_options import QoSOverridingOptions
 from sensor_msgs.msg import Image, PointCloud, PointCloud2
 
@@ -19,7 +19,8 @@ from superpoint_ros.data.sequences.bags import seconds_of
 from superpoint_ros.odometry.odometry_drawing import draw_tracks, TrackTails
 from superpoint_ros.odometry.odometry_settings import TrackerSettings
 from superpoint_ros.odometry.tracker import Tracker, Tracks
-from superpoint_ros.ros.inputs import CalibrationTopic, ProcessedTopic
+from superpoint_ros.ros.calibration_topic import CalibrationTopic
+from superpoint_ros.ros.inputs import ProcessedTopic
 from superpoint_ros.ros.lifecycle_node import ProcessingNode
 from superpoint_ros.ros.messages.feature_messages import features_from_message
 from superpoint_ros.ros.messages.image_messages import gray_from_image, image_message, stamp_key
@@ -107,15 +108,8 @@ class TrackerNode(ProcessingNode):
     def set_up(self) -> None:
         """Make the publishers, and reset the tracker."""
         self._tracker.reset()
-        self._track_publisher, self._overlay = (
-            self.create_publisher(
-                kind,
-                topic,
-                QoSProfile(depth=depth),
-                qos_overriding_options=QoSOverridingOptions.with_default_policies(),
-            )
-            for kind, topic, depth in ((PointCloud, 'tracks', 10), (Image, 'tracks/overlay', 1))
-        )
+        self._track_publisher = self.publisher(PointCloud, 'tracks', 10)
+        self._overlay = self.publisher(Image, 'tracks/overlay', 1)
         self.get_logger().info(
             f'features from {self.inputs[0].topic}, tracks to {self._track_publisher.topic_name}'
         )
@@ -127,15 +121,6 @@ class TrackerNode(ProcessingNode):
             if publisher is not None:
                 self.destroy_publisher(publisher)
         self._track_publisher = self._overlay = None
-
-    def begin_work(self) -> None:
-        """Begin to receive calibrations."""
-        self.calibration.start()
-
-    def end_work(self) -> bool:
-        """Stop receiving calibrations; return True: work ends with its callback."""
-        self.calibration.stop()
-        return True
 
     def process(self, message: PointCloud2) -> int:
         """Publish the tracks of the features of a message; return their number."""

@@ -15,15 +15,14 @@ from diagnostic_msgs.msg import DiagnosticStatus
 from geometry_msgs.msg import PoseStamped, TransformStamped
 from nav_msgs.msg import Odometry, Path
 import numpy as np
-from rclpy.qos import QoSProfile
-from rclpy.qos_overriding_options import QoSOverridingOptions
 from sensor_msgs.msg import PointCloud
 from std_msgs.msg import Header
 
 from superpoint_ros.data.sequences.bags import seconds_of
 from superpoint_ros.odometry.odometry_settings import OdometrySettings
 from superpoint_ros.odometry.visual_odometry import LOST, VisualOdometry
-from superpoint_ros.ros.inputs import CalibrationTopic, ProcessedTopic
+from superpoint_ros.ros.calibration_topic import CalibrationTopic
+from superpoint_ros.ros.inputs import ProcessedTopic
 from superpoint_ros.ros.lifecycle_node import ProcessingNode
 from superpoint_ros.ros.messages.camera_messages import pose_message, vector_message
 from superpoint_ros.ros.messages.track_messages import tracks_from_message
@@ -96,15 +95,8 @@ class VisualOdometryNode(ProcessingNode):
         """Make the publishers, and forget the map."""
         self._odometry = self._last = None
         self._path.clear()
-        self._odometry_publisher, self._path_publisher = (
-            self.create_publisher(
-                kind,
-                topic,
-                QoSProfile(depth=depth),
-                qos_overriding_options=QoSOverridingOptions.with_default_policies(),
-            )
-            for kind, topic, depth in ((Odometry, 'odometry', 10), (Path, 'path', 1))
-        )
+        self._odometry_publisher = self.publisher(Odometry, 'odometry', 10)
+        self._path_publisher = self.publisher(Path, 'path', 1)
         if self._frames.publish_tf:
             self._broadcaster = self._make_broadcaster()
         self.get_logger().info(
@@ -118,15 +110,6 @@ class VisualOdometryNode(ProcessingNode):
             if publisher is not None:
                 self.destroy_publisher(publisher)
         self._odometry_publisher = self._path_publisher = self._broadcaster = None
-
-    def begin_work(self) -> None:
-        """Begin to receive calibrations."""
-        self.calibration.start()
-
-    def end_work(self) -> bool:
-        """Stop receiving calibrations; return True: work ends with its callback."""
-        self.calibration.stop()
-        return True
 
     def _make_broadcaster(self):
         """Return a broadcaster of transforms; None without tf2_ros."""

@@ -1,0 +1,134 @@
+# Copyright 2026 The superpoint_ros developers
+# SPDX-License-Identifier: Apache-2.0
+
+"""The calibration of a camera, received from its topic."""
+
+from __future__ import annotations
+
+import numpy as np
+from rclpy.event_handler import SubscriptionEventCallbacks
+from rclpy.logging import get_logger
+from rclpy.node import Node
+from rclpy.qos import qos_profile_sensor_data, QoSDurabilityPolicy, QoSProfile
+from rclpy.qos_overriding_options import QoSOverridingOptions
+from sensor_msgs.msg import CameraInfo
+
+from superpoint_ros.geometry.camera_model import CameraModel, CameraModelError
+
+_REPEAT = 10.0  # least number of seconds between two equal warnings
+
+
+class CalibrationTopic:
+    """
+    The newest calibration of a camera from a topic of `sensor_msgs/CameraInfo`.
+
+    The calibration is received from a publisher that repeats it with each image, and from one that
+    publishes it once with the durability transient local. `trouble` says why no coordinates can be
+    computed; it is empty if they can.
+    """
+
+    def __init__(self, node: Node, topic: str):
+        self._node = node
+        self._topic = node.resolve_topic_name(topic)
+        self._logger = get_logger(node.get_logger().name)
+        self._main = self._latched = None
+        self._newest: CameraInfo | None = None
+        self._used: CameraInfo | None = None
+        self._model: CameraModel | None = None
+        self.trouble = f'no calibration received on {self._topic}'
+
+    def start(self) -> None:
+        """Begin to receive calibrations."""
+        self._main = self._node.create_subscription(
+            CameraInfo,
+            self._topic,
+            self._receive,
+            qos_profile_sensor_data,
+            event_callbacks=SubscriptionEventCallbacks(matched=lambda _: self._follow_latched()),
+            qos_overriding_options=QoSOverridingOptions.with_default_policies(),
+        )
+
+    def stop(self) -> None:
+        """Stop receiving."""
+        for subscription in (self._main, self._latched):
+            if subscription is not None:
+                self._node.destroy_subscription(subscription)
+        self._main = self._latched = None
+
+    def _follow_latched(self) -> None:
+        """
+        Subscribe with the durability transient local as soon as a publisher offers it.
+
+        The main subscription misses what such a publisher has sent before. It cannot be transient
+        local itself: the usual publishers, which repeat the calibration, refuse that.
+        """
+        latched = QoSDurabilityPolicy.TRANSIENT_LOCAL
+        publishers = self._node.get_publishers_info_by_topic(self._topic)
+        if self._main is None or self._latched is not None:
+            return
+        if any(each.qos_profile.durability == latched for each in publishers):
+            qos = QoSProfile(depth=1, durability=latched)
+            self._latched = self._node.create_subscription(
+                CameraInfo, self._topic, self._receive, qos
+            )
+
+    def _receive(self, message: CameraInfo) -> None:
+        self._newest = message
+
+    @property
+    def model(self) -> CameraModel | None:
+        """Return the newest calibration; None, after a warning, if there is no valid one."""
+        try:
+            model = self._current()
+        except CameraModelError as error:
+            self._report(error)
+            return None
+        self.trouble = ''
+        return model
+
+    def normalize(self, keypoints: np.ndarray, image_size: tuple[int, int]) -> np.ndarray:
+        """
+        Return the normalized coordinates (N, 2), float32, of keypoints in an image.
+
+        `image_size` is (width, height). Without a valid calibration of that size the coordinates
+        are NaN and `trouble` says why.
+        """
+        try:
+            points = self._current().normalize(keypoints, image_size)
+        except CameraModelError as error:
+            self._report(error)
+            return np.full((len(keypoints), 2), np.nan, np.float32)
+        self.trouble = ''
+        return points
+
+    def _report(self, error: CameraModelError) -> None:
+        trouble = f'{self._topic}: {error}'
+        text = f'no normalized coordinates: {trouble}'
+        if trouble != self.trouble:
+            self.trouble = trouble
+            self._logger.warning(text)
+        else:
+            self._logger.warning(text, throttle_duration_sec=_REPEAT)
+
+    def _current(self) -> CameraModel:
+        """Return the newest calibration, converted if it has changed."""
+        newest = self._newest
+        if newest is None:
+            raise CameraModelError('no calibration received')
+        if self._model is None or not _is_same(newest, self._used):
+            self._model = None
+            self._model = CameraModel.from_message(newest)
+            self._used = newest
+        return self._model
+
+
+def _is_same(a: CameraInfo, b: CameraInfo | None) -> bool:
+    """Return whether two messages hold one calibration; cameras repeat it with each image."""
+    if a is b:
+        return True
+    names = ('width', 'height', 'distortion_model', 'binning_x', 'binning_y', 'roi')
+    return (
+        all(getattr(a, name) == getattr(b, name) for name in names)
+        and np.array_equal(a.k, b.k)
+        and np.array_equal(a.d, b.d)
+    )
