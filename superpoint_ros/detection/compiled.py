@@ -11,13 +11,20 @@ Machine code is cached next to the module or in the user's cache. The first call
 seconds (`Detector.warm_up`). The cache is renewed when the module or the processor changes, but
 not when another module does. So compiled functions call only those of their own module, and get
 constants of other modules as arguments, except the size of a cell, which the network fixes.
+
+A cache that is damaged, full or not writable costs the time to compile, and nothing else.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
+import hashlib
+import logging
+import pickle
 
 from numba import njit
+from numba.core.caching import CompileResultCacheImpl, FunctionCache
+from numba.core.serialize import dumps
 
 _OPTIONS = {
     'nogil': True,
@@ -26,10 +33,68 @@ _OPTIONS = {
     'fastmath': {'contract', 'nsz', 'reassoc'},
 }
 
+_log = logging.getLogger(__name__)
+_warned: set[str] = set()  # folders of caches
+
 
 def compiled(function: Callable) -> Callable:
     """Return a function that is compiled at its first call."""
     try:
-        return njit(cache=True, **_OPTIONS)(function)
-    except RuntimeError:  # no folder is writable
+        result = njit(cache=True, **_OPTIONS)(function)
+        result._cache = _SafeCache(function)  # Numba has no public way to replace its cache
+        return result
+    except (RuntimeError, OSError):  # no folder is writable
         return njit(**_OPTIONS)(function)
+
+
+class _CheckedCode(CompileResultCacheImpl):
+    """The form in which machine code is cached: with a hash, as damaged code would crash."""
+
+    def reduce(self, cres):
+        """Return the code as (hash, bytes)."""
+        data = dumps(super().reduce(cres))
+        return hashlib.sha256(data).digest(), data
+
+    def rebuild(self, target_context, payload):
+        """Return the code; raise ValueError if its hash does not fit."""
+        digest, data = payload
+        if hashlib.sha256(data).digest() != digest:
+            raise ValueError('the machine code does not have its hash')
+        return super().rebuild(target_context, pickle.loads(data))
+
+
+class _SafeCache(FunctionCache):
+    """
+    A cache that never makes a call fail.
+
+    Numba raises EOFError, UnpicklingError or others for a damaged file, at every start again, and
+    OSError if the disk is full. Here the function is compiled and its files are replaced.
+    """
+
+    _impl_class = _CheckedCode
+
+    def load_overload(self, sig, target_context):
+        """Return the cached code for a signature, None if there is none that can be used."""
+        try:
+            return super().load_overload(sig, target_context)
+        except Exception as error:  # noqa: BLE001 - unpickling damaged data may raise anything
+            self._warn(f'is damaged and is replaced ({type(error).__name__}: {error})')
+        try:
+            self.flush()  # an index that cannot be read would prevent that code is saved
+        except OSError:
+            self.disable()
+        return None
+
+    def save_overload(self, sig, data):
+        """Save code for a signature if possible."""
+        try:
+            super().save_overload(sig, data)
+        except Exception as error:  # noqa: BLE001 - as above
+            self._warn(
+                f'cannot be written, so that each start compiles for some seconds ({error})'
+            )
+
+    def _warn(self, what: str) -> None:
+        if self.cache_path not in _warned:
+            _warned.add(self.cache_path)
+            _log.warning('the cache of compiled functions, %s, %s', self.cache_path, what)

@@ -1,7 +1,13 @@
 # Copyright 2026 The superpoint_ros developers
 # SPDX-License-Identifier: Apache-2.0
 
-"""Compiled functions work without a cache, too."""
+"""Compiled functions work with any cache: damaged, full, or none."""
+
+import logging
+import resource
+
+import numba
+import pytest
 
 from superpoint_ros.detection import compiled as module
 from superpoint_ros.detection.compiled import compiled
@@ -9,6 +15,18 @@ from superpoint_ros.detection.compiled import compiled
 
 def doubled(x):
     return 2 * x
+
+
+@pytest.fixture
+def cache(tmp_path, monkeypatch):
+    """Return the folder of a new cache of Numba."""
+    monkeypatch.setattr(numba.config, 'CACHE_DIR', str(tmp_path))
+    monkeypatch.setattr(module, '_warned', set())
+    return tmp_path
+
+
+def warnings_of(caplog):
+    return [record.getMessage() for record in caplog.records if record.levelname == 'WARNING']
 
 
 def test_a_function_is_compiled_without_a_cache_if_no_folder_is_writable(monkeypatch):
@@ -23,3 +41,54 @@ def test_a_function_is_compiled_without_a_cache_if_no_folder_is_writable(monkeyp
     monkeypatch.setattr(module, 'njit', without_folder)
     assert compiled(doubled)(21) == 42
     assert asked == [True, False]
+
+
+DAMAGES = {
+    'empty': lambda data: b'',
+    'cut off': lambda data: data[: len(data) // 2],
+    'foreign': lambda data: b'no cache of Numba',
+    'of one byte': lambda data: data[:-40] + bytes([data[-40] ^ 0xFF]) + data[-39:],
+    'of one byte in the middle': lambda data: (
+        data[: len(data) // 2] + bytes([data[len(data) // 2] ^ 0xFF]) + data[len(data) // 2 + 1 :]
+    ),
+}
+
+
+@pytest.mark.parametrize('damage', DAMAGES)
+@pytest.mark.parametrize('kind', ['index', 'code'])
+def test_a_damaged_cache_is_replaced_with_one_warning(cache, caplog, damage, kind):
+    assert compiled(doubled)(21) == 42
+    for path in cache.rglob('*.nbi' if kind == 'index' else '*.nbc'):
+        path.write_bytes(DAMAGES[damage](path.read_bytes()))
+    with caplog.at_level(logging.WARNING):
+        for _ in range(2):
+            again = compiled(doubled)
+            assert again(21) == 42
+    # A byte of an index may change only a name or hash in it: then the code is not found.
+    assert len(warnings_of(caplog)) == 1 or (kind == 'index' and 'one byte' in damage)
+    assert all('is damaged and is replaced' in text for text in warnings_of(caplog))
+    assert sum(again.stats.cache_hits.values()) == 1  # the replaced cache is in use
+
+
+def test_a_full_disk_of_the_cache_costs_one_warning(cache, caplog):
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    functions = [compiled(doubled), compiled(lambda x: 3 * x)]
+    resource.setrlimit(resource.RLIMIT_FSIZE, (0, hard))
+    try:
+        with caplog.at_level(logging.WARNING):
+            results = [function(7) for function in functions]
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+    assert results == [14, 21]
+    (text,) = warnings_of(caplog)
+    assert 'cannot be written' in text
+    assert str(cache) in text
+
+
+def test_a_cache_that_was_removed_meanwhile_is_written_again(cache, caplog):
+    function = compiled(doubled)
+    for path in cache.iterdir():
+        path.rmdir()
+    assert function(21) == 42
+    assert list(cache.rglob('*.nbc'))
+    assert not warnings_of(caplog)
