@@ -5,7 +5,7 @@
 Start the detector node on one camera or several cameras.
 
     ros2 launch superpoint_ros detector.launch.py image:=/camera/image_raw
-    ros2 launch superpoint_ros detector.launch.py cameras:=left,right namespace:=robot
+    ros2 launch superpoint_ros detector.launch.py cameras:=left,right image:=image_raw
 
 Empty arguments leave the values of the parameter file unchanged.
 """
@@ -19,6 +19,7 @@ from launch_ros.actions import Node
 
 from superpoint_ros.detection.settings import DetectionSettings
 from superpoint_ros.ros import launch_arguments as shared
+from superpoint_ros.ros.camera_topics import camera_remappings
 from superpoint_ros.settings_table import table_of
 
 PROFILES = {'large_images': shared.CONFIG / 'fastdds_large_images.xml'}
@@ -26,9 +27,7 @@ PROFILES = {'large_images': shared.CONFIG / 'fastdds_large_images.xml'}
 PROFILE_VARIABLES = ('FASTRTPS_DEFAULT_PROFILES_FILE', 'FASTDDS_DEFAULT_PROFILES_FILE')
 
 ARGUMENTS = {
-    'image': ('image', 'Topic of the camera images (sensor_msgs/Image) of a single camera.'),
-    'camera_info': ('camera_info', 'Topic of its calibration, if it is used.'),
-    'cameras': ('', 'Names of several cameras, such as left,right: left/image and so on.'),
+    **shared.CAMERAS,
     **shared.DETECTOR,
     **shared.START,
 }
@@ -45,14 +44,18 @@ def start_detector(context):
     cameras = [name.strip() for name in given['cameras'].split(',') if name.strip()]
     if cameras:
         overrides['cameras'] = cameras
-    topics = [name for name in ('image', 'camera_info') if given[name] != name]
+    remappings = [
+        remapping
+        for topic in ('image', 'camera_info')
+        for remapping in camera_remappings(cameras, topic, given[topic])
+    ]
     node = Node(
         package='superpoint_ros',
         executable='detector',
         name='detector',
         namespace=given['namespace'],
         parameters=[given['params_file'], overrides] if overrides else [given['params_file']],
-        remappings=[(name, given[name]) for name in topics],
+        remappings=remappings,
         ros_arguments=['--log-level', given['log_level']],
         output='screen',
     )

@@ -11,9 +11,7 @@ The features are on left/features and right/features, in the namespace.
 """
 
 from launch import LaunchDescription
-from launch.actions import GroupAction
 from launch.substitutions import LaunchConfiguration
-from launch_ros.actions import SetRemap
 
 from superpoint_ros.ros import launch_arguments as shared
 
@@ -28,13 +26,9 @@ PASSED_ON = {**shared.DETECTOR, **shared.START}
 
 def generate_launch_description():
     """Return the launch arguments and the node."""
-    remappings = [
-        SetRemap(src=topic, dst=LaunchConfiguration(name)) for name, (topic, _) in TOPICS.items()
-    ]
-    detector = shared.detector(PASSED_ON, cameras='left,right')
-    return LaunchDescription(
-        [
-            *shared.declare({**PASSED_ON, **TOPICS}),
-            GroupAction([*remappings, detector]),
-        ]
-    )
+    pairs = {
+        topic: [LaunchConfiguration(f'left_{topic}'), ',', LaunchConfiguration(f'right_{topic}')]
+        for topic in ('image', 'camera_info')
+    }
+    detector = shared.detector(PASSED_ON, cameras='left,right', **pairs)
+    return LaunchDescription([*shared.declare({**PASSED_ON, **TOPICS}), detector])

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 
-from launch import LaunchDescriptionEntity
+from launch import LaunchDescriptionEntity, SomeSubstitutionsType
 from launch.actions import DeclareLaunchArgument, IncludeLaunchDescription
 from launch.launch_description_sources import PythonLaunchDescriptionSource
 from launch.substitutions import LaunchConfiguration
@@ -16,6 +16,17 @@ from launch_ros.actions import Node
 from superpoint_ros.files import share_directory
 
 CONFIG = share_directory() / 'config'
+
+CAMERAS = {
+    'image': (
+        'image',
+        'Topic of the images (sensor_msgs/Image). With cameras, a name below that of each camera '
+        '(image_raw: left/image_raw), or as many topics as cameras, separated by commas.',
+    ),
+    'camera_info': ('camera_info', 'Topic of the calibration, if it is used; as image.'),
+    'cameras': ('', 'Names of several cameras, such as left,right; empty: a single camera.'),
+}
+"""Arguments of detector.launch.py for the topics of the cameras."""
 
 DETECTOR = {
     'namespace': ('', 'Namespace of the nodes and of their relative topics.'),
@@ -55,12 +66,19 @@ def declare(arguments: Mapping[str, tuple[str, str]]) -> list[DeclareLaunchArgum
     ]
 
 
-def detector(names: Iterable[str], **arguments: str) -> LaunchDescriptionEntity:
-    """Return detector.launch.py with these arguments of the calling file, and further ones."""
+def detector(names: Iterable[str], **arguments: SomeSubstitutionsType) -> LaunchDescriptionEntity:
+    """
+    Return detector.launch.py with these arguments of the calling file, and further ones.
+
+    Its other arguments have their defaults: without a value, they would take that of a launch
+    argument of the same name that is given to the calling file, which does not have it.
+    """
     file = share_directory() / 'launch' / 'detector.launch.py'
-    given = [(name, LaunchConfiguration(name)) for name in names]
+    defaults = {name: default for name, (default, _) in (CAMERAS | DETECTOR | START).items()}
+    given = {name: LaunchConfiguration(name) for name in names}
     return IncludeLaunchDescription(
-        PythonLaunchDescriptionSource(str(file)), launch_arguments=[*given, *arguments.items()]
+        PythonLaunchDescriptionSource(str(file)),
+        launch_arguments=(defaults | given | arguments).items(),
     )
 
 
