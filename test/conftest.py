@@ -1,7 +1,7 @@
 # Copyright 2026 The superpoint_ros developers
 # SPDX-License-Identifier: Apache-2.0
 
-"""Logging as the package has it outside of tests, and a picture that many tests look at."""
+"""Protection from plugins of a ROS installation, and a picture that many tests look at."""
 
 from importlib.util import find_spec
 import logging
@@ -18,6 +18,17 @@ if find_spec('torch') is None:
 # ROS's pytest plugins import launch, which installs a class of loggers that do not propagate:
 # caplog would stay empty. The package makes its loggers when it is imported.
 logging.setLoggerClass(logging.Logger)
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_pycollect_makemodule(module_path, parent):
+    """
+    Return the usual collector of a module instead of launch_testing's.
+
+    That imports the module while its folder is collected: the first module that is skipped as a
+    whole would silently skip the folder, with pytest 7 the whole run.
+    """
+    return pytest.Module.from_parent(parent, path=module_path)
 
 
 @pytest.fixture(scope='session')

@@ -42,16 +42,20 @@ def test_tests_are_collected_with_the_required_packages_alone():
         '--collect-only',
         *('-p', 'support.core_only', '--only', 'hypothesis'),
         *('-p', 'no:timeout'),  # its marker must be registered without it
+        *('-p', 'support.launch_plugins'),
     )
     assert run.returncode == 0, run.stdout[-3000:] + run.stderr[-2000:]
     collected = set(re.findall(r'^(test/\S+?\.py)::', run.stdout, re.MULTILINE))
-    assert {'test/test_detector.py', 'test/test_suite.py'} <= collected
-    assert 'test/ros/test_detector_node.py' not in collected  # nothing was blocked if it is there
+    # A module that needs an optional package does not skip its neighbours.
+    assert {'test/test_detector.py', 'test/training/test_losses.py'} <= collected
+    # Both were blocked.
+    assert 'test/ros/test_detector_node.py' not in collected
+    assert 'test/training/test_distillation.py' not in collected
 
 
 def test_logged_warnings_are_seen_although_launch_is_installed():
     file = 'test/data/test_homography_sequences.py'
-    run = run_pytest('-p', 'support.launch_logging', file, '-k', 'unusable')
+    run = run_pytest('-p', 'support.launch_plugins', file, '-k', 'unusable')
     assert re.search(r'^\d+ passed', run.stdout.splitlines()[-1]), run.stdout[-3000:]
 
 

@@ -12,7 +12,10 @@ import sys
 
 import cv2
 import numpy as np
+import pytest
 import torch
+
+pytest.importorskip('lightning', reason="needs the extra 'train'")
 
 from superpoint_ros.data.sequences.image_files import read_image
 from superpoint_ros.training.checkpoints import LAST, read_checkpoint
