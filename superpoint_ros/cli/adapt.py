@@ -35,7 +35,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Label the photographs and return the exit status: 1 if some could not be read."""
-    from superpoint_ros.cli.options import number
+    from superpoint_ros.cli.options import keep_inputs, number
     from superpoint_ros.cli.recipe_options import own_parser, parse_options
     from superpoint_ros.training.recipes import AdaptationRecipe
 
@@ -54,6 +54,7 @@ def run(args: argparse.Namespace) -> int:
         return 0
     if options.out is None:
         raise ValueError('name the folder for the labels: --out DIR')
+    keep_inputs([args.photographs], [options.out])
     return _label(args.photographs, options, recipe)
 
 

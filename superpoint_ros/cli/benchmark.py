@@ -22,7 +22,7 @@ import argparse
 from pathlib import Path
 import sys
 
-from superpoint_ros.cli.options import image_size, number
+from superpoint_ros.cli.options import image_size, keep_inputs, number
 from superpoint_ros.settings_table import refuse_option
 
 _COUNT = number(1, 100_000, int)
@@ -115,6 +115,7 @@ def run(args: argparse.Namespace) -> int:
     from superpoint_ros.benchmark import benchmark_report as report
     from superpoint_ros.benchmark.machine import describe_machine
 
+    keep_inputs([args.images] if args.images else [], [args.out])
     chosen = [name for name in PARTS if args.all or getattr(args, name)] or ['frames']
     plan = _plan(args)
     machine = describe_machine(plan.threads)

@@ -8,7 +8,10 @@ For an image NAME.jpg this writes NAME_keypoints.png, the image with a ring arou
 (green: highest score, red: lowest), and NAME.npz with the arrays keypoints (N, 2), x and y in
 pixels, scores (N,) and descriptors (N, D).
 
-Exit status: 0 all images were read; 1 some could not be read (they are named); 2 none.
+A result never replaces one of the images. Images that cannot be read, or need more memory than
+there is, are skipped and named.
+
+Exit status: 0 all images are done; 1 some were skipped; 2 all were.
 """
 
 from __future__ import annotations
@@ -42,25 +45,33 @@ def run(args: argparse.Namespace) -> int:
     """Detect in every image, report each that fails, and print one summary."""
     from tqdm import tqdm
 
-    from superpoint_ros.cli.options import make_detector
+    from superpoint_ros.cli.main import is_out_of_memory
+    from superpoint_ros.cli.options import keep_inputs, make_detector
     from superpoint_ros.data.sequences.image_files import read_image
     from superpoint_ros.visualization import draw_keypoints, write_picture
 
-    detector = make_detector(args)
     paths = _image_files(args.images)
+    jobs = [
+        (path, args.out / f'{name}_keypoints.{args.format}', args.out / f'{name}.npz')
+        for path, name in zip(paths, _unique_names(paths), strict=True)
+    ]
+    keep_inputs(paths, [picture for _, picture, _ in jobs])
+    detector = make_detector(args)
     args.out.mkdir(parents=True, exist_ok=True)
     counts, failed = [], 0
-    for path, name in tqdm(list(zip(paths, _unique_names(paths), strict=True)), unit='image'):
+    for path, picture, arrays in tqdm(jobs, unit='image'):
         try:
             image = read_image(path, color=True)
             features = detector(image)
-        except (ValueError, OSError) as error:
+            drawn = draw_keypoints(image, features)
+        except Exception as error:
+            if not (isinstance(error, (ValueError, OSError)) or is_out_of_memory(error)):
+                raise
             tqdm.write(f'skipped: {_about(path, error)}', file=sys.stderr)
             failed += 1
             continue
-        picture = draw_keypoints(image, features)
-        write_picture(args.out / f'{name}_keypoints.{args.format}', picture)
-        features.save(args.out / f'{name}.npz')
+        write_picture(picture, drawn)
+        features.save(arrays)
         counts.append(len(features))
     if not counts:
         raise ValueError(f'none of {failed} images could be read')
@@ -95,4 +106,8 @@ def _unique_names(paths: Iterable[Path]) -> Iterator[str]:
 
 def _about(path: Path, error: Exception) -> str:
     """Return the text of the error, preceded by the path unless it names it."""
+    from superpoint_ros.cli.main import is_out_of_memory, OUT_OF_MEMORY
+
+    if is_out_of_memory(error):
+        return f'{path}: {OUT_OF_MEMORY}'
     return str(error) if str(path) in str(error) else f'{path}: {error}'

@@ -40,7 +40,7 @@ def run(args: argparse.Namespace) -> int:
     """Write the pictures and print the decision."""
     import numpy as np
 
-    from superpoint_ros.cli.options import make_detector
+    from superpoint_ros.cli.options import keep_inputs, make_detector
     from superpoint_ros.data.sequences.image_files import read_image
     from superpoint_ros.evaluation import step_pictures as pictures
     from superpoint_ros.evaluation.detection_steps import run_steps
@@ -66,9 +66,11 @@ def run(args: argparse.Namespace) -> int:
             homography,
             detector.metadata.descriptors_trained,
         )
+    files = {args.out / f'{name}.png': picture for name, picture in made.items()}
+    keep_inputs([args.image], files)
     args.out.mkdir(parents=True, exist_ok=True)
-    for name, picture in made.items():
-        write_picture(args.out / f'{name}.png', picture)
+    for path, picture in files.items():
+        write_picture(path, picture)
     print(*decision, sep='\n')
     print(f'{len(steps.features)} keypoints, {len(made)} pictures: see {args.out}')
     return 0

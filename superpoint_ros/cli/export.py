@@ -54,7 +54,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Write the file, compare it with the detector, and return the exit status."""
-    from superpoint_ros.cli.options import make_detector
+    from superpoint_ros.cli.options import keep_inputs, make_detector
     from superpoint_ros.engines.engine import find_device
     from superpoint_ros.export.exporters import SUFFIXES, write_onnx, write_pth, write_torchscript
     from superpoint_ros.export.graph import DetectorGraph
@@ -66,6 +66,7 @@ def run(args: argparse.Namespace) -> int:
     find_device(args.device)
     device = args.device
     detector = make_detector(args, device='cpu', engine='torch', precision='float32')  # reference
+    keep_inputs([detector.weights], [args.out])
     model, metadata = load_weights(detector.weights)
     if kind == '.pth':
         write_pth(args.out, model)

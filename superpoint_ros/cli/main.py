@@ -54,6 +54,17 @@ EXIT_FAILED = 1
 EXIT_BAD_INPUT = 2
 EXIT_INTERRUPTED = 130
 
+OUT_OF_MEMORY = 'not enough memory'
+
+_LACKS_MEMORY = (
+    "can't allocate memory",  # torch on a CPU
+    'cannot allocate memory',  # the system
+    'out of memory',  # torch on CUDA
+    'failed to allocate',  # OpenVINO and OpenCV
+    'insufficient memory',  # OpenCV
+    'bad_alloc',  # C++
+)
+
 _BAD_INPUT = (ValueError, FileNotFoundError, NotADirectoryError, IsADirectoryError)
 
 
@@ -81,6 +92,16 @@ def main(arguments: Sequence[str] | None = None) -> int:
         if args.traceback:
             raise
         return _report(error, EXIT_BAD_INPUT if isinstance(error, _BAD_INPUT) else EXIT_FAILED)
+    except Exception as error:
+        if args.traceback or not is_out_of_memory(error):
+            raise
+        return _report(OUT_OF_MEMORY, EXIT_FAILED)
+
+
+def is_out_of_memory(error: Exception) -> bool:
+    """Return whether an error of Python, NumPy, OpenCV, torch or OpenVINO means lack of memory."""
+    text = str(error).lower()
+    return isinstance(error, MemoryError) or any(words in text for words in _LACKS_MEMORY)
 
 
 def _named_command(arguments: Sequence[str]) -> str | None:

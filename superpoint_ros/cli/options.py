@@ -10,8 +10,9 @@ Those of the detector come from its tables, `ExecutionSettings` and `DetectionSe
 from __future__ import annotations
 
 import argparse
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 import math
+from pathlib import Path
 from typing import Any, TYPE_CHECKING
 
 from superpoint_ros.detection.settings import DetectionSettings
@@ -83,6 +84,14 @@ def image_size(text: str) -> tuple[int, int]:
             f'{text!r} is not a size from 16x16 to 8192x8192, such as 640x480'
         )
     return int(sides[0]), int(sides[1])
+
+
+def keep_inputs(inputs: Iterable[str | Path], outputs: Iterable[Path]) -> None:
+    """Raise ValueError if a file or folder that a command writes is one that it reads."""
+    read = {Path(path).resolve() for path in inputs}
+    for path in outputs:
+        if path.resolve() in read:
+            raise ValueError(f'the results would replace the input {path}: choose another --out')
 
 
 def make_detector(args: argparse.Namespace, **settings: Any) -> Detector:

@@ -66,6 +66,7 @@ def run(args: argparse.Namespace) -> int:
     import cv2
     from tqdm import tqdm
 
+    from superpoint_ros.cli.options import keep_inputs
     from superpoint_ros.data.scenes.pair_cache import PairCache
     from superpoint_ros.data.scenes.pairs import PairSettings, render_pairs
     from superpoint_ros.data.scenes.sources import (
@@ -79,6 +80,7 @@ def run(args: argparse.Namespace) -> int:
     from superpoint_ros.settings_table import given_options, make_settings
 
     logging.basicConfig(level=logging.WARNING, format='superpoint: %(message)s')
+    keep_inputs([args.pictures] if args.pictures else [], [args.out])
     if args.pairs < 1:
         raise ValueError(f'--pairs must be 1 or more, got {args.pairs}')
     settings = make_settings(PairSettings, given_options(args, PairSettings))

@@ -6,6 +6,8 @@
 from __future__ import annotations
 
 import re
+import subprocess
+import sys
 
 import cv2
 import numpy as np
@@ -110,3 +112,38 @@ def test_detect_keeps_results_of_images_with_the_same_name(weights, tmp_path):
     out = tmp_path / 'out'
     assert main(['detect', *folders, '--out', str(out), '--weights', weights]) == 0
     assert {path.name for path in out.glob('*.npz')} == {'1.npz', '1_2.npz'}
+
+
+def test_detect_skips_an_image_that_needs_too_much_memory(weights, photos, tmp_path):
+    cv2.imwrite(str(photos / 'huge.png'), np.zeros((7000, 9000), np.uint8))
+    limited = (
+        'import resource, sys\n'
+        'from superpoint_ros.cli.main import main\n'
+        'import torch\n'
+        "used = int(open('/proc/self/statm').read().split()[0]) * resource.getpagesize()\n"
+        'resource.setrlimit(resource.RLIMIT_AS, (used + 1_500_000_000,) * 2)\n'
+        'sys.exit(main(sys.argv[1:]))\n'
+    )
+    command = ['detect', str(photos), '--out', str(tmp_path / 'out'), '--weights', weights]
+    command += ['--engine', 'torch', '--device', 'cpu', '--precision', 'float32']
+    done = subprocess.run(
+        [sys.executable, '-c', limited, *command], capture_output=True, text=True, timeout=250
+    )
+    assert f'skipped: {photos / "huge.png"}: not enough memory\n' in done.stderr
+    assert 'Traceback' not in done.stderr
+    assert done.stdout.startswith('2 images, ')
+    assert ', 1 skipped' in done.stdout
+    assert done.returncode == 1
+
+
+def test_detect_does_not_replace_an_image_that_it_reads(weights, tmp_path, capsys):
+    rng = np.random.default_rng(0)
+    for name in ('a.png', 'a_keypoints.png'):
+        cv2.imwrite(str(tmp_path / name), rng.integers(0, 256, (16, 16)).astype(np.uint8))
+    before = (tmp_path / 'a_keypoints.png').read_bytes()
+    arguments = ['detect', str(tmp_path), '--out', str(tmp_path / '.'), '--weights', weights]
+    assert main(arguments) == 2
+    assert 'a_keypoints.png: choose another --out' in capsys.readouterr().err
+    assert (tmp_path / 'a_keypoints.png').read_bytes() == before
+    assert main([*arguments, '--format', 'jpg']) == 0  # no name is taken
+    assert (tmp_path / 'a_keypoints.png').read_bytes() == before

@@ -47,6 +47,11 @@ def test_a_command_gets_its_arguments_and_gives_the_exit_status(command):
         (FileNotFoundError(2, 'No such file or directory', 'a.png'), 2, 'a.png: No such file'),
         (OSError(28, 'No space left on device'), 1, 'No space left on device'),
         (KeyboardInterrupt(), 130, 'interrupted'),
+        (MemoryError('Unable to allocate 601. MiB for an array'), 1, 'not enough memory'),
+        (RuntimeError("DefaultCPUAllocator: can't allocate memory: you"), 1, 'not enough memory'),
+        (RuntimeError('CUDA out of memory. Tried to allocate 2 GiB'), 1, 'not enough memory'),
+        (RuntimeError('Failed to allocate 4032 bytes of memory'), 1, 'not enough memory'),
+        (RuntimeError('std::bad_alloc'), 1, 'not enough memory'),
     ],
 )
 def test_an_expected_error_is_one_line_and_an_exit_status(command, capsys, error, status, line):
