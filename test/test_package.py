@@ -63,6 +63,10 @@ def test_one_version_and_one_licence_everywhere(manifest, setup_arguments):
     assert setup_arguments['version'] == superpoint_ros.__version__
     assert f'## {superpoint_ros.__version__}' in (ROOT / 'CHANGELOG.md').read_text()
     assert manifest.findtext('license') == setup_arguments['license'] == 'Apache-2.0'
+    yaml = pytest.importorskip('yaml')
+    citation = yaml.safe_load((ROOT / 'CITATION.cff').read_text())
+    assert citation['version'] == superpoint_ros.__version__
+    assert citation['license'] == 'Apache-2.0'
     assert manifest.find('license').get('file') == 'LICENSE'
     assert 'Apache License' in (ROOT / 'LICENSE').read_text()
 
