@@ -99,11 +99,6 @@ for _depth, _type in (('8U', 'u1'), ('16U', 'u2'), ('32F', 'f4')):
 ENCODINGS = tuple(sorted(_LAYOUTS))
 """Encodings that can be read."""
 
-CONVERTED = tuple(
-    name for name in ENCODINGS if _LAYOUTS[name].gray and _LAYOUTS[name].sample == 'u1'
-)
-"""Encodings of 8 bits that need a conversion; it does not depend on the content of the image."""
-
 Converter = Callable[['Image'], 'np.ndarray | None']
 
 
@@ -118,9 +113,9 @@ def gray_from_message(message: Image, converter: Converter | None = None) -> np.
     Return the image as gray pixels, uint8 (H, W).
 
     For mono8, 8UC1 and the planar nv12, nv21 and nv24 this is a view of the message's data, which
-    must not be modified afterwards. `converter` is called with each valid message whose encoding
-    is in `CONVERTED`; its result is returned unless it is None. Raises ImageMessageError that says
-    what is wrong and what would be right.
+    must not be modified afterwards. `converter` is called with each valid message; its result is
+    returned unless it is None. Raises ImageMessageError that says what is wrong and what would be
+    right.
     """
     layout = _LAYOUTS.get(message.encoding)
     if layout is None:
@@ -129,10 +124,9 @@ def gray_from_message(message: Image, converter: Converter | None = None) -> np.
             f'encoding {message.encoding!r} is unknown; known are {", ".join(ENCODINGS)}',
         )
     samples = _samples(message, layout)
-    if converter is not None and message.encoding in CONVERTED:
-        converted = converter(message)
-        if converted is not None:
-            return converted
+    converted = converter(message) if converter is not None else None
+    if converted is not None:
+        return converted
     return to_8_bits(samples if layout.gray is None else layout.gray(samples))
 
 

@@ -18,7 +18,6 @@ pytest.importorskip('sensor_msgs', reason='sensor_msgs is not installed')
 from sensor_msgs.msg import CompressedImage, Image
 
 from superpoint_ros.data.image_encodings import (
-    CONVERTED,
     ENCODINGS,
     gray_from_compressed,
     gray_from_message,
@@ -164,20 +163,20 @@ def test_opencv_types_of_several_channels_are_taken_as_bgr(depth, scale, dtype, 
     np.testing.assert_allclose(gray_from_message(message), expected, atol=0.6)
 
 
-def test_an_external_converter_gets_only_8_bit_images_that_need_a_conversion():
+def test_an_external_converter_is_used_for_valid_messages_that_it_converts():
     called = []
 
     def converter(message):
         called.append(message.encoding)
+        return np.full((6, 11), 7, np.uint8) if message.encoding == '8UC1' else None
 
-    for encoding in ENCODINGS:
-        message = Image(
-            encoding=encoding, width=4, height=4, step=64, data=array('B', bytes(64 * 12))
-        )
-        assert gray_from_message(message, converter).shape == (4, 4)
-    assert tuple(called) == CONVERTED
-    assert 'bgr8' in called
-    assert not {'mono8', 'mono16', 'bgr16', '32FC1'} & set(called)
+    assert (gray_from_message(make_message(ramp(), '8UC1'), converter) == 7).all()
+    np.testing.assert_array_equal(
+        gray_from_message(make_message(ramp(), 'mono8'), converter), ramp()
+    )
+    with pytest.raises(ImageMessageError):
+        gray_from_message(make_message(ramp(), 'bgr8'), converter)
+    assert called == ['8UC1', 'mono8']
 
 
 @pytest.mark.parametrize('bits', [8, 16])
