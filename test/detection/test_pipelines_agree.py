@@ -58,12 +58,12 @@ def assert_same(found, expected):
     assert abs(len(found) - len(expected)) <= few
     if not len(expected):
         return
-    distance = np.abs(found.keypoints[:, None] - expected.keypoints).max(axis=2, initial=0)
-    same, nearest = distance.min(axis=1) < 0.02, distance.argmin(axis=1)
+    # By score, too: without suppression, refinement moves several pixels to one place.
+    pairs = np.isclose(found.scores[:, None], expected.scores, rtol=2e-3, atol=1e-6)
+    pairs &= np.abs(found.keypoints[:, None] - expected.keypoints).max(axis=2) < 0.02
+    same, partner = pairs.any(axis=1), pairs.argmax(axis=1)
     assert (~same).sum() <= few
-    close = np.isclose(found.scores, expected.scores[nearest], rtol=2e-3, atol=1e-6)
-    assert (~close & same).sum() <= few
-    descriptors = np.abs(found.descriptors - expected.descriptors[nearest]).max(axis=1)
+    descriptors = np.abs(found.descriptors - expected.descriptors[partner]).max(axis=1)
     assert (descriptors[same] < 0.02).all()
 
 
@@ -82,7 +82,8 @@ def run_both(network, images, detection, masks=None):
 @given(
     seed=st.integers(0, 100),
     size=st.tuples(st.integers(16, 200), st.integers(16, 300)),
-    spread=st.sampled_from([0.5, 2.0, 30.0]),
+    # More would make many probabilities 1, and the order of equal scores is open.
+    spread=st.sampled_from([0.5, 2.0, 5.0]),
     detection=st.builds(
         DetectionSettings,
         keypoints=st.sampled_from(['hessian', 'heatmap']),
