@@ -11,7 +11,7 @@ a signal ends a program cleanly even while torch is being imported.
 
 from __future__ import annotations
 
-from collections.abc import Callable, MutableMapping
+from collections.abc import Callable, Mapping, MutableMapping
 from contextlib import suppress
 import ctypes
 from importlib import import_module
@@ -46,6 +46,9 @@ _PROFILE_VARIABLES = ('FASTRTPS_DEFAULT_PROFILES_FILE', 'FASTDDS_DEFAULT_PROFILE
 _LAST_WITH_FAST_DDS_2 = 'jazzy'
 _DDS_CHOICES = (*_PROFILE_VARIABLES, 'FASTDDS_BUILTIN_TRANSPORTS')
 _DDS_FILES = ('DEFAULT_FASTRTPS_PROFILES.xml', 'DEFAULT_FASTDDS_PROFILES.xml')
+
+_M_ARENA_MAX = -8  # malloc.h
+_HEAPS = 2
 
 _SUCCESS = 0
 _FAILURE = 1
@@ -89,6 +92,7 @@ def run_node(name: str, args: list[str] | None = None) -> int:
     """
     if args is None:
         choose_dds_profile(os.environ)
+        limit_heaps(os.environ)
     status = _run(name, args)
     if args is None:
         # Not by Python's own end: tearing down torch and OpenVINO takes seconds on a busy machine,
@@ -115,6 +119,20 @@ def choose_dds_profile(environment: MutableMapping[str, str]) -> None:
         is_new = distribution > _LAST_WITH_FAST_DDS_2
         for name in _PROFILE_VARIABLES[is_new:]:
             environment[name] = str(profile)
+
+
+def limit_heaps(environment: Mapping[str, str]) -> None:
+    """
+    Make glibc use two heaps for all threads, unless the user has chosen another number.
+
+    By default threads get heaps of their own, up to eight per core, and memory that is freed in
+    one is of no use to the others. With weights set every ten seconds at 200 images per second,
+    the detector grew from 627 to 741 MB in 150 s; with two heaps it stays at 562 MB for 420 s.
+    """
+    if 'MALLOC_ARENA_MAX' in environment or 'GLIBC_TUNABLES' in environment:
+        return
+    with suppress(AttributeError):  # another C library
+        ctypes.CDLL(None).mallopt(_M_ARENA_MAX, _HEAPS)
 
 
 def _run(name: str, args: list[str] | None) -> int:

@@ -7,6 +7,10 @@ from __future__ import annotations
 
 from dataclasses import replace
 import math
+import os
+import platform
+import subprocess
+import sys
 
 import pytest
 
@@ -37,7 +41,7 @@ def test_a_node_that_meets_all_requirements_is_not_blamed():
 @pytest.mark.parametrize(
     ('promise', 'changes', 'status', 'how'),
     [
-        ('memory', {'memory': lambda s: 500.0 + 4 * s}, 0, 'grew from 544 to 636 MB'),
+        ('memory', {'memory': lambda s: 500.0 + 4 * s}, 0, 'grew from 592 to 656 MB'),
         ('latency', {'latency_p50': lambda s: 120.0}, 0, 'median 120 ms, inference takes'),
         ('latency', {'latency_p50': lambda s: math.nan}, 0, 'nan ms'),
         (
@@ -62,12 +66,70 @@ def test_a_requirement_that_is_not_met_is_named(promise, changes, status, how):
     assert how in broken[promise]
 
 
+def filled(second):
+    """Return memory that grows by a fifth while caches fill, and varies with new weights."""
+    return 600 - 100 * math.exp(-second / 25) + second % 10
+
+
+@pytest.mark.parametrize('seconds', [60, 150, 420, 3600])
+def test_memory_is_judged_right_at_every_length(seconds):
+    assert judge(samples(seconds, memory=lambda s: 600 + s % 10), 0) == {}
+    leak = 30 / (seconds / 2)  # MB per second
+    leaking = samples(seconds, memory=lambda s: 600 + s % 10 + leak * s)
+    assert list(judge(leaking, 0)) == ['memory']
+
+
+@pytest.mark.parametrize('seconds', [150, 420, 3600])
+def test_the_warm_up_of_memory_is_not_blamed(seconds):
+    assert judge(samples(seconds, memory=filled), 0) == {}
+
+
 def test_samples_are_written_as_a_table(tmp_path):
     write_samples(samples(2), tmp_path / 'soak.csv')
     names, first, second = (tmp_path / 'soak.csv').read_text().splitlines()
     assert names.startswith('time,sent,answered,dropped,latency_p50')
     assert first.startswith('0.000,200.000,20.000')
     assert second.startswith('1.000,')
+
+
+HEAPS = """
+import ctypes
+import sys
+import threading
+from superpoint_ros.ros.run_node import limit_heaps
+
+limit_heaps(dict(pair.split('=') for pair in sys.argv[2:]))
+libc = ctypes.CDLL(None)
+libc.fopen.restype = ctypes.c_void_p
+barrier = threading.Barrier(7)
+
+
+def allocate():
+    libc.malloc(1000)
+    barrier.wait()
+
+
+threads = [threading.Thread(target=allocate) for _ in range(6)]
+for thread in threads:
+    thread.start()
+barrier.wait()
+file = ctypes.c_void_p(libc.fopen(sys.argv[1].encode(), b'w'))
+libc.malloc_info(0, file)
+libc.fclose(file)
+"""
+
+
+@pytest.mark.skipif(platform.libc_ver()[0] != 'glibc', reason='heaps are those of glibc')
+def test_the_threads_of_a_node_share_two_heaps_unless_the_user_has_chosen(tmp_path):
+    assert heaps(tmp_path / 'heaps') == 2
+    assert heaps(tmp_path / 'heaps', 'MALLOC_ARENA_MAX=8') > 2
+
+
+def heaps(path, *variables):
+    """Return how many heaps six threads use after `limit_heaps` with these variables."""
+    free = {name: value for name, value in os.environ.items() if name != 'MALLOC_ARENA_MAX'}
+    subprocess.run([sys.executable, '-c', HEAPS, str(path), *variables], env=free, check=True)
+    return path.read_text().count('<heap nr=')
 
 
 def test_a_real_node_is_measured(tmp_path, random_weights, monkeypatch):

@@ -151,3 +151,15 @@ def test_the_quality_of_service_of_calibrations_and_diagnostics_can_be_overridde
     (subscription,) = system.observer.get_subscriptions_info_by_topic('/camera_info')
     assert subscription.qos_profile.reliability == QoSReliabilityPolicy.RELIABLE
     assert system.node.get_parameter('qos_overrides./diagnostics.publisher.depth').value == 3
+
+
+def test_the_quality_of_service_of_every_documented_topic_can_be_overridden(start_inside):
+    system = start_inside(normalized_coordinates=True)
+    names = system.node.get_parameters_by_prefix('qos_overrides')
+    assert {name.rpartition('.')[0] for name in names} == {
+        '/image.subscription',
+        '/camera_info.subscription',
+        '/features.publisher',
+        '/features/overlay.publisher',
+        '/diagnostics.publisher',
+    }
