@@ -18,7 +18,6 @@ from importlib import import_module
 import logging
 import os
 from pathlib import Path
-from queue import SimpleQueue
 import signal
 import sys
 import threading
@@ -43,7 +42,6 @@ DDS_PROFILE = 'fastdds_features.xml'
 
 # Fast DDS 3, since Kilted, has renamed the first, and warns about it.
 _PROFILE_VARIABLES = ('FASTRTPS_DEFAULT_PROFILES_FILE', 'FASTDDS_DEFAULT_PROFILES_FILE')
-_LAST_WITH_FAST_DDS_2 = 'jazzy'
 _DDS_CHOICES = (*_PROFILE_VARIABLES, 'FASTDDS_BUILTIN_TRANSPORTS')
 _DDS_FILES = ('DEFAULT_FASTRTPS_PROFILES.xml', 'DEFAULT_FASTDDS_PROFILES.xml')
 
@@ -90,10 +88,11 @@ def run_node(name: str, args: list[str] | None = None) -> int:
     start, with one line that says why (and a traceback at log level debug). `args` are the ROS
     arguments. By default they are those of the command line; then the process ends here.
     """
+    signals = _Signals()  # first: until then a signal ends the process with its status
     if args is None:
         choose_dds_profile(os.environ)
         limit_heaps(os.environ)
-    status = _run(name, args)
+    status = _run(name, args, signals)
     if args is None:
         # Not by Python's own end: tearing down torch and OpenVINO takes seconds on a busy machine,
         # and OpenVINO has crashed while doing so.
@@ -115,9 +114,7 @@ def choose_dds_profile(environment: MutableMapping[str, str]) -> None:
     except FileNotFoundError:
         return  # the node reports that when it looks for its weights
     if profile.is_file():
-        distribution = environment.get('ROS_DISTRO', _LAST_WITH_FAST_DDS_2)
-        is_new = distribution > _LAST_WITH_FAST_DDS_2
-        for name in _PROFILE_VARIABLES[is_new:]:
+        for name in _PROFILE_VARIABLES[_has_fast_dds_3(environment) :]:
             environment[name] = str(profile)
 
 
@@ -135,9 +132,20 @@ def limit_heaps(environment: Mapping[str, str]) -> None:
         ctypes.CDLL(None).mallopt(_M_ARENA_MAX, _HEAPS)
 
 
-def _run(name: str, args: list[str] | None) -> int:
+def _has_fast_dds_3(environment: MutableMapping[str, str]) -> bool:
+    """Return whether the distribution is Kilted or later; pip's wheels do not set ROS_DISTRO."""
+    from importlib.metadata import PackageNotFoundError, version
+
+    distribution = environment.get('ROS_DISTRO')
+    if distribution:
+        return distribution > 'jazzy'
+    with suppress(PackageNotFoundError):
+        return int(version('ros-rclpy').partition('.')[0]) > 7  # Jazzy has rclpy 7
+    return False
+
+
+def _run(name: str, args: list[str] | None, signals: _Signals) -> int:
     """Return the exit status after the node has ended and rclpy is shut down."""
-    signals = _Signals()
     module, kind = NODES[name]
     try:
         create = getattr(import_module(module), kind)
@@ -179,14 +187,17 @@ class _Signals:
     printed: the process ends at once. While the node starts, KeyboardInterrupt ends the start.
     Later they end the main thread's `wait`.
 
-    A handler may interrupt anything in the main thread, including another handler. An event's lock
-    would then wait for itself forever; a SimpleQueue can be put into at any time.
+    `wait` reads a pipe to which Python's handler in C writes a byte for each signal. A queue or an
+    event would not do: a signal just before the main thread blocks would be handled only after it
+    has woken up, and a handler that interrupts another would wait for its lock forever.
     """
 
     def __init__(self):
-        self._stops: SimpleQueue[None] = SimpleQueue()
         self._act: Callable[[], None] = _exit
+        self._wakeups, self._wakeup = os.pipe()
+        os.set_blocking(self._wakeup, False)
         if threading.current_thread() is threading.main_thread():
+            signal.set_wakeup_fd(self._wakeup, warn_on_full_buffer=False)
             for number in (signal.SIGINT, signal.SIGTERM):
                 signal.signal(number, lambda *_: self._act())
 
@@ -198,11 +209,12 @@ class _Signals:
 
     def stop(self) -> None:
         """End `wait`, now or as soon as it is called."""
-        self._stops.put(None)
+        with suppress(BlockingIOError):  # full: there is enough to end it
+            os.write(self._wakeup, b'.')
 
     def wait(self) -> None:
         """Wait for a signal, or for `stop`."""
-        self._stops.get()
+        os.read(self._wakeups, 1)
 
     def _interrupt(self) -> None:
         self.end_start()  # a second signal must not interrupt the clean-up

@@ -7,10 +7,9 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from concurrent import futures
-from concurrent.futures import Future
+from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
-import threading
-import time
+from typing import NamedTuple
 
 import torch
 
@@ -25,20 +24,12 @@ CHECK_TIMEOUT = 0.03
 """Seconds for which setting the parameter waits for a weight file to be read and checked."""
 
 
-class _WeightFile:
-    """A weight file, '' for the shipped one, that a thread reads; `content` is a future."""
+class _WeightFile(NamedTuple):
+    """A weight file that is being read: its name as given, '' for the shipped one, and content."""
 
-    def __init__(self, weights: str):
-        self.weights = weights
-        self.path = Path(weights) if weights else default_weights()
-        self.content: Future[tuple[SuperPoint, WeightsMetadata]] = Future()
-        threading.Thread(target=self._read, name='weights', daemon=True).start()
-
-    def _read(self) -> None:
-        try:
-            self.content.set_result(load_weights(self.path))
-        except Exception as error:  # noqa: BLE001 - raised again by `result`
-            self.content.set_exception(error)
+    weights: str
+    path: Path
+    content: Future[tuple[SuperPoint, WeightsMetadata]]
 
 
 class ModelSlot:
@@ -60,11 +51,14 @@ class ModelSlot:
         self.detector: Detector | None = None
         self.weights = ''
         self._execution = (device, precision, engine, threads)
+        # One lasting thread each: with a new thread for each file, memory grew by 100 MB within
+        # 20 files, as torch and the allocator keep memory for each thread.
+        self._readers = ThreadPoolExecutor(1, 'weights')
+        self._builders = ThreadPoolExecutor(1, 'swap')
         self._checked: _WeightFile | None = None
-        self._building = threading.Lock()
-        self._request = 0  # a replacement with an older number has been overtaken
+        self._swap: Future[None] | None = None
+        self._request = 0  # replacements with an older number are obsolete
         self._refusal = ''
-        self._thread: threading.Thread | None = None
 
     def check(self, weights: str) -> None:
         """
@@ -73,7 +67,7 @@ class ModelSlot:
         Raises WeightsError, FileNotFoundError or OSError if it cannot be used. It returns after
         `CHECK_TIMEOUT` seconds at the latest; if reading takes longer, `replace` reports errors.
         """
-        file = _WeightFile(weights)
+        file = self._read(weights)
         futures.wait([file.content], CHECK_TIMEOUT)
         if file.content.done():
             file.content.result()
@@ -87,7 +81,7 @@ class ModelSlot:
         """
         self._request += 1
         self._refusal = ''
-        self.detector, self.weights = self._build(_WeightFile(weights)), weights
+        self.detector, self.weights = self._build(self._read(weights)), weights
 
     def replace(self, weights: str, on_success: Callable[[], None]) -> None:
         """
@@ -99,27 +93,35 @@ class ModelSlot:
         """
         file, self._checked = self._checked, None
         if file is None or file.weights != weights:
-            file = _WeightFile(weights)
+            file = self._read(weights)
         self._request += 1
-        self._thread = threading.Thread(
-            target=self._replace, args=(self._request, file, on_success), name='swap', daemon=True
+        self._swap = Future()
+        # The reader passes it on after the file: a slow disk does not occupy the builder.
+        self._readers.submit(
+            self._builders.submit, self._replace, self._request, file, on_success, self._swap
         )
-        self._thread.start()
 
-    def _replace(self, request: int, file: _WeightFile, on_success: Callable[[], None]) -> None:
-        futures.wait([file.content])  # outside of the lock: a slow disk delays no other file
-        with self._building:
+    def _read(self, weights: str) -> _WeightFile:
+        """Return a weight file, which a thread begins to read."""
+        path = Path(weights) if weights else default_weights()
+        return _WeightFile(weights, path, self._readers.submit(load_weights, path))
+
+    def _replace(
+        self, request: int, file: _WeightFile, on_success: Callable[[], None], swap: Future[None]
+    ) -> None:
+        """Replace the detector by one with a file that was read, and mark the swap as done."""
+        try:
             if request != self._request:
                 return
-            try:
-                detector = self._build(file)
-            except Exception as error:  # noqa: BLE001 - CUDA's errors are of many types
-                if request == self._request:
-                    self._refusal = f'the weights {file.weights} cannot be used: {error}'
-                return
+            detector = self._build(file)
             if request == self._request:
                 self.detector, self.weights = detector, file.weights
                 on_success()
+        except Exception as error:  # noqa: BLE001 - CUDA's errors are of many types
+            if request == self._request:
+                self._refusal = f'the weights {file.weights} cannot be used: {error}'
+        finally:
+            swap.set_result(None)
 
     def take_refusal(self) -> str:
         """Return why the last replacement failed, and forget it; empty if it did not."""
@@ -127,15 +129,10 @@ class ModelSlot:
         return refusal
 
     def stop(self, timeout: float) -> bool:
-        """Return whether no thread makes a network any more, after waiting `timeout` seconds."""
+        """Return whether no file is read and no network made, after waiting `timeout` seconds."""
         self._request += 1
-        end = time.monotonic() + timeout
-        if self._checked is not None:
-            futures.wait([self._checked.content], timeout)
-        if self._thread is None:
-            return True
-        self._thread.join(max(end - time.monotonic(), 0.0))
-        return not self._thread.is_alive()
+        content = self._checked.content if self._checked else None
+        return not futures.wait(filter(None, (content, self._swap)), timeout).not_done
 
     def clear(self) -> None:
         """Free the network and its memory."""
