@@ -57,16 +57,17 @@ INT8 = ['nncf>=2.14', *OPENVINO]
 EXPORT = ['onnx>=1.16', 'onnxruntime>=1.18', 'onnxscript>=0.2', 'torch>=2.7']
 SCENES = ['embreex>=2.17.7', 'pillow', 'trimesh>=4']
 ROS = [
-    'ros-jazzy-ament-index-python',
-    'ros-jazzy-diagnostic-msgs',
-    'ros-jazzy-geometry-msgs',
-    'ros-jazzy-nav-msgs',
-    'ros-jazzy-rcl-interfaces',
-    'ros-jazzy-rclpy',
-    'ros-jazzy-rmw-fastrtps-cpp',
-    'ros-jazzy-sensor-msgs',
-    'ros-jazzy-std-msgs',
+    'ament-index-python',
+    'diagnostic-msgs',
+    'geometry-msgs',
+    'nav-msgs',
+    'rcl-interfaces',
+    'rclpy',
+    'rmw-fastrtps-cpp',
+    'sensor-msgs',
+    'std-msgs',
 ]
+JAZZY, KILTED = ([f'ros-{distro}-{name}' for name in ROS] for distro in ('jazzy', 'kilted'))
 
 # setuptools writes this path into the first line of each program. Plain `colcon build` runs this
 # file with the system's Python, which usually has no PyTorch.
@@ -111,9 +112,10 @@ setup(
         'export': EXPORT,
         'int8': INT8,
         'openvino': OPENVINO,
-        'ros': ROS,
+        'ros': JAZZY,
+        'ros-kilted': KILTED,
         'scenes': SCENES,
-        'soak': ['matplotlib', *ROS],
+        'soak': ['matplotlib', *JAZZY],
         'test': TEST,
         'train': TRAIN,
     },

@@ -1,8 +1,10 @@
 #!/usr/bin/env bash
-# Makes the virtual environment .venv with everything that the demo (or, with the argument
-# 'test', the checks and tests) needs. Where that was done before it returns at once.
+# Makes a virtual environment with everything that the demo (or, with the argument 'test', the
+# checks and tests) needs. If that was done before, it returns at once. The ROS distribution is
+# jazzy (default; the environment is .venv) or kilted (.venv_kilted, with the packages that the
+# tests of the nodes need).
 #
-#   bash scripts/setup.sh [demo|test]
+#   bash scripts/setup.sh [demo|test] [jazzy|kilted]
 #
 # Environment variables:
 #   PYTHON      the Python to use (default: the first of python3, python3.12, 3.11, 3.10 that fits)
@@ -13,7 +15,7 @@ set -euo pipefail
 
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 purpose=${1:-demo}
-environment=.venv
+distribution=${2:-jazzy}
 
 fail() {
     printf 'setup: %s\n' "$@" >&2
@@ -24,13 +26,20 @@ say() {
     printf 'setup: %s\n' "$*" >&2
 }
 
-case $purpose in
-    demo) extras=ros ;;
-    test) extras=ros,int8,train,export,evaluate,scenes,benchmark,test,dev ;;
-    *) fail "no such purpose: $purpose (demo or test)" ;;
+case $purpose.$distribution in
+    demo.jazzy) extras=ros ;;
+    demo.kilted) extras=ros-kilted ;;
+    test.jazzy) extras=ros,int8,train,export,evaluate,scenes,benchmark,test,dev ;;
+    test.kilted) extras=ros-kilted,bags,test ;;
+    *.jazzy | *.kilted) fail "no such purpose: $purpose (demo or test)" ;;
+    *) fail "no such distribution: $distribution (jazzy or kilted)" ;;
+esac
+case $distribution in
+    jazzy) environment=.venv ;;
+    *) environment=.venv_$distribution ;;
 esac
 
-# Python 3.10 to 3.12: those for which ROS 2 Jazzy's wheels are known to work.
+# Python 3.10 to 3.12: those for which the wheels of ROS 2 are known to work.
 fits() {
     "$1" -c 'import sys; sys.exit(not (3, 10) <= sys.version_info[:2] <= (3, 12))' 2>/dev/null
 }
@@ -91,13 +100,13 @@ pip() {
     $environment/bin/python -m pip install --quiet --disable-pip-version-check "$@"
 }
 
-say 'installing PyTorch, ROS 2 Jazzy and the package: minutes, the first time'
+say "installing PyTorch, ROS 2 ${distribution^} and the package: minutes, the first time"
 # Each step says what it is about: pip is quiet, and torch is large.
 torch=${TORCH_SPEC:-torch==2.13.0}
 say "1 of 2: $torch"
 if ! pip "$torch"; then
     [ -z "${TORCH_SPEC:-}" ] || fail "pip cannot install TORCH_SPEC=$TORCH_SPEC"
-    say "2.13.0 cannot be had for this Python: any other will do"
+    say "2.13.0 does not exist for this Python: installing another version"
     pip 'torch>=2.1'
 fi
 say "2 of 2: superpoint_ros[$extras]"

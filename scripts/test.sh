@@ -1,13 +1,11 @@
 #!/usr/bin/env bash
-# Runs all checks and tests, then the demo; fails if any of them fails. The first start sets up
-# .venv.
+# Runs all checks and tests, then the demo; fails if any of them fails. The first run sets up .venv.
+# With --kilted, it runs the tests of the nodes on ROS 2 Kilted, in .venv_kilted, and nothing else.
 #
-#   bash scripts/test.sh [PYTEST ARGUMENT...]
+#   bash scripts/test.sh [--kilted] [PYTEST ARGUMENT...]
 set -uo pipefail
 
 cd "$(dirname "${BASH_SOURCE[0]}")/.." || exit 1
-bash scripts/setup.sh test || exit 1
-bin=.venv/bin
 failed=()
 
 check() {
@@ -17,14 +15,28 @@ check() {
     "$@" || failed+=("$name")
 }
 
-check 'lint' $bin/ruff check .
-check 'format' $bin/ruff format --check .
-check 'imports' $bin/lint-imports
 # pytest's own limits end no test that hangs outside Python.
-check 'tests' timeout --foreground --kill-after=30 45m $bin/python -m pytest --timeout=300 --durations=5 "$@"
-demo_pictures=$(mktemp -d)
-trap 'rm -rf "$demo_pictures"' EXIT
-check 'demo' bash scripts/demo.sh --seconds 3 --output "$demo_pictures"
+run_pytest() {
+    timeout --foreground --kill-after=30 45m "$bin/python" -m pytest --timeout=300 --durations=5 "$@"
+}
+
+if [ "${1:-}" = --kilted ]; then
+    shift
+    bash scripts/setup.sh test kilted || exit 1
+    bin=.venv_kilted/bin
+    [ $# -gt 0 ] || set -- test/ros test/odometry/nodes
+    check 'tests of the nodes on ROS 2 Kilted' run_pytest "$@"
+else
+    bash scripts/setup.sh test || exit 1
+    bin=.venv/bin
+    check 'lint' $bin/ruff check .
+    check 'format' $bin/ruff format --check .
+    check 'imports' $bin/lint-imports
+    check 'tests' run_pytest "$@"
+    demo_pictures=$(mktemp -d)
+    trap 'rm -rf "$demo_pictures"' EXIT
+    check 'demo' bash scripts/demo.sh --seconds 3 --output "$demo_pictures"
+fi
 
 printf '\n'
 if [ ${#failed[@]} -gt 0 ]; then

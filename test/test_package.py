@@ -15,6 +15,7 @@ import venv
 from xml.etree import ElementTree
 
 import cv2
+import numpy as np
 import pytest
 
 import superpoint_ros
@@ -121,6 +122,60 @@ def test_everything_that_nodes_look_for_is_installed(setup_arguments):
                 assert f'share/superpoint_ros/{folder}/{path.name}' in installed
 
 
+@pytest.fixture(scope='module')
+def installed_wheel(tmp_path_factory):
+    """Install a wheel of the package into a prefix of its own; return the prefix."""
+    pytest.importorskip('pip', reason='pip is not installed')
+    folder = tmp_path_factory.mktemp('wheel')
+    sources = copy_sources(folder / 'sources')
+    pip = [sys.executable, '-m', 'pip', '--disable-pip-version-check', '--quiet']
+    build = ['wheel', '--no-deps', '--no-build-isolation', '--no-index', '--wheel-dir', '.']
+    subprocess.run([*pip, *build, str(sources)], cwd=folder, check=True)
+    shutil.rmtree(sources)
+    [wheel] = folder.glob('*.whl')
+    prefix = folder / 'prefix'
+    install = ['install', '--no-deps', '--no-index', '--ignore-installed', '--prefix', prefix]
+    subprocess.run([*pip, *install, wheel], cwd=folder, check=True)
+    return prefix
+
+
+def test_a_wheel_works_from_another_folder(installed_wheel, tmp_path):
+    [libraries] = installed_wheel.glob('l*/python*/*-packages')
+    # Compiling takes half a minute; loops over a small image are fast enough.
+    environment = {**os.environ, 'PYTHONPATH': str(libraries), 'NUMBA_DISABLE_JIT': '1'}
+    cv2.imwrite(
+        str(tmp_path / 'dots.png'), np.kron(np.eye(8, dtype=np.uint8), np.ones((8, 8))) * 200
+    )
+    program = [str(installed_wheel / 'bin' / 'superpoint'), 'detect', '--out', 'found']
+    subprocess.run([*program, 'squares.png'], cwd=tmp_path, env=environment, check=True)
+    assert '.npz' in {path.suffix for path in (tmp_path / 'found').iterdir()}
+    share = installed_wheel / 'share' / 'superpoint_ros'
+    code = (
+        'from superpoint_ros.files import default_weights, share_directory\n'
+        'import superpoint_ros.training\n'
+        'from pathlib import Path\n'
+        'recipes = Path(superpoint_ros.training.__file__).parent / "recipes"\n'
+        'print(share_directory(), default_weights(), recipes / "superpoint_cpu.yaml")\n'
+        'print(*(share_directory() / "launch").glob("*.launch.py"))'
+    )
+    run = subprocess.run(
+        [sys.executable, '-c', code],
+        cwd=tmp_path,
+        env=environment,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    found, launch_files = (line.split() for line in run.stdout.splitlines())
+    recipe = libraries / 'superpoint_ros' / 'training' / 'recipes' / 'superpoint_cpu.yaml'
+    weights = share / 'models' / 'superpoint_compact.safetensors'
+    assert [Path(path) for path in found] == [share, weights, recipe]
+    assert recipe.is_file()
+    assert {Path(path).name for path in launch_files} == {
+        path.name for path in (ROOT / 'launch').glob('*.launch.py')
+    }
+
+
 @pytest.mark.parametrize('chosen', ['active', 'workspace', 'neither'])
 def test_programs_run_with_the_python_of_the_environment(tmp_path, chosen):
     # As colcon calls it, with the Python that colcon runs with.
@@ -178,6 +233,25 @@ def test_each_photograph_is_readable_and_its_licence_stated():
     assert stated == photographs
     for name in photographs:
         assert min(cv2.imread(str(folder / name)).shape[:2]) >= 400
+
+
+def test_the_changelog_has_each_heading_once_in_a_release():
+    releases = (ROOT / 'CHANGELOG.md').read_text().split('\n## ')[1:]
+    for release in releases:
+        headings = re.findall(r'^### (.*)$', release, re.MULTILINE)
+        assert sorted(set(headings)) == sorted(headings)
+
+
+def test_the_environments_of_both_distributions_have_the_same_packages(setup_arguments):
+    extras = setup_arguments['extras_require']
+    kilted = [name.replace('-kilted-', '-jazzy-') for name in extras['ros-kilted']]
+    assert kilted == extras['ros']
+    for arguments in (['play'], ['test', 'humble']):
+        command = ['bash', str(ROOT / 'scripts' / 'setup.sh'), *arguments]
+        run = subprocess.run(command, capture_output=True, text=True)
+        assert run.returncode == 1
+        assert run.stderr.startswith('setup: no such ')
+        assert arguments[-1] in run.stderr
 
 
 def test_scripts_are_valid_and_continuous_integration_can_be_executed():
