@@ -86,7 +86,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except ModuleNotFoundError as error:
         if args.traceback or not COMMANDS[args.command].extra:
             raise
-        needed = f"pip install 'superpoint_ros[{COMMANDS[args.command].extra}]'"
+        needed = f"pip install '.[{COMMANDS[args.command].extra}]' in the folder of the sources"
         return _report(f'{args.command} needs the module {error.name}: {needed}', EXIT_FAILED)
     except (*_BAD_INPUT, OSError) as error:
         if args.traceback:

@@ -12,6 +12,8 @@ import numpy as np
 import pytest
 import torch
 
+pytest.importorskip('jsonargparse', reason="needs the extra 'train'")
+
 from superpoint_ros.cli import adapt
 from superpoint_ros.cli.main import main
 from superpoint_ros.model.superpoint import SuperPoint, SuperPointConfig

@@ -38,6 +38,8 @@ def photos(tmp_path):
 def test_a_command_refuses_to_write_over_its_input(photos, arguments, capsys):
     if arguments.startswith('render-pairs'):
         pytest.importorskip('embreex')
+    if arguments.startswith('adapt'):
+        pytest.importorskip('jsonargparse')
     if arguments.startswith('benchmark'):
         pytest.importorskip('matplotlib')
     write_pth(photos / 'w.pth', SuperPoint(CONFIG))

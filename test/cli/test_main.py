@@ -66,7 +66,7 @@ def test_a_missing_extra_is_named_with_the_way_to_install_it(command, capsys):
     error = ModuleNotFoundError("No module named 'lightning'", name='lightning')
     command(lambda args: raise_(error), extra='training')
     assert program.main(['try']) == 1
-    assert "lightning: pip install 'superpoint_ros[training]'" in capsys.readouterr().err
+    assert "lightning: pip install '.[training]'" in capsys.readouterr().err
 
 
 def test_the_traceback_option_lets_the_error_through(command):
