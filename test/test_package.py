@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 from pathlib import Path
 import re
@@ -51,8 +52,6 @@ def setup_arguments():
         'setuptools.setup = lambda **given: print(json.dumps(given))\n'
         'runpy.run_path("setup.py")\n'
     )
-    import json
-
     done = subprocess.run(
         [sys.executable, '-c', code], cwd=ROOT, capture_output=True, text=True, check=True
     )
@@ -271,6 +270,15 @@ def test_shell_lines_of_containers_are_valid():
     assert len(lines) >= 8
     for line in lines:
         subprocess.run(['bash', '-nc', line], check=True)
+
+
+def test_the_development_container_builds_the_dockerfile():
+    folder = ROOT / '.devcontainer'
+    container = json.loads((folder / 'devcontainer.json').read_text())
+    assert (folder / container['build']['dockerfile']).resolve() == ROOT / 'Dockerfile'
+    assert (folder / container['build']['context']).resolve() == ROOT
+    workspace = re.search(r'^WORKDIR (\S+)$', (ROOT / 'Dockerfile').read_text(), re.MULTILINE)
+    assert container['workspaceFolder'].startswith(f'{workspace.group(1)}/src/')
 
 
 def test_viewer_configurations_show_topics_that_the_nodes_publish():

@@ -93,7 +93,9 @@ def open_bag(path: str | Path) -> Iterator[Any]:
     try:
         reader = _open_reader(path)
     except ModuleNotFoundError as error:
-        raise ValueError('bags are read by the library rosbags: pip install rosbags') from error
+        raise ValueError(
+            'bags are read by the library rosbags: pip install rosbags pyyaml'
+        ) from error
     with contextlib.closing(reader):
         for connection in reader.connections:
             if connection.msgcount and next(reader.messages([connection]), None) is None:

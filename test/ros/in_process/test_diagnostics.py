@@ -114,6 +114,7 @@ def fail(*arguments):
 def test_a_failing_network_is_reported_and_tried_until_it_works(start_inside, image, capfd):
     system = start_inside()
     system.answers(image)
+    system.rest(0.5)  # answers that are under way arrive
     pipeline = system.node.detector.pipeline
     pipeline.infer = fail
     answered = len(system.features['features'])
