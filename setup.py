@@ -53,8 +53,9 @@ DEV = [
 BAGS = ['pyyaml', 'rosbags>=0.10']
 # PyTorch's exporter to ONNX has all that is needed from 2.7 on.
 OPENVINO = ['openvino>=2024.6']
+ONNXRUNTIME = ['onnx>=1.16', 'onnxruntime>=1.18']
 INT8 = ['nncf>=2.14', *OPENVINO]
-EXPORT = ['onnx>=1.16', 'onnxruntime>=1.18', 'onnxscript>=0.2', 'torch>=2.7']
+EXPORT = [*ONNXRUNTIME, 'onnxscript>=0.2', 'torch>=2.7']
 SCENES = ['embreex>=2.17.7', 'pillow', 'trimesh>=4']
 ROS = [
     'ament-index-python',
@@ -111,6 +112,7 @@ setup(
         'evaluate': ['evo>=1.28', 'matplotlib>=3.8', *BAGS],
         'export': EXPORT,
         'int8': INT8,
+        'onnxruntime': ONNXRUNTIME,
         'openvino': OPENVINO,
         'ros': JAZZY,
         'ros-kilted': KILTED,

@@ -82,19 +82,21 @@ class Detector:
         precision: str = 'auto',
         engine: str = 'auto',
         threads: int = 0,
+        providers: str = '',
         **settings,
     ) -> Detector:
         """
         Return a detector with the weights of a file, by default the shipped ones.
 
-        `settings` are fields of `DetectionSettings`; for device, precision, engine and threads see
-        `create_engine`. Raises FileNotFoundError or WeightsError for the file, ValueError for a
-        device that is not available, and ValueError or TypeError for an invalid setting.
+        `settings` are fields of `DetectionSettings`; for device, precision, engine, threads and
+        providers see `create_engine`. Raises FileNotFoundError or WeightsError for the file,
+        ValueError for a device that is not available, and ValueError or TypeError for an invalid
+        setting.
         """
         chosen = make_settings(DetectionSettings, settings)
         path = Path(path) if path else default_weights()
         model, metadata = load_weights(path)
-        executor = create_engine(model, device, precision, engine, threads)
+        executor = create_engine(model, device, precision, engine, threads, providers)
         return cls(executor, model.config.descriptor_size, chosen, metadata, path)
 
     @classmethod
@@ -105,6 +107,7 @@ class Detector:
         precision: str = 'float32',
         engine: str = 'torch',
         threads: int = 0,
+        providers: str = '',
         **settings,
     ) -> Detector:
         """
@@ -112,7 +115,7 @@ class Detector:
 
         By default it runs in PyTorch in float32, the reference for other engines and precisions.
         """
-        executor = create_engine(model, device, precision, engine, threads)
+        executor = create_engine(model, device, precision, engine, threads, providers)
         return cls(
             executor, model.config.descriptor_size, make_settings(DetectionSettings, settings)
         )

@@ -50,7 +50,7 @@ def _keypoints(text: str) -> str:
 
 
 def given_execution(args: argparse.Namespace) -> dict[str, Any]:
-    """Return device, precision, engine and threads that the command line gives, by name."""
+    """Return how the network runs, as far as the command line says, by name."""
     given = given_options(args, ExecutionSettings)
     given.pop('weights', None)
     return given
@@ -121,7 +121,8 @@ def add_method_options(
         help='weight files to compare (default: the weights that are shipped)',
     )
     defaults = {**EXACT, 'max_keypoints': max_keypoints}
-    add_detector_options(parser, defaults, ('device', 'precision', 'engine', 'threads'))
+    execution = ('device', 'precision', 'engine', 'threads', 'providers')
+    add_detector_options(parser, defaults, execution)
     refuse_option(parser, '--heatmap', '--keypoints heatmap')
 
 

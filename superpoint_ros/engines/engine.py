@@ -54,6 +54,7 @@ def create_engine(
     precision: str = 'auto',
     engine: str = 'auto',
     threads: int = 0,
+    providers: str = '',
 ) -> Engine:
     """
     Return the engine for a device: 'auto', 'cpu', 'cuda' or 'cuda:N'.
@@ -63,17 +64,27 @@ def create_engine(
     the processor supports it, else float32. `threads` is the number of CPU threads, 0 for one per
     core; another number applies to all of PyTorch in this process.
 
+    The engine 'onnxruntime' runs in float32 and returns to the CPU: its device is 'cpu' or 'auto',
+    and `providers` name the hardware, see `OnnxRuntimeEngine`.
+
     Raises ValueError if the device is not available, the engine is not installed, a value is
     unknown or out of range, or device, engine and precision do not go together.
     """
-    chosen = find_device(device)
-    ExecutionSettings(device=device, precision=precision, engine=engine, threads=threads)
+    is_onnx = engine == 'onnxruntime'
+    chosen = find_device('cpu' if is_onnx and device == 'auto' else device)
+    ExecutionSettings(
+        device=device, precision=precision, engine=engine, providers=providers, threads=threads
+    )
+    if providers and not is_onnx:
+        raise ValueError(f"providers are for engine 'onnxruntime', not for {engine!r}")
     if precision == 'float16' and chosen.type == 'cpu':
         raise ValueError('precision float16 needs CUDA: on a CPU take float32 or bfloat16')
-    if precision == 'int8' and (chosen.type != 'cpu' or engine == 'torch'):
+    if precision == 'int8' and (chosen.type != 'cpu' or engine not in ('auto', 'openvino')):
         raise ValueError("precision int8 needs engine 'openvino' on a CPU")
     if threads:
         torch.set_num_threads(threads)
+    if is_onnx:
+        return _onnxruntime_engine(model, chosen, precision, providers, threads)
     if _takes_openvino(engine, chosen, precision):
         from superpoint_ros.engines import openvino_engine
 
@@ -89,6 +100,29 @@ def create_engine(
     if precision == 'auto':
         precision = torch_engine.best_precision(chosen)
     return torch_engine.TorchEngine(model, chosen, precision)
+
+
+def _onnxruntime_engine(
+    model: SuperPoint, device: torch.device, precision: str, providers: str, threads: int
+) -> Engine:
+    """Return the network in ONNX Runtime; raise ValueError if that is impossible."""
+    if device.type != 'cpu':
+        raise ValueError(
+            f"engine 'onnxruntime' returns to the CPU, not to {device}: take device 'cpu', and "
+            'CUDAExecutionProvider in providers'
+        )
+    if precision not in ('auto', 'float32'):
+        raise ValueError(f"engine 'onnxruntime' runs in float32, not in {precision}")
+    missing = [name for name in ('onnx', 'onnxruntime') if find_spec(name) is None]
+    if missing:
+        raise ValueError(
+            f"engine 'onnxruntime' needs {' and '.join(missing)}, not installed: "
+            "pip install onnx onnxruntime, or use 'torch'"
+        )
+    from superpoint_ros.engines import onnxruntime_engine
+
+    network = onnxruntime_engine.convert(model)
+    return onnxruntime_engine.OnnxRuntimeEngine(network, providers, threads)
 
 
 def _takes_openvino(engine: str, device: torch.device, precision: str) -> bool:

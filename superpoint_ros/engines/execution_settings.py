@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from superpoint_ros.settings_table import check_settings, setting
 
 PRECISIONS = ('auto', 'float32', 'bfloat16', 'float16', 'int8')
-ENGINES = ('auto', 'torch', 'openvino')
+ENGINES = ('auto', 'torch', 'openvino', 'onnxruntime')
 
 
 @dataclass(frozen=True)
@@ -45,6 +45,13 @@ class ExecutionSettings:
         'Library that runs the network. On a CPU, auto takes OpenVINO if it is installed, else '
         'PyTorch.',
         choices=ENGINES,
+        live=False,
+    )
+    providers: str = setting(
+        '',
+        'Execution providers of the engine onnxruntime, in order of preference, separated by '
+        'commas. Empty: CPUExecutionProvider.',
+        constraint='names of onnxruntime.get_available_providers()',
         live=False,
     )
     threads: int = setting(

@@ -42,6 +42,7 @@ TOLERANCES = {
     ('openvino', 'float32'): Tolerance(0.005, 0.9999, 0.005),
     ('openvino', 'bfloat16'): Tolerance(0.04, 0.998, 0.03),
     ('openvino', 'int8'): Tolerance(0.05, 0.995, 0.04),
+    ('onnxruntime', 'float32'): Tolerance(0.005, 0.9999, 0.005),
     ('cuda', 'float32'): Tolerance(0.005, 0.9999, 0.005),
     ('cuda', 'float16'): Tolerance(0.02, 0.9995, 0.02),
 }
@@ -52,8 +53,8 @@ def make_detector(engine, precision, **settings):
     """Return a detector with an engine and a precision; skip the test if that is impossible."""
     if engine == 'cuda' and not torch.cuda.is_available():
         pytest.skip('there is no CUDA device')
-    if engine == 'openvino' and find_spec('openvino') is None:
-        pytest.skip('OpenVINO is not installed')
+    if engine in ('openvino', 'onnxruntime') and find_spec(engine) is None:
+        pytest.skip(f'{engine} is not installed')
     if precision == 'int8' and find_spec('nncf') is None:
         pytest.skip('NNCF is not installed')
     device = 'cuda' if engine == 'cuda' else 'cpu'

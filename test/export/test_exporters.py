@@ -121,6 +121,21 @@ def test_onnx_runtime_finds_what_the_detector_finds(onnx_file, detector):
     assert agreement.descriptor < 1e-3
 
 
+def test_the_onnx_file_has_the_network_that_the_onnxruntime_engine_runs(onnx_file):
+    import onnx
+
+    from superpoint_ros.engines.onnxruntime_engine import convert
+
+    def kernels(model):
+        arrays = {each.name: onnx.numpy_helper.to_array(each) for each in model.graph.initializer}
+        inputs = [node.input[1] for node in model.graph.node if node.op_type == 'Conv']
+        return [arrays[name].tobytes() for name in inputs if name in arrays]
+
+    ours = kernels(convert(load_weights(default_weights())[0]))
+    assert len(ours) == 12
+    assert set(kernels(onnx.load(onnx_file))).issuperset(ours)
+
+
 def test_the_onnx_file_accepts_batches_and_thresholds(onnx_file, detector):
     run = open_onnx(onnx_file)
     images = np.stack([image[:201, :303] for image in photographs()[:3]])

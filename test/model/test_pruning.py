@@ -119,10 +119,10 @@ def test_batch_norms_are_folded_before_dead_channels_are_removed():
     assert prepare_for_inference(after) is after
 
 
-@pytest.mark.parametrize('engine', ['torch', 'openvino'])
+@pytest.mark.parametrize('engine', ['torch', 'openvino', 'onnxruntime'])
 def test_engines_run_without_dead_channels(engine: str):
-    if engine == 'openvino':
-        pytest.importorskip('openvino', reason='OpenVINO is not installed')
+    if engine != 'torch':
+        pytest.importorskip(engine, reason=f'{engine} is not installed')
     narrow = network(replace(SMALL, stage_channels=(2, 6, 5, 10)))
     images = np.random.default_rng(0).integers(0, 256, (1, 1, 32, 48), dtype=np.uint8)
     found = [

@@ -54,7 +54,11 @@ class DetectorNode(ProcessingNode):
         self._masks = declare_masks(self, cameras)
         execution = self.parameters.of(ExecutionSettings)
         self._slot = ModelSlot(
-            execution.device, execution.precision, execution.engine, execution.threads
+            execution.device,
+            execution.precision,
+            execution.engine,
+            execution.threads,
+            execution.providers,
         )
         gather = cameras.sync_wait if len(cameras.names) > 1 else 0.0
         self._worker = Worker(self._process, self._report, 'inference', gather)

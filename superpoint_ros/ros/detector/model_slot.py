@@ -37,8 +37,7 @@ class ModelSlot:
     The detector in use, with hot swap of its weights.
 
     Read `detector` once per batch: it may be replaced at any time. `weights` is its weight file as
-    given, empty for the shipped one. `device`, `precision`, `engine` and `threads` are those of
-    `Detector.from_weights`.
+    given, empty for the shipped one. The arguments are those of `Detector.from_weights`.
     """
 
     def __init__(
@@ -47,10 +46,11 @@ class ModelSlot:
         precision: str = 'auto',
         engine: str = 'auto',
         threads: int = 0,
+        providers: str = '',
     ):
         self.detector: Detector | None = None
         self.weights = ''
-        self._execution = (device, precision, engine, threads)
+        self._execution = (device, precision, engine, threads, providers)
         # One lasting thread each: with a new thread for each file, memory grew by 100 MB within
         # 20 files, as torch and the allocator keep memory for each thread.
         self._readers = ThreadPoolExecutor(1, 'weights')

@@ -1,0 +1,153 @@
+# Copyright 2026 The superpoint_ros developers
+# SPDX-License-Identifier: Apache-2.0
+
+"""
+The network in ONNX Runtime, for processors without OpenVINO and for its execution providers.
+
+Providers run the graph on other hardware: CUDA and TensorRT without PyTorch's CUDA libraries, or
+the libraries of ARM boards. The output is always copied to the CPU, where the detection follows.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import onnx
+from onnx import helper, numpy_helper, TensorProto
+import onnxruntime
+import torch
+
+from superpoint_ros.model.pruning import prepare_for_inference
+from superpoint_ros.model.superpoint import SuperPoint, SuperPointOutput
+
+PROVIDER = 'CPUExecutionProvider'
+"""Execution provider that every build of ONNX Runtime has."""
+
+OPSET, IR_VERSION = 17, 8
+"""Versions of the ONNX format, those of onnx 1.13: ONNX Runtime 1.14 and later read them."""
+
+OUTPUTS = SuperPointOutput._fields
+
+
+class OnnxRuntimeEngine:
+    """
+    A network in ONNX Runtime, in float32, with output on the CPU.
+
+    `network` is made by `convert`. `providers` are execution providers in order of preference,
+    separated by commas; '' is `PROVIDER`, which also runs what the others cannot. `threads` is the
+    number of CPU threads, 0 for one per core. Raises ValueError for a provider that this build of
+    ONNX Runtime does not have or that does not work on this machine.
+    """
+
+    name = 'onnxruntime'
+    precision = 'float32'
+
+    def __init__(self, network: onnx.ModelProto, providers: str = '', threads: int = 0):
+        self.device = torch.device('cpu')
+        names = [name.strip() for name in providers.split(',') if name.strip()] or [PROVIDER]
+        known = onnxruntime.get_available_providers()
+        unknown = [name for name in names if name not in known]
+        if unknown:
+            raise ValueError(
+                f'providers has {", ".join(unknown)}, which this build of ONNX Runtime does not '
+                f'have: choose from {", ".join(known)}'
+            )
+        options = onnxruntime.SessionOptions()
+        options.intra_op_num_threads = threads
+        # Threads that wait in a loop would take processor time from the detection that follows.
+        options.add_session_config_entry('session.intra_op.allow_spinning', '0')
+        self._session = onnxruntime.InferenceSession(
+            network.SerializeToString(), options, providers=names
+        )
+        # ONNX Runtime only prints a warning if the libraries of a provider are missing.
+        missing = [name for name in names if name not in self._session.get_providers()]
+        if missing:
+            raise ValueError(
+                f'{", ".join(missing)} of ONNX Runtime does not work here: its libraries or its '
+                f'hardware are missing; take other providers, such as {PROVIDER}'
+            )
+
+    def infer(self, images: torch.Tensor) -> SuperPointOutput:
+        """
+        Return the output, float32, for uint8 images (B, 1, H, W), H and W multiples of 8.
+
+        It is in channels-last memory format. Several threads may call this at the same time.
+        """
+        outputs = self._session.run(OUTPUTS, {'image': images.contiguous().numpy()})
+        return SuperPointOutput(*(torch.from_numpy(each).permute(0, 3, 1, 2) for each in outputs))
+
+
+def convert(model: SuperPoint) -> onnx.ModelProto:
+    """
+    Return the network as an ONNX model, for uint8 images (B, 1, H, W) of any size.
+
+    Its outputs, `OUTPUTS`, have shape (B, H/8, W/8, C). Its operations have the names of the
+    network's layers. They are created one by one, which takes milliseconds; PyTorch's exporter,
+    which `export.exporters` uses for the whole detector, takes seconds for each network.
+    """
+    graph = _Graph(prepare_for_inference(model))
+    graph.constant('white', np.float32(255))
+    gray = graph.add('Cast', ['image'], 'gray', to=TensorProto.FLOAT)
+    encoded = graph.add('Div', [gray, 'white'], 'scaled')
+    for stage in (1, 2, 3, 4):
+        encoded = graph.layer(f'{stage}b', graph.layer(f'{stage}a', encoded))
+        if stage < 4:
+            pooled = f'pool{stage}'
+            encoded = graph.add('MaxPool', [encoded], pooled, kernel_shape=[2, 2], strides=[2, 2])
+    for head, output in zip('PD', OUTPUTS, strict=True):
+        raw = graph.layer(f'{head}b', graph.layer(f'{head}a', encoded), relu=False)
+        graph.add('Transpose', [raw], output, perm=[0, 2, 3, 1])
+    return graph.model()
+
+
+class _Graph:
+    """An ONNX graph of a network; values are referred to by their names."""
+
+    def __init__(self, network: SuperPoint):
+        self._network = network
+        self._nodes: list[onnx.NodeProto] = []
+        self._constants: list[onnx.TensorProto] = []
+
+    def constant(self, name: str, values: np.ndarray | torch.Tensor) -> str:
+        """Add a constant, float32, and return its name."""
+        if isinstance(values, torch.Tensor):
+            values = values.detach().cpu().float().numpy()
+        self._constants.append(numpy_helper.from_array(np.asarray(values), name))
+        return name
+
+    def add(self, kind: str, inputs: list[str], output: str, **attributes) -> str:
+        """Add an operation with one output, and return the name of both."""
+        self._nodes.append(helper.make_node(kind, inputs, [output], name=output, **attributes))
+        return output
+
+    def layer(self, name: str, x: str, relu: bool = True) -> str:
+        """Add the operations of a layer of `SuperPoint` on x, and return the last one's name."""
+        conv = getattr(self._network, f'conv{name}')
+        weights = [self.constant(f'conv{name}.{key}', getattr(conv, key)) for key in _WEIGHTS]
+        pads = [*conv.padding, *conv.padding]
+        x = self.add('Conv', [x, *weights], f'conv{name}', pads=pads)
+        if relu:
+            x = self.add('Relu', [x], f'relu{name}')
+        if self._network.config.normalization == 'after_relu':
+            norm = getattr(self._network, f'bn{name}')
+            values = [self.constant(f'bn{name}.{key}', getattr(norm, key)) for key in _STATISTICS]
+            x = self.add('BatchNormalization', [x, *values], f'bn{name}', epsilon=norm.eps)
+        return x
+
+    def model(self) -> onnx.ModelProto:
+        """Return the graph as a model with the input `image` and `OUTPUTS`."""
+        config = self._network.config
+        image = helper.make_tensor_value_info('image', TensorProto.UINT8, ['b', 1, 'h', 'w'])
+        sizes = (self._network.convPb.out_channels, config.descriptor_size)
+        outputs = [
+            helper.make_tensor_value_info(name, TensorProto.FLOAT, ['b', 'h8', 'w8', size])
+            for name, size in zip(OUTPUTS, sizes, strict=True)
+        ]
+        graph = helper.make_graph(self._nodes, 'superpoint', [image], outputs, self._constants)
+        opset = helper.make_opsetid('', OPSET)
+        model = helper.make_model(graph, opset_imports=[opset], ir_version=IR_VERSION)
+        onnx.checker.check_model(model)
+        return model
+
+
+_WEIGHTS = ('weight', 'bias')
+_STATISTICS = ('weight', 'bias', 'running_mean', 'running_var')
