@@ -26,7 +26,7 @@ from superpoint_ros.detection.preprocessing import (
 )
 from superpoint_ros.detection.settings import DetectionSettings
 from superpoint_ros.engines.cuda_graph import CudaGraphPipeline
-from superpoint_ros.engines.engine import create_engine, Engine
+from superpoint_ros.engines.engine import create_engine, Engine, limit_threads_after_fork
 from superpoint_ros.features import Features
 from superpoint_ros.files import default_weights
 from superpoint_ros.model.superpoint import SuperPoint
@@ -43,7 +43,8 @@ class Detector:
     resized unless `max_image_size` or `upscale_factor` ask for it. Coordinates are pixel centres
     of the image that was passed: the centre of its top-left pixel is (0, 0).
 
-    A detector does not change, and threads may share it.
+    A detector does not change, and threads may share it. In a forked process it uses one thread;
+    on CUDA, processes must be spawned.
 
     Attributes:
         engine: runs the network.
@@ -153,6 +154,7 @@ class Detector:
         """
         if isinstance(images, str) or not isinstance(images, Sequence):
             return self([images], mask, settings)[0]
+        limit_threads_after_fork()
         settings = settings or self._settings
         originals, grays, masks = self.preprocess(images, mask, settings)
         batches: dict[tuple[int, int], list[int]] = {}
@@ -170,6 +172,7 @@ class Detector:
 
     def heatmap(self, image: np.ndarray) -> np.ndarray:
         """Return the network's probability of a keypoint at each pixel, float32 (H, W)."""
+        limit_threads_after_fork()
         gray = to_gray(image)
         height, width = gray.shape
         with torch.inference_mode():

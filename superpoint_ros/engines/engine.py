@@ -12,6 +12,7 @@ from __future__ import annotations
 
 from importlib.util import find_spec
 import logging
+import os
 import sys
 from typing import Protocol
 
@@ -48,6 +49,22 @@ class Engine(Protocol):
         ...
 
 
+_first_process: int | None = None  # that has made an engine
+
+
+def limit_threads_after_fork() -> bool:
+    """
+    Return whether this process is a fork of one that had an engine; PyTorch has one thread then.
+
+    A fork has none of the threads that PyTorch and OpenVINO have started, and waits for them
+    forever.
+    """
+    if _first_process in (None, os.getpid()):
+        return False
+    torch.set_num_threads(1)
+    return True
+
+
 def create_engine(
     model: SuperPoint,
     device: str = 'auto',
@@ -81,6 +98,10 @@ def create_engine(
         raise ValueError('precision float16 needs CUDA: on a CPU take float32 or bfloat16')
     if precision == 'int8' and (chosen.type != 'cpu' or engine not in ('auto', 'openvino')):
         raise ValueError("precision int8 needs engine 'openvino' on a CPU")
+    global _first_process
+    _first_process = _first_process or os.getpid()
+    if limit_threads_after_fork():
+        threads = 1
     if threads:
         torch.set_num_threads(threads)
     if is_onnx:

@@ -9,6 +9,7 @@ from collections import OrderedDict
 from collections.abc import Callable
 from functools import cache
 import math
+import os
 import sys
 import threading
 
@@ -88,6 +89,11 @@ class OpenVinoEngine:
             'CPU_RUNTIME_CACHE_CAPACITY': KERNELS,
         }
         self._network = _channels_last(network)
+        self._begin()
+
+    def _begin(self) -> None:
+        """Start without compiled networks."""
+        self._process = os.getpid()
         self._turn = threading.Lock()
         self._own: OrderedDict[tuple[int, ...], _CompiledNetwork] = OrderedDict()
         self._for_all: _CompiledNetwork | None = None
@@ -99,6 +105,10 @@ class OpenVinoEngine:
 
         It is in channels-last memory format. Several threads may call this at the same time.
         """
+        if self._process != os.getpid():
+            # A fork has none of the threads of the compiled networks.
+            self._settings['INFERENCE_NUM_THREADS'] = 1
+            self._begin()
         count, _, height, width = images.shape
         shapes = [(count, height // CELL, width // CELL, size) for size in self._channels]
         outputs = self._for_shape(tuple(images.shape)).infer(images.contiguous().numpy(), shapes)

@@ -147,6 +147,8 @@ def declare(node: Node, kind: type[Settings], prefix: str = '') -> Settings:
     for name, row in table_of(kind).items():
         parameter = node.declare_parameter(start + name, row.default, _descriptor(row))
         values[name] = _plain(parameter.value)
+        if values[name] is None and get_origin(row.type) is list:
+            values[name] = row.default  # ROS reads an empty list in YAML as no value
     return kind(**values)
 
 

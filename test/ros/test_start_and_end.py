@@ -79,6 +79,16 @@ def test_a_program_that_cannot_start_prints_one_line_and_fails(
     assert 'detector cannot start: there is no weight file nothing.safetensors' in line
 
 
+def test_an_empty_list_of_cameras_is_one_camera(start_detector, random_weights, tmp_path):
+    file = tmp_path / 'parameters.yaml'
+    file.write_text('/**:\n  ros__parameters:\n    cameras: []\n')
+    for arguments in (('-p', 'cameras:=[]'), ('--params-file', str(file))):
+        detector = start_detector(43, '-p', f'weights:={random_weights}', *arguments)
+        detector.wait_for('images from /image, features to /features')
+        detector.interrupt()
+        assert detector.finish(timeout=5) == 0
+
+
 @pytest.mark.parametrize('numbers', [[signal.SIGTERM], [signal.SIGINT] * 3])
 def test_a_running_node_ends_within_two_seconds(start_detector, random_weights, numbers):
     detector = start_detector(43, '-p', f'weights:={random_weights}')

@@ -44,7 +44,8 @@ class CameraSettings:
     cameras: list[str] = setting(
         [''],
         'Names of the cameras; each prefixes its topics: left gives left/image and '
-        'left/features. Without names there is one camera with image and features.',
+        'left/features. Without names, also if the list is empty, there is one camera with image '
+        'and features.',
         constraint='different names of letters, digits and _',
         live=False,
     )
