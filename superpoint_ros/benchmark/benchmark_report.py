@@ -21,9 +21,30 @@ MB = 1e6
 
 def frames_markdown(result: Mapping) -> str:
     """Return the tables of whole frames."""
-    parts = [frames_table(result), stages_table(result), _peaks_line(result['peaks'])]
+    parts = [frames_table(result)]
+    parts += [opencv_table(result)] if result['opencv'] else []
+    parts += [stages_table(result), _peaks_line(result['peaks'])]
     parts += [f'Not run: {name}: {why}\n' for name, why in result['skipped'].items()]
     return '\n'.join(parts)
+
+
+def opencv_table(result: Mapping) -> str:
+    """Return a row for each case and each detector of OpenCV, the fastest of a size first."""
+    named = [(case_name(case), case) for case in result['cases']]
+    for case in result['opencv']:
+        named.append((f'{case["method"]} (OpenCV) {_size_name(case)}', case))
+    named.sort(key=lambda each: (each[1]['size'], each[1]['frame']['p50']))
+    rows = [
+        [
+            name,
+            _ms(case['frame']['p50']),
+            _ms(case['frame']['p99']),
+            None if case['orb_ratio'] is None else f'{case["orb_ratio"]:.2f}',
+            f'{case["keypoints"]:.0f}',
+        ]
+        for name, case in named
+    ]
+    return markdown_table(['case', 'p50 ms', 'p99 ms', 'time / ORB', 'keypoints'], rows)
 
 
 def frames_table(result: Mapping) -> str:
@@ -70,8 +91,12 @@ def stages_table(result: Mapping) -> str:
 
 def case_name(case: Mapping) -> str:
     """Return the network, the size and the execution of a case."""
+    return f'{case["network"]} {_size_name(case)}, {execution_name(case)}'
+
+
+def _size_name(case: Mapping) -> str:
     width, height = case['size']
-    return f'{case["network"]} {width}x{height}, {execution_name(case)}'
+    return f'{width}x{height}'
 
 
 def execution_name(case: Mapping) -> str:

@@ -1,11 +1,11 @@
 # Copyright 2026 The superpoint_ros developers
 # SPDX-License-Identifier: Apache-2.0
 
-"""What is timed: the detectors of the package and the plain baseline, on the same frames."""
+"""What is timed on the same frames: the package's detectors, the plain baseline, OpenCV's."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Sequence, Sized
 from dataclasses import replace
 from pathlib import Path
 import time
@@ -214,12 +214,63 @@ class TimedBaseline:
         return FrameTime(time.perf_counter() - start, {}), features
 
 
-Candidate = TimedDetector | TimedBaseline
+class TimedMethod:
+    """A detector of OpenCV for gray images, one of `METHODS`, timed as a whole."""
+
+    def __init__(self, name: str, keypoints: int):
+        if name not in METHODS:
+            raise ValueError(f'unknown method {name!r}: choose from {", ".join(METHODS)}')
+        self.name = name
+        self._find = METHODS[name](keypoints)
+
+    def __call__(self, index: int, frame: np.ndarray) -> tuple[FrameTime, Sized]:
+        """Return the time and the keypoints of a frame; it needs no preparation."""
+        start = time.perf_counter()
+        keypoints = self._find(_gray(frame))
+        return FrameTime(time.perf_counter() - start, {}), keypoints
+
+
+def _orb(count: int) -> Callable[[np.ndarray], Sized]:
+    algorithm = cv2.ORB_create(nfeatures=count)
+    return lambda gray: algorithm.detectAndCompute(gray, None)[0]
+
+
+def _sift(count: int) -> Callable[[np.ndarray], Sized]:
+    # With OpenCV's default, 0.04, many photographs have fewer than 1,000 keypoints.
+    algorithm = cv2.SIFT_create(nfeatures=count, contrastThreshold=0.01)
+    return lambda gray: algorithm.detectAndCompute(gray, None)[0]
+
+
+def _akaze(count: int) -> Callable[[np.ndarray], Sized]:
+    # Versions of OpenCV before 4.10 cannot limit the number of its keypoints.
+    algorithm = cv2.AKAZE_create()
+    return lambda gray: algorithm.detectAndCompute(gray, None)[0]
+
+
+def _shi_tomasi(count: int) -> Callable[[np.ndarray], Sized]:
+    radius = DetectionSettings().nms_radius
+
+    def find(gray: np.ndarray) -> Sized:
+        corners = cv2.goodFeaturesToTrack(gray, count, qualityLevel=0.001, minDistance=radius)
+        return () if corners is None else corners
+
+    return find
+
+
+METHODS = {'ORB': _orb, 'SIFT': _sift, 'AKAZE': _akaze, 'Shi-Tomasi': _shi_tomasi}
+"""
+Detectors of OpenCV: functions from the number of keypoints to a function of a gray image.
+
+All but Shi-Tomasi also compute descriptors, in OpenCV's types; `evaluation.baselines`, which
+measures accuracy, converts them.
+"""
+
+Candidate = TimedDetector | TimedBaseline | TimedMethod
 
 
 def make_candidate(
     execution: Execution, model: SuperPoint, keypoints: int, threads: int
-) -> Candidate:
+) -> TimedDetector | TimedBaseline:
     """Return a candidate that runs the network; raise ValueError if it cannot be run like this."""
     if execution.engine == BASELINE:
         return TimedBaseline(model, keypoints, execution.device)

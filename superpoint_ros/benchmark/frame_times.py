@@ -20,7 +20,6 @@ import torch
 from superpoint_ros.benchmark.candidates import (
     alternate,
     BASELINE,
-    Candidate,
     Execution,
     FRAME_STAGES,
     frames_of,
@@ -28,6 +27,9 @@ from superpoint_ros.benchmark.candidates import (
     make_candidate,
     NetworkSource,
     read_photographs,
+    TimedBaseline,
+    TimedDetector,
+    TimedMethod,
 )
 from superpoint_ros.benchmark.machine import multiply_adds, peak_rate, PEAK_SIDES, use_threads
 from superpoint_ros.model.pruning import prepare_for_inference
@@ -55,6 +57,7 @@ class SpeedPlan:
         sizes: frames as (width, height).
         networks: networks to run.
         executions: how each network is run.
+        methods: detectors of OpenCV, names of `candidates.METHODS`.
         keypoints: number of keypoints of each frame.
         rounds: measured rounds, after the warm-up.
         warm_up: rounds that do not count.
@@ -68,6 +71,7 @@ class SpeedPlan:
     sizes: Sequence[Size] = ((640, 480),)
     networks: Sequence[NetworkSource] = (NetworkSource('paper'), NetworkSource('compact'))
     executions: Sequence[Execution] = (Execution('torch'),)
+    methods: Sequence[str] = ()
     keypoints: int = 1000
     rounds: int = 40
     warm_up: int = 3
@@ -83,26 +87,31 @@ class _Case(NamedTuple):
     network: NetworkSource
     config: SuperPointConfig
     executed: SuperPointConfig
-    candidate: Candidate
+    candidate: TimedDetector | TimedBaseline
 
 
 def measure_frames(plan: SpeedPlan, progress: Progress) -> dict:
     """
-    Return the measurements for JSON: peaks, cases, and what cannot be run with the reason.
+    Return the measurements for JSON: peaks, cases, OpenCV's, and what cannot be run with reason.
 
     `ratio` of a case is the time of the baseline with the same network divided by its own time,
     `ratio_to_paper` uses the baseline with the paper's network if that is measured; both are
-    medians over the rounds. Times are in milliseconds, rates in multiply-adds per second, memory
-    in bytes. Raises ValueError if nothing can be run.
+    medians over the rounds. `orb_ratio` is the time of a case divided by that of ORB, if that is
+    among the plan's methods. `opencv` has a case for each method. Times are in milliseconds, rates
+    in multiply-adds per second, memory in bytes. Raises ValueError if nothing can be run.
     """
     use_threads(plan.threads)
     photographs = read_photographs(plan.images)
     skipped: dict[str, str] = {}
     entries = [entry for network in plan.networks for entry in _entries(plan, network, skipped)]
-    peaks, cases = [_peaks(plan, entries)], []
+    methods = [TimedMethod(name, plan.keypoints) for name in plan.methods]
+    peaks, cases, opencv = [_peaks(plan, entries)], [], []
     for size in plan.sizes:
-        progress(f'{len(entries)} candidates at {size[0]}x{size[1]}')
-        cases += _measure_size(plan, entries, frames_of(photographs, size), progress)
+        progress(f'{len(entries) + len(methods)} candidates at {size[0]}x{size[1]}')
+        frames = frames_of(photographs, size)
+        of_size, of_methods = _measure_size(plan, entries, methods, frames, progress)
+        cases += of_size
+        opencv += of_methods
         progress('peak rate of the machine')
         peaks.append(_peaks(plan, entries))
     kinds = dict.fromkeys(kind for peak in peaks for kind in peak)
@@ -110,7 +119,7 @@ def measure_frames(plan: SpeedPlan, progress: Progress) -> dict:
     for case in cases:
         peak = best[_kind(case['precision'], case['device'])]
         case['share_of_peak'] = case['rate'] / peak if case['rate'] and peak else None
-    return {'peaks': best, 'cases': cases, 'skipped': skipped}
+    return {'peaks': best, 'cases': cases, 'opencv': opencv, 'skipped': skipped}
 
 
 def _highest(rates: Iterable[float | None]) -> float | None:
@@ -152,13 +161,18 @@ def _entries(plan: SpeedPlan, network: NetworkSource, skipped: dict[str, str]) -
     return entries
 
 
-def _measure_size(plan: SpeedPlan, entries: Sequence[_Case], frames, progress) -> list[dict]:
-    """Return one case for each entry, measured in alternation."""
-    candidates = [each.candidate for each in entries]
-    for candidate in candidates:
-        candidate.prepare(frames)
-    measured = alternate(candidates, [frames] * len(candidates), plan.rounds, plan.warm_up)
-    seconds = [np.array([times.frame for times, _ in rounds]) for rounds in measured]
+def _measure_size(
+    plan: SpeedPlan, entries: Sequence[_Case], methods: Sequence[TimedMethod], frames, progress
+) -> tuple[list[dict], list[dict]]:
+    """Return one case for each entry and each of OpenCV's methods, measured in alternation."""
+    for each in entries:
+        each.candidate.prepare(frames)
+    candidates = [*(each.candidate for each in entries), *methods]
+    together = alternate(candidates, [frames] * len(candidates), plan.rounds, plan.warm_up)
+    measured, of_methods = together[: len(entries)], together[len(entries) :]
+    seconds, of_opencv = ([_seconds(each) for each in part] for part in (measured, of_methods))
+    names = [method.name for method in methods]
+    orb = of_opencv[names.index('ORB')] if 'ORB' in names else None
     baselines = {
         each.network: own
         for each, own in zip(entries, seconds, strict=True)
@@ -179,6 +193,7 @@ def _measure_size(plan: SpeedPlan, entries: Sequence[_Case], frames, progress) -
             **summary_of([times for times, _ in rounds]),
             'ratio': float(np.median(baselines[each.network] / own)),
             'ratio_to_paper': ratio_to_paper,
+            'orb_ratio': _median_ratio(own, orb),
             'multiply_adds': multiply_adds(each.executed, (width, height)),
         }
         network = case['stages'].get('network')
@@ -191,7 +206,26 @@ def _measure_size(plan: SpeedPlan, entries: Sequence[_Case], frames, progress) -
             )
             case['memory'] = memory._asdict() if memory else None
         cases.append(case)
-    return cases
+    opencv = [
+        {
+            'method': name,
+            'size': [width, height],
+            'frame': percentiles(own),
+            'keypoints': float(np.mean([count for _, count in rounds])),
+            'orb_ratio': _median_ratio(own, orb),
+        }
+        for name, rounds, own in zip(names, of_methods, of_opencv, strict=True)
+    ]
+    return cases, opencv
+
+
+def _seconds(rounds: Sequence[tuple[FrameTime, int]]) -> np.ndarray:
+    return np.array([times.frame for times, _ in rounds])
+
+
+def _median_ratio(seconds: np.ndarray, others: np.ndarray | None) -> float | None:
+    """Return the median of the ratios within each round; None without others."""
+    return None if others is None else float(np.median(seconds / others))
 
 
 def summary_of(times: Sequence[FrameTime]) -> dict:

@@ -5,10 +5,10 @@
 Measure the speed, in the same run as a plain PyTorch SuperPoint with the same weights.
 
 By default whole frames of photographs are measured: time of each stage (p50, p99), multiply-adds
-per second and their share of a matrix product on this machine, memory, and the speed-up over the
-plain PyTorch SuperPoint. --node: latency from camera to subscriber through the real node.
---scaling: time and memory against image area and number of keypoints. --training: rates of the
-training data and of the training. --all: all of these.
+per second and their share of a matrix product on this machine, memory, the speed-up over the plain
+PyTorch SuperPoint, and the time relative to ORB. --node: latency from camera to subscriber through
+the real node. --scaling: time and memory against image area and number of keypoints. --training:
+rates of the training data and of the training. --all: all of these.
 
 Writes benchmark.json, benchmark.md and a plot of each part.
 
@@ -89,13 +89,23 @@ def _add_cases(group) -> None:
         '--weights', nargs='+', default=[], metavar='FILE', help='weight files to measure'
     )
     group.add_argument(
-        '--engines', nargs='+', metavar='NAME', help='torch, openvino (default: both)'
+        '--engines',
+        nargs='+',
+        metavar='NAME',
+        help='torch, openvino, onnxruntime (default: the first two)',
     )
     group.add_argument(
         '--precisions',
         nargs='+',
         metavar='NAME',
         help='float32, bfloat16, int8, float16 (default: those for the device)',
+    )
+    group.add_argument(
+        '--methods',
+        nargs='*',
+        metavar='NAME',
+        help='detectors of OpenCV for whole frames: ORB, SIFT, AKAZE, Shi-Tomasi; none without a '
+        'name (default: all)',
     )
     group.add_argument('--device', default='cpu', help='cpu, cuda, cuda:N, auto (default: cpu)')
     group.add_argument(
@@ -134,7 +144,7 @@ def run(args: argparse.Namespace) -> int:
 
 def _plan(args: argparse.Namespace):
     """Return the plan of the measurement of whole frames."""
-    from superpoint_ros.benchmark.candidates import Execution, NetworkSource
+    from superpoint_ros.benchmark.candidates import Execution, METHODS, NetworkSource
     from superpoint_ros.benchmark.frame_times import SpeedPlan
     from superpoint_ros.benchmark.machine import usable_cores
     from superpoint_ros.engines.engine import find_device
@@ -152,6 +162,7 @@ def _plan(args: argparse.Namespace):
         executions=[
             Execution(engine, precision, device) for engine in engines for precision in precisions
         ],
+        methods=list(METHODS) if args.methods is None else args.methods,
         keypoints=args.max_keypoints,
         rounds=args.rounds,
         threads=args.threads or usable_cores(),

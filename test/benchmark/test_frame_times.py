@@ -44,6 +44,7 @@ def result(tiny):
         sizes=[(64, 48), (100, 75)],
         networks=[tiny],
         executions=[Execution('torch'), Execution('torch', 'float16')],
+        methods=['Shi-Tomasi', 'ORB', 'SIFT', 'AKAZE'],
         keypoints=20,
         rounds=4,
         warm_up=1,
@@ -89,6 +90,30 @@ def test_frame_time_ratio_is_the_median_over_the_rounds(monkeypatch, tiny):
     cases = measure_frames(plan, lambda text: None)['cases']
     assert [case['ratio'] for case in cases] == [1, 3]
     assert cases[1]['frame'] == percentiles([2.0, 3.0, 20.0])
+
+
+def test_frame_benchmark_compares_with_the_detectors_of_opencv(result):
+    named = {(case['method'], *case['size']): case for case in result['opencv']}
+    assert len(named) == 8
+    assert named['ORB', 64, 48]['orb_ratio'] == 1
+    for case in named.values():
+        assert 0 < case['frame']['p50'] <= case['frame']['p99']
+        assert case['orb_ratio'] > 0
+    assert named['Shi-Tomasi', 100, 75]['keypoints'] == pytest.approx(20)
+    assert 0 < named['SIFT', 100, 75]['keypoints'] <= 21  # of equal responses, SIFT keeps both
+    table = report.opencv_table(result)
+    assert table.count('(OpenCV)') == 8
+    assert table.count('tiny 100x75') == 2
+
+
+def test_frame_time_relative_to_orb_is_the_median_over_the_rounds(monkeypatch, tiny):
+    times = ((8.0, 8.0, 80.0), (2.0, 3.0, 20.0), (4.0, 6.0, 1.0))
+    rounds = [[(FrameTime(seconds, {}), 5) for seconds in each] for each in times]
+    monkeypatch.setattr(frame_times, 'alternate', lambda *_: rounds)
+    plan = SpeedPlan([(64, 48)], [tiny], methods=['ORB'], keypoints=5, memory=False, peak_sides=[])
+    result = measure_frames(plan, lambda text: None)
+    assert [case['orb_ratio'] for case in result['cases']] == [2, 0.5]
+    assert [case['orb_ratio'] for case in result['opencv']] == [1]
 
 
 def test_frame_time_percentiles_are_in_milliseconds():
@@ -144,7 +169,7 @@ def test_benchmark_report_replaces_the_section_of_a_document(result, tmp_path):
     assert text.startswith('before\n<!-- benchmark: frames -->\nMeasured on a processor')
     assert text.endswith('<!-- end -->\nafter\n')
     assert 'old' not in text
-    assert text.count('tiny 64x48, baseline') == 1
+    assert text.count('tiny 64x48, baseline') == 2  # whole frames, and the comparison with ORB
     assert (tmp_path / 'images' / 'benchmark_frames.png').is_file()
     with pytest.raises(ValueError, match=r'lacks the lines <!-- benchmark: node -->'):
         report.update_document(document, MACHINE, {'node': []}, tmp_path / 'out')

@@ -12,6 +12,8 @@ from superpoint_ros.cli.main import main
 pytest.importorskip('matplotlib')
 pytest.importorskip('psutil')
 
+METHODS = ('ORB', 'SIFT', 'AKAZE', 'Shi-Tomasi')
+
 
 @pytest.fixture
 def weights(tmp_path):
@@ -42,8 +44,11 @@ def test_benchmark_prints_and_writes_times_of_whole_frames(weights, tmp_path, ca
     assert main(['benchmark', *map(str, options), '--out', str(tmp_path / 'out')]) == 0
     said = capsys.readouterr().out
     assert '| tiny 96x64, torch float32 |' in said
+    assert '| case | p50 ms | p99 ms | time / ORB | keypoints |' in said
+    assert '| Shi-Tomasi (OpenCV) 96x64 |' in said
     written = json.loads((tmp_path / 'out' / 'benchmark.json').read_text())
     assert [case['engine'] for case in written['frames']['cases']] == ['baseline', 'torch']
+    assert {case['method'] for case in written['frames']['opencv']} == set(METHODS)
     assert written['machine']['threads'] == 1
     assert (tmp_path / 'out' / 'frames.png').is_file()
 
@@ -53,6 +58,7 @@ def test_benchmark_prints_and_writes_times_of_whole_frames(weights, tmp_path, ca
     [
         (['--networks', 'large'], 'unknown network large: choose from paper, compact'),
         (['--weights', 'no.safetensors'], 'there is no weight file no.safetensors'),
+        (['--methods', 'SURF'], "unknown method 'SURF': choose from ORB, SIFT, AKAZE"),
         (['--images', 'nowhere'], 'nowhere is not a folder'),
         (['--device', 'gpu'], "device must be 'auto', 'cpu', 'cuda' or 'cuda:N'; got 'gpu'"),
     ],
