@@ -193,6 +193,17 @@ class _Job:
                 f'the bag has {self._reader.message_count} messages by its metadata, but '
                 f'{self._copied} could be read: it is damaged'
             )
+        self._check(path)
+
+    def _check(self, path: Path) -> None:
+        """Raise ValueError unless the new bag can be opened and has all messages."""
+        with open_bag(path) as written:
+            expected = self._copied + self.summary.images
+            if written.message_count != expected:
+                raise ValueError(
+                    f'the new bag has {written.message_count} messages instead of {expected}: '
+                    'nothing is kept of it'
+                )
 
     def _copy_connection(self, connection: Any) -> Any:
         """Return the new bag's connection for the messages of an old one."""

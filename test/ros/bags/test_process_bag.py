@@ -28,6 +28,7 @@ from superpoint_ros.cli.main import main
 from superpoint_ros.geometry.camera_model import CameraModel
 from superpoint_ros.model.superpoint import SuperPoint, SuperPointConfig
 from superpoint_ros.model.weights import save_weights, WeightsMetadata
+from superpoint_ros.ros import bag_processing
 from superpoint_ros.ros.bag_processing import BagOptions, choose_topics, process_bag
 from superpoint_ros.ros.messages.feature_messages import (
     features_from_message,
@@ -177,6 +178,18 @@ def test_a_bag_without_definitions_and_with_an_unknown_type_is_copied_readably(
         assert reader.topics['/pose'].msgtype == 'my_msgs/msg/Foo'
 
 
+def test_a_new_bag_that_cannot_be_opened_is_an_error_and_is_not_kept(
+    write_bag, tmp_path, detector, monkeypatch
+):
+    source, target = write_bag(recording(), storage='sqlite3'), tmp_path / 'out'
+    without_definitions(source)
+    wrong = {'msgdef': 'float32 x', 'rihs01': f'RIHS01_{"0" * 64}'}
+    monkeypatch.setattr(bag_processing, '_unknown_definition', lambda name: wrong)
+    with pytest.raises(ValueError, match='cannot be read'):
+        process_bag(source, target, detector)
+    assert list(target.parent.glob('*out*')) == []
+
+
 def test_a_bag_of_which_messages_are_missing_is_refused(write_bag, tmp_path, detector):
     source, target = write_bag(recording(), storage='sqlite3'), tmp_path / 'out'
     database = sqlite3.connect(source / 'bag.db3')
@@ -186,6 +199,95 @@ def test_a_bag_of_which_messages_are_missing_is_refused(write_bag, tmp_path, det
     with pytest.raises(ValueError, match='has 25 messages by its metadata, but 24 could be read'):
         process_bag(source, target, detector)
     assert not target.exists()
+
+
+IDL = """================================================================================
+IDL: my_msgs/msg/Pair
+module my_msgs {
+  module msg {
+    struct Pair {
+      double first;
+      double second;
+    };
+  };
+};
+"""
+
+
+@pytest.mark.parametrize('storage', ['mcap', 'sqlite3'])
+@pytest.mark.parametrize('compression', [None, 'FILE', 'MESSAGE', 'STORAGE'])
+def test_messages_of_all_kinds_of_bags_are_copied_bytewise(
+    tmp_path, detector, storage, compression
+):
+    from rosbags.interfaces import (
+        Qos,
+        QosDurability,
+        QosHistory,
+        QosLiveliness,
+        QosReliability,
+        QosTime,
+    )
+    from rosbags.rosbag2 import CompressionFormat, CompressionMode, StoragePlugin, Writer
+    from rosbags.typesys import get_types_from_idl, get_types_from_msg, get_typestore, Stores
+
+    if compression == 'STORAGE' and storage == 'sqlite3':
+        pytest.skip('sqlite3 has no compression of its own')
+    store = get_typestore(Stores.ROS2_JAZZY)
+    store.register(get_types_from_msg('float32[] values\nstring name', 'my_msgs/msg/Foo'))
+    store.register(get_types_from_idl(IDL.partition('Pair\n')[2]))
+    never = QosTime(2147483647, 4294967295)
+
+    def qos(durability):
+        return Qos(
+            QosHistory.KEEP_LAST, 1, QosReliability.RELIABLE, durability,
+            never, never, QosLiveliness.AUTOMATIC, never, False,
+        )  # fmt: skip
+
+    source, target = tmp_path / 'in', tmp_path / 'out'
+    writer = Writer(source, version=9, storage_plugin=StoragePlugin[storage.upper()])
+    if compression:
+        writer.set_compression(CompressionMode[compression], CompressionFormat.ZSTD)
+    with writer:
+        foo = [
+            writer.add_connection(
+                '/foo', 'my_msgs/msg/Foo', typestore=store, offered_qos_profiles=[qos(durability)]
+            )
+            for durability in (QosDurability.VOLATILE, QosDurability.TRANSIENT_LOCAL)
+        ]
+        pair = writer.add_connection(
+            '/pair', 'my_msgs/msg/Pair', msgdef=IDL, rihs01=store.hash_rihs01('my_msgs/msg/Pair')
+        )
+        writer.add_connection('/empty', 'my_msgs/msg/Foo', typestore=store)
+        images = writer.add_connection('/image', 'sensor_msgs/msg/Image', typestore=store)
+        for index in range(6):
+            when = START + index // 2  # some at the same time
+            value = store.types['my_msgs/msg/Foo'](np.float32([index]), 'x' * index)
+            data = store.serialize_cdr(value, 'my_msgs/msg/Foo')
+            writer.write(foo[index % 2], when, data)
+            value = store.types['my_msgs/msg/Pair'](index, -index)
+            writer.write(pair, when, store.serialize_cdr(value, 'my_msgs/msg/Pair'))
+        header = store.types['std_msgs/msg/Header'](
+            store.types['builtin_interfaces/msg/Time'](1, 2), 'camera'
+        )
+        pixels = picture(0)
+        image = store.types['sensor_msgs/msg/Image'](
+            header, 48, 64, 'mono8', 0, 64, pixels.reshape(-1)
+        )
+        writer.write(images, START, store.serialize_cdr(image, 'sensor_msgs/msg/Image'))
+    assert process_bag(source, target, detector).images == 1
+    copied = [each for each in read(target) if each[0] != '/features']
+    assert sorted(copied) == sorted(read(source))
+    with AnyReader([source]) as old, AnyReader([target]) as new:
+        assert new.topics['/empty'].msgcount == 0
+        assert len(new.topics['/foo'].connections) == 2
+        for before in old.connections:
+            after = [each for each in new.connections if each.ext == before.ext]
+            after = [each for each in after if each.topic == before.topic]
+            assert [each.msgcount for each in after] == [before.msgcount]
+            assert (after[0].digest, after[0].msgdef) == (before.digest, before.msgdef)
+        (*_, (_, _, data)) = (each for each in read(target, '/pair'))
+        value = new.deserialize(data, 'my_msgs/msg/Pair')
+        assert (value.first, value.second) == (5.0, -5.0)
 
 
 def test_process_bag_gives_equal_features_in_batches_and_singly(write_bag, tmp_path, detector):
