@@ -10,6 +10,8 @@ the libraries of ARM boards. The output is always copied to the CPU, where the d
 
 from __future__ import annotations
 
+import os
+
 import numpy as np
 import onnx
 from onnx import helper, numpy_helper, TensorProto
@@ -51,13 +53,9 @@ class OnnxRuntimeEngine:
                 f'providers has {", ".join(unknown)}, which this build of ONNX Runtime does not '
                 f'have: choose from {", ".join(known)}'
             )
-        options = onnxruntime.SessionOptions()
-        options.intra_op_num_threads = threads
-        # Threads that wait in a loop would take processor time from the detection that follows.
-        options.add_session_config_entry('session.intra_op.allow_spinning', '0')
-        self._session = onnxruntime.InferenceSession(
-            network.SerializeToString(), options, providers=names
-        )
+        self._network, self._providers = network.SerializeToString(), names
+        self._inherited: list[onnxruntime.InferenceSession] = []
+        self._begin(threads)
         # ONNX Runtime only prints a warning if the libraries of a provider are missing.
         missing = [name for name in names if name not in self._session.get_providers()]
         if missing:
@@ -66,12 +64,27 @@ class OnnxRuntimeEngine:
                 f'hardware are missing; take other providers, such as {PROVIDER}'
             )
 
+    def _begin(self, threads: int) -> None:
+        """Make the session."""
+        self._process = os.getpid()
+        options = onnxruntime.SessionOptions()
+        options.intra_op_num_threads = threads
+        # Threads that wait in a loop would take processor time from the detection that follows.
+        options.add_session_config_entry('session.intra_op.allow_spinning', '0')
+        self._session = onnxruntime.InferenceSession(
+            self._network, options, providers=self._providers
+        )
+
     def infer(self, images: torch.Tensor) -> SuperPointOutput:
         """
         Return the output, float32, for uint8 images (B, 1, H, W), H and W multiples of 8.
 
         It is in channels-last memory format. Several threads may call this at the same time.
         """
+        if self._process != os.getpid():
+            # A fork has none of the session's threads, for which its destructor would wait, too.
+            self._inherited.append(self._session)
+            self._begin(threads=1)
         outputs = self._session.run(OUTPUTS, {'image': images.contiguous().numpy()})
         return SuperPointOutput(*(torch.from_numpy(each).permute(0, 3, 1, 2) for each in outputs))
 

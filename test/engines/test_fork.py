@@ -42,10 +42,9 @@ print(len(features), *answers.get(timeout=1), len(detector(image)))
 """
 
 
-@pytest.mark.parametrize('engine', ['torch', 'openvino'])
+@pytest.mark.parametrize('engine', ['torch', 'openvino', 'onnxruntime'])
 def test_a_detector_works_in_a_forked_process(engine):
-    if engine == 'openvino':
-        pytest.importorskip('openvino')
+    pytest.importorskip(engine)
     done = subprocess.run(
         [sys.executable, '-c', FORK, engine], capture_output=True, text=True, timeout=200
     )
