@@ -9,6 +9,7 @@ import ast
 import contextlib
 from dataclasses import fields
 import importlib
+from importlib.util import find_spec
 from pathlib import Path
 import re
 import shlex
@@ -91,6 +92,8 @@ def test_options_in_command_examples_exist(page, capsys):
         if command.startswith('--'):
             continue
         assert command in COMMANDS, ' '.join(words)
+        if command in ('adapt', 'train') and find_spec('jsonargparse') is None:
+            continue
         options = [word.partition('=')[0] for word in arguments if word.startswith('--')]
         # These show the options of what follows them.
         subcommand = arguments[:1] if command in ('adapt', 'evaluate', 'train') else []

@@ -142,9 +142,8 @@ def test_a_wheel_works_from_another_folder(installed_wheel, tmp_path):
     [libraries] = installed_wheel.glob('l*/python*/*-packages')
     # Compiling takes half a minute; loops over a small image are fast enough.
     environment = {**os.environ, 'PYTHONPATH': str(libraries), 'NUMBA_DISABLE_JIT': '1'}
-    cv2.imwrite(
-        str(tmp_path / 'dots.png'), np.kron(np.eye(8, dtype=np.uint8), np.ones((8, 8))) * 200
-    )
+    squares = np.kron(np.eye(8, dtype=np.uint8), np.full((8, 8), 200, np.uint8))
+    assert cv2.imwrite(str(tmp_path / 'squares.png'), squares)
     program = [str(installed_wheel / 'bin' / 'superpoint'), 'detect', '--out', 'found']
     subprocess.run([*program, 'squares.png'], cwd=tmp_path, env=environment, check=True)
     assert '.npz' in {path.suffix for path in (tmp_path / 'found').iterdir()}

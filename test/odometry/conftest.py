@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from importlib.util import find_spec
 
 import cv2
 import numpy as np
@@ -15,6 +16,9 @@ from superpoint_ros.geometry.camera_model import CameraModel
 from superpoint_ros.odometry.tracker import Tracks
 
 SIZE = (640, 480)
+
+# A conftest.py that skips would skip the whole run with pytest 7.
+collect_ignore = [] if find_spec('rclpy') else ['nodes']
 
 
 @dataclass

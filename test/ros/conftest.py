@@ -5,7 +5,12 @@
 
 from __future__ import annotations
 
+from importlib.util import find_spec
+
 import pytest
+
+# A conftest.py that skips would skip the whole run with pytest 7.
+collect_ignore = [] if find_spec('rclpy') else ['demo', 'in_process']
 
 
 @pytest.fixture(scope='session')
