@@ -288,7 +288,9 @@ def test_viewer_configurations_show_topics_that_the_nodes_publish():
         text = (ROOT / 'config' / name).read_text()
         assert yaml.safe_load(text)
         topics = set(
-            re.findall(r'/((?:features|tracks)/overlay|path|odometry|diagnostics)\b', text)
+            re.findall(
+                r'/((?:features|tracks)/overlay|tracks/cloud|path|odometry|diagnostics)\b', text
+            )
         )
         assert {'features/overlay', 'tracks/overlay', 'path', 'odometry'} <= topics
         assert all(f'`{topic}`' in pages or f'`/{topic}`' in pages for topic in topics)

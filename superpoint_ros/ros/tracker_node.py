@@ -24,7 +24,7 @@ from superpoint_ros.ros.inputs import ProcessedTopic
 from superpoint_ros.ros.lifecycle_node import ProcessingNode
 from superpoint_ros.ros.messages.feature_messages import features_from_message
 from superpoint_ros.ros.messages.image_messages import gray_from_image, image_message, stamp_key
-from superpoint_ros.ros.messages.track_messages import LAYOUTS, tracks_to_message
+from superpoint_ros.ros.messages.track_messages import LAYOUTS, tracks_to_cloud, tracks_to_message
 from superpoint_ros.settings_table import check_settings, setting
 
 COORDINATES = ('normalized', 'pixels')
@@ -99,7 +99,8 @@ class TrackerNode(ProcessingNode):
         self._tracker = Tracker()
         self._tails = TrackTails()
         self._images: dict[tuple[int, int], Image] = {}
-        self._image_subscription = self._track_publisher = self._overlay = None
+        self._image_subscription = None
+        self._track_publisher = self._cloud_publisher = self._overlay = None
         self._tracked = 0
         self.inputs = [
             ProcessedTopic(self, PointCloud2, 'features', 'tracking', self.process, self._trouble)
@@ -109,6 +110,7 @@ class TrackerNode(ProcessingNode):
         """Make the publishers, and reset the tracker."""
         self._tracker.reset()
         self._track_publisher = self.publisher(PointCloud, 'tracks', 10)
+        self._cloud_publisher = self.publisher(PointCloud2, 'tracks/cloud', 10)
         self._overlay = self.publisher(Image, 'tracks/overlay', 1)
         self.get_logger().info(
             f'features from {self.inputs[0].topic}, tracks to {self._track_publisher.topic_name}'
@@ -117,10 +119,10 @@ class TrackerNode(ProcessingNode):
     def tear_down(self) -> None:
         """Remove the publishers."""
         self._subscribe_to_images(wanted=False)
-        for publisher in (self._track_publisher, self._overlay):
+        for publisher in (self._track_publisher, self._cloud_publisher, self._overlay):
             if publisher is not None:
                 self.destroy_publisher(publisher)
-        self._track_publisher = self._overlay = None
+        self._track_publisher = self._cloud_publisher = self._overlay = None
 
     def process(self, message: PointCloud2) -> int:
         """Publish the tracks of the features of a message; return their number."""
@@ -144,6 +146,10 @@ class TrackerNode(ProcessingNode):
                     self._messages.camera_id,
                 )
             )
+            if self._cloud_publisher.get_subscription_count() > 0:
+                self._cloud_publisher.publish(
+                    tracks_to_cloud(chosen, message.header, points, velocities)
+                )
         self._tails.length = output.tail_length
         self._tails.update(tracks)
         self._subscribe_to_images(output.overlay and self._overlay.get_subscription_count() > 0)

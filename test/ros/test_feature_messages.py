@@ -164,7 +164,7 @@ def test_normalized_coordinates_are_added_to_unchanged_features(form):
     directions = np.random.default_rng(1).normal(size=(40, 2)).astype(np.float32)
     message = features_to_message(features, HEADER, form, directions)
     plain = features_to_message(features, HEADER, form)
-    assert message.point_step == plain.point_step + 8
+    assert message.point_step == plain.point_step + 12
     assert message.is_dense
     np.testing.assert_array_equal(normalized_from_message(message), directions)
     assert normalized_from_message(plain) is None

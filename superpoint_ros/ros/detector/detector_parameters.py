@@ -71,7 +71,7 @@ class CameraSettings:
     normalized_coordinates: bool = setting(
         False,
         'Subscribe to camera_info and publish undistorted, normalised coordinates of the '
-        'keypoints as fields x_normalized and y_normalized.',
+        'keypoints as fields x, y and z (z = 1).',
         live=False,
     )
     mask: str = setting(

@@ -7,9 +7,10 @@ Features as messages, in both directions.
 A message is a `sensor_msgs/PointCloud2` with one row and one point per keypoint, highest score
 first. The fields of a point are `u` and `v` (x and y in pixels of the image; the centre of the
 top-left pixel is 0, 0) and `score`, each float32, and `descriptor`, D float32, or D int8: the
-descriptor times 127, rounded. If a calibration is used, `x_normalized` and `y_normalized` follow,
-float32: undistorted coordinates at depth 1. All fields are little endian and packed. A message
-without points has the same fields, so that every message tells D.
+descriptor times 127, rounded. If a calibration is used, `x`, `y` and `z` follow, float32: the
+undistorted position at depth 1 in the optical frame of the camera, so that z is 1. All fields are
+little endian and packed. A message without points has the same fields, so that every message tells
+D.
 
 A consumer needs only this module of the package: `features_from_message(message)`. rclpy is not
 needed.
@@ -17,22 +18,21 @@ needed.
 
 from __future__ import annotations
 
-from array import array
-
 import numpy as np
 from sensor_msgs.msg import PointCloud2, PointField
 from std_msgs.msg import Header
 
 from superpoint_ros.features import Features
+from superpoint_ros.ros.messages.point_clouds import cloud_message, DATATYPES
 
 DESCRIPTOR_FORMATS = ('float32', 'int8')
 
-NORMALIZED = ('x_normalized', 'y_normalized')
+POSITION = ('x', 'y', 'z')
 
 _INT8_UNIT = 127
 _SCALARS = ('u', 'v', 'score')
-_DATATYPES = {'float32': PointField.FLOAT32, 'int8': PointField.INT8}
-_NUMPY_TYPES = {PointField.FLOAT32: 'f4', PointField.INT8: 'i1'}
+_TYPES = {'float32': 'f4', 'int8': 'i1'}
+_NUMPY_TYPES = {DATATYPES[name]: name for name in _TYPES.values()}
 
 
 def features_to_message(
@@ -54,17 +54,11 @@ def features_to_message(
             f'got {descriptor_format!r}'
         )
     size = features.descriptors.shape[1]
-    layout = [(name, PointField.FLOAT32, 1) for name in _SCALARS]
-    layout.append(('descriptor', _DATATYPES[descriptor_format], size))
+    layout = [(name, '<f4') for name in _SCALARS]
+    layout.append(('descriptor', '<' + _TYPES[descriptor_format], (size,)))
     if normalized is not None:
-        layout += [(name, PointField.FLOAT32, 1) for name in NORMALIZED]
-    fields, point_type, offset = [], [], 0
-    for name, datatype, count in layout:
-        fields.append(PointField(name=name, offset=offset, datatype=datatype, count=count))
-        column = np.dtype('<' + _NUMPY_TYPES[datatype])
-        point_type.append((name, column, (count,)) if name == 'descriptor' else (name, column))
-        offset += column.itemsize * count
-    points = np.empty(len(features), np.dtype(point_type))
+        layout += [(name, '<f4') for name in POSITION]
+    points = np.empty(len(features), np.dtype(layout))
     points['u'], points['v'] = features.keypoints.T
     points['score'] = features.scores
     if descriptor_format == 'int8':
@@ -73,20 +67,9 @@ def features_to_message(
     else:
         points['descriptor'] = features.descriptors
     if normalized is not None:
-        points[NORMALIZED[0]], points[NORMALIZED[1]] = normalized.T
-    data = array('B')
-    data.frombytes(points.tobytes())
-    return PointCloud2(
-        header=header,
-        height=1,
-        width=len(features),
-        fields=fields,
-        is_bigendian=False,
-        point_step=offset,
-        row_step=offset * len(features),
-        data=data,
-        is_dense=normalized is None or bool(np.isfinite(normalized).all()),
-    )
+        points['x'], points['y'] = normalized.T
+        points['z'] = np.where(np.isfinite(points['x']), 1, np.nan)
+    return cloud_message(points, header)
 
 
 def features_from_message(message: PointCloud2) -> Features:
@@ -111,10 +94,10 @@ def normalized_from_message(message: PointCloud2) -> np.ndarray | None:
 
     Unknown coordinates are NaN. Raises ValueError like `features_from_message`.
     """
-    if not {*NORMALIZED} <= {field.name for field in message.fields}:
+    if not {*POSITION} <= {field.name for field in message.fields}:
         return None
-    points = _points(message, _point_type(message, NORMALIZED))
-    return np.stack([points[name] for name in NORMALIZED], axis=1).astype(np.float32)
+    points = _points(message, _point_type(message, POSITION))
+    return np.stack([points['x'], points['y']], axis=1).astype(np.float32)
 
 
 def _points(message: PointCloud2, point_type: np.dtype) -> np.ndarray:
@@ -153,8 +136,8 @@ def _field_format(field: PointField, message: PointCloud2) -> tuple[str, tuple[i
     """Return type and shape of a field; raise ValueError if they are not as documented."""
     is_descriptor = field.name == 'descriptor'
     wanted = ('float32', 'int8') if is_descriptor else ('float32',)
-    if field.datatype not in [_DATATYPES[name] for name in wanted]:
-        choices = ' or '.join(f'{name} ({_DATATYPES[name]})' for name in wanted)
+    if field.datatype not in [DATATYPES[_TYPES[name]] for name in wanted]:
+        choices = ' or '.join(f'{name} ({DATATYPES[_TYPES[name]]})' for name in wanted)
         raise ValueError(
             f'field {field.name} must have the datatype {choices}, it has {field.datatype}'
         )

@@ -4,6 +4,9 @@
 """
 Tracks as messages: `sensor_msgs/PointCloud`, as estimators of the VINS family read them.
 
+`sensor_msgs/PointCloud` is deprecated; `tracks_to_cloud` makes a `sensor_msgs/PointCloud2` of the
+same content, which viewers can display.
+
 A point is x and y, undistorted, at depth 1 along the optical axis, and z = 1. A layout has these
 channels, in this order, with one value per point:
 
@@ -21,10 +24,11 @@ from array import array
 
 from geometry_msgs.msg import Point32
 import numpy as np
-from sensor_msgs.msg import ChannelFloat32, PointCloud
+from sensor_msgs.msg import ChannelFloat32, PointCloud, PointCloud2
 from std_msgs.msg import Header
 
 from superpoint_ros.odometry.tracker import Tracks
+from superpoint_ros.ros.messages.point_clouds import cloud_message
 
 LAYOUTS = {
     'vins_mono': ('id', 'u', 'v', 'velocity_x', 'velocity_y'),
@@ -73,6 +77,26 @@ def tracks_to_message(
     ]
     positions = [Point32(x=x, y=y, z=1.0) for x, y in points[usable].astype(float).tolist()]
     return PointCloud(header=header, points=positions, channels=channels)
+
+
+def tracks_to_cloud(
+    tracks: Tracks, header: Header, points: np.ndarray, velocities: np.ndarray
+) -> PointCloud2:
+    """
+    Return the tracks as a message with the fields x, y, z, id, u, v, velocity_x and velocity_y.
+
+    All are float32 except `id`, int32. `points` and `velocities`, both (N, 2), are those of
+    `tracks_to_message`; z is 1. Tracks with a value that is not finite are left out.
+    """
+    usable = np.isfinite(points).all(axis=1) & np.isfinite(velocities).all(axis=1)
+    names = ('x', 'y', 'z', 'id', 'u', 'v', 'velocity_x', 'velocity_y')
+    layout = [(name, '<i4' if name == 'id' else '<f4') for name in names]
+    cloud = np.ones(int(usable.sum()), np.dtype(layout))
+    cloud['x'], cloud['y'] = points[usable].T
+    cloud['id'] = tracks.ids[usable] % IDS
+    cloud['u'], cloud['v'] = tracks.keypoints[usable].T
+    cloud['velocity_x'], cloud['velocity_y'] = velocities[usable].T
+    return cloud_message(cloud, header)
 
 
 def tracks_from_message(message: PointCloud) -> Tracks:

@@ -30,7 +30,7 @@ def launched():
 
 
 @pytest.mark.launch(fixture=launched)
-def test_tracks_and_true_poses_of_the_launched_demo_arrive(monkeypatch):
+def test_the_launched_demo_publishes_tracks_and_ground_truth(monkeypatch):
     monkeypatch.setenv('ROS_AUTOMATIC_DISCOVERY_RANGE', 'LOCALHOST')
     observer = Observer(DOMAIN)
     tracks = observer.listen(PointCloud, '/demo/tracks', wait=False)

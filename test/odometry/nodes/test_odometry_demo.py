@@ -28,7 +28,7 @@ def circle(count=40):
     return np.stack([np.cos(angles), np.sin(angles), 0.1 * angles], axis=1)
 
 
-def test_the_error_is_that_of_the_aligned_poses_that_have_a_true_one():
+def test_the_error_is_measured_at_aligned_poses_with_ground_truth():
     way = OdometryMeasurements()
     truth = circle()
     turn = cv2.Rodrigues(np.array([0.3, -0.2, 0.5]))[0]
@@ -47,7 +47,7 @@ def test_the_error_is_that_of_the_aligned_poses_that_have_a_true_one():
     assert 0.01 < way.error()[0] < 0.1
 
 
-def test_without_true_poses_there_is_no_error():
+def test_no_error_is_reported_without_ground_truth():
     way = OdometryMeasurements(estimated={(n, 0): place for n, place in enumerate(circle())})
     assert way.error() is None
     estimated, truth = way.aligned()
@@ -55,7 +55,7 @@ def test_without_true_poses_there_is_no_error():
     assert len(truth) == 0
 
 
-def test_the_plan_shows_both_ways_where_they_are():
+def test_the_plot_shows_both_trajectories():
     truth = circle()
     picture = draw_plan(truth + [0.3, 0, 0], truth, (400, 300), 'a caption')
     assert picture.shape == (300, 400, 3)
@@ -74,7 +74,7 @@ def test_the_plan_shows_both_ways_where_they_are():
     assert draw_plan(truth, [], (400, 300)).shape == (300, 400, 3)
 
 
-def test_the_demo_measures_and_leaves_a_picture(tmp_path):
+def test_the_odometry_demo_measures_and_writes_a_picture(tmp_path):
     command = [sys.executable, '-m', 'superpoint_ros.cli.main', 'demo', '--odometry']
     command += ['--seconds', '4', '--output', str(tmp_path)]
     done = subprocess.run(

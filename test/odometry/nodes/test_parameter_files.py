@@ -24,7 +24,7 @@ def written(name):
 
 
 @pytest.mark.parametrize('consumer', ['vins_mono', 'vins_fusion', 'openvins'])
-def test_the_files_for_consumers_can_be_used(graph, consumer):
+def test_the_parameter_files_for_estimators_are_accepted(graph, consumer):
     values = written(f'tracker_{consumer}.yaml')
     node = graph.add(TrackerNode, **values)
     for name, value in values.items():

@@ -11,11 +11,16 @@ import pytest
 pytest.importorskip('rclpy', reason='rclpy is not installed')
 
 from rclpy.serialization import deserialize_message, serialize_message
-from sensor_msgs.msg import PointCloud
+from sensor_msgs.msg import PointCloud, PointCloud2
 from std_msgs.msg import Header
 
 from superpoint_ros.odometry.tracker import Tracks
-from superpoint_ros.ros.messages.track_messages import IDS, tracks_from_message, tracks_to_message
+from superpoint_ros.ros.messages.track_messages import (
+    IDS,
+    tracks_from_message,
+    tracks_to_cloud,
+    tracks_to_message,
+)
 
 
 def some_tracks(ids=(3, 8, 20)):
@@ -65,7 +70,7 @@ def read_as_vins_fusion(message):
     return found
 
 
-def test_vins_mono_reads_ids_places_and_velocities():
+def test_vins_mono_reads_ids_positions_and_velocities():
     found = read_as_vins_mono(message_of(some_tracks()))
     assert found == {
         3: (0.25, 0.25, 100, 101, 0.5, -0.5),
@@ -105,7 +110,7 @@ def test_ids_stay_whole_numbers_in_float32():
 
 
 @pytest.mark.parametrize('layout', ['vins_mono', 'vins_fusion'])
-def test_tracks_survive_the_way_through_a_message(layout):
+def test_tracks_are_unchanged_by_a_message(layout):
     tracks = some_tracks()
     found = tracks_from_message(message_of(tracks, layout))
     np.testing.assert_array_equal(found.ids, tracks.ids)
@@ -113,7 +118,7 @@ def test_tracks_survive_the_way_through_a_message(layout):
     np.testing.assert_array_equal(found.velocities, [[0.5, -0.5]] * 3)
 
 
-def test_messages_that_are_no_tracks_are_refused_with_the_reason():
+def test_invalid_track_messages_are_refused_with_the_reason():
     message = message_of(some_tracks())
     message.channels[0].name = 'intensity'
     with pytest.raises(ValueError, match='lacks the channels id; it has intensity, u'):
@@ -126,3 +131,24 @@ def test_messages_that_are_no_tracks_are_refused_with_the_reason():
         tracks_from_message(message_of(some_tracks((8, 8, 9))))
     with pytest.raises(ValueError, match="vins_mono, vins_fusion; got 'okvis'"):
         message_of(some_tracks(), 'okvis')
+
+
+def test_a_cloud_has_the_content_of_the_tracks_at_depth_1():
+    tracks = some_tracks((3, 8, 2**24 + 5))
+    points = np.array([[0.1, 0.2], [np.nan, 0.3], [0.4, 0.5]], np.float32)
+    velocities = np.array([[1, 2], [3, 4], [5, 6]], np.float32)
+    header = Header(frame_id='camera')
+    message = tracks_to_cloud(tracks, header, points, velocities)
+    message = deserialize_message(serialize_message(message), PointCloud2)
+    assert message.header == header
+    names = ['x', 'y', 'z', 'id', 'u', 'v', 'velocity_x', 'velocity_y']
+    assert [field.name for field in message.fields] == names
+    assert (message.height, message.width, message.point_step) == (1, 2, 32)
+    layout = [(name, '<i4' if name == 'id' else '<f4') for name in names]
+    cloud = np.frombuffer(message.data, layout)
+    assert cloud['id'].tolist() == [3, 5]  # the point without a direction is left out
+    np.testing.assert_allclose(cloud['x'], [0.1, 0.4])
+    np.testing.assert_allclose(cloud['z'], 1)
+    np.testing.assert_allclose(cloud['u'], tracks.keypoints[[0, 2], 0])
+    np.testing.assert_allclose(cloud['velocity_y'], [2, 6])
+    assert message.is_dense

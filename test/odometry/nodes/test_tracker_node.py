@@ -16,7 +16,7 @@ from builtin_interfaces.msg import Time
 from diagnostic_msgs.msg import DiagnosticArray
 from rcl_interfaces.srv import DescribeParameters
 from rclpy.parameter import Parameter
-from sensor_msgs.msg import CameraInfo, Image, PointCloud
+from sensor_msgs.msg import CameraInfo, Image, PointCloud, PointCloud2
 from std_msgs.msg import Header
 
 from superpoint_ros.features import Features
@@ -80,7 +80,20 @@ def test_tracks_have_ids_directions_and_velocities(graph):
         np.testing.assert_allclose(found.velocities, [speed] * 50, atol=1e-4)
 
 
-def test_without_a_calibration_there_are_pixels_or_nothing_and_the_reason(graph):
+def test_the_cloud_has_the_tracks_of_the_message_for_vins(graph):
+    graph.add(TrackerNode)
+    calibrate(graph)
+    tracks, clouds = graph.listen(PointCloud, 'tracks'), graph.listen(PointCloud2, 'tracks/cloud')
+    graph.wait_until(lambda: graph.tested[0].count_subscribers('/tracks/cloud') == 1)
+    graph.publish(Source().frame(0), 'features')
+    graph.wait_until(lambda: tracks and clouds)
+    points = np.frombuffer(clouds[0].data, '<f4').reshape(50, 8)
+    expected = [[p.x, p.y, p.z] for p in tracks[0].points]
+    np.testing.assert_allclose(points[:, :3], expected, atol=1e-6)
+    assert clouds[0].header == tracks[0].header
+
+
+def test_without_a_calibration_only_pixel_coordinates_are_published(graph):
     graph.add(TrackerNode)
     graph.add(TrackerNode, coordinates='pixels').get_logger()
     statuses = graph.listen(DiagnosticArray, '/diagnostics')
@@ -101,7 +114,7 @@ def test_without_a_calibration_there_are_pixels_or_nothing_and_the_reason(graph)
     graph.wait_until(complaints)
 
 
-def test_young_tracks_stay_at_home_where_the_consumer_wants_old_ones(graph):
+def test_tracks_younger_than_min_age_are_not_published(graph):
     node = graph.add(TrackerNode, coordinates='pixels', min_age=3)
     tracks, source = graph.listen(PointCloud, 'tracks'), Source()
     for number in range(4):
@@ -172,7 +185,7 @@ def test_the_overlay_is_the_image_with_the_tracks_and_their_tails(graph):
     assert len(tracks) == 5
 
 
-def test_another_size_of_the_camera_begins_new_tracks(graph):
+def test_another_image_size_starts_new_tracks(graph):
     graph.add(TrackerNode)
     calibrate(graph)
     tracks, source = graph.listen(PointCloud, 'tracks'), Source()
@@ -186,7 +199,7 @@ def test_another_size_of_the_camera_begins_new_tracks(graph):
     assert tracks_from_message(tracks[1]).ids.tolist() == list(range(50, 100))
 
 
-def test_messages_that_are_no_features_are_counted_and_skipped(graph):
+def test_invalid_feature_messages_are_counted_and_skipped(graph):
     node = graph.add(TrackerNode, coordinates='pixels')
     tracks, source = graph.listen(PointCloud, 'tracks'), Source()
     bad = source.frame(0)
@@ -197,7 +210,7 @@ def test_messages_that_are_no_features_are_counted_and_skipped(graph):
     assert node.inputs[0].statistics.summary(1e9).bad_frames == {'content': 1}
 
 
-def test_a_manager_leads_the_node_through_its_states(graph):
+def test_a_lifecycle_manager_changes_the_state_of_the_tracker(graph):
     node = graph.add(TrackerNode, autostart=False, coordinates='pixels')
     assert node.state == 'unconfigured'
     assert node.count_publishers('tracks') == 0

@@ -56,7 +56,7 @@ def places(messages):
     return np.array([[p.x, p.y, p.z] for p in points])
 
 
-def test_poses_are_published_in_a_robots_axes(graph, make_flight):
+def test_poses_use_the_axes_of_rep_103(graph, make_flight):
     graph.add(VisualOdometryNode)
     odometry = graph.listen(Odometry, 'odometry')
     flight = make_flight(poses=straight_ahead(40), noise=0.3)
@@ -98,7 +98,7 @@ def test_the_path_has_the_last_poses(graph, make_flight):
     assert {str(pose.pose) for pose in paths[-1].poses} <= published
 
 
-def test_a_loss_is_told_in_the_diagnostics(graph, make_flight):
+def test_lost_tracking_is_reported_in_the_diagnostics(graph, make_flight):
     graph.add(VisualOdometryNode, max_lost_frames=3)
     statuses = graph.listen(DiagnosticArray, '/diagnostics')
     flight = make_flight(poses=straight_ahead(30))
@@ -125,7 +125,7 @@ def test_settings_change_while_it_runs_and_bad_ones_are_refused(graph):
     assert not result.successful
 
 
-def test_transforms_are_published_where_tf2_is_installed(graph, make_flight, monkeypatch):
+def test_transforms_are_published_if_tf2_is_installed(graph, make_flight, monkeypatch):
     sent = []
 
     class Broadcaster:

@@ -176,7 +176,7 @@ def test_normalised_coordinates_come_with_a_calibration(start_inside, image, inf
     expected = cv2.undistortPoints(keypoints[:, None].astype(float), matrix, distortion)[:, 0]
     np.testing.assert_allclose(normalized_from_message(message), expected, atol=2e-5)
     assert message.is_dense
-    assert [f.name for f in message.fields[3:]] == ['descriptor', 'x_normalized', 'y_normalized']
+    assert [f.name for f in message.fields[3:]] == ['descriptor', 'x', 'y', 'z']
 
     info.width = 320
     system.publish(info, 'camera_info')

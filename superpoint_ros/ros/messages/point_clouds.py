@@ -1,0 +1,47 @@
+# Copyright 2026 The superpoint_ros developers
+# SPDX-License-Identifier: Apache-2.0
+
+"""Structured arrays as `sensor_msgs/PointCloud2`; rclpy is not needed."""
+
+from __future__ import annotations
+
+from array import array
+
+import numpy as np
+from sensor_msgs.msg import PointCloud2, PointField
+from std_msgs.msg import Header
+
+DATATYPES = {
+    'f4': PointField.FLOAT32,
+    'i4': PointField.INT32,
+    'i1': PointField.INT8,
+}
+"""Datatypes of fields by NumPy's names of the types of their values."""
+
+
+def cloud_message(points: np.ndarray, header: Header) -> PointCloud2:
+    """
+    Return points as a message of one row, packed and little endian.
+
+    `points` is a structured array (N,) of the types in `DATATYPES`, little endian; a field may be
+    a vector. The message is dense if all `x` are finite, or if there are none.
+    """
+    fields = []
+    for name in points.dtype.names:
+        column, offset = points.dtype.fields[name][:2]
+        datatype = DATATYPES[column.base.str[1:]]
+        count = column.shape[0] if column.shape else 1
+        fields.append(PointField(name=name, offset=offset, datatype=datatype, count=count))
+    data = array('B')
+    data.frombytes(points.tobytes())
+    return PointCloud2(
+        header=header,
+        height=1,
+        width=len(points),
+        fields=fields,
+        is_bigendian=False,
+        point_step=points.itemsize,
+        row_step=points.itemsize * len(points),
+        data=data,
+        is_dense='x' not in points.dtype.names or bool(np.isfinite(points['x']).all()),
+    )
