@@ -76,13 +76,14 @@ def test_odometry_tolerates_noise_wrong_matches_distortion_and_a_plane(make_flig
     assert relative_error(flight, numbers, poses) < 0.04
 
 
-def test_bundle_adjustment_makes_the_trajectory_more_accurate(make_flight):
-    flight = make_flight(noise=1.0)
-    refined, unrefined = (
-        relative_error(flight, *fly(flight, settings=OdometrySettings(window=window))[:2])
-        for window in (8, 0)
-    )
-    assert refined < unrefined
+def test_bundle_adjustment_makes_trajectories_more_accurate_on_average(make_flight):
+    refined, unrefined = [], []
+    for seed in range(1, 6):  # OpenCV's RANSAC differs among versions, and so does one flight
+        flight = make_flight(noise=1.0, seed=seed)
+        for errors, window in ((refined, 8), (unrefined, 0)):
+            settings = OdometrySettings(window=window)
+            errors.append(relative_error(flight, *fly(flight, settings=settings)[:2]))
+    assert np.mean(refined) < np.mean(unrefined)
 
 
 def test_odometry_is_reproducible(make_flight):
