@@ -84,9 +84,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return EXIT_DONE
     except ModuleNotFoundError as error:
-        if args.traceback or not COMMANDS[args.command].extra:
+        if args.traceback or not error.name or error.name.startswith('superpoint_ros'):
             raise
-        needed = f"pip install '.[{COMMANDS[args.command].extra}]' in the folder of the sources"
+        extra = COMMANDS[args.command].extra
+        package = f'.[{extra}]' if extra else '.'
+        needed = f"pip install '{package}' in the folder of the sources"
         return _report(f'{args.command} needs the module {error.name}: {needed}', EXIT_FAILED)
     except (*_BAD_INPUT, OSError) as error:
         if args.traceback:

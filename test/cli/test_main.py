@@ -69,6 +69,13 @@ def test_a_missing_extra_is_named_with_the_way_to_install_it(command, capsys):
     assert "lightning: pip install '.[training]'" in capsys.readouterr().err
 
 
+def test_a_missing_core_module_is_named_without_a_traceback(command, capsys):
+    error = ModuleNotFoundError("No module named 'tqdm'", name='tqdm')
+    command(lambda args: raise_(error))
+    assert program.main(['try']) == 1
+    assert "needs the module tqdm: pip install '.'" in capsys.readouterr().err
+
+
 def test_the_traceback_option_lets_the_error_through(command):
     command(lambda args: raise_(ValueError('wrong')))
     with pytest.raises(ValueError, match='wrong'):
