@@ -12,8 +12,6 @@ demo/features/overlay (for example in RViz) to see the keypoints.
 """
 
 from launch import LaunchDescription
-from launch.substitutions import LaunchConfiguration
-from launch_ros.parameter_descriptions import ParameterValue
 
 from superpoint_ros.ros import launch_arguments as shared
 
@@ -31,15 +29,10 @@ ARGUMENTS = {
 
 def generate_launch_description():
     """Return the launch arguments and the two nodes."""
-    types = {'source': str, 'rate': float, 'max_side': int}
-    played = {
-        name: ParameterValue(LaunchConfiguration(name), value_type=kind)
-        for name, kind in types.items()
-    }
     return LaunchDescription(
         [
             *shared.declare(ARGUMENTS),
-            shared.node('player', played),
+            shared.player(),
             shared.detector(shared.DETECTOR),
         ]
     )

@@ -13,7 +13,6 @@ true pose is on demo/ground_truth/pose.
 
 from launch import LaunchDescription
 from launch.substitutions import LaunchConfiguration
-from launch_ros.parameter_descriptions import ParameterValue
 
 from superpoint_ros.ros import launch_arguments as shared
 
@@ -36,17 +35,12 @@ ARGUMENTS = {
 
 def generate_launch_description():
     """Return the launch arguments and the four nodes."""
-    types = {'source': str, 'rate': float, 'max_side': int}
-    played = {
-        name: ParameterValue(LaunchConfiguration(name), value_type=kind)
-        for name, kind in types.items()
-    }
     return LaunchDescription(
         [
             *shared.declare(ARGUMENTS),
             shared.detector(shared.DETECTOR),
             shared.node('tracker', LaunchConfiguration('tracker_params_file')),
             shared.node('visual_odometry', LaunchConfiguration('odometry_params_file')),
-            shared.node('player', played),
+            shared.player(),
         ]
     )

@@ -1,7 +1,7 @@
 # Copyright 2026 The superpoint_ros developers
 # SPDX-License-Identifier: Apache-2.0
 
-"""Protection from plugins of a ROS installation, and a picture that many tests look at."""
+"""Protection from plugins of a ROS installation, and fixtures of several folders."""
 
 from importlib.util import find_spec
 import logging
@@ -39,3 +39,15 @@ def photograph():
 
     [path] = [path for path in demo_photographs() if path.stem == 'bricks']
     return read_image(path)[:211, :301].copy()
+
+
+@pytest.fixture
+def write_bag(tmp_path):
+    """Return a function that writes a bag (see `support.bags.write_bag`) and returns its path."""
+    pytest.importorskip('rosbags.rosbag2', reason='needs the library rosbags')
+    from support import bags
+
+    def write(messages, name='bag', storage='mcap'):
+        return bags.write_bag(tmp_path / name, messages, storage)
+
+    return write

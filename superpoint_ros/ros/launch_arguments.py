@@ -12,6 +12,7 @@ from launch.actions import DeclareLaunchArgument, IncludeLaunchDescription
 from launch.launch_description_sources import PythonLaunchDescriptionSource
 from launch.substitutions import LaunchConfiguration
 from launch_ros.actions import Node
+from launch_ros.parameter_descriptions import ParameterValue
 
 from superpoint_ros.files import share_directory
 
@@ -93,3 +94,13 @@ def node(name: str, *parameters: object) -> Node:
         ros_arguments=['--log-level', LaunchConfiguration('log_level')],
         output='screen',
     )
+
+
+def player() -> Node:
+    """Return the camera player with the arguments `source` and those in `PLAYER`."""
+    types = {'source': str, 'rate': float, 'max_side': int}
+    parameters = {
+        name: ParameterValue(LaunchConfiguration(name), value_type=kind)
+        for name, kind in types.items()
+    }
+    return node('player', parameters)

@@ -59,7 +59,7 @@ def tracks_to_message(
     """
     if layout not in LAYOUTS:
         raise ValueError(f'layout must be one of {", ".join(LAYOUTS)}; got {layout!r}')
-    usable = np.isfinite(points).all(axis=1) & np.isfinite(velocities).all(axis=1)
+    usable = _usable(points, velocities)
     u, v = tracks.keypoints[usable].T
     velocity_x, velocity_y = velocities[usable].T
     zeros = np.zeros(int(usable.sum()), np.float32)
@@ -88,7 +88,7 @@ def tracks_to_cloud(
     All are float32 except `id`, int32. `points` and `velocities`, both (N, 2), are those of
     `tracks_to_message`; z is 1. Tracks with a value that is not finite are left out.
     """
-    usable = np.isfinite(points).all(axis=1) & np.isfinite(velocities).all(axis=1)
+    usable = _usable(points, velocities)
     names = ('x', 'y', 'z', 'id', 'u', 'v', 'velocity_x', 'velocity_y')
     layout = [(name, '<i4' if name == 'id' else '<f4') for name in names]
     cloud = np.ones(int(usable.sum()), np.dtype(layout))
@@ -134,6 +134,11 @@ def tracks_from_message(message: PointCloud) -> Tracks:
         np.full(count, 2, np.int64),
         order,
     )
+
+
+def _usable(points: np.ndarray, velocities: np.ndarray) -> np.ndarray:
+    """Return bool (N,): which tracks have finite points and velocities, both (N, 2)."""
+    return np.isfinite(points).all(axis=1) & np.isfinite(velocities).all(axis=1)
 
 
 def _floats(values: np.ndarray) -> array:

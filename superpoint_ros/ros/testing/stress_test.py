@@ -49,7 +49,7 @@ MAX_GROWTH = 0.02
 """Allowed growth of the memory after the warm-up, as a share."""
 
 _FRAMES = 8  # number of different good images
-_WEIGHTS_EVERY = 10  # one of so many calls sets the weights
+_WEIGHTS_EVERY = 10  # every tenth call sets the weights
 
 
 @dataclass(frozen=True)
