@@ -24,7 +24,7 @@ from std_msgs.msg import Header
 from superpoint_ros.ros.diagnostics import input_status, MAX_LOST
 from superpoint_ros.ros.frame_statistics import FrameStatistics
 
-SILENCE = 5.0
+WATCHDOG_TIMEOUT = 5.0
 """Seconds without a message after which the watchdog warns."""
 
 REPEAT = 10.0
@@ -56,7 +56,7 @@ class InputTopic(ABC):
         self._subscription = None
         self._is_started = False
         self._last_arrival = time.monotonic()
-        self._silence = ''
+        self._missing = ''
 
     @abstractmethod
     def _receive(self, message: Any) -> None:
@@ -91,7 +91,7 @@ class InputTopic(ABC):
         elif not wanted and self._subscription is not None:
             self.node.destroy_subscription(self._subscription)
             self._subscription = None
-            self._silence = ''
+            self._missing = ''
 
     def _subscribe(self):
         arguments = (self._type, self._topic, self._on_message, self._qos)
@@ -136,10 +136,10 @@ class InputTopic(ABC):
     def watch(self) -> None:
         """Check the topic and log what is wrong; to be called about once per second."""
         self.follow_demand()
-        was_silent, self._silence = self._silence, self._reason_of_silence()
-        if self._silence:
-            self.logger.warning(self._silence, throttle_duration_sec=REPEAT)
-        elif was_silent and self._subscription is not None:
+        was_missing, self._missing = self._missing, self._missing_reason()
+        if self._missing:
+            self.logger.warning(self._missing, throttle_duration_sec=REPEAT)
+        elif was_missing and self._subscription is not None:
             self.logger.info(f'receiving {self.content} on {self.topic}')
         summary = self.statistics.summary(time.monotonic())
         if summary.lately_lost > MAX_LOST:
@@ -152,12 +152,14 @@ class InputTopic(ABC):
                 once=True,
             )
 
-    def _reason_of_silence(self) -> str:
+    def _missing_reason(self) -> str:
         """Return why nothing arrives, as far as it is known; empty if something does."""
         silent_for = time.monotonic() - self._last_arrival
-        if self._subscription is None or silent_for < SILENCE:
+        if self._subscription is None or silent_for < WATCHDOG_TIMEOUT:
             return ''
-        return f'no {self.content} on {self.topic} for {SILENCE:.0f} s: {self._diagnose()}'
+        return (
+            f'no {self.content} on {self.topic} for {WATCHDOG_TIMEOUT:.0f} s: {self._diagnose()}'
+        )
 
     def _diagnose(self) -> str:
         kind = f'sensor_msgs/msg/{self._type.__name__}'
@@ -202,7 +204,7 @@ class InputTopic(ABC):
             f'{self.node.get_fully_qualified_name().lstrip("/")}: {self.topic}',
             hardware,
             self.statistics.summary(time.monotonic()),
-            self._silence or (self.trouble() if self._is_started else ''),
+            self._missing or (self.trouble() if self._is_started else ''),
             self.note(),
             values or {},
         )

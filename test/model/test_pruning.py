@@ -35,7 +35,7 @@ def outputs(model: SuperPoint) -> tuple[torch.Tensor, torch.Tensor]:
         return model(image)
 
 
-def silence(model: SuperPoint, name: str, channels: list[int]) -> None:
+def make_dead(model: SuperPoint, name: str, channels: list[int]) -> None:
     with torch.no_grad():
         getattr(model, name).weight[channels] = 0
         getattr(model, name).bias[channels] = -0.25
@@ -47,18 +47,18 @@ def test_removing_dead_channels_keeps_the_outputs(data):
     model = network()
     for name in HIDDEN:
         channels = range(getattr(model, name).out_channels)
-        silent = data.draw(strategies.sets(strategies.sampled_from(channels)), label=name)
-        silence(model, name, sorted(silent)[1:])  # one is always heard
+        dead = data.draw(strategies.sets(strategies.sampled_from(channels)), label=name)
+        make_dead(model, name, sorted(dead)[1:])  # one always stays
     result = remove_dead_channels(model)
     torch.testing.assert_close(outputs(result), outputs(model), rtol=1e-4, atol=1e-5)
 
 
 def test_both_layers_of_a_stage_are_as_wide_as_the_wider():
     model = network()
-    silence(model, 'conv2a', [0, 3, 5])
-    silence(model, 'conv2b', [1])
-    silence(model, 'convPa', [0, 1])
-    silence(model, 'convDa', [7, 8, 11])
+    make_dead(model, 'conv2a', [0, 3, 5])
+    make_dead(model, 'conv2b', [1])
+    make_dead(model, 'convPa', [0, 1])
+    make_dead(model, 'convDa', [7, 8, 11])
     config = remove_dead_channels(model).config
     assert config == replace(SMALL, stage_channels=(4, 5, 8, 10), head_channels=10)
 
@@ -66,7 +66,7 @@ def test_both_layers_of_a_stage_are_as_wide_as_the_wider():
 def test_a_network_of_dead_channels_only_runs():
     model = network()
     for name in HIDDEN:
-        silence(model, name, list(range(getattr(model, name).out_channels)))
+        make_dead(model, name, list(range(getattr(model, name).out_channels)))
     result = remove_dead_channels(model)
     assert result.config == replace(SMALL, stage_channels=(1, 1, 1, 1), head_channels=1)
     torch.testing.assert_close(outputs(result), outputs(model))

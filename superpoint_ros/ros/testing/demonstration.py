@@ -38,7 +38,7 @@ from superpoint_ros.visualization import contact_sheet, draw_keypoints
 PICTURES = 6
 LONGEST_SIDE = 640  # larger frames are reduced: best-effort topics lose large messages
 
-_SILENCE_TIMEOUT = 15.0
+_RECEIVE_TIMEOUT = 15.0
 _IMAGES_KEPT = 120
 
 Progress = Callable[[float, str], None]
@@ -199,9 +199,9 @@ def run_and_measure(
         for process in processes:
             process.check()
         now = time.monotonic()
-        if now - observer.arrivals[-1] > _SILENCE_TIMEOUT:
+        if now - observer.arrivals[-1] > _RECEIVE_TIMEOUT:
             raise ChildProcessError(
-                f'nothing received for {_SILENCE_TIMEOUT:g} s. {nodes[0].last_lines()}'
+                f'nothing received for {_RECEIVE_TIMEOUT:g} s. {nodes[0].last_lines()}'
             )
         if now - shown_at > 0.1:
             shown_at = now

@@ -98,7 +98,7 @@ def test_the_diagnostics_of_a_running_node_have_rates_times_and_network(
 
 
 def test_bad_frames_and_a_silent_topic_are_warnings(start_inside, image, monkeypatch):
-    monkeypatch.setattr(inputs, 'SILENCE', 1.0)
+    monkeypatch.setattr(inputs, 'WATCHDOG_TIMEOUT', 1.0)
     system = start_inside()
     image.encoding, image.data = 'rgb8', array('B', bytes(10))
     system.publish(image, 'image')

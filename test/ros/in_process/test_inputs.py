@@ -54,11 +54,11 @@ def reason(system, topic):
 
 
 @pytest.fixture
-def _short_silence(monkeypatch):
-    monkeypatch.setattr(inputs, 'SILENCE', 0.5)
+def _short_watchdog_timeout(monkeypatch):
+    monkeypatch.setattr(inputs, 'WATCHDOG_TIMEOUT', 0.5)
 
 
-@pytest.mark.usefixtures('_short_silence')
+@pytest.mark.usefixtures('_short_watchdog_timeout')
 def test_a_silent_camera_names_topics_with_publishers_and_its_own_remapping(start_inside):
     system = start_inside(cameras=['left', 'right'])
     system.observer.create_publisher(Image, '/left/image_raw', 1)
@@ -73,7 +73,7 @@ def test_a_silent_camera_names_topics_with_publishers_and_its_own_remapping(star
     assert '(remap with right/image:=TOPIC)' in reason(system, '/right/image')
 
 
-@pytest.mark.usefixtures('_short_silence')
+@pytest.mark.usefixtures('_short_watchdog_timeout')
 def test_the_remapping_of_compressed_images_is_without_the_suffix(start_inside):
     system = start_inside(image_transport='compressed')
     system.observer.create_publisher(CompressedImage, '/cam/image_raw/compressed', 1)
@@ -81,13 +81,13 @@ def test_the_remapping_of_compressed_images_is_without_the_suffix(start_inside):
     assert 'are /cam/image_raw (remap with image:=TOPIC)' in reason(system, '/image/compressed')
 
 
-@pytest.mark.usefixtures('_short_silence')
+@pytest.mark.usefixtures('_short_watchdog_timeout')
 def test_a_silent_topic_without_any_candidate_says_so(start_inside):
     system = start_inside()
     assert 'nor has any other topic of sensor_msgs/msg/Image' in reason(system, '/image')
 
 
-@pytest.mark.usefixtures('_short_silence')
+@pytest.mark.usefixtures('_short_watchdog_timeout')
 def test_a_publisher_whose_messages_do_not_arrive_is_counted(start_inside):
     system = start_inside()
     system.observer.create_publisher(Image, '/image', 1)

@@ -177,8 +177,8 @@ def test_transitions_are_published_and_can_be_requested_by_label(start_managed):
     system.wait_until(lambda: events and events[-1].goal_state.label == 'inactive')
 
 
-def test_deactivation_is_not_reported_as_the_end_of_a_silence(start_managed, monkeypatch, capfd):
-    monkeypatch.setattr(inputs, 'SILENCE', 0.5)
+def test_deactivation_is_not_reported_as_reception(start_managed, monkeypatch, capfd):
+    monkeypatch.setattr(inputs, 'WATCHDOG_TIMEOUT', 0.5)
     system, manager = start_managed()
     manager.change(Transition.TRANSITION_CONFIGURE)
     manager.change(Transition.TRANSITION_ACTIVATE)
