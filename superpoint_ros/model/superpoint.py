@@ -94,7 +94,10 @@ COMPACT = SuperPointConfig(
 )
 """Network for CPUs and small boards: 0.61 M parameters, 5.47 GMAC at 640x480."""
 
-CONFIGURATIONS = {'paper': PAPER, 'compact': COMPACT}
+SMALL = replace(COMPACT, descriptor_size=64)
+"""The compact network with descriptors of half the length."""
+
+CONFIGURATIONS = {'paper': PAPER, 'compact': COMPACT, 'small': SMALL}
 
 
 class SuperPointOutput(NamedTuple):

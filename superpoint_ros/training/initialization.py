@@ -9,7 +9,8 @@ Source: Chen, Goodfellow, Shlens, "Net2Net: Accelerating Learning via Knowledge 
 2016, section 3 (Net2WiderNet). A wider network is narrowed by channel selection: the importance of
 a channel is the measured change of the network's output without it. Layer by layer, from the
 image on, the least important channels are removed, a quarter of the surplus at a time, because the
-importance of a channel depends on which others are left.
+importance of a channel depends on which others are left. Longer descriptors are projected onto
+their principal components.
 """
 
 from __future__ import annotations
@@ -58,9 +59,10 @@ def initialize_from(
     Give `network`, which has trainable batch norms, the weights of a file.
 
     The file is a checkpoint of a training run (`.ckpt`) or a weight file, of a network with as
-    many or fewer live channels; with `narrow`, its stages and heads may have more. Batch norms of
-    a checkpoint of the same network are kept; otherwise they become the identity on `images`
-    (B, 1, H, W) in [0, 1].
+    many or fewer live channels; with `narrow`, its stages and heads may have more. Its descriptors
+    may be longer: their principal components on `images` are kept. Batch norms of a checkpoint of
+    the same network are kept; otherwise they become the identity on `images` (B, 1, H, W) in
+    [0, 1].
 
     Raises FileNotFoundError, or ValueError that names the file and the reason.
     """
@@ -79,9 +81,9 @@ def initialize_from(
     source = remove_dead_channels(source)
     try:
         if narrow:
-            # Checked first, because channel selection takes minutes.
-            _origins('convDb', source.config.descriptor_size, network.config.descriptor_size)
             source = select_channels(source, network.config, images)
+        if source.config.descriptor_size > network.config.descriptor_size:
+            source = project_descriptors(source, network.config.descriptor_size, images)
         widened = widen(source, network.config)
     except ValueError as error:
         raise ValueError(f'cannot initialize this network from {path}: {error}') from error
@@ -199,6 +201,26 @@ def select_channels(
             if getattr(result, name).out_channels > width:
                 _disable_channels(result, name, width, images, expected)
     return remove_dead_channels(result)
+
+
+def project_descriptors(source: SuperPoint, size: int, images: torch.Tensor) -> SuperPoint:
+    """
+    Return the network with descriptors of `size` components that keep most of the similarities.
+
+    They are the first principal components, without subtraction of a mean, of the unit descriptors
+    of `source` on `images` (B, 1, H, W) in [0, 1].
+    """
+    with torch.no_grad():
+        descriptors = F.normalize(source.eval()(images).descriptors, dim=1).transpose(0, 1)
+        descriptors = descriptors.flatten(1).double()
+        directions = torch.linalg.eigh(descriptors @ descriptors.T).eigenvectors
+        projection = directions[:, -size:].flip(1).T.float()
+        result = SuperPoint(replace(source.config, descriptor_size=size)).eval()
+        state = source.state_dict()
+        state['convDb.weight'] = torch.einsum('ij,jkxy->ikxy', projection, source.convDb.weight)
+        state['convDb.bias'] = projection @ source.convDb.bias
+        result.load_state_dict(state)
+    return result
 
 
 def _disable_channels(

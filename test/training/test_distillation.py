@@ -13,7 +13,11 @@ pytest.importorskip('lightning', reason="needs the extra 'train'")
 from superpoint_ros.detection.descriptors import sample_descriptors
 from superpoint_ros.model.superpoint import COMPACT, SuperPoint, SuperPointConfig
 from superpoint_ros.model.weights import save_weights, WeightsError, WeightsMetadata
-from superpoint_ros.training.distillation import cosine_loss, DistillationLoss
+from superpoint_ros.training.distillation import (
+    cosine_loss,
+    DistillationLoss,
+    procrustes_loss,
+)
 from superpoint_ros.training.lightning_modules import SuperPointModule
 from superpoint_ros.training.recipes import SuperPointRecipe
 from superpoint_ros.training.trainer import train
@@ -63,10 +67,36 @@ def test_the_distillation_loss_is_the_mean_distance_of_valid_points():
     assert cosine_loss(descriptors, targets, torch.zeros(1, 3, dtype=torch.bool)).item() == 0
 
 
+def test_shorter_descriptors_learn_the_similarities_of_longer_ones_up_to_a_rotation():
+    generator = torch.Generator().manual_seed(0)
+    short = torch.nn.functional.normalize(torch.randn(2, 40, 4, generator=generator), dim=2)
+    rotation = torch.linalg.qr(torch.randn(9, 9, generator=generator)).Q[:4]
+    valid = torch.ones(2, 40, dtype=torch.bool)
+    assert procrustes_loss(short, short @ rotation, valid).item() == pytest.approx(0, abs=1e-5)
+    other = torch.nn.functional.normalize(torch.randn(2, 40, 4, generator=generator), dim=2)
+    assert procrustes_loss(other, short @ rotation, valid).item() > 0.5
+    # Points that are not valid do not count.
+    valid[1] = False
+    mixed = torch.stack([short[0], other[1]])
+    assert procrustes_loss(mixed, short @ rotation, valid).item() == pytest.approx(0, abs=1e-5)
+    assert procrustes_loss(other, short @ rotation, torch.zeros_like(valid)).item() == 0
+
+
+def test_the_best_rotation_has_the_smallest_distance():
+    generator = torch.Generator().manual_seed(1)
+    short = torch.nn.functional.normalize(torch.randn(1, 50, 3, generator=generator), dim=2)
+    targets = torch.nn.functional.normalize(torch.randn(1, 50, 8, generator=generator), dim=2)
+    valid = torch.ones(1, 50, dtype=torch.bool)
+    best = procrustes_loss(short, targets, valid).item()
+    for _ in range(20):
+        rotation = torch.linalg.qr(torch.randn(8, 8, generator=generator)).Q[:3]
+        assert cosine_loss(short @ rotation, targets, valid).item() >= best
+
+
 def test_weights_that_cannot_be_distilled_are_named(tmp_path):
     path = tmp_path / 'weights.safetensors'
     saved(path)
-    with pytest.raises(ValueError, match='have 16 components, and 128 are needed'):
+    with pytest.raises(ValueError, match='have 16 components, and at least 128 are needed'):
         DistillationLoss(path, 128)
     saved(path, descriptors_trained=False)
     with pytest.raises(ValueError, match='its descriptors are untrained'):
