@@ -1,7 +1,7 @@
 # Copyright 2026 The superpoint_ros developers
 # SPDX-License-Identifier: Apache-2.0
 
-"""Bags that are written without ROS."""
+"""Bags of ROS 2 and of ROS 1 that are written without ROS."""
 
 from __future__ import annotations
 
@@ -16,23 +16,48 @@ BAG_CAMERA = Intrinsics.of_view((64, 48), 70, (-0.1, 0.01, 0, 0, 0))
 
 def write_bag(path, messages, storage='mcap'):
     """
-    Write a bag to a new folder and return its path.
+    Write a bag to a new folder and return its path; with the storage `ros1`, to a file.
 
     `messages` are (topic, kind, content, nanoseconds): `image` and `compressed` with pixels,
     `info` with fields that differ from `BAG_CAMERA` or None, `pose` with x, or None for a
     quaternion of length 0.
     """
-    from rosbags import rosbag2
+    from rosbags import rosbag1, rosbag2
     from rosbags.typesys import get_typestore, Stores
 
-    store = get_typestore(Stores.ROS2_JAZZY)
+    ros_1 = storage == 'ros1'
+    store = get_typestore(Stores.ROS1_NOETIC if ros_1 else Stores.ROS2_JAZZY)
+    serialize = store.serialize_ros1 if ros_1 else store.serialize_cdr
+    makers = makers_of(store, ros_1)
+    if ros_1:
+        writer = rosbag1.Writer(path)
+    else:
+        plugin = getattr(rosbag2.StoragePlugin, storage.upper())
+        writer = rosbag2.Writer(path, version=9, storage_plugin=plugin)
+    with writer:
+        connections = {}
+        for topic, kind, content, nanoseconds in messages:
+            message = makers[kind](content, nanoseconds)
+            if topic not in connections:
+                connections[topic] = writer.add_connection(
+                    topic, message.__msgtype__, typestore=store
+                )
+            data = serialize(message, message.__msgtype__)
+            # Recorded a while after the stamp.
+            writer.write(connections[topic], nanoseconds + 3_000_000, data)
+    return path
+
+
+def makers_of(store, ros_1):
+    """Return the functions from content and nanoseconds to a message, by kind."""
     types = store.types
 
     def header(nanoseconds, frame_id='camera'):
         stamp = types['builtin_interfaces/msg/Time'](
             nanoseconds // 1_000_000_000, nanoseconds % 1_000_000_000
         )
-        return types['std_msgs/msg/Header'](stamp, frame_id)
+        number = (0,) if ros_1 else ()
+        return types['std_msgs/msg/Header'](*number, stamp, frame_id)
 
     def image(pixels, nanoseconds):
         data = np.ascontiguousarray(pixels).reshape(-1)
@@ -61,17 +86,4 @@ def write_bag(path, messages, storage='mcap'):
         inner = types['geometry_msgs/msg/Pose'](point, turn)
         return types['geometry_msgs/msg/PoseStamped'](header(nanoseconds, 'world'), inner)
 
-    plugin = getattr(rosbag2.StoragePlugin, storage.upper())
-    makers = {'image': image, 'compressed': compressed, 'info': info, 'pose': pose}
-    with rosbag2.Writer(path, version=9, storage_plugin=plugin) as writer:
-        connections = {}
-        for topic, kind, content, nanoseconds in messages:
-            message = makers[kind](content, nanoseconds)
-            if topic not in connections:
-                connections[topic] = writer.add_connection(
-                    topic, message.__msgtype__, typestore=store
-                )
-            data = store.serialize_cdr(message, message.__msgtype__)
-            # Recorded a while after the stamp.
-            writer.write(connections[topic], nanoseconds + 3_000_000, data)
-    return path
+    return {'image': image, 'compressed': compressed, 'info': info, 'pose': pose}

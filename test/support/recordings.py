@@ -55,17 +55,28 @@ def write_tum(folder, stamps, listed=True):
     return folder
 
 
+def write_depth(path, values):
+    """Write a depth image of 32x24 pixels, 16 bits; `values` is one number or (24, 32)."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    cv2.imwrite(str(path), np.broadcast_to(np.uint16(values), (24, 32)))
+
+
 def write_kitti(root, cameras=(0,)):
-    """Write three images of each camera, times, calibration and poses; return the sequence."""
+    """
+    Write three images of each camera, times, calibration and poses; return the sequence.
+
+    Camera 1 stands 0.5 m to the right of camera 0, camera 2 stands 0.06 m to the left.
+    """
     folder = root / 'sequences' / '07'
     for camera in cameras:
         for index in range(3):
             write_image(
-                folder / f'image_{camera}' / f'{index:06d}.png', 100 * (camera == 2) + index
+                folder / f'image_{camera}' / f'{index:06d}.png', 100 * (camera > 0) + index
             )
     (folder / 'times.txt').write_text('0.0\n1.0e-01\n2.0e-01\n')
-    # The third camera stands 0.06 m to the left of the first: 700 px times that.
-    lines = ['P0: 700 0 15 0 0 700 11 0 0 0 1 0', 'P2: 700 0 15 42 0 700 11 0 0 0 1 0']
+    # 700 px times the position of the first camera in the other one.
+    shifts = {'P0': 0, 'P1': -350, 'P2': 42}
+    lines = [f'{name}: 700 0 15 {x} 0 700 11 0 0 0 1 0' for name, x in shifts.items()]
     (folder / 'calib.txt').write_text('\n'.join(lines))
     poses = [f'1 0 0 {x} 0 1 0 0 0 0 1 {2 * x}' for x in (0, 1, 2)]
     (root / 'poses').mkdir()
@@ -74,7 +85,11 @@ def write_kitti(root, cameras=(0,)):
 
 
 def write_euroc(root, name='state_groundtruth_estimate0'):
-    """Write two cameras with three images, and poses of the body 10 ms before and after each."""
+    """
+    Write two cameras with three images, and poses of the body 10 ms before and after each.
+
+    The second camera is 0.1 m further along x of the body, which is -y of the cameras.
+    """
     stamps = [EUROC_START + 50_000_000 * index for index in range(3)]
     for camera in (0, 1):
         folder = root / 'mav0' / f'cam{camera}'
@@ -82,7 +97,8 @@ def write_euroc(root, name='state_groundtruth_estimate0'):
             write_image(folder / 'data' / f'{stamp}.png', 100 * camera + index)
         lines = [f'{stamp},{stamp}.png' for stamp in stamps]
         (folder / 'data.csv').write_text('#timestamp [ns],filename\r\n' + '\r\n'.join(lines))
-        (folder / 'sensor.yaml').write_text(EUROC_SENSOR)
+        sensor = EUROC_SENSOR.replace('0, 0.5, 1', f'0, {0.5 + 0.1 * camera:g}, 1')
+        (folder / 'sensor.yaml').write_text(sensor)
     # The body moves by 0.02 m in 20 ms and stands rotated by 180 degrees about z (w = 0).
     poses = [
         f'{stamp + offset},{(stamp + offset - EUROC_START) / 1e9:.9f},2,3,0,0,0,1,0.1,0.2'

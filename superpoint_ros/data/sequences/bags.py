@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 
 """
-ROS 2 bags as sequences, sqlite3 and mcap, read without ROS by the library `rosbags`.
+Bags of ROS 2 (sqlite3, mcap) and of ROS 1 as sequences, read without ROS by `rosbags`.
 
 Images come from one topic, the calibration from `camera_info` in the same namespace, and true
 poses, if there are any, from a topic of `geometry_msgs/PoseStamped` or `nav_msgs/Odometry`.
@@ -31,9 +31,13 @@ DEFAULT_TRUTH = '/ground_truth/pose'
 """End of the name of the topic with the true poses, unless another is given."""
 
 SUFFIXES = ('.db3', '.mcap')
+ROS_1 = '.bag'
+"""Suffix of the bags of ROS 1."""
+
 _REPAIRS = {
     '.mcap': 'if the recording was cut off, try: mcap recover {path} --output repaired.mcap',
     '.db3': 'if the recording was cut off, try: sqlite3 {path} .recover | sqlite3 repaired.db3',
+    ROS_1: 'if the recording was cut off, try: rosbag reindex {path}',
     '': 'if metadata.yaml is wrong, try: ros2 bag reindex {path}',
 }
 _CALIBRATIONS_TRIED = 10  # messages of camera_info of which the first valid one is used
@@ -46,11 +50,11 @@ def is_bag(path: Path) -> bool:
     Return whether a path looks like a bag.
 
     That is a folder with metadata.yaml or with files of a bag and no images, or a file that is
-    named like one, also one of ROS 1.
+    named like one.
     """
     if path.is_dir():
         return (path / 'metadata.yaml').is_file() or bool(_storage_files(path))
-    return path.suffix in (*SUFFIXES, '.bag') and path.is_file()
+    return path.suffix in (*SUFFIXES, ROS_1) and path.is_file()
 
 
 def _storage_files(folder: Path) -> list[Path]:
@@ -62,25 +66,25 @@ def _storage_files(folder: Path) -> list[Path]:
 
 
 @contextlib.contextmanager
-def open_bag(path: str | Path) -> Iterator[Any]:
+def open_bag(path: str | Path, ros_1: bool = False) -> Iterator[Any]:
     """
     Open a bag as a `rosbags.highlevel.AnyReader` whose errors are ValueErrors that name the bag.
 
-    A folder without metadata.yaml is read if it has a single file. Raises FileNotFoundError if
-    there is no bag, ValueError if it cannot be read or its metadata.yaml contradicts the files.
+    A folder without metadata.yaml is read if it has a single file; bags of ROS 1 are opened only
+    with `ros_1`. Raises FileNotFoundError if there is no bag, ValueError if it cannot be read or
+    its metadata.yaml contradicts the files.
     """
     path = Path(path)
     if not path.exists():
         raise FileNotFoundError(f'there is no bag {path}')
-    if path.suffix == '.bag' and path.is_file():
+    if path.suffix == ROS_1 and path.is_file() and not ros_1:
         raise ValueError(
             f'{path} is a bag of ROS 1: convert it with `rosbags-convert --src {path} '
             f'--dst {path.with_suffix("")}` and give the new folder'
         )
     if not is_bag(path):
         raise ValueError(
-            f'{path} is not a ROS 2 bag: give the folder with metadata.yaml, or a .db3 or .mcap '
-            'file'
+            f'{path} is not a bag: give the folder with metadata.yaml, or a .db3 or .mcap file'
         )
     if path.is_dir() and not (path / 'metadata.yaml').is_file():
         files = _storage_files(path)
@@ -184,7 +188,7 @@ class BagSequence:
         color: bool = False,
     ):
         self.path, self._color = Path(path), color
-        with open_bag(self.path) as reader:
+        with open_bag(self.path, ros_1=True) as reader:
             self.topic = topic or self._only_topic(reader)
             found = reader.topics.get(self.topic)
             if found is None or found.msgtype not in (IMAGE, COMPRESSED):
@@ -215,11 +219,13 @@ class BagSequence:
         if known is None or known.msgtype != CAMERA_INFO:
             return None
         for number, info in islice(self._messages(reader, topic), _CALIBRATIONS_TRIED):
-            if not info.k[0] > 0:
+            # The fields have capital letters in ROS 1.
+            k, d = (info.k, info.d) if hasattr(info, 'k') else (info.K, info.D)
+            if not k[0] > 0:
                 return None  # the driver has no calibration
             try:
-                matrix = np.array(info.k, float).reshape(3, 3)
-                return Intrinsics(info.distortion_model, matrix, info.d, (info.width, info.height))
+                matrix = np.array(k, float).reshape(3, 3)
+                return Intrinsics(info.distortion_model, matrix, d, (info.width, info.height))
             except ValueError as error:
                 self._warn(topic, number, f'the calibration is left out: {error}')
         return None
@@ -243,7 +249,7 @@ class BagSequence:
 
     def __iter__(self) -> Iterator[Frame]:
         is_empty = True
-        with open_bag(self.path) as reader:
+        with open_bag(self.path, ros_1=True) as reader:
             for number, message in self._messages(reader, self.topic):
                 try:
                     image = gray_of(message)

@@ -7,7 +7,9 @@ Sequences in the folder layout of ETH's ASL, as of the EuRoC MAV data set.
 `mav0/cam0` to `camN` have `data.csv` (lines `nanoseconds,file`), the images in `data`, and
 `sensor.yaml` with the calibration and T_BS, the pose of the camera in the body. The true poses of
 the body are in `mav0/state_groundtruth_estimate0/data.csv` or, in TUM VI, `mav0/mocap0/data.csv`:
-nanoseconds, position and quaternion w, x, y, z.
+nanoseconds, position and quaternion w, x, y, z. With two cameras, the pair is `camN` and
+`camN+1`. Sequences that this package renders have depth images of the first camera in
+`mav0/depth0`: PNG of 16 bits, millimetres, 0 without a surface.
 
 Source: Burri and others, "The EuRoC micro aerial vehicle datasets", IJRR 2016.
 """
@@ -21,11 +23,26 @@ import re
 
 import numpy as np
 
-from superpoint_ros.data.sequences.image_files import list_images, mean_rate, read_frames
-from superpoint_ros.data.sequences.sequence import Frame, GroundTruth, Intrinsics
+from superpoint_ros.data.sequences.image_files import (
+    FrameFiles,
+    list_images,
+    mean_rate,
+    nearest_stamps,
+    read_frames,
+)
+from superpoint_ros.data.sequences.sequence import (
+    Frame,
+    GroundTruth,
+    Intrinsics,
+    SecondCamera,
+)
 from superpoint_ros.data.sequences.text_files import read_numbers, read_rows, read_sensor
 
+DEPTH_FACTOR = 1000.0
+"""Value of a pixel of a depth image at 1 m: millimetres, as in ROS (REP 118)."""
+
 _POSES = ('state_groundtruth_estimate0', 'mocap0')
+_SYNCHRONOUS = 1e-3  # seconds between two images that were triggered together
 
 _log = logging.getLogger(__name__)
 
@@ -51,10 +68,18 @@ class EurocSequence:
 
     `folder` is one of those that `find_euroc_camera` accepts. A calibration that cannot be read is
     left out with a warning; then there are no poses either, since the pose of the camera in the
-    body is unknown. Raises ValueError if there is no image or a table cannot be read.
+    body is unknown. `second_camera` is the next camera (`cam1` for `cam0`), None if it or its
+    calibration is missing; frames have its images `with_second`, and depth images `with_depth`.
+    Raises ValueError if there is no image or a table cannot be read.
     """
 
-    def __init__(self, folder: str | Path, color: bool = False):
+    def __init__(
+        self,
+        folder: str | Path,
+        color: bool = False,
+        with_second: bool = False,
+        with_depth: bool = False,
+    ):
         camera = find_euroc_camera(Path(folder))
         if camera is None:
             raise ValueError(f'{folder} has no mav0/cam0 with a folder data')
@@ -76,10 +101,38 @@ class EurocSequence:
                 rows = table[:, [0, 1, 2, 3, 5, 6, 7, 4]] * ([1e-9] + [1.0] * 7)
                 break
         self.truth = GroundTruth(rows, str(path), offset)
+        second = camera.with_name(f'cam{int(camera.name[3:]) + 1}')
+        self.second_camera = _read_second(second, offset)
+        self._second = self._associated(second) if with_second else {}
+        self._depth = self._associated(camera.parent / 'depth0') if with_depth else {}
+
+    def _associated(self, sensor: Path) -> dict[int, Path]:
+        """Return the images of another sensor by the number of the frame of the same instant."""
+        if not (sensor / 'data').is_dir():
+            return {}
+        _, images = _stamped_images(sensor)
+        stamps = [stamp for _, stamp in self.images]
+        chosen = nearest_stamps(stamps, [stamp for _, stamp in images], _SYNCHRONOUS)
+        return {k: images[other][0] for k, other in enumerate(chosen) if other is not None}
 
     def __iter__(self) -> Iterator[Frame]:
-        images = ((path, stamp, self.truth.at(stamp)) for path, stamp in self.images)
-        return read_frames(images, self._color, self.source)
+        images = (
+            FrameFiles(path, stamp, self.truth.at(stamp), self._second.get(k), self._depth.get(k))
+            for k, (path, stamp) in enumerate(self.images)
+        )
+        return read_frames(images, self._color, self.source, DEPTH_FACTOR)
+
+
+def _read_second(camera: Path, offset: np.ndarray | None) -> SecondCamera | None:
+    """Return the second camera; `offset` (4, 4) is the pose of the first one in the body."""
+    if offset is None or not (camera / 'data').is_dir():
+        return None
+    try:
+        intrinsics, pose = read_sensor(camera / 'sensor.yaml')
+    except (ValueError, OSError) as error:
+        _log.warning('left out the second camera: %s', error)
+        return None
+    return SecondCamera(intrinsics, np.linalg.inv(offset) @ pose)
 
 
 def _stamped_images(camera: Path) -> tuple[Path, list[tuple[Path, float]]]:

@@ -18,15 +18,17 @@ from pathlib import Path
 import numpy as np
 
 from superpoint_ros.data.sequences.image_files import (
+    FrameFiles,
     list_images,
     mean_rate,
     read_frames,
     read_image,
 )
-from superpoint_ros.data.sequences.sequence import Frame, Intrinsics
+from superpoint_ros.data.sequences.sequence import Frame, Intrinsics, SecondCamera
 from superpoint_ros.data.sequences.text_files import read_numbers, read_rows
 
 _CAMERAS = (0, 2, 1, 3)  # the left gray one first, then the left colour one
+_LEFT = (0, 2)
 
 
 def is_kitti_folder(folder: Path) -> bool:
@@ -38,11 +40,13 @@ class KittiSequence:
     """
     Frames of one camera of a sequence, with their true poses if `poses/` has them.
 
-    The camera is the first of image_0, image_2, image_1, image_3 that exists. Raises ValueError if
-    there is none or a file cannot be read.
+    The camera is the first of image_0, image_2, image_1, image_3 that exists. Of a left camera,
+    `second_camera` is the right one, None if its images are missing; frames have its images
+    `with_second`. Raises ValueError if there is no camera, a file cannot be read, or the times do
+    not ascend.
     """
 
-    def __init__(self, folder: str | Path, color: bool = False):
+    def __init__(self, folder: str | Path, color: bool = False, with_second: bool = False):
         folder = Path(folder)
         self._color = color
         cameras = [number for number in _CAMERAS if (folder / f'image_{number}').is_dir()]
@@ -57,22 +61,46 @@ class KittiSequence:
             raise ValueError(f'{times} has {len(self.stamps)} lines for {len(self.images)} images')
         if not np.isfinite(self.stamps).all():
             raise ValueError(f'{times} has stamps that are not finite')
+        backwards = np.flatnonzero(np.diff(self.stamps) <= 0)
+        if len(backwards):
+            raise ValueError(
+                f'{times}: the stamps must ascend, number {backwards[0] + 2} does not follow '
+                f'number {backwards[0] + 1}'
+            )
         height, width = read_image(self.images[0]).shape
-        calibration = folder / 'calib.txt'
-        projection = _projection(calibration, cameras[0])
-        try:
-            self.camera = Intrinsics('plumb_bob', projection[:, :3], np.zeros(0), (width, height))
-            # P = K [I | t]: t is the position of the left gray camera in this camera.
-            shift = -np.linalg.solve(self.camera.matrix, projection[:, 3])
-        except ValueError as error:
-            raise ValueError(f'{calibration} is not a calibration: {error}') from error
+        self.camera, shift = _read_camera(folder, cameras[0], (width, height))
         self.poses = _read_poses(folder, shift)
         self.rate = mean_rate(self.stamps[: len(self.images)], 10.0)
+        right = folder / f'image_{cameras[0] + 1}'
+        self.second_camera: SecondCamera | None = None
+        if cameras[0] in _LEFT and right.is_dir():
+            camera, right_shift = _read_camera(folder, cameras[0] + 1, (width, height))
+            pose = np.eye(4)
+            pose[:3, 3] = right_shift - shift
+            self.second_camera = SecondCamera(camera, pose)
+        self._right = right if with_second and self.second_camera else None
 
     def __iter__(self) -> Iterator[Frame]:
         poses = [*self.poses, *[None] * len(self.images)]
-        images = zip(self.images, self.stamps, poses, strict=False)
+        images = (
+            FrameFiles(path, stamp, pose, self._right / path.name if self._right else None)
+            for path, stamp, pose in zip(self.images, self.stamps, poses, strict=False)
+        )
         return read_frames(images, self._color, self.images[0].parent)
+
+
+def _read_camera(
+    folder: Path, number: int, size: tuple[int, int]
+) -> tuple[Intrinsics, np.ndarray]:
+    """Return the calibration of a camera and its position (3,) in the left gray camera."""
+    path = folder / 'calib.txt'
+    projection = _projection(path, number)
+    try:
+        camera = Intrinsics('plumb_bob', projection[:, :3], np.zeros(0), size)
+        # P = K [I | t]: t is the position of the left gray camera in this camera.
+        return camera, -np.linalg.solve(camera.matrix, projection[:, 3])
+    except ValueError as error:
+        raise ValueError(f'{path} is not a calibration: {error}') from error
 
 
 def _read_poses(folder: Path, shift: np.ndarray) -> list[np.ndarray | None]:

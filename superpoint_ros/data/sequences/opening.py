@@ -24,6 +24,8 @@ def open_sequence(
     topic: str | None = None,
     truth_topic: str | None = None,
     calibration: str | Path | None = None,
+    with_second: bool = False,
+    with_depth: bool = False,
 ) -> FrameSequence:
     """
     Return the frames of a source, gray unless `color`.
@@ -33,39 +35,73 @@ def open_sequence(
 
     Args:
         source: an image, a folder of images, a video, a camera (`/dev/videoN` or its number), a
-            ROS 2 bag, or a folder of the benchmarks EuRoC (ASL), TUM RGB-D or KITTI odometry.
+            bag of ROS 1 or ROS 2, or a folder of the benchmarks EuRoC (ASL), TUM RGB-D or KITTI
+            odometry.
         color: whether frames are BGR.
         rate: rate in Hz from which single images get their stamps.
         topic: topic of the images in a bag (see `BagSequence`).
         truth_topic: topic of the true poses in a bag.
         calibration: file (see `read_calibration`) that replaces the calibration of the source.
+        with_second: whether frames have the images of the second camera (EuRoC, KITTI).
+        with_depth: whether frames have depth (TUM RGB-D, rendered sequences).
 
     """
-    sequence = _open(source, color, rate, topic, truth_topic)
+    sequence = _open(source, color, rate, topic, truth_topic, with_second, with_depth)
     if calibration:
         sequence.camera = read_calibration(calibration)
     return sequence
 
 
-def _open(source, color: bool, rate: float, topic, truth_topic) -> FrameSequence:
+def list_sequences(source: str | Path) -> list[Path]:
+    """
+    Return the recordings in a folder: bags and folders in the layout of a benchmark, by name.
+
+    The source itself is returned if it is a recording, or if it contains none: it may be anything
+    that `open_sequence` reads.
+    """
+    path = Path(source)
+    if not path.is_dir() or is_recording(path):
+        return [path]
+    found: list[Path] = []
+    folders = [path]
+    while folders:
+        for child in sorted(folders.pop().iterdir()):
+            if is_recording(child):
+                found.append(child)
+            elif child.is_dir() and not child.name.startswith('.'):
+                folders.append(child)
+    return sorted(found) or [path]
+
+
+def is_recording(path: Path) -> bool:
+    """Return whether a path is a bag or a folder in the layout of a benchmark."""
+    if is_bag(path):
+        return True
+    is_layout = (find_euroc_camera, is_tum_folder, is_kitti_folder)
+    return path.is_dir() and any(fits(path) for fits in is_layout)
+
+
+def _open(
+    source, color: bool, rate: float, topic, truth_topic, with_second: bool, with_depth: bool
+) -> FrameSequence:
     """Return the sequence with the calibration of the source."""
     path = Path(source)
     if is_bag(path):
         return BagSequence(path, topic or None, truth_topic or None, color)
     if path.is_dir():
         if find_euroc_camera(path):
-            return EurocSequence(path, color)
+            return EurocSequence(path, color, with_second, with_depth)
         if is_tum_folder(path):
-            return TumSequence(path, color)
+            return TumSequence(path, color, with_depth)
         if is_kitti_folder(path):
-            return KittiSequence(path, color)
+            return KittiSequence(path, color, with_second)
         return ImageSequence(list_images(path), color, rate, f'the folder {path}')
     if str(source).isdecimal() and not path.exists():
         return Video(int(source), color, live=True)
     if not path.exists():
         raise FileNotFoundError(
             f'there is no {source}: give an image, a folder of images, a video file, '
-            'a camera (/dev/video0 or 0), or a ROS 2 bag'
+            'a camera (/dev/video0 or 0), or a bag'
         )
     if path.is_char_device():
         return Video(str(path), color, live=True)

@@ -1,7 +1,7 @@
 # Copyright 2026 The superpoint_ros developers
 # SPDX-License-Identifier: Apache-2.0
 
-"""Frames of sequences, the calibration of their camera, and its true poses."""
+"""Frames of sequences, the calibration of their cameras, and the true poses."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 import logging
 import math
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 import numpy as np
 
@@ -36,6 +36,10 @@ class Frame:
         photograph: index of that photograph, None if there is none.
         pose: true pose (4, 4), float64, from the camera (x right, y down, z forward) to the world,
             in metres; None if it is unknown.
+        second: uint8, image of the second camera of a stereo pair, of the same instant; None if
+            it is missing or was not asked for.
+        depth: float32 (H, W), depth in metres of each pixel along the optical axis, 0 if it is
+            unknown; None if it is missing or was not asked for.
 
     """
 
@@ -45,6 +49,8 @@ class Frame:
     homography: np.ndarray | None = None
     photograph: int | None = None
     pose: np.ndarray | None = None
+    second: np.ndarray | None = None
+    depth: np.ndarray | None = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -103,8 +109,19 @@ class Intrinsics:
         return Intrinsics(self.model, resize @ self.matrix, self.distortion, size)
 
 
+class SecondCamera(NamedTuple):
+    """Second camera of a stereo pair; `pose` (4, 4) takes its coordinates to the first camera."""
+
+    intrinsics: Intrinsics
+    pose: np.ndarray
+
+
 class FrameSequence(Protocol):
-    """Frames at `rate` Hz on average, and the calibration of their camera, None if unknown."""
+    """
+    Frames at `rate` Hz on average, and the calibration of their camera, None if unknown.
+
+    Sequences with a second camera have it in an attribute `second_camera`.
+    """
 
     rate: float
     camera: Intrinsics | None

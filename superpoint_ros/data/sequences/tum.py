@@ -6,7 +6,8 @@ Sequences of the TUM RGB-D benchmark (Sturm and others, IROS 2012).
 
 A folder has `groundtruth.txt` with lines `stamp tx ty tz qx qy qz qw`, camera to world, and
 images: those listed in `rgb.txt`, with lines `stamp path`, or else files that are named after
-their stamps, in `rgb/` or in the folder itself. Depth images are not read.
+their stamps, in `rgb/` or in the folder itself. Depth images, registered to the colour images,
+are listed in `depth.txt` or lie in `depth/`; each belongs to the image with the nearest stamp.
 """
 
 from __future__ import annotations
@@ -17,12 +18,22 @@ import re
 
 import numpy as np
 
-from superpoint_ros.data.sequences.image_files import list_images, mean_rate, read_frames
+from superpoint_ros.data.sequences.image_files import (
+    FrameFiles,
+    list_images,
+    mean_rate,
+    nearest_stamps,
+    read_frames,
+)
 from superpoint_ros.data.sequences.sequence import DEFAULT_RATE, Frame, GroundTruth, Intrinsics
 from superpoint_ros.data.sequences.text_files import read_calibration, read_numbers, read_rows
 
 GROUND_TRUTH = 'groundtruth.txt'
 CALIBRATION = 'camera_info.yaml'
+DEPTH_FACTOR = 5000.0
+"""Value of a pixel of a depth image at 1 m."""
+
+_LONGEST_DIFFERENCE = 0.02  # seconds between image and depth, the default of associate.py
 
 # The calibrations that the benchmark publishes: fx, fy, cx, cy, then k1, k2, p1, p2, k3.
 _PUBLISHED = {
@@ -44,29 +55,42 @@ class TumSequence:
     Frames of a folder of the benchmark, with their true poses if these are known.
 
     The calibration is that in the folder's `camera_info.yaml`, else the published one if the name
-    of the folder contains the camera (freiburg2 or fr2). Stamps are those of the files. Raises
-    ValueError if there is no image or a line cannot be read.
+    of the folder contains the camera (freiburg2 or fr2). Stamps are those of the files. Frames
+    have their depth `with_depth`. Raises ValueError if there is no image or a line cannot be read.
     """
 
-    def __init__(self, folder: str | Path, color: bool = False):
+    def __init__(self, folder: str | Path, color: bool = False, with_depth: bool = False):
         folder = Path(folder)
         self._color = color
-        self.source, self.images = _stamped_images(folder)
+        self.source, self.images = _stamped_images(folder, 'rgb')
         if not self.images:
             raise ValueError(f'{folder} has no images that rgb.txt lists or that have stamps')
         path = folder / GROUND_TRUTH
         self.truth = GroundTruth(read_numbers(path, 8) if path.is_file() else [], str(path))
         self.camera = _camera_of(folder)
-        self.rate = mean_rate([stamp for stamp, _ in self.images], DEFAULT_RATE)
+        stamps = [stamp for stamp, _ in self.images]
+        self.rate = mean_rate(stamps, DEFAULT_RATE)
+        self._depth: list[Path | None] = [None] * len(stamps)
+        if with_depth and ((folder / 'depth.txt').is_file() or (folder / 'depth').is_dir()):
+            _, depth = _stamped_images(folder, 'depth')
+            chosen = nearest_stamps(stamps, [stamp for stamp, _ in depth], _LONGEST_DIFFERENCE)
+            self._depth = [None if other is None else depth[other][1] for other in chosen]
 
     def __iter__(self) -> Iterator[Frame]:
-        images = ((path, stamp, self.truth.at(stamp)) for stamp, path in self.images)
-        return read_frames(images, self._color, self.source)
+        images = (
+            FrameFiles(path, stamp, self.truth.at(stamp), depth=depth)
+            for (stamp, path), depth in zip(self.images, self._depth, strict=True)
+        )
+        return read_frames(images, self._color, self.source, DEPTH_FACTOR)
 
 
-def _stamped_images(folder: Path) -> tuple[Path, list[tuple[float, Path]]]:
-    """Return the table or folder that lists images, and these with stamps in seconds, in order."""
-    table = folder / 'rgb.txt'
+def _stamped_images(folder: Path, kind: str) -> tuple[Path, list[tuple[float, Path]]]:
+    """
+    Return the table or folder that lists images, and these with stamps in seconds, in order.
+
+    `kind` is 'rgb' or 'depth'.
+    """
+    table = folder / f'{kind}.txt'
     if table.is_file():
         stamps = read_numbers(table, 1)[:, 0].tolist()
         images = [
@@ -76,7 +100,7 @@ def _stamped_images(folder: Path) -> tuple[Path, list[tuple[float, Path]]]:
         if not np.isfinite(stamps).all():
             raise ValueError(f'{table} has stamps that are not finite')
     else:
-        table = folder / 'rgb' if (folder / 'rgb').is_dir() else folder
+        table = folder / kind if (folder / kind).is_dir() else folder
         named = [path for path in list_images(table) if re.fullmatch(r'\d+\.?\d*', path.stem)]
         images = [(float(path.stem), path) for path in named]
     return table, sorted(images, key=lambda image: image[0])

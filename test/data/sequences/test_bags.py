@@ -1,7 +1,7 @@
 # Copyright 2026 The superpoint_ros developers
 # SPDX-License-Identifier: Apache-2.0
 
-"""Frames of ROS 2 bags of both formats, with calibration and true poses."""
+"""Frames of bags of ROS 2 in both formats and of ROS 1, with calibration and true poses."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ import logging
 import numpy as np
 import pytest
 
-from superpoint_ros.data.sequences.bags import BagSequence
+from superpoint_ros.data.sequences.bags import BagSequence, open_bag
 from superpoint_ros.data.sequences.opening import open_sequence
-from support.bags import BAG_CAMERA
+from support.bags import BAG_CAMERA, write_bag
 
 START = 1_700_000_000_000_000_000
 
@@ -173,11 +173,26 @@ def test_a_cut_off_recording_is_named_with_the_command_that_repairs_it(write_bag
         list(open_sequence(file))
 
 
-def test_a_bag_of_ros_1_is_named_with_the_command_that_converts_it(tmp_path):
+@pytest.mark.parametrize(
+    ('topic', 'kind'), [('/front/image', 'image'), ('/front/image/compressed', 'compressed')]
+)
+def test_a_bag_of_ros_1_gives_its_images_with_poses_and_calibration(tmp_path, topic, kind):
+    path = write_bag(tmp_path / 'drive.bag', messages(topic, kind), storage='ros1')
+    sequence = open_sequence(path)
+    frames = list(sequence)
+    assert [int(frame.image[5, 5]) for frame in frames] == [0, 10, 20, 30]
+    assert [frame.pose[0, 3] for frame in frames] == pytest.approx([1, 3, 5, 7], abs=1e-5)
+    np.testing.assert_allclose(sequence.camera.matrix, BAG_CAMERA.matrix)
+    np.testing.assert_allclose(sequence.camera.distortion, BAG_CAMERA.distortion)
+
+
+def test_a_bag_of_ros_1_that_is_damaged_or_cannot_be_copied_is_named(tmp_path):
     path = tmp_path / 'drive.bag'
     path.write_bytes(b'#ROSBAG V2.0\n')
-    with pytest.raises(ValueError, match=r'bag of ROS 1: convert it with `rosbags-convert --src'):
+    with pytest.raises(ValueError, match=r'drive\.bag cannot be read: .*rosbag reindex'):
         open_sequence(path)
+    with pytest.raises(ValueError, match=r'bag of ROS 1: convert it with `rosbags-convert --src'):
+        open_bag(path).__enter__()
 
 
 def test_a_damaged_or_missing_bag_is_named(tmp_path, write_bag):
