@@ -81,12 +81,25 @@ class CameraModel:
         object.__setattr__(self, 'distortion', self.distortion[: fitting[0]])
 
     @classmethod
-    def from_message(cls, info: CameraInfo) -> CameraModel:
-        """Return the calibration in a message; raise CameraModelError if it cannot be used."""
+    def from_message(cls, info: CameraInfo, rectified: bool = False) -> CameraModel:
+        """
+        Return the calibration in a message; raise CameraModelError if it cannot be used.
+
+        With `rectified`, it is that of the rectified images: matrix p and no distortion.
+        """
+        matrix, distortion = info.k, np.array(info.d, float)
+        model = info.distortion_model or ('' if len(info.d) else 'plumb_bob')
+        if rectified:
+            matrix, distortion = np.array(info.p, float).reshape(3, 4)[:, :3], np.zeros(0)
+            model = 'plumb_bob'
+            if not matrix[0, 0] > 0:
+                raise CameraModelError(
+                    'the camera is not rectified: the focal lengths in p are not positive'
+                )
         return cls(
-            info.distortion_model or ('' if len(info.d) else 'plumb_bob'),
-            np.array(info.k, float).reshape(3, 3),
-            np.array(info.d, float),
+            model,
+            np.array(matrix, float).reshape(3, 3),
+            distortion,
             (info.width, info.height),
             (info.roi.x_offset, info.roi.y_offset),
             (max(info.binning_x, 1), max(info.binning_y, 1)),
