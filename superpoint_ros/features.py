@@ -1,16 +1,63 @@
 # Copyright 2026 The superpoint_ros developers
 # SPDX-License-Identifier: Apache-2.0
 
-"""Keypoints, scores and descriptors of an image."""
+"""Keypoints, scores, descriptors and depths of an image."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 
 from superpoint_ros.files import read_npz
+
+_ARRAYS = ('keypoints', 'scores', 'descriptors')
+_DEPTH_ARRAYS = ('depths', 'depth_sigmas')
+
+
+@dataclass(frozen=True, eq=False)
+class Depths:
+    """
+    Depths of points along the optical axis of their camera, and their standard deviations.
+
+    Both are float32 (N,), in metres, and NaN where the depth is unknown. Values that are not
+    finite or not positive become NaN, together with the other value of the point. Raises
+    ValueError if the shapes differ.
+    """
+
+    values: np.ndarray
+    sigmas: np.ndarray
+
+    def __post_init__(self):
+        values, sigmas = (np.array(each, dtype=np.float32) for each in (self.values, self.sigmas))
+        if values.ndim != 1 or values.shape != sigmas.shape:
+            raise ValueError(
+                'depths need values (N,) and standard deviations (N,) of one N; '
+                f'got {values.shape} and {sigmas.shape}'
+            )
+        with np.errstate(invalid='ignore'):
+            known = np.isfinite(values) & np.isfinite(sigmas) & (values > 0) & (sigmas > 0)
+        values[~known] = sigmas[~known] = np.nan
+        object.__setattr__(self, 'values', values)
+        object.__setattr__(self, 'sigmas', sigmas)
+
+    def __len__(self) -> int:
+        return len(self.values)
+
+    @classmethod
+    def unknown(cls, count: int) -> Depths:
+        """Return the depths of `count` points of unknown depth."""
+        return cls(np.full(count, np.nan), np.full(count, np.nan))
+
+    @property
+    def known(self) -> np.ndarray:
+        """Return bool (N,): which depths are known."""
+        return np.isfinite(self.values)
+
+    def select(self, chosen: np.ndarray | slice) -> Depths:
+        """Return the chosen depths, by bool (N,), by indices or by a slice."""
+        return Depths(self.values[chosen], self.sigmas[chosen])
 
 
 @dataclass(frozen=True, eq=False)
@@ -20,13 +67,15 @@ class Features:
 
     `keypoints` is float32 (N, 2): x to the right and y down, in pixels of the original image; the
     centre of its top-left pixel is (0, 0). `scores` is float32 (N,), descending. `descriptors` is
-    float32 (N, D), each row of unit length. An image without keypoints has the shapes (0, 2), (0,)
-    and (0, D). Raises ValueError if the shapes do not fit each other.
+    float32 (N, D), each row of unit length. `depths` are known with a stereo camera or a depth
+    image, None without. An image without keypoints has the shapes (0, 2), (0,) and (0, D). Raises
+    ValueError if the shapes do not fit each other.
     """
 
     keypoints: np.ndarray
     scores: np.ndarray
     descriptors: np.ndarray
+    depths: Depths | None = None
 
     def __post_init__(self):
         for name in ('keypoints', 'scores', 'descriptors'):
@@ -41,6 +90,8 @@ class Features:
                 'features need keypoints (N, 2), scores (N,) and descriptors (N, D) of one N; '
                 f'got {self.keypoints.shape}, {self.scores.shape} and {self.descriptors.shape}'
             )
+        if self.depths is not None and len(self.depths) != count:
+            raise ValueError(f'{count} keypoints need as many depths, got {len(self.depths)}')
 
     def __len__(self) -> int:
         return len(self.scores)
@@ -52,17 +103,26 @@ class Features:
 
     def best(self, count: int) -> Features:
         """Return the `count` keypoints with the highest scores, or all if there are fewer."""
-        return Features(self.keypoints[:count], self.scores[:count], self.descriptors[:count])
+        first = slice(count)
+        return replace(
+            self,
+            keypoints=self.keypoints[first],
+            scores=self.scores[first],
+            descriptors=self.descriptors[first],
+            depths=None if self.depths is None else self.depths.select(first),
+        )
 
     def save(self, path: str | Path) -> None:
-        """Write a compressed NumPy .npz file with the three arrays under their names."""
+        """
+        Write a compressed NumPy .npz file with the three arrays under their names.
+
+        Depths, if there are any, are the arrays `depths` and `depth_sigmas`.
+        """
+        arrays = {name: getattr(self, name) for name in _ARRAYS}
+        if self.depths is not None:
+            arrays |= {_DEPTH_ARRAYS[0]: self.depths.values, _DEPTH_ARRAYS[1]: self.depths.sigmas}
         with Path(path).open('wb') as file:
-            np.savez_compressed(
-                file,
-                keypoints=self.keypoints,
-                scores=self.scores,
-                descriptors=self.descriptors,
-            )
+            np.savez_compressed(file, **arrays)
 
     @classmethod
     def load(cls, path: str | Path) -> Features:
@@ -72,8 +132,9 @@ class Features:
         Raises FileNotFoundError if there is no such file, ValueError that names it if it is
         damaged or has no features.
         """
-        arrays = read_npz(path, ('keypoints', 'scores', 'descriptors'))
+        arrays = read_npz(path, _ARRAYS, _DEPTH_ARRAYS)
         try:
-            return cls(*arrays)
+            *plain, depths, sigmas = arrays
+            return cls(*plain, None if depths is None else Depths(depths, sigmas))
         except (TypeError, ValueError) as error:
             raise ValueError(f'{path} has no features: {error}') from error

@@ -37,9 +37,13 @@ def write_atomically(path: Path, content: bytes) -> None:
         raise
 
 
-def read_npz(path: str | Path, names: Sequence[str]) -> list[np.ndarray]:
+def read_npz(
+    path: str | Path, names: Sequence[str], optional: Sequence[str] = ()
+) -> list[np.ndarray | None]:
     """
     Return arrays of a NumPy .npz file by their names; pickled objects are never read.
+
+    The arrays of the `optional` names follow, None for those that the file lacks.
 
     Raises FileNotFoundError if there is no such file, ValueError that names it if it is damaged or
     has no array of one of the names.
@@ -47,7 +51,8 @@ def read_npz(path: str | Path, names: Sequence[str]) -> list[np.ndarray]:
     content = Path(path).read_bytes()
     try:
         with np.load(io.BytesIO(content), allow_pickle=False) as arrays:
-            return [arrays[name] for name in names]
+            needed = [arrays[name] for name in names]
+            return needed + [arrays.get(name) for name in optional]
     except Exception as error:  # of zipfile, zlib or NumPy, depending on the damaged byte
         raise ValueError(
             f'{path} is damaged, or not an .npz file with {", ".join(names)}: {error}'

@@ -9,11 +9,19 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from superpoint_ros.geometry.epipolar import parallax, reprojection_errors, triangulate
+from superpoint_ros.features import Depths
+from superpoint_ros.geometry.epipolar import (
+    invert,
+    parallax,
+    project,
+    reprojection_errors,
+    triangulate,
+)
 from superpoint_ros.odometry.bundle_adjustment import Observations, refine
 
 _ITERATIONS = 5  # per keyframe; ten did not make the trajectory more accurate
 _MISSES = 3  # consecutive outliers after which a point is removed
+_LARGEST_DEPTH_ERROR = 0.1  # as a share of the depth; larger ones place no point
 _FORGET = 60  # frames after which an unseen point is removed; trackers forget it earlier
 
 
@@ -23,19 +31,53 @@ class CameraView:
     Observed points of one frame and the pose of its camera.
 
     `ids` (N,) are ascending track ids, `seen` (N, 2) normalised coordinates, `pose` (4, 4) is
-    world-to-camera.
+    world-to-camera. `depths` (N, 2) are inverse depths and weights as in `Observations`, None if
+    no depth is known.
     """
 
     ids: np.ndarray
     seen: np.ndarray
     pose: np.ndarray
+    depths: np.ndarray | None = None
 
     def __len__(self) -> int:
         return len(self.ids)
 
-    def select(self, chosen: np.ndarray) -> CameraView:
-        """Return the view with the chosen points."""
-        return CameraView(self.ids[chosen], self.seen[chosen], self.pose)
+    def keep(self, kept: np.ndarray) -> None:
+        """Remove all other points than those to keep, bool (N,)."""
+        self.ids, self.seen = self.ids[kept], self.seen[kept]
+        if self.depths is not None:
+            self.depths = self.depths[kept]
+
+    def has_depth(self) -> np.ndarray:
+        """Return bool (N,): which points have a depth that is precise enough to place them."""
+        if self.depths is None:
+            return np.zeros(len(self), dtype=bool)
+        return self.depths[:, 1] > 0
+
+    def located(self, chosen: np.ndarray) -> np.ndarray:
+        """Return the chosen points (M, 3), which must have depths, in the world."""
+        inverse = self.depths[chosen, :1]
+        local = np.c_[self.seen[chosen], np.ones(len(inverse))] / inverse
+        world = invert(self.pose)
+        return local @ world[:3, :3].T + world[:3, 3]
+
+
+def inverse_depths(depths: Depths, sigma: float) -> np.ndarray | None:
+    """
+    Return depths as in `Observations`, None if no depth is known.
+
+    `sigma` is the standard deviation of image points in normalised coordinates. Depths with a
+    standard deviation above `_LARGEST_DEPTH_ERROR` of their value count as unknown.
+    """
+    with np.errstate(invalid='ignore'):
+        usable = depths.sigmas < _LARGEST_DEPTH_ERROR * depths.values
+    if not usable.any():
+        return None
+    values = np.where(usable, depths.values, 1).astype(float)
+    # The standard deviation of 1 / z is that of z, divided by z squared.
+    weights = np.where(usable, sigma * values**2 / np.where(usable, depths.sigmas, 1), 0)
+    return np.stack([1 / values, weights], axis=1)
 
 
 def shared_ids(a: np.ndarray, b: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -80,6 +122,12 @@ class LocalMap:
         for name in ('ids', 'points', '_misses', '_unseen'):
             setattr(self, name, getattr(self, name)[kept])
 
+    def add_located(self, view: CameraView) -> None:
+        """Add the points of a view that are unknown and have a depth."""
+        new = view.has_depth() & ~np.isin(view.ids, self.ids)
+        if new.any():
+            self.add_points(view.ids[new], view.located(new))
+
     def count_inliers(self, view: CameraView) -> int:
         """Return the number of points that are inliers of the view's pose."""
         in_map, in_view = shared_ids(self.ids, view.ids)
@@ -97,9 +145,10 @@ class LocalMap:
         self._keep((self._misses < _MISSES) & (self._unseen < _FORGET))
 
     def add_keyframe(self, view: CameraView) -> None:
-        """Add a keyframe: triangulate new points and refine the map."""
+        """Add a keyframe: locate new points by depth or triangulation, and refine the map."""
         self._remove_outliers_of(view)
         self.keyframes.append(view)
+        self.add_located(view)
         for other in self.keyframes[:-1]:  # oldest first: largest parallax
             self._triangulate(other, view)
         if self.window:
@@ -129,11 +178,13 @@ class LocalMap:
         if len(views) == 1:
             return
         observations = self._observations(views)
-        seen_by = np.bincount(observations.points, minlength=len(self))
+        counts = np.ones(len(observations.points))
+        if observations.depths is not None:
+            counts += observations.depths[:, 1] > 0  # one view with depth determines a point
+        seen_by = np.bincount(observations.points, counts, minlength=len(self))
         if not (seen_by > 1).any():
             return
-        several = seen_by[observations.points] > 1
-        observations = Observations(*(part[several] for part in observations))
+        observations = observations.select(seen_by[observations.points] > 1)
         used, compact = np.unique(observations.points, return_inverse=True)
         poses, points = refine(
             np.array([view.pose for view in views]),
@@ -143,7 +194,7 @@ class LocalMap:
             self.threshold,
             _ITERATIONS,
         )
-        if len(views) - free.sum() < 2:
+        if len(views) - free.sum() < 2 and observations.depths is None:
             poses, points = _restore_scale(views, poses, points)
         for view, pose in zip(views, poses, strict=True):
             view.pose = pose
@@ -154,30 +205,47 @@ class LocalMap:
         """Return the observations, in all views, of the points that the last views see."""
         recent = np.unique(np.concatenate([view.ids for view in views[-self.window :]]))
         known = np.isin(self.ids, recent)
-        cameras, points, seen = [], [], []
+        cameras, points, seen, depths = [], [], [], []
         for number, view in enumerate(views):
             in_map, in_view = shared_ids(self.ids, view.ids)
             chosen = known[in_map]
             points.append(in_map[chosen])
             seen.append(view.seen[in_view[chosen]])
             cameras.append(np.full(len(points[-1]), number))
-        return Observations(*(np.concatenate(part) for part in (cameras, points, seen)))
+            no_depth = np.zeros((len(view), 2))
+            depths.append((no_depth if view.depths is None else view.depths)[in_view[chosen]])
+        parts = [np.concatenate(part) for part in (cameras, points, seen, depths)]
+        if not parts[3][:, 1].any():
+            parts.pop()
+        return Observations(*parts)
 
     def _remove_outliers(self, views: list[CameraView]) -> None:
-        """Remove outliers from the keyframes, and points that only one keyframe sees."""
+        """
+        Remove outliers from the keyframes, and points that only one keyframe sees.
+
+        A point that one keyframe sees with its depth stays.
+        """
         counts = np.zeros(len(self), int)
         for view in views:
             self._remove_outliers_of(view)
-            counts[shared_ids(self.ids, view.ids)[0]] += 1
+            in_map, in_view = shared_ids(self.ids, view.ids)
+            counts[in_map] += 1 + view.has_depth()[in_view]
         self._keep(counts > 1)
 
     def _remove_outliers_of(self, view: CameraView) -> None:
-        """Remove observations of the view that are outliers of the map."""
+        """Remove observations and depths of the view that are outliers of the map."""
         in_map, in_view = shared_ids(self.ids, view.ids)
         errors = reprojection_errors(view.pose, self.points[in_map], view.seen[in_view])
         kept = np.ones(len(view), dtype=bool)
         kept[in_view[errors >= self.threshold]] = False
-        view.ids, view.seen = view.ids[kept], view.seen[kept]
+        if view.depths is not None:
+            _, expected = project(view.pose, self.points[in_map])
+            inverse, weights = view.depths[in_view].T
+            with np.errstate(divide='ignore'):
+                wrong = ~(weights * np.abs(1 / expected - inverse) < self.threshold)
+            view.depths = view.depths.copy()
+            view.depths[in_view[wrong], 1] = 0
+        view.keep(kept)
 
 
 def _restore_scale(views: list[CameraView], poses: np.ndarray, points: np.ndarray):

@@ -10,7 +10,7 @@ from dataclasses import dataclass, fields
 import cv2
 import numpy as np
 
-from superpoint_ros.features import Features
+from superpoint_ros.features import Depths, Features
 from superpoint_ros.geometry.matching import match_mutual
 from superpoint_ros.odometry.odometry_settings import TrackerSettings
 
@@ -36,6 +36,7 @@ class Tracks:
         ages: int64 (N,), number of frames in which the point was seen; 1 for new tracks.
         indices: int64 (N,), index of each track's feature in the frame.
         restarted: whether tracking restarted with this frame (first frame, or after a reset).
+        depths: depth of each track in this frame, None if the features have no depths.
 
     """
 
@@ -47,14 +48,16 @@ class Tracks:
     ages: np.ndarray
     indices: np.ndarray
     restarted: bool = False
+    depths: Depths | None = None
 
     def __len__(self) -> int:
         return len(self.ids)
 
     def select(self, chosen: np.ndarray) -> Tracks:
         """Return the chosen tracks, by bool (N,) or by indices."""
-        arrays = [getattr(self, field.name)[chosen] for field in fields(self)[:-1]]
-        return Tracks(*arrays, self.restarted)
+        arrays = [getattr(self, field.name)[chosen] for field in fields(self)[:-2]]
+        depths = None if self.depths is None else self.depths.select(chosen)
+        return Tracks(*arrays, self.restarted, depths)
 
 
 @dataclass(eq=False)
@@ -248,6 +251,7 @@ class Tracker:
             np.concatenate([seen.ages + 1, np.ones(count, np.int64)]),
             indices,
             restarted,
+            None if features.depths is None else features.depths.select(indices),
         )
         lost = np.ones(len(old), dtype=bool)
         lost[rows] = False

@@ -2,12 +2,14 @@
 # SPDX-License-Identifier: Apache-2.0
 
 """
-A small monocular visual odometry: the camera trajectory from tracked points.
+A small visual odometry: the camera trajectory from tracked points.
 
-The map is initialised from the first two views with enough parallax (`two_views`). Later poses are
-estimated from the points of the map (`find_pose`), new points are triangulated between keyframes,
-and the last keyframes are refined by bundle adjustment. There is no loop closure and no absolute
-scale: the distance between the first two keyframes is 1.
+If the tracks have depths (stereo, RGB-D), the map is initialised from the first view, new points
+of keyframes are located by their depths, and the scale is metric. Otherwise the map is initialised
+from the first two views with enough parallax (`two_views`), and the scale is arbitrary: the
+distance between the first two keyframes is 1. Later poses are estimated from the points of the map
+(`find_pose`), points without depth are triangulated between keyframes, and the last keyframes are
+refined by bundle adjustment. There is no loop closure.
 
 It is an example consumer of the features and the measuring tool of `superpoint evaluate odometry`,
 written for this package because it must run on the tracks alone, without rclpy.
@@ -27,7 +29,12 @@ from superpoint_ros.geometry.epipolar import (
     two_views,
 )
 from superpoint_ros.odometry.bundle_adjustment import Observations, refine, refine_pose
-from superpoint_ros.odometry.local_map import CameraView, LocalMap, shared_ids
+from superpoint_ros.odometry.local_map import (
+    CameraView,
+    inverse_depths,
+    LocalMap,
+    shared_ids,
+)
 from superpoint_ros.odometry.odometry_settings import OdometrySettings
 from superpoint_ros.odometry.tracker import Tracks
 
@@ -42,11 +49,12 @@ class VisualOdometry:
 
     `status` is 'starting' until there is a map, 'tracking' while poses are found, and 'lost'
     otherwise. `inliers` is the number of inliers of the last pose; `restarts` counts the maps
-    after the first one.
+    after the first one. `metric` says whether lengths of the current map are in metres.
 
-    The world frame is that of the first keyframe (x right, y down, z forward); the distance to the
-    second keyframe is 1. After tracking is lost, a new map starts at the last known pose, scaled
-    to the last median depth; both are approximations.
+    The world frame is that of the first keyframe (x right, y down, z forward); without depths, the
+    distance to the second keyframe is 1. After tracking is lost, a new map starts at the last
+    known pose, without depths scaled to the last median depth; both are approximations. A map
+    without metric scale is replaced as soon as enough points have depths.
     """
 
     def __init__(self, camera_model: CameraModel, settings: OdometrySettings | None = None):
@@ -57,6 +65,7 @@ class VisualOdometry:
     def reset(self) -> None:
         """Forget everything."""
         self.status = STARTING
+        self.metric = False
         self.inliers = self.restarts = 0
         self._map: LocalMap | None = None
         self._reference: CameraView | None = None
@@ -92,11 +101,30 @@ class VisualOdometry:
         seen = self.camera_model.normalize(tracks.keypoints)
         usable = np.isfinite(seen).all(axis=1)
         view = CameraView(tracks.ids[usable], seen[usable].astype(float), self._pose)
+        if tracks.depths is not None:
+            view.depths = inverse_depths(tracks.depths.select(usable), self.threshold / 3)
         if self._map is not None and (tracks.restarted or stamp < self._stamp):
             self._restart()
         self._stamp = stamp
-        found = self._follow(view) if self._map is not None else self._initialize(view)
+        has_scale = view.has_depth().sum() >= 2 * self.settings.min_inliers
+        if self._map is not None and has_scale and not self.metric:
+            self._restart()
+        if not (has_scale or self.metric):
+            view.depths = None  # too few to change the scale of a map
+        if self._map is not None:
+            found = self._follow(view)
+        elif has_scale:
+            found = self._initialize_metric(view)
+        else:
+            found = self._initialize(view)
         return invert(self._pose) if found else None
+
+    def _initialize_metric(self, view: CameraView) -> bool:
+        """Start the map with the points of one view that have depths; return True."""
+        self._start_map(metric=True)
+        self._map.add_keyframe(view)
+        self._begin_tracking(view)
+        return True
 
     def _initialize(self, view: CameraView) -> bool:
         """Initialise the map from the reference view and this one; return whether it succeeded."""
@@ -143,11 +171,20 @@ class VisualOdometry:
         world = invert(reference.pose)
         points = points * scale @ world[:3, :3].T + world[:3, 3]
         view.pose = poses[1] @ reference.pose
-        settings = self.settings
-        self._map = LocalMap(self.threshold, settings.window, settings.point_parallax)
+        self._start_map(metric=False)
         self._map.keyframes.append(reference)
         self._map.add_points(view.ids[in_view], points)
         self._map.add_keyframe(view)
+        self._begin_tracking(view)
+
+    def _start_map(self, metric: bool) -> None:
+        """Replace the map by an empty one."""
+        settings = self.settings
+        self._map = LocalMap(self.threshold, settings.window, settings.point_parallax)
+        self.metric = metric
+
+    def _begin_tracking(self, view: CameraView) -> None:
+        """Continue from the view, the last keyframe of a new map."""
         self._pose, self._motion = view.pose, np.eye(4)
         self._failures = 0
         self.inliers = self._share_base = self._map.count_inliers(view)
@@ -161,13 +198,15 @@ class VisualOdometry:
         local.point_parallax = self.settings.point_parallax
         in_map, in_view = shared_ids(local.ids, view.ids)
         points, seen = local.points[in_map], view.seen[in_view]
+        depths = None if view.depths is None else view.depths[in_view]
         self.inliers = 0
         if len(points) >= self.settings.min_inliers:
             pose = find_pose(points, seen, threshold, self._motion @ self._pose)
             for _ in range(2):  # inliers may change with the pose
                 good = reprojection_errors(pose, points, seen) < threshold
                 if good.sum() >= 4:
-                    pose = refine_pose(pose, points[good], seen[good], threshold)
+                    measured = None if depths is None else depths[good]
+                    pose = refine_pose(pose, points[good], seen[good], threshold, depths=measured)
             self.inliers = int((reprojection_errors(pose, points, seen) < threshold).sum())
         enough = max(self.settings.min_inliers, len(points) // 4)
         if self.inliers < enough:
@@ -204,6 +243,7 @@ class VisualOdometry:
     def _restart(self) -> None:
         """Discard the map; the next one starts at the last known pose."""
         self._map = self._reference = None
+        self.metric = False
         self._motion = np.eye(4)
         self.status, self.restarts = LOST, self.restarts + 1
 

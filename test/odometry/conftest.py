@@ -12,6 +12,7 @@ import cv2
 import numpy as np
 import pytest
 
+from superpoint_ros.features import Depths
 from superpoint_ros.geometry.camera_model import CameraModel
 from superpoint_ros.odometry.tracker import Tracks
 
@@ -47,7 +48,7 @@ def smooth_trajectory(count, length=4.0, turn=0.5):
     return np.array(poses)
 
 
-def tracks_of(ids, keypoints, restarted=False):
+def tracks_of(ids, keypoints, restarted=False, depths=None):
     count = len(ids)
     unknown = np.full((count, 2), np.nan, np.float32)
     return Tracks(
@@ -59,14 +60,27 @@ def tracks_of(ids, keypoints, restarted=False):
         np.ones(count, np.int64),
         np.arange(count),
         restarted,
+        depths,
     )
+
+
+def measured(depths, error, rng):
+    """Return depths with errors as of a stereo camera: `error` is that at 1 m, in metres."""
+    sigmas = error * depths**2
+    return Depths(1 / (1 / depths + rng.normal(0, error, len(depths))), sigmas)
 
 
 @pytest.fixture
 def make_flight():
-    """Return a function that makes a flight past random points, or past points of one plane."""
+    """
+    Return a function that makes a flight past random points, or past points of one plane.
 
-    def make(poses=None, noise=0.0, wrong=0.0, distortion=(), plane=False, seed=1):
+    With `depth_error`, the tracks have depths, of which a share of `wrong` is wrong.
+    """
+
+    def make(
+        poses=None, noise=0.0, wrong=0.0, distortion=(), plane=False, seed=1, depth_error=None
+    ):
         poses = smooth_trajectory(60) if poses is None else poses
         rng = np.random.default_rng(seed)
         world = rng.uniform([-6, -5, 3], [14, 5, 10], (4000, 3))
@@ -88,7 +102,12 @@ def make_flight():
             pixels = pixels + rng.normal(0, noise, pixels.shape) if noise else pixels
             bad = rng.random(len(ids)) < wrong
             pixels[bad] = rng.uniform(0, SIZE, (bad.sum(), 2))
-            frames.append(tracks_of(ids, pixels))
+            depths = None
+            if depth_error is not None:
+                true = local[ids, 2]
+                true[rng.random(len(ids)) < wrong] *= 0.6
+                depths = measured(true, depth_error, rng)
+            frames.append(tracks_of(ids, pixels, depths=depths))
         stamps = np.arange(len(poses)) / 20
         return Flight(model, poses, stamps, frames)
 

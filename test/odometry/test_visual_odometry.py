@@ -5,6 +5,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -153,8 +155,7 @@ def test_odometry_restarts_the_map_with_new_tracks_or_when_the_clock_goes_back(m
         _, _, odometry = fly(flight)
         frame = flight.tracks[0]
         if change == 'tracks':
-            again = type(frame)(*list(vars(frame).values())[:-1], True)
-            assert odometry.update(again, 100.0) is None
+            assert odometry.update(replace(frame, restarted=True), 100.0) is None
         else:
             assert odometry.update(frame, 1.0) is None
         assert odometry.restarts == 1
