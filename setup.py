@@ -51,6 +51,7 @@ DEV = [
     'ruff>=0.12',
 ]
 BAGS = ['pyyaml', 'rosbags>=0.10']
+COLMAP = ['h5py', 'pycolmap>=4', 'pyyaml']
 # PyTorch's exporter to ONNX has all that is needed from 2.7 on.
 OPENVINO = ['openvino>=2024.6']
 ONNXRUNTIME = ['onnx>=1.16', 'onnxruntime>=1.18']
@@ -96,6 +97,9 @@ setup(
         share('launch', 'launch/*.py'),
         share('config', 'config/*'),
         share('models', 'models/*'),
+        # For C++: find_package(superpoint_ros).
+        share('cmake', 'cmake/*.cmake'),
+        (str(Path('include', PACKAGE)), [f'include/{PACKAGE}/messages.hpp']),
     ],
     install_requires=[
         'numba>=0.59',
@@ -108,6 +112,7 @@ setup(
     extras_require={
         'bags': BAGS,
         'benchmark': ['matplotlib>=3.8', 'psutil', 'pyinstrument>=5', *TRAIN],
+        'colmap': COLMAP,
         'dev': DEV,
         'evaluate': ['evo>=1.28', 'matplotlib>=3.8', *BAGS],
         'export': EXPORT,

@@ -149,7 +149,7 @@ def test_python_examples_read_a_message(random_features):
     from superpoint_ros.ros.messages import feature_messages
 
     message = feature_messages.features_to_message(random_features, Header())
-    with_package, without_package, matching, _ = blocks(ROOT / 'docs' / 'consume.md', 'python')
+    with_package, without_package, matching, *_ = blocks(ROOT / 'docs' / 'consume.md', 'python')
     names = {'message': message}
     exec(with_package, names)
     np.testing.assert_array_equal(names['features'].descriptors, random_features.descriptors)

@@ -22,7 +22,7 @@ import pytest
 import superpoint_ros
 
 ROOT = Path(__file__).resolve().parents[1]
-DELIVERED = ('launch', 'config', 'models')
+DELIVERED = ('launch', 'config', 'models', 'cmake')
 
 
 SOURCES = ('LICENSE', 'README.md', 'package.xml', 'pyproject.toml', 'setup.cfg', 'setup.py')
@@ -31,7 +31,7 @@ SOURCES = ('LICENSE', 'README.md', 'package.xml', 'pyproject.toml', 'setup.cfg',
 def copy_sources(folder):
     """Copy what a build needs, without what previous builds left, and return the folder."""
     unwanted = shutil.ignore_patterns('__pycache__', '*.egg-info')
-    for name in ('superpoint_ros', 'resource', *DELIVERED):
+    for name in ('superpoint_ros', 'resource', 'include', *DELIVERED):
         shutil.copytree(ROOT / name, folder / name, ignore=unwanted)
     for name in SOURCES:
         shutil.copy(ROOT / name, folder)
@@ -113,6 +113,9 @@ def test_everything_that_nodes_look_for_is_installed(setup_arguments):
     }
     assert installed['share/ament_index/resource_index/packages/superpoint_ros']
     assert installed['share/superpoint_ros/package.xml'] == 'package.xml'
+    assert (
+        installed['include/superpoint_ros/messages.hpp'] == 'include/superpoint_ros/messages.hpp'
+    )
     for folder in DELIVERED:
         files = [path for path in (ROOT / folder).iterdir() if path.is_file()]
         assert files, f'{folder}/ is empty'

@@ -43,6 +43,7 @@ COMMANDS = {
     'process-bag': Command('process_bag', 'add the features to a recorded bag', 'bags,ros'),
     'explain': Command('explain', 'show the steps of the detection in pictures'),
     'export': Command('export', 'export weights or detector to other programs', 'export'),
+    'export-colmap': Command('export_colmap', 'write features to a COLMAP database', 'colmap'),
     'quantise': Command('quantise', 'prepare weights for precision int8', 'int8'),
     'render-pairs': Command('render_pairs', 'render pairs of views of 3-D scenes', 'scenes'),
     'soak': Command('soak', 'run the node under overload and check it', 'soak'),

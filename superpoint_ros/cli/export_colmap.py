@@ -1,0 +1,159 @@
+# Copyright 2026 The superpoint_ros developers
+# SPDX-License-Identifier: Apache-2.0
+
+"""
+Write keypoints, descriptors and verified matches of a folder of images to a COLMAP database.
+
+COLMAP then makes the reconstruction from the database and the same folder:
+
+  superpoint export-colmap IMAGES --out database.db
+  colmap mapper --database_path database.db --image_path IMAGES --output_path sparse
+
+By default all pairs of images are matched, which takes long for more than about 200 images. Of a
+video or a walk, match each image with the next ones (--overlap); of a large collection, the pairs
+that an image retrieval has found (--pairs). Images that cannot be read are skipped and named.
+
+Exit status: 0 done; 1 some images were skipped; 2 wrong input.
+"""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+import sys
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    import pycolmap
+
+    from superpoint_ros.integrations.image_matches import ImageFeatures
+
+MAX_KEYPOINTS = 2000
+"""Default of the command: reconstructions need more points than odometry."""
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the options."""
+    from superpoint_ros.cli.options import add_detector_options, number
+
+    parser.add_argument(
+        'images', type=Path, metavar='IMAGES', help='folder of images; subfolders are included'
+    )
+    parser.add_argument(
+        '--out', required=True, type=Path, metavar='DB', help='new database, such as database.db'
+    )
+    parser.add_argument(
+        '--hloc',
+        type=Path,
+        metavar='DIR',
+        help='also write features.h5, matches.h5 and pairs.txt for hloc to this folder',
+    )
+    parser.add_argument(
+        '--calibration',
+        type=Path,
+        metavar='FILE',
+        help='calibration of all images, as camera_calibration writes it (default: EXIF data or '
+        "COLMAP's guess, for COLMAP to refine)",
+    )
+    pairs = parser.add_mutually_exclusive_group()
+    pairs.add_argument(
+        '--overlap',
+        type=number(1, 10000, int),
+        metavar='N',
+        help='match each image with the next N in the order of the names (default: all pairs)',
+    )
+    pairs.add_argument(
+        '--pairs', type=Path, metavar='FILE', help='match these: two names of images in each line'
+    )
+    parser.add_argument(
+        '--ratio',
+        type=number(0.1, 1),
+        default=0.9,
+        metavar='X',
+        help='ratio test: largest ratio of the distances to the nearest and the second nearest '
+        'descriptor; 1 turns it off (default: %(default)s)',
+    )
+    parser.add_argument(
+        '--max-error',
+        type=number(0.1, 100),
+        default=4.0,
+        metavar='PX',
+        help='largest distance of a verified match from its epipolar line (default: %(default)s)',
+    )
+    add_detector_options(parser, {'max_keypoints': MAX_KEYPOINTS})
+
+
+def run(args: argparse.Namespace) -> int:
+    """Detect, match, write the files, and print a summary."""
+    from tqdm import tqdm
+
+    from superpoint_ros.integrations.colmap import write_database
+    from superpoint_ros.integrations.image_matches import (
+        choose_pairs,
+        list_collection,
+        match_pairs,
+        read_pairs,
+    )
+
+    if args.out.exists():
+        raise ValueError(f'{args.out} exists: delete it, or choose another --out')
+    names = list_collection(args.images)
+    images, skipped = _detect(args, names)
+    if len(images) < 2:
+        raise ValueError(f'a reconstruction needs two images; {len(images)} could be read')
+    cameras = _cameras(args, images)
+    known = [image.name for image in images]
+    pairs = read_pairs(args.pairs, known) if args.pairs else choose_pairs(len(known), args.overlap)
+    ratio = args.ratio if args.ratio < 1 else None
+    matches = list(match_pairs(images, tqdm(pairs, unit='pair', desc='match'), ratio))
+    if args.hloc:
+        from superpoint_ros.integrations.hloc import write_hloc
+
+        write_hloc(args.hloc, images, matches)
+    checked = tqdm(matches, unit='pair', desc='verify')
+    verified = write_database(args.out, images, cameras, checked, args.max_error)
+    keypoints = sum(len(image.features) for image in images) / len(images)
+    print(
+        f'{args.out}: {len(images)} images, {keypoints:.0f} keypoints each on average, '
+        f'{verified} of {len(matches)} pairs with verified matches'
+        + (f'; {skipped} images skipped' if skipped else '')
+    )
+    return 1 if skipped else 0
+
+
+def _detect(args: argparse.Namespace, names: list[str]) -> tuple[list[ImageFeatures], int]:
+    """Return the features of the images, and the number of those that cannot be read."""
+    from tqdm import tqdm
+
+    from superpoint_ros.cli.options import make_detector
+    from superpoint_ros.data.sequences.image_files import read_image
+    from superpoint_ros.integrations.image_matches import ImageFeatures
+
+    detector = make_detector(args)
+    images = []
+    for name in tqdm(names, unit='image', desc='detect'):
+        try:
+            image = read_image(args.images / name)
+            features = detector(image)
+        except (ValueError, OSError) as error:
+            tqdm.write(f'skipped: {error}', file=sys.stderr)
+            continue
+        images.append(ImageFeatures(name, (image.shape[1], image.shape[0]), features))
+    return images, len(names) - len(images)
+
+
+def _cameras(args: argparse.Namespace, images: list[ImageFeatures]) -> list[pycolmap.Camera]:
+    """Return the camera of each image; raise ValueError if the calibration does not fit it."""
+    from superpoint_ros.data.sequences.text_files import read_calibration
+    from superpoint_ros.integrations.colmap import calibrated_camera, camera_of_image
+
+    if not args.calibration:
+        return [camera_of_image(args.images / image.name, image.size) for image in images]
+    calibration = read_calibration(args.calibration)
+    for image in images:
+        if image.size != calibration.size:
+            raise ValueError(
+                f'{args.calibration} is for images of {"x".join(map(str, calibration.size))}, '
+                f'{image.name} has {"x".join(map(str, image.size))}'
+            )
+    return [calibrated_camera(calibration)] * len(images)

@@ -1,0 +1,66 @@
+# Copyright 2026 The superpoint_ros developers
+# SPDX-License-Identifier: Apache-2.0
+
+"""
+Features and matches in the HDF5 files of hloc (Hierarchical-Localization).
+
+`features.h5` has a group for each image with `keypoints` (N, 2), in which, as here, the centre of
+the top-left pixel is (0, 0), `scores` (N,), `descriptors` (D, N) and `image_size` (width, height).
+`matches.h5` has a group for each pair with `matches0` (N,), the index in the second image or -1,
+and `matching_scores0` (N,). `pairs.txt` has the names of a pair in each line. Numbers are float32;
+hloc reads any type.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+
+import h5py
+import numpy as np
+
+from superpoint_ros.integrations.image_matches import ImageFeatures, PairMatches
+
+FEATURES, MATCHES, PAIRS = 'features.h5', 'matches.h5', 'pairs.txt'
+
+KEYPOINT_NOISE = 1.0
+"""Standard deviation of keypoints in pixels, hloc's value for detectors that do not tell it."""
+
+
+def write_hloc(
+    folder: Path, images: Sequence[ImageFeatures], matches: Iterable[PairMatches]
+) -> None:
+    """
+    Write the three files to a folder.
+
+    Raises FileExistsError if one exists: hloc would take old entries of a file for results.
+    """
+    for name in (FEATURES, MATCHES, PAIRS):
+        if (folder / name).exists():
+            raise FileExistsError(f'{folder / name} exists: delete it, or choose another folder')
+    folder.mkdir(parents=True, exist_ok=True)
+    with h5py.File(folder / FEATURES, 'w') as file:
+        for image in images:
+            group, features = file.create_group(image.name), image.features
+            group['keypoints'] = features.keypoints
+            group['keypoints'].attrs['uncertainty'] = KEYPOINT_NOISE
+            group['scores'] = features.scores
+            group['descriptors'] = features.descriptors.T
+            group['image_size'] = np.array(image.size)
+    lines = []
+    with h5py.File(folder / MATCHES, 'w') as file:
+        for a, b, pairs, similarities in matches:
+            first, second = images[a], images[b]
+            group = file.create_group('/'.join(_flat(each.name) for each in (first, second)))
+            count = len(first.features)
+            # hloc's own files have int16, which ends at 32,767 keypoints.
+            indices, scores = np.full(count, -1, np.int32), np.zeros(count, np.float32)
+            indices[pairs[:, 0]], scores[pairs[:, 0]] = pairs[:, 1], similarities
+            group['matches0'], group['matching_scores0'] = indices, scores
+            lines.append(f'{first.name} {second.name}\n')
+    (folder / PAIRS).write_text(''.join(lines), encoding='utf-8')
+
+
+def _flat(name: str) -> str:
+    """Return the name of an image as it stands in the name of a pair."""
+    return name.replace('/', '-')

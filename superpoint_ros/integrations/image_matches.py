@@ -1,0 +1,112 @@
+# Copyright 2026 The superpoint_ros developers
+# SPDX-License-Identifier: Apache-2.0
+
+"""Pairs of the images of a collection and their matches, for structure from motion."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from itertools import combinations
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+
+from superpoint_ros.data.sequences.image_files import list_images
+from superpoint_ros.data.sequences.text_files import read_rows
+from superpoint_ros.features import Features
+from superpoint_ros.geometry.matching import match_mutual
+
+
+class ImageFeatures(NamedTuple):
+    """
+    Features of one image of a collection.
+
+    `name` is its path relative to the folder of the collection, with slashes; `size` is (width,
+    height) in pixels.
+    """
+
+    name: str
+    size: tuple[int, int]
+    features: Features
+
+
+class PairMatches(NamedTuple):
+    """
+    Matches of two images of a collection.
+
+    `first` and `second` are indices of the images, `first` being the smaller; `matches` (K, 2),
+    int64, are indices into their keypoints, and `similarities` (K,) are dot products of the
+    descriptors.
+    """
+
+    first: int
+    second: int
+    matches: np.ndarray
+    similarities: np.ndarray
+
+
+def list_collection(folder: str | Path) -> list[str]:
+    """
+    Return the names of the images in a folder and its subfolders, relative to the folder.
+
+    The order is that of the folders and, in each, natural (2 before 10). Hidden folders are left
+    out. Raises NotADirectoryError if it is not a folder, ValueError if it has no images.
+    """
+    root = Path(folder)
+    paths = list_images(root)
+    for subfolder in sorted(path for path in root.rglob('*') if path.is_dir()):
+        if not any(part.startswith('.') for part in subfolder.relative_to(root).parts):
+            paths += list_images(subfolder)
+    if not paths:
+        raise ValueError(f'{root} has no images')
+    return [path.relative_to(root).as_posix() for path in paths]
+
+
+def choose_pairs(count: int, overlap: int | None = None) -> list[tuple[int, int]]:
+    """
+    Return pairs of `count` images: all, or each image with the next `overlap` ones.
+
+    A pair has the smaller index first. Raises ValueError for an overlap below 1.
+    """
+    if overlap is not None and overlap < 1:
+        raise ValueError(f'overlap must be 1 or more images, got {overlap}')
+    reach = count if overlap is None else overlap
+    return [(a, b) for a, b in combinations(range(count), 2) if b - a <= reach]
+
+
+def read_pairs(path: Path, names: Sequence[str]) -> list[tuple[int, int]]:
+    """
+    Return the pairs of images in a text file, with two of `names` in each line, as in hloc.
+
+    A pair has the smaller index first and occurs once. Raises FileNotFoundError if there is no
+    such file, ValueError that names the file for a line without two names, an unknown name, or an
+    image paired with itself.
+    """
+    index = {name: number for number, name in enumerate(names)}
+    pairs = {}
+    for first, second, *_ in read_rows(path, 2):
+        for name in (first, second):
+            if name not in index:
+                raise ValueError(f'{path}: there is no image {name} that could be read')
+        if first == second:
+            raise ValueError(f'{path}: {first} is paired with itself')
+        a, b = sorted((index[first], index[second]))
+        pairs[a, b] = None
+    if not pairs:
+        raise ValueError(f'{path} has no pairs: write two names of images in each line')
+    return list(pairs)
+
+
+def match_pairs(
+    images: Sequence[ImageFeatures],
+    pairs: Sequence[tuple[int, int]],
+    ratio: float | None = None,
+    min_similarity: float | None = None,
+) -> Iterator[PairMatches]:
+    """Yield the matches of each pair; `ratio` and `min_similarity` are those of match_mutual."""
+    for a, b in pairs:
+        first, second = images[a].features.descriptors, images[b].features.descriptors
+        matches = match_mutual(first, second, ratio, min_similarity)
+        similarities = (first[matches[:, 0]] * second[matches[:, 1]]).sum(axis=1)
+        yield PairMatches(a, b, matches, similarities)
