@@ -112,6 +112,15 @@ class Features:
             depths=None if self.depths is None else self.depths.select(first),
         )
 
+    def depths_at(self, indices: np.ndarray) -> Depths | None:
+        """Return the depths of the keypoints at indices (K,), unknown at -1; None without any."""
+        if self.depths is None:
+            return None
+        unknown = Depths.unknown(1)
+        values = np.append(self.depths.values, unknown.values)
+        sigmas = np.append(self.depths.sigmas, unknown.sigmas)
+        return Depths(values[indices], sigmas[indices])
+
     def save(self, path: str | Path) -> None:
         """
         Write a compressed NumPy .npz file with the three arrays under their names.

@@ -45,6 +45,12 @@ def test_the_best_features_keep_their_depths():
     np.testing.assert_array_equal(best.depths.values, [2, np.nan])
 
 
+def test_a_track_without_a_keypoint_has_no_depth():
+    depths = features_with_depths().depths_at(np.array([2, -1, 0]))
+    np.testing.assert_array_equal(depths.values, [4, np.nan, 2])
+    assert Features.empty(3).depths_at(np.array([-1])) is None
+
+
 def test_depths_that_do_not_fit_are_refused():
     with pytest.raises(ValueError, match='3 keypoints need as many depths, got 2'):
         Features(np.zeros((3, 2)), np.zeros(3), np.eye(3), Depths.unknown(2))

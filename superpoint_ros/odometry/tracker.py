@@ -251,7 +251,7 @@ class Tracker:
             np.concatenate([seen.ages + 1, np.ones(count, np.int64)]),
             indices,
             restarted,
-            None if features.depths is None else features.depths.select(indices),
+            features.depths_at(indices),
         )
         lost = np.ones(len(old), dtype=bool)
         lost[rows] = False

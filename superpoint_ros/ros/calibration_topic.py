@@ -24,13 +24,15 @@ class CalibrationTopic:
 
     The calibration is received from a publisher that repeats it with each image, and from one that
     publishes it once with the durability transient local. `trouble` says why no coordinates can be
-    computed; it is empty if they can.
+    computed; it is empty if they can. With `rectified`, the calibration is that of the rectified
+    images: matrix p without distortion.
     """
 
-    def __init__(self, node: Node, topic: str):
+    def __init__(self, node: Node, topic: str, rectified: bool = False):
         self._node = node
         self._topic = node.resolve_topic_name(topic)
         self._logger = get_logger(node.get_logger().name)
+        self._rectified = rectified
         self._main = self._latched = None
         self._newest: CameraInfo | None = None
         self._used: CameraInfo | None = None
@@ -76,6 +78,11 @@ class CalibrationTopic:
         self._newest = message
 
     @property
+    def newest(self) -> CameraInfo | None:
+        """Return the newest message, None if there is none."""
+        return self._newest
+
+    @property
     def model(self) -> CameraModel | None:
         """Return the newest calibration; None, after a warning, if there is no valid one."""
         try:
@@ -117,7 +124,7 @@ class CalibrationTopic:
             raise CameraModelError('no calibration received')
         if self._model is None or not _is_same(newest, self._used):
             self._model = None
-            self._model = CameraModel.from_message(newest)
+            self._model = CameraModel.from_message(newest, self._rectified)
             self._used = newest
         return self._model
 
@@ -131,4 +138,5 @@ def _is_same(a: CameraInfo, b: CameraInfo | None) -> bool:
         all(getattr(a, name) == getattr(b, name) for name in names)
         and np.array_equal(a.k, b.k)
         and np.array_equal(a.d, b.d)
+        and np.array_equal(a.p, b.p)
     )

@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from diagnostic_msgs.msg import DiagnosticStatus
 import numpy as np
@@ -69,6 +69,12 @@ class TrackMessages:
         choices=COORDINATES,
         live=False,
     )
+    rectified: bool = setting(
+        False,
+        'The images are rectified (image_rect): the calibration is the matrix p of camera_info, '
+        'without distortion.',
+        live=False,
+    )
     camera_id: int = setting(
         0, 'Number of the camera in the layout vins_fusion.', range=(0, 255), live=False
     )
@@ -95,7 +101,7 @@ class TrackerNode(ProcessingNode):
     def prepare(self) -> None:
         """Make the tracker."""
         self._messages = self.parameters.of(TrackMessages)
-        self.calibration = CalibrationTopic(self, 'camera_info')
+        self.calibration = CalibrationTopic(self, 'camera_info', self._messages.rectified)
         self._tracker = Tracker()
         self._tails = TrackTails()
         self._images: dict[tuple[int, int], Image] = {}
@@ -147,8 +153,10 @@ class TrackerNode(ProcessingNode):
                 )
             )
             if self._cloud_publisher.get_subscription_count() > 0:
+                # Pixels times a depth are no position.
+                cloud = chosen if model else replace(chosen, depths=None)
                 self._cloud_publisher.publish(
-                    tracks_to_cloud(chosen, message.header, points, velocities)
+                    tracks_to_cloud(cloud, message.header, points, velocities)
                 )
         self._tails.length = output.tail_length
         self._tails.update(tracks)

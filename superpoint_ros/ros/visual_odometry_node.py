@@ -49,13 +49,20 @@ class OdometryOutput:
 
 @dataclass(frozen=True)
 class OdometryFrames:
-    """Settings of the coordinate frames of the poses."""
+    """Settings of the coordinate frames of the poses and of the calibration."""
 
     odom_frame: str = setting('odom', 'The frame_id of the frame of the poses.', live=False)
     publish_tf: bool = setting(
         True,
         'Publish the transform from odom_frame to the frame of the camera, if tf2_ros is '
         'installed. Turn it off if the frame of the camera already has a parent.',
+        live=False,
+    )
+
+    rectified: bool = setting(
+        False,
+        'The images are rectified (image_rect): the calibration is the matrix p of camera_info, '
+        'without distortion.',
         live=False,
     )
 
@@ -81,7 +88,7 @@ class VisualOdometryNode(ProcessingNode):
     def prepare(self) -> None:
         """Prepare to receive tracks and calibrations."""
         self._frames = self.parameters.of(OdometryFrames)
-        self.calibration = CalibrationTopic(self, 'camera_info')
+        self.calibration = CalibrationTopic(self, 'camera_info', self._frames.rectified)
         self._odometry: VisualOdometry | None = None
         self._broadcaster = self._odometry_publisher = self._path_publisher = None
         self._path: deque[PoseStamped] = deque()
@@ -143,7 +150,11 @@ class VisualOdometryNode(ProcessingNode):
 
     def _log_status(self, odometry: VisualOdometry) -> None:
         """Log the new status."""
-        text = f'{odometry.status}: {odometry.inliers} inliers, {odometry.restarts} restarts'
+        scale = 'metric' if odometry.metric else 'arbitrary'
+        text = (
+            f'{odometry.status}: {odometry.inliers} inliers, {odometry.restarts} restarts, '
+            f'{scale} scale'
+        )
         if odometry.status == LOST:
             self.get_logger().warning(text)
         else:
@@ -198,5 +209,6 @@ class VisualOdometryNode(ProcessingNode):
                 'inliers': odometry.inliers,
                 'points in the map': len(odometry.points),
                 'restarts': odometry.restarts,
+                'scale': 'metric' if odometry.metric else 'arbitrary',
             }
         return [self.inputs[0].status(values=values)]

@@ -19,7 +19,7 @@ from builtin_interfaces.msg import Time
 from sensor_msgs.msg import PointCloud2, PointField
 from std_msgs.msg import Header
 
-from superpoint_ros.features import Features
+from superpoint_ros.features import Depths, Features
 from superpoint_ros.ros.messages.feature_messages import (
     features_from_message,
     features_to_message,
@@ -198,3 +198,39 @@ def test_the_examples_of_the_documentation_read_a_message(form, directions):
         names['points']['descriptor'] / scale, expected.descriptors, atol=0.004
     )
     assert (names['directions'] is None) == (directions is None)
+
+
+def test_depths_are_positions_in_metres_with_their_deviations():
+    features = make_features(3, 4)
+    depths = Depths([2.0, np.nan, 0.5], [0.1, np.nan, 0.01])
+    features = Features(features.keypoints, features.scores, features.descriptors, depths)
+    directions = np.array([[0.5, -0.25], [0.1, 0.2], [-0.4, 0.0]], np.float32)
+    message = features_to_message(features, HEADER, normalized=directions)
+    assert [field.name for field in message.fields[4:]] == ['x', 'y', 'z', 'depth_sigma']
+    values = np.frombuffer(message.data, '<f4').reshape(3, -1)[:, -4:]
+    # A point of unknown depth keeps its direction, at z = 1.
+    expected = [[1, -0.5, 2, 0.1], [0.1, 0.2, 1, np.nan], [-0.2, 0, 0.5, 0.01]]
+    np.testing.assert_allclose(values, expected, rtol=1e-6)
+    again = features_from_message(message)
+    np.testing.assert_array_equal(again.depths.values, depths.values)
+    np.testing.assert_array_equal(again.depths.sigmas, depths.sigmas)
+    np.testing.assert_array_equal(normalized_from_message(message), directions)
+
+
+def test_points_of_unknown_depth_without_a_direction_are_not_displayed():
+    features = make_features(2, 4)
+    depths = Depths([2.0, np.nan], [0.1, np.nan])
+    features = Features(features.keypoints, features.scores, features.descriptors, depths)
+    directions = np.array([[0.5, -0.25], [np.nan, np.nan]], np.float32)
+    message = features_to_message(features, HEADER, 'int8', directions)
+    assert not message.is_dense
+    assert np.isnan(np.frombuffer(message.data, np.uint8)[-16:].view('<f4')).all()
+    np.testing.assert_array_equal(features_from_message(message).depths.known, [True, False])
+
+
+def test_features_without_depths_have_none_after_the_message():
+    message = features_to_message(make_features(2, 4), HEADER, normalized=np.zeros((2, 2)))
+    assert features_from_message(message).depths is None
+    empty = Features(np.zeros((0, 2)), np.zeros(0), np.zeros((0, 4)), Depths.unknown(0))
+    message = features_to_message(empty, HEADER, normalized=np.zeros((0, 2)))
+    assert len(features_from_message(message).depths) == 0

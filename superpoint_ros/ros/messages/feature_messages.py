@@ -8,9 +8,11 @@ A message is a `sensor_msgs/PointCloud2` with one row and one point per keypoint
 first. The fields of a point are `u` and `v` (x and y in pixels of the image; the centre of the
 top-left pixel is 0, 0) and `score`, each float32, and `descriptor`, D float32, or D int8: the
 descriptor times 127, rounded. If a calibration is used, `x`, `y` and `z` follow, float32: the
-undistorted position at depth 1 in the optical frame of the camera, so that z is 1. All fields are
-little endian and packed. A message without points has the same fields, so that every message tells
-D.
+undistorted position at depth 1 in the optical frame of the camera, so that z is 1. If depths are
+measured, `depth_sigma` follows, float32: the standard deviation of z in metres; x, y and z are the
+position in metres then. A point of unknown depth has the `depth_sigma` NaN, and z is 1 or NaN.
+All fields are little endian and packed. A message without points has the same fields, so that
+every message tells D.
 
 A consumer needs only this module of the package: `features_from_message(message)`. rclpy is not
 needed.
@@ -22,12 +24,13 @@ import numpy as np
 from sensor_msgs.msg import PointCloud2, PointField
 from std_msgs.msg import Header
 
-from superpoint_ros.features import Features
+from superpoint_ros.features import Depths, Features
 from superpoint_ros.ros.messages.point_clouds import cloud_message, DATATYPES
 
 DESCRIPTOR_FORMATS = ('float32', 'int8')
 
 POSITION = ('x', 'y', 'z')
+DEPTH_SIGMA = 'depth_sigma'
 
 _INT8_UNIT = 127
 _SCALARS = ('u', 'v', 'score')
@@ -46,7 +49,7 @@ def features_to_message(
 
     `descriptor_format` is 'float32' or 'int8' (a quarter of the bytes; each component is within
     0.004 of its value). `normalized` (N, 2) are undistorted, normalized coordinates, NaN if they
-    are unknown. Raises ValueError for any other format.
+    are unknown; depths of features need them. Raises ValueError for any other format.
     """
     if descriptor_format not in DESCRIPTOR_FORMATS:
         raise ValueError(
@@ -58,6 +61,8 @@ def features_to_message(
     layout.append(('descriptor', '<' + _TYPES[descriptor_format], (size,)))
     if normalized is not None:
         layout += [(name, '<f4') for name in POSITION]
+        if features.depths is not None:
+            layout.append((DEPTH_SIGMA, '<f4'))
     points = np.empty(len(features), np.dtype(layout))
     points['u'], points['v'] = features.keypoints.T
     points['score'] = features.scores
@@ -67,25 +72,32 @@ def features_to_message(
     else:
         points['descriptor'] = features.descriptors
     if normalized is not None:
-        points['x'], points['y'] = normalized.T
-        points['z'] = np.where(np.isfinite(points['x']), 1, np.nan)
+        depths = features.depths or Depths.unknown(len(features))
+        points['z'] = np.where(depths.known, depths.values, 1)
+        points['x'], points['y'] = normalized.T * points['z']
+        points['z'][~np.isfinite(points['x'])] = np.nan
+        if features.depths is not None:
+            points[DEPTH_SIGMA] = np.where(np.isfinite(points['x']), depths.sigmas, np.nan)
     return cloud_message(points, header)
 
 
 def features_from_message(message: PointCloud2) -> Features:
     """
-    Return the features of a message, with descriptors of unit length.
+    Return the features of a message, with descriptors of unit length, and depths if it has any.
 
     Fields may have any order, gaps, and either byte order; other fields are ignored. Raises
     ValueError that says what is wrong with the message.
     """
-    points = _points(message, _point_type(message, (*_SCALARS, 'descriptor')))
+    has_depths = {*POSITION, DEPTH_SIGMA} <= {field.name for field in message.fields}
+    names = (*_SCALARS, 'descriptor', *(('z', DEPTH_SIGMA) if has_depths else ()))
+    points = _points(message, _point_type(message, names))
     descriptors = points['descriptor'].astype(np.float32)
     if points['descriptor'].dtype == np.int8:
         length = np.linalg.norm(descriptors, axis=1, keepdims=True)
         descriptors /= np.where(length > 0, length, 1)
     keypoints = np.stack([points['u'], points['v']], axis=1).astype(np.float32)
-    return Features(keypoints, points['score'].astype(np.float32), descriptors)
+    depths = Depths(points['z'], points[DEPTH_SIGMA]) if has_depths else None
+    return Features(keypoints, points['score'].astype(np.float32), descriptors, depths)
 
 
 def normalized_from_message(message: PointCloud2) -> np.ndarray | None:
@@ -97,7 +109,9 @@ def normalized_from_message(message: PointCloud2) -> np.ndarray | None:
     if not {*POSITION} <= {field.name for field in message.fields}:
         return None
     points = _points(message, _point_type(message, POSITION))
-    return np.stack([points['x'], points['y']], axis=1).astype(np.float32)
+    with np.errstate(divide='ignore', invalid='ignore'):
+        directions = np.stack([points['x'], points['y']], axis=1) / points['z'][:, None]
+    return directions.astype(np.float32)
 
 
 def _points(message: PointCloud2, point_type: np.dtype) -> np.ndarray:

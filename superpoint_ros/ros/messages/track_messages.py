@@ -14,6 +14,9 @@ channels, in this order, with one value per point:
 - vins_fusion: id, camera_id, u, v, velocity_x, velocity_y, gx, gy, gz (VINS-Fusion's topic
   feature_tracker/feature; it reads the last three, a true position, but does not use them: 0).
 
+If depths are measured, both layouts end with the channels depth and depth_sigma, in metres: the
+depth of the point along the optical axis and its standard deviation, NaN if they are unknown.
+
 u and v are the keypoint in pixels; velocities are those of x and y per second. Estimators read the
 channels by position; the names are for people and for `tracks_from_message`. rclpy is not needed.
 """
@@ -27,6 +30,7 @@ import numpy as np
 from sensor_msgs.msg import ChannelFloat32, PointCloud, PointCloud2
 from std_msgs.msg import Header
 
+from superpoint_ros.features import Depths
 from superpoint_ros.odometry.tracker import Tracks
 from superpoint_ros.ros.messages.point_clouds import cloud_message
 
@@ -37,6 +41,8 @@ LAYOUTS = {
         *('gx', 'gy', 'gz'),
     ),
 }
+
+DEPTH_CHANNELS = ('depth', 'depth_sigma')
 
 IDS = 2**24
 """Ids are taken modulo this number: float32 represents no larger range of integers exactly."""
@@ -75,6 +81,12 @@ def tracks_to_message(
         ChannelFloat32(name=name, values=_floats(columns.get(name, zeros)))
         for name in LAYOUTS[layout]
     ]
+    if tracks.depths is not None:
+        depths = tracks.depths.select(usable)
+        channels += [
+            ChannelFloat32(name=name, values=_floats(values))
+            for name, values in zip(DEPTH_CHANNELS, (depths.values, depths.sigmas), strict=True)
+        ]
     positions = [Point32(x=x, y=y, z=1.0) for x, y in points[usable].astype(float).tolist()]
     return PointCloud(header=header, points=positions, channels=channels)
 
@@ -86,16 +98,25 @@ def tracks_to_cloud(
     Return the tracks as a message with the fields x, y, z, id, u, v, velocity_x and velocity_y.
 
     All are float32 except `id`, int32. `points` and `velocities`, both (N, 2), are those of
-    `tracks_to_message`; z is 1. Tracks with a value that is not finite are left out.
+    `tracks_to_message`; z is 1. Tracks with a value that is not finite are left out. If the tracks
+    have depths, x, y and z are multiplied by those that are known, and the field `depth_sigma`
+    follows, NaN for the others.
     """
     usable = _usable(points, velocities)
     names = ('x', 'y', 'z', 'id', 'u', 'v', 'velocity_x', 'velocity_y')
+    if tracks.depths is not None:
+        names += DEPTH_CHANNELS[1:]
     layout = [(name, '<i4' if name == 'id' else '<f4') for name in names]
     cloud = np.ones(int(usable.sum()), np.dtype(layout))
     cloud['x'], cloud['y'] = points[usable].T
     cloud['id'] = tracks.ids[usable] % IDS
     cloud['u'], cloud['v'] = tracks.keypoints[usable].T
     cloud['velocity_x'], cloud['velocity_y'] = velocities[usable].T
+    if tracks.depths is not None:
+        depths = tracks.depths.select(usable)
+        for name in ('x', 'y', 'z'):
+            cloud[name] *= np.where(depths.known, depths.values, 1)
+        cloud['depth_sigma'] = depths.sigmas
     return cloud_message(cloud, header)
 
 
@@ -114,7 +135,8 @@ def tracks_from_message(message: PointCloud) -> Tracks:
     if missing:
         there = ', '.join(channels) or 'none'
         raise ValueError(f'the message lacks the channels {", ".join(missing)}; it has {there}')
-    short = [name for name in wanted if len(channels[name]) != count]
+    extra = [name for name in DEPTH_CHANNELS if name in channels]
+    short = [name for name in (*wanted, *extra) if len(channels[name]) != count]
     if short:
         raise ValueError(
             f'the channel {short[0]} has {len(channels[short[0]])} values for {count} points'
@@ -125,6 +147,9 @@ def tracks_from_message(message: PointCloud) -> Tracks:
     if (np.diff(numbers) == 0).any():
         raise ValueError(f'the id {numbers[:-1][np.diff(numbers) == 0][0]} occurs twice')
     unknown = np.full((count, 2), np.nan, np.float32)
+    depths = None
+    if len(extra) == len(DEPTH_CHANNELS):
+        depths = Depths(*(channels[name] for name in DEPTH_CHANNELS)).select(order)
     return Tracks(
         numbers,
         np.stack([u, v], axis=1)[order],
@@ -133,6 +158,7 @@ def tracks_from_message(message: PointCloud) -> Tracks:
         np.stack([velocity_x, velocity_y], axis=1)[order],
         np.full(count, 2, np.int64),
         order,
+        depths=depths,
     )
 
 

@@ -5,6 +5,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -14,6 +16,7 @@ from rclpy.serialization import deserialize_message, serialize_message
 from sensor_msgs.msg import PointCloud, PointCloud2
 from std_msgs.msg import Header
 
+from superpoint_ros.features import Depths
 from superpoint_ros.odometry.tracker import Tracks
 from superpoint_ros.ros.messages.track_messages import (
     IDS,
@@ -152,3 +155,31 @@ def test_a_cloud_has_the_content_of_the_tracks_at_depth_1():
     np.testing.assert_allclose(cloud['u'], tracks.keypoints[[0, 2], 0])
     np.testing.assert_allclose(cloud['velocity_y'], [2, 6])
     assert message.is_dense
+
+
+@pytest.mark.parametrize('layout', ['vins_mono', 'vins_fusion'])
+def test_depths_are_channels_behind_those_that_estimators_read(layout):
+    depths = Depths([2.0, np.nan, 4.0], [0.1, np.nan, 0.2])
+    without, tracks = some_tracks(), replace(some_tracks(), depths=depths)
+    message = message_of(tracks, layout)
+    assert [channel.name for channel in message.channels[-2:]] == ['depth', 'depth_sigma']
+    read = read_as_vins_mono if layout == 'vins_mono' else read_as_vins_fusion
+    assert read(message) == read(message_of(without, layout))
+    again = tracks_from_message(message)
+    np.testing.assert_array_equal(again.depths.values, depths.values)
+    np.testing.assert_array_equal(again.depths.sigmas, depths.sigmas)
+    assert tracks_from_message(message_of(without, layout)).depths is None
+    message.channels[-1].values.pop()
+    with pytest.raises(ValueError, match='the channel depth_sigma has 2 values for 3 points'):
+        tracks_from_message(message)
+
+
+def test_the_cloud_of_tracks_with_depths_is_in_metres():
+    tracks = replace(some_tracks(), depths=Depths([2.0, np.nan, 4.0], [0.1, np.nan, 0.2]))
+    points = np.array([[0.5, 0.25], [0.1, 0.2], [-0.5, 0.0]], np.float32)
+    message = tracks_to_cloud(tracks, Header(), points, np.zeros((3, 2), np.float32))
+    assert message.fields[-1].name == 'depth_sigma'
+    values = np.frombuffer(message.data, '<f4').reshape(3, -1)
+    expected = [[1, 0.5, 2], [0.1, 0.2, 1], [-2, 0, 4]]
+    np.testing.assert_allclose(values[:, :3], expected, rtol=1e-6)
+    np.testing.assert_allclose(values[:, -1], [0.1, np.nan, 0.2], rtol=1e-6)
