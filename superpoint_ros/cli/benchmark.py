@@ -22,7 +22,7 @@ import argparse
 from pathlib import Path
 import sys
 
-from superpoint_ros.cli.options import image_size, keep_inputs, number
+from superpoint_ros.cli.options import image_size, keep_inputs, number, weight_names
 from superpoint_ros.settings_table import refuse_option
 
 _COUNT = number(1, 100_000, int)
@@ -150,7 +150,7 @@ def _plan(args: argparse.Namespace):
     from superpoint_ros.engines.engine import find_device
 
     networks = [NetworkSource(name) for name in args.networks]
-    networks += [NetworkSource(Path(file).stem, file) for file in args.weights]
+    networks += map(NetworkSource, weight_names(args.weights), args.weights)
     device = str(find_device(args.device))
     is_cuda = device.startswith('cuda')
     engines = args.engines or (['torch'] if is_cuda else ['torch', 'openvino'])

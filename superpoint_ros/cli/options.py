@@ -10,7 +10,7 @@ Those of the detector come from its tables, `ExecutionSettings` and `DetectionSe
 from __future__ import annotations
 
 import argparse
-from collections.abc import Callable, Collection, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 import math
 from pathlib import Path
 from typing import Any, TYPE_CHECKING
@@ -130,14 +130,30 @@ def make_methods(args: argparse.Namespace, **settings: Any) -> list[Method]:
     """
     Return the methods to compare: a detector for each weight file, then the baselines.
 
-    A detector is named after its file if there are several. `settings` replace those that the
-    command line gives.
+    A detector is named after its file if there are several (`weight_names`). `settings` replace
+    those that the command line gives.
     """
     from superpoint_ros.evaluation.baselines import described_method, Method
 
-    methods = []
-    for weights in args.weights:
-        detector = make_detector(args, weights=weights, **settings)
-        name = detector.weights.stem if len(args.weights) > 1 else 'SuperPoint'
-        methods.append(Method(name, detector))
+    names = weight_names(args.weights) if len(args.weights) > 1 else ['SuperPoint']
+    methods = [
+        Method(name, make_detector(args, weights=weights, **settings))
+        for name, weights in zip(names, args.weights, strict=True)
+    ]
     return methods + [described_method(name, args.max_keypoints) for name in args.methods]
+
+
+def weight_names(files: Sequence[str]) -> list[str]:
+    """
+    Return a name for each weight file: without suffix, with folders if names would be the same.
+
+    Raises ValueError if a file is given twice.
+    """
+    paths = [Path(file).resolve().with_suffix('') for file in files]
+    if len(set(paths)) < len(paths):
+        raise ValueError(f'a weight file is given twice: {", ".join(files)}')
+    for parts in range(1, max((len(path.parts) for path in paths), default=0) + 1):
+        names = ['/'.join(path.parts[-parts:]) for path in paths]
+        if len(set(names)) == len(names):
+            return names
+    return [str(path) for path in paths]

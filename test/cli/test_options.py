@@ -12,7 +12,12 @@ import pytest
 import torch
 
 from superpoint_ros.cli.main import COMMANDS, main
-from superpoint_ros.cli.options import add_detector_options, given_settings, make_detector
+from superpoint_ros.cli.options import (
+    add_detector_options,
+    given_settings,
+    make_detector,
+    weight_names,
+)
 from superpoint_ros.detection.settings import DetectionSettings
 from superpoint_ros.settings_table import table_of
 from support.settings import other_settings
@@ -140,3 +145,12 @@ def test_the_defaults_of_evaluations_are_those_of_their_plans():
     assert ShapesPlan(shapes.images, shapes.seed) == ShapesPlan()
     assert OdometryPlan(odometry.max_keypoints, tuple(odometry.gaps)) == OdometryPlan()
     assert ThresholdPlan(views=threshold.views, seed=threshold.seed) == ThresholdPlan()
+
+
+def test_weight_files_of_the_same_name_are_told_apart_by_their_folders():
+    files = ['runs/a/weights.safetensors', 'runs/b/weights.safetensors', 'c.safetensors']
+    assert weight_names(files[1:]) == ['weights', 'c']
+    assert weight_names(files)[:2] == ['a/weights', 'b/weights']
+    assert weight_names(files[2:]) == ['c']
+    with pytest.raises(ValueError, match='given twice: c.safetensors, ./c.safetensors'):
+        weight_names(['c.safetensors', './c.safetensors'])
