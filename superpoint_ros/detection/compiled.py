@@ -33,6 +33,13 @@ _OPTIONS = {
     'fastmath': {'contract', 'nsz', 'reassoc'},
 }
 
+_FORMAT = 2
+"""
+Version of the form in which machine code is cached, part of the key of each entry.
+
+Another version of the package may share a cache: its entries are not read, and are kept.
+"""
+
 _log = logging.getLogger(__name__)
 _warned: set[str] = set()  # folders of caches
 
@@ -72,6 +79,9 @@ class _SafeCache(FunctionCache):
     """
 
     _impl_class = _CheckedCode
+
+    def _index_key(self, sig, codegen):
+        return (*super()._index_key(sig, codegen), _FORMAT)
 
     def load_overload(self, sig, target_context):
         """Return the cached code for a signature, None if there is none that can be used."""

@@ -7,6 +7,7 @@ import logging
 import resource
 
 import numba
+from numba.core.caching import CompileResultCacheImpl
 import pytest
 
 from superpoint_ros.detection import compiled as module
@@ -91,4 +92,23 @@ def test_a_cache_that_was_removed_meanwhile_is_written_again(cache, caplog):
         path.rmdir()
     assert function(21) == 42
     assert list(cache.rglob('*.nbc'))
+    assert not warnings_of(caplog)
+
+
+def test_entries_of_another_version_of_the_package_are_neither_read_nor_removed(
+    cache, caplog, monkeypatch
+):
+    with monkeypatch.context() as other_version:
+        other_version.setattr(module, '_FORMAT', 1)
+        # Numba's own form, which an earlier version of the package has used
+        other_version.setattr(module._CheckedCode, 'reduce', CompileResultCacheImpl.reduce)
+        other_version.setattr(module._CheckedCode, 'rebuild', CompileResultCacheImpl.rebuild)
+        assert compiled(doubled)(21) == 42
+        assert compiled(doubled)(21) == 42
+        old = set(cache.rglob('*.nbc'))
+    first, second = compiled(doubled), compiled(doubled)
+    assert first(21) == second(21) == 42
+    assert sum(first.stats.cache_misses.values()) == 1
+    assert sum(second.stats.cache_hits.values()) == 1
+    assert old < set(cache.rglob('*.nbc'))
     assert not warnings_of(caplog)
