@@ -5,6 +5,8 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 import numpy as np
 from rclpy.event_handler import SubscriptionEventCallbacks
 from rclpy.logging import get_logger
@@ -14,6 +16,7 @@ from rclpy.qos_overriding_options import QoSOverridingOptions
 from sensor_msgs.msg import CameraInfo
 
 from superpoint_ros.geometry.camera_model import CameraModel, CameraModelError
+from superpoint_ros.ros.events import with_events
 
 _REPEAT = 10.0  # least number of seconds between two equal warnings
 
@@ -41,14 +44,16 @@ class CalibrationTopic:
 
     def start(self) -> None:
         """Begin to receive calibrations."""
-        self._main = self._node.create_subscription(
+        create = partial(
+            self._node.create_subscription,
             CameraInfo,
             self._topic,
             self._receive,
             qos_profile_sensor_data,
-            event_callbacks=SubscriptionEventCallbacks(matched=lambda _: self._follow_latched()),
             qos_overriding_options=QoSOverridingOptions.with_default_policies(),
         )
+        events = SubscriptionEventCallbacks(matched=lambda _: self._follow_latched())
+        self._main = with_events(create, events)
 
     def stop(self) -> None:
         """Stop receiving."""
@@ -57,6 +62,14 @@ class CalibrationTopic:
                 self._node.destroy_subscription(subscription)
         self._main = self._latched = None
 
+    def watch(self) -> None:
+        """
+        Look for publishers that offer transient local; to be called about once per second.
+
+        Not every RMW implementation reports new publishers.
+        """
+        self._follow_latched()
+
     def _follow_latched(self) -> None:
         """
         Subscribe with the durability transient local as soon as a publisher offers it.
@@ -64,10 +77,10 @@ class CalibrationTopic:
         The main subscription misses what such a publisher has sent before. It cannot be transient
         local itself: the usual publishers, which repeat the calibration, refuse that.
         """
-        latched = QoSDurabilityPolicy.TRANSIENT_LOCAL
-        publishers = self._node.get_publishers_info_by_topic(self._topic)
         if self._main is None or self._latched is not None:
             return
+        latched = QoSDurabilityPolicy.TRANSIENT_LOCAL
+        publishers = self._node.get_publishers_info_by_topic(self._topic)
         if any(each.qos_profile.durability == latched for each in publishers):
             qos = QoSProfile(depth=1, durability=latched)
             self._latched = self._node.create_subscription(

@@ -7,13 +7,14 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
+from functools import partial
 import time
 import traceback
 from typing import Any
 
 from diagnostic_msgs.msg import DiagnosticStatus
 from rclpy.clock import ClockType
-from rclpy.event_handler import SubscriptionEventCallbacks, UnsupportedEventTypeError
+from rclpy.event_handler import SubscriptionEventCallbacks
 from rclpy.logging import get_logger
 from rclpy.node import Node
 from rclpy.qos import QoSProfile
@@ -22,6 +23,7 @@ from rclpy.time import Time
 from std_msgs.msg import Header
 
 from superpoint_ros.ros.diagnostics import input_status, MAX_LOST
+from superpoint_ros.ros.events import with_events
 from superpoint_ros.ros.frame_statistics import FrameStatistics
 
 WATCHDOG_TIMEOUT = 5.0
@@ -94,13 +96,15 @@ class InputTopic(ABC):
             self._missing = ''
 
     def _subscribe(self):
-        arguments = (self._type, self._topic, self._on_message, self._qos)
-        options = {'qos_overriding_options': QoSOverridingOptions.with_default_policies()}
-        events = SubscriptionEventCallbacks(message_lost=self._on_lost)
-        try:
-            return self.node.create_subscription(*arguments, **options, event_callbacks=events)
-        except UnsupportedEventTypeError:  # this RMW implementation does not report losses
-            return self.node.create_subscription(*arguments, **options)
+        create = partial(
+            self.node.create_subscription,
+            self._type,
+            self._topic,
+            self._on_message,
+            self._qos,
+            qos_overriding_options=QoSOverridingOptions.with_default_policies(),
+        )
+        return with_events(create, SubscriptionEventCallbacks(message_lost=self._on_lost))
 
     def _on_message(self, message: Any) -> None:
         self._last_arrival = time.monotonic()

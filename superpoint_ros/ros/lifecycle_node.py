@@ -197,6 +197,8 @@ class ProcessingNode(LifecycleNode, ABC):
 
     def _watch(self) -> None:
         """Check the inputs and publish the diagnostics, once per second."""
+        if self.calibration:
+            self.calibration.watch()
         for each in self.inputs:
             each.watch()
         message = DiagnosticArray(status=self.statuses())

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 import time
 
@@ -25,6 +26,7 @@ from superpoint_ros.features import Features
 from superpoint_ros.ros.calibration_topic import CalibrationTopic
 from superpoint_ros.ros.detector.detector_parameters import CameraSettings, FeatureOutput
 from superpoint_ros.ros.detector.worker import Worker
+from superpoint_ros.ros.events import with_events
 from superpoint_ros.ros.inputs import InputTopic
 from superpoint_ros.ros.messages.feature_messages import features_to_message
 from superpoint_ros.ros.messages.image_messages import gray_from_image, image_message, stamp_key
@@ -88,14 +90,17 @@ class Camera(InputTopic):
         self._overlay = self._publisher(Image, f'{prefix}features/overlay', 1)
 
     def _publisher(self, message_type: type, topic: str, depth: int):
-        events = PublisherEventCallbacks(matched=lambda _: self.follow_demand())
-        return self.node.create_publisher(
+        create = partial(
+            self.node.create_publisher,
             message_type,
             topic,
             QoSProfile(depth=depth, reliability=QoSReliabilityPolicy.RELIABLE),
             qos_overriding_options=QoSOverridingOptions.with_default_policies(),
-            event_callbacks=events if self._lazy else None,
         )
+        if not self._lazy:
+            return create()
+        # `watch` follows the demand, too: not every RMW implementation reports subscribers.
+        return with_events(create, PublisherEventCallbacks(matched=lambda _: self.follow_demand()))
 
     @property
     def features_topic(self) -> str:
@@ -119,6 +124,12 @@ class Camera(InputTopic):
         self.stop()
         self.node.destroy_publisher(self._features)
         self.node.destroy_publisher(self._overlay)
+
+    def watch(self) -> None:
+        """Check the topics of images and calibrations."""
+        if self._calibration:
+            self._calibration.watch()
+        super().watch()
 
     def is_wanted(self) -> bool:
         """Return whether images are needed: if lazy, while features have a subscriber."""

@@ -11,6 +11,8 @@ import time
 from diagnostic_msgs.msg import DiagnosticStatus
 import numpy as np
 import pytest
+from rclpy import event_handler
+from rclpy.event_handler import QoSPublisherEventType, QoSSubscriptionEventType
 from rclpy.qos import QoSDurabilityPolicy, QoSProfile, QoSReliabilityPolicy
 from sensor_msgs.msg import CameraInfo, CompressedImage, Image, PointCloud2
 
@@ -163,3 +165,37 @@ def test_the_quality_of_service_of_every_documented_topic_can_be_overridden(star
         '/features/overlay.publisher',
         '/diagnostics.publisher',
     }
+
+
+@pytest.fixture
+def _rmw_without_events(monkeypatch):
+    """Replace events that not every RMW implementation supports, as rclpy reports their lack."""
+    optional = {
+        QoSSubscriptionEventType.RCL_SUBSCRIPTION_MATCHED,
+        QoSSubscriptionEventType.RCL_SUBSCRIPTION_MESSAGE_LOST,
+        QoSPublisherEventType.RCL_PUBLISHER_MATCHED,
+    }
+    make = event_handler.EventHandler.__init__
+
+    def refuse(self, *, event_type, **options):
+        if event_type in optional:
+            raise event_handler.UnsupportedEventTypeError('event type is not supported')
+        make(self, event_type=event_type, **options)
+
+    monkeypatch.setattr(event_handler.EventHandler, '__init__', refuse)
+
+
+@pytest.mark.usefixtures('_rmw_without_events')
+def test_without_events_a_latched_calibration_is_received_and_a_lazy_node_starts_and_stops(
+    start_inside, image, info
+):
+    system = start_inside(normalized_coordinates=True, lazy=True)
+    system.observer.create_publisher(CameraInfo, 'camera_info', LATCHED).publish(info)
+    system.rest(0.2)
+    assert system.observer.count_subscribers('/image') == 0
+    subscription = system.listen_to_features()
+    system.wait_until(lambda: system.observer.count_subscribers('/image') == 1)
+    system.wait_until(lambda: system.answers(image).is_dense)
+    assert 'calibration' not in system.status('/image')[1]
+    system.observer.destroy_subscription(subscription)
+    system.wait_until(lambda: system.observer.count_subscribers('/image') == 0)
