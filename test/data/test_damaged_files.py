@@ -154,6 +154,50 @@ def homography(folder: Path):
     return path, read
 
 
+def glb(folder: Path):
+    pytest.importorskip('trimesh', reason='needs the extra scenes')
+    from superpoint_ros.data.scenes.meshes import read_glb
+    from support.rooms import write_room
+
+    def read(path):
+        assert np.isfinite(read_glb(path).triangles).all()
+        return []
+
+    return write_room(folder / 'room.glb'), read
+
+
+def rendered_pair(folder: Path):
+    pytest.importorskip('embreex', reason='needs the extra scenes')
+    from superpoint_ros.data.scenes.pair_cache import PairCache, read_pair
+    from superpoint_ros.data.scenes.pairs import PairSettings, RenderedPair
+    from superpoint_ros.data.scenes.ray_casting import PinholeCamera, RenderedView
+
+    rng = np.random.default_rng(0)
+    image = rng.integers(0, 256, (16, 24), dtype=np.uint8)
+    views = [RenderedView(image, rng.uniform(1, 5, (16, 24)).astype(np.float32)) for _ in 'ab']
+    cache = PairCache(folder, PairSettings(width=64, height=64), {})
+    cache.write(0, RenderedPair(*views, PinholeCamera(20.0, 24, 16), np.eye(4), 'room'))
+
+    def read(path):
+        pair = read_pair(path)
+        return [*pair.first, *pair.second, pair.pose, np.array(pair.camera)]
+
+    return cache.path(0), read
+
+
+def pair_settings(folder: Path):
+    pytest.importorskip('embreex', reason='needs the extra scenes')
+    from superpoint_ros.data.scenes.pair_cache import PairCache
+    from superpoint_ros.data.scenes.pairs import PairSettings
+
+    def read(path):
+        PairCache(path.parent, PairSettings(), {'room': 'hash'})
+        return []
+
+    read(folder / 'cache.json')
+    return folder / 'cache.json', read
+
+
 def image(suffix: str):
     def make(folder: Path):
         pixels = np.random.default_rng(0).integers(0, 256, (24, 32), dtype=np.uint8)
@@ -217,6 +261,9 @@ KINDS = {
     'calibration.yaml': calibration,
     'sensor.yaml': sensor,
     'homography': homography,
+    'glb': glb,
+    'rendered pair': rendered_pair,
+    'cache.json': pair_settings,
     'png': image('.png'),
     'jpg': image('.jpg'),
     'tum rgb.txt': tum('rgb.txt'),
@@ -259,7 +306,8 @@ def test_a_damaged_file_is_read_correctly_or_named(tmp_path, caplog, kind, damag
         except ValueError as error:
             failed += 1
             message = str(error)
-            names = (path.name, path.parent.name) if 'bag' in path.parts else (path.name,)
+            is_folder = 'bag' in path.parts or kind == 'cache.json'
+            names = (path.name, path.parent.name) if is_folder else (path.name,)
             assert any(name in message for name in names), (place, message)
         else:
             # Files with a checksum are never read with other values.

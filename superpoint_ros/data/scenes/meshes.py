@@ -14,6 +14,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 import logging
 from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
@@ -125,15 +126,34 @@ def read_glb(path: Path, unit: float = 1.0, up: str = 'z') -> TexturedMesh:
     points up. Raises FileNotFoundError if the file does not exist, and ValueError if it cannot be
     read, has no triangles, or has an implausible size (another unit than `unit`).
     """
-    import trimesh
-
     path = Path(path)
     if not path.is_file():
         raise FileNotFoundError(f'{path} does not exist; name a .glb file')
     try:
-        scene = trimesh.load_scene(path)
-    except Exception as error:  # each of trimesh's parsers raises its own
+        scene, parts = _parse(path)
+    except ModuleNotFoundError:
+        raise
+    except Exception as error:  # trimesh and Pillow raise what their decoders raise
         raise ValueError(f'{path} cannot be read as a GLB file: {error}') from error
+    if not parts:
+        raise ValueError(f'{path} contains no triangles')
+    mesh = merge(parts).moved(_to_metres(unit, up))
+    finite = np.isfinite(mesh.triangles).all(axis=(1, 2))
+    if not finite.any():
+        raise ValueError(f'{path} has no triangle with finite corners')
+    if not finite.all():
+        logger.warning('%s: %d triangles without finite corners left out', path, (~finite).sum())
+        mesh = _select(mesh, finite)
+    _check_size(path, mesh)
+    _check_orientation(path, scene)
+    return mesh
+
+
+def _parse(path: Path) -> tuple[Any, list[TexturedMesh]]:
+    """Return the `trimesh.Scene` of a file and its meshes, in the file's unit and axes."""
+    import trimesh
+
+    scene = trimesh.load_scene(path)
     textures: dict[int, np.ndarray] = {}
     parts = []
     for node in scene.graph.nodes_geometry:
@@ -141,16 +161,7 @@ def read_glb(path: Path, unit: float = 1.0, up: str = 'z') -> TexturedMesh:
         geometry = scene.geometry[name]
         if isinstance(geometry, trimesh.Trimesh) and len(geometry.faces):
             parts.append(_part(geometry, textures).moved(np.asarray(pose)))
-    if not parts:
-        raise ValueError(f'{path} contains no triangles')
-    mesh = merge(parts).moved(_to_metres(unit, up))
-    finite = np.isfinite(mesh.triangles).all(axis=(1, 2))
-    if not finite.all():
-        logger.warning('%s: %d triangles without finite corners left out', path, (~finite).sum())
-        mesh = _select(mesh, finite)
-    _check_size(path, mesh)
-    _check_orientation(path, scene)
-    return mesh
+    return scene, parts
 
 
 def _to_metres(unit: float, up: str) -> np.ndarray:
@@ -168,8 +179,6 @@ def _to_metres(unit: float, up: str) -> np.ndarray:
 
 def _select(mesh: TexturedMesh, chosen: np.ndarray) -> TexturedMesh:
     """Return the chosen triangles."""
-    if not chosen.any():
-        raise ValueError('the mesh has no triangle with finite corners')
     return TexturedMesh(
         mesh.triangles[chosen],
         mesh.uv[chosen],
