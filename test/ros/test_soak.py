@@ -19,9 +19,10 @@ from support.ros_domain import ros_domain
 pytest.importorskip('rclpy', reason='rclpy is not installed')
 
 from superpoint_ros.ros.testing import stress_test as soak
-from superpoint_ros.ros.testing.stress_test import judge, Load, run_soak, Sample, write_samples
+from superpoint_ros.ros.testing.stress_report import judge, Sample, write_samples
+from superpoint_ros.ros.testing.stress_test import Load, run_soak
 
-GOOD = Sample(0.0, 200.0, 20.0, 180.0, 60.0, 80.0, 50.0, 5.0, 15.0, 500.0)
+GOOD = Sample(0.0, 200.0, 20.0, 180.0, 60.0, 80.0, 50.0, 5.0, 15.0, 2.0, 500.0)
 
 
 def samples(count=40, **changes):
@@ -64,6 +65,33 @@ def test_a_requirement_that_is_not_met_is_named(promise, changes, status, how):
     broken = judge(samples(**changes), status)
     assert list(broken) == [promise]
     assert how in broken[promise]
+
+
+def on_a_busy_machine(**changes):
+    """Return samples in which even an idle node answers after 400 ms."""
+    return samples(control=lambda s: 400.0, **changes)
+
+
+def test_the_load_of_the_machine_is_not_blamed_on_the_node():
+    slow = {'parameters': lambda s: 490.0, 'latency_p50': lambda s: 480.0}
+    assert judge(on_a_busy_machine(**slow), status=0) == {}
+    assert list(judge(samples(**slow), status=0)) == ['latency', 'parameters']
+    # One slow call of the idle node in a hundred excuses no slow node.
+    once = samples(100, **slow, control=lambda s: 400.0 if s == 50 else 2.0)
+    assert list(judge(once, status=0)) == ['latency', 'parameters']
+
+
+def test_a_node_that_is_slower_than_an_idle_one_is_blamed_on_a_busy_machine():
+    slow = {'parameters': lambda s: 520.0, 'latency_p50': lambda s: 520.0}
+    broken = judge(on_a_busy_machine(**slow), status=0)
+    assert list(broken) == ['latency', 'parameters']
+    assert broken['parameters'].endswith('took 520 ms or more, those of an idle node 400 ms')
+
+
+def test_without_answers_of_the_idle_node_the_plain_limits_hold():
+    assert judge(samples(control=lambda s: math.nan), status=0) == {}
+    slow = samples(control=lambda s: math.nan, parameters=lambda s: 150.0)
+    assert list(judge(slow, status=0)) == ['parameters']
 
 
 def filled(second):
@@ -147,6 +175,7 @@ def test_a_real_node_is_measured(tmp_path, random_weights, monkeypatch):
     assert all(sample.memory > 50 for sample in measured)
     assert any(sample.parameters > 0 for sample in measured)
     assert any(sample.weights > 0 for sample in measured)
+    assert any(sample.control > 0 for sample in measured)
     assert 'bad frames' in (tmp_path / 'detector.log').read_text()
 
 

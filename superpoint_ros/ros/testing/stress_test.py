@@ -7,6 +7,9 @@ A stress test: the detector node under more load than it can process, observed f
 The detector runs as a process. This process floods it with images, a fraction of them broken,
 receives features and diagnostics, sets parameters (among them the weights, which are loaded again
 each time), and reads the detector's memory from the system.
+
+An idle node, the control, runs in another process and is asked for the same at the same times. It
+shows how long an answer takes on this machine under its present load, apart from the detector.
 """
 
 from __future__ import annotations
@@ -14,7 +17,7 @@ from __future__ import annotations
 from array import array
 from collections.abc import Callable
 from contextlib import closing
-from dataclasses import asdict, dataclass, fields
+from dataclasses import dataclass
 from pathlib import Path
 import threading
 import time
@@ -31,6 +34,7 @@ from sensor_msgs.msg import Image, PointCloud2
 
 from superpoint_ros.data.image_encodings import ENCODINGS
 from superpoint_ros.ros.messages.image_messages import image_message
+from superpoint_ros.ros.testing.stress_report import CALLS, Sample
 from superpoint_ros.ros.testing.subprocesses import (
     NodeProcess,
     private_namespace,
@@ -38,18 +42,9 @@ from superpoint_ros.ros.testing.subprocesses import (
     wait_for,
 )
 
-SETTLING = 5.0
-"""Seconds after which latencies and answers are judged."""
-
-WARM_UP = 120.0
-"""Seconds after which memory is judged: until then caches fill. In a shorter test it is judged in
-the second half."""
-
-MAX_GROWTH = 0.02
-"""Allowed growth of the memory after the warm-up, as a share."""
-
 _FRAMES = 8  # number of different good images
 _WEIGHTS_EVERY = 10  # every tenth call sets the weights
+_CONTROL = 'control'  # namespace of the control, below that of the detector
 
 
 @dataclass(frozen=True)
@@ -61,34 +56,6 @@ class Load:
     width: int = 640
     height: int = 480
     broken: float = 0.05
-
-
-@dataclass
-class Sample:
-    """
-    The measurements of one second; NaN for what was not measured.
-
-    Attributes:
-        time: seconds since the start.
-        sent, answered, dropped: images sent, features received and frames dropped, per second.
-        latency_p50, latency_p99: milliseconds from stamp to arrival of the features.
-        inference: milliseconds per inference, as the node reports them.
-        parameters: milliseconds until a call to set a parameter is answered.
-        weights: the same for a call that sets the weights.
-        memory: resident memory of the node in MB.
-
-    """
-
-    time: float
-    sent: float
-    answered: float
-    dropped: float
-    latency_p50: float
-    latency_p99: float
-    inference: float
-    parameters: float
-    weights: float
-    memory: float
 
 
 class _Flood:
@@ -152,6 +119,31 @@ class _Flood:
         )
 
 
+class _Caller:
+    """Calls that set parameters of a node, one at a time; `answers` are milliseconds by kind."""
+
+    def __init__(self, node: Node, target: str, answers: dict[str, float]):
+        self._client = node.create_client(SetParameters, f'{target}/set_parameters')
+        self._answers = answers
+        self._asked = 0.0
+        self._pending = None
+
+    def is_free(self) -> bool:
+        """Return whether the node is there and the last call is answered."""
+        return self._pending is None and self._client.service_is_ready()
+
+    def ask(self, kind: str, name: str, value: object) -> None:
+        """Set a parameter."""
+        parameter = Parameter(name, value=value).to_parameter_msg()
+        self._asked = time.monotonic()
+        self._pending = self._client.call_async(SetParameters.Request(parameters=[parameter]))
+        self._pending.add_done_callback(lambda _: self._on_answer(kind))
+
+    def _on_answer(self, kind: str) -> None:
+        self._answers[kind] = 1e3 * (time.monotonic() - self._asked)
+        self._pending = None
+
+
 class _Watch(Node):
     """Receive features and diagnostics, and set parameters again and again."""
 
@@ -161,9 +153,8 @@ class _Watch(Node):
         self.inference = float('nan')
         self.answers: dict[str, float] = {}
         self.dropped = 0
-        self._asked = 0.0
-        self._pending = None
-        self._client = self.create_client(SetParameters, 'detector/set_parameters')
+        self._detector = _Caller(self, 'detector', self.answers)
+        self._control = _Caller(self, f'{_CONTROL}/tracker', self.answers)
         self._calls = 0
         self._weights = weights
         self.create_subscription(PointCloud2, 'features', self._on_features, 50)
@@ -182,23 +173,22 @@ class _Watch(Node):
                 self.inference = float(values['inference p50 (ms)'])
                 self.dropped = int(values['frames dropped'])
 
+    def is_ready(self) -> bool:
+        """Return whether both nodes have started."""
+        both = self._detector.is_free() and self._control.is_free()
+        return both and self.count_publishers('features') > 0
+
     def ask(self) -> None:
-        """Set a parameter, unless the last call is still unanswered."""
-        if self._pending is not None or not self._client.service_is_ready():
+        """Set a parameter of each node, unless its last call is still unanswered."""
+        if self._control.is_free():
+            self._control.ask('control', 'tail_length', 15)
+        if not self._detector.is_free():
             return
         self._calls += 1
         if self._calls % _WEIGHTS_EVERY:
-            parameter = Parameter('max_keypoints', value=1000 + self._calls % 2)
+            self._detector.ask('parameters', 'max_keypoints', 1000 + self._calls % 2)
         else:
-            parameter = Parameter('weights', value=self._weights)
-        request = SetParameters.Request(parameters=[parameter.to_parameter_msg()])
-        self._asked = time.monotonic()
-        self._pending = self._client.call_async(request)
-        self._pending.add_done_callback(lambda _: self._on_answer(parameter.name))
-
-    def _on_answer(self, name: str) -> None:
-        self.answers[name] = 1e3 * (time.monotonic() - self._asked)
-        self._pending = None
+            self._detector.ask('weights', 'weights', self._weights)
 
 
 Progress = Callable[[Sample], None]
@@ -217,11 +207,13 @@ def run_soak(
     folder.mkdir(parents=True, exist_ok=True)
     namespace = private_namespace('soak')
     detector = NodeProcess('detector', namespace, parameters, folder)
-    with ros_session(detector) as executor, closing(_Flood(namespace, load)) as flood:
+    control = NodeProcess('tracker', f'{namespace}/{_CONTROL}', {'autostart': False}, folder)
+    with ros_session(detector, control) as executor, closing(_Flood(namespace, load)) as flood:
         watch = _Watch(namespace, str(parameters.get('weights', '')))
         executor.add_node(watch)
         detector.start()
-        wait_for(executor, [detector], lambda: watch.count_publishers('features') > 0)
+        control.start()
+        wait_for(executor, [detector, control], watch.is_ready)
         flood.start()
         wait_for(executor, [detector], lambda: watch.latencies)
         samples = list(_sample(executor, watch, flood, detector, load.seconds, progress))
@@ -251,83 +243,8 @@ def _sample(executor, watch, flood, detector, seconds, progress):
             float(np.percentile(latencies, 50)),
             float(np.percentile(latencies, 99)),
             watch.inference,
-            watch.answers.get('max_keypoints', float('nan')),
-            watch.answers.get('weights', float('nan')),
+            *(watch.answers.get(kind, float('nan')) for kind in CALLS),
             detector.memory() / 1e6,
         )
         progress(sample)
         yield sample
-
-
-def judge(samples: list[Sample], status: int | None) -> dict[str, str]:
-    """
-    Return the requirements that are not met, each with the reason; empty if all are met.
-
-    The requirements: memory stays constant after the warm-up, features arrive within two inference
-    times, a parameter call is answered within a tenth of a second, and the node runs to the end
-    and ends cleanly.
-    """
-    broken = {}
-    settled = [sample for sample in samples if sample.time > SETTLING] or samples
-    table = {f.name: np.array([getattr(s, f.name) for s in settled]) for f in fields(Sample)}
-    before, after = _memory_trend(table['time'], table['memory'])
-    if after > (1 + MAX_GROWTH) * before:
-        broken['memory'] = f'grew from {before:.0f} to {after:.0f} MB after the warm-up'
-    latency, inference = (np.nanmedian(table[name]) for name in ('latency_p50', 'inference'))
-    if not latency <= 2 * inference:
-        broken['latency'] = f'median {latency:.0f} ms, inference takes {inference:.0f} ms'
-    for name in ('parameters', 'weights'):
-        calls = table[name][np.isfinite(table[name])]
-        if name == 'weights' and not len(calls):
-            continue  # the test was too short for any
-        answer = np.percentile(calls, 95) if len(calls) else np.nan
-        if not answer <= 100:
-            broken[name] = f'5 % of the calls took {answer:.0f} ms or more'
-    if status != 0:
-        broken['end'] = f'the detector ended with status {status}'
-    return broken
-
-
-def _memory_trend(seconds: np.ndarray, memory: np.ndarray) -> tuple[float, float]:
-    """
-    Return start and end of a line fitted to the memory (N,) after the warm-up.
-
-    A line, as single values vary by 20 MB while a second network is loaded.
-    """
-    judged = seconds >= min(WARM_UP, seconds.mean())
-    seconds, memory = seconds[judged], memory[judged]
-    if len(seconds) < 2:
-        return memory[0], memory[0]
-    slope, offset = np.polyfit(seconds, memory, 1)
-    return offset + slope * seconds[0], offset + slope * seconds[-1]
-
-
-def write_samples(samples: list[Sample], path: Path) -> None:
-    """Write the samples as a table of comma-separated values."""
-    names = [field.name for field in fields(Sample)]
-    rows = [','.join(f'{value:.3f}' for value in asdict(sample).values()) for sample in samples]
-    path.write_text('\n'.join([','.join(names), *rows]) + '\n', encoding='utf-8')
-
-
-def plot_samples(samples: list[Sample], path: Path) -> None:
-    """Draw memory, times and rates over time."""
-    from matplotlib.figure import Figure
-
-    figure = Figure(figsize=(9, 9), layout='constrained')
-    memory, times, rates = figure.subplots(3, sharex=True)
-    seconds = [sample.time for sample in samples]
-    for axes, names, unit in (
-        (memory, ('memory',), 'MB'),
-        (times, ('latency_p50', 'latency_p99', 'inference', 'parameters', 'weights'), 'ms'),
-        (rates, ('sent', 'answered', 'dropped'), 'messages per second'),
-    ):
-        for name in names:
-            values = [getattr(sample, name) for sample in samples]
-            style = '.' if name in ('parameters', 'weights') else '-'  # not in every second
-            axes.plot(seconds, values, style, label=name.replace('_', ' '))
-        axes.set_ylabel(unit)
-        axes.set_ylim(bottom=0)
-        axes.grid(alpha=0.3)
-        axes.legend(loc='center left', bbox_to_anchor=(1, 0.5))
-    rates.set_xlabel('seconds')
-    figure.savefig(path, dpi=100)

@@ -1,0 +1,140 @@
+# Copyright 2026 The superpoint_ros developers
+# SPDX-License-Identifier: Apache-2.0
+
+"""The measurements of a stress test: verdict, table and plot."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass, fields
+from pathlib import Path
+
+import numpy as np
+
+SETTLING = 5.0
+"""Seconds after which latencies and answers are judged."""
+
+WARM_UP = 120.0
+"""Seconds after which memory is judged: until then caches fill. In a shorter test it is judged in
+the second half."""
+
+MAX_GROWTH = 0.02
+"""Allowed growth of the memory after the warm-up, as a share."""
+
+MAX_ANSWER = 100.0
+"""Milliseconds that a parameter call may take longer than that of the control."""
+
+CALLS = ('parameters', 'weights', 'control')
+"""Kinds of calls that are measured, fields of `Sample`."""
+
+
+@dataclass
+class Sample:
+    """
+    The measurements of one second; NaN for what was not measured.
+
+    Attributes:
+        time: seconds since the start.
+        sent, answered, dropped: images sent, features received and frames dropped, per second.
+        latency_p50, latency_p99: milliseconds from stamp to arrival of the features.
+        inference: milliseconds per inference, as the node reports them.
+        parameters: milliseconds until a call to set a parameter is answered.
+        weights: the same for a call that sets the weights.
+        control: the same for a call to the control, an idle node.
+        memory: resident memory of the node in MB.
+
+    """
+
+    time: float
+    sent: float
+    answered: float
+    dropped: float
+    latency_p50: float
+    latency_p99: float
+    inference: float
+    parameters: float
+    weights: float
+    control: float
+    memory: float
+
+
+def judge(samples: list[Sample], status: int | None) -> dict[str, str]:
+    """
+    Return the requirements that are not met, each with the reason; empty if all are met.
+
+    The requirements: memory stays constant after the warm-up, features arrive within two inference
+    times, a parameter call is answered within a tenth of a second, and the node runs to the end
+    and ends cleanly. The times allowed for features and calls are longer by the time in which the
+    control answers, as another program may keep the machine from running either.
+    """
+    broken = {}
+    settled = [sample for sample in samples if sample.time > SETTLING] or samples
+    table = {f.name: np.array([getattr(s, f.name) for s in settled]) for f in fields(Sample)}
+    before, after = _memory_trend(table['time'], table['memory'])
+    if after > (1 + MAX_GROWTH) * before:
+        broken['memory'] = f'grew from {before:.0f} to {after:.0f} MB after the warm-up'
+    latency, inference = (np.nanmedian(table[name]) for name in ('latency_p50', 'inference'))
+    control = table['control'][np.isfinite(table['control'])]
+    usual, slow = np.percentile(control, (50, 95)) if len(control) else (0.0, 0.0)
+    if not latency <= 2 * inference + usual:
+        broken['latency'] = (
+            f'median {latency:.0f} ms, inference takes {inference:.0f} ms, a call to an idle node '
+            f'{usual:.0f} ms'
+        )
+    for name in ('parameters', 'weights'):
+        calls = table[name][np.isfinite(table[name])]
+        if name == 'weights' and not len(calls):
+            continue  # the test was too short for any
+        answer = np.percentile(calls, 95) if len(calls) else np.nan
+        if not answer <= MAX_ANSWER + slow:
+            broken[name] = (
+                f'5 % of the calls took {answer:.0f} ms or more, those of an idle node '
+                f'{slow:.0f} ms'
+            )
+    if status != 0:
+        broken['end'] = f'the detector ended with status {status}'
+    return broken
+
+
+def _memory_trend(seconds: np.ndarray, memory: np.ndarray) -> tuple[float, float]:
+    """
+    Return start and end of a line fitted to the memory (N,) after the warm-up.
+
+    A line, as single values vary by 20 MB while a second network is loaded.
+    """
+    judged = seconds >= min(WARM_UP, seconds.mean())
+    seconds, memory = seconds[judged], memory[judged]
+    if len(seconds) < 2:
+        return memory[0], memory[0]
+    slope, offset = np.polyfit(seconds, memory, 1)
+    return offset + slope * seconds[0], offset + slope * seconds[-1]
+
+
+def write_samples(samples: list[Sample], path: Path) -> None:
+    """Write the samples as a table of comma-separated values."""
+    names = [field.name for field in fields(Sample)]
+    rows = [','.join(f'{value:.3f}' for value in asdict(sample).values()) for sample in samples]
+    path.write_text('\n'.join([','.join(names), *rows]) + '\n', encoding='utf-8')
+
+
+def plot_samples(samples: list[Sample], path: Path) -> None:
+    """Draw memory, times and rates over time."""
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(9, 9), layout='constrained')
+    memory, times, rates = figure.subplots(3, sharex=True)
+    seconds = [sample.time for sample in samples]
+    for axes, names, unit in (
+        (memory, ('memory',), 'MB'),
+        (times, ('latency_p50', 'latency_p99', 'inference', *CALLS), 'ms'),
+        (rates, ('sent', 'answered', 'dropped'), 'messages per second'),
+    ):
+        for name in names:
+            values = [getattr(sample, name) for sample in samples]
+            style = '.' if name in CALLS else '-'  # not in every second
+            axes.plot(seconds, values, style, label=name.replace('_', ' '))
+        axes.set_ylabel(unit)
+        axes.set_ylim(bottom=0)
+        axes.grid(alpha=0.3)
+        axes.legend(loc='center left', bbox_to_anchor=(1, 0.5))
+    rates.set_xlabel('seconds')
+    figure.savefig(path, dpi=100)
