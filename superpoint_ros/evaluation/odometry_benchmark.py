@@ -168,7 +168,7 @@ class _Run:
         """Process the next frame and measure the pairs that end with it."""
         features = self._find(frame.image).best(self._plan.keypoints)
         size = frame.image.shape[1::-1]
-        tracks = self._tracker.update(features, frame.stamp, size)
+        tracks = self._tracker.update(features, frame.stamp, size, frame.image)
         for number, age in zip(tracks.ids.tolist(), tracks.ages.tolist(), strict=True):
             self.lengths[number] = age
         self.estimated.append(self._odometry.update(tracks, frame.stamp))

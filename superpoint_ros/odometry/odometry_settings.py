@@ -74,6 +74,39 @@ class TrackerSettings:
         'No new track starts while there are this many. 0: no limit.',
         range=(0, 100_000),
     )
+    max_refinement: float = setting(
+        2.0,
+        'Largest correction of a match by alignment of the image patch of the track; a match '
+        'that would move farther keeps the position of its keypoint. Needs images. 0 turns '
+        'refinement off.',
+        unit='px',
+        range=(0.0, 10.0),
+    )
+    min_correlation: float = setting(
+        0.8,
+        'Lowest correlation of a patch and the image for which its position is used. Higher: '
+        'more keypoints keep their own position.',
+        range=(0.0, 1.0),
+    )
+    max_bridged_frames: int = setting(
+        5,
+        'Number of successive frames in which a track without a match is followed by its image '
+        'patch. Higher: longer tracks, more of them wrong. Needs images. 0 turns this off.',
+        range=(0, 1000),
+    )
+    min_bridge_correlation: float = setting(
+        0.95,
+        'Lowest correlation of a patch and the image for which a track without a match is '
+        'followed.',
+        range=(0.0, 1.0),
+    )
+    max_bridge_motion: float = setting(
+        3.0,
+        'Largest distance of a track without a match from the position that the tracks around '
+        'it predict.',
+        unit='px',
+        range=(0.0, 100.0),
+    )
 
     def __post_init__(self):
         check_settings(self)

@@ -13,6 +13,9 @@ import numpy as np
 from superpoint_ros.features import Depths, Features
 from superpoint_ros.geometry.matching import match_mutual
 from superpoint_ros.odometry.odometry_settings import TrackerSettings
+from superpoint_ros.odometry.patch_alignment import NO_PATCH
+from superpoint_ros.odometry.track_refinement import predict_motion, TrackRefiner
+from superpoint_ros.odometry.track_state import Sightings, TrackState
 
 MAX_PAUSE = 2.0
 """Seconds between two frames after which all tracks restart: a clock jump or a long pause."""
@@ -20,6 +23,7 @@ MAX_PAUSE = 2.0
 _FEWEST_FOR_GEOMETRY = 16  # twice the minimum of a fundamental matrix; fewer fit anything
 _CONFIDENCE, _ITERATIONS = 0.999, 500
 _LOST_REACH = 0.3  # share of max_motion for lost tracks, whose positions are predicted
+_SAME_POINT = 2.0  # pixels; a keypoint this near a bridged track is the same point
 
 
 @dataclass(frozen=True, eq=False)
@@ -34,9 +38,12 @@ class Tracks:
         intervals: float64 (N,), seconds since the last observation; NaN for new tracks.
         velocities: float32 (N, 2), pixels per second; 0 for new tracks.
         ages: int64 (N,), number of frames in which the point was seen; 1 for new tracks.
-        indices: int64 (N,), index of each track's feature in the frame.
+        indices: int64 (N,), index of each track's feature in the frame; -1 for a track that was
+            found by its image patch alone.
         restarted: whether tracking restarted with this frame (first frame, or after a reset).
         depths: depth of each track in this frame, None if the features have no depths.
+        covariances: float32 (N, 2, 2), of the keypoints in squared pixels, NaN if unknown; None if
+            all are unknown.
 
     """
 
@@ -49,49 +56,17 @@ class Tracks:
     indices: np.ndarray
     restarted: bool = False
     depths: Depths | None = None
+    covariances: np.ndarray | None = None
 
     def __len__(self) -> int:
         return len(self.ids)
 
     def select(self, chosen: np.ndarray) -> Tracks:
         """Return the chosen tracks, by bool (N,) or by indices."""
-        arrays = [getattr(self, field.name)[chosen] for field in fields(self)[:-2]]
+        arrays = [getattr(self, field.name)[chosen] for field in fields(self)[:-3]]
         depths = None if self.depths is None else self.depths.select(chosen)
-        return Tracks(*arrays, self.restarted, depths)
-
-
-@dataclass(eq=False)
-class _TrackState:
-    """State of each track, in the order of the ids: arrays of equal length."""
-
-    ids: np.ndarray
-    keypoints: np.ndarray
-    expected: np.ndarray
-    """Expected position in the last frame; the keypoint itself if it was seen there."""
-    velocities: np.ndarray
-    descriptors: np.ndarray
-    ages: np.ndarray
-    stamps: np.ndarray
-    unseen: np.ndarray
-    """Number of frames since the track was last seen: 0 if in the last frame."""
-
-    def __len__(self) -> int:
-        return len(self.ids)
-
-    @classmethod
-    def empty(cls, descriptor_size: int) -> _TrackState:
-        points, numbers = np.zeros((0, 2), np.float32), np.zeros(0, np.int64)
-        descriptors = np.zeros((0, descriptor_size), np.float32)
-        return cls(numbers, points, points, points, descriptors, numbers, np.zeros(0), numbers)
-
-    def select(self, chosen: np.ndarray) -> _TrackState:
-        return _TrackState(*(getattr(self, field.name)[chosen] for field in fields(self)))
-
-    def join(self, other: _TrackState) -> _TrackState:
-        names = [field.name for field in fields(self)]
-        return _TrackState(
-            *(np.concatenate([getattr(self, name), getattr(other, name)]) for name in names)
-        )
+        covariances = None if self.covariances is None else self.covariances[chosen]
+        return Tracks(*arrays, self.restarted, depths, covariances)
 
 
 class Tracker:
@@ -109,29 +84,50 @@ class Tracker:
 
     def reset(self) -> None:
         """Forget all tracks; later tracks get new ids."""
-        self._memory: _TrackState | None = None
+        self._memory: TrackState | None = None
+        self._refiner = TrackRefiner()
         self._stamp: float | None = None
         self._image_size: tuple[int, int] | None = None
 
     def update(
-        self, features: Features, stamp: float, image_size: tuple[int, int] | None = None
+        self,
+        features: Features,
+        stamp: float,
+        image_size: tuple[int, int] | None = None,
+        image: np.ndarray | None = None,
     ) -> Tracks:
         """
         Return the tracks of the next frame.
 
-        `stamp` is in seconds. All tracks restart if the stamp goes back or more than `MAX_PAUSE`
-        ahead, or if the image size (width, height), if given, or the descriptor size changes.
+        All tracks restart if the stamp goes back or more than `MAX_PAUSE` ahead, or if the size of
+        the image or of the descriptors changes. Raises ValueError for an invalid image.
+
+        Args:
+            features: of the frame.
+            stamp: of the frame, in seconds.
+            image_size: (width, height) of the image, if known; that of `image` by default.
+            image: gray levels of the frame, uint8 (H, W). Without it, matches are not refined and
+                tracks without a match are not bridged.
+
         """
+        if image is not None:
+            if image.ndim != 2 or image.dtype != np.uint8:
+                raise ValueError(
+                    'the image of a tracker must be uint8 of the shape (H, W); '
+                    f'got {image.dtype} of the shape {image.shape}'
+                )
+            image_size = image_size or (image.shape[1], image.shape[0])
         if self._must_restart(features, stamp, image_size):
             self.reset()
+        self._refiner.set_image(image)
         restarted = self._memory is None
         if restarted:
-            self._memory = _TrackState.empty(features.descriptors.shape[1])
+            self._memory = TrackState.empty(features.descriptors.shape[1])
         self._image_size = image_size or self._image_size
         elapsed = stamp - self._stamp if self._stamp is not None else 0.0
         self._stamp = stamp
-        matches = self._match(features, elapsed)
-        return self._advance(features, stamp, matches, restarted)
+        found = self._locate(features, self._match(features, elapsed))
+        return self._advance(features, stamp, found, restarted)
 
     def _must_restart(self, features: Features, stamp: float, image_size) -> bool:
         """Return whether the frame does not continue the previous ones."""
@@ -176,7 +172,7 @@ class Tracker:
         # If there are too many, tracks that were lost are dropped first.
         return np.concatenate(found)[: self.settings.max_tracks or None]
 
-    def _match_group(self, group: _TrackState, keypoints, descriptors, reach: float) -> np.ndarray:
+    def _match_group(self, group: TrackState, keypoints, descriptors, reach: float) -> np.ndarray:
         """Return the mutual nearest neighbours of a group of tracks and the features."""
         settings, allowed = self.settings, None
         if settings.max_motion:
@@ -222,70 +218,133 @@ class Tracker:
             return pairs
         return pairs[inliers.ravel().astype(bool)]
 
+    def _locate(self, features: Features, matches: np.ndarray) -> Sightings:
+        """Return the tracks that are found in the frame, by a match or by their image patch."""
+        memory, settings = self._memory, self.settings
+        rows, columns = matches.T
+        matched = memory.select(rows)
+        points, covariances, patches = self._refiner.refine(
+            matched.patches, features.keypoints[columns], settings
+        )
+        found = Sightings(rows, columns, points, covariances, *patches)
+        if self._refiner.has_image and settings.max_bridged_frames:
+            found = found.join(self._bridge(features, found))
+        return found.select(np.argsort(found.rows))
+
+    def _bridge(self, features: Features, found: Sightings) -> Sightings:
+        """Return tracks of the last frame that have no match but are found by their patch."""
+        memory, settings = self._memory, self.settings
+        able = (memory.unseen == 0) & (memory.slots != NO_PATCH)
+        able &= memory.bridged < settings.max_bridged_frames
+        able[found.rows] = False
+        rows = np.flatnonzero(able)
+        if settings.max_tracks:
+            rows = rows[: max(settings.max_tracks - len(found), 0)]
+        lost = memory.select(rows)
+        recent = found.select(memory.unseen[found.rows] == 0)
+        expected = lost.expected
+        if len(recent) >= _FEWEST_FOR_GEOMETRY:
+            before = memory.keypoints[recent.rows]
+            expected = lost.keypoints + predict_motion(
+                lost.keypoints, before, recent.keypoints - before
+            )
+        good, points, covariances, patches = self._refiner.bridge(lost.patches, expected, settings)
+        # Two tracks that meet cannot be told apart: the one with a match remains.
+        good &= ~_near(points, found.keypoints).any(axis=1)
+        indices = np.full(len(rows), -1)
+        free = np.ones(len(features), dtype=bool)
+        free[found.indices] = False
+        columns = np.flatnonzero(free)
+        of_track, of_feature = np.nonzero(_near(points, features.keypoints[columns]))
+        indices[of_track] = columns[of_feature]
+        first = np.zeros(len(rows), dtype=bool)
+        first[np.unique(indices, return_index=True)[1]] = True
+        indices[~first] = -1
+        bridged = Sightings(rows, indices, points, covariances, *patches)
+        return bridged.select(good)
+
     def _advance(
-        self, features: Features, stamp: float, matches: np.ndarray, restarted: bool
+        self, features: Features, stamp: float, found: Sightings, restarted: bool
     ) -> Tracks:
         """Return the old and new tracks of the frame, and store their states."""
         old = self._memory
-        matches = matches[np.argsort(matches[:, 0])]
-        rows, columns = matches.T
-        seen = old.select(rows)
-        keypoints = features.keypoints[columns]
+        seen = old.select(found.rows)
         intervals = stamp - seen.stamps
         with np.errstate(divide='ignore', invalid='ignore'):
-            velocities = (keypoints - seen.keypoints) / intervals[:, None]
+            velocities = (found.keypoints - seen.keypoints) / intervals[:, None]
         velocities[~(intervals > 0)] = 0  # frames without stamps
-        new = self._choose_new(features, columns)
-        count, size = len(new), len(matches) + len(new)
+        has_feature = found.indices >= 0
+        descriptors = seen.descriptors
+        descriptors[has_feature] = features.descriptors[found.indices[has_feature]]
+        new = self._choose_new(features, found)
+        count, size = len(new), len(found) + len(new)
         ids = np.arange(self._next_id, self._next_id + count)
         self._next_id += count
         unknown = np.full((count, 2), np.nan, np.float32)
-        points = np.zeros((count, 2), np.float32)
-        indices = np.concatenate([columns, new])
+        points, patches = features.keypoints[new], self._refiner.start(features.keypoints[new])
         tracks = Tracks(
             np.concatenate([seen.ids, ids]),
-            features.keypoints[indices],
+            np.concatenate([found.keypoints, points]),
             np.concatenate([seen.keypoints, unknown]),
             np.concatenate([intervals, unknown[:, 0]]),
-            np.concatenate([velocities, points]).astype(np.float32),
+            np.concatenate([velocities, np.zeros_like(points)]).astype(np.float32),
             np.concatenate([seen.ages + 1, np.ones(count, np.int64)]),
-            indices,
+            np.concatenate([found.indices, new]),
             restarted,
-            features.depths_at(indices),
+            features.depths_at(np.concatenate([found.indices, new])),
+            np.concatenate([found.covariances, np.full((count, 2, 2), np.nan, np.float32)])
+            if self._refiner.has_image
+            else None,
         )
-        lost = np.ones(len(old), dtype=bool)
-        lost[rows] = False
-        lost &= old.unseen < self.settings.max_lost_frames
-        old.unseen = old.unseen + 1
-        current = _TrackState(
+        bridged = np.where(has_feature, 0, seen.bridged + 1)
+        current = TrackState(
             tracks.ids,
             tracks.keypoints,
             tracks.keypoints,
             tracks.velocities,
-            features.descriptors[indices],
+            np.concatenate([descriptors, features.descriptors[new]]),
             tracks.ages,
             np.full(size, stamp),
             np.zeros(size, np.int64),
+            np.concatenate([bridged, np.zeros(count, np.int64)]),
+            np.concatenate([found.slots, patches.slots]),
+            np.concatenate([found.warps, patches.warps]),
         )
-        memory = old.select(lost).join(current)
+        memory = self._lost(found.rows).join(current)
         self._memory = memory.select(np.argsort(memory.ids))
         return tracks
 
-    def _choose_new(self, features: Features, taken: np.ndarray) -> np.ndarray:
+    def _lost(self, seen: np.ndarray) -> TrackState:
+        """Return the states of the tracks that were not seen but may be found again."""
+        old = self._memory
+        lost = np.ones(len(old), dtype=bool)
+        lost[seen] = False
+        kept = lost & (old.unseen < self.settings.max_lost_frames)
+        self._refiner.remove(old.slots[lost & ~kept])
+        old.unseen = old.unseen + 1
+        return old.select(kept)
+
+    def _choose_new(self, features: Features, found: Sightings) -> np.ndarray:
         """Return the indices of the features that start new tracks."""
         settings = self.settings
         free = np.ones(len(features), dtype=bool)
-        free[taken] = False
+        free[found.indices[found.indices >= 0]] = False
         candidates = np.flatnonzero(free)  # highest score first, like the features
-        room = settings.max_tracks - len(taken) if settings.max_tracks else len(candidates)
+        room = settings.max_tracks - len(found) if settings.max_tracks else len(candidates)
         if not settings.min_spacing:
             return candidates[: max(room, 0)]
         chosen: list[int] = []
         for candidate in candidates:
             if len(chosen) >= room:
                 break
-            others = features.keypoints[np.concatenate([taken, chosen]).astype(np.int64)]
+            others = np.concatenate([found.keypoints, features.keypoints[chosen]])
             gaps = np.linalg.norm(others - features.keypoints[candidate], axis=1)
             if not (gaps < settings.min_spacing).any():
                 chosen.append(candidate)
         return np.array(chosen, np.int64)
+
+
+def _near(a: np.ndarray, b: np.ndarray) -> np.ndarray:
+    """Return bool (N, M): whether points a (N, 2) and b (M, 2) are the same."""
+    x, y = (np.subtract.outer(*each) for each in zip(a.T, b.T, strict=True))
+    return x**2 + y**2 < _SAME_POINT**2

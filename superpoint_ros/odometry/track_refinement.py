@@ -1,0 +1,128 @@
+# Copyright 2026 The superpoint_ros developers
+# SPDX-License-Identifier: Apache-2.0
+
+"""Positions of tracks from image patches: refined matches, and points without a match."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+
+from superpoint_ros.odometry.odometry_settings import TrackerSettings
+from superpoint_ros.odometry.patch_alignment import NO_PATCH, PatchPool, smoothed
+
+_RENEWED_STRETCH = 1.4  # a patch is renewed when its warp stretches or shrinks by more
+_NEIGHBOURS = 4  # matched tracks whose motion predicts that of one without a match
+
+
+class Patches(NamedTuple):
+    """Patches of N tracks: slots in the pool, int64 (N,), and warps, float32 (N, 2, 2)."""
+
+    slots: np.ndarray
+    warps: np.ndarray
+
+    @classmethod
+    def none(cls, count: int) -> Patches:
+        """Return `count` times no patch."""
+        warps = np.broadcast_to(np.eye(2, dtype=np.float32), (count, 2, 2))
+        return cls(np.full(count, NO_PATCH, np.int64), warps.copy())
+
+
+class TrackRefiner:
+    """
+    Aligns the patches of tracks with the images of one camera.
+
+    A patch is taken where a point is first seen. It is renewed, at the position found, when the
+    view has changed too much, and at the keypoint if the patch does not fit there; so errors of
+    position do not add up from frame to frame.
+    """
+
+    def __init__(self):
+        self._pool = PatchPool()
+        self._image: np.ndarray | None = None
+
+    def set_image(self, image: np.ndarray | None) -> None:
+        """Use an image, uint8 (H, W), or none, in the calls that follow."""
+        self._image = None if image is None else smoothed(image)
+
+    @property
+    def has_image(self) -> bool:
+        """Return whether there is an image to align patches with."""
+        return self._image is not None
+
+    def start(self, points: np.ndarray) -> Patches:
+        """Return new patches around points (N, 2)."""
+        patches = Patches.none(len(points))
+        if self._image is not None and len(points):
+            patches.slots[:] = self._pool.add(self._image, points)
+        return patches
+
+    def remove(self, slots: np.ndarray) -> None:
+        """Remove the patches in these slots."""
+        self._pool.remove(slots)
+
+    def refine(
+        self, patches: Patches, keypoints: np.ndarray, settings: TrackerSettings
+    ) -> tuple[np.ndarray, np.ndarray, Patches]:
+        """
+        Return the positions (N, 2) of matched tracks, their covariances and their patches.
+
+        The positions are those of the keypoints (N, 2) where the patch does not fit or moves
+        farther than `max_refinement`. Unknown covariances are NaN.
+        """
+        covariances = np.full((len(keypoints), 2, 2), np.nan, np.float32)
+        if self._image is None or not settings.max_refinement:
+            return keypoints, covariances, patches
+        found = self._pool.align(self._image, patches.slots, keypoints, patches.warps)
+        moved = np.linalg.norm(found.points - keypoints, axis=1)
+        good = (found.correlations >= settings.min_correlation) & (
+            moved <= settings.max_refinement
+        )
+        points = np.where(good[:, None], found.points, keypoints)
+        covariances[good] = found.covariances[good]
+        warps = found.warps
+        renewed = ~good | _is_stretched(warps)
+        slots = patches.slots.copy()
+        self._pool.remove(slots[renewed])
+        fresh = self.start(points[renewed])
+        slots[renewed], warps[renewed] = fresh
+        return points, covariances, Patches(slots, warps)
+
+    def bridge(
+        self, patches: Patches, expected: np.ndarray, settings: TrackerSettings
+    ) -> tuple[np.ndarray, np.ndarray, np.ndarray, Patches]:
+        """
+        Search tracks without a match near expected positions (N, 2).
+
+        Returns which are found, bool (N,), and positions, covariances and patches of all.
+        """
+        found = self._pool.align(self._image, patches.slots, expected, patches.warps)
+        moved = np.linalg.norm(found.points - expected, axis=1)
+        good = (found.correlations >= settings.min_bridge_correlation) & (
+            moved <= settings.max_bridge_motion
+        )
+        return good, found.points, found.covariances, Patches(patches.slots, found.warps)
+
+
+def predict_motion(points: np.ndarray, before: np.ndarray, motion: np.ndarray) -> np.ndarray:
+    """
+    Return the expected motion (N, 2) of points (N, 2) from that of others.
+
+    The others moved by `motion` (M, 2) from `before` (M, 2); the median of the nearest counts.
+    """
+    if not len(before):
+        return np.zeros_like(points)
+    gaps = ((points[:, None] - before[None]) ** 2).sum(axis=2)
+    count = min(_NEIGHBOURS, len(before))
+    nearest = np.argpartition(gaps, count - 1, axis=1)[:, :count]
+    return np.median(motion[nearest], axis=1).astype(np.float32)
+
+
+def _is_stretched(warps: np.ndarray) -> np.ndarray:
+    """Return bool (N,): whether warps (N, 2, 2) stretch or shrink patches too much."""
+    squares = (warps**2).sum(axis=(1, 2)) / 2
+    area = np.linalg.det(warps)
+    spread = np.sqrt(np.maximum(squares**2 - area**2, 0))
+    limit = _RENEWED_STRETCH**2
+    return (squares + spread > limit) | (squares - spread < 1 / limit)

@@ -1,0 +1,214 @@
+# Copyright 2026 The superpoint_ros developers
+# SPDX-License-Identifier: Apache-2.0
+
+"""With images, tracks are exact to a fraction of a pixel and survive missing keypoints."""
+
+from __future__ import annotations
+
+import cv2
+import numpy as np
+import pytest
+
+from superpoint_ros.features import Depths, Features
+from superpoint_ros.odometry.tracker import Tracker, TrackerSettings
+from support.noise_pictures import noise_picture
+
+SIZE = (320, 240)
+
+
+class MovingPicture:
+    """
+    A picture that moves before the camera, with inexact keypoints on known points.
+
+    Each frame has a homography (3, 3) from the picture to the image.
+    """
+
+    def __init__(self, count=80, noise=0.5, seed=1):
+        self.rng = np.random.default_rng(seed)
+        self.picture = noise_picture(seed, (2 * SIZE[0], 2 * SIZE[1]))
+        self.points = self.rng.uniform([180, 140], [460, 340], (count, 2))
+        descriptors = self.rng.normal(size=(count, 32))
+        self.descriptors = descriptors / np.linalg.norm(descriptors, axis=1, keepdims=True)
+        self.noise = noise
+
+    @staticmethod
+    def homography(shift=(0.0, 0.0), zoom=1.0, turn=0.0):
+        """Return the homography of a picture that is turned and enlarged about its centre."""
+        affine = cv2.getRotationMatrix2D((SIZE[0], SIZE[1]), turn, zoom)
+        affine[:, 2] += np.array(shift) - (SIZE[0] / 2, SIZE[1] / 2)
+        return np.vstack([affine, [0, 0, 1]])
+
+    def image(self, homography, gain=1.0):
+        moved = cv2.warpPerspective(
+            self.picture.astype(np.float32), homography, SIZE, flags=cv2.INTER_LANCZOS4
+        )
+        noisy = gain * moved + self.rng.normal(0, 1.5, moved.shape)
+        return np.clip(noisy, 0, 255).astype(np.uint8)
+
+    def true(self, homography):
+        return cv2.perspectiveTransform(self.points[None], homography)[0]
+
+    def features(self, homography, seen=None):
+        """Return features of the points `seen` (default: all) that are in the image."""
+        seen = np.arange(len(self.points)) if seen is None else np.asarray(seen)
+        places = self.true(homography)[seen] + self.rng.normal(0, self.noise, (len(seen), 2))
+        inside = ((places > 0) & (places < np.array(SIZE) - 1)).all(axis=1)
+        return Features(places[inside], np.ones(inside.sum()), self.descriptors[seen[inside]])
+
+
+def motion_errors(picture, first, tracks, homography):
+    """
+    Return the distances (N, 2) of tracks from where their first positions have moved.
+
+    A track follows what is in its first patch: the noise of its first keypoint is no error.
+    """
+    known = np.isin(tracks.ids, first.ids)
+    rows = np.searchsorted(first.ids, tracks.ids[known])
+    start = first.keypoints[rows].astype(float)
+    return tracks.keypoints[known] - cv2.perspectiveTransform(start[None], homography)[0]
+
+
+def run(picture, homographies, settings=None, images=True, seen=None):
+    """Return the tracks of each frame, and their errors."""
+    tracker, result = Tracker(settings), []
+    for number, homography in enumerate(homographies):
+        features = picture.features(homography, None if seen is None else seen(number))
+        image = picture.image(homography, 1 - 0.01 * number) if images else None
+        tracks = tracker.update(features, number / 10, SIZE, image)
+        first = result[0][0] if result else tracks
+        relative = homography @ np.linalg.inv(homographies[0])
+        result.append((tracks, motion_errors(picture, first, tracks, relative)))
+    return result
+
+
+def length(errors):
+    return np.linalg.norm(errors, axis=1)
+
+
+def test_tracks_with_images_do_not_have_the_noise_of_keypoints():
+    motion = [MovingPicture.homography((3.3 * n, 1.2 * n), 1 + 0.01 * n, n) for n in range(8)]
+    without = run(MovingPicture(), motion, images=False)
+    tracks, _ = without[-1]
+    assert tracks.covariances is None
+    refined = run(MovingPicture(), motion)
+    for (plain, rough), (tracks, fine) in zip(without[1:], refined[1:], strict=True):
+        np.testing.assert_array_equal(plain.ids[:40], tracks.ids[:40])
+        assert np.median(length(rough)) > 0.4
+        assert np.median(length(fine)) < 0.05
+        assert np.percentile(length(fine), 90) < 0.15
+        known = np.isfinite(tracks.covariances).all(axis=(1, 2))
+        assert known[tracks.ages > 1].mean() > 0.9
+
+
+def test_max_refinement_of_zero_keeps_the_keypoints():
+    picture = MovingPicture()
+    settings = TrackerSettings(max_refinement=0.0, max_bridged_frames=0)
+    tracker = Tracker(settings)
+    for number in range(3):
+        homography = picture.homography((2 * number, 0))
+        features = picture.features(homography)
+        tracks = tracker.update(features, number / 10, None, picture.image(homography))
+        np.testing.assert_array_equal(tracks.keypoints, features.keypoints[tracks.indices])
+
+
+def test_errors_of_tracks_with_images_stay_bounded_over_many_frames():
+    # The picture turns by 80 degrees, grows by half and shrinks again: patches are renewed.
+    steps = np.linspace(0, 1, 60)
+    motion = [
+        MovingPicture.homography((8 * np.sin(9 * s), 0), 1 + 0.5 * np.sin(np.pi * s), 80 * s)
+        for s in steps
+    ]
+    picture = MovingPicture(count=60, noise=0.3)
+    centre = np.array(SIZE, float)
+    picture.points = centre + 0.5 * (picture.points - centre)  # always in the image
+    medians = []
+    for _, errors in run(picture, motion):
+        medians.append(np.median(length(errors)))
+        assert len(errors) > 50
+    assert max(medians) < 0.2  # without images about 0.5
+    assert np.percentile(length(errors), 90) < 0.5
+
+
+def test_tracks_without_keypoints_are_bridged_by_their_patches():
+    picture = MovingPicture()
+    motion = [picture.homography((2.5 * n, -1.5 * n), 1, 0.3 * n) for n in range(9)]
+    settings = TrackerSettings(max_bridged_frames=4)
+
+    def seen(number):  # from frame 2 on, only half of the points have keypoints
+        return np.arange(80 if number in (0, 1, 8) else 40)
+
+    frames = run(picture, motion, settings, seen=seen)
+    first = frames[0][0]
+    for number, (tracks, errors) in enumerate(frames):
+        bridged = tracks.indices < 0
+        if 2 <= number < 6:
+            assert bridged.sum() > 32
+            assert np.isin(tracks.ids[bridged], first.ids).all()
+            assert (tracks.ages[bridged] == number + 1).all()
+            assert np.median(length(errors)) < 0.06
+            np.testing.assert_allclose(tracks.intervals[bridged], 0.1)
+        else:
+            assert bridged.sum() == 0
+    # Descriptors find the lost points again.
+    assert np.isin(first.ids, frames[8][0].ids).mean() > 0.95
+
+
+def test_bridged_tracks_have_no_depth_and_the_others_that_of_their_feature():
+    picture, tracker = MovingPicture(), Tracker()
+    for number in range(3):
+        homography = picture.homography((2 * number, 0))
+        seen = np.arange(80 if number < 2 else 60)
+        features = picture.features(homography, seen)
+        depths = Depths(1 + np.arange(len(features)) / 100, np.full(len(features), 0.01))
+        features = Features(features.keypoints, features.scores, features.descriptors, depths)
+        tracks = tracker.update(features, number / 10, None, picture.image(homography))
+    bridged = tracks.indices < 0
+    assert 10 < bridged.sum() <= 20
+    assert not tracks.depths.known[bridged].any()
+    np.testing.assert_array_equal(
+        tracks.depths.values[~bridged], depths.values[tracks.indices[~bridged]]
+    )
+
+
+def test_points_that_leave_the_image_are_not_bridged():
+    picture = MovingPicture()
+    motion = [picture.homography((25 * n, 0)) for n in range(10)]
+    for tracks, _ in run(picture, motion, TrackerSettings(max_motion=0.0)):
+        assert (tracks.keypoints > 0).all()
+        assert (tracks.keypoints < np.array(SIZE) - 1).all()
+
+
+def test_tracks_go_on_through_frames_without_image():
+    picture, tracker, ids = MovingPicture(), Tracker(), None
+    for number in range(6):
+        homography = picture.homography((2 * number, number))
+        image = None if number in (0, 3) else picture.image(homography)
+        tracks = tracker.update(picture.features(homography), number / 10, SIZE, image)
+        ids = tracks.ids if ids is None else ids
+        np.testing.assert_array_equal(tracks.ids, ids)
+        assert tracks.restarted == (number == 0)
+
+
+def test_tracks_restart_when_the_size_of_the_image_changes():
+    picture, tracker = MovingPicture(), Tracker()
+    homography = picture.homography()
+    image = picture.image(homography)
+    tracker.update(picture.features(homography), 0.0, None, image)
+    assert not tracker.update(picture.features(homography), 0.1, None, image).restarted
+    assert tracker.update(picture.features(homography), 0.2, None, image[:200]).restarted
+
+
+@pytest.mark.parametrize('image', [np.zeros((4, 4, 3), np.uint8), np.zeros((9, 9), np.float32)])
+def test_images_of_another_type_are_refused(image):
+    with pytest.raises(ValueError, match=r'must be uint8 of the shape \(H, W\); got'):
+        Tracker().update(Features.empty(8), 0.0, None, image)
+
+
+def test_tracker_accepts_images_without_keypoints_and_smaller_than_a_patch():
+    tracker = Tracker()
+    assert len(tracker.update(Features.empty(8), 0.0, None, np.zeros((5, 5), np.uint8))) == 0
+    single = Features(np.array([[2, 2]]), np.ones(1), np.eye(1, 8))
+    for number in range(1, 3):
+        tracks = tracker.update(single, number / 10, None, np.zeros((5, 5), np.uint8))
+        assert tracks.ids.tolist() == [0]
+        assert tracks.keypoints.tolist() == [[2, 2]]
