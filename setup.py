@@ -121,6 +121,7 @@ setup(
         'openvino': OPENVINO,
         'ros': JAZZY,
         'ros-kilted': KILTED,
+        'rerun': ['rerun-sdk>=0.24'],
         'scenes': SCENES,
         'soak': ['matplotlib', *JAZZY],
         'test': TEST,

@@ -53,7 +53,7 @@ def draw_keypoints(
     """
     canvas = to_bgr(image)
     if isinstance(keypoints, Features):
-        colors, points = _ranked_colors(len(keypoints)), keypoints.keypoints
+        colors, points = ranked_colors(len(keypoints)), keypoints.keypoints
     else:
         points = _points(keypoints)
         colors = [GREEN] * len(points)
@@ -182,8 +182,8 @@ def _mark_radius(image: np.ndarray) -> int:
     return max(2, round(max(image.shape[:2]) / 220))
 
 
-def _ranked_colors(count: int) -> list[tuple[int, int, int]]:
-    """Return `count` colours from green to red."""
+def ranked_colors(count: int) -> list[tuple[int, int, int]]:
+    """Return `count` BGR colours from green over yellow to red."""
     return _hues(np.linspace(60, 0, count))
 
 

@@ -21,6 +21,7 @@ import sys
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the options."""
     from superpoint_ros.cli.options import add_detector_options, number
+    from superpoint_ros.cli.rerun_option import add_rerun_option
 
     parser.add_argument(
         'path',
@@ -44,6 +45,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar='DIR',
         help='folder for the picture and the logs (default: runs/demo)',
     )
+    add_rerun_option(parser)
     add_detector_options(parser)
 
 
@@ -52,18 +54,23 @@ def run(args: argparse.Namespace) -> int:
     from tqdm import tqdm
 
     from superpoint_ros.cli.options import given_settings
+    from superpoint_ros.cli.rerun_option import open_recording
 
     form = '{bar:24} {n:4.1f}/{total:g} s  {desc}'
     # Without a terminal each update is a separate line: print a few only.
     interval = 0.1 if sys.stderr.isatty() else 4.0
-    with tqdm(total=args.seconds, bar_format=form, leave=False, mininterval=interval) as bar:
+    with (
+        open_recording(args.rerun) as recording,
+        tqdm(total=args.seconds, bar_format=form, leave=False, mininterval=interval) as bar,
+    ):
         bar.miniters = 0
 
         def progress(seconds: float, text: str) -> None:
             bar.set_description_str(text, refresh=False)
             bar.update(min(seconds, args.seconds) - bar.n)
 
-        settings = (args.path, args.output, args.seconds, given_settings(args), progress)
+        given = given_settings(args)
+        settings = (args.path, args.output, args.seconds, given, progress, recording)
         if args.odometry:
             from superpoint_ros.ros.testing.odometry_demonstration import (
                 run_odometry_demonstration,

@@ -8,6 +8,8 @@ For an image NAME.jpg this writes NAME_keypoints.png, the image with a ring arou
 (green: highest score, red: lowest), and NAME.npz with the arrays keypoints (N, 2), x and y in
 pixels, scores (N,) and descriptors (N, D).
 
+With --rerun, images and keypoints are also shown in the Rerun viewer, or written to a .rrd file.
+
 A result never replaces one of the images. Images that cannot be read, or need more memory than
 there is, are skipped and named.
 
@@ -25,6 +27,7 @@ import sys
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the options."""
     from superpoint_ros.cli.options import add_detector_options
+    from superpoint_ros.cli.rerun_option import add_rerun_option
 
     parser.add_argument(
         'images', nargs='+', metavar='IMAGE', help='image files, or folders of images'
@@ -38,6 +41,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         default='png',
         help='format of drawings (default: png)',
     )
+    add_rerun_option(parser)
     add_detector_options(parser)
 
 
@@ -47,6 +51,7 @@ def run(args: argparse.Namespace) -> int:
 
     from superpoint_ros.cli.main import is_out_of_memory
     from superpoint_ros.cli.options import keep_inputs, make_detector
+    from superpoint_ros.cli.rerun_option import open_recording
     from superpoint_ros.data.sequences.image_files import read_image
     from superpoint_ros.visualization import draw_keypoints, write_picture
 
@@ -59,20 +64,26 @@ def run(args: argparse.Namespace) -> int:
     detector = make_detector(args)
     args.out.mkdir(parents=True, exist_ok=True)
     counts, failed = [], 0
-    for path, picture, arrays in tqdm(jobs, unit='image'):
-        try:
-            image = read_image(path, color=True)
-            features = detector(image)
-            drawn = draw_keypoints(image, features)
-        except Exception as error:
-            if not (isinstance(error, (ValueError, OSError)) or is_out_of_memory(error)):
-                raise
-            tqdm.write(f'skipped: {_about(path, error)}', file=sys.stderr)
-            failed += 1
-            continue
-        write_picture(picture, drawn)
-        features.save(arrays)
-        counts.append(len(features))
+    with open_recording(args.rerun) as recording:
+        scene = recording.scene('images') if recording else None
+        for path, picture, arrays in tqdm(jobs, unit='image'):
+            try:
+                image = read_image(path, color=True)
+                features = detector(image)
+                drawn = draw_keypoints(image, features)
+            except Exception as error:
+                if not (isinstance(error, (ValueError, OSError)) or is_out_of_memory(error)):
+                    raise
+                tqdm.write(f'skipped: {_about(path, error)}', file=sys.stderr)
+                failed += 1
+                continue
+            write_picture(picture, drawn)
+            features.save(arrays)
+            if scene:
+                scene.set_time(len(counts))
+                scene.log_image(image)
+                scene.log_keypoints(features)
+            counts.append(len(features))
     if not counts:
         raise ValueError(f'none of {failed} images could be read')
     mean = sum(counts) / len(counts)

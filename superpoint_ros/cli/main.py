@@ -46,6 +46,7 @@ COMMANDS = {
     'export-colmap': Command('export_colmap', 'write features to a COLMAP database', 'colmap'),
     'quantise': Command('quantise', 'prepare weights for precision int8', 'int8'),
     'render-pairs': Command('render_pairs', 'render pairs of views of 3-D scenes', 'scenes'),
+    'rerun': Command('rerun', 'show or record the topics of nodes in Rerun', 'rerun,ros'),
     'soak': Command('soak', 'run the node under overload and check it', 'soak'),
     'train': Command('train', 'train a network, stage by stage', extra='train'),
 }

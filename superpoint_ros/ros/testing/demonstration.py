@@ -15,6 +15,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 import time
+from typing import TYPE_CHECKING
 
 import cv2
 import numpy as np
@@ -34,6 +35,9 @@ from superpoint_ros.ros.testing.subprocesses import (
     wait_for,
 )
 from superpoint_ros.visualization import contact_sheet, draw_keypoints
+
+if TYPE_CHECKING:
+    from superpoint_ros.integrations.rerun_recording import RerunRecording
 
 PICTURES = 6
 LONGEST_SIDE = 640  # larger frames are reduced: best-effort topics lose large messages
@@ -150,6 +154,7 @@ def run_demonstration(
     seconds: float,
     detector_parameters: dict[str, object],
     progress: Progress,
+    recording: RerunRecording | None = None,
 ) -> tuple[Measurements, Path]:
     """
     Measure for some seconds; return the measurements and the path of a picture in `folder`.
@@ -157,7 +162,8 @@ def run_demonstration(
     `source` is as in `open_sequence`, empty for the virtual camera. `progress` is called about ten
     times per second with the seconds measured and a line of text. Raises ValueError for an invalid
     source or parameter, ChildProcessError if a node ends or nothing arrives, and KeyboardInterrupt
-    after a signal; no process is left behind in any case.
+    after a signal; no process is left behind in any case. With a `recording`, everything is also
+    logged there.
     """
     folder.mkdir(parents=True, exist_ok=True)
     namespace = private_namespace('demo')
@@ -170,6 +176,8 @@ def run_demonstration(
     player = NodeProcess('player', namespace, player_parameters, folder)
     with ros_session(detector, player) as executor:
         observer = Observer(namespace, seconds)
+        if recording:
+            add_rerun_node(executor, recording, namespace)
         run_and_measure(observer, executor, [detector], player, ['features'], seconds, progress)
     return observer.measurements, _write_picture(observer, folder / 'keypoints.jpg')
 
@@ -206,6 +214,13 @@ def run_and_measure(
         if now - shown_at > 0.1:
             shown_at = now
             progress(observer.elapsed, observer.summary())
+
+
+def add_rerun_node(executor: Executor, recording: RerunRecording, namespace: str) -> None:
+    """Log everything in the namespace to a recording, in this process."""
+    from superpoint_ros.ros.rerun_node import RerunNode  # needs rerun-sdk
+
+    executor.add_node(RerunNode(recording.scene('demo'), namespace))
 
 
 def write_image(path: Path, pixels: np.ndarray) -> Path:

@@ -13,6 +13,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from pathlib import Path
 import time
+from typing import TYPE_CHECKING
 
 from geometry_msgs.msg import PoseStamped
 from nav_msgs.msg import Odometry
@@ -21,11 +22,13 @@ from rclpy.qos import QoSProfile
 from rclpy.time import Time
 from sensor_msgs.msg import Image, PointCloud
 
+from superpoint_ros.geometry.stamped_trajectories import MIN_POSES, StampedTrajectories
 from superpoint_ros.geometry.trajectory_alignment import align
 from superpoint_ros.odometry.odometry_drawing import draw_plan
 from superpoint_ros.ros.messages.image_messages import stamp_key
 from superpoint_ros.ros.player_parameters import ROOM
 from superpoint_ros.ros.testing.demonstration import (
+    add_rerun_node,
     LONGEST_SIDE,
     MeasuringNode,
     Progress,
@@ -35,12 +38,14 @@ from superpoint_ros.ros.testing.demonstration import (
 )
 from superpoint_ros.ros.testing.subprocesses import NodeProcess, private_namespace, ros_session
 
-_FEWEST = 10  # poses, for a meaningful error
+if TYPE_CHECKING:
+    from superpoint_ros.integrations.rerun_recording import RerunRecording
+
 _ROOM_RATE = 12.0  # Hz: what a two-core machine renders, detects and draws
 
 
 @dataclass
-class OdometryMeasurements:
+class OdometryMeasurements(StampedTrajectories):
     """
     The poses received, and what was measured of them.
 
@@ -53,8 +58,6 @@ class OdometryMeasurements:
 
     """
 
-    estimated: dict[tuple[int, int], np.ndarray] = field(default_factory=dict)
-    truth: dict[tuple[int, int], np.ndarray] = field(default_factory=dict)
     latencies: list[float] = field(default_factory=list)
     tracked: list[int] = field(default_factory=list)
     arrivals: list[float] = field(default_factory=list)
@@ -64,35 +67,14 @@ class OdometryMeasurements:
         """Messages of tracks per second."""
         return rate_of(self.arrivals)
 
-    def _pairs(self) -> tuple[np.ndarray, np.ndarray]:
-        """Return estimated and true positions (N, 3) of equal stamps."""
-        both = [stamp for stamp in self.estimated if stamp in self.truth]
-        estimated, truth = (
-            np.array([positions[stamp] for stamp in both]).reshape(-1, 3)
-            for positions in (self.estimated, self.truth)
-        )
-        return estimated, truth
-
-    def aligned(self) -> tuple[np.ndarray, np.ndarray]:
-        """Return the estimated positions (N, 3) in the frame of the truth, and the true ones."""
-        truth = np.array(list(self.truth.values())).reshape(-1, 3)
-        estimated = np.array(list(self.estimated.values())).reshape(-1, 3)
-        pairs = self._pairs()
-        if len(pairs[0]) < _FEWEST:
-            return (np.zeros((0, 3)) if len(truth) else estimated), truth
-        try:
-            return align(*pairs).apply(estimated), truth
-        except ValueError:  # the camera has not moved
-            return np.zeros((0, 3)), truth
-
     def error(self) -> tuple[float, float] | None:
         """
         Return the RMS position error and the length of the true trajectory, in metres.
 
         The estimate is aligned by a similarity. None if there are too few poses, or no true ones.
         """
-        estimated, truth = self._pairs()
-        if len(truth) < _FEWEST:
+        estimated, truth = self.pairs()
+        if len(truth) < MIN_POSES:
             return None
         try:
             errors = align(estimated, truth).apply(estimated) - truth
@@ -156,6 +138,7 @@ def run_odometry_demonstration(
     seconds: float,
     detector_parameters: dict[str, object],
     progress: Progress,
+    recording: RerunRecording | None = None,
 ) -> tuple[OdometryMeasurements, Path]:
     """
     Measure for some seconds; return the measurements and the path of a picture in `folder`.
@@ -180,6 +163,8 @@ def run_odometry_demonstration(
     topics = ['tracks', 'features', 'odometry']
     with ros_session(*nodes, player) as executor:
         observer = OdometryObserver(namespace)
+        if recording:
+            add_rerun_node(executor, recording, namespace)
         run_and_measure(observer, executor, nodes, player, topics, seconds, progress)
     return observer.measurements, _write_picture(observer, folder / 'odometry.jpg')
 

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+from importlib.util import find_spec
 import os
 from pathlib import Path
 import re
@@ -77,6 +78,8 @@ def test_the_plot_shows_both_trajectories():
 def test_the_odometry_demo_measures_and_writes_a_picture(tmp_path):
     command = [sys.executable, '-m', 'superpoint_ros.cli.main', 'demo', '--odometry']
     command += ['--seconds', '4', '--output', str(tmp_path)]
+    has_rerun = find_spec('rerun') is not None
+    command += ['--rerun', str(tmp_path / 'demo.rrd')] * has_rerun
     done = subprocess.run(
         command,
         env={**os.environ, 'ROS_DOMAIN_ID': str(ros_domain(0))},
@@ -95,3 +98,13 @@ def test_the_odometry_demo_measures_and_writes_a_picture(tmp_path):
     assert picture.shape == (480, 1280, 3)
     named = Path(re.search(r'picture +(.+)', done.stdout).group(1))
     assert named == (tmp_path / 'odometry.jpg').resolve()
+    if has_rerun:
+        from support.rerun_files import read_recording
+
+        rows = read_recording(tmp_path / 'demo.rrd')
+        image = 'demo/world/camera/image'
+        assert len(rows[f'{image}/keypoints/SuperPoint']) >= 2
+        assert len(rows[f'{image}/tracks/SuperPoint']) >= 2
+        assert rows['demo/world/camera'][0]['translation']
+        stamps = {row['time'] for row in rows[image] if 'blob' in row}
+        assert stamps & {row['time'] for row in rows[f'{image}/keypoints/SuperPoint']}

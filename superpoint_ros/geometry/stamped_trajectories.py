@@ -1,0 +1,46 @@
+# Copyright 2026 The superpoint_ros developers
+# SPDX-License-Identifier: Apache-2.0
+
+"""Estimated and true positions that arrive separately and belong together by their stamps."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from superpoint_ros.geometry.trajectory_alignment import align
+
+MIN_POSES = 10
+"""Number of poses from which an alignment and its error mean something."""
+
+Stamp = tuple[int, int]
+
+
+@dataclass
+class StampedTrajectories:
+    """Estimated and true positions (3,) in metres, by stamp (seconds, nanoseconds)."""
+
+    estimated: dict[Stamp, np.ndarray] = field(default_factory=dict)
+    truth: dict[Stamp, np.ndarray] = field(default_factory=dict)
+
+    def pairs(self) -> tuple[np.ndarray, np.ndarray]:
+        """Return estimated and true positions (N, 3) of equal stamps."""
+        both = [stamp for stamp in self.estimated if stamp in self.truth]
+        estimated, truth = (
+            np.array([positions[stamp] for stamp in both]).reshape(-1, 3)
+            for positions in (self.estimated, self.truth)
+        )
+        return estimated, truth
+
+    def aligned(self) -> tuple[np.ndarray, np.ndarray]:
+        """Return the estimated positions (N, 3) in the frame of the truth, and the true ones."""
+        truth = np.array(list(self.truth.values())).reshape(-1, 3)
+        estimated = np.array(list(self.estimated.values())).reshape(-1, 3)
+        pairs = self.pairs()
+        if len(pairs[0]) < MIN_POSES:
+            return (np.zeros((0, 3)) if len(truth) else estimated), truth
+        try:
+            return align(*pairs).apply(estimated), truth
+        except ValueError:  # the camera has not moved
+            return np.zeros((0, 3)), truth

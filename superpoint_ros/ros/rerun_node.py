@@ -1,0 +1,165 @@
+# Copyright 2026 The superpoint_ros developers
+# SPDX-License-Identifier: Apache-2.0
+
+"""A node that passes images, features, tracks and poses to a scene of a Rerun recording."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+import time
+
+from geometry_msgs.msg import Pose, PoseStamped
+from nav_msgs.msg import Odometry
+import numpy as np
+from rclpy.node import Node
+from rclpy.qos import qos_profile_sensor_data, QoSProfile
+from sensor_msgs.msg import CameraInfo, Image, PointCloud, PointCloud2
+
+from superpoint_ros.data.sequences.bags import seconds_of
+from superpoint_ros.data.sequences.sequence import Intrinsics
+from superpoint_ros.geometry.rotations import pose_matrix
+from superpoint_ros.geometry.stamped_trajectories import StampedTrajectories
+from superpoint_ros.integrations.rerun_recording import METHOD, RerunScene, TRUTH
+from superpoint_ros.odometry.tracker import Tracks
+from superpoint_ros.ros.messages.feature_messages import features_from_message
+from superpoint_ros.ros.messages.image_messages import gray_from_image, stamp_key
+from superpoint_ros.ros.messages.track_messages import tracks_from_message
+
+_TRAJECTORY_PERIOD = 0.5
+"""Seconds between two logs of the trajectories: each repeats them as a whole."""
+
+_QUEUE = QoSProfile(depth=10)
+
+
+class RerunNode(Node):
+    """
+    Log what is received on image, camera_info, features, tracks, odometry and ground_truth/pose.
+
+    Topics without a publisher are simply absent. With ground truth, the trajectory is aligned to
+    it, and the camera is shown at its true pose. A message that cannot be read is named in the
+    log, each problem once. `counts` are the numbers of messages that were logged, by topic.
+
+    Args:
+        scene: that gets everything.
+        namespace: of the topics.
+        remappings: such as `image:=/camera/image_raw`.
+        options: further options of `rclpy.node.Node`.
+
+    """
+
+    def __init__(
+        self,
+        scene: RerunScene,
+        namespace: str = '',
+        remappings: Sequence[str] = (),
+        **options,
+    ):
+        words = [word for mapping in remappings for word in ('-r', mapping)]
+        super().__init__(
+            'rerun',
+            namespace=namespace,
+            cli_args=['--ros-args', *words] if words else None,
+            use_global_arguments=False,
+            **options,
+        )
+        self.scene = scene
+        self.counts: dict[str, int] = {}
+        self._camera: Intrinsics | None = None
+        self._positions = StampedTrajectories()
+        self._last_tracks: Tracks | None = None
+        self._trajectory_time = 0.0
+        self._problems: set[str] = set()
+        for kind, topic, log, qos in (
+            (Image, 'image', self._log_image, qos_profile_sensor_data),
+            (CameraInfo, 'camera_info', self._receive_camera, qos_profile_sensor_data),
+            (PointCloud2, 'features', self._log_features, _QUEUE),
+            (PointCloud, 'tracks', self._log_tracks, _QUEUE),
+            (Odometry, 'odometry', self._log_odometry, _QUEUE),
+            (PoseStamped, 'ground_truth/pose', self._log_truth, _QUEUE),
+        ):
+            self.create_subscription(kind, topic, self._callback(topic, log), qos)
+
+    def _callback(self, topic: str, log):
+        """Return a callback that sets the time, logs a message, and reports problems."""
+
+        def receive(message) -> None:
+            self.scene.set_time(stamp=seconds_of(message.header.stamp))
+            try:
+                log(message)
+            except ValueError as error:
+                if str(error) not in self._problems:
+                    self._problems.add(str(error))
+                    self.get_logger().warning(f'{self.resolve_topic_name(topic)}: {error}')
+                return
+            self.counts[topic] = self.counts.get(topic, 0) + 1
+
+        return receive
+
+    def _log_image(self, message: Image) -> None:
+        self.scene.log_image(gray_from_image(message))
+
+    def _receive_camera(self, message: CameraInfo) -> None:
+        if message.k[0] > 0:
+            self._camera = Intrinsics(
+                message.distortion_model,
+                np.array(message.k).reshape(3, 3),
+                np.array(message.d),
+                (message.width, message.height),
+            )
+
+    def _log_features(self, message: PointCloud2) -> None:
+        self.scene.log_keypoints(features_from_message(message))
+
+    def _log_tracks(self, message: PointCloud) -> None:
+        tracks = tracks_from_message(message)
+        self._last_tracks = tracks = _with_history(tracks, self._last_tracks)
+        self.scene.log_tracks(tracks)
+
+    def _log_odometry(self, message: Odometry) -> None:
+        pose = _matrix(message.pose.pose)
+        self._positions.estimated[stamp_key(message)] = pose[:3, 3]
+        if not self._positions.truth:
+            self.scene.log_camera(pose, self._camera)
+        now = time.monotonic()
+        if now - self._trajectory_time >= _TRAJECTORY_PERIOD:
+            self._trajectory_time = now
+            self.log_trajectories()
+
+    def _log_truth(self, message: PoseStamped) -> None:
+        pose = _matrix(message.pose)
+        self._positions.truth[stamp_key(message)] = pose[:3, 3]
+        self.scene.log_camera(pose, self._camera)
+
+    def log_trajectories(self) -> None:
+        """Log the trajectories up to now, the estimated one in the frame of the true one."""
+        estimated, truth = self._positions.aligned()
+        if len(estimated):
+            self.scene.log_trajectory(estimated, METHOD)
+        if len(truth):
+            self.scene.log_trajectory(truth, TRUTH)
+
+
+def _matrix(pose: Pose) -> np.ndarray:
+    """Return the pose (4, 4) of a message."""
+    position, orientation = pose.position, pose.orientation
+    return pose_matrix(
+        np.array([position.x, position.y, position.z]),
+        np.array([orientation.x, orientation.y, orientation.z, orientation.w]),
+    )
+
+
+def _with_history(tracks: Tracks, before: Tracks | None) -> Tracks:
+    """Return tracks with previous positions and ages, which messages do not have."""
+    ages, previous = np.ones(len(tracks), np.int64), np.full((len(tracks), 2), np.nan, np.float32)
+    if before is not None:
+        _, now, then = np.intersect1d(tracks.ids, before.ids, return_indices=True)
+        ages[now], previous[now] = before.ages[then] + 1, before.keypoints[then]
+    return Tracks(
+        tracks.ids,
+        tracks.keypoints,
+        previous,
+        tracks.intervals,
+        tracks.velocities,
+        ages,
+        tracks.indices,
+    )

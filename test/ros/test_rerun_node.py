@@ -1,0 +1,151 @@
+# Copyright 2026 The superpoint_ros developers
+# SPDX-License-Identifier: Apache-2.0
+
+"""What nodes publish is shown in Rerun: `superpoint rerun`."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+
+pytest.importorskip('rclpy', reason='rclpy is not installed')
+pytest.importorskip('rerun', reason='rerun-sdk is not installed')
+
+from geometry_msgs.msg import PoseStamped
+from nav_msgs.msg import Odometry
+from sensor_msgs.msg import PointCloud2
+from std_msgs.msg import Header
+
+from superpoint_ros.data.sequences.sequence import Intrinsics
+from superpoint_ros.features import Features
+from superpoint_ros.integrations.rerun_recording import RerunRecording
+from superpoint_ros.odometry.tracker import Tracks
+from superpoint_ros.ros.messages.camera_messages import camera_info_message
+from superpoint_ros.ros.messages.feature_messages import features_to_message
+from superpoint_ros.ros.messages.image_messages import image_message
+from superpoint_ros.ros.messages.track_messages import tracks_to_message
+from superpoint_ros.ros.rerun_node import RerunNode
+from support.noise_pictures import noise_picture
+from support.rerun_files import read_recording
+from support.ros import Observer
+from support.ros_domain import ros_domain
+
+DOMAIN = ros_domain(7)
+
+
+@pytest.fixture
+def graph(monkeypatch):
+    monkeypatch.setenv('ROS_AUTOMATIC_DISCOVERY_RANGE', 'LOCALHOST')
+    made = Observer(DOMAIN)
+    yield made
+    made.close()
+
+
+@pytest.fixture
+def watched(graph, tmp_path):
+    """A node that logs topics of /rig to a file, and a function that reads the file."""
+    path = tmp_path / 'rig.rrd'
+    with RerunRecording(path) as recording:
+        remappings = ['image:=/rig/camera/image_raw']
+        node = RerunNode(recording.scene('rig'), '/rig', remappings, context=graph.context)
+        graph.executor.add_node(node)
+
+        def read():
+            node.log_trajectories()
+            recording.__exit__()
+            return read_recording(path)
+
+        yield node, read
+        node.destroy_node()
+
+
+def tracks_of(ids, keypoints):
+    count = len(ids)
+    unknown = np.full((count, 2), np.nan, np.float32)
+    return Tracks(
+        np.array(ids),
+        np.array(keypoints, np.float32),
+        unknown,
+        unknown[:, 0],
+        np.zeros((count, 2), np.float32),
+        np.ones(count, np.int64),
+        np.arange(count),
+    )
+
+
+def test_everything_that_is_published_is_logged_at_its_stamp(graph, watched):
+    node, read = watched
+    camera = Intrinsics.of_view((160, 120))
+    features = Features([[3, 4], [5, 6]], [0.9, 0.1], np.eye(2))
+    graph.publish(camera_info_message(camera, Header()), '/rig/camera_info', 1000)
+    graph.wait_until(lambda: node.counts.get('camera_info'))
+    for step in range(12):
+        stamp = 1000 + 100 * step
+        if step < 2:
+            graph.publish(image_message(noise_picture(0)), '/rig/camera/image_raw', stamp)
+            graph.publish(features_to_message(features, Header()), '/rig/features', stamp)
+            tracks = tracks_of([1, 2 + step], [[3 + step, 4], [5, 6]])
+            message = tracks_to_message(tracks, Header(), tracks.keypoints, tracks.velocities)
+            graph.publish(message, '/rig/tracks', stamp)
+        truth, estimate = PoseStamped(), Odometry()
+        truth.pose.position.x, truth.pose.position.y = float(step), float(step % 3)
+        estimate.pose.pose.position.x = 0.5 * step
+        estimate.pose.pose.position.y = 0.5 * (step % 3)
+        graph.publish(truth, '/rig/ground_truth/pose', stamp)
+        graph.publish(estimate, '/rig/odometry', stamp)
+        poses = dict.fromkeys(('odometry', 'ground_truth/pose'), step + 1)
+        graph.wait_until(lambda poses=poses: poses.items() <= node.counts.items())
+    expected = {'image': 2, 'features': 2, 'tracks': 2, 'odometry': 12, 'ground_truth/pose': 12}
+    graph.wait_until(lambda: expected.items() <= node.counts.items())
+    rows = read()
+    image = 'rig/world/camera/image'
+    points = rows[f'{image}/keypoints/SuperPoint']
+    assert [row['time'].total_seconds() for row in points] == [1.0, 1.1]
+    np.testing.assert_array_equal(points[0]['positions'], features.keypoints + 0.5)
+    assert len([row for row in rows[image] if 'blob' in row]) == 2
+    first, second = rows[f'{image}/motion/SuperPoint']
+    assert first['strips'] == []
+    # Track 1 has moved by a pixel, track 3 is new.
+    np.testing.assert_array_equal(second['strips'], [[[3.5, 4.5], [4.5, 4.5]]])
+    poses = [row for row in rows['rig/world/camera'] if 'translation' in row]
+    # Before the first true pose, the estimated one is logged.
+    assert [row['translation'] for row in poses[-12:]] == [[[n, n % 3, 0]] for n in range(12)]
+    # The estimate has half the scale; with ground truth it is aligned.
+    ours = rows['rig/world/SuperPoint/trajectory'][-1]['strips'][0]
+    truth = rows['rig/world/truth/trajectory'][-1]['strips'][0]
+    np.testing.assert_allclose(ours, truth, atol=1e-5)
+
+
+def test_a_message_that_cannot_be_read_does_not_end_the_node(graph, watched):
+    node, read = watched
+    for stamp in (1000, 2000):
+        graph.publish(PointCloud2(), '/rig/features', stamp)
+    features = Features([[3, 4]], [0.9], np.ones((1, 1)))
+    graph.publish(features_to_message(features, Header()), '/rig/features', 3000)
+    graph.wait_until(lambda: node.counts.get('features'))
+    assert len(read()['rig/world/camera/image/keypoints/SuperPoint']) == 1
+
+
+def test_the_command_records_until_it_is_interrupted(graph, tmp_path):
+    command = [sys.executable, '-m', 'superpoint_ros.cli.main', 'rerun', str(tmp_path / 'a.rrd')]
+    command += ['--namespace', '/left', '--remap', 'features:=/left/points']
+    process = subprocess.Popen(
+        command, env={**os.environ, 'ROS_DOMAIN_ID': str(DOMAIN)}, stdout=subprocess.PIPE
+    )
+    features = Features([[3, 4]], [0.9], np.ones((1, 1)))
+    message = features_to_message(features, Header())
+    publisher = graph.observer.create_publisher(PointCloud2, '/left/points', 10)
+    graph.wait_until(lambda: publisher.get_subscription_count(), timeout=90)
+    publisher.publish(message)
+    graph.rest(1.0)
+    process.send_signal(signal.SIGINT)
+    output, _ = process.communicate(timeout=60)
+    assert process.returncode == 0
+    assert output.decode().endswith('a.rrd: features 1\n')
+    [row] = read_recording(tmp_path / 'a.rrd')['camera/world/camera/image/keypoints/SuperPoint']
+    assert row['positions'] == [[3.5, 4.5]]
