@@ -61,6 +61,14 @@ def smoothed(image: np.ndarray) -> np.ndarray:
     return cv2.GaussianBlur(image, (3, 3), 0).astype(np.float32)
 
 
+def warm_up() -> None:
+    """Compile the loops, or load them from the cache, so that this delays no frame."""
+    pool = PatchPool()
+    image = np.random.default_rng(0).uniform(0, 255, (32, 32)).astype(np.float32)
+    centre = np.array([[16, 16]], np.float32)
+    pool.align(image, pool.add(image, centre), centre, np.eye(2, dtype=np.float32)[None])
+
+
 class PatchPool:
     """
     Patches of points, each in a numbered slot.

@@ -10,26 +10,23 @@ from dataclasses import dataclass, replace
 
 from diagnostic_msgs.msg import DiagnosticStatus
 import numpy as np
-from rclpy.qos import qos_profile_sensor_data
-from rclpy.qos_overriding_options import QoSOverridingOptions
 from sensor_msgs.msg import Image, PointCloud, PointCloud2
 
-from superpoint_ros.data.image_encodings import ImageMessageError
 from superpoint_ros.data.sequences.bags import seconds_of
+from superpoint_ros.odometry import patch_alignment
 from superpoint_ros.odometry.odometry_drawing import draw_tracks, TrackTails
 from superpoint_ros.odometry.odometry_settings import TrackerSettings
 from superpoint_ros.odometry.tracker import Tracker, Tracks
 from superpoint_ros.ros.calibration_topic import CalibrationTopic
+from superpoint_ros.ros.frame_images import FrameImages
 from superpoint_ros.ros.inputs import ProcessedTopic
 from superpoint_ros.ros.lifecycle_node import ProcessingNode
 from superpoint_ros.ros.messages.feature_messages import features_from_message
-from superpoint_ros.ros.messages.image_messages import gray_from_image, image_message, stamp_key
+from superpoint_ros.ros.messages.image_messages import image_message
 from superpoint_ros.ros.messages.track_messages import LAYOUTS, tracks_to_cloud, tracks_to_message
 from superpoint_ros.settings_table import check_settings, setting
 
 COORDINATES = ('normalized', 'pixels')
-
-_IMAGES_KEPT = 30  # while the detector works on them
 
 
 @dataclass(frozen=True)
@@ -104,8 +101,7 @@ class TrackerNode(ProcessingNode):
         self.calibration = CalibrationTopic(self, 'camera_info', self._messages.rectified)
         self._tracker = Tracker()
         self._tails = TrackTails()
-        self._images: dict[tuple[int, int], Image] = {}
-        self._image_subscription = None
+        self.images = FrameImages(self, 'image', 'tracks are not refined')
         self._track_publisher = self._cloud_publisher = self._overlay = None
         self._tracked = 0
         self.inputs = [
@@ -115,6 +111,7 @@ class TrackerNode(ProcessingNode):
     def set_up(self) -> None:
         """Make the publishers, and reset the tracker."""
         self._tracker.reset()
+        patch_alignment.warm_up()
         self._track_publisher = self.publisher(PointCloud, 'tracks', 10)
         self._cloud_publisher = self.publisher(PointCloud2, 'tracks/cloud', 10)
         self._overlay = self.publisher(Image, 'tracks/overlay', 1)
@@ -124,11 +121,28 @@ class TrackerNode(ProcessingNode):
 
     def tear_down(self) -> None:
         """Remove the publishers."""
-        self._subscribe_to_images(wanted=False)
         for publisher in (self._track_publisher, self._cloud_publisher, self._overlay):
             if publisher is not None:
                 self.destroy_publisher(publisher)
         self._track_publisher = self._cloud_publisher = self._overlay = None
+
+    def begin_work(self) -> None:
+        """Subscribe to images: before features, so that the executor takes images first."""
+        self._follow_demand()
+
+    def end_work(self) -> bool:
+        """Unsubscribe from images; return True, as no work is pending."""
+        self.images.follow_demand(wanted=False)
+        return True
+
+    def _follow_demand(self) -> None:
+        """Subscribe to images if they are of use."""
+        settings, output = self.parameters.of(TrackerSettings), self.parameters.of(TrackOutput)
+        self.images.follow_demand(
+            settings.max_refinement > 0
+            or settings.max_bridged_frames > 0
+            or (output.overlay and self._overlay.get_subscription_count() > 0)
+        )
 
     def process(self, message: PointCloud2) -> int:
         """Publish the tracks of the features of a message; return their number."""
@@ -137,7 +151,9 @@ class TrackerNode(ProcessingNode):
         self._tracker.settings = self.parameters.of(TrackerSettings)
         model = self.calibration.model if self._messages.coordinates == 'normalized' else None
         size = model.image_size if model and all(model.image_size) else None
-        tracks = self._tracker.update(features, seconds_of(message.header.stamp), size)
+        self._follow_demand()
+        image = self.images.gray(message)
+        tracks = self._tracker.update(features, seconds_of(message.header.stamp), size, image)
         self._tracked = int((tracks.ages > 1).sum())
         chosen = tracks.select(tracks.ages >= output.min_age)
         if model is not None or self._messages.coordinates == 'pixels':
@@ -160,9 +176,9 @@ class TrackerNode(ProcessingNode):
                 )
         self._tails.length = output.tail_length
         self._tails.update(tracks)
-        self._subscribe_to_images(output.overlay and self._overlay.get_subscription_count() > 0)
-        if self._image_subscription is not None:
-            self._draw(message, tracks)
+        if image is not None and output.overlay and self._overlay.get_subscription_count() > 0:
+            drawing = draw_tracks(image, tracks, self._tails)
+            self._overlay.publish(image_message(drawing, message.header))
         return len(chosen)
 
     @staticmethod
@@ -177,37 +193,6 @@ class TrackerNode(ProcessingNode):
         velocities[old] = (points[old] - before) / tracks.intervals[old, None]
         return points, velocities
 
-    def _subscribe_to_images(self, wanted: bool) -> None:
-        """Subscribe to the images or unsubscribe."""
-        if wanted and self._image_subscription is None:
-            self._image_subscription = self.create_subscription(
-                Image,
-                'image',
-                self._keep_image,
-                qos_profile_sensor_data,
-                qos_overriding_options=QoSOverridingOptions.with_default_policies(),
-            )
-        elif not wanted and self._image_subscription is not None:
-            self.destroy_subscription(self._image_subscription)
-            self._image_subscription = None
-            self._images.clear()
-
-    def _keep_image(self, message: Image) -> None:
-        self._images[stamp_key(message)] = message
-        while len(self._images) > _IMAGES_KEPT:
-            self._images.pop(next(iter(self._images)))
-
-    def _draw(self, message: PointCloud2, tracks: Tracks) -> None:
-        """Publish the image of the features with their tracks, if it was received."""
-        image = self._images.get(stamp_key(message))
-        if image is None:
-            return
-        try:
-            gray = gray_from_image(image)
-        except ImageMessageError:  # the detector reports what is wrong with it
-            return
-        self._overlay.publish(image_message(draw_tracks(gray, tracks, self._tails), image.header))
-
     def _trouble(self) -> str:
         """Return why no tracks are published; empty if they are."""
         return self.calibration.trouble if self._messages.coordinates == 'normalized' else ''
@@ -218,5 +203,6 @@ class TrackerNode(ProcessingNode):
             'state': self.state,
             'tracks seen before': self._tracked,
             'layout': self._messages.layout,
+            'images': self.images.note,
         }
         return [self.inputs[0].status(values=values)]

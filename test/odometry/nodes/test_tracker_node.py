@@ -21,8 +21,10 @@ from std_msgs.msg import Header
 
 from superpoint_ros.features import Features
 from superpoint_ros.ros.messages.feature_messages import features_to_message
+from superpoint_ros.ros.messages.image_messages import image_message
 from superpoint_ros.ros.messages.track_messages import tracks_from_message
 from superpoint_ros.ros.tracker_node import TrackerNode
+from support.noise_pictures import noise_picture
 
 K = [400.0, 0.0, 319.5, 0.0, 400.0, 239.5, 0.0, 0.0, 1.0]
 
@@ -183,6 +185,78 @@ def test_the_overlay_is_the_image_with_the_tracks_and_their_tails(graph):
     drawn = [picture[y - 1 : y + 2, x - 1 : x + 2].max() > 60 for x, y in on_tails]
     assert np.mean(drawn) == 1
     assert len(tracks) == 5
+
+
+def test_tracks_are_refined_by_the_images_of_their_stamps(graph):
+    graph.add(TrackerNode, coordinates='pixels')
+    tracks, source, rng = graph.listen(PointCloud, 'tracks'), Source(), np.random.default_rng(3)
+    picture = noise_picture(4, (640, 480))
+    for number in range(4):
+        moved = np.roll(picture, (-4 * number, 8 * number), axis=(0, 1))
+        graph.publish(image_message(moved, source.header(number)), 'image')
+        graph.wait_until(lambda: graph.tested[0].images.received == 1)
+        places = source.places + np.array([8, -4]) * number + rng.normal(0, 0.4, (50, 2))
+        graph.publish(
+            features_to_message(
+                Features(places, source.scores, source.descriptors), source.header(number)
+            ),
+            'features',
+        )
+        graph.wait_until(lambda count=number + 1: len(tracks) == count)
+    first, last = (tracks_from_message(tracks[number]) for number in (0, 3))
+    assert (first.ids == last.ids).all()
+    errors = np.linalg.norm(last.keypoints - first.keypoints - [24, -12], axis=1)
+    assert np.median(errors) < 0.02  # that of the keypoints is .7
+    assert np.percentile(errors, 90) < 0.1
+
+
+def test_images_that_never_have_the_stamp_of_features_are_reported_in_one_line(graph, capfd):
+    graph.add(TrackerNode, coordinates='pixels')
+    statuses = graph.listen(DiagnosticArray, '/diagnostics')
+    tracks, source = graph.listen(PointCloud, 'tracks'), Source()
+    black = np.zeros((480, 640), np.uint8)
+    for number in range(25):
+        graph.publish(image_message(black, source.header(5000 + number)), 'image')
+        graph.publish(source.frame(number % 10), 'features')
+        graph.wait_until(lambda count=number + 1: len(tracks) == count)
+    lines = [line for line in capfd.readouterr().err.splitlines() if 'not refined' in line]
+    assert len(lines) == 1
+    assert 'images arrived on /image, but none has the stamp of any of the last 20' in lines[0]
+    assert len(tracks[-1].points) == 50
+    graph.wait_until(lambda: 'missing' in images_notes(statuses))
+
+
+def images_notes(statuses):
+    """Return what the diagnostics say about images."""
+    values = [value for each in statuses for status in each.status for value in status.values]
+    return {value.value for value in values if value.key == 'images'}
+
+
+def test_tracks_go_on_without_images_and_with_unreadable_ones(graph, capfd):
+    graph.add(TrackerNode, coordinates='pixels')
+    tracks, source = graph.listen(PointCloud, 'tracks'), Source()
+    for number in range(3):
+        bad = Image(width=640, height=480, encoding='nonsense', step=640)
+        bad.header = source.header(number)
+        graph.publish(bad, 'image')
+        graph.rest(0.05)
+        graph.publish(source.frame(number), 'features')
+        graph.wait_until(lambda count=number + 1: len(tracks) == count)
+    assert tracks_from_message(tracks[-1]).ids.tolist() == list(range(50))
+    lines = [line for line in capfd.readouterr().err.splitlines() if 'usable image' in line]
+    assert len(lines) == 1
+    assert 'nonsense' in lines[0]
+
+
+def test_images_are_received_only_if_they_are_of_use(graph):
+    node = graph.add(TrackerNode, coordinates='pixels', max_refinement=0.0, max_bridged_frames=0)
+    tracks, source = graph.listen(PointCloud, 'tracks'), Source()
+    assert node.count_subscribers('image') == 0
+    node.set_parameters([Parameter('max_refinement', value=2.0)])
+    graph.publish(source.frame(0), 'features')
+    graph.wait_until(lambda: len(tracks) == 1 and node.count_subscribers('image') == 1)
+    node.trigger_deactivate()
+    graph.wait_until(lambda: node.count_subscribers('image') == 0)
 
 
 def test_another_image_size_starts_new_tracks(graph):

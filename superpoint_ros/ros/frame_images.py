@@ -1,0 +1,105 @@
+# Copyright 2026 The superpoint_ros developers
+# SPDX-License-Identifier: Apache-2.0
+
+"""The images of frames whose features arrive in other messages, paired by their stamps."""
+
+from __future__ import annotations
+
+import numpy as np
+from rclpy.node import Node
+from rclpy.qos import qos_profile_sensor_data
+from rclpy.qos_overriding_options import QoSOverridingOptions
+from sensor_msgs.msg import Image, PointCloud2
+
+from superpoint_ros.data.image_encodings import ImageMessageError
+from superpoint_ros.ros.inputs import REPEAT
+from superpoint_ros.ros.messages.image_messages import gray_from_image, stamp_key
+
+_KEPT = 30  # images, while the detector works on them
+_MISSING = 20  # successive frames without an image after which the reason is logged
+
+
+class FrameImages:
+    """
+    Subscription to images, the last of which are kept until their features arrive.
+
+    `purpose` says, in log messages, what is not done without images. `received` is the number of
+    images since the last one that was used.
+    """
+
+    def __init__(self, node: Node, topic: str, purpose: str):
+        self._node = node
+        self._topic = topic
+        self._purpose = purpose
+        self._subscription = None
+        self._images: dict[tuple[int, int], Image] = {}
+        self._missing = self.received = 0
+
+    def follow_demand(self, wanted: bool) -> None:
+        """Subscribe or unsubscribe."""
+        if wanted and self._subscription is None:
+            self._subscription = self._node.create_subscription(
+                Image,
+                self._topic,
+                self._keep,
+                qos_profile_sensor_data,
+                qos_overriding_options=QoSOverridingOptions.with_default_policies(),
+            )
+        elif not wanted and self._subscription is not None:
+            self._node.destroy_subscription(self._subscription)
+            self._subscription = None
+            self._images.clear()
+            self._missing = self.received = 0
+
+    def _keep(self, message: Image) -> None:
+        self.received += 1
+        self._images[stamp_key(message)] = message
+        while len(self._images) > _KEPT:
+            self._images.pop(next(iter(self._images)))
+
+    def gray(self, features: PointCloud2) -> np.ndarray | None:
+        """Return the image with the stamp of a message, uint8 (H, W); None without it."""
+        if self._subscription is None:
+            return None
+        message = self._images.pop(stamp_key(features), None)
+        if message is None:
+            self._missing += 1
+            if self._missing == _MISSING:
+                self._report()
+            return None
+        try:
+            image = gray_from_image(message)
+        except ImageMessageError as error:
+            self._node.get_logger().warning(
+                f'{self._purpose} without a usable image on {self._full_topic}: {error}',
+                throttle_duration_sec=REPEAT,
+            )
+            return None
+        if self._missing >= _MISSING:
+            self._node.get_logger().info(f'images on {self._full_topic} fit the features again')
+        self._missing = self.received = 0
+        return image
+
+    @property
+    def note(self) -> str:
+        """Return whether frames have images, for the diagnostics."""
+        if self._subscription is None:
+            return 'not needed'
+        return 'missing' if self._missing else 'received'
+
+    @property
+    def _full_topic(self) -> str:
+        return self._node.resolve_topic_name(self._topic)
+
+    def _report(self) -> None:
+        """Log why frames have no image."""
+        if self.received:
+            self._node.get_logger().warning(
+                f'{self._purpose}: {self.received} images arrived on {self._full_topic}, but '
+                f'none has the stamp of any of the last {_MISSING} frames of features (remap '
+                f'{self._topic}:=TOPIC to the images that the detector receives)'
+            )
+        else:
+            self._node.get_logger().info(
+                f'{self._purpose}: no images on {self._full_topic} (remap {self._topic}:=TOPIC)'
+            )
