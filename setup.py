@@ -57,7 +57,7 @@ OPENVINO = ['openvino>=2024.6']
 ONNXRUNTIME = ['onnx>=1.16', 'onnxruntime>=1.18']
 INT8 = ['nncf>=2.14', *OPENVINO]
 EXPORT = [*ONNXRUNTIME, 'onnxscript>=0.2', 'torch>=2.7']
-SCENES = ['embreex>=2.17.7', 'pillow', 'trimesh>=4']
+SCENES = ['embreex>=2.17.7', 'pillow', 'scipy', 'trimesh>=4']
 ROS = [
     'ament-index-python',
     'diagnostic-msgs',

@@ -33,10 +33,11 @@ def photos(tmp_path):
         'export --weights {0}/w.pth --out {0}/w.pth',
         'benchmark --images {0} --out {0}',
         'render-pairs scene.glb --pictures {0} --out {0} --pairs 1',
+        'make-sequence scene.glb --pictures {0} --out {0}',
     ],
 )
 def test_a_command_refuses_to_write_over_its_input(photos, arguments, capsys):
-    if arguments.startswith('render-pairs'):
+    if arguments.startswith(('render-pairs', 'make-sequence')):
         pytest.importorskip('embreex')
     if arguments.startswith('adapt'):
         pytest.importorskip('jsonargparse')

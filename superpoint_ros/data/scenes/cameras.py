@@ -45,11 +45,17 @@ def free_position(
 
 def is_free(caster: RayCaster, place: np.ndarray) -> bool:
     """Return whether a camera fits at a position (3,), and has something to see around it."""
-    directions = _sphere(PROBES)
-    hits = caster.cast(np.broadcast_to(place, directions.shape), directions)
-    distance = np.where(hits.triangle >= 0, hits.distance, np.inf)
+    distance = surface_distances(caster, place[None])[0]
     # In the narrow inside of furniture, half of the directions end within arm's length.
     return bool(distance.min() > CLEARANCE and np.median(distance) > 0.8)
+
+
+def surface_distances(caster: RayCaster, places: np.ndarray) -> np.ndarray:
+    """Return the distances (N, `PROBES`) of positions (N, 3) to what surrounds them, in metres."""
+    directions = np.tile(_sphere(PROBES), (len(places), 1))
+    hits = caster.cast(np.repeat(places, PROBES, axis=0), directions)
+    distance = np.where(hits.triangle >= 0, hits.distance, np.inf)
+    return distance.reshape(len(places), PROBES)
 
 
 def _sphere(count: int) -> np.ndarray:

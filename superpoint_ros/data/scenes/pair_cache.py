@@ -80,19 +80,17 @@ class PairCache:
 
 
 def check_made_by(described: Path, made_by: dict) -> None:
-    """Raise ValueError that names what differs from how a folder's pairs were made."""
+    """Raise ValueError that names what differs from how the content of a folder was made."""
     try:
         recorded = json.loads(described.read_text(encoding='utf-8'))
     except ValueError as error:
-        raise ValueError(
-            f'{described} cannot be read ({error}); name another folder for the pairs'
-        ) from error
+        raise ValueError(f'{described} cannot be read ({error}); name another folder') from error
     for part in ('settings', 'scenes'):
         there, here = recorded.get(part, {}), made_by[part]
         for name in sorted(there.keys() | here.keys()):
             if there.get(name) != here.get(name):
                 raise ValueError(
-                    f'{described.parent} holds pairs made by other {part}: {name} is '
+                    f'{described.parent} was made by other {part}: {name} is '
                     f'{there.get(name)!r} there and {here.get(name)!r} here; name another folder'
                 )
 

@@ -28,7 +28,7 @@ from superpoint_ros.data.scenes.ray_casting import (
     RayCaster,
     RenderedView,
 )
-from superpoint_ros.data.scenes.streets import compose_street
+from superpoint_ros.data.scenes.streets import compose_street, LENGTH
 from superpoint_ros.settings_table import check_settings, setting
 
 PAIRS_PER_VARIATION = 20
@@ -129,11 +129,16 @@ class RenderedPair(NamedTuple):
 
 
 class SceneSource(NamedTuple):
-    """A scene to vary: one mesh, or the objects of which streets are composed."""
+    """
+    A scene to vary: one mesh, or the objects of which streets are composed.
+
+    `length` is the length of the streets in metres.
+    """
 
     name: str
     meshes: tuple[TexturedMesh, ...]
     street: bool = False
+    length: float = LENGTH
 
 
 class SceneVariation:
@@ -150,13 +155,13 @@ class SceneVariation:
         self.settings = settings
         sky = None
         if scene.street:
-            mesh = compose_street(scene.meshes, pictures, rng)
+            mesh = compose_street(scene.meshes, pictures, rng, scene.length)
             mesh = decorate(mesh, pictures, False, rng)
             sky = _pick_sky(pictures, rng)
         else:
             mesh = decorate(scene.meshes[0], pictures, rng.random() < CEILINGS, rng)
         caster = RayCaster(mesh, sky)
-        self.bounds = camera_bounds(mesh, scene.street)
+        self.bounds = camera_bounds(mesh, scene)
         places = [cameras.free_position(caster, self.bounds, rng) for _ in range(PLACES)]
         places = np.array([place for place in places if place is not None])
         if not len(places):
@@ -252,11 +257,12 @@ class SceneVariation:
         return np.stack([np.minimum(low, high), np.maximum(low, high)])
 
 
-def camera_bounds(mesh: TexturedMesh, street: bool) -> np.ndarray:
+def camera_bounds(mesh: TexturedMesh, scene: SceneSource) -> np.ndarray:
     """Return the bounds (2, 3) in which cameras are placed, in metres."""
     bounds = mesh.bounds
-    if street:
-        return np.array([[-35, -14, 0.1], [35, 14, min(bounds[1, 2], 12)]])
+    if scene.street:
+        end = scene.length / 2 + 5
+        return np.array([[-end, -14, 0.1], [end, 14, min(bounds[1, 2], 12)]])
     return bounds
 
 
@@ -286,15 +292,18 @@ def render_pairs(
         block = number // PAIRS_PER_VARIATION
         if block != current:
             scene = scenes[block % len(scenes)]
-            variation, current = _vary(scene, pictures, settings, block), block
+            rng = np.random.default_rng([settings.seed, 0, block])
+            variation, current = vary(scene, pictures, settings, rng), block
         yield number, variation.pair(np.random.default_rng([settings.seed, 1, number]))
 
 
-def _vary(
-    scene: SceneSource, pictures: Sequence[np.ndarray], settings: PairSettings, block: int
+def vary(
+    scene: SceneSource,
+    pictures: Sequence[np.ndarray],
+    settings: PairSettings,
+    rng: np.random.Generator,
 ) -> SceneVariation:
-    """Return the variation of a block of pairs; raise ValueError if no camera fits in it."""
-    rng = np.random.default_rng([settings.seed, 0, block])
+    """Return a random variation of a scene; raise ValueError if no camera fits in it."""
     for _ in range(DECORATIONS - 1):
         try:
             return SceneVariation(scene, pictures, settings, rng)

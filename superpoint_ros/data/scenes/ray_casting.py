@@ -10,6 +10,7 @@ metres. Each pixel is the mean of 2x2 rays; its depth is that of a ray through i
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -33,6 +34,8 @@ KNEE = 180.0
 
 EMPTY = 128.0
 """Gray level of rays that meet nothing in a scene without a sky."""
+
+_R2 = np.array([0.7548776662466927, 0.5698402909980532])  # steps of the R2 sequence
 
 
 class Lamp(NamedTuple):
@@ -156,6 +159,23 @@ class RayCaster:
         gray = cv2.resize(gray, size, interpolation=cv2.INTER_AREA)
         return RenderedView(_photographed(gray, lighting), self.depth(camera, pose))
 
+    def expose(
+        self, camera: PinholeCamera, poses: Sequence[np.ndarray], lighting: Lighting
+    ) -> np.ndarray:
+        """
+        Return the image uint8 (H, W) of a camera that takes `poses` during the exposure.
+
+        Each pixel is the mean of one ray per pose; the rays spread over the pixel.
+        """
+        total = np.zeros(camera.width * camera.height, np.float32)
+        for number, pose in enumerate(poses):
+            # The R2 sequence (Roberts, "The Unreasonable Effectiveness of Quasirandom Sequences",
+            # 2018) is even for any number of rays.
+            shift = (number * _R2 + 0.5) % 1 - 0.5
+            total += self._shade(camera, *_rays(camera, pose, 1, shift), lighting)
+        gray = (total / len(poses)).reshape(camera.height, camera.width)
+        return _photographed(gray, lighting)
+
     def _shade(
         self,
         camera: PinholeCamera,
@@ -221,10 +241,16 @@ class RayCaster:
         return self._sky[down, across].astype(np.float32)
 
 
-def _rays(camera: PinholeCamera, pose: np.ndarray, samples: int) -> tuple[np.ndarray, np.ndarray]:
-    """Return origins and directions (N, 3) of rays, `samples` squared to a pixel, row by row."""
-    x = (np.arange(samples * camera.width) + 0.5) / samples - 0.5
-    y = (np.arange(samples * camera.height) + 0.5) / samples - 0.5
+def _rays(
+    camera: PinholeCamera, pose: np.ndarray, samples: int, shift: Sequence[float] = (0.0, 0.0)
+) -> tuple[np.ndarray, np.ndarray]:
+    """
+    Return origins and directions (N, 3) of rays, `samples` squared to a pixel, row by row.
+
+    `shift` moves all rays by pixels along x and y.
+    """
+    x = (np.arange(samples * camera.width) + 0.5) / samples - 0.5 + shift[0]
+    y = (np.arange(samples * camera.height) + 0.5) / samples - 0.5 + shift[1]
     x = (x - (camera.width - 1) / 2) / camera.focal_length
     y = (y - (camera.height - 1) / 2) / camera.focal_length
     right, down, ahead = pose[:3, :3].T.astype(np.float32)

@@ -24,14 +24,17 @@ LARGEST = 45.0
 """Metres of footprint of the largest building that is placed."""
 
 LENGTH = 60.0
-"""Metres of street."""
+"""Metres of street, unless another length is given."""
 
 
 def compose_street(
-    objects: Sequence[TexturedMesh], pictures: Sequence[np.ndarray], rng: np.random.Generator
+    objects: Sequence[TexturedMesh],
+    pictures: Sequence[np.ndarray],
+    rng: np.random.Generator,
+    length: float = LENGTH,
 ) -> TexturedMesh:
     """
-    Return a street with a ground that shows one of the pictures.
+    Return a street of `length` metres with a ground that shows one of the pictures.
 
     Raises ValueError if none of the objects is small enough to be placed.
     """
@@ -45,8 +48,9 @@ def compose_street(
     pavement = rng.uniform(1.5, 5)
     parts: list[TexturedMesh] = []
     for side in (-1, 1):
-        parts += _row(buildings, side, half_road + pavement, rng)
-    for _ in range(int(rng.integers(15, 40)) if small else 0):
+        parts += _row(buildings, side, half_road + pavement, length, rng)
+    count = int(rng.integers(15, 40)) if small else 0
+    for _ in range(round(count * length / LENGTH)):
         thing = small[int(rng.integers(len(small)))]
         on_road = rng.random() < 0.25
         across = (
@@ -55,22 +59,26 @@ def compose_street(
             else (rng.choice([-1, 1]) * (half_road + rng.uniform(0.2, pavement)))
         )
         angle = rng.uniform(0, 2 * np.pi)
-        parts.append(thing.moved(_placed(rng.uniform(-LENGTH / 2, LENGTH / 2), across, angle)))
+        parts.append(thing.moved(_placed(rng.uniform(-length / 2, length / 2), across, angle)))
     street = merge(parts)
     if pictures:
-        ground = np.array([[-LENGTH, -LENGTH, 0], [LENGTH, LENGTH, 0]])
+        ground = np.array([[-length, -LENGTH, 0], [length, LENGTH, 0]])
         picture = pictures[int(rng.integers(len(pictures)))]
         street = merge([street, plane(ground, -0.02, picture, rng)])
     return street
 
 
 def _row(
-    buildings: Sequence[TexturedMesh], side: int, front: float, rng: np.random.Generator
+    buildings: Sequence[TexturedMesh],
+    side: int,
+    front: float,
+    length: float,
+    rng: np.random.Generator,
 ) -> list[TexturedMesh]:
     """Return buildings placed side by side, `front` metres from the middle of the road."""
     parts: list[TexturedMesh] = []
-    x = -LENGTH / 2
-    while buildings and x < LENGTH / 2:
+    x = -length / 2
+    while buildings and x < length / 2:
         building = buildings[int(rng.integers(len(buildings)))]
         turned = building.moved(_placed(0, 0, np.pi / 2 * int(rng.integers(4))))
         low, high = turned.bounds

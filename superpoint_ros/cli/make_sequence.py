@@ -1,0 +1,187 @@
+# Copyright 2026 The superpoint_ros developers
+# SPDX-License-Identifier: Apache-2.0
+
+r"""
+Render a flight through a textured 3-D scene as a sequence with exact poses and depth.
+
+  superpoint make-sequence house.glb --out flights/house --frames 400
+  superpoint make-sequence --street buildings/ --motion drive --rate 10 --baseline 0.54 --out DIR
+
+SCENE is a binary glTF file (.glb) in metres, z up; the objects of --street, one in each file, are
+composed into a street. The camera keeps away from all surfaces. Images have motion blur, noise, a
+changing exposure, and lamps or a sun that move. Pictures decorate plain surfaces.
+
+DIR has the layout of EuRoC (ASL): mav0/cam0, mav0/cam1, state_groundtruth_estimate0, and depth of
+cam0 in millimetres in mav0/depth0. 'superpoint evaluate odometry --data DIR' measures on it.
+Rendering can be stopped at any time; the same command continues.
+"""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from superpoint_ros.data.scenes.flights import Flight, FlightSettings
+    from superpoint_ros.data.sequences.euroc_writer import EurocWriter
+
+_SHOWN = 12
+"""Frames in the picture that is written."""
+
+_TRUTH_PER_FRAME = 10
+"""Poses of the ground truth for each frame; EuRoC has 200 Hz for images at 20 Hz."""
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the options."""
+    from superpoint_ros.data.scenes.flights import FlightSettings
+    from superpoint_ros.settings_table import add_options
+
+    parser.add_argument('scene', nargs='?', type=Path, metavar='SCENE', help='a .glb file')
+    parser.add_argument(
+        '--street',
+        nargs='+',
+        type=Path,
+        default=[],
+        metavar='OBJECT',
+        help='.glb files of buildings and objects, or folders of them, instead of SCENE',
+    )
+    parser.add_argument(
+        '--out', required=True, type=Path, metavar='DIR', help='folder of the sequence'
+    )
+    parser.add_argument(
+        '--pictures',
+        type=Path,
+        metavar='PHOTOS',
+        help='folder of images for plain surfaces (default: those of the package)',
+    )
+    parser.add_argument(
+        '--unit', type=float, default=1.0, metavar='M', help="the files' unit in metres"
+    )
+    parser.add_argument(
+        '--up', choices=('z', 'y'), default='z', help="the files' axis that points up"
+    )
+    add_options(parser, FlightSettings)
+
+
+def run(args: argparse.Namespace) -> int:
+    """Render the frames that are missing."""
+    import logging
+
+    import cv2
+
+    from superpoint_ros.cli.options import keep_inputs
+    from superpoint_ros.data.scenes.flights import Flight, FlightSettings
+    from superpoint_ros.data.scenes.sources import list_glb, read_pictures, read_sources
+    from superpoint_ros.data.sequences.euroc_writer import EurocWriter
+    from superpoint_ros.data.sequences.sequence import Intrinsics
+    from superpoint_ros.files import demo_photographs
+    from superpoint_ros.settings_table import given_options, make_settings
+
+    logging.basicConfig(level=logging.WARNING, format='superpoint: %(message)s')
+    keep_inputs([args.pictures] if args.pictures else [], [args.out])
+    settings = make_settings(FlightSettings, given_options(args, FlightSettings))
+    if bool(args.scene) == bool(args.street):
+        raise ValueError('give one scene, SCENE or --street')
+    interiors, objects = list_glb([args.scene] if args.scene else []), list_glb(args.street)
+    if len(interiors) > 1:
+        raise ValueError(f'{args.scene} has {len(interiors)} scenes: give one of them')
+    pictures = args.pictures or demo_photographs()[0].parent
+    _check_folder(args, settings, interiors or objects, pictures)
+    scene = read_sources(interiors, objects, args.unit, args.up)[0]
+    cv2.setNumThreads(1)
+    flight = Flight(scene, read_pictures(pictures), settings)
+    camera = settings.camera
+    size = (camera.width, camera.height)
+    intrinsics = Intrinsics('plumb_bob', camera.matrix, [], size)
+    writer = EurocWriter(args.out, intrinsics, settings.rate, settings.baseline, settings.depth)
+    stamps = _render(flight, writer)
+    _finish(flight, writer, stamps)
+    _draw(writer, stamps, args.out / 'frames.jpg')
+    print(f'{len(stamps)} frames: see {args.out}')
+    return 0
+
+
+def _check_folder(
+    args: argparse.Namespace, settings: FlightSettings, files: list[Path], pictures: Path
+) -> None:
+    """Raise ValueError if the folder has a sequence that was made in another way."""
+    from dataclasses import asdict
+    import json
+
+    from superpoint_ros.data.scenes.pair_cache import check_made_by
+    from superpoint_ros.data.scenes.sources import fingerprint
+    from superpoint_ros.data.sequences.image_files import list_images
+    from superpoint_ros.files import write_atomically
+
+    made_of = {
+        '--street' if args.street else 'SCENE': fingerprint(files),
+        '--pictures': fingerprint(list_images(pictures)),
+        '--unit': str(args.unit),
+        '--up': args.up,
+    }
+    made_by = {'settings': asdict(settings), 'scenes': made_of}
+    described = args.out / 'sequence.json'
+    if described.exists():
+        check_made_by(described, made_by)
+    else:
+        write_atomically(described, json.dumps(made_by, indent=1).encode())
+
+
+def _render(flight: Flight, writer: EurocWriter) -> list[int]:
+    """Render the frames that are missing; return the stamps of all in nanoseconds."""
+    from tqdm import tqdm
+
+    from superpoint_ros.data.sequences.euroc_writer import START, WrittenFrame
+
+    times = [flight.time_of(number) for number in range(flight.settings.frames)]
+    stamps = [START + round(seconds * 1e9) for seconds in times]
+    wanted = [number for number, stamp in enumerate(stamps) if not writer.has(stamp)]
+    done = len(stamps) - len(wanted)
+    try:
+        for number in tqdm(wanted, total=len(stamps), initial=done, unit='frame'):
+            rendered = flight.frame(number)
+            images = {'cam0': rendered.image}
+            if rendered.second is not None:
+                images['cam1'] = rendered.second
+            writer.write(WrittenFrame(stamps[number], images, rendered.depth))
+            done += 1
+    except OSError as error:
+        raise OSError(
+            error.errno,
+            f'{error.strerror or error}; {done} frames are complete, and the same command '
+            'continues when there is space again',
+            str(writer.root),
+        ) from error
+    return stamps
+
+
+def _finish(flight: Flight, writer: EurocWriter, stamps: list[int]) -> None:
+    """Write tables and calibrations; the ground truth has each stamp of an image."""
+    import numpy as np
+
+    from superpoint_ros.data.sequences.euroc_writer import START
+
+    first = stamps[0]
+    numbers = np.arange(_TRUTH_PER_FRAME * (len(stamps) - 1) + 1) / _TRUTH_PER_FRAME
+    # At whole numbers these are the stamps of the images.
+    truth = np.rint(np.interp(numbers, np.arange(len(stamps)), np.array(stamps) - first))
+    trajectory = flight.trajectory
+    writer.finish(
+        stamps,
+        [first + int(each) for each in truth],
+        lambda stamp: trajectory.pose((stamp - START) * 1e-9),
+        lambda stamp: trajectory.velocity((stamp - START) * 1e-9),
+    )
+
+
+def _draw(writer: EurocWriter, stamps: list[int], path: Path) -> None:
+    """Write a picture of some frames, spread over all."""
+    from superpoint_ros.data.sequences.image_files import read_image
+    from superpoint_ros.visualization import contact_sheet, write_picture
+
+    shown = stamps[:: -(-len(stamps) // _SHOWN)]
+    images = [read_image(writer.path('cam0', stamp), color=True) for stamp in shown]
+    captions = [f'{(stamp - stamps[0]) * 1e-9:.2f} s' for stamp in shown]
+    write_picture(path, contact_sheet(images, 4, captions))
