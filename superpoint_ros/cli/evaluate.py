@@ -10,7 +10,7 @@ compared with SIFT, ORB and AKAZE ('superpoint make-benchmark' makes such scenes
 scenes: repeatability with visibility, matching and poses on rendered 3-D scenes, compared with
 SIFT, ORB and AKAZE ('superpoint render-pairs' renders such pairs).
 odometry: relative poses and trajectories in a simulated room or on recordings with true poses,
-compared with SIFT and ORB.
+compared with Shi-Tomasi + KLT, SIFT and ORB.
 threshold: number of keypoints, repeatability and correct matches for each detection threshold.
 """
 

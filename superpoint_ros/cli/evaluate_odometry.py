@@ -6,10 +6,15 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Iterator
-from pathlib import Path
+from collections.abc import Callable
+import sys
+from typing import TYPE_CHECKING
 
 from superpoint_ros.cli.options import add_method_options, make_methods
+
+if TYPE_CHECKING:
+    from superpoint_ros.data.sequences.sequence import FrameSequence
+    from superpoint_ros.evaluation.front_ends import OdometryMethod
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -18,8 +23,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         '--data',
         nargs='+',
         metavar='PATH',
-        help='folders of TUM RGB-D, KITTI odometry or EuRoC, or ROS 2 bags, with true poses '
-        '(default: a simulated room)',
+        help='sequences of TUM RGB-D, KITTI odometry or EuRoC, bags of ROS 1 or ROS 2, with true '
+        'poses, or folders of them (default: a simulated room)',
     )
     parser.add_argument('--topic', help='image topic of a bag (default: the only one)')
     parser.add_argument(
@@ -75,55 +80,88 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar='N',
         help='frames between the two images of a pair (default: 2 5)',
     )
-    add_method_options(parser, ('sift', 'orb'), max_keypoints=500)
+    parser.add_argument(
+        '--scale',
+        choices=('none', 'stereo', 'depth'),
+        default='none',
+        help='what gives the scale: none (one camera), the second camera, or depth images '
+        '(default: none)',
+    )
+    add_method_options(parser, ('klt', 'sift', 'orb'), max_keypoints=500, extra=('klt',))
 
 
 def run(args: argparse.Namespace) -> int:
-    """Measure, write the report, and print its first tables."""
+    """Measure, write the report, and print its first tables; 1 if sequences were left out."""
+    import logging
+
     from tqdm import tqdm
 
-    from superpoint_ros.evaluation.odometry_benchmark import (
-        evaluate_odometry,
+    from superpoint_ros.evaluation.odometry_benchmark import evaluate_odometry
+    from superpoint_ros.evaluation.odometry_report import (
         odometry_table,
-        OdometryPlan,
         pairs_table,
         write_odometry_report,
     )
+    from superpoint_ros.evaluation.odometry_run import OdometryPlan
 
+    logging.basicConfig(level=logging.WARNING, format='superpoint: %(message)s')
     frames = args.frames if args.data else args.frames or 200
-    plan = OdometryPlan(args.max_keypoints, tuple(args.gaps), frames)
-    methods = make_methods(args)
+    plan = OdometryPlan(args.max_keypoints, tuple(args.gaps), frames, args.scale)
+    methods = _make_methods(args)
     sequences = _recordings(args) if args.data else _simulated(args)
-    total = frames * len(args.data or args.seeds) if frames else None
+    total = frames * len(sequences) if frames else None
     with tqdm(total=total, unit='frame') as progress:
         result, trajectories = evaluate_odometry(methods, sequences, plan, progress.update)
-    result['source'] = _described(args)
+    result['source'] = _described(args, sequences)
     files = write_odometry_report(result, trajectories, args.out)
     print(odometry_table(result['all']))
     for gap in plan.gaps:
         print(f'Pairs {gap} frames apart:\n\n{pairs_table(result["all"], gap)}')
-    print(f'written: {", ".join(str(file) for file in files)}')
-    return 0
+    for reason in result['skipped'].values():
+        print(f'superpoint: left out {reason}', file=sys.stderr)
+    print(f'written: {", ".join(str(file) for file in files[:3])}, {args.out / "trajectories"}')
+    return 1 if result['skipped'] else 0
 
 
-def _recordings(args: argparse.Namespace) -> Iterator[tuple]:
-    """Yield names and sequences of recordings."""
-    from superpoint_ros.data.sequences.opening import open_sequence
+def _make_methods(args: argparse.Namespace) -> list[OdometryMethod]:
+    """Return the methods to compare: weights, then baselines in the order of the command line."""
+    from superpoint_ros.evaluation.front_ends import KLT, odometry_method
 
-    for path in args.data:
-        yield (
-            Path(path).resolve().name,
-            open_sequence(
+    methods = [odometry_method(method) for method in make_methods(args, leave_out=('klt',))]
+    if 'klt' in args.methods:
+        methods.insert(len(args.weights) + args.methods.index('klt'), KLT)
+    return methods
+
+
+def _recordings(args: argparse.Namespace) -> list[tuple[str, Callable[[], FrameSequence]]]:
+    """Return names of recordings and functions that open them."""
+    from functools import partial
+
+    from superpoint_ros.data.sequences.opening import list_sequences, open_sequence
+
+    recordings: list[tuple[str, Callable[[], FrameSequence]]] = []
+    for source in args.data:
+        for path in list_sequences(source):
+            name = path.resolve().name
+            if any(name == other for other, _ in recordings):
+                name = f'{path.resolve().parent.name}/{name}'
+            opener = partial(
+                open_sequence,
                 path,
                 topic=args.topic,
                 truth_topic=args.truth_topic,
                 calibration=args.calibration,
-            ),
-        )
+                with_second=args.scale == 'stereo',
+                with_depth=args.scale == 'depth',
+            )
+            recordings.append((name, opener))
+    return recordings
 
 
-def _simulated(args: argparse.Namespace) -> Iterator[tuple]:
-    """Yield names and sequences of a camera in simulated rooms."""
+def _simulated(args: argparse.Namespace) -> list[tuple[str, Callable[[], FrameSequence]]]:
+    """Return names of simulated rooms and functions that make the sequence of a camera there."""
+    from functools import partial
+
     from superpoint_ros.data.sequences.image_files import list_images, read_image
     from superpoint_ros.data.sequences.text_files import read_calibration
     from superpoint_ros.files import demo_photographs
@@ -132,23 +170,16 @@ def _simulated(args: argparse.Namespace) -> Iterator[tuple]:
     paths = list_images(args.photographs) if args.photographs else demo_photographs()
     photographs = [read_image(path) for path in paths]
     camera = read_calibration(args.calibration) if args.calibration else None
-    for seed in args.seeds:
-        yield (
-            f'room {seed}',
-            SimulatedRoom(
-                photographs,
-                camera,
-                seed,
-                rate=args.rate,
-                exposure=args.exposure,
-                noise=args.noise,
-            ),
-        )
+    options = {'rate': args.rate, 'exposure': args.exposure, 'noise': args.noise}
+    return [
+        (f'room {seed}', partial(SimulatedRoom, photographs, camera, seed, **options))
+        for seed in args.seeds
+    ]
 
 
-def _described(args: argparse.Namespace) -> dict[str, object]:
+def _described(args: argparse.Namespace, sequences: list[tuple]) -> dict[str, object]:
     """Return the source of the images, for the report."""
     if args.data:
-        return {'data': [Path(path).resolve().name for path in args.data]}
+        return {'data': [name for name, _ in sequences]}
     names = ('seeds', 'rate', 'noise', 'exposure')
     return {'simulated': {name: getattr(args, name) for name in names}}

@@ -103,15 +103,19 @@ def make_detector(args: argparse.Namespace, **settings: Any) -> Detector:
 
 
 def add_method_options(
-    parser: argparse.ArgumentParser, methods: tuple[str, ...], max_keypoints: int
+    parser: argparse.ArgumentParser,
+    methods: tuple[str, ...],
+    max_keypoints: int,
+    extra: tuple[str, ...] = (),
 ) -> None:
-    """Add the options for a comparison with baselines; these are the defaults."""
+    """Add the options for a comparison with baselines; `extra` are more names of baselines."""
+    names = ', '.join(('sift', 'orb', 'akaze', *extra))
     parser.add_argument(
         '--methods',
         nargs='*',
         default=list(methods),
         metavar='NAME',
-        help=f'baselines: sift, orb, akaze; none without a name (default: {" ".join(methods)})',
+        help=f'baselines: {names}; none without a name (default: {" ".join(methods)})',
     )
     parser.add_argument(
         '--weights',
@@ -126,12 +130,15 @@ def add_method_options(
     refuse_option(parser, '--heatmap', '--keypoints heatmap')
 
 
-def make_methods(args: argparse.Namespace, **settings: Any) -> list[Method]:
+def make_methods(
+    args: argparse.Namespace, leave_out: Collection[str] = (), **settings: Any
+) -> list[Method]:
     """
     Return the methods to compare: a detector for each weight file, then the baselines.
 
-    A detector is named after its file if there are several (`weight_names`). `settings` replace
-    those that the command line gives.
+    A detector is named after its file if there are several (`weight_names`). Baselines to
+    `leave_out` are not detectors with descriptors. `settings` replace those that the command line
+    gives.
     """
     from superpoint_ros.evaluation.baselines import described_method, Method
 
@@ -140,7 +147,8 @@ def make_methods(args: argparse.Namespace, **settings: Any) -> list[Method]:
         Method(name, make_detector(args, weights=weights, **settings))
         for name, weights in zip(names, args.weights, strict=True)
     ]
-    return methods + [described_method(name, args.max_keypoints) for name in args.methods]
+    baselines = [name for name in args.methods if name not in leave_out]
+    return methods + [described_method(name, args.max_keypoints) for name in baselines]
 
 
 def weight_names(files: Sequence[str]) -> list[str]:

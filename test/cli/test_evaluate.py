@@ -136,12 +136,55 @@ def test_evaluate_odometry_needs_poses_and_calibration_of_a_recording(weights, t
     arguments = ['evaluate', 'odometry', '--data', str(folder), '--weights', weights[0]]
     arguments += ['--methods', '--gaps', '2', '--out', str(tmp_path / 'out')]
     assert main(arguments) == 2
-    assert 'recording has no calibration' in capsys.readouterr().err
+    assert 'recording: it has no calibration' in capsys.readouterr().err
     (tmp_path / 'camera.yaml').write_text(CALIBRATION)
     assert main([*arguments, '--calibration', str(tmp_path / 'camera.yaml')]) == 2
-    assert 'recording has no two frames with true poses' in capsys.readouterr().err
+    assert 'recording: it has no two frames with true poses' in capsys.readouterr().err
     assert main([*arguments, '--gaps', '0']) == 2
     assert 'gaps must be at least 1' in capsys.readouterr().err
+
+
+def write_recording(folder, count):
+    """Write a sequence in the layout of TUM RGB-D: noise that moves to the left."""
+    noise = np.random.default_rng(0).integers(0, 255, (72, 300), np.uint8)
+    (folder / 'rgb').mkdir(parents=True)
+    poses = []
+    for index in range(count):
+        stamp = f'{100 + index / 10:.6f}'
+        cv2.imwrite(str(folder / 'rgb' / f'{stamp}.png'), noise[:, 4 * index : 4 * index + 96])
+        poses.append(f'{stamp} {0.1 * index} 0 0 0 0 0 1')
+    (folder / 'groundtruth.txt').write_text('\n'.join(poses))
+    (folder / 'camera_info.yaml').write_text(CALIBRATION)
+
+
+def test_evaluate_odometry_measures_a_folder_of_sequences_and_writes_trajectories(
+    weights, tmp_path, capsys
+):
+    pytest.importorskip('evo', reason='evo is not installed')
+    for name, count in (('first', 6), ('second', 5), ('single', 1)):
+        write_recording(tmp_path / 'all' / name, count)
+    out = tmp_path / 'out'
+    arguments = ['evaluate', 'odometry', '--data', str(tmp_path / 'all'), '--out', str(out)]
+    arguments += ['--methods', 'klt', 'orb', '--gaps', '2', '--max-keypoints', '60']
+    arguments += ['--weights', weights[0]]
+    # 1: one sequence could not be measured.
+    assert main(arguments) == 1
+    printed = capsys.readouterr()
+    assert 'left out single: it has no two frames' in printed.err
+    result = json.loads((out / 'odometry.json').read_text())
+    assert list(result['sequences']) == ['first', 'second']
+    assert list(result['all']) == ['SuperPoint', 'Shi-Tomasi + KLT', 'ORB']
+    assert result['all']['ORB']['frames'] == 11
+    assert '| Shi-Tomasi + KLT, two views |' in printed.out
+    truth = (out / 'trajectories' / 'first' / 'ground_truth.txt').read_text().splitlines()
+    assert len(truth) == 6
+    assert truth[1].split()[:2] == ['100.100000000', '0.100000000']
+    assert sorted(path.name for path in (out / 'trajectories' / 'second').iterdir()) == [
+        'ORB.txt',
+        'Shi-Tomasi_KLT.txt',
+        'SuperPoint.txt',
+        'ground_truth.txt',
+    ]
 
 
 def test_evaluate_reports_wrong_input_in_one_line(weights, benchmark, tmp_path, capsys):

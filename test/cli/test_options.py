@@ -135,7 +135,7 @@ def test_an_option_that_was_renamed_is_refused_with_its_new_name(line, message, 
 
 def test_the_defaults_of_evaluations_are_those_of_their_plans():
     pytest.importorskip('evo', reason='needs the library evo')
-    from superpoint_ros.evaluation.odometry_benchmark import OdometryPlan
+    from superpoint_ros.evaluation.odometry_run import OdometryPlan
     from superpoint_ros.evaluation.shapes_benchmark import ShapesPlan
     from superpoint_ros.evaluation.threshold_sweep import ThresholdPlan
 
@@ -143,7 +143,10 @@ def test_the_defaults_of_evaluations_are_those_of_their_plans():
         parse_command(f'evaluate {kind}') for kind in ('shapes', 'odometry', 'threshold')
     )
     assert ShapesPlan(shapes.images, shapes.seed) == ShapesPlan()
-    assert OdometryPlan(odometry.max_keypoints, tuple(odometry.gaps)) == OdometryPlan()
+    plan = OdometryPlan(
+        odometry.max_keypoints, tuple(odometry.gaps), odometry.frames, odometry.scale
+    )
+    assert plan == OdometryPlan()
     assert ThresholdPlan(views=threshold.views, seed=threshold.seed) == ThresholdPlan()
 
 

@@ -5,8 +5,9 @@
 
 from __future__ import annotations
 
-import itertools
+from dataclasses import replace
 import json
+import logging
 
 import cv2
 import numpy as np
@@ -17,13 +18,10 @@ pytest.importorskip('matplotlib', reason='matplotlib is not installed')
 
 from superpoint_ros.data.sequences.sequence import Frame, Intrinsics
 from superpoint_ros.evaluation.baselines import Method
-from superpoint_ros.evaluation.odometry_benchmark import (
-    align_trajectory,
-    evaluate_odometry,
-    odometry_markdown,
-    OdometryPlan,
-    write_odometry_report,
-)
+from superpoint_ros.evaluation.front_ends import odometry_method
+from superpoint_ros.evaluation.odometry_benchmark import evaluate_odometry
+from superpoint_ros.evaluation.odometry_report import odometry_markdown, write_odometry_report
+from superpoint_ros.evaluation.odometry_run import OdometryPlan
 from superpoint_ros.features import Features
 
 COUNT = 24
@@ -74,12 +72,16 @@ def random_features(image):
     return Features(rng.uniform(0, 480, (60, 2)), np.ones(60), descriptors)
 
 
+PERFECT = odometry_method(Method('Perfect', perfect))
+RANDOM = odometry_method(Method('Random', random_features))
+
+
 @pytest.fixture(scope='module')
 def measured():
     calls = []
     result, trajectories = evaluate_odometry(
-        [Method('Perfect', perfect)],
-        [('arc', Flight())],
+        [PERFECT],
+        [('arc', Flight)],
         OdometryPlan(gaps=(2, 5)),
         lambda: calls.append(1),
     )
@@ -105,29 +107,36 @@ def test_odometry_benchmark_of_exact_features_has_small_errors(measured):
     )
     assert numbers['position_percent'] < 100 * 0.01 / (0.7 * length)
     assert numbers['track_length'] > 8
+    assert numbers['rotation_drift'] < 0.05
+    assert numbers['translation_drift'] < 1
+    assert numbers['restarts'] == 0
+    found = trajectories['arc']
     np.testing.assert_allclose(
-        trajectories['arc']['Perfect'][-1], true_pose(COUNT - 1)[:3, 3], atol=0.03
+        found.aligned['Perfect'][-1], true_pose(COUNT - 1)[:3, 3], atol=0.03
     )
-    np.testing.assert_allclose(trajectories['arc']['truth'][7], true_pose(7)[:3, 3])
+    np.testing.assert_allclose(found.true_positions[7], true_pose(7)[:3, 3])
+    assert found.stamps == [index / 10 for index in range(COUNT)]
+    assert found.estimated['Perfect'][0] is None
 
 
 def test_odometry_benchmark_counts_frames_without_a_pose_as_wrong():
-    methods, plan = [Method('Random', random_features)], OdometryPlan(gaps=(5,), frames=12)
-    result, trajectories = evaluate_odometry(methods, [('arc', Flight())], plan)
+    methods, plan = [RANDOM], OdometryPlan(gaps=(5,), frames=12)
+    result, trajectories = evaluate_odometry(methods, [('arc', Flight)], plan)
     numbers = result['sequences']['arc']['Random']
     assert numbers['two_views']['5']['auc_20'] < 0.2
     assert numbers['odometry']['5']['auc_20'] == 0
     assert numbers['odometry']['5']['rotation_median'] == 180
     assert numbers['frames_with_pose'] == 0
     assert numbers['position_rmse'] is None
-    assert 'Random' not in trajectories['arc']
+    assert numbers['rotation_drift'] is None
+    assert 'Random' not in trajectories['arc'].aligned
     line = '| Random, odometry | 0.000 | 0.000 | 0.000 | 180.000 | 90.000 | 7 |'
     assert line in odometry_markdown(result).splitlines()
 
 
 def test_odometry_benchmark_respects_the_numbers_of_keypoints_and_frames():
     plan = OdometryPlan(keypoints=60, gaps=(2,), frames=10)
-    result, _ = evaluate_odometry([Method('Perfect', perfect)], [('arc', Flight())], plan)
+    result, _ = evaluate_odometry([PERFECT], [('arc', Flight)], plan)
     numbers = result['all']['Perfect']
     assert numbers['keypoints'] == 60
     assert numbers['frames'] == 10
@@ -137,7 +146,14 @@ def test_odometry_benchmark_respects_the_numbers_of_keypoints_and_frames():
 def test_odometry_report_has_json_tables_and_a_picture(measured, tmp_path):
     result, trajectories = measured
     files = write_odometry_report(result, trajectories, tmp_path / 'report')
-    assert [file.name for file in files] == ['odometry.json', 'odometry.md', 'trajectories.png']
+    names = [file.relative_to(tmp_path / 'report').as_posix() for file in files]
+    assert names == [
+        'odometry.json',
+        'odometry.md',
+        'trajectories.png',
+        'trajectories/arc/ground_truth.txt',
+        'trajectories/arc/Perfect.txt',
+    ]
     assert json.loads(files[0].read_text())['all']['Perfect']['frames'] == COUNT
     text = odometry_markdown(result)
     assert files[1].read_text() == text
@@ -148,22 +164,56 @@ def test_odometry_report_has_json_tables_and_a_picture(measured, tmp_path):
     assert np.ptp(picture) == 255
 
 
+class Unknown(Flight):
+    camera = None
+
+
+class Still(Flight):
+    def __iter__(self):
+        for frame in super().__iter__():
+            yield replace(frame, pose=np.eye(4))
+
+
+class Short(Flight):
+    """Sequence of one frame."""
+
+    def __iter__(self):
+        yield next(super().__iter__())
+
+
+class EndsEarly(Flight):
+    """Sequence whose ground truth begins late and ends early."""
+
+    def __iter__(self):
+        for index, frame in enumerate(super().__iter__()):
+            yield frame if 2 <= index < 20 else replace(frame, pose=None)
+
+
+class Disordered(Flight):
+    """Sequence of which two frames come late."""
+
+    def __iter__(self):
+        frames = list(super().__iter__())
+        frames[10], frames[14] = frames[14], frames[10]
+        return iter(frames)
+
+
 def test_odometry_benchmark_names_what_it_cannot_measure():
-    class Unknown(Flight):
-        camera = None
-
-    class Still(Flight):
-        def __iter__(self):
-            for frame in super().__iter__():
-                yield Frame(frame.image, frame.stamp, frame.name, pose=np.eye(4))
-
-    methods, plan = [Method('Random', random_features)], OdometryPlan(gaps=(2,))
-    with pytest.raises(ValueError, match='arc has no calibration'):
-        evaluate_odometry(methods, [('arc', Unknown())], plan)
-    with pytest.raises(ValueError, match='arc has no two frames'):
-        evaluate_odometry(methods, [('arc', Still())], plan)
+    plan = OdometryPlan(gaps=(2,))
+    with pytest.raises(ValueError, match='arc: it has no calibration'):
+        evaluate_odometry([RANDOM], [('arc', Unknown)], plan)
+    with pytest.raises(ValueError, match='arc: it has no two frames'):
+        evaluate_odometry([RANDOM], [('arc', Still)], plan)
+    with pytest.raises(ValueError, match='it has 1 frames, 1 of them with a true pose'):
+        evaluate_odometry([RANDOM], [('arc', Short)], plan)
     with pytest.raises(ValueError, match='no sequences'):
-        evaluate_odometry(methods, [], plan)
+        evaluate_odometry([RANDOM], [], plan)
+    stereo = OdometryPlan(gaps=(2,), scale='stereo')
+    with pytest.raises(ValueError, match='arc: a stereo sequence is needed'):
+        evaluate_odometry([RANDOM], [('arc', Flight)], stereo)
+    depth = OdometryPlan(gaps=(2,), frames=5, scale='depth')
+    with pytest.raises(ValueError, match='arc: it has no depth images for the scale'):
+        evaluate_odometry([RANDOM], [('arc', Flight)], depth)
     for arguments, words in (
         ({'keypoints': 0}, 'keypoints must be at least 1, got 0'),
         ({'gaps': (0,)}, 'gaps must be at least 1'),
@@ -173,26 +223,37 @@ def test_odometry_benchmark_names_what_it_cannot_measure():
             OdometryPlan(**arguments)
 
 
-def test_trajectory_is_aligned_by_a_similarity():
-    truth = [true_pose(index) for index in range(COUNT)]
-    similarity = np.eye(4)
-    similarity[:3, :3], _ = cv2.Rodrigues(np.array([0.3, -1.0, 2.0]))
-    similarity[:3, 3] = [5, 6, 7]
-    estimated = []
-    for pose in truth:
-        moved = similarity @ pose
-        moved[:3, 3] *= 0.25
-        estimated.append(moved)
-    aligned = align_trajectory(estimated, truth)
-    assert aligned.position < 1e-9
-    np.testing.assert_allclose(aligned.estimated, [pose[:3, 3] for pose in truth], atol=1e-9)
-    # Alternating errors of 0.1 m upwards and downwards: an alignment cannot remove them.
-    shaken = [pose.copy() for pose in truth]
-    for index, pose in enumerate(shaken):
-        pose[1, 3] += 0.1 if index % 2 else -0.1
-    aligned = align_trajectory(shaken, truth)
-    assert aligned.position == pytest.approx(0.1, rel=0.05)
-    length = sum(np.linalg.norm(b[:3, 3] - a[:3, 3]) for a, b in itertools.pairwise(truth))
-    assert aligned.percent == pytest.approx(100 * aligned.position / length)
-    assert align_trajectory(truth[:2], truth[:2]) is None
-    assert align_trajectory([np.eye(4)] * 5, [np.eye(4)] * 5) is None
+def test_odometry_benchmark_leaves_out_a_bad_sequence_and_measures_the_others():
+    def missing():
+        raise FileNotFoundError('there is no image file x.png')
+
+    plan = OdometryPlan(gaps=(2,), frames=8)
+    sequences = [('lost', missing), ('short', Short), ('arc', Flight)]
+    result, trajectories = evaluate_odometry([RANDOM], sequences, plan)
+    assert list(result['sequences']) == list(trajectories) == ['arc']
+    assert result['skipped']['lost'] == 'lost: there is no image file x.png'
+    assert result['skipped']['short'].startswith('short: it has no two frames')
+    assert 'Left out: lost: there is no image file x.png' in odometry_markdown(result)
+
+
+def test_odometry_goes_on_where_the_ground_truth_ends(caplog):
+    plan = OdometryPlan(gaps=(2,))
+    with caplog.at_level(logging.WARNING):
+        result, trajectories = evaluate_odometry([PERFECT], [('arc', EndsEarly)], plan)
+    numbers = result['sequences']['arc']['Perfect']
+    # The first two frames come before the ground truth.
+    assert (numbers['frames'], numbers['frames_with_truth']) == (COUNT - 2, 18)
+    assert numbers['two_views']['2']['pairs'] == 16
+    assert numbers['position_rmse'] < 0.01
+    assert trajectories['arc'].estimated['Perfect'][-1] is not None
+    assert 'arc: 4 of 22 frames have no true pose' in caplog.text
+
+
+def test_frames_whose_stamps_go_back_are_left_out(caplog):
+    with caplog.at_level(logging.WARNING):
+        result, _ = evaluate_odometry([PERFECT], [('arc', Disordered)], OdometryPlan(gaps=(2,)))
+    numbers = result['sequences']['arc']['Perfect']
+    # Frames 11, 12, 13 and 10 follow frame 14.
+    assert numbers['frames'] == COUNT - 4
+    assert numbers['position_rmse'] < 0.02
+    assert 'arc: 4 frames whose stamps do not ascend are left out' in caplog.text
