@@ -5,7 +5,6 @@
 
 from __future__ import annotations
 
-import cv2
 import numpy as np
 import pytest
 
@@ -15,6 +14,7 @@ from superpoint_ros.evaluation.front_ends import KLT, odometry_method
 from superpoint_ros.geometry.camera_model import CameraModel
 from superpoint_ros.geometry.stereo import StereoCamera
 from superpoint_ros.odometry.odometry_settings import TrackerSettings
+from support.moving_picture import layered_picture, shifted_view
 
 STEP = np.array([3.25, -1.5])
 SETTINGS = TrackerSettings(min_similarity=-1.0)
@@ -23,25 +23,13 @@ MATRIX = np.array([[200.0, 0, 159.5], [0, 200, 119.5], [0, 0, 1]])
 
 @pytest.fixture(scope='module')
 def picture():
-    """Return a picture with structure at several scales, uint8 (300, 420)."""
-    rng = np.random.default_rng(0)
-    layers = [
-        cv2.resize(rng.uniform(0, 255, (300 // k, 420 // k)).astype(np.float32), (420, 300))
-        for k in (3, 8, 30)
-    ]
-    return np.clip(sum(layers) / 3 * 1.6 - 75, 0, 255).astype(np.uint8)
-
-
-def view(picture, shift):
-    """Return a part of the picture, 320x240, whose content has moved by `shift` (x, y)."""
-    motion = np.array([[1, 0, shift[0] - 50], [0, 1, shift[1] - 30]], float)
-    return cv2.warpAffine(picture, motion, (320, 240), flags=cv2.INTER_LINEAR)
+    return layered_picture()
 
 
 def test_klt_follows_points_and_replaces_those_that_leave(picture):
     front_end = KLT.make(200, SETTINGS)
     tracks = [
-        front_end.update(Frame(view(picture, index * STEP), index / 10, str(index)))
+        front_end.update(Frame(shifted_view(picture, index * STEP), index / 10, str(index)))
         for index in range(6)
     ]
     assert tracks[0].restarted
@@ -64,19 +52,19 @@ def test_klt_follows_points_and_replaces_those_that_leave(picture):
 
 def test_klt_matches_two_images_and_finds_nothing_in_a_blank_one(picture):
     front_end = KLT.make(200, SETTINGS)
-    a, b = front_end.match(view(picture, (0, 0)), view(picture, 2 * STEP))
+    a, b = front_end.match(shifted_view(picture, (0, 0)), shifted_view(picture, 2 * STEP))
     assert len(a) > 120
     assert (np.linalg.norm(b - a - 2 * STEP, axis=1) < 0.5).mean() > 0.95
     blank = np.full((240, 320), 90, np.uint8)
-    assert len(front_end.match(blank, view(picture, STEP))[0]) == 0
+    assert len(front_end.match(blank, shifted_view(picture, STEP))[0]) == 0
     assert len(front_end.update(Frame(blank, 0.0, '0'))) == 0
-    assert len(front_end.update(Frame(view(picture, STEP), 0.1, '1'))) > 150
+    assert len(front_end.update(Frame(shifted_view(picture, STEP), 0.1, '1'))) > 150
 
 
 @pytest.mark.parametrize('method', [KLT, odometry_method(described_method('sift', 200))])
 def test_points_get_their_depth_from_the_second_image_or_the_depth_image(picture, method):
     # A plane at a depth of 200 px * 0.1 m / 8 px.
-    left, right = view(picture, (0, 0)), view(picture, (-8, 0))
+    left, right = shifted_view(picture, (0, 0)), shifted_view(picture, (-8, 0))
     model = CameraModel('plumb_bob', MATRIX, np.zeros(0), (320, 240))
     stereo = StereoCamera(model, 200.0, 0.1)
     tracks = method.make(200, SETTINGS, stereo).update(Frame(left, 0.0, '0', second=right))

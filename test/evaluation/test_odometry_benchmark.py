@@ -16,13 +16,15 @@ import pytest
 pytest.importorskip('evo', reason='evo is not installed')
 pytest.importorskip('matplotlib', reason='matplotlib is not installed')
 
-from superpoint_ros.data.sequences.sequence import Frame, Intrinsics
-from superpoint_ros.evaluation.baselines import Method
-from superpoint_ros.evaluation.front_ends import odometry_method
+from superpoint_ros.data.sequences.sequence import Frame, Intrinsics, SecondCamera
+from superpoint_ros.evaluation.baselines import described_method, Method
+from superpoint_ros.evaluation.front_ends import KLT, odometry_method
 from superpoint_ros.evaluation.odometry_benchmark import evaluate_odometry
 from superpoint_ros.evaluation.odometry_report import odometry_markdown, write_odometry_report
 from superpoint_ros.evaluation.odometry_run import OdometryPlan
 from superpoint_ros.features import Features
+from superpoint_ros.geometry.rotations import pose_matrix
+from support.moving_picture import layered_picture, shifted_view, SIZE
 
 COUNT = 24
 CAMERA = Intrinsics.of_view((640, 480), 70)
@@ -257,3 +259,42 @@ def test_frames_whose_stamps_go_back_are_left_out(caplog):
     assert numbers['frames'] == COUNT - 4
     assert numbers['position_rmse'] < 0.02
     assert 'arc: 4 frames whose stamps do not ascend are left out' in caplog.text
+
+
+class Wall:
+    """Stereo sequence with depth of a camera that moves parallel to a wall at 2.5 m."""
+
+    rate = 10.0
+    camera = Intrinsics('plumb_bob', [[200, 0, 159.5], [0, 200, 119.5], [0, 0, 1]], [], SIZE)
+    second_camera = SecondCamera(camera, pose_matrix([0.1, 0, 0], [0, 0, 0, 1]))
+
+    def __iter__(self):
+        picture = layered_picture()
+        for index in range(14):
+            moved = np.array([-2.6 * index, 12 * np.sin(index / 3)])
+            # 200 px * 0.1 m / 2.5 m: a disparity of 8 px.
+            yield Frame(
+                shifted_view(picture, moved),
+                index / 10,
+                str(index),
+                pose=pose_matrix([*(-moved * 2.5 / 200), 0], [0, 0, 0, 1]),
+                second=shifted_view(picture, moved - [8, 0]),
+                depth=np.full(SIZE[::-1], 2.5, np.float32),
+            )
+
+
+@pytest.mark.parametrize('scale', ['stereo', 'depth'])
+def test_stereo_and_depth_give_a_metric_trajectory(scale):
+    methods = [KLT, odometry_method(described_method('sift', 200))]
+    plan = OdometryPlan(keypoints=200, gaps=(2,), scale=scale)
+    result, trajectories = evaluate_odometry(methods, [('wall', Wall)], plan)
+    assert result['scale'] == scale
+    for method in methods:
+        numbers = result['sequences']['wall'][method.name]
+        assert numbers['frames_with_pose'] == 1
+        # The path is 0.7 m long; the alignment cannot correct a wrong scale.
+        assert numbers['position_rmse'] < 0.006
+        start, *_, end = trajectories['wall'].estimated[method.name]
+        distance = np.linalg.norm(end[:3, 3] - start[:3, 3])
+        start, *_, end = trajectories['wall'].truth
+        assert distance == pytest.approx(np.linalg.norm(end[:3, 3] - start[:3, 3]), rel=0.03)
