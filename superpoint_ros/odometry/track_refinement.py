@@ -13,7 +13,6 @@ from superpoint_ros.odometry.odometry_settings import TrackerSettings
 from superpoint_ros.odometry.patch_alignment import NO_PATCH, PatchPool, smoothed
 
 _RENEWED_STRETCH = 1.4  # a patch is renewed when its warp stretches or shrinks by more
-_NEIGHBOURS = 4  # matched tracks whose motion predicts that of one without a match
 
 
 class Patches(NamedTuple):
@@ -103,20 +102,6 @@ class TrackRefiner:
             moved <= settings.max_bridge_motion
         )
         return good, found.points, found.covariances, Patches(patches.slots, found.warps)
-
-
-def predict_motion(points: np.ndarray, before: np.ndarray, motion: np.ndarray) -> np.ndarray:
-    """
-    Return the expected motion (N, 2) of points (N, 2) from that of others.
-
-    The others moved by `motion` (M, 2) from `before` (M, 2); the median of the nearest counts.
-    """
-    if not len(before):
-        return np.zeros_like(points)
-    gaps = ((points[:, None] - before[None]) ** 2).sum(axis=2)
-    count = min(_NEIGHBOURS, len(before))
-    nearest = np.argpartition(gaps, count - 1, axis=1)[:, :count]
-    return np.median(motion[nearest], axis=1).astype(np.float32)
 
 
 def _is_stretched(warps: np.ndarray) -> np.ndarray:

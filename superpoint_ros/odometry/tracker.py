@@ -12,9 +12,10 @@ import numpy as np
 
 from superpoint_ros.features import Depths, Features
 from superpoint_ros.geometry.matching import match_mutual
+from superpoint_ros.odometry.guided_matching import Described, match_nearby, predict_motion
 from superpoint_ros.odometry.odometry_settings import TrackerSettings
 from superpoint_ros.odometry.patch_alignment import NO_PATCH
-from superpoint_ros.odometry.track_refinement import predict_motion, TrackRefiner
+from superpoint_ros.odometry.track_refinement import TrackRefiner
 from superpoint_ros.odometry.track_state import Sightings, TrackState
 
 MAX_PAUSE = 2.0
@@ -81,6 +82,15 @@ class Tracker:
         self.settings = settings or TrackerSettings()
         self._next_id = 0
         self.reset()
+
+    @staticmethod
+    def warm_up() -> None:
+        """Compile the loops, or load them from the cache, so that this delays no frame."""
+        rng, tracker, count = np.random.default_rng(0), Tracker(), _FEWEST_FOR_GEOMETRY + 4
+        image = rng.integers(0, 256, (64, 64), np.uint8)
+        points = Features(rng.uniform(12, 52, (count, 2)), np.ones(count), np.eye(count))
+        for stamp, features in enumerate((points, points, points.best(count - 2))):
+            tracker.update(features, stamp, None, image)
 
     def reset(self) -> None:
         """Forget all tracks; later tracks get new ids."""
@@ -155,9 +165,8 @@ class Tracker:
             if not moved:
                 memory.expected[rows] += (memory.velocities[rows] * elapsed).astype(np.float32)
             pairs = self._match_group(
-                memory.select(rows),
-                features.keypoints[columns],
-                features.descriptors[columns],
+                Described(memory.expected[rows], memory.descriptors[rows]),
+                Described(features.keypoints[columns], features.descriptors[columns]),
                 self.settings.max_motion * (_LOST_REACH if moved else min(unseen + 1, 3)),
             )
             pairs = np.stack([rows[pairs[:, 0]], columns[pairs[:, 1]]], axis=1)
@@ -172,17 +181,13 @@ class Tracker:
         # If there are too many, tracks that were lost are dropped first.
         return np.concatenate(found)[: self.settings.max_tracks or None]
 
-    def _match_group(self, group: TrackState, keypoints, descriptors, reach: float) -> np.ndarray:
+    def _match_group(self, tracks: Described, found: Described, reach: float) -> np.ndarray:
         """Return the mutual nearest neighbours of a group of tracks and the features."""
-        settings, allowed = self.settings, None
-        if settings.max_motion:
-            x, y = (
-                np.subtract.outer(a, b) for a, b in zip(group.expected.T, keypoints.T, strict=True)
-            )
-            allowed = x**2 + y**2 <= reach**2
-        ratio = settings.ratio if settings.ratio < 1 else None
+        ratio, least = self.settings.ratio, self.settings.min_similarity
+        if self.settings.max_motion:
+            return match_nearby(tracks, found, reach, ratio, least)
         return match_mutual(
-            group.descriptors, descriptors, ratio, settings.min_similarity, allowed
+            tracks.descriptors, found.descriptors, ratio if ratio < 1 else None, least
         )
 
     def _predict_lost(self, pairs: np.ndarray, keypoints: np.ndarray) -> None:

@@ -13,7 +13,6 @@ import numpy as np
 from sensor_msgs.msg import Image, PointCloud, PointCloud2
 
 from superpoint_ros.data.sequences.bags import seconds_of
-from superpoint_ros.odometry import patch_alignment
 from superpoint_ros.odometry.odometry_drawing import draw_tracks, TrackTails
 from superpoint_ros.odometry.odometry_settings import TrackerSettings
 from superpoint_ros.odometry.tracker import Tracker, Tracks
@@ -111,7 +110,7 @@ class TrackerNode(ProcessingNode):
     def set_up(self) -> None:
         """Make the publishers, and reset the tracker."""
         self._tracker.reset()
-        patch_alignment.warm_up()
+        Tracker.warm_up()
         self._track_publisher = self.publisher(PointCloud, 'tracks', 10)
         self._cloud_publisher = self.publisher(PointCloud2, 'tracks/cloud', 10)
         self._overlay = self.publisher(Image, 'tracks/overlay', 1)

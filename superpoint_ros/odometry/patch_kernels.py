@@ -1,0 +1,327 @@
+# Copyright 2026 The superpoint_ros developers
+# SPDX-License-Identifier: Apache-2.0
+
+"""
+Loops over patches that Numba compiles: sampling, preparation and alignment.
+
+The method is described in `superpoint_ros.odometry.patch_alignment`. Images are float32 (H, W), a
+patch has `SIZE` x `SIZE` pixels, and a warp (2, 2) maps offsets in the patch to offsets in an
+image.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from superpoint_ros.detection.compiled import compiled
+
+RADIUS = 6
+"""Pixels from the centre of a patch to its sides: 13x13 pixels."""
+
+SIZE = 2 * RADIUS + 1
+PIXELS = SIZE * SIZE
+GAINS = 8
+"""Rows of the gains of a patch: six update the whole warp, two the position alone."""
+
+_OFF_X = np.tile(np.arange(-RADIUS, RADIUS + 1, dtype=np.float32), SIZE)
+_OFF_Y = np.repeat(np.arange(-RADIUS, RADIUS + 1, dtype=np.float32), SIZE)
+_POSITION_STEPS, _WARP_STEPS = 8, 6  # iterations
+# Pixels; smaller updates of the position end the iterations. Halving both changes no measured
+# position by more than .01 pixels.
+_POSITION_CONVERGED, _WARP_CONVERGED = 0.1, 0.03
+_MIN_DEVIATION = 2.0  # gray levels; patches with less contrast are noise
+_MIN_CURVATURE = 1e-3  # of the squared difference of unit patches per squared pixel; else an edge
+_STEP = 3.0  # pixels; a larger update of the position does not converge
+_MAX_STRETCH = 2.0  # of a warp, along any direction: beyond, the patch differs too much
+
+
+@compiled
+def prepare_patches(image, points, values, gains, spreads, good):
+    """
+    Write the patch around each point (N, 2), and whether it is in the image and has contrast.
+
+    A patch has gray levels with mean 0 and norm 1, `values` (N, PIXELS); the matrix from gray
+    levels of an image to updates of the warp, `gains` (N, GAINS, PIXELS); and the covariance of
+    its position for residuals of the gray levels with variance 1, `spreads` (N, 2, 2).
+    """
+    height, width = image.shape
+    wide = SIZE + 2
+    window = np.empty((wide, wide), np.float32)
+    slopes = np.empty((6, PIXELS), np.float32)
+    one = np.float32(1)
+    for index in range(len(points)):
+        left = points[index, 0] - np.float32(RADIUS + 1)
+        top = points[index, 1] - np.float32(RADIUS + 1)
+        good[index] = left >= 0 and top >= 0 and left + wide < width and top + wide < height
+        if not good[index]:
+            continue
+        column, row = int(left), int(top)
+        right, below = left - np.float32(column), top - np.float32(row)
+        for y in range(wide):
+            for x in range(wide):
+                upper = image[row + y, column + x : column + x + 2]
+                lower = image[row + y + 1, column + x : column + x + 2]
+                window[y, x] = (one - below) * (
+                    (one - right) * upper[0] + right * upper[1]
+                ) + below * ((one - right) * lower[0] + right * lower[1])
+        norm = _normalise(window, values[index])
+        good[index] = norm > np.float32(_MIN_DEVIATION * SIZE) and _write_gains(
+            window, norm, values[index], slopes, gains[index], spreads[index]
+        )
+
+
+@compiled
+def _normalise(window, values):
+    """Write the inner part of a window with mean 0 and norm 1; return its norm."""
+    for y in range(SIZE):
+        for x in range(SIZE):
+            values[y * SIZE + x] = window[y + 1, x + 1]
+    norm = _centre(values)
+    scale = np.float32(1) / max(norm, np.float32(1e-6))
+    for pixel in range(PIXELS):
+        values[pixel] *= scale
+    return norm
+
+
+@compiled
+def _write_gains(window, norm, values, slopes, gains, spread):
+    """Write gains and spread of a patch; return whether its position is determined."""
+    half = np.float32(0.5) / norm
+    for y in range(SIZE):
+        for x in range(SIZE):
+            pixel = y * SIZE + x
+            slopes[0, pixel] = half * (window[y + 1, x + 2] - window[y + 1, x])
+            slopes[1, pixel] = half * (window[y + 2, x + 1] - window[y, x + 1])
+    _complete_slopes(slopes, values)
+    products = np.empty((6, 6), np.float64)
+    for a in range(6):
+        for b in range(a, 6):
+            products[a, b] = products[b, a] = _dot(slopes[a], slopes[b])
+    xx, xy, yy = products[0, 0], products[0, 1], products[1, 1]
+    determinant = xx * yy - xy * xy
+    # The smaller eigenvalue is about the determinant by the trace.
+    if not determinant > _MIN_CURVATURE * (xx + yy):
+        return False
+    inverse = np.zeros((6, 6), np.float64)
+    if not _invert(products, inverse):
+        return False
+    _multiply(inverse, slopes, gains)
+    _write_position_gains(xx / determinant, xy / determinant, yy / determinant, slopes, gains)
+    for a in range(2):
+        for b in range(2):
+            spread[a, b] = inverse[a, b]
+    return True
+
+
+@compiled
+def _complete_slopes(slopes, values):
+    """Write the changes by the warp, rows 2 to 5; remove changes of gain and offset from all."""
+    for pixel in range(PIXELS):
+        along_x, along_y = slopes[0, pixel], slopes[1, pixel]
+        slopes[2, pixel], slopes[3, pixel] = along_x * _OFF_X[pixel], along_x * _OFF_Y[pixel]
+        slopes[4, pixel], slopes[5, pixel] = along_y * _OFF_X[pixel], along_y * _OFF_Y[pixel]
+    for row in range(6):  # otherwise changes of gain and offset look like motion
+        _centre(slopes[row])
+        along = _dot(slopes[row], values)
+        for pixel in range(PIXELS):
+            slopes[row, pixel] -= along * values[pixel]
+
+
+@compiled
+def _multiply(inverse, slopes, gains):
+    """Write the product of the inverse (6, 6) and the slopes to the first six gains."""
+    for a in range(6):
+        for pixel in range(PIXELS):
+            gains[a, pixel] = np.float32(0)
+        for b in range(6):
+            factor = np.float32(inverse[a, b])
+            for pixel in range(PIXELS):
+                gains[a, pixel] += factor * slopes[b, pixel]
+
+
+@compiled
+def _write_position_gains(xx, xy, yy, slopes, gains):
+    """Write the last two gains; the arguments are parts of the inverse (2, 2) of the position."""
+    for pixel in range(PIXELS):
+        along_x, along_y = slopes[0, pixel], slopes[1, pixel]
+        gains[6, pixel] = np.float32(yy) * along_x - np.float32(xy) * along_y
+        gains[7, pixel] = np.float32(xx) * along_y - np.float32(xy) * along_x
+
+
+@compiled
+def _invert(matrix, inverse):
+    """Write the inverse of a symmetric matrix (6, 6) by Cholesky; return whether it has one."""
+    lower = np.zeros((6, 6), np.float64)
+    for a in range(6):
+        for b in range(a + 1):
+            total = matrix[a, b]
+            for k in range(b):
+                total -= lower[a, k] * lower[b, k]
+            if a == b:
+                if not total > 1e-6 * matrix[a, a]:
+                    return False
+                lower[a, a] = np.sqrt(total)
+            else:
+                lower[a, b] = total / lower[b, b]
+    for column in range(6):
+        for a in range(6):
+            total = 1.0 if a == column else 0.0
+            for k in range(a):
+                total -= lower[a, k] * inverse[k, column]
+            inverse[a, column] = total / lower[a, a]
+        for a in range(5, -1, -1):
+            total = inverse[a, column]
+            for k in range(a + 1, 6):
+                total -= lower[k, a] * inverse[k, column]
+            inverse[a, column] = total / lower[a, a]
+    return True
+
+
+@compiled
+def align_patches(image, slots, patches, points, warps, correlations, covariances):
+    """
+    Move points (N, 2) and warps (N, 2, 2) to the best fit of the patches in slots (N,).
+
+    `patches` are values, gains and spreads of all slots; points without a slot, -1, are left out.
+    Write correlations (N,) of those that converge inside the image, and covariances (N, 2, 2).
+    """
+    values, gains, spreads = patches
+    size, pixels = image.shape, image.ravel()
+    sampled = np.empty(PIXELS, np.float32)
+    update = np.zeros(6, np.float32)
+    for index in range(len(slots)):
+        slot = slots[index]
+        if slot < 0:
+            continue
+        fit = pixels, size, values[slot], points[index], warps[index], sampled, update
+        # The position alone converges from farther away than the whole warp.
+        update[:] = 0
+        correlation = _iterate(fit, gains[slot], 6, _POSITION_STEPS, _POSITION_CONVERGED)
+        if not correlation > 0:
+            continue
+        kept_point, kept_warp = points[index].copy(), warps[index].copy()
+        improved = _iterate(fit, gains[slot], 0, _WARP_STEPS, _WARP_CONVERGED)
+        if not improved >= correlation:
+            points[index], warps[index] = kept_point, kept_warp
+        correlations[index] = max(improved, correlation)
+        _write_covariance(spreads[slot], warps[index], correlations[index], covariances[index])
+
+
+@compiled
+def _iterate(fit, gains, first, iterations, converged):
+    """
+    Move a point by the gains from row 6 on, or, if `first` is 0, also its warp by the first six.
+
+    Return the correlation before the last update; -1 if the iterations leave the image or diverge.
+    """
+    pixels, size, values, point, warp, sampled, update = fit
+    correlation = np.float32(-1)
+    for _ in range(iterations):
+        if not _sample(pixels, size, point, warp, sampled):
+            return np.float32(-1)
+        norm = _centre(sampled)
+        if not norm > np.float32(1e-3):
+            return np.float32(-1)
+        for row in range(first, first + (2 if first else 6)):
+            update[row - first] = _dot(gains[row], sampled) / norm
+        correlation = _dot(values, sampled) / norm
+        if not _compose(point, warp, update):
+            return np.float32(-1)
+        if update[0] * update[0] + update[1] * update[1] < np.float32(converged * converged):
+            break
+    return correlation
+
+
+@compiled
+def _sample(pixels, size, point, warp, sampled):
+    """Write the gray levels at the pixels of a warped patch; return whether all are inside."""
+    height, width = size
+    a, b, c, d = warp[0, 0], warp[0, 1], warp[1, 0], warp[1, 1]
+    radius = np.float32(RADIUS)
+    reach_x, reach_y = radius * (abs(a) + abs(b)), radius * (abs(c) + abs(d))
+    start_x, start_y = point[0], point[1]
+    if not (
+        start_x - reach_x >= 0
+        and start_y - reach_y >= 0
+        and start_x + reach_x < width - 1
+        and start_y + reach_y < height - 1
+    ):
+        return False
+    # Unsigned indices into one row of all pixels: otherwise the compiler does not vectorize.
+    step, one = np.uint64(width), np.uint64(1)
+    for pixel in range(PIXELS):
+        x = start_x + a * _OFF_X[pixel] + b * _OFF_Y[pixel]
+        y = start_y + c * _OFF_X[pixel] + d * _OFF_Y[pixel]
+        column, row = np.int32(x), np.int32(y)
+        right, below = x - np.float32(column), y - np.float32(row)
+        first = np.uint64(np.uint32(row * np.int32(width) + column))
+        upper, lower = pixels[first], pixels[first + step]
+        upper += right * (pixels[first + one] - upper)
+        lower += right * (pixels[first + step + one] - lower)
+        sampled[pixel] = upper + below * (lower - upper)
+    return True
+
+
+@compiled
+def _dot(a, b):
+    total = np.float32(0)
+    for pixel in range(PIXELS):
+        total += a[pixel] * b[pixel]
+    return total
+
+
+@compiled
+def _centre(values):
+    """Subtract the mean; return the norm."""
+    total = np.float32(0)
+    for pixel in range(PIXELS):
+        total += values[pixel]
+    mean = total / np.float32(PIXELS)
+    squares = np.float32(0)
+    for pixel in range(PIXELS):
+        values[pixel] -= mean
+        squares += values[pixel] * values[pixel]
+    return np.sqrt(squares)
+
+
+@compiled
+def _compose(point, warp, update):
+    """Compose the warp with the inverse of the update; return whether the result is usable."""
+    a, b = np.float32(1) + update[2], update[3]
+    c, d = update[4], np.float32(1) + update[5]
+    determinant = a * d - b * c
+    if not determinant > np.float32(0.25):
+        return False
+    # warp (2, 2) times the inverse of the update's matrix
+    xx = (warp[0, 0] * d - warp[0, 1] * c) / determinant
+    xy = (warp[0, 1] * a - warp[0, 0] * b) / determinant
+    yx = (warp[1, 0] * d - warp[1, 1] * c) / determinant
+    yy = (warp[1, 1] * a - warp[1, 0] * b) / determinant
+    step_x = xx * update[0] + xy * update[1]
+    step_y = yx * update[0] + yy * update[1]
+    if not step_x * step_x + step_y * step_y < np.float32(_STEP * _STEP):
+        return False
+    # Squares of the singular values: the stretch along the main directions.
+    mean, area = (xx * xx + xy * xy + yx * yx + yy * yy) / np.float32(2), xx * yy - xy * yx
+    spread = np.sqrt(max(mean * mean - area * area, np.float32(0)))
+    largest = np.float32(_MAX_STRETCH * _MAX_STRETCH)
+    if not (area > 0 and mean + spread < largest and mean - spread > np.float32(1) / largest):
+        return False
+    warp[0, 0], warp[0, 1], warp[1, 0], warp[1, 1] = xx, xy, yx, yy
+    point[0] -= step_x
+    point[1] -= step_y
+    return True
+
+
+@compiled
+def _write_covariance(spread, warp, correlation, covariance):
+    """Write the covariance of a position for the residuals that the correlation leaves."""
+    residual = max(np.float32(2) * (np.float32(1) - correlation), np.float32(0))
+    variance = residual / np.float32(PIXELS)
+    for a in range(2):
+        for b in range(2):
+            total = np.float32(0)
+            for c in range(2):
+                for d in range(2):
+                    total += warp[a, c] * spread[c, d] * warp[b, d]
+            covariance[a, b] = variance * total
