@@ -63,13 +63,16 @@ def list_sequences(source: str | Path) -> list[Path]:
     if not path.is_dir() or is_recording(path):
         return [path]
     found: list[Path] = []
-    folders = [path]
+    folders, seen = [path], {path.resolve()}
     while folders:
         for child in sorted(folders.pop().iterdir()):
             if is_recording(child):
                 found.append(child)
             elif child.is_dir() and not child.name.startswith('.'):
-                folders.append(child)
+                # Links may lead back.
+                if child.resolve() not in seen:
+                    folders.append(child)
+                seen.add(child.resolve())
     return sorted(found) or [path]
 
 

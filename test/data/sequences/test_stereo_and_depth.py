@@ -206,6 +206,7 @@ def test_the_recordings_of_a_folder_are_found_at_any_depth(tmp_path):
     (tmp_path / 'drive.bag').write_bytes(b'')
     (tmp_path / 'notes.txt').write_text('no recording')
     (tmp_path / '.hidden').mkdir()
+    (tmp_path / 'euroc' / 'back').symlink_to(tmp_path)
     expected = sorted([euroc, tum, kitti, tmp_path / 'drive.bag'])
     assert list_sequences(tmp_path) == expected
     # A recording is not searched: its parts are recordings, too.
