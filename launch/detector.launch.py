@@ -39,14 +39,19 @@ def start_detector(context):
     overrides = {name: given[name] for name in ('weights', 'device') if given[name]}
     if given['threshold']:
         overrides['threshold'] = table_of(DetectionSettings)['threshold'].parse(given['threshold'])
-    if given['autostart']:
-        overrides['autostart'] = truth('autostart', given['autostart'])
+    for name in ('autostart', 'rectified'):
+        if given[name]:
+            overrides[name] = truth(name, given[name])
+    if given['depth_source']:
+        overrides['depth_source'] = given['depth_source']
+    if given['pair_tolerance']:
+        overrides['pair_tolerance'] = float(given['pair_tolerance'])
     cameras = [name.strip() for name in given['cameras'].split(',') if name.strip()]
     if cameras:
         overrides['cameras'] = cameras
     remappings = [
         remapping
-        for topic in ('image', 'camera_info')
+        for topic in ('image', 'camera_info', 'depth')
         for remapping in camera_remappings(cameras, topic, given[topic])
     ]
     node = Node(

@@ -2,12 +2,13 @@
 # SPDX-License-Identifier: Apache-2.0
 
 """
-Start the detector on a stereo camera: frames with the same stamp share one network call.
+Start detector, tracker and visual odometry on a rectified stereo camera.
 
-    ros2 launch superpoint_ros stereo.launch.py left_image:=/left/image_raw \
-        right_image:=/right/image_raw
+    ros2 launch superpoint_ros stereo.launch.py left_image:=/left/image_rect \
+        right_image:=/right/image_rect
 
-The features are on left/features and right/features, in the namespace.
+The features are on left/features, with depths, and right/features; tracks, odometry and path are
+in the namespace. Frames with the same stamp share one network call.
 """
 
 from launch import LaunchDescription
@@ -16,19 +17,32 @@ from launch.substitutions import LaunchConfiguration
 from superpoint_ros.ros import launch_arguments as shared
 
 TOPICS = {
-    'left_image': ('left/image', 'Topic of the left images (sensor_msgs/Image).'),
-    'right_image': ('right/image', 'Topic of the right images (sensor_msgs/Image).'),
-    'left_camera_info': ('left/camera_info', 'Topic of the left calibration, if it is used.'),
-    'right_camera_info': ('right/camera_info', 'Topic of the right calibration, if it is used.'),
+    'left_image': ('left/image', 'Topic of the rectified left images (sensor_msgs/Image).'),
+    'right_image': ('right/image', 'Topic of the rectified right images (sensor_msgs/Image).'),
+    'left_camera_info': ('left/camera_info', 'Topic of the left calibration.'),
+    'right_camera_info': ('right/camera_info', 'Topic of the right calibration.'),
+    'pair_tolerance': (
+        '',
+        'Largest difference between the stamps of left and right image, in seconds; empty: that '
+        'of the parameter file.',
+    ),
 }
 PASSED_ON = {**shared.DETECTOR, **shared.START}
 
 
 def generate_launch_description():
-    """Return the launch arguments and the node."""
+    """Return the launch arguments and the three nodes."""
     pairs = {
         topic: [LaunchConfiguration(f'left_{topic}'), ',', LaunchConfiguration(f'right_{topic}')]
         for topic in ('image', 'camera_info')
     }
-    detector = shared.detector(PASSED_ON, cameras='left,right', **pairs)
-    return LaunchDescription([*shared.declare({**PASSED_ON, **TOPICS}), detector])
+    names = [*PASSED_ON, 'pair_tolerance']
+    detector = shared.detector(names, cameras='left,right', depth_source='stereo', **pairs)
+    left = {topic: LaunchConfiguration(f'left_{topic}') for topic in pairs}
+    return LaunchDescription(
+        [
+            *shared.declare({**PASSED_ON, **TOPICS, **shared.ODOMETRY}),
+            detector,
+            *shared.odometry_nodes('left/features', left, rectified=True),
+        ]
+    )

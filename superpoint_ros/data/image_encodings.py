@@ -130,6 +130,27 @@ def gray_from_message(message: Image, converter: Converter | None = None) -> np.
     return to_8_bits(samples if layout.gray is None else layout.gray(samples))
 
 
+_METRES = {'16UC1': 0.001, 'mono16': 0.001, '32FC1': 1.0}
+"""Metres of a unit of depth images, by encoding (REP 118)."""
+
+
+def depth_from_message(message: Image) -> np.ndarray:
+    """
+    Return a depth image in metres, float32 (H, W).
+
+    16UC1 and mono16 are millimetres, 32FC1 is metres; holes are 0 or NaN, as in the message.
+    Raises ImageMessageError that says what is wrong and what would be right.
+    """
+    if message.encoding not in _METRES:
+        raise ImageMessageError(
+            'encoding',
+            'a depth image must have the encoding 16UC1 (millimetres) or 32FC1 (metres); '
+            f'got {message.encoding!r}',
+        )
+    samples = _samples(message, _LAYOUTS[message.encoding])
+    return samples.astype(np.float32) * np.float32(_METRES[message.encoding])
+
+
 def gray_from_compressed(message: CompressedImage) -> np.ndarray:
     """
     Return the image of a message with JPEG, PNG or another format of OpenCV, gray uint8 (H, W).

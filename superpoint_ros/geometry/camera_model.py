@@ -113,6 +113,13 @@ class CameraModel:
         width, height = (side // bins for side, bins in zip(whole, self.binning, strict=True))
         return width, height
 
+    def check_size(self, image_size: tuple[int, int]) -> None:
+        """Raise CameraModelError if the calibration is for another (width, height)."""
+        if self.image_size not in ((0, 0), image_size):
+            raise CameraModelError(
+                f'the calibration is for images of {_by(self.image_size)}, not {_by(image_size)}'
+            )
+
     def normalize(
         self, keypoints: np.ndarray, image_size: tuple[int, int] | None = None
     ) -> np.ndarray:
@@ -123,10 +130,8 @@ class CameraModel:
         polynomial far outside the area in which it was fitted. Raises CameraModelError if the
         calibration is for another image size than `image_size` (width, height).
         """
-        if image_size is not None and self.image_size not in ((0, 0), image_size):
-            raise CameraModelError(
-                f'the calibration is for images of {_by(self.image_size)}, not {_by(image_size)}'
-            )
+        if image_size is not None:
+            self.check_size(image_size)
         if not len(keypoints):
             return np.zeros((0, 2), np.float32)
         # The centre of a binned pixel is the middle of the pixels that it consists of.

@@ -14,6 +14,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+import cv2
 import numpy as np
 
 from superpoint_ros.features import Depths, Features
@@ -30,6 +31,7 @@ _WIDE_BAND = 8.0  # pixels; rows in which matches are sought, to notice a wrong 
 _FEW = 0.2  # share of keypoints with a depth below which the reason is sought
 _FEWEST = 30  # matches that are enough to judge a pair by
 _RATIO = 0.9  # ratio test
+_CONSISTENT = 0.6  # share of matches that fit one geometry if the images show one scene
 
 
 class StereoError(ValueError):
@@ -167,16 +169,30 @@ def _match_rows(
 def _explain(left: Features, right: Features, tolerance: float) -> None:
     """Raise StereoError if matches anywhere in the images tell why rows have few."""
     a, b = match_mutual(left.descriptors, right.descriptors, _RATIO, _MIN_SIMILARITY).T
-    if len(a) < _FEWEST:
+    inliers = _inliers(left.keypoints[a], right.keypoints[b])
+    if inliers.sum() < max(_FEWEST, _CONSISTENT * len(a)):
         return  # images without common content, such as of a covered lens
-    shifts, gaps = (left.keypoints[a] - right.keypoints[b]).T
+    shifts, gaps = (left.keypoints[a] - right.keypoints[b])[inliers].T
     if np.median(np.abs(gaps)) > tolerance:
         raise StereoError(_not_rectified(gaps))
     if np.median(shifts) < 0:
         raise StereoError(
-            f'the disparities of {len(a)} matches are negative in the median '
+            f'the disparities of {len(shifts)} matches are negative in the median '
             f'({np.median(shifts):.1f} px): left and right image are exchanged'
         )
+
+
+def _inliers(a: np.ndarray, b: np.ndarray) -> np.ndarray:
+    """Return bool (N,): which matches fit the geometry of two views of one scene."""
+    none = np.zeros(len(a), dtype=bool)
+    if len(a) < _FEWEST:
+        return none
+    cv2.setRNGSeed(0)  # for reproducible results
+    try:
+        _, inliers = cv2.findFundamentalMat(a, b, cv2.USAC_DEFAULT, 2.0, 0.999, 500)
+    except cv2.error:  # assertions of 4.14 fail for collinear points
+        return none
+    return none if inliers is None else inliers.ravel().astype(bool)
 
 
 def _not_rectified(gaps: np.ndarray) -> str:

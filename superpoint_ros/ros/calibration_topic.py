@@ -91,6 +91,11 @@ class CalibrationTopic:
         self._newest = message
 
     @property
+    def topic(self) -> str:
+        """Return the full name of the topic, after remapping."""
+        return self._topic
+
+    @property
     def newest(self) -> CameraInfo | None:
         """Return the newest message, None if there is none."""
         return self._newest

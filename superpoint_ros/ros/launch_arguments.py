@@ -9,6 +9,7 @@ from collections.abc import Iterable, Mapping
 
 from launch import LaunchDescriptionEntity, SomeSubstitutionsType
 from launch.actions import DeclareLaunchArgument, IncludeLaunchDescription
+from launch.conditions import IfCondition
 from launch.launch_description_sources import PythonLaunchDescriptionSource
 from launch.substitutions import LaunchConfiguration
 from launch_ros.actions import Node
@@ -26,8 +27,30 @@ CAMERAS = {
     ),
     'camera_info': ('camera_info', 'Topic of the calibration, if it is used; as image.'),
     'cameras': ('', 'Names of several cameras, such as left,right; empty: a single camera.'),
+    'depth_source': (
+        '',
+        'Source of the depths of keypoints: none, stereo (cameras:=LEFT,RIGHT) or image; empty: '
+        'that of the parameter file.',
+    ),
+    'depth': ('depth', 'Topic of the depth images, if they are used; as image.'),
+    'pair_tolerance': (
+        '',
+        'Largest difference between the stamps of an image and its right image or depth image, in '
+        'seconds; empty: that of the parameter file.',
+    ),
+    'rectified': ('', 'true or false: the images are rectified; empty: as the parameter file.'),
 }
 """Arguments of detector.launch.py for the topics of the cameras."""
+
+ODOMETRY = {
+    'odometry': ('true', 'true or false: start tracker and visual odometry, too.'),
+    'tracker_params_file': (str(CONFIG / 'tracker.yaml'), 'Parameter file of the tracker.'),
+    'odometry_params_file': (
+        str(CONFIG / 'visual_odometry.yaml'),
+        'Parameter file of the visual odometry.',
+    ),
+}
+"""Arguments of tracker and visual odometry beside a detector with depths."""
 
 DETECTOR = {
     'namespace': ('', 'Namespace of the nodes and of their relative topics.'),
@@ -83,8 +106,12 @@ def detector(names: Iterable[str], **arguments: SomeSubstitutionsType) -> Launch
     )
 
 
-def node(name: str, *parameters: object) -> Node:
-    """Return a node of this package with the arguments `namespace` and `log_level`."""
+def node(name: str, *parameters: object, **options: object) -> Node:
+    """
+    Return a node of this package with the arguments `namespace` and `log_level`.
+
+    `options` are further ones of `launch_ros.actions.Node`.
+    """
     return Node(
         package='superpoint_ros',
         executable=name,
@@ -93,7 +120,37 @@ def node(name: str, *parameters: object) -> Node:
         parameters=list(parameters),
         ros_arguments=['--log-level', LaunchConfiguration('log_level')],
         output='screen',
+        **options,
     )
+
+
+def odometry_nodes(
+    features: str, topics: Mapping[str, SomeSubstitutionsType], rectified: object
+) -> list[Node]:
+    """
+    Return tracker and visual odometry with the arguments in `ODOMETRY`.
+
+    `features` is the topic of the features, `topics` has those of `image` and `camera_info`.
+    """
+    parameters = {'rectified': rectified}
+    remappings = list(topics.items())
+    condition = IfCondition(LaunchConfiguration('odometry'))
+    return [
+        node(
+            'tracker',
+            LaunchConfiguration('tracker_params_file'),
+            parameters,
+            remappings=[('features', features), *remappings],
+            condition=condition,
+        ),
+        node(
+            'visual_odometry',
+            LaunchConfiguration('odometry_params_file'),
+            parameters,
+            remappings=remappings,
+            condition=condition,
+        ),
+    ]
 
 
 def player() -> Node:

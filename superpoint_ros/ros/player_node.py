@@ -18,6 +18,7 @@ from geometry_msgs.msg import PoseStamped
 import numpy as np
 from rclpy.duration import Duration
 from rclpy.node import Node
+from rclpy.publisher import Publisher
 from rclpy.qos import QoSProfile
 from rclpy.time import Time
 from sensor_msgs.msg import CameraInfo, Image
@@ -37,7 +38,8 @@ class PlayerNode(Node):
     Publish the frames of a source on `image`, stamped with the time at which they were read.
 
     If the source has a calibration, it is published with each image on `camera_info`; if it has
-    the true pose of a frame, on `ground_truth/pose`. All have the image's stamp.
+    the true pose of a frame, on `ground_truth/pose`. With `stereo`, `right/image` and
+    `right/camera_info` follow, with `depth`, depth images on `depth`. All have the image's stamp.
 
     After the last frame of a source that is not repeated, the node's context is shut down, which
     ends the program. Raises ValueError or FileNotFoundError for a source that cannot be played.
@@ -52,6 +54,12 @@ class PlayerNode(Node):
         # Reliable: it matches subscribers of both kinds, and large images get lost otherwise.
         self._image_publisher = self.create_publisher(Image, 'image', QoSProfile(depth=5))
         self._info_publisher = self._pose_publisher = None
+        self._extra: dict[str, Publisher] = {}
+        if self._settings.stereo:
+            self._make_extra(Image, 'right/image')
+            self._make_extra(CameraInfo, 'right/camera_info')
+        if self._settings.depth:
+            self._make_extra(Image, 'depth')
         if self._sequence.camera is not None:
             self._info_publisher = self.create_publisher(
                 CameraInfo, 'camera_info', QoSProfile(depth=5)
@@ -60,6 +68,10 @@ class PlayerNode(Node):
         self._timer = self.create_timer(1 / rate, self._publish_next)
         what = self._settings.source or "the package's photographs"
         self.get_logger().info(f'publishing {what} at {rate:g} Hz')
+
+    def _make_extra(self, kind: type, topic: str) -> None:
+        """Make the publisher of the second camera or of depth."""
+        self._extra[topic] = self.create_publisher(kind, topic, QoSProfile(depth=5))
 
     def stop(self) -> bool:
         """Return True: work ends with its callback."""
@@ -93,8 +105,24 @@ class PlayerNode(Node):
             self._info_publisher.publish(camera_info_message(camera, header))
         if frame.pose is not None:
             self._publish_pose(frame.pose, header)
+        if self._settings.stereo:
+            self._publish_second(frame, header)
+        if self._settings.depth and frame.depth is not None:
+            # Depths at edges must not be mixed: the nearest pixel.
+            depth = self._reduced(frame.depth, cv2.INTER_NEAREST)
+            self._extra['depth'].publish(image_message(depth, header))
         self._image_publisher.publish(image_message(image, header))
         self.published += 1
+
+    def _publish_second(self, frame: Frame, header: Header) -> None:
+        """Publish image and calibration of the right camera, in the frame of the left one."""
+        if frame.second is None:
+            return
+        image = self._reduced(frame.second)
+        camera = self._sequence.camera.scaled(image.shape[1::-1])
+        info = camera_info_message(camera, header, self._sequence.baseline)
+        self._extra['right/camera_info'].publish(info)
+        self._extra['right/image'].publish(image_message(image, header))
 
     def _publish_pose(self, pose: np.ndarray, header: Header) -> None:
         """Publish a true pose; the topic exists only if there are any."""
@@ -105,7 +133,7 @@ class PlayerNode(Node):
         in_world = Header(stamp=header.stamp, frame_id=self._settings.world_frame_id)
         self._pose_publisher.publish(pose_message(pose, in_world))
 
-    def _reduced(self, image: np.ndarray) -> np.ndarray:
+    def _reduced(self, image: np.ndarray, interpolation: int = cv2.INTER_AREA) -> np.ndarray:
         """Return the image with no side longer than `max_side`."""
         longest = max(image.shape[:2])
         largest = self._settings.max_side
@@ -113,4 +141,4 @@ class PlayerNode(Node):
             return image
         scale = largest / longest
         height, width = (max(1, round(side * scale)) for side in image.shape[:2])
-        return cv2.resize(image, (width, height), interpolation=cv2.INTER_AREA)
+        return cv2.resize(image, (width, height), interpolation=interpolation)

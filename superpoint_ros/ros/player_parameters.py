@@ -9,6 +9,7 @@ from dataclasses import dataclass
 
 from superpoint_ros.data.sequences.image_files import list_images
 from superpoint_ros.data.sequences.opening import open_sequence
+from superpoint_ros.data.sequences.rectification import RectifiedStereo
 from superpoint_ros.data.sequences.sequence import FrameSequence, Intrinsics
 from superpoint_ros.data.sequences.virtual_camera import VirtualCamera
 from superpoint_ros.files import demo_photographs
@@ -135,16 +136,41 @@ class PlayerSettings:
         live=False,
     )
 
+    stereo: bool = setting(
+        False,
+        'Publish rectified images of two cameras: of the simulated room and of folders of KITTI '
+        'and EuRoC.',
+        live=False,
+    )
+    baseline: float = setting(
+        0.12,
+        'Distance of the two simulated cameras with stereo.',
+        unit='m',
+        range=(0.001, 1.0),
+        live=False,
+    )
+    depth: bool = setting(
+        False,
+        'Publish depth images, too: of the simulated room and of folders of TUM RGB-D.',
+        live=False,
+    )
+
     def __post_init__(self):
         check_settings(self)
 
 
 def open_source(settings: PlayerSettings) -> FrameSequence:
     """
-    Return the sequence of frames that the settings describe.
+    Return the sequence of frames that the settings describe, rectified with `stereo`.
 
     Raises FileNotFoundError, NotADirectoryError or ValueError if it cannot be opened.
     """
+    sequence = _open(settings)
+    return RectifiedStereo(sequence) if settings.stereo else sequence
+
+
+def _open(settings: PlayerSettings) -> FrameSequence:
+    """Return the sequence of frames of the source."""
     source = str(settings.source)
     if source not in ('', ROOM):
         return open_sequence(
@@ -153,6 +179,8 @@ def open_source(settings: PlayerSettings) -> FrameSequence:
             topic=settings.topic,
             truth_topic=settings.truth_topic,
             calibration=settings.calibration,
+            with_second=settings.stereo,
+            with_depth=settings.depth,
         )
     folder = settings.photographs
     photographs = list_images(folder) if folder else demo_photographs()
@@ -168,6 +196,8 @@ def open_source(settings: PlayerSettings) -> FrameSequence:
             settings.rate or ROOM_RATE,
             exposure=settings.exposure,
             noise=settings.noise,
+            baseline=settings.baseline if settings.stereo else 0.0,
+            with_depth=settings.depth,
         )
     return VirtualCamera(
         photographs,

@@ -13,7 +13,12 @@ import cv2
 import numpy as np
 
 from superpoint_ros.data.sequences.image_files import read_image
-from superpoint_ros.data.sequences.sequence import DEFAULT_RATE, Frame, Intrinsics
+from superpoint_ros.data.sequences.sequence import (
+    DEFAULT_RATE,
+    Frame,
+    Intrinsics,
+    SecondCamera,
+)
 from superpoint_ros.simulation.layout import FREE_SPACE, furnish, ROOM_SIZE
 from superpoint_ros.simulation.rendering import Renderer, Rendering
 
@@ -95,9 +100,11 @@ class SimulatedRoom:
         count: number of frames; None for an endless sequence.
         exposure: exposure time in seconds (motion blur); stamp and pose are those of its centre.
         noise: standard deviation of the pixel noise in gray levels.
+        second_camera: right camera of a stereo pair with parallel axes, None without a baseline.
 
-    Raises ValueError without photographs, for a calibration that cannot be simulated (see
-    `Renderer`), and for values out of range.
+    With a `baseline` in metres, frames have the image of the right camera; `with_depth`, they have
+    the exact depth of each pixel. Raises ValueError without photographs, for a calibration that
+    cannot be simulated (see `Renderer`), and for values out of range.
 
     """
 
@@ -111,6 +118,8 @@ class SimulatedRoom:
         count: int | None = None,
         exposure: float = 0.0,
         noise: float = 0.0,
+        baseline: float = 0.0,
+        with_depth: bool = False,
     ):
         if not rate > 0:
             raise ValueError(f'rate must be above 0 Hz, got {rate}')
@@ -122,9 +131,17 @@ class SimulatedRoom:
             raise ValueError(f'noise must be 0 to 100 gray levels, got {noise}')
         if count is not None and count < 1:
             raise ValueError(f'count must be 1 or more, got {count}')
+        if not 0 <= baseline <= 1:
+            raise ValueError(f'baseline must be 0 to 1 m, got {baseline}')
         self.camera = camera or Intrinsics.of_view()
         self.seed, self.rate, self.count = int(seed), float(rate), count
         self.exposure, self.noise = float(exposure), float(noise)
+        self.with_depth = with_depth
+        self.second_camera: SecondCamera | None = None
+        if baseline:
+            pose = np.eye(4)
+            pose[0, 3] = baseline
+            self.second_camera = SecondCamera(self.camera, pose)
         images = [_as_image(photograph, color) for photograph in photographs]
         self.panels = furnish(images, np.random.default_rng(self.seed))
         self._renderer = Renderer(self.panels, self.camera)
@@ -141,22 +158,35 @@ class SimulatedRoom:
     def frame(self, index: int) -> Frame:
         """Return frame number `index`, from 0; frames can be taken in any order."""
         seconds = index / self.rate
-        image = self._exposed(seconds) if self.exposure else self.render(self.pose(seconds)).image
+        image, second, depth = self._seen(seconds, np.eye(4), (self.seed, index)), None, None
+        if self.second_camera is not None:
+            second = self._seen(seconds, self.second_camera.pose, (self.seed, index, 1))
+        if self.with_depth:
+            depth = self.render(self.pose(seconds)).depth
+            depth[~np.isfinite(depth)] = 0
+        pose = self.pose(seconds)
+        return Frame(image, seconds, f'{index:06d}', pose=pose, second=second, depth=depth)
+
+    def _seen(self, seconds: float, offset: np.ndarray, seed: tuple[int, ...]) -> np.ndarray:
+        """Return the image, with blur and noise, of a camera at `offset` (4, 4) from the first."""
+        if self.exposure:
+            image = self._exposed(seconds, offset)
+        else:
+            image = self.render(self.pose(seconds) @ offset).image
         if self.noise:
-            rng = np.random.default_rng((self.seed, index))
-            grains = rng.standard_normal(image.shape, np.float32)
+            grains = np.random.default_rng(seed).standard_normal(image.shape, np.float32)
             grains *= self.noise
             grains += image
             image = np.rint(grains.clip(0, 255)).astype(np.uint8)
-        return Frame(image, seconds, f'{index:06d}', pose=self.pose(seconds))
+        return image
 
-    def _exposed(self, seconds: float) -> np.ndarray:
+    def _exposed(self, seconds: float, offset: np.ndarray) -> np.ndarray:
         """Return the mean image over the exposure."""
         count, total = len(_SHIFTS), 0.0
         for number, places in enumerate(_SHIFTS):
             shift = tuple((place + 0.5) / count - 0.5 for place in places)
             pose = self.pose(seconds + ((number + 0.5) / count - 0.5) * self.exposure)
-            seen = self._renderer.render(pose, shift, edges=False).image
+            seen = self._renderer.render(pose @ offset, shift, edges=False).image
             total = total + seen.astype(np.float32)
         return np.rint(total / count).astype(np.uint8)
 

@@ -52,7 +52,7 @@ def test_a_topic_that_cannot_be_that_of_each_camera_is_refused(cameras, value, m
         camera_remappings(cameras, 'image', value)
 
 
-@pytest.mark.parametrize('name', ['demo', 'demo_odometry', 'stereo'])
+@pytest.mark.parametrize('name', ['demo', 'demo_odometry', 'stereo', 'rgbd'])
 def test_launch_arguments_of_the_detector_do_not_leak_from_other_launch_files(name):
     pytest.importorskip('launch_ros', reason='launch_ros is not installed')
     from launch import LaunchContext

@@ -134,6 +134,19 @@ def test_room_exposure_blurs_around_its_centre(photographs):
     assert np.abs(b - a).mean() < 0.7 * min(np.abs(b - earlier).mean(), np.abs(b - later).mean())
 
 
+def test_right_images_of_the_room_are_those_of_a_camera_at_the_baseline(photographs):
+    room = SimulatedRoom(photographs, count=1, baseline=0.2, with_depth=True)
+    (frame,) = room
+    pose = frame.pose.copy()
+    pose[:3, 3] += 0.2 * pose[:3, 0]
+    np.testing.assert_array_equal(frame.second, room.render(pose).image)
+    np.testing.assert_array_equal(frame.depth, room.render(frame.pose).depth)
+    np.testing.assert_array_equal(room.second_camera.pose[:3, 3], [0.2, 0, 0])
+    (single,) = SimulatedRoom(photographs, count=1)
+    assert single.second is None
+    assert single.depth is None
+
+
 def test_room_reads_photographs_from_files_in_colour(tmp_path):
     for name, color in (('a.png', (255, 0, 0)), ('b.png', (0, 0, 255))):
         cv2.imwrite(str(tmp_path / name), np.full((60, 80, 3), color, np.uint8))

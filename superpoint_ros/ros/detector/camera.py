@@ -5,11 +5,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Hashable, Sequence
+from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
 import time
+from typing import TYPE_CHECKING
 
 import cv2
 import numpy as np
@@ -23,14 +24,22 @@ from superpoint_ros.data.image_encodings import ImageMessageError
 from superpoint_ros.detection.settings import DetectionSettings
 from superpoint_ros.detector import Detector
 from superpoint_ros.features import Features
+from superpoint_ros.geometry.depth_settings import DepthSettings
 from superpoint_ros.ros.calibration_topic import CalibrationTopic
-from superpoint_ros.ros.detector.detector_parameters import CameraSettings, FeatureOutput
+from superpoint_ros.ros.detector.detector_parameters import (
+    CameraSettings,
+    DepthInput,
+    FeatureOutput,
+)
 from superpoint_ros.ros.detector.worker import Worker
 from superpoint_ros.ros.events import with_events
 from superpoint_ros.ros.inputs import InputTopic
 from superpoint_ros.ros.messages.feature_messages import features_to_message
 from superpoint_ros.ros.messages.image_messages import gray_from_image, image_message, stamp_key
 from superpoint_ros.visualization import draw_keypoints
+
+if TYPE_CHECKING:
+    from superpoint_ros.ros.detector.depth_sources import DepthSource
 
 
 @dataclass
@@ -43,6 +52,8 @@ class CameraFrame:
         arrival: the time of its arrival, in seconds of the monotonic clock.
         gray: its gray pixels, uint8 (H, W), once it is read.
         stages: seconds that each stage of the processing took.
+        key: frames of several cameras with equal keys are processed together.
+        partner: the right frame, or the depth image, that belongs to this frame; None without.
 
     """
 
@@ -50,6 +61,8 @@ class CameraFrame:
     arrival: float
     gray: np.ndarray | None = None
     stages: dict[str, float] = field(default_factory=dict)
+    key: Hashable = None
+    partner: CameraFrame | Image | None = None
 
 
 class Camera(InputTopic):
@@ -66,7 +79,13 @@ class Camera(InputTopic):
     content = 'images'
 
     def __init__(
-        self, node: Node, name: str, settings: CameraSettings, mask_path: str, worker: Worker
+        self,
+        node: Node,
+        name: str,
+        settings: CameraSettings,
+        depth: DepthInput,
+        mask_path: str,
+        worker: Worker,
     ):
         self._is_compressed = settings.image_transport == 'compressed'
         prefix = f'{name}/' if name else ''
@@ -83,9 +102,16 @@ class Camera(InputTopic):
         self._lazy = settings.lazy
         self.mask = _read_mask(mask_path)
         """uint8 (H, W), 0 where no keypoints are allowed; None allows them everywhere."""
-        self._calibration = None
-        if settings.normalized_coordinates:
-            self._calibration = CalibrationTopic(node, f'{prefix}camera_info')
+        self.calibration: CalibrationTopic | None = None
+        if settings.normalized_coordinates or depth.depth_source != 'none':
+            is_rectified = depth.rectified or depth.depth_source == 'stereo'
+            self.calibration = CalibrationTopic(node, f'{prefix}camera_info', is_rectified)
+        self._has_directions = settings.normalized_coordinates
+        self.depth_source: DepthSource | None = None
+        """Source of the depths of the keypoints; None without."""
+        self.needed_by: Camera | None = None
+        """Camera that needs the images of this one for its depths; None without."""
+        self._queue = self.enqueue
         self._features = self._publisher(PointCloud2, f'{prefix}features', 10)
         self._overlay = self._publisher(Image, f'{prefix}features/overlay', 1)
 
@@ -109,14 +135,16 @@ class Camera(InputTopic):
 
     def start(self) -> None:
         """Begin to receive images and calibrations."""
-        if self._calibration:
-            self._calibration.start()
+        if self.depth_source:
+            self.depth_source.reset()
+        if self.calibration:
+            self.calibration.start()
         super().start()
 
     def stop(self) -> None:
         """Stop receiving."""
-        if self._calibration:
-            self._calibration.stop()
+        if self.calibration:
+            self.calibration.stop()
         super().stop()
 
     def destroy(self) -> None:
@@ -126,19 +154,25 @@ class Camera(InputTopic):
         self.node.destroy_publisher(self._overlay)
 
     def watch(self) -> None:
-        """Check the topics of images and calibrations."""
-        if self._calibration:
-            self._calibration.watch()
+        """Check the topics of images and calibrations, and release frames that wait in vain."""
+        if self.calibration:
+            self.calibration.watch()
+        if self.depth_source:
+            self.depth_source.check()
         super().watch()
 
     def is_wanted(self) -> bool:
         """Return whether images are needed: if lazy, while features have a subscriber."""
+        if self.needed_by is not None and self.needed_by.is_wanted():
+            return True
         publishers = (self._features, self._overlay)
         return not self._lazy or any(each.get_subscription_count() for each in publishers)
 
     def trouble(self) -> str:
-        """Return why normalized coordinates cannot be computed; empty if they can."""
-        return self._calibration.trouble if self._calibration else ''
+        """Return why depths or coordinates cannot be computed; empty if they can."""
+        if self.depth_source and self.depth_source.trouble():
+            return self.depth_source.trouble()
+        return self.calibration.trouble if self.calibration and self._positions_wanted() else ''
 
     def note(self) -> str:
         """Return why no images are received, although nothing is wrong."""
@@ -149,8 +183,15 @@ class Camera(InputTopic):
         return topic.removesuffix('/compressed') if self._is_compressed else topic
 
     def _receive(self, message: Image | CompressedImage) -> None:
-        frame = CameraFrame(message, time.monotonic())
-        replaces = self._worker.put(self, frame, stamp_key(message))
+        self._queue(CameraFrame(message, time.monotonic(), key=stamp_key(message)))
+
+    def divert(self, queue: Callable[[CameraFrame], None]) -> None:
+        """Pass frames received to `queue`, which must call `enqueue` for each, later."""
+        self._queue = queue
+
+    def enqueue(self, frame: CameraFrame) -> None:
+        """Pass a frame to the worker."""
+        replaces = self._worker.put(self, frame, frame.key)
         self.statistics.add_arrival(frame.arrival, replaces)
 
     def read(self, frame: CameraFrame) -> bool:
@@ -165,14 +206,34 @@ class Camera(InputTopic):
         frame.stages['conversion'] = time.perf_counter() - start
         return True
 
+    def add_depths(
+        self,
+        frame: CameraFrame,
+        features: Features,
+        partner: Features | None,
+        settings: DepthSettings,
+    ) -> Features:
+        """Return the features with depths, if there is a source; `partner` as for that."""
+        if self.depth_source is None:
+            return features
+        start = time.perf_counter()
+        depths = self.depth_source.depths(frame, features, partner, settings)
+        frame.stages['depth'] = time.perf_counter() - start
+        return replace(features, depths=depths)
+
+    def _positions_wanted(self) -> bool:
+        return self._has_directions or self.depth_source is not None
+
     def publish(self, frame: CameraFrame, features: Features, output: FeatureOutput) -> None:
         """Publish the features of a frame, and its overlay if it has a subscriber."""
         start = time.perf_counter()
         header = frame.message.header
         normalized = None
-        if self._calibration:
+        if self._positions_wanted():
             size = frame.gray.shape[::-1]
-            normalized = self._calibration.normalize(features.keypoints, size)
+            normalized = self.calibration.normalize(features.keypoints, size)
+            if not self._has_directions:
+                normalized[~features.depths.known] = np.nan
         self._features.publish(
             features_to_message(features, header, output.descriptor_format, normalized)
         )
@@ -187,7 +248,11 @@ Frames = Sequence[tuple[Camera, CameraFrame]]
 
 
 def process_frames(
-    frames: Frames, detector: Detector, settings: DetectionSettings, output: FeatureOutput
+    frames: Frames,
+    detector: Detector,
+    settings: DetectionSettings,
+    depth_settings: DepthSettings,
+    output: FeatureOutput,
 ) -> int:
     """
     Publish the features of the newest frames of some cameras; return how many were published.
@@ -200,9 +265,12 @@ def process_frames(
     start = time.perf_counter()
     found = _detect(readable, detector, settings)
     elapsed = time.perf_counter() - start
+    by_frame = {id(frame): features for (_, frame), features in zip(readable, found, strict=True)}
     for (camera, frame), features in zip(readable, found, strict=True):
         if features is not None:
             frame.stages['inference'] = elapsed
+            partner = by_frame.get(id(frame.partner))
+            features = camera.add_depths(frame, features, partner, depth_settings)
             camera.publish(frame, features, output)
     return sum(features is not None for features in found)
 

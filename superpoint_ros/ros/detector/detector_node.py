@@ -16,10 +16,13 @@ from rclpy.parameter import Parameter
 from superpoint_ros.detection.settings import DetectionSettings
 from superpoint_ros.detector import Detector
 from superpoint_ros.engines.execution_settings import ExecutionSettings
+from superpoint_ros.geometry.depth_settings import DepthSettings
 from superpoint_ros.ros.detector.camera import Camera, Frames, process_frames
+from superpoint_ros.ros.detector.depth_sources import make_depth_sources
 from superpoint_ros.ros.detector.detector_parameters import (
     CameraSettings,
     declare_masks,
+    DepthInput,
     DETECTOR_GROUPS,
     FeatureOutput,
 )
@@ -32,6 +35,8 @@ STOP_TIMEOUT = 1.5
 """Seconds to wait for the current frame when the node ends."""
 
 _REPEAT = 5.0
+
+_PAIR_GATHER = 0.01  # seconds; a pair reaches the worker in two calls, one after the other
 
 
 class DetectorNode(ProcessingNode):
@@ -61,6 +66,8 @@ class DetectorNode(ProcessingNode):
             execution.providers,
         )
         gather = cameras.sync_wait if len(cameras.names) > 1 else 0.0
+        if self.parameters.of(DepthInput).depth_source == 'stereo':
+            gather = max(gather, _PAIR_GATHER)
         self._worker = Worker(self._process, self._report, 'inference', gather)
         self._is_restoring_weights = False
 
@@ -72,20 +79,24 @@ class DetectorNode(ProcessingNode):
     def set_up(self) -> None:
         """Load the network and make the cameras' topics."""
         self._slot.load(self.parameters.of(ExecutionSettings).weights)
+        self._cameras: dict[str, Camera] = {}
         self.inputs = []
-        settings = self.parameters.of(CameraSettings)
+        settings, depth = self.parameters.of(CameraSettings), self.parameters.of(DepthInput)
         for name in settings.names:
-            self.inputs.append(Camera(self, name, settings, self._masks[name], self._worker))
+            camera = Camera(self, name, settings, depth, self._masks[name], self._worker)
+            self._cameras[name] = camera
+            self.inputs.append(camera)
+        self.inputs += make_depth_sources(self, self._cameras, depth)
         self._log_network()
-        for camera in self.inputs:
+        for camera in self._cameras.values():
             self.get_logger().info(
                 f'images from {camera.topic}, features to {camera.features_topic}'
             )
 
     def tear_down(self) -> None:
         """Remove the cameras and free the network."""
-        for camera in self.inputs:
-            camera.destroy()
+        for each in self.inputs:
+            each.destroy()
         self.inputs = []
         self._slot.clear()
 
@@ -115,13 +126,17 @@ class DetectorNode(ProcessingNode):
             _one_line(worker.error) if worker.error else '',
         )
         hardware = detector.device if detector else ''
-        return [network, *(camera.status(hardware) for camera in self.inputs)]
+        return [network, *(each.status(hardware) for each in self.inputs)]
 
     def _process(self, frames: Frames) -> int:
         """Return how many frames were processed; called in the worker's thread."""
         settings = self.parameters.current()  # read once: these values belong together
         return process_frames(
-            frames, self._slot.detector, settings[DetectionSettings], settings[FeatureOutput]
+            frames,
+            self._slot.detector,
+            settings[DetectionSettings],
+            settings[DepthSettings],
+            settings[FeatureOutput],
         )
 
     def _report(self, error: Exception | None) -> None:

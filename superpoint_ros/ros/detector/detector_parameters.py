@@ -13,11 +13,14 @@ from rclpy.node import Node
 
 from superpoint_ros.detection.settings import DetectionSettings
 from superpoint_ros.engines.execution_settings import ExecutionSettings
+from superpoint_ros.geometry.depth_settings import DepthSettings
 from superpoint_ros.ros.messages.feature_messages import DESCRIPTOR_FORMATS
 from superpoint_ros.ros.parameters import declare, LifecycleSettings
 from superpoint_ros.settings_table import check_settings, setting
 
 TRANSPORTS = ('raw', 'compressed')
+
+DEPTH_SOURCES = ('none', 'stereo', 'image')
 
 _CAMERA_NAME = re.compile(r'[A-Za-z][A-Za-z0-9_]*')
 
@@ -71,7 +74,8 @@ class CameraSettings:
     normalized_coordinates: bool = setting(
         False,
         'Subscribe to camera_info and publish undistorted, normalised coordinates of the '
-        'keypoints as fields x, y and z (z = 1).',
+        'keypoints as fields x, y and z (z = 1). With depths, those of points whose depth is '
+        'unknown.',
         live=False,
     )
     mask: str = setting(
@@ -98,6 +102,44 @@ class CameraSettings:
 
 
 @dataclass(frozen=True)
+class DepthInput:
+    """Settings of the topics from which keypoints get their depths."""
+
+    depth_source: str = setting(
+        DEPTH_SOURCES[0],
+        'Source of the depths of keypoints: none, stereo (two cameras, the left one first, with '
+        'rectified images), or image (depth images on depth that are registered to the images).',
+        choices=DEPTH_SOURCES,
+        live=False,
+    )
+    rectified: bool = setting(
+        False,
+        'The images are rectified (image_rect): the calibration is the matrix p of camera_info, '
+        'without distortion. Always so with depth_source stereo.',
+        live=False,
+    )
+    pair_tolerance: float = setting(
+        0.001,
+        'Largest difference between the stamps of left and right image, or of image and depth '
+        'image.',
+        unit='s',
+        range=(0.0, 1.0),
+        live=False,
+    )
+    pair_wait: float = setting(
+        0.1,
+        'Longest time that an image waits for its right image or depth image; without, its '
+        'features are published without depths.',
+        unit='s',
+        range=(0.0, 10.0),
+        live=False,
+    )
+
+    def __post_init__(self):
+        check_settings(self)
+
+
+@dataclass(frozen=True)
 class CameraMask:
     """Setting of one of several cameras, with its name as prefix."""
 
@@ -110,6 +152,8 @@ DETECTOR_GROUPS = (
     ExecutionSettings,
     LifecycleSettings,
     CameraSettings,
+    DepthInput,
+    DepthSettings,
     DetectionSettings,
     FeatureOutput,
 )

@@ -14,10 +14,15 @@ from superpoint_ros.data.sequences.sequence import Intrinsics
 from superpoint_ros.geometry.rotations import quaternion_of
 
 
-def camera_info_message(camera: Intrinsics, header: Header) -> CameraInfo:
-    """Return the calibration as a message, with the matrices r and p of an unrectified camera."""
+def camera_info_message(camera: Intrinsics, header: Header, baseline: float = 0.0) -> CameraInfo:
+    """
+    Return the calibration as a message, with the matrices r and p of an unrectified camera.
+
+    `baseline` is that of the right camera of a rectified pair, in metres.
+    """
     projection = np.zeros((3, 4))
     projection[:, :3] = camera.matrix
+    projection[0, 3] = -camera.matrix[0, 0] * baseline
     return CameraInfo(
         header=header,
         width=camera.size[0],

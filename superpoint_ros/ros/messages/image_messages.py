@@ -110,17 +110,24 @@ def _gray_by_cv_bridge(message: Image) -> np.ndarray | None:
 
 
 def image_message(pixels: np.ndarray, header: Header | None = None) -> Image:
-    """Return gray (H, W) or BGR (H, W, 3) pixels, uint8, as a message: mono8 or bgr8."""
+    """
+    Return pixels as a message.
+
+    uint8 is gray (H, W) or BGR (H, W, 3): mono8 or bgr8. float32 (H, W) is depth: 32FC1.
+    """
     height, width = pixels.shape[:2]
+    encoding = 'mono8' if pixels.ndim == 2 else 'bgr8'
+    if pixels.dtype == np.float32:
+        encoding = '32FC1'
     # Any other type than array('B') is checked byte by byte: a thousand times slower.
     data = array('B')
-    data.frombytes(np.ascontiguousarray(pixels))
+    data.frombytes(np.ascontiguousarray(pixels).view(np.uint8))
     return Image(
         header=header or Header(),
         height=height,
         width=width,
-        encoding='mono8' if pixels.ndim == 2 else 'bgr8',
-        step=pixels.size // height,
+        encoding=encoding,
+        step=pixels.nbytes // height,
         data=data,
     )
 
@@ -128,3 +135,9 @@ def image_message(pixels: np.ndarray, header: Header | None = None) -> Image:
 def stamp_key(message) -> tuple[int, int]:
     """Return the stamp of a message's header, (seconds, nanoseconds), for comparisons."""
     return message.header.stamp.sec, message.header.stamp.nanosec
+
+
+def stamp_nanoseconds(message) -> int:
+    """Return the stamp of a message's header in nanoseconds."""
+    seconds, nanoseconds = stamp_key(message)
+    return seconds * 1_000_000_000 + nanoseconds

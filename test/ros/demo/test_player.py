@@ -109,6 +109,31 @@ def test_the_room_is_published_with_calibration_and_true_poses(start_player, lis
         assert info.d.tolist() == lens
 
 
+def test_the_room_is_published_as_a_stereo_pair_with_depth(start_player, listener):
+    from sensor_msgs.msg import CameraInfo, Image
+
+    topics = {
+        'image': Image,
+        'right/image': Image,
+        'depth': Image,
+        'right/camera_info': CameraInfo,
+    }
+    received = {topic: listener.listen(kind, topic, wait=False) for topic, kind in topics.items()}
+    start_player(
+        source='room', rate=5.0, width=160, height=120, stereo=True, depth=True, baseline=0.2
+    )
+    listener.wait_until(lambda: all(len(each) > 1 for each in received.values()), 60)
+    last = {topic: messages[-1] for topic, messages in received.items()}
+    focal = last['right/camera_info'].p[0]
+    assert last['right/camera_info'].p[3] == pytest.approx(-0.2 * focal)
+    assert (last['depth'].encoding, last['depth'].step) == ('32FC1', 640)
+    depth = np.frombuffer(last['depth'].data, np.float32)
+    assert 0.3 < depth.min() < depth.max() < 8
+    stamps = [{(m.header.stamp.sec, m.header.stamp.nanosec) for m in r} for r in received.values()]
+    assert len(set.intersection(*stamps)) >= 1
+    assert last['image'].data != last['right/image'].data
+
+
 def test_the_calibration_of_reduced_images_is_reduced_with_them(start_player, listener):
     start_player(source='room', rate=10.0, width=160, height=120, max_side=80)
     (_, info), *_ = listener.receive(1, what='infos')

@@ -12,6 +12,7 @@ import pytest
 
 from superpoint_ros.files import share_directory
 
+LAUNCH_FILES = ('detector', 'stereo', 'rgbd', 'demo')
 PAGE = Path(__file__).parents[3] / 'docs' / 'node.md'
 
 
@@ -26,7 +27,7 @@ def table(heading, which=0):
 def test_the_node_has_the_topics_and_services_that_the_page_lists(start_inside):
     # A name of its own: the graph may still remember other tests' detectors.
     remappings = ['__node:=documented']
-    system = start_inside(remappings, normalized_coordinates=True)
+    system = start_inside(remappings, normalized_coordinates=True, depth_source='image')
     node, name = system.node, '/documented'
     rows = [[cell.replace('`', '') for cell in row] for row in table('Topics')]
 
@@ -75,7 +76,7 @@ def test_the_launch_files_arguments_are_those_of_the_page():
         defaults = default.replace('`', '').split(', ')
         if len(names) != len(defaults):
             defaults = [default] * len(names)
-        for file, mark in zip(('detector', 'stereo', 'demo'), marks, strict=True):
+        for file, mark in zip(LAUNCH_FILES, marks, strict=True):
             if mark == 'x':
                 documented.setdefault(file, {}).update(zip(names, defaults, strict=True))
     for file, arguments in documented.items():
@@ -92,7 +93,13 @@ def test_the_launch_files_arguments_are_those_of_the_page():
             said = arguments[name]
             if name == 'params_file':
                 assert default.text.endswith('config/detector.yaml')
+            elif name in ('tracker_params_file', 'odometry_params_file'):
+                assert default.text.endswith(said.removeprefix("the package's config/"))
             elif name == 'namespace':
-                assert (file, default.text) in (('detector', ''), ('stereo', ''), ('demo', 'demo'))
+                assert default.text == ('demo' if file == 'demo' else '')
+            elif (file, name) == ('rgbd', 'pair_tolerance'):
+                assert default.text == '0.02'
+            elif (file, name) == ('rgbd', 'rectified'):
+                assert default.text == 'false'
             else:
                 assert (file, name, default.text) == (file, name, '' if said == "''" else said)

@@ -1,0 +1,245 @@
+# Copyright 2026 The superpoint_ros developers
+# SPDX-License-Identifier: Apache-2.0
+
+"""Where a camera's keypoints get their depths: from a second camera or from a depth image."""
+
+from __future__ import annotations
+
+from functools import partial
+import time
+from typing import Protocol
+
+from rclpy.logging import get_logger
+from rclpy.node import Node
+from rclpy.qos import QoSProfile, QoSReliabilityPolicy
+from sensor_msgs.msg import Image
+
+from superpoint_ros.data.image_encodings import depth_from_message, ImageMessageError
+from superpoint_ros.features import Depths, Features
+from superpoint_ros.geometry.camera_model import CameraModelError
+from superpoint_ros.geometry.depth_images import DepthImageError, image_depths
+from superpoint_ros.geometry.depth_settings import DepthSettings
+from superpoint_ros.geometry.stereo import stereo_depths, StereoCamera, StereoError
+from superpoint_ros.ros.detector.camera import Camera, CameraFrame
+from superpoint_ros.ros.detector.detector_parameters import DepthInput
+from superpoint_ros.ros.detector.pairing import Pair, Pairing
+from superpoint_ros.ros.inputs import InputTopic, REPEAT
+from superpoint_ros.ros.messages.image_messages import stamp_nanoseconds
+
+
+class DepthSource(Protocol):
+    """Source of the depths of the keypoints of a camera."""
+
+    def depths(
+        self,
+        frame: CameraFrame,
+        features: Features,
+        partner: Features | None,
+        settings: DepthSettings,
+    ) -> Depths:
+        """
+        Return the depths of the features of a frame; unknown, after a report, if there are none.
+
+        `partner` are the features of the frame's partner, if it is an image with features.
+        """
+        ...
+
+    def reset(self) -> None:
+        """Forget frames that wait."""
+        ...
+
+    def check(self) -> None:
+        """Release frames that wait in vain, and log what is wrong; called once per second."""
+        ...
+
+    def trouble(self) -> str:
+        """Return why keypoints have no depths; empty if they have."""
+        ...
+
+
+class StereoDepth:
+    """
+    Depths of the left camera's keypoints from a rectified stereo pair.
+
+    Frames of both cameras wait for each other before they go to the worker, which processes those
+    of a pair together.
+    """
+
+    def __init__(self, left: Camera, right: Camera, settings: DepthInput):
+        self._cameras = (left, right)
+        self._logger = get_logger(left.node.get_logger().name)
+        self._pairs = Pairing(settings.pair_tolerance, settings.pair_wait)
+        self._trouble = ''
+        for side, camera in enumerate(self._cameras):
+            camera.divert(partial(self._add, side))
+        left.depth_source = self
+        right.needed_by = left
+
+    def _add(self, side: int, frame: CameraFrame) -> None:
+        stamp = stamp_nanoseconds(frame.message)
+        self._deliver(self._pairs.add(side, frame, stamp, frame.arrival))
+
+    def _deliver(self, pairs: list[Pair]) -> None:
+        for pair in pairs:
+            left, right = pair
+            if left is not None and right is not None:
+                left.partner, right.key = right, left.key
+            for camera, frame in zip(self._cameras, pair, strict=True):
+                if frame is not None:
+                    camera.enqueue(frame)
+
+    def depths(
+        self,
+        frame: CameraFrame,
+        features: Features,
+        partner: Features | None,
+        settings: DepthSettings,
+    ) -> Depths:
+        """Return the depths of the features of a left frame."""
+        unknown = Depths.unknown(len(features))
+        if partner is None:
+            return unknown
+        try:
+            camera = self._calibration(frame)
+            found = stereo_depths(
+                features, partner, frame.gray, frame.partner.gray, camera, settings
+            )
+        except (CameraModelError, StereoError) as error:
+            self._trouble = f'no depths: {error}'
+            self._logger.warning(self._text(), throttle_duration_sec=REPEAT)
+            return unknown
+        self._trouble = ''
+        return found
+
+    def _calibration(self, frame: CameraFrame) -> StereoCamera:
+        """Return the newest calibration of the pair; raise CameraModelError if it is not valid."""
+        messages = [camera.calibration.newest for camera in self._cameras]
+        for camera, message in zip(self._cameras, messages, strict=True):
+            if message is None:
+                raise CameraModelError(f'no calibration received on {camera.calibration.topic}')
+        camera = StereoCamera.from_messages(*messages)
+        camera.left.check_size(frame.gray.shape[::-1])
+        return camera
+
+    def reset(self) -> None:
+        """Forget frames that wait."""
+        self._pairs.clear()
+
+    def check(self) -> None:
+        """Release frames that wait in vain, and log why there are no pairs."""
+        now = time.monotonic()
+        self._deliver(self._pairs.expire(now))
+        if self._pairs.trouble(now):
+            self._logger.warning(self._text(), throttle_duration_sec=REPEAT)
+
+    def _text(self) -> str:
+        return f'{self._cameras[0].topic}: {self.trouble()}'
+
+    def trouble(self) -> str:
+        """Return why keypoints have no depths; empty if they have."""
+        reason = self._pairs.trouble(time.monotonic())
+        if reason:
+            return f'no depths: no image of {self._cameras[1].topic} belongs to these: {reason}'
+        return self._trouble
+
+
+class DepthTopic(InputTopic):
+    """
+    Depths of a camera's keypoints from depth images that are registered to its images.
+
+    Frames wait for their depth images before they go to the worker.
+    """
+
+    content = 'depth images'
+
+    def __init__(self, node: Node, name: str, camera: Camera, settings: DepthInput):
+        qos = QoSProfile(depth=5, reliability=QoSReliabilityPolicy.BEST_EFFORT)
+        super().__init__(node, Image, f'{name}/depth' if name else 'depth', qos)
+        self._camera = camera
+        self._pairs = Pairing(settings.pair_tolerance, settings.pair_wait)
+        self._trouble = ''
+        camera.divert(self._add_frame)
+        camera.depth_source = self
+
+    def is_wanted(self) -> bool:
+        """Return whether the camera's images are needed."""
+        return self._camera.is_wanted()
+
+    def _add_frame(self, frame: CameraFrame) -> None:
+        self._deliver(self._pairs.add(0, frame, stamp_nanoseconds(frame.message), frame.arrival))
+
+    def _receive(self, message: Image) -> None:
+        now = time.monotonic()
+        self.statistics.add_arrival(now, replaces=False)
+        self._deliver(self._pairs.add(1, message, stamp_nanoseconds(message), now))
+
+    def _deliver(self, pairs: list[Pair]) -> None:
+        for frame, depth in pairs:
+            if frame is not None:
+                frame.partner = depth
+                self._camera.enqueue(frame)
+
+    def depths(
+        self,
+        frame: CameraFrame,
+        features: Features,
+        partner: Features | None,
+        settings: DepthSettings,
+    ) -> Depths:
+        """Return the depths of the features of a frame."""
+        unknown = Depths.unknown(len(features))
+        if frame.partner is None:
+            return unknown
+        start = time.perf_counter()
+        try:
+            depth = depth_from_message(frame.partner)
+            size = frame.gray.shape[::-1]
+            found = image_depths(depth, features.keypoints, size, settings)
+        except (ImageMessageError, DepthImageError) as error:
+            self._trouble = f'no depths: {error}'
+            self.report_bad_message(error, getattr(error, 'reason', 'size'))
+            return unknown
+        self._trouble = ''
+        stages = {'depth': time.perf_counter() - start}
+        age = self.age(frame.partner.header)
+        self.statistics.add_frame(time.monotonic(), stages, age, int(found.known.sum()))
+        return found
+
+    def reset(self) -> None:
+        """Forget frames that wait."""
+        self._pairs.clear()
+
+    def check(self) -> None:
+        """Release frames that wait in vain, and log why there are no pairs."""
+        now = time.monotonic()
+        self._deliver(self._pairs.expire(now))
+        if self._pairs.trouble(now):
+            text = f'{self._camera.topic}: {self.trouble()}'
+            self.logger.warning(text, throttle_duration_sec=REPEAT)
+
+    def trouble(self) -> str:
+        """Return why keypoints have no depths; empty if they have."""
+        reason = self._pairs.trouble(time.monotonic())
+        if reason:
+            return f'no depths: no depth image of {self.topic} belongs to the images: {reason}'
+        return self._trouble
+
+
+def make_depth_sources(
+    node: Node, cameras: dict[str, Camera], settings: DepthInput
+) -> list[DepthTopic]:
+    """
+    Give the cameras, by name, the depth source of the settings; return the topics to receive.
+
+    Raises ValueError if a stereo pair is asked for, but there are not two cameras.
+    """
+    if settings.depth_source == 'stereo':
+        if len(cameras) != 2:
+            raise ValueError(
+                'depth_source stereo needs two cameras, the left one first, such as '
+                f'cameras: [left, right]; got {len(cameras)}'
+            )
+        StereoDepth(*cameras.values(), settings)
+    elif settings.depth_source == 'image':
+        return [DepthTopic(node, name, camera, settings) for name, camera in cameras.items()]
+    return []

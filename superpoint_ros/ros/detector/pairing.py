@@ -1,0 +1,106 @@
+# Copyright 2026 The superpoint_ros developers
+# SPDX-License-Identifier: Apache-2.0
+
+"""Pairs of messages of two topics that belong together by their stamps. It does not know ROS."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable
+import math
+from typing import Any, NamedTuple
+
+SILENCE = 1.0
+"""Seconds without a message of one topic after which those of the other do not wait for it."""
+
+TROUBLE = 2.0
+"""Seconds without a pair after which the reason is reported."""
+
+_COMPARED = 20  # stamps of each topic that are compared to tell how they differ
+
+
+class _Waiting(NamedTuple):
+    """Message that waits, its stamp in nanoseconds and the time of its arrival in seconds."""
+
+    item: Any
+    stamp: int
+    arrival: float
+
+
+Pair = tuple[Any, Any]
+
+
+class Pairing:
+    """
+    Queue of two topics, 0 and 1, that pairs messages whose stamps differ little.
+
+    `tolerance` is the largest difference of the stamps of a pair, `wait` the longest time that a
+    message waits for its partner, both in seconds. Each message is returned exactly once: in a
+    pair, or with None as its partner. Messages do not wait while the other topic is silent.
+    """
+
+    def __init__(self, tolerance: float, wait: float):
+        self._tolerance, self._wait = round(tolerance * 1e9), wait
+        self._waiting: tuple[deque[_Waiting], ...] = (deque(), deque())
+        self._stamps: tuple[deque[int], ...] = (deque(maxlen=_COMPARED), deque(maxlen=_COMPARED))
+        self.clear()
+
+    def clear(self) -> None:
+        """Forget all messages."""
+        for queue in (*self._waiting, *self._stamps):
+            queue.clear()
+        self._arrivals = [-math.inf] * 2
+        self._last_pair, self._first_arrival = -math.inf, math.inf
+
+    def add(self, side: int, item: Any, stamp: int, now: float) -> list[Pair]:
+        """Add a message with a stamp in nanoseconds; return the pairs that are complete now."""
+        self._arrivals[side] = now
+        self._first_arrival = min(self._first_arrival, now)
+        self._stamps[side].append(stamp)
+        others = self._waiting[1 - side]
+        near = [each for each in others if abs(each.stamp - stamp) <= self._tolerance]
+        if not near:
+            self._waiting[side].append(_Waiting(item, stamp, now))
+            return self.expire(now)
+        partner = min(near, key=lambda each: abs(each.stamp - stamp))
+        others.remove(partner)
+        self._last_pair = now
+        pair = (item, partner.item) if side == 0 else (partner.item, item)
+        # Older messages would be overtaken: they wait no longer.
+        oldest = min(stamp, partner.stamp)
+        overtaken = self._release(lambda each, _: each.stamp < oldest)
+        return [*overtaken, pair, *self.expire(now)]
+
+    def expire(self, now: float) -> list[Pair]:
+        """Return the messages that have waited too long, each with None as its partner."""
+        # A topic that was never heard is silent a while after the other has begun.
+        heard = [max(arrival, self._first_arrival) for arrival in self._arrivals]
+        silent = [now - last > SILENCE for last in heard]
+
+        def is_due(each: _Waiting, side: int) -> bool:
+            return silent[1 - side] or now - each.arrival >= self._wait
+
+        return self._release(is_due)
+
+    def trouble(self, now: float) -> str:
+        """Return why there have been no pairs lately, as the end of a sentence; may be empty."""
+        is_early = now - self._first_arrival < TROUBLE
+        if is_early or now - self._last_pair < TROUBLE or now - self._arrivals[0] > TROUBLE:
+            return ''
+        if now - self._arrivals[1] > TROUBLE:
+            return 'none arrives'
+        gap = min(abs(a - b) for a in self._stamps[0] for b in self._stamps[1])
+        return (
+            f'stamps differ by at least {gap * 1e-6:.1f} ms; '
+            f'{self._tolerance * 1e-6:.1f} ms are allowed (pair_tolerance)'
+        )
+
+    def _release(self, is_due: Callable[[_Waiting, int], bool]) -> list[Pair]:
+        """Remove and return the waiting messages that are due, oldest stamp first."""
+        due = []
+        for side, waiting in enumerate(self._waiting):
+            due += [(each, side) for each in waiting if is_due(each, side)]
+        for each, side in due:
+            self._waiting[side].remove(each)
+        due.sort(key=lambda entry: (entry[0].stamp, entry[1]))
+        return [(None, each.item) if side else (each.item, None) for each, side in due]

@@ -1,0 +1,84 @@
+# Copyright 2026 The superpoint_ros developers
+# SPDX-License-Identifier: Apache-2.0
+
+"""Messages of two topics are paired by their stamps, and none is lost or waits forever."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from superpoint_ros.ros.detector.pairing import Pairing
+
+MS = 1_000_000
+
+
+def test_equal_stamps_are_a_pair_whichever_comes_first():
+    pairs = Pairing(0.001, 0.1)
+    assert pairs.add(0, 'L1', 0, 0.0) == []
+    assert pairs.add(1, 'R1', 0, 0.01) == [('L1', 'R1')]
+    assert pairs.add(1, 'R2', 100 * MS, 0.1) == []
+    assert pairs.add(0, 'L2', 100 * MS, 0.11) == [('L2', 'R2')]
+    assert pairs.add(0, 'L3', 200 * MS, 0.2) == []
+    assert pairs.add(1, 'R3', 200 * MS + 999_999, 0.21) == [('L3', 'R3')]
+
+
+def test_the_nearest_stamp_within_the_tolerance_is_taken():
+    pairs = Pairing(0.02, 0.1)
+    assert pairs.add(1, 'early', 90 * MS, 0.1) == []
+    assert pairs.add(1, 'near', 105 * MS, 0.11) == []
+    assert pairs.add(0, 'image', 103 * MS, 0.12) == [(None, 'early'), ('image', 'near')]
+
+
+def test_a_message_without_partner_is_released_after_the_wait_or_when_it_is_overtaken():
+    pairs = Pairing(0.001, 0.1)
+    assert pairs.add(1, 'R1', 50 * MS, 0.05) == []
+    assert pairs.add(0, 'L2', 100 * MS, 0.1) == []
+    assert pairs.expire(0.14) == []
+    assert pairs.expire(0.16) == [(None, 'R1')]
+    assert pairs.add(0, 'L3', 200 * MS, 0.18) == []
+    assert pairs.add(1, 'R3', 200 * MS, 0.19) == [('L2', None), ('L3', 'R3')]
+
+
+def test_messages_do_not_wait_for_a_topic_that_is_silent():
+    pairs = Pairing(0.001, 0.5)
+    assert pairs.add(1, 'R', 0, 0.0) == []
+    assert pairs.add(0, 'L1', 900 * MS, 0.9) == [(None, 'R')]
+    assert pairs.add(0, 'L2', 1200 * MS, 1.2) == [('L1', None), ('L2', None)]
+    assert pairs.trouble(1.2) == ''
+    pairs.add(0, 'L3', 3000 * MS, 3.0)
+    assert pairs.trouble(3.1) == 'none arrives'
+
+
+def test_topics_whose_stamps_never_agree_are_explained():
+    pairs = Pairing(0.001, 0.05)
+    for index in range(30):
+        now = index / 10
+        pairs.add(0, f'L{index}', index * 100 * MS, now)
+        pairs.add(1, f'R{index}', index * 100 * MS + 12 * MS, now + 0.01)
+    assert pairs.trouble(3.0) == (
+        'stamps differ by at least 12.0 ms; 1.0 ms are allowed (pair_tolerance)'
+    )
+    pairs.clear()
+    assert pairs.trouble(3.0) == ''
+
+
+@pytest.mark.parametrize('seed', range(5))
+def test_each_message_is_returned_exactly_once(seed):
+    rng = np.random.default_rng(seed)
+    pairs, returned, now = Pairing(0.004, 0.15), [], 0.0
+    sent = [[], []]
+    for index in range(200):
+        for side in rng.permutation(2).tolist():
+            now += rng.exponential(0.02)
+            if rng.random() < 0.8:
+                item = (side, index)
+                sent[side].append(item)
+                stamp = index * 33 * MS + int(rng.normal(0, 2 * MS))
+                returned += pairs.add(side, item, stamp, now)
+    returned += pairs.expire(now + 10)
+    for side in (0, 1):
+        assert sorted(pair[side] for pair in returned if pair[side]) == sent[side]
+    both = [pair for pair in returned if all(pair)]
+    assert len(both) > 60
+    assert all(left[1] == right[1] for left, right in both)
