@@ -13,6 +13,7 @@ def match_mutual(
     b: np.ndarray,
     ratio: float | None = None,
     min_similarity: float | None = None,
+    allowed: np.ndarray | None = None,
 ) -> np.ndarray:
     """
     Return mutual nearest neighbours as pairs of indices into `a` and `b`, int64 (K, 2).
@@ -28,6 +29,7 @@ def match_mutual(
             nearest neighbour in both directions, or that have no second one (Lowe, IJCV 2004,
             section 7.1).
         min_similarity: keep matches of at least this similarity.
+        allowed: bool (N, M), pairs that may match.
 
     """
     a, b = np.asarray(a, dtype=np.float32), np.asarray(b, dtype=np.float32)
@@ -37,14 +39,20 @@ def match_mutual(
         )
     if ratio is not None and not 0 < ratio <= 1:
         raise ValueError(f'ratio must be above 0 and at most 1, got {ratio}')
+    if allowed is not None and np.shape(allowed) != (len(a), len(b)):
+        raise ValueError(
+            f'allowed must have the shape {(len(a), len(b))}, got {np.shape(allowed)}'
+        )
     if not len(a) or not len(b):
         return np.zeros((0, 2), np.int64)
     similarity = a @ b.T
+    if allowed is not None:
+        similarity[~allowed] = -np.inf
     nearest_b, nearest_a = similarity.argmax(axis=1), similarity.argmax(axis=0)
     in_a = np.flatnonzero(nearest_a[nearest_b] == np.arange(len(a)))
     in_b = nearest_b[in_a]
     best = similarity[in_a, in_b]
-    keep = np.ones(len(best), dtype=bool)
+    keep = np.isfinite(best)
     if min_similarity is not None:
         keep &= best >= min_similarity
     if ratio is not None:

@@ -88,3 +88,14 @@ def test_matching_names_wrong_shapes_and_ratios():
         match_mutual(np.zeros((2, 2)), np.zeros((2, 3)))
     with pytest.raises(ValueError, match=r'ratio must be above 0 and at most 1, got 1\.5'):
         match_mutual(directions(0), directions(0), ratio=1.5)
+
+
+def test_pairs_that_are_not_allowed_are_not_matched():
+    a, b = directions(0, 90), directions(2, 10, 91)
+    allowed = np.array([[False, True, True], [False, False, False]])
+    assert match_mutual(a, b).tolist() == [[0, 0], [1, 2]]
+    assert match_mutual(a, b, allowed=allowed).tolist() == [[0, 1]]
+    # The second neighbour is one that is allowed, too: without another the ratio says nothing.
+    assert match_mutual(a, b, ratio=0.3, allowed=np.eye(2, 3) > 0).tolist() == [[0, 0], [1, 1]]
+    with pytest.raises(ValueError, match=r'allowed must have the shape \(2, 3\), got \(3, 2\)'):
+        match_mutual(a, b, allowed=allowed.T)
