@@ -55,7 +55,6 @@ COLMAP = ['h5py', 'pycolmap>=4', 'pyyaml']
 # PyTorch's exporter to ONNX has all that is needed from 2.7 on.
 OPENVINO = ['openvino>=2024.6']
 ONNXRUNTIME = ['onnx>=1.16', 'onnxruntime>=1.18']
-INT8 = ['nncf>=2.14', *OPENVINO]
 EXPORT = [*ONNXRUNTIME, 'onnxscript>=0.2', 'torch>=2.7']
 SCENES = ['embreex>=2.17.7', 'pillow', 'scipy', 'trimesh>=4']
 ROS = [
@@ -116,7 +115,6 @@ setup(
         'dev': DEV,
         'evaluate': ['evo>=1.28', 'matplotlib>=3.8', *BAGS],
         'export': EXPORT,
-        'int8': INT8,
         'onnxruntime': ONNXRUNTIME,
         'openvino': OPENVINO,
         'ros': JAZZY,

@@ -29,7 +29,7 @@ say() {
 case $purpose.$distribution in
     demo.jazzy) extras=ros ;;
     demo.kilted) extras=ros-kilted ;;
-    test.jazzy) extras=ros,int8,train,export,evaluate,scenes,benchmark,colmap,rerun,test,dev ;;
+    test.jazzy) extras=ros,openvino,train,export,evaluate,scenes,benchmark,colmap,rerun,test,dev ;;
     test.kilted) extras=ros-kilted,bags,test ;;
     *.jazzy | *.kilted) fail "no such purpose: $purpose (demo or test)" ;;
     *) fail "no such distribution: $distribution (jazzy or kilted)" ;;

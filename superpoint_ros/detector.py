@@ -8,13 +8,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
-import torch
 
-from superpoint_ros.detection.cpu import CpuPipeline
-from superpoint_ros.detection.descriptors import average_scales
-from superpoint_ros.detection.heatmap import heatmap_from_logits
+from superpoint_ros.detection.cpu import average_scales, CpuPipeline
+from superpoint_ros.detection.cpu_heatmap import heatmap_from_logits
 from superpoint_ros.detection.preprocessing import (
     check_masks,
     image_pyramid,
@@ -25,13 +24,14 @@ from superpoint_ros.detection.preprocessing import (
     to_gray,
 )
 from superpoint_ros.detection.settings import DetectionSettings
-from superpoint_ros.engines.cuda_graph import CudaGraphPipeline
 from superpoint_ros.engines.engine import create_engine, Engine, limit_threads_after_fork
 from superpoint_ros.features import Features
 from superpoint_ros.files import default_weights
-from superpoint_ros.model.superpoint import SuperPoint
-from superpoint_ros.model.weights import load_weights, WeightsMetadata
+from superpoint_ros.model.weights import read_weights, WeightsMetadata
 from superpoint_ros.settings_table import make_settings
+
+if TYPE_CHECKING:
+    from superpoint_ros.model.superpoint import SuperPoint
 
 
 class Detector:
@@ -70,9 +70,11 @@ class Detector:
         self.metadata = metadata or WeightsMetadata()
         self.weights = weights
         # The only place that chooses between the two implementations.
-        if engine.device.type == 'cpu':
+        if engine.device == 'cpu':
             self.pipeline = CpuPipeline(engine.infer)
         else:
+            from superpoint_ros.engines.cuda_graph import CudaGraphPipeline
+
             self.pipeline = CudaGraphPipeline(engine.infer, engine.device)
 
     @classmethod
@@ -96,9 +98,9 @@ class Detector:
         """
         chosen = make_settings(DetectionSettings, settings)
         path = Path(path) if path else default_weights()
-        model, metadata = load_weights(path)
-        executor = create_engine(model, device, precision, engine, threads, providers)
-        return cls(executor, model.config.descriptor_size, chosen, metadata, path)
+        network, metadata = read_weights(path)
+        executor = create_engine(network, device, precision, engine, threads, providers)
+        return cls(executor, network.config.descriptor_size, chosen, metadata, path)
 
     @classmethod
     def from_model(
@@ -129,7 +131,7 @@ class Detector:
     @property
     def device(self) -> str:
         """Return the name of the device that runs the network."""
-        return str(self.engine.device)
+        return self.engine.device
 
     def __call__(
         self,
@@ -174,10 +176,8 @@ class Detector:
         """Return the network's probability of a keypoint at each pixel, float32 (H, W)."""
         limit_threads_after_fork()
         gray = to_gray(image)
-        height, width = gray.shape
-        with torch.inference_mode():
-            logits = self.engine.infer(pad([gray])).logits
-            return heatmap_from_logits(logits)[0, :height, :width].cpu().numpy()
+        logits = self.engine.infer(pad([gray])).logits
+        return heatmap_from_logits(logits[0].transpose(1, 2, 0), gray.shape)
 
     def warm_up(self, size: tuple[int, int] = (640, 480)) -> None:
         """Process a blank image of (width, height), so that compilation delays no later call."""
@@ -199,7 +199,6 @@ class Detector:
         ]
         return originals, grays, resized
 
-    @torch.inference_mode()
     def _detect(
         self,
         grays: list[np.ndarray],
@@ -211,24 +210,23 @@ class Detector:
         pyramids = [image_pyramid(gray, settings.descriptor_scales) for gray in grays]
         if len(pyramids[0]) == 1:
             return found
-        points = [torch.from_numpy(features.keypoints) for features in found]
-        scales = [[torch.from_numpy(features.descriptors)] for features in found]
+        scales = [[features.descriptors] for features in found]
         for smaller in list(zip(*pyramids, strict=True))[1:]:
             moved = [
-                rescale_keypoints(each, gray, image).numpy()
-                for each, gray, image in zip(points, grays, smaller, strict=True)
+                rescale_keypoints(features.keypoints, gray, image)
+                for features, gray, image in zip(found, grays, smaller, strict=True)
             ]
             for of_image, sampled in zip(
                 scales, self.pipeline.describe(smaller, moved), strict=True
             ):
-                of_image.append(torch.from_numpy(sampled))
+                of_image.append(sampled)
         return [
-            replace(features, descriptors=average_scales(of_image).numpy())
+            replace(features, descriptors=average_scales(of_image))
             for features, of_image in zip(found, scales, strict=True)
         ]
 
 
 def _map_back(features: Features, resized: np.ndarray, original: np.ndarray) -> Features:
     """Return the features of a resized image with keypoints in pixels of the original."""
-    keypoints = rescale_keypoints(torch.from_numpy(features.keypoints), resized, original)
-    return replace(features, keypoints=keypoints.numpy())
+    keypoints = rescale_keypoints(features.keypoints, resized, original)
+    return replace(features, keypoints=keypoints)

@@ -13,8 +13,10 @@ import torch
 
 from superpoint_ros import DetectionSettings, Detector
 from superpoint_ros.detection.descriptors import sample_descriptors
-from superpoint_ros.model.superpoint import COMPACT, PAPER, SuperPoint, SuperPointConfig
-from superpoint_ros.model.weights import save_weights, WeightsError, WeightsMetadata
+from superpoint_ros.model.config import COMPACT, PAPER, SuperPointConfig
+from superpoint_ros.model.network_arrays import WeightsError
+from superpoint_ros.model.superpoint import SuperPoint
+from superpoint_ros.model.weights import save_weights, WeightsMetadata
 
 TINY = SuperPointConfig((4, 6, 8, 10), 12, 16)
 

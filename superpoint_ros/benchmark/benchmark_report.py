@@ -22,17 +22,17 @@ MB = 1e6
 def frames_markdown(result: Mapping) -> str:
     """Return the tables of whole frames."""
     parts = [frames_table(result)]
-    parts += [opencv_table(result)] if result['opencv'] else []
+    parts += [methods_table(result)] if result['methods'] else []
     parts += [stages_table(result), _peaks_line(result['peaks'])]
     parts += [f'Not run: {name}: {why}\n' for name, why in result['skipped'].items()]
     return '\n'.join(parts)
 
 
-def opencv_table(result: Mapping) -> str:
-    """Return a row for each case and each detector of OpenCV, the fastest of a size first."""
+def methods_table(result: Mapping) -> str:
+    """Return a row for each case and each other method, the fastest of a size first."""
     named = [(case_name(case), case) for case in result['cases']]
-    for case in result['opencv']:
-        named.append((f'{case["method"]} (OpenCV) {_size_name(case)}', case))
+    for case in result['methods']:
+        named.append((f'{case["method"]} ({case["library"]}) {_size_name(case)}', case))
     named.sort(key=lambda each: (each[1]['size'], each[1]['frame']['p50']))
     rows = [
         [

@@ -9,7 +9,7 @@ from collections.abc import Callable, Sequence, Sized
 from dataclasses import replace
 from pathlib import Path
 import time
-from typing import NamedTuple
+from typing import NamedTuple, Protocol
 
 import cv2
 import numpy as np
@@ -22,8 +22,10 @@ from superpoint_ros.detector import Detector
 from superpoint_ros.engines.engine import create_engine
 from superpoint_ros.features import Features
 from superpoint_ros.files import demo_photographs
-from superpoint_ros.model.superpoint import CONFIGURATIONS, SuperPoint
-from superpoint_ros.model.weights import load_weights
+from superpoint_ros.model.config import CONFIGURATIONS
+from superpoint_ros.model.network_arrays import NetworkArrays
+from superpoint_ros.model.superpoint import build_network, SuperPoint
+from superpoint_ros.model.weights import read_weights
 
 FRAME_STAGES = ('preprocessing', 'hessian', 'network', 'keypoints', 'descriptors', 'message')
 """Stages of a frame in order; the last is not part of the Detector. On CUDA the whole graph, with
@@ -83,15 +85,15 @@ class NetworkSource(NamedTuple):
     name: str
     weights: str = ''
 
-    def load(self) -> SuperPoint:
+    def load(self) -> NetworkArrays:
         """
-        Return the network; raise what `load_weights` raises.
+        Return the network; raise what `read_weights` raises.
 
         Without a weight file, `name` is that of a configuration, and the random weights are the
         same every time.
         """
         if self.weights:
-            return load_weights(self.weights)[0]
+            return read_weights(self.weights)[0]
         if self.name not in CONFIGURATIONS:
             raise ValueError(
                 f'unknown network {self.name}: choose from {", ".join(CONFIGURATIONS)}, or give '
@@ -105,7 +107,7 @@ class NetworkSource(NamedTuple):
                 for name, parameter in model.named_parameters():
                     if name.endswith('weight'):
                         torch.nn.init.kaiming_normal_(parameter)
-        return model
+        return NetworkArrays.of(model)
 
 
 class Execution(NamedTuple):
@@ -193,11 +195,11 @@ class TimedDetector:
 class TimedBaseline:
     """The plain baseline, timed as a whole."""
 
-    def __init__(self, model: SuperPoint, keypoints: int, device: str = 'cpu'):
+    def __init__(self, network: NetworkArrays, keypoints: int, device: str = 'cpu'):
         self.execution = Execution(BASELINE, 'float32', device)
         settings = DetectionSettings()
         self._baseline = PlainDetector(
-            model, settings.nms_radius, keypoints, settings.border_margin, device
+            build_network(network), settings.nms_radius, keypoints, settings.border_margin, device
         )
         self.thresholds: list[float] = []
 
@@ -216,6 +218,8 @@ class TimedBaseline:
 
 class TimedMethod:
     """A detector of OpenCV for gray images, one of `METHODS`, timed as a whole."""
+
+    library = 'OpenCV'
 
     def __init__(self, name: str, keypoints: int):
         if name not in METHODS:
@@ -265,22 +269,30 @@ All but Shi-Tomasi also compute descriptors, in OpenCV's types; `evaluation.base
 measures accuracy, converts them.
 """
 
-Candidate = TimedDetector | TimedBaseline | TimedMethod
+
+class TimedCandidate(Protocol):
+    """Anything that is timed in alternation."""
+
+    def __call__(self, index: int, frame: np.ndarray) -> tuple[FrameTime, Sized]:
+        """Return the time and the keypoints of a prepared frame with its index."""
 
 
 def make_candidate(
-    execution: Execution, model: SuperPoint, keypoints: int, threads: int
+    execution: Execution, network: NetworkArrays, keypoints: int, threads: int
 ) -> TimedDetector | TimedBaseline:
     """Return a candidate that runs the network; raise ValueError if it cannot be run like this."""
     if execution.engine == BASELINE:
-        return TimedBaseline(model, keypoints, execution.device)
-    return TimedDetector(make_detector(model, execution, threads), keypoints)
+        return TimedBaseline(network, keypoints, execution.device)
+    return TimedDetector(make_detector(network, execution, threads), keypoints)
 
 
-def make_detector(model: SuperPoint, execution: Execution, threads: int, **settings) -> Detector:
+def make_detector(
+    network: NetworkArrays, execution: Execution, threads: int, **settings
+) -> Detector:
     """Return a detector that runs the network; raise ValueError if it cannot be run like this."""
-    engine = create_engine(model, execution.device, execution.precision, execution.engine, threads)
-    return Detector(engine, model.config.descriptor_size, DetectionSettings(**settings))
+    how = execution.device, execution.precision, execution.engine, threads
+    engine = create_engine(network, *how)
+    return Detector(engine, network.config.descriptor_size, DetectionSettings(**settings))
 
 
 def threshold_of(features: Features) -> float:
@@ -290,7 +302,7 @@ def threshold_of(features: Features) -> float:
 
 
 def alternate(
-    candidates: Sequence[Candidate],
+    candidates: Sequence[TimedCandidate],
     frames: Sequence[Sequence[np.ndarray]],
     rounds: int,
     warm_up: int,

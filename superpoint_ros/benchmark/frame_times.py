@@ -32,8 +32,9 @@ from superpoint_ros.benchmark.candidates import (
     TimedMethod,
 )
 from superpoint_ros.benchmark.machine import multiply_adds, peak_rate, PEAK_SIDES, use_threads
-from superpoint_ros.model.pruning import prepare_for_inference
-from superpoint_ros.model.superpoint import PAPER, SuperPoint, SuperPointConfig
+from superpoint_ros.benchmark.onnx_detectors import TimedOnnx
+from superpoint_ros.model.config import PAPER, SuperPointConfig
+from superpoint_ros.model.network_arrays import NetworkArrays
 
 Size = tuple[int, int]
 
@@ -58,6 +59,7 @@ class SpeedPlan:
         networks: networks to run.
         executions: how each network is run.
         methods: detectors of OpenCV, names of `candidates.METHODS`.
+        onnx: other detectors, see `onnx_detectors.TimedOnnx`.
         keypoints: number of keypoints of each frame.
         rounds: measured rounds, after the warm-up.
         warm_up: rounds that do not count.
@@ -72,6 +74,7 @@ class SpeedPlan:
     networks: Sequence[NetworkSource] = (NetworkSource('paper'), NetworkSource('compact'))
     executions: Sequence[Execution] = (Execution('torch'),)
     methods: Sequence[str] = ()
+    onnx: Sequence[str | Path] = ()
     keypoints: int = 1000
     rounds: int = 40
     warm_up: int = 3
@@ -92,26 +95,29 @@ class _Case(NamedTuple):
 
 def measure_frames(plan: SpeedPlan, progress: Progress) -> dict:
     """
-    Return the measurements for JSON: peaks, cases, OpenCV's, and what cannot be run with reason.
+    Return the measurements for JSON: peaks, cases, other methods, what cannot be run and why.
 
     `ratio` of a case is the time of the baseline with the same network divided by its own time,
     `ratio_to_paper` uses the baseline with the paper's network if that is measured; both are
     medians over the rounds. `orb_ratio` is the time of a case divided by that of ORB, if that is
-    among the plan's methods. `opencv` has a case for each method. Times are in milliseconds, rates
-    in multiply-adds per second, memory in bytes. Raises ValueError if nothing can be run.
+    among the plan's methods. `methods` has a case for each of OpenCV's and each ONNX file. Times
+    are in milliseconds, rates in multiply-adds per second, memory in bytes. Raises ValueError if
+    nothing can be run.
     """
     use_threads(plan.threads)
     photographs = read_photographs(plan.images)
     skipped: dict[str, str] = {}
     entries = [entry for network in plan.networks for entry in _entries(plan, network, skipped)]
+    methods: list[TimedMethod | TimedOnnx]
     methods = [TimedMethod(name, plan.keypoints) for name in plan.methods]
-    peaks, cases, opencv = [_peaks(plan, entries)], [], []
+    methods += [TimedOnnx(path, plan.threads) for path in plan.onnx]
+    peaks, cases, others = [_peaks(plan, entries)], [], []
     for size in plan.sizes:
         progress(f'{len(entries) + len(methods)} candidates at {size[0]}x{size[1]}')
         frames = frames_of(photographs, size)
         of_size, of_methods = _measure_size(plan, entries, methods, frames, progress)
         cases += of_size
-        opencv += of_methods
+        others += of_methods
         progress('peak rate of the machine')
         peaks.append(_peaks(plan, entries))
     kinds = dict.fromkeys(kind for peak in peaks for kind in peak)
@@ -119,7 +125,7 @@ def measure_frames(plan: SpeedPlan, progress: Progress) -> dict:
     for case in cases:
         peak = best[_kind(case['precision'], case['device'])]
         case['share_of_peak'] = case['rate'] / peak if case['rate'] and peak else None
-    return {'peaks': best, 'cases': cases, 'opencv': opencv, 'skipped': skipped}
+    return {'peaks': best, 'cases': cases, 'methods': others, 'skipped': skipped}
 
 
 def _highest(rates: Iterable[float | None]) -> float | None:
@@ -143,7 +149,7 @@ def _kind(precision: str, device: str) -> str:
 def _entries(plan: SpeedPlan, network: NetworkSource, skipped: dict[str, str]) -> list[_Case]:
     """Return the baseline and the possible executions of a network; add others to `skipped`."""
     model = network.load()
-    pruned = prepare_for_inference(model).config
+    pruned = model.prepare_for_inference().config
 
     def entry(execution: Execution) -> _Case:
         candidate = make_candidate(execution, model, plan.keypoints, plan.threads)
@@ -162,17 +168,21 @@ def _entries(plan: SpeedPlan, network: NetworkSource, skipped: dict[str, str]) -
 
 
 def _measure_size(
-    plan: SpeedPlan, entries: Sequence[_Case], methods: Sequence[TimedMethod], frames, progress
+    plan: SpeedPlan,
+    entries: Sequence[_Case],
+    methods: Sequence[TimedMethod | TimedOnnx],
+    frames,
+    progress,
 ) -> tuple[list[dict], list[dict]]:
-    """Return one case for each entry and each of OpenCV's methods, measured in alternation."""
+    """Return one case for each entry and each other method, measured in alternation."""
     for each in entries:
         each.candidate.prepare(frames)
     candidates = [*(each.candidate for each in entries), *methods]
     together = alternate(candidates, [frames] * len(candidates), plan.rounds, plan.warm_up)
     measured, of_methods = together[: len(entries)], together[len(entries) :]
-    seconds, of_opencv = ([_seconds(each) for each in part] for part in (measured, of_methods))
+    seconds, of_others = ([_seconds(each) for each in part] for part in (measured, of_methods))
     names = [method.name for method in methods]
-    orb = of_opencv[names.index('ORB')] if 'ORB' in names else None
+    orb = of_others[names.index('ORB')] if 'ORB' in names else None
     baselines = {
         each.network: own
         for each, own in zip(entries, seconds, strict=True)
@@ -206,17 +216,18 @@ def _measure_size(
             )
             case['memory'] = memory._asdict() if memory else None
         cases.append(case)
-    opencv = [
+    others = [
         {
-            'method': name,
+            'method': method.name,
+            'library': method.library,
             'size': [width, height],
             'frame': percentiles(own),
             'keypoints': float(np.mean([count for _, count in rounds])),
             'orb_ratio': _median_ratio(own, orb),
         }
-        for name, rounds, own in zip(names, of_methods, of_opencv, strict=True)
+        for method, rounds, own in zip(methods, of_methods, of_others, strict=True)
     ]
-    return cases, opencv
+    return cases, others
 
 
 def _seconds(rounds: Sequence[tuple[FrameTime, int]]) -> np.ndarray:
@@ -246,8 +257,8 @@ def percentiles(seconds: Sequence[float]) -> dict[str, float]:
 
 
 def make_each(
-    plan: SpeedPlan, make: Callable[[Execution, SuperPoint], _Made], progress: Progress
-) -> Iterator[tuple[NetworkSource, SuperPoint, Execution, _Made]]:
+    plan: SpeedPlan, make: Callable[[Execution, NetworkArrays], _Made], progress: Progress
+) -> Iterator[tuple[NetworkSource, NetworkArrays, Execution, _Made]]:
     """
     Yield each network with each execution, and what `make` returns for them.
 

@@ -15,7 +15,9 @@ import torch
 from torch.utils.benchmark import Timer
 from torch.utils.flop_counter import FlopCounterMode
 
-from superpoint_ros.model.superpoint import CELL, SuperPoint, SuperPointConfig
+from superpoint_ros.detection.threads import set_thread_count
+from superpoint_ros.model.config import CELL, SuperPointConfig
+from superpoint_ros.model.superpoint import SuperPoint
 
 PEAK_SIDES = (256, 512, 1024, 2048)
 """Sides of the square matrices whose products give the peak rate of the machine."""
@@ -34,8 +36,8 @@ def usable_cores() -> int:
 
 
 def use_threads(threads: int) -> None:
-    """Limit PyTorch and OpenCV to this number of threads in this process."""
-    torch.set_num_threads(threads)
+    """Limit detection, PyTorch and OpenCV to this number of threads in this process."""
+    set_thread_count(threads)
     cv2.setNumThreads(threads)
 
 

@@ -26,7 +26,7 @@ from superpoint_ros.benchmark.frame_times import make_each, percentiles, Progres
 from superpoint_ros.benchmark.machine import use_threads
 from superpoint_ros.detector import Detector
 from superpoint_ros.features import Features
-from superpoint_ros.model.superpoint import SuperPoint
+from superpoint_ros.model.network_arrays import NetworkArrays
 from superpoint_ros.model.weights import save_weights, WeightsMetadata
 
 BLOCK = 8
@@ -50,7 +50,7 @@ def measure_node(plan: SpeedPlan, out: Path, progress: Progress) -> list[dict]:
     ]
     out.mkdir(parents=True, exist_ok=True)
 
-    def make(execution: Execution, model: SuperPoint) -> Detector:
+    def make(execution: Execution, model: NetworkArrays) -> Detector:
         return make_detector(model, execution, plan.threads, max_keypoints=plan.keypoints)
 
     results = []

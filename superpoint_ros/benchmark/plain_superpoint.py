@@ -19,7 +19,8 @@ from torch import nn
 import torch.nn.functional as F
 
 from superpoint_ros.features import Features
-from superpoint_ros.model.superpoint import CELL, fold_batch_norm, SuperPoint, SuperPointConfig
+from superpoint_ros.model.config import CELL, SuperPointConfig
+from superpoint_ros.model.superpoint import fold_batch_norm, SuperPoint
 
 SUPPRESSIONS = 2
 """Rounds of suppression after the first one, as in the common implementations."""

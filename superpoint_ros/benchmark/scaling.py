@@ -28,7 +28,7 @@ from superpoint_ros.benchmark.frame_times import (
     summary_of,
 )
 from superpoint_ros.benchmark.machine import use_threads
-from superpoint_ros.model.superpoint import SuperPoint
+from superpoint_ros.model.network_arrays import NetworkArrays
 
 SIZES: tuple[Size, ...] = (
     (160, 120),
@@ -65,7 +65,7 @@ def measure_scaling(
     use_threads(plan.threads)
     photographs = read_photographs(plan.images)[:_PHOTOGRAPHS]
 
-    def make(execution: Execution, model: SuperPoint) -> TimedDetector:
+    def make(execution: Execution, model: NetworkArrays) -> TimedDetector:
         return make_candidate(execution, model, plan.keypoints, plan.threads)
 
     return [

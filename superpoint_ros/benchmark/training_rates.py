@@ -25,7 +25,7 @@ from superpoint_ros.benchmark.frame_times import Progress
 from superpoint_ros.benchmark.machine import use_threads
 from superpoint_ros.data.sequences.image_files import read_image
 from superpoint_ros.files import default_weights, demo_photographs
-from superpoint_ros.model.superpoint import CELL
+from superpoint_ros.model.config import CELL
 from superpoint_ros.model.weights import load_weights
 from superpoint_ros.training.datasets import endless_loader, ShapeDataset, Steps
 from superpoint_ros.training.homographic_adaptation import (

@@ -87,7 +87,7 @@ def _devices(names: str, workers: int | None) -> list[str]:
     """Return the device of each process."""
     from superpoint_ros.engines.engine import find_device
 
-    devices = [str(find_device(name.strip())) for name in names.split(',')]
+    devices = [find_device(name.strip()) for name in names.split(',')]
     count = len(devices) if workers is None else workers
     if count < 1:
         raise ValueError(f'--workers must be at least 1, got {count}')

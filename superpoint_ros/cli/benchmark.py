@@ -107,6 +107,14 @@ def _add_cases(group) -> None:
         help='detectors of OpenCV for whole frames: ORB, SIFT, AKAZE, Shi-Tomasi; none without a '
         'name (default: all)',
     )
+    group.add_argument(
+        '--onnx',
+        nargs='+',
+        default=[],
+        metavar='FILE',
+        help='other detectors for whole frames, with an input (1, C, H, W), float32 from 0 to 1 '
+        'or uint8, gray (C is 1) or RGB (C is 3), and an output keypoints (N, 2) or (1, N, 2)',
+    )
     group.add_argument('--device', default='cpu', help='cpu, cuda, cuda:N, auto (default: cpu)')
     group.add_argument(
         '--max-keypoints',
@@ -151,7 +159,7 @@ def _plan(args: argparse.Namespace):
 
     networks = [NetworkSource(name) for name in args.networks]
     networks += map(NetworkSource, weight_names(args.weights), args.weights)
-    device = str(find_device(args.device))
+    device = find_device(args.device)
     is_cuda = device.startswith('cuda')
     engines = args.engines or (['torch'] if is_cuda else ['torch', 'openvino'])
     precisions = ['float32', 'float16'] if is_cuda else ['float32', 'bfloat16', 'int8']
@@ -163,6 +171,7 @@ def _plan(args: argparse.Namespace):
             Execution(engine, precision, device) for engine in engines for precision in precisions
         ],
         methods=list(METHODS) if args.methods is None else args.methods,
+        onnx=args.onnx,
         keypoints=args.max_keypoints,
         rounds=args.rounds,
         threads=args.threads or usable_cores(),

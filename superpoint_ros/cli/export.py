@@ -82,7 +82,7 @@ def run(args: argparse.Namespace) -> int:
 
 def _who_loads(model) -> str:
     """Return which programs load the weights."""
-    from superpoint_ros.model.superpoint import PAPER
+    from superpoint_ros.model.config import PAPER
 
     if model.config == PAPER:
         return 'loads where superpoint_v1.pth does'

@@ -45,7 +45,7 @@ COMMANDS = {
     'explain': Command('explain', 'show the steps of the detection in pictures'),
     'export': Command('export', 'export weights or detector to other programs', 'export'),
     'export-colmap': Command('export_colmap', 'write features to a COLMAP database', 'colmap'),
-    'quantise': Command('quantise', 'prepare weights for precision int8', 'int8'),
+    'quantise': Command('quantise', 'prepare weights for precision int8', 'openvino'),
     'render-pairs': Command('render_pairs', 'render pairs of views of 3-D scenes', 'scenes'),
     'rerun': Command('rerun', 'show or record the topics of nodes in Rerun', 'rerun,ros'),
     'soak': Command('soak', 'run the node under overload and check it', 'soak'),

@@ -2,53 +2,57 @@
 # SPDX-License-Identifier: Apache-2.0
 
 """
-Quantise weights for precision int8, with ranges learned from photographs.
+Prepare weights for precision int8: measure activation ranges on photographs and store them.
 
-The result is kept in the user's cache folder under a checksum of the weights, where engines with
-precision int8 find it: detect, evaluate and the node then do not need NNCF. Without --images the
-photographs of the package are used; images of the robot's camera are better. Compare
-'superpoint evaluate homography --precision int8' with float32 to see how much quality is lost.
+The ranges are written to the metadata of the weight file; its tensors do not change. With ranges,
+precision 'auto' is int8 on processors with fast instructions for it. Photographs of the robot's
+surroundings are best. Compare 'superpoint evaluate homography --precision int8' with float32 to
+see how much quality is lost.
 """
 
 from __future__ import annotations
 
 import argparse
-from importlib.util import find_spec
 from pathlib import Path
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the options."""
-    from superpoint_ros.engines.execution_settings import ExecutionSettings
-    from superpoint_ros.settings_table import add_options
-
-    add_options(parser, ExecutionSettings, ('weights',))
+    parser.add_argument('--weights', type=Path, required=True, metavar='FILE', help='weight file')
     parser.add_argument(
         '--images',
         type=Path,
         metavar='DIR',
-        help='folder of photographs (default: those of the package)',
+        help='folder of photographs, of which up to 100 are used (default: those of the package)',
+    )
+    parser.add_argument(
+        '--out',
+        type=Path,
+        metavar='FILE',
+        help='.safetensors file for the result (default: the weight file itself)',
     )
 
 
 def run(args: argparse.Namespace) -> int:
-    """Quantise the weights and print where the result is."""
+    """Calibrate the ranges, write the file, and print what was done."""
+    from dataclasses import replace
+
     from tqdm import tqdm
 
     from superpoint_ros.data.sequences.image_files import list_images, read_image
-    from superpoint_ros.engines.int8 import calibration_images, keep, quantise
-    from superpoint_ros.files import default_weights, demo_photographs
-    from superpoint_ros.model.weights import load_weights
+    from superpoint_ros.engines.int8 import calibrate, calibration_images
+    from superpoint_ros.files import demo_photographs
+    from superpoint_ros.model.weights import read_weights, save_weights
 
-    if find_spec('nncf') is None:  # reported before the work
-        raise ModuleNotFoundError("No module named 'nncf'", name='nncf')
-    weights = Path(getattr(args, 'weights', '') or default_weights())
-    model, _ = load_weights(weights)
+    out = args.out or args.weights
+    if out.suffix != '.safetensors':
+        raise ValueError(f'ranges are stored in .safetensors files: give --out, not {out.name}')
+    network, metadata = read_weights(args.weights)
     paths = list_images(args.images) if args.images else demo_photographs()
     if not paths:
         raise ValueError(f'there are no images in {args.images}')
     chosen = calibration_images(paths)
-    images = [read_image(path) for path in tqdm(chosen, unit='image', leave=False)]
-    folder = keep(model, quantise(model, images))
-    print(f'{weights.name}: quantised with {len(images)} images, kept in {folder}')
+    ranges = calibrate(network, map(read_image, tqdm(chosen, unit='image', leave=False)))
+    save_weights(out, replace(network, ranges=ranges), metadata)
+    print(f'{out}: activation ranges of {len(chosen)} images')
     return 0

@@ -14,7 +14,6 @@ from collections.abc import Callable, Sequence
 from typing import ClassVar
 
 import numpy as np
-import torch
 
 from superpoint_ros.detection.compiled import compiled
 from superpoint_ros.detection.cpu_heatmap import (
@@ -24,10 +23,11 @@ from superpoint_ros.detection.cpu_heatmap import (
 )
 from superpoint_ros.detection.cpu_hessian import find_extrema, HessianExtrema
 from superpoint_ros.detection.cpu_nms import find_maxima, suppress_non_maxima
-from superpoint_ros.detection.preprocessing import pad
+from superpoint_ros.detection.preprocessing import pad, SCALE_WEIGHT
 from superpoint_ros.detection.settings import DetectionSettings
+from superpoint_ros.detection.threads import thread_count
 from superpoint_ros.features import Features
-from superpoint_ros.model.superpoint import CELL, SuperPointOutput
+from superpoint_ros.model.config import CELL, SuperPointOutput
 
 Keypoints = tuple[np.ndarray, np.ndarray]
 """Keypoints (N, 2), x and y in pixels, and their scores (N,), both float32, best first."""
@@ -37,7 +37,7 @@ class CpuPipeline:
     """
     Detection on a CPU.
 
-    `network` maps padded images, uint8 (B, 1, H, W), to the network's output in the CPU's memory.
+    `network` maps padded images, uint8 (B, 1, H, W), to the network's output, as NumPy arrays.
     """
 
     STEPS: ClassVar[dict[str, str]] = {
@@ -48,7 +48,7 @@ class CpuPipeline:
     }
     """Stages of a frame, and the methods in which they take place, for profilers."""
 
-    def __init__(self, network: Callable[[torch.Tensor], SuperPointOutput]):
+    def __init__(self, network: Callable[[np.ndarray], SuperPointOutput]):
         self._network = network
 
     def detect(
@@ -81,7 +81,7 @@ class CpuPipeline:
         """Return the extrema of the Hessian response of each image, None if not needed."""
         if settings.keypoints != 'hessian':
             return [None] * len(grays)
-        return [find_extrema(gray, torch.get_num_threads()) for gray in grays]
+        return [find_extrema(gray, thread_count()) for gray in grays]
 
     def infer(self, grays: Sequence[np.ndarray]) -> SuperPointOutput:
         """Return the network's output for images (H, W) of one size."""
@@ -89,14 +89,14 @@ class CpuPipeline:
 
     def find_keypoints(
         self,
-        logits: torch.Tensor,
+        logits: np.ndarray,
         size: tuple[int, int],
         extrema: Sequence[HessianExtrema | None],
         masks: Sequence[np.ndarray | None],
         settings: DetectionSettings,
     ) -> list[Keypoints]:
         """Return the keypoints of images of `size` (height, width) from logits (B, 65, h, w)."""
-        cells = logits.float().permute(0, 2, 3, 1).numpy()
+        cells = logits.transpose(0, 2, 3, 1)
         return [
             keypoints_in_heatmap(heatmap_from_logits(of_image, size), settings, mask)
             if points is None
@@ -104,15 +104,23 @@ class CpuPipeline:
             for of_image, points, mask in zip(cells, extrema, masks, strict=True)
         ]
 
-    def sample(
-        self, descriptors: torch.Tensor, keypoints: Sequence[np.ndarray]
-    ) -> list[np.ndarray]:
+    def sample(self, descriptors: np.ndarray, keypoints: Sequence[np.ndarray]) -> list[np.ndarray]:
         """Return unit descriptors (N, D) at keypoints (N, 2) from coarse ones (B, D, h, w)."""
-        cells = descriptors.permute(0, 2, 3, 1).float().contiguous().numpy()
+        cells = np.ascontiguousarray(descriptors.transpose(0, 2, 3, 1))
         return [
             _sample(of_image, np.ascontiguousarray(points, np.float32))
             for of_image, points in zip(cells, keypoints, strict=True)
         ]
+
+
+def average_scales(descriptors: Sequence[np.ndarray]) -> np.ndarray:
+    """
+    Return unit descriptors (N, D): the weighted mean of unit descriptors of several scales.
+
+    It is the equivalent of `detection.descriptors.average_scales`.
+    """
+    total = sum(np.float32(SCALE_WEIGHT**scale) * each for scale, each in enumerate(descriptors))
+    return total / np.maximum(np.linalg.norm(total, axis=1, keepdims=True), np.float32(1e-12))
 
 
 def keypoints_at_extrema(

@@ -14,8 +14,8 @@ import numpy as np
 
 from superpoint_ros.detection.compiled import compiled
 from superpoint_ros.detection.cpu_hessian import HessianExtrema
-from superpoint_ros.detection.hessian import HALF_STRENGTH, PROBABILITY_KERNEL
-from superpoint_ros.model.superpoint import CELL
+from superpoint_ros.detection.hessian_constants import HALF_STRENGTH, PROBABILITY_KERNEL
+from superpoint_ros.model.config import CELL
 
 _KERNEL = tuple(np.float32(value) for value in PROBABILITY_KERNEL)
 _HALF = np.float32(HALF_STRENGTH)

@@ -18,7 +18,7 @@ from typing import NamedTuple
 import numpy as np
 
 from superpoint_ros.detection.compiled import compiled
-from superpoint_ros.detection.hessian import (
+from superpoint_ros.detection.hessian_constants import (
     MIN_RESPONSE,
     SADDLE_PROBABILITY,
     SADDLE_SIMILARITY,

@@ -10,11 +10,8 @@ from collections.abc import Sequence
 import torch
 import torch.nn.functional as F
 
-from superpoint_ros.model.superpoint import CELL
-
-SCALE_WEIGHT = 0.5
-"""Weight of a scale relative to the previous one when descriptors of several scales are averaged.
-.35 and .75 made no difference (docs/experiments.md, "Descriptors and scales")."""
+from superpoint_ros.detection.preprocessing import SCALE_WEIGHT
+from superpoint_ros.model.config import CELL
 
 
 def sample_descriptors(descriptors: torch.Tensor, keypoints: torch.Tensor) -> torch.Tensor:

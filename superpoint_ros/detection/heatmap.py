@@ -8,7 +8,7 @@ from __future__ import annotations
 import torch
 import torch.nn.functional as F
 
-from superpoint_ros.model.superpoint import CELL
+from superpoint_ros.model.config import CELL
 
 
 def heatmap_from_logits(logits: torch.Tensor) -> torch.Tensor:

@@ -26,7 +26,7 @@ from superpoint_ros.detection.heatmap import centroid_offsets, heatmap_from_logi
 from superpoint_ros.detection.hessian import hessian_response, parabola_offsets, weight_scores
 from superpoint_ros.detection.nms import suppress_non_maxima
 from superpoint_ros.detection.settings import DetectionSettings
-from superpoint_ros.model.superpoint import SuperPointOutput
+from superpoint_ros.model.config import SuperPointOutput
 
 
 class KeypointSteps(NamedTuple):

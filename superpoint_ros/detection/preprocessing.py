@@ -11,17 +11,22 @@ top-left pixel is (0, 0).
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, TypeVar
 
 import cv2
 import numpy as np
-import torch
 
 from superpoint_ros.detection.settings import DetectionSettings
-from superpoint_ros.model.superpoint import CELL, SMALLEST_SIDE
+from superpoint_ros.model.config import CELL, SMALLEST_SIDE
+
+Points = TypeVar('Points')
 
 SCALE_RATIO = 0.5
 """Size of an image of the pyramid relative to the previous one."""
+
+SCALE_WEIGHT = 0.5
+"""Weight of a scale relative to the previous one when descriptors of several scales are averaged.
+.35 and .75 made no difference (docs/experiments.md, "Descriptors and scales")."""
 
 
 def to_gray(image: Any) -> np.ndarray:
@@ -118,36 +123,27 @@ def image_pyramid(gray: np.ndarray, count: int) -> list[np.ndarray]:
 
 
 def rescale_keypoints(
-    points: torch.Tensor, before: np.ndarray | torch.Tensor, after: np.ndarray | torch.Tensor
-) -> torch.Tensor:
+    points: Points, before: np.ndarray | Points, after: np.ndarray | Points
+) -> Points:
     """
     Return the positions of points (..., 2) of an image after the image was resized.
 
-    `before` and `after` are the image in both sizes, (..., H, W), or maps of its cells.
+    `points` are an array or a tensor; `before` and `after` are the image in both sizes,
+    (..., H, W), or maps of its cells.
     """
     if before.shape[-2:] == after.shape[-2:]:
         return points
-    scale = points.new_tensor(after.shape[:-3:-1]) / points.new_tensor(before.shape[:-3:-1])
+    make = getattr(points, 'new_tensor', np.float32)
+    scale = make(after.shape[:-3:-1]) / make(before.shape[:-3:-1])
     return (points + 0.5) * scale - 0.5
 
 
-def pad_to_cells(images: torch.Tensor) -> torch.Tensor:
-    """
-    Return images (B, 1, H, W) with their last row and column repeated up to multiples of 8.
-
-    Images whose sides are multiples of 8 are returned without a copy, except while exporting.
-    """
-    height, width = images.shape[2], images.shape[3]
-    # Indices instead of padding: exporters cannot pad by an amount that depends on the size, and
-    # torch does not pad uint8.
-    rows = torch.arange((height + CELL - 1) // CELL * CELL, device=images.device)
-    columns = torch.arange((width + CELL - 1) // CELL * CELL, device=images.device)
-    return images[:, :, rows.clamp(max=height - 1)][:, :, :, columns.clamp(max=width - 1)]
-
-
-def pad(grays: list[np.ndarray]) -> torch.Tensor:
+def pad(grays: list[np.ndarray]) -> np.ndarray:
     """Return images (H, W) of one size as uint8 (B, 1, H, W), padded to multiples of 8."""
     height, width = grays[0].shape
-    alone = len(grays) == 1 and grays[0].flags.writeable
-    images = torch.from_numpy(grays[0][None] if alone else np.stack(grays))[:, None]
-    return images if height % CELL == width % CELL == 0 else pad_to_cells(images)
+    alone = len(grays) == 1 and grays[0].flags.writeable  # the engines need writable arrays
+    images = (grays[0][None] if alone else np.stack(grays))[:, None]
+    below, right = -height % CELL, -width % CELL
+    if below == right == 0:
+        return images
+    return np.pad(images, ((0, 0), (0, 0), (0, below), (0, right)), mode='edge')

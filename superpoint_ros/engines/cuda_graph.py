@@ -27,7 +27,7 @@ from superpoint_ros.detection.pipeline import count_places, detect, PaddedFeatur
 from superpoint_ros.detection.preprocessing import pad
 from superpoint_ros.detection.settings import DetectionSettings
 from superpoint_ros.features import Features
-from superpoint_ros.model.superpoint import SuperPointOutput
+from superpoint_ros.model.config import SuperPointOutput
 from superpoint_ros.settings_table import table_of
 
 GRAPHS = 4
@@ -55,9 +55,9 @@ class CudaGraphPipeline:
     STEPS: ClassVar[dict[str, str]] = {'network': 'detect'}
     """Stages of a frame, and the methods in which they take place, for profilers."""
 
-    def __init__(self, network: Network, device: torch.device):
+    def __init__(self, network: Network, device: str):
         self._network = network
-        self._device = device
+        self._device = torch.device(device)
         self._graphs: OrderedDict[_Key, _Graph] = OrderedDict()
         self._lock = threading.Lock()
 
@@ -72,7 +72,7 @@ class CudaGraphPipeline:
 
         `masks` are bool (H, W), false where keypoints may not be, or None.
         """
-        images, size = pad(list(grays)), grays[0].shape
+        images, size = torch.from_numpy(pad(list(grays))), grays[0].shape
         mask = _stack(masks, size)
         key = _Key(tuple(images.shape), size, _fixed_settings(settings, size))
         device = torch.cuda.device(self._device) if self._device.type == 'cuda' else nullcontext()
@@ -92,7 +92,7 @@ class CudaGraphPipeline:
         self, grays: Sequence[np.ndarray], keypoints: Sequence[np.ndarray]
     ) -> list[np.ndarray]:
         """Return unit descriptors (N, D) at keypoints (N, 2) of each image, uint8 (H, W)."""
-        coarse = self._network(pad(list(grays))).descriptors
+        coarse = self._network(torch.from_numpy(pad(list(grays)))).descriptors
         return [
             sample_descriptors(each[None], torch.from_numpy(points)[None].to(each.device))[0]
             .cpu()

@@ -5,46 +5,59 @@
 Engines: the libraries that run the network, and the choice of one.
 
 An engine maps padded gray images to the network's output; the detection steps that follow do not
-depend on the engine.
+depend on the engine. PyTorch is imported only if it runs the network, or if the device is or may
+be a CUDA device: its import takes a second.
 """
 
 from __future__ import annotations
 
+import ctypes
 from importlib.util import find_spec
 import logging
 import os
+from pathlib import Path
+import re
 import sys
-from typing import Protocol
+from typing import Protocol, TYPE_CHECKING
 
-import torch
+import numpy as np
 
-from superpoint_ros.engines import torch_engine
+from superpoint_ros.detection.threads import set_thread_count
 from superpoint_ros.engines.execution_settings import ExecutionSettings
-from superpoint_ros.model.superpoint import SuperPoint, SuperPointOutput
+from superpoint_ros.engines.processor import has_fast_int8
+from superpoint_ros.model.config import SuperPointOutput
+from superpoint_ros.model.network_arrays import NetworkArrays
+
+if TYPE_CHECKING:
+    import torch
+
+    from superpoint_ros.model.superpoint import SuperPoint
 
 _log = logging.getLogger(__name__)
 
-# OpenVINO and NNCF import this module if it is installed. It starts processes and sends reports
-# over the network, which a node on a robot must not do; without it they work the same.
+# OpenVINO imports this module if it is installed. It starts processes and sends reports over the
+# network, which a node on a robot must not do; without it OpenVINO works the same.
 sys.modules.setdefault('openvino_telemetry', None)
 
 
 class Engine(Protocol):
     """
-    A library that runs the network in one precision on one device.
+    A library that runs the network in one precision on one device, 'cpu' or 'cuda:N'.
 
     Several threads may call `infer` at the same time.
     """
 
     name: str
-    device: torch.device
+    device: str
     precision: str
 
-    def infer(self, images: torch.Tensor) -> SuperPointOutput:
+    def infer(self, images: np.ndarray | torch.Tensor) -> SuperPointOutput:
         """
-        Return the network's output, floating point on `device`.
+        Return the network's output.
 
-        `images` are uint8 (B, 1, H, W), H and W multiples of 8, on the CPU or on `device`.
+        `images` are uint8 (B, 1, H, W), H and W multiples of 8. For a writable array in the CPU's
+        memory the output is float32 arrays there, for a tensor it is tensors of a floating-point
+        type on `device`.
         """
         ...
 
@@ -54,19 +67,19 @@ _first_process: int | None = None  # that has made an engine
 
 def limit_threads_after_fork() -> bool:
     """
-    Return whether this process is a fork of one that had an engine; PyTorch has one thread then.
+    Return whether this process is a fork of one that had an engine; it has one thread then.
 
     A fork has none of the threads that PyTorch and OpenVINO have started, and waits for them
     forever.
     """
     if _first_process in (None, os.getpid()):
         return False
-    torch.set_num_threads(1)
+    set_thread_count(1)
     return True
 
 
 def create_engine(
-    model: SuperPoint,
+    network: SuperPoint | NetworkArrays,
     device: str = 'auto',
     precision: str = 'auto',
     engine: str = 'auto',
@@ -77,9 +90,10 @@ def create_engine(
     Return the engine for a device: 'auto', 'cpu', 'cuda' or 'cuda:N'.
 
     The device 'auto' is CUDA if available. The engine 'auto' is PyTorch on CUDA, and on a CPU
-    OpenVINO if it is installed. The precision 'auto' is float16 on CUDA, and on a CPU bfloat16 if
-    the processor supports it, else float32. `threads` is the number of CPU threads, 0 for one per
-    core; another number applies to all of PyTorch in this process.
+    OpenVINO if it is installed. The precision 'auto' is float16 on CUDA. In OpenVINO it is int8 if
+    the processor has fast instructions for it and the network has activation ranges; else, on a
+    CPU, bfloat16 if the processor supports it, else float32. `threads` is the number of CPU
+    threads, 0 for one per core; another number applies to all of PyTorch in this process.
 
     The engine 'onnxruntime' runs in float32 and returns to the CPU: its device is 'cpu' or 'auto',
     and `providers` name the hardware, see `OnnxRuntimeEngine`.
@@ -94,40 +108,53 @@ def create_engine(
     )
     if providers and not is_onnx:
         raise ValueError(f"providers are for engine 'onnxruntime', not for {engine!r}")
-    if precision == 'float16' and chosen.type == 'cpu':
+    if precision == 'float16' and chosen == 'cpu':
         raise ValueError('precision float16 needs CUDA: on a CPU take float32 or bfloat16')
-    if precision == 'int8' and (chosen.type != 'cpu' or engine not in ('auto', 'openvino')):
+    if precision == 'int8' and (chosen != 'cpu' or engine not in ('auto', 'openvino')):
         raise ValueError("precision int8 needs engine 'openvino' on a CPU")
     global _first_process
     _first_process = _first_process or os.getpid()
     if limit_threads_after_fork():
         threads = 1
     if threads:
-        torch.set_num_threads(threads)
+        set_thread_count(threads)
+    arrays = NetworkArrays.of(network)
     if is_onnx:
-        return _onnxruntime_engine(model, chosen, precision, providers, threads)
+        return _onnxruntime_engine(arrays, chosen, precision, providers, threads)
     if _takes_openvino(engine, chosen, precision):
-        from superpoint_ros.engines import openvino_engine
+        return _openvino_engine(arrays, precision, threads)
+    from superpoint_ros.engines import torch_engine
 
-        if precision == 'auto':
-            precision = 'bfloat16' if openvino_engine.native_bfloat16() else 'float32'
-        if precision == 'int8':
-            from superpoint_ros.engines.int8 import quantised_network
-
-            network = quantised_network(model)
-        else:
-            network = openvino_engine.convert(model)
-        return openvino_engine.OpenVinoEngine(network, precision, threads)
+    if threads:  # it may have been imported just now
+        set_thread_count(threads)
     if precision == 'auto':
         precision = torch_engine.best_precision(chosen)
-    return torch_engine.TorchEngine(model, chosen, precision)
+    return torch_engine.TorchEngine(arrays, chosen, precision)
+
+
+def _openvino_engine(network: NetworkArrays, precision: str, threads: int) -> Engine:
+    """Return the network in OpenVINO."""
+    from superpoint_ros.engines import openvino_engine
+
+    if precision == 'auto':
+        if network.ranges is not None and has_fast_int8():
+            precision = 'int8'
+        else:
+            precision = 'bfloat16' if openvino_engine.native_bfloat16() else 'float32'
+    if precision == 'int8':
+        from superpoint_ros.engines.int8 import quantise
+
+        model = quantise(network)
+    else:
+        model = openvino_engine.convert(network)
+    return openvino_engine.OpenVinoEngine(model, precision, threads)
 
 
 def _onnxruntime_engine(
-    model: SuperPoint, device: torch.device, precision: str, providers: str, threads: int
+    network: NetworkArrays, device: str, precision: str, providers: str, threads: int
 ) -> Engine:
     """Return the network in ONNX Runtime; raise ValueError if that is impossible."""
-    if device.type != 'cpu':
+    if device != 'cpu':
         raise ValueError(
             f"engine 'onnxruntime' returns to the CPU, not to {device}: take device 'cpu', and "
             'CUDAExecutionProvider in providers'
@@ -142,16 +169,16 @@ def _onnxruntime_engine(
         )
     from superpoint_ros.engines import onnxruntime_engine
 
-    network = onnxruntime_engine.convert(model)
-    return onnxruntime_engine.OnnxRuntimeEngine(network, providers, threads)
+    model = onnxruntime_engine.convert(network)
+    return onnxruntime_engine.OnnxRuntimeEngine(model, providers, threads)
 
 
-def _takes_openvino(engine: str, device: torch.device, precision: str) -> bool:
+def _takes_openvino(engine: str, device: str, precision: str) -> bool:
     """Return whether to use OpenVINO; raise ValueError if it is required but does not work."""
     must = engine == 'openvino' or precision == 'int8'
-    if engine == 'torch' or (device.type != 'cpu' and not must):
+    if engine == 'torch' or (device != 'cpu' and not must):
         return False
-    if device.type != 'cpu':
+    if device != 'cpu':
         raise ValueError(f"engine 'openvino' runs on the CPU, not on {device}; use 'torch'")
     if find_spec('openvino') is None:
         if must:
@@ -171,25 +198,38 @@ def _takes_openvino(engine: str, device: torch.device, precision: str) -> bool:
     return True
 
 
-def find_device(device: str) -> torch.device:
+def find_device(device: str) -> str:
     """
-    Return the torch device of a name: 'auto', 'cpu', 'cuda' or 'cuda:N'.
+    Return the device of a name, 'auto', 'cpu', 'cuda' or 'cuda:N', as 'cpu' or 'cuda:N'.
 
     Raises ValueError if there is no such device.
     """
+    if device == 'cpu' or (device == 'auto' and not _may_have_cuda()):
+        return 'cpu'
+    found = re.fullmatch(r'cuda(?::(\d+))?', device)
+    if device != 'auto' and not found:
+        raise ValueError(f"device must be 'auto', 'cpu', 'cuda' or 'cuda:N'; got {device!r}")
+    import torch
+
     count = torch.cuda.device_count() if torch.cuda.is_available() else 0
     if device == 'auto':
-        return torch.device('cuda:0' if count else 'cpu')
-    try:
-        chosen = torch.device(device)
-    except RuntimeError:
-        chosen = torch.device('meta')
-    if chosen.type not in ('cpu', 'cuda'):
-        raise ValueError(f"device must be 'auto', 'cpu', 'cuda' or 'cuda:N'; got {device!r}")
-    if chosen.type == 'cuda' and (chosen.index or 0) >= count:
-        found = f'only {count} CUDA device(s)' if count else 'no CUDA device'
+        return 'cuda:0' if count else 'cpu'
+    index = int(found[1] or 0)
+    if index >= count:
+        available = f'only {count} CUDA device(s)' if count else 'no CUDA device'
         raise ValueError(
-            f'device {device!r} is not available: torch {torch.__version__} finds {found}; '
+            f'device {device!r} is not available: torch {torch.__version__} finds {available}; '
             "use 'cpu' or 'auto'"
         )
-    return chosen
+    return f'cuda:{index}'
+
+
+def _may_have_cuda() -> bool:
+    """Return whether PyTorch may find a CUDA device, without importing it."""
+    if sys.modules.get('torch') or sys.platform != 'linux':
+        return True
+    try:
+        ctypes.CDLL('libcuda.so.1')  # the driver, which PyTorch loads, too
+    except OSError:
+        return Path('/dev/kfd').exists()  # of AMD, which PyTorch presents as CUDA
+    return True

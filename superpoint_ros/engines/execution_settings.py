@@ -35,8 +35,10 @@ class ExecutionSettings:
     )
     precision: str = setting(
         'auto',
-        'Number type of the network. auto takes float16 on CUDA, and on a CPU bfloat16 if the '
-        'processor supports it, else float32. float16 needs CUDA, int8 needs OpenVINO.',
+        'Number type of the network. auto takes float16 on CUDA. On a CPU it takes int8 in '
+        'OpenVINO if the processor has VNNI and the weight file has activation ranges, else '
+        'bfloat16 if the processor supports it, else float32. float16 needs CUDA, int8 needs '
+        'OpenVINO.',
         choices=PRECISIONS,
         live=False,
     )

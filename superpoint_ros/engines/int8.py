@@ -2,26 +2,20 @@
 # SPDX-License-Identifier: Apache-2.0
 
 """
-Networks in int8: post-training quantisation with NNCF.
+Networks in int8: post-training quantisation, with activation ranges from a weight file.
 
-The ranges of the activations are calibrated with photographs. The result is cached as an OpenVINO
-file named after the weights, so that each weight file is quantised once.
+Weights are rounded to int8 with one scale for each output channel. The outputs of the layers are
+rounded to 256 levels between the ends of a range, which `calibrate` measures on photographs
+(`superpoint quantise`); weight files hold the ranges. The operations are those that OpenVINO's
+plug-in for CPUs replaces with int8 ones: FakeQuantize, and weights as int8 constants with a scale.
+Source: Jacob et al., "Quantization and Training of Neural Networks for Efficient
+Integer-Arithmetic-Only Inference", CVPR 2018.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-import contextlib
-import hashlib
-from importlib.util import find_spec
-import io
-import json
-import logging
-import os
+from collections.abc import Iterable, Sequence
 from pathlib import Path
-import shutil
-import tempfile
-import time
 
 import cv2
 import numpy as np
@@ -29,9 +23,15 @@ import openvino as ov
 from openvino import opset13 as ops
 
 from superpoint_ros.data.sequences.image_files import read_image
-from superpoint_ros.engines.openvino_engine import convert, native_bfloat16, openvino_core
+from superpoint_ros.engines.openvino_engine import (
+    native_bfloat16,
+    NetworkGraph,
+    openvino_core,
+    pool,
+)
 from superpoint_ros.files import demo_photographs
-from superpoint_ros.model.superpoint import CELL, fold_batch_norm, SuperPoint
+from superpoint_ros.model.config import CELL, HIDDEN
+from superpoint_ros.model.network_arrays import ActivationRanges, NetworkArrays
 
 CALIBRATION_IMAGES = 100
 """Number of calibration images; ranges hardly change with more."""
@@ -39,105 +39,97 @@ CALIBRATION_IMAGES = 100
 CALIBRATION_SIDE = 480
 """Longest side in pixels of calibration images; larger ones are reduced."""
 
-EXACT_LAYERS = ('convPb', 'convDb')
-"""Layers that are not quantised, the last ones of the heads: a few percent of the operations, and
-the quality of int8 stays that of float32 (test_same_answers)."""
+LEVELS = 256
+"""Number of values of an output in int8, and of a pixel: images are represented exactly."""
+
+LARGEST_WEIGHT = 127
+"""Largest magnitude of a weight in int8; symmetric, so that zero is exact."""
 
 NARROW = 32
 """Layers with fewer channels are pooled before they are quantised."""
 
-GRAY_LEVELS = 256
-"""Number of values of a pixel, which int8 represents exactly."""
+UNUSED_INPUTS = ('convPa', 'convDa')
+"""Layers whose output is not quantised: the last layers of the heads are computed in bfloat16 or
+float32. They are a few per cent of the operations, and the quality of int8 stays that of float32
+(test_same_answers)."""
 
-_NETWORK = 'network.xml'
-_log = logging.getLogger(__name__)
 
-
-def quantised_network(model: SuperPoint) -> ov.Model:
+def quantise(network: NetworkArrays) -> ov.Model:
     """
-    Return the network in int8, from the cache or quantised now with the shipped photographs.
+    Return the network in int8, with ranges of its own or of the shipped photographs.
 
-    Raises ValueError if it is not in the cache and NNCF is not installed.
+    Raises ValueError if it has batch norms that cannot be folded: the lowest output is not zero.
     """
-    folder = folder_of(model)
-    if not (folder / _NETWORK).is_file():
-        if find_spec('nncf') is None:
-            raise ValueError(
-                'precision int8 needs NNCF, as these weights were not quantised before: '
-                "pip install nncf, or use 'bfloat16' or 'float32'"
-            )
-        began = time.monotonic()
-        keep(model, quantise(model, [read_image(path) for path in demo_photographs()]))
-        _log.info('quantised the network in %.0f s: see %s', time.monotonic() - began, folder)
-    network = openvino_core().read_model(folder / _NETWORK)
-    if native_bfloat16():
-        pool_narrow_layers_first(network)
-    return network
+    if network.ranges is None:
+        images = [read_image(path) for path in demo_photographs()]
+        network = NetworkArrays(network.config, network.arrays, calibrate(network, images))
+    return _QuantisedGraph(network).model()
 
 
-def quantise(model: SuperPoint, images: Sequence[np.ndarray]) -> ov.Model:
+class _QuantisedGraph(NetworkGraph):
+    """The operations of a network in int8."""
+
+    def first(self, image: ov.Node) -> ov.Node:
+        # All gray levels, exactly: calibrated ranges end below the brightest pixels.
+        return _round(image, 0.0, 1.0)
+
+    def weights(self, name: str) -> ov.Node:
+        if name not in HIDDEN:
+            return super().weights(name)
+        weights = self.network.arrays[f'{name}.weight']
+        scale = np.abs(weights).max(axis=(1, 2, 3), keepdims=True) / np.float32(LARGEST_WEIGHT)
+        scale[scale == 0] = 1  # of a channel without weights
+        rounded = ops.constant(np.rint(weights / scale).astype(np.int8))
+        return ops.multiply(ops.convert(rounded, np.float32), ops.constant(scale))
+
+    def finish(self, name: str, x: ov.Node, pooled: bool) -> ov.Node:
+        if name not in HIDDEN or name in UNUSED_INPUTS:
+            return super().finish(name, x, pooled)
+        low, high = self.network.ranges[name]
+        narrow = len(self.network.arrays[f'{name}.bias']) < NARROW
+        if pooled and narrow and native_bfloat16():
+            # OpenVINO pools int8 in blocks of 32 channels; with fewer it takes several times as
+            # long as in bfloat16. The result is the same except for rounding to bfloat16.
+            return _round(pool(x), low, high)
+        x = _round(x, low, high)
+        return pool(x) if pooled else x
+
+
+def _round(x: ov.Node, low: float, high: float) -> ov.Node:
+    """Return x rounded to `LEVELS` values from `low` to `high`."""
+    ends = [ops.constant(np.float32(end)) for end in (low, high, low, high)]
+    return ops.fake_quantize(x, *ends, LEVELS)
+
+
+def calibrate(network: NetworkArrays, images: Iterable[np.ndarray]) -> ActivationRanges:
     """
-    Return the network in int8, with ranges calibrated with gray images, uint8 (H, W).
+    Return the activation ranges of a network on gray images, uint8 (H, W).
 
-    `EXACT_LAYERS` are not quantised, and images are represented exactly. Raises ValueError if
-    there is no image, and ModuleNotFoundError without NNCF.
+    The ends are the means over the images of the lowest and the highest output of a layer in an
+    image: single outliers would make the steps between the levels larger. Raises ValueError if
+    there is no image.
     """
-    if not images:
-        raise ValueError('quantisation needs at least one image')
-    import nncf
-
-    batches = [_batch(image) for image in images]
-    nncf.set_log_level(logging.ERROR)
-    with contextlib.redirect_stdout(io.StringIO()):  # hides its progress bars
-        network = nncf.quantize(
-            convert(model),
-            nncf.Dataset(batches),
-            # Symmetric ranges for weights, asymmetric ones for the outputs of ReLU.
-            preset=nncf.QuantizationPreset.MIXED,
-            subset_size=len(batches),
-            ignored_scope=nncf.IgnoredScope(patterns=[f'.*{name}.*' for name in EXACT_LAYERS]),
-        )
-    _take_all_gray_levels(network)
-    return network
-
-
-def _take_all_gray_levels(network: ov.Model) -> None:
-    """
-    Make the first layer represent all gray levels, from 0 to 1, exactly.
-
-    A calibrated range ends below the brightest pixels, and its levels are not gray levels.
-    """
-    [first] = [node for node in network.get_ops() if node.get_friendly_name() == 'conv1a']
-    quantiser = first.input_value(0).get_node()
-    if quantiser.get_type_name() != 'FakeQuantize':
-        raise ValueError('the first layer was not quantised: NNCF has changed')
-    if quantiser.get_attributes()['levels'] != GRAY_LEVELS:
-        raise ValueError(f'images were not quantised to {GRAY_LEVELS} levels: NNCF has changed')
-    for place, end in ((1, 0.0), (2, 1.0), (3, 0.0), (4, 1.0)):  # ends of input and output
-        constant = ops.constant(np.full((1, 1, 1, 1), end, np.float32))
-        quantiser.input(place).replace_source_output(constant.output(0))
-
-
-def pool_narrow_layers_first(network: ov.Model) -> None:
-    """
-    Quantise the outputs of layers with few channels after pooling instead of before.
-
-    OpenVINO pools int8 in blocks of 32 channels; with fewer it takes several times as long as in
-    bfloat16. The result is the same except for rounding to bfloat16.
-    """
-    for pool in network.get_ordered_ops():
-        if pool.get_type_name() != 'MaxPool':
-            continue
-        before = pool.input_value(0).get_node()
-        channels = pool.get_output_partial_shape(0)[1].get_length()
-        if before.get_type_name() != 'FakeQuantize' or channels >= NARROW:
-            continue
-        consumers = list(pool.output(0).get_target_inputs())
-        pool.input(0).replace_source_output(before.input_value(0))
-        ranges = [before.input_value(place) for place in range(1, 5)]
-        after = ops.fake_quantize(pool.output(0), *ranges, before.get_attributes()['levels'])
-        for consumer in consumers:
-            consumer.replace_source_output(after.output(0))
+    graph = NetworkGraph(network)
+    model = graph.model()
+    axes = ops.constant(np.arange(4))
+    ends = [
+        reduce(graph.outputs[name], axes)
+        for name in HIDDEN
+        for reduce in (ops.reduce_min, ops.reduce_max)
+    ]
+    settings = {'INFERENCE_PRECISION_HINT': 'f32'}
+    compiled = openvino_core().compile_model(
+        ov.Model(ends, model.get_parameters(), 'ranges'), 'CPU', settings
+    )
+    found = [[float(end) for end in compiled(_batch(image)).values()] for image in images]
+    if not found:
+        raise ValueError('calibration needs at least one image')
+    means = np.mean(found, axis=0).reshape(-1, 2)
+    # A layer whose output is the same everywhere still needs a range.
+    return {
+        name: (float(low), float(max(high, low + 1e-6)))
+        for name, (low, high) in zip(HIDDEN, means, strict=True)
+    }
 
 
 def calibration_images(paths: Sequence[Path]) -> list[Path]:
@@ -151,38 +143,3 @@ def _batch(image: np.ndarray) -> np.ndarray:
     scale = min(1.0, CALIBRATION_SIDE / max(image.shape))
     size = [max(round(side * scale) // CELL, 2) * CELL for side in image.shape]
     return cv2.resize(image, size[::-1], interpolation=cv2.INTER_AREA)[None, None]
-
-
-def keep(model: SuperPoint, network: ov.Model) -> Path:
-    """Write the quantised network of a model to the cache and return its folder."""
-    folder = folder_of(model)
-    folder.parent.mkdir(parents=True, exist_ok=True)
-    # Written to another folder and then renamed: other processes never read a part of it.
-    aside = Path(tempfile.mkdtemp(prefix='new_', dir=folder.parent))
-    ov.save_model(network, aside / _NETWORK, compress_to_fp16=False)
-    old = Path(tempfile.mkdtemp(prefix='old_', dir=folder.parent))
-    if folder.is_dir():
-        folder.rename(old / folder.name)
-    with contextlib.suppress(OSError):  # another process was first: its network is equivalent
-        aside.rename(folder)
-    shutil.rmtree(old)
-    shutil.rmtree(aside, ignore_errors=True)
-    return folder
-
-
-def folder_of(model: SuperPoint) -> Path:
-    """Return the cache folder of the quantised network of a model, which may not exist."""
-    base = os.environ.get('XDG_CACHE_HOME') or Path.home() / '.cache'
-    return Path(base) / 'superpoint_ros' / 'int8' / _fingerprint(model)
-
-
-def _fingerprint(model: SuperPoint) -> str:
-    """Return a name that is the same for the same configuration and weights."""
-    if model.config.normalization == 'before_relu':
-        model = fold_batch_norm(model)
-    digest = hashlib.sha256(json.dumps(vars(model.config), sort_keys=True).encode())
-    digest.update(' '.join(EXACT_LAYERS).encode())
-    for name, value in sorted(model.state_dict().items()):
-        digest.update(name.encode())
-        digest.update(value.detach().cpu().float().numpy().tobytes())
-    return digest.hexdigest()[:16]

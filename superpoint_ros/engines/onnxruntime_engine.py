@@ -10,16 +10,21 @@ the libraries of ARM boards. The output is always copied to the CPU, where the d
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 import os
+from typing import TYPE_CHECKING
 
 import numpy as np
 import onnx
 from onnx import helper, numpy_helper, TensorProto
 import onnxruntime
-import torch
 
-from superpoint_ros.model.pruning import prepare_for_inference
-from superpoint_ros.model.superpoint import SuperPoint, SuperPointOutput
+from superpoint_ros.engines.conversion import as_array, like_images
+from superpoint_ros.model.config import CELL, KERNEL_SIZES, SuperPointOutput
+from superpoint_ros.model.network_arrays import NetworkArrays
+
+if TYPE_CHECKING:
+    import torch
 
 PROVIDER = 'CPUExecutionProvider'
 """Execution provider that every build of ONNX Runtime has."""
@@ -44,7 +49,7 @@ class OnnxRuntimeEngine:
     precision = 'float32'
 
     def __init__(self, network: onnx.ModelProto, providers: str = '', threads: int = 0):
-        self.device = torch.device('cpu')
+        self.device = 'cpu'
         names = [name.strip() for name in providers.split(',') if name.strip()] or [PROVIDER]
         known = onnxruntime.get_available_providers()
         unknown = [name for name in names if name not in known]
@@ -75,21 +80,21 @@ class OnnxRuntimeEngine:
             self._network, options, providers=self._providers
         )
 
-    def infer(self, images: torch.Tensor) -> SuperPointOutput:
+    def infer(self, images: np.ndarray | torch.Tensor) -> SuperPointOutput:
         """
-        Return the output, float32, for uint8 images (B, 1, H, W), H and W multiples of 8.
+        Return the output, float32, for uint8 images (B, 1, H, W), see `Engine.infer`.
 
-        It is in channels-last memory format. Several threads may call this at the same time.
+        It is in channels-last memory format.
         """
         if self._process != os.getpid():
             # A fork has none of the session's threads, for which its destructor would wait, too.
             self._inherited.append(self._session)
             self._begin(threads=1)
-        outputs = self._session.run(OUTPUTS, {'image': images.contiguous().numpy()})
-        return SuperPointOutput(*(torch.from_numpy(each).permute(0, 3, 1, 2) for each in outputs))
+        outputs = self._session.run(OUTPUTS, {'image': as_array(images)})
+        return like_images(images, outputs)
 
 
-def convert(model: SuperPoint) -> onnx.ModelProto:
+def convert(network: NetworkArrays) -> onnx.ModelProto:
     """
     Return the network as an ONNX model, for uint8 images (B, 1, H, W) of any size.
 
@@ -97,7 +102,7 @@ def convert(model: SuperPoint) -> onnx.ModelProto:
     network's layers. They are created one by one, which takes milliseconds; PyTorch's exporter,
     which `export.exporters` uses for the whole detector, takes seconds for each network.
     """
-    graph = _Graph(prepare_for_inference(model))
+    graph = _Graph(network.prepare_for_inference())
     graph.constant('white', np.float32(255))
     gray = graph.add('Cast', ['image'], 'gray', to=TensorProto.FLOAT)
     encoded = graph.add('Div', [gray, 'white'], 'scaled')
@@ -115,15 +120,13 @@ def convert(model: SuperPoint) -> onnx.ModelProto:
 class _Graph:
     """An ONNX graph of a network; values are referred to by their names."""
 
-    def __init__(self, network: SuperPoint):
+    def __init__(self, network: NetworkArrays):
         self._network = network
         self._nodes: list[onnx.NodeProto] = []
         self._constants: list[onnx.TensorProto] = []
 
-    def constant(self, name: str, values: np.ndarray | torch.Tensor) -> str:
+    def constant(self, name: str, values: np.ndarray) -> str:
         """Add a constant, float32, and return its name."""
-        if isinstance(values, torch.Tensor):
-            values = values.detach().cpu().float().numpy()
         self._constants.append(numpy_helper.from_array(np.asarray(values), name))
         return name
 
@@ -134,23 +137,27 @@ class _Graph:
 
     def layer(self, name: str, x: str, relu: bool = True) -> str:
         """Add the operations of a layer of `SuperPoint` on x, and return the last one's name."""
-        conv = getattr(self._network, f'conv{name}')
-        weights = [self.constant(f'conv{name}.{key}', getattr(conv, key)) for key in _WEIGHTS]
-        pads = [*conv.padding, *conv.padding]
+        weights = self._constants_of(f'conv{name}', _WEIGHTS)
+        pads = [KERNEL_SIZES[f'conv{name}'] // 2] * 4
         x = self.add('Conv', [x, *weights], f'conv{name}', pads=pads)
         if relu:
             x = self.add('Relu', [x], f'relu{name}')
         if self._network.config.normalization == 'after_relu':
-            norm = getattr(self._network, f'bn{name}')
-            values = [self.constant(f'bn{name}.{key}', getattr(norm, key)) for key in _STATISTICS]
-            x = self.add('BatchNormalization', [x, *values], f'bn{name}', epsilon=norm.eps)
+            values = self._constants_of(f'bn{name}', _STATISTICS)
+            epsilon = self._network.config.normalization_eps
+            x = self.add('BatchNormalization', [x, *values], f'bn{name}', epsilon=epsilon)
         return x
+
+    def _constants_of(self, layer: str, parts: Sequence[str]) -> list[str]:
+        """Add the arrays of a layer and return their names."""
+        names = [f'{layer}.{part}' for part in parts]
+        return [self.constant(name, self._network.arrays[name]) for name in names]
 
     def model(self) -> onnx.ModelProto:
         """Return the graph as a model with the input `image` and `OUTPUTS`."""
         config = self._network.config
         image = helper.make_tensor_value_info('image', TensorProto.UINT8, ['b', 1, 'h', 'w'])
-        sizes = (self._network.convPb.out_channels, config.descriptor_size)
+        sizes = (CELL * CELL + 1, config.descriptor_size)
         outputs = [
             helper.make_tensor_value_info(name, TensorProto.FLOAT, ['b', 'h8', 'w8', size])
             for name, size in zip(OUTPUTS, sizes, strict=True)

@@ -12,20 +12,23 @@ import math
 import os
 import sys
 import threading
+from typing import TYPE_CHECKING
 
 import numpy as np
-import torch
 
-from superpoint_ros.model.pruning import prepare_for_inference
-from superpoint_ros.model.superpoint import CELL, SuperPoint, SuperPointOutput
+from superpoint_ros.engines.conversion import as_array, like_images
+from superpoint_ros.model.config import CELL, HIDDEN, KERNEL_SIZES, SuperPointOutput
+from superpoint_ros.model.network_arrays import NetworkArrays
 
-# OpenVINO imports this module if it is installed. It starts processes and sends reports over the
-# network, which a node on a robot must not do; without it OpenVINO works the same.
+# Not to be imported, see `engines.engine`.
 sys.modules.setdefault('openvino_telemetry', None)
 
 import openvino as ov  # noqa: E402
 from openvino import opset13 as ops  # noqa: E402
 from openvino.preprocess import PrePostProcessor  # noqa: E402
+
+if TYPE_CHECKING:
+    import torch
 
 SHAPES = 4
 """Number of batch shapes that have a network compiled for them, which is a tenth faster than one
@@ -63,7 +66,7 @@ class OpenVinoEngine:
     """
     A network in OpenVINO on the CPU.
 
-    `network` is made by `convert` or, for the precision 'int8', by `int8.quantised_network`.
+    `network` is made by `convert` or, for the precision 'int8', by `int8.quantise`.
     `precision` is 'float32', 'bfloat16' or 'int8', `threads` the number of CPU threads, 0 for one
     per core. The network is compiled for the first `SHAPES` batch shapes, which takes a fraction
     of a second each, and later for shapes that recur. Other shapes share one network.
@@ -76,7 +79,7 @@ class OpenVinoEngine:
             raise ValueError(
                 f'the precision in OpenVINO must be {", ".join(PRECISIONS)}, got {precision!r}'
             )
-        self.device = torch.device('cpu')
+        self.device = 'cpu'
         self.precision = precision
         self._channels = [output.partial_shape[1].get_length() for output in network.outputs]
         # In int8 this applies to the layers that are not quantised.
@@ -89,6 +92,7 @@ class OpenVinoEngine:
             'CPU_RUNTIME_CACHE_CAPACITY': KERNELS,
         }
         self._network = _channels_last(network)
+        self._inherited: list[object] = []
         self._begin()
 
     def _begin(self) -> None:
@@ -99,20 +103,22 @@ class OpenVinoEngine:
         self._for_all: _CompiledNetwork | None = None
         self._last, self._in_row = (0,), 0
 
-    def infer(self, images: torch.Tensor) -> SuperPointOutput:
+    def infer(self, images: np.ndarray | torch.Tensor) -> SuperPointOutput:
         """
-        Return the output, float32, for uint8 images (B, 1, H, W), H and W multiples of 8.
+        Return the output, float32, for uint8 images (B, 1, H, W), see `Engine.infer`.
 
-        It is in channels-last memory format. Several threads may call this at the same time.
+        It is in channels-last memory format.
         """
         if self._process != os.getpid():
-            # A fork has none of the threads of the compiled networks.
+            # A fork has none of the threads of the compiled networks. If these were released,
+            # OpenVINO would use their threads for the next ones, and wait for them forever.
+            self._inherited.append((self._own, self._for_all))
             self._settings['INFERENCE_NUM_THREADS'] = 1
             self._begin()
         count, _, height, width = images.shape
         shapes = [(count, height // CELL, width // CELL, size) for size in self._channels]
-        outputs = self._for_shape(tuple(images.shape)).infer(images.contiguous().numpy(), shapes)
-        return SuperPointOutput(*(torch.from_numpy(each).permute(0, 3, 1, 2) for each in outputs))
+        outputs = self._for_shape(tuple(images.shape)).infer(as_array(images), shapes)
+        return like_images(images, outputs)
 
     def _for_shape(self, shape: tuple[int, ...]) -> _CompiledNetwork:
         """Return the network compiled for a batch shape, or the one for all shapes."""
@@ -191,49 +197,81 @@ def _split(memory: np.ndarray, shapes: list[tuple[int, ...]]) -> list[np.ndarray
     return [part.reshape(s) for part, s in zip(np.split(memory, ends[:-1]), shapes, strict=True)]
 
 
-def convert(model: SuperPoint) -> ov.Model:
+def convert(network: NetworkArrays) -> ov.Model:
     """
     Return the network as an OpenVINO model, for uint8 images (B, 1, H, W) of any size.
 
     Its operations have the names of the network's layers. They are created one by one: OpenVINO's
     converter traces the network, and PyTorch never frees what it has traced.
     """
-    model = prepare_for_inference(model)
-    image = ops.parameter([-1, 1, -1, -1], np.float32, name='image')
-    image.output(0).tensor.names = {'image'}
-    encoded = image
-    for stage in (1, 2, 3, 4):
-        encoded = _layer(model, f'{stage}b', _layer(model, f'{stage}a', encoded))
-        if stage < 4:
-            encoded = ops.max_pool(encoded, [2, 2], [1, 1], [0, 0], [0, 0], [2, 2]).output(0)
-    heads = [
-        _layer(model, f'{head}b', _layer(model, f'{head}a', encoded), relu=False) for head in 'PD'
-    ]
-    steps = PrePostProcessor(ov.Model(heads, [image], 'superpoint'))
-    steps.input().tensor().set_element_type(ov.Type.u8)
-    steps.input().preprocess().convert_element_type(ov.Type.f32).scale(255.0)
-    return steps.build()
+    return NetworkGraph(network).model()
 
 
-def _layer(model: SuperPoint, name: str, x: ov.Node | ov.Output, relu: bool = True) -> ov.Node:
-    """Return the operations of a layer of `SuperPoint` on x."""
-    conv = getattr(model, f'conv{name}')
-    pads = list(conv.padding)
-    x = ops.convolution(x, _numbers(conv.weight), [1, 1], pads, pads, [1, 1], name=f'conv{name}')
-    x = ops.add(x, _numbers(conv.bias.view(1, -1, 1, 1)), name=f'conv{name}/bias')
-    if relu:
-        x = ops.relu(x)
-    if model.config.normalization == 'after_relu':
-        norm = getattr(model, f'bn{name}')
-        factor = norm.weight / torch.sqrt(norm.running_var + norm.eps)
-        shift = norm.bias - norm.running_mean * factor
-        x = ops.multiply(x, _numbers(factor.view(1, -1, 1, 1)))
-        x = ops.add(x, _numbers(shift.view(1, -1, 1, 1)), name=f'bn{name}')
-    return x
+class NetworkGraph:
+    """The operations of a network in OpenVINO; a subclass may change layers."""
+
+    def __init__(self, network: NetworkArrays):
+        self.network = network.prepare_for_inference()
+        self.outputs: dict[str, ov.Node] = {}
+        """Output of each layer of the encoder and the heads, after its ReLU."""
+
+    def model(self) -> ov.Model:
+        """Return the model, for uint8 images."""
+        image = ops.parameter([-1, 1, -1, -1], np.float32, name='image')
+        image.output(0).tensor.names = {'image'}
+        steps = PrePostProcessor(ov.Model(self.heads(image), [image], 'superpoint'))
+        steps.input().tensor().set_element_type(ov.Type.u8)
+        steps.input().preprocess().convert_element_type(ov.Type.f32).scale(255.0)
+        return steps.build()
+
+    def heads(self, image: ov.Node) -> list[ov.Node]:
+        """Return logits and descriptors for images (B, 1, H, W) with values from 0 to 1."""
+        encoded = self.first(image)
+        for stage in (1, 2, 3, 4):
+            encoded = self.layer(f'{stage}a', encoded)
+            encoded = self.layer(f'{stage}b', encoded, pooled=stage < 4)
+        return [self.layer(f'{head}b', self.layer(f'{head}a', encoded)) for head in 'PD']
+
+    def first(self, image: ov.Node) -> ov.Node:
+        """Return the input of the first layer."""
+        return image
+
+    def layer(self, name: str, x: ov.Node, pooled: bool = False) -> ov.Node:
+        """Return the operations of a layer on x, with a pooling of 2x2 pixels if `pooled`."""
+        arrays = self.network.arrays
+        pads = [KERNEL_SIZES[f'conv{name}'] // 2] * 2
+        weights = self.weights(f'conv{name}')
+        x = ops.convolution(x, weights, [1, 1], pads, pads, [1, 1], name=f'conv{name}')
+        bias = arrays[f'conv{name}.bias']
+        x = ops.add(x, _per_channel(bias), name=f'conv{name}/bias')
+        if f'conv{name}' in HIDDEN:
+            x = ops.relu(x)
+        if self.network.config.normalization == 'after_relu':
+            parts = ('weight', 'bias', 'running_mean', 'running_var')
+            weight, bias, mean, variance = (arrays[f'bn{name}.{part}'] for part in parts)
+            factor = weight / np.sqrt(variance + np.float32(self.network.config.normalization_eps))
+            x = ops.multiply(x, _per_channel(factor))
+            x = ops.add(x, _per_channel(bias - mean * factor), name=f'bn{name}')
+        self.outputs[f'conv{name}'] = x
+        return self.finish(f'conv{name}', x, pooled)
+
+    def weights(self, name: str) -> ov.Node:
+        """Return the weights of a convolution."""
+        return ops.constant(self.network.arrays[f'{name}.weight'])
+
+    def finish(self, name: str, x: ov.Node, pooled: bool) -> ov.Node:
+        """Return the output of a layer as the next one takes it, x or x after pooling."""
+        return pool(x) if pooled else x
 
 
-def _numbers(values: torch.Tensor) -> ov.Node:
-    return ops.constant(values.detach().cpu().float().numpy())
+def pool(x: ov.Node) -> ov.Node:
+    """Return the maxima of x in squares of 2x2."""
+    return ops.max_pool(x, [2, 2], [1, 1], [0, 0], [0, 0], [2, 2]).output(0)
+
+
+def _per_channel(values: np.ndarray) -> ov.Node:
+    """Return values (C,) as a constant (1, C, 1, 1)."""
+    return ops.constant(values.reshape(1, -1, 1, 1))
 
 
 def _channels_last(network: ov.Model) -> ov.Model:

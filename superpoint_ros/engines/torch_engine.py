@@ -5,17 +5,17 @@
 
 from __future__ import annotations
 
-import copy
-
+import numpy as np
 import torch
 
-from superpoint_ros.model.pruning import prepare_for_inference
-from superpoint_ros.model.superpoint import SuperPoint, SuperPointOutput
+from superpoint_ros.model.config import SuperPointOutput
+from superpoint_ros.model.network_arrays import NetworkArrays
+from superpoint_ros.model.superpoint import build_network
 
 
-def best_precision(device: torch.device) -> str:
+def best_precision(device: str) -> str:
     """Return the fastest precision of PyTorch on a device that finds the same keypoints."""
-    if device.type == 'cuda':
+    if device != 'cpu':
         return 'float16'
     return 'bfloat16' if native_bfloat16() else 'float32'
 
@@ -31,27 +31,27 @@ class TorchEngine:
     """
     A network in PyTorch, with weights and activations in channels-last memory format.
 
-    `precision` is 'float32', 'bfloat16' or 'float16'. Batch norm is folded and dead channels are
-    removed in a copy; the model that is passed does not change.
+    `precision` is 'float32', 'bfloat16' or 'float16'.
     """
 
     name = 'torch'
 
-    def __init__(self, model: SuperPoint, device: torch.device, precision: str = 'float32'):
-        model = prepare_for_inference(model)
-        self.device = torch.device(device)
+    def __init__(self, network: NetworkArrays, device: str, precision: str = 'float32'):
+        self.device = device
         self.precision = precision
         self._dtype = getattr(torch, precision)
         self._model = (
-            copy.deepcopy(model)
-            .eval()
+            build_network(network.prepare_for_inference())
             .requires_grad_(False)
             .to(self.device, self._dtype, memory_format=torch.channels_last)
         )
 
     @torch.inference_mode()
-    def infer(self, images: torch.Tensor) -> SuperPointOutput:
-        """Return the output for uint8 images (B, 1, H, W), H and W multiples of 8."""
+    def infer(self, images: torch.Tensor | np.ndarray) -> SuperPointOutput:
+        """Return the output for uint8 images (B, 1, H, W), see `Engine.infer`."""
+        if isinstance(images, np.ndarray):
+            output = self.infer(torch.from_numpy(images))
+            return SuperPointOutput(*(each.float().cpu().numpy() for each in output))
         batch = images.to(self.device, non_blocking=True).to(self._dtype)
         batch = (batch / 255).contiguous(memory_format=torch.channels_last)
         return self._model(batch)

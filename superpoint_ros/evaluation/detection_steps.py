@@ -15,7 +15,7 @@ from superpoint_ros.detection.preprocessing import pad, to_gray
 from superpoint_ros.detection.settings import DetectionSettings
 from superpoint_ros.detector import Detector
 from superpoint_ros.features import Features
-from superpoint_ros.model.superpoint import CELL, SuperPointOutput
+from superpoint_ros.model.config import CELL, SuperPointOutput
 
 DUSTBIN = CELL * CELL
 """Index of the dustbin, the channel for "no keypoint in this cell"."""
@@ -144,7 +144,7 @@ def run_steps(detector: Detector, image: np.ndarray) -> DetectionSteps:
         raise ValueError(
             'the steps are shown at one scale: leave upscale_factor and descriptor_scales at 1'
         )
-    output = detector.engine.infer(pad([image]))
+    output = detector.engine.infer(torch.from_numpy(pad([image])))
     output = SuperPointOutput(*(each.float().cpu() for each in output))
     steps, found = detect(output, torch.from_numpy(image)[None, None], settings)
     count = int(found.valid[0].sum())

@@ -10,10 +10,10 @@ from torch import nn
 
 from superpoint_ros.detection.nms import ROUNDS
 from superpoint_ros.detection.pipeline import detect, PaddedFeatures
-from superpoint_ros.detection.preprocessing import pad_to_cells
 from superpoint_ros.detection.settings import DetectionSettings
+from superpoint_ros.model.config import CELL, SuperPointOutput
 from superpoint_ros.model.pruning import prepare_for_inference
-from superpoint_ros.model.superpoint import SuperPoint, SuperPointOutput
+from superpoint_ros.model.superpoint import SuperPoint
 
 IMAGE_TYPES = {'uint8': torch.uint8, 'float32': torch.float32}
 """Types of the images that a graph takes: from 0 to 255, or from 0 to 1."""
@@ -63,3 +63,17 @@ class DetectorGraph(nn.Module):
         output = SuperPointOutput(self.model.detect(encoded), self.model.describe(encoded))
         _, features = detect(output, gray, self.settings, threshold, rounds=self.rounds)
         return features
+
+
+def pad_to_cells(images: torch.Tensor) -> torch.Tensor:
+    """
+    Return images (B, 1, H, W) with their last row and column repeated up to multiples of 8.
+
+    It does what `detection.preprocessing.pad` does for arrays.
+    """
+    height, width = images.shape[2], images.shape[3]
+    # Indices instead of padding: exporters cannot pad by an amount that depends on the size, and
+    # torch does not pad uint8.
+    rows = torch.arange((height + CELL - 1) // CELL * CELL, device=images.device)
+    columns = torch.arange((width + CELL - 1) // CELL * CELL, device=images.device)
+    return images[:, :, rows.clamp(max=height - 1)][:, :, :, columns.clamp(max=width - 1)]

@@ -41,9 +41,7 @@ def init(cuda: int) -> None:
     renamed, or has a value that is not allowed; FileNotFoundError for the weight file.
     """
     global _detector
-    import torch
-
-    device = 'cuda' if cuda and torch.cuda.is_available() else 'cpu'
+    device = 'auto' if cuda else 'cpu'
     settings = _settings()
     _detector = Detector.from_weights(settings.pop('weights', None), device, **settings)
 

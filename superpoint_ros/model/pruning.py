@@ -14,20 +14,10 @@ from __future__ import annotations
 from dataclasses import replace
 
 import torch
-from torch import nn
 
-from superpoint_ros.model.superpoint import (
-    ENCODER,
-    fold_batch_norm,
-    INPUTS,
-    SuperPoint,
-    SuperPointConfig,
-)
-
-STAGES = ('1', '2', '3', '4')
-
-HIDDEN = (*(f'conv{name}' for name in ENCODER), 'convPa', 'convDa')
-"""Layers followed by a ReLU; only their channels can be dead."""
+from superpoint_ros.model.config import INPUTS, SuperPointConfig
+from superpoint_ros.model.network_arrays import NetworkArrays
+from superpoint_ros.model.superpoint import build_network, SuperPoint
 
 
 def prepare_for_inference(model: SuperPoint) -> SuperPoint:
@@ -36,42 +26,21 @@ def prepare_for_inference(model: SuperPoint) -> SuperPoint:
 
     `model` is not modified; it is returned if there is nothing to do.
     """
-    if model.config.normalization == 'before_relu':
-        model = fold_batch_norm(model)
-    return remove_dead_channels(model)
+    arrays = NetworkArrays.of(model)
+    prepared = arrays.prepare_for_inference()
+    return model if prepared is arrays else build_network(prepared)
 
 
 def remove_dead_channels(model: SuperPoint) -> SuperPoint:
     """
     Return the network without dead channels, in evaluation mode.
 
-    In exact arithmetic its outputs are those of `model`. Both layers of a stage, and both heads,
-    keep the width of the wider of the two, and at least one channel. `model` itself is returned if
-    no channel can be removed or if it has batch norms.
+    `model` itself is returned if no channel can be removed or if it has batch norms. See
+    `NetworkArrays.remove_dead_channels`.
     """
-    config = model.config
-    if config.normalization != 'none':
-        return model
-    live = {name: _live_channels(getattr(model, name)) for name in HIDDEN}
-    narrow = replace(
-        config,
-        stage_channels=tuple(_widest(live, f'conv{stage}a', f'conv{stage}b') for stage in STAGES),
-        head_channels=_widest(live, 'convPa', 'convDa'),
-    )
-    if narrow == config:
-        return model
-    result = SuperPoint(narrow).eval()
-    kept = {
-        name: _kept_channels(live[name], getattr(model, name), getattr(result, name))
-        for name in HIDDEN
-    }
-    with torch.no_grad():
-        for name, before in INPUTS.items():
-            source, target = getattr(model, name), getattr(result, name)
-            outputs, inputs = (kept.get(layer, slice(None)) for layer in (name, before))
-            target.weight.copy_(source.weight[outputs][:, inputs])
-            target.bias.copy_(source.bias[outputs])
-    return result
+    arrays = NetworkArrays.of(model)
+    pruned = arrays.remove_dead_channels()
+    return model if pruned is arrays else build_network(pruned)
 
 
 def add_dead_channels(model: SuperPoint, config: SuperPointConfig) -> SuperPoint:
@@ -100,22 +69,3 @@ def add_dead_channels(model: SuperPoint, config: SuperPointConfig) -> SuperPoint
             target.weight[:outgoing, :incoming] = source.weight
             target.bias[:outgoing] = source.bias
     return result
-
-
-def _widest(live: dict[str, torch.Tensor], *names: str) -> int:
-    """Return the number of channels that layers of one width need, at least one."""
-    return max(1, *(len(live[name]) for name in names))
-
-
-def _live_channels(layer: nn.Conv2d) -> torch.Tensor:
-    """Return the indices of the channels of a layer that are not dead."""
-    dead = (layer.weight == 0).flatten(1).all(dim=1) & (layer.bias <= 0)
-    return (~dead).nonzero()[:, 0]
-
-
-def _kept_channels(live: torch.Tensor, source: nn.Conv2d, target: nn.Conv2d) -> torch.Tensor:
-    """Return the ascending indices of the kept channels: live ones, filled up with dead ones."""
-    dead = torch.ones(source.out_channels, dtype=torch.bool)
-    dead[live] = False
-    others = dead.nonzero()[:, 0][: target.out_channels - len(live)]
-    return torch.cat([live, others]).sort().values

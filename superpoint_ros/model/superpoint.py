@@ -12,104 +12,11 @@ standard for its weight files: `conv1a` ... `conv4b`, `convPa`, `convPb` (points
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
-from itertools import pairwise
-from typing import NamedTuple
-
 import torch
 from torch import nn
 
-CELL = 8
-"""Side in pixels of a cell, from the three poolings of the encoder."""
-
-SMALLEST_SIDE = 16
-"""Shortest supported side of an image in pixels."""
-
-ENCODER = ('1a', '1b', '2a', '2b', '3a', '3b', '4a', '4b')
-"""Encoder layers in order; each takes the output of the previous one."""
-
-INPUTS = {
-    'conv1a': 'image',
-    **{f'conv{name}': f'conv{before}' for before, name in pairwise(ENCODER)},
-    'convPa': 'conv4b',
-    'convPb': 'convPa',
-    'convDa': 'conv4b',
-    'convDb': 'convDa',
-}
-"""Input of each convolution: another convolution, or the image."""
-
-NORMALIZATIONS = ('none', 'before_relu', 'after_relu')
-
-
-@dataclass(frozen=True)
-class SuperPointConfig:
-    """
-    Channels and normalisation of a network.
-
-    Raises ValueError that names the field, its value and what it may be.
-
-    Attributes:
-        stage_channels: channels of the encoder's four stages of two 3x3 convolutions each.
-        head_channels: channels of the hidden layer of both heads.
-        descriptor_size: length D of a descriptor.
-        normalization: 'none' (plain convolutions, as in weight files), 'before_relu' (conv -> BN
-            -> ReLU, for training; `fold_batch_norm` removes it) or 'after_relu' (conv -> ReLU ->
-            BN; cannot be folded exactly at padded borders).
-        normalization_eps: epsilon of the batch norm.
-
-    """
-
-    stage_channels: tuple[int, int, int, int] = (64, 64, 128, 128)
-    head_channels: int = 256
-    descriptor_size: int = 256
-    normalization: str = 'none'
-    normalization_eps: float = 1e-5
-
-    def __post_init__(self):
-        object.__setattr__(self, 'stage_channels', tuple(self.stage_channels))
-        widths = (*self.stage_channels, self.head_channels, self.descriptor_size)
-        if len(self.stage_channels) != 4 or not all(
-            isinstance(width, int) and 0 < width <= 4096 for width in widths
-        ):
-            raise ValueError(
-                'stage_channels must be four whole numbers, head_channels and descriptor_size one '
-                f'each, all from 1 to 4096; got {self.stage_channels}, {self.head_channels} and '
-                f'{self.descriptor_size}'
-            )
-        if self.normalization not in NORMALIZATIONS:
-            raise ValueError(
-                f'normalization must be one of {NORMALIZATIONS}, got {self.normalization!r}'
-            )
-        if not 0 < self.normalization_eps < 1:
-            raise ValueError(
-                f'normalization_eps must lie between 0 and 1, got {self.normalization_eps}'
-            )
-
-
-PAPER = SuperPointConfig()
-"""Network of the paper: 1.30 M parameters, 26.05 GMAC at 640x480."""
-
-COMPACT = SuperPointConfig(
-    stage_channels=(16, 32, 64, 128), head_channels=128, descriptor_size=128
-)
-"""Network for CPUs and small boards: 0.61 M parameters, 5.47 GMAC at 640x480."""
-
-SMALL = replace(COMPACT, descriptor_size=64)
-"""The compact network with descriptors of half the length."""
-
-CONFIGURATIONS = {'paper': PAPER, 'compact': COMPACT, 'small': SMALL}
-
-
-class SuperPointOutput(NamedTuple):
-    """
-    Output of the network for a batch of images: one vector for each cell of 8x8 pixels.
-
-    `logits` has shape (B, 65, H/8, W/8): the 64 pixels of the cell in row order, then the dustbin
-    "no interest point". `descriptors` has shape (B, D, H/8, W/8) and is not normalised.
-    """
-
-    logits: torch.Tensor
-    descriptors: torch.Tensor
+from superpoint_ros.model.config import CELL, ENCODER, PAPER, SuperPointConfig, SuperPointOutput
+from superpoint_ros.model.network_arrays import NetworkArrays
 
 
 class SuperPoint(nn.Module):
@@ -187,31 +94,19 @@ class SuperPoint(nn.Module):
         return SuperPointOutput(self.detect(features), self.describe(features))
 
 
+def build_network(network: NetworkArrays) -> SuperPoint:
+    """Return a PyTorch network with a copy of the arrays, for inference, on the CPU."""
+    model = SuperPoint(network.config)
+    # The counters of batch norms are not part of a network for inference.
+    state = {name: torch.from_numpy(array.copy()) for name, array in network.arrays.items()}
+    model.load_state_dict(state, strict=False)
+    return model.eval()
+
+
 def fold_batch_norm(model: SuperPoint) -> SuperPoint:
     """
     Return an equivalent network of plain convolutions, into which batch norms are folded.
 
-    The result is in evaluation mode, float32 and on the CPU. Raises ValueError for 'after_relu'
-    networks: their batch norm shifts values after the ReLU but not the zero padding of the next
-    convolution, so that no plain convolution is equivalent at the border of the image.
+    The result is in evaluation mode, float32 and on the CPU. See `NetworkArrays.fold_batch_norm`.
     """
-    config = model.config
-    if config.normalization == 'after_relu':
-        raise ValueError(
-            'batch norm after ReLU cannot be folded exactly; run the network without folding '
-            "(only normalization 'before_relu' can be folded)"
-        )
-    folded = SuperPoint(replace(config, normalization='none', normalization_eps=1e-5))
-    state = {name: value.detach().cpu().double() for name, value in model.state_dict().items()}
-    result = {}
-    for name in (key[: -len('.weight')] for key in folded.state_dict() if key.endswith('.weight')):
-        weight, bias = state[f'{name}.weight'], state[f'{name}.bias']
-        if config.normalization == 'before_relu':
-            norm = name.replace('conv', 'bn')
-            variance = state[f'{norm}.running_var'] + config.normalization_eps
-            scale = state[f'{norm}.weight'] / variance.sqrt()
-            weight = weight * scale[:, None, None, None]
-            bias = (bias - state[f'{norm}.running_mean']) * scale + state[f'{norm}.bias']
-        result[f'{name}.weight'], result[f'{name}.bias'] = weight.float(), bias.float()
-    folded.load_state_dict(result)
-    return folded.eval()
+    return build_network(NetworkArrays.of(model).fold_batch_norm())

@@ -27,7 +27,8 @@ from superpoint_ros.detection.cpu import keypoints_in_heatmap
 from superpoint_ros.detection.cpu_nms import suppress_non_maxima
 from superpoint_ros.detection.heatmap import heatmap_from_logits
 from superpoint_ros.geometry.homography import scaling, warp_image, warp_points
-from superpoint_ros.model.superpoint import CELL, SMALLEST_SIDE, SuperPoint
+from superpoint_ros.model.config import CELL, SMALLEST_SIDE
+from superpoint_ros.model.superpoint import SuperPoint
 from superpoint_ros.training.recipes import AdaptationRecipe
 
 Heatmaps = Callable[[np.ndarray], np.ndarray]

@@ -25,15 +25,9 @@ import torch
 from torch import nn
 import torch.nn.functional as F
 
-from superpoint_ros.model.pruning import HIDDEN, remove_dead_channels
-from superpoint_ros.model.superpoint import (
-    ENCODER,
-    fold_batch_norm,
-    INPUTS,
-    SuperPoint,
-    SuperPointConfig,
-    SuperPointOutput,
-)
+from superpoint_ros.model.config import ENCODER, HIDDEN, INPUTS, SuperPointConfig, SuperPointOutput
+from superpoint_ros.model.pruning import remove_dead_channels
+from superpoint_ros.model.superpoint import fold_batch_norm, SuperPoint
 from superpoint_ros.model.weights import load_weights
 from superpoint_ros.training.checkpoints import read_checkpoint
 

@@ -28,8 +28,9 @@ from superpoint_ros.data.synthetic_shapes.shapes import ShapeImage
 from superpoint_ros.detection.cpu import keypoints_in_heatmap
 from superpoint_ros.detection.heatmap import heatmap_from_logits
 from superpoint_ros.detection.settings import DetectionSettings
+from superpoint_ros.model.config import CONFIGURATIONS
 from superpoint_ros.model.pruning import add_dead_channels
-from superpoint_ros.model.superpoint import CONFIGURATIONS, fold_batch_norm, SuperPoint
+from superpoint_ros.model.superpoint import fold_batch_norm, SuperPoint
 from superpoint_ros.model.weights import save_weights, WeightsMetadata
 from superpoint_ros.training.datasets import endless_loader, ShapeDataset, Steps, VALIDATION
 from superpoint_ros.training.distillation import DistillationLoss

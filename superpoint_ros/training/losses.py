@@ -21,7 +21,8 @@ import torch.nn.functional as F
 
 from superpoint_ros.detection.descriptors import average_scales, sample_descriptors
 from superpoint_ros.detection.preprocessing import rescale_keypoints, SCALE_RATIO
-from superpoint_ros.model.superpoint import CELL, SuperPoint, SuperPointOutput
+from superpoint_ros.model.config import CELL, SuperPointOutput
+from superpoint_ros.model.superpoint import SuperPoint
 from superpoint_ros.training.recipes import SuperPointRecipe
 
 IGNORED = -100

@@ -18,12 +18,7 @@ from typing import ClassVar
 from superpoint_ros.data.photometric import PhotometricRanges
 from superpoint_ros.data.random_homographies import HomographyRanges
 from superpoint_ros.detection.settings import DetectionSettings
-from superpoint_ros.model.superpoint import (
-    CELL,
-    CONFIGURATIONS,
-    SMALLEST_SIDE,
-    SuperPointConfig,
-)
+from superpoint_ros.model.config import CELL, CONFIGURATIONS, SMALLEST_SIDE, SuperPointConfig
 from superpoint_ros.settings_table import check_settings, setting
 
 PRECISIONS = ('32-true', 'bf16-mixed', '16-mixed')

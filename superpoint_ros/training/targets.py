@@ -24,7 +24,7 @@ import torch
 
 from superpoint_ros.detection.cpu_hessian import find_extrema
 from superpoint_ros.detection.cpu_nms import suppress_non_maxima
-from superpoint_ros.model.superpoint import CELL
+from superpoint_ros.model.config import CELL
 from superpoint_ros.training.losses import (
     both_views,
     cell_cross_entropy,

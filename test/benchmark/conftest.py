@@ -10,7 +10,8 @@ import pytest
 import torch
 
 from superpoint_ros.benchmark.candidates import NetworkSource
-from superpoint_ros.model.superpoint import SuperPoint, SuperPointConfig
+from superpoint_ros.model.config import SuperPointConfig
+from superpoint_ros.model.superpoint import SuperPoint
 from superpoint_ros.model.weights import save_weights, WeightsMetadata
 
 

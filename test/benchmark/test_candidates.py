@@ -21,7 +21,7 @@ from superpoint_ros.benchmark.candidates import (
     Stopwatch,
 )
 from superpoint_ros.features import Features
-from superpoint_ros.model.superpoint import PAPER
+from superpoint_ros.model.config import PAPER
 
 TORCH = Execution('torch')
 
@@ -90,11 +90,11 @@ def test_network_source_is_a_configuration_with_random_weights_or_a_file(tiny):
     paper = NetworkSource('paper').load()
     assert paper.config == PAPER
     again = NetworkSource('paper').load()
-    assert bool((paper.conv4b.weight == again.conv4b.weight).all())
+    assert bool((paper.arrays['conv4b.weight'] == again.arrays['conv4b.weight']).all())
     assert tiny.load().config.descriptor_size == 16
     with pytest.raises(
         ValueError,
-        match='unknown network large: choose from paper, compact, or give',
+        match='unknown network large: choose from paper, compact, small, or give',
     ):
         NetworkSource('large').load()
 

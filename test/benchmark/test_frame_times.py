@@ -93,7 +93,7 @@ def test_frame_time_ratio_is_the_median_over_the_rounds(monkeypatch, tiny):
 
 
 def test_frame_benchmark_compares_with_the_detectors_of_opencv(result):
-    named = {(case['method'], *case['size']): case for case in result['opencv']}
+    named = {(case['method'], *case['size']): case for case in result['methods']}
     assert len(named) == 8
     assert named['ORB', 64, 48]['orb_ratio'] == 1
     for case in named.values():
@@ -101,7 +101,7 @@ def test_frame_benchmark_compares_with_the_detectors_of_opencv(result):
         assert case['orb_ratio'] > 0
     assert named['Shi-Tomasi', 100, 75]['keypoints'] == pytest.approx(20)
     assert 0 < named['SIFT', 100, 75]['keypoints'] <= 21  # of equal responses, SIFT keeps both
-    table = report.opencv_table(result)
+    table = report.methods_table(result)
     assert table.count('(OpenCV)') == 8
     assert table.count('tiny 100x75') == 2
 
@@ -113,7 +113,7 @@ def test_frame_time_relative_to_orb_is_the_median_over_the_rounds(monkeypatch, t
     plan = SpeedPlan([(64, 48)], [tiny], methods=['ORB'], keypoints=5, memory=False, peak_sides=[])
     result = measure_frames(plan, lambda text: None)
     assert [case['orb_ratio'] for case in result['cases']] == [2, 0.5]
-    assert [case['orb_ratio'] for case in result['opencv']] == [1]
+    assert [case['orb_ratio'] for case in result['methods']] == [1]
 
 
 def test_frame_time_percentiles_are_in_milliseconds():

@@ -13,7 +13,8 @@ from superpoint_ros.benchmark.machine import (
     peak_rate,
     usable_cores,
 )
-from superpoint_ros.model.superpoint import COMPACT, PAPER, SuperPoint, SuperPointConfig
+from superpoint_ros.model.config import COMPACT, PAPER, SuperPointConfig
+from superpoint_ros.model.superpoint import SuperPoint
 
 CPU = torch.device('cpu')
 

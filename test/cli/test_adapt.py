@@ -16,7 +16,8 @@ pytest.importorskip('jsonargparse', reason="needs the extra 'train'")
 
 from superpoint_ros.cli import adapt
 from superpoint_ros.cli.main import main
-from superpoint_ros.model.superpoint import SuperPoint, SuperPointConfig
+from superpoint_ros.model.config import SuperPointConfig
+from superpoint_ros.model.superpoint import SuperPoint
 from superpoint_ros.model.weights import save_weights, WeightsMetadata
 from superpoint_ros.training import pseudo_labels
 from superpoint_ros.training.pseudo_labels import LabelFolder

@@ -19,7 +19,8 @@ METHODS = ('ORB', 'SIFT', 'AKAZE', 'Shi-Tomasi')
 def weights(tmp_path):
     import torch
 
-    from superpoint_ros.model.superpoint import SuperPoint, SuperPointConfig
+    from superpoint_ros.model.config import SuperPointConfig
+    from superpoint_ros.model.superpoint import SuperPoint
     from superpoint_ros.model.weights import save_weights, WeightsMetadata
 
     with torch.random.fork_rng():
@@ -48,7 +49,7 @@ def test_benchmark_prints_and_writes_times_of_whole_frames(weights, tmp_path, ca
     assert '| Shi-Tomasi (OpenCV) 96x64 |' in said
     written = json.loads((tmp_path / 'out' / 'benchmark.json').read_text())
     assert [case['engine'] for case in written['frames']['cases']] == ['baseline', 'torch']
-    assert {case['method'] for case in written['frames']['opencv']} == set(METHODS)
+    assert {case['method'] for case in written['frames']['methods']} == set(METHODS)
     assert written['machine']['threads'] == 1
     assert (tmp_path / 'out' / 'frames.png').is_file()
 

@@ -16,7 +16,8 @@ import torch
 
 from superpoint_ros.cli.main import main
 from superpoint_ros.features import Features
-from superpoint_ros.model.superpoint import SuperPoint, SuperPointConfig
+from superpoint_ros.model.config import SuperPointConfig
+from superpoint_ros.model.superpoint import SuperPoint
 from superpoint_ros.model.weights import save_weights, WeightsMetadata
 
 

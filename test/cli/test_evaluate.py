@@ -17,7 +17,8 @@ pytest.importorskip('matplotlib', reason='matplotlib is not installed')
 from superpoint_ros.cli.main import main
 from superpoint_ros.data.homography_sequences import BenchmarkPlan, make_benchmark
 from superpoint_ros.files import share_directory
-from superpoint_ros.model.superpoint import SuperPoint, SuperPointConfig
+from superpoint_ros.model.config import SuperPointConfig
+from superpoint_ros.model.superpoint import SuperPoint
 from superpoint_ros.model.weights import save_weights, WeightsMetadata
 from support.noise_pictures import noise_picture
 

@@ -12,7 +12,8 @@ from superpoint_ros import files as resources
 from superpoint_ros.cli.main import main
 from superpoint_ros.detection import pipeline
 from superpoint_ros.files import demo_photographs
-from superpoint_ros.model.superpoint import PAPER, SuperPoint
+from superpoint_ros.model.config import PAPER
+from superpoint_ros.model.superpoint import SuperPoint
 from superpoint_ros.model.weights import save_weights, WeightsMetadata
 
 

@@ -11,7 +11,8 @@ import pytest
 
 from superpoint_ros.cli.main import main
 from superpoint_ros.export.exporters import write_pth
-from superpoint_ros.model.superpoint import SuperPoint, SuperPointConfig
+from superpoint_ros.model.config import SuperPointConfig
+from superpoint_ros.model.superpoint import SuperPoint
 
 CONFIG = SuperPointConfig(stage_channels=(4, 4, 4, 8), head_channels=8, descriptor_size=8)
 

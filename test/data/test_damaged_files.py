@@ -25,7 +25,8 @@ from superpoint_ros.data.sequences.image_files import read_image
 from superpoint_ros.data.sequences.opening import open_sequence
 from superpoint_ros.data.sequences.text_files import read_calibration, read_sensor
 from superpoint_ros.features import Features
-from superpoint_ros.model.superpoint import SuperPoint, SuperPointConfig
+from superpoint_ros.model.config import SuperPointConfig
+from superpoint_ros.model.superpoint import SuperPoint
 from superpoint_ros.model.weights import load_weights, save_weights, WeightsMetadata
 from support.bags import write_bag
 from support.recordings import (

@@ -13,11 +13,8 @@ import pytest
 import torch
 
 from superpoint_ros.detection.cpu_hessian import find_extrema
-from superpoint_ros.detection.hessian import (
-    hessian_response,
-    parabola_offsets,
-    SADDLE_PROBABILITY,
-)
+from superpoint_ros.detection.hessian import hessian_response, parabola_offsets
+from superpoint_ros.detection.hessian_constants import SADDLE_PROBABILITY
 
 
 def expected_of(image):

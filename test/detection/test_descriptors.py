@@ -8,7 +8,7 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from superpoint_ros.detection.cpu import CpuPipeline
+from superpoint_ros.detection import cpu
 from superpoint_ros.detection.descriptors import average_scales, sample_descriptors
 
 
@@ -17,7 +17,7 @@ def by_tensors(coarse, points):
 
 
 def by_loops(coarse, points):
-    [sampled] = CpuPipeline(None).sample(coarse[None], [points.numpy()])
+    [sampled] = cpu.CpuPipeline(None).sample(coarse[None].numpy(), [points.numpy()])
     return torch.from_numpy(sampled)
 
 
@@ -96,5 +96,8 @@ def test_each_scale_counts_half_of_the_previous_one():
     expected = np.array([1, 0.5, 0.25]) / np.sqrt(1 + 0.25 + 0.0625)
     assert average[0].numpy() == pytest.approx(expected)
     assert average[1].numpy() == pytest.approx([0, 1, 0])
+    on_cpu = cpu.average_scales([fine.numpy(), coarse.numpy(), coarsest.numpy()])
+    np.testing.assert_allclose(on_cpu, average.numpy(), atol=1e-6)
     assert torch.equal(average_scales([fine]), fine)
     assert average_scales([torch.zeros(0, 8), torch.zeros(0, 8)]).shape == (0, 8)
+    assert cpu.average_scales([np.zeros((0, 8), np.float32)] * 2).shape == (0, 8)

@@ -52,22 +52,11 @@ def compare(found, golden):
     return near.mean(), cosines
 
 
-@pytest.fixture(scope='module')
-def cache_folder(tmp_path_factory):
-    """Return the folder of quantised networks that the tests of this module share."""
-    return tmp_path_factory.mktemp('cache')
-
-
 @pytest.mark.parametrize('name', ENGINES)
 @pytest.mark.parametrize('kind', KEYPOINTS)
 @pytest.mark.parametrize('weights', WEIGHTS)
-def test_golden_features_are_found_again_by_every_engine(
-    weights, kind, name, cache_folder, monkeypatch
-):
+def test_golden_features_are_found_again_by_every_engine(weights, kind, name):
     engine, precision, share, cosine = ENGINES[name]
-    monkeypatch.setenv('XDG_CACHE_HOME', str(cache_folder))
-    if precision == 'int8':
-        pytest.importorskip('nncf', reason='NNCF is not installed')
     if engine != 'torch':
         pytest.importorskip(engine, reason=f'{engine} is not installed')
     detector = make_detector(weights, kind, engine=engine, precision=precision)

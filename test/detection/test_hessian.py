@@ -11,14 +11,12 @@ import torch
 from superpoint_ros import Detector
 from superpoint_ros.detection.hessian import (
     find_extrema,
-    HALF_STRENGTH,
     hessian_response,
     HessianResponse,
-    KERNEL_RADIUS,
     parabola_offsets,
-    SCALES,
     weight_scores,
 )
+from superpoint_ros.detection.hessian_constants import HALF_STRENGTH, KERNEL_RADIUS, SCALES
 from superpoint_ros.detection.pipeline import find_keypoints
 from superpoint_ros.detection.settings import DetectionSettings
 

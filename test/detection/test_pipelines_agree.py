@@ -3,6 +3,8 @@
 
 """The tensor pipeline and the compiled pipeline for CPUs find the same features."""
 
+from functools import partial
+
 from hypothesis import given, settings
 from hypothesis import strategies as st
 import numpy as np
@@ -17,7 +19,7 @@ from superpoint_ros.detection.settings import DetectionSettings
 from superpoint_ros.engines.engine import create_engine
 from superpoint_ros.features import Features
 from superpoint_ros.files import default_weights, demo_photographs
-from superpoint_ros.model.superpoint import SuperPointOutput
+from superpoint_ros.model.config import SuperPointOutput
 from superpoint_ros.model.weights import load_weights
 
 
@@ -36,11 +38,16 @@ def random_network(seed, spread):
     return network
 
 
+def with_arrays(network, images):
+    """Return the output of a function of tensors for images, both as arrays."""
+    return SuperPointOutput(*(each.numpy() for each in network(torch.from_numpy(images))))
+
+
 def by_tensors(network, images, masks, detection):
     """Return the features of images of one size by the tensor pipeline."""
     mask = None if masks[0] is None else torch.from_numpy(np.stack(masks))
     seen = torch.from_numpy(np.stack(images))[:, None]
-    steps, found = detect(network(pad(images)), seen, detection, mask=mask)
+    steps, found = detect(network(torch.from_numpy(pad(images))), seen, detection, mask=mask)
     assert not steps.undecided.any()
     result = []
     for index, valid in enumerate(found.valid):
@@ -71,7 +78,7 @@ def run_both(network, images, detection, masks=None):
     """Return the features of images of one size by the compiled loops, after comparing them."""
     masks = masks or [None] * len(images)
     with torch.inference_mode():
-        found = CpuPipeline(network).detect(images, masks, detection)
+        found = CpuPipeline(partial(with_arrays, network)).detect(images, masks, detection)
         expected = by_tensors(network, images, masks, detection)
     for ours, theirs in zip(found, expected, strict=True):
         assert ours.keypoints.dtype == ours.scores.dtype == ours.descriptors.dtype == np.float32

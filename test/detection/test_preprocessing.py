@@ -9,12 +9,8 @@ import numpy as np
 import pytest
 import torch
 
-from superpoint_ros.detection.preprocessing import (
-    image_pyramid,
-    pad,
-    pad_to_cells,
-    rescale_keypoints,
-)
+from superpoint_ros.detection.preprocessing import image_pyramid, pad, rescale_keypoints
+from superpoint_ros.export.graph import pad_to_cells
 
 
 def random_image(height, width):
@@ -36,16 +32,18 @@ def test_padding_repeats_the_last_row_and_column_up_to_whole_cells(size):
     padded = pad(images)
     height, width = (-(-side // 8) * 8 for side in size)
     assert padded.shape == (2, 1, height, width)
-    for before, after in zip(images, padded[:, 0].numpy(), strict=True):
+    for before, after in zip(images, padded[:, 0], strict=True):
         ends = ((0, height - size[0]), (0, width - size[1]))
         np.testing.assert_array_equal(after, np.pad(before, ends, 'edge'))
-    assert torch.equal(pad_to_cells(padded), padded)
+    in_graphs = pad_to_cells(torch.from_numpy(np.stack(images)[:, None]))
+    np.testing.assert_array_equal(in_graphs.numpy(), padded)
 
 
-def test_keypoints_of_a_resized_image_lie_at_the_same_fraction_of_it():
+@pytest.mark.parametrize('make', [torch.tensor, np.float32])
+def test_keypoints_of_a_resized_image_lie_at_the_same_fraction_of_it(make):
     before, after = np.zeros((40, 60)), np.zeros((20, 90))
     # Pixel centres: the left edge of the image is at -0.5.
-    points = torch.tensor([[-0.5, -0.5], [59.5, 39.5], [29.5, 19.5]])
+    points = make([[-0.5, -0.5], [59.5, 39.5], [29.5, 19.5]])
     moved = rescale_keypoints(points, before, after)
     assert moved.tolist() == [[-0.5, -0.5], [89.5, 19.5], [44.5, 9.5]]
     assert rescale_keypoints(points, before, before) is points

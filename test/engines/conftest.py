@@ -23,11 +23,3 @@ def photographs():
 def reference():
     """The detector in PyTorch with float32."""
     return Detector.from_weights(device='cpu', precision='float32', engine='torch')
-
-
-@pytest.fixture(autouse=True)
-def cache(tmp_path_factory, monkeypatch):
-    """A cache folder for quantised networks that these tests share, instead of the user's."""
-    folder = tmp_path_factory.getbasetemp() / 'cache'
-    monkeypatch.setenv('XDG_CACHE_HOME', str(folder))
-    return folder

@@ -18,10 +18,10 @@ from superpoint_ros.detection.settings import DetectionSettings
 from superpoint_ros.engines import cuda_graph
 from superpoint_ros.engines.torch_engine import TorchEngine
 from superpoint_ros.files import default_weights
-from superpoint_ros.model.superpoint import SuperPointOutput
-from superpoint_ros.model.weights import load_weights
+from superpoint_ros.model.config import SuperPointOutput
+from superpoint_ros.model.weights import read_weights
 
-CPU = torch.device('cpu')
+CPU = 'cpu'
 SETTINGS = DetectionSettings()
 
 
@@ -34,7 +34,7 @@ def without_capture(engine, size):
 
 @pytest.fixture(scope='module')
 def model():
-    return load_weights(default_weights())[0]
+    return read_weights(default_weights())[0]
 
 
 @pytest.fixture
@@ -89,7 +89,10 @@ class RandomEngine:
         count, _, height, width = images.shape
         generator = torch.Generator().manual_seed(self._seed)
         sizes = ((count, size, height // 8, width // 8) for size in (65, 16))
-        return SuperPointOutput(*(3 * torch.randn(*size, generator=generator) for size in sizes))
+        output = [3 * torch.randn(*size, generator=generator) for size in sizes]
+        if isinstance(images, np.ndarray):
+            output = [each.numpy() for each in output]
+        return SuperPointOutput(*output)
 
 
 @pytest.mark.parametrize('seed', range(4))

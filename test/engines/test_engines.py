@@ -13,7 +13,8 @@ import torch
 
 from superpoint_ros import Detector
 from superpoint_ros.engines.engine import create_engine
-from superpoint_ros.model.superpoint import COMPACT, SuperPoint, SuperPointConfig
+from superpoint_ros.model.config import COMPACT, SuperPointConfig
+from superpoint_ros.model.superpoint import SuperPoint
 
 needs_openvino = pytest.mark.skipif(
     find_spec('openvino') is None, reason='OpenVINO is not installed'
@@ -197,7 +198,8 @@ ENGINE_IN_A_THREAD = """
 import os, signal, sys, threading
 import torch
 from superpoint_ros.engines.engine import create_engine
-from superpoint_ros.model.superpoint import COMPACT, SuperPoint
+from superpoint_ros.model.config import COMPACT
+from superpoint_ros.model.superpoint import SuperPoint
 
 signal.signal(signal.SIGTERM, lambda *_: print('handled', flush=True))
 engines = [create_engine(SuperPoint(COMPACT), 'cpu', 'float32', 'openvino')]

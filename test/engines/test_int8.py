@@ -1,59 +1,94 @@
 # Copyright 2026 The superpoint_ros developers
 # SPDX-License-Identifier: Apache-2.0
 
-"""Networks in int8 are quantised once for each weight file, with photographs, and cached."""
+"""Networks run in int8 with activation ranges from their weight file, without other packages."""
 
 from __future__ import annotations
 
-from importlib.util import find_spec
+from dataclasses import replace
+import subprocess
+import sys
 
 import cv2
 import numpy as np
 import pytest
 import torch
 
+from superpoint_ros import Detector
 from superpoint_ros.cli.main import main
 from superpoint_ros.engines.engine import create_engine
-from superpoint_ros.model.superpoint import COMPACT, SuperPoint, SuperPointConfig
-from superpoint_ros.model.weights import save_weights, WeightsMetadata
+from superpoint_ros.files import share_directory
+from superpoint_ros.model.config import HIDDEN, SuperPointConfig
+from superpoint_ros.model.network_arrays import NetworkArrays
+from superpoint_ros.model.superpoint import SuperPoint
+from superpoint_ros.model.weights import load_weights, read_weights, save_weights, WeightsMetadata
 
 pytest.importorskip('openvino', reason='OpenVINO is not installed')
 
 import openvino
 
-from superpoint_ros.engines import int8 as quantisation
+from superpoint_ros.engines import int8, openvino_engine
 
-needs_nncf = pytest.mark.skipif(find_spec('nncf') is None, reason='NNCF is not installed')
+SHIPPED = sorted((share_directory() / 'models').glob('*.safetensors'))
+RANGES = dict.fromkeys(HIDDEN, (0.0, 4.0))
 
 
 def network(seed=0, normalization='none'):
     torch.manual_seed(seed)
     config = SuperPointConfig((8, 8, 16, 16), 16, 16, normalization)
-    return SuperPoint(config).eval()
+    return NetworkArrays.of(SuperPoint(config).eval())
 
 
-def operations(model):
-    return [node.get_type_name() for node in model.get_ordered_ops()]
+@pytest.mark.parametrize('path', SHIPPED, ids=lambda path: path.stem)
+def test_shipped_weights_have_activation_ranges(path):
+    ranges = read_weights(path)[0].ranges
+    assert list(ranges) == list(HIDDEN)
+    assert all(low == 0 < high < 100 for low, high in ranges.values())
 
 
-@needs_nncf
-def test_quantisation_covers_all_layers_but_the_last_of_both_heads(photographs):
-    quantised = quantisation.quantise(network(), photographs[:2])
+@pytest.mark.parametrize(
+    ('fast', 'ranges', 'precision'),
+    [(True, RANGES, 'int8'), (True, None, 'bfloat16'), (False, RANGES, 'bfloat16')],
+)
+def test_precision_auto_is_int8_if_it_is_fast_and_calibrated(monkeypatch, fast, ranges, precision):
+    monkeypatch.setattr('superpoint_ros.engines.engine.has_fast_int8', lambda: fast)
+    monkeypatch.setattr(openvino_engine, 'native_bfloat16', lambda: True)
+    engine = create_engine(replace(network(), ranges=ranges), 'cpu', engine='openvino')
+    assert engine.precision == precision
+
+
+@pytest.mark.parametrize(
+    ('flags', 'fast'),
+    [
+        ('sse4_2 avx2 avx512_vnni', True),
+        ('avx2 avx_vnni', True),
+        ('avx2 avx512f avx512_bf16', False),
+    ],
+)
+def test_int8_is_fast_with_instructions_for_it(monkeypatch, flags, fast):
+    from superpoint_ros.engines import processor
+
+    monkeypatch.setattr(processor, 'cpu_flags', lambda: frozenset(flags.split()))
+    assert processor.has_fast_int8() == fast
+
+
+def test_quantisation_covers_all_layers_but_the_last_of_both_heads():
+    quantised = int8.quantise(replace(network(), ranges=RANGES))
+    convolutions = [
+        node for node in quantised.get_ordered_ops() if node.get_type_name() == 'Convolution'
+    ]
     whole = [
-        node.get_friendly_name().split('/')[0].removeprefix('__module.')
-        for node in quantised.get_ordered_ops()
-        if node.get_type_name() == 'Convolution'
+        node.get_friendly_name()
+        for node in convolutions
         # Quantised weights are integers multiplied by a scale.
-        and node.input_value(1).get_node().get_type_name() == 'Constant'
+        if node.input_value(1).get_node().get_type_name() == 'Constant'
     ]
     assert sorted(whole) == ['convDb', 'convPb']
-    assert operations(quantised).count('Convolution') == 12
+    assert len(convolutions) == 12
 
 
-@needs_nncf
-def test_the_first_layer_in_int8_represents_every_gray_level_exactly(photographs):
-    # Calibrated with dark images, which would cut off the brightest pixels.
-    quantised = quantisation.quantise(network(), [image // 2 for image in photographs[:2]])
+def test_the_first_layer_in_int8_represents_every_gray_level_exactly():
+    quantised = int8.quantise(replace(network(), ranges=dict.fromkeys(HIDDEN, (0.0, 0.5))))
     [first] = [node for node in quantised.get_ops() if node.get_friendly_name() == 'conv1a']
     seen = openvino.Model([first.input_value(0)], quantised.get_parameters())
     levels = np.arange(256, dtype=np.uint8).reshape(1, 1, 16, 16)
@@ -63,32 +98,38 @@ def test_the_first_layer_in_int8_represents_every_gray_level_exactly(photographs
     np.testing.assert_allclose(values, levels / 255, atol=1e-6)
 
 
-@needs_nncf
-def test_a_network_is_quantised_once(monkeypatch, cache, tmp_path):
-    monkeypatch.setenv('XDG_CACHE_HOME', str(tmp_path))
-    model = network()
-    first = create_engine(model, 'cpu', 'int8')
-    assert (first.name, first.precision) == ('openvino', 'int8')
-    monkeypatch.setattr(quantisation, 'quantise', None)  # a second time would fail
-    # Nor is NNCF needed any more.
-    monkeypatch.setattr(quantisation, 'find_spec', lambda name: None)
-    again = create_engine(model, 'cpu', 'int8')
+def test_calibration_measures_the_outputs_of_the_layers(photographs):
+    model = SuperPoint(SuperPointConfig((8, 8, 16, 16), 16, 16)).eval()
+    images = [image[:240, :320] for image in photographs[:2]]
+    outputs = {name: [] for name in HIDDEN}
+    for name in HIDDEN:
+        getattr(model, name).register_forward_hook(
+            lambda layer, x, y, name=name: outputs[name].append(y.clamp(min=0).numpy())
+        )
+    with torch.no_grad():
+        for image in images:
+            model(torch.from_numpy(image / np.float32(255))[None, None])
+    ranges = int8.calibrate(NetworkArrays.of(model), images)
+    for name in HIDDEN:
+        highest = np.mean([each.max() for each in outputs[name]])
+        lowest = np.mean([each.min() for each in outputs[name]])
+        assert ranges[name] == pytest.approx((lowest, highest), rel=1e-3, abs=1e-5)
+
+
+def test_networks_without_ranges_are_calibrated_with_the_shipped_photographs():
+    engine = create_engine(network(), 'cpu', 'int8')
     images = torch.randint(0, 256, (1, 1, 32, 40), dtype=torch.uint8)
-    assert torch.equal(first.infer(images).logits, again.infer(images).logits)
-    assert [path.name for path in (tmp_path / 'superpoint_ros/int8').iterdir()] == [
-        quantisation.folder_of(model).name
-    ]
-    with pytest.raises(ValueError, match='pip install nncf'):
-        create_engine(network(seed=1), 'cpu', 'int8')
+    found = engine.infer(images).logits
+    expected = create_engine(network(), 'cpu', 'float32', 'torch').infer(images).logits
+    assert torch.corrcoef(torch.stack([found.flatten(), expected.flatten()]))[0, 1] > 0.98
 
 
-def test_the_int8_cache_depends_on_the_weights_and_not_on_their_file():
-    folder = quantisation.folder_of(network())
-    assert quantisation.folder_of(network()) == folder
-    assert quantisation.folder_of(network(seed=1)) != folder
-    assert quantisation.folder_of(SuperPoint(COMPACT)) != folder
-    trained = network(normalization='before_relu')
-    assert quantisation.folder_of(trained) == quantisation.folder_of(trained)
+def test_networks_with_batch_norm_after_relu_run_in_int8():
+    after = network(normalization='after_relu')
+    images = torch.randint(0, 256, (1, 1, 32, 40), dtype=torch.uint8)
+    found = create_engine(after, 'cpu', 'int8').infer(images).logits
+    expected = create_engine(after, 'cpu', 'float32', 'torch').infer(images).logits
+    assert torch.corrcoef(torch.stack([found.flatten(), expected.flatten()]))[0, 1] > 0.98
 
 
 def test_int8_needs_openvino():
@@ -96,29 +137,67 @@ def test_int8_needs_openvino():
         create_engine(network(), 'cpu', 'int8', 'torch')
 
 
-@needs_nncf
-def test_quantise_command_calibrates_with_the_images_of_a_folder(
-    photographs, tmp_path, monkeypatch, capsys
-):
-    monkeypatch.setenv('XDG_CACHE_HOME', str(tmp_path / 'cache'))
-    weights = tmp_path / 'w.safetensors'
-    save_weights(weights, network(), WeightsMetadata(recipe='random'))
+def test_int8_needs_neither_nncf_nor_torch():
+    code = (
+        'import sys; sys.modules["nncf"] = sys.modules["torch"] = None\n'
+        'from superpoint_ros import Detector\n'
+        'import numpy as np\n'
+        'detector = Detector.from_weights(precision="int8")\n'
+        'print(len(detector(np.eye(64, dtype=np.uint8) * 255)))'
+    )
+    result = subprocess.run(
+        [sys.executable, '-c', code], capture_output=True, text=True, check=True
+    )
+    assert int(result.stdout) > 0
+
+
+def test_quantise_command_stores_ranges_in_the_weight_file(photographs, tmp_path, capsys):
+    weights, out = tmp_path / 'w.safetensors', tmp_path / 'out.safetensors'
+    metadata = WeightsMetadata(recipe='random', licence='CC0')
+    save_weights(weights, network(), metadata)
     for index, image in enumerate(photographs[:2]):
         cv2.imwrite(str(tmp_path / f'{index}.png'), image)
-    command = ['quantise', '--weights', str(weights), '--images', str(tmp_path)]
+    command = ['quantise', '--weights', str(weights)]
+    assert main([*command, '--images', str(tmp_path), '--out', str(out)]) == 0
+    assert f'{out}: activation ranges of 2 images' in capsys.readouterr().out
+    assert read_weights(weights)[0].ranges is None
+    found, kept = read_weights(out)
+    assert kept == metadata
+    assert found.ranges == int8.calibrate(network(), photographs[:2])
+    for name, array in network().arrays.items():
+        np.testing.assert_array_equal(found.arrays[name], array)
+    # Without --out and --images: into the file itself, with the photographs of the package.
     assert main(command) == 0
-    folder = quantisation.folder_of(network())
-    assert f'quantised with 2 images, kept in {folder}' in capsys.readouterr().out
-    assert (folder / 'network.xml').is_file()
-    # Again with other images: this replaces the first.
-    assert main(command[:3]) == 0
-    assert 'quantised with 6 images' in capsys.readouterr().out
-    assert sorted(path.name for path in folder.iterdir()) == ['network.bin', 'network.xml']
+    assert f'{weights}: activation ranges of 6 images' in capsys.readouterr().out
+    assert list(read_weights(weights)[0].ranges) == list(HIDDEN)
+    load_weights(weights)
 
 
-def test_quantisation_calibrates_with_a_hundred_evenly_spaced_images(tmp_path):
+@pytest.mark.parametrize('text', ['{"conv1a": [0, 1]}', '{}', '[1]', 'x', 'null'])
+def test_damaged_ranges_are_an_error_that_names_the_file(tmp_path, text):
+    from safetensors import safe_open
+    from safetensors.numpy import save_file
+
+    path = tmp_path / 'w.safetensors'
+    save_weights(path, network(), WeightsMetadata())
+    with safe_open(path, framework='np') as file:
+        arrays = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+        texts = {**file.metadata(), 'activation_ranges': text}
+    save_file(arrays, path, metadata=texts)
+    with pytest.raises(ValueError, match=f'{path} has metadata that cannot be read'):
+        Detector.from_weights(path)
+
+
+def test_quantise_refuses_to_write_ranges_into_other_formats(tmp_path, capsys):
+    assert main(['quantise', '--weights', str(tmp_path / 'superpoint_v1.pth')]) == 2
+    assert 'give --out, not superpoint_v1.pth' in capsys.readouterr().err
+
+
+def test_calibration_uses_a_hundred_evenly_spaced_images(tmp_path):
     paths = [tmp_path / str(index) for index in range(1000)]
-    chosen = quantisation.calibration_images(paths)
+    chosen = int8.calibration_images(paths)
     assert len(chosen) == 100
     assert (chosen[0], chosen[-1]) == (paths[0], paths[-1])
-    assert quantisation.calibration_images(paths[:3]) == paths[:3]
+    assert int8.calibration_images(paths[:3]) == paths[:3]
+    with pytest.raises(ValueError, match='at least one image'):
+        int8.calibrate(network(), [])

@@ -55,8 +55,6 @@ def make_detector(engine, precision, **settings):
         pytest.skip('there is no CUDA device')
     if engine in ('openvino', 'onnxruntime') and find_spec(engine) is None:
         pytest.skip(f'{engine} is not installed')
-    if precision == 'int8' and find_spec('nncf') is None:
-        pytest.skip('NNCF is not installed')
     device = 'cuda' if engine == 'cuda' else 'cpu'
     name = 'torch' if engine == 'cuda' else engine
     detector = Detector.from_weights(device=device, precision=precision, engine=name, **settings)

@@ -16,7 +16,8 @@ from superpoint_ros.export.check import Agreement, compare, features_of
 from superpoint_ros.export.graph import DetectorGraph
 from superpoint_ros.features import Features
 from superpoint_ros.files import default_weights, demo_photographs
-from superpoint_ros.model.superpoint import SuperPoint, SuperPointConfig
+from superpoint_ros.model.config import SuperPointConfig
+from superpoint_ros.model.superpoint import SuperPoint
 from superpoint_ros.model.weights import load_weights
 
 

@@ -18,7 +18,8 @@ from superpoint_ros.export.check import compare, features_of, open_onnx, open_to
 from superpoint_ros.export.exporters import write_onnx, write_pth, write_torchscript
 from superpoint_ros.export.graph import DetectorGraph
 from superpoint_ros.files import default_weights, demo_photographs
-from superpoint_ros.model.superpoint import COMPACT, PAPER, SuperPoint, SuperPointConfig
+from superpoint_ros.model.config import COMPACT, PAPER, SuperPointConfig
+from superpoint_ros.model.superpoint import SuperPoint
 from superpoint_ros.model.weights import load_weights, WeightsMetadata
 
 SETTINGS = DetectionSettings(max_keypoints=300)

@@ -13,13 +13,13 @@ import pytest
 import torch
 
 from superpoint_ros.engines.engine import create_engine
+from superpoint_ros.model.config import HIDDEN, SuperPointConfig
 from superpoint_ros.model.pruning import (
     add_dead_channels,
-    HIDDEN,
     prepare_for_inference,
     remove_dead_channels,
 )
-from superpoint_ros.model.superpoint import SuperPoint, SuperPointConfig
+from superpoint_ros.model.superpoint import SuperPoint
 
 SMALL = SuperPointConfig(stage_channels=(4, 6, 8, 10), head_channels=12, descriptor_size=16)
 

@@ -6,14 +6,8 @@ from dataclasses import replace
 import pytest
 import torch
 
-from superpoint_ros.model.superpoint import (
-    COMPACT,
-    CONFIGURATIONS,
-    fold_batch_norm,
-    PAPER,
-    SuperPoint,
-    SuperPointConfig,
-)
+from superpoint_ros.model.config import COMPACT, CONFIGURATIONS, PAPER, SuperPointConfig
+from superpoint_ros.model.superpoint import fold_batch_norm, SuperPoint
 
 
 def count_parameters(model):

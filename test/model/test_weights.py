@@ -12,8 +12,10 @@ from safetensors.torch import load_file, save_file
 import torch
 import torch.nn.functional as F
 
-from superpoint_ros.model.superpoint import COMPACT, PAPER, SuperPoint, SuperPointConfig
-from superpoint_ros.model.weights import load_weights, save_weights, WeightsError, WeightsMetadata
+from superpoint_ros.model.config import COMPACT, PAPER, SuperPointConfig
+from superpoint_ros.model.network_arrays import WeightsError
+from superpoint_ros.model.superpoint import SuperPoint
+from superpoint_ros.model.weights import load_weights, save_weights, WeightsMetadata
 
 TINY = SuperPointConfig((4, 6, 8, 10), 12, 16)
 METADATA = WeightsMetadata('cpu', 'shapes', 'mAP .9', '1', 'Apache-2.0', descriptors_trained=False)

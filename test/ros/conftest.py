@@ -18,7 +18,8 @@ def random_weights(tmp_path_factory):
     """Return the path of a small network's untrained weights."""
     import torch
 
-    from superpoint_ros.model.superpoint import SuperPoint, SuperPointConfig
+    from superpoint_ros.model.config import SuperPointConfig
+    from superpoint_ros.model.superpoint import SuperPoint
     from superpoint_ros.model.weights import save_weights, WeightsMetadata
 
     with torch.random.fork_rng():

@@ -15,7 +15,8 @@ import torch
 from superpoint_ros.data.random_homographies import HomographyRanges
 from superpoint_ros.data.sequences.image_files import read_image
 from superpoint_ros.files import demo_photographs
-from superpoint_ros.model.superpoint import SuperPoint, SuperPointConfig
+from superpoint_ros.model.config import SuperPointConfig
+from superpoint_ros.model.superpoint import SuperPoint
 from superpoint_ros.training.homographic_adaptation import (
     adapted_heatmap,
     add_candidates,

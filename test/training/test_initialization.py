@@ -11,14 +11,9 @@ import torch.nn.functional as F
 
 pytest.importorskip('lightning', reason="needs the extra 'train'")
 
+from superpoint_ros.model.config import COMPACT, PAPER, SuperPointConfig
 from superpoint_ros.model.pruning import add_dead_channels
-from superpoint_ros.model.superpoint import (
-    COMPACT,
-    fold_batch_norm,
-    PAPER,
-    SuperPoint,
-    SuperPointConfig,
-)
+from superpoint_ros.model.superpoint import fold_batch_norm, SuperPoint
 from superpoint_ros.model.weights import save_weights, WeightsMetadata
 from superpoint_ros.training.initialization import initialize_from, select_channels, widen
 

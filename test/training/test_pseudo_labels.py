@@ -18,7 +18,8 @@ import pytest
 import torch
 
 from superpoint_ros.data.sequences.image_files import read_image
-from superpoint_ros.model.superpoint import SuperPoint, SuperPointConfig
+from superpoint_ros.model.config import SuperPointConfig
+from superpoint_ros.model.superpoint import SuperPoint
 from superpoint_ros.model.weights import save_weights, WeightsMetadata
 from superpoint_ros.training import pseudo_labels
 from superpoint_ros.training.homographic_adaptation import Labels

@@ -17,8 +17,8 @@ pytest.importorskip('lightning', reason="needs the extra 'train'")
 from superpoint_ros.cli.main import main
 from superpoint_ros.detection.descriptors import average_scales, sample_descriptors
 from superpoint_ros.detector import Detector
+from superpoint_ros.model.config import COMPACT, SuperPointOutput
 from superpoint_ros.model.pruning import remove_dead_channels
-from superpoint_ros.model.superpoint import COMPACT, SuperPointOutput
 from superpoint_ros.model.weights import load_weights
 from superpoint_ros.training import targets
 from superpoint_ros.training.checkpoints import LAST, read_checkpoint, WEIGHTS

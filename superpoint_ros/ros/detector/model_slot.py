@@ -9,16 +9,15 @@ from collections.abc import Callable
 from concurrent import futures
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
+import sys
 from typing import NamedTuple
-
-import torch
 
 from superpoint_ros.detection.settings import DetectionSettings
 from superpoint_ros.detector import Detector
 from superpoint_ros.engines.engine import create_engine
 from superpoint_ros.files import default_weights
-from superpoint_ros.model.superpoint import SuperPoint
-from superpoint_ros.model.weights import load_weights, WeightsMetadata
+from superpoint_ros.model.network_arrays import NetworkArrays
+from superpoint_ros.model.weights import read_weights, WeightsMetadata
 
 CHECK_TIMEOUT = 0.03
 """Seconds for which setting the parameter waits for a weight file to be read and checked."""
@@ -29,7 +28,7 @@ class _WeightFile(NamedTuple):
 
     weights: str
     path: Path
-    content: Future[tuple[SuperPoint, WeightsMetadata]]
+    content: Future[tuple[NetworkArrays, WeightsMetadata]]
 
 
 class ModelSlot:
@@ -104,7 +103,7 @@ class ModelSlot:
     def _read(self, weights: str) -> _WeightFile:
         """Return a weight file, which a thread begins to read."""
         path = Path(weights) if weights else default_weights()
-        return _WeightFile(weights, path, self._readers.submit(load_weights, path))
+        return _WeightFile(weights, path, self._readers.submit(read_weights, path))
 
     def _replace(
         self, request: int, file: _WeightFile, on_success: Callable[[], None], swap: Future[None]
@@ -141,15 +140,16 @@ class ModelSlot:
         self.free_memory()
 
     def free_memory(self) -> None:
-        """Return CUDA memory that torch caches."""
-        if torch.cuda.is_available():
+        """Return CUDA memory that PyTorch caches."""
+        torch = sys.modules.get('torch')  # not imported on a CPU
+        if torch and torch.cuda.is_available():
             torch.cuda.empty_cache()
 
     def _build(self, file: _WeightFile) -> Detector:
         """Return a detector with the weights of a file, after running it once."""
-        model, metadata = file.content.result()
-        engine = create_engine(model, *self._execution)
-        size = model.config.descriptor_size
+        network, metadata = file.content.result()
+        engine = create_engine(network, *self._execution)
+        size = network.config.descriptor_size
         detector = Detector(engine, size, DetectionSettings(), metadata, file.path)
         detector.warm_up()
         return detector

@@ -21,6 +21,11 @@ FIRST_PAUSE = 0.1
 LONGEST_PAUSE = 2.0
 """Seconds between a failure and the next try: the first pause, doubled up to the longest."""
 
+HANDOVER = 1e-4
+"""Seconds for which the caller of `put` sleeps if the thread is idle, so that the thread gets
+Python's lock first. Otherwise rclpy's executor holds it while it prepares for the next message:
+frames waited 0.33 ms instead of 0.08 ms (10th percentile in one run)."""
+
 _ALIVE = 1.0  # seconds since its last frame for which a source is waited for
 _PATIENCE = 10  # number of waits in vain for frames of one key, after which nothing is waited for
 
@@ -61,6 +66,7 @@ class Worker:
         self._waits_in_vain = 0
         self._failures_in_row = 0
         self._is_stopping = True
+        self._is_idle = False  # waiting for a frame
         self._thread: threading.Thread | None = None
         self.failures = 0
         """Number of times that `process` raised."""
@@ -91,7 +97,10 @@ class Worker:
             # It keeps the replaced frame's place in the queue, so that no source starves another.
             self._waiting[source] = _Waiting(frame, key)
             self._condition.notify()
-            return replaces
+            is_idle = self._is_idle
+        if is_idle:
+            time.sleep(HANDOVER)
+        return replaces
 
     def stop(self, timeout: float = 2.0) -> bool:
         """
@@ -131,7 +140,9 @@ class Worker:
             if self._failures_in_row:
                 pause = FIRST_PAUSE * 2 ** min(self._failures_in_row - 1, 10)
                 self._condition.wait_for(lambda: self._is_stopping, min(pause, LONGEST_PAUSE))
+            self._is_idle = True
             self._condition.wait_for(lambda: self._waiting or self._is_stopping)
+            self._is_idle = False
             if self._gather and self._waits_in_vain < _PATIENCE:
                 is_complete = self._condition.wait_for(self._is_complete, self._gather)
                 self._waits_in_vain = 0 if is_complete else self._waits_in_vain + 1

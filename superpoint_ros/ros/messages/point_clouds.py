@@ -33,7 +33,7 @@ def cloud_message(points: np.ndarray, header: Header) -> PointCloud2:
         count = column.shape[0] if column.shape else 1
         fields.append(PointField(name=name, offset=offset, datatype=datatype, count=count))
     data = array('B')
-    data.frombytes(points.tobytes())
+    data.frombytes(np.ascontiguousarray(points).view(np.uint8))
     return PointCloud2(
         header=header,
         height=1,

@@ -26,7 +26,8 @@ import yaml
 from superpoint_ros import Detector
 from superpoint_ros.cli.main import main
 from superpoint_ros.geometry.camera_model import CameraModel
-from superpoint_ros.model.superpoint import SuperPoint, SuperPointConfig
+from superpoint_ros.model.config import SuperPointConfig
+from superpoint_ros.model.superpoint import SuperPoint
 from superpoint_ros.model.weights import save_weights, WeightsMetadata
 from superpoint_ros.ros import bag_processing
 from superpoint_ros.ros.bag_processing import BagOptions, choose_topics, process_bag

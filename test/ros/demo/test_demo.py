@@ -18,7 +18,8 @@ import pytest
 from sensor_msgs.msg import Image, PointCloud2
 import torch
 
-from superpoint_ros.model.superpoint import COMPACT, SuperPoint
+from superpoint_ros.model.config import COMPACT
+from superpoint_ros.model.superpoint import SuperPoint
 from superpoint_ros.model.weights import save_weights, WeightsMetadata
 from superpoint_ros.ros.testing.demonstration import Measurements, Observer
 from superpoint_ros.ros.testing.subprocesses import ros_session

@@ -13,7 +13,8 @@ import numpy as np
 import pytest
 import torch
 
-from superpoint_ros.model.superpoint import SuperPoint, SuperPointConfig
+from superpoint_ros.model.config import SuperPointConfig
+from superpoint_ros.model.superpoint import SuperPoint
 from superpoint_ros.model.weights import save_weights, WeightsMetadata
 from superpoint_ros.ros.detector import (
     detector_node as detector_component,
@@ -83,14 +84,14 @@ def test_the_old_network_works_until_the_new_one_is_ready(
 def test_a_file_that_is_slow_to_read_holds_up_no_call_and_is_still_checked(
     start_inside, image, random_weights, other_weights, tmp_path, monkeypatch, capfd
 ):
-    load = network_slot.load_weights
+    load = network_slot.read_weights
 
     def load_slowly(path):
         time.sleep(1.0)
         return load(path)
 
     system = start_inside()
-    monkeypatch.setattr(network_slot, 'load_weights', load_slowly)
+    monkeypatch.setattr(network_slot, 'read_weights', load_slowly)
     corrupt = tmp_path / 'corrupt.safetensors'
     corrupt.write_bytes(random_weights.read_bytes()[:1000])
     start = time.monotonic()

@@ -1,0 +1,196 @@
+# Copyright 2026 The superpoint_ros developers
+# SPDX-License-Identifier: Apache-2.0
+
+"""
+A network as a configuration and NumPy arrays: what a weight file holds and engines are built from.
+
+This module does not need PyTorch, whose import takes a second.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any, TYPE_CHECKING
+
+import numpy as np
+
+from superpoint_ros.model.config import CELL, HIDDEN, INPUTS, KERNEL_SIZES, SuperPointConfig
+
+if TYPE_CHECKING:
+    from superpoint_ros.model.superpoint import SuperPoint
+
+_STAGES = ('1', '2', '3', '4')
+
+ActivationRanges = dict[str, tuple[float, float]]
+"""Lowest and highest output of each layer of `HIDDEN`, after its ReLU, for quantisation."""
+
+
+class WeightsError(ValueError):
+    """Error of a weight file that cannot be used."""
+
+
+@dataclass(frozen=True, eq=False)
+class NetworkArrays:
+    """
+    A network as a configuration and float32 arrays under the names of its layers.
+
+    `ranges` are those of the activations, None if they were not calibrated
+    (`engines.int8.calibrate`).
+    """
+
+    config: SuperPointConfig
+    arrays: dict[str, np.ndarray]
+    ranges: ActivationRanges | None = None
+
+    @classmethod
+    def of(cls, network: SuperPoint | NetworkArrays) -> NetworkArrays:
+        """Return the arrays of a PyTorch network, which may share its memory."""
+        if isinstance(network, cls):
+            return network
+        arrays = {
+            name: value.detach().cpu().float().contiguous().numpy()
+            for name, value in network.state_dict().items()
+            if not name.endswith('num_batches_tracked')
+        }
+        return cls(network.config, arrays)
+
+    def check(self, path: Path) -> None:
+        """Raise WeightsError, which names the file, if arrays do not fit the configuration."""
+        expected = _shapes(self.config)
+        problems = [f'{name} is missing' for name in expected if name not in self.arrays]
+        problems += [f'{name} is unknown' for name in self.arrays if name not in expected]
+        for name, shape in expected.items():
+            array = self.arrays.get(name)
+            if array is not None and array.shape != shape:
+                problems.append(f'{name} has shape {array.shape} instead of {shape}')
+            elif array is not None and not np.isfinite(array).all():
+                problems.append(f'{name} is not finite')
+        if problems:
+            more = f' and {len(problems) - 4} more' if len(problems) > 4 else ''
+            text = '; '.join(problems[:4])
+            raise WeightsError(f'{path} does not fit the network: {text}{more}')
+
+    def prepare_for_inference(self) -> NetworkArrays:
+        """
+        Return the network as engines run it: batch norms folded, dead channels removed.
+
+        Batch norms after a ReLU cannot be folded; such a network is returned unchanged.
+        """
+        network = self
+        if self.config.normalization == 'before_relu':
+            network = self.fold_batch_norm()
+        return network.remove_dead_channels()
+
+    def fold_batch_norm(self) -> NetworkArrays:
+        """
+        Return an equivalent network of plain convolutions, into which batch norms are folded.
+
+        Raises ValueError for 'after_relu' networks: their batch norm shifts values after the ReLU
+        but not the zero padding of the next convolution, so that no plain convolution is
+        equivalent at the border of the image.
+        """
+        if self.config.normalization == 'after_relu':
+            raise ValueError(
+                'batch norm after ReLU cannot be folded exactly; run the network without folding '
+                "(only normalization 'before_relu' can be folded)"
+            )
+        if self.config.normalization == 'none':
+            return self
+        result = {}
+        for name in INPUTS:
+            norm = name.replace('conv', 'bn')
+            weight, bias, factor, shift, mean, variance = (
+                self.arrays[key].astype(np.float64)
+                for key in (
+                    *(f'{name}.{part}' for part in ('weight', 'bias')),
+                    *(f'{norm}.{part}' for part in ('weight', 'bias')),
+                    *(f'{norm}.{part}' for part in ('running_mean', 'running_var')),
+                )
+            )
+            scale = factor / np.sqrt(variance + self.config.normalization_eps)
+            weight = weight * scale[:, None, None, None]
+            result[f'{name}.weight'] = weight.astype(np.float32)
+            result[f'{name}.bias'] = ((bias - mean) * scale + shift).astype(np.float32)
+        config = replace(self.config, normalization='none', normalization_eps=1e-5)
+        return NetworkArrays(config, result, self.ranges)
+
+    def remove_dead_channels(self) -> NetworkArrays:
+        """
+        Return the network without dead channels.
+
+        A channel is dead if all its weights are zero and its bias is not positive: its output
+        after the ReLU is always zero. In exact arithmetic the outputs do not change. Both layers
+        of a stage, and both heads, keep the width of the wider of the two, and at least one
+        channel. The network itself is returned if no channel can be removed or if it has batch
+        norms.
+        """
+        if self.config.normalization != 'none':
+            return self
+        live = {name: self._live_channels(name) for name in HIDDEN}
+        stages = [(f'conv{stage}a', f'conv{stage}b') for stage in _STAGES]
+        narrow = replace(
+            self.config,
+            stage_channels=tuple(_widest(live, *names) for names in stages),
+            head_channels=_widest(live, 'convPa', 'convDa'),
+        )
+        if narrow == self.config:
+            return self
+        widths = {
+            name: width
+            for names, width in zip(stages, narrow.stage_channels, strict=True)
+            for name in names
+        }
+        widths |= dict.fromkeys(('convPa', 'convDa'), narrow.head_channels)
+        kept = {name: self._kept_channels(name, live[name], widths[name]) for name in HIDDEN}
+        result = {}
+        for name, before in INPUTS.items():
+            outputs, inputs = (kept.get(layer, slice(None)) for layer in (name, before))
+            weight = self.arrays[f'{name}.weight'][outputs][:, inputs]
+            result[f'{name}.weight'] = np.ascontiguousarray(weight)
+            result[f'{name}.bias'] = self.arrays[f'{name}.bias'][outputs]
+        return NetworkArrays(narrow, result, self.ranges)
+
+    def _live_channels(self, name: str) -> np.ndarray:
+        """Return the indices of the channels of a layer that are not dead."""
+        weight, bias = self.arrays[f'{name}.weight'], self.arrays[f'{name}.bias']
+        return np.flatnonzero((weight != 0).any(axis=(1, 2, 3)) | (bias > 0))
+
+    def _kept_channels(self, name: str, live: np.ndarray, width: int) -> np.ndarray:
+        """Return ascending indices of `width` channels: live ones, filled up with dead ones."""
+        dead = np.setdiff1d(np.arange(len(self.arrays[f'{name}.bias'])), live)
+        return np.sort(np.concatenate([live, dead[: width - len(live)]]))
+
+
+def _shapes(config: SuperPointConfig) -> dict[str, tuple[int, ...]]:
+    """Return the names of the arrays of a network, and their shapes."""
+    widths = {
+        f'conv{stage}{half}': width
+        for stage, width in zip(_STAGES, config.stage_channels, strict=True)
+        for half in 'ab'
+    }
+    widths |= dict.fromkeys(('convPa', 'convDa'), config.head_channels)
+    widths |= {'image': 1, 'convPb': CELL * CELL + 1, 'convDb': config.descriptor_size}
+    shapes: dict[str, tuple[int, ...]] = {}
+    for name, before in INPUTS.items():
+        side = KERNEL_SIZES[name]
+        shapes[f'{name}.weight'] = (widths[name], widths[before], side, side)
+        shapes[f'{name}.bias'] = (widths[name],)
+        if config.normalization != 'none':
+            for part in ('weight', 'bias', 'running_mean', 'running_var'):
+                shapes[f'{name.replace("conv", "bn")}.{part}'] = (widths[name],)
+    return shapes
+
+
+def _widest(live: dict[str, np.ndarray], *names: str) -> int:
+    """Return the number of channels that layers of one width need, at least one."""
+    return max(1, *(len(live[name]) for name in names))
+
+
+def describe_contents(state: Any) -> str:
+    """Return in words what a file has instead of the expected tensors."""
+    if not isinstance(state, dict):
+        return f'it has an object of type {type(state).__name__}'
+    names = ', '.join(repr(str(name)) for name in list(state)[:3])
+    more = f' and {len(state) - 3} more' if len(state) > 3 else ''
+    return f'its entries are {names}{more}' if state else 'its state dictionary is empty'
