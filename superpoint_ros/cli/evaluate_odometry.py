@@ -16,6 +16,8 @@ if TYPE_CHECKING:
     from superpoint_ros.data.sequences.sequence import FrameSequence
     from superpoint_ros.evaluation.front_ends import OdometryMethod
 
+_BASELINE = 0.12  # metres, of the stereo camera in the simulated room
+
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the options."""
@@ -170,7 +172,13 @@ def _simulated(args: argparse.Namespace) -> list[tuple[str, Callable[[], FrameSe
     paths = list_images(args.photographs) if args.photographs else demo_photographs()
     photographs = [read_image(path) for path in paths]
     camera = read_calibration(args.calibration) if args.calibration else None
-    options = {'rate': args.rate, 'exposure': args.exposure, 'noise': args.noise}
+    options = {
+        'rate': args.rate,
+        'exposure': args.exposure,
+        'noise': args.noise,
+        'baseline': _BASELINE if args.scale == 'stereo' else 0.0,
+        'with_depth': args.scale == 'depth',
+    }
     return [
         (f'room {seed}', partial(SimulatedRoom, photographs, camera, seed, **options))
         for seed in args.seeds
