@@ -53,6 +53,7 @@ struct Features
   /// N rows of D, one after another, each of unit length.
   std::vector<float> descriptors;
   /// Undistorted position of each keypoint; empty if the message has no x, y and z.
+  /// In metres if the message has the field depth_sigma and that is finite, otherwise at z = 1.
   /// The components of an unknown position are NaN.
   std::vector<Point> positions;
 
@@ -275,12 +276,15 @@ std::vector<Track> read_track_cloud(const PointCloud2 & message)
   const detail::Column<PointCloud2> ids(message, "id", {Datatype::int32});
   const auto u = read_field(message, "u"), v = read_field(message, "v");
   const auto x = read_field(message, "x"), y = read_field(message, "y");
+  const auto z = read_field(message, "z");  // the depth in metres if it is known, otherwise 1
   const auto velocity_x = read_field(message, "velocity_x");
   const auto velocity_y = read_field(message, "velocity_y");
   std::vector<Track> tracks;
   for (std::size_t i = 0; i < u.size(); ++i) {
     tracks.push_back(
-      {ids.template get<std::int32_t>(i), u[i], v[i], x[i], y[i], velocity_x[i], velocity_y[i]});
+      {
+        ids.template get<std::int32_t>(i), u[i], v[i], x[i] / z[i], y[i] / z[i], velocity_x[i],
+        velocity_y[i]});
   }
   return tracks;
 }

@@ -25,6 +25,15 @@ _LEAST_CORRELATION = 0.9
 _GAIN = (0.4, 2.5)  # range of brightness ratios; others are chance alignments
 _SLOPE_SIGMA = 0.2  # pixels per pixel; prior of the slope of the disparity
 _LARGEST_SLOPE = 0.6
+_SIGMA_SCALE = 1.3
+"""
+Factor from the formal standard deviation to the true one.
+
+In the simulated room (2,000 corners, 640x480, noise of 1 and 3 gray levels), the median of the
+absolute errors is 0.93 and 0.75 formal standard deviations, instead of 0.67 of a normal
+distribution; the errors are 0.02 and 0.03 px in the median, and 0.06 and 0.09 px at 90 %.
+"""
+
 _PIXEL_NOISE = 1.0  # gray levels; least noise of the images: quantisation and interpolation
 
 _STEPS = np.arange(-_RADIUS, _RADIUS + 1, dtype=np.float32)
@@ -98,7 +107,9 @@ def _fit(wanted, image, slope, x, y, plane) -> _Fit:
     powers = [(part**2) @ _WEIGHTS for part in (seen, wanted)]
     correlation = (seen * wanted) @ _WEIGHTS / np.sqrt(powers[0] * powers[1] + 1e-6)
     step = np.nan_to_num(solution[:, :3] / gain[:, None])
-    return _Fit(step, np.nan_to_num(gain), np.sqrt(covariance) / np.abs(gain), correlation)
+    return _Fit(
+        step, np.nan_to_num(gain), _SIGMA_SCALE * np.sqrt(covariance) / np.abs(gain), correlation
+    )
 
 
 def _sample(image: np.ndarray, x: np.ndarray, y: np.ndarray) -> np.ndarray:

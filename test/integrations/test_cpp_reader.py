@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 from array import array
+from dataclasses import replace
 import os
 from pathlib import Path
 import shutil
@@ -21,7 +22,7 @@ from builtin_interfaces.msg import Time
 from rclpy.serialization import serialize_message
 from std_msgs.msg import Header
 
-from superpoint_ros.features import Features
+from superpoint_ros.features import Depths, Features
 from superpoint_ros.odometry.tracker import Tracks
 from superpoint_ros.ros.messages.feature_messages import (
     features_from_message,
@@ -151,7 +152,7 @@ def test_cpp_reads_big_endian_messages_with_gaps(printed, features):
     np.testing.assert_array_equal(printed('features', message), rows_of(features))
 
 
-@pytest.mark.parametrize('layout', ['vins_mono', 'vins_fusion', 'cloud'])
+@pytest.mark.parametrize('layout', ['vins_mono', 'vins_fusion', 'cloud', 'cloud with depths'])
 def test_tracks_are_the_same_in_cpp_and_python(printed, layout):
     rng = np.random.default_rng(1)
     ids, unknown = np.array([3, 9, 70000]), np.full((3, 2), np.nan, np.float32)
@@ -160,7 +161,10 @@ def test_tracks_are_the_same_in_cpp_and_python(printed, layout):
     tracks = Tracks(
         ids, keypoints, unknown, unknown[:, 0], velocities, np.full(3, 2), np.arange(3)
     )
-    if layout == 'cloud':
+    if layout == 'cloud with depths':
+        depths = Depths([2.0, np.nan, 0.25], [0.1, np.nan, 0.1])  # exact in float32
+        tracks = replace(tracks, depths=depths)
+    if layout.startswith('cloud'):
         read = printed('track_cloud', tracks_to_cloud(tracks, HEADER, points, velocities))
     else:
         message = tracks_to_message(tracks, HEADER, points, velocities, layout)
