@@ -38,6 +38,7 @@ class Observations(NamedTuple):
         depths: measured inverse depth and its weight, (O, 2); None without depths. The weight is
             the standard deviation of the image coordinates divided by that of the inverse depth,
             so that both errors have one unit; 0 if the depth is unknown.
+        weights: of the errors in the image (O,); None if all are 1.
 
     """
 
@@ -45,6 +46,7 @@ class Observations(NamedTuple):
     points: np.ndarray
     seen: np.ndarray
     depths: np.ndarray | None = None
+    weights: np.ndarray | None = None
 
     def select(self, chosen: np.ndarray) -> Observations:
         """Return the chosen observations, by bool (O,)."""
@@ -67,15 +69,16 @@ def refine_pose(
     threshold: float,
     iterations: int = 10,
     depths: np.ndarray | None = None,
+    weights: np.ndarray | None = None,
 ) -> np.ndarray:
     """
     Return the world-to-camera pose with the smallest reprojection errors.
 
-    `points` (N, 3) are in the world, `seen` (N, 2) are normalised coordinates, `depths` (N, 2) as
-    in `Observations`. The Huber loss is linear beyond a third of `threshold`.
+    `points` (N, 3) are in the world, `seen` (N, 2) are normalised coordinates, `depths` (N, 2) and
+    `weights` (N,) as in `Observations`. The Huber loss is linear beyond a third of `threshold`.
     """
     count = len(points)
-    observations = Observations(np.zeros(count, int), np.arange(count), seen, depths)
+    observations = Observations(np.zeros(count, int), np.arange(count), seen, depths, weights)
     free = np.ones(1, dtype=bool)
     poses, _ = _refine(pose[None], points, observations, free, threshold / 3, iterations, False)
     return poses[0]
@@ -120,14 +123,16 @@ def _refine(poses, points, observations, free, width, iterations, move_points):
 
 def _linearise(poses, points, observations: Observations, width: float) -> _Linear:
     """Return cost, residuals and Jacobians, weighted by the Huber loss."""
-    cameras, indices, seen, measured = observations
+    cameras, indices, seen, measured, precisions = observations
+    if precisions is None:
+        precisions = np.ones(len(seen))
     rotations = poses[cameras, :3, :3]
     local = np.einsum('oij,oj->oi', rotations, points[indices]) + poses[cameras, :3, 3]
     depths = local[:, 2]
     good = depths > _NEAREST
     inverse = np.where(good, 1 / np.where(good, depths, 1), 0)
     plane = local[:, :2] * inverse[:, None]
-    residuals = plane - seen
+    residuals = (plane - seen) * precisions[:, None]
     length = np.linalg.norm(residuals, axis=1)
     # A point behind the camera has a large constant cost and no gradient.
     cost = np.where(good, _huber(length, width), 2 * width).sum()
@@ -135,7 +140,7 @@ def _linearise(poses, points, observations: Observations, width: float) -> _Line
     by_local = np.zeros((len(seen), 2 if measured is None else 3, 3))
     by_local[:, 0, 0] = by_local[:, 1, 1] = inverse
     by_local[:, :2, 2] = -plane * inverse[:, None]
-    by_local[:, :2] *= weights[:, None, None]
+    by_local[:, :2] *= (weights * precisions)[:, None, None]
     residuals = residuals * weights[:, None]
     if measured is not None:
         error = np.where(good, measured[:, 1] * (inverse - measured[:, 0]), 0)

@@ -32,13 +32,14 @@ class CameraView:
 
     `ids` (N,) are ascending track ids, `seen` (N, 2) normalised coordinates, `pose` (4, 4) is
     world-to-camera. `depths` (N, 2) are inverse depths and weights as in `Observations`, None if
-    no depth is known.
+    no depth is known. `weights` (N,) are those of the errors in the image, None if all are 1.
     """
 
     ids: np.ndarray
     seen: np.ndarray
     pose: np.ndarray
     depths: np.ndarray | None = None
+    weights: np.ndarray | None = None
 
     def __len__(self) -> int:
         return len(self.ids)
@@ -48,6 +49,8 @@ class CameraView:
         self.ids, self.seen = self.ids[kept], self.seen[kept]
         if self.depths is not None:
             self.depths = self.depths[kept]
+        if self.weights is not None:
+            self.weights = self.weights[kept]
 
     def has_depth(self) -> np.ndarray:
         """Return bool (N,): which points have a depth that is precise enough to place them."""
@@ -205,7 +208,7 @@ class LocalMap:
         """Return the observations, in all views, of the points that the last views see."""
         recent = np.unique(np.concatenate([view.ids for view in views[-self.window :]]))
         known = np.isin(self.ids, recent)
-        cameras, points, seen, depths = [], [], [], []
+        cameras, points, seen, depths, weights = [], [], [], [], []
         for number, view in enumerate(views):
             in_map, in_view = shared_ids(self.ids, view.ids)
             chosen = known[in_map]
@@ -214,9 +217,11 @@ class LocalMap:
             cameras.append(np.full(len(points[-1]), number))
             no_depth = np.zeros((len(view), 2))
             depths.append((no_depth if view.depths is None else view.depths)[in_view[chosen]])
-        parts = [np.concatenate(part) for part in (cameras, points, seen, depths)]
+            ones = np.ones(len(view))
+            weights.append((ones if view.weights is None else view.weights)[in_view[chosen]])
+        parts = [np.concatenate(part) for part in (cameras, points, seen, depths, weights)]
         if not parts[3][:, 1].any():
-            parts.pop()
+            parts[3] = None
         return Observations(*parts)
 
     def _remove_outliers(self, views: list[CameraView]) -> None:

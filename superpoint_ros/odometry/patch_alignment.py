@@ -38,8 +38,8 @@ class Alignment(NamedTuple):
         warps: float32 (N, 2, 2), from offsets in the patch to offsets in the image.
         correlations: float32 (N,), of the gray levels of patch and image, -1 to 1; -1 if the
             patch leaves the image or the iterations diverge.
-        covariances: float32 (N, 2, 2), of the positions in squared pixels, for independent
-            residuals of the gray levels.
+        covariances: float32 (N, 2, 2), of the positions relative to the centres of the patches,
+            in squared pixels.
 
     """
 

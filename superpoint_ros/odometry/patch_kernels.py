@@ -33,6 +33,11 @@ _MIN_DEVIATION = 2.0  # gray levels; patches with less contrast are noise
 _MIN_CURVATURE = 1e-3  # of the squared difference of unit patches per squared pixel; else an edge
 _STEP = 3.0  # pixels; a larger update of the position does not converge
 _MAX_STRETCH = 2.0  # of a warp, along any direction: beyond, the patch differs too much
+# Residuals of neighbouring pixels depend on each other, as both are smoothed and interpolated, and
+# interpolation moves positions by about a hundredth of a pixel. With this factor and this least
+# variance, in squared pixels, the median of the normalised squared errors of 50,000 positions in
+# the simulated room is 1.4, that of the chi-square distribution with two degrees of freedom.
+_RESIDUAL_FACTOR, _LEAST_VARIANCE = 5.0, 1e-4
 
 
 @compiled
@@ -317,7 +322,7 @@ def _compose(point, warp, update):
 def _write_covariance(spread, warp, correlation, covariance):
     """Write the covariance of a position for the residuals that the correlation leaves."""
     residual = max(np.float32(2) * (np.float32(1) - correlation), np.float32(0))
-    variance = residual / np.float32(PIXELS)
+    variance = np.float32(_RESIDUAL_FACTOR / PIXELS) * residual
     for a in range(2):
         for b in range(2):
             total = np.float32(0)
@@ -325,3 +330,4 @@ def _write_covariance(spread, warp, correlation, covariance):
                 for d in range(2):
                     total += warp[a, c] * spread[c, d] * warp[b, d]
             covariance[a, b] = variance * total
+        covariance[a, a] += np.float32(_LEAST_VARIANCE)

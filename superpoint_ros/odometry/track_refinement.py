@@ -12,6 +12,13 @@ import numpy as np
 from superpoint_ros.odometry.odometry_settings import TrackerSettings
 from superpoint_ros.odometry.patch_alignment import NO_PATCH, PatchPool, smoothed
 
+KEYPOINT_VARIANCE = 0.25
+"""
+Variance, in squared pixels, of each coordinate of a keypoint.
+
+In the simulated room, keypoints that patches do not fit are about half a pixel off.
+"""
+
 _RENEWED_STRETCH = 1.4  # a patch is renewed when its warp stretches or shrinks by more
 
 
@@ -68,9 +75,9 @@ class TrackRefiner:
         Return the positions (N, 2) of matched tracks, their covariances and their patches.
 
         The positions are those of the keypoints (N, 2) where the patch does not fit or moves
-        farther than `max_refinement`. Unknown covariances are NaN.
+        farther than `max_refinement`.
         """
-        covariances = np.full((len(keypoints), 2, 2), np.nan, np.float32)
+        covariances = keypoint_covariances(len(keypoints))
         if self._image is None or not settings.max_refinement:
             return keypoints, covariances, patches
         found = self._pool.align(self._image, patches.slots, keypoints, patches.warps)
@@ -102,6 +109,11 @@ class TrackRefiner:
             moved <= settings.max_bridge_motion
         )
         return good, found.points, found.covariances, Patches(patches.slots, found.warps)
+
+
+def keypoint_covariances(count: int) -> np.ndarray:
+    """Return covariances, float32 (N, 2, 2), of keypoints that were not refined."""
+    return np.tile(KEYPOINT_VARIANCE * np.eye(2, dtype=np.float32), (count, 1, 1))
 
 
 def _is_stretched(warps: np.ndarray) -> np.ndarray:

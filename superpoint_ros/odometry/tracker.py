@@ -15,7 +15,7 @@ from superpoint_ros.geometry.matching import match_mutual
 from superpoint_ros.odometry.guided_matching import Described, match_nearby, predict_motion
 from superpoint_ros.odometry.odometry_settings import TrackerSettings
 from superpoint_ros.odometry.patch_alignment import NO_PATCH
-from superpoint_ros.odometry.track_refinement import TrackRefiner
+from superpoint_ros.odometry.track_refinement import keypoint_covariances, TrackRefiner
 from superpoint_ros.odometry.track_state import Sightings, TrackState
 
 MAX_PAUSE = 2.0
@@ -43,8 +43,8 @@ class Tracks:
             found by its image patch alone.
         restarted: whether tracking restarted with this frame (first frame, or after a reset).
         depths: depth of each track in this frame, None if the features have no depths.
-        covariances: float32 (N, 2, 2), of the keypoints in squared pixels, NaN if unknown; None if
-            all are unknown.
+        covariances: float32 (N, 2, 2), of the keypoints in squared pixels; None if the frame has
+            no image. For a refined position, it is relative to the first position of the track.
 
     """
 
@@ -297,7 +297,7 @@ class Tracker:
             np.concatenate([found.indices, new]),
             restarted,
             features.depths_at(np.concatenate([found.indices, new])),
-            np.concatenate([found.covariances, np.full((count, 2, 2), np.nan, np.float32)])
+            np.concatenate([found.covariances, keypoint_covariances(count)])
             if self._refiner.has_image
             else None,
         )

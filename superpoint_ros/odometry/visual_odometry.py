@@ -40,6 +40,8 @@ from superpoint_ros.odometry.tracker import Tracks
 
 STARTING, TRACKING, LOST = 'starting', 'tracking', 'lost'
 
+_LEAST_SIGMA = 0.1  # pixels; .3, .05 and .02 were no better on fr2/desk of TUM RGB-D
+
 _MIN_INLIER_SHARE = 0.6  # of the points that two views share, to initialise a map
 
 
@@ -101,6 +103,8 @@ class VisualOdometry:
         seen = self.camera_model.normalize(tracks.keypoints)
         usable = np.isfinite(seen).all(axis=1)
         view = CameraView(tracks.ids[usable], seen[usable].astype(float), self._pose)
+        if tracks.covariances is not None:
+            view.weights = self._weights(tracks.covariances[usable])
         if tracks.depths is not None:
             view.depths = inverse_depths(tracks.depths.select(usable), self.threshold / 3)
         if self._map is not None and (tracks.restarted or stamp < self._stamp):
@@ -118,6 +122,18 @@ class VisualOdometry:
         else:
             found = self._initialize(view)
         return invert(self._pose) if found else None
+
+    def _weights(self, covariances: np.ndarray) -> np.ndarray:
+        """
+        Return the weights (N,) of tracks with these covariances (N, 2, 2), which may be NaN.
+
+        The weight is 1 for unknown covariances and for the standard deviation that the threshold
+        is three times of.
+        """
+        sigmas = np.sqrt(np.trace(covariances, axis1=1, axis2=2) / 2)
+        largest = self.settings.reprojection_threshold / 3
+        clipped = np.clip(sigmas, min(_LEAST_SIGMA, largest), largest)
+        return largest / np.where(np.isfinite(clipped), clipped, largest)
 
     def _initialize_metric(self, view: CameraView) -> bool:
         """Start the map with the points of one view that have depths; return True."""
@@ -199,6 +215,8 @@ class VisualOdometry:
         in_map, in_view = shared_ids(local.ids, view.ids)
         points, seen = local.points[in_map], view.seen[in_view]
         depths = None if view.depths is None else view.depths[in_view]
+        weights = np.ones(len(view)) if view.weights is None else view.weights
+        weights = weights[in_view]
         self.inliers = 0
         if len(points) >= self.settings.min_inliers:
             pose = find_pose(points, seen, threshold, self._motion @ self._pose)
@@ -206,7 +224,11 @@ class VisualOdometry:
                 good = reprojection_errors(pose, points, seen) < threshold
                 if good.sum() >= 4:
                     measured = None if depths is None else depths[good]
-                    pose = refine_pose(pose, points[good], seen[good], threshold, depths=measured)
+                    pose = refine_pose(
+                        *(pose, points[good], seen[good], threshold),
+                        depths=measured,
+                        weights=weights[good],
+                    )
             self.inliers = int((reprojection_errors(pose, points, seen) < threshold).sum())
         enough = max(self.settings.min_inliers, len(points) // 4)
         if self.inliers < enough:

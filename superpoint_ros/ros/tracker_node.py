@@ -74,6 +74,12 @@ class TrackMessages:
     camera_id: int = setting(
         0, 'Number of the camera in the layout vins_fusion.', range=(0, 255), live=False
     )
+    covariances: bool = setting(
+        True,
+        'Add the channels variance_u, covariance_uv and variance_v to the messages of frames with '
+        'an image.',
+        live=False,
+    )
 
     def __post_init__(self):
         check_settings(self)
@@ -155,6 +161,8 @@ class TrackerNode(ProcessingNode):
         tracks = self._tracker.update(features, seconds_of(message.header.stamp), size, image)
         self._tracked = int((tracks.ages > 1).sum())
         chosen = tracks.select(tracks.ages >= output.min_age)
+        if not self._messages.covariances:
+            chosen = replace(chosen, covariances=None)
         if model is not None or self._messages.coordinates == 'pixels':
             points, velocities = self._measured(chosen, model)
             self._track_publisher.publish(

@@ -15,7 +15,9 @@ channels, in this order, with one value per point:
   feature_tracker/feature; it reads the last three, a true position, but does not use them: 0).
 
 If depths are measured, both layouts end with the channels depth and depth_sigma, in metres: the
-depth of the point along the optical axis and its standard deviation, NaN if they are unknown.
+depth of the point along the optical axis and its standard deviation, NaN if they are unknown. If
+the positions have covariances, both layouts end with the channels variance_u, covariance_uv and
+variance_v, in squared pixels.
 
 u and v are the keypoint in pixels; velocities are those of x and y per second. Estimators read the
 channels by position; the names are for people and for `tracks_from_message`. rclpy is not needed.
@@ -24,6 +26,7 @@ channels by position; the names are for people and for `tracks_from_message`. rc
 from __future__ import annotations
 
 from array import array
+from collections.abc import Mapping, Sequence
 
 from geometry_msgs.msg import Point32
 import numpy as np
@@ -43,6 +46,8 @@ LAYOUTS = {
 }
 
 DEPTH_CHANNELS = ('depth', 'depth_sigma')
+
+COVARIANCE_CHANNELS = ('variance_u', 'covariance_uv', 'variance_v')
 
 IDS = 2**24
 """Ids are taken modulo this number: float32 represents no larger range of integers exactly."""
@@ -81,12 +86,16 @@ def tracks_to_message(
         ChannelFloat32(name=name, values=_floats(columns.get(name, zeros)))
         for name in LAYOUTS[layout]
     ]
+    more: dict[str, np.ndarray] = {}
     if tracks.depths is not None:
         depths = tracks.depths.select(usable)
-        channels += [
-            ChannelFloat32(name=name, values=_floats(values))
-            for name, values in zip(DEPTH_CHANNELS, (depths.values, depths.sigmas), strict=True)
-        ]
+        more |= zip(DEPTH_CHANNELS, (depths.values, depths.sigmas), strict=True)
+    if tracks.covariances is not None:
+        upper = tracks.covariances[usable][:, [0, 0, 1], [0, 1, 1]]
+        more |= zip(COVARIANCE_CHANNELS, upper.T, strict=True)
+    channels += [
+        ChannelFloat32(name=name, values=_floats(values)) for name, values in more.items()
+    ]
     positions = [Point32(x=x, y=y, z=1.0) for x, y in points[usable].astype(float).tolist()]
     return PointCloud(header=header, points=positions, channels=channels)
 
@@ -135,7 +144,7 @@ def tracks_from_message(message: PointCloud) -> Tracks:
     if missing:
         there = ', '.join(channels) or 'none'
         raise ValueError(f'the message lacks the channels {", ".join(missing)}; it has {there}')
-    extra = [name for name in DEPTH_CHANNELS if name in channels]
+    extra = [name for name in (*DEPTH_CHANNELS, *COVARIANCE_CHANNELS) if name in channels]
     short = [name for name in (*wanted, *extra) if len(channels[name]) != count]
     if short:
         raise ValueError(
@@ -148,7 +157,7 @@ def tracks_from_message(message: PointCloud) -> Tracks:
         raise ValueError(f'the id {numbers[:-1][np.diff(numbers) == 0][0]} occurs twice')
     unknown = np.full((count, 2), np.nan, np.float32)
     depths = None
-    if len(extra) == len(DEPTH_CHANNELS):
+    if {*DEPTH_CHANNELS} <= {*extra}:
         depths = Depths(*(channels[name] for name in DEPTH_CHANNELS)).select(order)
     return Tracks(
         numbers,
@@ -159,7 +168,18 @@ def tracks_from_message(message: PointCloud) -> Tracks:
         np.full(count, 2, np.int64),
         order,
         depths=depths,
+        covariances=_covariances(channels)[order] if {*COVARIANCE_CHANNELS} <= {*extra} else None,
     )
+
+
+def _covariances(channels: Mapping[str, Sequence[float]]) -> np.ndarray:
+    """Return the covariances (N, 2, 2); values that are not positive definite become NaN."""
+    uu, uv, vv = (np.array(channels[name], np.float32) for name in COVARIANCE_CHANNELS)
+    covariances = np.stack([uu, uv, uv, vv], axis=1).reshape(-1, 2, 2)
+    with np.errstate(invalid='ignore'):
+        valid = (uu > 0) & (vv > 0) & (uu * vv > uv * uv) & np.isfinite(uu + vv)
+    covariances[~valid] = np.nan
+    return covariances
 
 
 def _usable(points: np.ndarray, velocities: np.ndarray) -> np.ndarray:

@@ -121,6 +121,23 @@ def test_tracks_are_unchanged_by_a_message(layout):
     np.testing.assert_array_equal(found.velocities, [[0.5, -0.5]] * 3)
 
 
+@pytest.mark.parametrize('layout', ['vins_mono', 'vins_fusion'])
+def test_covariances_follow_the_channels_that_estimators_read(layout):
+    covariances = np.array([[[2, 1], [1, 3]], [[0.5, -0.25], [-0.25, 0.5]], [[1, 0], [0, 4]]])
+    tracks = replace(some_tracks((8, 3, 20)), covariances=covariances.astype(np.float32))
+    message = message_of(tracks, layout)
+    names = [channel.name for channel in message.channels]
+    assert names[-3:] == ['variance_u', 'covariance_uv', 'variance_v']
+    assert names[:-3] == [channel.name for channel in message_of(some_tracks(), layout).channels]
+    assert list(message.channels[-2].values) == [1, -0.25, 0]
+    np.testing.assert_array_equal(tracks_from_message(message).covariances, covariances[[1, 0, 2]])
+    assert tracks_from_message(message_of(some_tracks())).covariances is None
+    message.channels[-3].values[0] = -1  # impossible: unknown
+    found = tracks_from_message(message).covariances
+    assert np.isnan(found[1]).all()
+    np.testing.assert_array_equal(found[2], covariances[2])
+
+
 def test_invalid_track_messages_are_refused_with_the_reason():
     message = message_of(some_tracks())
     message.channels[0].name = 'intensity'

@@ -187,8 +187,9 @@ def test_the_overlay_is_the_image_with_the_tracks_and_their_tails(graph):
     assert len(tracks) == 5
 
 
-def test_tracks_are_refined_by_the_images_of_their_stamps(graph):
-    graph.add(TrackerNode, coordinates='pixels')
+@pytest.mark.parametrize('covariances', [True, False])
+def test_tracks_are_refined_by_the_images_of_their_stamps(graph, covariances):
+    graph.add(TrackerNode, coordinates='pixels', covariances=covariances)
     tracks, source, rng = graph.listen(PointCloud, 'tracks'), Source(), np.random.default_rng(3)
     picture = noise_picture(4, (640, 480))
     for number in range(4):
@@ -208,6 +209,10 @@ def test_tracks_are_refined_by_the_images_of_their_stamps(graph):
     errors = np.linalg.norm(last.keypoints - first.keypoints - [24, -12], axis=1)
     assert np.median(errors) < 0.02  # that of the keypoints is .7
     assert np.percentile(errors, 90) < 0.1
+    if covariances:
+        assert 1e-4 < np.median(last.covariances[:, 0, 0]) < 0.05**2
+    else:
+        assert last.covariances is None
 
 
 def test_images_that_never_have_the_stamp_of_features_are_reported_in_one_line(graph, capfd):
