@@ -24,8 +24,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         '--seconds',
         type=number(5, 86_400),
-        default=60.0,
-        help='duration (default: 60)',
+        default=120.0,
+        help='duration (default: 120)',
     )
     parser.add_argument(
         '--rate', type=number(1, 1000), default=200.0, help='images per second (default: 200)'

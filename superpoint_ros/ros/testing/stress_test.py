@@ -51,7 +51,7 @@ _CONTROL = 'control'  # namespace of the control, below that of the detector
 class Load:
     """The load: its length in seconds, images per second, their size, and the broken fraction."""
 
-    seconds: float = 60.0
+    seconds: float = 120.0
     rate: float = 200.0
     width: int = 640
     height: int = 480
