@@ -18,6 +18,7 @@ from superpoint_ros import Detector
 
 image = np.random.default_rng(0).integers(0, 256, (1200, 1600)).astype(np.uint8)
 settings = {'engine': sys.argv[1], 'device': 'cpu', 'max_image_size': 640, 'descriptor_scales': 2}
+settings['threads'] = int(sys.argv[2])
 detector = Detector.from_weights(**settings)
 features = detector(image)
 heatmap = detector.heatmap(image[:480, :640])
@@ -42,11 +43,17 @@ print(len(features), *answers.get(timeout=1), len(detector(image)))
 """
 
 
-@pytest.mark.parametrize('engine', ['torch', 'openvino', 'onnxruntime'])
-def test_a_detector_works_in_a_forked_process(engine):
+# With one thread, OpenVINO could take the same settings for the networks of both processes.
+@pytest.mark.parametrize(
+    ('engine', 'threads'), [('torch', 0), ('openvino', 0), ('openvino', 1), ('onnxruntime', 0)]
+)
+def test_a_detector_works_in_a_forked_process(engine, threads):
     pytest.importorskip(engine)
     done = subprocess.run(
-        [sys.executable, '-c', FORK, engine], capture_output=True, text=True, timeout=200
+        [sys.executable, '-c', FORK, engine, str(threads)],
+        capture_output=True,
+        text=True,
+        timeout=200,
     )
     assert done.returncode == 0, done.stderr
     before, again, new, after = map(int, done.stdout.split())
