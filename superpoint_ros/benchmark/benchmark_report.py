@@ -23,7 +23,8 @@ def frames_markdown(result: Mapping) -> str:
     """Return the tables of whole frames."""
     parts = [frames_table(result)]
     parts += [methods_table(result)] if result['methods'] else []
-    parts += [stages_table(result), _peaks_line(result['peaks'])]
+    parts += [stages_table(result), roofline_table(result)]
+    parts += [_peaks_line(result['peaks']), _bandwidth_line(result['bandwidths'])]
     parts += [f'Not run: {name}: {why}\n' for name, why in result['skipped'].items()]
     return '\n'.join(parts)
 
@@ -64,13 +65,39 @@ def frames_table(result: Mapping) -> str:
                 _share_of_frame(case, ('hessian', 'keypoints')),
                 f'{case["multiply_adds"] * 1e-9:.2f}',
                 f'{case["rate"] * 1e-9:.0f}' if case['rate'] else None,
-                f'{case["share_of_peak"]:.0%}' if case['share_of_peak'] else None,
+                _percent(case['roofline'], 'share_of_peak'),
                 f'{case["keypoints"]:.0f}',
                 f'{memory["process"] / MB:.0f}' if memory else None,
                 f'{memory["frame"] / MB:.0f}' if memory else None,
             ]
         )
     return markdown_table(header, rows)
+
+
+def roofline_table(result: Mapping) -> str:
+    """Return a row for each case with the share of the machine's limits that its network uses."""
+    header = ['case', 'network ms', 'GMAC', 'of peak', 'MB moved', 'of bandwidth']
+    header += ['least ms', 'bound by']
+    rows = [
+        [
+            case_name(case),
+            _ms(case['stages']['network']['p50']),
+            f'{case["multiply_adds"] * 1e-9:.2f}',
+            _percent(case['roofline'], 'share_of_peak'),
+            f'{case["traffic"] / MB:.0f}',
+            _percent(case['roofline'], 'share_of_bandwidth'),
+            _ms(case['roofline']['limit']),
+            case['roofline']['bound'],
+        ]
+        for case in result['cases']
+        if case['roofline']
+    ]
+    return markdown_table(header, rows)
+
+
+def _percent(values: Mapping | None, name: str) -> str | None:
+    """Return a share in per cent, None if it is unknown."""
+    return f'{values[name]:.0%}' if values and values[name] else None
 
 
 def _share_of_frame(case: Mapping, stages: Sequence[str]) -> str | None:
@@ -111,6 +138,12 @@ def _peaks_line(peaks: Mapping[str, float | None]) -> str:
     """Return the peak rates in one line."""
     known = (f'{name} {rate * 1e-9:.0f}' for name, rate in peaks.items() if rate)
     return f'Peak in GMAC/s: {", ".join(known)}.\n'
+
+
+def _bandwidth_line(bandwidths: Mapping[str, float]) -> str:
+    """Return the memory bandwidths in one line."""
+    known = (f'{name} {rate * 1e-9:.0f}' for name, rate in bandwidths.items())
+    return f'Memory bandwidth in GB/s: {", ".join(known)}.\n'
 
 
 def node_markdown(results: Sequence[Mapping]) -> str:

@@ -33,6 +33,7 @@ from superpoint_ros.benchmark.candidates import (
 )
 from superpoint_ros.benchmark.machine import multiply_adds, peak_rate, PEAK_SIDES, use_threads
 from superpoint_ros.benchmark.onnx_detectors import TimedOnnx
+from superpoint_ros.benchmark.roofline import memory_bandwidth, network_traffic, roofline
 from superpoint_ros.model.config import PAPER, SuperPointConfig
 from superpoint_ros.model.network_arrays import NetworkArrays
 
@@ -95,7 +96,7 @@ class _Case(NamedTuple):
 
 def measure_frames(plan: SpeedPlan, progress: Progress) -> dict:
     """
-    Return the measurements for JSON: peaks, cases, other methods, what cannot be run and why.
+    Return the measurements for JSON: peaks, bandwidths, cases, other methods, what cannot be run.
 
     `ratio` of a case is the time of the baseline with the same network divided by its own time,
     `ratio_to_paper` uses the baseline with the paper's network if that is measured; both are
@@ -122,10 +123,23 @@ def measure_frames(plan: SpeedPlan, progress: Progress) -> dict:
         peaks.append(_peaks(plan, entries))
     kinds = dict.fromkeys(kind for peak in peaks for kind in peak)
     best = {kind: _highest(peak.get(kind) for peak in peaks) for kind in kinds}
+    devices = dict.fromkeys(case['device'] for case in cases)
+    bandwidths = {device: memory_bandwidth(device) for device in devices}
     for case in cases:
         peak = best[_kind(case['precision'], case['device'])]
-        case['share_of_peak'] = case['rate'] / peak if case['rate'] and peak else None
-    return {'peaks': best, 'cases': cases, 'methods': others, 'skipped': skipped}
+        network = case['stages'].get('network')
+        bounds = None
+        if network:
+            work = case['multiply_adds'], case['traffic'], network['p50']
+            bounds = roofline(*work, peak, bandwidths[case['device']])._asdict()
+        case['roofline'] = bounds
+    return {
+        'peaks': best,
+        'bandwidths': bandwidths,
+        'cases': cases,
+        'methods': others,
+        'skipped': skipped,
+    }
 
 
 def _highest(rates: Iterable[float | None]) -> float | None:
@@ -193,6 +207,7 @@ def _measure_size(
     cases = []
     for each, rounds, own in zip(entries, measured, seconds, strict=True):
         # Ratios are taken within a round: a slowdown of the machine affects both times.
+        precision = each.candidate.execution.precision
         ratio_to_paper = float(np.median(of_paper[0] / own)) if of_paper else None
         case = {
             'network': each.network.name,
@@ -205,6 +220,7 @@ def _measure_size(
             'ratio_to_paper': ratio_to_paper,
             'orb_ratio': _median_ratio(own, orb),
             'multiply_adds': multiply_adds(each.executed, (width, height)),
+            'traffic': network_traffic(each.executed, (width, height), precision),
         }
         network = case['stages'].get('network')
         case['rate'] = case['multiply_adds'] / network['p50'] * 1e3 if network else None

@@ -75,7 +75,10 @@ def test_frame_benchmark_numbers_are_consistent(result):
     assert ours['ratio'] > 0
     network = ours['stages']['network']['p50']
     assert ours['rate'] == pytest.approx(ours['multiply_adds'] / network * 1e3)
-    assert ours['share_of_peak'] == pytest.approx(ours['rate'] / result['peaks']['float32'])
+    share = ours['roofline']['share_of_peak']
+    assert share == pytest.approx(ours['rate'] / result['peaks']['float32'])
+    seconds = ours['traffic'] / result['bandwidths']['cpu']
+    assert ours['roofline']['share_of_bandwidth'] == pytest.approx(1e3 * seconds / network)
     assert list(ours['stages'])[:5] == list(FRAME_STAGES)[:5]
     for name in FRAME_STAGES[:5]:
         assert 0 < ours['stages'][name]['p50'] <= ours['frame']['p50']
@@ -154,7 +157,7 @@ def test_benchmark_report_has_numbers_tables_and_a_chart(result, tmp_path):
     assert cells[3] == f'{ours["ratio"]:.2f}'
     assert cells[4] == '-'
     assert cells[6] == f'{ours["multiply_adds"] * 1e-9:.2f}'
-    assert cells[8] == f'{ours["share_of_peak"]:.0%}'
+    assert cells[8] == f'{ours["roofline"]["share_of_peak"]:.0%}'
     assert cells[9:] == [f'{ours["keypoints"]:.0f}', '-', '-']
     assert files[2].read_bytes().startswith(b'\x89PNG')
 

@@ -1,0 +1,100 @@
+# Copyright 2026 The superpoint_ros developers
+# SPDX-License-Identifier: Apache-2.0
+
+"""
+The roofline of a network: the least time that arithmetic and memory allow.
+
+Source: Williams, Waterman, Patterson, "Roofline: An Insightful Visual Performance Model for
+Multicore Architectures", CACM 2009.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import torch
+from torch.utils.benchmark import Timer
+
+from superpoint_ros.model.config import CELL, HIDDEN, INPUTS, KERNEL_SIZES, SuperPointConfig
+
+COPIED = 1 << 28
+"""Bytes of the tensor whose copying gives the bandwidth: several times the largest caches."""
+
+_BYTES = {'float32': 4, 'bfloat16': 2, 'float16': 2, 'int8': 1}
+_POOLED = ('conv1b', 'conv2b', 'conv3b')
+_COPIES = 5
+
+
+def memory_bandwidth(device: str, size: int = COPIED) -> float:
+    """Return the bytes per second, read and written, of the fastest of some copies of a tensor."""
+    source = torch.ones(size, dtype=torch.uint8, device=device)
+    target = torch.empty_like(source)
+    timer = Timer(
+        'target.copy_(source)',
+        globals={'source': source, 'target': target},
+        num_threads=torch.get_num_threads(),
+    )
+    return 2 * size / min(timer.timeit(1).mean for _ in range(_COPIES))
+
+
+def network_traffic(config: SuperPointConfig, size: tuple[int, int], precision: str) -> int:
+    """
+    Return the bytes that the network moves for one image (width, height), padded to cells.
+
+    Each convolution and each pooling reads its input and its weights once and writes its output
+    once; the image has one byte per pixel, the two outputs have four per number. Operations that
+    are fused, or whose data stay in a cache, move less.
+    """
+    width, height = (-(-side // CELL) * CELL for side in size)
+    unit = _BYTES[precision]
+    heads, cells = config.head_channels, width * height // CELL**2
+    widths = {'convPa': heads, 'convDa': heads}
+    widths |= {'convPb': CELL * CELL + 1, 'convDb': config.descriptor_size}
+    pixels = dict.fromkeys(widths, cells)
+    for stage, channels in enumerate(config.stage_channels):
+        for name in (f'conv{stage + 1}a', f'conv{stage + 1}b'):
+            widths[name], pixels[name] = channels, width * height // 4**stage
+    total = width * height
+    for name, before in INPUTS.items():
+        incoming = widths.get(before, 1)
+        read = 0 if before == 'image' else incoming * pixels[name] * unit
+        weights = widths[name] * incoming * KERNEL_SIZES[name] ** 2 * unit
+        written = widths[name] * pixels[name] * (unit if name in HIDDEN else 4)
+        pooling = written + written // 4 if name in _POOLED else 0
+        total += read + weights + written + pooling
+    return total
+
+
+class Roofline(NamedTuple):
+    """
+    The time of a network relative to the machine's limits.
+
+    Attributes:
+        traffic: bytes, see `network_traffic`.
+        share_of_peak: rate of arithmetic relative to the machine's peak; None if it is unknown.
+        share_of_bandwidth: bytes per second relative to the machine's bandwidth.
+        limit: least time in milliseconds that both allow.
+        bound: 'arithmetic' or 'memory', whichever needs more time.
+
+    """
+
+    traffic: int
+    share_of_peak: float | None
+    share_of_bandwidth: float
+    limit: float
+    bound: str
+
+
+def roofline(
+    multiply_adds: float, traffic: int, milliseconds: float, peak: float | None, bandwidth: float
+) -> Roofline:
+    """Return the roofline of a network that takes a time on a machine of a peak and bandwidth."""
+    arithmetic = 1e3 * multiply_adds / peak if peak else 0.0
+    memory = 1e3 * traffic / bandwidth
+    return Roofline(
+        traffic,
+        arithmetic / milliseconds if peak else None,
+        memory / milliseconds,
+        max(arithmetic, memory),
+        'arithmetic' if arithmetic > memory else 'memory',
+    )

@@ -1,0 +1,51 @@
+# Copyright 2026 The superpoint_ros developers
+# SPDX-License-Identifier: Apache-2.0
+
+"""The roofline tells how far a network is from the limits of arithmetic and memory."""
+
+import pytest
+import torch
+from torch import nn
+
+from superpoint_ros.benchmark.roofline import memory_bandwidth, network_traffic, roofline
+from superpoint_ros.model.config import SuperPointConfig
+from superpoint_ros.model.superpoint import SuperPoint
+
+
+@pytest.mark.parametrize(('precision', 'unit'), [('float32', 4), ('bfloat16', 2), ('int8', 1)])
+def test_traffic_is_what_the_layers_read_and_write(precision, unit):
+    model = SuperPoint(SuperPointConfig((3, 4, 5, 6), 7, 8))
+    moved = []
+
+    def count(layer, inputs, output):
+        is_last = layer in (model.convPb, model.convDb)
+        weights = layer.weight.numel() if isinstance(layer, nn.Conv2d) else 0
+        read = inputs[0].numel() * (1 if layer is model.conv1a else unit)
+        moved.append(read + weights * unit + output.numel() * (4 if is_last else unit))
+
+    for layer in model.modules():
+        if isinstance(layer, (nn.Conv2d, nn.MaxPool2d)):
+            layer.register_forward_hook(count)
+    model(torch.zeros(1, 1, 40, 56))
+    assert len(moved) == 15
+    # 50x34 is padded to 56x40.
+    assert network_traffic(model.config, (50, 34), precision) == sum(moved)
+
+
+def test_a_network_is_bound_by_what_takes_longer():
+    # 2 ms of arithmetic and 1 ms of memory traffic, in 4 ms.
+    found = roofline(2e9, 10**8, 4.0, peak=1e12, bandwidth=1e11)
+    assert found == (
+        10**8,
+        pytest.approx(0.5),
+        pytest.approx(0.25),
+        pytest.approx(2),
+        'arithmetic',
+    )
+    found = roofline(2e9, 10**9, 20.0, peak=1e12, bandwidth=1e11)
+    assert found[1:] == (pytest.approx(0.1), pytest.approx(0.5), pytest.approx(10), 'memory')
+    assert roofline(2e9, 10**9, 20.0, peak=None, bandwidth=1e11).share_of_peak is None
+
+
+def test_memory_bandwidth_is_that_of_copies():
+    assert 1e7 < memory_bandwidth('cpu', size=1 << 20) < 1e13
