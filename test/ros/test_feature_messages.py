@@ -21,6 +21,7 @@ from std_msgs.msg import Header
 
 from superpoint_ros.features import Depths, Features
 from superpoint_ros.ros.messages.feature_messages import (
+    covariances_from_message,
     features_from_message,
     features_to_message,
     normalized_from_message,
@@ -61,6 +62,23 @@ def test_int8_descriptors_are_accurate_and_of_unit_length(count):
     np.testing.assert_array_equal(again.keypoints, features.keypoints)
     np.testing.assert_allclose(np.linalg.norm(again.descriptors, axis=1), 1, atol=1e-5)
     np.testing.assert_allclose(again.descriptors, features.descriptors, atol=0.01)
+
+
+@pytest.mark.parametrize('count', [0, 1, 50])
+def test_covariances_are_optional_fields_at_the_end(count):
+    features = make_features(count, 8)
+    covariances = np.tile(np.array([[2, -0.5], [-0.5, 1]], np.float32), (count, 1, 1))
+    covariances[:1] = [[1, 2], [2, 1]]  # no covariance
+    normalized = np.zeros((count, 2), np.float32)
+    message = features_to_message(features, HEADER, 'int8', normalized, covariances)
+    names = [field.name for field in message.fields]
+    assert names[-4:] == ['z', 'variance_u', 'covariance_uv', 'variance_v']
+    assert message.point_step == 12 + 8 + 12 + 12
+    again = covariances_from_message(message)
+    assert np.isnan(again[:1]).all()
+    np.testing.assert_array_equal(again[1:], covariances[1:])
+    np.testing.assert_array_equal(features_from_message(message).scores, features.scores)
+    assert covariances_from_message(features_to_message(features, HEADER)) is None
 
 
 def test_the_bytes_of_a_message_are_those_of_the_documentation():

@@ -21,6 +21,7 @@ from rclpy.qos_overriding_options import QoSOverridingOptions
 from sensor_msgs.msg import CompressedImage, Image, PointCloud2
 
 from superpoint_ros.data.image_encodings import ImageMessageError
+from superpoint_ros.detection.covariances import keypoint_covariances
 from superpoint_ros.detection.settings import DetectionSettings
 from superpoint_ros.detector import Detector
 from superpoint_ros.features import Features
@@ -234,8 +235,13 @@ class Camera(InputTopic):
             normalized = self.calibration.normalize(features.keypoints, size)
             if not self._has_directions:
                 normalized[~features.depths.known] = np.nan
+        covariances = None
+        if output.covariances:
+            covariances = keypoint_covariances(frame.gray, features.keypoints)
         self._features.publish(
-            features_to_message(features, header, output.descriptor_format, normalized)
+            features_to_message(
+                features, header, output.descriptor_format, normalized, covariances
+            )
         )
         frame.stages['publishing'] = time.perf_counter() - start
         now = time.monotonic()

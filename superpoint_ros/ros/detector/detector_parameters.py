@@ -34,6 +34,11 @@ class FeatureOutput:
         'Number type of the published descriptors. int8 is round(127 d), a quarter of the bytes.',
         choices=DESCRIPTOR_FORMATS,
     )
+    covariances: bool = setting(
+        False,
+        'Add the fields variance_u, covariance_uv and variance_v: the covariance of the keypoint, '
+        'from the curvature of the image around it.',
+    )
     overlay: bool = setting(True, 'Publish features/overlay while it has a subscriber.')
 
     def __post_init__(self):

@@ -11,6 +11,7 @@ descriptor times 127, rounded. If a calibration is used, `x`, `y` and `z` follow
 undistorted position at depth 1 in the optical frame of the camera, so that z is 1. If depths are
 measured, `depth_sigma` follows, float32: the standard deviation of z in metres; x, y and z are the
 position in metres then. A point of unknown depth has the `depth_sigma` NaN, and z is 1 or NaN.
+If asked for, `variance_u`, `covariance_uv` and `variance_v` are last, float32, in squared pixels.
 All fields are little endian and packed. A message without points has the same fields, so that
 every message tells D.
 
@@ -25,7 +26,13 @@ from sensor_msgs.msg import PointCloud2, PointField
 from std_msgs.msg import Header
 
 from superpoint_ros.features import Depths, Features
-from superpoint_ros.ros.messages.point_clouds import cloud_message, DATATYPES
+from superpoint_ros.ros.messages.point_clouds import (
+    cloud_message,
+    COVARIANCE_NAMES,
+    covariances_of,
+    DATATYPES,
+    upper_triangles,
+)
 
 DESCRIPTOR_FORMATS = ('float32', 'int8')
 
@@ -43,13 +50,15 @@ def features_to_message(
     header: Header,
     descriptor_format: str = 'float32',
     normalized: np.ndarray | None = None,
+    covariances: np.ndarray | None = None,
 ) -> PointCloud2:
     """
     Return the features as a message with the header of their image.
 
     `descriptor_format` is 'float32' or 'int8' (a quarter of the bytes; each component is within
     0.004 of its value). `normalized` (N, 2) are undistorted, normalized coordinates, NaN if they
-    are unknown; depths of features need them. Raises ValueError for any other format.
+    are unknown; depths of features need them. `covariances` (N, 2, 2) are those of the keypoints
+    in squared pixels. Raises ValueError for any other format.
     """
     if descriptor_format not in DESCRIPTOR_FORMATS:
         raise ValueError(
@@ -63,6 +72,8 @@ def features_to_message(
         layout += [(name, '<f4') for name in POSITION]
         if features.depths is not None:
             layout.append((DEPTH_SIGMA, '<f4'))
+    if covariances is not None:
+        layout += [(name, '<f4') for name in COVARIANCE_NAMES]
     points = np.empty(len(features), np.dtype(layout))
     points['u'], points['v'] = features.keypoints.T
     points['score'] = features.scores
@@ -78,6 +89,9 @@ def features_to_message(
         points['z'][~np.isfinite(points['x'])] = np.nan
         if features.depths is not None:
             points[DEPTH_SIGMA] = np.where(np.isfinite(points['x']), depths.sigmas, np.nan)
+    if covariances is not None:
+        for name, values in zip(COVARIANCE_NAMES, upper_triangles(covariances), strict=True):
+            points[name] = values
     return cloud_message(points, header)
 
 
@@ -112,6 +126,18 @@ def normalized_from_message(message: PointCloud2) -> np.ndarray | None:
     with np.errstate(divide='ignore', invalid='ignore'):
         directions = np.stack([points['x'], points['y']], axis=1) / points['z'][:, None]
     return directions.astype(np.float32)
+
+
+def covariances_from_message(message: PointCloud2) -> np.ndarray | None:
+    """
+    Return the covariances (N, 2, 2) of the keypoints in squared pixels; None if there are none.
+
+    Those that are not positive definite are NaN. Raises ValueError like `features_from_message`.
+    """
+    if not {*COVARIANCE_NAMES} <= {field.name for field in message.fields}:
+        return None
+    points = _points(message, _point_type(message, COVARIANCE_NAMES))
+    return covariances_of(*(points[name].astype(np.float32) for name in COVARIANCE_NAMES))
 
 
 def _points(message: PointCloud2, point_type: np.dtype) -> np.ndarray:

@@ -18,6 +18,27 @@ DATATYPES = {
 }
 """Datatypes of fields by NumPy's names of the types of their values."""
 
+COVARIANCE_NAMES = ('variance_u', 'covariance_uv', 'variance_v')
+"""Names of the fields or channels of covariances of u and v, in squared pixels."""
+
+
+def upper_triangles(covariances: np.ndarray) -> np.ndarray:
+    """Return the values (3, N) of `COVARIANCE_NAMES` of covariances (N, 2, 2)."""
+    return covariances[:, [0, 0, 1], [0, 1, 1]].T
+
+
+def covariances_of(uu: np.ndarray, uv: np.ndarray, vv: np.ndarray) -> np.ndarray:
+    """
+    Return covariances, float32 (N, 2, 2), from the values (N,) of `COVARIANCE_NAMES`.
+
+    Those that are not positive definite become NaN.
+    """
+    covariances = np.stack([uu, uv, uv, vv], axis=1).astype(np.float32).reshape(-1, 2, 2)
+    with np.errstate(invalid='ignore'):
+        valid = (uu > 0) & (vv > 0) & (uu * vv > uv * uv) & np.isfinite(uu + vv)
+    covariances[~valid] = np.nan
+    return covariances
+
 
 def cloud_message(points: np.ndarray, header: Header) -> PointCloud2:
     """

@@ -26,7 +26,6 @@ channels by position; the names are for people and for `tracks_from_message`. rc
 from __future__ import annotations
 
 from array import array
-from collections.abc import Mapping, Sequence
 
 from geometry_msgs.msg import Point32
 import numpy as np
@@ -35,7 +34,12 @@ from std_msgs.msg import Header
 
 from superpoint_ros.features import Depths
 from superpoint_ros.odometry.tracker import Tracks
-from superpoint_ros.ros.messages.point_clouds import cloud_message
+from superpoint_ros.ros.messages.point_clouds import (
+    cloud_message,
+    COVARIANCE_NAMES,
+    covariances_of,
+    upper_triangles,
+)
 
 LAYOUTS = {
     'vins_mono': ('id', 'u', 'v', 'velocity_x', 'velocity_y'),
@@ -46,8 +50,6 @@ LAYOUTS = {
 }
 
 DEPTH_CHANNELS = ('depth', 'depth_sigma')
-
-COVARIANCE_CHANNELS = ('variance_u', 'covariance_uv', 'variance_v')
 
 IDS = 2**24
 """Ids are taken modulo this number: float32 represents no larger range of integers exactly."""
@@ -91,8 +93,8 @@ def tracks_to_message(
         depths = tracks.depths.select(usable)
         more |= zip(DEPTH_CHANNELS, (depths.values, depths.sigmas), strict=True)
     if tracks.covariances is not None:
-        upper = tracks.covariances[usable][:, [0, 0, 1], [0, 1, 1]]
-        more |= zip(COVARIANCE_CHANNELS, upper.T, strict=True)
+        upper = upper_triangles(tracks.covariances[usable])
+        more |= zip(COVARIANCE_NAMES, upper, strict=True)
     channels += [
         ChannelFloat32(name=name, values=_floats(values)) for name, values in more.items()
     ]
@@ -144,7 +146,7 @@ def tracks_from_message(message: PointCloud) -> Tracks:
     if missing:
         there = ', '.join(channels) or 'none'
         raise ValueError(f'the message lacks the channels {", ".join(missing)}; it has {there}')
-    extra = [name for name in (*DEPTH_CHANNELS, *COVARIANCE_CHANNELS) if name in channels]
+    extra = [name for name in (*DEPTH_CHANNELS, *COVARIANCE_NAMES) if name in channels]
     short = [name for name in (*wanted, *extra) if len(channels[name]) != count]
     if short:
         raise ValueError(
@@ -159,6 +161,10 @@ def tracks_from_message(message: PointCloud) -> Tracks:
     depths = None
     if {*DEPTH_CHANNELS} <= {*extra}:
         depths = Depths(*(channels[name] for name in DEPTH_CHANNELS)).select(order)
+    covariances = None
+    if {*COVARIANCE_NAMES} <= {*extra}:
+        upper = (np.array(channels[name], np.float32)[order] for name in COVARIANCE_NAMES)
+        covariances = covariances_of(*upper)
     return Tracks(
         numbers,
         np.stack([u, v], axis=1)[order],
@@ -168,18 +174,8 @@ def tracks_from_message(message: PointCloud) -> Tracks:
         np.full(count, 2, np.int64),
         order,
         depths=depths,
-        covariances=_covariances(channels)[order] if {*COVARIANCE_CHANNELS} <= {*extra} else None,
+        covariances=covariances,
     )
-
-
-def _covariances(channels: Mapping[str, Sequence[float]]) -> np.ndarray:
-    """Return the covariances (N, 2, 2); values that are not positive definite become NaN."""
-    uu, uv, vv = (np.array(channels[name], np.float32) for name in COVARIANCE_CHANNELS)
-    covariances = np.stack([uu, uv, uv, vv], axis=1).reshape(-1, 2, 2)
-    with np.errstate(invalid='ignore'):
-        valid = (uu > 0) & (vv > 0) & (uu * vv > uv * uv) & np.isfinite(uu + vv)
-    covariances[~valid] = np.nan
-    return covariances
 
 
 def _usable(points: np.ndarray, velocities: np.ndarray) -> np.ndarray:

@@ -23,7 +23,10 @@ from superpoint_ros.ros.detector import (
     model_slot as network_slot,
 )
 from superpoint_ros.ros.detector.detector_parameters import DETECTOR_GROUPS
-from superpoint_ros.ros.messages.feature_messages import features_from_message
+from superpoint_ros.ros.messages.feature_messages import (
+    covariances_from_message,
+    features_from_message,
+)
 from superpoint_ros.settings_table import table_of
 
 
@@ -60,6 +63,19 @@ def test_new_weights_are_used_and_bad_ones_refused(
     assert system.set_parameters(weights=str(other_weights)).successful
     system.wait_until(lambda: descriptor_size(system.answers(image)) == 24)
     assert system.status('network')[2]['weights'] == str(other_weights)
+
+
+def test_covariances_are_published_while_they_are_asked_for(start_inside, image):
+    system = start_inside()
+    assert covariances_from_message(system.answers(image)) is None
+    assert system.set_parameters(covariances=True).successful
+    message = system.answers(image)
+    covariances = covariances_from_message(message)
+    assert covariances.shape == (message.width, 2, 2)
+    assert message.width > 0
+    assert (np.linalg.eigvalsh(covariances) > 0).all()
+    assert system.set_parameters(covariances=False).successful
+    assert covariances_from_message(system.answers(image)) is None
 
 
 def test_the_old_network_works_until_the_new_one_is_ready(
