@@ -252,3 +252,17 @@ def test_cameras_whose_stamps_never_match_stop_waiting(gate):
     assert min(waits[:3]) >= 0.05
     assert min(waits[-8:]) < 0.05
     end(worker, gate)
+
+
+def test_frames_that_are_put_together_are_processed_together(gate):
+    worker = Worker(gate, print)
+    worker.start()
+    for number in range(3):
+        with worker.together():
+            worker.put('left', number)
+            time.sleep(0.05)  # the thread would take the first frame alone
+            worker.put('right', number)
+        gate.await_entry()
+        gate.let_through.release()
+    assert gate.batches == [[('left', n), ('right', n)] for n in range(3)]
+    assert worker.stop()

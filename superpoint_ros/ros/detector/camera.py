@@ -99,7 +99,7 @@ class Camera(InputTopic):
         if self._is_compressed:
             # As image_transport does it: remapping the image remaps its compressed form, too.
             self._topic = node.resolve_topic_name(f'{self._topic}/compressed')
-        self._worker = worker
+        self.worker = worker
         self._lazy = settings.lazy
         self.mask = _read_mask(mask_path)
         """uint8 (H, W), 0 where no keypoints are allowed; None allows them everywhere."""
@@ -192,7 +192,7 @@ class Camera(InputTopic):
 
     def enqueue(self, frame: CameraFrame) -> None:
         """Pass a frame to the worker."""
-        replaces = self._worker.put(self, frame, frame.key)
+        replaces = self.worker.put(self, frame, frame.key)
         self.statistics.add_arrival(frame.arrival, replaces)
 
     def read(self, frame: CameraFrame) -> bool:

@@ -80,13 +80,15 @@ class StereoDepth:
         self._deliver(self._pairs.add(side, frame, stamp, frame.arrival))
 
     def _deliver(self, pairs: list[Pair]) -> None:
+        left_camera, _ = self._cameras
         for pair in pairs:
             left, right = pair
             if left is not None and right is not None:
                 left.partner, right.key = right, left.key
-            for camera, frame in zip(self._cameras, pair, strict=True):
-                if frame is not None:
-                    camera.enqueue(frame)
+            with left_camera.worker.together():
+                for camera, frame in zip(self._cameras, pair, strict=True):
+                    if frame is not None:
+                        camera.enqueue(frame)
 
     def depths(
         self,

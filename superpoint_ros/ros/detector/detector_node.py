@@ -36,8 +36,6 @@ STOP_TIMEOUT = 1.5
 
 _REPEAT = 5.0
 
-_PAIR_GATHER = 0.01  # seconds; a pair reaches the worker in two calls, one after the other
-
 
 class DetectorNode(ProcessingNode):
     """
@@ -66,8 +64,6 @@ class DetectorNode(ProcessingNode):
             execution.providers,
         )
         gather = cameras.sync_wait if len(cameras.names) > 1 else 0.0
-        if self.parameters.of(DepthInput).depth_source == 'stereo':
-            gather = max(gather, _PAIR_GATHER)
         self._worker = Worker(self._process, self._report, 'inference', gather)
         self._is_restoring_weights = False
 

@@ -11,6 +11,7 @@ source arrives is dropped. This module does not know ROS.
 from __future__ import annotations
 
 from collections.abc import Callable, Hashable
+from contextlib import AbstractContextManager
 import threading
 import time
 from typing import Any, NamedTuple
@@ -101,6 +102,10 @@ class Worker:
         if is_idle:
             time.sleep(HANDOVER)
         return replaces
+
+    def together(self) -> AbstractContextManager:
+        """Return a context in which frames are put that must go into the same batch."""
+        return self._condition  # its lock is reentrant
 
     def stop(self, timeout: float = 2.0) -> bool:
         """

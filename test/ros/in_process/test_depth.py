@@ -22,7 +22,7 @@ from support.ros import milliseconds
 
 FOCAL, SHIFT = 150.0, 12  # pixels
 # The shipped weights: descriptors of untrained ones do not match.
-STEREO = {'weights': '', 'cameras': ['left', 'right'], 'depth_source': 'stereo', 'pair_wait': 0.3}
+STEREO = {'weights': '', 'cameras': ['left', 'right'], 'depth_source': 'stereo', 'pair_wait': 10.0}
 
 
 @pytest.fixture
@@ -159,7 +159,7 @@ def test_pairs_that_are_not_rectified_have_features_without_depth_until_they_are
 
 
 def test_images_whose_stamps_differ_are_not_paired_and_not_lost(start_inside, pixels):
-    rig = Rig(start_inside, pixels)
+    rig = Rig(start_inside, pixels, pair_wait=0.3)
     rig.calibrate(0.12)
     end = time.monotonic() + 3
     while time.monotonic() < end:
@@ -179,9 +179,8 @@ def test_stamps_may_differ_by_the_tolerance(start_inside, pixels):
 
 
 def test_the_left_camera_goes_on_without_the_right_one(start_inside, pixels):
-    rig = Rig(start_inside, pixels)
+    rig = Rig(start_inside, pixels, pair_wait=0.3)
     rig.calibrate(0.12)
-    rig.features()
     end, answers = time.monotonic() + 3, rig.system.features['left/features']
     while time.monotonic() < end:
         rig.stamp += 100
@@ -200,7 +199,7 @@ class DepthCamera:
     """A detector of one camera with depth images."""
 
     def __init__(self, start_inside, pixels, **parameters):
-        parameters = {'depth_source': 'image', 'pair_wait': 0.3} | parameters
+        parameters = {'depth_source': 'image', 'pair_wait': 10.0} | parameters
         self.system = start_inside(**parameters)
         self.system.listen_to_features()
         self.image, self.stamp = message_of(pixels), 1000
@@ -251,7 +250,7 @@ def test_depth_images_that_cannot_be_used_are_reported_and_features_come_without
 
 
 def test_images_without_a_depth_image_have_features_without_depth(start_inside, pixels):
-    camera = DepthCamera(start_inside, pixels)
+    camera = DepthCamera(start_inside, pixels, pair_wait=0.3)
     end = time.monotonic() + 3
     while time.monotonic() < end:
         assert not camera.features().depths.known.any()
