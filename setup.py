@@ -119,7 +119,7 @@ setup(
         'openvino': OPENVINO,
         'ros': JAZZY,
         'ros-kilted': KILTED,
-        'rerun': ['rerun-sdk>=0.24'],
+        'rerun': ['rerun-sdk>=0.39'],
         'scenes': SCENES,
         'soak': ['matplotlib', *JAZZY],
         'test': TEST,

@@ -26,9 +26,18 @@ struct PointField
   std::uint32_t count = 0;
 };
 
-/// sensor_msgs/PointCloud2 without the header.
+/// std_msgs/Header.
+struct Header
+{
+  std::int32_t sec = 0;
+  std::uint32_t nanosec = 0;
+  std::string frame_id;
+};
+
+/// sensor_msgs/PointCloud2.
 struct PointCloud2
 {
+  Header header;
   std::uint32_t height = 0, width = 0;
   std::vector<PointField> fields;
   bool is_bigendian = false;
@@ -48,9 +57,10 @@ struct Channel
   std::vector<float> values;
 };
 
-/// sensor_msgs/PointCloud without the header.
+/// sensor_msgs/PointCloud.
 struct PointCloud
 {
+  Header header;
   std::vector<Point32> points;
   std::vector<Channel> channels;
 };
@@ -93,12 +103,13 @@ public:
     return values;
   }
 
-  /// Skip std_msgs/Header.
-  void skip_header()
+  Header header()
   {
-    number<std::int32_t>();
-    number<std::uint32_t>();
-    text();
+    Header header;
+    header.sec = number<std::int32_t>();
+    header.nanosec = number<std::uint32_t>();
+    header.frame_id = text();
+    return header;
   }
 
 private:
@@ -120,7 +131,7 @@ inline PointCloud2 read_point_cloud2(std::vector<std::uint8_t> bytes)
 {
   CdrReader cdr(std::move(bytes));
   PointCloud2 message;
-  cdr.skip_header();
+  message.header = cdr.header();
   message.height = cdr.number<std::uint32_t>();
   message.width = cdr.number<std::uint32_t>();
   const auto count = cdr.number<std::uint32_t>();
@@ -144,7 +155,7 @@ inline PointCloud read_point_cloud(std::vector<std::uint8_t> bytes)
 {
   CdrReader cdr(std::move(bytes));
   PointCloud message;
-  cdr.skip_header();
+  message.header = cdr.header();
   const auto points = cdr.number<std::uint32_t>();
   for (std::uint32_t i = 0; i < points; ++i) {
     Point32 point;

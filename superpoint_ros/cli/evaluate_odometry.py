@@ -11,10 +11,12 @@ import sys
 from typing import TYPE_CHECKING
 
 from superpoint_ros.cli.options import add_method_options, make_methods
+from superpoint_ros.cli.rerun_option import add_rerun_option, open_recording
 
 if TYPE_CHECKING:
     from superpoint_ros.data.sequences.sequence import FrameSequence
     from superpoint_ros.evaluation.front_ends import OdometryMethod
+    from superpoint_ros.integrations.rerun_recording import RerunRecording
 
 _BASELINE = 0.12  # metres, of the stereo camera in the simulated room
 
@@ -89,6 +91,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help='what gives the scale: none (one camera), the second camera, or depth images '
         '(default: none)',
     )
+    add_rerun_option(parser)
     add_method_options(parser, ('klt', 'sift', 'orb'), max_keypoints=500, extra=('klt',))
 
 
@@ -112,8 +115,14 @@ def run(args: argparse.Namespace) -> int:
     methods = _make_methods(args)
     sequences = _recordings(args) if args.data else _simulated(args)
     total = frames * len(sequences) if frames else None
-    with tqdm(total=total, unit='frame') as progress:
-        result, trajectories = evaluate_odometry(methods, sequences, plan, progress.update)
+    with open_recording(args.rerun) as recording, tqdm(total=total, unit='frame') as progress:
+        log = _make_log(recording)
+
+        def on_frame(*found) -> None:
+            progress.update()
+            log(*found)
+
+        result, trajectories = evaluate_odometry(methods, sequences, plan, on_frame)
     result['source'] = _described(args, sequences)
     files = write_odometry_report(result, trajectories, args.out)
     print(odometry_table(result['all']))
@@ -123,6 +132,15 @@ def run(args: argparse.Namespace) -> int:
         print(f'superpoint: left out {reason}', file=sys.stderr)
     print(f'written: {", ".join(str(file) for file in files[:3])}, {args.out / "trajectories"}')
     return 1 if result['skipped'] else 0
+
+
+def _make_log(recording: RerunRecording | None) -> Callable[..., None]:
+    """Return a function that logs what was found in a frame to a recording, if there is one."""
+    if recording is None:
+        return lambda *_: None
+    from superpoint_ros.integrations.rerun_odometry import OdometryLog
+
+    return OdometryLog(recording).add
 
 
 def _make_methods(args: argparse.Namespace) -> list[OdometryMethod]:

@@ -24,13 +24,15 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from superpoint_ros.data.sequences.rectification import RectifiedStereo
-from superpoint_ros.data.sequences.sequence import Frame, FrameSequence
+from superpoint_ros.data.sequences.sequence import Frame, FrameSequence, Intrinsics
 from superpoint_ros.evaluation.front_ends import OdometryMethod
 from superpoint_ros.evaluation.odometry_run import merge_runs, OdometryPlan, OdometryRun
 
 _log = logging.getLogger(__name__)
 
 Opener = Callable[[], FrameSequence]
+OnFrame = Callable[[str, Intrinsics, Frame, Sequence[OdometryRun]], object]
+"""Receives the name of the sequence, its camera, a frame, and the runs that have processed it."""
 
 
 class Trajectories(NamedTuple):
@@ -61,7 +63,7 @@ def evaluate_odometry(
     methods: Sequence[OdometryMethod],
     sequences: Iterable[tuple[str, Opener]],
     plan: OdometryPlan,
-    on_frame: Callable[[], object] = lambda: None,
+    on_frame: OnFrame = lambda *_: None,
 ) -> tuple[dict[str, Any], dict[str, Trajectories]]:
     """
     Return the measurements for JSON, and the trajectories by sequence.
@@ -113,7 +115,7 @@ def _run(
     name: str,
     opener: Opener,
     plan: OdometryPlan,
-    on_frame: Callable[[], object],
+    on_frame: OnFrame,
 ) -> list[OdometryRun]:
     """Return the runs of all methods on a sequence."""
     sequence = opener()
@@ -128,7 +130,7 @@ def _run(
         )
         for run in runs:
             run.add(frame)
-        on_frame()
+        on_frame(name, sequence.camera, frame, runs)
     processed = len(runs[0].truth)
     if lacking and lacking == processed:
         kind = 'second images' if plan.scale == 'stereo' else 'depth images'

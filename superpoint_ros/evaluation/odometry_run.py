@@ -22,9 +22,11 @@ from superpoint_ros.evaluation.relative_pose import (
     summarise_errors,
 )
 from superpoint_ros.evaluation.trajectories import align_trajectory
+from superpoint_ros.features import Features
 from superpoint_ros.geometry.camera_model import CameraModel
 from superpoint_ros.geometry.stereo import StereoCamera
 from superpoint_ros.odometry.odometry_settings import OdometrySettings, TrackerSettings
+from superpoint_ros.odometry.tracker import Tracks
 from superpoint_ros.odometry.visual_odometry import VisualOdometry
 from superpoint_ros.settings_table import check_settings, setting
 
@@ -101,10 +103,22 @@ class OdometryRun:
         self.odometry_inliers: list[int] = []
         self.keypoints: list[int] = []
         self.lengths: dict[int, int] = {}
+        self.tracks: Tracks | None = None
+
+    @property
+    def features(self) -> Features | None:
+        """Return the features of the last frame, None if the method has none."""
+        view = self._front_end.view
+        return view if isinstance(view, Features) else None
+
+    @property
+    def map_points(self) -> np.ndarray:
+        """Return the points of the odometry's map (M, 3), in the frame of its poses."""
+        return self._odometry.points
 
     def add(self, frame: Frame) -> None:
         """Process the next frame and measure the pairs that end with it."""
-        tracks = self._front_end.update(frame)
+        tracks = self.tracks = self._front_end.update(frame)
         # Raises CameraModelError if the calibration is for another image size.
         self._camera.normalize(tracks.keypoints[:1], frame.image.shape[1::-1])
         for number, age in zip(tracks.ids.tolist(), tracks.ages.tolist(), strict=True):

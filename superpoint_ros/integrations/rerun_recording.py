@@ -19,6 +19,7 @@ top-left pixel is (0, 0): points are moved by half a pixel. Rerun's cameras have
 from __future__ import annotations
 
 from pathlib import Path
+import re
 
 import cv2
 import numpy as np
@@ -57,7 +58,7 @@ class RerunRecording:
 
     def __init__(self, path: Path | None = None):
         self._stream = rerun.RecordingStream('superpoint_ros')
-        self._scenes: list[str] = []
+        self._scenes: dict[str, str] = {}
         if path is None:
             try:
                 self._stream.spawn()
@@ -79,17 +80,22 @@ class RerunRecording:
         self._stream.flush()
         self._stream.disconnect()
 
-    def scene(self, name: str) -> RerunScene:
-        """Return a new scene, which gets a tab of its own in the viewer."""
-        self._scenes.append(name.replace('/', '_').replace(' ', '_'))
-        tabs = [_views(each) for each in self._scenes]
+    def scene(self, name: str, method: str = METHOD) -> RerunScene:
+        """
+        Return a new scene, which gets its own tab in the viewer.
+
+        `method` is the one whose points are drawn in the images at first.
+        """
+        root = _part(name)
+        self._scenes[root] = _part(method)
+        tabs = [_views(*each) for each in self._scenes.items()]
         self._stream.send_blueprint(
             blueprint.Blueprint(
                 blueprint.Tabs(*tabs, active_tab=len(tabs) - 1) if len(tabs) > 1 else tabs[0],
                 collapse_panels=True,
             )
         )
-        return RerunScene(self._stream, self._scenes[-1])
+        return RerunScene(self._stream, root)
 
 
 class RerunScene:
@@ -121,7 +127,7 @@ class RerunScene:
             colors=_rgb(ranked_colors(len(features))),
             radii=rerun.Radius.ui_points(_POINT),
         )
-        self._log(f'world/camera/image/keypoints/{method}', points)
+        self._log(f'world/camera/image/keypoints/{_part(method)}', points)
 
     def log_tracks(self, tracks: Tracks, method: str = METHOD) -> None:
         """Log tracks, new ones red and old ones green, and their motion since the last frame."""
@@ -130,13 +136,13 @@ class RerunScene:
         colors = _rgb([palette[round(rank * _OLD)] for rank in ranks])
         points = tracks.keypoints + _CORNER
         self._log(
-            f'world/camera/image/tracks/{method}',
+            f'world/camera/image/tracks/{_part(method)}',
             rerun.Points2D(points, colors=colors, radii=rerun.Radius.ui_points(_POINT)),
         )
         seen = np.isfinite(tracks.previous).all(axis=1)
         lines = np.stack([tracks.previous[seen] + _CORNER, points[seen]], axis=1)
         motion = rerun.LineStrips2D(lines, colors=colors[seen])
-        self._log(f'world/camera/image/motion/{method}', motion)
+        self._log(f'world/camera/image/motion/{_part(method)}', motion)
 
     def log_camera(self, pose: np.ndarray, camera: Intrinsics | None = None) -> None:
         """Log the pose (4, 4), camera to world, and the calibration of the camera."""
@@ -158,14 +164,14 @@ class RerunScene:
             colors=[self._color(method)],
             radii=rerun.Radius.ui_points(_LINE),
         )
-        self._log(f'world/{method}/trajectory', line)
+        self._log(f'world/{_part(method)}/trajectory', line)
 
     def log_map(self, points: np.ndarray, method: str = METHOD) -> None:
         """Log the points (N, 3) of the map, in the frame of the trajectory."""
         cloud = rerun.Points3D(
             points, colors=[self._color(method)], radii=rerun.Radius.ui_points(_MAP_POINT)
         )
-        self._log(f'world/{method}/map', cloud)
+        self._log(f'world/{_part(method)}/map', cloud)
 
     def _color(self, method: str) -> tuple[int, int, int]:
         """Return the colour of a method; each gets another one."""
@@ -176,22 +182,27 @@ class RerunScene:
         self._stream.log(f'{self._root}/{path}', content)
 
 
+def _part(name: str) -> str:
+    """Return a name as a part of the path of an entity, without characters to be escaped."""
+    return '_'.join(re.findall(r'[\w.-]+', name))
+
+
 def _rgb(colors: list[tuple[int, int, int]]) -> np.ndarray:
     """Return BGR colours as RGB, uint8 (N, 3)."""
     return np.array(colors, np.uint8).reshape(-1, 3)[:, ::-1]
 
 
-def _views(scene: str) -> blueprint.Horizontal:
+def _views(scene: str, method: str) -> blueprint.Horizontal:
     """Return the views of a scene: keypoints, tracks, and the world."""
     image = f'{scene}/world/camera/image'
     return blueprint.Horizontal(
         blueprint.Vertical(
             blueprint.Spatial2DView(
-                origin=image, contents=['$origin', '$origin/keypoints/**'], name='keypoints'
+                origin=image, contents=['$origin', f'$origin/keypoints/{method}'], name='keypoints'
             ),
             blueprint.Spatial2DView(
                 origin=image,
-                contents=['$origin', '$origin/tracks/**', '$origin/motion/**'],
+                contents=['$origin', f'$origin/tracks/{method}', f'$origin/motion/{method}'],
                 name='tracks',
             ),
         ),

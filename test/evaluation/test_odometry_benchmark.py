@@ -85,7 +85,7 @@ def measured():
         [PERFECT],
         [('arc', Flight)],
         OdometryPlan(gaps=(2, 5)),
-        lambda: calls.append(1),
+        lambda *_: calls.append(1),
     )
     assert len(calls) == COUNT
     return result, trajectories

@@ -13,9 +13,12 @@ from __future__ import annotations
 
 import ctypes
 import importlib
+import json
 from pathlib import Path
+import shutil
 import subprocess
 import sys
+import sysconfig
 
 import cv2
 import numpy as np
@@ -130,6 +133,84 @@ def test_every_setting_of_the_detection_is_a_variable(module, monkeypatch):
 def test_rtabmap_detect_before_init_is_an_error(module, image):
     with pytest.raises(RuntimeError, match='init'):
         module.detect(image)
+
+
+# As RTAB-Map: an interpreter of its own, the folder of the file at the end of sys.path, init(0).
+EMBEDDING = """
+#include <Python.h>
+
+int main(int count, char ** words)
+{
+  char line[4096];
+  Py_Initialize();
+  snprintf(line, sizeof line, "import sys; sys.path.append('%s')", words[1]);
+  PyRun_SimpleString(line);
+  PyObject * module = PyImport_ImportModule("rtabmap");
+  if (!module || !PyObject_CallMethod(module, "init", "i", 0)) {
+    PyErr_Print();
+    return count;
+  }
+  snprintf(
+    line, sizeof line,
+    "import numpy, rtabmap; keypoints, descriptors = rtabmap.detect(numpy.load('%s'))\\n"
+    "print(len(keypoints), descriptors.shape[1], keypoints[0].tolist(), flush=True)", words[2]);
+  return PyRun_SimpleString(line);
+}
+"""
+
+
+@pytest.fixture(scope='module')
+def embedded(image, tmp_path_factory):
+    """Return a function that runs the file in an embedded Python, without this environment."""
+    if shutil.which('gcc') is None:
+        pytest.skip('gcc is not installed')
+    if sys.prefix == sys.base_prefix:
+        pytest.skip('the tests do not run in a virtual environment')
+    folder = tmp_path_factory.mktemp('embedded')
+    (folder / 'main.c').write_text(EMBEDDING)
+    np.save(folder / 'image.npy', image)
+    library = sysconfig.get_config_var('LIBDIR')
+    command = ['gcc', str(folder / 'main.c'), f'-I{sysconfig.get_config_var("INCLUDEPY")}']
+    command += [f'-L{library}', f'-Wl,-rpath,{library}', '-Wl,-export-dynamic']
+    command += [f'-lpython{sysconfig.get_config_var("LDVERSION")}', '-ldl', '-lm', '-lutil']
+    built = subprocess.run([*command, '-o', folder / 'main'], capture_output=True, text=True)
+    if built.returncode:
+        pytest.skip(f'no program that embeds Python can be built: {built.stderr[-200:]}')
+
+    def run(**environment):
+        clean = {'PATH': '/usr/bin:/bin', 'HOME': str(folder), **environment}
+        # The Python of the library, not that of the environment or of the system's PATH.
+        clean['PYTHONHOME'] = sys.base_prefix
+        command = [folder / 'main', FILE.parent, folder / 'image.npy']
+        return subprocess.run(command, env=clean, capture_output=True, text=True)
+
+    return run
+
+
+def test_rtabmaps_embedded_python_needs_only_the_name_of_the_environment(embedded, image):
+    done = embedded(RTABMAP_SUPERPOINT_ENVIRONMENT=sys.prefix)
+    assert done.returncode == 0, done.stderr
+    expected = Detector.from_weights(device='cpu')(image)
+    count, size, first = done.stdout.split(maxsplit=2)
+    assert int(count) == len(expected)
+    assert int(size) == expected.descriptors.shape[1]
+    np.testing.assert_allclose(json.loads(first)[:2], expected.keypoints[0], atol=1e-3)
+
+
+def test_an_environment_of_another_python_is_named(embedded, tmp_path):
+    (tmp_path / 'lib' / 'python2.7' / 'site-packages').mkdir(parents=True)
+    done = embedded(RTABMAP_SUPERPOINT_ENVIRONMENT=str(tmp_path))
+    assert done.returncode != 0
+    error = done.stderr.splitlines()[-1]
+    assert f'RTABMAP_SUPERPOINT_ENVIRONMENT={tmp_path} has no lib/python3' in error
+    assert f'Python that RTAB-Map embeds, {sys.version.split()[0]}' in error
+
+
+def test_packages_that_are_missing_are_named(module, monkeypatch):
+    monkeypatch.setattr(module, 'NEEDED', ('numpy', 'no_such_module'))
+    monkeypatch.setattr(module, '__file__', '/nowhere/superpoint_ros/integrations/rtabmap.py')
+    with pytest.raises(ModuleNotFoundError, match='does not find no_such_module: set RTABMAP_S'):
+        module.init(0)
 
 
 def test_rtabmap_file_prints_its_path():

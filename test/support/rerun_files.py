@@ -6,7 +6,6 @@
 from __future__ import annotations
 
 from collections import defaultdict
-import warnings
 
 import pytest
 
@@ -20,12 +19,8 @@ def read_recording(path):
     A row has the value of each timeline and component that it has, by the last word of its name,
     such as `frame` or `positions`.
     """
-    with warnings.catch_warnings():
-        warnings.simplefilter('ignore')  # the module has moved
-        try:
-            from rerun.chunk import RrdReader
-        except ImportError:
-            from rerun.experimental import RrdReader
+    from rerun.chunk import RrdReader
+
     rows = defaultdict(list)
     for chunk in RrdReader(path).stream():
         for row in chunk.to_record_batch().to_pylist():
