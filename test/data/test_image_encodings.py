@@ -18,6 +18,7 @@ pytest.importorskip('sensor_msgs', reason='sensor_msgs is not installed')
 from sensor_msgs.msg import CompressedImage, Image
 
 from superpoint_ros.data.image_encodings import (
+    depth_from_message,
     ENCODINGS,
     gray_from_compressed,
     gray_from_message,
@@ -266,6 +267,29 @@ def test_planar_yuv_messages_show_their_luma(encoding, chroma_rows, padding):
     with pytest.raises(ImageMessageError, match='bytes of data') as error:
         gray_from_message(message)
     assert error.value.reason == 'length'
+
+
+@pytest.mark.parametrize(
+    ('encoding', 'kind', 'unit'),
+    [('16UC1', np.uint16, 1000), ('mono16', np.uint16, 1000), ('32FC1', np.float32, 1)],
+)
+@pytest.mark.parametrize('big_endian', [False, True])
+def test_depth_images_are_in_metres(encoding, kind, unit, big_endian):
+    metres = np.array([[0.5, 2.0, 0.0], [1.25, 8.0, 40.0]])
+    message = make_message((metres * unit).astype(kind), encoding, 3, 2, big_endian)
+    np.testing.assert_allclose(depth_from_message(message), metres, rtol=1e-6)
+
+
+def test_holes_of_depth_images_are_kept():
+    holes = np.array([[np.nan, np.inf, 0.0, 1.0]], np.float32)
+    np.testing.assert_array_equal(depth_from_message(make_message(holes, '32FC1')), holes)
+
+
+def test_images_that_are_no_depth_images_are_refused_with_what_would_be_right():
+    message = make_message(np.zeros((4, 4), np.uint8), 'mono8')
+    with pytest.raises(ImageMessageError, match=r'16UC1 \(millimetres\) or 32FC1 \(metres\)') as e:
+        depth_from_message(message)
+    assert e.value.reason == 'encoding'
 
 
 def test_the_last_row_of_an_image_may_lack_its_padding():
