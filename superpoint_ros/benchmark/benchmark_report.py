@@ -14,6 +14,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import LogLocator, NullFormatter
 
 from superpoint_ros.benchmark.candidates import BASELINE, FRAME_STAGES
+from superpoint_ros.benchmark.start_up import plot_start_up, start_up_markdown
 from superpoint_ros.evaluation.reports import markdown_table, write_json
 
 MB = 1e6
@@ -397,6 +398,7 @@ PARTS = {
     'node': Part('From camera to subscriber', node_markdown, plot_node),
     'scaling': Part('Scaling', scaling_markdown, plot_scaling),
     'training': Part('Training', training_markdown, plot_training),
+    'start': Part('Start', start_up_markdown, plot_start_up),
 }
 
 

@@ -8,7 +8,8 @@ By default whole frames of photographs are measured: time of each stage (p50, p9
 per second and their share of a matrix product on this machine, memory, the speed-up over the plain
 PyTorch SuperPoint, and the time relative to ORB. --node: latency from camera to subscriber through
 the real node. --scaling: time and memory against image area and number of keypoints. --training:
-rates of the training data and of the training. --all: all of these.
+rates of the training data and of the training. --start: seconds from starting a program to its
+first features, once for 8 rounds. --all: all of these.
 
 Writes benchmark.json, benchmark.md and a plot of each part.
 
@@ -27,7 +28,9 @@ from superpoint_ros.settings_table import refuse_option
 
 _COUNT = number(1, 100_000, int)
 
-PARTS = ('frames', 'node', 'scaling', 'training')
+PARTS = ('frames', 'node', 'scaling', 'training', 'start')
+
+_ROUNDS_PER_START = 8  # a start takes seconds
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -37,6 +40,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parts.add_argument('--node', action='store_true', help='latency from camera to subscriber')
     parts.add_argument('--scaling', action='store_true', help='against area and keypoints')
     parts.add_argument('--training', action='store_true', help='training data and training')
+    parts.add_argument('--start', action='store_true', help='from starts to the first features')
     parts.add_argument('--all', action='store_true', help='all of these')
     _add_cases(parser.add_argument_group('cases'))
     refuse_option(parser, '--keypoints', '--max-keypoints')
@@ -193,6 +197,10 @@ def _measure(name: str, plan, args: argparse.Namespace):
         from superpoint_ros.benchmark.frame_times import measure_frames
 
         return measure_frames(plan, progress)
+    if name == 'start':
+        from superpoint_ros.benchmark.start_up import measure_start_up
+
+        return measure_start_up(max(args.rounds // _ROUNDS_PER_START, 1), args.out, progress)
     if name == 'training':
         from superpoint_ros.benchmark.training_rates import measure_training
 

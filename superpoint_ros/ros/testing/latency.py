@@ -39,6 +39,9 @@ class Probe:
         self.stages: dict[str, float] = {}
         """What the node reports of its last seconds: median of each stage in milliseconds."""
 
+        self.start_seconds = self.start_processor_seconds = 0.0
+        """Elapsed and processor time from the start of the node to its first features."""
+
         self._namespace = private_namespace('latency')
         self._process = NodeProcess('detector', self._namespace, parameters, folder)
         self._stack = ExitStack()
@@ -55,14 +58,17 @@ class Probe:
             self._node.create_subscription(
                 DiagnosticArray, '/diagnostics', self._on_diagnostics, 10
             )
+            start = time.perf_counter()
             self._process.start()
             blank = np.zeros((64, 64), np.uint8)
-            # Discovery is one-sided at first: send until an answer arrives.
+            # Discovery is one-sided at first: send until an answer arrives, also a late one.
             wait_for(
                 self._executor,
                 [self._process],
-                lambda: self.seconds(blank, lost_after=0.5) is not None,
+                lambda: self.seconds(blank, lost_after=0.1) is not None or self._arrived,
             )
+            self.start_seconds = time.perf_counter() - start
+            self.start_processor_seconds = self._process.processor_time()
             self._stack = stack.pop_all()
         return self
 

@@ -87,6 +87,17 @@ class NodeProcess:
         found = re.search(r'VmRSS:\s+(\d+) kB', text)
         return 1024 * int(found[1]) if found else 0
 
+    def processor_time(self) -> float:
+        """Return the seconds of processor time of the process, 0 if it does not run."""
+        if self._process is None:
+            return 0.0
+        try:
+            text = Path(f'/proc/{self._process.pid}/stat').read_text()
+        except OSError:
+            return 0.0
+        user, system = text.rpartition(')')[2].split()[11:13]
+        return (int(user) + int(system)) / os.sysconf('SC_CLK_TCK')
+
     def stop(self) -> int | None:
         """End the process and return its status; None if it was never started."""
         if self._process is None:

@@ -1,0 +1,145 @@
+# Copyright 2026 The superpoint_ros developers
+# SPDX-License-Identifier: Apache-2.0
+
+"""The time from starting a program to its first features."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+import os
+from pathlib import Path
+import subprocess
+import sys
+import tempfile
+import time
+
+import cv2
+from matplotlib.figure import Figure
+import numpy as np
+import psutil
+
+from superpoint_ros.benchmark.candidates import frames_of, read_photographs
+from superpoint_ros.benchmark.frame_times import Progress
+from superpoint_ros.evaluation.reports import markdown_table
+
+SIZE = (160, 120)
+"""Width and height of the image for `superpoint detect`: a start, not a detection, is measured."""
+
+COMMAND, NODE, COLD_NODE = (
+    'superpoint detect',
+    'detector node',
+    'detector node, nothing compiled yet',
+)
+_CACHE = 'NUMBA_CACHE_DIR'
+
+
+def measure_start_up(rounds: int, out: Path, progress: Progress) -> list[dict]:
+    """
+    Return seconds from the start of a program to its end, or to its first features.
+
+    The programs run with the shipped weights and default settings on the CPU. 'elapsed' and
+    'processor' are lists of seconds of as many runs; with nothing compiled there is only one run,
+    which compiles for several seconds. Without ROS, the nodes are missing. Raises
+    CalledProcessError if `superpoint detect` fails, and what
+    `superpoint_ros.ros.testing.latency.Probe` raises.
+    """
+    out.mkdir(parents=True, exist_ok=True)
+    results = []
+    for name, count, run in _programs(rounds, out):
+        progress(f'start of {name}, {count} times')
+        times = [run() for _ in range(count)]
+        elapsed, processor = zip(*times, strict=True)
+        results.append({'name': name, 'elapsed': list(elapsed), 'processor': list(processor)})
+    return results
+
+
+Times = tuple[float, float]
+"""Seconds that elapsed, and seconds of processor time."""
+
+
+def _programs(rounds: int, out: Path) -> Iterator[tuple[str, int, Callable[[], Times]]]:
+    """Yield name, number of runs and function of each program."""
+    with tempfile.TemporaryDirectory() as folder:
+        image = Path(folder, 'image.png')
+        [frame, *_] = frames_of(read_photographs(), SIZE)
+        cv2.imwrite(str(image), frame)
+        _time_command(image)  # compiles, if need be
+        yield COMMAND, rounds, lambda: _time_command(image)
+    try:
+        import rclpy  # noqa: F401
+    except ImportError:
+        return
+    yield NODE, rounds, lambda: _time_node(out)
+
+    def cold() -> Times:
+        with _empty_cache():
+            return _time_node(out)
+
+    yield COLD_NODE, 1, cold
+
+
+def _time_command(image: Path) -> Times:
+    """Return the times of `superpoint detect` with one image."""
+    command = [sys.executable, '-m', 'superpoint_ros.cli.main', 'detect', str(image)]
+    command += ['--device', 'cpu', '--out', str(image.parent)]
+    before = psutil.Process().cpu_times()
+    start = time.perf_counter()
+    subprocess.run(command, check=True, capture_output=True)
+    elapsed = time.perf_counter() - start
+    after = psutil.Process().cpu_times()
+    children = after.children_user + after.children_system
+    return elapsed, children - before.children_user - before.children_system
+
+
+def _time_node(out: Path) -> Times:
+    """Return the times until the first features of a detector node arrive."""
+    from superpoint_ros.ros.testing.latency import Probe
+
+    with Probe({'device': 'cpu'}, out) as probe:
+        return probe.start_seconds, probe.start_processor_seconds
+
+
+@contextmanager
+def _empty_cache() -> Iterator[None]:
+    """Let child processes compile in an empty cache."""
+    before = os.environ.get(_CACHE)
+    with tempfile.TemporaryDirectory() as folder:
+        os.environ[_CACHE] = folder
+        try:
+            yield
+        finally:
+            if before is None:
+                del os.environ[_CACHE]
+            else:
+                os.environ[_CACHE] = before
+
+
+def start_up_markdown(results: Sequence[Mapping]) -> str:
+    """Return a row for each program."""
+    rows = [
+        [
+            each['name'],
+            f'{np.median(each["elapsed"]):.2f}',
+            f'{np.median(each["processor"]):.2f}',
+            len(each['elapsed']),
+        ]
+        for each in results
+    ]
+    return markdown_table(['p50 of seconds', 'elapsed', 'processor time', 'runs'], rows)
+
+
+def plot_start_up(results: Sequence[Mapping], path: Path) -> None:
+    """Draw the times of each program."""
+    figure = Figure(figsize=(8, 2.4), layout='constrained')
+    axes = figure.subplots()
+    rows = np.arange(len(results))
+    for offset, key in enumerate(('elapsed', 'processor')):
+        seconds = [np.median(each[key]) for each in results]
+        axes.barh(rows + 0.35 * offset, seconds, 0.32, label=key)
+    axes.set_yticks(rows + 0.17, [each['name'] for each in results])
+    axes.invert_yaxis()
+    axes.set_xlabel('seconds to the first features')
+    axes.grid(axis='x', alpha=0.3)
+    axes.legend()
+    figure.savefig(path, dpi=100)
