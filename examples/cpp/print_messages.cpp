@@ -6,8 +6,11 @@
  *
  *   g++ -std=c++17 -I include examples/cpp/print_messages.cpp -o print_messages
  *   ./print_messages features FILE      each line: u v score [x y z] descriptor...
- *   ./print_messages tracks FILE        each line: id u v x y velocity_x velocity_y
+ *   ./print_messages tracks FILE        each line: id u v x y velocity_x velocity_y depth
+ *                                       depth_sigma variance_u covariance_uv variance_v
  *   ./print_messages track_cloud FILE   the same, of the topic tracks/cloud
+ *   ./print_messages uncertainty FILE   of features, each line: [depth_sigma] [variance_u
+ *                                       covariance_uv variance_v]
  *
  * With -DWITH_OPENCV the features are printed from cv::KeyPoint and cv::Mat.
  */
@@ -66,8 +69,21 @@ void print_tracks(const std::vector<superpoint_ros::Track> & tracks)
 {
   for (const auto & each : tracks) {
     std::printf(
-      "%d %.9g %.9g %.9g %.9g %.9g %.9g\n", int(each.id), each.u, each.v, each.x, each.y,
-      each.velocity_x, each.velocity_y);
+      "%d %.9g %.9g %.9g %.9g %.9g %.9g %.9g %.9g %.9g %.9g %.9g\n", int(each.id), each.u, each.v,
+      each.x, each.y, each.velocity_x, each.velocity_y, each.depth, each.depth_sigma,
+      each.covariance.variance_u, each.covariance.covariance_uv, each.covariance.variance_v);
+  }
+}
+
+void print_uncertainty(const superpoint_ros::Features & features)
+{
+  for (std::size_t i = 0; i < features.size(); ++i) {
+    if (!features.depth_sigmas.empty()) {std::printf("%.9g ", features.depth_sigmas[i]);}
+    if (!features.covariances.empty()) {
+      const auto & each = features.covariances[i];
+      std::printf("%.9g %.9g %.9g", each.variance_u, each.covariance_uv, each.variance_v);
+    }
+    std::printf("\n");
   }
 }
 
@@ -80,13 +96,16 @@ int main(int count, char ** arguments)
     if (kind == "features") {
       print_features(superpoint_ros::read_features(
           plain::read_point_cloud2(read_file(arguments[2]))));
+    } else if (kind == "uncertainty") {
+      print_uncertainty(superpoint_ros::read_features(
+          plain::read_point_cloud2(read_file(arguments[2]))));
     } else if (kind == "tracks") {
       print_tracks(superpoint_ros::read_tracks(plain::read_point_cloud(read_file(arguments[2]))));
     } else if (kind == "track_cloud") {
       print_tracks(superpoint_ros::read_track_cloud(
           plain::read_point_cloud2(read_file(arguments[2]))));
     } else {
-      std::fprintf(stderr, "usage: print_messages features|tracks|track_cloud FILE\n");
+      std::fprintf(stderr, "usage: print_messages features|tracks|track_cloud|uncertainty FILE\n");
       return 2;
     }
   } catch (const std::exception & error) {

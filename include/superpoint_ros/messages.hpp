@@ -22,6 +22,7 @@
 #include <cmath>
 #include <cstdint>
 #include <cstring>
+#include <limits>
 #include <stdexcept>
 #include <string>
 #include <vector>
@@ -44,6 +45,12 @@ struct Point
   float x, y, z;
 };
 
+/// Covariance of a position in the image, in squared pixels.
+struct Covariance
+{
+  float variance_u, covariance_uv, variance_v;
+};
+
 /// Features of an image, highest score first.
 struct Features
 {
@@ -56,6 +63,11 @@ struct Features
   /// In metres if the message has the field depth_sigma and that is finite, otherwise at z = 1.
   /// The components of an unknown position are NaN.
   std::vector<Point> positions;
+  /// Standard deviation of z in metres, NaN if the depth is unknown; empty if the message has no
+  /// depths.
+  std::vector<float> depth_sigmas;
+  /// Covariance of each keypoint; empty if the message has none.
+  std::vector<Covariance> covariances;
 
   std::size_t size() const {return keypoints.size();}
 
@@ -77,6 +89,10 @@ struct Track
   float x, y;
   /// Velocity of x and y per second; 0 for a new track.
   float velocity_x, velocity_y;
+  /// Depth along the optical axis and its standard deviation in metres; NaN if they are unknown.
+  float depth, depth_sigma;
+  /// Covariance of u and v; NaN if it is unknown.
+  Covariance covariance;
 };
 
 namespace detail
@@ -179,6 +195,15 @@ bool has_field(const PointCloud2 & message, const std::string & name)
     [&name](const auto & field) {return field.name == name;});
 }
 
+/// Return whether a PointCloud has a channel.
+template<class PointCloud>
+bool has_channel(const PointCloud & message, const std::string & name)
+{
+  return std::any_of(
+    message.channels.begin(), message.channels.end(),
+    [&name](const auto & channel) {return channel.name == name;});
+}
+
 /// Return the values of a channel of a PointCloud.
 template<class PointCloud>
 const auto & channel(const PointCloud & message, const std::string & name)
@@ -247,6 +272,16 @@ Features read_features(const PointCloud2 & message)
     const auto z = read_field(message, "z");
     for (std::size_t i = 0; i < x.size(); ++i) {features.positions.push_back({x[i], y[i], z[i]});}
   }
+  if (detail::has_field(message, "depth_sigma")) {
+    features.depth_sigmas = read_field(message, "depth_sigma");
+  }
+  if (detail::has_field(message, "variance_u")) {
+    const auto uu = read_field(message, "variance_u"), uv = read_field(message, "covariance_uv");
+    const auto vv = read_field(message, "variance_v");
+    for (std::size_t i = 0; i < uu.size(); ++i) {
+      features.covariances.push_back({uu[i], uv[i], vv[i]});
+    }
+  }
   return features;
 }
 
@@ -259,12 +294,30 @@ std::vector<Track> read_tracks(const PointCloud & message)
   const auto & v = detail::channel(message, "v");
   const auto & velocity_x = detail::channel(message, "velocity_x");
   const auto & velocity_y = detail::channel(message, "velocity_y");
+  const float unknown = std::numeric_limits<float>::quiet_NaN();
   std::vector<Track> tracks;
   tracks.reserve(message.points.size());
   for (std::size_t i = 0; i < message.points.size(); ++i) {
     const auto & point = message.points[i];
     tracks.push_back(
-      {std::int32_t(ids[i]), u[i], v[i], point.x, point.y, velocity_x[i], velocity_y[i]});
+      {std::int32_t(ids[i]), u[i], v[i], point.x, point.y, velocity_x[i], velocity_y[i], unknown,
+        unknown, {unknown, unknown, unknown}});
+  }
+  if (detail::has_channel(message, "depth")) {
+    const auto & depths = detail::channel(message, "depth");
+    const auto & sigmas = detail::channel(message, "depth_sigma");
+    for (std::size_t i = 0; i < tracks.size(); ++i) {
+      tracks[i].depth = depths[i];
+      tracks[i].depth_sigma = sigmas[i];
+    }
+  }
+  if (detail::has_channel(message, "variance_u")) {
+    const auto & uu = detail::channel(message, "variance_u");
+    const auto & uv = detail::channel(message, "covariance_uv");
+    const auto & vv = detail::channel(message, "variance_v");
+    for (std::size_t i = 0; i < tracks.size(); ++i) {
+      tracks[i].covariance = {uu[i], uv[i], vv[i]};
+    }
   }
   return tracks;
 }
@@ -279,12 +332,15 @@ std::vector<Track> read_track_cloud(const PointCloud2 & message)
   const auto z = read_field(message, "z");  // the depth in metres if it is known, otherwise 1
   const auto velocity_x = read_field(message, "velocity_x");
   const auto velocity_y = read_field(message, "velocity_y");
+  const float unknown = std::numeric_limits<float>::quiet_NaN();
+  std::vector<float> sigmas(u.size(), unknown);
+  if (detail::has_field(message, "depth_sigma")) {sigmas = read_field(message, "depth_sigma");}
   std::vector<Track> tracks;
   for (std::size_t i = 0; i < u.size(); ++i) {
+    const float depth = std::isnan(sigmas[i]) ? unknown : z[i];
     tracks.push_back(
-      {
-        ids.template get<std::int32_t>(i), u[i], v[i], x[i] / z[i], y[i] / z[i], velocity_x[i],
-        velocity_y[i]});
+      {ids.template get<std::int32_t>(i), u[i], v[i], x[i] / z[i], y[i] / z[i], velocity_x[i],
+        velocity_y[i], depth, sigmas[i], {unknown, unknown, unknown}});
   }
   return tracks;
 }

@@ -33,6 +33,8 @@ from superpoint_ros.ros.messages.track_messages import tracks_to_cloud, tracks_t
 ROOT = Path(__file__).resolve().parents[2]
 EXAMPLE = ROOT / 'examples' / 'cpp' / 'print_messages.cpp'
 COMPILER = shutil.which('g++') or shutil.which('clang++')
+_ROOTS = np.random.default_rng(3).normal(size=(40, 2, 2)).astype(np.float32)
+COVARIANCES = _ROOTS @ _ROOTS.transpose(0, 2, 1)
 HEADER = Header(stamp=Time(sec=12, nanosec=345), frame_id='left')
 
 pytestmark = pytest.mark.skipif(
@@ -152,7 +154,26 @@ def test_cpp_reads_big_endian_messages_with_gaps(printed, features):
     np.testing.assert_array_equal(printed('features', message), rows_of(features))
 
 
-@pytest.mark.parametrize('layout', ['vins_mono', 'vins_fusion', 'cloud', 'cloud with depths'])
+def test_cpp_reads_depths_and_covariances_of_keypoints(printed, features):
+    depths = Depths(np.linspace(1, 5, 40), np.linspace(0.1, 0.5, 40))
+    message = features_to_message(
+        replace(features, depths=depths),
+        HEADER,
+        normalized=features.keypoints / 500,
+        covariances=COVARIANCES,
+    )
+    read = printed('uncertainty', message)
+    expected = np.c_[depths.sigmas, COVARIANCES.reshape(40, 4)[:, [0, 1, 3]]]
+    np.testing.assert_array_equal(read, expected)
+    positions = printed('features', message)[:, 3:6]
+    np.testing.assert_allclose(positions[:, 2], depths.values)
+    np.testing.assert_allclose(positions[:, :2], features.keypoints / 500 * positions[:, 2:])
+
+
+@pytest.mark.parametrize(
+    'layout',
+    ['vins_mono', 'vins_mono with depths', 'vins_fusion', 'cloud', 'cloud with depths'],
+)
 def test_tracks_are_the_same_in_cpp_and_python(printed, layout):
     rng = np.random.default_rng(1)
     ids, unknown = np.array([3, 9, 70000]), np.full((3, 2), np.nan, np.float32)
@@ -161,15 +182,21 @@ def test_tracks_are_the_same_in_cpp_and_python(printed, layout):
     tracks = Tracks(
         ids, keypoints, unknown, unknown[:, 0], velocities, np.full(3, 2), np.arange(3)
     )
-    if layout == 'cloud with depths':
-        depths = Depths([2.0, np.nan, 0.25], [0.1, np.nan, 0.1])  # exact in float32
+    depths = Depths([2.0, np.nan, 0.25], [0.1, np.nan, 0.1])  # exact in float32
+    depth, covariance = np.full((3, 2), np.nan), np.full((3, 3), np.nan)
+    if layout.endswith('with depths'):
         tracks = replace(tracks, depths=depths)
+        depth = np.c_[depths.values, depths.sigmas]
+    if layout == 'vins_mono with depths':
+        tracks = replace(tracks, covariances=COVARIANCES[:3])
+        covariance = COVARIANCES[:3].reshape(3, 4)[:, [0, 1, 3]]
     if layout.startswith('cloud'):
         read = printed('track_cloud', tracks_to_cloud(tracks, HEADER, points, velocities))
     else:
+        layout = layout.split()[0]
         message = tracks_to_message(tracks, HEADER, points, velocities, layout)
         read = printed('tracks', message)
-    expected = np.c_[ids, keypoints, points, velocities]
+    expected = np.c_[ids, keypoints, points, velocities, depth, covariance]
     np.testing.assert_array_equal(read, expected.astype(np.float32))
 
 
