@@ -17,16 +17,22 @@ from torch.utils.benchmark import Timer
 
 from superpoint_ros.model.config import CELL, HIDDEN, INPUTS, KERNEL_SIZES, SuperPointConfig
 
-COPIED = 1 << 28
-"""Bytes of the tensor whose copying gives the bandwidth: several times the largest caches."""
+COPIED = {'cpu': 1 << 26, 'cuda': 1 << 28}
+"""Bytes of the tensor whose copying gives the bandwidth. With its copy it is larger than the
+caches. A longer copy on a CPU would not end within the time slice of a busy machine."""
 
 _BYTES = {'float32': 4, 'bfloat16': 2, 'float16': 2, 'int8': 1}
 _POOLED = ('conv1b', 'conv2b', 'conv3b')
-_COPIES = 5
+_COPIES = 20
 
 
-def memory_bandwidth(device: str, size: int = COPIED) -> float:
-    """Return the bytes per second, read and written, of the fastest of some copies of a tensor."""
+def memory_bandwidth(device: str, size: int = 0) -> float:
+    """
+    Return the bytes per second, read and written, of the fastest of some copies of a tensor.
+
+    The tensor has `size` bytes, by default those of `COPIED`.
+    """
+    size = size or COPIED[device.partition(':')[0]]
     source = torch.ones(size, dtype=torch.uint8, device=device)
     target = torch.empty_like(source)
     timer = Timer(
