@@ -55,7 +55,9 @@ def test_the_launched_nodes_publish_features_with_depth_and_odometry_in_metres(s
         },
         '/robot',
     )
-    assert features_from_message(left.messages[-1]).depths.known.sum() > 50
+    # On a busy machine, some right images come too late.
+    depths = [features_from_message(message).depths for message in left.messages]
+    assert max(each.known.sum() for each in depths) > 50
     right.wait_until(lambda: right.messages)
     assert right.messages[-1].width > 50
 

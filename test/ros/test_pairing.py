@@ -63,6 +63,16 @@ def test_topics_whose_stamps_never_agree_are_explained():
     assert pairs.trouble(3.0) == ''
 
 
+def test_partners_that_come_too_late_are_explained():
+    pairs = Pairing(0.001, 0.05)
+    for index in range(30):
+        now, stamp = index / 10, index * 100 * MS
+        pairs.add(0, f'L{index}', stamp, now)
+        assert (f'L{index}', None) in pairs.expire(now + 0.055)
+        assert pairs.add(1, f'R{index}', stamp, now + 0.06) == []
+    assert pairs.trouble(3.0) == 'none arrives within 0.05 s (pair_wait)'
+
+
 @pytest.mark.parametrize('seed', range(5))
 def test_each_message_is_returned_exactly_once(seed):
     rng = np.random.default_rng(seed)

@@ -132,9 +132,9 @@ class DepthInput:
         live=False,
     )
     pair_wait: float = setting(
-        0.1,
-        'Longest time that an image waits for its right image or depth image; without, its '
-        'features are published without depths.',
+        0.3,
+        'Longest time that an image waits for its right image or depth image, unless a later pair '
+        'is complete; without, its features are published without depths.',
         unit='s',
         range=(0.0, 10.0),
         live=False,

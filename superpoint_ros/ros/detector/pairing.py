@@ -90,6 +90,8 @@ class Pairing:
         if now - self._arrivals[1] > TROUBLE:
             return 'none arrives'
         gap = min(abs(a - b) for a in self._stamps[0] for b in self._stamps[1])
+        if gap <= self._tolerance:
+            return f'none arrives within {self._wait:g} s (pair_wait)'
         return (
             f'stamps differ by at least {gap * 1e-6:.1f} ms; '
             f'{self._tolerance * 1e-6:.1f} ms are allowed (pair_tolerance)'
