@@ -48,6 +48,7 @@ COMMANDS = {
     'quantise': Command('quantise', 'prepare weights for precision int8', 'openvino'),
     'render-pairs': Command('render_pairs', 'render pairs of views of 3-D scenes', 'scenes'),
     'rerun': Command('rerun', 'show or record the topics of nodes in Rerun', 'rerun,ros'),
+    'rtabmap-bridge': Command('rtabmap_bridge', 'join images and features for RTAB-Map', 'ros'),
     'soak': Command('soak', 'run the node under overload and check it', 'soak'),
     'train': Command('train', 'train a network, stage by stage', extra='train'),
 }

@@ -16,6 +16,7 @@ Ctrl-C ends it. `rerun camera.rrd` opens a file.
 from __future__ import annotations
 
 import argparse
+from collections.abc import Sequence
 import time
 
 
@@ -32,6 +33,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar='FILE.rrd',
         help='file to write (default: the viewer is started)',
     )
+    add_topic_options(parser)
+    parser.add_argument(
+        '--seconds', type=number(1, 1e6), metavar='S', help='end after this time (default: never)'
+    )
+
+
+def add_topic_options(parser: argparse.ArgumentParser) -> None:
+    """Add the options that choose topics; `check_remappings` checks them."""
     parser.add_argument('--namespace', default='', metavar='NS', help='namespace of the topics')
     parser.add_argument(
         '--remap',
@@ -40,9 +49,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar='TOPIC:=NAME',
         help='topics with other names, such as image:=/camera/image_raw',
     )
-    parser.add_argument(
-        '--seconds', type=number(1, 1e6), metavar='S', help='end after this time (default: never)'
-    )
+
+
+def check_remappings(remappings: Sequence[str]) -> None:
+    """Raise ValueError for one without `:=`."""
+    for mapping in remappings:
+        if ':=' not in mapping:
+            raise ValueError(f'--remap needs TOPIC:=NAME, got {mapping}')
 
 
 def run(args: argparse.Namespace) -> int:
@@ -50,9 +63,7 @@ def run(args: argparse.Namespace) -> int:
     from superpoint_ros.cli.rerun_option import open_recording
     from superpoint_ros.ros.testing.subprocesses import ros_session
 
-    for mapping in args.remap:
-        if ':=' not in mapping:
-            raise ValueError(f'--remap needs TOPIC:=NAME, got {mapping}')
+    check_remappings(args.remap)
     counts: dict[str, int] = {}
     with open_recording(args.file) as recording:
         from superpoint_ros.ros.rerun_node import RerunNode

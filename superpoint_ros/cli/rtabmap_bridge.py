@@ -1,0 +1,50 @@
+# Copyright 2026 The superpoint_ros developers
+# SPDX-License-Identifier: Apache-2.0
+
+r"""
+Join image, depth and features for RTAB-Map: publish them as rtabmap_msgs/RGBDImage.
+
+  superpoint rtabmap-bridge --remap image:=/camera/color/image_raw \
+      depth:=/camera/aligned_depth_to_color/image_raw camera_info:=/camera/color/camera_info
+
+Image, registered depth image and features must have equal stamps. The topic rgbd_image is what
+rtabmap reads with subscribe_rgbd:=true. It needs the ROS package rtabmap_msgs. Ctrl-C ends it.
+"""
+
+from __future__ import annotations
+
+import argparse
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the options."""
+    from superpoint_ros.cli.rerun import add_topic_options
+
+    add_topic_options(parser)
+
+
+def run(args: argparse.Namespace) -> int:
+    """Publish until Ctrl-C, and print the number of messages."""
+    from superpoint_ros.cli.rerun import check_remappings
+    from superpoint_ros.ros.testing.subprocesses import ros_session
+
+    check_remappings(args.remap)
+    try:
+        from superpoint_ros.ros.rtabmap_node import RtabmapNode
+    except ModuleNotFoundError as error:
+        if error.name != 'rtabmap_msgs':
+            raise
+        raise ValueError(
+            'the ROS package rtabmap_msgs is missing: apt install ros-$ROS_DISTRO-rtabmap-msgs'
+        ) from error
+    node = None
+    try:
+        with ros_session() as executor:
+            node = RtabmapNode(args.namespace, args.remap)
+            executor.add_node(node)
+            executor.spin()
+    except KeyboardInterrupt:
+        pass  # the usual end
+    published = node.published if node else 0
+    print(f'{published} messages')
+    return 0 if published else 1
