@@ -172,6 +172,18 @@ def _inside_and_outside(result: Mapping) -> tuple[str | None, str | None]:
     return _ms(inside), _ms(result['latency']['p50'] - inside)
 
 
+def tracking_markdown(result: Mapping) -> str:
+    """Return the table of the times of tracker and odometry."""
+    header = ['one thread', 'processor time, p50 / p99 ms', 'relative to KLT']
+    rows = [
+        [case['name'], _both(case['time']), f'{case["ratio"]:.2f}'] for case in result['cases']
+    ]
+    return (
+        f'{result["frames"]} frames of the simulated room, up to {result["keypoints"]} keypoints, '
+        f'{result["tracks"]:.0f} tracks on average.\n\n{markdown_table(header, rows)}'
+    )
+
+
 def scaling_markdown(results: Sequence[Mapping]) -> str:
     """Return the tables of time and memory against area and number of keypoints."""
     parts = []
@@ -320,6 +332,21 @@ def plot_node(results: Sequence[Mapping], path: Path) -> None:
     figure.savefig(path, dpi=100)
 
 
+def plot_tracking(result: Mapping, path: Path) -> None:
+    """Draw the median and the 99th percentile of each candidate."""
+    cases = result['cases']
+    figure = Figure(figsize=(7, 0.6 * len(cases) + 1), layout='constrained')
+    axes = figure.subplots()
+    for row, case in enumerate(cases):
+        axes.barh(row, case['time']['p50'], color='#2b6cd9')
+        axes.plot([case['time']['p99']], [row], '|', color='black', markersize=12)
+    axes.set_yticks(range(len(cases)), [case['name'] for case in cases])
+    axes.invert_yaxis()
+    axes.set_xlabel('processor time per frame in ms: p50 (bar), p99 (line)')
+    axes.grid(axis='x', alpha=0.3)
+    figure.savefig(path, dpi=100)
+
+
 def plot_scaling(results: Sequence[Mapping], path: Path) -> None:
     """Draw time and memory over the area, and time over the number of keypoints."""
     figure = Figure(figsize=(13, 4.2), layout='constrained')
@@ -396,6 +423,7 @@ class Part(NamedTuple):
 PARTS = {
     'frames': Part('Whole frames', frames_markdown, plot_frames),
     'node': Part('From camera to subscriber', node_markdown, plot_node),
+    'tracking': Part('Tracker and odometry', tracking_markdown, plot_tracking),
     'scaling': Part('Scaling', scaling_markdown, plot_scaling),
     'training': Part('Training', training_markdown, plot_training),
     'start': Part('Start', start_up_markdown, plot_start_up),

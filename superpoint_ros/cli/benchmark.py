@@ -7,9 +7,10 @@ Measure the speed, in the same run as a plain PyTorch SuperPoint with the same w
 By default whole frames of photographs are measured: time of each stage (p50, p99), multiply-adds
 per second and their share of a matrix product on this machine, memory, the speed-up over the plain
 PyTorch SuperPoint, and the time relative to ORB. --node: latency from camera to subscriber through
-the real node. --scaling: time and memory against image area and number of keypoints. --training:
-rates of the training data and of the training. --start: seconds from starting a program to its
-first features, once for 8 rounds. --all: all of these.
+the real node. --tracking: tracker and odometry, relative to KLT. --scaling: time and memory
+against image area and number of keypoints. --training: rates of the training data and of the
+training. --start: seconds from starting a program to its first features, once for 8 rounds. --all:
+all of these.
 
 Writes benchmark.json, benchmark.md and a plot of each part.
 
@@ -28,7 +29,7 @@ from superpoint_ros.settings_table import refuse_option
 
 _COUNT = number(1, 100_000, int)
 
-PARTS = ('frames', 'node', 'scaling', 'training', 'start')
+PARTS = ('frames', 'node', 'tracking', 'scaling', 'training', 'start')
 
 _ROUNDS_PER_START = 8  # a start takes seconds
 
@@ -38,6 +39,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parts = parser.add_argument_group('measurements')
     parts.add_argument('--frames', action='store_true', help='whole frames (the default)')
     parts.add_argument('--node', action='store_true', help='latency from camera to subscriber')
+    parts.add_argument('--tracking', action='store_true', help='tracker and odometry')
     parts.add_argument('--scaling', action='store_true', help='against area and keypoints')
     parts.add_argument('--training', action='store_true', help='training data and training')
     parts.add_argument('--start', action='store_true', help='from starts to the first features')
@@ -201,6 +203,10 @@ def _measure(name: str, plan, args: argparse.Namespace):
         from superpoint_ros.benchmark.start_up import measure_start_up
 
         return measure_start_up(max(args.rounds // _ROUNDS_PER_START, 1), args.out, progress)
+    if name == 'tracking':
+        from superpoint_ros.benchmark.tracking_times import measure_tracking
+
+        return measure_tracking(plan.rounds, min(plan.keypoints, 500), progress)
     if name == 'training':
         from superpoint_ros.benchmark.training_rates import measure_training
 

@@ -1,0 +1,109 @@
+# Copyright 2026 The superpoint_ros developers
+# SPDX-License-Identifier: Apache-2.0
+
+"""Times of tracker and odometry on a flight through the simulated room, relative to KLT."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+import time
+
+import cv2
+import numpy as np
+
+from superpoint_ros.benchmark.frame_times import percentiles, Progress
+from superpoint_ros.benchmark.machine import use_threads
+from superpoint_ros.data.sequences.sequence import Frame
+from superpoint_ros.detector import Detector
+from superpoint_ros.features import Features
+from superpoint_ros.files import demo_photographs
+from superpoint_ros.geometry.camera_model import CameraModel
+from superpoint_ros.odometry.tracker import Tracker, Tracks
+from superpoint_ros.odometry.visual_odometry import VisualOdometry
+from superpoint_ros.simulation.room import SimulatedRoom
+
+KLT = 'KLT (OpenCV)'
+"""Name of the baseline: pyramidal Lucas-Kanade from frame to frame, and nothing else."""
+
+_RATE, _NOISE = 10.0, 2.0  # frames per second, gray levels
+_WARM_UP = 5  # frames that do not count: patches of the first ones are all new
+_WINDOW, _LEVELS = (21, 21), 3  # of KLT, as in VINS-Mono
+
+
+def measure_tracking(frames: int, keypoints: int, progress: Progress) -> dict:
+    """
+    Return the measurements for JSON, on one thread: processor times in milliseconds.
+
+    The wall times of such short steps would depend on the other programs of the machine.
+
+    `frames` count, after a warm-up; each is processed by all candidates in turn. `keypoints` is
+    the largest number of keypoints per frame, and `tracks` the mean number of tracks with images.
+    A case has the name of the candidate, p50 and p99, and the median ratio to the time of KLT for
+    as many points in the same frame.
+    """
+    use_threads(1)
+    room = SimulatedRoom(
+        demo_photographs(), seed=0, rate=_RATE, noise=_NOISE, count=frames + _WARM_UP
+    )
+    detector = Detector.from_weights(device='cpu', threads=1, max_keypoints=keypoints)
+    candidates = _Candidates(room)
+    times: list[dict[str, float]] = []
+    progress(f'tracking in {frames} frames with {keypoints} keypoints')
+    for frame in room:
+        times.append(candidates.process(frame, detector(frame.image)))
+    counted = times[_WARM_UP:]
+    klt = np.array([each[KLT] for each in counted])
+    cases = []
+    for name in counted[0]:
+        seconds = np.array([each[name] for each in counted])
+        ratio = float(np.median(seconds / klt))
+        cases.append({'name': name, 'time': percentiles(seconds), 'ratio': ratio})
+    return {
+        'frames': len(counted),
+        'keypoints': keypoints,
+        'tracks': float(np.mean(candidates.counts[_WARM_UP:])),
+        'cases': cases,
+    }
+
+
+class _Candidates:
+    """The trackers and the odometry that process the same frames; `counts` are of tracks."""
+
+    def __init__(self, room: SimulatedRoom):
+        camera = room.camera
+        model = CameraModel(camera.model, camera.matrix, camera.distortion, camera.size)
+        Tracker.warm_up()
+        self._plain, self._refining = Tracker(), Tracker()
+        self._odometry = VisualOdometry(model)
+        self._before: tuple[np.ndarray, np.ndarray] | None = None
+        self.counts: list[int] = []
+
+    def process(self, frame: Frame, features: Features) -> dict[str, float]:
+        """Return the seconds of each candidate for the next frame."""
+        image, stamp = frame.image, frame.stamp
+        times = {KLT: _seconds(lambda: self._klt(image))[0]}
+        times['tracker without images'], _ = _seconds(
+            lambda: self._plain.update(features, stamp, image.shape[::-1])
+        )
+        times['tracker with images'], tracks = _seconds(
+            lambda: self._refining.update(features, stamp, None, image)
+        )
+        times['odometry'], _ = _seconds(lambda: self._odometry.update(tracks, stamp))
+        self.counts.append(len(tracks))
+        self._before = image, tracks.keypoints
+        return times
+
+    def _klt(self, image: np.ndarray) -> None:
+        """Track the points of the last frame with pyramidal Lucas-Kanade."""
+        if self._before is not None and len(self._before[1]):
+            before, points = self._before
+            cv2.calcOpticalFlowPyrLK(
+                before, image, points, None, winSize=_WINDOW, maxLevel=_LEVELS
+            )
+
+
+def _seconds(work: Callable[[], Tracks | np.ndarray | None]) -> tuple[float, object]:
+    """Return the processor time of some work, and its result."""
+    start = time.process_time()
+    result = work()
+    return time.process_time() - start, result
