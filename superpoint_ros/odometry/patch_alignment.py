@@ -73,18 +73,13 @@ class PatchPool:
         A slot is `NO_PATCH` if the patch leaves the image or has too little contrast.
         """
         points = np.ascontiguousarray(points, np.float32)
-        shapes = (len(points), PIXELS), (len(points), GAINS, PIXELS), (len(points), 2, 2)
-        patches = [np.empty(shape, np.float32) for shape in shapes]
-        good = np.zeros(len(points), bool)
-        prepare_patches(image, points, *patches, good)
-        count = int(good.sum())
-        while len(self._free) < count:
+        while len(self._free) < len(points):
             self._grow()
-        taken = np.array([self._free.pop() for _ in range(count)], np.int64)
-        for array, of_new in zip(self._arrays, patches, strict=True):
-            array[taken] = of_new[good]
-        slots = np.full(len(points), NO_PATCH, np.int64)
-        slots[good] = taken
+        slots = np.array([self._free.pop() for _ in range(len(points))], np.int64)
+        good = np.zeros(len(points), bool)
+        prepare_patches(image, points, slots, tuple(self._arrays), good)
+        self._free += slots[~good].tolist()
+        slots[~good] = NO_PATCH
         return slots
 
     def remove(self, slots: np.ndarray) -> None:

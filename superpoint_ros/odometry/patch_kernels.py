@@ -26,9 +26,7 @@ GAINS = 8
 _OFF_X = np.tile(np.arange(-RADIUS, RADIUS + 1, dtype=np.float32), SIZE)
 _OFF_Y = np.repeat(np.arange(-RADIUS, RADIUS + 1, dtype=np.float32), SIZE)
 _POSITION_STEPS, _WARP_STEPS = 8, 6  # iterations
-# Pixels; smaller updates of the position end the iterations. Halving both changes no measured
-# position by more than .01 pixels.
-_POSITION_CONVERGED, _WARP_CONVERGED = 0.1, 0.03
+_POSITION_CONVERGED, _WARP_CONVERGED = 0.3, 0.03  # pixels; smaller updates end the iterations
 _MIN_DEVIATION = 2.0  # gray levels; patches with less contrast are noise
 _MIN_CURVATURE = 1e-3  # of the squared difference of unit patches per squared pixel; else an edge
 _STEP = 3.0  # pixels; a larger update of the position does not converge
@@ -41,14 +39,16 @@ _RESIDUAL_FACTOR, _LEAST_VARIANCE = 5.0, 1e-4
 
 
 @compiled
-def prepare_patches(image, points, values, gains, spreads, good):
+def prepare_patches(image, points, slots, patches, good):
     """
-    Write the patch around each point (N, 2), and whether it is in the image and has contrast.
+    Write the patch around each point (N, 2) to its slot, and whether it is usable to `good` (N,).
 
-    A patch has gray levels with mean 0 and norm 1, `values` (N, PIXELS); the matrix from gray
-    levels of an image to updates of the warp, `gains` (N, GAINS, PIXELS); and the covariance of
-    its position for residuals of the gray levels with variance 1, `spreads` (N, 2, 2).
+    A usable patch is in the image and has contrast. `patches` has, for each slot, gray levels with
+    mean 0 and norm 1 (PIXELS); the matrix from gray levels of an image to updates of the warp
+    (GAINS, PIXELS); and the covariance of the position for residuals of the gray levels with
+    variance 1 (2, 2).
     """
+    values, gains, spreads = patches
     height, width = image.shape
     wide = SIZE + 2
     window = np.empty((wide, wide), np.float32)
@@ -69,9 +69,10 @@ def prepare_patches(image, points, values, gains, spreads, good):
                 window[y, x] = (one - below) * (
                     (one - right) * upper[0] + right * upper[1]
                 ) + below * ((one - right) * lower[0] + right * lower[1])
-        norm = _normalise(window, values[index])
+        slot = slots[index]
+        norm = _normalise(window, values[slot])
         good[index] = norm > np.float32(_MIN_DEVIATION * SIZE) and _write_gains(
-            window, norm, values[index], slopes, gains[index], spreads[index]
+            window, norm, values[slot], slopes, gains[slot], spreads[slot]
         )
 
 

@@ -119,7 +119,7 @@ def keypoint_covariances(count: int) -> np.ndarray:
 def _is_stretched(warps: np.ndarray) -> np.ndarray:
     """Return bool (N,): whether warps (N, 2, 2) stretch or shrink patches too much."""
     squares = (warps**2).sum(axis=(1, 2)) / 2
-    area = np.linalg.det(warps)
+    area = warps[:, 0, 0] * warps[:, 1, 1] - warps[:, 0, 1] * warps[:, 1, 0]
     spread = np.sqrt(np.maximum(squares**2 - area**2, 0))
     limit = _RENEWED_STRETCH**2
     return (squares + spread > limit) | (squares - spread < 1 / limit)

@@ -194,7 +194,9 @@ class Tracker:
         """Predict the positions of lost tracks by the affine motion of the matched ones."""
         memory = self._memory
         before = np.c_[memory.keypoints[pairs[:, 0]], np.ones(len(pairs))]
-        affine = np.linalg.lstsq(before, keypoints[pairs[:, 1]], rcond=None)[0]
+        # The normal equations: several times faster, and exact enough for pixels.
+        normal, right = before.T @ before, before.T @ keypoints[pairs[:, 1]]
+        affine = np.linalg.lstsq(normal, right, rcond=None)[0]
         lost = np.ones(len(memory), dtype=bool)
         lost[pairs[:, 0]] = False
         # Tracks lost in this frame were already moved by their velocities: start from keypoints.
