@@ -117,7 +117,8 @@ class OdometryObserver(MeasuringNode):
 
     def _on_tracks(self, message: PointCloud) -> None:
         self.measurements.arrivals.append(time.monotonic())
-        velocities = zip(message.channels[-2].values, message.channels[-1].values, strict=True)
+        channels = {channel.name: channel.values for channel in message.channels}
+        velocities = zip(channels['velocity_x'], channels['velocity_y'], strict=True)
         self.measurements.tracked.append(sum(x != 0 or y != 0 for x, y in velocities))
 
     def _on_odometry(self, message: Odometry) -> None:

@@ -50,7 +50,8 @@ def test_the_nodes_estimate_a_trajectory_in_metres(monkeypatch, source):
     try:
         tracks = fly_through_room(observer, TOPICS[source])
         names = [channel.name for channel in tracks.channels]
-        assert names[-2:] == ['depth', 'depth_sigma']
+        assert names[5:7] == ['depth', 'depth_sigma']
+        assert names[7:] == ['variance_u', 'covariance_uv', 'variance_v']
         programs[2].wait_for('metric scale')
     finally:
         observer.close()
