@@ -18,8 +18,10 @@ top-left pixel is (0, 0): points are moved by half a pixel. Rerun's cameras have
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 import re
+import sys
 
 import cv2
 import numpy as np
@@ -44,6 +46,7 @@ _LINE = 1.5
 _JPEG = (cv2.IMWRITE_JPEG_QUALITY, 85)
 _OLD = 20
 """Age in frames from which a track has the colour of old ones."""
+_DISPLAYS = ('DISPLAY', 'WAYLAND_DISPLAY')
 _SECONDS_OF_EPOCH = 1e8
 """Stamps above this are seconds since 1970, others since the start of the sequence."""
 
@@ -60,6 +63,9 @@ class RerunRecording:
         self._stream = rerun.RecordingStream('superpoint_ros')
         self._scenes: dict[str, str] = {}
         if path is None:
+            # The viewer would end, and nobody would learn why.
+            if sys.platform == 'linux' and not any(map(os.environ.get, _DISPLAYS)):
+                raise OSError('there is no display for the Rerun viewer: give a file, FILE.rrd')
             try:
                 self._stream.spawn()
             except Exception as error:

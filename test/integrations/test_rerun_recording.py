@@ -171,6 +171,16 @@ def test_a_recording_that_cannot_be_written_is_named(pictures, options, status, 
     assert message in capsys.readouterr().err.splitlines()[-1]
 
 
+@pytest.mark.skipif(sys.platform != 'linux', reason='displays of other systems are not checked')
+def test_a_viewer_without_a_display_is_one_clear_line(pictures, monkeypatch, capsys):
+    monkeypatch.delenv('DISPLAY', raising=False)
+    monkeypatch.delenv('WAYLAND_DISPLAY', raising=False)
+    command = f'detect {pictures}/0.png --out {pictures}/out --rerun'
+    assert main(command.split()) == 1
+    last = capsys.readouterr().err.splitlines()[-1]
+    assert last == ('superpoint: there is no display for the Rerun viewer: give a file, FILE.rrd')
+
+
 def test_rerun_that_is_not_installed_is_named(pictures, monkeypatch, capsys):
     monkeypatch.setitem(sys.modules, 'rerun', None)
     monkeypatch.delitem(sys.modules, 'superpoint_ros.integrations.rerun_recording')
