@@ -75,7 +75,7 @@ def test_a_written_recipe_is_read_back_equal(tmp_path):
         ('batch: many', (), 'batch'),
         ('batch: 2.5', (), 'batch'),
         ('channels_last: 3', (), 'channels_last'),
-        ('network: small', (), 'network'),
+        ('network: tiny', (), 'network'),
         ('stage_channels: [8, 8, 8]', (), 'stage_channels must be four whole numbers'),
         ('stage_channels: [8, 8, 8, 300]', (), r'at most \[64, 64, 128, 128\]'),
         ('stage_channels: [8, 8, x, 8]', (), 'stage_channels'),
@@ -127,10 +127,16 @@ def test_every_shipped_recipe_can_be_read():
 
 @pytest.mark.parametrize(
     ('name', 'channels'),
-    [('shipped_compact', [16, 16, 48, 96]), ('shipped_paper', [32, 48, 96, 128])],
+    [
+        ('shipped_compact', [16, 16, 48, 96]),
+        ('shipped_small', [16, 16, 48, 96]),
+        ('shipped_paper', [32, 48, 96, 128]),
+    ],
 )
 def test_the_recipes_of_the_shipped_weights_have_their_widths(name, channels):
-    recipe = read_recipe(SuperPointRecipe, recipe_path('superpoint', name), ['--images=a'])
+    recipe = read_recipe(
+        SuperPointRecipe, recipe_path('superpoint', name), ['--images=a', '--pairs=b']
+    )
     assert recipe.detector_targets == 'repeatability'
     assert recipe.stage_channels == channels
 
