@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 import shutil
+import textwrap
 from typing import NamedTuple
 
 from matplotlib.figure import Figure
@@ -453,11 +454,12 @@ def write_report(machine: Mapping, results: Mapping, out: Path) -> list[Path]:
 def machine_line(machine: Mapping) -> str:
     """Return a sentence on the machine and its load."""
     versions = ', '.join(f'{name} {version}' for name, version in machine['versions'].items())
-    return (
+    text = (
         f'Measured on {machine["processor"]} ({machine["instructions"]}), {machine["cores"]} '
         f'cores, {machine["threads"]} threads, load average at the start {machine["load"]:.1f}; '
         f'{versions}.'
     )
+    return textwrap.fill(text, 100)
 
 
 def update_document(document: Path, machine: Mapping, results: Mapping, out: Path) -> None:
