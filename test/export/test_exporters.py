@@ -20,7 +20,7 @@ from superpoint_ros.export.graph import DetectorGraph
 from superpoint_ros.files import default_weights, demo_photographs
 from superpoint_ros.model.config import COMPACT, PAPER, SuperPointConfig
 from superpoint_ros.model.superpoint import SuperPoint
-from superpoint_ros.model.weights import load_weights, WeightsMetadata
+from superpoint_ros.model.weights import load_weights, read_weights, WeightsMetadata
 
 SETTINGS = DetectionSettings(max_keypoints=300)
 METADATA = WeightsMetadata(recipe='a recipe', licence='Apache-2.0')
@@ -132,7 +132,7 @@ def test_the_onnx_file_has_the_network_that_the_onnxruntime_engine_runs(onnx_fil
         inputs = [node.input[1] for node in model.graph.node if node.op_type == 'Conv']
         return [arrays[name].tobytes() for name in inputs if name in arrays]
 
-    ours = kernels(convert(load_weights(default_weights())[0]))
+    ours = kernels(convert(read_weights(default_weights())[0]))
     assert len(ours) == 12
     assert set(kernels(onnx.load(onnx_file))).issuperset(ours)
 
