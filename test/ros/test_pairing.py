@@ -44,10 +44,20 @@ def test_messages_do_not_wait_for_a_topic_that_is_silent():
     pairs = Pairing(0.001, 0.5)
     assert pairs.add(1, 'R', 0, 0.0) == []
     assert pairs.add(0, 'L1', 900 * MS, 0.9) == [(None, 'R')]
-    assert pairs.add(0, 'L2', 1200 * MS, 1.2) == [('L1', None), ('L2', None)]
-    assert pairs.trouble(1.2) == ''
-    pairs.add(0, 'L3', 3000 * MS, 3.0)
+    assert pairs.add(0, 'L2', 1200 * MS, 1.2) == []
+    assert pairs.add(0, 'L3', 1300 * MS, 1.3) == [('L1', None), ('L2', None), ('L3', None)]
+    assert pairs.trouble(1.3) == ''
+    assert pairs.add(0, 'L4', 3000 * MS, 3.0) == [('L4', None)]
     assert pairs.trouble(3.1) == 'none arrives'
+
+
+def test_slow_cameras_wait_for_each_other():
+    pairs = Pairing(0.001, 0.5)
+    for second in range(0, 20, 4):
+        assert pairs.add(0, f'L{second}', second * 1000 * MS, second) == []
+        assert pairs.add(1, f'R{second}', second * 1000 * MS, second + 0.4) == [
+            (f'L{second}', f'R{second}')
+        ]
 
 
 def test_topics_whose_stamps_never_agree_are_explained():

@@ -13,6 +13,9 @@ from typing import Any, NamedTuple
 SILENCE = 1.0
 """Seconds without a message of one topic after which those of the other do not wait for it."""
 
+UNANSWERED = 3
+"""Number of messages of the other topic that must have come meanwhile: cameras may be slow."""
+
 TROUBLE = 2.0
 """Seconds without a pair after which the reason is reported."""
 
@@ -50,11 +53,14 @@ class Pairing:
         for queue in (*self._waiting, *self._stamps):
             queue.clear()
         self._arrivals = [-math.inf] * 2
+        self._unanswered = [0, 0]  # messages since the last one of the other topic
         self._last_pair, self._first_arrival = -math.inf, math.inf
 
     def add(self, side: int, item: Any, stamp: int, now: float) -> list[Pair]:
         """Add a message with a stamp in nanoseconds; return the pairs that are complete now."""
         self._arrivals[side] = now
+        self._unanswered[side] += 1
+        self._unanswered[1 - side] = 0
         self._first_arrival = min(self._first_arrival, now)
         self._stamps[side].append(stamp)
         others = self._waiting[1 - side]
@@ -75,10 +81,10 @@ class Pairing:
         """Return the messages that have waited too long, each with None as its partner."""
         # A topic that was never heard is silent a while after the other has begun.
         heard = [max(arrival, self._first_arrival) for arrival in self._arrivals]
-        silent = [now - last > SILENCE for last in heard]
 
         def is_due(each: _Waiting, side: int) -> bool:
-            return silent[1 - side] or now - each.arrival >= self._wait
+            is_alone = self._unanswered[side] >= UNANSWERED and now - heard[1 - side] > SILENCE
+            return is_alone or now - each.arrival >= self._wait
 
         return self._release(is_due)
 

@@ -56,16 +56,24 @@ class Rig:
             self.system.listen_to_features(f'{side}/features')
         self.left, self.right = message_of(pixels), message_of(np.roll(pixels, -SHIFT, axis=1))
         self.stamp = 1000
+        self.infos = {}
 
     def calibrate(self, baseline, left=None):
-        """Publish the calibrations until they have arrived."""
-        for side, info in (('left', left or calibration()), ('right', calibration(baseline))):
-            self.system.publish(info, f'{side}/camera_info')
+        """Publish these calibrations with each of the following pairs."""
+        self.infos = {'left': left or calibration(), 'right': calibration(baseline)}
+        self._publish_infos()
         self.system.rest(0.3)
+
+    def _publish_infos(self):
+        # Each time, as cameras do: a message may get lost while nodes discover each other.
+        for side, info in self.infos.items():
+            self.system.publish(info, f'{side}/camera_info')
+        self.system.rest(0.05)
 
     def features(self, side='left', delay=0):
         """Return the features of the next pair, whose right stamp is `delay` ms later."""
         self.stamp += 100
+        self._publish_infos()
         stamps = {'left': self.stamp, 'right': self.stamp + delay}
         for name, message in (('left', self.left), ('right', self.right)):
             self.system.publish(message, f'{name}/image', stamp=stamps[name])
@@ -209,6 +217,8 @@ class DepthCamera:
     def features(self, depth=None):
         """Return the features of the next image, with a depth image or without."""
         self.stamp += 100
+        self.system.publish(calibration(), 'camera_info')
+        self.system.rest(0.05)
         if depth is not None:
             self.system.publish(depth, 'depth', stamp=self.stamp)
         self.system.publish(self.image, 'image', stamp=self.stamp)
