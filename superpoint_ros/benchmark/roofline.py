@@ -13,7 +13,6 @@ from __future__ import annotations
 from typing import NamedTuple
 
 import torch
-from torch.utils.benchmark import Timer
 
 from superpoint_ros.model.config import CELL, HIDDEN, INPUTS, KERNEL_SIZES, SuperPointConfig
 
@@ -32,6 +31,8 @@ def memory_bandwidth(device: str, size: int = 0) -> float:
 
     The tensor has `size` bytes, by default those of `COPIED`.
     """
+    from torch.utils.benchmark import Timer  # needs setuptools, which not every machine has
+
     size = size or COPIED[device.partition(':')[0]]
     source = torch.ones(size, dtype=torch.uint8, device=device)
     target = torch.empty_like(source)

@@ -8,15 +8,16 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+pytest.importorskip('matplotlib', reason='matplotlib is not installed')
+pytest.importorskip('onnx', reason='onnx is not installed')
+pytest.importorskip('onnxruntime', reason='ONNX Runtime is not installed')
+
+from onnx import helper, save, TensorProto
+
 from superpoint_ros.benchmark import benchmark_report as report
 from superpoint_ros.benchmark.candidates import Execution
 from superpoint_ros.benchmark.frame_times import measure_frames, SpeedPlan
 from superpoint_ros.benchmark.onnx_detectors import TimedOnnx
-
-onnx = pytest.importorskip('onnx', reason='onnx is not installed')
-pytest.importorskip('onnxruntime', reason='ONNX Runtime is not installed')
-
-helper, TensorProto = onnx.helper, onnx.TensorProto
 
 FRAME = np.zeros((48, 64, 3), np.uint8)
 FRAME[10, 20] = FRAME[30, 5] = (0, 255, 255)  # yellow: red and green
@@ -30,7 +31,7 @@ def write(path, nodes, image_type, shape, outputs, others=()):
     level = helper.make_tensor('level', TensorProto.FLOAT, [1], [0.5])
     graph = helper.make_graph(nodes, 'graph', inputs, ends, [level])
     opset = [helper.make_opsetid('', 17)]
-    onnx.save(helper.make_model(graph, opset_imports=opset, ir_version=8), path)
+    save(helper.make_model(graph, opset_imports=opset, ir_version=8), path)
     return path
 
 

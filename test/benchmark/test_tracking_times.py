@@ -5,6 +5,10 @@
 
 from __future__ import annotations
 
+import pytest
+
+pytest.importorskip('matplotlib', reason='matplotlib is not installed')
+
 from superpoint_ros.benchmark.benchmark_report import plot_tracking, tracking_markdown
 from superpoint_ros.benchmark.tracking_times import KLT, measure_tracking
 

@@ -94,9 +94,9 @@ class CameraTrajectory:
         self._angles = CubicSpline(times, np.stack([yaw, pitch, waves[2]], axis=1))
 
     def pose(self, seconds: float) -> np.ndarray:
-        """Return the pose (4, 4), camera to world, at a time."""
+        """Return the pose, camera to world, at a time: (4, 4)."""
         return pose_of(self._position(seconds), *self._angles(seconds))
 
     def velocity(self, seconds: float) -> np.ndarray:
-        """Return the velocity (3,) in the world, in metres per second, at a time."""
+        """Return the velocity in the world, in metres per second, at a time: (3,)."""
         return self._velocity(seconds)
