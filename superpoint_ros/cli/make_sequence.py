@@ -35,18 +35,11 @@ _TRUTH_PER_FRAME = 10
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the options."""
+    from superpoint_ros.cli.options import add_scene_options
     from superpoint_ros.data.scenes.flights import FlightSettings
     from superpoint_ros.settings_table import add_options
 
     parser.add_argument('scene', nargs='?', type=Path, metavar='SCENE', help='a .glb file')
-    parser.add_argument(
-        '--street',
-        nargs='+',
-        type=Path,
-        default=[],
-        metavar='OBJECT',
-        help='.glb files of buildings and objects, or folders of them, instead of SCENE',
-    )
     parser.add_argument(
         '--out', required=True, type=Path, metavar='DIR', help='folder of the sequence'
     )
@@ -56,12 +49,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar='PHOTOS',
         help='folder of images for plain surfaces (default: those of the package)',
     )
-    parser.add_argument(
-        '--unit', type=float, default=1.0, metavar='M', help="the files' unit in metres"
-    )
-    parser.add_argument(
-        '--up', choices=('z', 'y'), default='z', help="the files' axis that points up"
-    )
+    add_scene_options(parser)
     add_options(parser, FlightSettings)
 
 

@@ -130,6 +130,24 @@ def add_method_options(
     refuse_option(parser, '--heatmap', '--keypoints heatmap')
 
 
+def add_scene_options(parser: argparse.ArgumentParser) -> None:
+    """Declare the options of commands that read 3-D scenes, except the scenes themselves."""
+    parser.add_argument(
+        '--street',
+        nargs='+',
+        type=Path,
+        default=[],
+        metavar='OBJECT',
+        help='.glb files of single buildings and objects, or folders of them, for a street',
+    )
+    parser.add_argument(
+        '--unit', type=float, default=1.0, metavar='M', help="the files' unit in metres"
+    )
+    parser.add_argument(
+        '--up', choices=('z', 'y'), default='z', help="the files' axis that points up"
+    )
+
+
 def make_methods(
     args: argparse.Namespace, leave_out: Collection[str] = (), **settings: Any
 ) -> list[Method]:

@@ -29,19 +29,12 @@ _SHOWN = 12
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the options."""
+    from superpoint_ros.cli.options import add_scene_options
     from superpoint_ros.data.scenes.pairs import PairSettings
     from superpoint_ros.settings_table import add_options
 
     parser.add_argument(
         'scenes', nargs='*', type=Path, metavar='SCENE', help='.glb files, or folders of them'
-    )
-    parser.add_argument(
-        '--street',
-        nargs='+',
-        type=Path,
-        default=[],
-        metavar='OBJECT',
-        help='.glb files of single buildings and objects, or folders of them',
     )
     parser.add_argument('--out', required=True, type=Path, metavar='DIR', help='folder of pairs')
     parser.add_argument(
@@ -50,12 +43,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         '--pictures', type=Path, metavar='PHOTOS', help='folder of images for plain surfaces'
     )
-    parser.add_argument(
-        '--unit', type=float, default=1.0, metavar='M', help="the files' unit in metres"
-    )
-    parser.add_argument(
-        '--up', choices=('z', 'y'), default='z', help="the files' axis that points up"
-    )
+    add_scene_options(parser)
     add_options(parser, PairSettings)
 
 
