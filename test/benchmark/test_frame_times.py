@@ -14,6 +14,7 @@ pytest.importorskip('psutil', reason='psutil is not installed')
 
 from superpoint_ros.benchmark import benchmark_report as report
 from superpoint_ros.benchmark import frame_times
+from superpoint_ros.benchmark.benchmark_tables import methods_table
 from superpoint_ros.benchmark.candidates import (
     Execution,
     FRAME_STAGES,
@@ -104,7 +105,7 @@ def test_frame_benchmark_compares_with_the_detectors_of_opencv(result):
         assert case['orb_ratio'] > 0
     assert named['Shi-Tomasi', 100, 75]['keypoints'] == pytest.approx(20)
     assert 0 < named['SIFT', 100, 75]['keypoints'] <= 21  # of equal responses, SIFT keeps both
-    table = report.methods_table(result)
+    table = methods_table(result)
     assert table.count('(OpenCV)') == 8
     assert table.count('tiny 100x75') == 2
 

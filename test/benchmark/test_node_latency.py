@@ -12,7 +12,7 @@ pytest.importorskip('matplotlib', reason='matplotlib is not installed')
 pytest.importorskip('psutil', reason='psutil is not installed')
 pytest.importorskip('rclpy', reason='rclpy is not installed')
 
-from superpoint_ros.benchmark.benchmark_report import node_markdown
+from superpoint_ros.benchmark.benchmark_tables import node_markdown
 from superpoint_ros.benchmark.candidates import Execution
 from superpoint_ros.benchmark.frame_times import SpeedPlan
 from superpoint_ros.benchmark.node_latency import measure_node

@@ -14,7 +14,7 @@ pytest.importorskip('onnxruntime', reason='ONNX Runtime is not installed')
 
 from onnx import helper, save, TensorProto
 
-from superpoint_ros.benchmark import benchmark_report as report
+from superpoint_ros.benchmark.benchmark_tables import methods_table
 from superpoint_ros.benchmark.candidates import Execution
 from superpoint_ros.benchmark.frame_times import measure_frames, SpeedPlan
 from superpoint_ros.benchmark.onnx_detectors import TimedOnnx
@@ -98,7 +98,7 @@ def test_onnx_detectors_take_part_in_the_benchmark(tiny, tmp_path):
     assert (bright['method'], bright['library']) == ('bright', 'ONNX')
     assert bright['orb_ratio'] > 0
     assert orb['orb_ratio'] == 1
-    table = report.methods_table(result)
+    table = methods_table(result)
     assert '| bright (ONNX) 64x48 |' in table
     assert '| ORB (OpenCV) 64x48 |' in table
 

@@ -6,7 +6,8 @@ import pytest
 pytest.importorskip('matplotlib', reason='matplotlib is not installed')
 pytest.importorskip('psutil', reason='psutil is not installed')
 
-from superpoint_ros.benchmark.benchmark_report import plot_scaling, scaling_markdown
+from superpoint_ros.benchmark.benchmark_charts import plot_scaling
+from superpoint_ros.benchmark.benchmark_tables import scaling_markdown
 from superpoint_ros.benchmark.candidates import Execution
 from superpoint_ros.benchmark.frame_times import SpeedPlan
 from superpoint_ros.benchmark.scaling import exponent, line_through, measure_scaling

@@ -9,7 +9,8 @@ import pytest
 
 pytest.importorskip('matplotlib', reason='matplotlib is not installed')
 
-from superpoint_ros.benchmark.benchmark_report import plot_tracking, tracking_markdown
+from superpoint_ros.benchmark.benchmark_charts import plot_tracking
+from superpoint_ros.benchmark.benchmark_tables import tracking_markdown
 from superpoint_ros.benchmark.tracking_times import KLT, measure_tracking
 
 

@@ -10,7 +10,8 @@ pytest.importorskip('matplotlib', reason='matplotlib is not installed')
 pytest.importorskip('psutil', reason='psutil is not installed')
 pytest.importorskip('pyinstrument', reason='pyinstrument is not installed')
 
-from superpoint_ros.benchmark.benchmark_report import plot_training, training_markdown
+from superpoint_ros.benchmark.benchmark_charts import plot_training
+from superpoint_ros.benchmark.benchmark_tables import training_markdown
 from superpoint_ros.benchmark.training_rates import _rate, measure_training, REST, shares_of
 
 SMALL = ['--width=64', '--height=48', '--batch=2', '--workers=0']
