@@ -83,8 +83,15 @@ def test_golden_scores_and_order_are_reproduced_exactly_enough(weights, kind):
         for path in demo_photographs():
             prefix = f'{weights}/{kind}/{path.stem}/'
             found = detector(cv2.imread(str(path)))
-            np.testing.assert_allclose(found.scores, arrays[prefix + 'scores'], atol=1e-4)
-            np.testing.assert_allclose(found.keypoints, arrays[prefix + 'keypoints'], atol=0.02)
+            keypoints, scores = arrays[prefix + 'keypoints'], arrays[prefix + 'scores']
+            np.testing.assert_allclose(found.scores, scores, atol=1e-4)
+            # Keypoints whose scores are equal up to rounding change places, and one may be the
+            # first that is left out.
+            distances = np.abs(found.keypoints[None] - keypoints[:, None]).max(axis=2)
+            again = distances.min(axis=1) < 0.02
+            assert again.mean() >= 0.98
+            nearest = distances.argmin(axis=1)[again]
+            np.testing.assert_allclose(found.scores[nearest], scores[again], atol=1e-4)
 
 
 def main():
