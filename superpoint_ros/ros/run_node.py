@@ -144,6 +144,14 @@ def _has_fast_dds_3(environment: MutableMapping[str, str]) -> bool:
     return False
 
 
+def _missing(name: str, error: ImportError) -> str:
+    """Return what to do about a module that the Python of the node does not have."""
+    return (
+        f'{name} cannot start: {error} (this is {sys.executable}; activate the environment that '
+        'has it, then build again: colcon build)'
+    )
+
+
 def _run(name: str, args: list[str] | None, signals: _Signals) -> int:
     """Return the exit status after the node has ended and rclpy is shut down."""
     module, kind = NODES[name]
@@ -151,13 +159,7 @@ def _run(name: str, args: list[str] | None, signals: _Signals) -> int:
         create = getattr(import_module(module), kind)
         import rclpy
     except ImportError as error:
-        logging.getLogger(name).critical(
-            '%s cannot start: %s (this is %s; activate the environment that has it, then build '
-            'again: colcon build)',
-            name,
-            error,
-            sys.executable,
-        )
+        logging.getLogger(name).critical(_missing(name, error))
         return _FAILURE
     signals.begin_start()
     node = None
@@ -169,6 +171,9 @@ def _run(name: str, args: list[str] | None, signals: _Signals) -> int:
         return _spin(node, signals)
     except KeyboardInterrupt:  # a signal during the start
         return _SUCCESS
+    except ImportError as error:  # of an engine, which is imported when it is chosen
+        rclpy.logging.get_logger(name).fatal(_missing(name, error))
+        return _FAILURE
     except Exception as error:  # noqa: BLE001 - whatever it was, the user gets one line
         logger = rclpy.logging.get_logger(name)
         logger.fatal(f'{name} cannot start: {_one_line(error)}')

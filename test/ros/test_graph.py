@@ -108,8 +108,13 @@ def test_the_program_lists_the_nodes_if_none_of_them_is_named(name):
     assert '{detector,player,tracker,visual_odometry}' in ended.stderr
 
 
-def test_a_missing_module_is_reported_with_the_python_that_lacks_it(tmp_path, monkeypatch):
-    (tmp_path / 'torch.py').write_text('raise ModuleNotFoundError("No module named \'torch\'")\n')
+@pytest.mark.parametrize('missing', [('numba',), ('openvino', 'torch')], ids=' and '.join)
+def test_a_missing_module_is_reported_with_the_python_that_lacks_it(
+    tmp_path, monkeypatch, missing
+):
+    for module in missing:
+        error = f'raise ModuleNotFoundError("No module named \'{module}\'")\n'
+        (tmp_path / f'{module}.py').write_text(error)
     path = f'{tmp_path}:{PACKAGE.parent}'
     monkeypatch.setenv('PYTHONPATH', path)
     ended = subprocess.run(
@@ -120,7 +125,7 @@ def test_a_missing_module_is_reported_with_the_python_that_lacks_it(tmp_path, mo
         check=False,
     )
     assert ended.returncode == 1
-    (line,) = ended.stderr.splitlines()
-    assert "detector cannot start: No module named 'torch'" in line
+    line = ended.stderr.splitlines()[-1]
+    assert f"detector cannot start: No module named '{missing[-1]}'" in line
     assert sys.executable in line
     assert 'activate the environment that has it, then build again: colcon build' in line
