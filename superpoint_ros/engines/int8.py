@@ -56,7 +56,7 @@ float32. They are a few per cent of the operations, and the quality of int8 stay
 
 def quantise(network: NetworkArrays) -> ov.Model:
     """
-    Return the network in int8, with ranges of its own or of the shipped photographs.
+    Return the network in int8, with its ranges or those of the shipped photographs.
 
     Raises ValueError if it has batch norms that cannot be folded: the lowest output is not zero.
     """

@@ -34,7 +34,7 @@ LEAST_MOTION = 0.005
 """Least distance in metres between the frames of a pair; below, the direction is undefined."""
 
 SCALES = ('none', 'stereo', 'depth')
-"""What gives the trajectory its scale: nothing (monocular), a second camera, or depth images."""
+"""Sources of the scale of a trajectory: none (monocular), a second camera, or depth images."""
 
 
 @dataclass(frozen=True)

@@ -19,7 +19,7 @@ from superpoint_ros.ros.messages.image_messages import stamp_key
 from superpoint_ros.ros.messages.rtabmap_messages import rgbd_image_message
 
 _WAITING = 30
-"""Number of stamps that wait for their other messages: a second of images at 30 Hz."""
+"""Most stamps that wait for their other messages: the images of one second at 30 Hz."""
 
 _WARNING_PERIOD = 10.0  # seconds
 
