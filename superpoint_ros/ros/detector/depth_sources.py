@@ -9,6 +9,7 @@ from functools import partial
 import time
 from typing import Protocol
 
+from rclpy.impl.rcutils_logger import RcutilsLogger
 from rclpy.logging import get_logger
 from rclpy.node import Node
 from rclpy.qos import QoSProfile, QoSReliabilityPolicy
@@ -57,7 +58,48 @@ class DepthSource(Protocol):
         ...
 
 
-class StereoDepth:
+class _PairedDepth:
+    """
+    What depth sources share: frames of `_camera` that wait in `_pairs` for their partners.
+
+    `_trouble` is why the last frame has no depths.
+    """
+
+    _camera: Camera
+    _pairs: Pairing
+    _trouble: str
+    logger: RcutilsLogger
+
+    @property
+    def _unpaired(self) -> str:
+        """Return which messages do not belong together."""
+        raise NotImplementedError
+
+    def _deliver(self, pairs: list[Pair]) -> None:
+        """Put frames into the worker, with or without their partners."""
+        raise NotImplementedError
+
+    def reset(self) -> None:
+        """Forget frames that wait."""
+        self._pairs.clear()
+
+    def check(self) -> None:
+        """Release frames that wait in vain, and log why there are no pairs."""
+        now = time.monotonic()
+        self._deliver(self._pairs.expire(now))
+        if self._pairs.trouble(now):
+            self.logger.warning(self._text(), throttle_duration_sec=REPEAT)
+
+    def _text(self) -> str:
+        return f'{self._camera.topic}: {self.trouble()}'
+
+    def trouble(self) -> str:
+        """Return why keypoints have no depths; empty if they have."""
+        reason = self._pairs.trouble(time.monotonic())
+        return f'no depths: {self._unpaired}: {reason}' if reason else self._trouble
+
+
+class StereoDepth(_PairedDepth):
     """
     Depths of the left camera's keypoints from a rectified stereo pair.
 
@@ -67,7 +109,8 @@ class StereoDepth:
 
     def __init__(self, left: Camera, right: Camera, settings: DepthInput):
         self._cameras = (left, right)
-        self._logger = get_logger(left.node.get_logger().name)
+        self._camera = left
+        self.logger = get_logger(left.node.get_logger().name)
         self._pairs = Pairing(settings.pair_tolerance, settings.pair_wait)
         self._trouble = ''
         for side, camera in enumerate(self._cameras):
@@ -80,12 +123,11 @@ class StereoDepth:
         self._deliver(self._pairs.add(side, frame, stamp, frame.arrival))
 
     def _deliver(self, pairs: list[Pair]) -> None:
-        left_camera, _ = self._cameras
         for pair in pairs:
             left, right = pair
             if left is not None and right is not None:
                 left.partner, right.key = right, left.key
-            with left_camera.worker.together():
+            with self._camera.worker.together():
                 for camera, frame in zip(self._cameras, pair, strict=True):
                     if frame is not None:
                         camera.enqueue(frame)
@@ -108,7 +150,7 @@ class StereoDepth:
             )
         except (CameraModelError, StereoError) as error:
             self._trouble = f'no depths: {error}'
-            self._logger.warning(self._text(), throttle_duration_sec=REPEAT)
+            self.logger.warning(self._text(), throttle_duration_sec=REPEAT)
             return unknown
         self._trouble = ''
         return found
@@ -123,29 +165,12 @@ class StereoDepth:
         camera.left.check_size(frame.gray.shape[::-1])
         return camera
 
-    def reset(self) -> None:
-        """Forget frames that wait."""
-        self._pairs.clear()
-
-    def check(self) -> None:
-        """Release frames that wait in vain, and log why there are no pairs."""
-        now = time.monotonic()
-        self._deliver(self._pairs.expire(now))
-        if self._pairs.trouble(now):
-            self._logger.warning(self._text(), throttle_duration_sec=REPEAT)
-
-    def _text(self) -> str:
-        return f'{self._cameras[0].topic}: {self.trouble()}'
-
-    def trouble(self) -> str:
-        """Return why keypoints have no depths; empty if they have."""
-        reason = self._pairs.trouble(time.monotonic())
-        if reason:
-            return f'no depths: no image of {self._cameras[1].topic} belongs to these: {reason}'
-        return self._trouble
+    @property
+    def _unpaired(self) -> str:
+        return f'no image of {self._cameras[1].topic} belongs to these'
 
 
-class DepthTopic(InputTopic):
+class DepthTopic(_PairedDepth, InputTopic):
     """
     Depths of a camera's keypoints from depth images that are registered to its images.
 
@@ -207,24 +232,9 @@ class DepthTopic(InputTopic):
         self.statistics.add_frame(time.monotonic(), stages, age, int(found.known.sum()))
         return found
 
-    def reset(self) -> None:
-        """Forget frames that wait."""
-        self._pairs.clear()
-
-    def check(self) -> None:
-        """Release frames that wait in vain, and log why there are no pairs."""
-        now = time.monotonic()
-        self._deliver(self._pairs.expire(now))
-        if self._pairs.trouble(now):
-            text = f'{self._camera.topic}: {self.trouble()}'
-            self.logger.warning(text, throttle_duration_sec=REPEAT)
-
-    def trouble(self) -> str:
-        """Return why keypoints have no depths; empty if they have."""
-        reason = self._pairs.trouble(time.monotonic())
-        if reason:
-            return f'no depths: no depth image of {self.topic} belongs to the images: {reason}'
-        return self._trouble
+    @property
+    def _unpaired(self) -> str:
+        return f'no depth image of {self.topic} belongs to the images'
 
 
 def make_depth_sources(
