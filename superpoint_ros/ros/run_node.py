@@ -27,6 +27,7 @@ from typing import Protocol, TYPE_CHECKING
 from superpoint_ros.files import share_directory
 
 if TYPE_CHECKING:
+    from rclpy.impl.rcutils_logger import RcutilsLogger
     from rclpy.node import Node
 
 NODES = {
@@ -85,10 +86,11 @@ def run_node(name: str, args: list[str] | None = None) -> int:
     Spin one of `NODES` until SIGINT or SIGTERM, and return the exit status.
 
     The status is 0 after a signal, however many arrive and at any time, and 1 if the node cannot
-    start, with one line that says why (and a traceback at log level debug). `args` are the ROS
-    arguments. By default they are those of the command line; then the process ends here.
+    start (one line says why, and a traceback at log level debug) or a callback fails before that.
+    `args` are the ROS arguments. By default they are those of the command line; then the process
+    ends here.
     """
-    signals = _Signals()  # first: until then a signal ends the process with its status
+    signals = Signals()  # first: until then a signal ends the process with its status
     if args is None:
         choose_dds_profile(os.environ)
         limit_heaps(os.environ)
@@ -144,47 +146,56 @@ def _has_fast_dds_3(environment: MutableMapping[str, str]) -> bool:
     return False
 
 
-def _missing(name: str, error: ImportError) -> str:
-    """Return what to do about a module that the Python of the node does not have."""
-    return (
-        f'{name} cannot start: {error} (this is {sys.executable}; activate the environment that '
-        'has it, then build again: colcon build)'
-    )
-
-
-def _run(name: str, args: list[str] | None, signals: _Signals) -> int:
+def _run(name: str, args: list[str] | None, signals: Signals) -> int:
     """Return the exit status after the node has ended and rclpy is shut down."""
     module, kind = NODES[name]
     try:
         create = getattr(import_module(module), kind)
         import rclpy
     except ImportError as error:
-        logging.getLogger(name).critical(_missing(name, error))
+        logging.getLogger(name).critical(f'{name} cannot start: {_one_line(error)}')
         return _FAILURE
-    signals.begin_start()
+    logger = rclpy.logging.get_logger(name)
     node = None
     try:
-        # Our own handlers: with those of rclpy a second signal ends in a traceback.
-        rclpy.init(args=args, signal_handler_options=rclpy.SignalHandlerOptions.NO)
-        node = create()
-        signals.end_start()
-        return _spin(node, signals)
+        try:
+            signals.begin_start()
+            # Our own handlers: with those of rclpy a second signal ends in a traceback.
+            rclpy.init(args=args, signal_handler_options=rclpy.SignalHandlerOptions.NO)
+            node = create()
+            signals.end_start()
+            status = _spin(node, signals)
+        except Exception as error:  # noqa: BLE001 - whatever it was, the user gets one line
+            signals.end_start()
+            status = _report(logger, f'{name} cannot start', error, signals)
     except KeyboardInterrupt:  # a signal during the start
+        status = _SUCCESS
+    try:
+        if not _clean_up(node):
+            # A thread is inside the network: Python's teardown would remove what it uses.
+            _exit(status)
+    except Exception as error:  # noqa: BLE001 - rclpy's errors are of many types
+        status = max(status, _report(logger, f'{name} did not end cleanly', error, signals))
+    return status
+
+
+def _report(logger: RcutilsLogger, what: str, error: Exception, signals: Signals) -> int:
+    """
+    Log an exception that is being handled, and return the exit status.
+
+    After a signal it is not a failure: KeyboardInterrupt may surface as any other exception.
+    """
+    is_failure = not signals.has_received
+    text = f'{what}: {_one_line(error)}'
+    if not is_failure:
+        logger.debug(f'after a signal: {text}\n{traceback.format_exc()}')
         return _SUCCESS
-    except ImportError as error:  # of an engine, which is imported when it is chosen
-        rclpy.logging.get_logger(name).fatal(_missing(name, error))
-        return _FAILURE
-    except Exception as error:  # noqa: BLE001 - whatever it was, the user gets one line
-        logger = rclpy.logging.get_logger(name)
-        logger.fatal(f'{name} cannot start: {_one_line(error)}')
-        logger.debug(traceback.format_exc())
-        return _FAILURE
-    finally:
-        signals.end_start()
-        _clean_up(node)
+    logger.fatal(text)
+    logger.debug(traceback.format_exc())
+    return _FAILURE
 
 
-class _Signals:
+class Signals:
     """
     Handlers of SIGINT and SIGTERM, whose effect depends on the progress of the program.
 
@@ -198,13 +209,15 @@ class _Signals:
     """
 
     def __init__(self):
+        self.has_received = False
+        """Whether there was a signal."""
         self._act: Callable[[], None] = _exit
         self._wakeups, self._wakeup = os.pipe()
         os.set_blocking(self._wakeup, False)
         if threading.current_thread() is threading.main_thread():
             signal.set_wakeup_fd(self._wakeup, warn_on_full_buffer=False)
             for number in (signal.SIGINT, signal.SIGTERM):
-                signal.signal(number, lambda *_: self._act())
+                signal.signal(number, self._receive)
 
     def begin_start(self) -> None:
         self._act = self._interrupt
@@ -221,6 +234,10 @@ class _Signals:
         """Wait for a signal, or for `stop`."""
         os.read(self._wakeups, 1)
 
+    def _receive(self, *_) -> None:
+        self.has_received = True
+        self._act()
+
     def _interrupt(self) -> None:
         self.end_start()  # a second signal must not interrupt the clean-up
         self.stop()  # if the exception is swallowed, as in a destructor, spinning ends at once
@@ -236,7 +253,7 @@ def _exit(status: int = _SUCCESS) -> None:
     os._exit(status)
 
 
-def _spin(node: Node, signals: _Signals) -> int:
+def _spin(node: Node, signals: Signals) -> int:
     """Return the exit status after a signal, a shutdown of rclpy, or a failed callback."""
     from rclpy.executors import ExternalShutdownException, SingleThreadedExecutor
 
@@ -251,9 +268,9 @@ def _spin(node: Node, signals: _Signals) -> int:
         except ExternalShutdownException:
             pass
         except Exception as error:  # noqa: BLE001 - logged; the main thread must end, too
-            node.get_logger().fatal(f'a callback failed: {_one_line(error)}')
-            node.get_logger().error(traceback.format_exc())
-            status = _FAILURE
+            status = _report(node.get_logger(), 'a callback failed', error, signals)
+            if status != _SUCCESS:  # a defect, which may not occur again at log level debug
+                node.get_logger().error(traceback.format_exc())
         finally:
             signals.stop()
 
@@ -261,30 +278,34 @@ def _spin(node: Node, signals: _Signals) -> int:
     thread = threading.Thread(target=spin, name='executor', daemon=True)
     thread.start()
     signals.wait()
-    executor.shutdown(timeout_sec=1.0)
+    # In its own thread: from another it destroys what `spin` may be about to use.
+    executor.create_task(executor.shutdown)
     thread.join(1.0)
     return status
 
 
-def _clean_up(node: StoppableNode | None) -> None:
-    """Stop and destroy the node, and shut rclpy down."""
+def _clean_up(node: StoppableNode | None) -> bool:
+    """Stop and destroy the node and shut rclpy down; return whether the node's work has ended."""
     import rclpy
 
-    if node is None:
-        rclpy.try_shutdown()
-        return
-    logger = node.get_logger()
-    has_ended = node.stop()
-    node.destroy_node()
-    logger.info('ended' if has_ended else 'ended without waiting for the work to finish')
+    has_ended = True
+    if node is not None:
+        logger = node.get_logger()
+        has_ended = node.stop()
+        node.destroy_node()
+        logger.info('ended' if has_ended else 'ended without waiting for the work to finish')
     rclpy.try_shutdown()
-    if not has_ended:
-        _exit()  # a thread is inside the network: Python's teardown would remove what it uses
+    return has_ended
 
 
 def _one_line(error: Exception) -> str:
-    """Return the error's text in one line; with its type, unless the user's input caused it."""
+    """Return the error's text in one line; with its type, unless the cause is the user's."""
     text = ' '.join(str(error).split())
+    if isinstance(error, ImportError):  # also of an engine, which is imported when it is chosen
+        return (
+            f'{text} (this is {sys.executable}; activate the environment that has it, then build '
+            'again: colcon build)'
+        )
     user_errors = (ValueError, TypeError, OSError)
     from_ros = type(error).__module__.split('.')[0] == 'rclpy'
     if text and (isinstance(error, user_errors) or from_ros):

@@ -165,9 +165,9 @@ def test_a_silent_image_topic_is_explained_and_its_end_is_logged(
 
 
 WAITING = """
-from superpoint_ros.ros.run_node import _Signals
+from superpoint_ros.ros.run_node import Signals
 
-signals = _Signals()
+signals = Signals()
 signals.end_start()
 print('waiting', flush=True)
 signals.wait()

@@ -266,3 +266,19 @@ def test_frames_that_are_put_together_are_processed_together(gate):
         gate.let_through.release()
     assert gate.batches == [[('left', n), ('right', n)] for n in range(3)]
     assert worker.stop()
+
+
+@pytest.mark.parametrize('is_running', [False, True])
+def test_a_worker_ends_after_a_signal_has_interrupted_its_start(gate, monkeypatch, is_running):
+    start = threading.Thread.start
+
+    def interrupted(thread):
+        if is_running:
+            start(thread)
+        raise KeyboardInterrupt
+
+    worker = Worker(gate, lambda error: None)
+    monkeypatch.setattr(threading.Thread, 'start', interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        worker.start()
+    assert worker.stop()

@@ -117,10 +117,11 @@ class Worker:
             self._is_stopping = True
             self._waiting.clear()
             self._condition.notify()
-        if self._thread is None:
-            return True
-        self._thread.join(timeout)
-        return not self._thread.is_alive()
+        # A thread whose start was interrupted by a signal is not alive, and cannot be joined.
+        if self._thread is not None and self._thread.is_alive():
+            self._thread.join(timeout)
+            return not self._thread.is_alive()
+        return True
 
     def _run(self) -> None:
         while True:

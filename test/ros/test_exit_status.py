@@ -1,0 +1,195 @@
+# Copyright 2026 The superpoint_ros developers
+# SPDX-License-Identifier: Apache-2.0
+
+"""
+The exit status of a node's program is 0 after a signal and 1 after an earlier failure.
+
+The nodes of these tests fail and send signals to their process at the worst moments, so that
+nothing depends on time.
+"""
+
+from __future__ import annotations
+
+import signal
+import sys
+import threading
+import time
+from types import ModuleType
+
+import pytest
+
+from support.ros_domain import ros_domain
+
+pytest.importorskip('rclpy', reason='rclpy is not installed')
+
+import rclpy
+from rclpy.node import Node
+
+from superpoint_ros.ros import run_node
+
+
+class InvalidHandleError(Exception):
+    """An error such as rclpy raises if something was destroyed."""
+
+
+class StubNode(Node):
+    """A node that ends at once."""
+
+    def __init__(self):
+        super().__init__('stub')
+
+    def stop(self):
+        return True
+
+
+class RecordedSignals(run_node.Signals):
+    """Handlers of signals that a node of these tests can find."""
+
+    current: RecordedSignals
+
+    def __init__(self):
+        super().__init__()
+        RecordedSignals.current = self
+
+
+def interrupt(number=signal.SIGTERM):
+    """Send this process a signal, and return after its handler has run."""
+    signal.raise_signal(number)
+    while not RecordedSignals.current.has_received:  # the handler runs in the main thread
+        time.sleep(0.001)
+
+
+@pytest.fixture
+def run(monkeypatch):
+    """Return a function that runs a class of nodes in this process and returns the status."""
+    monkeypatch.setenv('ROS_DOMAIN_ID', str(ros_domain(1)))
+    monkeypatch.setenv('ROS_AUTOMATIC_DISCOVERY_RANGE', 'LOCALHOST')
+    monkeypatch.setattr(run_node, 'Signals', RecordedSignals)
+    module = ModuleType('stub_nodes')
+    monkeypatch.setitem(sys.modules, module.__name__, module)
+    handlers = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
+
+    def run_kind(kind):
+        module.Stub = kind
+        monkeypatch.setitem(run_node.NODES, 'stub', (module.__name__, 'Stub'))
+        return run_node.run_node('stub', ['--ros-args', '--log-level', 'stub:=debug'])
+
+    yield run_kind
+    signal.set_wakeup_fd(-1)
+    for number, handler in handlers.items():
+        signal.signal(number, handler)
+    rclpy.try_shutdown()
+
+
+def test_the_status_is_0_if_a_signal_during_the_start_surfaces_as_another_error(run, capfd):
+    class Interrupted(StubNode):
+        def __init__(self):
+            try:
+                interrupt()
+            except KeyboardInterrupt:
+                raise InvalidHandleError('cannot use Destroyable') from None
+
+    assert run(Interrupted) == 0
+    output = capfd.readouterr().err
+    assert 'FATAL' not in output
+    assert (
+        'after a signal: stub cannot start: InvalidHandleError: cannot use Destroyable' in output
+    )
+
+
+def test_the_status_is_0_if_the_start_swallows_the_signal(run):
+    class Swallowing(StubNode):
+        def __init__(self):
+            try:
+                interrupt()
+            except KeyboardInterrupt:
+                super().__init__()
+
+    assert run(Swallowing) == 0
+
+
+def test_the_status_is_0_if_a_callback_fails_after_a_signal(run, capfd):
+    class Failing(StubNode):
+        def __init__(self):
+            super().__init__()
+            self.create_timer(0.001, self._fail)
+
+        def _fail(self):
+            interrupt()
+            raise InvalidHandleError('cannot use Destroyable')
+
+    assert run(Failing) == 0
+    output = capfd.readouterr().err
+    assert 'FATAL' not in output
+    assert (
+        'after a signal: a callback failed: InvalidHandleError: cannot use Destroyable' in output
+    )
+
+
+def test_the_status_is_0_if_the_end_fails_after_a_signal(run, capfd):
+    class Failing(StubNode):
+        def __init__(self):
+            super().__init__()
+            self.create_timer(0.001, interrupt)
+
+        def stop(self):
+            raise InvalidHandleError('cannot use Destroyable')
+
+    assert run(Failing) == 0
+    output = capfd.readouterr().err
+    assert 'FATAL' not in output
+    assert 'after a signal: stub did not end cleanly: InvalidHandleError: cannot use' in output
+
+
+def test_the_status_is_1_if_the_start_fails_before_a_signal(run, capfd):
+    class LateError(Exception):
+        def __str__(self):  # while the error is being reported
+            interrupt()
+            return 'no such device'
+
+    class Failing(StubNode):
+        def __init__(self):
+            raise LateError
+
+    assert run(Failing) == 1
+    assert '[FATAL]' in capfd.readouterr().err
+
+
+def test_the_status_is_1_if_a_callback_fails_before_a_signal(run, capfd):
+    class Failing(StubNode):
+        def __init__(self):
+            super().__init__()
+            self.create_timer(0.001, self._fail)
+
+        def _fail(self):
+            raise InvalidHandleError('cannot use Destroyable')
+
+        def stop(self):
+            interrupt()
+            return True
+
+    assert run(Failing) == 1
+    output = capfd.readouterr().err
+    assert 'a callback failed: InvalidHandleError: cannot use Destroyable' in output
+    assert 'in _fail' in output  # where the defect is
+
+
+def test_the_executor_is_shut_down_in_the_thread_that_spins(run, monkeypatch):
+    from rclpy.executors import SingleThreadedExecutor
+
+    threads = []
+    shutdown = SingleThreadedExecutor.shutdown
+
+    def record(self, *arguments, **options):
+        threads.append(threading.current_thread().name)
+        return shutdown(self, *arguments, **options)
+
+    monkeypatch.setattr(SingleThreadedExecutor, 'shutdown', record)
+
+    class Interrupted(StubNode):
+        def __init__(self):
+            super().__init__()
+            self.create_timer(0.001, interrupt)
+
+    assert run(Interrupted) == 0
+    assert threads == ['executor']
