@@ -17,7 +17,6 @@ from superpoint_ros.data.sequences.sequence import Frame
 from superpoint_ros.detector import Detector
 from superpoint_ros.features import Features
 from superpoint_ros.files import demo_photographs
-from superpoint_ros.geometry.camera_model import CameraModel
 from superpoint_ros.odometry.tracker import Tracker, Tracks
 from superpoint_ros.odometry.visual_odometry import VisualOdometry
 from superpoint_ros.simulation.room import SimulatedRoom
@@ -70,11 +69,9 @@ class _Candidates:
     """The trackers and the odometry that process the same frames; `counts` are of tracks."""
 
     def __init__(self, room: SimulatedRoom):
-        camera = room.camera
-        model = CameraModel(camera.model, camera.matrix, camera.distortion, camera.size)
         Tracker.warm_up()
         self._plain, self._refining = Tracker(), Tracker()
-        self._odometry = VisualOdometry(model)
+        self._odometry = VisualOdometry(room.camera)
         self._before: tuple[np.ndarray, np.ndarray] | None = None
         self.counts: list[int] = []
 

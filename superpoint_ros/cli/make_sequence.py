@@ -63,8 +63,8 @@ def run(args: argparse.Namespace) -> int:
     from superpoint_ros.data.scenes.flights import Flight, FlightSettings
     from superpoint_ros.data.scenes.sources import list_glb, read_pictures, read_sources
     from superpoint_ros.data.sequences.euroc_writer import EurocWriter
-    from superpoint_ros.data.sequences.sequence import Intrinsics
     from superpoint_ros.files import demo_photographs
+    from superpoint_ros.geometry.camera_model import CameraModel
     from superpoint_ros.settings_table import given_options, make_settings
 
     logging.basicConfig(level=logging.WARNING, format='superpoint: %(message)s')
@@ -80,10 +80,9 @@ def run(args: argparse.Namespace) -> int:
     scene = read_sources(interiors, objects, args.unit, args.up)[0]
     cv2.setNumThreads(1)
     flight = Flight(scene, read_pictures(pictures), settings)
-    camera = settings.camera
-    size = (camera.width, camera.height)
-    intrinsics = Intrinsics('plumb_bob', camera.matrix, [], size)
-    writer = EurocWriter(args.out, intrinsics, settings.rate, settings.baseline, settings.depth)
+    lens = settings.camera
+    camera = CameraModel('plumb_bob', lens.matrix, [], (lens.width, lens.height))
+    writer = EurocWriter(args.out, camera, settings.rate, settings.baseline, settings.depth)
     stamps = _render(flight, writer)
     _finish(flight, writer, stamps)
     _draw(writer, stamps, args.out / 'frames.jpg')

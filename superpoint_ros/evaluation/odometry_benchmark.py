@@ -24,14 +24,15 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from superpoint_ros.data.sequences.rectification import RectifiedStereo
-from superpoint_ros.data.sequences.sequence import Frame, FrameSequence, Intrinsics
+from superpoint_ros.data.sequences.sequence import Frame, FrameSequence
 from superpoint_ros.evaluation.front_ends import OdometryMethod
 from superpoint_ros.evaluation.odometry_run import merge_runs, OdometryPlan, OdometryRun
+from superpoint_ros.geometry.camera_model import CameraModel
 
 _log = logging.getLogger(__name__)
 
 Opener = Callable[[], FrameSequence]
-OnFrame = Callable[[str, Intrinsics, Frame, Sequence[OdometryRun]], object]
+OnFrame = Callable[[str, CameraModel, Frame, Sequence[OdometryRun]], object]
 """Receives the name of the sequence, its camera, a frame, and the runs that have processed it."""
 
 

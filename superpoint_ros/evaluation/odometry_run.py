@@ -23,7 +23,6 @@ from superpoint_ros.evaluation.relative_pose import (
 )
 from superpoint_ros.evaluation.trajectories import align_trajectory
 from superpoint_ros.features import Features
-from superpoint_ros.geometry.camera_model import CameraModel
 from superpoint_ros.geometry.stereo import StereoCamera
 from superpoint_ros.odometry.odometry_settings import OdometrySettings, TrackerSettings
 from superpoint_ros.odometry.tracker import Tracks
@@ -83,15 +82,14 @@ class OdometryRun:
         camera = sequence.camera
         if camera is None:
             raise ValueError('it has no calibration: give a calibration file')
-        self.name, self._plan = method.name, plan
-        self._camera = CameraModel(camera.model, camera.matrix, camera.distortion, camera.size)
+        self.name, self._plan, self._camera = method.name, plan, camera
         self._focal = (camera.matrix[0, 0] + camera.matrix[1, 1]) / 2
         stereo = None
         if plan.scale == 'stereo':
             baseline = float(sequence.second_camera.pose[0, 3])
-            stereo = StereoCamera(self._camera, float(camera.matrix[0, 0]), baseline)
+            stereo = StereoCamera(camera, float(camera.matrix[0, 0]), baseline)
         self._front_end = method.make(plan.keypoints, plan.tracker, stereo)
-        self._odometry = VisualOdometry(self._camera, plan.odometry)
+        self._odometry = VisualOdometry(camera, plan.odometry)
         self._last: deque[Any] = deque(maxlen=max(plan.gaps) + 1)
         self.stamps: list[float] = []
         self.truth: list[np.ndarray | None] = []

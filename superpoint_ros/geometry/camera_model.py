@@ -11,7 +11,8 @@ are found by distorting its result again.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+import math
 from typing import TYPE_CHECKING
 
 import cv2
@@ -32,19 +33,19 @@ class CameraModelError(ValueError):
     """Error of a calibration that cannot be used."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class CameraModel:
     """
-    Calibration of a camera.
+    Calibration of a camera: distortion_model, k and d of `sensor_msgs/CameraInfo`.
 
-    More distortion coefficients than the model has are accepted if the others are 0. Raises
-    CameraModelError if the camera is not calibrated, the model is unknown, or a number is not
-    finite.
+    The centre of the top-left pixel is (0, 0). More distortion coefficients than the model has are
+    accepted if the others are 0. Raises CameraModelError if the camera is not calibrated, the
+    model is unknown, a number is not finite, or the size is not positive.
 
     Attributes:
-        model: one of `MODELS`.
-        matrix: camera matrix (3, 3) of the full image.
-        distortion: coefficients (N,) of the model; none for a camera without distortion.
+        model: one of `MODELS`; an empty name without coefficients means plumb_bob.
+        matrix: camera matrix (3, 3) of the full image, float64.
+        distortion: coefficients (N,) of the model, float64; none for a camera without distortion.
         size: (width, height) of the full image in pixels, (0, 0) if unknown.
         offset: (x, y) of the first pixel of the published images in the full image.
         binning: (x, y), pixels of the full image per pixel of the published images.
@@ -61,6 +62,11 @@ class CameraModel:
     region: tuple[int, int] = (0, 0)
 
     def __post_init__(self):
+        self._convert()
+        if self.matrix.shape != (3, 3):
+            raise CameraModelError(
+                f'a camera matrix must have shape (3, 3), got {self.matrix.shape}'
+            )
         if not self.matrix[0, 0] > 0 or not self.matrix[1, 1] > 0:
             raise CameraModelError(
                 'the camera is not calibrated: the focal lengths in k are not positive'
@@ -71,6 +77,8 @@ class CameraModel:
             )
         if not (np.isfinite(self.matrix).all() and np.isfinite(self.distortion).all()):
             raise CameraModelError('the calibration has numbers that are not finite')
+        if min(self.size) < 1 and self.size != (0, 0):
+            raise CameraModelError(f'the image size of a camera must be positive, got {self.size}')
         lengths, given = _LENGTHS[self.model], len(self.distortion)
         used = given if given in lengths else len(np.trim_zeros(self.distortion, 'b'))
         fitting = [length for length in lengths if used <= length <= given]
@@ -80,6 +88,35 @@ class CameraModel:
             )
         object.__setattr__(self, 'distortion', self.distortion[: fitting[0]])
 
+    def _convert(self) -> None:
+        """Convert the fields to their types."""
+        distortion = np.array(self.distortion, np.float64).reshape(-1)
+        object.__setattr__(self, 'distortion', distortion)
+        object.__setattr__(self, 'matrix', np.array(self.matrix, np.float64))
+        object.__setattr__(self, 'size', (int(self.size[0]), int(self.size[1])))
+        if not self.model and not len(distortion):
+            object.__setattr__(self, 'model', 'plumb_bob')
+
+    @classmethod
+    def of_view(
+        cls,
+        size: tuple[int, int] = (640, 480),
+        degrees: float = 70.0,
+        distortion: np.ndarray | tuple[float, ...] = (),
+    ) -> CameraModel:
+        """
+        Return a camera with a horizontal field of view in degrees and a central optical axis.
+
+        `distortion` is that of `plumb_bob`: k1, k2, p1, p2, k3; the angle is that of the camera
+        without it. Raises ValueError if the angle is not between 0 and 180.
+        """
+        if not 0 < degrees < 180:
+            raise ValueError(f'a field of view must be between 0 and 180 degrees, got {degrees}')
+        width, height = size
+        focal = width / 2 / math.tan(math.radians(degrees) / 2)
+        matrix = [[focal, 0, (width - 1) / 2], [0, focal, (height - 1) / 2], [0, 0, 1]]
+        return cls('plumb_bob', np.array(matrix), np.array(distortion), size)
+
     @classmethod
     def from_message(cls, info: CameraInfo, rectified: bool = False) -> CameraModel:
         """
@@ -87,18 +124,16 @@ class CameraModel:
 
         With `rectified`, it is that of the rectified images: matrix p and no distortion.
         """
-        matrix, distortion = info.k, np.array(info.d, float)
-        model = info.distortion_model or ('' if len(info.d) else 'plumb_bob')
+        model, matrix, distortion = info.distortion_model, np.reshape(info.k, (3, 3)), info.d
         if rectified:
-            matrix, distortion = np.array(info.p, float).reshape(3, 4)[:, :3], np.zeros(0)
-            model = 'plumb_bob'
+            model, matrix, distortion = 'plumb_bob', np.reshape(info.p, (3, 4))[:, :3], np.zeros(0)
             if not matrix[0, 0] > 0:
                 raise CameraModelError(
                     'the camera is not rectified: the focal lengths in p are not positive'
                 )
         return cls(
             model,
-            np.array(matrix, float).reshape(3, 3),
+            matrix,
             distortion,
             (info.width, info.height),
             (info.roi.x_offset, info.roi.y_offset),
@@ -107,11 +142,23 @@ class CameraModel:
         )
 
     @property
+    def coefficients(self) -> np.ndarray:
+        """Return the distortion coefficients as OpenCV needs them: four zeros for none."""
+        return self.distortion if len(self.distortion) else np.zeros(4)
+
+    @property
     def image_size(self) -> tuple[int, int]:
         """Return the (width, height) of the published images, (0, 0) if it is unknown."""
         whole = self.region if all(self.region) else self.size
         width, height = (side // bins for side, bins in zip(whole, self.binning, strict=True))
         return width, height
+
+    def scaled(self, size: tuple[int, int]) -> CameraModel:
+        """Return the calibration of the full images, resized from `size` to (width, height)."""
+        x, y = size[0] / self.size[0], size[1] / self.size[1]
+        # Pixel centres move: (p + 0.5) s - 0.5.
+        resize = np.array([[x, 0, 0.5 * x - 0.5], [0, y, 0.5 * y - 0.5], [0, 0, 1]])
+        return replace(self, matrix=resize @ self.matrix, size=size)
 
     def check_size(self, image_size: tuple[int, int]) -> None:
         """Raise CameraModelError if the calibration is for another (width, height)."""
@@ -137,7 +184,7 @@ class CameraModel:
         # The centre of a binned pixel is the middle of the pixels that it consists of.
         pixels = (keypoints.astype(float) + 0.5) * self.binning - 0.5 + self.offset
         pixels = pixels[:, None]
-        distortion = self.distortion if len(self.distortion) else np.zeros(4)
+        distortion = self.coefficients
         if self.model == 'equidistant':
             points = cv2.fisheye.undistortPoints(pixels, self.matrix, distortion)
             seen = cv2.fisheye.distortPoints(points, self.matrix, distortion)

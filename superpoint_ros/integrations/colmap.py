@@ -18,7 +18,7 @@ from pathlib import Path
 import numpy as np
 import pycolmap
 
-from superpoint_ros.data.sequences.sequence import Intrinsics
+from superpoint_ros.geometry.camera_model import CameraModel
 from superpoint_ros.integrations.image_matches import ImageFeatures, PairMatches
 
 CENTRE = 0.5
@@ -42,7 +42,7 @@ def camera_of_image(path: Path, size: tuple[int, int]) -> pycolmap.Camera:
     return camera
 
 
-def calibrated_camera(calibration: Intrinsics) -> pycolmap.Camera:
+def calibrated_camera(calibration: CameraModel) -> pycolmap.Camera:
     """
     Return the camera of a calibration.
 

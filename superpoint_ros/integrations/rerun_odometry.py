@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from superpoint_ros.data.sequences.sequence import Frame, Intrinsics
+from superpoint_ros.data.sequences.sequence import Frame
+from superpoint_ros.geometry.camera_model import CameraModel
 from superpoint_ros.geometry.trajectory_alignment import align, Alignment
 from superpoint_ros.integrations.rerun_recording import RerunRecording, RerunScene, TRUTH
 
@@ -35,7 +36,7 @@ class OdometryLog:
         self._scene: RerunScene | None = None
 
     def add(
-        self, sequence: str, camera: Intrinsics, frame: Frame, runs: Sequence[OdometryRun]
+        self, sequence: str, camera: CameraModel, frame: Frame, runs: Sequence[OdometryRun]
     ) -> None:
         """Log a frame of a sequence, after all runs have processed it."""
         if sequence != self._sequence:

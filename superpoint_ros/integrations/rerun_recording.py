@@ -28,8 +28,8 @@ import numpy as np
 import rerun
 from rerun import blueprint
 
-from superpoint_ros.data.sequences.sequence import Intrinsics
 from superpoint_ros.features import Features
+from superpoint_ros.geometry.camera_model import CameraModel
 from superpoint_ros.odometry.tracker import Tracks
 from superpoint_ros.visualization import ranked_colors
 
@@ -150,7 +150,7 @@ class RerunScene:
         motion = rerun.LineStrips2D(lines, colors=colors[seen])
         self._log(f'world/camera/image/motion/{_part(method)}', motion)
 
-    def log_camera(self, pose: np.ndarray, camera: Intrinsics | None = None) -> None:
+    def log_camera(self, pose: np.ndarray, camera: CameraModel | None = None) -> None:
         """Log the pose (4, 4), camera to world, and the calibration of the camera."""
         self._log('world/camera', rerun.Transform3D(translation=pose[:3, 3], mat3x3=pose[:3, :3]))
         if camera is not None:

@@ -10,9 +10,10 @@ from dataclasses import dataclass
 from superpoint_ros.data.sequences.image_files import list_images
 from superpoint_ros.data.sequences.opening import open_sequence
 from superpoint_ros.data.sequences.rectification import RectifiedStereo
-from superpoint_ros.data.sequences.sequence import FrameSequence, Intrinsics
+from superpoint_ros.data.sequences.sequence import FrameSequence
 from superpoint_ros.data.sequences.virtual_camera import VirtualCamera
 from superpoint_ros.files import demo_photographs
+from superpoint_ros.geometry.camera_model import CameraModel
 from superpoint_ros.settings_table import check_settings, setting
 from superpoint_ros.simulation.room import SimulatedRoom
 
@@ -190,7 +191,7 @@ def _open(settings: PlayerSettings) -> FrameSequence:
     if source == ROOM:
         return SimulatedRoom(
             photographs,
-            Intrinsics.of_view(size, settings.field_of_view, settings.distortion),
+            CameraModel.of_view(size, settings.field_of_view, settings.distortion),
             settings.seed,
             settings.color,
             settings.rate or ROOM_RATE,

@@ -16,7 +16,7 @@ from rclpy.qos import qos_profile_sensor_data, QoSProfile
 from sensor_msgs.msg import CameraInfo, Image, PointCloud, PointCloud2
 
 from superpoint_ros.data.sequences.bags import seconds_of
-from superpoint_ros.data.sequences.sequence import Intrinsics
+from superpoint_ros.geometry.camera_model import CameraModel
 from superpoint_ros.geometry.rotations import pose_matrix
 from superpoint_ros.geometry.stamped_trajectories import StampedTrajectories
 from superpoint_ros.integrations.rerun_recording import METHOD, RerunScene, TRUTH
@@ -64,7 +64,7 @@ class RerunNode(Node):
         )
         self.scene = scene
         self.counts: dict[str, int] = {}
-        self._camera: Intrinsics | None = None
+        self._camera: CameraModel | None = None
         self._positions = StampedTrajectories()
         self._last_tracks: Tracks | None = None
         self._trajectory_time = 0.0
@@ -100,12 +100,7 @@ class RerunNode(Node):
 
     def _receive_camera(self, message: CameraInfo) -> None:
         if message.k[0] > 0:
-            self._camera = Intrinsics(
-                message.distortion_model,
-                np.array(message.k).reshape(3, 3),
-                np.array(message.d),
-                (message.width, message.height),
-            )
+            self._camera = CameraModel.from_message(message)
 
     def _log_features(self, message: PointCloud2) -> None:
         self.scene.log_keypoints(features_from_message(message))

@@ -21,16 +21,13 @@ from typing import NamedTuple
 import cv2
 import numpy as np
 
-from superpoint_ros.data.sequences.sequence import Intrinsics
+from superpoint_ros.geometry.camera_model import CameraModel
 from superpoint_ros.simulation.texture_atlas import TextureAtlas
 
 NEAREST, FURTHEST = 0.05, 1000.0
 """Depth range in metres; nearer and farther surfaces are not rendered."""
 
 _LEAST_HEIGHT = 1e-6  # metres; the front is visible if the camera is this far before the plane
-_TOLERANCE = 0.02  # pixels; largest error of the undistorted rays
-_CHECKED = 7  # every 7th pixel is checked
-_ITERATIONS = (cv2.TERM_CRITERIA_COUNT | cv2.TERM_CRITERIA_EPS, 60, 1e-12)
 _EDGE_RAYS = 3  # 3x3 rays for a pixel at the edge of a panel
 _SEAM = 1e-4  # texels by which panels are enlarged, against gaps between neighbours
 
@@ -104,11 +101,11 @@ class Renderer:
     """
     Renderer of up to 255 panels for one camera.
 
-    Raises ValueError for no or too many panels, for another distortion model than `plumb_bob`, and
-    for a distortion that is not invertible over the whole image.
+    Raises ValueError for no or too many panels, and for a distortion that is not invertible over
+    the whole image.
     """
 
-    def __init__(self, panels: Sequence[Panel], camera: Intrinsics):
+    def __init__(self, panels: Sequence[Panel], camera: CameraModel):
         self.panels, self.camera = list(panels), camera
         if not 0 < len(self.panels) < 256:
             raise ValueError(f'a room needs 1 to 255 panels, got {len(self.panels)}')
@@ -259,34 +256,26 @@ def _cast(rays: np.ndarray, planes: list[_Plane]) -> _Hits:
     return hits
 
 
-def rays_of(camera: Intrinsics) -> np.ndarray:
+def rays_of(camera: CameraModel) -> np.ndarray:
     """
     Return the rays of all pixel centres as x and y at depth 1, float32 (H, W, 2).
 
-    Raises ValueError for another model than `plumb_bob`, and if the distortion is not invertible.
+    Raises ValueError if the distortion is not invertible over the whole image.
     """
-    if camera.model != 'plumb_bob':
-        raise ValueError(f'the camera must have the model plumb_bob, got {camera.model!r}')
     width, height = camera.size
     grid = np.stack(np.meshgrid(np.arange(width), np.arange(height)), axis=2)
-    pixels = grid.reshape(-1, 1, 2).astype(np.float64)
-    distortion = camera.distortion if len(camera.distortion) else np.zeros(4)
-    points = cv2.undistortPointsIter(pixels, camera.matrix, distortion, None, None, _ITERATIONS)
-    zero, some = np.zeros(3), slice(None, None, _CHECKED)
-    homogeneous = cv2.convertPointsToHomogeneous(points[some])
-    seen, _ = cv2.projectPoints(homogeneous, zero, zero, camera.matrix, distortion)
-    wrong = np.linalg.norm(seen - pixels[some], axis=2).max()
-    rays = points.reshape(height, width, 2)
+    rays = camera.normalize(grid.reshape(-1, 2)).reshape(height, width, 2)
     rises = (
         np.diff(rays[..., 0], axis=1).min(initial=1),
         np.diff(rays[..., 1], axis=0).min(initial=1),
     )
-    if not wrong < _TOLERANCE or min(rises) <= 0:
+    # NaN, where the distortion cannot be inverted, is not positive.
+    if not min(rises) > 0:
         raise ValueError(
             f'the distortion {camera.distortion.tolist()} is not invertible over an image of '
             f'{width}x{height}: choose smaller coefficients or a smaller field of view'
         )
-    return rays.astype(np.float32)
+    return rays
 
 
 def _ranges(values: np.ndarray, axis: int) -> tuple[np.ndarray, np.ndarray]:

@@ -13,12 +13,8 @@ import cv2
 import numpy as np
 
 from superpoint_ros.data.sequences.image_files import read_image
-from superpoint_ros.data.sequences.sequence import (
-    DEFAULT_RATE,
-    Frame,
-    Intrinsics,
-    SecondCamera,
-)
+from superpoint_ros.data.sequences.sequence import DEFAULT_RATE, Frame, SecondCamera
+from superpoint_ros.geometry.camera_model import CameraModel
 from superpoint_ros.simulation.layout import FREE_SPACE, furnish, ROOM_SIZE
 from superpoint_ros.simulation.rendering import Renderer, Rendering
 
@@ -111,7 +107,7 @@ class SimulatedRoom:
     def __init__(
         self,
         photographs: Iterable[str | Path | np.ndarray],
-        camera: Intrinsics | None = None,
+        camera: CameraModel | None = None,
         seed: int = 0,
         color: bool = False,
         rate: float = DEFAULT_RATE,
@@ -133,7 +129,7 @@ class SimulatedRoom:
             raise ValueError(f'count must be 1 or more, got {count}')
         if not 0 <= baseline <= 1:
             raise ValueError(f'baseline must be 0 to 1 m, got {baseline}')
-        self.camera = camera or Intrinsics.of_view()
+        self.camera = camera or CameraModel.of_view()
         self.seed, self.rate, self.count = int(seed), float(rate), count
         self.exposure, self.noise = float(exposure), float(noise)
         self.with_depth = with_depth

@@ -16,18 +16,19 @@ import pytest
 pytest.importorskip('evo', reason='evo is not installed')
 pytest.importorskip('matplotlib', reason='matplotlib is not installed')
 
-from superpoint_ros.data.sequences.sequence import Frame, Intrinsics, SecondCamera
+from superpoint_ros.data.sequences.sequence import Frame, SecondCamera
 from superpoint_ros.evaluation.baselines import described_method, Method
 from superpoint_ros.evaluation.front_ends import KLT, odometry_method
 from superpoint_ros.evaluation.odometry_benchmark import evaluate_odometry
 from superpoint_ros.evaluation.odometry_report import odometry_markdown, write_odometry_report
 from superpoint_ros.evaluation.odometry_run import OdometryPlan
 from superpoint_ros.features import Features
+from superpoint_ros.geometry.camera_model import CameraModel
 from superpoint_ros.geometry.rotations import pose_matrix
 from support.moving_picture import layered_picture, shifted_view, SIZE
 
 COUNT = 24
-CAMERA = Intrinsics.of_view((640, 480), 70)
+CAMERA = CameraModel.of_view((640, 480), 70)
 
 
 def true_pose(index):
@@ -265,7 +266,7 @@ class Wall:
     """Stereo sequence with depth of a camera that moves parallel to a wall at 2.5 m."""
 
     rate = 10.0
-    camera = Intrinsics('plumb_bob', [[200, 0, 159.5], [0, 200, 119.5], [0, 0, 1]], [], SIZE)
+    camera = CameraModel('plumb_bob', [[200, 0, 159.5], [0, 200, 119.5], [0, 0, 1]], [], SIZE)
     second_camera = SecondCamera(camera, pose_matrix([0.1, 0, 0], [0, 0, 0, 1]))
 
     def __iter__(self):

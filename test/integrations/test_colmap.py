@@ -18,7 +18,6 @@ import pycolmap
 import yaml
 
 from superpoint_ros.cli.main import main
-from superpoint_ros.data.sequences.sequence import Intrinsics
 from superpoint_ros.detector import Detector
 from superpoint_ros.features import Features
 from superpoint_ros.files import demo_photographs
@@ -171,19 +170,18 @@ def test_hloc_files_have_features_and_matches_of_each_pair(exported):
 )
 def test_a_calibrated_camera_projects_as_in_ros(model, distortion, name):
     matrix = np.array([[420, 0, 301], [0, 430, 255], [0, 0, 1]], float)
-    calibration = Intrinsics(model, matrix, distortion, (640, 480))
+    calibration = CameraModel(model, matrix, distortion, (640, 480))
     camera = calibrated_camera(calibration)
     assert camera.model_name == name
     pixels = np.array([[12, 30], [301, 255], [600, 400]], float)
-    ours = CameraModel(model, matrix, np.array(distortion, float), (640, 480))
-    points = np.c_[ours.normalize(pixels), np.ones(3)].astype(float)
+    points = np.c_[calibration.normalize(pixels), np.ones(3)].astype(float)
     seen = np.array([camera.img_from_cam(point) for point in points])
     np.testing.assert_allclose(seen, pixels + 0.5, atol=0.06)
 
 
 def test_a_distortion_that_colmap_does_not_have_is_named():
     matrix = np.array([[420, 0, 301], [0, 430, 255], [0, 0, 1]], float)
-    tilted = Intrinsics('rational_polynomial', matrix, [*[0.01] * 12], (640, 480))
+    tilted = CameraModel('rational_polynomial', matrix, [*[0.01] * 12], (640, 480))
     with pytest.raises(ValueError, match='no camera model for rational_polynomial with 12'):
         calibrated_camera(tilted)
 
@@ -197,7 +195,7 @@ def test_pairs_of_a_sequence_overlap():
 
 def test_images_without_keypoints_are_part_of_the_database(tmp_path):
     images = [ImageFeatures(name, (64, 48), Features.empty(8)) for name in ('a.png', 'b.png')]
-    camera = calibrated_camera(Intrinsics.of_view((64, 48)))
+    camera = calibrated_camera(CameraModel.of_view((64, 48)))
     none = PairMatches(0, 1, np.zeros((0, 2), np.int64), np.zeros(0, np.float32))
     assert write_database(tmp_path / 'new' / 'd.db', images, [camera, camera], [none]) == 0
     database = pycolmap.Database.open(tmp_path / 'new' / 'd.db')
@@ -208,7 +206,7 @@ def test_images_without_keypoints_are_part_of_the_database(tmp_path):
 
 def test_an_error_leaves_no_database(tmp_path):
     images = [ImageFeatures('a.png', (64, 48), Features.empty(8))]
-    camera = calibrated_camera(Intrinsics.of_view((64, 48)))
+    camera = calibrated_camera(CameraModel.of_view((64, 48)))
 
     def broken():
         raise RuntimeError('disk')
@@ -272,7 +270,7 @@ def test_images_that_cannot_be_read_are_skipped_and_named(pictures, capsys):
             'line 1: 2 columns are needed',
         ),
         (
-            lambda folder: write_calibration(folder.parent / 'c.yaml', Intrinsics.of_view()),
+            lambda folder: write_calibration(folder.parent / 'c.yaml', CameraModel.of_view()),
             ['--calibration', '{}/c.yaml'],
             'c.yaml is for images of 640x480, 0.png has 160x120',
         ),

@@ -31,7 +31,6 @@ from std_msgs.msg import Header
 
 from superpoint_ros import Detector
 from superpoint_ros.files import demo_photographs
-from superpoint_ros.geometry.camera_model import CameraModel
 from superpoint_ros.odometry.odometry_settings import TrackerSettings
 from superpoint_ros.odometry.tracker import Tracker
 from superpoint_ros.ros.messages.track_messages import tracks_to_message
@@ -65,16 +64,14 @@ def compiled(program, *words):
 def flight():
     """Return stamps, tracks, undistorted points and velocities of frames of a simulated room."""
     room = SimulatedRoom(demo_photographs(), rate=10, count=COUNT)
-    camera = room.camera
-    model = CameraModel(camera.model, camera.matrix, camera.distortion, camera.size)
     # As in config/tracker_vins_fusion.yaml: a track that is missing in a frame does not come back.
     tracker = Tracker(TrackerSettings(max_lost_frames=0))
     detector = Detector.from_weights(max_keypoints=200)
     frames = []
     for frame in room:
         tracks = tracker.update(detector(frame.image), frame.stamp)
-        points = model.normalize(tracks.keypoints)
-        velocities = tracks.velocities / camera.matrix[0, 0]
+        points = room.camera.normalize(tracks.keypoints)
+        velocities = tracks.velocities / room.camera.matrix[0, 0]
         frames.append((1000 + frame.stamp, tracks, points, velocities.astype(np.float32)))
     return frames
 

@@ -14,8 +14,8 @@ import pytest
 pytest.importorskip('rerun', reason='rerun-sdk is not installed')
 
 from superpoint_ros.cli.main import main
-from superpoint_ros.data.sequences.sequence import Intrinsics
 from superpoint_ros.features import Features
+from superpoint_ros.geometry.camera_model import CameraModel
 from superpoint_ros.integrations.rerun_recording import RerunRecording
 from superpoint_ros.odometry.tracker import Tracks
 from support.noise_pictures import noise_picture
@@ -94,7 +94,9 @@ def test_poses_trajectories_and_maps_are_recorded(recorded):
     pose = np.eye(4)
     pose[:3, :3] = [[0, 0, 1], [1, 0, 0], [0, 1, 0]]
     pose[:3, 3] = 1, 2, 3
-    camera = Intrinsics('plumb_bob', [[400, 0, 319.5], [0, 410, 239.5], [0, 0, 1]], [], (640, 480))
+    camera = CameraModel(
+        'plumb_bob', [[400, 0, 319.5], [0, 410, 239.5], [0, 0, 1]], [], (640, 480)
+    )
     path, points = np.arange(9.0).reshape(3, 3), np.ones((4, 3))
 
     def log(scene):

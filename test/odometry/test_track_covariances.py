@@ -14,7 +14,6 @@ import pytest
 from superpoint_ros import Detector
 from superpoint_ros.data.scenes.correspondences import depth_at
 from superpoint_ros.files import demo_photographs
-from superpoint_ros.geometry.camera_model import CameraModel
 from superpoint_ros.geometry.epipolar import invert, project
 from superpoint_ros.odometry.bundle_adjustment import refine_pose
 from superpoint_ros.odometry.tracker import Tracker
@@ -32,7 +31,6 @@ def test_normalised_errors_of_refined_tracks_follow_the_chi_square_distribution(
         Detector.from_weights(device='cpu', max_keypoints=500),
         Tracker(),
     )
-    model = CameraModel(camera.model, camera.matrix, camera.distortion, camera.size)
     frames, squares = list(room), []
     depth = room.render(frames[0].pose).depth
     for number, frame in enumerate(frames):
@@ -40,7 +38,7 @@ def test_normalised_errors_of_refined_tracks_follow_the_chi_square_distribution(
         if number == 0:
             first = tracks
             depths = depth_at(depth, first.keypoints)
-            local = np.c_[model.normalize(first.keypoints), np.ones(len(first))] * depths[:, None]
+            local = np.c_[camera.normalize(first.keypoints), np.ones(len(first))] * depths[:, None]
             world = local @ frame.pose[:3, :3].T + frame.pose[:3, 3]
             chosen = [is_flat(depth, point) for point in first.keypoints]
             continue

@@ -10,7 +10,6 @@ import pytest
 
 from superpoint_ros import Detector
 from superpoint_ros.files import demo_photographs
-from superpoint_ros.geometry.camera_model import CameraModel
 from superpoint_ros.geometry.trajectory_alignment import position_errors
 from superpoint_ros.odometry.tracker import Tracker
 from superpoint_ros.odometry.visual_odometry import TRACKING, VisualOdometry
@@ -20,10 +19,8 @@ from superpoint_ros.simulation.room import SimulatedRoom
 @pytest.mark.timeout(300)
 def test_odometry_follows_a_flight_through_the_room_to_a_few_percent():
     room = SimulatedRoom(demo_photographs(), seed=0, rate=8.0, count=32, noise=2.0)
-    camera = room.camera
-    model = CameraModel(camera.model, camera.matrix, camera.distortion, camera.size)
     detector = Detector.from_weights(device='cpu', max_keypoints=500)
-    tracker, odometry = Tracker(), VisualOdometry(model)
+    tracker, odometry = Tracker(), VisualOdometry(room.camera)
     found, true = [], []
     for frame in room:
         pose = odometry.update(tracker.update(detector(frame.image), frame.stamp), frame.stamp)

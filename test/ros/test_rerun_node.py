@@ -21,8 +21,8 @@ from nav_msgs.msg import Odometry
 from sensor_msgs.msg import PointCloud2
 from std_msgs.msg import Header
 
-from superpoint_ros.data.sequences.sequence import Intrinsics
 from superpoint_ros.features import Features
+from superpoint_ros.geometry.camera_model import CameraModel
 from superpoint_ros.integrations.rerun_recording import RerunRecording
 from superpoint_ros.odometry.tracker import Tracks
 from superpoint_ros.ros.messages.camera_messages import camera_info_message
@@ -80,7 +80,7 @@ def tracks_of(ids, keypoints):
 
 def test_everything_that_is_published_is_logged_at_its_stamp(graph, watched):
     node, read = watched
-    camera = Intrinsics.of_view((160, 120))
+    camera = CameraModel.of_view((160, 120))
     features = Features([[3, 4], [5, 6]], [0.9, 0.1], np.eye(2))
     graph.publish(camera_info_message(camera, Header()), '/rig/camera_info', 1000)
     graph.wait_until(lambda: node.counts.get('camera_info'))

@@ -34,12 +34,14 @@ from sensor_msgs.msg import CameraInfo, PointCloud2
 from std_msgs.msg import Header
 
 from superpoint_ros.cli.main import main
-from superpoint_ros.data.sequences.sequence import Intrinsics
 from superpoint_ros.features import Features
+from superpoint_ros.geometry.camera_model import CameraModel
 from superpoint_ros.ros.messages.camera_messages import camera_info_message
 from superpoint_ros.ros.messages.feature_messages import features_to_message
 from superpoint_ros.ros.messages.image_messages import image_message
 from support.noise_pictures import noise_picture
+
+INFO = '/rig/camera_info'
 
 
 @dataclass
@@ -99,7 +101,7 @@ def test_an_image_for_rtabmap_has_keypoints_and_descriptors(messages, features):
     header = Header(stamp=Time(sec=3), frame_id='camera')
     image = image_message(noise_picture(0), header)
     depth = image_message(np.ones((120, 160), np.uint8), header)
-    info = camera_info_message(Intrinsics.of_view((160, 120)), header)
+    info = camera_info_message(CameraModel.of_view((160, 120)), header)
     message = messages.rgbd_image_message(image, depth, info, features)
     assert message.header == header
     assert message.rgb is image
@@ -155,33 +157,9 @@ def test_rtabmap_reads_the_descriptors(messages, features, tmp_path):
     np.testing.assert_array_equal(read, features.descriptors)
 
 
-def stamped(seconds):
-    return PointCloud2(header=Header(stamp=Time(sec=seconds)))
-
-
-def test_messages_of_equal_stamps_are_joined(messages):
-    from superpoint_ros.ros.rtabmap_node import StampPairing
-
-    pairing = StampPairing(('image', 'depth', 'features'), waiting=2)
-    image, depth, features = stamped(5), stamped(5), stamped(5)
-    assert pairing.add('features', features) is None
-    assert pairing.add('image', stamped(6)) is None
-    assert pairing.add('image', image) is None
-    assert pairing.add('depth', depth) == [image, depth, features]
-    assert pairing.dropped == 0
-    # Stamps that never become complete are dropped, the oldest first.
-    pairing.add('image', stamped(7))
-    pairing.add('depth', stamped(6))
-    pairing.add('image', stamped(8))
-    assert pairing.dropped == 1
-    assert pairing.lacking == ('features',)
-    pairing.add('depth', stamped(8))
-    assert pairing.add('features', stamped(8)) is not None
-
-
-def test_the_node_publishes_when_image_depth_and_features_have_arrived(
-    messages, features, monkeypatch
-):
+@pytest.fixture
+def bridge(messages, monkeypatch):
+    """Return an observer, the node, and what it publishes; it warns at once."""
     from superpoint_ros.ros import rtabmap_node
     from support.ros import Observer
     from support.ros_domain import ros_domain
@@ -195,28 +173,48 @@ def test_the_node_publishes_when_image_depth_and_features_have_arrived(
             header=image.header, width=len(found), height=info.height, point_step=depth.width
         ),
     )
+    monkeypatch.setattr(rtabmap_node, 'TROUBLE', 0.0)
     monkeypatch.setenv('ROS_AUTOMATIC_DISCOVERY_RANGE', 'LOCALHOST')
     graph = Observer(ros_domain(8))
     node = rtabmap_node.RtabmapNode('/rig', ['depth:=/rig/aligned'], context=graph.context)
     graph.executor.add_node(node)
-    try:
-        received = graph.listen(PointCloud2, '/rig/rgbd_image')
-        info = camera_info_message(Intrinsics.of_view((160, 120)), Header())
-        message = features_to_message(features, Header())
-        for step in range(20):  # the image and the calibration are best effort
-            stamp = 1000 + step
-            graph.publish(info, '/rig/camera_info', stamp)
-            graph.publish(image_message(noise_picture(0)), '/rig/image', stamp)
-            graph.publish(image_message(noise_picture(1)), '/rig/aligned', stamp)
-            graph.publish(message, '/rig/features', stamp)
-            graph.rest(0.2)
-            if received:
-                break
-        assert (received[0].width, received[0].height, received[0].point_step) == (5, 120, 160)
-        assert node.published >= 1
-    finally:
-        node.destroy_node()
-        graph.close()
+    yield graph, node, graph.listen(PointCloud2, '/rig/rgbd_image')
+    node.destroy_node()
+    graph.close()
+
+
+def publish_frame(graph, features, stamp, delay=0):
+    """Publish the messages of a frame; features have a stamp that is `delay` ms later."""
+    graph.publish(camera_info_message(CameraModel.of_view((160, 120)), Header()), INFO, stamp)
+    graph.publish(image_message(noise_picture(0)), '/rig/image', stamp)
+    graph.publish(image_message(noise_picture(1)), '/rig/aligned', stamp)
+    graph.publish(features_to_message(features, Header()), '/rig/features', stamp + delay)
+
+
+def test_the_node_publishes_when_image_depth_and_features_have_arrived(bridge, features):
+    graph, node, received = bridge
+    for step in range(100):  # the image and the calibration are best effort
+        publish_frame(graph, features, 1000 + step)
+        graph.rest(0.2)
+        if received:
+            break
+    assert (received[0].width, received[0].height, received[0].point_step) == (5, 120, 160)
+    assert node.published >= 1
+
+
+def test_the_topic_whose_stamps_differ_is_named(bridge, features, capfd):
+    graph, _, received = bridge
+    # What arrives first is released first, after 2 s.
+    warning = re.compile('no message of /rig/(features|image, /rig/aligned) has the stamp')
+    output = ''
+    for step in range(200):
+        publish_frame(graph, features, 1000 + 2 * step, delay=1)
+        graph.rest(0.2)
+        output += capfd.readouterr().err
+        if warning.search(output):
+            break
+    assert warning.search(output)
+    assert not received
 
 
 @pytest.mark.skipif('rtabmap_msgs' in sys.modules, reason='rtabmap_msgs is installed')

@@ -11,13 +11,13 @@ import cv2
 import numpy as np
 import pytest
 
-from superpoint_ros.data.sequences.sequence import Intrinsics
+from superpoint_ros.geometry.camera_model import CameraModel
 from superpoint_ros.simulation.layout import furnish, ROOM_SIZE
 from superpoint_ros.simulation.rendering import rays_of
 from superpoint_ros.simulation.room import CameraPath, SimulatedRoom
 
-SMALL = Intrinsics.of_view((160, 120))
-LENS = Intrinsics.of_view((160, 120), distortion=(-0.2, 0.05, 0.001, -0.001, 0.0))
+SMALL = CameraModel.of_view((160, 120))
+LENS = CameraModel.of_view((160, 120), distortion=(-0.2, 0.05, 0.001, -0.001, 0.0))
 
 
 def transfer(room, pose_a, pose_b):
@@ -27,10 +27,9 @@ def transfer(room, pose_a, pose_b):
     points = np.concatenate([rays, np.ones((*rays.shape[:2], 1))], axis=2) * a.depth[..., None]
     world = points @ pose_a[:3, :3].T + pose_a[:3, 3]
     seen = (world - pose_b[:3, 3]) @ pose_b[:3, :3]
-    distortion = room.camera.distortion if len(room.camera.distortion) else np.zeros(4)
-    zero = np.zeros(3)
+    zero, lens = np.zeros(3), room.camera
     pixels, _ = cv2.projectPoints(
-        seen.reshape(-1, 1, 3), zero, zero, room.camera.matrix, distortion
+        seen.reshape(-1, 1, 3), zero, zero, lens.matrix, lens.coefficients
     )
     x, y = pixels.reshape(*a.depth.shape, 2).astype(np.float32).transpose(2, 0, 1)
     depth = cv2.remap(b.depth, x, y, cv2.INTER_NEAREST, borderValue=0)

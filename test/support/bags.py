@@ -8,9 +8,9 @@ from __future__ import annotations
 import cv2
 import numpy as np
 
-from superpoint_ros.data.sequences.sequence import Intrinsics
+from superpoint_ros.geometry.camera_model import CameraModel
 
-BAG_CAMERA = Intrinsics.of_view((64, 48), 70, (-0.1, 0.01, 0, 0, 0))
+BAG_CAMERA = CameraModel.of_view((64, 48), 70, (-0.1, 0.01, 0, 0, 0))
 """The calibration in the bags."""
 
 

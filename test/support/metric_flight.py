@@ -13,8 +13,8 @@ import pytest
 from sensor_msgs.msg import PointCloud
 from std_msgs.msg import Header
 
-from superpoint_ros.data.sequences.sequence import Intrinsics
 from superpoint_ros.files import demo_photographs
+from superpoint_ros.geometry.camera_model import CameraModel
 from superpoint_ros.ros.messages.camera_messages import camera_info_message
 from superpoint_ros.ros.messages.image_messages import image_message
 from superpoint_ros.simulation.room import SimulatedRoom
@@ -31,7 +31,7 @@ def fly_through_room(observer, topics, namespace='', answer_timeout=100.0):
     'depth'. The next frame follows when the tracks of the last one have arrived, however slow the
     machine is. Returns the last message of tracks.
     """
-    camera = Intrinsics.of_view((320, 240))
+    camera = CameraModel.of_view((320, 240))
     room = SimulatedRoom(
         demo_photographs(),
         camera,

@@ -22,7 +22,13 @@ import numpy as np
 
 from superpoint_ros.data.image_encodings import gray_from_compressed, gray_from_message
 from superpoint_ros.data.sequences.image_files import IMAGE_SUFFIXES
-from superpoint_ros.data.sequences.sequence import DEFAULT_RATE, Frame, GroundTruth, Intrinsics
+from superpoint_ros.data.sequences.sequence import (
+    DEFAULT_RATE,
+    Frame,
+    GroundTruth,
+    with_known_size,
+)
+from superpoint_ros.geometry.camera_model import CameraModel
 
 IMAGE, COMPRESSED = 'sensor_msgs/msg/Image', 'sensor_msgs/msg/CompressedImage'
 CAMERA_INFO = 'sensor_msgs/msg/CameraInfo'
@@ -213,7 +219,7 @@ class BagSequence:
             raise ValueError(f'{self.path} has {problem if topics else "no topic of images"}')
         return topics[0]
 
-    def _read_camera(self, reader: Any, topic: str) -> Intrinsics | None:
+    def _read_camera(self, reader: Any, topic: str) -> CameraModel | None:
         """Return the first valid calibration on a topic, None if there is none."""
         known = reader.topics.get(topic)
         if known is None or known.msgtype != CAMERA_INFO:
@@ -225,7 +231,8 @@ class BagSequence:
                 return None  # the driver has no calibration
             try:
                 matrix = np.array(k, float).reshape(3, 3)
-                return Intrinsics(info.distortion_model, matrix, d, (info.width, info.height))
+                size = (info.width, info.height)
+                return with_known_size(CameraModel(info.distortion_model, matrix, d, size))
             except ValueError as error:
                 self._warn(topic, number, f'the calibration is left out: {error}')
         return None

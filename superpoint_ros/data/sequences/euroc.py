@@ -30,13 +30,9 @@ from superpoint_ros.data.sequences.image_files import (
     nearest_stamps,
     read_frames,
 )
-from superpoint_ros.data.sequences.sequence import (
-    Frame,
-    GroundTruth,
-    Intrinsics,
-    SecondCamera,
-)
+from superpoint_ros.data.sequences.sequence import Frame, GroundTruth, SecondCamera
 from superpoint_ros.data.sequences.text_files import read_numbers, read_rows, read_sensor
+from superpoint_ros.geometry.camera_model import CameraModel
 
 DEPTH_FACTOR = 1000.0
 """Value of a pixel of a depth image at 1 m: millimetres, as in ROS (REP 118)."""
@@ -88,7 +84,7 @@ class EurocSequence:
         if not self.images:
             raise ValueError(f'{camera} has no images that data.csv lists or that have stamps')
         self.rate = mean_rate([stamp for _, stamp in self.images], 20.0)
-        self.camera: Intrinsics | None = None
+        self.camera: CameraModel | None = None
         rows, offset, path = [], None, camera / 'sensor.yaml'
         try:
             self.camera, offset = read_sensor(path)
@@ -128,11 +124,11 @@ def _read_second(camera: Path, offset: np.ndarray | None) -> SecondCamera | None
     if offset is None or not (camera / 'data').is_dir():
         return None
     try:
-        intrinsics, pose = read_sensor(camera / 'sensor.yaml')
+        calibration, pose = read_sensor(camera / 'sensor.yaml')
     except (ValueError, OSError) as error:
         _log.warning('left out the second camera: %s', error)
         return None
-    return SecondCamera(intrinsics, np.linalg.inv(offset) @ pose)
+    return SecondCamera(calibration, np.linalg.inv(offset) @ pose)
 
 
 def _stamped_images(camera: Path) -> tuple[Path, list[tuple[Path, float]]]:

@@ -19,8 +19,8 @@ import cv2
 import numpy as np
 
 from superpoint_ros.data.sequences.euroc import DEPTH_FACTOR
-from superpoint_ros.data.sequences.sequence import Intrinsics
 from superpoint_ros.files import write_atomically
+from superpoint_ros.geometry.camera_model import CameraModel
 from superpoint_ros.geometry.rotations import quaternion_of
 
 START = 1_600_000_000_000_000_000
@@ -53,7 +53,7 @@ class EurocWriter:
     """
 
     def __init__(
-        self, folder: Path, camera: Intrinsics, rate: float, baseline: float, depth: bool
+        self, folder: Path, camera: CameraModel, rate: float, baseline: float, depth: bool
     ):
         self.root = Path(folder) / 'mav0'
         self._camera, self._rate, self._depth = camera, rate, depth

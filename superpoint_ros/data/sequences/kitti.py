@@ -24,8 +24,9 @@ from superpoint_ros.data.sequences.image_files import (
     read_frames,
     read_image,
 )
-from superpoint_ros.data.sequences.sequence import Frame, Intrinsics, SecondCamera
+from superpoint_ros.data.sequences.sequence import Frame, SecondCamera
 from superpoint_ros.data.sequences.text_files import read_numbers, read_rows
+from superpoint_ros.geometry.camera_model import CameraModel
 
 _CAMERAS = (0, 2, 1, 3)  # the left gray one first, then the left colour one
 _LEFT = (0, 2)
@@ -91,12 +92,12 @@ class KittiSequence:
 
 def _read_camera(
     folder: Path, number: int, size: tuple[int, int]
-) -> tuple[Intrinsics, np.ndarray]:
+) -> tuple[CameraModel, np.ndarray]:
     """Return the calibration of a camera and its position (3,) in the left gray camera."""
     path = folder / 'calib.txt'
     projection = _projection(path, number)
     try:
-        camera = Intrinsics('plumb_bob', projection[:, :3], np.zeros(0), size)
+        camera = CameraModel('plumb_bob', projection[:, :3], np.zeros(0), size)
         # P = K [I | t]: t is the position of the left gray camera in this camera.
         return camera, -np.linalg.solve(camera.matrix, projection[:, 3])
     except ValueError as error:

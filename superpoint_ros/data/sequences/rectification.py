@@ -11,12 +11,8 @@ from dataclasses import replace
 import cv2
 import numpy as np
 
-from superpoint_ros.data.sequences.sequence import (
-    Frame,
-    FrameSequence,
-    Intrinsics,
-    SecondCamera,
-)
+from superpoint_ros.data.sequences.sequence import Frame, FrameSequence, SecondCamera
+from superpoint_ros.geometry.camera_model import CameraModel
 
 _ROWS = 1e-3  # pixels by which rows of a pair that needs no rectification may differ
 
@@ -52,27 +48,27 @@ class RectifiedStereo:
         pose[0, 3] = self.baseline
         self.second_camera = SecondCamera(self.camera, pose)
 
-    def _rectify(self, first: Intrinsics, second: SecondCamera) -> None:
+    def _rectify(self, first: CameraModel, second: SecondCamera) -> None:
         """Compute calibration, rotation and maps of the rectified pair."""
         to_second = np.linalg.inv(second.pose)
         rotation, translation = to_second[:3, :3], to_second[:3, 3]
-        cameras = (first, second.intrinsics)
-        distortions = [_coefficients(each) for each in cameras]
+        cameras = (first, second.camera)
+        distortions = [each.coefficients for each in cameras]
         size = first.size
         if first.model == 'equidistant':
             r1, r2, p1, p2, _ = cv2.fisheye.stereoRectify(
-                first.matrix, distortions[0], second.intrinsics.matrix, distortions[1], size,
+                first.matrix, distortions[0], second.camera.matrix, distortions[1], size,
                 rotation, translation, flags=cv2.CALIB_ZERO_DISPARITY,
             )  # fmt: skip
         else:
             r1, r2, p1, p2, *_ = cv2.stereoRectify(
-                first.matrix, distortions[0], second.intrinsics.matrix, distortions[1], size,
+                first.matrix, distortions[0], second.camera.matrix, distortions[1], size,
                 rotation, translation, flags=cv2.CALIB_ZERO_DISPARITY, alpha=0,
             )  # fmt: skip
         if abs(p2[1, 3]) > abs(p2[0, 3]):
             raise ValueError('the cameras stand above each other; side by side is needed')
         self.baseline = float(-p2[0, 3] / p2[0, 0])
-        self.camera = Intrinsics('plumb_bob', p1[:, :3], np.zeros(0), size)
+        self.camera = CameraModel('plumb_bob', p1[:, :3], np.zeros(0), size)
         self._turn[:3, :3] = r1.T
         for camera, distortion, turn, projection in zip(
             cameras, distortions, (r1, r2), (p1, p2), strict=True
@@ -98,20 +94,15 @@ class RectifiedStereo:
             yield replace(frame, image=image, second=second, pose=pose, depth=None)
 
 
-def _is_rectified(first: Intrinsics, second: SecondCamera) -> bool:
+def _is_rectified(first: CameraModel, second: SecondCamera) -> bool:
     """Return whether corresponding points lie in the same row without rectification."""
-    matrix, pose = second.intrinsics.matrix, second.pose
+    matrix, pose = second.camera.matrix, second.pose
     return (
         not first.distortion.any()
-        and not second.intrinsics.distortion.any()
-        and first.size == second.intrinsics.size
+        and not second.camera.distortion.any()
+        and first.size == second.camera.size
         and np.allclose(first.matrix, matrix, atol=_ROWS, rtol=0)
         and np.allclose(pose[:3, :3], np.eye(3), atol=1e-6)
         # Height and distance differ by less than a hundredth of the baseline, as in KITTI.
         and np.abs(pose[1:3, 3]).max() <= 0.01 * abs(pose[0, 3])
     )
-
-
-def _coefficients(camera: Intrinsics) -> np.ndarray:
-    """Return the distortion coefficients of a camera, four zeros if it has none."""
-    return camera.distortion if len(camera.distortion) else np.zeros(4)

@@ -8,11 +8,11 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 import logging
-import math
 from typing import NamedTuple, Protocol
 
 import numpy as np
 
+from superpoint_ros.geometry.camera_model import CameraModel, CameraModelError
 from superpoint_ros.geometry.rotations import pose_matrix
 
 DEFAULT_RATE = 30.0
@@ -53,66 +53,17 @@ class Frame:
     depth: np.ndarray | None = None
 
 
-@dataclass(frozen=True, eq=False)
-class Intrinsics:
-    """
-    Calibration of a camera: distortion_model, k and d of `sensor_msgs/CameraInfo`.
-
-    `matrix` (3, 3) is that of images of `size` (width, height) in pixels; the centre of the
-    top-left pixel is (0, 0). `distortion` (N,) is empty for a camera without distortion. Raises
-    ValueError if a number is not finite, a focal length not positive, or the size below 1.
-    """
-
-    model: str
-    matrix: np.ndarray
-    distortion: np.ndarray
-    size: tuple[int, int]
-
-    def __post_init__(self):
-        object.__setattr__(self, 'matrix', np.array(self.matrix, np.float64))
-        object.__setattr__(self, 'distortion', np.array(self.distortion, np.float64).reshape(-1))
-        object.__setattr__(self, 'size', (int(self.size[0]), int(self.size[1])))
-        if self.matrix.shape != (3, 3):
-            raise ValueError(f'a camera matrix must have shape (3, 3), got {self.matrix.shape}')
-        if not (np.isfinite(self.matrix).all() and np.isfinite(self.distortion).all()):
-            raise ValueError('the calibration has numbers that are not finite')
-        if not (self.matrix[0, 0] > 0 and self.matrix[1, 1] > 0):
-            raise ValueError('the focal lengths of a camera must be positive')
-        if min(self.size) < 1:
-            raise ValueError(f'the image size of a camera must be positive, got {self.size}')
-
-    @classmethod
-    def of_view(
-        cls,
-        size: tuple[int, int] = (640, 480),
-        degrees: float = 70.0,
-        distortion: np.ndarray | tuple[float, ...] = (),
-    ) -> Intrinsics:
-        """
-        Return a camera with a horizontal field of view in degrees and a central optical axis.
-
-        `distortion` is that of `plumb_bob`: k1, k2, p1, p2, k3; the angle is that of the camera
-        without it. Raises ValueError if the angle is not between 0 and 180.
-        """
-        if not 0 < degrees < 180:
-            raise ValueError(f'a field of view must be between 0 and 180 degrees, got {degrees}')
-        width, height = size
-        focal = width / 2 / math.tan(math.radians(degrees) / 2)
-        matrix = [[focal, 0, (width - 1) / 2], [0, focal, (height - 1) / 2], [0, 0, 1]]
-        return cls('plumb_bob', np.array(matrix), np.array(distortion, float), size)
-
-    def scaled(self, size: tuple[int, int]) -> Intrinsics:
-        """Return the calibration of the same images, resized to (width, height)."""
-        x, y = size[0] / self.size[0], size[1] / self.size[1]
-        # Pixel centres move: (p + 0.5) s - 0.5.
-        resize = np.array([[x, 0, 0.5 * x - 0.5], [0, y, 0.5 * y - 0.5], [0, 0, 1]])
-        return Intrinsics(self.model, resize @ self.matrix, self.distortion, size)
+def with_known_size(camera: CameraModel) -> CameraModel:
+    """Return a calibration for a sequence; raise CameraModelError if its size is unknown."""
+    if not all(camera.size):
+        raise CameraModelError('the image size of the camera is missing')
+    return camera
 
 
 class SecondCamera(NamedTuple):
     """Second camera of a stereo pair; `pose` (4, 4) takes its coordinates to the first camera."""
 
-    intrinsics: Intrinsics
+    camera: CameraModel
     pose: np.ndarray
 
 
@@ -124,7 +75,7 @@ class FrameSequence(Protocol):
     """
 
     rate: float
-    camera: Intrinsics | None
+    camera: CameraModel | None
 
     def __iter__(self) -> Iterator[Frame]:
         """Return the frames from the beginning."""

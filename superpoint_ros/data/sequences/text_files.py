@@ -9,7 +9,8 @@ from pathlib import Path
 
 import numpy as np
 
-from superpoint_ros.data.sequences.sequence import Intrinsics
+from superpoint_ros.data.sequences.sequence import with_known_size
+from superpoint_ros.geometry.camera_model import CameraModel
 
 _EUROC_MODELS = {'radial-tangential': 'plumb_bob', 'radtan': 'plumb_bob'}
 
@@ -50,7 +51,7 @@ def read_numbers(path: Path, columns: int, separator: str | None = None) -> np.n
         raise ValueError(f'{path} must have {columns} numbers in each line: {error}') from error
 
 
-def read_calibration(path: str | Path) -> Intrinsics:
+def read_calibration(path: str | Path) -> CameraModel:
     """
     Return the calibration in a YAML file of ROS's camera_calibration, or a sensor.yaml of EuRoC.
 
@@ -62,13 +63,14 @@ def read_calibration(path: str | Path) -> Intrinsics:
     content = _read_yaml(path)
     try:
         if 'intrinsics' in content:
-            return _euroc_intrinsics(content)
-        return Intrinsics(
+            return _euroc_camera(content)
+        camera = CameraModel(
             str(content.get('distortion_model', 'plumb_bob')),
             np.array(content['camera_matrix']['data'], float).reshape(3, 3),
-            np.array(content['distortion_coefficients']['data'], float),
+            content['distortion_coefficients']['data'],
             (content['image_width'], content['image_height']),
         )
+        return with_known_size(camera)
     except (KeyError, TypeError, AttributeError, ValueError, OverflowError) as error:
         raise ValueError(
             f'{path} is not a calibration: image_width, image_height, camera_matrix.data '
@@ -77,7 +79,7 @@ def read_calibration(path: str | Path) -> Intrinsics:
         ) from error
 
 
-def read_sensor(path: Path) -> tuple[Intrinsics, np.ndarray]:
+def read_sensor(path: Path) -> tuple[CameraModel, np.ndarray]:
     """
     Return the calibration in a sensor.yaml of EuRoC and the pose (4, 4) of the camera in the body.
 
@@ -90,7 +92,7 @@ def read_sensor(path: Path) -> tuple[Intrinsics, np.ndarray]:
         pose = np.array(content['T_BS']['data'], float).reshape(4, 4)
         if not np.isfinite(pose).all():
             raise ValueError('T_BS has numbers that are not finite')
-        return _euroc_intrinsics(content), pose
+        return _euroc_camera(content), pose
     except (KeyError, TypeError, AttributeError, ValueError, OverflowError) as error:
         raise ValueError(
             f'{path} is not a calibration of EuRoC: resolution, intrinsics, distortion_model, '
@@ -98,15 +100,14 @@ def read_sensor(path: Path) -> tuple[Intrinsics, np.ndarray]:
         ) from error
 
 
-def _euroc_intrinsics(content: dict) -> Intrinsics:
+def _euroc_camera(content: dict) -> CameraModel:
     """Return the calibration in the content of a sensor.yaml."""
     model = content['distortion_model']
     fu, fv, cu, cv = content['intrinsics']
     matrix = np.array([[fu, 0, cu], [0, fv, cv], [0, 0, 1]], float)
-    distortion = np.array(content['distortion_coefficients'], float)
-    return Intrinsics(
-        _EUROC_MODELS.get(model, str(model)), matrix, distortion, content['resolution']
-    )
+    distortion, size = content['distortion_coefficients'], content['resolution']
+    model = _EUROC_MODELS.get(model, str(model))
+    return with_known_size(CameraModel(model, matrix, distortion, size))
 
 
 def _read_yaml(path: Path) -> dict:

@@ -25,8 +25,9 @@ from superpoint_ros.data.sequences.image_files import (
     nearest_stamps,
     read_frames,
 )
-from superpoint_ros.data.sequences.sequence import DEFAULT_RATE, Frame, GroundTruth, Intrinsics
+from superpoint_ros.data.sequences.sequence import DEFAULT_RATE, Frame, GroundTruth
 from superpoint_ros.data.sequences.text_files import read_calibration, read_numbers, read_rows
+from superpoint_ros.geometry.camera_model import CameraModel
 
 GROUND_TRUTH = 'groundtruth.txt'
 CALIBRATION = 'camera_info.yaml'
@@ -106,7 +107,7 @@ def _stamped_images(folder: Path, kind: str) -> tuple[Path, list[tuple[float, Pa
     return table, sorted(images, key=lambda image: image[0])
 
 
-def _camera_of(folder: Path) -> Intrinsics | None:
+def _camera_of(folder: Path) -> CameraModel | None:
     """Return the calibration of the folder's camera, None if it is unknown."""
     if (folder / CALIBRATION).is_file():
         return read_calibration(folder / CALIBRATION)
@@ -115,4 +116,4 @@ def _camera_of(folder: Path) -> Intrinsics | None:
         return None
     (fx, fy, cx, cy), distortion = _PUBLISHED[int(number[1])]
     matrix = np.array([[fx, 0, cx], [0, fy, cy], [0, 0, 1]])
-    return Intrinsics('plumb_bob', matrix, np.array(distortion), (640, 480))
+    return CameraModel('plumb_bob', matrix, np.array(distortion), (640, 480))

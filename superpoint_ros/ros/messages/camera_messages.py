@@ -10,11 +10,11 @@ import numpy as np
 from sensor_msgs.msg import CameraInfo
 from std_msgs.msg import Header
 
-from superpoint_ros.data.sequences.sequence import Intrinsics
+from superpoint_ros.geometry.camera_model import CameraModel
 from superpoint_ros.geometry.rotations import quaternion_of
 
 
-def camera_info_message(camera: Intrinsics, header: Header, baseline: float = 0.0) -> CameraInfo:
+def camera_info_message(camera: CameraModel, header: Header, baseline: float = 0.0) -> CameraInfo:
     """
     Return the calibration as a message, with the matrices r and p of an unrectified camera.
 

@@ -14,7 +14,8 @@ import pytest
 from superpoint_ros.data.sequences.image_files import nearest_stamps
 from superpoint_ros.data.sequences.opening import list_sequences, open_sequence
 from superpoint_ros.data.sequences.rectification import RectifiedStereo
-from superpoint_ros.data.sequences.sequence import Frame, Intrinsics, SecondCamera
+from superpoint_ros.data.sequences.sequence import Frame, SecondCamera
+from superpoint_ros.geometry.camera_model import CameraModel
 from support.recordings import EUROC_START, write_depth, write_euroc, write_kitti, write_tum
 
 
@@ -25,7 +26,7 @@ def test_a_euroc_folder_gives_the_second_image_and_the_pose_of_its_camera(tmp_pa
     expected = np.eye(4)
     expected[1, 3] = -0.1
     np.testing.assert_allclose(sequence.second_camera.pose, expected, atol=1e-12)
-    assert sequence.second_camera.intrinsics.matrix[0, 0] == 20.5
+    assert sequence.second_camera.camera.matrix[0, 0] == 20.5
     assert [frame.second for frame in open_sequence(folder)] == [None] * 3
 
 
@@ -131,8 +132,8 @@ class Pair:
     rate = 10.0
 
     def __init__(self, distortion=(-0.2, 0.05, 0.001, 0.0), model='plumb_bob'):
-        base = Intrinsics.of_view((320, 240), 80)
-        self.camera = Intrinsics(model, base.matrix, np.array(distortion), (320, 240))
+        base = CameraModel.of_view((320, 240), 80)
+        self.camera = CameraModel(model, base.matrix, np.array(distortion), (320, 240))
         pose = np.eye(4)
         pose[:3, :3], _ = cv2.Rodrigues(np.array([0.02, -0.03, 0.05]))
         pose[:3, 3] = [0.11, 0.004, -0.003]

@@ -13,8 +13,8 @@ import pytest
 
 pytest.importorskip('rclpy', reason='needs ROS 2 (rclpy)')
 
-from superpoint_ros.data.sequences.sequence import Intrinsics
 from superpoint_ros.files import demo_photographs
+from superpoint_ros.geometry.camera_model import CameraModel
 from superpoint_ros.geometry.rotations import pose_matrix
 from superpoint_ros.ros.player_parameters import open_source, PlayerSettings
 from superpoint_ros.simulation.room import SimulatedRoom
@@ -91,7 +91,7 @@ def test_the_room_is_published_with_calibration_and_true_poses(start_player, lis
     infos = {stamp(message): message for _, message in listener.infos}
     shared = sorted(set(images) & set(poses) & set(infos))
     assert len(shared) >= 4
-    camera = Intrinsics.of_view((160, 120), 80.0, lens)
+    camera = CameraModel.of_view((160, 120), 80.0, lens)
     room = SimulatedRoom(demo_photographs(), camera, seed=4, rate=10.0)
     for key in shared[:3]:
         frame = room.frame(round((key[0] + key[1] / 1e9) * 10))
@@ -138,7 +138,7 @@ def test_the_calibration_of_reduced_images_is_reduced_with_them(start_player, li
     start_player(source='room', rate=10.0, width=160, height=120, max_side=80)
     (_, info), *_ = listener.receive(1, what='infos')
     assert (info.width, info.height) == (80, 60)
-    whole = Intrinsics.of_view((160, 120)).matrix
+    whole = CameraModel.of_view((160, 120)).matrix
     # Twice the pixel, and its centre: (p + 0.5) / 2 - 0.5.
     expected = [whole[0, 0] / 2, (whole[0, 2] + 0.5) / 2 - 0.5, (whole[1, 2] + 0.5) / 2 - 0.5]
     np.testing.assert_allclose([info.k[0], info.k[2], info.k[5]], expected)

@@ -1,7 +1,7 @@
 # Copyright 2026 The superpoint_ros developers
 # SPDX-License-Identifier: Apache-2.0
 
-"""Calibrations and poses, as sequences give them."""
+"""Calibrations and poses, without ROS."""
 
 from __future__ import annotations
 
@@ -10,14 +10,15 @@ from hypothesis import given, settings, strategies
 import numpy as np
 import pytest
 
-from superpoint_ros.data.sequences.sequence import Intrinsics
+from superpoint_ros.data.sequences.sequence import with_known_size
+from superpoint_ros.geometry.camera_model import CameraModel, CameraModelError
 from superpoint_ros.geometry.rotations import pose_matrix, quaternion_of
 
 ANGLES = strategies.floats(-3.2, 3.2)
 
 
 def test_a_field_of_view_reaches_from_the_left_border_to_the_right_one():
-    camera = Intrinsics.of_view((640, 480), 90)
+    camera = CameraModel.of_view((640, 480), 90)
     # Borders of pixels, half a pixel beyond the outermost centres, at 45 degrees.
     assert (-0.5 - camera.matrix[0, 2]) / camera.matrix[0, 0] == pytest.approx(-1)
     assert (639.5 - camera.matrix[0, 2]) / camera.matrix[0, 0] == pytest.approx(1)
@@ -26,7 +27,7 @@ def test_a_field_of_view_reaches_from_the_left_border_to_the_right_one():
 
 
 def test_a_resized_image_sees_the_same_directions():
-    camera = Intrinsics.of_view((640, 480), 70)
+    camera = CameraModel.of_view((640, 480), 70)
     half = camera.scaled((320, 240))
     point = np.array([0.3, -0.2, 1])
     place, resized = camera.matrix @ point, half.matrix @ point
@@ -54,10 +55,22 @@ def test_the_order_of_a_quaternion_is_that_of_messages():
 
 def test_an_invalid_calibration_or_pose_is_named():
     with pytest.raises(ValueError, match='got 180'):
-        Intrinsics.of_view(degrees=180)
+        CameraModel.of_view(degrees=180)
     with pytest.raises(ValueError, match='focal lengths'):
-        Intrinsics('plumb_bob', np.zeros((3, 3)), [], (10, 10))
+        CameraModel('plumb_bob', np.zeros((3, 3)), [], (10, 10))
     with pytest.raises(ValueError, match='not finite'):
-        Intrinsics('plumb_bob', np.eye(3), [np.nan] * 5, (10, 10))
+        CameraModel('plumb_bob', np.eye(3), [np.nan] * 5, (10, 10))
     with pytest.raises(ValueError, match='are not a pose'):
         pose_matrix([0, 0, 0], [0, 0, 0, 0])
+
+
+def test_a_calibration_without_a_size_fits_images_of_any_size_but_no_sequence():
+    camera = CameraModel('', np.eye(3), [], (0, 0))
+    assert camera.model == 'plumb_bob'
+    camera.check_size((640, 480))
+    with pytest.raises(CameraModelError, match='the image size of the camera is missing'):
+        with_known_size(camera)
+    with pytest.raises(CameraModelError, match=r'must be positive, got \(640, 0\)'):
+        CameraModel('plumb_bob', np.eye(3), [], (640, 0))
+    with pytest.raises(CameraModelError, match=r'must have shape \(3, 3\), got \(2, 2\)'):
+        CameraModel('plumb_bob', np.eye(2), [], (640, 480))
