@@ -6,52 +6,23 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 import time
-from typing import Any
 
 from rclpy.node import Node
-from rclpy.qos import qos_profile_sensor_data, QoSProfile
+from rclpy.qos import qos_profile_sensor_data
 from rtabmap_msgs.msg import RGBDImage
 from sensor_msgs.msg import CameraInfo, Image, PointCloud2
 
 from superpoint_ros.ros.messages.feature_messages import features_from_message
-from superpoint_ros.ros.messages.image_messages import stamp_key
+from superpoint_ros.ros.messages.image_messages import stamp_nanoseconds
 from superpoint_ros.ros.messages.rtabmap_messages import rgbd_image_message
+from superpoint_ros.ros.pairing import Pairing, TROUBLE
 
-_WAITING = 30
-"""Most stamps that wait for their other messages: the images of one second at 30 Hz."""
+_WAIT = 2.0
+"""Seconds that an image waits for its depth image and its features."""
 
 _WARNING_PERIOD = 10.0  # seconds
-
-
-class StampPairing:
-    """
-    Messages of several topics that belong together because their stamps are equal.
-
-    Of each stamp one message of every topic is needed. The oldest stamps are dropped when more
-    than `waiting` are incomplete; `dropped` counts them, and `lacking` has the topics that the
-    last of them lacked.
-    """
-
-    def __init__(self, topics: Sequence[str], waiting: int = _WAITING):
-        self._topics, self._waiting = tuple(topics), waiting
-        self._incomplete: dict[tuple[int, int], dict[str, Any]] = {}
-        self.dropped = 0
-        self.lacking: tuple[str, ...] = ()
-
-    def add(self, topic: str, message: Any) -> list[Any] | None:
-        """Return the messages of the stamp in the order of the topics if this completes it."""
-        stamp = stamp_key(message)
-        messages = self._incomplete.setdefault(stamp, {})
-        messages[topic] = message
-        if len(messages) == len(self._topics):
-            del self._incomplete[stamp]
-            return [messages[name] for name in self._topics]
-        if len(self._incomplete) > self._waiting:
-            oldest = self._incomplete.pop(min(self._incomplete))
-            self.lacking = tuple(name for name in self._topics if name not in oldest)
-            self.dropped += 1
-        return None
 
 
 class RtabmapNode(Node):
@@ -73,34 +44,46 @@ class RtabmapNode(Node):
         )
         self.published = 0
         self._info: CameraInfo | None = None
-        self._pairing = StampPairing(('image', 'depth', 'features'))
+        # Images and depth images of equal stamps are a pair; it waits for its features.
+        self._pairs, self._joined = (Pairing(0.0, _WAIT, silence=_WAIT) for _ in range(2))
         self._warned = -_WARNING_PERIOD
+        self._last_joined = time.monotonic()
         self._publisher = self.create_publisher(RGBDImage, 'rgbd_image', 5)
         sensor = qos_profile_sensor_data
         self.create_subscription(CameraInfo, 'camera_info', self._receive_info, sensor)
-        for kind, topic, qos in (
-            (Image, 'image', sensor),
-            (Image, 'depth', sensor),
-            (PointCloud2, 'features', QoSProfile(depth=10)),
-        ):
-            self.create_subscription(kind, topic, self._callback(topic), qos)
+        self.create_subscription(Image, 'image', partial(self._add_image, 0), sensor)
+        self.create_subscription(Image, 'depth', partial(self._add_image, 1), sensor)
+        self.create_subscription(PointCloud2, 'features', partial(self._join, 1), 10)
 
     def _receive_info(self, message: CameraInfo) -> None:
         self._info = message
 
-    def _callback(self, topic: str):
-        """Return the callback of a topic."""
+    def _add_image(self, side: int, message: Image) -> None:
+        """Add an image, side 0, or a depth image, side 1."""
+        now = time.monotonic()
+        for image, depth in self._pairs.add(side, message, stamp_nanoseconds(message), now):
+            if image is not None and depth is not None:
+                self._join(0, (image, depth))
+            else:
+                self._report_missing(now, 'image' if image is None else 'depth')
 
-        def receive(message) -> None:
-            dropped = self._pairing.dropped
-            joined = self._pairing.add(topic, message)
-            if self._pairing.dropped > dropped:
-                names = ', '.join(self.resolve_topic_name(name) for name in self._pairing.lacking)
-                self._warn(f'no message of {names} has the stamp of the others')
-            if joined:
-                self._publish(*joined)
+    def _join(self, side: int, item: tuple[Image, Image] | PointCloud2) -> None:
+        """Add an image with its depth image, side 0, or features, side 1; publish what fits."""
+        now, stamped = time.monotonic(), item if side else item[0]
+        for images, features in self._joined.add(side, item, stamp_nanoseconds(stamped), now):
+            if images is not None and features is not None:
+                self._last_joined = now
+                self._publish(*images, features)
+            else:
+                self._report_missing(
+                    now, *(('image', 'depth') if images is None else ('features',))
+                )
 
-        return receive
+    def _report_missing(self, now: float, *topics: str) -> None:
+        """Warn that messages of some topics are missing, unless others were joined lately."""
+        if now - self._last_joined > TROUBLE:
+            names = ', '.join(self.resolve_topic_name(topic) for topic in topics)
+            self._warn(f'no message of {names} has the stamp of the others')
 
     def _publish(self, image: Image, depth: Image, features: PointCloud2) -> None:
         if self._info is None:

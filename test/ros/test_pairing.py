@@ -8,7 +8,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from superpoint_ros.ros.detector.pairing import Pairing
+from superpoint_ros.ros.pairing import Pairing
 
 MS = 1_000_000
 
@@ -49,6 +49,13 @@ def test_messages_do_not_wait_for_a_topic_that_is_silent():
     assert pairs.trouble(1.3) == ''
     assert pairs.add(0, 'L4', 3000 * MS, 3.0) == [('L4', None)]
     assert pairs.trouble(3.1) == 'none arrives'
+
+
+def test_the_time_after_which_a_topic_is_silent_can_be_longer():
+    pairs = Pairing(0.001, 5.0, silence=5.0)
+    for second in range(4):
+        assert pairs.add(0, f'L{second}', second * 1000 * MS, second) == []
+    assert pairs.add(1, 'R1', 1000 * MS, 4.0) == [('L0', None), ('L1', 'R1')]
 
 
 def test_slow_cameras_wait_for_each_other():

@@ -11,7 +11,7 @@ import math
 from typing import Any, NamedTuple
 
 SILENCE = 1.0
-"""Seconds without a message of one topic after which those of the other do not wait for it."""
+"""Default seconds without a message of one topic after which those of the other do not wait."""
 
 UNANSWERED = 3
 """Number of messages of the other topic that must have come meanwhile: cameras may be slow."""
@@ -39,11 +39,12 @@ class Pairing:
 
     `tolerance` is the largest difference of the stamps of a pair, `wait` the longest time that a
     message waits for its partner, both in seconds. Each message is returned exactly once: in a
-    pair, or with None as its partner. Messages do not wait while the other topic is silent.
+    pair, or with None as its partner. Messages do not wait while the other topic has been silent
+    for `silence` seconds.
     """
 
-    def __init__(self, tolerance: float, wait: float):
-        self._tolerance, self._wait = round(tolerance * 1e9), wait
+    def __init__(self, tolerance: float, wait: float, silence: float = SILENCE):
+        self._tolerance, self._wait, self._silence = round(tolerance * 1e9), wait, silence
         self._waiting: tuple[deque[_Waiting], ...] = (deque(), deque())
         self._stamps: tuple[deque[int], ...] = (deque(maxlen=_COMPARED), deque(maxlen=_COMPARED))
         self.clear()
@@ -79,11 +80,13 @@ class Pairing:
 
     def expire(self, now: float) -> list[Pair]:
         """Return the messages that have waited too long, each with None as its partner."""
-        # A topic that was never heard is silent a while after the other has begun.
-        heard = [max(arrival, self._first_arrival) for arrival in self._arrivals]
+        # A topic without any message is silent a while after the other has begun.
+        last = [max(arrival, self._first_arrival) for arrival in self._arrivals]
 
         def is_due(each: _Waiting, side: int) -> bool:
-            is_alone = self._unanswered[side] >= UNANSWERED and now - heard[1 - side] > SILENCE
+            is_alone = (
+                self._unanswered[side] >= UNANSWERED and now - last[1 - side] > self._silence
+            )
             return is_alone or now - each.arrival >= self._wait
 
         return self._release(is_due)
