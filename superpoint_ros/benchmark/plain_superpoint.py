@@ -31,33 +31,24 @@ class PlainSuperPoint(nn.Module):
 
     def __init__(self, config: SuperPointConfig):
         super().__init__()
-        c1, c2, c3, c4 = config.stage_channels
-        head = config.head_channels
+        self.encoder = config.encoder
+        self.layers = config.layers
         self.relu = nn.ReLU(inplace=True)
         self.pool = nn.MaxPool2d(kernel_size=2, stride=2)
-        self.conv1a = nn.Conv2d(1, c1, 3, padding=1)
-        self.conv1b = nn.Conv2d(c1, c1, 3, padding=1)
-        self.conv2a = nn.Conv2d(c1, c2, 3, padding=1)
-        self.conv2b = nn.Conv2d(c2, c2, 3, padding=1)
-        self.conv3a = nn.Conv2d(c2, c3, 3, padding=1)
-        self.conv3b = nn.Conv2d(c3, c3, 3, padding=1)
-        self.conv4a = nn.Conv2d(c3, c4, 3, padding=1)
-        self.conv4b = nn.Conv2d(c4, c4, 3, padding=1)
-        self.convPa = nn.Conv2d(c4, head, 3, padding=1)
-        self.convPb = nn.Conv2d(head, CELL * CELL + 1, 1)
-        self.convDa = nn.Conv2d(c4, head, 3, padding=1)
-        self.convDb = nn.Conv2d(head, config.descriptor_size, 1)
+        channels = {'image': 1}
+        for name, layer in self.layers.items():
+            size, incoming = layer.kernel_size, channels[layer.source]
+            channels[name] = layer.channels
+            self.add_module(
+                name, nn.Conv2d(incoming, layer.channels, size, layer.stride, padding=size // 2)
+            )
 
     def forward(self, image: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         """Return the heatmap (B, H, W) and dense descriptors (B, D, H/8, W/8) of unit length."""
-        x = self.relu(self.conv1a(image))
-        x = self.pool(self.relu(self.conv1b(x)))
-        x = self.relu(self.conv2a(x))
-        x = self.pool(self.relu(self.conv2b(x)))
-        x = self.relu(self.conv3a(x))
-        x = self.pool(self.relu(self.conv3b(x)))
-        x = self.relu(self.conv4a(x))
-        x = self.relu(self.conv4b(x))
+        x = image
+        for name in self.encoder:
+            x = self.relu(getattr(self, name)(x))
+            x = self.pool(x) if self.layers[name].pooled else x
         scores = self.convPb(self.relu(self.convPa(x)))
         scores = F.softmax(scores, 1)[:, :-1]
         batch, _, height, width = scores.shape

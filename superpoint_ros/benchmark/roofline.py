@@ -14,14 +14,13 @@ from typing import NamedTuple
 
 import torch
 
-from superpoint_ros.model.config import CELL, HIDDEN, INPUTS, KERNEL_SIZES, SuperPointConfig
+from superpoint_ros.model.config import CELL, SuperPointConfig
 
 COPIED = {'cpu': 1 << 26, 'cuda': 1 << 28}
 """Bytes of the tensor whose copying gives the bandwidth. With its copy it is larger than the
 caches. A longer copy on a CPU would not end within the time slice of a busy machine."""
 
 _BYTES = {'float32': 4, 'bfloat16': 2, 'float16': 2, 'int8': 1}
-_POOLED = ('conv1b', 'conv2b', 'conv3b')
 _COPIES = 20
 
 
@@ -54,21 +53,19 @@ def network_traffic(config: SuperPointConfig, size: tuple[int, int], precision: 
     """
     width, height = (-(-side // CELL) * CELL for side in size)
     unit = _BYTES[precision]
-    heads, cells = config.head_channels, width * height // CELL**2
-    widths = {'convPa': heads, 'convDa': heads}
-    widths |= {'convPb': CELL * CELL + 1, 'convDb': config.descriptor_size}
-    pixels = dict.fromkeys(widths, cells)
-    for stage, channels in enumerate(config.stage_channels):
-        for name in (f'conv{stage + 1}a', f'conv{stage + 1}b'):
-            widths[name], pixels[name] = channels, width * height // 4**stage
+    layers = config.layers
+    channels, pixels = {'image': 1}, {'image': width * height}
     total = width * height
-    for name, before in INPUTS.items():
-        incoming = widths.get(before, 1)
-        read = 0 if before == 'image' else incoming * pixels[name] * unit
-        weights = widths[name] * incoming * KERNEL_SIZES[name] ** 2 * unit
-        written = widths[name] * pixels[name] * (unit if name in HIDDEN else 4)
-        pooling = written + written // 4 if name in _POOLED else 0
+    for name, layer in layers.items():
+        incoming, before = channels[layer.source], pixels[layer.source]
+        after = before // layer.stride**2
+        read = 0 if layer.source == 'image' else incoming * before * unit
+        weights = layer.channels * incoming * layer.kernel_size**2 * unit
+        written = layer.channels * after * (unit if layer.relu else 4)
+        pooling = written + written // 4 if layer.pooled else 0
         total += read + weights + written + pooling
+        channels[name] = layer.channels
+        pixels[name] = after // 4 if layer.pooled else after
     return total
 
 

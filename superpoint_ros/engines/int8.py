@@ -30,7 +30,7 @@ from superpoint_ros.engines.openvino_engine import (
     pool,
 )
 from superpoint_ros.files import demo_photographs
-from superpoint_ros.model.config import CELL, HIDDEN
+from superpoint_ros.model.config import CELL
 from superpoint_ros.model.network_arrays import ActivationRanges, NetworkArrays
 
 CALIBRATION_IMAGES = 100
@@ -74,7 +74,7 @@ class _QuantisedGraph(NetworkGraph):
         return _round(image, 0.0, 1.0)
 
     def weights(self, name: str) -> ov.Node:
-        if name not in HIDDEN:
+        if name not in self.network.config.hidden:
             return super().weights(name)
         weights = self.network.arrays[f'{name}.weight']
         scale = np.abs(weights).max(axis=(1, 2, 3), keepdims=True) / np.float32(LARGEST_WEIGHT)
@@ -83,7 +83,7 @@ class _QuantisedGraph(NetworkGraph):
         return ops.multiply(ops.convert(rounded, np.float32), ops.constant(scale))
 
     def finish(self, name: str, x: ov.Node, pooled: bool) -> ov.Node:
-        if name not in HIDDEN or name in UNUSED_INPUTS:
+        if name not in self.network.config.hidden or name in UNUSED_INPUTS:
             return super().finish(name, x, pooled)
         low, high = self.network.ranges[name]
         narrow = len(self.network.arrays[f'{name}.bias']) < NARROW
@@ -114,7 +114,7 @@ def calibrate(network: NetworkArrays, images: Iterable[np.ndarray]) -> Activatio
     axes = ops.constant(np.arange(4))
     ends = [
         reduce(graph.outputs[name], axes)
-        for name in HIDDEN
+        for name in network.config.hidden
         for reduce in (ops.reduce_min, ops.reduce_max)
     ]
     settings = {'INFERENCE_PRECISION_HINT': 'f32'}
@@ -128,7 +128,7 @@ def calibrate(network: NetworkArrays, images: Iterable[np.ndarray]) -> Activatio
     # A layer whose output is the same everywhere still needs a range.
     return {
         name: (float(low), float(max(high, low + 1e-6)))
-        for name, (low, high) in zip(HIDDEN, means, strict=True)
+        for name, (low, high) in zip(network.config.hidden, means, strict=True)
     }
 
 

@@ -20,7 +20,7 @@ from onnx import helper, numpy_helper, TensorProto
 import onnxruntime
 
 from superpoint_ros.engines.conversion import as_array, like_images
-from superpoint_ros.model.config import CELL, KERNEL_SIZES, SuperPointOutput
+from superpoint_ros.model.config import CELL, Layer, SuperPointOutput
 from superpoint_ros.model.network_arrays import NetworkArrays
 
 if TYPE_CHECKING:
@@ -105,15 +105,11 @@ def convert(network: NetworkArrays) -> onnx.ModelProto:
     graph = _Graph(network.prepare_for_inference())
     graph.constant('white', np.float32(255))
     gray = graph.add('Cast', ['image'], 'gray', to=TensorProto.FLOAT)
-    encoded = graph.add('Div', [gray, 'white'], 'scaled')
-    for stage in (1, 2, 3, 4):
-        encoded = graph.layer(f'{stage}b', graph.layer(f'{stage}a', encoded))
-        if stage < 4:
-            pooled = f'pool{stage}'
-            encoded = graph.add('MaxPool', [encoded], pooled, kernel_shape=[2, 2], strides=[2, 2])
-    for head, output in zip('PD', OUTPUTS, strict=True):
-        raw = graph.layer(f'{head}b', graph.layer(f'{head}a', encoded), relu=False)
-        graph.add('Transpose', [raw], output, perm=[0, 2, 3, 1])
+    passed = {'image': graph.add('Div', [gray, 'white'], 'scaled')}
+    for name, layer in graph.layers.items():
+        passed[name] = graph.layer(name, layer, passed[layer.source])
+    for name, output in zip(('convPb', 'convDb'), OUTPUTS, strict=True):
+        graph.add('Transpose', [passed[name]], output, perm=[0, 2, 3, 1])
     return graph.model()
 
 
@@ -122,6 +118,7 @@ class _Graph:
 
     def __init__(self, network: NetworkArrays):
         self._network = network
+        self.layers = network.config.layers
         self._nodes: list[onnx.NodeProto] = []
         self._constants: list[onnx.TensorProto] = []
 
@@ -135,17 +132,21 @@ class _Graph:
         self._nodes.append(helper.make_node(kind, inputs, [output], name=output, **attributes))
         return output
 
-    def layer(self, name: str, x: str, relu: bool = True) -> str:
+    def layer(self, name: str, layer: Layer, x: str) -> str:
         """Add the operations of a layer of `SuperPoint` on x, and return the last one's name."""
-        weights = self._constants_of(f'conv{name}', _WEIGHTS)
-        pads = [KERNEL_SIZES[f'conv{name}'] // 2] * 4
-        x = self.add('Conv', [x, *weights], f'conv{name}', pads=pads)
-        if relu:
-            x = self.add('Relu', [x], f'relu{name}')
+        weights = self._constants_of(name, _WEIGHTS)
+        pads, strides = [layer.kernel_size // 2] * 4, [layer.stride] * 2
+        x = self.add('Conv', [x, *weights], name, pads=pads, strides=strides)
+        if layer.relu:
+            x = self.add('Relu', [x], name.replace('conv', 'relu'))
         if self._network.config.normalization == 'after_relu':
-            values = self._constants_of(f'bn{name}', _STATISTICS)
+            norm = name.replace('conv', 'bn')
+            values = self._constants_of(norm, _STATISTICS)
             epsilon = self._network.config.normalization_eps
-            x = self.add('BatchNormalization', [x, *values], f'bn{name}', epsilon=epsilon)
+            x = self.add('BatchNormalization', [x, *values], norm, epsilon=epsilon)
+        if layer.pooled:
+            pool = name.replace('conv', 'pool')
+            x = self.add('MaxPool', [x], pool, kernel_shape=[2, 2], strides=[2, 2])
         return x
 
     def _constants_of(self, layer: str, parts: Sequence[str]) -> list[str]:

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from superpoint_ros.engines.conversion import as_array, like_images
-from superpoint_ros.model.config import CELL, HIDDEN, KERNEL_SIZES, SuperPointOutput
+from superpoint_ros.model.config import CELL, Layer, SuperPointOutput
 from superpoint_ros.model.network_arrays import NetworkArrays
 
 # Not to be imported, see `engines.engine`.
@@ -226,34 +226,33 @@ class NetworkGraph:
 
     def heads(self, image: ov.Node) -> list[ov.Node]:
         """Return logits and descriptors for images (B, 1, H, W) with values from 0 to 1."""
-        encoded = self.first(image)
-        for stage in (1, 2, 3, 4):
-            encoded = self.layer(f'{stage}a', encoded)
-            encoded = self.layer(f'{stage}b', encoded, pooled=stage < 4)
-        return [self.layer(f'{head}b', self.layer(f'{head}a', encoded)) for head in 'PD']
+        # Of each layer as the next one takes it, after pooling and quantisation.
+        passed = {'image': self.first(image)}
+        for name, layer in self.network.config.layers.items():
+            passed[name] = self.layer(name, layer, passed[layer.source])
+        return [passed['convPb'], passed['convDb']]
 
     def first(self, image: ov.Node) -> ov.Node:
         """Return the input of the first layer."""
         return image
 
-    def layer(self, name: str, x: ov.Node, pooled: bool = False) -> ov.Node:
-        """Return the operations of a layer on x, with a pooling of 2x2 pixels if `pooled`."""
+    def layer(self, name: str, layer: Layer, x: ov.Node) -> ov.Node:
+        """Return the operations of a layer on x."""
         arrays = self.network.arrays
-        pads = [KERNEL_SIZES[f'conv{name}'] // 2] * 2
-        weights = self.weights(f'conv{name}')
-        x = ops.convolution(x, weights, [1, 1], pads, pads, [1, 1], name=f'conv{name}')
-        bias = arrays[f'conv{name}.bias']
-        x = ops.add(x, _per_channel(bias), name=f'conv{name}/bias')
-        if f'conv{name}' in HIDDEN:
+        strides, pads = [layer.stride] * 2, [layer.kernel_size // 2] * 2
+        x = ops.convolution(x, self.weights(name), strides, pads, pads, [1, 1], name=name)
+        x = ops.add(x, _per_channel(arrays[f'{name}.bias']), name=f'{name}/bias')
+        if layer.relu:
             x = ops.relu(x)
         if self.network.config.normalization == 'after_relu':
             parts = ('weight', 'bias', 'running_mean', 'running_var')
-            weight, bias, mean, variance = (arrays[f'bn{name}.{part}'] for part in parts)
+            norm = name.replace('conv', 'bn')
+            weight, bias, mean, variance = (arrays[f'{norm}.{part}'] for part in parts)
             factor = weight / np.sqrt(variance + np.float32(self.network.config.normalization_eps))
             x = ops.multiply(x, _per_channel(factor))
-            x = ops.add(x, _per_channel(bias - mean * factor), name=f'bn{name}')
-        self.outputs[f'conv{name}'] = x
-        return self.finish(f'conv{name}', x, pooled)
+            x = ops.add(x, _per_channel(bias - mean * factor), name=norm)
+        self.outputs[name] = x
+        return self.finish(name, x, layer.pooled)
 
     def weights(self, name: str) -> ov.Node:
         """Return the weights of a convolution."""

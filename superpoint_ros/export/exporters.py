@@ -24,6 +24,7 @@ from superpoint_ros.detection.pipeline import PaddedFeatures
 from superpoint_ros.detection.settings import DetectionSettings
 from superpoint_ros.export.graph import DetectorGraph, IMAGE_TYPES, UNSUPPORTED
 from superpoint_ros.files import write_atomically
+from superpoint_ros.model.config import PAPER
 from superpoint_ros.model.superpoint import fold_batch_norm, SuperPoint
 from superpoint_ros.model.weights import WeightsMetadata
 from superpoint_ros.settings_table import table_of
@@ -42,8 +43,16 @@ def write_pth(path: Path, model: SuperPoint) -> None:
     """
     Write the weights with batch norm folded, under the names of `superpoint_v1.pth`.
 
-    Raises ValueError for networks with batch norm after ReLU, which cannot be folded.
+    Raises ValueError for networks with batch norm after ReLU, which cannot be folded, and for
+    those with other layers than the paper's.
     """
+    config = model.config
+    if (config.stage_layers, config.downsampling) != (PAPER.stage_layers, PAPER.downsampling):
+        raise ValueError(
+            'a .pth file does not say which layers a network has, and programs expect two per '
+            f'stage with pooling; this network has {config.stage_layers} with '
+            f'{config.downsampling}: export it to .onnx or .pt'
+        )
     if model.config.normalization != 'none':
         model = fold_batch_norm(model)
     state = {name: value.detach().cpu().clone() for name, value in model.state_dict().items()}

@@ -10,7 +10,7 @@ This module does not need PyTorch, whose import takes a second.
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from itertools import pairwise
+from string import ascii_lowercase
 from typing import NamedTuple, TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -18,48 +18,58 @@ if TYPE_CHECKING:
     import torch
 
 CELL = 8
-"""Side in pixels of a cell, from the three poolings of the encoder."""
+"""Side in pixels of a cell: the encoder halves the image three times."""
 
 SMALLEST_SIDE = 16
 """Shortest supported side of an image in pixels."""
 
-ENCODER = ('1a', '1b', '2a', '2b', '3a', '3b', '4a', '4b')
-"""Encoder layers in order; each takes the output of the previous one."""
-
-INPUTS = {
-    'conv1a': 'image',
-    **{f'conv{name}': f'conv{before}' for before, name in pairwise(ENCODER)},
-    'convPa': 'conv4b',
-    'convPb': 'convPa',
-    'convDa': 'conv4b',
-    'convDb': 'convDa',
-}
-"""Input of each convolution: another convolution, or the image."""
-
-KERNEL_SIZES = {name: 1 if name in ('convPb', 'convDb') else 3 for name in INPUTS}
-"""Height and width of the kernel of each convolution."""
-
-HIDDEN = (*(f'conv{name}' for name in ENCODER), 'convPa', 'convDa')
-"""Layers followed by a ReLU; only their channels can be dead."""
-
 NORMALIZATIONS = ('none', 'before_relu', 'after_relu')
+DOWNSAMPLINGS = ('pooling', 'stride')
+
+MOST_LAYERS = 4
+"""Largest number of layers of a stage."""
+
+
+class Layer(NamedTuple):
+    """
+    A convolution of the network and what follows it.
+
+    Attributes:
+        source: name of the layer whose output is its input, or 'image'.
+        channels: number of its output channels.
+        kernel_size: height and width of its kernel; the padding keeps the size of the input.
+        stride: stride of the convolution in both directions.
+        relu: whether a ReLU follows; only then can channels be dead.
+        pooled: whether a max pooling of 2x2 pixels follows.
+
+    """
+
+    source: str
+    channels: int
+    kernel_size: int = 3
+    stride: int = 1
+    relu: bool = True
+    pooled: bool = False
 
 
 @dataclass(frozen=True)
 class SuperPointConfig:
     """
-    Channels and normalisation of a network.
+    Layers, channels and normalisation of a network.
 
     Raises ValueError that names the field, its value and what it may be.
 
     Attributes:
-        stage_channels: channels of the encoder's four stages of two 3x3 convolutions each.
+        stage_channels: channels of the encoder's four stages of 3x3 convolutions.
         head_channels: channels of the hidden layer of both heads.
         descriptor_size: length D of a descriptor.
         normalization: 'none' (plain convolutions, as in weight files), 'before_relu' (conv -> BN
             -> ReLU, for training; `fold_batch_norm` removes it) or 'after_relu' (conv -> ReLU ->
             BN; cannot be folded exactly at padded borders).
         normalization_eps: epsilon of the batch norm.
+        stage_layers: convolutions of each stage, from 1 to `MOST_LAYERS`.
+        downsampling: 'pooling' (max pooling of 2x2 pixels after the last layer of stages 1 to 3,
+            as in the paper) or 'stride' (the last layer of these stages has a stride of 2).
 
     """
 
@@ -68,9 +78,12 @@ class SuperPointConfig:
     descriptor_size: int = 256
     normalization: str = 'none'
     normalization_eps: float = 1e-5
+    stage_layers: tuple[int, int, int, int] = (2, 2, 2, 2)
+    downsampling: str = 'pooling'
 
     def __post_init__(self):
-        object.__setattr__(self, 'stage_channels', tuple(self.stage_channels))
+        for name in ('stage_channels', 'stage_layers'):
+            object.__setattr__(self, name, tuple(getattr(self, name)))
         widths = (*self.stage_channels, self.head_channels, self.descriptor_size)
         if len(self.stage_channels) != 4 or not all(
             isinstance(width, int) and 0 < width <= 4096 for width in widths
@@ -88,6 +101,54 @@ class SuperPointConfig:
             raise ValueError(
                 f'normalization_eps must lie between 0 and 1, got {self.normalization_eps}'
             )
+        if len(self.stage_layers) != 4 or not all(
+            isinstance(count, int) and 0 < count <= MOST_LAYERS for count in self.stage_layers
+        ):
+            raise ValueError(
+                f'stage_layers must be four whole numbers from 1 to {MOST_LAYERS}, '
+                f'got {self.stage_layers}'
+            )
+        if self.downsampling not in DOWNSAMPLINGS:
+            raise ValueError(
+                f'downsampling must be one of {DOWNSAMPLINGS}, got {self.downsampling!r}'
+            )
+
+    @property
+    def stages(self) -> list[list[str]]:
+        """Return the names of the layers of each stage, such as conv1a and conv1b."""
+        return [
+            [f'conv{stage}{letter}' for letter in ascii_lowercase[:count]]
+            for stage, count in enumerate(self.stage_layers, start=1)
+        ]
+
+    @property
+    def encoder(self) -> list[str]:
+        """Return the names of the encoder's layers; each takes the output of the previous one."""
+        return [name for stage in self.stages for name in stage]
+
+    @property
+    def layers(self) -> dict[str, Layer]:
+        """Return all layers by name, each after its source."""
+        layers: dict[str, Layer] = {}
+        source = 'image'
+        for number, (names, channels) in enumerate(
+            zip(self.stages, self.stage_channels, strict=True), start=1
+        ):
+            for name in names:
+                halves = number < 4 and name == names[-1]
+                stride = 2 if halves and self.downsampling == 'stride' else 1
+                pooled = halves and self.downsampling == 'pooling'
+                layers[name] = Layer(source, channels, stride=stride, pooled=pooled)
+                source = name
+        for head, channels in (('P', CELL * CELL + 1), ('D', self.descriptor_size)):
+            layers[f'conv{head}a'] = Layer(source, self.head_channels)
+            layers[f'conv{head}b'] = Layer(f'conv{head}a', channels, kernel_size=1, relu=False)
+        return layers
+
+    @property
+    def hidden(self) -> list[str]:
+        """Return the names of the layers followed by a ReLU."""
+        return [name for name, layer in self.layers.items() if layer.relu]
 
 
 PAPER = SuperPointConfig()
@@ -101,7 +162,16 @@ COMPACT = SuperPointConfig(
 SMALL = replace(COMPACT, descriptor_size=64)
 """The compact network with descriptors of half the length."""
 
-CONFIGURATIONS = {'paper': PAPER, 'compact': COMPACT, 'small': SMALL}
+NANO = SuperPointConfig(
+    stage_channels=(16, 32, 64, 64),
+    head_channels=64,
+    descriptor_size=64,
+    stage_layers=(1, 1, 1, 2),
+    downsampling='stride',
+)
+"""Network for the cheapest CPUs: 0.18 M parameters, 0.94 GMAC at 640x480."""
+
+CONFIGURATIONS = {'paper': PAPER, 'compact': COMPACT, 'small': SMALL, 'nano': NANO}
 
 
 class SuperPointOutput(NamedTuple):

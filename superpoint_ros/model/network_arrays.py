@@ -15,15 +15,13 @@ from typing import Any, TYPE_CHECKING
 
 import numpy as np
 
-from superpoint_ros.model.config import CELL, HIDDEN, INPUTS, KERNEL_SIZES, SuperPointConfig
+from superpoint_ros.model.config import SuperPointConfig
 
 if TYPE_CHECKING:
     from superpoint_ros.model.superpoint import SuperPoint
 
-_STAGES = ('1', '2', '3', '4')
-
 ActivationRanges = dict[str, tuple[float, float]]
-"""Lowest and highest output of each layer of `HIDDEN`, after its ReLU, for quantisation."""
+"""Lowest and highest output of each hidden layer, after its ReLU, for quantisation."""
 
 
 class WeightsError(ValueError):
@@ -98,7 +96,7 @@ class NetworkArrays:
         if self.config.normalization == 'none':
             return self
         result = {}
-        for name in INPUTS:
+        for name in self.config.layers:
             norm = name.replace('conv', 'bn')
             weight, bias, factor, shift, mean, variance = (
                 self.arrays[key].astype(np.float64)
@@ -120,32 +118,28 @@ class NetworkArrays:
         Return the network without dead channels.
 
         A channel is dead if all its weights are zero and its bias is not positive: its output
-        after the ReLU is always zero. In exact arithmetic the outputs do not change. Both layers
-        of a stage, and both heads, keep the width of the wider of the two, and at least one
+        after the ReLU is always zero. In exact arithmetic the outputs do not change. All layers
+        of a stage, and both heads, keep the width of the widest of them, and at least one
         channel. The network itself is returned if no channel can be removed or if it has batch
         norms.
         """
         if self.config.normalization != 'none':
             return self
-        live = {name: self._live_channels(name) for name in HIDDEN}
-        stages = [(f'conv{stage}a', f'conv{stage}b') for stage in _STAGES]
+        live = {name: self._live_channels(name) for name in self.config.hidden}
         narrow = replace(
             self.config,
-            stage_channels=tuple(_widest(live, *names) for names in stages),
+            stage_channels=tuple(_widest(live, *names) for names in self.config.stages),
             head_channels=_widest(live, 'convPa', 'convDa'),
         )
         if narrow == self.config:
             return self
-        widths = {
-            name: width
-            for names, width in zip(stages, narrow.stage_channels, strict=True)
-            for name in names
+        kept = {
+            name: self._kept_channels(name, live[name], narrow.layers[name].channels)
+            for name in live
         }
-        widths |= dict.fromkeys(('convPa', 'convDa'), narrow.head_channels)
-        kept = {name: self._kept_channels(name, live[name], widths[name]) for name in HIDDEN}
         result = {}
-        for name, before in INPUTS.items():
-            outputs, inputs = (kept.get(layer, slice(None)) for layer in (name, before))
+        for name, layer in narrow.layers.items():
+            outputs, inputs = (kept.get(each, slice(None)) for each in (name, layer.source))
             weight = self.arrays[f'{name}.weight'][outputs][:, inputs]
             result[f'{name}.weight'] = np.ascontiguousarray(weight)
             result[f'{name}.bias'] = self.arrays[f'{name}.bias'][outputs]
@@ -164,21 +158,15 @@ class NetworkArrays:
 
 def _shapes(config: SuperPointConfig) -> dict[str, tuple[int, ...]]:
     """Return the names of the arrays of a network, and their shapes."""
-    widths = {
-        f'conv{stage}{half}': width
-        for stage, width in zip(_STAGES, config.stage_channels, strict=True)
-        for half in 'ab'
-    }
-    widths |= dict.fromkeys(('convPa', 'convDa'), config.head_channels)
-    widths |= {'image': 1, 'convPb': CELL * CELL + 1, 'convDb': config.descriptor_size}
+    layers = config.layers
     shapes: dict[str, tuple[int, ...]] = {}
-    for name, before in INPUTS.items():
-        side = KERNEL_SIZES[name]
-        shapes[f'{name}.weight'] = (widths[name], widths[before], side, side)
-        shapes[f'{name}.bias'] = (widths[name],)
+    for name, layer in layers.items():
+        incoming = layers[layer.source].channels if layer.source in layers else 1
+        shapes[f'{name}.weight'] = (layer.channels, incoming, *[layer.kernel_size] * 2)
+        shapes[f'{name}.bias'] = (layer.channels,)
         if config.normalization != 'none':
             for part in ('weight', 'bias', 'running_mean', 'running_var'):
-                shapes[f'{name.replace("conv", "bn")}.{part}'] = (widths[name],)
+                shapes[f'{name.replace("conv", "bn")}.{part}'] = (layer.channels,)
     return shapes
 
 

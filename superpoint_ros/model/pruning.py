@@ -15,7 +15,7 @@ from dataclasses import replace
 
 import torch
 
-from superpoint_ros.model.config import INPUTS, SuperPointConfig
+from superpoint_ros.model.config import SuperPointConfig
 from superpoint_ros.model.network_arrays import NetworkArrays
 from superpoint_ros.model.superpoint import build_network, SuperPoint
 
@@ -48,11 +48,12 @@ def add_dead_channels(model: SuperPoint, config: SuperPointConfig) -> SuperPoint
     Return an equivalent network with the widths of `config`, filled up with dead channels.
 
     Both have plain convolutions; the dead channels are the last of their layer. Raises ValueError
-    if `config` is narrower in any layer or has another descriptor size.
+    if `config` is narrower in any layer, has other layers, or another descriptor size.
     """
+    check_same_layers(model.config, config)
     result = SuperPoint(replace(config, normalization='none')).eval()
     with torch.no_grad():
-        for name in INPUTS:
+        for name in config.layers:
             source, target = getattr(model, name), getattr(result, name)
             if any(a > b for a, b in zip(source.weight.shape, target.weight.shape, strict=True)):
                 raise ValueError(
@@ -69,3 +70,11 @@ def add_dead_channels(model: SuperPoint, config: SuperPointConfig) -> SuperPoint
             target.weight[:outgoing, :incoming] = source.weight
             target.bias[:outgoing] = source.bias
     return result
+
+
+def check_same_layers(source: SuperPointConfig, config: SuperPointConfig) -> None:
+    """Raise ValueError if two networks differ in more than their channels and batch norms."""
+    forms = [(each.stage_layers, each.downsampling) for each in (source, config)]
+    if forms[0] != forms[1]:
+        texts = ' and '.join(f'{layers} layers with {kind}' for layers, kind in forms)
+        raise ValueError(f'the networks have different stages: {texts}')

@@ -15,7 +15,7 @@ from __future__ import annotations
 import torch
 from torch import nn
 
-from superpoint_ros.model.config import CELL, ENCODER, PAPER, SuperPointConfig, SuperPointOutput
+from superpoint_ros.model.config import CELL, Layer, PAPER, SuperPointConfig, SuperPointOutput
 from superpoint_ros.model.network_arrays import NetworkArrays
 
 
@@ -30,33 +30,32 @@ class SuperPoint(nn.Module):
     def __init__(self, config: SuperPointConfig = PAPER):
         super().__init__()
         self.config = config
-        incoming = 1
-        for stage, channels in enumerate(config.stage_channels, start=1):
-            self._add_layer(f'{stage}a', incoming, channels, 3)
-            self._add_layer(f'{stage}b', channels, channels, 3)
-            incoming = channels
-        self._add_layer('Pa', incoming, config.head_channels, 3)
-        self._add_layer('Pb', config.head_channels, CELL * CELL + 1, 1)
-        self._add_layer('Da', incoming, config.head_channels, 3)
-        self._add_layer('Db', config.head_channels, config.descriptor_size, 1)
+        self._layers = config.layers
+        for name, layer in self._layers.items():
+            self._add_layer(name, layer)
         self.pool = nn.MaxPool2d(2)
 
-    def _add_layer(self, name: str, incoming: int, outgoing: int, kernel: int) -> None:
-        self.add_module(f'conv{name}', nn.Conv2d(incoming, outgoing, kernel, padding=kernel // 2))
+    def _add_layer(self, name: str, layer: Layer) -> None:
+        incoming = self._layers[layer.source].channels if layer.source in self._layers else 1
+        size = layer.kernel_size
+        self.add_module(
+            name, nn.Conv2d(incoming, layer.channels, size, layer.stride, padding=size // 2)
+        )
         if self.config.normalization != 'none':
-            self.add_module(
-                f'bn{name}', nn.BatchNorm2d(outgoing, eps=self.config.normalization_eps)
-            )
+            norm = nn.BatchNorm2d(layer.channels, eps=self.config.normalization_eps)
+            self.add_module(name.replace('conv', 'bn'), norm)
 
-    def _layer(self, name: str, x: torch.Tensor, relu: bool = True) -> torch.Tensor:
-        x = getattr(self, f'conv{name}')(x)
+    def run_layer(self, name: str, x: torch.Tensor) -> torch.Tensor:
+        """Return the output of a layer, such as conv1b, after its ReLU and its pooling."""
+        layer = self._layers[name]
+        x = getattr(self, name)(x)
         if self.config.normalization == 'before_relu':
-            x = getattr(self, f'bn{name}')(x)
-        if relu:
+            x = getattr(self, name.replace('conv', 'bn'))(x)
+        if layer.relu:
             x = torch.relu(x)
         if self.config.normalization == 'after_relu':
-            x = getattr(self, f'bn{name}')(x)
-        return x
+            x = getattr(self, name.replace('conv', 'bn'))(x)
+        return self.pool(x) if layer.pooled else x
 
     def encode(self, image: torch.Tensor) -> torch.Tensor:
         """Return encoder features (B, C, H/8, W/8) of images (B, 1, H, W) in [0, 1]."""
@@ -71,22 +70,17 @@ class SuperPoint(nn.Module):
                 f'got {tuple(image.shape)}'
             )
         x = image
-        for name in ENCODER:
-            x = self.encode_layer(name, x)
+        for name in self.config.encoder:
+            x = self.run_layer(name, x)
         return x
-
-    def encode_layer(self, name: str, x: torch.Tensor) -> torch.Tensor:
-        """Return the output of a layer of `ENCODER`, max-pooled at the end of stages 1 to 3."""
-        x = self._layer(name, x)
-        return self.pool(x) if name in ('1b', '2b', '3b') else x
 
     def detect(self, features: torch.Tensor) -> torch.Tensor:
         """Return detector logits (B, 65, H/8, W/8) of encoder features."""
-        return self._layer('Pb', self._layer('Pa', features), relu=False)
+        return self.run_layer('convPb', self.run_layer('convPa', features))
 
     def describe(self, features: torch.Tensor) -> torch.Tensor:
         """Return coarse descriptors (B, D, H/8, W/8), not normalised, of encoder features."""
-        return self._layer('Db', self._layer('Da', features), relu=False)
+        return self.run_layer('convDb', self.run_layer('convDa', features))
 
     def forward(self, image: torch.Tensor) -> SuperPointOutput:
         """Return logits and coarse descriptors of images (B, 1, H, W) in [0, 1]."""

@@ -22,7 +22,7 @@ from safetensors import safe_open
 from safetensors.numpy import save
 
 from superpoint_ros.files import write_atomically
-from superpoint_ros.model.config import HIDDEN, SuperPointConfig
+from superpoint_ros.model.config import SuperPointConfig
 from superpoint_ros.model.network_arrays import (
     ActivationRanges,
     describe_contents,
@@ -157,7 +157,7 @@ def _read_own(path: Path) -> tuple[NetworkArrays, WeightsMetadata]:
         config = SuperPointConfig(**json.loads(texts['configuration']))
         known = {field.name: texts[field.name] for field in fields(WeightsMetadata)}
         known['descriptors_trained'] = bool(json.loads(known['descriptors_trained']))
-        ranges = _activation_ranges(texts)
+        ranges = _activation_ranges(texts, config)
     except (AttributeError, KeyError, TypeError, ValueError) as error:
         raise WeightsError(f'{path} has metadata that cannot be read: {error}') from error
     arrays = {name: value.astype(np.float32, copy=False) for name, value in state.items()}
@@ -172,13 +172,13 @@ def _read_own(path: Path) -> tuple[NetworkArrays, WeightsMetadata]:
     return network, WeightsMetadata(**known)
 
 
-def _activation_ranges(texts: dict[str, str]) -> ActivationRanges | None:
+def _activation_ranges(texts: dict[str, str], config: SuperPointConfig) -> ActivationRanges | None:
     """Return the ranges in the metadata of a file, None if it has none."""
     if 'activation_ranges' not in texts:
         return None
     found = json.loads(texts['activation_ranges'])
     ranges = {name: (float(low), float(high)) for name, (low, high) in found.items()}
-    for name in HIDDEN:
+    for name in config.hidden:
         low, high = ranges[name]
         if not (np.isfinite([low, high]).all() and low < high):
             raise ValueError(f'the activation range of {name} is {low} to {high}')

@@ -25,8 +25,8 @@ import torch
 from torch import nn
 import torch.nn.functional as F
 
-from superpoint_ros.model.config import ENCODER, HIDDEN, INPUTS, SuperPointConfig, SuperPointOutput
-from superpoint_ros.model.pruning import remove_dead_channels
+from superpoint_ros.model.config import CONFIGURATIONS, SuperPointConfig, SuperPointOutput
+from superpoint_ros.model.pruning import check_same_layers, remove_dead_channels
 from superpoint_ros.model.superpoint import fold_batch_norm, SuperPoint
 from superpoint_ros.model.weights import load_weights
 from superpoint_ros.training.checkpoints import read_checkpoint
@@ -87,14 +87,16 @@ def initialize_from(
 
 def _network_of_checkpoint(path: Path) -> SuperPoint:
     """Return the network in the checkpoint of a run, with its batch norms."""
-    state = read_checkpoint(path).get('state_dict')
+    checkpoint = read_checkpoint(path)
+    state = checkpoint.get('state_dict')
     prefix = 'network.'
     if state is None or f'{prefix}conv1a.weight' not in state:
         raise ValueError(
             f'{path} is not a checkpoint of a training run, such as its checkpoints/last.ckpt'
         )
     state = {name.removeprefix(prefix): value for name, value in state.items()}
-    config = SuperPointConfig(
+    config = replace(
+        CONFIGURATIONS[checkpoint['recipe']['network']],
         stage_channels=tuple(state[f'conv{stage}a.weight'].shape[0] for stage in (1, 2, 3, 4)),
         head_channels=state['convPa.weight'].shape[0],
         descriptor_size=state['convDb.weight'].shape[0],
@@ -109,19 +111,21 @@ def widen(source: SuperPoint, config: SuperPointConfig, seed: int = 0) -> SuperP
     """
     Return a network with the widths of `config` that computes almost the same as `source`.
 
-    It has plain convolutions. Channels are copied with a little noise; the weights that read the
-    copies are split at random into parts that add up to the original, so that copies learn
-    different things. Raises ValueError if `config` has fewer channels anywhere.
+    Both have the same layers, plain convolutions. Channels are copied with a little noise; the
+    weights that read the copies are split at random into parts that add up to the original, so
+    that copies learn different things. Raises ValueError if `config` has fewer channels anywhere,
+    or other layers.
     """
+    check_same_layers(source.config, config)
     generator = torch.Generator().manual_seed(seed)
     result = SuperPoint(replace(config, normalization='none')).eval()
     origins = {'image': torch.zeros(1, dtype=torch.long)}
     with torch.no_grad():
-        for name, before in INPUTS.items():
+        for name, layer in config.layers.items():
             old, new = getattr(source, name), getattr(result, name)
             origins[name] = _origins(name, old.out_channels, new.out_channels)
             noise = {'convDb': DESCRIPTOR_NOISE, LOGITS: 0.0}.get(name, COPY_NOISE)
-            _widen_layer(old, new, origins[before], origins[name], noise, generator)
+            _widen_layer(old, new, origins[layer.source], origins[name], noise, generator)
     return result
 
 
@@ -186,12 +190,12 @@ def select_channels(
     `source` has plain convolutions and is not modified. Importance is measured on `images`
     (B, 1, H, W) in [0, 1]. The result needs training to recover the output of `source`.
     """
+    check_same_layers(source.config, config)
     result = copy.deepcopy(source)
-    widths = [width for width in config.stage_channels for _ in range(2)]
-    widths += [config.head_channels] * 2
     with torch.inference_mode():
         expected = [source(image[None]) for image in images]
-        for name, width in zip(HIDDEN, widths, strict=True):
+        for name in config.hidden:
+            width = config.layers[name].channels
             if getattr(result, name).out_channels > width:
                 _disable_channels(result, name, width, images, expected)
     return remove_dead_channels(result)
@@ -226,8 +230,9 @@ def _disable_channels(
 ) -> None:
     """Disable all channels of a layer except the `width` most important ones."""
     layer = getattr(model, name)
-    index = HIDDEN.index(name)
-    inputs = [_features(model, ENCODER[:index], image[None]) for image in images]
+    index = model.config.hidden.index(name)
+    before = model.config.encoder[:index]
+    inputs = [_features(model, before, image[None]) for image in images]
     live = list(range(layer.out_channels))
     surplus = len(live) - width
     for number in range(ROUNDS):
@@ -253,7 +258,7 @@ def _disable(layer: nn.Conv2d, channels: list[int]) -> None:
 def _features(model: SuperPoint, layers: Sequence[str], x: torch.Tensor) -> torch.Tensor:
     """Return the output of consecutive encoder layers."""
     for name in layers:
-        x = model.encode_layer(name, x)
+        x = model.run_layer(name, x)
     return x
 
 
@@ -272,7 +277,7 @@ def _output_change(
     """
     total = 0.0
     for x, before in zip(inputs, expected, strict=True):
-        features = _features(model, ENCODER[first:], x)
+        features = _features(model, model.config.encoder[first:], x)
         old, new = (
             logits.log_softmax(dim=1) for logits in (before.logits, model.detect(features))
         )

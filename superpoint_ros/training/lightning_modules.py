@@ -225,8 +225,12 @@ class SuperPointModule(TrainingModule):
         if recipe.descriptor_weight:
             self.losses['descriptor'] = recipe.descriptor_weight, make_descriptor_loss(recipe)
         if recipe.distill_from:
-            size = recipe.configuration.descriptor_size
-            loss = DistillationLoss(Path(recipe.distill_from), size)
+            loss = DistillationLoss(
+                Path(recipe.distill_from),
+                recipe.configuration.descriptor_size,
+                recipe.distillation_scales,
+                recipe.detector_distillation,
+            )
             self.losses['distillation'] = recipe.distillation_weight, loss
         self._pairs: HomographyPairDataset | None = None
         if initial is not None:

@@ -256,6 +256,17 @@ class SuperPointRecipe(TrainingRecipe):
         '', 'Weight file whose multi-scale descriptors are distilled; empty turns this off.'
     )
     distillation_weight: float = setting(2.0, 'Weight of the distillation loss.', range=WEIGHT)
+    distillation_scales: int = setting(
+        3,
+        'Number of image scales whose descriptors are distilled: 1, 1.375 and 0.5 in this order.',
+        range=(1, 3),
+    )
+    detector_distillation: float = setting(
+        0.0,
+        'Weight, within the distillation loss, of the cross-entropy of the cells with the '
+        'probabilities of the weight file; 0 distils descriptors only.',
+        range=WEIGHT,
+    )
     hinge_positive_weight: float = setting(
         250.0,
         'Weight of corresponding cells in the hinge loss (lambda_d in the paper).',

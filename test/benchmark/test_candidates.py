@@ -94,7 +94,7 @@ def test_network_source_is_a_configuration_with_random_weights_or_a_file(tiny):
     assert tiny.load().config.descriptor_size == 16
     with pytest.raises(
         ValueError,
-        match='unknown network large: choose from paper, compact, small, or give',
+        match='unknown network large: choose from paper, compact, small, nano, or give',
     ):
         NetworkSource('large').load()
 

@@ -10,9 +10,12 @@ import torch
 
 from superpoint_ros import Detector
 from superpoint_ros.benchmark.candidates import frames_of, read_photographs
-from superpoint_ros.benchmark.plain_superpoint import PlainDetector, simple_nms
+from superpoint_ros.benchmark.plain_superpoint import PlainDetector, PlainSuperPoint, simple_nms
+from superpoint_ros.detection.heatmap import heatmap_from_logits
 from superpoint_ros.detection.nms import suppress_non_maxima
 from superpoint_ros.files import default_weights
+from superpoint_ros.model.config import NANO
+from superpoint_ros.model.superpoint import SuperPoint
 from superpoint_ros.model.weights import load_weights
 
 THRESHOLD = 0.015
@@ -36,6 +39,18 @@ def found():
     )
     baseline = PlainDetector(model, radius=4, keypoints=1000, margin=4)
     return baseline(gray, THRESHOLD), detector(gray)
+
+
+def test_plain_network_has_the_layers_of_every_configuration():
+    model = SuperPoint(NANO).eval()
+    plain = PlainSuperPoint(NANO).eval()
+    plain.load_state_dict(model.state_dict())
+    image = torch.rand(1, 1, 32, 48)
+    with torch.no_grad():
+        heatmap, descriptors = plain(image)
+        expected = model(image)
+    torch.testing.assert_close(heatmap, heatmap_from_logits(expected.logits))
+    torch.testing.assert_close(descriptors, torch.nn.functional.normalize(expected.descriptors))
 
 
 def test_plain_detector_finds_the_keypoints_of_the_detector(found):

@@ -12,9 +12,10 @@ from superpoint_ros.model.config import SuperPointConfig
 from superpoint_ros.model.superpoint import SuperPoint
 
 
+@pytest.mark.parametrize('downsampling', ['pooling', 'stride'])
 @pytest.mark.parametrize(('precision', 'unit'), [('float32', 4), ('bfloat16', 2), ('int8', 1)])
-def test_traffic_is_what_the_layers_read_and_write(precision, unit):
-    model = SuperPoint(SuperPointConfig((3, 4, 5, 6), 7, 8))
+def test_traffic_is_what_the_layers_read_and_write(precision, unit, downsampling):
+    model = SuperPoint(SuperPointConfig((3, 4, 5, 6), 7, 8, downsampling=downsampling))
     moved = []
 
     def count(layer, inputs, output):
@@ -27,7 +28,7 @@ def test_traffic_is_what_the_layers_read_and_write(precision, unit):
         if isinstance(layer, (nn.Conv2d, nn.MaxPool2d)):
             layer.register_forward_hook(count)
     model(torch.zeros(1, 1, 40, 56))
-    assert len(moved) == 15
+    assert len(moved) == (15 if downsampling == 'pooling' else 12)
     # 50x34 is padded to 56x40.
     assert network_traffic(model.config, (50, 34), precision) == sum(moved)
 

@@ -13,7 +13,7 @@ import torch
 
 from superpoint_ros import Detector
 from superpoint_ros.engines.engine import create_engine
-from superpoint_ros.model.config import COMPACT, SuperPointConfig
+from superpoint_ros.model.config import COMPACT, NANO, SuperPointConfig
 from superpoint_ros.model.superpoint import SuperPoint
 
 needs_openvino = pytest.mark.skipif(
@@ -31,8 +31,9 @@ needs_onnxruntime = pytest.mark.skipif(
         pytest.param('onnxruntime', marks=needs_onnxruntime),
     ],
 )
-def test_engine_accepts_any_shape_in_any_order(engine):
-    model = SuperPoint(COMPACT).eval()
+@pytest.mark.parametrize('config', [COMPACT, NANO], ids=['compact', 'nano'])
+def test_engine_accepts_any_shape_in_any_order(engine, config):
+    model = SuperPoint(config).eval()
     fast, plain = (create_engine(model, 'cpu', 'float32', e) for e in (engine, 'torch'))
     generator = torch.Generator().manual_seed(0)
     shapes = [(1, 1, 16, 24), (2, 1, 16, 24), (1, 1, 24, 16), (1, 1, 16, 24)]

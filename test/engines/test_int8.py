@@ -18,7 +18,7 @@ from superpoint_ros import Detector
 from superpoint_ros.cli.main import main
 from superpoint_ros.engines.engine import create_engine
 from superpoint_ros.files import share_directory
-from superpoint_ros.model.config import HIDDEN, SuperPointConfig
+from superpoint_ros.model.config import PAPER, SuperPointConfig
 from superpoint_ros.model.network_arrays import NetworkArrays
 from superpoint_ros.model.superpoint import SuperPoint
 from superpoint_ros.model.weights import load_weights, read_weights, save_weights, WeightsMetadata
@@ -30,19 +30,20 @@ import openvino
 from superpoint_ros.engines import int8, openvino_engine
 
 SHIPPED = sorted((share_directory() / 'models').glob('*.safetensors'))
-RANGES = dict.fromkeys(HIDDEN, (0.0, 4.0))
+RANGES = dict.fromkeys(PAPER.hidden, (0.0, 4.0))
 
 
-def network(seed=0, normalization='none'):
+def network(seed=0, **changes):
     torch.manual_seed(seed)
-    config = SuperPointConfig((8, 8, 16, 16), 16, 16, normalization)
+    config = SuperPointConfig((8, 8, 16, 16), 16, 16, **changes)
     return NetworkArrays.of(SuperPoint(config).eval())
 
 
 @pytest.mark.parametrize('path', SHIPPED, ids=lambda path: path.stem)
 def test_shipped_weights_have_activation_ranges(path):
-    ranges = read_weights(path)[0].ranges
-    assert list(ranges) == list(HIDDEN)
+    network, _ = read_weights(path)
+    ranges = network.ranges
+    assert list(ranges) == network.config.hidden
     assert all(low == 0 < high < 100 for low, high in ranges.values())
 
 
@@ -88,7 +89,7 @@ def test_quantisation_covers_all_layers_but_the_last_of_both_heads():
 
 
 def test_the_first_layer_in_int8_represents_every_gray_level_exactly():
-    quantised = int8.quantise(replace(network(), ranges=dict.fromkeys(HIDDEN, (0.0, 0.5))))
+    quantised = int8.quantise(replace(network(), ranges=dict.fromkeys(PAPER.hidden, (0.0, 0.5))))
     [first] = [node for node in quantised.get_ops() if node.get_friendly_name() == 'conv1a']
     seen = openvino.Model([first.input_value(0)], quantised.get_parameters())
     levels = np.arange(256, dtype=np.uint8).reshape(1, 1, 16, 16)
@@ -101,8 +102,8 @@ def test_the_first_layer_in_int8_represents_every_gray_level_exactly():
 def test_calibration_measures_the_outputs_of_the_layers(photographs):
     model = SuperPoint(SuperPointConfig((8, 8, 16, 16), 16, 16)).eval()
     images = [image[:240, :320] for image in photographs[:2]]
-    outputs = {name: [] for name in HIDDEN}
-    for name in HIDDEN:
+    outputs = {name: [] for name in PAPER.hidden}
+    for name in PAPER.hidden:
         getattr(model, name).register_forward_hook(
             lambda layer, x, y, name=name: outputs[name].append(y.clamp(min=0).numpy())
         )
@@ -110,17 +111,18 @@ def test_calibration_measures_the_outputs_of_the_layers(photographs):
         for image in images:
             model(torch.from_numpy(image / np.float32(255))[None, None])
     ranges = int8.calibrate(NetworkArrays.of(model), images)
-    for name in HIDDEN:
+    for name in PAPER.hidden:
         highest = np.mean([each.max() for each in outputs[name]])
         lowest = np.mean([each.min() for each in outputs[name]])
         assert ranges[name] == pytest.approx((lowest, highest), rel=1e-3, abs=1e-5)
 
 
-def test_networks_without_ranges_are_calibrated_with_the_shipped_photographs():
-    engine = create_engine(network(), 'cpu', 'int8')
+@pytest.mark.parametrize('layers', [{}, {'stage_layers': (1, 1, 2, 3), 'downsampling': 'stride'}])
+def test_networks_without_ranges_are_calibrated_with_the_shipped_photographs(layers):
+    engine = create_engine(network(**layers), 'cpu', 'int8')
     images = torch.randint(0, 256, (1, 1, 32, 40), dtype=torch.uint8)
     found = engine.infer(images).logits
-    expected = create_engine(network(), 'cpu', 'float32', 'torch').infer(images).logits
+    expected = create_engine(network(**layers), 'cpu', 'float32', 'torch').infer(images).logits
     assert torch.corrcoef(torch.stack([found.flatten(), expected.flatten()]))[0, 1] > 0.98
 
 
@@ -169,7 +171,7 @@ def test_quantise_command_stores_ranges_in_the_weight_file(photographs, tmp_path
     # Without --out and --images: into the file itself, with the photographs of the package.
     assert main(command) == 0
     assert f'{weights}: activation ranges of 6 images' in capsys.readouterr().out
-    assert list(read_weights(weights)[0].ranges) == list(HIDDEN)
+    assert list(read_weights(weights)[0].ranges) == PAPER.hidden
     load_weights(weights)
 
 

@@ -18,7 +18,7 @@ from superpoint_ros.export.check import compare, features_of, open_onnx, open_to
 from superpoint_ros.export.exporters import write_onnx, write_pth, write_torchscript
 from superpoint_ros.export.graph import DetectorGraph
 from superpoint_ros.files import default_weights, demo_photographs
-from superpoint_ros.model.config import COMPACT, PAPER, SuperPointConfig
+from superpoint_ros.model.config import COMPACT, NANO, PAPER, SuperPointConfig
 from superpoint_ros.model.superpoint import SuperPoint
 from superpoint_ros.model.weights import load_weights, read_weights, WeightsMetadata
 
@@ -105,6 +105,12 @@ def test_exported_compact_weights_load_unchanged(tmp_path):
     assert back.config == COMPACT
     for name, value in back.state_dict().items():
         assert torch.equal(value, model.state_dict()[name])
+
+
+def test_networks_with_other_layers_have_no_pth_file(tmp_path):
+    with pytest.raises(ValueError, match=r'this network has \(1, 1, 1, 2\) with stride'):
+        write_pth(tmp_path / 'no.pth', SuperPoint(NANO))
+    assert not (tmp_path / 'no.pth').exists()
 
 
 def test_export_of_batch_norm_after_relu_is_refused(tmp_path):

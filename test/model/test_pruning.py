@@ -13,7 +13,7 @@ import pytest
 import torch
 
 from superpoint_ros.engines.engine import create_engine
-from superpoint_ros.model.config import HIDDEN, SuperPointConfig
+from superpoint_ros.model.config import SuperPointConfig
 from superpoint_ros.model.pruning import (
     add_dead_channels,
     prepare_for_inference,
@@ -22,6 +22,7 @@ from superpoint_ros.model.pruning import (
 from superpoint_ros.model.superpoint import SuperPoint
 
 SMALL = SuperPointConfig(stage_channels=(4, 6, 8, 10), head_channels=12, descriptor_size=16)
+STRIDED = replace(SMALL, stage_layers=(1, 1, 2, 3), downsampling='stride')
 
 
 def network(config: SuperPointConfig = SMALL, seed: int = 0) -> SuperPoint:
@@ -42,10 +43,10 @@ def make_dead(model: SuperPoint, name: str, channels: list[int]) -> None:
 
 
 @settings(deadline=None, max_examples=25)
-@given(data=strategies.data())
-def test_removing_dead_channels_keeps_the_outputs(data):
-    model = network()
-    for name in HIDDEN:
+@given(data=strategies.data(), config=strategies.sampled_from([SMALL, STRIDED]))
+def test_removing_dead_channels_keeps_the_outputs(data, config):
+    model = network(config)
+    for name in config.hidden:
         channels = range(getattr(model, name).out_channels)
         dead = data.draw(strategies.sets(strategies.sampled_from(channels)), label=name)
         make_dead(model, name, sorted(dead)[1:])  # one always stays
@@ -65,7 +66,7 @@ def test_both_layers_of_a_stage_are_as_wide_as_the_wider():
 
 def test_a_network_of_dead_channels_only_runs():
     model = network()
-    for name in HIDDEN:
+    for name in SMALL.hidden:
         make_dead(model, name, list(range(getattr(model, name).out_channels)))
     result = remove_dead_channels(model)
     assert result.config == replace(SMALL, stage_channels=(1, 1, 1, 1), head_channels=1)
@@ -98,6 +99,7 @@ def test_adding_dead_channels_keeps_the_outputs():
     [
         (replace(SMALL, stage_channels=(4, 6, 7, 10)), 'cannot narrow conv3a'),
         (replace(SMALL, descriptor_size=24), 'cannot widen 16-d descriptors'),
+        (STRIDED, r'\(2, 2, 2, 2\) layers with pooling and \(1, 1, 2, 3\) layers with stride'),
     ],
 )
 def test_widening_names_what_does_not_fit(config: SuperPointConfig, what: str):

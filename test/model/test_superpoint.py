@@ -5,8 +5,9 @@ from dataclasses import replace
 
 import pytest
 import torch
+import torch.nn.functional as F
 
-from superpoint_ros.model.config import COMPACT, CONFIGURATIONS, PAPER, SuperPointConfig
+from superpoint_ros.model.config import COMPACT, CONFIGURATIONS, NANO, PAPER, SuperPointConfig
 from superpoint_ros.model.superpoint import fold_batch_norm, SuperPoint
 
 
@@ -32,24 +33,53 @@ def test_the_paper_network_has_the_papers_parameters():
     assert count_parameters(SuperPoint(PAPER)) == 1_300_865
 
 
-def test_compact_costs_about_a_fifth_of_the_multiply_adds():
-    def multiply_adds(config):
-        total = 0
+@pytest.mark.parametrize(('config', 'expected'), [(PAPER, 26.05), (COMPACT, 5.47), (NANO, 0.935)])
+def test_networks_take_as_many_multiply_adds_as_documented(config, expected):
+    total = 0
 
-        def count(module, inputs, output):
-            nonlocal total
-            total += module.weight[0].numel() * output.numel()
+    def count(module, inputs, output):
+        nonlocal total
+        total += module.weight[0].numel() * output.numel()
 
-        model = SuperPoint(config)
-        for module in model.modules():
-            if isinstance(module, torch.nn.Conv2d):
-                module.register_forward_hook(count)
-        with torch.no_grad():
-            model(torch.zeros(1, 1, 480, 640))
-        return total
+    model = SuperPoint(config)
+    for module in model.modules():
+        if isinstance(module, torch.nn.Conv2d):
+            module.register_forward_hook(count)
+    with torch.no_grad():
+        model(torch.zeros(1, 1, 480, 640))
+    assert total / 1e9 == pytest.approx(expected, rel=1e-3)
 
-    assert multiply_adds(PAPER) == pytest.approx(26.05e9, rel=1e-3)
-    assert multiply_adds(COMPACT) == pytest.approx(5.47e9, rel=1e-3)
+
+def test_each_stage_has_as_many_layers_as_configured():
+    config = SuperPointConfig((3, 4, 5, 6), 7, 8, stage_layers=(1, 2, 3, 1))
+    model = SuperPoint(config)
+    found = {n: (m.in_channels, m.out_channels) for n, m in model.named_modules() if 'conv' in n}
+    assert found == {
+        'conv1a': (1, 3),
+        'conv2a': (3, 4),
+        'conv2b': (4, 4),
+        'conv3a': (4, 5),
+        'conv3b': (5, 5),
+        'conv3c': (5, 5),
+        'conv4a': (5, 6),
+        'convPa': (6, 7),
+        'convPb': (7, 65),
+        'convDa': (6, 7),
+        'convDb': (7, 8),
+    }
+
+
+def test_a_stride_computes_every_second_output_instead_of_pooling():
+    config = SuperPointConfig((3, 4, 5, 6), 7, 8, downsampling='stride')
+    model = SuperPoint(config).eval()
+    x = torch.rand(1, 1, 32, 48, generator=torch.Generator().manual_seed(0))
+    with torch.no_grad():
+        features = model.encode(x)
+        for name in config.encoder:
+            layer = getattr(model, name)
+            x = F.conv2d(x, layer.weight, layer.bias, padding=1).relu()
+            x = x[..., ::2, ::2] if name in ('conv1b', 'conv2b', 'conv3b') else x
+    torch.testing.assert_close(features, x)
 
 
 @pytest.mark.parametrize('name', sorted(CONFIGURATIONS))
@@ -92,6 +122,9 @@ def test_a_wrong_image_shape_is_named(shape):
         ({'head_channels': 0}, 'from 1 to 4096'),
         ({'normalization': 'layer'}, "got 'layer'"),
         ({'normalization_eps': 0.0}, 'between 0 and 1'),
+        ({'stage_layers': (2, 2, 0, 2)}, r'from 1 to 4, got \(2, 2, 0, 2\)'),
+        ({'stage_layers': (2, 2, 2)}, 'stage_layers must be four'),
+        ({'downsampling': 'none'}, "'pooling', 'stride'\\), got 'none'"),
     ],
 )
 def test_a_wrong_configuration_is_named(changes, message):

@@ -12,7 +12,7 @@ from safetensors.torch import load_file, save_file
 import torch
 import torch.nn.functional as F
 
-from superpoint_ros.model.config import COMPACT, PAPER, SuperPointConfig
+from superpoint_ros.model.config import COMPACT, NANO, PAPER, SuperPointConfig
 from superpoint_ros.model.network_arrays import WeightsError
 from superpoint_ros.model.superpoint import SuperPoint
 from superpoint_ros.model.weights import load_weights, save_weights, WeightsMetadata
@@ -45,6 +45,17 @@ def test_saved_weights_are_loaded_unchanged(tmp_path):
     with torch.no_grad():
         for expected, got in zip(model(read()), loaded(read()), strict=True):
             assert torch.allclose(got, expected, atol=1e-5)
+
+
+def test_networks_with_other_layers_are_read_as_they_were_saved(tmp_path):
+    torch.manual_seed(0)
+    model = SuperPoint(NANO).eval()
+    save_weights(tmp_path / 'nano.safetensors', model, METADATA)
+    loaded, _ = load_weights(tmp_path / 'nano.safetensors')
+    assert loaded.config == NANO
+    with torch.no_grad():
+        for expected, got in zip(model(read()), loaded(read()), strict=True):
+            assert torch.equal(got, expected)
 
 
 def test_weight_files_use_the_layer_names_of_other_programs(file):

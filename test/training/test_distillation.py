@@ -21,6 +21,7 @@ from superpoint_ros.training.distillation import (
     procrustes_loss,
 )
 from superpoint_ros.training.lightning_modules import SuperPointModule
+from superpoint_ros.training.losses import StepOutput
 from superpoint_ros.training.recipes import SuperPointRecipe
 from superpoint_ros.training.trainer import train
 from support.training_runs import write_photographs
@@ -35,26 +36,54 @@ def saved(path, config=TINY, **metadata):
     return network
 
 
-def test_distilled_descriptors_are_the_mean_of_three_scales(tmp_path):
+@pytest.mark.parametrize('scales', [1, 2, 3])
+def test_distilled_descriptors_are_the_mean_of_some_scales(tmp_path, scales):
     network = saved(tmp_path / 'teacher.safetensors')
     generator = torch.Generator().manual_seed(1)
     images = torch.rand(2, 1, 64, 128, generator=generator)
     points = torch.rand(2, 30, 2, generator=generator) * torch.tensor([127.0, 63.0])
-    described = DistillationLoss(tmp_path / 'teacher.safetensors', 16).describe(images, points)
-    halved = torch.nn.functional.avg_pool2d(images, 2)
+    loss = DistillationLoss(tmp_path / 'teacher.safetensors', 16, scales)
     larger = torch.nn.functional.interpolate(images, (88, 176), mode='bicubic')
-    for i in (0, 1):
-        with torch.no_grad():
-            fine, same, coarse = (
-                sample_descriptors(
-                    network(seen[i : i + 1]).descriptors,
-                    (points[i : i + 1] + 0.5) * factor - 0.5,
-                )[0]
-                for seen, factor in ((larger, 1.375), (images, 1.0), (halved, 0.5))
-            )
-        total = fine + same + coarse / 2
-        expected = total / total.norm(dim=1, keepdim=True)
-        torch.testing.assert_close(described[i], expected, atol=1e-5, rtol=0)
+    seen = [(images, 1.0), (larger, 1.375), (torch.nn.functional.avg_pool2d(images, 2), 0.5)]
+    with torch.no_grad():
+        described = [
+            sample_descriptors(network(view).descriptors, (points + 0.5) * factor - 0.5)
+            for view, factor in seen
+        ]
+    total = sum(
+        weight * each for weight, each in list(zip((1, 1, 0.5), described, strict=True))[:scales]
+    )
+    found = loss.infer(images, points)
+    # The engine takes gray levels, and may compute in bfloat16.
+    assert torch.cosine_similarity(found.descriptors, total, dim=2).min() > 0.995
+    torch.testing.assert_close(found.descriptors.norm(dim=2), torch.ones(2, 30))
+    with torch.no_grad():
+        expected = network(images).logits
+    torch.testing.assert_close(found.logits, expected, atol=0.02, rtol=0.02)
+
+
+def test_the_detector_learns_the_probabilities_of_the_cells_that_show_the_scene(tmp_path):
+    teacher = saved(tmp_path / 'teacher.safetensors')
+    generator = torch.Generator().manual_seed(2)
+    images = torch.randint(0, 256, (2, 1, 32, 48), generator=generator) / 255
+    batch = {
+        'points': torch.zeros(1, 2, 3, 2),
+        'valid': torch.zeros(1, 3, dtype=torch.bool),
+        'shown': torch.ones(1, 2, 4, 6, dtype=torch.bool),
+    }
+    with torch.no_grad():
+        same = teacher(images)
+    loss = DistillationLoss(tmp_path / 'teacher.safetensors', 16, 1, detector_weight=0.5)
+    least = loss(StepOutput(teacher, images, same, batch))
+    entropy = -(same.logits.softmax(1) * same.logits.log_softmax(1)).sum(1)
+    assert least.item() == pytest.approx(0.5 * entropy.mean().item(), rel=1e-2)
+    changed = same._replace(logits=same.logits.clone())
+    changed.logits[:, 3, 0] += 2
+    assert loss(StepOutput(teacher, images, changed, batch)) > least
+    # Cells that show something else do not count.
+    batch['shown'][:, :, 0] = False
+    unseen = loss(StepOutput(teacher, images, changed, batch)).item()
+    assert unseen == pytest.approx(0.5 * entropy[:, 1:].mean().item(), rel=1e-2)
 
 
 def test_the_distillation_loss_is_the_mean_distance_of_valid_points():
@@ -117,7 +146,7 @@ def test_a_run_with_distillation_does_not_change_the_teacher(tmp_path):
     recipe = SuperPointRecipe(
         images=str(images),
         detector_targets='repeatability',
-        network='compact',
+        network='nano',
         batch=2,
         width=64,
         height=48,
@@ -126,6 +155,7 @@ def test_a_run_with_distillation_does_not_change_the_teacher(tmp_path):
         max_steps=2,
         validation_images=1,
         distill_from=str(teacher),
+        detector_distillation=0.1,
         stage_channels=[8, 8, 8, 8],
         head_channels=8,
     )

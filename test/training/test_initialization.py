@@ -11,7 +11,7 @@ import torch.nn.functional as F
 
 pytest.importorskip('lightning', reason="needs the extra 'train'")
 
-from superpoint_ros.model.config import COMPACT, PAPER, SuperPointConfig
+from superpoint_ros.model.config import COMPACT, CONFIGURATIONS, PAPER, SuperPointConfig
 from superpoint_ros.model.pruning import add_dead_channels
 from superpoint_ros.model.superpoint import fold_batch_norm, SuperPoint
 from superpoint_ros.model.weights import save_weights, WeightsMetadata
@@ -59,11 +59,15 @@ def test_a_network_initialized_from_a_weight_file_computes_the_same(weights, ima
         torch.testing.assert_close(output.descriptors, expected.descriptors, rtol=1e-3, atol=1e-3)
 
 
-def test_a_checkpoint_of_the_same_network_is_loaded_unchanged(tmp_path, images):
-    source, network = trained(NARROW), trained(NARROW)
+@pytest.mark.parametrize('name', ['compact', 'nano'])
+def test_a_checkpoint_of_the_same_network_is_loaded_unchanged(tmp_path, images, name):
+    layers = CONFIGURATIONS[name].stage_layers
+    config = replace(NARROW, stage_layers=layers, downsampling=CONFIGURATIONS[name].downsampling)
+    source, network = trained(config), trained(config)
     source(images)  # moves the batch norms' statistics
     path = tmp_path / 'last.ckpt'
-    torch.save({'state_dict': {f'network.{k}': v for k, v in source.state_dict().items()}}, path)
+    state = {f'network.{name}': value for name, value in source.state_dict().items()}
+    torch.save({'state_dict': state, 'recipe': {'network': name}}, path)
     initialize_from(network, path, images)
     for name, value in network.state_dict().items():
         assert torch.equal(value, source.state_dict()[name]), name
