@@ -58,10 +58,10 @@ def rays(points: np.ndarray) -> np.ndarray:
 
 def parallax(pose_a: np.ndarray, a: np.ndarray, pose_b: np.ndarray, b: np.ndarray) -> np.ndarray:
     """Return the angles (N) in degrees between the rays of two cameras to the same points."""
-    in_world_a, in_world_b = rays(a) @ pose_a[:3, :3], rays(b) @ pose_b[:3, :3]
-    # Unlike the cosine, the sine is precise at small angles.
-    sine = np.linalg.norm(np.cross(in_world_a, in_world_b), axis=1)
-    return np.degrees(np.arctan2(sine, (in_world_a * in_world_b).sum(axis=1)))
+    (ax, ay, az), (bx, by, bz) = (rays(a) @ pose_a[:3, :3]).T, (rays(b) @ pose_b[:3, :3]).T
+    # Unlike the cosine, the sine (length of the cross product) is precise at small angles.
+    sine = np.sqrt((ay * bz - az * by) ** 2 + (az * bx - ax * bz) ** 2 + (ax * by - ay * bx) ** 2)
+    return np.degrees(np.arctan2(sine, ax * bx + ay * by + az * bz))
 
 
 def triangulate(

@@ -54,12 +54,23 @@ class Observations(NamedTuple):
 
 
 class _Linear(NamedTuple):
-    """Linearised errors: cost, weighted residuals (O, R) and both Jacobians; R is 2 or 3."""
+    """
+    Linearised errors.
+
+    Attributes:
+        cost: sum of the losses.
+        residuals: weighted residuals (O, R); R is 2, or 3 with depths.
+        by_pose: Jacobian (O, R, 6), of an update of the camera's pose.
+        by_local: Jacobian (O, R, 3), of the point in the axes of the camera.
+        rotations: of the cameras (O, 3, 3), world-to-camera.
+
+    """
 
     cost: float
     residuals: np.ndarray
     by_pose: np.ndarray
-    by_point: np.ndarray
+    by_local: np.ndarray
+    rotations: np.ndarray
 
 
 def refine_pose(
@@ -154,7 +165,7 @@ def _linearise(poses, points, observations: Observations, width: float) -> _Line
     # A small rotation w moves a point p by w x p = -p x w.
     by_rotation = np.stack([zero, z, -y, -z, zero, x, y, -x, zero], axis=1).reshape(-1, 3, 3)
     by_pose = np.concatenate([by_local @ by_rotation, by_local], axis=2)
-    return _Linear(float(cost), residuals, by_pose, by_local @ rotations)
+    return _Linear(float(cost), residuals, by_pose, by_local, rotations)
 
 
 def _huber(error: np.ndarray, width: float) -> np.ndarray:
@@ -179,7 +190,7 @@ def _solve(state: _Linear, count, observations: Observations, free, damping, mov
     if not move_points:
         step = np.linalg.lstsq(full, pose_right.ravel(), rcond=None)[0]
         return step.reshape(size, 6), np.zeros((count, 3))
-    by_point = state.by_point
+    by_point = state.by_local @ state.rotations
     point_point, point_right = _normal(by_point, state.residuals, indices, count)
     point_point += _damped(point_point, damping)
     inverse = np.linalg.inv(point_point)
@@ -196,6 +207,9 @@ def _solve(state: _Linear, count, observations: Observations, free, damping, mov
 def _normal(jacobians, residuals, groups, count):
     """Return J'J and -J'r for each of `count` groups of observations."""
     size = jacobians.shape[2]
+    if count == 1:
+        rows = jacobians.reshape(-1, size)
+        return (rows.T @ rows)[None], -(rows.T @ residuals.ravel())[None]
     both = np.concatenate([jacobians, -residuals[:, :, None]], axis=2)
     products = (jacobians.transpose(0, 2, 1) @ both).reshape(len(groups), -1)
     order = np.argsort(groups, kind='stable')

@@ -5,7 +5,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import copy
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -121,7 +122,15 @@ class LocalMap:
         self._misses = np.concatenate([self._misses, zeros])[order]
         self._unseen = np.concatenate([self._unseen, zeros])[order]
 
-    def _keep(self, kept: np.ndarray) -> None:
+    def copy(self) -> LocalMap:
+        """Return a map that can be refined while this one is used."""
+        other = copy.copy(self)
+        other.keyframes = [replace(view) for view in self.keyframes]
+        other.points = self.points.copy()
+        return other
+
+    def keep(self, kept: np.ndarray) -> None:
+        """Remove all other points than those to keep, bool (M,)."""
         for name in ('ids', 'points', '_misses', '_unseen'):
             setattr(self, name, getattr(self, name)[kept])
 
@@ -145,34 +154,42 @@ class LocalMap:
         self._unseen += 1
         self._unseen[in_map] = 0
         self._misses[in_map] = np.where(good, 0, self._misses[in_map] + 1)
-        self._keep((self._misses < _MISSES) & (self._unseen < _FORGET))
+        self.keep((self._misses < _MISSES) & (self._unseen < _FORGET))
 
     def add_keyframe(self, view: CameraView) -> None:
-        """Add a keyframe: locate new points by depth or triangulation, and refine the map."""
+        """Add a keyframe, and locate new points by depth or triangulation."""
         self._remove_outliers_of(view)
-        self.keyframes.append(view)
-        self.add_located(view)
-        for other in self.keyframes[:-1]:  # oldest first: largest parallax
-            self._triangulate(other, view)
-        if self.window:
-            self._refine()
         # Twice the window: older keyframes are fixed and anchor the newer ones.
-        self.keyframes = self.keyframes[-2 * max(self.window, 4) :]
+        self.keyframes = [*self.keyframes[-2 * max(self.window, 4) :], view]
+        self.add_located(view)
+        unknown = np.flatnonzero(~np.isin(view.ids, self.ids))
+        added, points = [unknown[:0]], [self.points[:0]]
+        for other in self.keyframes[:-1]:  # oldest first: largest parallax
+            found, places = self._triangulate(other, view, unknown)
+            added.append(found)
+            points.append(places)
+            unknown = np.setdiff1d(unknown, found, assume_unique=True)
+        self.add_points(view.ids[np.concatenate(added)], np.concatenate(points))
 
-    def _triangulate(self, a: CameraView, b: CameraView) -> None:
-        """Add points that both views see with enough parallax."""
-        unknown = ~np.isin(b.ids, self.ids)
-        in_a, in_b = shared_ids(a.ids, b.ids[unknown])
-        in_b = np.flatnonzero(unknown)[in_b]
+    def _triangulate(
+        self, a: CameraView, b: CameraView, candidates: np.ndarray
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """
+        Return the points that both views see with enough parallax.
+
+        Returns indices (K,) of points of b, chosen from `candidates`, and their places (K, 3).
+        """
+        in_a, in_b = shared_ids(a.ids, b.ids[candidates])
+        in_b = candidates[in_b]
         seen_a, seen_b = a.seen[in_a], b.seen[in_b]
         apart = parallax(a.pose, seen_a, b.pose, seen_b) >= self.point_parallax
         in_b, seen_a, seen_b = in_b[apart], seen_a[apart], seen_b[apart]
         points = triangulate(a.pose, seen_a, b.pose, seen_b)
         good = reprojection_errors(a.pose, points, seen_a) < self.threshold
         good &= reprojection_errors(b.pose, points, seen_b) < self.threshold
-        self.add_points(b.ids[in_b[good]], points[good])
+        return in_b[good], points[good]
 
-    def _refine(self) -> None:
+    def refine(self) -> None:
         """Refine the last keyframes and their points; remove wrong observations."""
         views = self.keyframes
         free = np.zeros(len(views), dtype=bool)
@@ -235,7 +252,7 @@ class LocalMap:
             self._remove_outliers_of(view)
             in_map, in_view = shared_ids(self.ids, view.ids)
             counts[in_map] += 1 + view.has_depth()[in_view]
-        self._keep(counts > 1)
+        self.keep(counts > 1)
 
     def _remove_outliers_of(self, view: CameraView) -> None:
         """Remove observations and depths of the view that are outliers of the map."""

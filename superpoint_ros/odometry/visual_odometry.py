@@ -9,7 +9,7 @@ of keyframes are located by their depths, and the scale is metric. Otherwise the
 from the first two views with enough parallax (`two_views`), and the scale is arbitrary: the
 distance between the first two keyframes is 1. Later poses are estimated from the points of the map
 (`find_pose`), points without depth are triangulated between keyframes, and the last keyframes are
-refined by bundle adjustment. There is no loop closure.
+refined by bundle adjustment (`MapRefiner`). There is no loop closure.
 
 It is an example consumer of the features and the measuring tool of `superpoint evaluate odometry`,
 written for this package because it must run on the tracks alone, without rclpy.
@@ -35,6 +35,7 @@ from superpoint_ros.odometry.local_map import (
     LocalMap,
     shared_ids,
 )
+from superpoint_ros.odometry.map_refinement import MapRefiner
 from superpoint_ros.odometry.odometry_settings import OdometrySettings
 from superpoint_ros.odometry.tracker import Tracks
 
@@ -57,11 +58,20 @@ class VisualOdometry:
     distance to the second keyframe is 1. After tracking is lost, a new map starts at the last
     known pose, without depths scaled to the last median depth; both are approximations. A map
     without metric scale is replaced as soon as enough points have depths.
+
+    `refiner` runs the bundle adjustment of new keyframes. By default it runs within `update`, and
+    results repeat exactly. If it runs in another thread, its result corrects the frames after it.
     """
 
-    def __init__(self, camera_model: CameraModel, settings: OdometrySettings | None = None):
+    def __init__(
+        self,
+        camera_model: CameraModel,
+        settings: OdometrySettings | None = None,
+        refiner: MapRefiner | None = None,
+    ):
         self.camera_model = camera_model
         self.settings = settings or OdometrySettings()
+        self._refiner = refiner or MapRefiner()
         self.reset()
 
     def reset(self) -> None:
@@ -69,6 +79,7 @@ class VisualOdometry:
         self.status = STARTING
         self.metric = False
         self.inliers = self.restarts = 0
+        self._refiner.discard()
         self._map: LocalMap | None = None
         self._reference: CameraView | None = None
         self._pose = np.eye(4)
@@ -110,6 +121,7 @@ class VisualOdometry:
         if self._map is not None and (tracks.restarted or stamp < self._stamp):
             self._restart()
         self._stamp = stamp
+        self._finish_refinement()
         has_scale = view.has_depth().sum() >= 2 * self.settings.min_inliers
         if self._map is not None and has_scale and not self.metric:
             self._restart()
@@ -138,7 +150,7 @@ class VisualOdometry:
     def _initialize_metric(self, view: CameraView) -> bool:
         """Start the map with the points of one view that have depths; return True."""
         self._start_map(metric=True)
-        self._map.add_keyframe(view)
+        self._add_keyframe(view)
         self._begin_tracking(view)
         return True
 
@@ -190,7 +202,7 @@ class VisualOdometry:
         self._start_map(metric=False)
         self._map.keyframes.append(reference)
         self._map.add_points(view.ids[in_view], points)
-        self._map.add_keyframe(view)
+        self._add_keyframe(view)
         self._begin_tracking(view)
 
     def _start_map(self, metric: bool) -> None:
@@ -198,6 +210,11 @@ class VisualOdometry:
         settings = self.settings
         self._map = LocalMap(self.threshold, settings.window, settings.point_parallax)
         self.metric = metric
+
+    def _add_keyframe(self, view: CameraView) -> None:
+        """Add a keyframe to the map, and refine the map."""
+        self._map.add_keyframe(view)
+        self._refiner.start(self._map)
 
     def _begin_tracking(self, view: CameraView) -> None:
         """Continue from the view, the last keyframe of a new map."""
@@ -238,13 +255,19 @@ class VisualOdometry:
         local.update_visibility(view)
         before = self._pose
         if self._is_keyframe(view):
-            local.add_keyframe(view)
+            self._add_keyframe(view)
             self._share_base = max(local.count_inliers(view), self.settings.min_inliers)
         self._pose = view.pose
         self._motion = self._pose @ invert(before) if self.status == TRACKING else np.eye(4)
         self._failures, self.status = 0, TRACKING
         self._store_depth()
         return True
+
+    def _finish_refinement(self) -> None:
+        """Apply a refinement that has ended since the last frame."""
+        correction = self._refiner.finish(self._map) if self._map is not None else None
+        if correction is not None:
+            self._pose = self._pose @ correction
 
     def _is_keyframe(self, view: CameraView) -> bool:
         """Return whether the view differs enough from the last keyframe."""
@@ -264,6 +287,7 @@ class VisualOdometry:
 
     def _restart(self) -> None:
         """Discard the map; the next one starts at the last known pose."""
+        self._refiner.discard()
         self._map = self._reference = None
         self.metric = False
         self._motion = np.eye(4)

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 import time
 
@@ -19,10 +20,11 @@ from sensor_msgs.msg import PointCloud
 from std_msgs.msg import Header
 
 from superpoint_ros.data.sequences.bags import seconds_of
+from superpoint_ros.odometry.map_refinement import MapRefiner
 from superpoint_ros.odometry.odometry_settings import OdometrySettings
 from superpoint_ros.odometry.visual_odometry import LOST, VisualOdometry
 from superpoint_ros.ros.calibration_topic import CalibrationTopic
-from superpoint_ros.ros.inputs import ProcessedTopic
+from superpoint_ros.ros.inputs import ProcessedTopic, REPEAT
 from superpoint_ros.ros.lifecycle_node import ProcessingNode
 from superpoint_ros.ros.messages.camera_messages import pose_message, vector_message
 from superpoint_ros.ros.messages.track_messages import tracks_from_message
@@ -33,6 +35,9 @@ UPRIGHT = np.array([[0.0, 0, 1, 0], [-1, 0, 0, 0], [0, -1, 0, 0], [0, 0, 0, 1]])
 
 PATH_PERIOD = 0.5
 """Seconds between two messages of the path: each repeats the whole path."""
+
+REFINEMENT_TIMEOUT = 2.0
+"""Seconds for which the end of the node waits for the refinement of the map."""
 
 
 @dataclass(frozen=True)
@@ -80,6 +85,8 @@ class VisualOdometryNode(ProcessingNode):
 
     The pose is that of the camera's optical frame, the frame of the tracks' header, in the frame
     `odom_frame`: x forward, y left and z up, as seen from the camera at the first keyframe.
+
+    Keyframes are refined in another thread; the poses of later frames include the result.
     """
 
     def __init__(self, **options):
@@ -90,6 +97,8 @@ class VisualOdometryNode(ProcessingNode):
         self._frames = self.parameters.of(OdometryFrames)
         self.calibration = CalibrationTopic(self, 'camera_info', self._frames.rectified)
         self._odometry: VisualOdometry | None = None
+        self._thread: ThreadPoolExecutor | None = None
+        self._refiner: MapRefiner | None = None
         self._broadcaster = self._odometry_publisher = self._path_publisher = None
         self._path: deque[PoseStamped] = deque()
         self._last: tuple[float, np.ndarray] | None = None
@@ -102,6 +111,8 @@ class VisualOdometryNode(ProcessingNode):
         """Make the publishers, and forget the map."""
         self._odometry = self._last = None
         self._path.clear()
+        self._thread = ThreadPoolExecutor(1, 'refinement')
+        self._refiner = MapRefiner(self._thread, self._report_failure)
         self._odometry_publisher = self.publisher(Odometry, 'odometry', 10)
         self._path_publisher = self.publisher(Path, 'path', 1)
         if self._frames.publish_tf:
@@ -111,8 +122,14 @@ class VisualOdometryNode(ProcessingNode):
             f'odometry to {self._odometry_publisher.topic_name}'
         )
 
+    def end_work(self) -> bool:
+        """Return whether no refinement goes on, after waiting for it."""
+        return self._refiner is None or self._refiner.wait(REFINEMENT_TIMEOUT)
+
     def tear_down(self) -> None:
-        """Remove the publishers."""
+        """End the thread and remove the publishers."""
+        if self._thread is not None:
+            self._thread.shutdown()
         for publisher in (self._odometry_publisher, self._path_publisher):
             if publisher is not None:
                 self.destroy_publisher(publisher)
@@ -134,7 +151,7 @@ class VisualOdometryNode(ProcessingNode):
             return 0
         tracks = tracks_from_message(message)
         if self._odometry is None or self._odometry.camera_model is not model:
-            self._odometry = VisualOdometry(model)
+            self._odometry = VisualOdometry(model, refiner=self._refiner)
             self._last = None
         odometry, status = self._odometry, self._odometry.status
         odometry.settings = self.parameters.of(OdometrySettings)
@@ -147,6 +164,13 @@ class VisualOdometryNode(ProcessingNode):
             return 0
         self._publish(UPRIGHT @ pose, stamp, message.header)
         return odometry.inliers
+
+    def _report_failure(self, error: Exception) -> None:
+        """Log why a refinement failed; the odometry continues with the unrefined map."""
+        self.get_logger().error(
+            f'the refinement of keyframes failed: {type(error).__name__}: {error}',
+            throttle_duration_sec=REPEAT,
+        )
 
     def _log_status(self, odometry: VisualOdometry) -> None:
         """Log the new status."""

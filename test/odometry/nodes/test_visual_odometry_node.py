@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import sys
+import threading
 import types
 
 import numpy as np
@@ -16,11 +17,14 @@ pytest.importorskip('rclpy', reason='rclpy is not installed')
 from builtin_interfaces.msg import Time
 from diagnostic_msgs.msg import DiagnosticArray
 from nav_msgs.msg import Odometry, Path
+from rcl_interfaces.msg import Log
+from rclpy.lifecycle import TransitionCallbackReturn
 from rclpy.parameter import Parameter
 from sensor_msgs.msg import CameraInfo
 from std_msgs.msg import Header
 
 from superpoint_ros.geometry.trajectory_alignment import position_errors
+from superpoint_ros.odometry.local_map import LocalMap
 from superpoint_ros.ros.messages.track_messages import tracks_to_message
 from superpoint_ros.ros.visual_odometry_node import VisualOdometryNode
 
@@ -82,6 +86,46 @@ def test_poses_use_the_axes_of_rep_103(graph, make_flight):
     linear = last.twist.twist.linear
     assert linear.z == pytest.approx(speed * 2 / np.sqrt(5), rel=0.2)
     assert linear.x == pytest.approx(speed / np.sqrt(5), rel=0.4)
+
+
+def test_keyframes_are_refined_in_a_thread_that_ends_with_the_node(
+    graph, make_flight, monkeypatch
+):
+    refine, threads = LocalMap.refine, []
+
+    def record(self):
+        refine(self)
+        threads.append(threading.current_thread())
+
+    monkeypatch.setattr(LocalMap, 'refine', record)
+    node = graph.add(VisualOdometryNode)
+    odometry = graph.listen(Odometry, 'odometry')
+    play(graph, make_flight(poses=straight_ahead(30)))
+    graph.wait_until(lambda: len(odometry) > 10 and threads)
+    assert len(set(threads)) == 1
+    assert threads[0] is not threading.main_thread()
+    assert not threads[0].daemon
+    assert node.trigger_deactivate() == TransitionCallbackReturn.SUCCESS
+    assert threads[0].is_alive()  # the node can be activated again
+    assert node.trigger_cleanup() == TransitionCallbackReturn.SUCCESS
+    assert not threads[0].is_alive()
+
+
+def test_a_failed_refinement_is_logged_and_costs_no_pose(graph, make_flight, monkeypatch):
+    def fail(self):
+        raise FloatingPointError('a singular system')
+
+    monkeypatch.setattr(LocalMap, 'refine', fail)
+    graph.add(VisualOdometryNode)
+    odometry = graph.listen(Odometry, 'odometry')
+    logged = graph.listen(Log, '/rosout')
+    play(graph, make_flight(poses=straight_ahead(30)))
+    expected = 'the refinement of keyframes failed: FloatingPointError: a singular system'
+    graph.wait_until(
+        lambda: len(odometry) > 15 and expected in [message.msg for message in logged]
+    )
+    stamps = [m.header.stamp.sec * 20 + m.header.stamp.nanosec // 50_000_000 for m in odometry]
+    assert set(np.diff(stamps)) == {1}
 
 
 def test_the_path_has_the_last_poses(graph, make_flight):
