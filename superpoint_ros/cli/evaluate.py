@@ -136,6 +136,11 @@ def _add_homography(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         '--pictures', type=int, default=4, metavar='N', help='drawings of matches (default: 4)'
     )
+    parser.add_argument(
+        '--wide',
+        action='store_true',
+        help='also measure the matching of images that are turned and zoomed, which takes longer',
+    )
     add_method_options(parser, ('sift', 'orb', 'akaze'), max_keypoints=300)
 
 
@@ -149,10 +154,14 @@ def _run_homography(args: argparse.Namespace) -> int:
         evaluate_homographies,
         homography_table,
         pool_size,
+        wide_method,
         write_homography_report,
     )
 
     methods = make_methods(args, max_keypoints=pool_size(args.max_keypoints))
+    if args.wide:
+        detectors = methods[: len(args.weights)]
+        methods += [wide_method(method, args.max_keypoints) for method in detectors]
     folders, bad = list_sequences(args.data), []
 
     def readable_sequences():

@@ -41,6 +41,7 @@ COMMANDS = {
     'evaluate': Command('evaluate', 'measure detectors on data with ground truth', 'evaluate'),
     'make-benchmark': Command('make_benchmark', 'make planar scenes from photographs'),
     'make-sequence': Command('make_sequence', 'render a flight through a 3-D scene', 'scenes'),
+    'match': Command('match', 'match the keypoints of two images'),
     'process-bag': Command('process_bag', 'add the features to a recorded bag', 'bags,ros'),
     'explain': Command('explain', 'show the steps of the detection in pictures'),
     'export': Command('export', 'export weights or detector to other programs', 'export'),

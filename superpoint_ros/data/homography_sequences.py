@@ -9,6 +9,11 @@ perspective) with some noise and a changed exposure. Beyond the borders of the p
 its mirror image, which counts as visible in one image only. `i_*` sequences have changes of
 illumination and image quality: gain, gamma, shade, blur, noise, JPEG. Their camera also moves by a
 few pixels; otherwise a detector that always returns the same grid of points would be perfect.
+
+Close-ups are `v_*` sequences, too: a photograph, and parts of it that are turned by any angle and
+magnified. In every second sequence image 1 is the close-up and the others are the photograph, so
+that both directions of the change of scale occur. Views of a photograph from far away are left
+out: the mirror images beyond its borders would be turned copies of it.
 """
 
 from __future__ import annotations
@@ -50,6 +55,14 @@ HAND_HELD = HomographyRanges(
     patch_ratio=1.0,
     allow_artifacts=True,
 )
+CLOSE_UP = HomographyRanges(
+    translation=0.4,
+    max_rotation=180.0,
+    min_scale=2.0,
+    max_scale=4.0,
+    perspective=0.1,
+    patch_ratio=1.0,
+)
 EXPOSURE = PhotometricRanges(
     shade_probability=0.0,
     contrast_probability=1.0,
@@ -87,6 +100,12 @@ ILLUMINATION = PhotometricRanges(
     jpeg_probability=0.5,
     min_jpeg_quality=30,
 )
+VIEWS = {
+    'viewpoint': (VIEWPOINT, EXPOSURE),
+    'illumination': (HAND_HELD, ILLUMINATION),
+    'close_up': (CLOSE_UP, EXPOSURE),
+}
+"""Ranges of the homographies and of the changes of the pixels by kind of sequence."""
 MIN_OVERLAP = 0.2
 """Smallest share of either image of a v_* pair that the other one shows."""
 MIN_PHOTOGRAPH_SIDE = 64
@@ -105,6 +124,11 @@ class BenchmarkPlan:
 
     viewpoint: int = setting(50, 'Number of v_* sequences.', range=(0, None))
     illumination: int = setting(50, 'Number of i_* sequences.', range=(0, None))
+    close_ups: int = setting(
+        0,
+        'Number of additional v_* sequences with zoom 2 to 4 and rotation up to 180 degrees.',
+        range=(0, None),
+    )
     pairs: int = setting(
         5, 'Number of images in a sequence in addition to the first.', range=(1, None)
     )
@@ -118,8 +142,15 @@ class BenchmarkPlan:
 
     def __post_init__(self):
         check_settings(self)
-        if self.viewpoint + self.illumination < 1:
-            raise ValueError('viewpoint and illumination are both 0: there is nothing to make')
+        if self.sequences < 1:
+            raise ValueError(
+                'viewpoint, illumination and close_ups are all 0: there is nothing to make'
+            )
+
+    @property
+    def sequences(self) -> int:
+        """Return the number of all sequences."""
+        return self.viewpoint + self.illumination + self.close_ups
 
 
 def make_benchmark(
@@ -133,8 +164,8 @@ def make_benchmark(
 
     The folder `out`, which must be new or empty, gets the sequences and `manifest.json`: the plan,
     the ranges, and the name and SHA-256 of each photograph. The seed gives the order of the
-    photographs, first for viewpoint, then for illumination; if there are too few, they are used
-    again. Raises ValueError if none can be used.
+    photographs, first for viewpoint, then for illumination, then for close-ups; if there are too
+    few, they are used again. Raises ValueError if none can be used.
     """
     out.mkdir(parents=True, exist_ok=True)
     if any(out.iterdir()):
@@ -143,7 +174,8 @@ def make_benchmark(
     waiting = [Path(photographs[index]) for index in order]
     bad: list[Path] = []
     made: list[dict] = []
-    kinds = ['v'] * plan.viewpoint + ['i'] * plan.illumination
+    kinds = ['viewpoint'] * plan.viewpoint + ['illumination'] * plan.illumination
+    kinds += ['close_up'] * plan.close_ups
     while len(made) < len(kinds):
         if not waiting:
             raise ValueError(f'none of the {len(bad)} photographs can be used')
@@ -157,7 +189,7 @@ def make_benchmark(
         waiting.append(path)
         number, kind = len(made), kinds[len(made)]
         stem = re.sub(r'[^A-Za-z0-9._-]+', '_', path.stem)[:60]
-        folder = out / f'{kind}_{number:03d}_{stem}'
+        folder = out / f'{"i" if kind == "illumination" else "v"}_{number:03d}_{stem}'
         _write_sequence(folder, photograph, kind, plan.pairs, [plan.seed, number])
         digest = hashlib.sha256(path.read_bytes()).hexdigest()
         made.append({'sequence': folder.name, 'photograph': path.name, 'sha256': digest})
@@ -165,6 +197,7 @@ def make_benchmark(
     manifest = {
         'plan': asdict(plan),
         'viewpoint': asdict(VIEWPOINT),
+        'close_up': asdict(CLOSE_UP),
         'viewpoint_exposure': asdict(EXPOSURE),
         'illumination': asdict(ILLUMINATION),
         'illumination_viewpoint': asdict(HAND_HELD),
@@ -193,16 +226,22 @@ def _load(path: Path, longest_side: int) -> np.ndarray:
 def _write_sequence(
     folder: Path, photograph: np.ndarray, kind: str, pairs: int, key: Sequence[int]
 ) -> None:
-    """Write one sequence: the photograph as image 1, the others, and their homographies."""
+    """Write one sequence: image 1, the others, and their homographies from image 1."""
     folder.mkdir()
-    write_picture(folder / '1.png', photograph)
+    size = photograph.shape[::-1]
+    views, changes = VIEWS[kind]
+    first, to_first = photograph, np.eye(3)
+    if kind == 'close_up' and key[-1] % 2:
+        to_first = sample_homography(np.random.default_rng(key), size, views)
+        first, views = render_view(photograph, to_first), HAND_HELD
+    write_picture(folder / '1.png', first)
     for number in range(2, pairs + 2):
         rng = np.random.default_rng([*key, number])
-        views, changes = (VIEWPOINT, EXPOSURE) if kind == 'v' else (HAND_HELD, ILLUMINATION)
-        homography = sample_view(rng, photograph.shape[::-1], views)
+        sample = sample_homography if views is CLOSE_UP else sample_view
+        homography = sample(rng, size, views)
         image = augment(render_view(photograph, homography), rng, changes)
         write_picture(folder / f'{number}.png', image)
-        write_homography(folder / f'H_1_{number}', homography)
+        write_homography(folder / f'H_1_{number}', homography @ np.linalg.inv(to_first))
 
 
 def sample_view(

@@ -19,16 +19,22 @@ import numpy as np
 
 from superpoint_ros.detection.cpu_nms import find_maxima
 from superpoint_ros.features import Features
+from superpoint_ros.wide_matching import MatchedImages
 
 NMS_RADIUS = 4
 """NMS radius in pixels (square window), as in the paper's comparison of detectors."""
 
 
 class Method(NamedTuple):
-    """Name of a method in tables, and its function from a gray uint8 image to features."""
+    """
+    Name of a method in tables, and its function from a gray uint8 image to features.
+
+    `match`, if there is one, takes two gray images instead and returns their features and matches.
+    """
 
     name: str
     find: Callable[[np.ndarray], Features]
+    match: Callable[[np.ndarray, np.ndarray], MatchedImages] | None = None
 
 
 def fast(image: np.ndarray) -> Features:

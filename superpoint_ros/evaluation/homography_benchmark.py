@@ -17,6 +17,8 @@ points or matches counts 0. The localisation error is the mean over the pairs th
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -28,15 +30,15 @@ from superpoint_ros.evaluation.metrics import (
     area_under_accuracy,
     EPSILON,
     match_distances,
+    matches_of,
     measure_pair,
     Pair,
     shared_view,
 )
 from superpoint_ros.evaluation.reports import draw_matches_by_method, markdown_table, write_json
-from superpoint_ros.features import Features
-from superpoint_ros.geometry.matching import match_mutual
 from superpoint_ros.settings_table import table_of
 from superpoint_ros.visualization import write_picture
+from superpoint_ros.wide_matching import match_wide
 
 COUNTINGS = {
     'all': 'All points count',
@@ -66,6 +68,18 @@ def pool_size(keypoints: int) -> int:
     return 4 * keypoints
 
 
+def wide_method(method: Method, keypoints: int) -> Method:
+    """
+    Return the method that matches with the detector of `method` by `match_wide`.
+
+    It finds n keypoints, not more: those of aligned images lie in the shared view.
+    """
+    detector = method.find
+    settings = replace(detector.settings, max_keypoints=keypoints)
+    match = partial(match_wide, detector=detector, settings=settings)
+    return Method(f'{method.name}, wide', detector, match)
+
+
 def evaluate_homographies(
     methods: Sequence[Method],
     sequences: Iterable[HomographySequence],
@@ -83,8 +97,7 @@ def evaluate_homographies(
     rows = []
     for sequence in sequences:
         for method in methods:
-            found = [method.find(image) for image in sequence.images]
-            for index, pair in enumerate(pairs_of(sequence, found), start=2):
+            for index, pair in enumerate(pairs_of(sequence, method), start=2):
                 for counting in COUNTINGS:
                     rows.append(
                         {
@@ -123,13 +136,18 @@ def evaluate_homographies(
     }
 
 
-def pairs_of(sequence: HomographySequence, found: Sequence[Features]) -> list[Pair]:
-    """Return the pairs of the first image with each other image, given their features."""
-    sizes = [image.shape[::-1] for image in sequence.images]
+def pairs_of(sequence: HomographySequence, method: Method) -> list[Pair]:
+    """Return the pairs of the first image with each other image, with their features."""
+    first, *others = sequence.images
+    if method.match:
+        matched = [method.match(first, other) for other in others]
+    else:
+        a = method.find(first)
+        matched = [(a, method.find(other), None) for other in others]
     return [
-        Pair(found[0], other, homography, sizes[0], size)
-        for other, homography, size in zip(
-            found[1:], sequence.homographies, sizes[1:], strict=True
+        Pair(a, b, homography, first.shape[::-1], other.shape[::-1], matches)
+        for (a, b, matches, *_), homography, other in zip(
+            matched, sequence.homographies, others, strict=True
         )
     ]
 
@@ -138,7 +156,7 @@ def select_counted(pair: Pair, counting: str, keypoints: int) -> Pair:
     """Return the pair with the best n features, after removal of those that do not count."""
     if counting == 'shared':
         pair = shared_view(pair)
-    return pair._replace(a=pair.a.best(keypoints), b=pair.b.best(keypoints))
+    return pair.best(keypoints)
 
 
 def summarise(rows: Sequence[dict]) -> dict | None:
@@ -211,9 +229,8 @@ def picture_of_matches(
     )
     matched = {}
     for method in methods:
-        found = [method.find(image) for image in sequence.images]
-        pair = select_counted(pairs_of(sequence, found)[0], 'all', keypoints)
-        matches = match_mutual(pair.a.descriptors, pair.b.descriptors)
+        pair = select_counted(pairs_of(sequence, method)[0], 'all', keypoints)
+        matches = matches_of(pair)
         correct = match_distances(pair, matches) <= EPSILON
         matched[method.name] = (pair.a.keypoints, pair.b.keypoints, matches, correct)
     return draw_matches_by_method(*sequence.images, matched)

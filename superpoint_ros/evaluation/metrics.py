@@ -17,17 +17,14 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-import cv2
 import numpy as np
 
 from superpoint_ros.features import Features
-from superpoint_ros.geometry.homography import warp_points
+from superpoint_ros.geometry.homography import estimate_homography, warp_points
 from superpoint_ros.geometry.matching import match_mutual
 
 EPSILON = 3.0
 """Largest distance in pixels between corresponding points, as in the paper."""
-
-RANSAC_THRESHOLD, RANSAC_ITERATIONS, RANSAC_CONFIDENCE = 2.0, 5000, 0.9999
 
 
 def match_to_truth(points: np.ndarray, truth: np.ndarray, epsilon: float) -> np.ndarray:
@@ -94,13 +91,19 @@ def best_score(curve: Curve) -> float:
 
 
 class Pair(NamedTuple):
-    """Features of two images, the homography from a to b, and both sizes (width, height)."""
+    """
+    Features of two images, the homography from a to b, and both sizes (width, height).
+
+    `matches` int (K, 2) are pairs of indices into both images' features. None, the default, are
+    the mutual nearest neighbours (`matches_of`).
+    """
 
     a: Features
     b: Features
     homography: np.ndarray
     size_a: tuple[int, int]
     size_b: tuple[int, int]
+    matches: np.ndarray | None = None
 
     def swapped(self) -> Pair:
         """Return the pair with a and b exchanged."""
@@ -109,7 +112,30 @@ class Pair(NamedTuple):
         centre = np.append((np.array(self.size_a) - 1) / 2, 1.0)
         if (inverse @ (self.homography @ centre))[2] * (self.homography @ centre)[2] < 0:
             inverse = -inverse
-        return Pair(self.b, self.a, inverse, self.size_b, self.size_a)
+        matches = None if self.matches is None else self.matches[:, ::-1]
+        return Pair(self.b, self.a, inverse, self.size_b, self.size_a, matches)
+
+    def select(self, in_a: np.ndarray, in_b: np.ndarray) -> Pair:
+        """Return the pair with the chosen features, bool (N,) and (M,), and their matches."""
+        matches = self.matches
+        if matches is not None:
+            kept = matches[in_a[matches[:, 0]] & in_b[matches[:, 1]]]
+            indices = (np.cumsum(chosen) - 1 for chosen in (in_a, in_b))
+            matches = np.stack(
+                [new[old] for new, old in zip(indices, kept.T, strict=True)], axis=1
+            )
+        return self._replace(a=_select(self.a, in_a), b=_select(self.b, in_b), matches=matches)
+
+    def best(self, count: int) -> Pair:
+        """Return the pair with the `count` best features of each image."""
+        return self.select(*(np.arange(len(side)) < count for side in (self.a, self.b)))
+
+
+def matches_of(pair: Pair) -> np.ndarray:
+    """Return the matches of the pair, int (K, 2)."""
+    if pair.matches is not None:
+        return pair.matches
+    return match_mutual(pair.a.descriptors, pair.b.descriptors)
 
 
 def in_view(points: np.ndarray, homography: np.ndarray, size: tuple[int, int]) -> np.ndarray:
@@ -122,9 +148,9 @@ def in_view(points: np.ndarray, homography: np.ndarray, size: tuple[int, int]) -
 def shared_view(pair: Pair) -> Pair:
     """Return the pair with only those features that lie in both images."""
     back = pair.swapped()
-    return pair._replace(
-        a=_select(pair.a, in_view(pair.a.keypoints, pair.homography, pair.size_b)),
-        b=_select(pair.b, in_view(pair.b.keypoints, back.homography, pair.size_a)),
+    return pair.select(
+        in_view(pair.a.keypoints, pair.homography, pair.size_b),
+        in_view(pair.b.keypoints, back.homography, pair.size_a),
     )
 
 
@@ -214,28 +240,6 @@ def _one_sided(pair: Pair, epsilon: float) -> float:
     )
 
 
-def estimate_homography(points_a: np.ndarray, points_b: np.ndarray) -> np.ndarray | None:
-    """
-    Return the homography from matched points (K, 2) of a and b, None if none is found.
-
-    OpenCV's USAC_ACCURATE (graph-cut RANSAC) with a threshold of 2 px, at most 5,000 iterations
-    and a confidence of .9999: of OpenCV's estimators it gave SIFT, ORB and AKAZE the smallest
-    corner errors. The seed is fixed, so that results are reproducible.
-    """
-    if len(points_a) < 4:
-        return None
-    cv2.setRNGSeed(0)
-    found, _ = cv2.findHomography(
-        np.asarray(points_a, np.float64),
-        np.asarray(points_b, np.float64),
-        cv2.USAC_ACCURATE,
-        RANSAC_THRESHOLD,
-        maxIters=RANSAC_ITERATIONS,
-        confidence=RANSAC_CONFIDENCE,
-    )
-    return found
-
-
 def corner_error(estimate: np.ndarray | None, truth: np.ndarray, size: tuple[int, int]) -> float:
     """Return the mean distance, in b, of the corners of a by estimate and ground truth [P]."""
     if estimate is None or not np.isfinite(estimate).all() or abs(np.linalg.det(estimate)) < 1e-12:
@@ -260,10 +264,10 @@ def measure_pair(pair: Pair) -> dict[str, float | None]:
     """
     Return all measurements of one pair by name.
 
-    `corner_error` is None if no homography is found from the mutual nearest neighbours.
+    `corner_error` is None if no homography is found from the matches.
     """
     repeated, localisation = repeatability(pair)
-    matches = match_mutual(pair.a.descriptors, pair.b.descriptors)
+    matches = matches_of(pair)
     correct = match_distances(pair, matches) <= EPSILON
     estimate = estimate_homography(
         pair.a.keypoints[matches[:, 0]], pair.b.keypoints[matches[:, 1]]

@@ -14,6 +14,9 @@ from __future__ import annotations
 import cv2
 import numpy as np
 
+RANSAC_THRESHOLD, RANSAC_ITERATIONS, RANSAC_CONFIDENCE = 2.0, 5000, 0.9999
+"""Of `estimate_homography`; the threshold is in pixels."""
+
 
 def warp_points(points: np.ndarray, homography: np.ndarray) -> np.ndarray:
     """
@@ -51,6 +54,35 @@ def warp_image(
         flags=cv2.INTER_LINEAR,
         borderMode=border,
     )
+
+
+def resample(image: np.ndarray, homography: np.ndarray, size: tuple[int, int]) -> np.ndarray:
+    """
+    Return the target image of `size`, as `warp_image`, without aliasing where it shrinks.
+
+    An image that the homography shrinks is reduced by area averages first, by the factor in the
+    middle of the target. Pixels outside the source repeat its border.
+    """
+    height, width = image.shape[:2]
+    centre = (np.array([size], np.float64) - 1) / 2
+    factor = 1 / local_scale(np.linalg.inv(check_homography(homography)), centre[0])
+    if factor < 1:
+        reduced = (max(round(width * factor), 1), max(round(height * factor), 1))
+        image = cv2.resize(image, reduced, interpolation=cv2.INTER_AREA)
+        homography = homography @ scaling(width / reduced[0], height / reduced[1])
+    return warp_image(image, homography, size, cv2.BORDER_REPLICATE)
+
+
+def local_scale(homography: np.ndarray, point: np.ndarray) -> float:
+    """
+    Return by how much the homography magnifies lengths at a point (2,); NaN beyond the horizon.
+
+    The value is the square root of the magnification of areas.
+    """
+    around = np.asarray(point, np.float64) + [[0, 0], [0.5, 0], [0, 0.5]]
+    origin, x, y = warp_points(around, homography)
+    (a, b), (c, d) = (x - origin) / 0.5, (y - origin) / 0.5
+    return float(np.sqrt(abs(a * d - b * c)))
 
 
 def valid_mask(
@@ -98,3 +130,28 @@ def check_homography(homography: np.ndarray) -> np.ndarray:
     if not np.isfinite(homography).all() or abs(np.linalg.det(homography)) < 1e-12:
         raise ValueError(f'the homography cannot be inverted: {homography.tolist()}')
     return homography
+
+
+def estimate_homography(points_a: np.ndarray, points_b: np.ndarray) -> np.ndarray | None:
+    """
+    Return the homography from matched points (K, 2) of a and b, None if none is found.
+
+    OpenCV's USAC_ACCURATE (graph-cut RANSAC) with a threshold of 2 px, at most 5,000 iterations
+    and a confidence of .9999: of OpenCV's estimators it gave SIFT, ORB and AKAZE the smallest
+    corner errors. The seed is fixed, so that results are reproducible.
+    """
+    if len(points_a) < 4:
+        return None
+    cv2.setRNGSeed(0)
+    try:
+        found, _ = cv2.findHomography(
+            np.asarray(points_a, np.float64),
+            np.asarray(points_b, np.float64),
+            cv2.USAC_ACCURATE,
+            RANSAC_THRESHOLD,
+            maxIters=RANSAC_ITERATIONS,
+            confidence=RANSAC_CONFIDENCE,
+        )
+    except cv2.error:  # assertions of 4.14 fail for coincident or collinear points
+        return None
+    return found

@@ -26,7 +26,7 @@ from superpoint_ros.data.hpatches import (
     read_sequence,
     write_homography,
 )
-from superpoint_ros.geometry.homography import valid_mask, warp_points
+from superpoint_ros.geometry.homography import local_scale, resample, valid_mask, warp_points
 from support.noise_pictures import noise_picture
 
 
@@ -97,6 +97,29 @@ def test_sampled_viewpoints_rotate_scale_and_share_a_fifth_or_more():
     assert min(angles) < -30
     assert max(scales) > 1.6
     assert min(scales) < 0.65
+
+
+def test_close_ups_are_turned_and_zoomed_in_both_directions(photographs, tmp_path):
+    plan = BenchmarkPlan(viewpoint=0, illumination=0, close_ups=8, pairs=1)
+    assert make_benchmark(sorted(photographs.iterdir()), tmp_path / 'out', plan) == []
+    angles = []
+    for number, folder in enumerate(list_sequences(tmp_path / 'out')):
+        sequence = read_sequence(folder)
+        (first, second), (to_second,) = sequence.images, sequence.homographies
+        size = first.shape[::-1]
+        close_up_first = number % 2 == 1
+        to_whole = to_second if close_up_first else np.linalg.inv(to_second)
+        # The close-up shows nothing beyond the photograph, except for a small motion of the hand.
+        assert valid_mask(np.linalg.inv(to_whole), size).mean() > 0.8
+        middle = (np.array(size) - 1) / 2
+        assert 1 / 6 < local_scale(to_whole, middle) < 1 / 1.9
+        ends = warp_points(middle + [[0, 0], [1, 0]], to_whole)
+        angles.append(np.degrees(np.arctan2(*(ends[1] - ends[0])[::-1])))
+        close_up, whole = (first, second) if close_up_first else (second, first)
+        drawn = resample(close_up, to_whole, size).astype(float)
+        inside = valid_mask(to_whole, size, erosion=12)
+        assert np.corrcoef(drawn[inside], whole[inside])[0, 1] > 0.9
+    assert np.ptp(angles) > 180
 
 
 def test_hpatches_images_are_resized_together_with_their_homographies(tmp_path):

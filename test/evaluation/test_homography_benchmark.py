@@ -22,6 +22,7 @@ from superpoint_ros.evaluation.homography_benchmark import (
 )
 from superpoint_ros.features import Features
 from superpoint_ros.geometry.homography import warp_points
+from superpoint_ros.wide_matching import MatchedImages
 from support.noise_pictures import noise_picture
 
 
@@ -87,6 +88,20 @@ def test_homography_benchmark_of_known_detections_has_the_hand_computed_values()
         assert two['homography_auc_5px'] == pytest.approx(1 - 2 / 5, abs=1e-3)
         assert four['homography_auc_5px'] == pytest.approx(1 - 4 / 5, abs=1e-3)
     assert result['methods']['exact']['all']['illumination'] is None
+
+
+def test_homography_benchmark_measures_the_matches_of_a_method_that_matches():
+    sequence = known_sequence()
+    find = Grid(sequence)
+
+    def match(first, second):
+        a, b = find(first), find(second)
+        return MatchedImages(a, b, np.array([[0, 0], [1, 1], [2, 7], [3, 9]]))
+
+    result = evaluate_homographies([Method('known', find, match)], [sequence], keypoints=100)
+    measured = result['methods']['known']['all']['viewpoint']
+    assert (measured['matches'], measured['matching_accuracy']) == (4, 0.5)
+    assert measured['repeatability'] == 1.0
 
 
 def test_homography_benchmark_counts_the_best_keypoints():

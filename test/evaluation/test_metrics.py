@@ -13,10 +13,10 @@ from superpoint_ros.evaluation.metrics import (
     average_precision,
     best_score,
     corner_error,
-    estimate_homography,
     in_view,
     match_distances,
     match_to_truth,
+    matches_of,
     matching_accuracy,
     matching_score,
     measure_pair,
@@ -28,7 +28,6 @@ from superpoint_ros.evaluation.metrics import (
     shared_view,
 )
 from superpoint_ros.features import Features
-from superpoint_ros.geometry.homography import warp_points
 
 SIZE = (100, 80)
 SHIFT = np.array([[1, 0, 10], [0, 1, 0], [0, 0, 1.0]])  # b is a shifted by 10 px to the right
@@ -166,16 +165,18 @@ def test_area_under_accuracy_is_exact():
     assert area_under_accuracy([], 5) == 0.0
 
 
-def test_homography_estimate_tolerates_wrong_matches_and_is_reproducible():
-    rng = np.random.default_rng(0)
-    truth = np.array([[0.9, 0.2, 12], [-0.15, 1.1, 5], [2e-4, -1e-4, 1]])
-    a = rng.uniform(0, 400, (120, 2))
-    b = warp_points(a, truth)
-    b[:40] = rng.uniform(0, 400, (40, 2))
-    found = estimate_homography(a, b)
-    assert corner_error(found, truth, (400, 300)) < 0.01
-    assert (estimate_homography(a, b) == found).all()
-    assert estimate_homography(a[:3], b[:3]) is None
+def test_given_matches_are_measured_and_follow_the_features_that_are_kept():
+    a = features([[95, 5], [20, 20], [50, 50], [60, 60]], directions(0, 10, 20, 30))
+    b = features([[5, 5], [60, 50], [30, 20], [9, 70]], directions(0, 10, 20, 30))
+    one = pair(a, b)._replace(matches=np.array([[0, 0], [1, 2], [2, 1], [3, 3]]))
+    assert matches_of(one) is one.matches
+    assert measure_pair(one)['matching_accuracy'] == 0.5  # the nearest descriptors are wrong
+    seen = shared_view(one)  # without the first of a and the first and last of b
+    assert seen.matches.tolist() == [[0, 1], [1, 0]]
+    assert matching_accuracy(match_distances(seen, seen.matches) <= 1) == 1.0
+    assert one.best(2).matches.tolist() == [[0, 0]]
+    assert one.swapped().matches.tolist() == [[0, 0], [2, 1], [1, 2], [3, 3]]
+    assert matches_of(pair(a, b)).tolist() == [[0, 0], [1, 1], [2, 2], [3, 3]]
 
 
 def test_measurements_of_a_perfect_pair_are_perfect():

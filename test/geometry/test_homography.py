@@ -7,7 +7,15 @@ from hypothesis import strategies as st
 import numpy as np
 import pytest
 
-from superpoint_ros.geometry.homography import scaling, valid_mask, warp_image, warp_points
+from superpoint_ros.geometry.homography import (
+    estimate_homography,
+    local_scale,
+    resample,
+    scaling,
+    valid_mask,
+    warp_image,
+    warp_points,
+)
 
 SHIFT = np.array([[1, 0, 5], [0, 1, -3], [0, 0, 1]], float)
 
@@ -112,3 +120,40 @@ def test_erosion_of_the_valid_mask_is_in_pixels_of_the_source():
 def test_an_invalid_homography_is_refused(homography, message):
     with pytest.raises(ValueError, match=message):
         warp_points(np.zeros((1, 2)), homography)
+
+
+def test_local_scale_is_the_magnification_at_a_point():
+    assert local_scale(scaling(3), np.array([5.0, 7.0])) == pytest.approx(3)
+    assert local_scale(np.diag([4.0, 1.0, 1.0]), np.zeros(2)) == pytest.approx(2)
+    horizon = np.array([[1, 0, 0], [0, 1, 0], [-0.1, 0, 1]])
+    assert np.isnan(local_scale(horizon, np.array([20.0, 1.0])))
+
+
+def test_resampling_shrinks_without_aliasing_and_keeps_positions():
+    stripes = np.tile(np.array([0, 200], np.uint8), (64, 32))
+    small = resample(stripes, scaling(0.25), (16, 16))
+    np.testing.assert_allclose(small, 100, atol=2)
+    spot = np.zeros((64, 64), np.uint8)
+    spot[40:44, 20:24] = 255  # centre (21.5, 41.5), in the small image (5, 10)
+    y, x = np.divmod(int(resample(spot, scaling(0.25), (16, 16)).argmax()), 16)
+    assert (x, y) == (5, 10)
+
+
+def test_resampling_that_enlarges_is_plain_warping():
+    image = np.random.default_rng(0).integers(0, 256, (20, 30)).astype(np.uint8)
+    large = resample(image, scaling(2), (60, 40))
+    expected = warp_image(image, scaling(2), (60, 40), cv2.BORDER_REPLICATE)
+    np.testing.assert_array_equal(large, expected)
+
+
+def test_homography_estimate_tolerates_wrong_matches_and_is_reproducible():
+    rng = np.random.default_rng(0)
+    truth = np.array([[0.9, 0.2, 12], [-0.15, 1.1, 5], [2e-4, -1e-4, 1]])
+    a = rng.uniform(0, 400, (120, 2))
+    b = warp_points(a, truth)
+    b[:40] = rng.uniform(0, 400, (40, 2))
+    found = estimate_homography(a, b)
+    np.testing.assert_allclose(warp_points(a[40:], found), b[40:], atol=0.01)
+    assert (estimate_homography(a, b) == found).all()
+    assert estimate_homography(a[:3], b[:3]) is None
+    assert estimate_homography(np.ones((9, 2)), np.ones((9, 2))) is None

@@ -1,0 +1,66 @@
+# Copyright 2026 The superpoint_ros developers
+# SPDX-License-Identifier: Apache-2.0
+
+"""
+Match the keypoints of two images, draw the matches and save them as a NumPy file.
+
+Writes matches.png, both images side by side with a line for each match, and matches.npz with the
+arrays keypoints_a and keypoints_b (K, 2), x and y in pixels: row k of both is one match. Matches
+are mutual nearest neighbours of the descriptors.
+
+With --wide, the images may be turned by any angle and zoomed by up to 4, for relocalisation, loop
+closures or drones: they are aligned first. This takes several times as long, except for images
+that match well as they are.
+
+Exit status: 0 done, also without any match; 2 if an image cannot be read.
+"""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the options."""
+    from superpoint_ros.cli.options import add_detector_options
+
+    parser.add_argument('image_a', type=Path, metavar='IMAGE_A', help='first image file')
+    parser.add_argument('image_b', type=Path, metavar='IMAGE_B', help='second image file')
+    parser.add_argument(
+        '--out', required=True, type=Path, metavar='DIR', help='folder for the results'
+    )
+    parser.add_argument(
+        '--wide',
+        action='store_true',
+        help='align images that are turned by any angle or zoomed by up to 4 before matching',
+    )
+    add_detector_options(parser)
+
+
+def run(args: argparse.Namespace) -> int:
+    """Match both images, write picture and arrays, and print one summary."""
+    import numpy as np
+
+    from superpoint_ros.cli.options import keep_inputs, make_detector
+    from superpoint_ros.data.sequences.image_files import read_image
+    from superpoint_ros.visualization import draw_matches, write_picture
+    from superpoint_ros.wide_matching import match_images, match_wide, rotation_and_zoom
+
+    picture, arrays = args.out / 'matches.png', args.out / 'matches.npz'
+    keep_inputs([args.image_a, args.image_b], [picture, arrays])
+    images = [read_image(path, color=True) for path in (args.image_a, args.image_b)]
+    match = match_wide if args.wide else match_images
+    matched = match(*images, make_detector(args))
+    args.out.mkdir(parents=True, exist_ok=True)
+    a, b = matched.a.keypoints, matched.b.keypoints
+    write_picture(picture, draw_matches(images[0], a, images[1], b, matched.matches))
+    points_a, points_b = matched.points
+    with arrays.open('wb') as file:
+        np.savez_compressed(file, keypoints_a=points_a, keypoints_b=points_b)
+    how = ''
+    if matched.to_b is not None:
+        rotation, zoom = rotation_and_zoom(matched.to_b, images[1].shape[1::-1])
+        how = f', after alignment by {rotation:.0f} degrees and a zoom of {zoom:.2f}'
+    print(f'{len(points_a)} matches{how}: see {args.out}')
+    return 0

@@ -1,0 +1,139 @@
+# Copyright 2026 The superpoint_ros developers
+# SPDX-License-Identifier: Apache-2.0
+
+"""Images that are turned by any angle and zoomed match after alignment; others match as before."""
+
+from __future__ import annotations
+
+import cv2
+import numpy as np
+import pytest
+
+from superpoint_ros.detector import Detector
+from superpoint_ros.files import demo_photographs
+from superpoint_ros.geometry.homography import resample, scaling, warp_points
+from superpoint_ros.wide_matching import (
+    fit_similarity,
+    match_images,
+    match_wide,
+    rotation_and_zoom,
+)
+
+SIZE = (320, 240)
+
+
+@pytest.fixture(scope='module')
+def detector():
+    return Detector.from_weights(device='cpu', engine='torch', precision='float32')
+
+
+@pytest.fixture(scope='module')
+def photograph():
+    path = next(path for path in demo_photographs() if path.stem == 'coffee')
+    return cv2.resize(cv2.imread(str(path), 0), (640, 480), interpolation=cv2.INTER_AREA)
+
+
+def turned(degrees, zoom, shift=(0.0, 0.0)):
+    """Return the homography that turns clockwise about the middle of the photograph and zooms."""
+    angle = np.radians(degrees)
+    cos, sin = zoom * np.cos(angle), zoom * np.sin(angle)
+    turn = np.array([[cos, -sin, 0], [sin, cos, 0], [0, 0, 1]])
+    from_middle = np.array([[1, 0, -319.5], [0, 1, -239.5], [0, 0, 1]])
+    to_middle = np.array([[1, 0, (SIZE[0] - 1) / 2], [0, 1, (SIZE[1] - 1) / 2], [0, 0, 1]])
+    return (
+        np.array([[1, 0, shift[0]], [0, 1, shift[1]], [0, 0, 1]]) @ to_middle @ turn @ from_middle
+    )
+
+
+def views(photograph, degrees, zoom):
+    """Return the whole photograph, a close-up of it, and the homography between them."""
+    to_whole, to_close_up = scaling(0.5), turned(degrees, 0.5 * zoom)
+    whole = resample(photograph, to_whole, SIZE)
+    close_up = resample(photograph, to_close_up, SIZE)
+    return whole, close_up, to_close_up @ np.linalg.inv(to_whole)
+
+
+def errors(matched, homography):
+    a, b = matched.points
+    return np.linalg.norm(warp_points(a.astype(float), homography) - b, axis=1)
+
+
+@pytest.mark.parametrize(('degrees', 'zoom'), [(130, 2.6), (170, 1.0), (10, 3.0)])
+def test_wide_matching_finds_a_close_up_that_is_turned_and_zoomed(
+    detector, photograph, degrees, zoom
+):
+    whole, close_up, homography = views(photograph, degrees, zoom)
+    plain = match_images(whole, close_up, detector)
+    assert np.sum(errors(plain, homography) < 3) < 15
+    for a, b, truth in (
+        (whole, close_up, homography),
+        (close_up, whole, np.linalg.inv(homography)),
+    ):
+        wide = match_wide(a, b, detector)
+        correct = errors(wide, truth) < 3 * max(1, zoom if b is close_up else 1)
+        assert len(correct) > 30
+        assert correct.mean() > 0.9
+        found = rotation_and_zoom(wide.to_b, SIZE)
+        assert found == pytest.approx(rotation_and_zoom(truth, SIZE), rel=0.05, abs=1.5)
+
+
+def test_wide_matching_of_images_that_match_anyway_is_plain_matching(detector, photograph):
+    whole = resample(photograph, scaling(0.5), SIZE)
+    moved = resample(photograph, np.array([[1, 0, 7], [0, 1, -4], [0, 0, 1]]) @ scaling(0.5), SIZE)
+    plain, wide = (match(whole, moved, detector) for match in (match_images, match_wide))
+    assert wide.to_b is None
+    np.testing.assert_array_equal(wide.matches, plain.matches)
+    for before, after in zip(plain.points, wide.points, strict=True):
+        np.testing.assert_array_equal(before, after)
+    assert len(plain.matches) > 100
+
+
+@pytest.mark.parametrize('size', [(16, 16), (300, 20), (320, 240)])
+def test_wide_matching_of_a_blank_or_tiny_image_has_no_matches(detector, photograph, size):
+    whole = resample(photograph, scaling(0.5), SIZE)
+    blank = np.full(size[::-1], 90, np.uint8)
+    for a, b in ((whole, blank), (blank, whole), (blank, blank)):
+        matched = match_wide(a, b, detector)
+        assert matched.matches.shape == (0, 2)
+        assert matched.to_b is None
+        assert [points.shape for points in matched.points] == [(0, 2), (0, 2)]
+
+
+def test_wide_matching_of_images_without_common_content_keeps_the_plain_matches(
+    detector, photograph
+):
+    whole = resample(photograph, scaling(0.5), SIZE)
+    strip = photograph[:20, :300].copy()
+    matched = match_wide(strip, whole, detector)
+    assert (matched.matches >= 0).all()
+    assert matched.a.keypoints.shape[1] == 2
+
+
+def test_wide_matching_refuses_what_is_not_an_image_with_one_clear_line(detector, photograph):
+    with pytest.raises(ValueError, match='an image must be a NumPy array'):
+        match_wide(photograph, None, detector)
+    with pytest.raises(ValueError, match='at least 16x16 pixels; got 8x40'):
+        match_wide(np.zeros((40, 8), np.uint8), photograph, detector)
+
+
+def test_a_similarity_is_found_among_more_outliers():
+    rng = np.random.default_rng(0)
+    a = rng.uniform(0, 300, (60, 2))
+    truth = turned(75, 2.0)
+    b = warp_points(a, truth)
+    b[20:] = rng.uniform(0, 300, (40, 2))
+    found = fit_similarity(a, b, 2.0)
+    assert 20 <= found.inliers <= 22
+    np.testing.assert_allclose(warp_points(a[:20], found.to_b), b[:20], atol=0.5)
+
+
+@pytest.mark.parametrize('points', [np.zeros((0, 2)), np.zeros((2, 2)), np.ones((9, 2))])
+def test_no_similarity_is_found_for_too_few_or_coincident_points(points):
+    found = fit_similarity(points, points, 2.0)
+    assert found.inliers == 0
+    np.testing.assert_array_equal(found.to_b, np.eye(3))
+
+
+def test_rotation_and_zoom_of_a_known_homography():
+    assert rotation_and_zoom(turned(75, 2.0), SIZE) == pytest.approx((75, 2.0))
+    assert rotation_and_zoom(np.eye(3), SIZE) == pytest.approx((0, 1))
