@@ -57,6 +57,9 @@ MATCH_RADIUS = 0.1
 .03 made no difference on planar pairs; parallax needs some."""
 PLANE_TOLERANCE = 3.0
 """Largest distance in pixels from a homography of matches in a plane."""
+MAX_PERSPECTIVE = 0.25
+"""Largest distance of a view's corners by its homography and by a similarity, relative to its
+longest side; a square stays convex if no corner moves by more than a quarter of its side."""
 PASSES = 2
 """Alignments by the matches of the previous one: on 40 pairs one, two and three had an area under
 the homography error curve of .79, .84, .83."""
@@ -180,24 +183,36 @@ def match_aligned(
     root of the zoom. `to_b` of the result is estimated from the matches. Returns None if the
     images do not overlap, or the homography is not that of a real pair.
     """
-    size_b = b.shape[::-1]
-    _, zoom = rotation_and_zoom(to_b, size_b)
+    _, zoom = rotation_and_zoom(to_b, b.shape[::-1])
     if not 1 / MAX_ZOOM <= zoom <= MAX_ZOOM:
         return None
-    if zoom < 1:
-        # Enlarge the image that shows more: the part that both show is then in full resolution.
-        swapped = match_aligned(b, a, np.linalg.inv(to_b), detector, settings)
-        if swapped is None:
-            return None
-        back = np.linalg.inv(swapped.to_b)
-        return MatchedImages(swapped.b, swapped.a, swapped.matches[:, ::-1], back)
-    frame = _common_frame(a.shape[::-1], size_b, to_b, np.sqrt(zoom))
+    settings = settings or detector.settings
+    if zoom >= 1:
+        return _match_in_frame(a, b, to_b, np.sqrt(zoom), detector, settings)
+    # Draw the views from the image that shows more, so that neither is larger than needed.
+    swapped = _match_in_frame(b, a, np.linalg.inv(to_b), 1 / np.sqrt(zoom), detector, settings)
+    if swapped is None:
+        return None
+    back = np.linalg.inv(swapped.to_b)
+    return MatchedImages(swapped.b, swapped.a, swapped.matches[:, ::-1], back)
+
+
+def _match_in_frame(
+    a: np.ndarray,
+    b: np.ndarray,
+    to_b: np.ndarray,
+    scale: float,
+    detector: Detector,
+    settings: DetectionSettings,
+) -> MatchedImages | None:
+    """Return the matches of `match_aligned` in views of `scale` times the scale of a."""
+    size_b = b.shape[::-1]
+    frame = _common_frame(a.shape[::-1], size_b, to_b, scale)
     if frame is None:
         return None
     a_to_frame, size = frame
     b_to_frame = a_to_frame @ np.linalg.inv(to_b)
-    margin = (settings or detector.settings).border_margin
-    mask = valid_mask(b_to_frame, size_b, size, margin)
+    mask = valid_mask(b_to_frame, size_b, size, settings.border_margin)
     views = [resample(a, a_to_frame, size), resample(b, b_to_frame, size)]
     in_a, in_b = detector(views, mask=mask, settings=settings)
     offsets = in_a.keypoints[:, None] - in_b.keypoints[None]
@@ -304,13 +319,21 @@ def _alignment_of(aligned: MatchedImages, size: tuple[int, int]) -> np.ndarray:
     """
     Return the homography between two views that are nearly aligned.
 
-    It is a similarity if less than half of the matches lie in one plane: the homography of a
-    small plane says little about the rest of the views.
+    It is a similarity if less than half of the matches lie in one plane, or a corner of the view
+    moves otherwise than by the similarity: the homography of a small plane says little about the
+    rest of the views.
     """
     a, b = aligned.points
+    similarity = fit_similarity(a, b, TOLERANCE * max(size)).to_b
     homography = estimate_homography(a, b)
-    if homography is not None and abs(np.linalg.det(homography)) > 1e-9:
+    if homography is None:
+        return similarity
+    right, bottom = size[0] - 1.0, size[1] - 1.0
+    corners = np.array([[0, 0], [right, 0], [right, bottom], [0, bottom]])
+    try:
+        moves = warp_points(corners, homography) - warp_points(corners, similarity)
         distances = np.linalg.norm(warp_points(a, homography) - b, axis=1)
-        if np.mean(distances < PLANE_TOLERANCE) >= 0.5:
-            return homography
-    return fit_similarity(a, b, TOLERANCE * max(size)).to_b
+    except ValueError:  # the homography cannot be inverted
+        return similarity
+    bounded = np.linalg.norm(moves, axis=1).max() <= MAX_PERSPECTIVE * max(size)
+    return homography if bounded and np.mean(distances < PLANE_TOLERANCE) >= 0.5 else similarity

@@ -14,6 +14,7 @@ from superpoint_ros.files import demo_photographs
 from superpoint_ros.geometry.homography import resample, scaling, warp_points
 from superpoint_ros.wide_matching import (
     fit_similarity,
+    match_aligned,
     match_images,
     match_wide,
     rotation_and_zoom,
@@ -107,6 +108,22 @@ def test_wide_matching_of_images_without_common_content_keeps_the_plain_matches(
     matched = match_wide(strip, whole, detector)
     assert (matched.matches >= 0).all()
     assert matched.a.keypoints.shape[1] == 2
+
+
+def test_alignment_by_a_homography_that_shrinks_both_middles_ends(detector, photograph):
+    whole = resample(photograph, scaling(0.5), SIZE)
+    strange = np.array([[2, 0, -200], [0, 2, 0], [0.0037, 0, 1]])
+    for homography in (strange, np.linalg.inv(strange)):
+        assert rotation_and_zoom(homography, SIZE)[1] < 1
+        matched = match_aligned(whole, whole, homography, detector)
+        assert matched is None or (matched.matches >= 0).all()
+
+
+def test_images_that_do_not_overlap_by_a_homography_are_not_aligned(detector, photograph):
+    whole = resample(photograph, scaling(0.5), SIZE)
+    apart = np.array([[1, 0, 1000], [0, 1, 0], [0, 0, 1.0]])
+    assert match_aligned(whole, whole, apart, detector) is None
+    assert match_aligned(whole, whole, scaling(100), detector) is None
 
 
 def test_wide_matching_refuses_what_is_not_an_image_with_one_clear_line(detector, photograph):

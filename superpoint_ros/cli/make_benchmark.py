@@ -4,8 +4,9 @@
 """
 Make a benchmark of planar scenes from photographs, in the layout of HPatches.
 
-Writes folders v_* (other viewpoints: rotation up to 45 degrees, scale up to 2, perspective) and
-i_* (other light and noisier cameras) with images 1.png, 2.png, ... and homographies H_1_2, ...;
+Writes folders v_* (other viewpoints: rotation up to 45 degrees, scale up to 2, perspective; with
+--close-ups also rotation up to 180 degrees with zoom 2 to 4) and i_* (other light and noisier
+cameras) with images 1.png, 2.png, ... and homographies H_1_2, ...;
 manifest.json names the photographs. The same photographs and seed give the same benchmark.
 'superpoint evaluate homography --data DIR' measures on it.
 """
@@ -50,11 +51,12 @@ def run(args: argparse.Namespace) -> int:
     ]
     if not photographs:
         raise ValueError(f'there are no images in {", ".join(map(str, args.photographs))}')
-    with tqdm(total=plan.viewpoint + plan.illumination, unit='sequence') as progress:
+    with tqdm(total=plan.sequences, unit='sequence') as progress:
         bad = make_benchmark(photographs, args.out, plan, progress.update)
     skipped = f', {len(bad)} photographs skipped' if bad else ''
+    close_ups = f', {plan.close_ups} close-up' if plan.close_ups else ''
     print(
-        f'{plan.viewpoint} viewpoint and {plan.illumination} illumination sequences of '
+        f'{plan.viewpoint} viewpoint{close_ups} and {plan.illumination} illumination sequences of '
         f'{plan.pairs} pairs{skipped}: see {args.out}'
     )
     return 1 if bad else 0

@@ -67,9 +67,10 @@ def test_the_shipped_magicpoint_is_as_good_on_shapes_as_its_card_says(tmp_path):
 def test_evaluate_homography_compares_with_classic_methods(weights, benchmark, tmp_path, capsys):
     arguments = ['evaluate', 'homography', '--data', str(benchmark), '--weights', *weights]
     arguments += ['--max-keypoints', '50', '--longest-side', '128', '--pictures', '1']
-    assert main([*arguments, '--methods', 'sift', 'orb', '--out', str(tmp_path)]) == 0
+    assert main([*arguments, '--methods', 'sift', 'orb', '--wide', '--out', str(tmp_path)]) == 0
     result = json.loads((tmp_path / 'homography.json').read_text())
-    assert list(result['methods']) == ['tiny0', 'tiny1', 'SIFT', 'ORB']
+    expected = ['tiny0', 'tiny1', 'SIFT', 'ORB', 'tiny0, wide', 'tiny1, wide']
+    assert list(result['methods']) == expected
     assert result['longest_side'] == 128
     assert (result['ours']['precision'], result['ours']['keypoints']) == ('float32', 'hessian')
     assert len(list(tmp_path.glob('matches_*.png'))) == 1
