@@ -12,14 +12,16 @@ Hamming distance, so that one matcher serves all. Detectors without descriptors 
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import NamedTuple
+from typing import NamedTuple, TYPE_CHECKING
 
 import cv2
 import numpy as np
 
 from superpoint_ros.detection.cpu_nms import find_maxima
 from superpoint_ros.features import Features
-from superpoint_ros.wide_matching import MatchedImages
+
+if TYPE_CHECKING:
+    from superpoint_ros.wide_matching import MatchedImages
 
 NMS_RADIUS = 4
 """NMS radius in pixels (square window), as in the paper's comparison of detectors."""
