@@ -256,5 +256,7 @@ def _samples(message: Image, layout: _Layout) -> np.ndarray:
     if layout.samples > 1:
         shape, strides = (*shape, layout.samples), (*strides, sample.itemsize)
     samples = np.ndarray(shape, sample, message.data, strides=strides)
+    if sample.itemsize == 1:
+        return samples
     # A step that is not a multiple of the sample size gives unaligned samples.
     return np.require(samples, sample.newbyteorder('='), ['ALIGNED'])

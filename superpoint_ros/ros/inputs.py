@@ -13,18 +13,16 @@ import traceback
 from typing import Any
 
 from diagnostic_msgs.msg import DiagnosticStatus
-from rclpy.clock import ClockType
 from rclpy.event_handler import SubscriptionEventCallbacks
 from rclpy.logging import get_logger
 from rclpy.node import Node
 from rclpy.qos import QoSProfile
 from rclpy.qos_overriding_options import QoSOverridingOptions
-from rclpy.time import Time
-from std_msgs.msg import Header
 
 from superpoint_ros.ros.diagnostics import input_status, MAX_LOST
 from superpoint_ros.ros.events import with_events
 from superpoint_ros.ros.frame_statistics import FrameStatistics
+from superpoint_ros.ros.messages.image_messages import stamp_nanoseconds
 
 WATCHDOG_TIMEOUT = 5.0
 """Seconds without a message after which the watchdog warns."""
@@ -117,12 +115,12 @@ class InputTopic(ABC):
     def _on_lost(self, event) -> None:
         self.statistics.add_lost(time.monotonic(), event.total_count_change)
 
-    def age(self, header: Header) -> float | None:
-        """Return the seconds since a stamp; None if it is 0 or from another clock."""
-        if not (header.stamp.sec or header.stamp.nanosec):
+    def age(self, message: Any) -> float | None:
+        """Return the seconds since a message's stamp; None if it is 0 or from another clock."""
+        stamp = stamp_nanoseconds(message)
+        if not stamp:
             return None
-        age = self.node.get_clock().now() - Time.from_msg(header.stamp, ClockType.ROS_TIME)
-        seconds = age.nanoseconds * 1e-9
+        seconds = (self.node.get_clock().now().nanoseconds - stamp) * 1e-9
         if abs(seconds) <= MAX_AGE:
             return seconds
         self.logger.info(
@@ -256,7 +254,7 @@ class ProcessedTopic(InputTopic):
             return
         stages = {self._stage: time.perf_counter() - start}
         now = time.monotonic()
-        self.statistics.add_frame(now, stages, self.age(message.header), count)
+        self.statistics.add_frame(now, stages, self.age(message), count)
 
     def _report_failure(self, error: Exception) -> None:
         count = self.statistics.add_bad_frame(time.monotonic(), 'failure')

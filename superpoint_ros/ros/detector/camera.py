@@ -245,7 +245,7 @@ class Camera(InputTopic):
         )
         frame.stages['publishing'] = time.perf_counter() - start
         now = time.monotonic()
-        self.statistics.add_frame(now, frame.stages, self.age(header), len(features))
+        self.statistics.add_frame(now, frame.stages, self.age(frame.message), len(features))
         if output.overlay and self._overlay.get_subscription_count() > 0:
             self._overlay.publish(image_message(draw_keypoints(frame.gray, features), header))
 

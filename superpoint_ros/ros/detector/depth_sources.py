@@ -228,7 +228,7 @@ class DepthTopic(_PairedDepth, InputTopic):
             return unknown
         self._trouble = ''
         stages = {'depth': time.perf_counter() - start}
-        age = self.age(frame.partner.header)
+        age = self.age(frame.partner)
         self.statistics.add_frame(time.monotonic(), stages, age, int(found.known.sum()))
         return found
 

@@ -74,7 +74,7 @@ def features_to_message(
             layout.append((DEPTH_SIGMA, '<f4'))
     if covariances is not None:
         layout += [(name, '<f4') for name in COVARIANCE_NAMES]
-    points = np.empty(len(features), np.dtype(layout))
+    message, points = cloud_message(np.dtype(layout), len(features), header)
     points['u'], points['v'] = features.keypoints.T
     points['score'] = features.scores
     if descriptor_format == 'int8':
@@ -89,10 +89,11 @@ def features_to_message(
         points['z'][~np.isfinite(points['x'])] = np.nan
         if features.depths is not None:
             points[DEPTH_SIGMA] = np.where(np.isfinite(points['x']), depths.sigmas, np.nan)
+        message.is_dense = bool(np.isfinite(points['x']).all())
     if covariances is not None:
         for name, values in zip(COVARIANCE_NAMES, upper_triangles(covariances), strict=True):
             points[name] = values
-    return cloud_message(points, header)
+    return message
 
 
 def features_from_message(message: PointCloud2) -> Features:

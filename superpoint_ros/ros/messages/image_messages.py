@@ -11,7 +11,6 @@ usable cv_bridge. Both give the same pixels, up to a rounding difference of 1. r
 
 from __future__ import annotations
 
-from array import array
 from importlib.util import find_spec
 from pathlib import Path
 import sys
@@ -119,17 +118,16 @@ def image_message(pixels: np.ndarray, header: Header | None = None) -> Image:
     encoding = 'mono8' if pixels.ndim == 2 else 'bgr8'
     if pixels.dtype == np.float32:
         encoding = '32FC1'
-    # Any other type than array('B') is checked byte by byte: a thousand times slower.
-    data = array('B')
-    data.frombytes(np.ascontiguousarray(pixels).view(np.uint8))
-    return Image(
+    message = Image(
         header=header or Header(),
         height=height,
         width=width,
         encoding=encoding,
         step=pixels.nbytes // height,
-        data=data,
     )
+    # Constructor and setter copy data, a NumPy array even byte by byte.
+    message.data.frombytes(np.ascontiguousarray(pixels).view(np.uint8))
+    return message
 
 
 def stamp_key(message) -> tuple[int, int]:

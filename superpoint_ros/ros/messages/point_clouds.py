@@ -5,8 +5,6 @@
 
 from __future__ import annotations
 
-from array import array
-
 import numpy as np
 from sensor_msgs.msg import PointCloud2, PointField
 from std_msgs.msg import Header
@@ -40,29 +38,33 @@ def covariances_of(uu: np.ndarray, uv: np.ndarray, vv: np.ndarray) -> np.ndarray
     return covariances
 
 
-def cloud_message(points: np.ndarray, header: Header) -> PointCloud2:
+def cloud_message(
+    point_type: np.dtype, count: int, header: Header
+) -> tuple[PointCloud2, np.ndarray]:
     """
-    Return points as a message of one row, packed and little endian.
+    Return a message of one row, packed and little endian, and its points (N,) to be filled in.
 
-    `points` is a structured array (N,) of the types in `DATATYPES`, little endian; a field may be
-    a vector. The message is dense if all `x` are finite, or if there are none.
+    The points are the memory of the message, so that they are not copied. `point_type` is a
+    structured type of those in `DATATYPES`, little endian; a field may be a vector.
     """
     fields = []
-    for name in points.dtype.names:
-        column, offset = points.dtype.fields[name][:2]
+    for name in point_type.names:
+        column, offset = point_type.fields[name][:2]
         datatype = DATATYPES[column.base.str[1:]]
-        count = column.shape[0] if column.shape else 1
-        fields.append(PointField(name=name, offset=offset, datatype=datatype, count=count))
-    data = array('B')
-    data.frombytes(np.ascontiguousarray(points).view(np.uint8))
-    return PointCloud2(
+        length = column.shape[0] if column.shape else 1
+        fields.append(PointField(name=name, offset=offset, datatype=datatype, count=length))
+    message = PointCloud2(
         header=header,
         height=1,
-        width=len(points),
+        width=count,
         fields=fields,
         is_bigendian=False,
-        point_step=points.itemsize,
-        row_step=points.itemsize * len(points),
-        data=data,
-        is_dense='x' not in points.dtype.names or bool(np.isfinite(points['x']).all()),
+        point_step=point_type.itemsize,
+        row_step=point_type.itemsize * count,
+        is_dense=True,
     )
+    # Constructor and setter copy data: the empty array of the message grows instead.
+    data = message.data
+    data.append(0)
+    data *= count * point_type.itemsize
+    return message, np.ndarray(count, point_type, data)

@@ -118,8 +118,9 @@ def tracks_to_cloud(
     if tracks.depths is not None:
         names += DEPTH_CHANNELS[1:]
     layout = [(name, '<i4' if name == 'id' else '<f4') for name in names]
-    cloud = np.ones(int(usable.sum()), np.dtype(layout))
+    message, cloud = cloud_message(np.dtype(layout), int(usable.sum()), header)
     cloud['x'], cloud['y'] = points[usable].T
+    cloud['z'] = 1
     cloud['id'] = tracks.ids[usable] % IDS
     cloud['u'], cloud['v'] = tracks.keypoints[usable].T
     cloud['velocity_x'], cloud['velocity_y'] = velocities[usable].T
@@ -128,7 +129,8 @@ def tracks_to_cloud(
         for name in ('x', 'y', 'z'):
             cloud[name] *= np.where(depths.known, depths.values, 1)
         cloud['depth_sigma'] = depths.sigmas
-    return cloud_message(cloud, header)
+    message.is_dense = bool(np.isfinite(cloud['x']).all())
+    return message
 
 
 def tracks_from_message(message: PointCloud) -> Tracks:
