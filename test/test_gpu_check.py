@@ -30,12 +30,12 @@ def test_gpu_check_names_tests_and_weights_that_exist():
 
 def test_gpu_check_refuses_an_unknown_option():
     done = run('--quick')
-    assert done.returncode == 2
+    assert done.returncode == 2, done.stderr
     assert 'unknown option --quick' in done.stderr
 
 
 def test_gpu_check_names_the_setup_if_its_python_lacks_packages(tmp_path):
     done = run(str(tmp_path / 'out'), PYTHON='false')
-    assert done.returncode == 2
+    assert done.returncode == 2, done.stderr
     assert "run 'bash scripts/setup.sh test'" in done.stderr
     assert not (tmp_path / 'out').exists()

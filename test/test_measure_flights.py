@@ -79,8 +79,8 @@ def test_flights_through_all_scenes_are_rendered_and_measured(tmp_path, commands
 
 def test_a_folder_without_scenes_is_named(tmp_path, commands):
     done = run(tmp_path, tmp_path / 'out', PYTHON=commands[0])
-    assert done.returncode == 2
+    assert done.returncode == 2, done.stderr
     assert 'has neither interiors/*.glb nor street/' in done.stderr
     done = run(tmp_path / 'nowhere', tmp_path / 'out')
-    assert done.returncode == 2
+    assert done.returncode == 2, done.stderr
     assert 'usage: measure_flights.sh SCENES OUT' in done.stderr

@@ -252,7 +252,7 @@ def test_the_environments_of_both_distributions_have_the_same_packages(setup_arg
     for arguments in (['play'], ['test', 'humble']):
         command = ['bash', str(ROOT / 'scripts' / 'setup.sh'), *arguments]
         run = subprocess.run(command, capture_output=True, text=True)
-        assert run.returncode == 1
+        assert run.returncode == 1, run.stderr
         assert run.stderr.startswith('setup: no such ')
         assert arguments[-1] in run.stderr
 

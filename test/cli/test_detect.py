@@ -134,7 +134,7 @@ def test_detect_skips_an_image_that_needs_too_much_memory(weights, photos, tmp_p
     assert 'Traceback' not in done.stderr
     assert done.stdout.startswith('2 images, ')
     assert ', 1 skipped' in done.stdout
-    assert done.returncode == 1
+    assert done.returncode == 1, done.stderr
 
 
 def test_detect_does_not_replace_an_image_that_it_reads(weights, tmp_path, capsys):

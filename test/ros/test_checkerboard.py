@@ -12,6 +12,7 @@ import pytest
 pytest.importorskip('rclpy', reason='rclpy is not installed')
 
 from superpoint_ros.ros.messages.feature_messages import features_from_message
+from support.ros_domain import ros_domain
 
 SQUARE = 60
 COLUMNS, ROWS = 8, 6
@@ -47,7 +48,7 @@ def checkerboard():
 def test_each_inner_corner_of_a_checkerboard_has_a_keypoint_within_one_and_a_half_pixels(
     make_system,
 ):
-    system = make_system(42)
+    system = make_system(ros_domain(2))
     image, corners = checkerboard()
     (message,) = system.features_of(image)
     keypoints = features_from_message(message).keypoints

@@ -18,6 +18,7 @@ pytest.importorskip('rerun', reason='rerun-sdk is not installed')
 
 from geometry_msgs.msg import PoseStamped
 from nav_msgs.msg import Odometry
+from rclpy.duration import Duration
 from sensor_msgs.msg import PointCloud2
 from std_msgs.msg import Header
 
@@ -32,7 +33,7 @@ from superpoint_ros.ros.messages.track_messages import tracks_to_message
 from superpoint_ros.ros.rerun_node import RerunNode
 from support.noise_pictures import noise_picture
 from support.rerun_files import read_recording
-from support.ros import Observer
+from support.ros import Observer, PATIENCE
 from support.ros_domain import ros_domain
 
 DOMAIN = ros_domain(7)
@@ -135,17 +136,21 @@ def test_the_command_records_until_it_is_interrupted(graph, tmp_path):
     command = [sys.executable, '-m', 'superpoint_ros.cli.main', 'rerun', str(tmp_path / 'a.rrd')]
     command += ['--namespace', '/left', '--remap', 'features:=/left/points']
     process = subprocess.Popen(
-        command, env={**os.environ, 'ROS_DOMAIN_ID': str(DOMAIN)}, stdout=subprocess.PIPE
+        command,
+        env={**os.environ, 'ROS_DOMAIN_ID': str(DOMAIN)},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
     )
     features = Features([[3, 4]], [0.9], np.ones((1, 1)))
     message = features_to_message(features, Header())
     publisher = graph.observer.create_publisher(PointCloud2, '/left/points', 10)
-    graph.wait_until(lambda: publisher.get_subscription_count(), timeout=90)
+    graph.wait_until(lambda: publisher.get_subscription_count())
     publisher.publish(message)
-    graph.rest(1.0)
+    assert publisher.wait_for_all_acked(Duration(seconds=PATIENCE))
+    graph.rest(2.0)  # until the executor has handled it
     process.send_signal(signal.SIGINT)
-    output, _ = process.communicate(timeout=60)
-    assert process.returncode == 0
+    output, _ = process.communicate(timeout=PATIENCE)
+    assert process.returncode == 0, output
     assert output.decode().endswith('a.rrd: features 1\n')
     [row] = read_recording(tmp_path / 'a.rrd')['camera/world/camera/image/keypoints/SuperPoint']
     assert row['positions'] == [[3.5, 4.5]]

@@ -22,12 +22,15 @@ from support.ros_domain import ros_domain
 pytest.importorskip('rclpy', reason='rclpy is not installed')
 
 from superpoint_ros.ros.run_node import detector as main
+from support.node_processes import START
+
+DOMAIN = ros_domain(1)
 
 
 @pytest.fixture
 def own_domain(monkeypatch):
     """Let the program run in this process, and give back the signals that it takes."""
-    monkeypatch.setenv('ROS_DOMAIN_ID', str(ros_domain(1)))
+    monkeypatch.setenv('ROS_DOMAIN_ID', str(DOMAIN))
     monkeypatch.setenv('ROS_AUTOMATIC_DISCOVERY_RANGE', 'LOCALHOST')
     handlers = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
     yield
@@ -73,8 +76,8 @@ def test_a_program_that_cannot_start_prints_one_line_and_fails(
 ):
     for name in ('RCUTILS_LOGGING_USE_STDOUT', 'RCUTILS_LOGGING_BUFFERED_STREAM'):
         monkeypatch.setenv(name, buffered)
-    detector = start_detector(43, '-p', 'weights:=nothing.safetensors')
-    assert detector.finish() == 1
+    detector = start_detector(DOMAIN, '-p', 'weights:=nothing.safetensors')
+    detector.finish(1)
     (line,) = detector.output.splitlines()
     assert 'detector cannot start: there is no weight file nothing.safetensors' in line
 
@@ -83,21 +86,21 @@ def test_an_empty_list_of_cameras_is_one_camera(start_detector, random_weights, 
     file = tmp_path / 'parameters.yaml'
     file.write_text('/**:\n  ros__parameters:\n    cameras: []\n')
     for arguments in (('-p', 'cameras:=[]'), ('--params-file', str(file))):
-        detector = start_detector(43, '-p', f'weights:={random_weights}', *arguments)
+        detector = start_detector(DOMAIN, '-p', f'weights:={random_weights}', *arguments)
         detector.wait_for('images from /image, features to /features')
         detector.interrupt()
-        assert detector.finish(timeout=5) == 0
+        detector.finish()
 
 
 @pytest.mark.parametrize('numbers', [[signal.SIGTERM], [signal.SIGINT] * 3])
 def test_a_running_node_ends_within_two_seconds(start_detector, random_weights, numbers):
-    detector = start_detector(43, '-p', f'weights:={random_weights}')
+    detector = start_detector(DOMAIN, '-p', f'weights:={random_weights}')
     detector.wait_for('images from /image')
     for number in numbers:
         if detector.process.poll() is None:
             detector.interrupt(number)
         time.sleep(0.002)
-    assert detector.finish(timeout=2) == 0
+    detector.finish(busy_limit=2)
     assert 'Traceback' not in detector.output
 
 
@@ -112,53 +115,59 @@ def catches(process, number):
 def test_a_signal_during_the_start_ends_the_detector_cleanly(
     start_detector, random_weights, delay
 ):
-    detector = start_detector(43, '-p', f'weights:={random_weights}')
-    end = time.monotonic() + 60
+    detector = start_detector(DOMAIN, '-p', f'weights:={random_weights}')
+    end = time.monotonic() + START
     while not catches(detector.process, signal.SIGTERM):  # Python itself starts until then
         assert time.monotonic() < end
         time.sleep(0.005)
     time.sleep(delay)
     detector.interrupt()
-    assert detector.finish(timeout=10) == 0
+    detector.finish()
     assert 'Traceback' not in detector.output
 
 
 def test_an_overloaded_node_ends_within_two_seconds(
     start_detector, start_camera, start_observer, random_weights
 ):
-    detector = start_detector(43, '-p', f'weights:={random_weights}')
-    observer, camera = start_observer(43), start_camera(43)
+    detector = start_detector(DOMAIN, '-p', f'weights:={random_weights}')
+    observer, camera = start_observer(DOMAIN), start_camera(DOMAIN)
     detector.wait_for('images from /image')
     image = np.random.default_rng(0).integers(0, 256, (480, 640), dtype=np.uint8)
+    has_ended = threading.Event()
     flood = threading.Thread(
-        target=camera.publish, args=(image, 1000), kwargs={'count': 1000, 'period': 0.005}
+        target=camera.publish_until,
+        args=(has_ended.is_set, image, 1000),
+        kwargs={'count': 200, 'period': 0.005},
     )
     flood.start()
-    observer.wait_until(lambda: len(observer.messages) > 2, timeout=30)
+    observer.wait_until(lambda: len(observer.messages) > 2)
     detector.interrupt()
-    assert detector.finish(timeout=2) == 0
+    detector.finish(busy_limit=2)
+    has_ended.set()
+    flood.join()
     assert 'ended' in detector.output
     assert 'Traceback' not in detector.output
-    flood.join()
 
 
 def test_a_silent_image_topic_is_explained_and_its_end_is_logged(
     start_detector, start_camera, random_weights
 ):
     detector = start_detector(
-        44, '-p', f'weights:={random_weights}', '-r', 'image:=/front/image_raw'
+        DOMAIN, '-p', f'weights:={random_weights}', '-r', 'image:=/front/image_raw'
     )
     detector.wait_for('images from /front/image_raw')
-    camera = start_camera(44)
+    camera = start_camera(DOMAIN)
     camera.claim_for_text('/front/image_raw')
     said = '/front/image_raw for 5 s: the topic has the type std_msgs/msg/String, not sensor_msgs'
     detector.wait_for(said)
-    start_camera(44).publish(
-        np.zeros((32, 32), np.uint8), 1000, count=30, topic='/front/image_raw'
+    start_camera(DOMAIN).publish_until(
+        lambda: 'receiving images on /front/image_raw' in detector.output,
+        np.zeros((32, 32), np.uint8),
+        1000,
+        topic='/front/image_raw',
     )
-    detector.wait_for('receiving images on /front/image_raw')
     detector.interrupt(signal.SIGTERM)
-    assert detector.finish() == 0
+    detector.finish()
     (line,) = [line for line in detector.output.splitlines() if 'frames published' in line]
     assert '/front/image_raw: ' in line
     assert re.search(r'dropped \d+ of [1-9]\d* received, lost \d+$', line)
@@ -183,6 +192,6 @@ def test_a_burst_of_signals_does_not_keep_the_program_from_ending():
             if program.poll() is None:
                 os.kill(program.pid, number)
         try:
-            program.communicate(timeout=20)
+            program.communicate(timeout=START)
         finally:
             program.kill()

@@ -11,7 +11,11 @@ import time
 
 import pytest
 
+from superpoint_ros.ros.detector import worker as worker_module
 from superpoint_ros.ros.detector.worker import Worker
+
+PATIENCE = 60.0
+"""Seconds to wait for what takes milliseconds on an idle machine."""
 
 
 class Gate:
@@ -29,7 +33,7 @@ class Gate:
         return len(batch)
 
     def await_entry(self):
-        assert self.entered.acquire(timeout=5)
+        assert self.entered.acquire(timeout=PATIENCE)
 
 
 @pytest.fixture
@@ -44,7 +48,7 @@ def worker(gate):
     yield worker
     for _ in range(100):
         gate.let_through.release()
-    assert worker.stop()
+    assert worker.stop(PATIENCE)
 
 
 def test_the_worker_drops_frames_that_newer_ones_replace(worker, gate):
@@ -84,8 +88,8 @@ def test_a_failure_is_reported_and_the_next_frame_is_processed():
     worker.start()
     for frame in ('good', 'bad', 'better'):
         worker.put('camera', frame)
-        assert arrived.acquire(timeout=5)
-    assert worker.stop()
+        assert arrived.acquire(timeout=PATIENCE)
+    assert worker.stop(PATIENCE)
     assert done == ['good', 'better']
     assert worker.failures == 1
     assert worker.error is None
@@ -100,18 +104,16 @@ def test_stop_waits_for_the_current_frame_and_discards_the_waiting_ones(gate):
     worker.put('camera', 2)
     start = time.monotonic()
     assert not worker.stop(timeout=0.2)
-    assert 0.15 < time.monotonic() - start < 2
+    assert time.monotonic() - start > 0.15
     gate.let_through.release()
-    assert worker.stop(timeout=5)
+    assert worker.stop(PATIENCE)
     assert gate.batches == [[('camera', 1)]]
 
 
 def test_a_worker_without_frames_stops_at_once():
     worker = Worker(len, lambda error: None)
     worker.start()
-    start = time.monotonic()
-    assert worker.stop()
-    assert time.monotonic() - start < 1
+    assert worker.stop(PATIENCE)
 
 
 def test_a_stopped_worker_can_be_started_again(gate):
@@ -121,7 +123,7 @@ def test_a_stopped_worker_can_be_started_again(gate):
         worker.put('camera', frame)
         gate.await_entry()
         gate.let_through.release()
-        assert worker.stop(timeout=5)
+        assert worker.stop(PATIENCE)
     assert not worker.put('camera', 3)
     assert gate.batches == [[('camera', 1)], [('camera', 2)]]
 
@@ -135,7 +137,7 @@ def test_a_worker_that_does_not_end_cannot_be_started_again(gate):
     with pytest.raises(RuntimeError, match='the last frame is still being processed'):
         worker.start()
     gate.let_through.release()
-    assert worker.stop(timeout=5)
+    assert worker.stop(PATIENCE)
 
 
 def test_a_batch_without_usable_frames_says_nothing_about_a_failure():
@@ -153,36 +155,56 @@ def test_a_batch_without_usable_frames_says_nothing_about_a_failure():
     worker.start()
     for count in range(3):
         worker.put('camera', count)
-        assert processed.acquire(timeout=5)
-        time.sleep(0.05)
-        assert len(reported) == (2 if count == 2 else 1)
-    assert worker.stop()
-    assert reported[1] is None
+        assert processed.acquire(timeout=PATIENCE)
+    assert worker.stop(PATIENCE)
+    assert [str(error) for error in reported] == ['out of memory', 'None']
 
 
 def test_repeated_failures_are_retried_with_growing_pauses():
-    tries = []
+    tries, enough = [], threading.Event()
 
     def process(batch):
         tries.append(time.monotonic())
+        if len(tries) == 4:
+            enough.set()
         raise RuntimeError('out of memory')
 
     worker = Worker(process, lambda error: None)
     worker.start()
-    end = time.monotonic() + 1.2
-    while time.monotonic() < end:
+    end = time.monotonic() + PATIENCE
+    while not enough.is_set():
+        assert time.monotonic() < end
         worker.put('camera', 0)
         time.sleep(0.002)
-    start = time.monotonic()
+    assert worker.stop(PATIENCE)
     assert str(worker.error) == 'out of memory'
-    assert worker.stop()
-    assert time.monotonic() - start < 1  # it does not wait for the next try
-    assert 2 <= worker.failures == len(tries) <= 5
+    assert worker.failures == len(tries)
     pauses = [later - sooner for sooner, later in itertools.pairwise(tries)]
     assert all(pause >= 0.09 * 2**index for index, pause in enumerate(pauses))
 
 
-def gathering(gate, gather=5.0):
+def test_a_worker_that_pauses_after_a_failure_stops_at_once(monkeypatch):
+    for pause in ('FIRST_PAUSE', 'LONGEST_PAUSE'):
+        monkeypatch.setattr(worker_module, pause, 10 * PATIENCE)
+    failed = threading.Event()
+
+    def process(batch):
+        raise RuntimeError('out of memory')
+
+    worker = Worker(process, lambda error: failed.set())
+    worker.start()
+    worker.put('camera', 0)
+    assert failed.wait(PATIENCE)
+    assert worker.stop(PATIENCE)
+
+
+@pytest.fixture
+def _sources_stay_alive(monkeypatch):
+    """Let no source of frames be taken for dead because the machine is busy."""
+    monkeypatch.setattr(worker_module, 'ALIVE', PATIENCE)
+
+
+def gathering(gate, gather=PATIENCE):
     worker = Worker(gate, lambda error: None, gather=gather)
     worker.start()
     return worker
@@ -191,9 +213,10 @@ def gathering(gate, gather=5.0):
 def end(worker, gate):
     for _ in range(100):
         gate.let_through.release()
-    assert worker.stop()
+    assert worker.stop(PATIENCE)
 
 
+@pytest.mark.usefixtures('_sources_stay_alive')
 def test_frames_of_one_stamp_are_processed_together(gate):
     worker = gathering(gate)
     worker.put('left', 'l1', key=1)
@@ -210,6 +233,7 @@ def test_frames_of_one_stamp_are_processed_together(gate):
     end(worker, gate)
 
 
+@pytest.mark.usefixtures('_sources_stay_alive')
 def test_a_frame_waits_for_its_partner_although_the_other_camera_has_an_older_one(gate):
     worker = gathering(gate)
     worker.put('left', 'l1', key=1)
@@ -236,8 +260,10 @@ def test_a_frame_without_a_partner_is_not_lost(gate):
     end(worker, gate)
 
 
-def test_cameras_whose_stamps_never_match_stop_waiting(gate):
-    worker = gathering(gate, gather=0.05)
+@pytest.mark.usefixtures('_sources_stay_alive')
+def test_cameras_whose_stamps_never_match_stop_waiting(gate, monkeypatch):
+    monkeypatch.setattr(worker_module, 'MAX_VAIN_WAITS', 3)
+    worker = gathering(gate, gather=0.5)
     waits = []
     for stamp in range(0, 40, 2):
         gate.let_through.release()
@@ -249,8 +275,8 @@ def test_cameras_whose_stamps_never_match_stop_waiting(gate):
         gate.await_entry()
         waits.append(time.monotonic() - start)
     assert len(gate.batches) == 40
-    assert min(waits[:3]) >= 0.05
-    assert min(waits[-8:]) < 0.05
+    assert waits[0] >= 0.5
+    assert min(waits[3:]) < 0.5
     end(worker, gate)
 
 
@@ -265,7 +291,7 @@ def test_frames_that_are_put_together_are_processed_together(gate):
         gate.await_entry()
         gate.let_through.release()
     assert gate.batches == [[('left', n), ('right', n)] for n in range(3)]
-    assert worker.stop()
+    assert worker.stop(PATIENCE)
 
 
 @pytest.mark.parametrize('is_running', [False, True])
@@ -281,4 +307,4 @@ def test_a_worker_ends_after_a_signal_has_interrupted_its_start(gate, monkeypatc
     monkeypatch.setattr(threading.Thread, 'start', interrupted)
     with pytest.raises(KeyboardInterrupt):
         worker.start()
-    assert worker.stop()
+    assert worker.stop(PATIENCE)

@@ -24,7 +24,7 @@ from sensor_msgs.msg import PointCloud2
 
 from support.ros import milliseconds, Observer
 
-START = 60.0
+START = 120.0
 """Seconds that a process may take to import torch on a busy machine."""
 
 
@@ -69,11 +69,26 @@ class Program:
                 pytest.fail(f'did not say {text!r} within {timeout} s:\n{self.output}')
             time.sleep(0.02)
 
-    def finish(self, timeout=START):
-        """Return the exit status, after the whole output is there."""
-        status = self.process.wait(timeout)
-        self._reader.join(timeout)
-        return status
+    def finish(self, status=0, busy_limit=None):
+        """
+        Wait for the end; fail, with the output, unless the exit status is `status`.
+
+        `busy_limit` are seconds for which this thread waits without sleeping. They count as its
+        processor time: on an idle machine that is the time of a clock, and on a busy one the
+        process that is waited for gets about as much.
+        """
+        start, end = time.thread_time(), time.monotonic() + START
+        while self.process.poll() is None:
+            if busy_limit is None:
+                time.sleep(0.01)
+            elif time.thread_time() - start > busy_limit:
+                pytest.fail(f'did not end within {busy_limit} s:\n{self.output}')
+            if time.monotonic() > end:
+                pytest.fail(f'did not end within {START} s:\n{self.output}')
+        self._reader.join(START)
+        ended = self.process.returncode
+        if ended != status:
+            pytest.fail(f'ended with status {ended}, not {status}:\n{self.output}')
 
     def interrupt(self, number=signal.SIGINT):
         """Send the signal."""
@@ -139,6 +154,19 @@ class CameraProgram(Program):
             frame_id=frame_id,
         )
 
+    def publish_until(self, condition, image, first_stamp, count=10, **options):
+        """
+        Publish the array until the condition is true; `publish` explains the other arguments.
+
+        The first images may be lost: the camera knows its listeners before they know it.
+        """
+        end = time.monotonic() + START
+        while not condition():
+            if time.monotonic() > end:
+                pytest.fail(f'not true within {START} s:\n{self.output}')
+            self.publish(image, first_stamp, count, **options)
+            first_stamp += count
+
     def claim_for_text(self, topic):
         """Be a publisher of strings on a topic."""
         self._order(topic=topic, text=True)
@@ -182,7 +210,7 @@ class System:
         self.observer.wait_until(lambda: self.observer.observer.count_publishers(topic) > 0)
         # Discovery is one-sided at first: send until an answer comes.
         blank = np.zeros((32, 32), np.uint8)
-        self.observer.wait_until(lambda: self._answered(blank), timeout=30)
+        self.observer.wait_until(lambda: self._answered(blank), START)
 
     def _answered(self, image):
         self.camera.publish(image, self.stamps(1), period=0.05)
@@ -194,11 +222,17 @@ class System:
         self._stamp += count
         return self._stamp - count
 
-    def features_of(self, image, count=1, period=0.1, **fields):
-        """Return the messages that answer an image that is published `count` times."""
+    def features_of(self, image, count=1, **fields):
+        """
+        Return the messages that answer an image that is published `count` times.
+
+        Each time after the last answer: on a busy machine a frame would replace the one before.
+        """
         first = self.stamps(count)
-        self.camera.publish(image, first, count, period, **fields)
-        return self.observer.await_stamps(first, count)
+        for stamp in range(first, first + count):
+            self.camera.publish(image, stamp, period=0, **fields)
+            self.observer.await_stamps(stamp, 1)
+        return self.observer.with_stamps(first, count)
 
     def close(self):
         """End all three."""

@@ -27,8 +27,11 @@ HANDOVER = 1e-4
 Python's lock first. Otherwise rclpy's executor holds it while it prepares for the next message:
 frames waited 0.33 ms instead of 0.08 ms (10th percentile in one run)."""
 
-_ALIVE = 1.0  # seconds since its last frame for which a source is waited for
-_PATIENCE = 10  # number of waits in vain for frames of one key, after which nothing is waited for
+ALIVE = 1.0
+"""Seconds since its last frame for which a source is waited for."""
+
+MAX_VAIN_WAITS = 10
+"""Number of waits in vain for frames of one key, after which nothing is waited for."""
 
 
 class _Waiting(NamedTuple):
@@ -149,7 +152,7 @@ class Worker:
             self._is_idle = True
             self._condition.wait_for(lambda: self._waiting or self._is_stopping)
             self._is_idle = False
-            if self._gather and self._waits_in_vain < _PATIENCE:
+            if self._gather and self._waits_in_vain < MAX_VAIN_WAITS:
                 is_complete = self._condition.wait_for(self._is_complete, self._gather)
                 self._waits_in_vain = 0 if is_complete else self._waits_in_vain + 1
             if self._is_stopping:
@@ -163,6 +166,6 @@ class Worker:
         if self._is_stopping:
             return True
         now = time.monotonic()
-        active = {name for name, (last, _) in self._latest.items() if now - last < _ALIVE}
+        active = {name for name, (last, _) in self._latest.items() if now - last < ALIVE}
         keys = {waiting.key for waiting in self._waiting.values()}
         return active <= set(self._waiting) and len(keys) == 1

@@ -20,10 +20,10 @@ import time
 import rclpy
 from rclpy.executors import Executor, SingleThreadedExecutor
 
-START_TIMEOUT = 90.0
-"""Seconds until a node must answer: a first start reads torch from a cold disk."""
+START_TIMEOUT = 180.0
+"""Seconds until a node must answer: a first start reads torch from a cold disk, and compiles."""
 
-_STOP_TIMEOUT = 5.0
+_STOP_TIMEOUT = 10.0  # a node ends within two seconds, but the machine may be busy
 _BAD_INPUT = ' cannot start: '  # how `run_node` begins the error of its user
 _PR_SET_PDEATHSIG = 1  # linux/prctl.h
 

@@ -85,7 +85,7 @@ def test_the_odometry_demo_measures_and_writes_a_picture(tmp_path):
         env={**os.environ, 'ROS_DOMAIN_ID': str(ros_domain(0))},
         capture_output=True,
         text=True,
-        timeout=180,
+        timeout=240,
     )
     assert done.returncode == 0, done.stderr
     messages, seen = re.search(

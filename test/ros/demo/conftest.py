@@ -19,7 +19,7 @@ from geometry_msgs.msg import PoseStamped
 from rclpy.qos import QoSProfile
 from sensor_msgs.msg import CameraInfo, Image
 
-from support.ros import Observer
+from support.ros import Observer, PATIENCE
 from support.ros_domain import ros_domain
 
 DOMAIN = ros_domain(1)
@@ -77,7 +77,7 @@ class Listener(Observer):
                 QoSProfile(depth=20),
             )
 
-    def receive(self, count, timeout=30.0, what='images'):
+    def receive(self, count, timeout=PATIENCE, what='images'):
         """Return the next `count` messages of a kind, each with the time of its arrival."""
         received = getattr(self, what)
         received.clear()

@@ -23,6 +23,7 @@ from superpoint_ros.model.superpoint import SuperPoint
 from superpoint_ros.model.weights import save_weights, WeightsMetadata
 from superpoint_ros.ros.testing.demonstration import Measurements, Observer
 from superpoint_ros.ros.testing.subprocesses import ros_session
+from support.node_processes import START
 
 
 @pytest.fixture(scope='module')
@@ -81,14 +82,14 @@ def test_the_demo_measures_and_writes_a_picture(weights, tmp_path):
     cv2.imwrite(str(photograph), rng.integers(0, 256, (96, 128), np.uint8))
     output = tmp_path / 'output'
     process = demo(photograph, '--seconds', 2, '--weights', weights, '--output', output)
-    out, err = process.communicate(timeout=120)
+    out, err = process.communicate(timeout=240)
     assert process.returncode == 0, err
     assert 'images      128x96' in out
     messages, rate = re.search(r'features +(\d+) messages, ([\d.]+) per second', out).groups()
     assert int(messages) >= 2
     assert float(rate) > 0
     p50, p99 = map(int, re.search(r'p50 (\d+) ms, p99 (\d+) ms', out).groups())
-    assert 0 < p50 <= p99 < 5000
+    assert 0 < p50 <= p99
     named = Path(re.search(r'picture +(.+)', out).group(1))
     assert named == (output / 'keypoints.jpg').resolve()
     height, width = cv2.imread(str(named)).shape[:2]
@@ -109,26 +110,31 @@ def test_invalid_input_of_the_demo_is_one_line_and_status_2(words, message, weig
     if '--weights' not in words:
         words = [*words, '--weights', str(weights)]
     process = demo('--output', tmp_path, *words)
-    out, err = process.communicate(timeout=120)
+    out, err = process.communicate(timeout=240)
     assert process.returncode == 2, err
     assert message in err.splitlines()[-1]
     assert 'Traceback' not in err
     assert 'picture' not in out
 
 
+NODES = ('player', 'detector')
+
+
 @pytest.mark.parametrize('sent', [signal.SIGINT, signal.SIGTERM, signal.SIGKILL])
 def test_the_demo_leaves_no_process_behind_whatever_signal_ends_it(sent, weights, tmp_path):
     process = demo('--seconds', 60, '--weights', weights, '--output', tmp_path, cwd=tmp_path)
-    deadline = time.monotonic() + 60
-    while len(running(tmp_path)) < 3:
+    deadline = time.monotonic() + START
+    while not all(
+        any(f'run_node {name} ' in line for line in running(tmp_path)) for name in NODES
+    ):
         assert time.monotonic() < deadline, 'the player and the detector never ran'
         time.sleep(0.1)
     time.sleep(1)
     process.send_signal(sent)
-    _, err = process.communicate(timeout=20)
-    assert process.returncode == (-9 if sent == signal.SIGKILL else 130)
+    _, err = process.communicate(timeout=START)
+    assert process.returncode == (-9 if sent == signal.SIGKILL else 130), err
     assert 'Traceback' not in err
-    deadline = time.monotonic() + 10
+    deadline = time.monotonic() + START
     while running(tmp_path) and time.monotonic() < deadline:
         time.sleep(0.1)
     assert running(tmp_path) == []

@@ -18,6 +18,7 @@ from superpoint_ros.geometry.camera_model import CameraModel
 from superpoint_ros.geometry.rotations import pose_matrix
 from superpoint_ros.ros.player_parameters import open_source, PlayerSettings
 from superpoint_ros.simulation.room import SimulatedRoom
+from support.ros import PATIENCE
 
 
 @pytest.fixture
@@ -36,7 +37,8 @@ def pixels(message, channels=1):
 
 
 def test_a_folder_is_published_in_order_again_and_again(start_player, receive_images, folder):
-    start_player(source=str(folder), rate=40.0, frame_id='left')
+    # A subscriber on a busy machine must not lose images, of which the publisher keeps five.
+    start_player(source=str(folder), rate=5.0, frame_id='left')
     received = receive_images(7)
     values = [int(pixels(message)[0, 0, 0]) for _, message in received]
     first = values[0]
@@ -50,12 +52,12 @@ def test_a_folder_is_published_in_order_again_and_again(start_player, receive_im
         assert (message.encoding, message.header.frame_id) == ('mono8', 'left')
         assert np.ptp(pixels(message)) == 0
         stamp = message.header.stamp.sec + message.header.stamp.nanosec / 1e9
-        assert 0 <= arrival - stamp < 2
+        assert 0 <= arrival - stamp < PATIENCE
 
 
 def test_the_virtual_camera_needs_no_source(start_player, receive_images):
-    start_player(rate=20.0, width=160, height=120, color=True)
-    messages = [message for _, message in receive_images(21)]
+    start_player(rate=5.0, width=160, height=120, color=True)
+    messages = [message for _, message in receive_images(7)]
     for message in messages:
         assert (message.width, message.height, message.encoding) == (160, 120, 'bgr8')
     # A photograph, in colour, that moves.
@@ -64,7 +66,7 @@ def test_the_virtual_camera_needs_no_source(start_player, receive_images):
     assert np.ptp(first.astype(int), axis=2).max() > 10
     assert not np.array_equal(first, last)
     stamps = [m.header.stamp.sec + m.header.stamp.nanosec / 1e9 for m in messages]
-    assert 20 / (stamps[-1] - stamps[0]) == pytest.approx(20, rel=0.25)
+    assert 6 / (stamps[-1] - stamps[0]) == pytest.approx(5, rel=0.25)
 
 
 def stamp(message):
@@ -85,12 +87,14 @@ def test_the_room_is_published_with_calibration_and_true_poses(start_player, lis
         world_frame_id='hall',
         field_of_view=80.0,
     )
-    listener.receive(6)
-    images = {stamp(message): message for _, message in listener.images}
-    poses = {stamp(message): message for _, message in listener.poses}
-    infos = {stamp(message): message for _, message in listener.infos}
+
+    def received():
+        lists = (listener.images, listener.poses, listener.infos)
+        return [{stamp(message): message for _, message in each} for each in lists]
+
+    listener.wait_until(lambda: len(set.intersection(*map(set, received()))) >= 4)
+    images, poses, infos = received()
     shared = sorted(set(images) & set(poses) & set(infos))
-    assert len(shared) >= 4
     camera = CameraModel.of_view((160, 120), 80.0, lens)
     room = SimulatedRoom(demo_photographs(), camera, seed=4, rate=10.0)
     for key in shared[:3]:
@@ -160,6 +164,7 @@ def test_a_recording_is_played_with_its_own_stamps_poses_and_calibration(
     calibration = str(tmp_path / 'camera.yaml')
     start_player(source=str(tmp_path), calibration=calibration, rate=10.0, recorded_stamps=True)
     listener.receive(5)
+    listener.wait_until(lambda: len({stamp(message) for _, message in listener.poses}) == 3)
     poses = {stamp(message): message.pose.position.x for _, message in listener.poses}
     assert poses == {(100, 0): 0.0, (100, 100_000_000): 1.0, (100, 200_000_000): 2.0}
     for _, message in listener.images:
@@ -172,7 +177,7 @@ def test_a_recording_is_played_with_its_own_stamps_poses_and_calibration(
 def test_the_player_publishes_no_unknown_calibration_or_pose(start_player, listener, folder):
     start_player(source=str(folder), rate=40.0)
     listener.receive(2)
-    assert listener.publishers('image') == 1
+    listener.wait_until(lambda: listener.publishers('image') == 1)
     assert listener.publishers('camera_info') == 0
     assert listener.publishers('ground_truth/pose') == 0
 
@@ -194,8 +199,8 @@ def test_the_player_reduces_large_images_on_demand(start_player, receive_images,
 
 def test_the_player_ends_after_the_last_frame_without_loop(start_player, folder):
     player = start_player(source=str(folder), rate=50.0, loop=False)
-    output, _ = player.communicate(timeout=30)
-    assert player.returncode == 0
+    output, _ = player.communicate(timeout=PATIENCE)
+    assert player.returncode == 0, output
     assert '3 frames were published' in output
 
 
@@ -204,8 +209,8 @@ def test_a_signal_ends_the_player_cleanly(start_player, receive_images, folder, 
     player = start_player(source=str(folder), rate=50.0)
     receive_images(1)
     player.send_signal(sent)
-    output, _ = player.communicate(timeout=10)
-    assert player.returncode == 0
+    output, _ = player.communicate(timeout=PATIENCE)
+    assert player.returncode == 0, output
     assert 'Traceback' not in output
 
 
@@ -221,8 +226,8 @@ def test_a_signal_ends_the_player_cleanly(start_player, receive_images, folder, 
 )
 def test_invalid_parameters_of_the_player_are_named_and_end_it(start_player, parameters, words):
     player = start_player(**parameters)
-    output, _ = player.communicate(timeout=30)
-    assert player.returncode == 1
+    output, _ = player.communicate(timeout=PATIENCE)
+    assert player.returncode == 1, output
     assert words in output
     assert 'Traceback' not in output
 
@@ -242,6 +247,6 @@ def test_invalid_settings_of_the_simulated_room_are_named(parameters, words):
 
 def test_a_source_folder_without_images_is_named(start_player, tmp_path):
     player = start_player(source=str(tmp_path))
-    output, _ = player.communicate(timeout=30)
-    assert player.returncode == 1
+    output, _ = player.communicate(timeout=PATIENCE)
+    assert player.returncode == 1, output
     assert f'{tmp_path} has no images' in output

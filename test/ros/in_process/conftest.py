@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 from array import array
-import time
+import itertools
 
 import numpy as np
 import pytest
@@ -37,6 +37,7 @@ class Inside(Observer):
             raise
         self.diagnostics = self.listen(DiagnosticArray, '/diagnostics', wait=False)
         self.features = {}
+        self._calls = itertools.count()
 
     def listen_to_features(self, topic='features'):
         """Gather the features of a topic in `features[topic]`; return the subscription."""
@@ -46,17 +47,27 @@ class Inside(Observer):
         return self.observer.create_subscription(PointCloud2, topic, messages.append, 50)
 
     def answers(self, message, topic='image', features='features', count=1, **more):
-        """Publish the message until its features arrive `count` times; return the last ones."""
+        """
+        Publish the message until its features arrive `count` times; return the last ones.
+
+        Its frame_id is changed, to ignore answers to earlier calls that are under way.
+        """
         if features not in self.features:
             self.listen_to_features(features)
-        before = len(self.features[features])
-        end = time.monotonic() + 20
-        while len(self.features[features]) < before + count:
+        message.header.frame_id = f'call {next(self._calls)}'
+
+        def answered():
             self.publish(message, topic, **more)
             self.rest(0.1)
-            if time.monotonic() > end:
-                pytest.fail('no features received')
-        return self.features[features][-1]
+            return len(self.answers_to(message, features)) >= count
+
+        self.wait_until(answered)
+        return self.answers_to(message, features)[-1]
+
+    def answers_to(self, message, features='features'):
+        """Return the features that have arrived with the frame_id of an image."""
+        wanted = message.header.frame_id
+        return [each for each in self.features[features] if each.header.frame_id == wanted]
 
     def status(self, part):
         """Return level, message and values of the part's status that comes next."""
@@ -95,6 +106,23 @@ def start_inside(monkeypatch, random_weights):
     yield start
     for each in made:
         each.close()
+
+
+@pytest.fixture
+def wait_for_log(capfd):
+    """Return a function that waits until a system's log has a text, and returns the log so far."""
+    log = ''
+
+    def wait(system, text):
+        def is_logged():
+            nonlocal log
+            log += capfd.readouterr().err
+            return text in log
+
+        system.wait_until(is_logged)
+        return log
+
+    return wait
 
 
 @pytest.fixture

@@ -46,18 +46,25 @@ def test_the_node_has_the_topics_and_services_that_the_page_lists(start_inside):
             topic: kinds[0].replace('/msg', '') for topic, kinds in pairs if topic not in hidden
         }
 
+    def subscribed():
+        return node.get_subscriber_names_and_types_by_node('documented', '/')
+
+    assert incoming.pop('/image/compressed') == 'sensor_msgs/CompressedImage'
     # The graph hears of them one after the other.
     system.wait_until(lambda: outgoing.keys() <= dict(published()).keys())
-    system.rest(0.5)
+    system.wait_until(lambda: incoming.keys() <= dict(subscribed()).keys())
     assert topics(published()) == outgoing
-    heard = topics(node.get_subscriber_names_and_types_by_node('documented', '/'))
-    assert incoming.pop('/image/compressed') == 'sensor_msgs/CompressedImage'
-    assert heard == incoming
+    assert topics(subscribed()) == incoming
 
     listed = {}
     for names, kind in table('Lifecycle', which=1):
         listed |= {full(each): kind.strip('`') for each in re.findall(r'`([^`]+)`', names)}
-    services = topics(node.get_service_names_and_types_by_node('documented', '/'))
+
+    def offered():
+        return topics(node.get_service_names_and_types_by_node('documented', '/'))
+
+    system.wait_until(lambda: listed.keys() <= offered().keys())
+    services = offered()
     own = {service: kind.replace('/srv', '') for service, kind in services.items()}
     assert own.keys() == listed.keys()
     for service, kind in own.items():

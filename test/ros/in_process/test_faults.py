@@ -22,7 +22,7 @@ from sensor_msgs.msg import Image, PointCloud2
 from superpoint_ros.data.image_encodings import ENCODINGS
 from superpoint_ros.ros.detector.detector_node import DetectorNode
 from superpoint_ros.ros.messages.feature_messages import features_from_message
-from support.ros import milliseconds
+from support.ros import milliseconds, PATIENCE
 from support.ros_domain import ros_domain
 
 DOMAIN = ros_domain(5)  # that of all nodes in the test's process
@@ -53,7 +53,7 @@ def test_none_of_thousands_of_broken_images_ends_the_node(start_inside, image):
     def deliver(message):
         """Hand the message to the node as the executor does, and wait until it is done with."""
         camera._receive(message)
-        end = time.monotonic() + 20
+        end = time.monotonic() + PATIENCE
         while True:
             summary = camera.statistics.summary(time.monotonic())
             done = summary.published + sum(summary.bad_frames.values())
@@ -117,7 +117,7 @@ def test_a_simulated_clock_that_stands_still_or_jumps_stops_nothing(start_inside
         assert system.answers(image, stamp=90_000).width > 20
     system.status('/image')
     before = len(system.diagnostics)
-    system.wait_until(lambda: len(system.diagnostics) >= before + 2, timeout=10)
+    system.wait_until(lambda: len(system.diagnostics) >= before + 2)
     assert system.diagnostics[-1].header.stamp.sec == 4000
 
 
@@ -129,10 +129,6 @@ def test_the_image_size_may_change_from_frame_to_frame(start_inside):
         data = array('B', rng.integers(0, 256, height * width, dtype=np.uint8).tobytes())
         message = Image(height=height, width=width, encoding='mono8', step=width, data=data)
         answer = system.answers(message, stamp=1000 + index)
-        system.wait_until(
-            lambda stamp=1000 + index: milliseconds(system.features['features'][-1]) == stamp
-        )
-        answer = system.features['features'][-1]
         points = features_from_message(answer).keypoints
         if min(height, width) > 40:
             assert len(points) > 0
@@ -158,7 +154,7 @@ def test_a_subscriber_that_never_spins_delays_nobody(start_inside, image, depth)
 
 def test_a_slow_subscriber_gets_the_newest_features_and_delays_nobody(start_inside, image):
     system = start_inside()
-    slow, stop = [], threading.Event()
+    slow, released, stop = [], threading.Event(), threading.Event()
 
     def listen_slowly():
         context = rclpy.Context()
@@ -169,7 +165,7 @@ def test_a_slow_subscriber_gets_the_newest_features_and_delays_nobody(start_insi
 
         def receive(message):
             slow.append(milliseconds(message))
-            stop.wait(0.3)
+            released.wait(PATIENCE)
 
         node.create_subscription(PointCloud2, '/features', receive, QoSProfile(depth=1))
         while not stop.is_set():
@@ -188,8 +184,11 @@ def test_a_slow_subscriber_gets_the_newest_features_and_delays_nobody(start_insi
         system.rest(0.02)
     fast = system.features['features']
     system.wait_until(lambda: fast and milliseconds(fast[-1]) == 1059)
-    assert len(slow) < 0.5 * len(fast)
-    system.wait_until(lambda: slow and slow[-1] == 1059)
+    assert len(slow) == 1
+    assert len(fast) > 1
+    released.set()
+    system.wait_until(lambda: slow[-1] == 1059)
+    assert len(slow) <= 3  # the first, the newest, and maybe one that arrived just before that
     stop.set()
     thread.join()
 

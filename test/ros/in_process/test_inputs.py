@@ -24,23 +24,27 @@ DOMAIN = ros_domain(5)
 LATCHED = QoSProfile(depth=1, durability=QoSDurabilityPolicy.TRANSIENT_LOCAL)
 
 
-def test_lost_images_are_counted_and_a_warning_with_the_cures(start_inside, start_camera, capfd):
+def test_lost_images_are_counted_and_a_warning_with_the_cures(
+    start_inside, start_camera, wait_for_log
+):
     system = start_inside()
     large = np.zeros((1080, 1920, 3), np.uint8)  # Fast DDS has room for half a megabyte by default
+    has_warned = threading.Event()
     publishing = threading.Thread(
-        target=start_camera(DOMAIN).publish, args=(large, 1000), kwargs={'count': 100}
+        target=start_camera(DOMAIN).publish_until, args=(has_warned.is_set, large, 1000)
     )
     publishing.start()
-    system.wait_until(lambda: 'are lost' in system.newest_status('/image')[1], timeout=40)
+    system.wait_until(lambda: 'are lost' in system.newest_status('/image')[1])
     level, message, values = system.newest_status('/image')
     assert level == DiagnosticStatus.WARN
     assert message.endswith('% of the frames are lost before they arrive')
     assert int(values['frames lost']) > 0
     assert float(values['frames lost lately (%)']) > 10
-    system.rest(2.5)
-    (line,) = [line for line in capfd.readouterr().err.splitlines() if 'lost on the way' in line]
-    assert 'images on /image' in line
+    log = wait_for_log(system, 'lost on the way')
+    has_warned.set()
     publishing.join()
+    (line,) = [line for line in log.splitlines() if 'lost on the way' in line]
+    assert 'images on /image' in line
     for cure in (
         'dds_profile:=large_images',
         'qos_overrides./image.subscription.reliability',
