@@ -67,7 +67,8 @@ def run(args: argparse.Namespace) -> int:
 
     from superpoint_ros.cli.options import make_detector
     from superpoint_ros.data.sequences.image_files import read_image
-    from superpoint_ros.ros.bag_processing import BagOptions, count_images, process_bag
+    from superpoint_ros.ros.bag_processing import BagOptions, process_bag
+    from superpoint_ros.ros.bag_topics import count_images
 
     options = BagOptions(
         args.topics,

@@ -31,6 +31,7 @@ from superpoint_ros.detection.preprocessing import check_masks, to_gray
 from superpoint_ros.detector import Detector
 from superpoint_ros.features import Features
 from superpoint_ros.geometry.camera_model import CameraModel, CameraModelError
+from superpoint_ros.ros.bag_topics import choose_topics
 from superpoint_ros.ros.messages.feature_messages import features_to_message
 from superpoint_ros.ros.messages.rosbags_messages import as_recorded, features_qos, FEATURES_TYPE
 
@@ -323,45 +324,3 @@ def _normalize(
         except CameraModelError:
             pass
     return np.full((len(keypoints), 2), np.nan, np.float32)
-
-
-def choose_topics(available: Sequence[str], wanted: Sequence[str]) -> dict[str, str]:
-    """
-    Return the topic of the features for each topic of images.
-
-    `available` are a bag's topics of images. All are chosen unless some are `wanted`, each alone
-    or as 'images:features'; of a camera's raw and compressed images the raw ones are chosen. As in
-    the node, the features of /left/image_raw are on /left/features. Raises ValueError for a topic
-    that does not exist, or for two features topics of one name.
-    """
-    pairs = [word.partition(':') for word in wanted]
-    if not pairs:
-        raw = {name for name in available if not name.endswith('/compressed')}
-        kept = [
-            name for name in available if name in raw or name[: -len('/compressed')] not in raw
-        ]
-        pairs = [(name, '', '') for name in kept]
-    if not pairs:
-        raise ValueError('there is no topic of images')
-    chosen: dict[str, str] = {}
-    for images, _, features in pairs:
-        if images not in available:
-            raise ValueError(
-                f'there are no images on {images}; topics of images: '
-                f'{", ".join(available) or "none"}'
-            )
-        features = features or f'{info_topic_of(images).rpartition("/")[0]}/features'
-        if features in chosen.values():
-            raise ValueError(
-                f'the features of two topics would be on {features}: choose another, as in '
-                f'{images}:{features}_2'
-            )
-        chosen[images] = features
-    return chosen
-
-
-def count_images(path: str | Path, wanted: Sequence[str]) -> int:
-    """Return the number of images on the topics; raise ValueError like `choose_topics`."""
-    with open_bag(path) as reader:
-        topics = choose_topics(image_topics(reader), wanted)
-        return sum(reader.topics[name].msgcount for name in topics)
