@@ -6,15 +6,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
-from multiprocessing import get_context
 from pathlib import Path
-import re
 from typing import NamedTuple, TypeVar
 
 import numpy as np
-import psutil
 import torch
 
 from superpoint_ros.benchmark.candidates import (
@@ -31,6 +27,7 @@ from superpoint_ros.benchmark.candidates import (
     TimedDetector,
     TimedMethod,
 )
+from superpoint_ros.benchmark.frame_memory import measure_memory
 from superpoint_ros.benchmark.machine import multiply_adds, peak_rate, PEAK_SIDES, use_threads
 from superpoint_ros.benchmark.onnx_detectors import TimedOnnx
 from superpoint_ros.benchmark.roofline import memory_bandwidth, network_traffic, roofline
@@ -43,11 +40,6 @@ Progress = Callable[[str], None]
 """Function that is called with what is being measured."""
 
 _Made = TypeVar('_Made')
-
-_MEMORY_FRAMES = 3  # frames of a memory measurement: the first one fills caches
-_SMALL_SIDE = 64  # pixels; a frame of this size loads all libraries before memory is measured
-_STATUS = Path('/proc/self/status')
-_RESET_PEAK = '5'  # Linux, Documentation/filesystems/proc.rst, clear_refs
 
 
 @dataclass(frozen=True)
@@ -206,24 +198,10 @@ def _measure_size(
     height, width = frames[0].shape[:2]
     cases = []
     for each, rounds, own in zip(entries, measured, seconds, strict=True):
+        case = _timed_case(each, rounds, own, (width, height), orb)
         # Ratios are taken within a round: a slowdown of the machine affects both times.
-        precision = each.candidate.execution.precision
-        ratio_to_paper = float(np.median(of_paper[0] / own)) if of_paper else None
-        case = {
-            'network': each.network.name,
-            'weights': Path(each.network.weights).name if each.network.weights else 'random',
-            'size': [width, height],
-            **each.candidate.execution._asdict(),
-            'keypoints': float(np.mean([count for _, count in rounds])),
-            **summary_of([times for times, _ in rounds]),
-            'ratio': float(np.median(baselines[each.network] / own)),
-            'ratio_to_paper': ratio_to_paper,
-            'orb_ratio': _median_ratio(own, orb),
-            'multiply_adds': multiply_adds(each.executed, (width, height)),
-            'traffic': network_traffic(each.executed, (width, height), precision),
-        }
-        network = case['stages'].get('network')
-        case['rate'] = case['multiply_adds'] / network['p50'] * 1e3 if network else None
+        case['ratio'] = float(np.median(baselines[each.network] / own))
+        case['ratio_to_paper'] = float(np.median(of_paper[0] / own)) if of_paper else None
         if plan.memory:
             execution, threshold = each.candidate.execution, each.candidate.thresholds[0]
             progress(f'memory of {each.network.name}, {execution.engine} {execution.precision}')
@@ -244,6 +222,31 @@ def _measure_size(
         for method, rounds, own in zip(methods, of_methods, of_others, strict=True)
     ]
     return cases, others
+
+
+def _timed_case(
+    entry: _Case,
+    rounds: Sequence[tuple[FrameTime, int]],
+    seconds: np.ndarray,
+    size: tuple[int, int],
+    orb: np.ndarray | None,
+) -> dict:
+    """Return the measurements of an entry, without its ratios to baselines."""
+    execution = entry.candidate.execution
+    case = {
+        'network': entry.network.name,
+        'weights': Path(entry.network.weights).name if entry.network.weights else 'random',
+        'size': [*size],
+        **execution._asdict(),
+        'keypoints': float(np.mean([count for _, count in rounds])),
+        **summary_of([times for times, _ in rounds]),
+        'orb_ratio': _median_ratio(seconds, orb),
+        'multiply_adds': multiply_adds(entry.executed, size),
+        'traffic': network_traffic(entry.executed, size, execution.precision),
+    }
+    network = case['stages'].get('network')
+    case['rate'] = case['multiply_adds'] / network['p50'] * 1e3 if network else None
+    return case
 
 
 def _seconds(rounds: Sequence[tuple[FrameTime, int]]) -> np.ndarray:
@@ -295,53 +298,3 @@ def make_each(
             yield network, model, execution, made
     if not count:
         raise ValueError(f'nothing can be measured: {"; ".join(dict.fromkeys(reasons))}')
-
-
-class Memory(NamedTuple):
-    """
-    Memory in bytes, on CUDA that of the device.
-
-    `process` is the peak of the whole process, with libraries and weights; `frame` is what a frame
-    adds to the memory of the process after a very small frame.
-    """
-
-    process: int
-    frame: int
-
-
-def measure_memory(
-    network: NetworkSource,
-    execution: Execution,
-    frame: np.ndarray,
-    threshold: float,
-    keypoints: int,
-    threads: int,
-) -> Memory | None:
-    """
-    Return the memory for a frame, measured in a new process; None on systems other than Linux.
-
-    `threshold` is the one of this frame, see `TimedDetector.prepare`.
-    """
-    if not _STATUS.is_file():
-        return None
-    arguments = (network, execution, frame, threshold, keypoints, threads)
-    with ProcessPoolExecutor(1, get_context('spawn')) as pool:
-        return pool.submit(_measure_memory, *arguments).result()
-
-
-def _measure_memory(network, execution, frame, threshold, keypoints, threads) -> Memory:
-    """Return the memory that this process needs for the frame."""
-    use_threads(threads)
-    candidate = make_candidate(execution, network.load(), keypoints, threads)
-    candidate.thresholds = [threshold]
-    candidate(0, np.ascontiguousarray(frame[:_SMALL_SIDE, :_SMALL_SIDE]))
-    is_cuda = execution.device.startswith('cuda')
-    loaded = torch.cuda.memory_allocated() if is_cuda else psutil.Process().memory_info().rss
-    # The peak while loading does not count. psutil can neither read nor reset the peak on Linux.
-    Path('/proc/self/clear_refs').write_text(_RESET_PEAK)
-    for _ in range(_MEMORY_FRAMES):
-        candidate(0, frame)
-    if is_cuda:
-        return Memory(torch.cuda.max_memory_reserved(), torch.cuda.max_memory_allocated() - loaded)
-    peak = 1024 * int(re.search(r'VmHWM:\s+(\d+) kB', _STATUS.read_text())[1])
-    return Memory(peak, peak - loaded)

@@ -18,9 +18,9 @@ from superpoint_ros.benchmark.candidates import (
     read_photographs,
     TimedDetector,
 )
+from superpoint_ros.benchmark.frame_memory import measure_memory
 from superpoint_ros.benchmark.frame_times import (
     make_each,
-    measure_memory,
     percentiles,
     Progress,
     Size,

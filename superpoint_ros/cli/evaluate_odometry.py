@@ -23,6 +23,34 @@ _BASELINE = 0.12  # metres, of the stereo camera in the simulated room
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the options."""
+    _add_sequence_options(parser)
+    _add_room_options(parser)
+    parser.add_argument(
+        '--frames',
+        type=int,
+        metavar='N',
+        help='frames per sequence (default: all, 200 simulated)',
+    )
+    parser.add_argument(
+        '--gaps',
+        nargs='+',
+        type=int,
+        default=[2, 5],
+        metavar='N',
+        help='frames between the two images of a pair (default: 2 5)',
+    )
+    parser.add_argument(
+        '--scale',
+        choices=('none', 'stereo', 'depth'),
+        default='none',
+        help='what gives the scale: none (one camera), the second camera, or depth images '
+        '(default: none)',
+    )
+    add_rerun_option(parser)
+    add_method_options(parser, ('klt', 'sift', 'orb'), max_keypoints=500, extra=('klt',))
+
+
+def _add_sequence_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         '--data',
         nargs='+',
@@ -41,6 +69,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar='FILE',
         help='camera calibration, as camera_calibration writes it',
     )
+
+
+def _add_room_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         '--photographs',
         metavar='DIR',
@@ -70,29 +101,6 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar='S',
         help='exposure time, blurs motion (default: 0)',
     )
-    parser.add_argument(
-        '--frames',
-        type=int,
-        metavar='N',
-        help='frames per sequence (default: all, 200 simulated)',
-    )
-    parser.add_argument(
-        '--gaps',
-        nargs='+',
-        type=int,
-        default=[2, 5],
-        metavar='N',
-        help='frames between the two images of a pair (default: 2 5)',
-    )
-    parser.add_argument(
-        '--scale',
-        choices=('none', 'stereo', 'depth'),
-        default='none',
-        help='what gives the scale: none (one camera), the second camera, or depth images '
-        '(default: none)',
-    )
-    add_rerun_option(parser)
-    add_method_options(parser, ('klt', 'sift', 'orb'), max_keypoints=500, extra=('klt',))
 
 
 def run(args: argparse.Namespace) -> int:

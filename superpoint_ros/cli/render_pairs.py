@@ -59,12 +59,10 @@ def run(args: argparse.Namespace) -> int:
     from superpoint_ros.data.scenes.pairs import PairSettings, render_pairs
     from superpoint_ros.data.scenes.sources import (
         check_textured,
-        fingerprint,
         list_glb,
         read_pictures,
         read_sources,
     )
-    from superpoint_ros.data.sequences.image_files import list_images
     from superpoint_ros.settings_table import given_options, make_settings
 
     logging.basicConfig(level=logging.WARNING, format='superpoint: %(message)s')
@@ -75,13 +73,7 @@ def run(args: argparse.Namespace) -> int:
     interiors, objects = list_glb(args.scenes), list_glb(args.street)
     if not interiors and not objects:
         raise ValueError('name .glb files of scenes, or objects with --street')
-    made_of = {path.name: fingerprint([path]) for path in interiors}
-    if objects:
-        made_of['--street'] = fingerprint(objects)
-    if args.pictures:
-        made_of['--pictures'] = fingerprint(list_images(args.pictures))
-    made_of |= {'--unit': str(args.unit), '--up': args.up}
-    cache = PairCache(args.out, settings, made_of)
+    cache = PairCache(args.out, settings, _ingredients(args, interiors, objects))
     wanted = cache.missing(args.pairs)
     scenes, pictures = read_sources(interiors, objects, args.unit, args.up), []
     if args.pictures:
@@ -114,6 +106,21 @@ def run(args: argparse.Namespace) -> int:
     skipped = f', {failed} left out because no views overlapped enough' if failed else ''
     print(f'{done} pairs{skipped}: see {args.out}')
     return 1 if failed else 0
+
+
+def _ingredients(
+    args: argparse.Namespace, interiors: list[Path], objects: list[Path]
+) -> dict[str, str]:
+    """Return what pairs are made of: fingerprints of the files, and options of reading them."""
+    from superpoint_ros.data.scenes.sources import fingerprint
+    from superpoint_ros.data.sequences.image_files import list_images
+
+    made_of = {path.name: fingerprint([path]) for path in interiors}
+    if objects:
+        made_of['--street'] = fingerprint(objects)
+    if args.pictures:
+        made_of['--pictures'] = fingerprint(list_images(args.pictures))
+    return made_of | {'--unit': str(args.unit), '--up': args.up}
 
 
 def _draw(folder: Path) -> None:

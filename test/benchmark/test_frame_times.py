@@ -26,10 +26,10 @@ from superpoint_ros.benchmark.candidates import (
     TimedBaseline,
     TimedDetector,
 )
+from superpoint_ros.benchmark.frame_memory import measure_memory
 from superpoint_ros.benchmark.frame_times import (
     make_each,
     measure_frames,
-    measure_memory,
     percentiles,
     SpeedPlan,
 )
