@@ -127,7 +127,7 @@ def test_everything_that_nodes_look_for_is_installed(setup_arguments):
 
 @pytest.fixture(scope='module')
 def installed_wheel(tmp_path_factory):
-    """Install a wheel of the package into a prefix of its own; return the prefix."""
+    """Install a wheel of the package into its own prefix; return the prefix."""
     pytest.importorskip('pip', reason='pip is not installed')
     folder = tmp_path_factory.mktemp('wheel')
     sources = copy_sources(folder / 'sources')

@@ -18,6 +18,12 @@ from sensor_msgs.msg import CameraInfo
 from superpoint_ros.geometry.camera_model import CameraModel, CameraModelError
 from superpoint_ros.ros.events import with_events
 
+RECTIFIED = (
+    'The images are rectified (image_rect): the calibration is the matrix p of camera_info, '
+    'without distortion.'
+)
+"""Help text of the parameter `rectified` of nodes that receive a calibration."""
+
 _REPEAT = 10.0  # least number of seconds between two equal warnings
 
 

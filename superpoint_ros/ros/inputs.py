@@ -47,7 +47,7 @@ class InputTopic(ABC):
 
     def __init__(self, node: Node, message_type: type, topic: str, qos: QoSProfile):
         self.node = node
-        # rclpy throttles per logger and line of code: each topic needs a logger of its own.
+        # rclpy throttles per logger and line of code: each topic needs its own logger.
         self.logger = get_logger(node.get_logger().name)
         self.statistics = FrameStatistics(time.monotonic())
         self._name = topic
@@ -238,7 +238,7 @@ class ProcessedTopic(InputTopic):
         self._stage, self._process, self._trouble = stage, process, trouble
 
     def trouble(self) -> str:
-        """Return what the node says is wrong."""
+        """Return what the function `trouble` of the node reports."""
         return self._trouble()
 
     def _receive(self, message: Any) -> None:

@@ -50,7 +50,7 @@ ODOMETRY = {
         'Parameter file of the visual odometry.',
     ),
 }
-"""Arguments of tracker and visual odometry beside a detector with depths."""
+"""Arguments of tracker and visual odometry next to a detector with depths."""
 
 DETECTOR = {
     'namespace': ('', 'Namespace of the nodes and of their relative topics.'),

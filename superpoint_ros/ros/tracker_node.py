@@ -16,7 +16,7 @@ from superpoint_ros.data.sequences.bags import seconds_of
 from superpoint_ros.odometry.odometry_drawing import draw_tracks, TrackTails
 from superpoint_ros.odometry.odometry_settings import TrackerSettings
 from superpoint_ros.odometry.tracker import Tracker, Tracks
-from superpoint_ros.ros.calibration_topic import CalibrationTopic
+from superpoint_ros.ros.calibration_topic import CalibrationTopic, RECTIFIED
 from superpoint_ros.ros.frame_images import FrameImages
 from superpoint_ros.ros.inputs import ProcessedTopic
 from superpoint_ros.ros.lifecycle_node import ProcessingNode
@@ -65,12 +65,7 @@ class TrackMessages:
         choices=COORDINATES,
         live=False,
     )
-    rectified: bool = setting(
-        False,
-        'The images are rectified (image_rect): the calibration is the matrix p of camera_info, '
-        'without distortion.',
-        live=False,
-    )
+    rectified: bool = setting(False, RECTIFIED, live=False)
     camera_id: int = setting(
         0, 'Number of the camera in the layout vins_fusion.', range=(0, 255), live=False
     )

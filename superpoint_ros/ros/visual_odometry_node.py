@@ -23,7 +23,7 @@ from superpoint_ros.data.sequences.bags import seconds_of
 from superpoint_ros.odometry.map_refinement import MapRefiner
 from superpoint_ros.odometry.odometry_settings import OdometrySettings
 from superpoint_ros.odometry.visual_odometry import LOST, VisualOdometry
-from superpoint_ros.ros.calibration_topic import CalibrationTopic
+from superpoint_ros.ros.calibration_topic import CalibrationTopic, RECTIFIED
 from superpoint_ros.ros.inputs import ProcessedTopic, REPEAT
 from superpoint_ros.ros.lifecycle_node import ProcessingNode
 from superpoint_ros.ros.messages.camera_messages import pose_message, vector_message
@@ -63,13 +63,7 @@ class OdometryFrames:
         'installed. Turn it off if the frame of the camera already has a parent.',
         live=False,
     )
-
-    rectified: bool = setting(
-        False,
-        'The images are rectified (image_rect): the calibration is the matrix p of camera_info, '
-        'without distortion.',
-        live=False,
-    )
+    rectified: bool = setting(False, RECTIFIED, live=False)
 
     def __post_init__(self):
         check_settings(self)

@@ -1,7 +1,7 @@
 # Copyright 2026 The superpoint_ros developers
 # SPDX-License-Identifier: Apache-2.0
 
-"""The benchmark times tracker and odometry frame by frame beside KLT."""
+"""The benchmark times tracker and odometry frame by frame, compared with KLT."""
 
 from __future__ import annotations
 

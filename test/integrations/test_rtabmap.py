@@ -135,7 +135,7 @@ def test_rtabmap_detect_before_init_is_an_error(module, image):
         module.detect(image)
 
 
-# As RTAB-Map: an interpreter of its own, the folder of the file at the end of sys.path, init(0).
+# As in RTAB-Map: an embedded interpreter, the folder of the file at the end of sys.path, init(0).
 EMBEDDING = """
 #include <Python.h>
 

@@ -1,7 +1,7 @@
 # Copyright 2026 The superpoint_ros developers
 # SPDX-License-Identifier: Apache-2.0
 
-"""The detector program says why it cannot start, and ends cleanly whenever it is told to."""
+"""The detector program logs why it cannot start, and ends cleanly at any time."""
 
 from __future__ import annotations
 

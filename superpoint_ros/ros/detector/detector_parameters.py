@@ -14,6 +14,7 @@ from rclpy.node import Node
 from superpoint_ros.detection.settings import DetectionSettings
 from superpoint_ros.engines.execution_settings import ExecutionSettings
 from superpoint_ros.geometry.depth_settings import DepthSettings
+from superpoint_ros.ros.calibration_topic import RECTIFIED
 from superpoint_ros.ros.messages.feature_messages import DESCRIPTOR_FORMATS
 from superpoint_ros.ros.parameters import declare, LifecycleSettings
 from superpoint_ros.settings_table import check_settings, setting
@@ -118,10 +119,7 @@ class DepthInput:
         live=False,
     )
     rectified: bool = setting(
-        False,
-        'The images are rectified (image_rect): the calibration is the matrix p of camera_info, '
-        'without distortion. Always so with depth_source stereo.',
-        live=False,
+        False, f'{RECTIFIED} Always so with depth_source stereo.', live=False
     )
     pair_tolerance: float = setting(
         0.001,

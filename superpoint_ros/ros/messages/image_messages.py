@@ -68,8 +68,8 @@ def _is_for_numpy_2(extension: Path) -> bool:
     """
     Return whether a compiled extension module works with NumPy 2.
 
-    The macro `import_array` of NumPy 2's headers looks for `numpy._core`; that of NumPy 1 knows
-    `numpy.core` only. The name is a string in the compiled file.
+    The macro `import_array` of NumPy 2's headers looks for `numpy._core`; that of NumPy 1
+    for `numpy.core` only. The name is a string in the compiled file.
     """
     return b'numpy._core' in extension.read_bytes()
 

@@ -42,7 +42,7 @@ def test_process_bag_copies_all_messages_in_order(write_bag, tmp_path, detector)
 
 
 def without_definitions(bag):
-    """Make a bag like one of Humble: no definitions, and a topic of a type of its own."""
+    """Make a bag like one of Humble: no definitions, and a topic of an unknown type."""
     database = sqlite3.connect(bag / f'{bag.name}.db3')
     database.execute("update topics set type='my_msgs/msg/Foo' where name='/pose'")
     database.execute('drop table message_definitions')
@@ -174,7 +174,7 @@ def test_messages_of_all_kinds_of_bags_are_copied_bytewise(
     tmp_path, detector, storage, compression
 ):
     if compression == 'STORAGE' and storage == 'sqlite3':
-        pytest.skip('sqlite3 has no compression of its own')
+        pytest.skip('sqlite3 itself has no compression')
     source, target = tmp_path / 'in', tmp_path / 'out'
     write_all_kinds(source, storage, compression)
     assert process_bag(source, target, detector).images == 1

@@ -59,7 +59,7 @@ def test_the_features_are_byte_for_byte_the_nodes_messages(
             expected = expected_message(detector, index, when, descriptor_format)
             assert message == expected
             assert bytes(message.data) == bytes(expected.data)
-    # Somebody who knows nothing of this package's tests reads them, too.
+    # They can also be read with the functions for consumers.
     first = deserialize_message(read(target, '/left/features')[0][2], PointCloud2)
     features = features_from_message(first)
     assert 5 < len(features) <= 30

@@ -1,7 +1,7 @@
 # Copyright 2026 The superpoint_ros developers
 # SPDX-License-Identifier: Apache-2.0
 
-"""What the node says about itself at /diagnostics, while it works and while it fails."""
+"""The diagnostics of the node, while it works and while it fails."""
 
 from __future__ import annotations
 

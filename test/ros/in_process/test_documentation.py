@@ -25,7 +25,7 @@ def table(heading, which=0):
 
 
 def test_the_node_has_the_topics_and_services_that_the_page_lists(start_inside):
-    # A name of its own: the graph may still remember other tests' detectors.
+    # Another name than in other tests, whose detectors may still be in the graph.
     remappings = ['__node:=documented']
     system = start_inside(remappings, normalized_coordinates=True, depth_source='image')
     node, name = system.node, '/documented'
@@ -50,7 +50,7 @@ def test_the_node_has_the_topics_and_services_that_the_page_lists(start_inside):
         return node.get_subscriber_names_and_types_by_node('documented', '/')
 
     assert incoming.pop('/image/compressed') == 'sensor_msgs/CompressedImage'
-    # The graph hears of them one after the other.
+    # They appear in the graph one after the other.
     system.wait_until(lambda: outgoing.keys() <= dict(published()).keys())
     system.wait_until(lambda: incoming.keys() <= dict(subscribed()).keys())
     assert topics(published()) == outgoing
