@@ -94,8 +94,6 @@ def test_options_in_command_examples_exist(page, capsys):
         assert command in COMMANDS, ' '.join(words)
         if command in ('adapt', 'train') and find_spec('jsonargparse') is None:
             continue
-        if command == 'make-sequence' and find_spec('scipy') is None:
-            continue
         options = [word.partition('=')[0] for word in arguments if word.startswith('--')]
         # These show the options of what follows them.
         subcommand = arguments[:1] if command in ('adapt', 'evaluate', 'train') else []

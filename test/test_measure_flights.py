@@ -12,8 +12,6 @@ import subprocess
 
 import pytest
 
-pytest.importorskip('scipy', reason='SciPy is not installed')
-
 from superpoint_ros.cli import evaluate_odometry, make_sequence
 
 SCRIPT = Path(__file__).resolve().parents[1] / 'scripts' / 'measure_flights.sh'

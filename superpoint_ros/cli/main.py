@@ -80,8 +80,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     0: done; 1: failed, or partly done; 2: the input or the command line is wrong; 130: Ctrl-C.
     """
     arguments = list(sys.argv[1:] if arguments is None else arguments)
-    args = _build_parser(_named_command(arguments)).parse_args(arguments)
+    command = _named_command(arguments)
+    args = argparse.Namespace(traceback='--traceback' in arguments)  # while options are declared
     try:
+        args = _build_parser(command).parse_args(arguments)
         return args.run(args)
     except KeyboardInterrupt:
         return _report('interrupted', EXIT_INTERRUPTED)
@@ -91,10 +93,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except ModuleNotFoundError as error:
         if args.traceback or not error.name or error.name.startswith('superpoint_ros'):
             raise
-        extra = COMMANDS[args.command].extra
+        extra = COMMANDS[command].extra
         package = f'.[{extra}]' if extra else '.'
         needed = f"pip install '{package}' in the folder of the sources"
-        return _report(f'{args.command} needs the module {error.name}: {needed}', EXIT_FAILED)
+        return _report(f'{command} needs the module {error.name}: {needed}', EXIT_FAILED)
     except (*_BAD_INPUT, OSError) as error:
         if args.traceback:
             raise

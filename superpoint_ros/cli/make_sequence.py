@@ -23,7 +23,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from superpoint_ros.data.scenes.flights import Flight, FlightSettings
+    from superpoint_ros.data.scenes.flight_settings import FlightSettings
+    from superpoint_ros.data.scenes.flights import Flight
     from superpoint_ros.data.sequences.euroc_writer import EurocWriter
 
 _SHOWN = 12
@@ -36,7 +37,7 @@ _TRUTH_PER_FRAME = 10
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the options."""
     from superpoint_ros.cli.options import add_scene_options
-    from superpoint_ros.data.scenes.flights import FlightSettings
+    from superpoint_ros.data.scenes.flight_settings import FlightSettings
     from superpoint_ros.settings_table import add_options
 
     parser.add_argument('scene', nargs='?', type=Path, metavar='SCENE', help='a .glb file')
@@ -60,7 +61,8 @@ def run(args: argparse.Namespace) -> int:
     import cv2
 
     from superpoint_ros.cli.options import keep_inputs
-    from superpoint_ros.data.scenes.flights import Flight, FlightSettings
+    from superpoint_ros.data.scenes.flight_settings import FlightSettings
+    from superpoint_ros.data.scenes.flights import Flight
     from superpoint_ros.data.scenes.sources import list_glb, read_pictures, read_sources
     from superpoint_ros.data.sequences.euroc_writer import EurocWriter
     from superpoint_ros.files import demo_photographs

@@ -76,6 +76,17 @@ def test_a_missing_core_module_is_named_without_a_traceback(command, capsys):
     assert "needs the module tqdm: pip install '.'" in capsys.readouterr().err
 
 
+def test_an_extra_that_is_missing_when_options_are_declared_is_named(command, capsys):
+    error = ModuleNotFoundError("No module named 'jsonargparse'", name='jsonargparse')
+    command(lambda args: 0, extra='train')
+    module = sys.modules['superpoint_ros.cli.try_it']
+    module.add_arguments = lambda parser: raise_(error)
+    assert program.main(['try', '--help']) == 1
+    assert "needs the module jsonargparse: pip install '.[train]'" in capsys.readouterr().err
+    with pytest.raises(ModuleNotFoundError):
+        program.main(['--traceback', 'try', '--help'])
+
+
 def test_the_traceback_option_lets_the_error_through(command):
     command(lambda args: raise_(ValueError('wrong')))
     with pytest.raises(ValueError, match='wrong'):

@@ -122,7 +122,7 @@ def test_joint_training_starts_from_magicpoint_and_changes_all_weights(whole, ma
 
 
 def test_a_superpoint_run_that_was_killed_resumes_with_equal_weights(
-    whole, folders, magicpoint, tmp_path
+    whole, folders, magicpoint, tmp_path, capsys
 ):
     out = tmp_path / 'run'
     start = tmp_path / 'start.ckpt'
@@ -133,6 +133,8 @@ def test_a_superpoint_run_that_was_killed_resumes_with_equal_weights(
     start.unlink()  # a run that goes on does not need it any more
     assert main([*command, '--resume']) == 0
     assert_same_state(out, whole)
+    last = capsys.readouterr().out.splitlines()[-1]
+    assert last.startswith(f'for precision int8: superpoint quantise --weights {out / WEIGHTS}')
 
 
 def test_a_run_with_repeatability_targets_can_be_resumed(folders, magicpoint, tmp_path):

@@ -5,13 +5,12 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
-
 import numpy as np
 from scipy.interpolate import CubicSpline
 from scipy.ndimage import gaussian_filter1d
 
 from superpoint_ros.data.scenes.cameras import pose_of
+from superpoint_ros.data.scenes.flight_settings import Motion
 
 TICK = 0.02
 """Seconds between the knots of the splines of a motion."""
@@ -21,40 +20,6 @@ STEPS_PER_SECOND = 1.8
 
 _SPEED_PERIOD, _SPEED_SHARE = 9.0, 0.3  # slow changes of the speed
 _PERIODS = (5.3, 3.7, 4.3)  # seconds, of yaw, pitch and roll
-
-
-class Motion(NamedTuple):
-    """
-    How a camera moves.
-
-    Attributes:
-        speed: mean speed in metres per second.
-        heights: least and greatest height above the floor in metres.
-        clearance: least distance from surfaces in metres.
-        corners: metres over which corners are rounded.
-        turning: seconds over which the camera turns into a new direction.
-        swing: amplitudes of yaw, pitch and roll in degrees.
-        bob: amplitude of the steps in metres.
-        along: whether the camera goes from one end of the scene to the other.
-
-    """
-
-    speed: float
-    heights: tuple[float, float]
-    clearance: float
-    corners: float
-    turning: float
-    swing: tuple[float, float, float]
-    bob: float = 0.0
-    along: bool = False
-
-
-MOTIONS = {
-    'handheld': Motion(0.8, (1.2, 1.8), 0.3, 1.5, 0.5, (18.0, 6.0, 3.0), bob=0.012),
-    'drone': Motion(1.5, (0.6, 2.4), 0.4, 2.5, 0.4, (20.0, 8.0, 6.0)),
-    'drive': Motion(7.0, (1.4, 1.6), 0.9, 12.0, 0.3, (1.5, 0.8, 0.5), along=True),
-}
-"""Motions by name: a person, a drone, and a car in a street."""
 
 
 class CameraTrajectory:

@@ -11,23 +11,15 @@ rendered in any order.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import NamedTuple
 
 import numpy as np
 
-from superpoint_ros.data.scenes.camera_motion import CameraTrajectory, MOTIONS
+from superpoint_ros.data.scenes.camera_motion import CameraTrajectory
 from superpoint_ros.data.scenes.changing_light import ChangingLight
-from superpoint_ros.data.scenes.pairs import (
-    PairSettings,
-    SceneSource,
-    SceneVariation,
-    SMALLEST_SIDE,
-    vary,
-)
+from superpoint_ros.data.scenes.flight_settings import FlightSettings, MOTIONS
+from superpoint_ros.data.scenes.pairs import PairSettings, SceneSource, SceneVariation, vary
 from superpoint_ros.data.scenes.path_planning import FlightSpace, plan_path
-from superpoint_ros.data.scenes.ray_casting import PinholeCamera
-from superpoint_ros.settings_table import check_settings, setting
 
 INSTANTS = 6
 """Instants of an exposure that are averaged, each with one ray per pixel."""
@@ -36,75 +28,6 @@ ROAD = 3.0
 """Metres to each side of the middle of a street in which cars drive."""
 
 _SCENE, _PATH, _LIGHT, _NOISE = range(4)  # streams of random numbers
-
-
-@dataclass(frozen=True)
-class FlightSettings:
-    """
-    Settings of a rendered sequence.
-
-    Raises TypeError or ValueError that names the field, its value and what it may be.
-    """
-
-    width: int = setting(640, 'Width of the images.', unit='px', range=(SMALLEST_SIDE, 8192))
-    height: int = setting(480, 'Height of the images.', unit='px', range=(SMALLEST_SIDE, 8192))
-    field_of_view: float = setting(
-        80.0, 'Horizontal field of view.', unit='deg', range=(20.0, 140.0)
-    )
-    rate: float = setting(20.0, 'Frames per second.', unit='Hz', range=(1.0, 1000.0))
-    frames: int = setting(400, 'Number of frames.', range=(2, 100_000))
-    motion: str = setting(
-        'handheld',
-        'Motion of the camera: a person who walks, a drone, or a car in a street.',
-        choices=tuple(MOTIONS),
-    )
-    speed: float = setting(
-        0.0, 'Mean speed. 0: that of the motion.', unit='m/s', range=(0.0, 100.0)
-    )
-    baseline: float = setting(
-        0.11, 'Distance of the second camera to the right. 0: none.', unit='m', range=(0.0, 2.0)
-    )
-    depth: bool = setting(True, 'Write depth images of the first camera.')
-    exposure: float = setting(
-        0.008, 'Exposure time, which causes motion blur.', unit='s', range=(0.0, 1.0)
-    )
-    exposure_change: float = setting(
-        1.0, 'Drifts and jumps of the gray level. 0: none.', range=(0.0, 3.0)
-    )
-    light_change: float = setting(
-        1.0, 'Motion of lamps, sun and clouds. 0: none.', range=(0.0, 3.0)
-    )
-    noise: float = setting(
-        2.0, 'Standard deviation of the noise in gray levels.', range=(0.0, 100.0)
-    )
-    posters: int = setting(
-        120, 'Largest number of posters and carpets in a scene.', range=(0, None)
-    )
-    seed: int = setting(0, 'Random seed.', range=(0, 2**31 - 1))
-
-    def __post_init__(self):
-        check_settings(self)
-        if self.exposure > 1 / self.rate:
-            raise ValueError(
-                f'exposure must be at most the frame interval, {1 / self.rate:.4g} s, '
-                f'got {self.exposure}'
-            )
-
-    @property
-    def metres(self) -> float:
-        """Return the length of the path, with a margin for changes of the speed."""
-        return 1.2 * self.mean_speed * (self.frames / self.rate + 2)
-
-    @property
-    def mean_speed(self) -> float:
-        """Return the mean speed in metres per second."""
-        return self.speed or MOTIONS[self.motion].speed
-
-    @property
-    def camera(self) -> PinholeCamera:
-        """Return the calibration of both cameras."""
-        half = np.deg2rad(self.field_of_view) / 2
-        return PinholeCamera(float(self.width / 2 / np.tan(half)), self.width, self.height)
 
 
 class RenderedFrame(NamedTuple):
