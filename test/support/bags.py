@@ -73,10 +73,11 @@ def makers_of(store, ros_1):
 
     def info(fields, nanoseconds):
         region = types['sensor_msgs/msg/RegionOfInterest'](0, 0, 0, 0, False)
-        values = {'height': 48, 'width': 64, 'd': BAG_CAMERA.distortion, **(fields or {})}
+        values = {'height': 48, 'width': 64, 'd': BAG_CAMERA.distortion}
+        values |= {'distortion_model': BAG_CAMERA.model, **(fields or {})}
         return types['sensor_msgs/msg/CameraInfo'](
-            header(nanoseconds), values['height'], values['width'], 'plumb_bob', values['d'],
-            BAG_CAMERA.matrix.ravel(), np.eye(3).ravel(), np.zeros(12), 0, 0, region,
+            header(nanoseconds), values['height'], values['width'], values['distortion_model'],
+            values['d'], BAG_CAMERA.matrix.ravel(), np.eye(3).ravel(), np.zeros(12), 0, 0, region,
         )  # fmt: skip
 
     def pose(x, nanoseconds):

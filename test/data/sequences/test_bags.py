@@ -104,6 +104,7 @@ def test_an_unreadable_image_of_a_bag_is_named_and_skipped(write_bag, caplog):
     [
         ({'width': 0, 'height': 0}, 'image size'),
         ({'d': np.array([0.1, np.nan, 0, 0, 0])}, 'not finite'),
+        ({'distortion_model': 'fisheye62'}, "the distortion model 'fisheye62' is unknown"),
     ],
 )
 def test_a_defective_calibration_in_a_bag_is_left_out_and_named(write_bag, caplog, fields, reason):
