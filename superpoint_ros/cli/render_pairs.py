@@ -20,8 +20,14 @@ Rendering can be stopped at any time; the same command continues.
 from __future__ import annotations
 
 import argparse
+from collections.abc import Iterable
 from pathlib import Path
 import sys
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from superpoint_ros.data.scenes.pair_cache import PairCache
+    from superpoint_ros.data.scenes.pairs import RenderedPair
 
 _SHOWN = 12
 """Most pairs in the picture that is written."""
@@ -52,7 +58,6 @@ def run(args: argparse.Namespace) -> int:
     import logging
 
     import cv2
-    from tqdm import tqdm
 
     from superpoint_ros.cli.options import keep_inputs
     from superpoint_ros.data.scenes.pair_cache import PairCache
@@ -81,10 +86,31 @@ def run(args: argparse.Namespace) -> int:
     for name in check_textured(scenes, pictures):
         print(f'superpoint: {name} has no textures: it gets pictures', file=sys.stderr)
     cv2.setNumThreads(1)
-    failed, done = 0, args.pairs - len(wanted)
+    pairs = render_pairs(scenes, pictures, settings, wanted)
+    done, failed = _write(pairs, cache, args.pairs - len(wanted), args)
+    if not done:
+        raise ValueError(
+            'no two views overlapped enough: allow a smaller --least-overlap or --most-baseline'
+        )
+    _draw(args.out)
+    skipped = f', {failed} left out because no views overlapped enough' if failed else ''
+    print(f'{done} pairs{skipped}: see {args.out}')
+    return 1 if failed else 0
+
+
+def _write(
+    pairs: Iterable[tuple[int, RenderedPair | None]],
+    cache: PairCache,
+    done: int,
+    args: argparse.Namespace,
+) -> tuple[int, int]:
+    """Write pairs, None for a failure, and return the numbers of complete and failed ones."""
+    from tqdm import tqdm
+
+    failed = 0
     try:
         with tqdm(total=args.pairs, initial=done, unit='pair') as progress:
-            for number, pair in render_pairs(scenes, pictures, settings, wanted):
+            for number, pair in pairs:
                 if pair is None:
                     failed += 1
                 else:
@@ -98,14 +124,7 @@ def run(args: argparse.Namespace) -> int:
             'continues when there is space again',
             str(args.out),
         ) from error
-    if not done:
-        raise ValueError(
-            'no two views overlapped enough: allow a smaller --least-overlap or --most-baseline'
-        )
-    _draw(args.out)
-    skipped = f', {failed} left out because no views overlapped enough' if failed else ''
-    print(f'{done} pairs{skipped}: see {args.out}')
-    return 1 if failed else 0
+    return done, failed
 
 
 def _ingredients(
