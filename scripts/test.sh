@@ -16,9 +16,14 @@ check() {
     "$@" || failed+=("$name")
 }
 
-# pytest's own limits end no test that hangs outside Python.
+# pytest's own limits end no test that hangs outside Python. All limits are several times what a
+# stage takes on an idle machine of two cores.
+run_limited() {
+    timeout --foreground --kill-after=30 "$@"
+}
+
 run_pytest() {
-    timeout --foreground --kill-after=30 45m "$bin/python" -m pytest --timeout=300 --durations=5 "$@"
+    run_limited 45m "$bin/python" -m pytest --timeout=300 --durations=5 "$@"
 }
 
 if [ "${1:-}" = --kilted ]; then
@@ -38,7 +43,7 @@ else
     check 'tests' run_pytest "$@"
     demo_pictures=$(mktemp -d)
     trap 'rm -rf "$demo_pictures"' EXIT
-    check 'demo' bash scripts/demo.sh --seconds 3 --output "$demo_pictures"
+    check 'demo' run_limited 10m bash scripts/demo.sh --seconds 3 --output "$demo_pictures"
 fi
 
 printf '\n'

@@ -95,11 +95,12 @@ class Program:
         self.process.send_signal(number)
 
     def end(self):
-        """End the process, whatever it does."""
+        """End the process, whatever it does; its output is shown if the test fails."""
         if self.process.poll() is None:
             self.process.kill()
         self.process.wait()
         self._reader.join(5)
+        sys.stderr.write(self.output)
         if self.process.stdin:
             self.process.stdin.close()
         self.process.stdout.close()

@@ -5,8 +5,6 @@
 
 from __future__ import annotations
 
-import sys
-
 import pytest
 
 pytest.importorskip('rclpy', reason='rclpy is not installed')
@@ -57,4 +55,3 @@ def test_the_nodes_estimate_a_trajectory_in_metres(monkeypatch, source):
         observer.close()
         for program in programs:
             program.end()
-            sys.stderr.write(program.output)  # shown if the test fails
