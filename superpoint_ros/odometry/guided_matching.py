@@ -5,7 +5,8 @@
 Matching of tracks with the features near their expected positions, as compiled loops.
 
 `superpoint_ros.geometry.matching.match_mutual` computes all similarities by one matrix product.
-Here a few percent of the pairs are near enough to be compared at all.
+Here a few percent of the pairs are near enough to be compared at all, and one call matches all
+groups of tracks.
 """
 
 from __future__ import annotations
@@ -26,56 +27,105 @@ class Described(NamedTuple):
     descriptors: np.ndarray
 
 
-def match_nearby(
-    a: Described, b: Described, reach: float, ratio: float, min_similarity: float
+class Limits(NamedTuple):
+    """Limits of a match; `ratio` (1: no test) and `min_similarity` as for `match_mutual`."""
+
+    reach: float
+    ratio: float = 1.0
+    min_similarity: float = -1.0
+
+
+def match_groups(
+    a: Described, b: Described, groups: np.ndarray, free: np.ndarray, limits: Limits, enough: int
 ) -> np.ndarray:
     """
     Return mutual nearest neighbours by descriptor as pairs of indices, int64 (K, 2).
 
-    Only points at most `reach` apart are compared. The result and the meaning of `ratio` (1: no
-    test) and `min_similarity` are those of `superpoint_ros.geometry.matching.match_mutual`.
+    Each group of points of a is matched with those points of b that are free, bool (M,), and at
+    most `reach` away, as by `superpoint_ros.geometry.matching.match_mutual`. Points of b that have
+    a match are then no longer free. `groups`, int64 (N,), numbers the group of each point of a, in
+    the order in which they are matched; those with negative numbers are left out. The first group
+    with at least `enough` matches is the last one.
     """
     arrays = (np.ascontiguousarray(each, np.float32) for each in (*a, *b))
-    in_b = _match(*arrays, np.float32(reach), np.float32(ratio), np.float32(min_similarity))
-    in_a = np.flatnonzero(in_b >= 0)
-    return np.stack([in_a, in_b[in_a]], axis=1)
+    return _match_groups(*arrays, groups, free, np.array(limits, np.float32), enough)
 
 
 @compiled
-def _match(points_a, descriptors_a, points_b, descriptors_b, reach, ratio, min_similarity):
-    """Return the match of each point of a, int64 (N,); -1 without one."""
-    count_a, count_b = len(points_a), len(points_b)
+def _match_groups(points_a, descriptors_a, points_b, descriptors_b, groups, free, limits, enough):
+    """Return the matches of the groups, see `match_groups`."""
+    pairs, total = np.empty((min(len(groups), len(free)), 2), np.int64), 0
+    ascending = np.argsort(points_b[:, 1])
+    for group in range(groups.max() + 1 if len(groups) else 0):
+        rows, columns = np.flatnonzero(groups == group), ascending[free[ascending]]
+        of_a = _match(points_a, descriptors_a, points_b, descriptors_b, rows, columns, limits)
+        before = total
+        for i in range(len(rows)):
+            if of_a[i] >= 0:
+                pairs[total, 0], pairs[total, 1] = rows[i], columns[of_a[i]]
+                free[columns[of_a[i]]] = False
+                total += 1
+        if total - before >= enough:
+            break
+    return pairs[:total]
+
+
+@compiled
+def _match(points_a, descriptors_a, points_b, descriptors_b, rows, columns, limits):
+    """
+    Return the match of each row, int64 (N,), as an index into the columns; -1 without one.
+
+    The columns have ascending y, so that only those in a strip are compared with a row.
+    """
+    reach, ratio, min_similarity = limits
+    count_a, count_b = len(rows), len(columns)
     of_a, of_b = np.full(count_a, -1, np.int64), np.full(count_b, -1, np.int64)
     # Highest and second highest similarity of each point.
     highest_a = np.full((count_a, 2), -np.inf, np.float32)
     highest_b = np.full((count_b, 2), -np.inf, np.float32)
     is_near = np.empty(count_b, np.bool_)
-    x_b, y_b = points_b[:, 0].copy(), points_b[:, 1].copy()
+    x_b, y_b = points_b[columns, 0], points_b[columns, 1]
     for i in range(count_a):
-        x, y = points_a[i, 0], points_a[i, 1]
-        for j in range(count_b):
+        x, y = points_a[rows[i], 0], points_a[rows[i], 1]
+        # A pixel more: _count_below would leave out a point that is as far above as the reach.
+        first = _count_below(y_b, y - reach - np.float32(1))
+        end = _count_below(y_b, y + reach)
+        for j in range(first, end):
             is_near[j] = (x_b[j] - x) * (x_b[j] - x) + (y_b[j] - y) * (y_b[j] - y) <= reach * reach
-        for j in range(count_b):
+        for j in range(first, end):
             if is_near[j]:
+                one, other = descriptors_a[rows[i]], descriptors_b[columns[j]]
                 similarity = np.float32(0)
-                for channel in range(descriptors_a.shape[1]):
-                    similarity += descriptors_a[i, channel] * descriptors_b[j, channel]
+                for channel in range(len(one)):
+                    similarity += one[channel] * other[channel]
                 if _is_highest(highest_a[i], similarity):
                     of_a[i] = j
                 if _is_highest(highest_b[j], similarity):
                     of_b[j] = i
-    one = np.float32(1)
     for i in range(count_a):
         j, similarity = of_a[i], highest_a[i, 0]
         if j < 0 or of_b[j] != i or similarity < min_similarity:
             of_a[i] = -1
-        elif ratio < one:
+        elif ratio < np.float32(1):
             # The squared distance of unit vectors is 2 - 2 s.
-            distance = max(one - similarity, np.float32(0))
-            next_nearest = max(one - max(highest_a[i, 1], highest_b[j, 1]), np.float32(0))
-            if not distance < ratio * ratio * next_nearest:
+            distance = max(np.float32(1) - similarity, np.float32(0))
+            second = np.float32(1) - max(highest_a[i, 1], highest_b[j, 1])
+            if not distance < ratio * ratio * max(second, np.float32(0)):
                 of_a[i] = -1
     return of_a
+
+
+@compiled
+def _count_below(ascending, limit):
+    """Return how many of some ascending values are at most the limit, by bisection."""
+    low, high = 0, len(ascending)
+    while low < high:
+        middle = (low + high) // 2
+        if ascending[middle] <= limit:
+            low = middle + 1
+        else:
+            high = middle
+    return low
 
 
 @compiled
@@ -86,6 +136,69 @@ def _is_highest(highest, similarity):
         return True
     highest[1] = max(highest[1], similarity)
     return False
+
+
+def move_with(points: np.ndarray, before: np.ndarray, after: np.ndarray) -> np.ndarray:
+    """
+    Return points (N, 2) moved by the affine motion that fits that of others best.
+
+    The others (M, 2) moved from `before` to `after`; if all are on one line, the mean of their
+    motions counts.
+    """
+    arrays = (np.ascontiguousarray(each, np.float32) for each in (points, before, after))
+    return _move_with(*arrays)
+
+
+@compiled
+def _move_with(points, before, after):
+    """Return points moved by the affine motion of others."""
+    count = max(len(before), 1)
+    x_mean, y_mean = before[:, 0].sum() / count, before[:, 1].sum() / count
+    moved = np.array([after[:, 0].sum() / count, after[:, 1].sum() / count])
+    xx, xy, yy = 0.0, 0.0, 0.0
+    right = np.zeros((2, 2))
+    for index in range(len(before)):
+        x, y = before[index, 0] - x_mean, before[index, 1] - y_mean
+        xx, xy, yy = xx + x * x, xy + x * y, yy + y * y
+        for axis in range(2):
+            change = after[index, axis] - moved[axis]
+            right[0, axis] += x * change
+            right[1, axis] += y * change
+    determinant = xx * yy - xy * xy
+    result = np.empty_like(points)
+    for axis in range(2):
+        if determinant > 1e-6 * xx * yy:
+            along_x = (yy * right[0, axis] - xy * right[1, axis]) / determinant
+            along_y = (xx * right[1, axis] - xy * right[0, axis]) / determinant
+        else:
+            along_x, along_y = np.float64(axis == 0), np.float64(axis == 1)
+        for index in range(len(points)):
+            x, y = points[index, 0] - x_mean, points[index, 1] - y_mean
+            result[index, axis] = moved[axis] + along_x * x + along_y * y
+    return result
+
+
+def find_nearest(points: np.ndarray, others: np.ndarray, reach: float) -> np.ndarray:
+    """Return the index of the nearest other point, int64 (N,); -1 if none is within the reach."""
+    arrays = (np.ascontiguousarray(each, np.float32) for each in (points, others))
+    return _find_nearest(*arrays, np.float32(reach))
+
+
+@compiled
+def _find_nearest(points, others, reach):
+    """Return the index of the nearest other point."""
+    nearest = np.full(len(points), -1, np.int64)
+    x_other, y_other = others[:, 0].copy(), others[:, 1].copy()
+    distances = np.empty(len(others), np.float32)  # a loop without branches is vectorized
+    for index in range(len(points)):
+        least = reach * reach
+        for other in range(len(others)):
+            x, y = x_other[other] - points[index, 0], y_other[other] - points[index, 1]
+            distances[other] = x * x + y * y
+        for other in range(len(others)):
+            if distances[other] < least:
+                nearest[index], least = other, distances[other]
+    return nearest
 
 
 def predict_motion(points: np.ndarray, before: np.ndarray, motion: np.ndarray) -> np.ndarray:
@@ -103,17 +216,21 @@ def predict_motion(points: np.ndarray, before: np.ndarray, motion: np.ndarray) -
 def _predict(points, before, motion):
     """Return the expected motion of points."""
     result = np.zeros((len(points), 2), np.float32)
+    distances = np.empty(len(before), np.float32)
     nearest = np.empty(_NEIGHBOURS, np.int64)
     gaps = np.empty(_NEIGHBOURS, np.float32)
     values = np.empty(_NEIGHBOURS, np.float32)
     count = min(_NEIGHBOURS, len(before))
     if count == 0:
         return result
+    before_x, before_y = before[:, 0].copy(), before[:, 1].copy()
     for index in range(len(points)):
         gaps[:] = np.inf
         for other in range(len(before)):
-            x, y = before[other, 0] - points[index, 0], before[other, 1] - points[index, 1]
-            gap = x * x + y * y
+            x, y = before_x[other] - points[index, 0], before_y[other] - points[index, 1]
+            distances[other] = x * x + y * y
+        for other in range(len(before)):
+            gap = distances[other]
             if gap >= gaps[count - 1]:
                 continue
             place = count - 1

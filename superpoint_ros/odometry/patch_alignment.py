@@ -49,9 +49,16 @@ class Alignment(NamedTuple):
     covariances: np.ndarray
 
 
-def smoothed(image: np.ndarray) -> np.ndarray:
-    """Return an image (H, W), uint8, as float32 gray levels, smoothed against noise."""
-    return cv2.GaussianBlur(image, (3, 3), 0).astype(np.float32)
+def smoothed(image: np.ndarray, memory: np.ndarray | None = None) -> np.ndarray:
+    """
+    Return an image (H, W), uint8, as float32 gray levels, smoothed against noise.
+
+    `memory`, a result for an earlier image, is used for this one if it has its size.
+    """
+    if memory is None or memory.shape != image.shape:
+        memory = np.empty(image.shape, np.float32)
+    memory[:] = cv2.GaussianBlur(image, (3, 3), 0)
+    return memory
 
 
 class PatchPool:

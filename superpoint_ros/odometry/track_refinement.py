@@ -50,7 +50,7 @@ class TrackRefiner:
 
     def set_image(self, image: np.ndarray | None) -> None:
         """Use an image, uint8 (H, W), or none, in the calls that follow."""
-        self._image = None if image is None else smoothed(image)
+        self._image = None if image is None else smoothed(image, self._image)
 
     @property
     def has_image(self) -> bool:

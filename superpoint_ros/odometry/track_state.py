@@ -67,20 +67,32 @@ class TrackState(_Arrays):
     def __len__(self) -> int:
         return len(self.ids)
 
-    @property
-    def patches(self) -> Patches:
-        """Return the patches of the tracks."""
-        return Patches(self.slots, self.warps)
+    def patches_of(self, rows: np.ndarray) -> Patches:
+        """Return the patches of some tracks."""
+        return Patches(self.slots[rows], self.warps[rows])
 
     @classmethod
     def empty(cls, descriptor_size: int) -> TrackState:
         """Return the state of no tracks, with descriptors of this length."""
-        points, numbers = np.zeros((0, 2), np.float32), np.zeros(0, np.int64)
+        points, ids = np.zeros((0, 2), np.float32), np.zeros(0, np.int64)
         descriptors = np.zeros((0, descriptor_size), np.float32)
-        patches = Patches.none(0)
+        return cls.new(ids, points, descriptors, 0.0, Patches.none(0))
+
+    @classmethod
+    def new(
+        cls,
+        ids: np.ndarray,
+        points: np.ndarray,
+        descriptors: np.ndarray,
+        stamp: float,
+        patches: Patches,
+    ) -> TrackState:
+        """Return the state of tracks that start in a frame with this stamp."""
+        count = len(ids)
+        zeros = np.zeros(count, np.int64)
         return cls(
-            *(numbers, points, points, points, descriptors, numbers, np.zeros(0)),
-            *(numbers, numbers, patches.slots, patches.warps),
+            *(ids, points, points, np.zeros_like(points), descriptors),
+            *(np.ones_like(ids), np.full(count, stamp), zeros, zeros, *patches),
         )
 
 

@@ -11,8 +11,14 @@ import cv2
 import numpy as np
 
 from superpoint_ros.features import Depths, Features
-from superpoint_ros.geometry.matching import match_mutual
-from superpoint_ros.odometry.guided_matching import Described, match_nearby, predict_motion
+from superpoint_ros.odometry.guided_matching import (
+    Described,
+    find_nearest,
+    Limits,
+    match_groups,
+    move_with,
+    predict_motion,
+)
 from superpoint_ros.odometry.odometry_settings import TrackerSettings
 from superpoint_ros.odometry.patch_alignment import NO_PATCH
 from superpoint_ros.odometry.track_refinement import keypoint_covariances, TrackRefiner
@@ -157,56 +163,53 @@ class Tracker:
         So a lost point that has restarted as a new track keeps its new id, and each group can be
         checked with the geometry of two frames.
         """
-        memory, found = self._memory, []
+        memory, settings, found = self._memory, self.settings, []
+        tracks = Described(memory.expected, memory.descriptors)
+        described = Described(features.keypoints, features.descriptors)
         free = np.ones(len(features), dtype=bool)
-        moved = False
-        for unseen in np.unique(memory.unseen):
-            rows, columns = np.flatnonzero(memory.unseen == unseen), np.flatnonzero(free)
-            if not moved:
+        moved, unseen, last = False, 0, memory.unseen.max(initial=-1)
+        while unseen <= last:
+            groups, after = memory.unseen - unseen, last + 1
+            if not moved:  # one group at a time
+                rows, after = groups == 0, unseen + 1
+                groups = np.where(rows, 0, -1)
                 memory.expected[rows] += (memory.velocities[rows] * elapsed).astype(np.float32)
-            pairs = self._match_group(
-                Described(memory.expected[rows], memory.descriptors[rows]),
-                Described(features.keypoints[columns], features.descriptors[columns]),
-                self.settings.max_motion * (_LOST_REACH if moved else min(unseen + 1, 3)),
-            )
-            pairs = np.stack([rows[pairs[:, 0]], columns[pairs[:, 1]]], axis=1)
-            pairs = self._check_geometry(pairs, features.keypoints)
-            free[pairs[:, 1]] = False
-            found.append(pairs)
+            reach = (settings.max_motion or np.inf) * (_LOST_REACH if moved else min(after, 3))
+            limits = Limits(reach, settings.ratio, settings.min_similarity)
+            pairs = match_groups(tracks, described, groups, free, limits, _FEWEST_FOR_GEOMETRY)
+            numbers = memory.unseen[pairs[:, 0]]
+            newest = numbers == numbers[-1:]
+            if newest.sum() >= _FEWEST_FOR_GEOMETRY:  # no later group was matched
+                after = numbers[-1] + 1
+                checked = self._check_geometry(pairs[newest], features.keypoints)
+                free[pairs[newest, 1]], free[checked[:, 1]] = True, False
+                pairs = np.concatenate([pairs[~newest], checked])
             if unseen == 0 and len(pairs) >= _FEWEST_FOR_GEOMETRY:
                 self._predict_lost(pairs, features.keypoints)
                 moved = True
+            found.append(pairs)
+            unseen = after
         if not found:
             return np.zeros((0, 2), np.int64)
         # If there are too many, tracks that were lost are dropped first.
-        return np.concatenate(found)[: self.settings.max_tracks or None]
-
-    def _match_group(self, tracks: Described, found: Described, reach: float) -> np.ndarray:
-        """Return the mutual nearest neighbours of a group of tracks and the features."""
-        ratio, least = self.settings.ratio, self.settings.min_similarity
-        if self.settings.max_motion:
-            return match_nearby(tracks, found, reach, ratio, least)
-        return match_mutual(
-            tracks.descriptors, found.descriptors, ratio if ratio < 1 else None, least
-        )
+        return np.concatenate(found)[: settings.max_tracks or None]
 
     def _predict_lost(self, pairs: np.ndarray, keypoints: np.ndarray) -> None:
         """Predict the positions of lost tracks by the affine motion of the matched ones."""
         memory = self._memory
-        before = np.c_[memory.keypoints[pairs[:, 0]], np.ones(len(pairs))]
-        # The normal equations: several times faster, and exact enough for pixels.
-        normal, right = before.T @ before, before.T @ keypoints[pairs[:, 1]]
-        affine = np.linalg.lstsq(normal, right, rcond=None)[0]
         lost = np.ones(len(memory), dtype=bool)
         lost[pairs[:, 0]] = False
+        lost = np.flatnonzero(lost)
         # Tracks lost in this frame were already moved by their velocities: start from keypoints.
-        start = np.where(memory.unseen[:, None] == 0, memory.keypoints, memory.expected)[lost]
-        memory.expected[lost] = np.c_[start, np.ones(len(start))] @ affine
+        newly = (memory.unseen[lost] == 0)[:, None]
+        start = np.where(newly, memory.keypoints[lost], memory.expected[lost])
+        before, after = memory.keypoints[pairs[:, 0]], keypoints[pairs[:, 1]]
+        memory.expected[lost] = move_with(start, before, after)
 
     def _check_geometry(self, pairs: np.ndarray, keypoints: np.ndarray) -> np.ndarray:
         """Return the matches that fit the geometric model of most of them."""
         settings, threshold = self.settings, self.settings.geometric_threshold
-        if settings.geometric_check == 'none' or len(pairs) < _FEWEST_FOR_GEOMETRY:
+        if settings.geometric_check == 'none':
             return pairs
         before, now = self._memory.keypoints[pairs[:, 0]], keypoints[pairs[:, 1]]
         cv2.setRNGSeed(0)  # results repeat
@@ -229,9 +232,8 @@ class Tracker:
         """Return the tracks that are found in the frame, by a match or by their image patch."""
         memory, settings = self._memory, self.settings
         rows, columns = matches.T
-        matched = memory.select(rows)
         points, covariances, patches = self._refiner.refine(
-            matched.patches, features.keypoints[columns], settings
+            memory.patches_of(rows), features.keypoints[columns], settings
         )
         found = Sightings(rows, columns, points, covariances, *patches)
         if self._refiner.has_image and settings.max_bridged_frames:
@@ -247,26 +249,23 @@ class Tracker:
         rows = np.flatnonzero(able)
         if settings.max_tracks:
             rows = rows[: max(settings.max_tracks - len(found), 0)]
-        lost = memory.select(rows)
-        recent = found.select(memory.unseen[found.rows] == 0)
-        expected = lost.expected
-        if len(recent) >= _FEWEST_FOR_GEOMETRY:
-            before = memory.keypoints[recent.rows]
-            expected = lost.keypoints + predict_motion(
-                lost.keypoints, before, recent.keypoints - before
-            )
-        good, points, covariances, patches = self._refiner.bridge(lost.patches, expected, settings)
+        recent = memory.unseen[found.rows] == 0
+        expected = memory.expected[rows]
+        if recent.sum() >= _FEWEST_FOR_GEOMETRY:
+            lost, before = memory.keypoints[rows], memory.keypoints[found.rows[recent]]
+            expected = lost + predict_motion(lost, before, found.keypoints[recent] - before)
+        good, points, covariances, patches = self._refiner.bridge(
+            memory.patches_of(rows), expected, settings
+        )
         # Two tracks that meet cannot be told apart: the one with a match remains.
-        good &= ~_near(points, found.keypoints).any(axis=1)
-        indices = np.full(len(rows), -1)
+        good &= find_nearest(points, found.keypoints, _SAME_POINT) < 0
         free = np.ones(len(features), dtype=bool)
         free[found.indices] = False
         columns = np.flatnonzero(free)
-        of_track, of_feature = np.nonzero(_near(points, features.keypoints[columns]))
-        indices[of_track] = columns[of_feature]
-        first = np.zeros(len(rows), dtype=bool)
-        first[np.unique(indices, return_index=True)[1]] = True
-        indices[~first] = -1
+        nearest = find_nearest(points, features.keypoints[columns], _SAME_POINT)
+        indices = np.append(columns, -1)[nearest]
+        first = np.unique(indices, return_index=True)[1]  # one track for each feature
+        indices[np.setdiff1d(np.arange(len(rows)), first)] = -1
         bridged = Sightings(rows, indices, points, covariances, *patches)
         return bridged.select(good)
 
@@ -274,28 +273,24 @@ class Tracker:
         self, features: Features, stamp: float, found: Sightings, restarted: bool
     ) -> Tracks:
         """Return the old and new tracks of the frame, and store their states."""
-        old = self._memory
-        seen = old.select(found.rows)
-        intervals = stamp - seen.stamps
+        old, rows = self._memory, found.rows
+        before, intervals = old.keypoints[rows], stamp - old.stamps[rows]
         with np.errstate(divide='ignore', invalid='ignore'):
-            velocities = (found.keypoints - seen.keypoints) / intervals[:, None]
+            velocities = (found.keypoints - before) / intervals[:, None]
         velocities[~(intervals > 0)] = 0  # frames without stamps
-        has_feature = found.indices >= 0
-        descriptors = seen.descriptors
-        descriptors[has_feature] = features.descriptors[found.indices[has_feature]]
         new = self._choose_new(features, found)
-        count, size = len(new), len(found) + len(new)
+        count = len(new)
         ids = np.arange(self._next_id, self._next_id + count)
         self._next_id += count
         unknown = np.full((count, 2), np.nan, np.float32)
-        points, patches = features.keypoints[new], self._refiner.start(features.keypoints[new])
+        points = features.keypoints[new]
         tracks = Tracks(
-            np.concatenate([seen.ids, ids]),
+            np.concatenate([old.ids[rows], ids]),
             np.concatenate([found.keypoints, points]),
-            np.concatenate([seen.keypoints, unknown]),
+            np.concatenate([before, unknown]),
             np.concatenate([intervals, unknown[:, 0]]),
             np.concatenate([velocities, np.zeros_like(points)]).astype(np.float32),
-            np.concatenate([seen.ages + 1, np.ones(count, np.int64)]),
+            np.concatenate([old.ages[rows] + 1, np.ones(count, np.int64)]),
             np.concatenate([found.indices, new]),
             restarted,
             features.depths_at(np.concatenate([found.indices, new])),
@@ -303,33 +298,34 @@ class Tracker:
             if self._refiner.has_image
             else None,
         )
-        bridged = np.where(has_feature, 0, seen.bridged + 1)
-        current = TrackState(
-            tracks.ids,
-            tracks.keypoints,
-            tracks.keypoints,
-            tracks.velocities,
-            np.concatenate([descriptors, features.descriptors[new]]),
-            tracks.ages,
-            np.full(size, stamp),
-            np.zeros(size, np.int64),
-            np.concatenate([bridged, np.zeros(count, np.int64)]),
-            np.concatenate([found.slots, patches.slots]),
-            np.concatenate([found.warps, patches.warps]),
+        self._update_old(features, stamp, found, tracks.velocities[: len(rows)])
+        started = TrackState.new(
+            ids, points, features.descriptors[new], stamp, self._refiner.start(points)
         )
-        memory = self._lost(found.rows).join(current)
-        self._memory = memory.select(np.argsort(memory.ids))
+        self._memory = self._memory.join(started)
         return tracks
 
-    def _lost(self, seen: np.ndarray) -> TrackState:
-        """Return the states of the tracks that were not seen but may be found again."""
+    def _update_old(
+        self, features: Features, stamp: float, found: Sightings, velocities: np.ndarray
+    ) -> None:
+        """Store what was found, and forget the tracks that have been lost for too long."""
         old = self._memory
-        lost = np.ones(len(old), dtype=bool)
-        lost[seen] = False
-        kept = lost & (old.unseen < self.settings.max_lost_frames)
-        self._refiner.remove(old.slots[lost & ~kept])
-        old.unseen = old.unseen + 1
-        return old.select(kept)
+        kept = old.unseen < self.settings.max_lost_frames
+        kept[found.rows] = True
+        self._refiner.remove(old.slots[~kept])
+        state = self._memory = old.select(kept)
+        rows = np.cumsum(kept)[found.rows] - 1
+        state.unseen += 1
+        state.unseen[rows] = 0
+        state.keypoints[rows] = state.expected[rows] = found.keypoints
+        state.velocities[rows], state.stamps[rows] = velocities, stamp
+        state.slots[rows], state.warps[rows] = found.slots, found.warps
+        state.ages[rows] += 1
+        state.bridged[rows] += 1
+        has_feature = found.indices >= 0
+        matched = rows[has_feature]
+        state.bridged[matched] = 0
+        state.descriptors[matched] = features.descriptors[found.indices[has_feature]]
 
     def _choose_new(self, features: Features, found: Sightings) -> np.ndarray:
         """Return the indices of the features that start new tracks."""
@@ -349,9 +345,3 @@ class Tracker:
             if not (gaps < settings.min_spacing).any():
                 chosen.append(candidate)
         return np.array(chosen, np.int64)
-
-
-def _near(a: np.ndarray, b: np.ndarray) -> np.ndarray:
-    """Return bool (N, M): whether points a (N, 2) and b (M, 2) are the same."""
-    x, y = (np.subtract.outer(*each) for each in zip(a.T, b.T, strict=True))
-    return x**2 + y**2 < _SAME_POINT**2
