@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 from superpoint_ros.cli.options import add_method_options, make_methods
 from superpoint_ros.cli.rerun_option import add_rerun_option, open_recording
+from superpoint_ros.odometry.odometry_settings import DETECTION_THRESHOLD
 
 if TYPE_CHECKING:
     from superpoint_ros.data.sequences.sequence import FrameSequence
@@ -47,7 +48,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         '(default: none)',
     )
     add_rerun_option(parser)
-    add_method_options(parser, ('klt', 'sift', 'orb'), max_keypoints=500, extra=('klt',))
+    add_method_options(
+        parser,
+        ('klt', 'sift', 'orb'),
+        max_keypoints=500,
+        extra=('klt',),
+        threshold=DETECTION_THRESHOLD,
+    )
 
 
 def _add_sequence_options(parser: argparse.ArgumentParser) -> None:

@@ -107,8 +107,13 @@ def add_method_options(
     methods: tuple[str, ...],
     max_keypoints: int,
     extra: tuple[str, ...] = (),
+    **settings: float,
 ) -> None:
-    """Add the options for a comparison with baselines; `extra` are more names of baselines."""
+    """
+    Add the options for a comparison with baselines; `extra` are more names of baselines.
+
+    `settings` are defaults of the command for settings of the detection.
+    """
     names = ', '.join(('sift', 'orb', 'akaze', *extra))
     parser.add_argument(
         '--methods',
@@ -124,7 +129,7 @@ def add_method_options(
         default=[''],
         help='weight files to compare (default: the weights that are shipped)',
     )
-    defaults = {**EXACT, 'max_keypoints': max_keypoints}
+    defaults = {**EXACT, 'max_keypoints': max_keypoints, **settings}
     execution = ('device', 'precision', 'engine', 'threads', 'providers')
     add_detector_options(parser, defaults, execution)
     refuse_option(parser, '--heatmap', '--keypoints heatmap')

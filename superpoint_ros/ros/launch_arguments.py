@@ -16,6 +16,7 @@ from launch_ros.actions import Node
 from launch_ros.parameter_descriptions import ParameterValue
 
 from superpoint_ros.files import share_directory
+from superpoint_ros.odometry.odometry_settings import DETECTION_THRESHOLD
 
 CONFIG = share_directory() / 'config'
 
@@ -64,6 +65,12 @@ DETECTOR = {
     'log_level': ('info', 'Lowest severity that is logged: debug, info, warn, error or fatal.'),
 }
 """Arguments of the detector in every launch file: default and description by name."""
+
+ODOMETRY_DETECTOR = {
+    **DETECTOR,
+    'threshold': (f'{DETECTION_THRESHOLD:.5f}', DETECTOR['threshold'][1]),
+}
+"""Arguments of a detector whose features are for the odometry."""
 
 START = {
     'autostart': ('', 'true or false: start without a manager; empty: as the parameter file.'),

@@ -133,6 +133,13 @@ def test_an_option_that_was_renamed_is_refused_with_its_new_name(line, message, 
     assert message in capsys.readouterr().err
 
 
+def test_odometry_detects_weak_points_too_by_default():
+    assert given_settings(parse_command('evaluate odometry'))['threshold'] == 1e-5
+    args = parse_command('evaluate odometry', '--threshold=0.01')
+    assert given_settings(args)['threshold'] == 0.01
+    assert 'threshold' not in given_settings(parse_command('evaluate scenes'))
+
+
 def test_the_defaults_of_evaluations_are_those_of_their_plans():
     pytest.importorskip('evo', reason='needs the library evo')
     from superpoint_ros.evaluation.odometry_run import OdometryPlan

@@ -25,6 +25,7 @@ from sensor_msgs.msg import Image, PointCloud
 from superpoint_ros.geometry.stamped_trajectories import MIN_POSES, StampedTrajectories
 from superpoint_ros.geometry.trajectory_alignment import align
 from superpoint_ros.odometry.odometry_drawing import draw_plan
+from superpoint_ros.odometry.odometry_settings import DETECTION_THRESHOLD
 from superpoint_ros.ros.messages.image_messages import stamp_key
 from superpoint_ros.ros.player_parameters import ROOM
 from superpoint_ros.ros.testing.demonstration import (
@@ -155,7 +156,11 @@ def run_odometry_demonstration(
     parameters = {
         'visual_odometry': {},
         'tracker': {},
-        'detector': {'max_keypoints': 600, **detector_parameters},
+        'detector': {
+            'max_keypoints': 600,
+            'threshold': DETECTION_THRESHOLD,
+            **detector_parameters,
+        },
         'player': player_parameters,
     }
     *nodes, player = (

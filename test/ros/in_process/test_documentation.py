@@ -105,6 +105,8 @@ def test_the_launch_files_arguments_are_those_of_the_page():
             elif name == 'namespace':
                 assert default.text == ('demo' if file == 'demo' else '')
             else:
-                general, _, special = said.partition(', in rgbd: ')
-                said = special if special and file == 'rgbd' else general
+                exception = re.fullmatch(r'(.+), in (.+): (.+)', said)
+                if exception:
+                    general, files, special = exception.groups()
+                    said = special if file in files.split(' and ') else general
                 assert (file, name, default.text) == (file, name, '' if said == "''" else said)
