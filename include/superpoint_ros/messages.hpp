@@ -342,6 +342,13 @@ std::vector<Track> read_track_cloud(const PointCloud2 & message)
       {ids.template get<std::int32_t>(i), u[i], v[i], x[i] / z[i], y[i] / z[i], velocity_x[i],
         velocity_y[i], depth, sigmas[i], {unknown, unknown, unknown}});
   }
+  if (detail::has_field(message, "variance_u")) {
+    const auto uu = read_field(message, "variance_u"), uv = read_field(message, "covariance_uv");
+    const auto vv = read_field(message, "variance_v");
+    for (std::size_t i = 0; i < tracks.size(); ++i) {
+      tracks[i].covariance = {uu[i], uv[i], vv[i]};
+    }
+  }
   return tracks;
 }
 

@@ -187,7 +187,6 @@ def test_tracks_are_the_same_in_cpp_and_python(printed, layout):
     if layout.endswith('with depths'):
         tracks = replace(tracks, depths=depths)
         depth = np.c_[depths.values, depths.sigmas]
-    if layout == 'vins_mono with depths':
         tracks = replace(tracks, covariances=COVARIANCES[:3])
         covariance = COVARIANCES[:3].reshape(3, 4)[:, [0, 1, 3]]
     if layout.startswith('cloud'):

@@ -111,12 +111,14 @@ def tracks_to_cloud(
     All are float32 except `id`, int32. `points` and `velocities`, both (N, 2), are those of
     `tracks_to_message`; z is 1. Tracks with a value that is not finite are left out. If the tracks
     have depths, x, y and z are multiplied by those that are known, and the field `depth_sigma`
-    follows, NaN for the others.
+    follows, NaN for the others. If they have covariances, the fields `COVARIANCE_NAMES` follow.
     """
     usable = _usable(points, velocities)
     names = ('x', 'y', 'z', 'id', 'u', 'v', 'velocity_x', 'velocity_y')
     if tracks.depths is not None:
         names += DEPTH_CHANNELS[1:]
+    if tracks.covariances is not None:
+        names += COVARIANCE_NAMES
     layout = [(name, '<i4' if name == 'id' else '<f4') for name in names]
     message, cloud = cloud_message(np.dtype(layout), int(usable.sum()), header)
     cloud['x'], cloud['y'] = points[usable].T
@@ -129,6 +131,10 @@ def tracks_to_cloud(
         for name in ('x', 'y', 'z'):
             cloud[name] *= np.where(depths.known, depths.values, 1)
         cloud['depth_sigma'] = depths.sigmas
+    if tracks.covariances is not None:
+        upper = upper_triangles(tracks.covariances[usable])
+        for name, values in zip(COVARIANCE_NAMES, upper, strict=True):
+            cloud[name] = values
     message.is_dense = bool(np.isfinite(cloud['x']).all())
     return message
 

@@ -200,3 +200,14 @@ def test_the_cloud_of_tracks_with_depths_is_in_metres():
     expected = [[1, 0.5, 2], [0.1, 0.2, 1], [-2, 0, 4]]
     np.testing.assert_allclose(values[:, :3], expected, rtol=1e-6)
     np.testing.assert_allclose(values[:, -1], [0.1, np.nan, 0.2], rtol=1e-6)
+
+
+def test_the_cloud_has_the_covariances_of_the_tracks():
+    covariances = np.array([[[2, 1], [1, 3]], [[0.5, -0.25], [-0.25, 0.5]], [[1, 0], [0, 4]]])
+    tracks = replace(some_tracks(), covariances=covariances.astype(np.float32))
+    points = np.array([[0.5, 0.25], [np.nan, 0.2], [-0.5, 0.0]], np.float32)
+    message = tracks_to_cloud(tracks, Header(), points, np.zeros((3, 2), np.float32))
+    names = [field.name for field in message.fields]
+    assert names[-3:] == ['variance_u', 'covariance_uv', 'variance_v']
+    values = np.frombuffer(message.data, '<f4').reshape(2, -1)
+    assert values[:, -3:].tolist() == [[2, 1, 3], [1, 0, 4]]
