@@ -40,7 +40,7 @@ def test_a_node_that_has_ended_is_gone_from_the_graph_at_once(
         domain,
     )
     try:
-        observer.wait_until(lambda: name in observer.observer.get_node_names())
+        observer.wait_until(lambda: name in observer.observer.get_node_names(), START)
         node.wait_for('publishing' if name == 'player' else ' from ')
         node.interrupt(sent)
         node.finish()

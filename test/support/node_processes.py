@@ -24,8 +24,8 @@ from sensor_msgs.msg import PointCloud2
 
 from support.ros import milliseconds, Observer
 
-START = 120.0
-"""Seconds that a process may take to import torch on a busy machine."""
+START = 180.0
+"""Seconds that a start may take on a busy machine, with imports and a first compilation."""
 
 
 class Program:
