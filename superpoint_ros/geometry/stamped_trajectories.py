@@ -37,10 +37,18 @@ class StampedTrajectories:
         """Return the estimated positions (N, 3) in the frame of the truth, and the true ones."""
         truth = np.array(list(self.truth.values())).reshape(-1, 3)
         estimated = np.array(list(self.estimated.values())).reshape(-1, 3)
+        return self.in_frame_of_truth(estimated), truth
+
+    def in_frame_of_truth(self, positions: np.ndarray) -> np.ndarray:
+        """
+        Return positions (N, 3) in the frame of the estimates in that of the truth.
+
+        Without true positions, they are returned unchanged; if the frame is unknown, none is.
+        """
+        if not self.truth:
+            return positions
         pairs = self.pairs()
-        if len(pairs[0]) < MIN_POSES:
-            return (np.zeros((0, 3)) if len(truth) else estimated), truth
         try:
-            return align(*pairs).apply(estimated), truth
+            return align(*pairs).apply(positions) if len(pairs[0]) >= MIN_POSES else positions[:0]
         except ValueError:  # the camera has not moved
-            return np.zeros((0, 3)), truth
+            return positions[:0]

@@ -23,6 +23,7 @@ from superpoint_ros.integrations.rerun_recording import METHOD, RerunScene, TRUT
 from superpoint_ros.odometry.tracker import Tracks
 from superpoint_ros.ros.messages.feature_messages import features_from_message
 from superpoint_ros.ros.messages.image_messages import gray_from_image, stamp_key
+from superpoint_ros.ros.messages.point_clouds import positions_from_message
 from superpoint_ros.ros.messages.track_messages import tracks_from_message
 
 _TRAJECTORY_PERIOD = 0.5
@@ -33,7 +34,9 @@ _QUEUE = QoSProfile(depth=10)
 
 class RerunNode(Node):
     """
-    Log what is received on image, camera_info, features, tracks, odometry and ground_truth/pose.
+    Log what is received on some topics.
+
+    They are image, camera_info, features, tracks, odometry, map and ground_truth/pose.
 
     Topics without a publisher are simply absent. With ground truth, the trajectory is aligned to
     it, and the camera is shown at its true pose. A message that cannot be read is named in the
@@ -75,6 +78,7 @@ class RerunNode(Node):
             (PointCloud2, 'features', self._log_features, _QUEUE),
             (PointCloud, 'tracks', self._log_tracks, _QUEUE),
             (Odometry, 'odometry', self._log_odometry, _QUEUE),
+            (PointCloud2, 'map', self._log_map, _QUEUE),
             (PoseStamped, 'ground_truth/pose', self._log_truth, _QUEUE),
         ):
             self.create_subscription(kind, topic, self._callback(topic, log), qos)
@@ -119,6 +123,10 @@ class RerunNode(Node):
         if now - self._trajectory_time >= _TRAJECTORY_PERIOD:
             self._trajectory_time = now
             self.log_trajectories()
+
+    def _log_map(self, message: PointCloud2) -> None:
+        points = positions_from_message(message)
+        self.scene.log_map(self._positions.in_frame_of_truth(points))
 
     def _log_truth(self, message: PoseStamped) -> None:
         pose = _matrix(message.pose)

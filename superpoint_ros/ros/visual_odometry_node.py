@@ -16,7 +16,7 @@ from diagnostic_msgs.msg import DiagnosticStatus
 from geometry_msgs.msg import PoseStamped, TransformStamped
 from nav_msgs.msg import Odometry, Path
 import numpy as np
-from sensor_msgs.msg import PointCloud
+from sensor_msgs.msg import PointCloud, PointCloud2
 from std_msgs.msg import Header
 
 from superpoint_ros.data.sequences.bags import seconds_of
@@ -27,6 +27,7 @@ from superpoint_ros.ros.calibration_topic import CalibrationTopic, RECTIFIED
 from superpoint_ros.ros.inputs import ProcessedTopic, REPEAT
 from superpoint_ros.ros.lifecycle_node import ProcessingNode
 from superpoint_ros.ros.messages.camera_messages import pose_message, vector_message
+from superpoint_ros.ros.messages.point_clouds import positions_message
 from superpoint_ros.ros.messages.track_messages import tracks_from_message
 from superpoint_ros.settings_table import check_settings, setting
 
@@ -34,7 +35,7 @@ UPRIGHT = np.array([[0.0, 0, 1, 0], [-1, 0, 0, 0], [0, -1, 0, 0], [0, 0, 0, 1]])
 """From a camera's axes (x right, y down, z forward) to those of a robot's world (REP 103)."""
 
 PATH_PERIOD = 0.5
-"""Seconds between two messages of the path: each repeats the whole path."""
+"""Seconds between two messages of the path, and of the map: each repeats the whole."""
 
 REFINEMENT_TIMEOUT = 2.0
 """Seconds for which the end of the node waits for the refinement of the map."""
@@ -93,7 +94,8 @@ class VisualOdometryNode(ProcessingNode):
         self._odometry: VisualOdometry | None = None
         self._thread: ThreadPoolExecutor | None = None
         self._refiner: MapRefiner | None = None
-        self._broadcaster = self._odometry_publisher = self._path_publisher = None
+        self._broadcaster = self._odometry_publisher = None
+        self._path_publisher = self._map_publisher = None
         self._path: deque[PoseStamped] = deque()
         self._last: tuple[float, np.ndarray] | None = None
         self._path_time = 0.0
@@ -109,6 +111,7 @@ class VisualOdometryNode(ProcessingNode):
         self._refiner = MapRefiner(self._thread, self._report_failure)
         self._odometry_publisher = self.publisher(Odometry, 'odometry', 10)
         self._path_publisher = self.publisher(Path, 'path', 1)
+        self._map_publisher = self.publisher(PointCloud2, 'map', 1)
         if self._frames.publish_tf:
             self._broadcaster = self._make_broadcaster()
         self.get_logger().info(
@@ -124,10 +127,11 @@ class VisualOdometryNode(ProcessingNode):
         """End the thread and remove the publishers."""
         if self._thread is not None:
             self._thread.shutdown()
-        for publisher in (self._odometry_publisher, self._path_publisher):
+        for publisher in (self._odometry_publisher, self._path_publisher, self._map_publisher):
             if publisher is not None:
                 self.destroy_publisher(publisher)
-        self._odometry_publisher = self._path_publisher = self._broadcaster = None
+        self._odometry_publisher = self._broadcaster = None
+        self._path_publisher = self._map_publisher = None
 
     def _make_broadcaster(self):
         """Return a broadcaster of transforms; None without tf2_ros."""
@@ -193,22 +197,28 @@ class VisualOdometryNode(ProcessingNode):
             message.twist.twist.angular = vector_message(angular)
         self._last = (stamp, pose)
         self._odometry_publisher.publish(message)
-        self._publish_path(stamped)
+        self._publish_path_and_map(stamped)
         if self._broadcaster is not None:
             transform = TransformStamped(header=stamped.header, child_frame_id=header.frame_id)
             transform.transform.translation = vector_message(pose[:3, 3])
             transform.transform.rotation = stamped.pose.orientation
             self._broadcaster.sendTransform(transform)
 
-    def _publish_path(self, stamped: PoseStamped) -> None:
-        """Add a pose to the path; publish it every `PATH_PERIOD` if it has a subscriber."""
+    def _publish_path_and_map(self, stamped: PoseStamped) -> None:
+        """Add a pose to the path; publish path and map every `PATH_PERIOD`, for subscribers."""
         self._path.append(stamped)
         while len(self._path) > self.parameters.of(OdometryOutput).path_length:
             self._path.popleft()
         now = time.monotonic()
-        if now - self._path_time >= PATH_PERIOD and self._path_publisher.get_subscription_count():
+        if now - self._path_time < PATH_PERIOD:
+            return
+        if self._path_publisher.get_subscription_count():
             self._path_time = now
             self._path_publisher.publish(Path(header=stamped.header, poses=list(self._path)))
+        if self._map_publisher.get_subscription_count():
+            self._path_time = now
+            points = self._odometry.points @ UPRIGHT[:3, :3].T
+            self._map_publisher.publish(positions_message(points, stamped.header))
 
     def _trouble(self) -> str:
         """Return why there are no poses; empty if there are."""

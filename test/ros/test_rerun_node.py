@@ -29,6 +29,7 @@ from superpoint_ros.odometry.tracker import Tracks
 from superpoint_ros.ros.messages.camera_messages import camera_info_message
 from superpoint_ros.ros.messages.feature_messages import features_to_message
 from superpoint_ros.ros.messages.image_messages import image_message
+from superpoint_ros.ros.messages.point_clouds import positions_message
 from superpoint_ros.ros.messages.track_messages import tracks_to_message
 from superpoint_ros.ros.rerun_node import RerunNode
 from support.noise_pictures import noise_picture
@@ -103,7 +104,11 @@ def test_everything_that_is_published_is_logged_at_its_stamp(graph, watched):
         graph.wait_until(lambda poses=poses: poses.items() <= node.counts.items())
     expected = {'image': 2, 'features': 2, 'tracks': 2, 'odometry': 12, 'ground_truth/pose': 12}
     graph.wait_until(lambda: expected.items() <= node.counts.items())
+    graph.publish(positions_message(np.array([[1, 2, 3], [0, 0, 1]]), Header()), '/rig/map', 2200)
+    graph.wait_until(lambda: node.counts.get('map'))
     rows = read()
+    (points,) = rows['rig/world/SuperPoint/map']
+    np.testing.assert_allclose(points['positions'], [[2, 4, 6], [0, 0, 2]], atol=1e-5)  # aligned
     image = 'rig/world/camera/image'
     points = rows[f'{image}/keypoints/SuperPoint']
     assert [row['time'].total_seconds() for row in points] == [1.0, 1.1]

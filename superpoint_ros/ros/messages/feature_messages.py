@@ -22,7 +22,7 @@ needed.
 from __future__ import annotations
 
 import numpy as np
-from sensor_msgs.msg import PointCloud2, PointField
+from sensor_msgs.msg import PointCloud2
 from std_msgs.msg import Header
 
 from superpoint_ros.features import Depths, Features
@@ -30,7 +30,7 @@ from superpoint_ros.ros.messages.point_clouds import (
     cloud_message,
     COVARIANCE_NAMES,
     covariances_of,
-    DATATYPES,
+    read_points,
     upper_triangles,
 )
 
@@ -41,8 +41,6 @@ DEPTH_SIGMA = 'depth_sigma'
 
 _INT8_UNIT = 127
 _SCALARS = ('u', 'v', 'score')
-_TYPES = {'float32': 'f4', 'int8': 'i1'}
-_NUMPY_TYPES = {DATATYPES[name]: name for name in _TYPES.values()}
 
 
 def features_to_message(
@@ -67,7 +65,7 @@ def features_to_message(
         )
     size = features.descriptors.shape[1]
     layout = [(name, '<f4') for name in _SCALARS]
-    layout.append(('descriptor', '<' + _TYPES[descriptor_format], (size,)))
+    layout.append(('descriptor', np.dtype(descriptor_format).newbyteorder('<'), (size,)))
     if normalized is not None:
         layout += [(name, '<f4') for name in POSITION]
         if features.depths is not None:
@@ -105,7 +103,7 @@ def features_from_message(message: PointCloud2) -> Features:
     """
     has_depths = {*POSITION, DEPTH_SIGMA} <= {field.name for field in message.fields}
     names = (*_SCALARS, 'descriptor', *(('z', DEPTH_SIGMA) if has_depths else ()))
-    points = _points(message, _point_type(message, names))
+    points = read_points(message, names)
     descriptors = points['descriptor'].astype(np.float32)
     if points['descriptor'].dtype == np.int8:
         length = np.linalg.norm(descriptors, axis=1, keepdims=True)
@@ -123,7 +121,7 @@ def normalized_from_message(message: PointCloud2) -> np.ndarray | None:
     """
     if not {*POSITION} <= {field.name for field in message.fields}:
         return None
-    points = _points(message, _point_type(message, POSITION))
+    points = read_points(message, POSITION)
     with np.errstate(divide='ignore', invalid='ignore'):
         directions = np.stack([points['x'], points['y']], axis=1) / points['z'][:, None]
     return directions.astype(np.float32)
@@ -137,58 +135,5 @@ def covariances_from_message(message: PointCloud2) -> np.ndarray | None:
     """
     if not {*COVARIANCE_NAMES} <= {field.name for field in message.fields}:
         return None
-    points = _points(message, _point_type(message, COVARIANCE_NAMES))
+    points = read_points(message, COVARIANCE_NAMES)
     return covariances_of(*(points[name].astype(np.float32) for name in COVARIANCE_NAMES))
-
-
-def _points(message: PointCloud2, point_type: np.dtype) -> np.ndarray:
-    """Return the points of a message; raise ValueError if it is cut short."""
-    needed = message.width * message.point_step
-    if message.height != 1:
-        raise ValueError(f'a message of features has height 1; this one has {message.height}')
-    if len(message.data) < needed:
-        raise ValueError(
-            f'the message is cut short: {message.width} points of {message.point_step} bytes need '
-            f'{needed} bytes, it has {len(message.data)}'
-        )
-    return np.frombuffer(message.data, point_type, message.width)
-
-
-def _point_type(message: PointCloud2, names: tuple[str, ...]) -> np.dtype:
-    """Return the structured type of a point, with the named fields."""
-    fields = {field.name: field for field in message.fields}
-    missing = [name for name in names if name not in fields]
-    if missing:
-        there = ', '.join(fields) or 'no fields'
-        raise ValueError(f'the message lacks the field {", ".join(missing)}; it has {there}')
-    formats = [_field_format(fields[name], message) for name in names]
-    offsets = [fields[name].offset for name in names]
-    return np.dtype(
-        {
-            'names': list(names),
-            'formats': formats,
-            'offsets': offsets,
-            'itemsize': message.point_step,
-        }
-    )
-
-
-def _field_format(field: PointField, message: PointCloud2) -> tuple[str, tuple[int, ...]]:
-    """Return type and shape of a field; raise ValueError if they are not as documented."""
-    is_descriptor = field.name == 'descriptor'
-    wanted = ('float32', 'int8') if is_descriptor else ('float32',)
-    if field.datatype not in [DATATYPES[_TYPES[name]] for name in wanted]:
-        choices = ' or '.join(f'{name} ({DATATYPES[_TYPES[name]]})' for name in wanted)
-        raise ValueError(
-            f'field {field.name} must have the datatype {choices}, it has {field.datatype}'
-        )
-    if field.count < 1 or (field.count > 1 and not is_descriptor):
-        choices = '1 or more' if is_descriptor else '1'
-        raise ValueError(f'field {field.name} must have the count {choices}, it has {field.count}')
-    kind = ('>' if message.is_bigendian else '<') + _NUMPY_TYPES[field.datatype]
-    end = field.offset + np.dtype(kind).itemsize * field.count
-    if end > message.point_step:
-        raise ValueError(
-            f'field {field.name} ends at byte {end} of a point, which has {message.point_step}'
-        )
-    return kind, (field.count,) if is_descriptor else ()

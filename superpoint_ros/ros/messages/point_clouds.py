@@ -16,6 +16,9 @@ DATATYPES = {
 }
 """Datatypes of fields by NumPy's names of the types of their values."""
 
+_TYPES = {'float32': 'f4', 'int8': 'i1'}
+_NUMPY_TYPES = {DATATYPES[name]: name for name in _TYPES.values()}
+
 COVARIANCE_NAMES = ('variance_u', 'covariance_uv', 'variance_v')
 """Names of the fields or channels of covariances of u and v, in squared pixels."""
 
@@ -68,3 +71,78 @@ def cloud_message(
     data.append(0)
     data *= count * point_type.itemsize
     return message, np.ndarray(count, point_type, data)
+
+
+def positions_message(positions: np.ndarray, header: Header) -> PointCloud2:
+    """Return positions (N, 3) as a message with the fields x, y and z, float32."""
+    layout = np.dtype([(name, '<f4') for name in 'xyz'])
+    message, cloud = cloud_message(layout, len(positions), header)
+    for column, name in enumerate('xyz'):
+        cloud[name] = positions[:, column]
+    message.is_dense = bool(np.isfinite(positions).all())
+    return message
+
+
+def positions_from_message(message: PointCloud2) -> np.ndarray:
+    """Return the fields x, y and z, float32 (N, 3); raise ValueError like `read_points`."""
+    points = read_points(message, ('x', 'y', 'z'))
+    return np.stack([points[name] for name in 'xyz'], axis=1).astype(np.float32)
+
+
+def read_points(message: PointCloud2, names: tuple[str, ...]) -> np.ndarray:
+    """
+    Return the named fields of the points of a message, a structured array (N,).
+
+    They must be float32, or float32 or int8 vectors if the name is descriptor. Raises ValueError
+    that says what is wrong with the message.
+    """
+    point_type = _point_type(message, names)
+    needed = message.width * message.point_step
+    if message.height != 1:
+        raise ValueError(f'an unorganised cloud has height 1; this one has {message.height}')
+    if len(message.data) < needed:
+        raise ValueError(
+            f'the message is cut short: {message.width} points of {message.point_step} bytes need '
+            f'{needed} bytes, it has {len(message.data)}'
+        )
+    return np.frombuffer(message.data, point_type, message.width)
+
+
+def _point_type(message: PointCloud2, names: tuple[str, ...]) -> np.dtype:
+    """Return the structured type of a point, with the named fields."""
+    fields = {field.name: field for field in message.fields}
+    missing = [name for name in names if name not in fields]
+    if missing:
+        there = ', '.join(fields) or 'no fields'
+        raise ValueError(f'the message lacks the field {", ".join(missing)}; it has {there}')
+    formats = [_field_format(fields[name], message) for name in names]
+    offsets = [fields[name].offset for name in names]
+    return np.dtype(
+        {
+            'names': list(names),
+            'formats': formats,
+            'offsets': offsets,
+            'itemsize': message.point_step,
+        }
+    )
+
+
+def _field_format(field: PointField, message: PointCloud2) -> tuple[str, tuple[int, ...]]:
+    """Return type and shape of a field; raise ValueError if they are not as documented."""
+    is_descriptor = field.name == 'descriptor'
+    wanted = ('float32', 'int8') if is_descriptor else ('float32',)
+    if field.datatype not in [DATATYPES[_TYPES[name]] for name in wanted]:
+        choices = ' or '.join(f'{name} ({DATATYPES[_TYPES[name]]})' for name in wanted)
+        raise ValueError(
+            f'field {field.name} must have the datatype {choices}, it has {field.datatype}'
+        )
+    if field.count < 1 or (field.count > 1 and not is_descriptor):
+        choices = '1 or more' if is_descriptor else '1'
+        raise ValueError(f'field {field.name} must have the count {choices}, it has {field.count}')
+    kind = ('>' if message.is_bigendian else '<') + _NUMPY_TYPES[field.datatype]
+    end = field.offset + np.dtype(kind).itemsize * field.count
+    if end > message.point_step:
+        raise ValueError(
+            f'field {field.name} ends at byte {end} of a point, which has {message.point_step}'
+        )
+    return kind, (field.count,) if is_descriptor else ()

@@ -20,11 +20,12 @@ from nav_msgs.msg import Odometry, Path
 from rcl_interfaces.msg import Log
 from rclpy.lifecycle import TransitionCallbackReturn
 from rclpy.parameter import Parameter
-from sensor_msgs.msg import CameraInfo
+from sensor_msgs.msg import CameraInfo, PointCloud2
 from std_msgs.msg import Header
 
 from superpoint_ros.geometry.trajectory_alignment import position_errors
 from superpoint_ros.odometry.local_map import LocalMap
+from superpoint_ros.ros.messages.point_clouds import positions_from_message
 from superpoint_ros.ros.messages.track_messages import tracks_to_message
 from superpoint_ros.ros.visual_odometry_node import VisualOdometryNode
 
@@ -140,6 +141,21 @@ def test_the_path_has_the_last_poses(graph, make_flight):
     assert paths[-1].header.frame_id == 'odom'
     published = {str(message.pose.pose) for message in odometry}
     assert {str(pose.pose) for pose in paths[-1].poses} <= published
+
+
+def test_the_map_has_the_points_that_are_seen(graph, make_flight):
+    graph.add(VisualOdometryNode)
+    maps = graph.listen(PointCloud2, 'map')
+    odometry = graph.listen(Odometry, 'odometry')
+    flight = make_flight(poses=straight_ahead(30))
+    play(graph, flight)
+    graph.rest(0.6)
+    play(graph, flight, first=1500)
+    graph.wait_until(lambda: maps and odometry)
+    points = positions_from_message(maps[0])
+    assert maps[0].header.frame_id == 'odom'
+    assert len(points) > 50
+    assert (points[:, 0] > 0).mean() > 0.95  # x is the front
 
 
 def test_lost_tracking_is_reported_in_the_diagnostics(graph, make_flight):
