@@ -307,7 +307,7 @@ def test_two_descriptor_scales_average_descriptors_of_a_smaller_image(detector):
     smaller = cv2.resize(image, (104, 80), interpolation=cv2.INTER_AREA)
     output = detector.engine.infer(torch.from_numpy(smaller)[None, None])
     places = torch.from_numpy((alone.keypoints + 0.5) / 2 - 0.5)
-    sampled = sample_descriptors(output.descriptors, places[None])[0].numpy()
+    sampled = sample_descriptors(output, places[None])[0].numpy()
     expected = alone.descriptors + sampled / 2
     expected /= np.linalg.norm(expected, axis=1, keepdims=True)
     np.testing.assert_allclose(both.descriptors, expected, atol=1e-5)

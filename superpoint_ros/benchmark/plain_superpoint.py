@@ -44,18 +44,22 @@ class PlainSuperPoint(nn.Module):
             )
 
     def forward(self, image: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-        """Return the heatmap (B, H, W) and dense descriptors (B, D, H/8, W/8) of unit length."""
-        x = image
+        """Return the heatmap (B, H, W) and dense descriptors (B, D, h, w) of unit length."""
+        x, quarter = image, image
         for name in self.encoder:
             x = self.relu(getattr(self, name)(x))
-            x = self.pool(x) if self.layers[name].pooled else x
+            if self.layers[name].pooled:
+                quarter, x = x, self.pool(x)  # the last one is what the fine descriptors read
         scores = self.convPb(self.relu(self.convPa(x)))
         scores = F.softmax(scores, 1)[:, :-1]
         batch, _, height, width = scores.shape
         scores = scores.permute(0, 2, 3, 1).reshape(batch, height, width, CELL, CELL)
         scores = scores.permute(0, 1, 3, 2, 4).reshape(batch, height * CELL, width * CELL)
-        descriptors = F.normalize(self.convDb(self.relu(self.convDa(x))), p=2, dim=1)
-        return scores, descriptors
+        descriptors = self.convDb(self.relu(self.convDa(x)))
+        if 'convFa' in self.layers:
+            fine = self.convFb(self.relu(self.convFa(quarter)))
+            descriptors = fine + F.interpolate(descriptors, scale_factor=2.0, mode='bilinear')
+        return scores, F.normalize(descriptors, p=2, dim=1)
 
 
 def simple_nms(scores: torch.Tensor, radius: int) -> torch.Tensor:
@@ -114,15 +118,16 @@ class PlainDetector:
             found, kept = torch.topk(found, self.keypoints)
             y, x = y[kept], x[kept]
         points = torch.stack([x, y], dim=-1).float()
-        sampled = _sample(points, descriptors[0])
+        sampled = _sample(points, descriptors[0], heatmap.shape[1:])
         return Features(points.cpu().numpy(), found.cpu().numpy(), sampled.cpu().numpy())
 
 
-def _sample(points: torch.Tensor, descriptors: torch.Tensor) -> torch.Tensor:
-    """Return unit descriptors (N, D) at points (N, 2) of a dense map (D, h, w)."""
-    size, height, width = descriptors.shape
-    grid = (points + 0.5) / points.new_tensor([width * CELL, height * CELL]) * 2 - 1
+def _sample(
+    points: torch.Tensor, descriptors: torch.Tensor, size: tuple[int, int]
+) -> torch.Tensor:
+    """Return unit descriptors (N, D) at points (N, 2) of an image of a dense map (D, h, w)."""
+    grid = (points + 0.5) / points.new_tensor([size[1], size[0]]) * 2 - 1
     sampled = F.grid_sample(
         descriptors[None], grid.view(1, 1, -1, 2), mode='bilinear', align_corners=False
     )
-    return F.normalize(sampled.reshape(size, -1), p=2, dim=0).t()
+    return F.normalize(sampled[0, :, 0], p=2, dim=0).t()

@@ -57,7 +57,10 @@ def network_traffic(config: SuperPointConfig, size: tuple[int, int], precision: 
     channels, pixels = {'image': 1}, {'image': width * height}
     total = width * height
     for name, layer in layers.items():
-        incoming, before = channels[layer.source], pixels[layer.source]
+        source = layers.get(layer.source)
+        is_pooled = source is not None and source.pooled and not layer.before_pooling
+        incoming = channels[layer.source]
+        before = pixels[layer.source] // (4 if is_pooled else 1)
         after = before // layer.stride**2
         read = 0 if layer.source == 'image' else incoming * before * unit
         weights = layer.channels * incoming * layer.kernel_size**2 * unit
@@ -65,7 +68,7 @@ def network_traffic(config: SuperPointConfig, size: tuple[int, int], precision: 
         pooling = written + written // 4 if layer.pooled else 0
         total += read + weights + written + pooling
         channels[name] = layer.channels
-        pixels[name] = after // 4 if layer.pooled else after
+        pixels[name] = after
     return total
 
 

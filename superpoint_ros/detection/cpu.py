@@ -27,7 +27,7 @@ from superpoint_ros.detection.preprocessing import pad, SCALE_WEIGHT
 from superpoint_ros.detection.settings import DetectionSettings
 from superpoint_ros.detection.threads import thread_count
 from superpoint_ros.features import Features
-from superpoint_ros.model.config import CELL, SuperPointOutput
+from superpoint_ros.model.config import CELL, FINE_CELL, SuperPointOutput
 
 Keypoints = tuple[np.ndarray, np.ndarray]
 """Keypoints (N, 2), x and y in pixels, and their scores (N,), both float32, best first."""
@@ -66,14 +66,14 @@ class CpuPipeline:
         extrema = self.find_extrema(grays, settings)
         output = self.infer(grays)
         found = self.find_keypoints(output.logits, grays[0].shape, extrema, masks, settings)
-        descriptors = self.sample(output.descriptors, [keypoints for keypoints, _ in found])
+        descriptors = self.sample(output, [keypoints for keypoints, _ in found])
         return [Features(*each, rows) for each, rows in zip(found, descriptors, strict=True)]
 
     def describe(
         self, grays: Sequence[np.ndarray], keypoints: Sequence[np.ndarray]
     ) -> list[np.ndarray]:
         """Return unit descriptors (N, D) at keypoints (N, 2) of each image, uint8 (H, W)."""
-        return self.sample(self.infer(grays).descriptors, keypoints)
+        return self.sample(self.infer(grays), keypoints)
 
     def find_extrema(
         self, grays: Sequence[np.ndarray], settings: DetectionSettings
@@ -104,13 +104,25 @@ class CpuPipeline:
             for of_image, points, mask in zip(cells, extrema, masks, strict=True)
         ]
 
-    def sample(self, descriptors: np.ndarray, keypoints: Sequence[np.ndarray]) -> list[np.ndarray]:
-        """Return unit descriptors (N, D) at keypoints (N, 2) from coarse ones (B, D, h, w)."""
-        cells = np.ascontiguousarray(descriptors.transpose(0, 2, 3, 1))
-        return [
-            _sample(of_image, np.ascontiguousarray(points, np.float32))
-            for of_image, points in zip(cells, keypoints, strict=True)
+    def sample(
+        self, output: SuperPointOutput, keypoints: Sequence[np.ndarray]
+    ) -> list[np.ndarray]:
+        """Return unit descriptors (N, D) at keypoints (N, 2) from the network's output."""
+        levels = [(output.descriptors, CELL), (output.fine, FINE_CELL)]
+        maps = [
+            (np.ascontiguousarray(each.transpose(0, 2, 3, 1)), np.float32(cell))
+            for each, cell in levels
+            if each is not None
         ]
+        rows = []
+        for index, points in enumerate(keypoints):
+            points = np.ascontiguousarray(points, np.float32)
+            found = np.zeros((len(points), output.descriptors.shape[1]), np.float32)
+            for of_images, cell in maps:
+                _add_samples(of_images[index], points, cell, found)
+            _normalize(found)
+            rows.append(found)
+        return rows
 
 
 def average_scales(descriptors: Sequence[np.ndarray]) -> np.ndarray:
@@ -192,14 +204,13 @@ def _select(
 
 
 @compiled
-def _sample(descriptors, keypoints):
-    """Return unit descriptors (N, D) at keypoints (N, 2) from those of cells (h, w, D)."""
+def _add_samples(descriptors, keypoints, cell, result):
+    """Add the values at keypoints (N, 2), of those of cells (h, w, D), to `result` (N, D)."""
     height, width, size = descriptors.shape
-    result = np.empty((len(keypoints), size), np.float32)
     half, one = np.float32(0.5), np.float32(1)
     for index in range(len(keypoints)):
-        x = (keypoints[index, 0] + half) / np.float32(CELL) - half
-        y = (keypoints[index, 1] + half) / np.float32(CELL) - half
+        x = (keypoints[index, 0] + half) / cell - half
+        y = (keypoints[index, 1] + half) / cell - half
         x = min(max(x, np.float32(0)), np.float32(width - 1))
         y = min(max(y, np.float32(0)), np.float32(height - 1))
         column, row = int(x), int(y)
@@ -207,14 +218,17 @@ def _sample(descriptors, keypoints):
         next_column, next_row = min(column + 1, width - 1), min(row + 1, height - 1)
         top_left, top_right = descriptors[row, column], descriptors[row, next_column]
         low_left, low_right = descriptors[next_row, column], descriptors[next_row, next_column]
-        squares = np.float32(0)
         for channel in range(size):
-            value = (one - below) * (
+            result[index, channel] += (one - below) * (
                 (one - right) * top_left[channel] + right * top_right[channel]
             ) + below * ((one - right) * low_left[channel] + right * low_right[channel])
-            result[index, channel] = value
+
+
+@compiled
+def _normalize(rows):
+    """Divide the rows of an array by their lengths."""
+    for row in rows:
+        squares = np.float32(0)
+        for value in row:
             squares += value * value
-        scale = one / max(np.sqrt(squares), np.float32(1e-12))
-        for channel in range(size):
-            result[index, channel] *= scale
-    return result
+        row *= np.float32(1) / max(np.sqrt(squares), np.float32(1e-12))

@@ -11,24 +11,31 @@ import torch
 import torch.nn.functional as F
 
 from superpoint_ros.detection.preprocessing import SCALE_WEIGHT
-from superpoint_ros.model.config import CELL
+from superpoint_ros.model.config import CELL, FINE_CELL, SuperPointOutput
 
 
-def sample_descriptors(descriptors: torch.Tensor, keypoints: torch.Tensor) -> torch.Tensor:
+def sample_descriptors(output: SuperPointOutput, keypoints: torch.Tensor) -> torch.Tensor:
     """
     Return unit descriptors (B, K, D), float32, at keypoints (B, K, 2) in pixels.
 
-    `descriptors` (B, D, h, w) are one for each cell of 8x8 pixels, located at the cell's centre,
-    which lies between its fourth and fifth pixel. Between these centres they are interpolated
-    bilinearly; beyond the outermost centres the nearest values are used. Raises ValueError for
-    other shapes.
+    Each descriptor of the output is located at the centre of its cell, which for 8x8 pixels lies
+    between the fourth and the fifth. Between these centres they are interpolated bilinearly;
+    beyond the outermost centres the nearest values are used. Raises ValueError for other shapes.
     """
+    sampled = _interpolate(output.descriptors, keypoints, CELL)
+    if output.fine is not None:
+        sampled = sampled + _interpolate(output.fine, keypoints, FINE_CELL)
+    return F.normalize(sampled, dim=2)
+
+
+def _interpolate(descriptors: torch.Tensor, keypoints: torch.Tensor, cell: int) -> torch.Tensor:
+    """Return values (B, K, D) at keypoints from those of cells (B, D, h, w)."""
     if descriptors.ndim != 4 or keypoints.ndim != 3 or keypoints.shape[2] != 2:
         raise ValueError(
             'expected descriptors (B, D, h, w) and keypoints (B, K, 2); got '
             f'{tuple(descriptors.shape)} and {tuple(keypoints.shape)}'
         )
-    height, width = descriptors.shape[2] * CELL, descriptors.shape[3] * CELL
+    height, width = descriptors.shape[2] * cell, descriptors.shape[3] * cell
     x, y = keypoints[:, :, 0], keypoints[:, :, 1]
     grid = torch.stack([(x + 0.5) / width * 2 - 1, (y + 0.5) / height * 2 - 1], dim=2).float()
     sampled = F.grid_sample(
@@ -38,7 +45,15 @@ def sample_descriptors(descriptors: torch.Tensor, keypoints: torch.Tensor) -> to
         padding_mode='border',
         align_corners=False,
     )
-    return F.normalize(sampled[:, :, 0].transpose(1, 2), dim=2)
+    return sampled[:, :, 0].transpose(1, 2)
+
+
+def dense_descriptors(output: SuperPointOutput) -> torch.Tensor:
+    """Return the descriptors at the centres of cells, (B, D, H/8, W/8), not normalised."""
+    if output.fine is None:
+        return output.descriptors
+    # The centre of a cell lies between those of four fine ones.
+    return output.descriptors + F.avg_pool2d(output.fine, CELL // FINE_CELL)
 
 
 def average_scales(descriptors: Sequence[torch.Tensor]) -> torch.Tensor:

@@ -90,7 +90,7 @@ def detect(
     steps = find_keypoints(heatmap, images, settings, threshold, mask, rounds)
     valid = steps.scores > 0
     used = valid[:, :, None].float()
-    descriptors = sample_descriptors(output.descriptors, steps.keypoints) * used
+    descriptors = sample_descriptors(output, steps.keypoints) * used
     return steps, PaddedFeatures(steps.keypoints * used, steps.scores, descriptors, valid)
 
 

@@ -92,12 +92,15 @@ class CudaGraphPipeline:
         self, grays: Sequence[np.ndarray], keypoints: Sequence[np.ndarray]
     ) -> list[np.ndarray]:
         """Return unit descriptors (N, D) at keypoints (N, 2) of each image, uint8 (H, W)."""
-        coarse = self._network(torch.from_numpy(pad(list(grays)))).descriptors
+        output = self._network(torch.from_numpy(pad(list(grays))))
         return [
-            sample_descriptors(each[None], torch.from_numpy(points)[None].to(each.device))[0]
+            sample_descriptors(
+                output.apply(lambda part, index=index: part[index : index + 1]),
+                torch.from_numpy(points)[None].to(self._device),
+            )[0]
             .cpu()
             .numpy()
-            for each, points in zip(coarse, keypoints, strict=True)
+            for index, points in enumerate(keypoints)
         ]
 
     def _detect_without_graph(

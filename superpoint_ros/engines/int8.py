@@ -48,7 +48,7 @@ LARGEST_WEIGHT = 127
 NARROW = 32
 """Layers with fewer channels are pooled before they are quantised."""
 
-UNUSED_INPUTS = ('convPa', 'convDa')
+UNUSED_INPUTS = ('convPa', 'convDa', 'convFa')
 """Layers whose output is not quantised: the last layers of the heads are computed in bfloat16 or
 float32. They are a few per cent of the operations, and the quality of int8 stays that of float32
 (test_same_answers)."""
@@ -90,9 +90,9 @@ class _QuantisedGraph(NetworkGraph):
         if pooled and narrow and native_bfloat16():
             # OpenVINO pools int8 in blocks of 32 channels; with fewer it takes several times as
             # long as in bfloat16. The result is the same except for rounding to bfloat16.
+            self.before_pooling[name] = _round(x, low, high)
             return _round(pool(x), low, high)
-        x = _round(x, low, high)
-        return pool(x) if pooled else x
+        return super().finish(name, _round(x, low, high), pooled)
 
 
 def _round(x: ov.Node, low: float, high: float) -> ov.Node:

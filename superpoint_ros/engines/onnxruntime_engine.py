@@ -20,7 +20,7 @@ from onnx import helper, numpy_helper, TensorProto
 import onnxruntime
 
 from superpoint_ros.engines.conversion import as_array, like_images
-from superpoint_ros.model.config import CELL, Layer, SuperPointOutput
+from superpoint_ros.model.config import Layer, SuperPointOutput
 from superpoint_ros.model.network_arrays import NetworkArrays
 
 if TYPE_CHECKING:
@@ -31,8 +31,6 @@ PROVIDER = 'CPUExecutionProvider'
 
 OPSET, IR_VERSION = 17, 8
 """Versions of the ONNX format, those of onnx 1.13: ONNX Runtime 1.14 and later read them."""
-
-OUTPUTS = SuperPointOutput._fields
 
 
 class OnnxRuntimeEngine:
@@ -90,7 +88,7 @@ class OnnxRuntimeEngine:
             # A fork has none of the session's threads, for which its destructor would wait, too.
             self._inherited.append(self._session)
             self._begin(threads=1)
-        outputs = self._session.run(OUTPUTS, {'image': as_array(images)})
+        outputs = self._session.run(None, {'image': as_array(images)})
         return like_images(images, outputs)
 
 
@@ -98,18 +96,18 @@ def convert(network: NetworkArrays) -> onnx.ModelProto:
     """
     Return the network as an ONNX model, for uint8 images (B, 1, H, W) of any size.
 
-    Its outputs, `OUTPUTS`, have shape (B, H/8, W/8, C). Its operations have the names of the
-    network's layers. They are created one by one, which takes milliseconds; PyTorch's exporter,
-    which `export.exporters` uses for the whole detector, takes seconds for each network.
+    Its outputs are the parts of `SuperPointOutput` in shape (B, h, w, C). Its operations have the
+    names of the network's layers. They are created one by one, which takes milliseconds; PyTorch's
+    exporter, which `export.exporters` uses for the whole detector, takes seconds for each network.
     """
     graph = _Graph(network.prepare_for_inference())
     graph.constant('white', np.float32(255))
     gray = graph.add('Cast', ['image'], 'gray', to=TensorProto.FLOAT)
-    passed = {'image': graph.add('Div', [gray, 'white'], 'scaled')}
+    outputs = {'image': graph.add('Div', [gray, 'white'], 'scaled')}
     for name, layer in graph.layers.items():
-        passed[name] = graph.layer(name, layer, passed[layer.source])
-    for name, output in zip(('convPb', 'convDb'), OUTPUTS, strict=True):
-        graph.add('Transpose', [passed[name]], output, perm=[0, 2, 3, 1])
+        outputs[name] = graph.layer(name, layer, outputs[layer.source])
+    for part, name in network.config.outputs.items():
+        graph.add('Transpose', [outputs[name]], part, perm=[0, 2, 3, 1])
     return graph.model()
 
 
@@ -133,7 +131,15 @@ class _Graph:
         return output
 
     def layer(self, name: str, layer: Layer, x: str) -> str:
-        """Add the operations of a layer of `SuperPoint` on x, and return the last one's name."""
+        """
+        Add the operations of a layer on x, the output of its source before its pooling.
+
+        Return the name of the last one.
+        """
+        source = self.layers.get(layer.source)
+        if source is not None and source.pooled and not layer.before_pooling:
+            pool = layer.source.replace('conv', 'pool')
+            x = self.add('MaxPool', [x], pool, kernel_shape=[2, 2], strides=[2, 2])
         weights = self._constants_of(name, _WEIGHTS)
         pads, strides = [layer.kernel_size // 2] * 4, [layer.stride] * 2
         x = self.add('Conv', [x, *weights], name, pads=pads, strides=strides)
@@ -144,9 +150,6 @@ class _Graph:
             values = self._constants_of(norm, _STATISTICS)
             epsilon = self._network.config.normalization_eps
             x = self.add('BatchNormalization', [x, *values], norm, epsilon=epsilon)
-        if layer.pooled:
-            pool = name.replace('conv', 'pool')
-            x = self.add('MaxPool', [x], pool, kernel_shape=[2, 2], strides=[2, 2])
         return x
 
     def _constants_of(self, layer: str, parts: Sequence[str]) -> list[str]:
@@ -155,13 +158,16 @@ class _Graph:
         return [self.constant(name, self._network.arrays[name]) for name in names]
 
     def model(self) -> onnx.ModelProto:
-        """Return the graph as a model with the input `image` and `OUTPUTS`."""
+        """Return the graph as a model with the input `image` and the parts of the output."""
         config = self._network.config
         image = helper.make_tensor_value_info('image', TensorProto.UINT8, ['b', 1, 'h', 'w'])
-        sizes = (CELL * CELL + 1, config.descriptor_size)
         outputs = [
-            helper.make_tensor_value_info(name, TensorProto.FLOAT, ['b', 'h8', 'w8', size])
-            for name, size in zip(OUTPUTS, sizes, strict=True)
+            helper.make_tensor_value_info(
+                part,
+                TensorProto.FLOAT,
+                ['b', f'h_{part}', f'w_{part}', config.layers[name].channels],
+            )
+            for part, name in config.outputs.items()
         ]
         graph = helper.make_graph(self._nodes, 'superpoint', [image], outputs, self._constants)
         opset = helper.make_opsetid('', OPSET)

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from superpoint_ros.engines.conversion import as_array, like_images
-from superpoint_ros.model.config import CELL, Layer, SuperPointOutput
+from superpoint_ros.model.config import CELL, FINE_CELL, Layer, SuperPointOutput
 from superpoint_ros.model.network_arrays import NetworkArrays
 
 # Not to be imported, see `engines.engine`.
@@ -37,6 +37,8 @@ for all shapes."""
 PATIENCE = 30
 """Number of consecutive batches of another shape after which a network is compiled for it, which
 replaces the least recently used one."""
+
+_CELLS = CELL, CELL, FINE_CELL  # of the parts of the output
 
 PRECISIONS = ('float32', 'bfloat16', 'int8')
 
@@ -116,7 +118,10 @@ class OpenVinoEngine:
             self._settings['INFERENCE_NUM_THREADS'] = 1
             self._begin()
         count, _, height, width = images.shape
-        shapes = [(count, height // CELL, width // CELL, size) for size in self._channels]
+        shapes = [
+            (count, height // cell, width // cell, size)
+            for cell, size in zip(_CELLS, self._channels, strict=False)
+        ]
         outputs = self._for_shape(tuple(images.shape)).infer(as_array(images), shapes)
         return like_images(images, outputs)
 
@@ -214,6 +219,8 @@ class NetworkGraph:
         self.network = network.prepare_for_inference()
         self.outputs: dict[str, ov.Node] = {}
         """Output of each layer of the encoder and the heads, after its ReLU."""
+        self.before_pooling: dict[str, ov.Node] = {}
+        """The same as the next layer takes it, if it takes it before the pooling."""
 
     def model(self) -> ov.Model:
         """Return the model, for uint8 images."""
@@ -225,12 +232,13 @@ class NetworkGraph:
         return steps.build()
 
     def heads(self, image: ov.Node) -> list[ov.Node]:
-        """Return logits and descriptors for images (B, 1, H, W) with values from 0 to 1."""
+        """Return the parts of the output for images (B, 1, H, W) with values from 0 to 1."""
         # Of each layer as the next one takes it, after pooling and quantisation.
         passed = {'image': self.first(image)}
         for name, layer in self.network.config.layers.items():
-            passed[name] = self.layer(name, layer, passed[layer.source])
-        return [passed['convPb'], passed['convDb']]
+            given = self.before_pooling if layer.before_pooling else passed
+            passed[name] = self.layer(name, layer, given[layer.source])
+        return [passed[name] for name in self.network.config.outputs.values()]
 
     def first(self, image: ov.Node) -> ov.Node:
         """Return the input of the first layer."""
@@ -260,6 +268,7 @@ class NetworkGraph:
 
     def finish(self, name: str, x: ov.Node, pooled: bool) -> ov.Node:
         """Return the output of a layer as the next one takes it, x or x after pooling."""
+        self.before_pooling[name] = x
         return pool(x) if pooled else x
 
 

@@ -51,7 +51,7 @@ class TorchEngine:
         """Return the output for uint8 images (B, 1, H, W), see `Engine.infer`."""
         if isinstance(images, np.ndarray):
             output = self.infer(torch.from_numpy(images))
-            return SuperPointOutput(*(each.float().cpu().numpy() for each in output))
+            return output.apply(lambda part: part.float().cpu().numpy())
         batch = images.to(self.device, non_blocking=True).to(self._dtype)
         batch = (batch / 255).contiguous(memory_format=torch.channels_last)
         return self._model(batch)

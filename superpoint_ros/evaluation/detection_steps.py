@@ -10,12 +10,13 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 
+from superpoint_ros.detection.descriptors import dense_descriptors
 from superpoint_ros.detection.pipeline import detect
 from superpoint_ros.detection.preprocessing import pad, to_gray
 from superpoint_ros.detection.settings import DetectionSettings
 from superpoint_ros.detector import Detector
 from superpoint_ros.features import Features
-from superpoint_ros.model.config import CELL, SuperPointOutput
+from superpoint_ros.model.config import CELL
 
 DUSTBIN = CELL * CELL
 """Index of the dustbin, the channel for "no keypoint in this cell"."""
@@ -37,7 +38,7 @@ class DetectionSteps:
             zero except at extrema.
         maxima: (H, W), scores that are left after threshold and non-maximum suppression, else
         zero.
-        coarse: (D, h, w), descriptor output of the network for each cell, not normalised.
+        coarse: (D, h, w), descriptors at the centres of cells, not normalised.
         features: result of the detection.
 
     """
@@ -145,7 +146,7 @@ def run_steps(detector: Detector, image: np.ndarray) -> DetectionSteps:
             'the steps are shown at one scale: leave upscale_factor and descriptor_scales at 1'
         )
     output = detector.engine.infer(torch.from_numpy(pad([image])))
-    output = SuperPointOutput(*(each.float().cpu() for each in output))
+    output = output.apply(lambda part: part.float().cpu())
     steps, found = detect(output, torch.from_numpy(image)[None, None], settings)
     count = int(found.valid[0].sum())
     return DetectionSteps(
@@ -156,6 +157,6 @@ def run_steps(detector: Detector, image: np.ndarray) -> DetectionSteps:
         steps.heatmap[0].numpy(),
         steps.score_map[0].numpy(),
         steps.maxima[0].numpy(),
-        output.descriptors[0].numpy(),
+        dense_descriptors(output)[0].numpy(),
         Features(*(part[0, :count].numpy() for part in found[:3])),
     )

@@ -47,11 +47,11 @@ def write_pth(path: Path, model: SuperPoint) -> None:
     those with other layers than the paper's.
     """
     config = model.config
-    if (config.stage_layers, config.downsampling) != (PAPER.stage_layers, PAPER.downsampling):
+    if config.layers.keys() != PAPER.layers.keys() or config.downsampling != PAPER.downsampling:
         raise ValueError(
             'a .pth file does not say which layers a network has, and programs expect two per '
-            f'stage with pooling; this network has {config.stage_layers} with '
-            f'{config.downsampling}: export it to .onnx or .pt'
+            f'stage with pooling; this network has {config.form}: export it to .onnx or .pt, or '
+            'export models/superpoint.safetensors'
         )
     if model.config.normalization != 'none':
         model = fold_batch_norm(model)

@@ -11,7 +11,7 @@ from torch import nn
 from superpoint_ros.detection.nms import ROUNDS
 from superpoint_ros.detection.pipeline import detect, PaddedFeatures
 from superpoint_ros.detection.settings import DetectionSettings
-from superpoint_ros.model.config import CELL, SuperPointOutput
+from superpoint_ros.model.config import CELL
 from superpoint_ros.model.pruning import prepare_for_inference
 from superpoint_ros.model.superpoint import SuperPoint
 
@@ -59,8 +59,7 @@ class DetectorGraph(nn.Module):
         """Return the features of images (B, 1, H, W)."""
         is_uint8 = image.dtype == torch.uint8
         gray = image.float() if is_uint8 else image * 255
-        encoded = self.model.encode(pad_to_cells(gray / 255 if is_uint8 else image))
-        output = SuperPointOutput(self.model.detect(encoded), self.model.describe(encoded))
+        output = self.model(pad_to_cells(gray / 255 if is_uint8 else image))
         _, features = detect(output, gray, self.settings, threshold, rounds=self.rounds)
         return features
 

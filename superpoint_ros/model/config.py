@@ -9,6 +9,7 @@ This module does not need PyTorch, whose import takes a second.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from string import ascii_lowercase
 from typing import NamedTuple, TYPE_CHECKING
@@ -19,6 +20,9 @@ if TYPE_CHECKING:
 
 CELL = 8
 """Side in pixels of a cell: the encoder halves the image three times."""
+
+FINE_CELL = 4
+"""Side in pixels of the squares of fine descriptors."""
 
 SMALLEST_SIDE = 16
 """Shortest supported side of an image in pixels."""
@@ -41,6 +45,7 @@ class Layer(NamedTuple):
         stride: stride of the convolution in both directions.
         relu: whether a ReLU follows; only then can channels be dead.
         pooled: whether a max pooling of 2x2 pixels follows.
+        before_pooling: whether its input is the output of its source before the pooling.
 
     """
 
@@ -50,6 +55,7 @@ class Layer(NamedTuple):
     stride: int = 1
     relu: bool = True
     pooled: bool = False
+    before_pooling: bool = False
 
 
 @dataclass(frozen=True)
@@ -70,6 +76,8 @@ class SuperPointConfig:
         stage_layers: convolutions of each stage, from 1 to `MOST_LAYERS`.
         downsampling: 'pooling' (max pooling of 2x2 pixels after the last layer of stages 1 to 3,
             as in the paper) or 'stride' (the last layer of these stages has a stride of 2).
+        fine_channels: hidden channels of the fine part of the descriptors, which reads the third
+            stage before its pooling; 0 for none, as in the paper. It needs 'pooling'.
 
     """
 
@@ -80,6 +88,7 @@ class SuperPointConfig:
     normalization_eps: float = 1e-5
     stage_layers: tuple[int, int, int, int] = (2, 2, 2, 2)
     downsampling: str = 'pooling'
+    fine_channels: int = 0
 
     def __post_init__(self):
         for name in ('stage_channels', 'stage_layers'):
@@ -113,6 +122,15 @@ class SuperPointConfig:
                 f'downsampling must be one of {DOWNSAMPLINGS}, got {self.downsampling!r}'
             )
 
+        if not isinstance(self.fine_channels, int) or not 0 <= self.fine_channels <= 4096:
+            raise ValueError(
+                f'fine_channels must be a whole number from 0 to 4096, got {self.fine_channels}'
+            )
+        if self.fine_channels and self.downsampling != 'pooling':
+            raise ValueError(
+                f"fine_channels need downsampling 'pooling', got {self.downsampling!r}"
+            )
+
     @property
     def stages(self) -> list[list[str]]:
         """Return the names of the layers of each stage, such as conv1a and conv1b."""
@@ -143,7 +161,23 @@ class SuperPointConfig:
         for head, channels in (('P', CELL * CELL + 1), ('D', self.descriptor_size)):
             layers[f'conv{head}a'] = Layer(source, self.head_channels)
             layers[f'conv{head}b'] = Layer(f'conv{head}a', channels, kernel_size=1, relu=False)
+        if self.fine_channels:
+            third = self.stages[2][-1]
+            layers['convFa'] = Layer(third, self.fine_channels, before_pooling=True)
+            layers['convFb'] = Layer('convFa', self.descriptor_size, kernel_size=1, relu=False)
         return layers
+
+    @property
+    def form(self) -> str:
+        """Return in words what two networks that differ in their channels alone have in common."""
+        fine = ' and fine descriptors' if self.fine_channels else ''
+        return f'{self.stage_layers} layers with {self.downsampling}{fine}'
+
+    @property
+    def outputs(self) -> dict[str, str]:
+        """Return the layer of each part of the output, by its name in `SuperPointOutput`."""
+        outputs = {'logits': 'convPb', 'descriptors': 'convDb', 'fine': 'convFb'}
+        return {part: layer for part, layer in outputs.items() if layer in self.layers}
 
     @property
     def hidden(self) -> list[str]:
@@ -155,9 +189,9 @@ PAPER = SuperPointConfig()
 """Network of the paper: 1.30 M parameters, 26.05 GMAC at 640x480."""
 
 COMPACT = SuperPointConfig(
-    stage_channels=(16, 32, 64, 128), head_channels=128, descriptor_size=128
+    stage_channels=(16, 32, 64, 128), head_channels=128, descriptor_size=128, fine_channels=64
 )
-"""Network for CPUs and small boards: 0.61 M parameters, 5.47 GMAC at 640x480."""
+"""Network for CPUs and small boards: 0.65 M parameters, 6.34 GMAC at 640x480."""
 
 SMALL = replace(COMPACT, descriptor_size=64)
 """The compact network with descriptors of half the length."""
@@ -176,11 +210,26 @@ CONFIGURATIONS = {'paper': PAPER, 'compact': COMPACT, 'small': SMALL, 'nano': NA
 
 class SuperPointOutput(NamedTuple):
     """
-    Output of the network for a batch of images: one vector for each cell of 8x8 pixels.
+    Output of the network for a batch of images.
 
-    `logits` has shape (B, 65, H/8, W/8): the 64 pixels of the cell in row order, then the dustbin
-    "no interest point". `descriptors` has shape (B, D, H/8, W/8) and is not normalised.
+    Attributes:
+        logits: (B, 65, H/8, W/8), a vector for each cell of 8x8 pixels: the 64 pixels of the cell
+            in row order, then the dustbin "no interest point".
+        descriptors: (B, D, H/8, W/8), not normalised: a vector for each cell.
+        fine: (B, D, H/4, W/4), a vector for each square of 4x4 pixels, which is added to the
+            descriptors before they are normalised; None if the network has no such part.
+
     """
 
     logits: torch.Tensor | np.ndarray
     descriptors: torch.Tensor | np.ndarray
+    fine: torch.Tensor | np.ndarray | None = None
+
+    @property
+    def parts(self) -> tuple[torch.Tensor | np.ndarray, ...]:
+        """Return the parts that the network has."""
+        return tuple(part for part in self if part is not None)
+
+    def apply(self, function: Callable) -> SuperPointOutput:
+        """Return the output with a function applied to each part that the network has."""
+        return SuperPointOutput(*(part if part is None else function(part) for part in self))

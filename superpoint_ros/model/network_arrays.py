@@ -130,6 +130,7 @@ class NetworkArrays:
             self.config,
             stage_channels=tuple(_widest(live, *names) for names in self.config.stages),
             head_channels=_widest(live, 'convPa', 'convDa'),
+            fine_channels=_widest(live, 'convFa') if self.config.fine_channels else 0,
         )
         if narrow == self.config:
             return self

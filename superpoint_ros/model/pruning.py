@@ -74,7 +74,5 @@ def add_dead_channels(model: SuperPoint, config: SuperPointConfig) -> SuperPoint
 
 def check_same_layers(source: SuperPointConfig, config: SuperPointConfig) -> None:
     """Raise ValueError if two networks differ in more than their channels and batch norms."""
-    forms = [(each.stage_layers, each.downsampling) for each in (source, config)]
-    if forms[0] != forms[1]:
-        texts = ' and '.join(f'{layers} layers with {kind}' for layers, kind in forms)
-        raise ValueError(f'the networks have different stages: {texts}')
+    if source.form != config.form:
+        raise ValueError(f'the networks differ: {source.form}; {config.form}')

@@ -12,6 +12,8 @@ standard for its weight files: `conv1a` ... `conv4b`, `convPa`, `convPb` (points
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Mapping
+
 import torch
 from torch import nn
 
@@ -21,7 +23,11 @@ from superpoint_ros.model.network_arrays import NetworkArrays
 
 class SuperPoint(nn.Module):
     """
-    SuperPoint network: gray images to detector logits and coarse descriptors.
+    SuperPoint network: gray images to detector logits and descriptors.
+
+    With `fine_channels`, descriptors are the sum of two parts: those of the paper, for cells of
+    8x8 pixels, and those of a head of two layers at a quarter of the image's size, which are
+    sampled more precisely at a keypoint.
 
     Images are floating point (B, 1, H, W) with values from 0 to 1; H and W are multiples of 8
     (`Detector` pads images of any size). Other shapes raise ValueError.
@@ -31,6 +37,7 @@ class SuperPoint(nn.Module):
         super().__init__()
         self.config = config
         self._layers = config.layers
+        self._last_readers = {layer.source: name for name, layer in self._layers.items()}
         for name, layer in self._layers.items():
             self._add_layer(name, layer)
         self.pool = nn.MaxPool2d(2)
@@ -45,9 +52,16 @@ class SuperPoint(nn.Module):
             norm = nn.BatchNorm2d(layer.channels, eps=self.config.normalization_eps)
             self.add_module(name.replace('conv', 'bn'), norm)
 
-    def run_layer(self, name: str, x: torch.Tensor) -> torch.Tensor:
-        """Return the output of a layer, such as conv1b, after its ReLU and its pooling."""
+    def run_layer(self, name: str, outputs: Mapping[str, torch.Tensor]) -> torch.Tensor:
+        """
+        Return the output of a layer, such as conv1b, after its ReLU and before its pooling.
+
+        `outputs` has that of its source, or the images (B, 1, H, W) under the name 'image'.
+        """
         layer = self._layers[name]
+        x = outputs[layer.source]
+        if layer.source != 'image' and self._layers[layer.source].pooled:
+            x = x if layer.before_pooling else self.pool(x)
         x = getattr(self, name)(x)
         if self.config.normalization == 'before_relu':
             x = getattr(self, name.replace('conv', 'bn'))(x)
@@ -55,10 +69,10 @@ class SuperPoint(nn.Module):
             x = torch.relu(x)
         if self.config.normalization == 'after_relu':
             x = getattr(self, name.replace('conv', 'bn'))(x)
-        return self.pool(x) if layer.pooled else x
+        return x
 
-    def encode(self, image: torch.Tensor) -> torch.Tensor:
-        """Return encoder features (B, C, H/8, W/8) of images (B, 1, H, W) in [0, 1]."""
+    def _run(self, image: torch.Tensor, names: Iterable[str]) -> dict[str, torch.Tensor]:
+        """Return the outputs of layers that no later layer reads."""
         if (
             image.ndim != 4
             or image.shape[1] != 1
@@ -69,23 +83,26 @@ class SuperPoint(nn.Module):
                 f'the network takes images (B, 1, H, W) with H and W multiples of {CELL}; '
                 f'got {tuple(image.shape)}'
             )
-        x = image
-        for name in self.config.encoder:
-            x = self.run_layer(name, x)
-        return x
+        outputs = {'image': image}
+        for name in names:
+            outputs[name] = self.run_layer(name, outputs)
+            source = self._layers[name].source
+            if self._last_readers[source] == name:
+                del outputs[source]
+        return outputs
 
-    def detect(self, features: torch.Tensor) -> torch.Tensor:
-        """Return detector logits (B, 65, H/8, W/8) of encoder features."""
-        return self.run_layer('convPb', self.run_layer('convPa', features))
-
-    def describe(self, features: torch.Tensor) -> torch.Tensor:
-        """Return coarse descriptors (B, D, H/8, W/8), not normalised, of encoder features."""
-        return self.run_layer('convDb', self.run_layer('convDa', features))
+    def detect(self, image: torch.Tensor) -> torch.Tensor:
+        """Return the logits (B, 65, H/8, W/8) of images alone, without descriptors."""
+        return self._run(image, [*self.config.encoder, 'convPa', 'convPb'])['convPb']
 
     def forward(self, image: torch.Tensor) -> SuperPointOutput:
-        """Return logits and coarse descriptors of images (B, 1, H, W) in [0, 1]."""
-        features = self.encode(image)
-        return SuperPointOutput(self.detect(features), self.describe(features))
+        """Return logits and descriptors of images (B, 1, H, W) in [0, 1]."""
+        return self.output(self._run(image, self._layers))
+
+    def output(self, outputs: Mapping[str, torch.Tensor]) -> SuperPointOutput:
+        """Return the output of the network from those of its layers."""
+        parts = self.config.outputs
+        return SuperPointOutput(**{part: outputs[layer] for part, layer in parts.items()})
 
 
 def build_network(network: NetworkArrays) -> SuperPoint:

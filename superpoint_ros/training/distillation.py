@@ -93,13 +93,13 @@ class DistillationLoss:
             levels = (resized * 255).round().clamp(0, 255).to(torch.uint8)
             outputs[factor] = self._engine.infer(levels)
             total = total + weight * sample_descriptors(
-                outputs[factor].descriptors, rescale_keypoints(points, images, resized)
+                outputs[factor], rescale_keypoints(points, images, resized)
             )
         return TeacherOutput(outputs[1.0].logits, F.normalize(total, dim=-1))
 
     def __call__(self, step: StepOutput) -> torch.Tensor:
         points = both_views(step.batch['points'])
-        descriptors = sample_descriptors(step.output.descriptors, points)
+        descriptors = sample_descriptors(step.output, points)
         teacher = self.infer(step.images, points)
         loss = self.loss(descriptors, teacher.descriptors, step.batch['valid'].repeat(2, 1))
         if self.detector_weight:

@@ -86,7 +86,7 @@ def network_heatmaps(
     def heatmaps(images: np.ndarray) -> np.ndarray:
         batch = torch.from_numpy(images).to(device)[:, None].to(dtype) / 255
         batch = batch.contiguous(memory_format=torch.channels_last)
-        return heatmap_from_logits(model.detect(model.encode(batch))).cpu().numpy()
+        return heatmap_from_logits(model.detect(batch)).cpu().numpy()
 
     return heatmaps
 

@@ -15,7 +15,7 @@ their principal components.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 import copy
 from dataclasses import replace
 import logging
@@ -25,6 +25,7 @@ import torch
 from torch import nn
 import torch.nn.functional as F
 
+from superpoint_ros.detection.descriptors import dense_descriptors
 from superpoint_ros.model.config import CONFIGURATIONS, SuperPointConfig, SuperPointOutput
 from superpoint_ros.model.pruning import check_same_layers, remove_dead_channels
 from superpoint_ros.model.superpoint import fold_batch_norm, SuperPoint
@@ -40,6 +41,9 @@ COPY_NOISE = 0.1
 DESCRIPTOR_NOISE = 0.5
 """The same for descriptors: without it, half of the components would stay copies of the others."""
 
+NEW_SHARE = 0.1
+"""Factor on the random weights of the last layer of new fine descriptors."""
+
 ROUNDS = 4
 """Rounds in which the surplus channels of a layer are removed, in equal parts."""
 
@@ -54,9 +58,9 @@ def initialize_from(
 
     The file is a checkpoint of a training run (`.ckpt`) or a weight file, of a network with as
     many or fewer live channels; with `narrow`, its stages and heads may have more. Its descriptors
-    may be longer: their principal components on `images` are kept. Batch norms of a checkpoint of
-    the same network are kept; otherwise they become the identity on `images` (B, 1, H, W) in
-    [0, 1].
+    may be longer: their principal components on `images` are kept. They may lack a fine part.
+    Batch norms of a checkpoint of the same network are kept; otherwise they become the identity
+    on `images` (B, 1, H, W) in [0, 1].
 
     Raises FileNotFoundError, or ValueError that names the file and the reason.
     """
@@ -100,6 +104,7 @@ def _network_of_checkpoint(path: Path) -> SuperPoint:
         stage_channels=tuple(state[f'conv{stage}a.weight'].shape[0] for stage in (1, 2, 3, 4)),
         head_channels=state['convPa.weight'].shape[0],
         descriptor_size=state['convDb.weight'].shape[0],
+        fine_channels=len(state.get('convFa.weight', ())),
         normalization='before_relu',
     )
     network = SuperPoint(config)
@@ -113,20 +118,36 @@ def widen(source: SuperPoint, config: SuperPointConfig, seed: int = 0) -> SuperP
 
     Both have the same layers, plain convolutions. Channels are copied with a little noise; the
     weights that read the copies are split at random into parts that add up to the original, so
-    that copies learn different things. Raises ValueError if `config` has fewer channels anywhere,
-    or other layers.
+    that copies learn different things. New fine descriptors begin with small random weights; those
+    of `source` are left out if `config` has none. Raises ValueError if `config` has fewer channels
+    anywhere, or other layers.
     """
-    check_same_layers(source.config, config)
+    fine_channels = source.config.fine_channels
+    _check_same_stages(source.config, config)
     generator = torch.Generator().manual_seed(seed)
-    result = SuperPoint(replace(config, normalization='none')).eval()
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        result = SuperPoint(replace(config, normalization='none')).eval()
     origins = {'image': torch.zeros(1, dtype=torch.long)}
     with torch.no_grad():
+        if config.fine_channels and not fine_channels:
+            result.convFb.weight.mul_(NEW_SHARE)
+            result.convFb.bias.zero_()
         for name, layer in config.layers.items():
+            if not hasattr(source, name):
+                continue
             old, new = getattr(source, name), getattr(result, name)
             origins[name] = _origins(name, old.out_channels, new.out_channels)
-            noise = {'convDb': DESCRIPTOR_NOISE, LOGITS: 0.0}.get(name, COPY_NOISE)
+            noise = {'convDb': DESCRIPTOR_NOISE, 'convFb': DESCRIPTOR_NOISE, LOGITS: 0.0}.get(
+                name, COPY_NOISE
+            )
             _widen_layer(old, new, origins[layer.source], origins[name], noise, generator)
     return result
+
+
+def _check_same_stages(source: SuperPointConfig, config: SuperPointConfig) -> None:
+    """Raise ValueError if two networks differ in more than channels and fine descriptors."""
+    check_same_layers(*(replace(each, fine_channels=0) for each in (source, config)))
 
 
 def _origins(name: str, old: int, new: int) -> torch.Tensor:
@@ -190,11 +211,11 @@ def select_channels(
     `source` has plain convolutions and is not modified. Importance is measured on `images`
     (B, 1, H, W) in [0, 1]. The result needs training to recover the output of `source`.
     """
-    check_same_layers(source.config, config)
+    _check_same_stages(source.config, config)
     result = copy.deepcopy(source)
     with torch.inference_mode():
         expected = [source(image[None]) for image in images]
-        for name in config.hidden:
+        for name in [each for each in config.hidden if each in source.config.layers]:
             width = config.layers[name].channels
             if getattr(result, name).out_channels > width:
                 _disable_channels(result, name, width, images, expected)
@@ -209,14 +230,16 @@ def project_descriptors(source: SuperPoint, size: int, images: torch.Tensor) -> 
     of `source` on `images` (B, 1, H, W) in [0, 1].
     """
     with torch.no_grad():
-        descriptors = F.normalize(source.eval()(images).descriptors, dim=1).transpose(0, 1)
+        descriptors = F.normalize(dense_descriptors(source.eval()(images)), dim=1).transpose(0, 1)
         descriptors = descriptors.flatten(1).double()
         directions = torch.linalg.eigh(descriptors @ descriptors.T).eigenvectors
         projection = directions[:, -size:].flip(1).T.float()
         result = SuperPoint(replace(source.config, descriptor_size=size)).eval()
         state = source.state_dict()
-        state['convDb.weight'] = torch.einsum('ij,jkxy->ikxy', projection, source.convDb.weight)
-        state['convDb.bias'] = projection @ source.convDb.bias
+        for name in {'convDb', 'convFb'} & source.config.layers.keys():
+            weight = state[f'{name}.weight']
+            state[f'{name}.weight'] = torch.einsum('ij,jkxy->ikxy', projection, weight)
+            state[f'{name}.bias'] = projection @ state[f'{name}.bias']
         result.load_state_dict(state)
     return result
 
@@ -230,9 +253,9 @@ def _disable_channels(
 ) -> None:
     """Disable all channels of a layer except the `width` most important ones."""
     layer = getattr(model, name)
-    index = model.config.hidden.index(name)
-    before = model.config.encoder[:index]
-    inputs = [_features(model, before, image[None]) for image in images]
+    names = list(model.config.layers)
+    earlier = names[: names.index(name)]
+    inputs = [_run_layers(model, earlier, {'image': image[None]}) for image in images]
     live = list(range(layer.out_channels))
     surplus = len(live) - width
     for number in range(ROUNDS):
@@ -240,7 +263,7 @@ def _disable_channels(
         for channel in live:
             weight, bias = layer.weight[channel].clone(), layer.bias[channel].clone()
             _disable(layer, [channel])
-            importance.append(_output_change(model, index, inputs, expected))
+            importance.append(_output_change(model, inputs, expected))
             layer.weight[channel], layer.bias[channel] = weight, bias
         order = torch.tensor(importance).argsort(stable=True).tolist()
         until = surplus * (number + 1) // ROUNDS
@@ -255,33 +278,34 @@ def _disable(layer: nn.Conv2d, channels: list[int]) -> None:
     layer.bias[channels] = 0
 
 
-def _features(model: SuperPoint, layers: Sequence[str], x: torch.Tensor) -> torch.Tensor:
-    """Return the output of consecutive encoder layers."""
+def _run_layers(
+    model: SuperPoint, layers: Iterable[str], known: Mapping[str, torch.Tensor]
+) -> dict[str, torch.Tensor]:
+    """Return the known outputs and those of further layers."""
+    outputs = dict(known)
     for name in layers:
-        x = model.run_layer(name, x)
-    return x
+        outputs[name] = model.run_layer(name, outputs)
+    return outputs
 
 
 def _output_change(
     model: SuperPoint,
-    first: int,
-    inputs: Sequence[torch.Tensor],
+    inputs: Sequence[Mapping[str, torch.Tensor]],
     expected: Sequence[SuperPointOutput],
 ) -> float:
     """
     Return how much the output of the network differs from the expected one.
 
-    `inputs` are the inputs of encoder layer number `first`, or of the heads, which follow. The
-    result is the mean over cells of the Kullback-Leibler divergence of the detector's
-    probabilities, plus 1 - cosine of the descriptors.
+    `inputs` are the outputs of the first layers for each image. The result is the mean over cells
+    of the Kullback-Leibler divergence of the detector's probabilities, plus 1 - cosine of the
+    descriptors.
     """
     total = 0.0
-    for x, before in zip(inputs, expected, strict=True):
-        features = _features(model, model.config.encoder[first:], x)
-        old, new = (
-            logits.log_softmax(dim=1) for logits in (before.logits, model.detect(features))
-        )
+    for known, before in zip(inputs, expected, strict=True):
+        later = [name for name in model.config.layers if name not in known]
+        after = model.output(_run_layers(model, later, known))
+        old, new = (logits.log_softmax(dim=1) for logits in (before.logits, after.logits))
         total += (old.exp() * (old - new)).sum(dim=1).mean().item()
-        cosine = F.cosine_similarity(before.descriptors, model.describe(features), dim=1)
+        cosine = F.cosine_similarity(*map(dense_descriptors, (before, after)), dim=1)
         total += 1 - cosine.mean().item()
     return total

@@ -166,8 +166,9 @@ class MagicPointModule(TrainingModule):
 
     def __init__(self, recipe: MagicPointRecipe, folder: Path):
         super().__init__(recipe, folder)
-        for name in ('convDa', 'bnDa', 'convDb', 'bnDb'):
-            self.network.get_submodule(name).requires_grad_(False)
+        for name, module in self.network.named_children():
+            if name.startswith(('convD', 'bnD', 'convF', 'bnF')):
+                module.requires_grad_(False)
         self._samples: list[ShapeImage] = []
 
     def dataset(self) -> ShapeDataset:
@@ -183,7 +184,7 @@ class MagicPointModule(TrainingModule):
 
     def logits(self, images: torch.Tensor) -> torch.Tensor:
         """Return the detector output (B, 65, H/8, W/8) of images uint8 (B, 1, H, W)."""
-        return self.network.detect(self.network.encode(self.preprocess(images)))
+        return self.network.detect(self.preprocess(images))
 
     def training_step(self, batch: dict[str, torch.Tensor], _index: int) -> torch.Tensor:
         loss = cell_cross_entropy(self.logits(batch['image']), batch['labels'])

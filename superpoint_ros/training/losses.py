@@ -19,7 +19,11 @@ from typing import NamedTuple
 import torch
 import torch.nn.functional as F
 
-from superpoint_ros.detection.descriptors import average_scales, sample_descriptors
+from superpoint_ros.detection.descriptors import (
+    average_scales,
+    dense_descriptors,
+    sample_descriptors,
+)
 from superpoint_ros.detection.preprocessing import rescale_keypoints, SCALE_RATIO
 from superpoint_ros.model.config import CELL, SuperPointOutput
 from superpoint_ros.model.superpoint import SuperPoint
@@ -209,7 +213,7 @@ class HingeLoss:
         self.positive_weight = positive_weight
 
     def __call__(self, step: StepOutput) -> torch.Tensor:
-        a, b = step.output.descriptors.chunk(2)
+        a, b = dense_descriptors(step.output).chunk(2)
         batch = step.batch
         return hinge_loss(a, b, batch['cells_in_b'], batch['shown'][:, 1], self.positive_weight)
 
@@ -229,10 +233,13 @@ class ContrastiveLoss:
     def __call__(self, step: StepOutput) -> torch.Tensor:
         factors = [SCALE_RATIO**scale for scale in range(1, self.scales)]
         reduced = [step.network(resize_batch(step.images, factor)) for factor in factors]
-        maps = [step.output.descriptors, *(output.descriptors for output in reduced)]
+        outputs = [step.output, *reduced]
         points = both_views(step.batch['points'])
         sampled = [
-            sample_descriptors(each, rescale_keypoints(points, maps[0], each)) for each in maps
+            sample_descriptors(
+                each, rescale_keypoints(points, step.output.descriptors, each.descriptors)
+            )
+            for each in outputs
         ]
         losses = [
             contrastive_loss(

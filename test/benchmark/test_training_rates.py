@@ -66,7 +66,7 @@ def test_training_benchmark_measures_all_recipes_and_adaptation(tmp_path):
         assert set(stage['parts']) > {REST}
     adaptation = result['adaptation']
     assert min(adaptation['view_rate'], adaptation['network_rate']) > 0
-    assert {'encode', 'heatmaps'} & set(adaptation['parts'])
+    assert {'detect', 'heatmaps'} & set(adaptation['parts'])
     text = training_markdown(result)
     assert f'{adaptation["view_rate"]:.1f} views per second (8 per image)' in text
     plot_training(result, tmp_path / 'training.png')

@@ -5,6 +5,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 import torch
 
@@ -12,7 +14,7 @@ from superpoint_ros import files as resources
 from superpoint_ros.cli.main import main
 from superpoint_ros.detection import pipeline
 from superpoint_ros.files import demo_photographs
-from superpoint_ros.model.config import PAPER
+from superpoint_ros.model.config import COMPACT, PAPER
 from superpoint_ros.model.superpoint import SuperPoint
 from superpoint_ros.model.weights import save_weights, WeightsMetadata
 
@@ -27,8 +29,11 @@ def test_export_writes_a_replacement_for_superpoint_v1(tmp_path, capsys):
     assert torch.load(out, weights_only=True)['convDb.weight'].shape == (256, 256, 1, 1)
 
 
-def test_export_tells_that_shipped_weights_have_other_widths(tmp_path, capsys):
-    assert main(['export', '--out', str(tmp_path / 'compact.pth')]) == 0
+def test_export_tells_that_narrower_weights_have_other_widths(tmp_path, capsys):
+    narrow = replace(COMPACT, fine_channels=0)
+    save_weights(tmp_path / 'narrow.safetensors', SuperPoint(narrow), WeightsMetadata())
+    weights = str(tmp_path / 'narrow.safetensors')
+    assert main(['export', '--weights', weights, '--out', str(tmp_path / 'narrow.pth')]) == 0
     assert 'other widths' in capsys.readouterr().out
 
 

@@ -9,15 +9,21 @@ import torch
 import torch.nn.functional as F
 
 from superpoint_ros.detection import cpu
-from superpoint_ros.detection.descriptors import average_scales, sample_descriptors
+from superpoint_ros.detection.descriptors import (
+    average_scales,
+    dense_descriptors,
+    sample_descriptors,
+)
+from superpoint_ros.model.config import SuperPointOutput
 
 
 def by_tensors(coarse, points):
-    return sample_descriptors(coarse[None], points[None])[0]
+    return sample_descriptors(SuperPointOutput(None, coarse[None]), points[None])[0]
 
 
 def by_loops(coarse, points):
-    [sampled] = cpu.CpuPipeline(None).sample(coarse[None].numpy(), [points.numpy()])
+    output = SuperPointOutput(None, coarse[None].numpy())
+    [sampled] = cpu.CpuPipeline(None).sample(output, [points.numpy()])
     return torch.from_numpy(sampled)
 
 
@@ -68,25 +74,43 @@ def test_descriptors_of_both_implementations_are_the_same(shape):
     assert torch.allclose(by_loops(last, points), expected, atol=2e-5)
 
 
+def test_fine_descriptors_are_added_before_the_normalisation():
+    generator = torch.Generator().manual_seed(2)
+    coarse = torch.randn(1, 8, 3, 4, generator=generator)
+    fine = torch.randn(1, 8, 6, 8, generator=generator)
+    output = SuperPointOutput(None, coarse, fine)
+    # The centre of a cell lies between those of four fine squares.
+    centre = torch.tensor([[[8 * 2 + 3.5, 8 * 1 + 3.5]]])
+    expected = F.normalize(coarse[0, :, 1, 2] + fine[0, :, 2:4, 4:6].mean(dim=(1, 2)), dim=0)
+    assert torch.allclose(sample_descriptors(output, centre)[0, 0], expected, atol=1e-6)
+    assert torch.allclose(F.normalize(dense_descriptors(output), dim=1)[0, :, 1, 2], expected)
+    points = torch.rand(1, 40, 2, generator=generator) * torch.tensor([36.0, 28.0]) - 2
+    [by_cpu] = cpu.CpuPipeline(None).sample(
+        output.apply(lambda part: part.numpy()), [points[0].numpy()]
+    )
+    np.testing.assert_allclose(by_cpu, sample_descriptors(output, points)[0], atol=2e-5)
+
+
 def test_descriptors_pass_on_gradients():
     coarse = torch.randn(1, 4, 5, 16, generator=torch.Generator().manual_seed(1))
     coarse.requires_grad_()
-    sample_descriptors(coarse.permute(0, 3, 1, 2), torch.tensor([[[3.0, 4.0]]])).sum().backward()
+    output = SuperPointOutput(None, coarse.permute(0, 3, 1, 2))
+    sample_descriptors(output, torch.tensor([[[3.0, 4.0]]])).sum().backward()
     assert (coarse.grad != 0).any()
 
 
 def test_mixed_precision_does_not_change_descriptors():
     generator = torch.Generator().manual_seed(0)
-    coarse = torch.randn(1, 8, 25, 38, generator=generator)
+    output = SuperPointOutput(None, torch.randn(1, 8, 25, 38, generator=generator))
     points = torch.rand(1, 50, 2, generator=generator) * torch.tensor([300, 200])
     with torch.autocast('cpu', torch.bfloat16):
-        sampled = sample_descriptors(coarse, points)
-    assert torch.equal(sampled, sample_descriptors(coarse, points))
+        sampled = sample_descriptors(output, points)
+    assert torch.equal(sampled, sample_descriptors(output, points))
 
 
 def test_wrong_shapes_of_descriptors_are_named():
     with pytest.raises(ValueError, match=r'descriptors \(B, D, h, w\)'):
-        sample_descriptors(torch.zeros(8, 2, 2), torch.zeros(1, 2))
+        sample_descriptors(SuperPointOutput(None, torch.zeros(8, 2, 2)), torch.zeros(1, 2))
 
 
 def test_each_scale_counts_half_of_the_previous_one():

@@ -40,7 +40,7 @@ def random_network(seed, spread):
 
 def with_arrays(network, images):
     """Return the output of a function of tensors for images, both as arrays."""
-    return SuperPointOutput(*(each.numpy() for each in network(torch.from_numpy(images))))
+    return network(torch.from_numpy(images)).apply(lambda part: part.numpy())
 
 
 def by_tensors(network, images, masks, detection):

@@ -44,7 +44,7 @@ def test_engine_accepts_any_shape_in_any_order(engine, config):
         kept.append((fast.infer(images), plain.infer(images)))
     # Compared at the end: a later call must not write into what an earlier one returned.
     for got, expected in kept:
-        for a, b in zip(got, expected, strict=True):
+        for a, b in zip(got.parts, expected.parts, strict=True):
             assert torch.allclose(a, b, atol=1e-4)
 
 
@@ -123,7 +123,7 @@ def test_openvino_does_not_overwrite_outputs_that_are_in_use():
     held = engine.infer(images[:1])
     before = [each.clone() for each in held]
     others = [engine.infer(image[None]) for image in images[1:]]
-    for now, then in zip(held, before, strict=True):
+    for now, then in zip(held.parts, before, strict=True):
         assert torch.equal(now, then)
     assert not torch.equal(others[0].logits, others[1].logits)
 
@@ -245,7 +245,7 @@ def test_onnxruntime_runs_networks_with_batch_norm(normalization):
             torch.nn.init.normal_(module.bias)
     images = torch.randint(0, 256, (2, 1, 32, 48), dtype=torch.uint8)
     fast, plain = (create_engine(model, 'cpu', 'float32', e) for e in ('onnxruntime', 'torch'))
-    for a, b in zip(fast.infer(images), plain.infer(images), strict=True):
+    for a, b in zip(fast.infer(images).parts, plain.infer(images).parts, strict=True):
         torch.testing.assert_close(a, b, rtol=1e-4, atol=1e-4)
 
 

@@ -5,6 +5,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
@@ -99,17 +101,22 @@ def test_exported_paper_weights_load_in_programs_for_the_original(normalization,
 
 def test_exported_compact_weights_load_unchanged(tmp_path):
     torch.manual_seed(0)
-    model = SuperPoint(COMPACT).eval()
+    config = replace(COMPACT, fine_channels=0)
+    model = SuperPoint(config).eval()
     write_pth(tmp_path / 'compact.pth', model)
     back, _ = load_weights(tmp_path / 'compact.pth')
-    assert back.config == COMPACT
+    assert back.config == config
     for name, value in back.state_dict().items():
         assert torch.equal(value, model.state_dict()[name])
 
 
-def test_networks_with_other_layers_have_no_pth_file(tmp_path):
-    with pytest.raises(ValueError, match=r'this network has \(1, 1, 1, 2\) with stride'):
-        write_pth(tmp_path / 'no.pth', SuperPoint(NANO))
+@pytest.mark.parametrize(
+    ('config', 'form'),
+    [(NANO, r'\(1, 1, 1, 2\) layers with stride'), (COMPACT, r'.* with pooling and fine')],
+)
+def test_networks_with_other_layers_have_no_pth_file(tmp_path, config, form):
+    with pytest.raises(ValueError, match=f'this network has {form}'):
+        write_pth(tmp_path / 'no.pth', SuperPoint(config))
     assert not (tmp_path / 'no.pth').exists()
 
 

@@ -47,7 +47,7 @@ def test_distilled_descriptors_are_the_mean_of_some_scales(tmp_path, scales):
     seen = [(images, 1.0), (larger, 1.375), (torch.nn.functional.avg_pool2d(images, 2), 0.5)]
     with torch.no_grad():
         described = [
-            sample_descriptors(network(view).descriptors, (points + 0.5) * factor - 0.5)
+            sample_descriptors(network(view), (points + 0.5) * factor - 0.5)
             for view, factor in seen
         ]
     total = sum(

@@ -116,6 +116,21 @@ def test_the_papers_network_is_initialized_from_the_compact_one():
     assert torch.equal(widened.conv1a.weight[:16], random_network(COMPACT).conv1a.weight)
 
 
+def test_fine_descriptors_begin_small_and_are_kept_afterwards(tmp_path, images):
+    path = tmp_path / 'plain.safetensors'
+    source = random_network(NARROW)
+    save_weights(path, source, WeightsMetadata())
+    network = trained(replace(NARROW, fine_channels=6))
+    initialize_from(network, path, images)
+    output, expected = network.eval()(images), source(images)
+    torch.testing.assert_close(output.descriptors, expected.descriptors, rtol=1e-3, atol=1e-4)
+    assert 0 < output.fine.std() < expected.descriptors.std()
+    fine = fold_batch_norm(network)
+    wider = widen(fine, replace(NARROW, fine_channels=9))(images)
+    assert (wider.fine - output.fine).abs().mean() < 0.5 * output.fine.abs().mean()
+    assert widen(fine, NARROW)(images).fine is None
+
+
 def test_initialization_from_a_wider_network_is_refused(tmp_path, images):
     path = tmp_path / 'wide.safetensors'
     save_weights(path, random_network(WIDER), WeightsMetadata())

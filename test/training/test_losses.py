@@ -9,6 +9,7 @@ import pytest
 import torch
 
 from superpoint_ros.detection.descriptors import sample_descriptors
+from superpoint_ros.model.config import SuperPointOutput
 from superpoint_ros.training.losses import (
     cell_centres,
     cell_cross_entropy,
@@ -142,7 +143,7 @@ def slow_contrastive(a, b, points_a, points_b, valid, temperature, radius):
     total, count = 0.0, 0
     for i in range(len(a)):
         da, db = (
-            sample_descriptors(d[i : i + 1], p[i : i + 1])[0]
+            sample_descriptors(SuperPointOutput(None, d[i : i + 1]), p[i : i + 1])[0]
             for d, p in ((a, points_a), (b, points_b))
         )
         for here, there, places in ((da, db, points_b), (db, da, points_a)):
@@ -166,7 +167,10 @@ def test_the_contrastive_loss_is_a_softmax_over_the_other_images_points():
     points_b = warp(points_a, torch.stack([torch.eye(3), TURN]))
     valid = torch.rand(2, 12, generator=torch.Generator().manual_seed(4)) > 0.3
     expected = slow_contrastive(a, b, points_a, points_b, valid, 5.0, 8.0)
-    sampled = sample_descriptors(a, points_a), sample_descriptors(b, points_b)
+    sampled = [
+        sample_descriptors(SuperPointOutput(None, each), points)
+        for each, points in ((a, points_a), (b, points_b))
+    ]
     got = contrastive_loss(*sampled, points_a, points_b, valid, 5.0, 8.0)
     assert got.item() == pytest.approx(expected, rel=1e-4)
 

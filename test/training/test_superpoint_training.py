@@ -226,7 +226,10 @@ def test_the_training_loss_is_the_weighted_sum_of_its_parts_on_both_views(
     else:
         points = batch['points']
         points = points[:, 0], points[:, 1]
-        sampled = [sample_descriptors(*each) for each in zip(maps, points, strict=True)]
+        sampled = [
+            sample_descriptors(SuperPointOutput(None, each), where)
+            for each, where in zip(maps, points, strict=True)
+        ]
         descriptor = contrastive_loss(*sampled, *points, batch['valid'], 20.0)
     expected = expected + 0.7 * descriptor
     assert got.item() == pytest.approx(expected.item(), rel=1e-5)
@@ -249,8 +252,8 @@ def test_the_contrastive_loss_describes_points_at_one_scale_and_at_several(recip
     points = [batch['points'][:, i] for i in (0, 1)]
     sampled = [
         [
-            sample_descriptors(maps[0][i : i + 2], where),
-            sample_descriptors(maps[1][i : i + 2], where / 2 - 0.25),
+            sample_descriptors(SuperPointOutput(None, maps[0][i : i + 2]), where),
+            sample_descriptors(SuperPointOutput(None, maps[1][i : i + 2]), where / 2 - 0.25),
         ]
         for i, where in zip((0, 2), points, strict=True)
     ]
