@@ -34,7 +34,7 @@ ENGINES = {
     'openvino float32': ('openvino', 'float32', 0.99, 0.999),
     'onnxruntime float32': ('onnxruntime', 'float32', 0.99, 0.999),
     'openvino bfloat16': ('openvino', 'bfloat16', 0.9, 0.95),
-    'openvino int8': ('openvino', 'int8', 0.9, 0.9),
+    'openvino int8': ('openvino', 'int8', 0.85, 0.9),
 }
 
 
