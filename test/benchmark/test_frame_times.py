@@ -194,11 +194,11 @@ def test_frame_benchmark_compares_small_networks_with_the_paper_too(monkeypatch,
 
 
 @pytest.mark.skipif(sys.platform != 'linux', reason='memory is measured on Linux only')
-def test_memory_of_a_large_frame_is_at_most_300_bytes_per_pixel():
+def test_memory_of_a_large_frame_is_at_most_330_bytes_per_pixel():
     width, height = 1280, 960
     [frame] = frames_of(read_photographs()[:1], (width, height))
     shipped = NetworkSource('shipped', str(default_weights()))
     memory = measure_memory(shipped, Execution('torch'), frame, 0.015, keypoints=1000, threads=1)
     # The output of the first layer alone has 16 float32 channels per pixel.
-    assert 64 < memory.frame / (width * height) <= 300
+    assert 64 < memory.frame / (width * height) <= 330
     assert memory.process > memory.frame + 50e6

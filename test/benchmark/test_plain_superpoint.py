@@ -69,9 +69,10 @@ def test_plain_detector_has_the_descriptors_of_the_detector(found):
     ]
     a, b = np.array(shared).T
     cosines = (baseline.descriptors[a] * detector.descriptors[b]).sum(axis=1)
-    # The baseline normalises before the interpolation, the detector after it.
+    # The baseline normalises before the interpolation, the detector after it, and the baseline
+    # enlarges the coarse part of descriptors with a fine part.
     assert cosines.min() > 0.95
-    assert np.median(cosines) > 0.999
+    assert np.median(cosines) > 0.998
     assert baseline.scores[a] == pytest.approx(detector.scores[b], rel=1e-3)
 
 

@@ -146,7 +146,7 @@ def test_the_onnx_file_has_the_network_that_the_onnxruntime_engine_runs(onnx_fil
         return [arrays[name].tobytes() for name in inputs if name in arrays]
 
     ours = kernels(convert(read_weights(default_weights())[0]))
-    assert len(ours) == 12
+    assert len(ours) == 14
     assert set(kernels(onnx.load(onnx_file))).issuperset(ours)
 
 
