@@ -47,9 +47,9 @@ class PlainSuperPoint(nn.Module):
         """Return the heatmap (B, H, W) and dense descriptors (B, D, h, w) of unit length."""
         x, quarter = image, image
         for name in self.encoder:
-            x = self.relu(getattr(self, name)(x))
             if self.layers[name].pooled:
                 quarter, x = x, self.pool(x)  # the last one is what the fine descriptors read
+            x = self.relu(getattr(self, name)(x))
         scores = self.convPb(self.relu(self.convPa(x)))
         scores = F.softmax(scores, 1)[:, :-1]
         batch, _, height, width = scores.shape

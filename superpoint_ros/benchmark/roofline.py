@@ -57,16 +57,15 @@ def network_traffic(config: SuperPointConfig, size: tuple[int, int], precision: 
     channels, pixels = {'image': 1}, {'image': width * height}
     total = width * height
     for name, layer in layers.items():
-        source = layers.get(layer.source)
-        is_pooled = source is not None and source.pooled and not layer.before_pooling
-        incoming = channels[layer.source]
-        before = pixels[layer.source] // (4 if is_pooled else 1)
+        incoming, before = channels[layer.source], pixels[layer.source]
+        if layer.pooled:
+            total += incoming * before * unit * 5 // 4
+            before //= 4
         after = before // layer.stride**2
         read = 0 if layer.source == 'image' else incoming * before * unit
         weights = layer.channels * incoming * layer.kernel_size**2 * unit
         written = layer.channels * after * (unit if layer.relu else 4)
-        pooling = written + written // 4 if layer.pooled else 0
-        total += read + weights + written + pooling
+        total += read + weights + written
         channels[name] = layer.channels
         pixels[name] = after
     return total

@@ -82,17 +82,16 @@ class _QuantisedGraph(NetworkGraph):
         rounded = ops.constant(np.rint(weights / scale).astype(np.int8))
         return ops.multiply(ops.convert(rounded, np.float32), ops.constant(scale))
 
-    def finish(self, name: str, x: ov.Node, pooled: bool) -> ov.Node:
-        if name not in self.network.config.hidden or name in UNUSED_INPUTS:
-            return super().finish(name, x, pooled)
+    def prepare(self, name: str, pooled: bool) -> ov.Node:
+        if name in UNUSED_INPUTS:
+            return super().prepare(name, pooled)
         low, high = self.network.ranges[name]
         narrow = len(self.network.arrays[f'{name}.bias']) < NARROW
         if pooled and narrow and native_bfloat16():
             # OpenVINO pools int8 in blocks of 32 channels; with fewer it takes several times as
             # long as in bfloat16. The result is the same except for rounding to bfloat16.
-            self.before_pooling[name] = _round(x, low, high)
-            return _round(pool(x), low, high)
-        return super().finish(name, _round(x, low, high), pooled)
+            return _round(pool(self.outputs[name]), low, high)
+        return super().prepare(name, pooled) if pooled else _round(self.outputs[name], low, high)
 
 
 def _round(x: ov.Node, low: float, high: float) -> ov.Node:

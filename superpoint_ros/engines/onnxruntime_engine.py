@@ -132,12 +132,11 @@ class _Graph:
 
     def layer(self, name: str, layer: Layer, x: str) -> str:
         """
-        Add the operations of a layer on x, the output of its source before its pooling.
+        Add the operations of a layer on x, the output of its source.
 
         Return the name of the last one.
         """
-        source = self.layers.get(layer.source)
-        if source is not None and source.pooled and not layer.before_pooling:
+        if layer.pooled:
             pool = layer.source.replace('conv', 'pool')
             x = self.add('MaxPool', [x], pool, kernel_shape=[2, 2], strides=[2, 2])
         weights = self._constants_of(name, _WEIGHTS)

@@ -219,8 +219,7 @@ class NetworkGraph:
         self.network = network.prepare_for_inference()
         self.outputs: dict[str, ov.Node] = {}
         """Output of each layer of the encoder and the heads, after its ReLU."""
-        self.before_pooling: dict[str, ov.Node] = {}
-        """The same as the next layer takes it, if it takes it before the pooling."""
+        self._passed: dict[tuple[str, bool], ov.Node] = {}
 
     def model(self) -> ov.Model:
         """Return the model, for uint8 images."""
@@ -233,12 +232,10 @@ class NetworkGraph:
 
     def heads(self, image: ov.Node) -> list[ov.Node]:
         """Return the parts of the output for images (B, 1, H, W) with values from 0 to 1."""
-        # Of each layer as the next one takes it, after pooling and quantisation.
-        passed = {'image': self.first(image)}
+        self._passed['image', False] = self.first(image)
         for name, layer in self.network.config.layers.items():
-            given = self.before_pooling if layer.before_pooling else passed
-            passed[name] = self.layer(name, layer, given[layer.source])
-        return [passed[name] for name in self.network.config.outputs.values()]
+            self.outputs[name] = self.layer(name, layer, self.passed(layer.source, layer.pooled))
+        return [self.outputs[name] for name in self.network.config.outputs.values()]
 
     def first(self, image: ov.Node) -> ov.Node:
         """Return the input of the first layer."""
@@ -259,17 +256,22 @@ class NetworkGraph:
             factor = weight / np.sqrt(variance + np.float32(self.network.config.normalization_eps))
             x = ops.multiply(x, _per_channel(factor))
             x = ops.add(x, _per_channel(bias - mean * factor), name=norm)
-        self.outputs[name] = x
-        return self.finish(name, x, layer.pooled)
+        return x
 
     def weights(self, name: str) -> ov.Node:
         """Return the weights of a convolution."""
         return ops.constant(self.network.arrays[f'{name}.weight'])
 
-    def finish(self, name: str, x: ov.Node, pooled: bool) -> ov.Node:
-        """Return the output of a layer as the next one takes it, x or x after pooling."""
-        self.before_pooling[name] = x
-        return pool(x) if pooled else x
+    def passed(self, name: str, pooled: bool) -> ov.Node:
+        """Return the output of a layer as others take it, which share its operations."""
+        key = name, pooled
+        if key not in self._passed:
+            self._passed[key] = self.prepare(name, pooled)
+        return self._passed[key]
+
+    def prepare(self, name: str, pooled: bool) -> ov.Node:
+        """Return the output of a layer as others take it, after pooling if they want that."""
+        return pool(self.passed(name, False)) if pooled else self.outputs[name]
 
 
 def pool(x: ov.Node) -> ov.Node:

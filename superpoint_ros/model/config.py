@@ -36,7 +36,7 @@ MOST_LAYERS = 4
 
 class Layer(NamedTuple):
     """
-    A convolution of the network and what follows it.
+    A convolution of the network, what precedes and what follows it.
 
     Attributes:
         source: name of the layer whose output is its input, or 'image'.
@@ -44,8 +44,7 @@ class Layer(NamedTuple):
         kernel_size: height and width of its kernel; the padding keeps the size of the input.
         stride: stride of the convolution in both directions.
         relu: whether a ReLU follows; only then can channels be dead.
-        pooled: whether a max pooling of 2x2 pixels follows.
-        before_pooling: whether its input is the output of its source before the pooling.
+        pooled: whether a max pooling of 2x2 pixels of its input precedes.
 
     """
 
@@ -55,7 +54,6 @@ class Layer(NamedTuple):
     stride: int = 1
     relu: bool = True
     pooled: bool = False
-    before_pooling: bool = False
 
 
 @dataclass(frozen=True)
@@ -155,15 +153,14 @@ class SuperPointConfig:
             for name in names:
                 halves = number < 4 and name == names[-1]
                 stride = 2 if halves and self.downsampling == 'stride' else 1
-                pooled = halves and self.downsampling == 'pooling'
+                pooled = number > 1 and name == names[0] and self.downsampling == 'pooling'
                 layers[name] = Layer(source, channels, stride=stride, pooled=pooled)
                 source = name
         for head, channels in (('P', CELL * CELL + 1), ('D', self.descriptor_size)):
             layers[f'conv{head}a'] = Layer(source, self.head_channels)
             layers[f'conv{head}b'] = Layer(f'conv{head}a', channels, kernel_size=1, relu=False)
         if self.fine_channels:
-            third = self.stages[2][-1]
-            layers['convFa'] = Layer(third, self.fine_channels, before_pooling=True)
+            layers['convFa'] = Layer(self.stages[2][-1], self.fine_channels)
             layers['convFb'] = Layer('convFa', self.descriptor_size, kernel_size=1, relu=False)
         return layers
 

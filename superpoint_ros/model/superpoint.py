@@ -54,14 +54,14 @@ class SuperPoint(nn.Module):
 
     def run_layer(self, name: str, outputs: Mapping[str, torch.Tensor]) -> torch.Tensor:
         """
-        Return the output of a layer, such as conv1b, after its ReLU and before its pooling.
+        Return the output of a layer, such as conv1b, after its ReLU.
 
         `outputs` has that of its source, or the images (B, 1, H, W) under the name 'image'.
         """
         layer = self._layers[name]
         x = outputs[layer.source]
-        if layer.source != 'image' and self._layers[layer.source].pooled:
-            x = x if layer.before_pooling else self.pool(x)
+        if layer.pooled:
+            x = self.pool(x)
         x = getattr(self, name)(x)
         if self.config.normalization == 'before_relu':
             x = getattr(self, name.replace('conv', 'bn'))(x)
@@ -72,7 +72,7 @@ class SuperPoint(nn.Module):
         return x
 
     def _run(self, image: torch.Tensor, names: Iterable[str]) -> dict[str, torch.Tensor]:
-        """Return the outputs of layers that no later layer reads."""
+        """Return the outputs of the layers, without those that no other layer still reads."""
         if (
             image.ndim != 4
             or image.shape[1] != 1
