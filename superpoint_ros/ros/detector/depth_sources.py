@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from functools import partial
 import time
 from typing import Protocol
@@ -58,7 +59,7 @@ class DepthSource(Protocol):
         ...
 
 
-class _PairedDepth:
+class _PairedDepth(ABC):
     """
     What depth sources share: frames of `_camera` that wait in `_pairs` for their partners.
 
@@ -71,13 +72,13 @@ class _PairedDepth:
     logger: RcutilsLogger
 
     @property
+    @abstractmethod
     def _unpaired(self) -> str:
         """Return which messages do not belong together."""
-        raise NotImplementedError
 
+    @abstractmethod
     def _deliver(self, pairs: list[Pair]) -> None:
         """Put frames into the worker, with or without their partners."""
-        raise NotImplementedError
 
     def reset(self) -> None:
         """Forget frames that wait."""
