@@ -129,7 +129,8 @@ def test_the_python_example_of_the_readme_runs(photograph, tmp_path, monkeypatch
 
 def test_recipe_values_on_the_training_page_exist():
     from superpoint_ros.settings_table import table_of
-    from superpoint_ros.training.recipes import AdaptationRecipe, SuperPointRecipe
+    from superpoint_ros.training.adaptation_recipe import AdaptationRecipe
+    from superpoint_ros.training.training_recipes import SuperPointRecipe
 
     page = prose(ROOT / 'docs' / 'training.md')
     recipes, labels = (page[page.index(f'\n## {name}') :] for name in ('Recipes', 'Labels'))

@@ -37,7 +37,7 @@ def run(args: argparse.Namespace) -> int:
     """Label the photographs and return the exit status: 1 if some could not be read."""
     from superpoint_ros.cli.options import keep_inputs, number
     from superpoint_ros.cli.recipe_options import own_parser, parse_options
-    from superpoint_ros.training.recipes import AdaptationRecipe
+    from superpoint_ros.training.adaptation_recipe import AdaptationRecipe
 
     parser = own_parser('superpoint adapt PHOTOS')
     parser.add_argument('--weights', type=Path, help='weight file (default: shipped)')

@@ -38,7 +38,7 @@ def run(args: argparse.Namespace) -> int:
     """Train and return the exit status."""
     from superpoint_ros.cli.options import number
     from superpoint_ros.cli.recipe_options import own_parser, parse_options
-    from superpoint_ros.training.recipes import MagicPointRecipe, SuperPointRecipe
+    from superpoint_ros.training.training_recipes import MagicPointRecipe, SuperPointRecipe
 
     parser = own_parser(f'superpoint train {args.stage}')
     parser.add_argument('--out', type=Path, help='folder of the run')

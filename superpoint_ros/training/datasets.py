@@ -21,8 +21,8 @@ from torch.utils.data import DataLoader, Dataset, Sampler
 from superpoint_ros.data.photometric import augment
 from superpoint_ros.data.random_homographies import sample_homography
 from superpoint_ros.data.synthetic_shapes.shapes import random_shape, ShapeImage, warp_shape
-from superpoint_ros.training.recipes import MagicPointRecipe
 from superpoint_ros.training.targets import cell_labels
+from superpoint_ros.training.training_recipes import MagicPointRecipe
 
 TRAINING, VALIDATION = 0, 1
 """Streams of random numbers: validation samples are never training samples."""

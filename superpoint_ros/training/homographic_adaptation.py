@@ -29,7 +29,7 @@ from superpoint_ros.detection.heatmap import heatmap_from_logits
 from superpoint_ros.geometry.homography import scaling, warp_image, warp_points
 from superpoint_ros.model.config import CELL, SMALLEST_SIDE
 from superpoint_ros.model.superpoint import SuperPoint
-from superpoint_ros.training.recipes import AdaptationRecipe
+from superpoint_ros.training.adaptation_recipe import AdaptationRecipe
 
 Heatmaps = Callable[[np.ndarray], np.ndarray]
 """Images uint8 (B, H, W) with sides of multiples of 8 -> heatmaps float32 (B, H, W)."""

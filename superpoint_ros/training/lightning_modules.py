@@ -42,9 +42,13 @@ from superpoint_ros.training.losses import (
     StepOutput,
 )
 from superpoint_ros.training.pair_dataset import HomographyPairDataset
-from superpoint_ros.training.recipes import MagicPointRecipe, SuperPointRecipe, TrainingRecipe
 from superpoint_ros.training.rendered_dataset import make_pair_dataset
 from superpoint_ros.training.targets import DUSTBIN, make_detector_targets
+from superpoint_ros.training.training_recipes import (
+    MagicPointRecipe,
+    SuperPointRecipe,
+    TrainingRecipe,
+)
 from superpoint_ros.training.validation import PairValidation, PointValidation
 from superpoint_ros.visualization import contact_sheet
 

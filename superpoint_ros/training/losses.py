@@ -27,7 +27,7 @@ from superpoint_ros.detection.descriptors import (
 from superpoint_ros.detection.preprocessing import rescale_keypoints, SCALE_RATIO
 from superpoint_ros.model.config import CELL, SuperPointOutput
 from superpoint_ros.model.superpoint import SuperPoint
-from superpoint_ros.training.recipes import SuperPointRecipe
+from superpoint_ros.training.training_recipes import SuperPointRecipe
 
 IGNORED = -100
 """Label of a cell that the loss ignores (the default of torch's cross-entropy)."""

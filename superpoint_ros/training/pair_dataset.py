@@ -33,7 +33,6 @@ from superpoint_ros.training.datasets import TRAINING, VALIDATION
 from superpoint_ros.training.image_lists import select_listed
 from superpoint_ros.training.losses import cell_centres
 from superpoint_ros.training.pseudo_labels import LabelFolder
-from superpoint_ros.training.recipes import SuperPointRecipe
 from superpoint_ros.training.targets import (
     is_visible,
     make_detector_targets,
@@ -41,6 +40,7 @@ from superpoint_ros.training.targets import (
     valid_cells,
     ViewPair,
 )
+from superpoint_ros.training.training_recipes import SuperPointRecipe
 
 UNTRUSTED_BORDER = 3
 """Border of a photograph in pixels that counts as not seen."""

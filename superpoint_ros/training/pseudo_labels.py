@@ -39,6 +39,7 @@ from superpoint_ros.data.sequences.image_files import list_images, read_image
 from superpoint_ros.files import read_npz, write_atomically
 from superpoint_ros.geometry.homography import warp_points
 from superpoint_ros.model.weights import load_weights
+from superpoint_ros.training.adaptation_recipe import AdaptationRecipe
 from superpoint_ros.training.homographic_adaptation import (
     add_candidates,
     label_image,
@@ -46,7 +47,6 @@ from superpoint_ros.training.homographic_adaptation import (
     network_heatmaps,
     reduce_image,
 )
-from superpoint_ros.training.recipes import AdaptationRecipe
 from superpoint_ros.visualization import contact_sheet, draw_keypoints
 
 MANIFEST = 'labels.json'

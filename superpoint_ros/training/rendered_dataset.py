@@ -24,8 +24,8 @@ from superpoint_ros.data.scenes.pairs import RenderedPair
 from superpoint_ros.geometry.homography import warp_points
 from superpoint_ros.training.datasets import TRAINING
 from superpoint_ros.training.pair_dataset import HomographyPairDataset, make_sample, render_view
-from superpoint_ros.training.recipes import SuperPointRecipe
 from superpoint_ros.training.targets import make_detector_targets, ViewPair
+from superpoint_ros.training.training_recipes import SuperPointRecipe
 
 GRID = 16
 """Pixels between the points that tell which part of a view the other one shows."""

@@ -32,7 +32,7 @@ from superpoint_ros.training.losses import (
     soft_cell_cross_entropy,
     StepOutput,
 )
-from superpoint_ros.training.recipes import SuperPointRecipe
+from superpoint_ros.training.training_recipes import SuperPointRecipe
 
 DUSTBIN = CELL * CELL
 """Class of a cell without a keypoint."""

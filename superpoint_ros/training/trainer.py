@@ -23,7 +23,7 @@ from superpoint_ros.training.checkpoints import (
 )
 from superpoint_ros.training.lightning_modules import TrainingModule
 from superpoint_ros.training.recipe_files import recipe_as_yaml
-from superpoint_ros.training.recipes import TrainingRecipe
+from superpoint_ros.training.training_recipes import TrainingRecipe
 
 logger = logging.getLogger(__name__)
 

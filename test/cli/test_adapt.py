@@ -20,8 +20,8 @@ from superpoint_ros.model.config import SuperPointConfig
 from superpoint_ros.model.superpoint import SuperPoint
 from superpoint_ros.model.weights import save_weights, WeightsMetadata
 from superpoint_ros.training import pseudo_labels
+from superpoint_ros.training.adaptation_recipe import AdaptationRecipe
 from superpoint_ros.training.pseudo_labels import LabelFolder
-from superpoint_ros.training.recipes import AdaptationRecipe
 
 
 @pytest.fixture

@@ -22,8 +22,8 @@ from superpoint_ros.training.distillation import (
 )
 from superpoint_ros.training.lightning_modules import SuperPointModule
 from superpoint_ros.training.losses import StepOutput
-from superpoint_ros.training.recipes import SuperPointRecipe
 from superpoint_ros.training.trainer import train
+from superpoint_ros.training.training_recipes import SuperPointRecipe
 from support.training_runs import write_photographs
 
 TINY = SuperPointConfig((4, 6, 8, 10), 12, 16)

@@ -17,6 +17,7 @@ from superpoint_ros.data.sequences.image_files import read_image
 from superpoint_ros.files import demo_photographs
 from superpoint_ros.model.config import SuperPointConfig
 from superpoint_ros.model.superpoint import SuperPoint
+from superpoint_ros.training.adaptation_recipe import AdaptationRecipe
 from superpoint_ros.training.homographic_adaptation import (
     adapted_heatmap,
     add_candidates,
@@ -27,7 +28,6 @@ from superpoint_ros.training.homographic_adaptation import (
     mark_maxima,
     network_heatmaps,
 )
-from superpoint_ros.training.recipes import AdaptationRecipe
 
 SIZE = (160, 120)
 

@@ -9,7 +9,7 @@ from torch import nn
 pytest.importorskip('lightning', reason="needs the extra 'train'")
 
 from superpoint_ros.training.lightning_modules import configure_optimizer
-from superpoint_ros.training.recipes import MagicPointRecipe
+from superpoint_ros.training.training_recipes import MagicPointRecipe
 
 
 def learning_rates(max_steps, warm_up, decay):

@@ -17,8 +17,8 @@ from superpoint_ros.training import checkpoints, lightning_modules
 from superpoint_ros.training.checkpoints import LAST, WEIGHTS
 from superpoint_ros.training.lightning_modules import MagicPointModule, TrainingDivergedError
 from superpoint_ros.training.recipe_files import read_recipe
-from superpoint_ros.training.recipes import MagicPointRecipe
 from superpoint_ros.training.trainer import train
+from superpoint_ros.training.training_recipes import MagicPointRecipe
 from support.training_runs import assert_same_state, final_state, kill_in_step
 
 EVERY_STEP = 0.0  # minutes between checkpoints

@@ -22,9 +22,9 @@ from superpoint_ros.model.config import SuperPointConfig
 from superpoint_ros.model.superpoint import SuperPoint
 from superpoint_ros.model.weights import save_weights, WeightsMetadata
 from superpoint_ros.training import pseudo_labels
+from superpoint_ros.training.adaptation_recipe import AdaptationRecipe
 from superpoint_ros.training.homographic_adaptation import Labels
 from superpoint_ros.training.pseudo_labels import label_folder, LabelFolder, write_contact_sheet
-from superpoint_ros.training.recipes import AdaptationRecipe
 
 RECIPE = AdaptationRecipe(homographies=4, threshold=0.01, nms_radius=2, max_keypoints=20)
 BAD = ('bad.png', 'tiny.png')

@@ -9,6 +9,7 @@ import pytest
 
 pytest.importorskip('jsonargparse', reason="needs the extra 'train'")
 
+from superpoint_ros.training.adaptation_recipe import AdaptationRecipe
 from superpoint_ros.training.recipe_files import (
     check_same_recipe,
     FOLDER,
@@ -17,7 +18,7 @@ from superpoint_ros.training.recipe_files import (
     recipe_path,
     shipped_recipes,
 )
-from superpoint_ros.training.recipes import AdaptationRecipe, MagicPointRecipe, SuperPointRecipe
+from superpoint_ros.training.training_recipes import MagicPointRecipe, SuperPointRecipe
 
 
 def write(tmp_path, text):

@@ -19,12 +19,12 @@ from superpoint_ros.data.scenes.pairs import PairSettings, RenderedPair
 from superpoint_ros.data.scenes.ray_casting import PinholeCamera, RenderedView
 from superpoint_ros.training.datasets import endless_loader, Steps
 from superpoint_ros.training.pair_dataset import HomographyPairDataset
-from superpoint_ros.training.recipes import SuperPointRecipe
 from superpoint_ros.training.rendered_dataset import (
     make_pair_dataset,
     map_points,
     RenderedPairDataset,
 )
+from superpoint_ros.training.training_recipes import SuperPointRecipe
 from support.training_runs import assert_same_state, kill_in_step, write_photographs
 
 CAMERA = PinholeCamera(120.0, 160, 120)

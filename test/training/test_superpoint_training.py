@@ -30,8 +30,8 @@ from superpoint_ros.training.losses import (
     soft_cell_cross_entropy,
 )
 from superpoint_ros.training.recipe_files import read_recipe
-from superpoint_ros.training.recipes import MagicPointRecipe, SuperPointRecipe
 from superpoint_ros.training.trainer import train
+from superpoint_ros.training.training_recipes import MagicPointRecipe, SuperPointRecipe
 from support.training_runs import assert_same_state, final_state, kill_in_step, write_photographs
 
 VALUES = {

@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 
 """
-Recipes: every value that a training stage depends on, with its default, range and help text.
+Recipes of the training stages: every value with its default, range and help text.
 
 `superpoint_ros.training.recipe_files` reads and writes them. Each recipe raises TypeError or
 ValueError that names the value that is not allowed. `RENAMED` maps names of earlier versions to
@@ -17,8 +17,7 @@ from typing import ClassVar
 
 from superpoint_ros.data.photometric import PhotometricRanges
 from superpoint_ros.data.random_homographies import HomographyRanges
-from superpoint_ros.detection.settings import DetectionSettings
-from superpoint_ros.model.config import CELL, CONFIGURATIONS, SMALLEST_SIDE, SuperPointConfig
+from superpoint_ros.model.config import CELL, CONFIGURATIONS, SuperPointConfig
 from superpoint_ros.settings_table import check_settings, setting
 
 PRECISIONS = ('32-true', 'bf16-mixed', '16-mixed')
@@ -310,72 +309,3 @@ class SuperPointRecipe(TrainingRecipe):
                 f'max_density must be at least min_density ({self.min_density}), '
                 f'got {self.max_density}'
             )
-
-
-@dataclass(frozen=True)
-class AdaptationRecipe:
-    """Values of homographic adaptation; the defaults are those of the paper."""
-
-    homographies: int = setting(
-        100,
-        'Views of each image; the first is the image itself (N_h in the paper).',
-        range=COUNT,
-    )
-    scales: tuple[float, ...] = setting(
-        (1.0,), 'Scales of the views, used in turn.', range=(0.1, 4.0)
-    )
-    homography: HomographyRanges = setting(
-        HomographyRanges(allow_artifacts=True), 'Ranges of the homographies of the views.'
-    )
-    longest_side: int = setting(
-        320,
-        'Images with a longer side are reduced to it first; 0 keeps all sizes.',
-        unit='px',
-        range=(0, None),
-        constraint=f'0, or at least {SMALLEST_SIDE}',
-    )
-    threshold: float = setting(
-        0.015, 'Lowest averaged probability of a pseudo label.', range=SHARE
-    )
-    nms_radius: int = setting(
-        4, 'NMS radius (square window) in the reduced image.', unit='px', range=(0, 64)
-    )
-    max_keypoints: int = setting(400, 'Maximum number of pseudo labels per image.', range=COUNT)
-    network: bool = setting(
-        True, 'Use the heatmap of the network; false uses only Hessian keypoints and corners.'
-    )
-    hessian: float = setting(
-        0.0, 'Weight of Hessian keypoints, added to the heatmap of the network.', range=SHARE
-    )
-    corners: float = setting(
-        0.0, 'Weight of Shi-Tomasi corners, added to the heatmap of the network.', range=SHARE
-    )
-    candidates: int = setting(
-        400, 'Most Hessian keypoints, and most corners, of each view.', range=COUNT
-    )
-    batch: int = setting(8, 'Views that the network processes together.', range=COUNT)
-    seed: int = setting(
-        0,
-        'Seed of the homographies; those of an image depend on the seed and the file name only.',
-        range=(0, None),
-    )
-
-    RENAMED: ClassVar[Mapping[str, str]] = {'blobs': 'hessian'}
-
-    def __post_init__(self):
-        object.__setattr__(self, 'scales', tuple(self.scales))
-        check_settings(self)
-        if not (self.network or self.hessian or self.corners):
-            raise ValueError('without the network, hessian or corners must be greater than 0')
-        if not self.scales:
-            raise ValueError('scales must have at least one value')
-        if 0 < self.longest_side < SMALLEST_SIDE:
-            raise ValueError(
-                f'longest_side must be 0 or at least {SMALLEST_SIDE}, got {self.longest_side}'
-            )
-
-    def detection_settings(self) -> DetectionSettings:
-        """Return how pseudo labels are picked from the averaged heatmap."""
-        return DetectionSettings(
-            self.threshold, self.nms_radius, self.max_keypoints, keypoints='heatmap'
-        )
