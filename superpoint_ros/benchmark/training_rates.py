@@ -35,13 +35,13 @@ from superpoint_ros.training.homographic_adaptation import (
     network_heatmaps,
     reduce_image,
 )
+from superpoint_ros.training.label_files import LabelFolder
 from superpoint_ros.training.lightning_modules import (
     MagicPointModule,
     SuperPointModule,
     TrainingModule,
 )
 from superpoint_ros.training.pair_dataset import HomographyPairDataset
-from superpoint_ros.training.pseudo_labels import LabelFolder
 from superpoint_ros.training.recipe_files import read_recipe, recipe_path
 from superpoint_ros.training.training_recipes import MagicPointRecipe, SuperPointRecipe
 

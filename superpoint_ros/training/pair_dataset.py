@@ -31,8 +31,8 @@ from superpoint_ros.data.synthetic_shapes.shapes import random_shape
 from superpoint_ros.geometry.homography import valid_mask, warp_image, warp_points
 from superpoint_ros.training.datasets import TRAINING, VALIDATION
 from superpoint_ros.training.image_lists import select_listed
+from superpoint_ros.training.label_files import LabelFolder
 from superpoint_ros.training.losses import cell_centres
-from superpoint_ros.training.pseudo_labels import LabelFolder
 from superpoint_ros.training.targets import (
     is_visible,
     make_detector_targets,

@@ -1,17 +1,7 @@
 # Copyright 2026 The superpoint_ros developers
 # SPDX-License-Identifier: Apache-2.0
 
-"""
-Pseudo labels of a folder of photographs: export by several processes, and their files.
-
-A label folder has `labels.json`, which records how all of its labels were made, and for each image
-a NumPy file with the whole file name of the image plus `.npz`:
-
-- `keypoints`, float32 (N, 2): x and y in pixels of the image file (the centre of the top-left
-  pixel is (0, 0)), highest score first;
-- `scores`, float32 (N,): the averaged probability of each;
-- `size`, int64 (2,): width and height of the image; `checksum`, int64: CRC-32 of its gray pixels.
-"""
+"""Pseudo labels of a folder of photographs, made by several processes."""
 
 from __future__ import annotations
 
@@ -19,15 +9,12 @@ from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import asdict
 import hashlib
-import io
-import json
 import logging
 from multiprocessing import get_context, parent_process
 import os
 from pathlib import Path
 import signal
 import threading
-import zlib
 
 import cv2
 import numpy as np
@@ -36,21 +23,18 @@ from tqdm import tqdm
 from tqdm.contrib.logging import logging_redirect_tqdm
 
 from superpoint_ros.data.sequences.image_files import list_images, read_image
-from superpoint_ros.files import read_npz, write_atomically
+from superpoint_ros.files import write_atomically
 from superpoint_ros.geometry.homography import warp_points
 from superpoint_ros.model.weights import load_weights
 from superpoint_ros.training.adaptation_recipe import AdaptationRecipe
 from superpoint_ros.training.homographic_adaptation import (
     add_candidates,
     label_image,
-    Labels,
     network_heatmaps,
     reduce_image,
 )
+from superpoint_ros.training.label_files import LabelFolder
 from superpoint_ros.visualization import contact_sheet, draw_keypoints
-
-MANIFEST = 'labels.json'
-FORMAT = 'superpoint_ros labels 1'
 
 CONTACT_SHEET = 'labels.png'
 PICTURES = 24
@@ -60,106 +44,6 @@ PICTURE_SIDE = 320
 """Longest side of each of them in pixels."""
 
 logger = logging.getLogger(__name__)
-
-
-class LabelFolder:
-    """
-    A folder of labels, which may be made in several runs.
-
-    `origin` describes how labels are made: text and numbers by name. Raises ValueError if the
-    folder exists and its labels were made in another way.
-    """
-
-    def __init__(self, folder: str | Path, origin: dict | None = None):
-        self.folder = Path(folder)
-        manifest = self.folder / MANIFEST
-        if origin is None or manifest.exists():
-            self.origin = _read_manifest(manifest)
-        else:
-            self.origin = origin
-            text = json.dumps({'format': FORMAT, **origin}, indent=2)
-            write_atomically(manifest, (text + '\n').encode())
-        differing = sorted(
-            key
-            for key in origin or {}
-            if json.dumps(origin[key]) != json.dumps(self.origin.get(key))
-        )
-        if differing:
-            raise ValueError(
-                f'the labels in {self.folder} were made in another way '
-                f'({", ".join(differing)} differ): continue with the same, or name another folder'
-            )
-
-    def path(self, image: Path) -> Path:
-        """Return the label file of an image."""
-        return self.folder / f'{image.name}.npz'
-
-    def write(self, image: Path, pixels: np.ndarray, labels: Labels) -> None:
-        """Write the labels of an image with these gray pixels, uint8 (H, W)."""
-        content = io.BytesIO()
-        np.savez_compressed(
-            content,
-            keypoints=labels.keypoints.astype(np.float32),
-            scores=labels.scores.astype(np.float32),
-            size=np.array(pixels.shape[::-1], np.int64),
-            checksum=np.int64(zlib.crc32(np.ascontiguousarray(pixels))),
-        )
-        write_atomically(self.path(image), content.getvalue())
-
-    def read(self, image: Path, pixels: np.ndarray | None = None) -> Labels:
-        """
-        Return the labels of an image.
-
-        Raises ValueError if the file is damaged or, given the gray pixels of the image, if the
-        labels were made for another image; FileNotFoundError if there are none.
-        """
-        path = self.path(image)
-        try:
-            names = ('keypoints', 'scores', 'size', 'checksum')
-            keypoints, scores, size, checksum = read_npz(path, names)
-            labels, size, checksum = Labels(keypoints, scores), size.tolist(), int(checksum)
-            if labels.keypoints.shape != (len(labels.scores), 2):
-                raise ValueError(f'its keypoints have shape {labels.keypoints.shape}')
-        except (TypeError, ValueError) as error:
-            raise ValueError(
-                f'the label file {path} is damaged: delete it and run adapt again ({error})'
-            ) from error
-        if pixels is not None:
-            if size != list(pixels.shape[::-1]):
-                raise ValueError(
-                    f'{path} was made for an image of {size[0]}x{size[1]} pixels; {image} has '
-                    f'{pixels.shape[1]}x{pixels.shape[0]}'
-                )
-            if checksum != zlib.crc32(np.ascontiguousarray(pixels)):
-                raise ValueError(f'{path} was made for another image than {image}')
-        return labels
-
-    def labelled(self, images: str | Path) -> list[Path]:
-        """
-        Return the images of a folder that have labels here, in natural order.
-
-        Raises ValueError if there are none.
-        """
-        found = [image for image in list_images(images) if self.path(image).is_file()]
-        if not found:
-            raise ValueError(f'{self.folder} has labels for none of the images in {images}')
-        return found
-
-
-def _read_manifest(path: Path) -> dict:
-    """Return the origin of the labels in a folder."""
-    try:
-        origin = json.loads(path.read_text())
-    except FileNotFoundError:
-        raise FileNotFoundError(
-            f'{path.parent} is not a label folder, it has no {MANIFEST}: make one with '
-            "'superpoint adapt'"
-        ) from None
-    except ValueError as error:
-        raise ValueError(f'{path} cannot be read: {error}') from error
-    if not isinstance(origin, dict) or origin.pop('format', None) != FORMAT:
-        raise ValueError(f'{path} does not have the format {FORMAT!r}')
-    return origin
 
 
 def label_folder(

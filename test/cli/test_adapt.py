@@ -21,7 +21,7 @@ from superpoint_ros.model.superpoint import SuperPoint
 from superpoint_ros.model.weights import save_weights, WeightsMetadata
 from superpoint_ros.training import pseudo_labels
 from superpoint_ros.training.adaptation_recipe import AdaptationRecipe
-from superpoint_ros.training.pseudo_labels import LabelFolder
+from superpoint_ros.training.label_files import LabelFolder
 
 
 @pytest.fixture

@@ -90,7 +90,7 @@ def features(folder: Path):
 def labels(folder: Path):
     pytest.importorskip('tqdm')
     from superpoint_ros.training.homographic_adaptation import Labels
-    from superpoint_ros.training.pseudo_labels import LabelFolder
+    from superpoint_ros.training.label_files import LabelFolder
 
     made = LabelFolder(folder, {'recipe': 'fuzz'})
     rng = np.random.default_rng(0)

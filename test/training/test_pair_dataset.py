@@ -22,9 +22,9 @@ from superpoint_ros.geometry.homography import warp_points
 from superpoint_ros.training import pair_dataset as pairs
 from superpoint_ros.training.datasets import endless_loader, Steps, VALIDATION
 from superpoint_ros.training.homographic_adaptation import Labels
+from superpoint_ros.training.label_files import LabelFolder
 from superpoint_ros.training.losses import cell_centres, IGNORED
 from superpoint_ros.training.pair_dataset import FAR_AWAY, HomographyPairDataset, Photographs
-from superpoint_ros.training.pseudo_labels import LabelFolder
 from superpoint_ros.training.targets import DUSTBIN
 from superpoint_ros.training.training_recipes import SuperPointRecipe
 from support.training_runs import write_photographs

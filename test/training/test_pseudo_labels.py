@@ -6,8 +6,6 @@
 from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
-import contextlib
-import json
 import logging
 import os
 from pathlib import Path
@@ -17,14 +15,14 @@ import numpy as np
 import pytest
 import torch
 
-from superpoint_ros.data.sequences.image_files import read_image
 from superpoint_ros.model.config import SuperPointConfig
 from superpoint_ros.model.superpoint import SuperPoint
 from superpoint_ros.model.weights import save_weights, WeightsMetadata
 from superpoint_ros.training import pseudo_labels
 from superpoint_ros.training.adaptation_recipe import AdaptationRecipe
 from superpoint_ros.training.homographic_adaptation import Labels
-from superpoint_ros.training.pseudo_labels import label_folder, LabelFolder, write_contact_sheet
+from superpoint_ros.training.label_files import LabelFolder
+from superpoint_ros.training.pseudo_labels import label_folder, write_contact_sheet
 
 RECIPE = AdaptationRecipe(homographies=4, threshold=0.01, nms_radius=2, max_keypoints=20)
 BAD = ('bad.png', 'tiny.png')
@@ -71,6 +69,12 @@ def labelled(photos, weights, tmp_path_factory):
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(pseudo_labels, 'ProcessPoolExecutor', ThisProcess)
         return out, label_folder(photos, weights, out, RECIPE, ['cpu'])
+
+
+@pytest.fixture
+def in_this_process(monkeypatch):
+    """Label without starting processes."""
+    monkeypatch.setattr(pseudo_labels, 'ProcessPoolExecutor', ThisProcess)
 
 
 @pytest.fixture
@@ -153,8 +157,7 @@ def test_input_that_cannot_be_labelled_is_refused_before_the_work_begins(
     assert not (tmp_path / 'out').exists()
 
 
-def test_labelling_fails_if_no_photograph_can_be_read(weights, tmp_path, monkeypatch):
-    monkeypatch.setattr(pseudo_labels, 'ProcessPoolExecutor', ThisProcess)
+def test_labelling_fails_if_no_photograph_can_be_read(weights, tmp_path, in_this_process):
     photos = tmp_path / 'photos'
     photos.mkdir()
     for name in BAD:
@@ -163,8 +166,7 @@ def test_labelling_fails_if_no_photograph_can_be_read(weights, tmp_path, monkeyp
         label_folder(photos, weights, tmp_path / 'labels', RECIPE, ['cpu'])
 
 
-def test_hessian_keypoints_are_labelled_on_request(weights, tmp_path, monkeypatch):
-    monkeypatch.setattr(pseudo_labels, 'ProcessPoolExecutor', ThisProcess)
+def test_hessian_keypoints_are_labelled_on_request(weights, tmp_path, in_this_process):
     photos = tmp_path / 'photos'
     photos.mkdir()
     x, y = np.arange(96), np.arange(80)[:, None]
@@ -179,8 +181,9 @@ def test_hessian_keypoints_are_labelled_on_request(weights, tmp_path, monkeypatc
     assert len(found[1]) == 0
 
 
-def test_without_the_network_only_corners_are_labelled(tmp_path, weights, monkeypatch):
-    monkeypatch.setattr(pseudo_labels, 'ProcessPoolExecutor', ThisProcess)
+def test_without_the_network_only_corners_are_labelled(
+    tmp_path, weights, monkeypatch, in_this_process
+):
     monkeypatch.setattr(pseudo_labels, 'network_heatmaps', None)  # would raise if called
     photos = tmp_path / 'photos'
     photos.mkdir()
@@ -214,8 +217,7 @@ def test_the_contact_sheet_shows_some_photographs_small_with_their_labels(tmp_pa
     assert (centres[1:, 0] - 4) % 324 == pytest.approx(np.full(24, 159.5), abs=1)
 
 
-def test_file_names_of_labelled_photographs_need_not_be_utf_8(weights, tmp_path, monkeypatch):
-    monkeypatch.setattr(pseudo_labels, 'ProcessPoolExecutor', ThisProcess)
+def test_file_names_of_labelled_photographs_need_not_be_utf_8(weights, tmp_path, in_this_process):
     photos = tmp_path / 'photos'
     photos.mkdir()
     image = np.random.default_rng(0).integers(0, 255, (48, 64)).astype(np.uint8)
@@ -225,158 +227,3 @@ def test_file_names_of_labelled_photographs_need_not_be_utf_8(weights, tmp_path,
     assert label_folder(photos, weights, tmp_path / 'labels', RECIPE, ['cpu']) == (1, [])
     assert len(LabelFolder(tmp_path / 'labels').read(path, image).keypoints) > 0
     assert (tmp_path / 'labels' / 'labels.png').stat().st_size > 1000
-
-
-ORIGIN = {'weights': 'abc', 'recipe': {'homographies': 3, 'scales': (1.0, 0.5)}}
-LABELS = Labels(np.array([[1.25, 2.5], [30.0, 4.0]], np.float32), np.array([0.9, 0.5], np.float32))
-
-
-@pytest.fixture
-def photo(tmp_path):
-    """Return the path of the only image in a folder."""
-    path = tmp_path / 'photos' / 'a.png'
-    path.parent.mkdir()
-    cv2.imwrite(str(path), np.random.default_rng(0).integers(0, 255, (24, 40)).astype(np.uint8))
-    return path
-
-
-def test_labels_are_read_as_they_were_written(photo, tmp_path):
-    folder = LabelFolder(tmp_path / 'labels', ORIGIN)
-    folder.write(photo, read_image(photo), LABELS)
-    labels = LabelFolder(tmp_path / 'labels').read(photo, read_image(photo))
-    assert (labels.keypoints == LABELS.keypoints).all()
-    assert (labels.scores == LABELS.scores).all()
-    assert labels.keypoints.dtype == labels.scores.dtype == np.float32
-
-
-def test_the_label_file_is_as_documented(photo, tmp_path):
-    LabelFolder(tmp_path / 'labels', ORIGIN).write(photo, read_image(photo), LABELS)
-    with np.load(tmp_path / 'labels' / 'a.png.npz') as arrays:
-        assert sorted(arrays) == ['checksum', 'keypoints', 'scores', 'size']
-        assert arrays['size'].tolist() == [40, 24]
-        assert arrays['size'].dtype == arrays['checksum'].dtype == np.int64
-    manifest = json.loads((tmp_path / 'labels' / 'labels.json').read_text())
-    assert manifest['format'] == 'superpoint_ros labels 1'
-    assert manifest['weights'] == 'abc'
-    assert manifest['recipe'] == {'homographies': 3, 'scales': [1.0, 0.5]}
-
-
-def test_an_image_without_keypoints_has_an_empty_label_file(photo, tmp_path):
-    folder = LabelFolder(tmp_path / 'labels', ORIGIN)
-    folder.write(photo, read_image(photo), Labels(np.zeros((0, 2)), np.zeros(0)))
-    assert folder.read(photo).keypoints.shape == (0, 2)
-    assert folder.labelled(photo.parent) == [photo]
-
-
-def test_images_of_one_stem_do_not_share_labels(photo, tmp_path):
-    folder = LabelFolder(tmp_path / 'labels', ORIGIN)
-    assert folder.path(photo) != folder.path(photo.with_suffix('.jpg'))
-
-
-def test_only_images_that_have_labels_are_listed(photo, tmp_path):
-    folder = LabelFolder(tmp_path / 'labels', ORIGIN)
-    for number in (10, 9, 11):
-        path = photo.with_name(f'{number}.png')
-        path.write_bytes(photo.read_bytes())
-        if number != 11:
-            folder.write(path, read_image(path), LABELS)
-    names = [path.name for path in folder.labelled(photo.parent)]
-    assert names == ['9.png', '10.png']
-    with pytest.raises(ValueError, match='has labels for none of the images in'):
-        LabelFolder(tmp_path / 'other', ORIGIN).labelled(photo.parent)
-
-
-def test_labels_of_an_image_of_another_size_are_refused(photo, tmp_path):
-    folder = LabelFolder(tmp_path / 'labels', ORIGIN)
-    folder.write(photo, read_image(photo), LABELS)
-    with pytest.raises(ValueError, match=r'image of 40x24 pixels; .*a\.png has 24x40'):
-        folder.read(photo, read_image(photo).T)
-
-
-def test_labels_of_an_image_of_other_content_are_refused(photo, tmp_path):
-    folder = LabelFolder(tmp_path / 'labels', ORIGIN)
-    folder.write(photo, read_image(photo), LABELS)
-    changed = read_image(photo)
-    changed[0, 0] ^= 1
-    with pytest.raises(ValueError, match='made for another image than'):
-        folder.read(photo, changed)
-
-
-def test_labels_of_one_origin_are_not_mixed_with_another(tmp_path):
-    LabelFolder(tmp_path, ORIGIN)
-    assert LabelFolder(tmp_path, ORIGIN).origin['weights'] == 'abc'
-    with pytest.raises(ValueError, match=r'made in another way \(weights differ\)'):
-        LabelFolder(tmp_path, ORIGIN | {'weights': 'other'})
-    with pytest.raises(ValueError, match=r'\(recipe differ\): continue with the same, or name'):
-        LabelFolder(tmp_path, ORIGIN | {'recipe': {'homographies': 4}})
-
-
-def damage_zip(data):
-    """Return the file with bytes within it changed."""
-    middle = len(data) // 3
-    return (
-        data[:middle]
-        + bytes(255 - byte for byte in data[middle : middle + 40])
-        + data[middle + 40 :]
-    )
-
-
-@pytest.mark.parametrize(
-    'damage',
-    [
-        lambda data: b'',
-        lambda data: data[: len(data) // 2],
-        lambda data: b'not an archive' * 20,
-        damage_zip,
-    ],
-    ids=['empty', 'cut off', 'foreign', 'damaged'],
-)
-def test_a_damaged_label_file_is_named(photo, tmp_path, damage):
-    folder = LabelFolder(tmp_path / 'labels', ORIGIN)
-    folder.write(photo, read_image(photo), LABELS)
-    path = folder.path(photo)
-    path.write_bytes(damage(path.read_bytes()))
-    with pytest.raises(ValueError, match=r'a\.png\.npz is damaged: delete it'):
-        folder.read(photo)
-
-
-@pytest.mark.parametrize(
-    'arrays',
-    [
-        {'keypoints': np.zeros((2, 2)), 'scores': np.zeros(2)},
-        {'keypoints': np.zeros((2, 3)), 'scores': np.zeros(2), 'size': [1, 1], 'checksum': 1},
-        {'keypoints': np.zeros((2, 2)), 'scores': np.zeros(3), 'size': [1, 1], 'checksum': 1},
-        {'keypoints': np.array([None]), 'scores': np.zeros(3), 'size': [1, 1], 'checksum': 1},
-    ],
-    ids=['arrays missing', 'wrong shape', 'counts differ', 'pickled'],
-)
-def test_arrays_of_another_kind_are_refused_as_labels(photo, tmp_path, arrays):
-    folder = LabelFolder(tmp_path / 'labels', ORIGIN)
-    np.savez(folder.path(photo), **arrays)
-    with pytest.raises(ValueError, match='is damaged'):
-        folder.read(photo)
-
-
-def test_a_folder_without_labels_is_named_with_how_to_make_them(tmp_path):
-    with pytest.raises(
-        FileNotFoundError, match="no labels.json: make one with 'superpoint adapt'"
-    ):
-        LabelFolder(tmp_path)
-    (tmp_path / 'labels.json').write_text('{')
-    with pytest.raises(ValueError, match=r'labels\.json cannot be read'):
-        LabelFolder(tmp_path)
-    (tmp_path / 'labels.json').write_text('{"format": "something else"}')
-    with pytest.raises(ValueError, match='does not have the format'):
-        LabelFolder(tmp_path)
-
-
-def test_a_label_file_with_any_byte_changed_is_read_or_named(photo, tmp_path):
-    folder = LabelFolder(tmp_path / 'labels', ORIGIN)
-    folder.write(photo, read_image(photo), LABELS)
-    path = folder.path(photo)
-    content = path.read_bytes()
-    for index in range(len(content)):
-        path.write_bytes(content[:index] + bytes([255 - content[index]]) + content[index + 1 :])
-        with contextlib.suppress(ValueError):
-            labels = folder.read(photo)
-            assert labels.keypoints.tolist() == LABELS.keypoints.tolist()
