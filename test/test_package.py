@@ -6,36 +6,19 @@
 from __future__ import annotations
 
 import json
-import os
 from pathlib import Path
 import re
-import shutil
 import subprocess
 import sys
-import venv
 from xml.etree import ElementTree
 
 import cv2
-import numpy as np
 import pytest
 
 import superpoint_ros
 
 ROOT = Path(__file__).resolve().parents[1]
 DELIVERED = ('launch', 'config', 'models', 'cmake')
-
-
-SOURCES = ('LICENSE', 'README.md', 'package.xml', 'pyproject.toml', 'setup.cfg', 'setup.py')
-
-
-def copy_sources(folder):
-    """Copy what a build needs, without what previous builds left, and return the folder."""
-    unwanted = shutil.ignore_patterns('__pycache__', '*.egg-info')
-    for name in ('superpoint_ros', 'resource', 'include', *DELIVERED):
-        shutil.copytree(ROOT / name, folder / name, ignore=unwanted)
-    for name in SOURCES:
-        shutil.copy(ROOT / name, folder)
-    return folder
 
 
 @pytest.fixture(scope='module')
@@ -125,84 +108,6 @@ def test_everything_that_nodes_look_for_is_installed(setup_arguments):
                 assert f'share/superpoint_ros/{folder}/{path.name}' in installed
 
 
-@pytest.fixture(scope='module')
-def installed_wheel(tmp_path_factory):
-    """Install a wheel of the package into its own prefix; return the prefix."""
-    pytest.importorskip('pip', reason='pip is not installed')
-    folder = tmp_path_factory.mktemp('wheel')
-    sources = copy_sources(folder / 'sources')
-    pip = [sys.executable, '-m', 'pip', '--disable-pip-version-check', '--quiet']
-    build = ['wheel', '--no-deps', '--no-build-isolation', '--no-index', '--wheel-dir', '.']
-    subprocess.run([*pip, *build, str(sources)], cwd=folder, check=True)
-    shutil.rmtree(sources)
-    [wheel] = folder.glob('*.whl')
-    prefix = folder / 'prefix'
-    install = ['install', '--no-deps', '--no-index', '--ignore-installed', '--prefix', prefix]
-    subprocess.run([*pip, *install, wheel], cwd=folder, check=True)
-    return prefix
-
-
-def test_a_wheel_works_from_another_folder(installed_wheel, tmp_path):
-    [libraries] = installed_wheel.glob('l*/python*/*-packages')
-    # Compiling takes half a minute; loops over a small image are fast enough.
-    path = os.pathsep.join([str(libraries), os.environ.get('PYTHONPATH', '')])
-    environment = {**os.environ, 'PYTHONPATH': path, 'NUMBA_DISABLE_JIT': '1'}
-    squares = np.kron(np.eye(8, dtype=np.uint8), np.full((8, 8), 200, np.uint8))
-    assert cv2.imwrite(str(tmp_path / 'squares.png'), squares)
-    program = [str(installed_wheel / 'bin' / 'superpoint'), 'detect', '--out', 'found']
-    subprocess.run([*program, 'squares.png'], cwd=tmp_path, env=environment, check=True)
-    assert '.npz' in {path.suffix for path in (tmp_path / 'found').iterdir()}
-    share = installed_wheel / 'share' / 'superpoint_ros'
-    code = (
-        'from superpoint_ros.files import default_weights, share_directory\n'
-        'import superpoint_ros.training\n'
-        'from pathlib import Path\n'
-        'recipes = Path(superpoint_ros.training.__file__).parent / "recipes"\n'
-        'print(share_directory(), default_weights(), recipes / "superpoint_cpu.yaml")\n'
-        'print(*(share_directory() / "launch").glob("*.launch.py"))'
-    )
-    run = subprocess.run(
-        [sys.executable, '-c', code],
-        cwd=tmp_path,
-        env=environment,
-        capture_output=True,
-        text=True,
-        check=True,
-    )
-    found, launch_files = (line.split() for line in run.stdout.splitlines())
-    recipe = libraries / 'superpoint_ros' / 'training' / 'recipes' / 'superpoint_cpu.yaml'
-    weights = share / 'models' / 'superpoint_compact.safetensors'
-    assert [Path(path) for path in found] == [share, weights, recipe]
-    assert recipe.is_file()
-    assert {Path(path).name for path in launch_files} == {
-        path.name for path in (ROOT / 'launch').glob('*.launch.py')
-    }
-
-
-@pytest.mark.parametrize('chosen', ['active', 'workspace', 'neither'])
-def test_programs_run_with_the_python_of_the_environment(tmp_path, chosen):
-    # As colcon calls it, with the Python that colcon runs with.
-    sources = copy_sources(tmp_path / 'src' / 'superpoint_ros')
-    folders = {'active': tmp_path / 'elsewhere', 'workspace': tmp_path / '.venv'}
-    environment = {**os.environ, 'PYTHONPATH': '', 'VIRTUAL_ENV': ''}
-    if chosen != 'neither':
-        venv.create(folders['workspace'], symlinks=True)
-    if chosen == 'active':
-        venv.create(folders['active'], symlinks=True)
-        environment['VIRTUAL_ENV'] = str(folders['active'])
-    options = ['install', '--prefix', str(tmp_path / 'install'), '--record', str(tmp_path / 'log')]
-    subprocess.run(
-        [sys.executable, 'setup.py', *options, '--single-version-externally-managed'],
-        cwd=sources,
-        env=environment,
-        capture_output=True,
-        check=True,
-    )
-    expected = folders[chosen] / 'bin' / 'python3' if chosen in folders else sys.executable
-    program = tmp_path / 'install' / 'lib' / 'superpoint_ros' / 'detector'
-    assert program.read_text().splitlines()[0] == f'#!{expected}'
-
-
 def test_every_program_can_be_started(setup_arguments):
     from importlib import import_module
 
@@ -283,73 +188,3 @@ def test_the_development_container_builds_the_dockerfile():
     assert (folder / container['build']['context']).resolve() == ROOT
     workspace = re.search(r'^WORKDIR (\S+)$', (ROOT / 'Dockerfile').read_text(), re.MULTILINE)
     assert container['workspaceFolder'].startswith(f'{workspace.group(1)}/src/')
-
-
-def test_viewer_configurations_show_topics_that_the_nodes_publish():
-    yaml = pytest.importorskip('yaml', reason='PyYAML is not installed')
-    pages = ''.join((ROOT / 'docs' / name).read_text() for name in ('node.md', 'odometry.md'))
-    for name in ('superpoint.rviz', 'foxglove_layout.json'):
-        # JSON is YAML.
-        text = (ROOT / 'config' / name).read_text()
-        assert yaml.safe_load(text)
-        topics = set(
-            re.findall(
-                r'/((?:features|tracks)/overlay|tracks/cloud|path|odometry|diagnostics)\b', text
-            )
-        )
-        assert {'features/overlay', 'tracks/overlay', 'path', 'odometry'} <= topics
-        assert all(f'`{topic}`' in pages or f'`/{topic}`' in pages for topic in topics)
-
-
-RVIZ_DISPLAYS = {
-    'rviz_default_plugins/Image': 'sensor_msgs/Image',
-    'rviz_default_plugins/PointCloud2': 'sensor_msgs/PointCloud2',
-    'rviz_default_plugins/Path': 'nav_msgs/Path',
-    'rviz_default_plugins/Odometry': 'nav_msgs/Odometry',
-}
-"""Message type that each display of RViz subscribes to (rviz, branch jazzy)."""
-
-FOXGLOVE_PANELS = {
-    'Image': {'sensor_msgs/Image'},
-    '3D': {'nav_msgs/Path', 'nav_msgs/Odometry', 'sensor_msgs/PointCloud2'},
-    'DiagnosticSummary': {'diagnostic_msgs/DiagnosticArray'},
-}
-"""Message types that each panel of Foxglove shows (foxglove/studio)."""
-
-
-def published_types():
-    """Return the message type of each topic that the pages list as published."""
-    pages = ''.join((ROOT / 'docs' / name).read_text() for name in ('node.md', 'odometry.md'))
-    rows = re.findall(r'^\| `/?([\w/]+)` \| out \| `([\w/]+)`', pages, re.MULTILINE)
-    return {f'/{topic}': kind for topic, kind in rows}
-
-
-def test_each_display_of_rviz_subscribes_to_a_topic_of_its_type_and_reliability():
-    yaml = pytest.importorskip('yaml', reason='PyYAML is not installed')
-    content = yaml.safe_load((ROOT / 'config' / 'superpoint.rviz').read_text())
-    displays = [each for each in content['Visualization Manager']['Displays'] if 'Topic' in each]
-    assert {each['Class'] for each in displays} == RVIZ_DISPLAYS.keys()
-    for display in displays:
-        topic = display['Topic']
-        assert published_types()[topic['Value']] == RVIZ_DISPLAYS[display['Class']]
-        assert (topic['Reliability Policy'], topic['Durability Policy']) == (
-            'Reliable',
-            'Volatile',
-        )
-
-
-def test_each_panel_of_foxglove_shows_topics_of_its_types_and_has_a_place():
-    content = json.loads((ROOT / 'config' / 'foxglove_layout.json').read_text())
-    for panel, settings in content['configById'].items():
-        shown = re.findall(r'"(/[\w/]+)"', json.dumps(settings))
-        assert shown
-        kinds = {published_types()[topic] for topic in shown}
-        assert kinds <= FOXGLOVE_PANELS[panel.partition('!')[0]]
-
-    def leaves(node):
-        if isinstance(node, str):
-            return [node]
-        assert node['direction'] in ('row', 'column')
-        return leaves(node['first']) + leaves(node['second'])
-
-    assert sorted(leaves(content['layout'])) == sorted(content['configById'])

@@ -1,0 +1,78 @@
+# Copyright 2026 The superpoint_ros developers
+# SPDX-License-Identifier: Apache-2.0
+
+"""Compressed image messages are converted to the gray pixels that they show."""
+
+from __future__ import annotations
+
+from array import array
+
+import cv2
+import numpy as np
+import pytest
+
+pytest.importorskip('sensor_msgs', reason='sensor_msgs is not installed')
+
+from sensor_msgs.msg import CompressedImage
+
+from superpoint_ros.data.image_encodings import (
+    gray_from_compressed,
+    ImageMessageError,
+    to_8_bits,
+)
+from superpoint_ros.files import demo_photographs
+
+PHOTOGRAPH = cv2.resize(cv2.imread(str(demo_photographs()[2])), (640, 480))
+PHOTOGRAPH_GRAY = cv2.cvtColor(PHOTOGRAPH, cv2.COLOR_BGR2GRAY)
+
+
+def compressed(pixels, suffix, form):
+    options = [cv2.IMWRITE_JPEG_QUALITY, 95] if suffix == '.jpg' else []
+    data = cv2.imencode(suffix, pixels, options)[1].tobytes()
+    return CompressedImage(format=form, data=array('B', data))
+
+
+def mosaic(pattern, factor=1):
+    """Return the photograph as a sensor with a Bayer pattern sees it."""
+    samples = np.zeros(PHOTOGRAPH.shape[:2], np.uint16 if factor > 1 else np.uint8)
+    for index, name in enumerate(pattern):
+        row, column = divmod(index, 2)
+        channel = PHOTOGRAPH[row::2, column::2, 'bgr'.index(name)]
+        samples[row::2, column::2] = channel.astype(samples.dtype) * factor
+    return samples
+
+
+@pytest.mark.parametrize('pattern', ['rggb', 'bggr', 'gbrg', 'grbg'])
+@pytest.mark.parametrize(
+    ('factor', 'suffix', 'form'),
+    [
+        (1, '.png', 'bayer_{}8; png compressed '),
+        (1, '.jpg', 'bayer_{}8; jpeg compressed '),
+        (1, '.jpg', 'bayer_{0}8; jpeg compressed bayer_{0}8'),
+        (257, '.png', 'bayer_{}16; png compressed '),
+    ],
+)
+def test_a_compressed_bayer_mosaic_is_demosaiced(pattern, factor, suffix, form):
+    message = compressed(mosaic(pattern, factor), suffix, form.format(pattern))
+    difference = np.abs(gray_from_compressed(message).astype(int) - PHOTOGRAPH_GRAY)
+    assert difference.mean() < 3  # that of the raw message is 1.6, that of the mosaic 35
+
+
+def test_compressed_colour_is_not_taken_as_a_bayer_mosaic():
+    for form in ('bayer_rggb8; jpeg compressed bgr8', 'bayer_rggb8; jpeg compressed ', 'jpeg', ''):
+        gray = gray_from_compressed(compressed(PHOTOGRAPH, '.jpg', form))
+        assert np.abs(gray.astype(int) - PHOTOGRAPH_GRAY).mean() < 2
+
+
+@pytest.mark.parametrize('factor', [16, 257])
+def test_compressed_16_bit_images_are_converted_like_raw_ones(factor):
+    samples = PHOTOGRAPH_GRAY.astype(np.uint16) * factor
+    gray = gray_from_compressed(compressed(samples, '.png', 'mono16; png compressed '))
+    np.testing.assert_array_equal(gray, to_8_bits(samples))
+
+
+@pytest.mark.parametrize('form', ['16UC1; compressedDepth', '32FC1; compressedDepth png'])
+def test_a_compressed_depth_image_is_refused(form):
+    message = compressed(PHOTOGRAPH_GRAY, '.png', form)
+    with pytest.raises(ImageMessageError, match='is a depth image: use the camera image'):
+        gray_from_compressed(message)
