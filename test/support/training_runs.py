@@ -1,7 +1,7 @@
 # Copyright 2026 The superpoint_ros developers
 # SPDX-License-Identifier: Apache-2.0
 
-"""Small labelled photographs to train on, and the states of training runs."""
+"""Small labelled photographs to train on, short training runs, and their states."""
 
 from __future__ import annotations
 
@@ -21,8 +21,32 @@ from superpoint_ros.data.sequences.image_files import read_image
 from superpoint_ros.training.checkpoints import LAST, read_checkpoint
 from superpoint_ros.training.homographic_adaptation import Labels
 from superpoint_ros.training.label_files import LabelFolder
+from superpoint_ros.training.lightning_modules import MagicPointModule
+from superpoint_ros.training.trainer import train
+from superpoint_ros.training.training_recipes import MagicPointRecipe
 
 SIZE = (150, 110)
+
+SHORT_RUN = {
+    'network': 'compact',
+    'max_steps': 4,
+    'batch': 2,
+    'width': 64,
+    'height': 48,
+    'points': 16,
+    'warm_up': 0.3,
+    'decay': 0.5,
+    'weight_decay': 0.01,
+    'gradient_clip': 1.0,
+    'precision': 'bf16-mixed',
+    'channels_last': True,
+    'workers': 0,
+    'validate_every': 3,
+    'validation_images': 2,
+    'log_every': 1,
+    'checkpoint_minutes': 0.0,  # every step
+}
+"""Values of the recipe of joint training for a run of seconds."""
 
 KILLED = """
 import importlib, os, signal, sys
@@ -65,6 +89,25 @@ def write_photographs(folder: Path, count: int = 6, size=SIZE) -> tuple[Path, Pa
         scores = np.linspace(1, 0.1, len(points))
         labels.write(path, read_image(path), Labels(points, scores))
     return images, labels.folder
+
+
+def superpoint_command(folders: tuple[Path, Path], out: Path, *more: str) -> list[str]:
+    """Return the command line of a short run of joint training in the folder `out`."""
+    images, labels = folders
+    data = [f'--images={images}', f'--labels={labels}', f'--out={out}', '--accelerator=cpu']
+    return ['train', 'superpoint', *data, *short_run_options(), *more]
+
+
+def short_run_options(*names: str) -> list[str]:
+    """Return the options of a short run, all of them unless some are named."""
+    return [f'--{name}={SHORT_RUN[name]}' for name in names or SHORT_RUN]
+
+
+def train_magicpoint(folder: Path, network: str) -> Path:
+    """Return the checkpoint of a run of MagicPoint of one step."""
+    recipe = MagicPointRecipe(network, max_steps=1, batch=1, width=64, height=48, workers=0)
+    train(MagicPointModule(recipe, folder), folder, accelerator='cpu')
+    return folder / LAST
 
 
 def final_state(folder: Path) -> tuple[int, dict[str, torch.Tensor]]:

@@ -1,0 +1,115 @@
+# Copyright 2026 The superpoint_ros developers
+# SPDX-License-Identifier: Apache-2.0
+
+"""Joint training that cannot start or continue names the cause in one line."""
+
+import cv2
+import pytest
+import torch
+
+pytest.importorskip('lightning', reason="needs the extra 'train'")
+
+from superpoint_ros.cli.main import main
+from superpoint_ros.training import targets
+from superpoint_ros.training.checkpoints import LAST
+from superpoint_ros.training.lightning_modules import SuperPointModule
+from support.training_runs import (
+    final_state,
+    short_run_options,
+    superpoint_command,
+    train_magicpoint,
+    write_photographs,
+)
+
+
+def test_a_loss_that_is_not_finite_stops_the_run_and_keeps_the_checkpoint(
+    folders, tmp_path, monkeypatch, capsys
+):
+    calls = []
+
+    def loss(logits, labels):
+        calls.append(1)
+        return logits.float().mean() * (float('nan') if len(calls) == 3 else 1)
+
+    monkeypatch.setattr(targets, 'cell_cross_entropy', loss)
+    assert main(superpoint_command(folders, tmp_path)) == 1
+    assert 'the loss is nan in step 2; the last good state' in capsys.readouterr().err
+    step, tensors = final_state(tmp_path)
+    assert step == 2
+    assert all(torch.isfinite(value).all() for value in tensors.values())
+
+
+def test_initialization_from_a_wider_checkpoint_is_refused(folders, tmp_path, capsys):
+    start = train_magicpoint(tmp_path / 'paper', 'paper')
+    assert main(superpoint_command(folders, tmp_path / 'out', f'--start={start}')) == 2
+    error = capsys.readouterr().err.strip().splitlines()[-1]
+    assert f'cannot initialize this network from {start}: conv1a has 64 channels there' in error
+
+
+def test_initialization_from_a_file_that_is_not_a_checkpoint_is_refused(
+    folders, magicpoint, tmp_path, capsys
+):
+    assert main(superpoint_command(folders, tmp_path, f'--start={tmp_path / "none.ckpt"}')) == 2
+    assert f'there is no checkpoint {tmp_path / "none.ckpt"}' in capsys.readouterr().err
+    damaged = tmp_path / 'damaged.ckpt'
+    damaged.write_bytes(magicpoint.read_bytes()[:1000])
+    assert main(superpoint_command(folders, tmp_path, f'--start={damaged}')) == 2
+    assert f'{damaged} is damaged, or not a PyTorch file' in capsys.readouterr().err
+    torch.save({'weights': torch.zeros(2)}, damaged)
+    assert main(superpoint_command(folders, tmp_path, f'--start={damaged}')) == 2
+    assert f'{damaged} is not a checkpoint of a training run' in capsys.readouterr().err
+
+
+def test_folders_that_are_missing_are_named(folders, tmp_path, capsys):
+    images, labels = folders
+    out = tmp_path / 'out'
+
+    def answer(*data):
+        status = main(
+            [
+                'train',
+                'superpoint',
+                f'--out={out}',
+                '--accelerator=cpu',
+                *short_run_options(),
+                *data,
+            ]
+        )
+        lines = capsys.readouterr().err.strip().splitlines()
+        assert status == 2
+        return lines[-1]
+
+    assert 'name the folder of the images: --images DIR' in answer()
+    assert 'name the folder of the labels: --labels DIR' in answer(f'--images={images}')
+    nowhere = tmp_path / 'nowhere'
+    assert f'{nowhere} is not a folder' in answer(f'--images={nowhere}', f'--labels={labels}')
+    assert (
+        f"{nowhere} is not a label folder, it has no labels.json: make one with 'superpoint adapt'"
+        in (answer(f'--images={images}', f'--labels={nowhere}'))
+    )
+    assert f'{labels} has labels for none of the images in {tmp_path}' in answer(
+        f'--images={tmp_path}', f'--labels={labels}'
+    )
+
+
+def test_labels_of_other_images_are_refused_in_one_line(folders, tmp_path, capsys):
+    images, labels = write_photographs(tmp_path)
+    for path in images.iterdir():
+        cv2.imwrite(str(path), cv2.imread(str(path), cv2.IMREAD_GRAYSCALE)[::-1])
+    assert main(superpoint_command((images, labels), tmp_path / 'out')) == 2
+    assert 'was made for another image than' in capsys.readouterr().err
+    assert not (tmp_path / 'out' / LAST).exists()
+
+
+def test_an_error_of_a_worker_process_is_reported_in_one_line(tmp_path, capsys, monkeypatch):
+    images, labels = write_photographs(tmp_path)
+    text = 'Caught ValueError in DataLoader worker process 0.\nOriginal Traceback (most ...):\n'
+
+    def fail(*_):
+        raise ValueError(f'{text}ValueError: a.png.npz was made for another image\n')
+
+    monkeypatch.setattr(SuperPointModule, 'training_step', fail)
+    assert main(superpoint_command((images, labels), tmp_path / 'out')) == 2
+    error = capsys.readouterr().err
+    assert 'superpoint: a.png.npz was made for another image' in error
+    assert 'Traceback' not in error
