@@ -75,6 +75,7 @@ class _Candidates:
 
     def __init__(self, room: SimulatedRoom):
         Tracker.warm_up()
+        VisualOdometry.warm_up()
         self._plain, self._refining = Tracker(), Tracker()
         self._thread = DeferredExecutor()
         self._odometry = VisualOdometry(room.camera, refiner=MapRefiner(self._thread))

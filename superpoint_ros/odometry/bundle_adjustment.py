@@ -73,28 +73,6 @@ class _Linear(NamedTuple):
     rotations: np.ndarray
 
 
-def refine_pose(
-    pose: np.ndarray,
-    points: np.ndarray,
-    seen: np.ndarray,
-    threshold: float,
-    iterations: int = 10,
-    depths: np.ndarray | None = None,
-    weights: np.ndarray | None = None,
-) -> np.ndarray:
-    """
-    Return the world-to-camera pose with the smallest reprojection errors.
-
-    `points` (N, 3) are in the world, `seen` (N, 2) are normalised coordinates, `depths` (N, 2) and
-    `weights` (N,) as in `Observations`. The Huber loss is linear beyond a third of `threshold`.
-    """
-    count = len(points)
-    observations = Observations(np.zeros(count, int), np.arange(count), seen, depths, weights)
-    free = np.ones(1, dtype=bool)
-    poses, _ = _refine(pose[None], points, observations, free, threshold / 3, iterations, False)
-    return poses[0]
-
-
 def refine(
     poses: np.ndarray,
     points: np.ndarray,
@@ -110,14 +88,10 @@ def refine(
     `threshold`. Without fixed poses, observations determine no origin, and without depths no
     scale; the damping keeps both.
     """
-    return _refine(poses, points, observations, free, threshold / 3, iterations, True)
-
-
-def _refine(poses, points, observations, free, width, iterations, move_points):
-    damping = 1e-4
+    width, damping = threshold / 3, 1e-4
     state = _linearise(poses, points, observations, width)
     for _ in range(iterations):
-        steps = _solve(state, len(points), observations, free, damping, move_points)
+        steps = _solve(state, len(points), observations, free, damping)
         moved = _move(poses, points, free, *steps)
         candidate = _linearise(*moved, observations, width)
         if not candidate.cost < state.cost:
@@ -173,7 +147,7 @@ def _huber(error: np.ndarray, width: float) -> np.ndarray:
     return np.where(error <= width, error**2, 2 * width * error - width**2)
 
 
-def _solve(state: _Linear, count, observations: Observations, free, damping, move_points):
+def _solve(state: _Linear, count, observations: Observations, free, damping):
     """Return the updates of the free poses (F, 6) and of the points (count, 3)."""
     cameras, indices = observations.cameras, observations.points
     number = np.full(len(free), -1)
@@ -187,9 +161,6 @@ def _solve(state: _Linear, count, observations: Observations, free, damping, mov
     full = np.zeros((size, 6, size, 6))
     full[np.arange(size), :, np.arange(size), :] = pose_pose
     full = full.reshape(6 * size, 6 * size)
-    if not move_points:
-        step = np.linalg.lstsq(full, pose_right.ravel(), rcond=None)[0]
-        return step.reshape(size, 6), np.zeros((count, 3))
     by_point = state.by_local @ state.rotations
     point_point, point_right = _normal(by_point, state.residuals, indices, count)
     point_point += _damped(point_point, damping)
@@ -207,9 +178,6 @@ def _solve(state: _Linear, count, observations: Observations, free, damping, mov
 def _normal(jacobians, residuals, groups, count):
     """Return J'J and -J'r for each of `count` groups of observations."""
     size = jacobians.shape[2]
-    if count == 1:
-        rows = jacobians.reshape(-1, size)
-        return (rows.T @ rows)[None], -(rows.T @ residuals.ravel())[None]
     both = np.concatenate([jacobians, -residuals[:, :, None]], axis=2)
     products = (jacobians.transpose(0, 2, 1) @ both).reshape(len(groups), -1)
     order = np.argsort(groups, kind='stable')

@@ -21,6 +21,7 @@ from superpoint_ros.geometry.epipolar import (
 from superpoint_ros.odometry.bundle_adjustment import Observations, refine
 
 _ITERATIONS = 5  # per keyframe; ten did not make the trajectory more accurate
+_FIRST_ITERATIONS = 20  # of the first two keyframes, whose poses and points are not yet refined
 _MISSES = 3  # consecutive outliers after which a point is removed
 _LARGEST_DEPTH_ERROR = 0.1  # as a share of the depth; larger ones place no point
 _FORGET = 60  # frames after which an unseen point is removed; trackers forget it earlier
@@ -212,7 +213,7 @@ class LocalMap:
             observations._replace(points=compact),
             free,
             self.threshold,
-            _ITERATIONS,
+            _ITERATIONS if len(views) > 2 else _FIRST_ITERATIONS,
         )
         if len(views) - free.sum() < 2 and observations.depths is None:
             poses, points = _restore_scale(views, poses, points)

@@ -9,7 +9,7 @@ of keyframes are located by their depths, and the scale is metric. Otherwise the
 from the first two views with enough parallax (`two_views`), and the scale is arbitrary: the
 distance between the first two keyframes is 1. Later poses are estimated from the points of the map
 (`find_pose`), points without depth are triangulated between keyframes, and the last keyframes are
-refined by bundle adjustment (`MapRefiner`). There is no loop closure.
+refined by bundle adjustment (`MapRefiner`), the first two as well. There is no loop closure.
 
 It is an example consumer of the features and the measuring tool of `superpoint evaluate odometry`,
 written for this package because it must run on the tracks alone, without rclpy.
@@ -28,7 +28,6 @@ from superpoint_ros.geometry.epipolar import (
     reprojection_errors,
     two_views,
 )
-from superpoint_ros.odometry.bundle_adjustment import Observations, refine, refine_pose
 from superpoint_ros.odometry.local_map import (
     CameraView,
     inverse_depths,
@@ -37,6 +36,7 @@ from superpoint_ros.odometry.local_map import (
 )
 from superpoint_ros.odometry.map_refinement import MapRefiner
 from superpoint_ros.odometry.odometry_settings import OdometrySettings
+from superpoint_ros.odometry.pose_refinement import refine_pose
 from superpoint_ros.odometry.tracker import Tracks
 
 STARTING, TRACKING, LOST = 'starting', 'tracking', 'lost'
@@ -73,6 +73,11 @@ class VisualOdometry:
         self.settings = settings or OdometrySettings()
         self._refiner = refiner or MapRefiner()
         self.reset()
+
+    @staticmethod
+    def warm_up() -> None:
+        """Compile the loops, or load them from the cache, so that this delays no frame."""
+        refine_pose(np.eye(4), np.array([[0.0, 0, 1]]), np.zeros((1, 2)), 1.0)
 
     def reset(self) -> None:
         """Forget everything."""
@@ -183,22 +188,15 @@ class VisualOdometry:
 
     def _make_map(self, view: CameraView, in_reference, in_view, pose, points) -> None:
         """Start the map with two keyframes and the points that both see."""
-        reference, count = self._reference, len(in_view)
-        observations = Observations(
-            np.repeat([0, 1], count),
-            np.tile(np.arange(count), 2),
-            np.concatenate([reference.seen[in_reference], view.seen[in_view]]),
-        )
-        poses = np.array([np.eye(4), pose])
-        free = np.array([False, True])
-        poses, points = refine(poses, points, observations, free, self.threshold, 20)
-        scale = 1 / np.linalg.norm(poses[1, :3, 3])
+        reference = self._reference
+        scale = 1.0
         if self._depth is not None:
             scale = self._depth / np.median(points[:, 2])
-        poses[1, :3, 3] *= scale
+        pose = pose.copy()
+        pose[:3, 3] *= scale
         world = invert(reference.pose)
         points = points * scale @ world[:3, :3].T + world[:3, 3]
-        view.pose = poses[1] @ reference.pose
+        view.pose = pose @ reference.pose
         self._start_map(metric=False)
         self._map.keyframes.append(reference)
         self._map.add_points(view.ids[in_view], points)

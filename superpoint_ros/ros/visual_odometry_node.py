@@ -104,7 +104,8 @@ class VisualOdometryNode(ProcessingNode):
         ]
 
     def set_up(self) -> None:
-        """Make the publishers, and forget the map."""
+        """Compile the loops, make the publishers, and forget the map."""
+        VisualOdometry.warm_up()
         self._odometry = self._last = None
         self._path.clear()
         self._thread = ThreadPoolExecutor(1, 'refinement')
