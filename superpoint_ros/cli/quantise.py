@@ -5,9 +5,10 @@
 Prepare weights for precision int8: measure activation ranges on photographs and store them.
 
 The ranges are written to the metadata of the weight file; its tensors do not change. With ranges,
-precision 'auto' is int8 on processors with fast instructions for it. Photographs of the robot's
-surroundings are best. Compare 'superpoint evaluate homography --precision int8' with float32 to
-see how much quality is lost.
+precision 'auto' is int8 on processors with fast instructions for it. 'superpoint train superpoint'
+stores the ranges on its training photographs; this command is for other weights and photographs.
+Those of the robot's surroundings are best. Compare 'superpoint evaluate homography --precision
+int8' with float32 to see how much quality is lost.
 """
 
 from __future__ import annotations
@@ -35,24 +36,20 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Calibrate the ranges, write the file, and print what was done."""
-    from dataclasses import replace
-
     from tqdm import tqdm
 
     from superpoint_ros.data.sequences.image_files import list_images, read_image
-    from superpoint_ros.engines.int8 import calibrate, calibration_images
+    from superpoint_ros.engines.int8 import calibration_images, store_ranges
     from superpoint_ros.files import demo_photographs
-    from superpoint_ros.model.weights import read_weights, save_weights
 
     out = args.out or args.weights
     if out.suffix != '.safetensors':
         raise ValueError(f'ranges are stored in .safetensors files: give --out, not {out.name}')
-    network, metadata = read_weights(args.weights)
     paths = list_images(args.images) if args.images else demo_photographs()
     if not paths:
         raise ValueError(f'there are no images in {args.images}')
     chosen = calibration_images(paths)
-    ranges = calibrate(network, map(read_image, tqdm(chosen, unit='image', leave=False)))
-    save_weights(out, replace(network, ranges=ranges), metadata)
+    images = map(read_image, tqdm(chosen, unit='image', leave=False))
+    store_ranges(args.weights, out, images)
     print(f'{out}: activation ranges of {len(chosen)} images')
     return 0

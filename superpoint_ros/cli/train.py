@@ -94,8 +94,6 @@ def _train(stage: str, recipe, options: argparse.Namespace) -> int:
     except ValueError as error:
         raise ValueError(_cause(error)) from error
     print(f'weights: {weights}')
-    if stage == 'superpoint':
-        print(f'for precision int8: superpoint quantise --weights {weights} --images PHOTOS')
     return 0
 
 

@@ -6,8 +6,9 @@ Networks in int8: post-training quantisation, with activation ranges from a weig
 
 Weights are rounded to int8 with one scale for each output channel. The outputs of the layers are
 rounded to 256 levels between the ends of a range, which `calibrate` measures on photographs
-(`superpoint quantise`); weight files hold the ranges. The operations are those that OpenVINO's
-plug-in for CPUs replaces with int8 ones: FakeQuantize, and weights as int8 constants with a scale.
+(`superpoint train` and `superpoint quantise`); weight files hold the ranges. The operations are
+those that OpenVINO's plug-in for CPUs replaces with int8 ones: FakeQuantize, and weights as int8
+constants with a scale.
 Source: Jacob et al., "Quantization and Training of Neural Networks for Efficient
 Integer-Arithmetic-Only Inference", CVPR 2018.
 """
@@ -15,7 +16,9 @@ Integer-Arithmetic-Only Inference", CVPR 2018.
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from pathlib import Path
+from typing import TypeVar
 
 import cv2
 import numpy as np
@@ -32,6 +35,9 @@ from superpoint_ros.engines.openvino_engine import (
 from superpoint_ros.files import demo_photographs
 from superpoint_ros.model.config import CELL
 from superpoint_ros.model.network_arrays import ActivationRanges, NetworkArrays
+from superpoint_ros.model.weights import read_weights, save_weights
+
+Item = TypeVar('Item')
 
 CALIBRATION_IMAGES = 100
 """Number of calibration images; ranges hardly change with more."""
@@ -62,7 +68,7 @@ def quantise(network: NetworkArrays) -> ov.Model:
     """
     if network.ranges is None:
         images = [read_image(path) for path in demo_photographs()]
-        network = NetworkArrays(network.config, network.arrays, calibrate(network, images))
+        network = replace(network, ranges=calibrate(network, images))
     return _QuantisedGraph(network).model()
 
 
@@ -131,10 +137,21 @@ def calibrate(network: NetworkArrays, images: Iterable[np.ndarray]) -> Activatio
     }
 
 
-def calibration_images(paths: Sequence[Path]) -> list[Path]:
-    """Return `CALIBRATION_IMAGES` paths, evenly spaced, or all of them if there are fewer."""
-    count = min(CALIBRATION_IMAGES, len(paths))
-    return [paths[index] for index in np.linspace(0, len(paths) - 1, count).round().astype(int)]
+def calibration_images(images: Sequence[Item]) -> list[Item]:
+    """Return `CALIBRATION_IMAGES` of the images, evenly spaced, or all if there are fewer."""
+    count = min(CALIBRATION_IMAGES, len(images))
+    return [images[index] for index in np.linspace(0, len(images) - 1, count).round().astype(int)]
+
+
+def store_ranges(weights: Path, out: Path, images: Iterable[np.ndarray]) -> None:
+    """
+    Write a weight file with the activation ranges of its network on gray images, uint8 (H, W).
+
+    `out` may be the weight file itself. The tensors do not change. Raises ValueError if there is
+    no image, and the errors of `read_weights` and `save_weights`.
+    """
+    network, metadata = read_weights(weights)
+    save_weights(out, replace(network, ranges=calibrate(network, images)), metadata)
 
 
 def _batch(image: np.ndarray) -> np.ndarray:

@@ -21,9 +21,10 @@ from superpoint_ros.training.checkpoints import (
     RunCheckpoint,
     WEIGHTS,
 )
-from superpoint_ros.training.lightning_modules import TrainingModule
+from superpoint_ros.training.lightning_modules import SuperPointModule, TrainingModule
+from superpoint_ros.training.pair_dataset import HomographyPairDataset
 from superpoint_ros.training.recipe_files import recipe_as_yaml
-from superpoint_ros.training.training_recipes import TrainingRecipe
+from superpoint_ros.training.training_recipes import SuperPointRecipe, TrainingRecipe
 
 logger = logging.getLogger(__name__)
 
@@ -39,6 +40,8 @@ def train(
 ) -> Path:
     """
     Run a stage until the `max_steps` of its recipe and return its weight file.
+
+    Joint training adds the activation ranges that int8 needs, if OpenVINO is installed.
 
     `folder` gets the recipe as used, `checkpoints/last.ckpt`, `weights.safetensors`, curves for
     TensorBoard and `validation.png`. With `resume` the run continues from the last checkpoint
@@ -68,6 +71,8 @@ def train(
     folder.mkdir(parents=True, exist_ok=True)
     write_atomically(folder / 'recipe.yaml', recipe_as_yaml(recipe).encode())
     trainer.fit(module, ckpt_path=checkpoint if resume else None, weights_only=True)
+    if isinstance(module, SuperPointModule) and trainer.is_global_zero:
+        _store_ranges(folder / WEIGHTS, module.recipe)
     return folder / WEIGHTS
 
 
@@ -99,3 +104,22 @@ def _make_trainer(recipe: TrainingRecipe, folder: Path, **hardware: int | str) -
         options = ', '.join(f'--{name} {value}' for name, value in hardware.items())
         reason = (str(error).strip() or type(error).__name__).splitlines()[0]
         raise ValueError(f'cannot train with {options}: {reason}') from error
+
+
+def _store_ranges(weights: Path, recipe: SuperPointRecipe) -> None:
+    """Add to a weight file its activation ranges on the photographs that it was trained on."""
+    try:
+        from superpoint_ros.engines.int8 import calibration_images, store_ranges
+
+        photographs = HomographyPairDataset(recipe).photographs
+        chosen = calibration_images(range(len(photographs)))
+        store_ranges(weights, weights, (photographs[index].image for index in chosen))
+    except (ModuleNotFoundError, OSError) as error:
+        logger.warning(
+            '%s has no activation ranges for int8 (%s); to add them, which needs OpenVINO, run '
+            'superpoint quantise --weights %s --images %s',
+            weights,
+            error,
+            weights,
+            recipe.images,
+        )

@@ -14,12 +14,15 @@ import torch
 pytest.importorskip('lightning', reason="needs the extra 'train'")
 
 from superpoint_ros.cli.main import main
+from superpoint_ros.data.sequences.image_files import read_image
 from superpoint_ros.detector import Detector
 from superpoint_ros.model.config import COMPACT
 from superpoint_ros.model.pruning import remove_dead_channels
-from superpoint_ros.model.weights import load_weights
+from superpoint_ros.model.weights import load_weights, read_weights
 from superpoint_ros.training.checkpoints import read_checkpoint, WEIGHTS
+from superpoint_ros.training.datasets import TRAINING
 from superpoint_ros.training.lightning_modules import SuperPointModule
+from superpoint_ros.training.pair_dataset import Photographs
 from superpoint_ros.training.recipe_files import read_recipe
 from superpoint_ros.training.training_recipes import SuperPointRecipe
 from support.training_runs import (
@@ -55,6 +58,24 @@ def test_the_train_command_writes_weights_that_a_detector_loads(whole, folders):
     assert list((whole / 'tensorboard').glob('events*'))
 
 
+def test_trained_weights_have_their_activation_ranges_on_the_training_photographs(whole, folders):
+    int8 = pytest.importorskip('superpoint_ros.engines.int8', exc_type=ImportError)
+    network, _ = read_weights(whole / WEIGHTS)
+    photographs = Photographs(*folders, stream=TRAINING)
+    expected = int8.calibrate(network, map(read_image, photographs.paths))
+    assert network.ranges == pytest.approx(expected)
+
+
+def test_without_openvino_a_run_ends_with_the_command_that_adds_activation_ranges(
+    folders, tmp_path, monkeypatch, caplog
+):
+    monkeypatch.setitem(sys.modules, 'superpoint_ros.engines.int8', None)
+    assert main(superpoint_command(folders, tmp_path, '--max_steps=1')) == 0
+    weights = tmp_path / WEIGHTS
+    assert f'superpoint quantise --weights {weights} --images {folders[0]}' in caplog.text
+    assert read_weights(weights)[0].ranges is None
+
+
 def test_joint_training_starts_from_magicpoint_and_changes_all_weights(
     whole, magicpoint, short_recipe
 ):
@@ -67,7 +88,7 @@ def test_joint_training_starts_from_magicpoint_and_changes_all_weights(
 
 
 def test_a_superpoint_run_that_was_killed_resumes_with_equal_weights(
-    whole, folders, magicpoint, tmp_path, capsys
+    whole, folders, magicpoint, tmp_path
 ):
     out = tmp_path / 'run'
     start = tmp_path / 'start.ckpt'
@@ -78,8 +99,6 @@ def test_a_superpoint_run_that_was_killed_resumes_with_equal_weights(
     start.unlink()  # a run that goes on does not need it any more
     assert main([*command, '--resume']) == 0
     assert_same_state(out, whole)
-    last = capsys.readouterr().out.splitlines()[-1]
-    assert last.startswith(f'for precision int8: superpoint quantise --weights {out / WEIGHTS}')
 
 
 def test_a_run_with_repeatability_targets_can_be_resumed(folders, magicpoint, tmp_path):
