@@ -24,7 +24,7 @@ class TimedOnnx:
     float32 from 0 to 1 or uint8. If H and W are fixed, frames are resized. An input `threshold` is
     allowed if the metadata of the file have a value `threshold`, as those of `superpoint export`.
     Keypoints are the output `keypoints`, or the first one with two columns, (N, 2) or (1, N, 2).
-    If there is an output `valid`, it tells which of them count.
+    If there is an output `valid`, only keypoints for which it is true count.
 
     Raises ValueError that names the file and what is missing, ModuleNotFoundError without ONNX
     Runtime.

@@ -50,7 +50,7 @@ def _keypoints(text: str) -> str:
 
 
 def given_execution(args: argparse.Namespace) -> dict[str, Any]:
-    """Return how the network runs, as far as the command line says, by name."""
+    """Return the execution settings that the command line gives, by name."""
     given = given_options(args, ExecutionSettings)
     given.pop('weights', None)
     return given

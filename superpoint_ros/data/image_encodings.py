@@ -89,7 +89,7 @@ for _bits, _type in ((8, 'u1'), (16, 'u2')):
         f'bayer_grbg{_bits}': _Layout(_type, 1, _bayer(cv2.COLOR_BayerGB2GRAY)),
     }
 for _depth, _type in (('8U', 'u1'), ('16U', 'u2'), ('32F', 'f4')):
-    # OpenCV's names of types do not tell the order of the channels; its own order is BGR.
+    # OpenCV's names of types leave the order of the channels open; its own order is BGR.
     _LAYOUTS |= {
         f'{_depth}C1': _Layout(_type),
         f'{_depth}C3': _Layout(_type, 3, _colour(cv2.COLOR_BGR2GRAY)),
@@ -114,7 +114,7 @@ def gray_from_message(message: Image, converter: Converter | None = None) -> np.
 
     For mono8, 8UC1 and the planar nv12, nv21 and nv24 this is a view of the message's data, which
     must not be modified afterwards. `converter` is called with each valid message; its result is
-    returned unless it is None. Raises ImageMessageError that says what is wrong and what would be
+    returned unless it is None. Raises ImageMessageError that names what is wrong and what would be
     right.
     """
     layout = _LAYOUTS.get(message.encoding)
@@ -139,7 +139,7 @@ def depth_from_message(message: Image) -> np.ndarray:
     Return a depth image in metres, float32 (H, W).
 
     16UC1 and mono16 are millimetres, 32FC1 is metres; holes are 0 or NaN, as in the message.
-    Raises ImageMessageError that says what is wrong and what would be right.
+    Raises ImageMessageError that names what is wrong and what would be right.
     """
     if message.encoding not in _METRES:
         raise ImageMessageError(
@@ -155,7 +155,7 @@ def gray_from_compressed(message: CompressedImage) -> np.ndarray:
     """
     Return the image of a message with JPEG, PNG or another format of OpenCV, gray uint8 (H, W).
 
-    The format as written by image_transport, such as 'bayer_rggb8; png compressed ', tells whether
+    The format as written by image_transport, such as 'bayer_rggb8; png compressed ', shows whether
     the pixels are a Bayer mosaic. Raises ImageMessageError if the image cannot be decoded or is a
     depth image of compressed_depth_image_transport.
     """

@@ -109,9 +109,6 @@ NOISE = PhotometricRanges(
 )
 """Noise with which MagicPoint is measured on synthetic shapes (paper, section 4)."""
 
-PRESETS = {'training': TRAINING, 'noise': NOISE}
-"""Ranges by their names."""
-
 
 def augment(
     image: np.ndarray, rng: np.random.Generator, ranges: PhotometricRanges = TRAINING

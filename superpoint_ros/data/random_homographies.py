@@ -73,10 +73,6 @@ class HomographyRanges:
             )
 
 
-MILD = HomographyRanges(max_rotation=45.0, rotation_sigma=15.0, perspective=0.12)
-"""Milder than homographic adaptation, as the paper asks for in joint training."""
-
-
 def sample_homography(
     rng: np.random.Generator, size: tuple[int, int], ranges: HomographyRanges | None = None
 ) -> np.ndarray:

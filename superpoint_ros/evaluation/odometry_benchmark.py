@@ -44,7 +44,7 @@ class Trajectories(NamedTuple):
         stamps: stamps of the frames in seconds.
         truth: true poses (4, 4), camera to world, None where they are unknown.
         estimated: estimated poses (4, 4) by method, None where there are none.
-        aligned: positions (N, 3) of frames with both poses, aligned to the truth, by method;
+        aligned: positions (N, 3) of frames with both poses by method, aligned to the ground truth;
             without methods that have no trajectory.
 
     """

@@ -49,7 +49,7 @@ def write_pth(path: Path, model: SuperPoint) -> None:
     config = model.config
     if config.layers.keys() != PAPER.layers.keys() or config.downsampling != PAPER.downsampling:
         raise ValueError(
-            'a .pth file does not say which layers a network has, and programs expect two per '
+            'a .pth file does not record the layers of its network, and programs expect two per '
             f'stage with pooling; this network has {config.form}: export it to .onnx or .pt, or '
             'export models/superpoint.safetensors'
         )

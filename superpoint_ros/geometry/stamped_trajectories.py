@@ -34,14 +34,14 @@ class StampedTrajectories:
         return estimated, truth
 
     def aligned(self) -> tuple[np.ndarray, np.ndarray]:
-        """Return the estimated positions (N, 3) in the frame of the truth, and the true ones."""
+        """Return the estimated positions (N, 3) in the frame of the true ones, and these."""
         truth = np.array(list(self.truth.values())).reshape(-1, 3)
         estimated = np.array(list(self.estimated.values())).reshape(-1, 3)
         return self.in_frame_of_truth(estimated), truth
 
     def in_frame_of_truth(self, positions: np.ndarray) -> np.ndarray:
         """
-        Return positions (N, 3) in the frame of the estimates in that of the truth.
+        Transform positions (N, 3) from the frame of the estimates to that of the ground truth.
 
         Without true positions, they are returned unchanged; if the frame is unknown, none is.
         """

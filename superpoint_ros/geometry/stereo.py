@@ -62,7 +62,7 @@ class StereoCamera:
         Return the calibration in the matrices p of two messages.
 
         The baseline is -p[0, 3] / p[0, 0] of the right camera, relative to that of the left one.
-        Raises CameraModelError that says why the pair cannot be used.
+        Raises CameraModelError with the reason if the pair cannot be used.
         """
         models = [CameraModel.from_message(each, rectified=True) for each in (left, right)]
         if models[0].image_size != models[1].image_size:
@@ -167,7 +167,7 @@ def _match_rows(
 
 
 def _explain(left: Features, right: Features, tolerance: float) -> None:
-    """Raise StereoError if matches anywhere in the images tell why rows have few."""
+    """Raise StereoError with the reason if matches outside of rows show why rows have few."""
     a, b = match_mutual(left.descriptors, right.descriptors, _RATIO, _MIN_SIMILARITY).T
     inliers = _inliers(left.keypoints[a], right.keypoints[b])
     if inliers.sum() < max(_FEWEST, _CONSISTENT * len(a)):

@@ -24,7 +24,7 @@ from superpoint_ros.integrations.image_matches import ImageFeatures, PairMatches
 FEATURES, MATCHES, PAIRS = 'features.h5', 'matches.h5', 'pairs.txt'
 
 KEYPOINT_NOISE = 1.0
-"""Standard deviation of keypoints in pixels, hloc's value for detectors that do not tell it."""
+"""Standard deviation of keypoints in pixels, hloc's value for detectors without an estimate."""
 
 
 def write_hloc(
@@ -62,5 +62,5 @@ def write_hloc(
 
 
 def _flat(name: str) -> str:
-    """Return the name of an image as it stands in the name of a pair."""
+    """Return the form of an image's name in the name of a pair."""
     return name.replace('/', '-')

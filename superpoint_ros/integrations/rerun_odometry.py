@@ -26,8 +26,8 @@ class OdometryLog:
     """
     Log of an evaluation in a recording: one scene for each sequence.
 
-    Estimates are aligned to the ground truth known so far, by a similarity, also if the odometry
-    knows its scale.
+    Estimates are aligned to the ground truth known so far, by a similarity, also if the scale
+    of the estimates is known.
     """
 
     def __init__(self, recording: RerunRecording):

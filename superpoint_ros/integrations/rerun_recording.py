@@ -63,7 +63,7 @@ class RerunRecording:
         self._stream = rerun.RecordingStream('superpoint_ros')
         self._scenes: dict[str, str] = {}
         if path is None:
-            # The viewer would end, and nobody would learn why.
+            # The viewer would end without a message.
             if sys.platform == 'linux' and not any(map(os.environ.get, _DISPLAYS)):
                 raise OSError('there is no display for the Rerun viewer: give a file, FILE.rrd')
             try:

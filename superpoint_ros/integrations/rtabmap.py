@@ -9,7 +9,7 @@ RTAB-Map takes the path of this file and runs it for keypoints and descriptors:
     rtabmap --Kp/DetectorStrategy 15 --Vis/FeatureType 15 --PyDetector/Cuda false \
         --PyDetector/Path "$(python3 -m superpoint_ros.integrations.rtabmap)"
 
-RTAB-Map runs it in an embedded Python, which need not know the virtual environment of this
+RTAB-Map runs it in an embedded Python, which may be outside of the virtual environment of this
 package. Missing packages are taken from the environment named by RTABMAP_SUPERPOINT_ENVIRONMENT,
 or else from the nearest `.venv` above this file. Packages that the embedded Python has come first,
 so that NumPy is the one that RTAB-Map was compiled for.
@@ -47,7 +47,7 @@ def init(cuda: int) -> None:
 
     Raises TypeError or ValueError that names an environment variable which is unknown, was
     renamed, or has a value that is not allowed; FileNotFoundError for the weight file;
-    ModuleNotFoundError that says how to make missing packages known.
+    ModuleNotFoundError that names the missing packages and how to make them available.
     """
     global _detector
     find_packages()

@@ -32,7 +32,7 @@ class CalibrationTopic:
     The newest calibration of a camera from a topic of `sensor_msgs/CameraInfo`.
 
     The calibration is received from a publisher that repeats it with each image, and from one that
-    publishes it once with the durability transient local. `trouble` says why no coordinates can be
+    publishes it once with the durability transient local. `trouble` is why no coordinates can be
     computed; it is empty if they can. With `rectified`, the calibration is that of the rectified
     images: matrix p without distortion.
     """
@@ -122,7 +122,7 @@ class CalibrationTopic:
         Return the normalized coordinates (N, 2), float32, of keypoints in an image.
 
         `image_size` is (width, height). Without a valid calibration of that size the coordinates
-        are NaN and `trouble` says why.
+        are NaN and `trouble` is the reason.
         """
         try:
             points = self._current().normalize(keypoints, image_size)

@@ -38,8 +38,8 @@ def input_status(
     """
     Return the status of an input topic.
 
-    `trouble` says what is wrong, empty if nothing is. `note` says why nothing is received on
-    purpose, empty otherwise. `values` are put before the values of the summary.
+    `trouble` is what is wrong, empty if nothing is. `note` is why nothing is received on purpose,
+    empty otherwise. `values` are put before the values of the summary.
     """
     all_values = {**(values or {}), **_summary_values(summary)}
     status = DiagnosticStatus(name=name, hardware_id=hardware, values=_key_values(all_values))

@@ -25,7 +25,7 @@ class FrameImages:
 
     This is no `Pairing`: features are processed when they arrive, with or without their image.
 
-    `purpose` says, in log messages, what is not done without images. `received` is the number of
+    `purpose` names, in log messages, what is not done without images. `received` is the number of
     images since the last one that was used.
     """
 

@@ -85,7 +85,7 @@ class FrameStatistics:
         self._received = self._dropped = self._lost = self._published = self._keypoints = 0
 
     def add_arrival(self, now: float, replaces: bool) -> None:
-        """Count a frame received; `replaces` says that it replaced one that was waiting."""
+        """Count a received frame; `replaces`: whether it replaced one that was waiting."""
         with self._lock:
             _append(self._arrivals, (now, replaces))
             self._received += 1

@@ -54,7 +54,7 @@ class ProcessingNode(LifecycleNode, ABC):
             )
             self.prepare()
             self._status_publisher = self.publisher(DiagnosticArray, '/diagnostics', 10)
-            clock = Clock(clock_type=ClockType.STEADY_TIME)  # simulated time may stand still
+            clock = Clock(clock_type=ClockType.STEADY_TIME)  # simulated time may be paused
             self.create_timer(1.0, self._watch, clock=clock)
         except BaseException:
             self.destroy_node()

@@ -1,7 +1,7 @@
 # Copyright 2026 The superpoint_ros developers
 # SPDX-License-Identifier: Apache-2.0
 
-"""Pairs of messages of two topics that belong together by their stamps. It does not know ROS."""
+"""Pairs of messages of two topics that belong together by their stamps, without rclpy."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ UNANSWERED = 3
 TROUBLE = 2.0
 """Seconds without a pair after which the reason is reported."""
 
-_COMPARED = 20  # stamps of each topic that are compared to tell how they differ
+_COMPARED = 20  # stamps of each topic that are compared to explain how they differ
 
 
 class _Waiting(NamedTuple):

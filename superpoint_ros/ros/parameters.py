@@ -137,7 +137,7 @@ def declare(node: Node, kind: type[Settings], prefix: str = '') -> Settings:
     """
     Return a group of settings, after declaring its fields as parameters of the node.
 
-    A prefix stands before the names with a dot: `declare(node, CameraMask, 'left')` declares
+    A prefix precedes the names, with a dot: `declare(node, CameraMask, 'left')` declares
     `left.mask`. Raises what `Parameters` raises.
     """
     start = f'{prefix}.' if prefix else ''
@@ -156,7 +156,7 @@ def _refuse_old_name(node: Node, old: str, new: str) -> None:
     """
     Raise ValueError if a parameter file or the command line sets a parameter by its old name.
 
-    rclpy ignores values for parameters that are not declared, and tells nobody.
+    rclpy ignores values for parameters that are not declared, without a warning.
     """
     parameter = node.declare_parameter(old, None, ParameterDescriptor(dynamic_typing=True))
     node.undeclare_parameter(old)

@@ -86,9 +86,9 @@ def run_node(name: str, args: list[str] | None = None) -> int:
     Spin one of `NODES` until SIGINT or SIGTERM, and return the exit status.
 
     The status is 0 after a signal, however many arrive and at any time, and 1 if the node cannot
-    start (one line says why, and a traceback at log level debug) or a callback fails before that.
-    `args` are the ROS arguments. By default they are those of the command line; then the process
-    ends here.
+    start or a callback fails before that. The reason is logged in one line, with a traceback at
+    log level debug. `args` are the ROS arguments. By default they are those of the command line;
+    then the process ends here.
     """
     signals = Signals()  # first: until then a signal ends the process with its status
     if args is None:

@@ -28,7 +28,7 @@ from superpoint_ros.training.targets import make_detector_targets, ViewPair
 from superpoint_ros.training.training_recipes import SuperPointRecipe
 
 GRID = 16
-"""Pixels between the points that tell which part of a view the other one shows."""
+"""Pixels between the points that determine which part of a view the other one shows."""
 
 MIXTURE = 2
 """Stream of random numbers that decides which source a sample comes from."""

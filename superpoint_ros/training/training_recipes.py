@@ -149,7 +149,7 @@ JOINT_HOMOGRAPHIES = HomographyRanges(
     patch_ratio=1.0,
     allow_artifacts=True,
 )
-"""Default of joint training: more than a robot's camera sees between two frames."""
+"""Default of joint training: larger changes than between two frames of a robot's camera."""
 
 
 @dataclass(frozen=True)

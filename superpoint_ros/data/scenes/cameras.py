@@ -1,7 +1,7 @@
 # Copyright 2026 The superpoint_ros developers
 # SPDX-License-Identifier: Apache-2.0
 
-"""Random cameras in the free space of a scene, and second views that share what the first sees."""
+"""Random cameras in the free space of a scene, and second views that overlap the first ones."""
 
 from __future__ import annotations
 
@@ -95,7 +95,7 @@ def second_pose(
     rng: np.random.Generator,
 ) -> np.ndarray | None:
     """
-    Return the pose of a second view of what the first one sees, None if its place is not free.
+    Return the pose of a second view of what the first one shows, None if its place is not free.
 
     `depth` (H, W) is the first view's; the camera moves by `baseline` (least, most) times its
     median in a random direction, and looks at a point of the first view, with an error.

@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 
 """
-Where points of one view lie in the other, from depth and pose, and whether it sees them.
+Positions of the points of one view in the other, from depth and pose, and their visibility.
 
 Points are x and y in pixels, pixel centres at whole numbers. A point between pixels takes the
 inverse depth interpolated linearly, which is exact on planes; at an edge of depth it belongs to

@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 
 """
-A folder of rendered pairs: one file each, and `cache.json` that says how they were made.
+A folder of rendered pairs: one file each, and `cache.json` that records how they were made.
 
 Images are PNG. Depth is PNG of 16 bits: 0 without a surface, else 1 + 65534 log(d / 0.05) /
 log(1000 / 0.05), which is exact to 0.8 parts in 10,000 from 5 cm to 1 km.

@@ -92,7 +92,7 @@ class PairSettings:
         0.7, 'Largest distance of the cameras, relative to the median depth.', above=0.0
     )
     least_overlap: float = setting(
-        0.3, 'Smallest share of each view that the other one sees.', above=0.0, below=1.0
+        0.3, 'Smallest share of each view that the other one shows.', above=0.0, below=1.0
     )
     posters: int = setting(
         200, 'Largest number of posters and carpets in a scene.', range=(0, None)
@@ -267,7 +267,7 @@ def camera_bounds(mesh: TexturedMesh, scene: SceneSource) -> np.ndarray:
 
 
 def overlap(source: DepthView, target: DepthView, pose: np.ndarray) -> float:
-    """Return the share of the source's pixels that the target sees."""
+    """Return the share of the source's pixels that the target shows."""
     height, width = source.depth.shape
     step = max(1, min(height, width) // 24)
     x, y = np.meshgrid(np.arange(0, width, step), np.arange(0, height, step))

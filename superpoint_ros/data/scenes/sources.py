@@ -1,7 +1,7 @@
 # Copyright 2026 The superpoint_ros developers
 # SPDX-License-Identifier: Apache-2.0
 
-"""Scenes and pictures from files, with fingerprints that say which files they were."""
+"""Scenes and pictures from files, with fingerprints that identify the files."""
 
 from __future__ import annotations
 

@@ -21,11 +21,10 @@ class RectifiedStereo:
     """
     Rectified frames of a stereo sequence whose frames have second images.
 
-    `camera` is the calibration of both images, without distortion; the second camera stands
+    `camera` is the calibration of both images, without distortion; the second camera is
     `baseline` metres to the right of the first. Poses are those of the rectified first camera.
     Pairs that are rectified already, as those of KITTI, are passed through. Raises ValueError for
-    a sequence without calibration or second camera, and if the second camera does not stand to the
-    right.
+    a sequence without calibration or second camera, and if the second camera is not on the right.
     """
 
     def __init__(self, sequence: FrameSequence):
@@ -42,7 +41,7 @@ class RectifiedStereo:
             self._rectify(sequence.camera, second)
         if not self.baseline > 0:
             raise ValueError(
-                'the second camera must stand to the right of the first: exchange the cameras'
+                'the second camera must be to the right of the first: exchange the cameras'
             )
         pose = np.eye(4)
         pose[0, 3] = self.baseline
@@ -66,7 +65,7 @@ class RectifiedStereo:
                 rotation, translation, flags=cv2.CALIB_ZERO_DISPARITY, alpha=0,
             )  # fmt: skip
         if abs(p2[1, 3]) > abs(p2[0, 3]):
-            raise ValueError('the cameras stand above each other; side by side is needed')
+            raise ValueError('one camera is above the other; they must be side by side')
         self.baseline = float(-p2[0, 3] / p2[0, 0])
         self.camera = CameraModel('plumb_bob', p1[:, :3], np.zeros(0), size)
         self._turn[:3, :3] = r1.T

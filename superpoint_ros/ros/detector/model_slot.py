@@ -87,7 +87,7 @@ class ModelSlot:
         Replace the detector as soon as one with these weights is ready; return at once.
 
         A thread makes the new network and runs it once while the old one is still in use, then
-        calls `on_success`. If that fails, the old one stays and `take_refusal` says why. Of
+        calls `on_success`. If that fails, the old one stays and `take_refusal` returns why. Of
         several calls the last counts.
         """
         file, self._checked = self._checked, None

@@ -5,7 +5,7 @@
 One thread that processes the newest frame of each source.
 
 Callbacks store frames and return at once; a frame that is still waiting when the next one of its
-source arrives is dropped. This module does not know ROS.
+source arrives is dropped. This module does not depend on ROS.
 """
 
 from __future__ import annotations

@@ -13,7 +13,7 @@ measured, `depth_sigma` follows, float32: the standard deviation of z in metres;
 position in metres then. A point of unknown depth has the `depth_sigma` NaN, and z is 1 or NaN.
 If asked for, `variance_u`, `covariance_uv` and `variance_v` are last, float32, in squared pixels.
 All fields are little endian and packed. A message without points has the same fields, so that
-every message tells D.
+D can be read from every message.
 
 A consumer needs only this module of the package: `features_from_message(message)`. rclpy is not
 needed.
@@ -99,7 +99,7 @@ def features_from_message(message: PointCloud2) -> Features:
     Return the features of a message, with descriptors of unit length, and depths if it has any.
 
     Fields may have any order, gaps, and either byte order; other fields are ignored. Raises
-    ValueError that says what is wrong with the message.
+    ValueError that names what is wrong with the message.
     """
     has_depths = {*POSITION, DEPTH_SIGMA} <= {field.name for field in message.fields}
     names = (*_SCALARS, 'descriptor', *(('z', DEPTH_SIGMA) if has_depths else ()))

@@ -83,7 +83,7 @@ def gray_from_image(message: Image | CompressedImage) -> np.ndarray:
     Return the image of a message as gray pixels, uint8 (H, W).
 
     The result may be a view of the message's data. Raises ImageMessageError, a ValueError, that
-    says what is wrong with the message and what would be right.
+    names what is wrong with the message and what would be right.
     """
     if isinstance(message, CompressedImage):
         return gray_from_compressed(message)

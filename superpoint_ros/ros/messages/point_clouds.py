@@ -94,7 +94,7 @@ def read_points(message: PointCloud2, names: tuple[str, ...]) -> np.ndarray:
     Return the named fields of the points of a message, a structured array (N,).
 
     They must be float32, or float32 or int8 vectors if the name is descriptor. Raises ValueError
-    that says what is wrong with the message.
+    that names what is wrong with the message.
     """
     point_type = _point_type(message, names)
     needed = message.width * message.point_step

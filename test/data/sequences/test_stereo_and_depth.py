@@ -196,7 +196,7 @@ def test_cameras_that_are_not_side_by_side_are_named():
     with pytest.raises(ValueError, match='to the right of the first: exchange'):
         RectifiedStereo(pair)
     pair.second_camera.pose[:3, 3] = [0, 0.1, 0]
-    with pytest.raises(ValueError, match='stand above each other'):
+    with pytest.raises(ValueError, match='one camera is above the other'):
         RectifiedStereo(pair)
 
 
