@@ -54,7 +54,7 @@ def initialize_from(
     network: SuperPoint, path: Path, images: torch.Tensor, narrow: bool = False
 ) -> None:
     """
-    Give `network`, which has trainable batch norms, the weights of a file.
+    Give `network`, which has trainable batch norms or none, the weights of a file.
 
     The file is a checkpoint of a training run (`.ckpt`) or a weight file, of a network with as
     many or fewer live channels; with `narrow`, its stages and heads may have more. Its descriptors
@@ -90,7 +90,7 @@ def initialize_from(
 
 
 def _network_of_checkpoint(path: Path) -> SuperPoint:
-    """Return the network in the checkpoint of a run, with its batch norms."""
+    """Return the network in the checkpoint of a run, with its batch norms if it has any."""
     checkpoint = read_checkpoint(path)
     state = checkpoint.get('state_dict')
     prefix = 'network.'
@@ -105,7 +105,7 @@ def _network_of_checkpoint(path: Path) -> SuperPoint:
         head_channels=state['convPa.weight'].shape[0],
         descriptor_size=state['convDb.weight'].shape[0],
         fine_channels=len(state.get('convFa.weight', ())),
-        normalization='before_relu',
+        normalization='before_relu' if 'bn1a.weight' in state else 'none',
     )
     network = SuperPoint(config)
     network.load_state_dict(state)

@@ -79,7 +79,8 @@ class TrainingModule(LightningModule):
         super().__init__()
         self.recipe = recipe
         self.folder = folder
-        config = replace(recipe.configuration, normalization='before_relu')
+        normalization = 'before_relu' if recipe.batch_norm else 'none'
+        config = replace(recipe.configuration, normalization=normalization)
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(recipe.seed)
             self.network = SuperPoint(config)
@@ -283,8 +284,9 @@ def set_keypoint_prior(network: SuperPoint) -> None:
     learn that keypoints are rare. Source: Lin et al., "Focal Loss for Dense Object Detection",
     ICCV 2017, section 3.3.
     """
+    last = network.convPb if network.config.normalization == 'none' else network.bnPb
     with torch.no_grad():
-        network.bnPb.bias[DUSTBIN] = math.log(DUSTBIN * (1 - EXPECTED_SHARE) / EXPECTED_SHARE)
+        last.bias[DUSTBIN] = math.log(DUSTBIN * (1 - EXPECTED_SHARE) / EXPECTED_SHARE)
 
 
 def configure_optimizer(network: nn.Module, recipe: TrainingRecipe) -> dict:

@@ -80,6 +80,12 @@ class TrainingRecipe:
     precision: str = setting(
         '32-true', 'Arithmetic: float32, or mixed with bfloat16 or float16.', choices=PRECISIONS
     )
+    batch_norm: bool = setting(
+        True,
+        'Train with batch norms, which the weight file has folded into the convolutions; false '
+        'trains the convolutions alone: faster steps, for networks that start from trained '
+        'weights.',
+    )
     channels_last: bool = setting(
         False, 'Use the channels-last memory format, which is faster on most machines.'
     )

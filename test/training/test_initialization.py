@@ -73,6 +73,23 @@ def test_a_checkpoint_of_the_same_network_is_loaded_unchanged(tmp_path, images, 
         assert torch.equal(value, source.state_dict()[name]), name
 
 
+@pytest.mark.parametrize('normalization', ['none', 'before_relu'])
+def test_a_checkpoint_without_batch_norms_continues_with_or_without_them(
+    tmp_path, images, normalization
+):
+    source, network = (
+        random_network(NARROW),
+        SuperPoint(replace(NARROW, normalization=normalization)),
+    )
+    path = tmp_path / 'last.ckpt'
+    state = {f'network.{name}': value for name, value in source.state_dict().items()}
+    torch.save({'state_dict': state, 'recipe': {'network': 'compact'}}, path)
+    initialize_from(network, path, images)
+    expected, output = source(images), network.eval()(images)
+    torch.testing.assert_close(output.logits, expected.logits, rtol=1e-3, atol=1e-3)
+    torch.testing.assert_close(output.descriptors, expected.descriptors, rtol=1e-3, atol=1e-3)
+
+
 def test_a_widened_network_computes_almost_the_same(weights, images):
     network = trained(WIDER)
     initialize_from(network, weights, images)

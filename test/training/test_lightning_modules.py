@@ -4,11 +4,12 @@
 """Optimizer and learning-rate schedule of the stages."""
 
 import pytest
+import torch
 from torch import nn
 
 pytest.importorskip('lightning', reason="needs the extra 'train'")
 
-from superpoint_ros.training.lightning_modules import configure_optimizer
+from superpoint_ros.training.lightning_modules import configure_optimizer, MagicPointModule
 from superpoint_ros.training.training_recipes import MagicPointRecipe
 
 
@@ -48,3 +49,12 @@ def test_weight_decay_applies_to_the_weights_of_convolutions_only():
     }
     assert [decays[p] for p in model.parameters()] == [0.1, 0, 0, 0]
     assert optimizer.param_groups[0]['lr'] == pytest.approx(0.2)
+
+
+@pytest.mark.parametrize('batch_norm', [True, False])
+def test_a_new_network_expects_few_keypoints(tmp_path, batch_norm):
+    recipe = MagicPointRecipe(network='compact', batch_norm=batch_norm)
+    network = MagicPointModule(recipe, tmp_path).network.train()
+    images = torch.rand(2, 1, 64, 64, generator=torch.Generator().manual_seed(0))
+    probability = 1 - network(images).logits.softmax(dim=1)[:, -1].mean().item()
+    assert 0.02 < probability < 0.12

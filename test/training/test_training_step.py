@@ -122,8 +122,13 @@ def test_the_contrastive_loss_describes_points_at_one_scale_and_at_several(short
     assert logged['train/descriptor'].item() == pytest.approx(sum(expected).item() / 2, rel=1e-5)
 
 
-def test_joint_training_lowers_the_loss_on_its_pairs(short_recipe, tmp_path):
-    module = SuperPointModule(replace(short_recipe, precision='32-true'), tmp_path)
+@pytest.mark.parametrize('batch_norm', [True, False])
+def test_joint_training_lowers_the_loss_on_its_pairs(short_recipe, tmp_path, batch_norm):
+    module = SuperPointModule(
+        replace(short_recipe, precision='32-true', batch_norm=batch_norm), tmp_path
+    )
+    norms = [each for each in module.modules() if isinstance(each, torch.nn.BatchNorm2d)]
+    assert bool(norms) == batch_norm
     samples = module.dataset()
     batch = torch.utils.data.default_collate([samples[i] for i in range(4)])
     module.log = lambda *_, **__: None
@@ -135,4 +140,4 @@ def test_joint_training_lowers_the_loss_on_its_pairs(short_recipe, tmp_path):
         loss.backward()
         optimizer.step()
         losses.append(loss.item())
-    assert losses[-1] < 0.6 * losses[0]
+    assert losses[-1] < 0.7 * losses[0]
