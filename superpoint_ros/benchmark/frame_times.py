@@ -177,8 +177,8 @@ def _measure_size(
     plan: SpeedPlan,
     entries: Sequence[_Case],
     methods: Sequence[TimedMethod | TimedOnnx],
-    frames,
-    progress,
+    frames: Sequence[np.ndarray],
+    progress: Progress,
 ) -> tuple[list[dict], list[dict]]:
     """Return one case for each entry and each other method, measured in alternation."""
     for each in entries:
@@ -196,32 +196,40 @@ def _measure_size(
     }
     of_paper = [baselines[each.network] for each in entries if each.config == PAPER]
     height, width = frames[0].shape[:2]
+    size = (width, height)
     cases = []
     for each, rounds, own in zip(entries, measured, seconds, strict=True):
-        case = _timed_case(each, rounds, own, (width, height), orb)
+        case = _timed_case(each, rounds, own, size, orb)
         # Ratios are taken within a round: a slowdown of the machine affects both times.
         case['ratio'] = float(np.median(baselines[each.network] / own))
         case['ratio_to_paper'] = float(np.median(of_paper[0] / own)) if of_paper else None
         if plan.memory:
-            execution, threshold = each.candidate.execution, each.candidate.thresholds[0]
-            progress(f'memory of {each.network.name}, {execution.engine} {execution.precision}')
-            memory = measure_memory(
-                each.network, execution, frames[0], threshold, plan.keypoints, plan.threads
-            )
-            case['memory'] = memory._asdict() if memory else None
+            case['memory'] = _memory_of(plan, each, frames[0], progress)
         cases.append(case)
     others = [
         {
             'method': method.name,
             'library': method.library,
-            'size': [width, height],
+            'size': [*size],
             'frame': percentiles(own),
-            'keypoints': float(np.mean([count for _, count in rounds])),
+            'keypoints': _mean_count(rounds),
             'orb_ratio': _median_ratio(own, orb),
         }
         for method, rounds, own in zip(methods, of_methods, of_others, strict=True)
     ]
     return cases, others
+
+
+def _memory_of(
+    plan: SpeedPlan, entry: _Case, frame: np.ndarray, progress: Progress
+) -> dict | None:
+    """Return the memory of an entry, measured in a new process; None if not on Linux."""
+    execution, threshold = entry.candidate.execution, entry.candidate.thresholds[0]
+    progress(f'memory of {entry.network.name}, {execution.engine} {execution.precision}')
+    memory = measure_memory(
+        entry.network, execution, frame, threshold, plan.keypoints, plan.threads
+    )
+    return memory._asdict() if memory else None
 
 
 def _timed_case(
@@ -238,7 +246,7 @@ def _timed_case(
         'weights': Path(entry.network.weights).name if entry.network.weights else 'random',
         'size': [*size],
         **execution._asdict(),
-        'keypoints': float(np.mean([count for _, count in rounds])),
+        'keypoints': _mean_count(rounds),
         **summary_of([times for times, _ in rounds]),
         'orb_ratio': _median_ratio(seconds, orb),
         'multiply_adds': multiply_adds(entry.executed, size),
@@ -250,7 +258,13 @@ def _timed_case(
 
 
 def _seconds(rounds: Sequence[tuple[FrameTime, int]]) -> np.ndarray:
+    """Return the time of the frame in each round."""
     return np.array([times.frame for times, _ in rounds])
+
+
+def _mean_count(rounds: Sequence[tuple[FrameTime, int]]) -> float:
+    """Return the mean number of keypoints over the rounds."""
+    return float(np.mean([count for _, count in rounds]))
 
 
 def _median_ratio(seconds: np.ndarray, others: np.ndarray | None) -> float | None:

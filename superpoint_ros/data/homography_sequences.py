@@ -18,7 +18,8 @@ out: the mirror images beyond its borders would be turned copies of it.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections import deque
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass
 import hashlib
 import json
@@ -152,6 +153,15 @@ class BenchmarkPlan:
         """Return the number of all sequences."""
         return self.viewpoint + self.illumination + self.close_ups
 
+    @property
+    def kinds(self) -> list[str]:
+        """Return the kind of each sequence, in order."""
+        return [
+            *['viewpoint'] * self.viewpoint,
+            *['illumination'] * self.illumination,
+            *['close_up'] * self.close_ups,
+        ]
+
 
 def make_benchmark(
     photographs: Sequence[Path],
@@ -171,23 +181,11 @@ def make_benchmark(
     if any(out.iterdir()):
         raise ValueError(f'{out} is not empty: give a new folder for the benchmark')
     order = np.random.default_rng(plan.seed).permutation(len(photographs))
-    waiting = [Path(photographs[index]) for index in order]
     bad: list[Path] = []
+    usable = _usable([Path(photographs[index]) for index in order], plan.longest_side, bad)
     made: list[dict] = []
-    kinds = ['viewpoint'] * plan.viewpoint + ['illumination'] * plan.illumination
-    kinds += ['close_up'] * plan.close_ups
-    while len(made) < len(kinds):
-        if not waiting:
-            raise ValueError(f'none of the {len(bad)} photographs can be used')
-        path = waiting.pop(0)
-        try:
-            photograph = _load(path, plan.longest_side)
-        except (ValueError, OSError) as error:
-            _log.warning('skipped: %s', error)
-            bad.append(path)
-            continue
-        waiting.append(path)
-        number, kind = len(made), kinds[len(made)]
+    # The kinds first: they end before a photograph is loaded in vain.
+    for number, (kind, (path, photograph)) in enumerate(zip(plan.kinds, usable, strict=False)):
         stem = re.sub(r'[^A-Za-z0-9._-]+', '_', path.stem)[:60]
         folder = out / f'{"i" if kind == "illumination" else "v"}_{number:03d}_{stem}'
         _write_sequence(folder, photograph, kind, plan.pairs, [plan.seed, number])
@@ -206,6 +204,28 @@ def make_benchmark(
     }
     (out / 'manifest.json').write_text(json.dumps(manifest, indent=1) + '\n', encoding='utf-8')
     return bad
+
+
+def _usable(
+    paths: list[Path], longest_side: int, bad: list[Path]
+) -> Iterator[tuple[Path, np.ndarray]]:
+    """
+    Yield usable photographs in order, again after the last one; add the others to `bad`.
+
+    Raises ValueError if none is usable.
+    """
+    waiting = deque(paths)
+    while waiting:
+        path = waiting.popleft()
+        try:
+            photograph = _load(path, longest_side)
+        except (ValueError, OSError) as error:
+            _log.warning('skipped: %s', error)
+            bad.append(path)
+            continue
+        waiting.append(path)
+        yield path, photograph
+    raise ValueError(f'none of the {len(bad)} photographs can be used')
 
 
 def _load(path: Path, longest_side: int) -> np.ndarray:

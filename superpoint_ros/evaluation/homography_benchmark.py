@@ -97,42 +97,51 @@ def evaluate_homographies(
     rows = []
     for sequence in sequences:
         for method in methods:
-            for index, pair in enumerate(pairs_of(sequence, method), start=2):
-                for counting in COUNTINGS:
-                    rows.append(
-                        {
-                            'method': method.name,
-                            'counting': counting,
-                            'sequence': sequence.name,
-                            'kind': sequence.kind,
-                            'image': index,
-                            **measure_pair(select_counted(pair, counting, keypoints)),
-                        }
-                    )
+            rows += _measure_sequence(sequence, method, keypoints)
         on_sequence()
     if not rows:
         raise ValueError('no sequences to evaluate')
-
-    def rows_of(method: str, counting: str, kind: str) -> list[dict]:
-        kinds = CHANGES if kind == 'both' else (kind,)
-        return [
-            row
-            for row in rows
-            if (row['method'], row['counting']) == (method, counting) and row['kind'] in kinds
-        ]
-
-    summary = {
-        method.name: {
-            counting: {kind: summarise(rows_of(method.name, counting, kind)) for kind in CHANGES}
-            for counting in COUNTINGS
-        }
-        for method in methods
-    }
     return {
         'protocol': ' '.join(__doc__.split()),
         'keypoints': keypoints,
-        'methods': summary,
+        'methods': {
+            method.name: _summarise_method([row for row in rows if row['method'] == method.name])
+            for method in methods
+        },
         'pairs': rows,
+    }
+
+
+def _measure_sequence(sequence: HomographySequence, method: Method, keypoints: int) -> list[dict]:
+    """Return the measurements of each pair of a sequence, counted in both ways."""
+    return [
+        {
+            'method': method.name,
+            'counting': counting,
+            'sequence': sequence.name,
+            'kind': sequence.kind,
+            'image': index,
+            **measure_pair(select_counted(pair, counting, keypoints)),
+        }
+        for index, pair in enumerate(pairs_of(sequence, method), start=2)
+        for counting in COUNTINGS
+    ]
+
+
+def _summarise_method(rows: Sequence[dict]) -> dict[str, dict[str, dict | None]]:
+    """Return the means of the measurements of a method, by counting and kind of change."""
+    return {
+        counting: {
+            change: summarise(
+                [
+                    row
+                    for row in rows
+                    if row['counting'] == counting and change in (row['kind'], 'both')
+                ]
+            )
+            for change in CHANGES
+        }
+        for counting in COUNTINGS
     }
 
 
