@@ -10,7 +10,7 @@ from pathlib import Path
 
 import numpy as np
 
-from superpoint_ros.files import read_npz
+from superpoint_ros.files import read_npz, write_npz
 
 _ARRAYS = ('keypoints', 'scores', 'descriptors')
 _DEPTH_ARRAYS = ('depths', 'depth_sigmas')
@@ -130,8 +130,7 @@ class Features:
         arrays = {name: getattr(self, name) for name in _ARRAYS}
         if self.depths is not None:
             arrays |= {_DEPTH_ARRAYS[0]: self.depths.values, _DEPTH_ARRAYS[1]: self.depths.sigmas}
-        with Path(path).open('wb') as file:
-            np.savez_compressed(file, **arrays)
+        write_npz(Path(path), **arrays)
 
     @classmethod
     def load(cls, path: str | Path) -> Features:

@@ -21,10 +21,11 @@ def write_atomically(path: Path, content: bytes) -> None:
     """
     Write a file completely or not at all; missing folders are created.
 
-    After an error, such as a full disk (OSError), a previous file at `path` is unchanged.
+    After an error, such as a full disk (OSError that names the file), a previous file at `path` is
+    unchanged.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
-    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f'.{path.name}.')
+    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix='.partial_')
     try:
         with os.fdopen(handle, 'wb') as file:
             file.write(content)
@@ -32,8 +33,36 @@ def write_atomically(path: Path, content: bytes) -> None:
             os.fsync(file.fileno())
             os.fchmod(file.fileno(), 0o644)
         Path(temporary).replace(path)
-    except BaseException:
+    except BaseException as error:
         Path(temporary).unlink(missing_ok=True)
+        if isinstance(error, OSError):
+            error.filename = str(path)  # that of the temporary file, or none
+        raise
+
+
+def write_npz(path: Path, **arrays: np.ndarray) -> None:
+    """Write arrays to a compressed NumPy .npz file as `write_atomically` does."""
+    content = io.BytesIO()
+    np.savez_compressed(content, **arrays)
+    write_atomically(path, content.getvalue())
+
+
+def check_writable(path: Path) -> None:
+    """
+    Raise OSError that names the folder if no file or folder can be made at `path`.
+
+    Nothing is made: the nearest folder above that exists is tried.
+    """
+    folder = path.absolute()
+    while not folder.exists():
+        folder = folder.parent
+    if not folder.is_dir():
+        raise NotADirectoryError(f'{folder} is a file: a folder is needed there')
+    try:
+        with tempfile.TemporaryFile(dir=folder):
+            pass
+    except OSError as error:
+        error.filename = str(folder)
         raise
 
 

@@ -13,6 +13,7 @@ import cv2
 import numpy as np
 
 from superpoint_ros.features import Features
+from superpoint_ros.files import write_atomically
 
 GREEN, RED, WHITE, DARK = (80, 220, 60), (60, 60, 240), (255, 255, 255), (32, 32, 32)
 
@@ -147,12 +148,13 @@ def write_picture(path: Path, picture: np.ndarray) -> None:
     """
     Write a picture in the format of the suffix of its name, such as .png.
 
-    Unlike `cv2.imwrite`, raises OSError if it cannot be written, for instance to a full disk.
+    Missing folders are created. The file is complete or not written at all: OSError, for instance
+    if the disk is full.
     """
     done, data = cv2.imencode(path.suffix, picture)
     if not done:
         raise OSError(f'{path} could not be encoded')
-    path.write_bytes(data.tobytes())
+    write_atomically(path, data.tobytes())
 
 
 def _points(keypoints: np.ndarray) -> np.ndarray:

@@ -11,7 +11,7 @@ import sys
 import pytest
 
 import superpoint_ros
-from superpoint_ros.files import share_directory, write_atomically
+from superpoint_ros.files import check_writable, share_directory, write_atomically
 
 SOURCE = Path(superpoint_ros.__file__).resolve().parent
 
@@ -73,7 +73,18 @@ def test_a_failed_write_leaves_the_previous_file_and_nothing_else(tmp_path, monk
         raise OSError(28, 'No space left on device')
 
     monkeypatch.setattr('os.fsync', full_disk)
-    with pytest.raises(OSError, match='No space left'):
+    with pytest.raises(OSError, match='No space left.*file') as error:
         write_atomically(path, b'second')
+    assert error.value.filename == str(path)
     assert path.read_bytes() == b'first'
     assert list(tmp_path.iterdir()) == [path]
+
+
+def test_a_path_that_cannot_be_written_is_named_and_one_that_can_leaves_no_trace(tmp_path):
+    check_writable(tmp_path / 'new' / 'folder')
+    assert not list(tmp_path.iterdir())
+    (tmp_path / 'file').touch()
+    with pytest.raises(NotADirectoryError, match='file is a file: a folder is needed there'):
+        check_writable(tmp_path / 'file' / 'folder')
+    with pytest.raises(OSError, match="'/proc'"):  # where nobody can make files, not even root
+        check_writable(Path('/proc/folder'))

@@ -127,5 +127,5 @@ def test_a_picture_is_written_or_an_error_tells_why(tmp_path):
     picture = draw_keypoints(gray(), [[20, 10]])
     write_picture(tmp_path / 'a.png', picture)
     assert (cv2.imread(str(tmp_path / 'a.png')) == picture).all()
-    with pytest.raises(FileNotFoundError):
-        write_picture(tmp_path / 'nowhere' / 'a.png', picture)
+    with pytest.raises(FileExistsError):
+        write_picture(tmp_path / 'a.png' / 'b.png', picture)

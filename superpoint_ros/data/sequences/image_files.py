@@ -40,14 +40,16 @@ def read_image(path: str | Path, color: bool = False) -> np.ndarray:
     # OpenCV raises an error for an empty buffer and for a header with an absurd size.
     data = np.fromfile(path, np.uint8)
     if data.size:
-        flags = (cv2.IMREAD_COLOR if color else cv2.IMREAD_GRAYSCALE) | cv2.IMREAD_ANYDEPTH
+        # Not IMREAD_COLOR: with it, OpenCV refuses gray TIFF files of floats.
+        flags = (cv2.IMREAD_ANYCOLOR if color else cv2.IMREAD_GRAYSCALE) | cv2.IMREAD_ANYDEPTH
         try:
             image = cv2.imdecode(data, flags)
         except cv2.error as error:
             raise ValueError(f'{path} cannot be read as an image: {error.err}') from error
     if image is None:
         raise ValueError(f'{path} cannot be read as an image (empty, damaged or another format)')
-    return to_8_bits(image)
+    image = to_8_bits(image)
+    return cv2.cvtColor(image, cv2.COLOR_GRAY2BGR) if color and image.ndim == 2 else image
 
 
 def list_images(folder: str | Path) -> list[Path]:

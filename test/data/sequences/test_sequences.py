@@ -119,6 +119,16 @@ def corners(size):
     return np.array([[0, 0], [w - 1, 0], [w - 1, h - 1], [0, h - 1]], float)
 
 
+@pytest.mark.parametrize('color', [False, True])
+@pytest.mark.parametrize('kind', [np.uint8, np.uint16, np.int32, np.float32, np.float64])
+def test_gray_tiff_files_of_any_type_are_read(tmp_path, kind, color):
+    gray = np.arange(256, dtype=kind).reshape(16, 16)
+    cv2.imwrite(str(tmp_path / 'gray.tif'), gray)
+    image = read_image(tmp_path / 'gray.tif', color)
+    assert (image.dtype, image.shape) == (np.uint8, (16, 16, 3) if color else (16, 16))
+    assert np.abs(image.reshape(256, -1) - np.arange(256.0)[:, None]).max() <= 1
+
+
 def test_frames_of_a_virtual_camera_agree_with_their_homography():
     camera = VirtualCamera([RAMP], size=(80, 60), seed=4)
     for index in (0, 37, 500, 12345):
