@@ -25,10 +25,13 @@ from superpoint_ros.cli import evaluate_odometry, evaluate_scenes
 from superpoint_ros.cli.options import (
     add_detector_options,
     add_method_options,
+    add_wide_option,
     EXACT,
     given_execution,
     make_detector,
     make_methods,
+    output_folder,
+    with_wide,
 )
 
 SHAPES_SETTINGS = {
@@ -72,7 +75,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         kind = kinds.add_parser(name, help=text)
         declare(kind)
         kind.add_argument(
-            '--out', required=True, type=Path, metavar='DIR', help='folder for the report'
+            '--out', required=True, type=output_folder, metavar='DIR', help='folder for the report'
         )
         kind.set_defaults(measure=measure)
 
@@ -136,11 +139,7 @@ def _add_homography(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         '--pictures', type=int, default=4, metavar='N', help='drawings of matches (default: 4)'
     )
-    parser.add_argument(
-        '--wide',
-        action='store_true',
-        help='also measure the matching of images that are turned and zoomed, which takes longer',
-    )
+    add_wide_option(parser)
     add_method_options(parser, ('sift', 'orb', 'akaze'), max_keypoints=300)
 
 
@@ -154,14 +153,10 @@ def _run_homography(args: argparse.Namespace) -> int:
         evaluate_homographies,
         homography_table,
         pool_size,
-        wide_method,
         write_homography_report,
     )
 
-    methods = make_methods(args, max_keypoints=pool_size(args.max_keypoints))
-    if args.wide:
-        detectors = methods[: len(args.weights)]
-        methods += [wide_method(method, args.max_keypoints) for method in detectors]
+    methods = with_wide(args, make_methods(args, max_keypoints=pool_size(args.max_keypoints)))
     folders, bad = list_sequences(args.data), []
 
     def readable_sequences():

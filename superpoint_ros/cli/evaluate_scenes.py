@@ -8,7 +8,13 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from superpoint_ros.cli.options import add_method_options, given_execution, make_methods
+from superpoint_ros.cli.options import (
+    add_method_options,
+    add_wide_option,
+    given_execution,
+    make_methods,
+    with_wide,
+)
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -20,6 +26,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar='DIR',
         help="folder of rendered pairs, as made by 'superpoint render-pairs'",
     )
+    add_wide_option(parser)
     add_method_options(parser, ('sift', 'orb', 'akaze'), max_keypoints=500)
     parser.add_argument(
         '--max-pairs', type=int, metavar='N', help='the first N pairs (default: all)'
@@ -44,7 +51,7 @@ def run(args: argparse.Namespace) -> int:
 
     if args.max_pairs is not None and args.max_pairs < 1:
         raise ValueError(f'--max-pairs must be 1 or more, got {args.max_pairs}')
-    methods = make_methods(args)
+    methods = with_wide(args, make_methods(args))
     paths, bad = list_pairs(args.data)[: args.max_pairs], []
 
     def readable_pairs():

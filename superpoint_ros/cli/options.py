@@ -17,6 +17,7 @@ from typing import Any, TYPE_CHECKING
 
 from superpoint_ros.detection.settings import DetectionSettings
 from superpoint_ros.engines.execution_settings import ExecutionSettings
+from superpoint_ros.files import check_writable
 from superpoint_ros.settings_table import add_options, given_options, refuse_option, table_of
 
 if TYPE_CHECKING:
@@ -86,6 +87,24 @@ def image_size(text: str) -> tuple[int, int]:
     return int(sides[0]), int(sides[1])
 
 
+def output_folder(text: str) -> Path:
+    """Return the path of a folder for results; raise OSError now if nothing can be written."""
+    path = Path(text)
+    if path.exists() and not path.is_dir():
+        raise NotADirectoryError(f'{path} is a file: name a folder for the results')
+    check_writable(path)
+    return path
+
+
+def output_file(text: str) -> Path:
+    """Return the path of a file for the result; raise OSError now if it cannot be written."""
+    path = Path(text)
+    if path.is_dir():
+        raise IsADirectoryError(f'{path} is a folder: name a file for the result')
+    check_writable(path.parent)
+    return path
+
+
 def keep_inputs(inputs: Iterable[str | Path], outputs: Iterable[Path]) -> None:
     """Raise ValueError if a file or folder that a command writes is one that it reads."""
     read = {Path(path).resolve() for path in inputs}
@@ -133,6 +152,23 @@ def add_method_options(
     execution = ('device', 'precision', 'engine', 'threads', 'providers')
     add_detector_options(parser, defaults, execution)
     refuse_option(parser, '--heatmap', '--keypoints heatmap')
+
+
+def add_wide_option(parser: argparse.ArgumentParser) -> None:
+    """Add `--wide` to a comparison of methods; `with_wide` reads it."""
+    parser.add_argument(
+        '--wide',
+        action='store_true',
+        help='also measure the matching of images that are turned and zoomed, which takes longer',
+    )
+
+
+def with_wide(args: argparse.Namespace, methods: list[Method]) -> list[Method]:
+    """Return the methods and, with `--wide`, our detectors with wide matching after them."""
+    from superpoint_ros.evaluation.baselines import wide_method
+
+    ours = methods[: len(args.weights)] if args.wide else []
+    return methods + [wide_method(method, args.max_keypoints) for method in ours]
 
 
 def add_scene_options(parser: argparse.ArgumentParser) -> None:

@@ -12,16 +12,16 @@ Hamming distance, so that one matcher serves all. Detectors without descriptors 
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import NamedTuple, TYPE_CHECKING
+from dataclasses import replace
+from functools import partial
+from typing import NamedTuple
 
 import cv2
 import numpy as np
 
 from superpoint_ros.detection.cpu_nms import find_maxima
 from superpoint_ros.features import Features
-
-if TYPE_CHECKING:
-    from superpoint_ros.wide_matching import MatchedImages
+from superpoint_ros.wide_matching import match_wide, MatchedImages
 
 NMS_RADIUS = 4
 """NMS radius in pixels (square window), as in the paper's comparison of detectors."""
@@ -37,6 +37,18 @@ class Method(NamedTuple):
     name: str
     find: Callable[[np.ndarray], Features]
     match: Callable[[np.ndarray, np.ndarray], MatchedImages] | None = None
+
+
+def wide_method(method: Method, keypoints: int) -> Method:
+    """
+    Return the method that matches with the detector of `method` by `match_wide`.
+
+    It finds n keypoints, not more: those of aligned images lie in the shared view.
+    """
+    detector = method.find
+    settings = replace(detector.settings, max_keypoints=keypoints)
+    match = partial(match_wide, detector=detector, settings=settings)
+    return Method(f'{method.name}, wide', detector, match)
 
 
 def fast(image: np.ndarray) -> Features:

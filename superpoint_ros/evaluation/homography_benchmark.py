@@ -17,8 +17,6 @@ points or matches counts 0. The localisation error is the mean over the pairs th
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import replace
-from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -38,7 +36,6 @@ from superpoint_ros.evaluation.metrics import (
 from superpoint_ros.evaluation.reports import draw_matches_by_method, markdown_table, write_json
 from superpoint_ros.settings_table import table_of
 from superpoint_ros.visualization import write_picture
-from superpoint_ros.wide_matching import match_wide
 
 COUNTINGS = {
     'all': 'All points count',
@@ -66,18 +63,6 @@ _COLUMNS = {
 def pool_size(keypoints: int) -> int:
     """Return how many keypoints a method should find, so that n are left in the shared view."""
     return 4 * keypoints
-
-
-def wide_method(method: Method, keypoints: int) -> Method:
-    """
-    Return the method that matches with the detector of `method` by `match_wide`.
-
-    It finds n keypoints, not more: those of aligned images lie in the shared view.
-    """
-    detector = method.find
-    settings = replace(detector.settings, max_keypoints=keypoints)
-    match = partial(match_wide, detector=detector, settings=settings)
-    return Method(f'{method.name}, wide', detector, match)
 
 
 def evaluate_homographies(

@@ -7,9 +7,10 @@ Features on rendered 3-D scenes: parallax, occlusion and moving light, with exac
 The best n keypoints of each view count. A keypoint is visible if the other view shows its surface
 point. Repeatability: share of the visible keypoints of both views that have a keypoint of the
 other view within 3 px of their true place there. Matches are mutual nearest neighbours; a match is
-correct if the keypoint is visible and lies within 3 px of its match. MMA: correct matches as a
-share of all matches. Matching score: correct matches as a share of the visible keypoints, mean of
-both views. Pose: essential matrix by RANSAC (1 px); the error is the larger of the angles of
+correct if the keypoint is visible and lies within 3 px of its match. Methods named 'wide' align
+the views; their keypoints lie in the part that both show. MMA: correct matches as a share of all
+matches. Matching score: correct matches as a share of the visible keypoints, mean of both views.
+Pose: essential matrix by RANSAC (1 px); the error is the larger of the angles of
 rotation and of the direction of translation. All numbers are means over pairs. A pair without
 keypoints or matches counts 0, a pair without a pose has the largest error. The localisation error
 is the mean distance of repeated keypoints, of those pairs that have some.
@@ -81,15 +82,15 @@ def evaluate_scenes(
     errors: dict[str, list[PoseError]] = {method.name: [] for method in methods}
     for number, pair in enumerate(pairs):
         for method in methods:
-            a, b = find_in_views(method, pair, keypoints)
-            error = measure_pose(pair, a, b, match_views(pair, a, b))
+            a, b, matched = match_views(method, pair, keypoints)
+            error = measure_pose(pair, a, b, matched)
             errors[method.name].append(error)
             rows.append(
                 {
                     'method': method.name,
                     'pair': number,
                     'scene': pair.scene,
-                    **measure_features(pair, a, b),
+                    **measure_features(pair, a, b, matched),
                     'rotation_error': error.rotation,
                     'direction_error': error.direction,
                 }
@@ -109,21 +110,28 @@ def evaluate_scenes(
     }
 
 
-def find_in_views(method: Method, pair: RenderedPair, keypoints: int) -> tuple[Features, Features]:
-    """Return the features of both views, at most `keypoints` each, highest scores first."""
-    a, b = (method.find(view.image).best(keypoints) for view in (pair.first, pair.second))
-    return a, b
+def match_views(
+    method: Method, pair: RenderedPair, keypoints: int
+) -> tuple[Features, Features, SceneMatches]:
+    """
+    Return the features of both views, at most `keypoints` each, and their matches.
 
-
-def match_views(pair: RenderedPair, a: Features, b: Features) -> SceneMatches:
-    """Return the mutual nearest neighbours of both views' features, and which are correct."""
-    matches = match_mutual(a.descriptors, b.descriptors)
+    Matches are those of the method, or mutual nearest neighbours.
+    """
+    if method.match:
+        a, b, matches, _ = method.match(pair.first.image, pair.second.image)
+    else:
+        a, b = (method.find(view.image).best(keypoints) for view in (pair.first, pair.second))
+        matches = match_mutual(a.descriptors, b.descriptors)
     places, visible = transfer(a.keypoints[matches[:, 0]], *pair.depth_views(), pair.pose)
     distances = np.linalg.norm(places - b.keypoints[matches[:, 1]], axis=1)
-    return SceneMatches(matches, visible & (np.nan_to_num(distances, nan=np.inf) <= EPSILON))
+    correct = visible & (np.nan_to_num(distances, nan=np.inf) <= EPSILON)
+    return a, b, SceneMatches(matches, correct)
 
 
-def measure_features(pair: RenderedPair, a: Features, b: Features) -> dict[str, float | None]:
+def measure_features(
+    pair: RenderedPair, a: Features, b: Features, matched: SceneMatches
+) -> dict[str, float | None]:
     """
     Return the measurements of one pair by name, without its pose.
 
@@ -139,7 +147,7 @@ def measure_features(pair: RenderedPair, a: Features, b: Features) -> dict[str, 
         ]
     )
     repeated = distances <= EPSILON
-    correct = match_views(pair, a, b).correct
+    correct = matched.correct
     count, seen = int(correct.sum()), (int(visible_a.sum()), int(visible_b.sum()))
     return {
         'repeatability': float(repeated.mean()) if len(repeated) else 0.0,
@@ -210,6 +218,6 @@ def picture_of_scene_matches(
     """Return the matches of each method in a pair; correct ones green, wrong ones red."""
     matched = {}
     for method in methods:
-        a, b = find_in_views(method, pair, keypoints)
-        matched[method.name] = (a.keypoints, b.keypoints, *match_views(pair, a, b))
+        a, b, matches = match_views(method, pair, keypoints)
+        matched[method.name] = (a.keypoints, b.keypoints, *matches)
     return draw_matches_by_method(pair.first.image, pair.second.image, matched)

@@ -3,6 +3,8 @@
 
 """Measurements on rendered pairs count what depth, pose and visibility say."""
 
+import json
+
 import cv2
 import numpy as np
 import pytest
@@ -13,7 +15,11 @@ from superpoint_ros.data.scenes.pair_cache import PairCache
 from superpoint_ros.data.scenes.pairs import PairSettings, RenderedPair
 from superpoint_ros.data.scenes.ray_casting import PinholeCamera, RenderedView
 from superpoint_ros.evaluation.baselines import Method
-from superpoint_ros.evaluation.scenes_benchmark import evaluate_scenes, measure_features
+from superpoint_ros.evaluation.scenes_benchmark import (
+    evaluate_scenes,
+    match_views,
+    measure_features,
+)
 from superpoint_ros.features import Features
 
 CAMERA = PinholeCamera(120.0, 160, 120)
@@ -52,6 +58,12 @@ def perfect_features(pair, count=150):
     return a, b
 
 
+def measured_features(pair, a, b):
+    """Return the measurements of features of both views."""
+    found = iter([a, b])
+    return measure_features(pair, *match_views(Method('', lambda image: next(found)), pair, 500))
+
+
 def test_perfect_features_reach_one_and_their_pose_is_right():
     pair = room_pair()
     a, b = perfect_features(pair)
@@ -74,7 +86,7 @@ def test_keypoints_that_the_other_view_does_not_see_do_not_count_as_lost():
         np.ones(len(a) + 1),
         np.concatenate([a.descriptors, a.descriptors[:1] * [-1]]),
     )
-    measured = measure_features(pair, hidden, b)
+    measured = measured_features(pair, hidden, b)
     assert measured['repeatability'] == pytest.approx(1.0, abs=0.02)
     assert measured['matching_score'] == pytest.approx(1.0, abs=0.02)
 
@@ -84,7 +96,7 @@ def test_wrong_matches_lower_accuracy_and_score_but_not_repeatability():
     a, b = perfect_features(pair)
     half = len(b) // 2
     swapped = np.concatenate([np.roll(b.descriptors[:half], 1, axis=0), b.descriptors[half:]])
-    measured = measure_features(pair, a, Features(b.keypoints, b.scores, swapped))
+    measured = measured_features(pair, a, Features(b.keypoints, b.scores, swapped))
     assert measured['repeatability'] > 0.97
     assert measured['matching_accuracy'] == pytest.approx(0.5, abs=0.06)
     assert measured['matching_score'] == pytest.approx(0.5, abs=0.06)
@@ -102,6 +114,28 @@ def test_no_pairs_and_no_keypoints_are_refused():
         evaluate_scenes([], [], 100)
     with pytest.raises(ValueError, match='max_keypoints must lie between 1 and 100000'):
         evaluate_scenes([], [room_pair()], 0)
+
+
+def turned_pair():
+    """Return two views of one wall, the second turned by 180 degrees."""
+    view = room_pair().first
+    wall = np.full((120, 160), 2.0, np.float32)
+    turned = RenderedView(np.ascontiguousarray(view.image[::-1, ::-1]), wall)
+    return RenderedPair(
+        RenderedView(view.image, wall), turned, CAMERA, np.diag([-1.0, -1.0, 1.0, 1.0]), 'turned'
+    )
+
+
+def test_wide_matching_matches_views_that_are_turned(tmp_path):
+    data, out = tmp_path / 'pairs', tmp_path / 'report'
+    PairCache(data, PairSettings(160, 120), {}).write(0, turned_pair())
+    command = ['evaluate', 'scenes', '--data', str(data), '--out', str(out), '--wide', '--methods']
+    assert main([*command, '--device', 'cpu', '--max-keypoints', '200', '--pictures', '1']) == 0
+    measured = json.loads((out / 'scenes.json').read_text())['methods']
+    assert list(measured) == ['SuperPoint', 'SuperPoint, wide']
+    assert measured['SuperPoint']['matching_accuracy'] < 0.5
+    assert measured['SuperPoint, wide']['matching_accuracy'] > 0.9
+    assert measured['SuperPoint, wide']['matching_score'] > 0.5
 
 
 def test_the_command_compares_ours_with_baselines(tmp_path, capsys):
