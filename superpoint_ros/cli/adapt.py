@@ -35,13 +35,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Label the photographs and return the exit status: 1 if some could not be read."""
-    from superpoint_ros.cli.options import keep_inputs, number
+    from superpoint_ros.cli.options import keep_inputs, number, output_folder
     from superpoint_ros.cli.recipe_options import own_parser, parse_options
     from superpoint_ros.training.adaptation_recipe import AdaptationRecipe
 
     parser = own_parser('superpoint adapt PHOTOS')
     parser.add_argument('--weights', type=Path, help='weight file (default: shipped)')
-    parser.add_argument('--out', type=Path, metavar='DIR', help='folder for the labels')
+    parser.add_argument('--out', type=output_folder, metavar='DIR', help='folder for the labels')
     parser.add_argument('--device', default='auto', help='auto, cpu, cuda or cuda:0,cuda:1 ...')
     parser.add_argument('--workers', type=int, help='processes (default: one per device)')
     threads = number(1, 1024, int)

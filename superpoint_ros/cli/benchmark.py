@@ -24,7 +24,7 @@ import argparse
 from pathlib import Path
 import sys
 
-from superpoint_ros.cli.options import image_size, keep_inputs, number, weight_names
+from superpoint_ros.cli.options import image_size, keep_inputs, number, output_folder, weight_names
 from superpoint_ros.settings_table import refuse_option
 
 _COUNT = number(1, 100_000, int)
@@ -65,8 +65,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     how.add_argument(
         '--out',
-        type=Path,
-        default=Path('runs/benchmark'),
+        type=output_folder,
+        default='runs/benchmark',
         metavar='DIR',
         help='folder for the report (default: runs/benchmark)',
     )

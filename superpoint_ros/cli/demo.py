@@ -14,13 +14,12 @@ features were received, else 1 or, for bad input, 2.
 from __future__ import annotations
 
 import argparse
-from pathlib import Path
 import sys
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the options."""
-    from superpoint_ros.cli.options import add_detector_options, number
+    from superpoint_ros.cli.options import add_detector_options, number, output_folder
     from superpoint_ros.cli.rerun_option import add_rerun_option
 
     parser.add_argument(
@@ -40,8 +39,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument(
         '--output',
-        type=Path,
-        default=Path('runs/demo'),
+        type=output_folder,
+        default='runs/demo',
         metavar='DIR',
         help='folder for the picture and the logs (default: runs/demo)',
     )

@@ -26,14 +26,14 @@ import sys
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the options."""
-    from superpoint_ros.cli.options import add_detector_options
+    from superpoint_ros.cli.options import add_detector_options, output_folder
     from superpoint_ros.cli.rerun_option import add_rerun_option
 
     parser.add_argument(
         'images', nargs='+', metavar='IMAGE', help='image files, or folders of images'
     )
     parser.add_argument(
-        '--out', required=True, type=Path, metavar='DIR', help='folder for the results'
+        '--out', required=True, type=output_folder, metavar='DIR', help='folder for the results'
     )
     parser.add_argument(
         '--format',

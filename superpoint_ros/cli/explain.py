@@ -15,16 +15,15 @@ them. The decision on a pixel, by default that of the best keypoint, is printed.
 from __future__ import annotations
 
 import argparse
-from pathlib import Path
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the options."""
-    from superpoint_ros.cli.options import add_detector_options
+    from superpoint_ros.cli.options import add_detector_options, output_folder
 
     parser.add_argument('image', metavar='IMAGE', help='image file')
     parser.add_argument(
-        '--out', required=True, type=Path, metavar='DIR', help='folder for the pictures'
+        '--out', required=True, type=output_folder, metavar='DIR', help='folder for the pictures'
     )
     parser.add_argument(
         '--pixel',

@@ -19,16 +19,19 @@ Exit status: 0 done; 1 the file was written but its results differ; 2 wrong inpu
 from __future__ import annotations
 
 import argparse
-from pathlib import Path
 import sys
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the options."""
-    from superpoint_ros.cli.options import add_detector_options
+    from superpoint_ros.cli.options import add_detector_options, output_file
 
     parser.add_argument(
-        '--out', required=True, type=Path, metavar='FILE', help='.pth, .onnx or .pt, see above'
+        '--out',
+        required=True,
+        type=output_file,
+        metavar='FILE',
+        help='.pth, .onnx or .pt, see above',
     )
     parser.add_argument(
         '--image',

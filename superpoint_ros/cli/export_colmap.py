@@ -34,17 +34,21 @@ MAX_KEYPOINTS = 2000
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the options."""
-    from superpoint_ros.cli.options import add_detector_options, number
+    from superpoint_ros.cli.options import add_detector_options, number, output_file, output_folder
 
     parser.add_argument(
         'images', type=Path, metavar='IMAGES', help='folder of images; subfolders are included'
     )
     parser.add_argument(
-        '--out', required=True, type=Path, metavar='DB', help='new database, such as database.db'
+        '--out',
+        required=True,
+        type=output_file,
+        metavar='DB',
+        help='new database, such as database.db',
     )
     parser.add_argument(
         '--hloc',
-        type=Path,
+        type=output_folder,
         metavar='DIR',
         help='also write features.h5, matches.h5 and pairs.txt for hloc to this folder',
     )

@@ -18,11 +18,11 @@ from __future__ import annotations
 import argparse
 from collections.abc import Sequence
 import importlib
-import os
 import sys
 from typing import NamedTuple
 
 from superpoint_ros import __version__
+from superpoint_ros.cli.standard_streams import lasting_streams
 
 
 class Command(NamedTuple):
@@ -54,7 +54,6 @@ COMMANDS = {
     'train': Command('train', 'train a network, stage by stage', extra='train'),
 }
 
-EXIT_DONE = 0
 EXIT_FAILED = 1
 EXIT_BAD_INPUT = 2
 EXIT_INTERRUPTED = 130
@@ -79,17 +78,21 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
     0: done; 1: failed, or partly done; 2: the input or the command line is wrong; 130: Ctrl-C.
     """
-    arguments = list(sys.argv[1:] if arguments is None else arguments)
+    with lasting_streams():
+        return _run(list(sys.argv[1:] if arguments is None else arguments))
+
+
+def _run(arguments: list[str]) -> int:
+    """Return the exit status of the command line, after reporting its error."""
     command = _named_command(arguments)
     args = argparse.Namespace(traceback='--traceback' in arguments)  # while options are declared
     try:
         args = _build_parser(command).parse_args(arguments)
-        return args.run(args)
+        status = args.run(args)
+        sys.stdout.flush()  # an error, such as a full disk, is reported as others
+        return status
     except KeyboardInterrupt:
         return _report('interrupted', EXIT_INTERRUPTED)
-    except BrokenPipeError:  # the reader of the output, such as `head`, has ended
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return EXIT_DONE
     except ModuleNotFoundError as error:
         if args.traceback or not error.name or error.name.startswith('superpoint_ros'):
             raise

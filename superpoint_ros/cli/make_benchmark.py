@@ -19,6 +19,7 @@ from pathlib import Path
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the options."""
+    from superpoint_ros.cli.options import output_folder
     from superpoint_ros.data.homography_sequences import BenchmarkPlan
     from superpoint_ros.settings_table import add_options
 
@@ -30,7 +31,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help='image files, or folders of them',
     )
     parser.add_argument(
-        '--out', required=True, type=Path, metavar='DIR', help='new folder for the benchmark'
+        '--out',
+        required=True,
+        type=output_folder,
+        metavar='DIR',
+        help='new folder for the benchmark',
     )
     add_options(parser, BenchmarkPlan)
 

@@ -36,13 +36,13 @@ _TRUTH_PER_FRAME = 10
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the options."""
-    from superpoint_ros.cli.options import add_scene_options
+    from superpoint_ros.cli.options import add_scene_options, output_folder
     from superpoint_ros.data.scenes.flight_settings import FlightSettings
     from superpoint_ros.settings_table import add_options
 
     parser.add_argument('scene', nargs='?', type=Path, metavar='SCENE', help='a .glb file')
     parser.add_argument(
-        '--out', required=True, type=Path, metavar='DIR', help='folder of the sequence'
+        '--out', required=True, type=output_folder, metavar='DIR', help='folder of the sequence'
     )
     parser.add_argument(
         '--pictures',

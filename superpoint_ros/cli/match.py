@@ -23,12 +23,12 @@ from pathlib import Path
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the options."""
-    from superpoint_ros.cli.options import add_detector_options
+    from superpoint_ros.cli.options import add_detector_options, output_folder
 
     parser.add_argument('image_a', type=Path, metavar='IMAGE_A', help='first image file')
     parser.add_argument('image_b', type=Path, metavar='IMAGE_B', help='second image file')
     parser.add_argument(
-        '--out', required=True, type=Path, metavar='DIR', help='folder for the results'
+        '--out', required=True, type=output_folder, metavar='DIR', help='folder for the results'
     )
     parser.add_argument(
         '--wide',
@@ -40,10 +40,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Match both images, write picture and arrays, and print one summary."""
-    import numpy as np
-
     from superpoint_ros.cli.options import keep_inputs, make_detector
     from superpoint_ros.data.sequences.image_files import read_image
+    from superpoint_ros.files import write_npz
     from superpoint_ros.visualization import draw_matches, write_picture
     from superpoint_ros.wide_matching import match_images, match_wide, rotation_and_zoom
 
@@ -56,8 +55,7 @@ def run(args: argparse.Namespace) -> int:
     a, b = matched.a.keypoints, matched.b.keypoints
     write_picture(picture, draw_matches(images[0], a, images[1], b, matched.matches))
     points_a, points_b = matched.points
-    with arrays.open('wb') as file:
-        np.savez_compressed(file, keypoints_a=points_a, keypoints_b=points_b)
+    write_npz(arrays, keypoints_a=points_a, keypoints_b=points_b)
     how = ''
     if matched.to_b is not None:
         rotation, zoom = rotation_and_zoom(matched.to_b, images[1].shape[1::-1])

@@ -21,10 +21,10 @@ import time
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the options."""
-    from superpoint_ros.cli.options import add_detector_options
+    from superpoint_ros.cli.options import add_detector_options, output_folder
 
     parser.add_argument('bag', metavar='IN', type=Path, help='folder of a bag, or its file')
-    parser.add_argument('out', metavar='OUT', type=Path, help='folder of the new bag')
+    parser.add_argument('out', metavar='OUT', type=output_folder, help='folder of the new bag')
     parser.add_argument(
         '--topics',
         nargs='+',

@@ -19,6 +19,8 @@ from pathlib import Path
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the options."""
+    from superpoint_ros.cli.options import output_file
+
     parser.add_argument('--weights', type=Path, required=True, metavar='FILE', help='weight file')
     parser.add_argument(
         '--images',
@@ -28,7 +30,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument(
         '--out',
-        type=Path,
+        type=output_file,
         metavar='FILE',
         help='.safetensors file for the result (default: the weight file itself)',
     )

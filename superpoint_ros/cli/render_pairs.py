@@ -35,14 +35,16 @@ _SHOWN = 12
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the options."""
-    from superpoint_ros.cli.options import add_scene_options
+    from superpoint_ros.cli.options import add_scene_options, output_folder
     from superpoint_ros.data.scenes.pairs import PairSettings
     from superpoint_ros.settings_table import add_options
 
     parser.add_argument(
         'scenes', nargs='*', type=Path, metavar='SCENE', help='.glb files, or folders of them'
     )
-    parser.add_argument('--out', required=True, type=Path, metavar='DIR', help='folder of pairs')
+    parser.add_argument(
+        '--out', required=True, type=output_folder, metavar='DIR', help='folder of pairs'
+    )
     parser.add_argument(
         '--pairs', type=int, default=1000, metavar='N', help='number of pairs (default: 1000)'
     )

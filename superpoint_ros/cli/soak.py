@@ -14,12 +14,11 @@ idle node is called at the same times; the time that it needs to answer is allow
 from __future__ import annotations
 
 import argparse
-from pathlib import Path
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the options."""
-    from superpoint_ros.cli.options import add_detector_options, image_size, number
+    from superpoint_ros.cli.options import add_detector_options, image_size, number, output_folder
 
     parser.add_argument(
         '--seconds',
@@ -45,8 +44,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument(
         '--output',
-        type=Path,
-        default=Path('runs/soak'),
+        type=output_folder,
+        default='runs/soak',
         metavar='DIR',
         help='folder for table, plot and log (default: runs/soak)',
     )

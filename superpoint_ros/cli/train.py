@@ -36,12 +36,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Train and return the exit status."""
-    from superpoint_ros.cli.options import number
+    from superpoint_ros.cli.options import number, output_folder
     from superpoint_ros.cli.recipe_options import own_parser, parse_options
     from superpoint_ros.training.training_recipes import MagicPointRecipe, SuperPointRecipe
 
     parser = own_parser(f'superpoint train {args.stage}')
-    parser.add_argument('--out', type=Path, help='folder of the run')
+    parser.add_argument('--out', type=output_folder, help='folder of the run')
     parser.add_argument('--resume', action='store_true', help='continue from the last checkpoint')
     parser.add_argument('--accelerator', default='auto', help='cpu, gpu or auto (default)')
     parser.add_argument('--devices', default='auto', help='number of devices (default: auto)')

@@ -5,6 +5,8 @@
 
 from __future__ import annotations
 
+import os
+from pathlib import Path
 import subprocess
 import sys
 import types
@@ -121,3 +123,51 @@ def test_the_version_is_printed(capsys):
         program.main(['--version'])
     assert stop.value.code == 0
     assert capsys.readouterr().out.startswith('superpoint_ros ')
+
+
+def run_try(work, **streams):
+    """Return the finished process whose command `try` runs a line of Python."""
+    program = f"""
+import sys, types
+from superpoint_ros.cli import main as program
+module = types.ModuleType('superpoint_ros.cli.try_it')
+module.add_arguments = lambda parser: None
+def run(args):
+    {work}
+    return 0
+module.run = run
+sys.modules[module.__name__] = module
+program.COMMANDS = {{'try': program.Command('try_it', 'try it')}}
+sys.exit(program.main(['try']))
+"""
+    return subprocess.run([sys.executable, '-c', program], check=False, **streams)
+
+
+def test_work_is_done_although_the_reader_of_its_output_has_ended(tmp_path):
+    result = tmp_path / 'result'
+    work = (
+        '[print(1, flush=True) or print(2, file=sys.stderr) for _ in range(9)]; '
+        f"open({str(result)!r}, 'w').close()"
+    )
+    reader, writer = os.pipe()
+    os.close(reader)
+    try:
+        assert run_try(work, stdout=writer, stderr=writer).returncode == 0
+    finally:
+        os.close(writer)
+    assert result.exists()
+
+
+def test_work_is_done_with_closed_streams(tmp_path):
+    result = tmp_path / 'result'
+    close = {'preexec_fn': lambda: [os.close(number) for number in range(3)]}
+    work = f"print(1); print(2, file=sys.stderr); open({str(result)!r}, 'w').close()"
+    assert run_try(work, **close).returncode == 0
+    assert result.exists()
+
+
+def test_output_that_cannot_be_written_is_one_line():
+    with Path('/dev/full').open('w') as full:
+        done = run_try('print(1)', stdout=full, stderr=subprocess.PIPE)
+    expected = b'superpoint: standard output: No space left on device\n'
+    assert (done.returncode, done.stderr) == (1, expected)

@@ -164,3 +164,31 @@ def test_weight_files_of_the_same_name_are_told_apart_by_their_folders():
     assert weight_names(files[2:]) == ['c']
     with pytest.raises(ValueError, match='given twice: c.safetensors, ./c.safetensors'):
         weight_names(['c.safetensors', './c.safetensors'])
+
+
+@pytest.mark.parametrize(
+    ('command', 'line'),
+    [
+        ('detect a.png --out file', 'file is a file: name a folder for the results'),
+        ('match a.png b.png --out file/new', '/file is a file: a folder is needed there'),
+        ('evaluate shapes --out /proc/new', '/proc: '),
+        ('evaluate threshold --out /proc/new', '/proc: '),
+        ('export --out /proc/new.onnx', '/proc: '),
+        ('export --out folder', 'folder is a folder: name a file for the result'),
+        ('make-benchmark photos --out /proc/new', '/proc: '),
+        ('train superpoint --out /proc/new', '/proc: '),
+        ('process-bag in /proc/new', '/proc: '),
+    ],
+)
+def test_a_place_for_results_that_cannot_be_written_is_named_before_the_work(
+    command, line, tmp_path, monkeypatch, capsys
+):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / 'file').touch()
+    (tmp_path / 'folder').mkdir()
+    assert main(command.split()) in (1, 2)
+    message = capsys.readouterr().err
+    assert message.startswith('superpoint: ')
+    assert line in message
+    assert message.count('\n') == 1
+    assert sorted(path.name for path in tmp_path.iterdir()) == ['file', 'folder']

@@ -1,0 +1,67 @@
+# Copyright 2026 The superpoint_ros developers
+# SPDX-License-Identifier: Apache-2.0
+
+"""Standard output and standard error whose loss does not end the work of a command."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+import os
+from pathlib import Path
+import sys
+from typing import Any, TextIO
+
+
+class LastingStream:
+    """
+    A text stream that discards all text after one of the `lost` errors of writing.
+
+    Everything else is that of the stream.
+    """
+
+    def __init__(self, stream: TextIO, lost: type[OSError]):
+        self._stream, self._lost = stream, lost
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._stream, name)
+
+    def write(self, text: str) -> int:
+        """Write the text."""
+        return self._keep(self._stream.write, text)
+
+    def flush(self) -> None:
+        """Write what is buffered."""
+        self._keep(self._stream.flush)
+
+    def _keep(self, call: Callable, *args: str) -> Any:
+        """Return the result of the call; after a lost error, that of another one to /dev/null."""
+        try:
+            return call(*args)
+        except self._lost:
+            nowhere = os.open(os.devnull, os.O_WRONLY)
+            os.dup2(nowhere, self._stream.fileno())
+            os.close(nowhere)
+            return call(*args)
+        except OSError as error:
+            error.filename = 'standard output'
+            raise
+
+
+@contextmanager
+def lasting_streams() -> Iterator[None]:
+    """
+    Let work inside this context continue if the reader of its output, such as `head`, ends.
+
+    Text to streams that are closed (None) is discarded, and so is text to standard error that
+    cannot be written, for instance to a full disk.
+    """
+    before = sys.stdout, sys.stderr
+    with Path(os.devnull).open('w') as nowhere:
+        sys.stdout = LastingStream(sys.stdout or nowhere, BrokenPipeError)
+        sys.stderr = LastingStream(sys.stderr or nowhere, OSError)
+        try:
+            yield
+        finally:
+            sys.stderr.flush()
+            sys.stdout, sys.stderr = before
