@@ -180,8 +180,13 @@ class Detector:
         return heatmap_from_logits(logits[0].transpose(1, 2, 0), gray.shape)
 
     def warm_up(self, size: tuple[int, int] = (640, 480)) -> None:
-        """Process a blank image of (width, height), so that compilation delays no later call."""
-        self(np.zeros((size[1], size[0]), np.uint8))
+        """
+        Process an image of (width, height), so that compilation delays no later call.
+
+        It is noise with keypoints: without them, some steps would be left out.
+        """
+        noise = np.random.default_rng(0).integers(0, 256, size[::-1], np.uint8)
+        self(noise, settings=replace(self.settings, threshold=0.0))
 
     @staticmethod
     def preprocess(

@@ -77,7 +77,8 @@ def find_extrema(image: np.ndarray, threads: int = 1) -> HessianExtrema:
 
     The rows are divided among as many threads, but each gets enough rows to be worth it.
     """
-    image = np.ascontiguousarray(image)
+    # Compiled functions are compiled again for other layouts and for read-only arrays.
+    image = np.require(image, requirements='CW')
     rows = image.shape[0]
     # A stripe also processes the rows around it that affect its extrema.
     count = max(min(threads, rows // (4 * _RADIUS), MAX_STRIPES), 1)
@@ -88,8 +89,8 @@ def find_extrema(image: np.ndarray, threads: int = 1) -> HessianExtrema:
     ]
     found = [_find_in_rows(image, *ends[:2]), *(other.result() for other in others)]
     pixels, values = (np.concatenate(each) for each in zip(*found, strict=True))
-    points, columns = values[:, : _Y + 1], (values[:, each] for each in range(_RESPONSE, _COLUMNS))
-    return HessianExtrema(image.shape, pixels, points, *columns)
+    columns = np.ascontiguousarray(values[:, _RESPONSE:_COLUMNS].T)
+    return HessianExtrema(image.shape, pixels, values[:, : _Y + 1], *columns)
 
 
 @cache
