@@ -36,14 +36,13 @@ ARGUMENTS = {
 def start_detector(context):
     """Return the node, with the arguments that are not empty."""
     given = {name: LaunchConfiguration(name).perform(context) for name in ARGUMENTS}
-    overrides = {name: given[name] for name in ('weights', 'device') if given[name]}
+    names = ('weights', 'device', 'image_transport', 'depth_source')
+    overrides = {name: given[name] for name in names if given[name]}
     if given['threshold']:
         overrides['threshold'] = table_of(DetectionSettings)['threshold'].parse(given['threshold'])
     for name in ('autostart', 'rectified'):
         if given[name]:
             overrides[name] = truth(name, given[name])
-    if given['depth_source']:
-        overrides['depth_source'] = given['depth_source']
     if given['pair_tolerance']:
         overrides['pair_tolerance'] = float(given['pair_tolerance'])
     cameras = [name.strip() for name in given['cameras'].split(',') if name.strip()]

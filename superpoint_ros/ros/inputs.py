@@ -16,8 +16,9 @@ from diagnostic_msgs.msg import DiagnosticStatus
 from rclpy.event_handler import SubscriptionEventCallbacks
 from rclpy.logging import get_logger
 from rclpy.node import Node
-from rclpy.qos import QoSProfile
+from rclpy.qos import qos_check_compatible, QoSCompatibility, QoSProfile
 from rclpy.qos_overriding_options import QoSOverridingOptions
+from rclpy.topic_endpoint_info import TopicEndpointInfo
 
 from superpoint_ros.ros.diagnostics import input_status, MAX_LOST
 from superpoint_ros.ros.events import with_events
@@ -174,21 +175,35 @@ class InputTopic(ABC):
         if others:
             return f'the topic has the type {", ".join(others)}, not {kind}'
         if publishers:
-            return f'{len(publishers)} publisher(s), but none of their messages arrives'
-        published = [
-            name
-            for name, types in self.node.get_topic_names_and_types()
-            if kind in types
-            and not name.endswith('features/overlay')
-            and self.node.count_publishers(name) > 0
-        ]
-        suggestions = ', '.join(sorted(map(self._remap_target, published)))
+            return self._why_nothing_arrives(publishers)
+        suggestions = ', '.join(map(self._remap_target, self._published(self._type)))
         if not suggestions:
             return f'the topic has no publisher, nor has any other topic of {kind}'
         return (
             f'the topic has no publisher; topics of this type are {suggestions} '
             f'(remap with {self._name}:=TOPIC)'
         )
+
+    def _published(self, message_type: type) -> list[str]:
+        """Return the topics of a type that have publishers, without this package's overlays."""
+        kind = f'sensor_msgs/msg/{message_type.__name__}'
+        return sorted(
+            name
+            for name, types in self.node.get_topic_names_and_types()
+            if kind in types
+            and not name.endswith('features/overlay')
+            and self.node.count_publishers(name) > 0
+        )
+
+    def _why_nothing_arrives(self, publishers: list[TopicEndpointInfo]) -> str:
+        """Return why messages of publishers of the right type do not arrive."""
+        ours = self._subscription.qos_profile
+        checks = [qos_check_compatible(each.qos_profile, ours) for each in publishers]
+        reasons = {reason for result, reason in checks if result == QoSCompatibility.ERROR}
+        if len(checks) == sum(result == QoSCompatibility.ERROR for result, _ in checks):
+            text = ' '.join(' '.join(sorted(reasons)).split()).rstrip(';')
+            return f'the quality of service of the publisher does not fit ({text})'
+        return f'{len(publishers)} publisher(s), but none of their messages arrives'
 
     def _remap_target(self, topic: str) -> str:
         """Return what the user must remap the input to, to receive a topic."""

@@ -28,6 +28,11 @@ CAMERAS = {
     ),
     'camera_info': ('camera_info', 'Topic of the calibration, if it is used; as image.'),
     'cameras': ('', 'Names of several cameras, such as left,right; empty: a single camera.'),
+    'image_transport': (
+        '',
+        'Type of the images: raw or compressed (topic IMAGE/compressed); empty: that of the '
+        'parameter file.',
+    ),
     'depth_source': (
         '',
         'Source of the depths of keypoints: none, stereo (cameras:=LEFT,RIGHT) or image; empty: '

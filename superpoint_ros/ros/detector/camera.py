@@ -180,6 +180,19 @@ class Camera(InputTopic):
         is_idle = self._is_started and self._subscription is None
         return 'the features have no subscriber' if is_idle else super().note()
 
+    def _diagnose(self) -> str:
+        reason = super()._diagnose()
+        if self.node.count_publishers(self.topic):
+            return reason
+        transport, kind = (
+            ('raw', Image) if self._is_compressed else ('compressed', CompressedImage)
+        )
+        others = self._published(kind)
+        if not others:
+            return reason
+        images = ', '.join(topic.removesuffix('/compressed') for topic in others)
+        return f'{reason}; set image_transport:={transport} for {transport} images on {images}'
+
     def _remap_target(self, topic: str) -> str:
         return topic.removesuffix('/compressed') if self._is_compressed else topic
 

@@ -88,6 +88,34 @@ def test_the_remapping_of_compressed_images_is_without_the_suffix(start_inside):
 
 
 @pytest.mark.usefixtures('_short_watchdog_timeout')
+@pytest.mark.parametrize(
+    ('own', 'kind', 'topic', 'advice'),
+    [
+        ('raw', CompressedImage, '/cam/image/compressed', 'compressed for compressed'),
+        ('compressed', Image, '/cam/image', 'raw for raw'),
+    ],
+)
+def test_images_of_the_other_transport_are_named_with_the_parameter(
+    start_inside, own, kind, topic, advice
+):
+    system = start_inside(image_transport=own)
+    system.observer.create_publisher(kind, topic, 1)
+    mine = '/image' if own == 'raw' else '/image/compressed'
+    system.wait_until(lambda: '/cam/' in reason(system, mine))
+    assert reason(system, mine).endswith(f'; set image_transport:={advice} images on /cam/image')
+
+
+@pytest.mark.usefixtures('_short_watchdog_timeout')
+def test_quality_of_service_that_does_not_fit_is_the_reason_for_silence(start_inside):
+    override = 'qos_overrides./image.subscription.reliability'
+    system = start_inside(**{override: 'reliable'})
+    best_effort = QoSProfile(depth=1, reliability=QoSReliabilityPolicy.BEST_EFFORT)
+    system.observer.create_publisher(Image, '/image', best_effort)
+    system.wait_until(lambda: 'does not fit' in reason(system, '/image'))
+    assert 'Best effort publisher and reliable subscription' in reason(system, '/image')
+
+
+@pytest.mark.usefixtures('_short_watchdog_timeout')
 def test_a_silent_topic_without_any_candidate_says_so(start_inside):
     system = start_inside()
     assert 'nor has any other topic of sensor_msgs/msg/Image' in reason(system, '/image')
