@@ -15,7 +15,6 @@ a NumPy file with the whole file name of the image plus `.npz`:
 
 from __future__ import annotations
 
-import io
 import json
 from pathlib import Path
 import zlib
@@ -23,7 +22,7 @@ import zlib
 import numpy as np
 
 from superpoint_ros.data.sequences.image_files import list_images
-from superpoint_ros.files import read_npz, write_atomically
+from superpoint_ros.files import read_npz, write_atomically, write_npz
 from superpoint_ros.training.homographic_adaptation import Labels
 
 MANIFEST = 'labels.json'
@@ -64,15 +63,13 @@ class LabelFolder:
 
     def write(self, image: Path, pixels: np.ndarray, labels: Labels) -> None:
         """Write the labels of an image with these gray pixels, uint8 (H, W)."""
-        content = io.BytesIO()
-        np.savez_compressed(
-            content,
+        write_npz(
+            self.path(image),
             keypoints=labels.keypoints.astype(np.float32),
             scores=labels.scores.astype(np.float32),
             size=np.array(pixels.shape[::-1], np.int64),
             checksum=np.int64(zlib.crc32(np.ascontiguousarray(pixels))),
         )
-        write_atomically(self.path(image), content.getvalue())
 
     def read(self, image: Path, pixels: np.ndarray | None = None) -> Labels:
         """
