@@ -16,6 +16,9 @@ import numpy as np
 PACKAGE = 'superpoint_ros'
 DEFAULT_WEIGHTS = 'superpoint_compact.safetensors'
 
+RECIPES = Path(__file__).parent / 'training' / 'recipes'
+"""Folder of the recipes of training and the lists of training images."""
+
 
 def write_atomically(path: Path, content: bytes) -> None:
     """

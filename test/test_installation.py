@@ -60,11 +60,8 @@ def test_a_wheel_works_from_another_folder(installed_wheel, tmp_path):
     assert '.npz' in {path.suffix for path in (tmp_path / 'found').iterdir()}
     share = installed_wheel / 'share' / 'superpoint_ros'
     code = (
-        'from superpoint_ros.files import default_weights, share_directory\n'
-        'import superpoint_ros.training\n'
-        'from pathlib import Path\n'
-        'recipes = Path(superpoint_ros.training.__file__).parent / "recipes"\n'
-        'print(share_directory(), default_weights(), recipes / "superpoint_cpu.yaml")\n'
+        'from superpoint_ros.files import default_weights, RECIPES, share_directory\n'
+        'print(share_directory(), default_weights(), RECIPES / "superpoint_cpu.yaml")\n'
         'print(*(share_directory() / "launch").glob("*.launch.py"))'
     )
     run = subprocess.run(

@@ -147,7 +147,7 @@ def _run_homography(args: argparse.Namespace) -> int:
     """Measure on planar scenes, write the report, and print the tables; 1 if some are bad."""
     from tqdm import tqdm
 
-    from superpoint_ros.data.hpatches import list_sequences, read_sequence
+    from superpoint_ros.data.hpatches import list_homography_sequences, read_sequence
     from superpoint_ros.evaluation.homography_benchmark import (
         COUNTINGS,
         evaluate_homographies,
@@ -157,7 +157,7 @@ def _run_homography(args: argparse.Namespace) -> int:
     )
 
     methods = with_wide(args, make_methods(args, max_keypoints=pool_size(args.max_keypoints)))
-    folders, bad = list_sequences(args.data), []
+    folders, bad = list_homography_sequences(args.data), []
 
     def readable_sequences():
         for folder in tqdm(folders, unit='sequence'):

@@ -42,7 +42,7 @@ class HomographySequence:
     homographies: list[np.ndarray]
 
 
-def list_sequences(data: str | Path) -> list[Path]:
+def list_homography_sequences(data: str | Path) -> list[Path]:
     """
     Return the sequence folders in `data`, sorted by name.
 

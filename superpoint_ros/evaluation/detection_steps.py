@@ -16,10 +16,7 @@ from superpoint_ros.detection.preprocessing import pad, to_gray
 from superpoint_ros.detection.settings import DetectionSettings
 from superpoint_ros.detector import Detector
 from superpoint_ros.features import Features
-from superpoint_ros.model.config import CELL
-
-DUSTBIN = CELL * CELL
-"""Index of the dustbin, the channel for "no keypoint in this cell"."""
+from superpoint_ros.model.config import CELL, DUSTBIN
 
 
 @dataclass(frozen=True, eq=False)

@@ -10,9 +10,9 @@ import math
 import cv2
 import numpy as np
 
-from superpoint_ros.evaluation.detection_steps import DetectionSteps, DUSTBIN
+from superpoint_ros.evaluation.detection_steps import DetectionSteps
 from superpoint_ros.geometry.homography import scaling, warp_image, warp_points
-from superpoint_ros.model.config import CELL
+from superpoint_ros.model.config import CELL, DUSTBIN
 from superpoint_ros.visualization import contact_sheet, draw_keypoints, GREEN, RED, to_bgr, WHITE
 
 CLOSE_UP = (8, 6)

@@ -12,8 +12,8 @@ import numpy as np
 _MIN_POSITIONS = 3
 
 
-class Alignment(NamedTuple):
-    """Similarity from one trajectory to another: scale, rotation (3, 3) and translation (3,)."""
+class Similarity(NamedTuple):
+    """Similarity between trajectories: scale, rotation (3, 3) and translation (3,)."""
 
     scale: float
     rotation: np.ndarray
@@ -24,7 +24,7 @@ class Alignment(NamedTuple):
         return self.scale * points @ self.rotation.T + self.translation
 
 
-def align(estimated: np.ndarray, ground_truth: np.ndarray) -> Alignment:
+def align(estimated: np.ndarray, ground_truth: np.ndarray) -> Similarity:
     """
     Return the similarity that takes estimated positions (N, 3) closest to the true ones (N, 3).
 
@@ -46,7 +46,7 @@ def align(estimated: np.ndarray, ground_truth: np.ndarray) -> Alignment:
     signs = np.array([1.0, 1.0, np.sign(np.linalg.det(left) * np.linalg.det(right))])
     rotation = left @ np.diag(signs) @ right
     scale = float((values * signs).sum() / spread)
-    return Alignment(scale, rotation, mean_b - scale * rotation @ mean_a)
+    return Similarity(scale, rotation, mean_b - scale * rotation @ mean_a)
 
 
 def position_errors(estimated: np.ndarray, ground_truth: np.ndarray) -> np.ndarray:

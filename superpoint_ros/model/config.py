@@ -21,6 +21,9 @@ if TYPE_CHECKING:
 CELL = 8
 """Side in pixels of a cell: the encoder halves the image three times."""
 
+DUSTBIN = CELL * CELL
+"""Class of a cell without a keypoint; the classes before it are the pixels in row order."""
+
 FINE_CELL = 4
 """Side in pixels of the squares of fine descriptors."""
 
@@ -156,7 +159,7 @@ class SuperPointConfig:
                 pooled = number > 1 and name == names[0] and self.downsampling == 'pooling'
                 layers[name] = Layer(source, channels, stride=stride, pooled=pooled)
                 source = name
-        for head, channels in (('P', CELL * CELL + 1), ('D', self.descriptor_size)):
+        for head, channels in (('P', DUSTBIN + 1), ('D', self.descriptor_size)):
             layers[f'conv{head}a'] = Layer(source, self.head_channels)
             layers[f'conv{head}b'] = Layer(f'conv{head}a', channels, kernel_size=1, relu=False)
         if self.fine_channels:

@@ -30,7 +30,8 @@ class _Waiting(NamedTuple):
     arrival: float
 
 
-Pair = tuple[Any, Any]
+MessagePair = tuple[Any, Any]
+"""The items of topics 0 and 1, one of them None if it has no partner."""
 
 
 class Pairing:
@@ -57,7 +58,7 @@ class Pairing:
         self._unanswered = [0, 0]  # messages since the last one of the other topic
         self._last_pair, self._first_arrival = -math.inf, math.inf
 
-    def add(self, side: int, item: Any, stamp: int, now: float) -> list[Pair]:
+    def add(self, side: int, item: Any, stamp: int, now: float) -> list[MessagePair]:
         """Add a message with a stamp in nanoseconds; return the pairs that are complete now."""
         self._arrivals[side] = now
         self._unanswered[side] += 1
@@ -78,7 +79,7 @@ class Pairing:
         overtaken = self._release(lambda each, _: each.stamp < oldest)
         return [*overtaken, pair, *self.expire(now)]
 
-    def expire(self, now: float) -> list[Pair]:
+    def expire(self, now: float) -> list[MessagePair]:
         """Return the messages that have waited too long, each with None as its partner."""
         # A topic without any message is silent a while after the other has begun.
         last = [max(arrival, self._first_arrival) for arrival in self._arrivals]
@@ -106,7 +107,7 @@ class Pairing:
             f'{self._tolerance * 1e-6:.1f} ms are allowed (pair_tolerance)'
         )
 
-    def _release(self, is_due: Callable[[_Waiting, int], bool]) -> list[Pair]:
+    def _release(self, is_due: Callable[[_Waiting, int], bool]) -> list[MessagePair]:
         """Remove and return the waiting messages that are due, oldest stamp first."""
         due = []
         for side, waiting in enumerate(self._waiting):

@@ -14,8 +14,7 @@ from collections.abc import Sequence
 import hashlib
 from pathlib import Path
 
-FOLDER = Path(__file__).parent / 'recipes'
-"""Folder of the lists that come with the package."""
+from superpoint_ros.files import RECIPES
 
 
 def image_list_path(name: str) -> Path:
@@ -24,10 +23,10 @@ def image_list_path(name: str) -> Path:
 
     Raises FileNotFoundError that names the shipped lists if it is neither.
     """
-    for path in (Path(name), FOLDER / name):
+    for path in (Path(name), RECIPES / name):
         if path.is_file():
             return path
-    shipped = ', '.join(sorted(path.name for path in FOLDER.glob('*.sha256')))
+    shipped = ', '.join(sorted(path.name for path in RECIPES.glob('*.sha256')))
     raise FileNotFoundError(f'there is no image list {name}: name a file or one of {shipped}')
 
 

@@ -28,7 +28,7 @@ from superpoint_ros.data.synthetic_shapes.shapes import ShapeImage
 from superpoint_ros.detection.cpu import keypoints_in_heatmap
 from superpoint_ros.detection.heatmap import heatmap_from_logits
 from superpoint_ros.detection.settings import DetectionSettings
-from superpoint_ros.model.config import CONFIGURATIONS
+from superpoint_ros.model.config import CONFIGURATIONS, DUSTBIN
 from superpoint_ros.model.pruning import add_dead_channels
 from superpoint_ros.model.superpoint import fold_batch_norm, SuperPoint
 from superpoint_ros.model.weights import save_weights, WeightsMetadata
@@ -43,7 +43,7 @@ from superpoint_ros.training.losses import (
 )
 from superpoint_ros.training.pair_dataset import HomographyPairDataset
 from superpoint_ros.training.rendered_dataset import make_pair_dataset
-from superpoint_ros.training.targets import DUSTBIN, make_detector_targets
+from superpoint_ros.training.targets import make_detector_targets
 from superpoint_ros.training.training_recipes import (
     MagicPointRecipe,
     SuperPointRecipe,

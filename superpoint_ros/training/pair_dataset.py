@@ -191,7 +191,7 @@ class HomographyPairDataset(Dataset):
         homography = sample_homography(rng, self.size, self.recipe.homography)
         views = (view_a, homography @ view_a)
         images, seen = zip(
-            *(render_view(scene.image, view, self.recipe, rng) for view in views), strict=True
+            *(augmented_view(scene.image, view, self.recipe, rng) for view in views), strict=True
         )
         pair = ViewPair(
             images,
@@ -229,7 +229,7 @@ class HomographyPairDataset(Dataset):
         return scale
 
 
-def render_view(
+def augmented_view(
     picture: np.ndarray, view: np.ndarray, recipe: SuperPointRecipe, rng: np.random.Generator
 ) -> tuple[np.ndarray, np.ndarray]:
     """

@@ -20,9 +20,8 @@ from typing import Any, TypeVar
 from jsonargparse import ArgumentError, ArgumentParser
 import yaml
 
+from superpoint_ros.files import RECIPES
 from superpoint_ros.settings_table import table_of
-
-FOLDER = Path(__file__).parent / 'recipes'
 
 RENAMED_RECIPES = {('superpoint', 'repeats'): 'repeatability'}
 """Recipes of earlier versions: (stage, name) and the new name."""
@@ -37,7 +36,7 @@ Recipe = TypeVar('Recipe')
 
 def shipped_recipes(stage: str) -> list[str]:
     """Return the names of the recipes of a stage that come with the package."""
-    return sorted(path.stem.partition('_')[2] for path in FOLDER.glob(f'{stage}_*.yaml'))
+    return sorted(path.stem.partition('_')[2] for path in RECIPES.glob(f'{stage}_*.yaml'))
 
 
 def recipe_path(stage: str, recipe: str) -> Path:
@@ -48,7 +47,7 @@ def recipe_path(stage: str, recipe: str) -> Path:
     """
     names = shipped_recipes(stage)
     if recipe in names:
-        return FOLDER / f'{stage}_{recipe}.yaml'
+        return RECIPES / f'{stage}_{recipe}.yaml'
     if Path(recipe).is_file():
         return Path(recipe)
     if (stage, recipe) in RENAMED_RECIPES:

@@ -23,7 +23,7 @@ from superpoint_ros.data.scenes.pair_cache import list_pairs, read_pair
 from superpoint_ros.data.scenes.pairs import RenderedPair
 from superpoint_ros.geometry.homography import warp_points
 from superpoint_ros.training.datasets import TRAINING
-from superpoint_ros.training.pair_dataset import HomographyPairDataset, make_sample, render_view
+from superpoint_ros.training.pair_dataset import augmented_view, HomographyPairDataset, make_sample
 from superpoint_ros.training.targets import make_detector_targets, ViewPair
 from superpoint_ros.training.training_recipes import SuperPointRecipe
 
@@ -73,7 +73,7 @@ class RenderedPairDataset(Dataset):
         views = self._views(pair, depth_views, pose, rng)
         images, seen = zip(
             *(
-                render_view(picture, view, self.recipe, rng)
+                augmented_view(picture, view, self.recipe, rng)
                 for picture, view in zip(pictures, views, strict=True)
             ),
             strict=True,

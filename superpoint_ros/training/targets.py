@@ -24,7 +24,7 @@ import torch
 
 from superpoint_ros.detection.cpu_hessian import find_extrema
 from superpoint_ros.detection.cpu_nms import suppress_non_maxima
-from superpoint_ros.model.config import CELL
+from superpoint_ros.model.config import CELL, DUSTBIN
 from superpoint_ros.training.losses import (
     both_views,
     cell_cross_entropy,
@@ -33,9 +33,6 @@ from superpoint_ros.training.losses import (
     StepOutput,
 )
 from superpoint_ros.training.training_recipes import SuperPointRecipe
-
-DUSTBIN = CELL * CELL
-"""Class of a cell without a keypoint."""
 
 TOLERANCE = 1.0
 """Distance in pixels at which a keypoint counts as repeated by exp(-1/2)."""

@@ -21,7 +21,7 @@ from superpoint_ros.data.homography_sequences import (
     sample_view,
 )
 from superpoint_ros.data.hpatches import (
-    list_sequences,
+    list_homography_sequences,
     read_homography,
     read_sequence,
     write_homography,
@@ -47,7 +47,7 @@ def benchmark(photographs, tmp_path_factory):
 
 
 def test_made_benchmark_has_the_layout_of_hpatches(benchmark):
-    folders = list_sequences(benchmark)
+    folders = list_homography_sequences(benchmark)
     assert [folder.name[:6] for folder in folders] == ['i_002_', 'i_003_', 'v_000_', 'v_001_']
     for folder in folders:
         names = {path.name for path in folder.iterdir()}
@@ -103,7 +103,7 @@ def test_close_ups_are_turned_and_zoomed_in_both_directions(photographs, tmp_pat
     plan = BenchmarkPlan(viewpoint=0, illumination=0, close_ups=8, pairs=1)
     assert make_benchmark(sorted(photographs.iterdir()), tmp_path / 'out', plan) == []
     angles = []
-    for number, folder in enumerate(list_sequences(tmp_path / 'out')):
+    for number, folder in enumerate(list_homography_sequences(tmp_path / 'out')):
         sequence = read_sequence(folder)
         (first, second), (to_second,) = sequence.images, sequence.homographies
         size = first.shape[::-1]
@@ -163,9 +163,9 @@ def test_bad_hpatches_pairs_are_named_and_skipped(benchmark, tmp_path, caplog):
 
 def test_invalid_hpatches_folders_and_homographies_are_named(tmp_path):
     with pytest.raises(ValueError, match='has no sequences: expected folders v_'):
-        list_sequences(tmp_path)
+        list_homography_sequences(tmp_path)
     with pytest.raises(NotADirectoryError, match='nowhere is not a folder'):
-        list_sequences(tmp_path / 'nowhere')
+        list_homography_sequences(tmp_path / 'nowhere')
     (tmp_path / 'H').write_text('0 0 0\n0 0 0\n0 0 0\n')
     with pytest.raises(ValueError, match='is not a homography'):
         read_homography(tmp_path / 'H')
@@ -196,7 +196,7 @@ def test_make_benchmark_command_makes_a_benchmark_and_prints_where(photographs, 
     assert main([*arguments, '--illumination', '1', '--pairs', '1']) == 0
     said = capsys.readouterr().out
     assert said.startswith('1 viewpoint and 1 illumination sequences of 1 pairs: see')
-    assert len(list_sequences(out)) == 2
+    assert len(list_homography_sequences(out)) == 2
     with pytest.raises(SystemExit):
         main([*arguments, '--pairs', '0'])
     assert 'pairs must be at least 1, got 0' in capsys.readouterr().err

@@ -12,7 +12,11 @@ import numpy as np
 import pytest
 
 from superpoint_ros.data.homography_sequences import BenchmarkPlan, make_benchmark
-from superpoint_ros.data.hpatches import HomographySequence, list_sequences, read_sequence
+from superpoint_ros.data.hpatches import (
+    HomographySequence,
+    list_homography_sequences,
+    read_sequence,
+)
 from superpoint_ros.evaluation.baselines import described_method, Method
 from superpoint_ros.evaluation.homography_benchmark import (
     evaluate_homographies,
@@ -122,7 +126,7 @@ def test_homography_benchmark_counts_a_failed_estimate_as_wrong():
 
 def test_sift_does_well_on_the_homography_benchmark_and_the_report_shows_it(benchmark, tmp_path):
     method = described_method('sift', 200)
-    sequences = [read_sequence(folder) for folder in list_sequences(benchmark)]
+    sequences = [read_sequence(folder) for folder in list_homography_sequences(benchmark)]
     result = evaluate_homographies([method], sequences, keypoints=200)
     both = result['methods']['SIFT']['shared']['both']
     assert both['pairs'] == 8

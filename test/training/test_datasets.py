@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 import torch
 
+from superpoint_ros.model.config import DUSTBIN
 from superpoint_ros.training.datasets import endless_loader, ShapeDataset, Steps, VALIDATION
-from superpoint_ros.training.targets import DUSTBIN
 from superpoint_ros.training.training_recipes import MagicPointRecipe
 
 RECIPE = MagicPointRecipe(width=64, height=48, seed=3)

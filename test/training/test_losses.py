@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from superpoint_ros.detection.descriptors import sample_descriptors
-from superpoint_ros.model.config import SuperPointOutput
+from superpoint_ros.model.config import DUSTBIN, SuperPointOutput
 from superpoint_ros.training.losses import (
     cell_centres,
     cell_cross_entropy,
@@ -17,7 +17,6 @@ from superpoint_ros.training.losses import (
     hinge_loss,
     IGNORED,
 )
-from superpoint_ros.training.targets import DUSTBIN
 
 
 def example(seed=0):

@@ -19,13 +19,13 @@ pytest.importorskip('lightning', reason="needs the extra 'train'")
 
 from superpoint_ros.data.random_homographies import HomographyRanges
 from superpoint_ros.geometry.homography import warp_points
+from superpoint_ros.model.config import DUSTBIN
 from superpoint_ros.training import pair_dataset as pairs
 from superpoint_ros.training.datasets import endless_loader, Steps, VALIDATION
 from superpoint_ros.training.homographic_adaptation import Labels
 from superpoint_ros.training.label_files import LabelFolder
 from superpoint_ros.training.losses import cell_centres, IGNORED
 from superpoint_ros.training.pair_dataset import FAR_AWAY, HomographyPairDataset, Photographs
-from superpoint_ros.training.targets import DUSTBIN
 from superpoint_ros.training.training_recipes import SuperPointRecipe
 from support.training_runs import write_photographs
 

@@ -9,10 +9,10 @@ import pytest
 
 pytest.importorskip('jsonargparse', reason="needs the extra 'train'")
 
+from superpoint_ros.files import RECIPES
 from superpoint_ros.training.adaptation_recipe import AdaptationRecipe
 from superpoint_ros.training.recipe_files import (
     check_same_recipe,
-    FOLDER,
     read_recipe,
     recipe_as_yaml,
     recipe_path,
@@ -120,7 +120,7 @@ def test_a_checkpoint_of_another_recipe_is_refused_by_the_values_that_differ():
 
 def test_every_shipped_recipe_can_be_read():
     kinds = {'adapt': AdaptationRecipe, 'magicpoint': MagicPointRecipe}
-    for path in FOLDER.glob('*.yaml'):
+    for path in RECIPES.glob('*.yaml'):
         stage = path.stem.partition('_')[0]
         data = ['--images=a', '--labels=b', '--pairs=c'] if stage == 'superpoint' else []
         read_recipe(kinds.get(stage, SuperPointRecipe), path, data)

@@ -10,10 +10,10 @@ import numpy as np
 import pytest
 
 from superpoint_ros.geometry.homography import warp_image, warp_points
+from superpoint_ros.model.config import DUSTBIN
 from superpoint_ros.training.losses import IGNORED
 from superpoint_ros.training.targets import (
     cell_labels,
-    DUSTBIN,
     is_visible,
     repeatable_keypoints,
     TOLERANCE,

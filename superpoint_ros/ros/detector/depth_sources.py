@@ -26,7 +26,7 @@ from superpoint_ros.ros.detector.camera import Camera, CameraFrame
 from superpoint_ros.ros.detector.detector_parameters import DepthInput
 from superpoint_ros.ros.inputs import InputTopic, REPEAT
 from superpoint_ros.ros.messages.image_messages import stamp_nanoseconds
-from superpoint_ros.ros.pairing import Pair, Pairing
+from superpoint_ros.ros.pairing import MessagePair, Pairing
 
 
 class DepthSource(Protocol):
@@ -77,7 +77,7 @@ class _PairedDepth(ABC):
         """Return which messages do not belong together."""
 
     @abstractmethod
-    def _deliver(self, pairs: list[Pair]) -> None:
+    def _deliver(self, pairs: list[MessagePair]) -> None:
         """Put frames into the worker, with or without their partners."""
 
     def reset(self) -> None:
@@ -123,7 +123,7 @@ class StereoDepth(_PairedDepth):
         stamp = stamp_nanoseconds(frame.message)
         self._deliver(self._pairs.add(side, frame, stamp, frame.arrival))
 
-    def _deliver(self, pairs: list[Pair]) -> None:
+    def _deliver(self, pairs: list[MessagePair]) -> None:
         for pair in pairs:
             left, right = pair
             if left is not None and right is not None:
@@ -201,7 +201,7 @@ class DepthTopic(_PairedDepth, InputTopic):
         self.statistics.add_arrival(now, replaces=False)
         self._deliver(self._pairs.add(1, message, stamp_nanoseconds(message), now))
 
-    def _deliver(self, pairs: list[Pair]) -> None:
+    def _deliver(self, pairs: list[MessagePair]) -> None:
         for frame, depth in pairs:
             if frame is not None:
                 frame.partner = depth
