@@ -35,10 +35,15 @@ from superpoint_ros.training.checkpoints import read_checkpoint
 LOGITS = 'convPb'
 """The layer whose outputs have a fixed meaning each, and are never copied."""
 
-COPY_NOISE = 0.1
-"""Standard deviation of the noise on copied weights, relative to the weights of the layer."""
+COPY_NOISE = 0.03
+"""
+Standard deviation of the noise on copied weights, relative to the weights of the layer.
 
-DESCRIPTOR_NOISE = 0.5
+Measured on the compact weights, widened to the paper's network: a matching accuracy of .820
+instead of .821; with noise of .1, and .5 for descriptors, .811.
+"""
+
+DESCRIPTOR_NOISE = 0.15
 """The same for descriptors: without it, half of the components would stay copies of the others."""
 
 NEW_SHARE = 0.1
