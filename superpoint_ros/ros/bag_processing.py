@@ -10,7 +10,7 @@ them, with zeros as padding: equal input gives equal output. Other messages are 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 import shutil
@@ -177,24 +177,28 @@ class _Job:
             self._features = {
                 topic: self._add_features(name) for topic, name in self.summary.topics.items()
             }
-            waiting: list[_Entry] = []
-            for connection, timestamp, data in self._reader.messages():
-                entry = _Entry(copies[connection.id], timestamp, data)
-                if connection.topic in self.summary.topics:
-                    self._read_image(entry, connection)
-                elif self._options.normalized and connection.topic in self._infos.values():
-                    self._keep_calibration(connection, data)
-                waiting.append(entry)
-                if sum(each.image is not None for each in waiting) >= self._options.batch:
-                    self._finish(waiting)
-                    waiting = []
-            self._finish(waiting)
+            self._copy_messages(copies)
         if self._copied != self._reader.message_count:
             raise ValueError(
                 f'the bag has {self._reader.message_count} messages by its metadata, but '
                 f'{self._copied} could be read: it is damaged'
             )
         self._check(path)
+
+    def _copy_messages(self, copies: Mapping[int, Any]) -> None:
+        """Copy all messages to the new bag's connections, and add features in batches."""
+        waiting: list[_Entry] = []
+        for connection, timestamp, data in self._reader.messages():
+            entry = _Entry(copies[connection.id], timestamp, data)
+            if connection.topic in self.summary.topics:
+                self._read_image(entry, connection)
+            elif self._options.normalized and connection.topic in self._infos.values():
+                self._keep_calibration(connection, data)
+            waiting.append(entry)
+            if sum(each.image is not None for each in waiting) >= self._options.batch:
+                self._finish(waiting)
+                waiting = []
+        self._finish(waiting)
 
     def _check(self, path: Path) -> None:
         """Raise ValueError unless the new bag can be opened and has all messages."""

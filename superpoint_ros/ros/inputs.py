@@ -9,7 +9,6 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
 from functools import partial
 import time
-import traceback
 from typing import Any
 
 from diagnostic_msgs.msg import DiagnosticStatus
@@ -22,6 +21,7 @@ from rclpy.topic_endpoint_info import TopicEndpointInfo
 
 from superpoint_ros.ros.diagnostics import input_status, MAX_LOST
 from superpoint_ros.ros.events import with_events
+from superpoint_ros.ros.failure_log import log_failure
 from superpoint_ros.ros.frame_statistics import FrameStatistics
 from superpoint_ros.ros.messages.image_messages import stamp_nanoseconds
 
@@ -265,18 +265,9 @@ class ProcessedTopic(InputTopic):
             self.report_bad_message(error, 'content')
             return
         except Exception as error:  # noqa: BLE001 - one message must not end the node
-            self._report_failure(error)
+            count = self.statistics.add_bad_frame(time.monotonic(), 'failure')
+            log_failure(self.logger, f'{self._stage} failed ({count} so far)', error, REPEAT)
             return
         stages = {self._stage: time.perf_counter() - start}
         now = time.monotonic()
         self.statistics.add_frame(now, stages, self.age(message), count)
-
-    def _report_failure(self, error: Exception) -> None:
-        count = self.statistics.add_bad_frame(time.monotonic(), 'failure')
-        text = ' '.join(str(error).split())
-        is_logged = self.logger.error(
-            f'{self._stage} failed ({count} so far): {type(error).__name__}: {text}',
-            throttle_duration_sec=REPEAT,
-        )
-        if is_logged:
-            self.logger.debug(''.join(traceback.format_exception(error)))

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 import time
-import traceback
 from typing import Any
 
 from diagnostic_msgs.msg import DiagnosticStatus
@@ -29,12 +28,13 @@ from superpoint_ros.ros.detector.detector_parameters import (
 from superpoint_ros.ros.detector.model_slot import ModelSlot
 from superpoint_ros.ros.detector.worker import Worker
 from superpoint_ros.ros.diagnostics import network_status, UNTRAINED
+from superpoint_ros.ros.failure_log import error_text, log_failure
 from superpoint_ros.ros.lifecycle_node import ProcessingNode
 
 STOP_TIMEOUT = 1.5
 """Seconds to wait for the current frame when the node ends."""
 
-_REPEAT = 5.0
+_REPEAT = 5.0  # least seconds between two logged failures
 
 
 class DetectorNode(ProcessingNode):
@@ -119,7 +119,7 @@ class DetectorNode(ProcessingNode):
             detector,
             self.state,
             worker.failures,
-            _one_line(worker.error) if worker.error else '',
+            error_text(worker.error) if worker.error else '',
         )
         hardware = detector.device if detector else ''
         return [network, *(each.status(hardware) for each in self.inputs)]
@@ -141,12 +141,8 @@ class DetectorNode(ProcessingNode):
             self.get_logger().info('inference recovered')
             return
         self._slot.free_memory()
-        is_logged = self.get_logger().error(
-            f'inference failed ({self._worker.failures} so far): {_one_line(error)}',
-            throttle_duration_sec=_REPEAT,
-        )
-        if is_logged:
-            self.get_logger().debug(''.join(traceback.format_exception(error)))
+        what = f'inference failed ({self._worker.failures} so far)'
+        log_failure(self.get_logger(), what, error, _REPEAT)
 
     def _log_network(self) -> None:
         detector, logger = self.detector, self.get_logger()
@@ -178,7 +174,3 @@ class DetectorNode(ProcessingNode):
         self._is_restoring_weights = True
         self.set_parameters([Parameter('weights', value=self._slot.weights)])
         self._is_restoring_weights = False
-
-
-def _one_line(error: Exception) -> str:
-    return f'{type(error).__name__}: {" ".join(str(error).split())}'
