@@ -1,10 +1,10 @@
 # Copyright 2026 The superpoint_ros developers
 # SPDX-License-Identifier: Apache-2.0
 
+"""Detectors find keypoints and descriptors in images of any size, form and mask."""
+
 from dataclasses import replace
 from pathlib import Path
-import subprocess
-import sys
 
 import cv2
 from hypothesis import given, settings
@@ -350,36 +350,3 @@ def test_each_image_of_a_list_can_have_its_own_mask(detector):
     assert len(inner) > 0
     assert (inner.min(axis=0) > [47, 37]).all()
     assert (inner.max(axis=0) < [103, 83]).all()
-
-
-def test_nothing_is_compiled_after_the_warm_up():
-    program = """
-import sys
-import numba
-import numpy as np
-from superpoint_ros import Detector
-
-def compiled():
-    found = set()
-    for name, module in list(sys.modules.items()):
-        if name.startswith('superpoint_ros.detection'):
-            for each in vars(module).values():
-                if isinstance(each, numba.core.dispatcher.Dispatcher):
-                    found |= {(each.py_func.__name__, *signature) for signature in each.signatures}
-    return found
-
-detector = Detector.from_weights(device='cpu')
-detector.warm_up((64, 48))
-before = compiled()
-noise = np.random.default_rng(1).integers(0, 256, (60, 90), np.uint8)
-read_only = noise.copy()
-read_only.flags.writeable = False
-dot = np.zeros((60, 90), np.uint8)
-dot[30, 40] = 255
-for image in (np.zeros((60, 90), np.uint8), dot, noise, noise[:, :70], read_only, noise[:37, :51]):
-    detector(image)
-detector([noise, read_only])
-print(*(compiled() - before), sep='\\n')
-"""
-    done = subprocess.run([sys.executable, '-c', program], capture_output=True, text=True)
-    assert (done.stdout.strip(), done.returncode) == ('', 0), done.stderr

@@ -114,7 +114,7 @@ class LabelFolder:
 def _read_manifest(path: Path) -> dict:
     """Return the origin of the labels in a folder."""
     try:
-        origin = json.loads(path.read_text())
+        origin = json.loads(path.read_text(encoding='utf-8'))
     except FileNotFoundError:
         raise FileNotFoundError(
             f'{path.parent} is not a label folder, it has no {MANIFEST}: make one with '

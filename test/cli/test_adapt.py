@@ -69,7 +69,7 @@ def test_adapt_writes_labels_for_a_folder_of_photographs(weights, photos, tmp_pa
     assert 'recipe differ' in capsys.readouterr().err
 
 
-def test_adapt_has_recipes_for_a_cpu_and_of_the_paper(weights, photos, asked, capsys):
+def test_adapt_has_recipes_for_a_cpu_and_of_the_paper(weights, photos, asked):
     common = ['adapt', str(photos), '--weights', weights, '--out', 'labels']
     assert main(common) == main([*common, '--recipe', 'paper']) == 0
     cpu, paper = (arguments[3] for arguments in asked)

@@ -147,7 +147,7 @@ def test_wrong_input_is_named_in_one_line(room, tmp_path, capsys, words, message
     assert message in capsys.readouterr().err
 
 
-def test_a_folder_of_several_scenes_is_refused(room, tmp_path, capsys):
+def test_a_folder_of_several_scenes_is_refused(tmp_path, capsys):
     for name in ('a.glb', 'b.glb'):
         write_room(tmp_path / name)
     assert main(['make-sequence', str(tmp_path), '--out', str(tmp_path / 'out')]) == 2

@@ -138,7 +138,7 @@ def test_hpatches_images_are_resized_together_with_their_homographies(tmp_path):
     assert original.homographies[0][0].tolist() == [2, 0, 0.5]
 
 
-def test_bad_hpatches_pairs_are_named_and_skipped(benchmark, tmp_path, caplog):
+def test_bad_hpatches_pairs_are_named_and_skipped(tmp_path, caplog):
     folder = tmp_path / 'i_bad'
     folder.mkdir()
     image = noise_picture(9)

@@ -41,7 +41,7 @@ def test_the_shipped_recipes_can_be_read():
     assert (cpu.network, cpu.precision, cpu.channels_last) == ('compact', 'bf16-mixed', True)
 
 
-def test_the_recipes_of_corners_belong_together(tmp_path):
+def test_the_recipes_of_corners_belong_together():
     labels = read_recipe(AdaptationRecipe, recipe_path('adapt', 'corners'))
     assert (labels.network, labels.corners, labels.longest_side) == (False, 1.0, 0)
     training = read_recipe(

@@ -92,7 +92,7 @@ def test_folders_that_are_missing_are_named(folders, tmp_path, capsys):
     )
 
 
-def test_labels_of_other_images_are_refused_in_one_line(folders, tmp_path, capsys):
+def test_labels_of_other_images_are_refused_in_one_line(tmp_path, capsys):
     images, labels = write_photographs(tmp_path)
     for path in images.iterdir():
         cv2.imwrite(str(path), cv2.imread(str(path), cv2.IMREAD_GRAYSCALE)[::-1])

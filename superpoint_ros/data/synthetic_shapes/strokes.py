@@ -34,7 +34,7 @@ def draw_lines(canvas: Canvas) -> np.ndarray:
     lines: list[_Line] = []
     points: list[Point] = []
     for _ in range(rng.integers(2, 10)):
-        line, parent = _propose_line(canvas, lines, points)
+        line, parent = _propose_line(canvas, lines)
         junctions = _junctions(line, parent, lines, points, _gap(canvas))
         if junctions is None:
             continue
@@ -79,9 +79,7 @@ def _width(canvas: Canvas) -> float:
     return canvas.rng.uniform(1.2, max(2.0, 0.025 * canvas.side))
 
 
-def _propose_line(
-    canvas: Canvas, lines: list[_Line], points: list[Point]
-) -> tuple[_Line, _Line | None]:
+def _propose_line(canvas: Canvas, lines: list[_Line]) -> tuple[_Line, _Line | None]:
     """Return a random line, and the line from which it branches off, or None."""
     rng = canvas.rng
     size = np.array([canvas.width - 1, canvas.height - 1])

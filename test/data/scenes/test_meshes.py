@@ -55,7 +55,7 @@ def test_inside_out_meshes_are_told(tmp_path, caplog):
     assert 'face inwards' in caplog.text
 
 
-def test_merged_meshes_keep_their_textures_once(tmp_path):
+def test_merged_meshes_keep_their_textures_once():
     a, b = np.full((4, 4), 10, np.uint8), np.full((4, 4), 20, np.uint8)
     right, up = np.array([1.0, 0, 0]), np.array([0, 0, 1.0])
     merged = merge([quad(np.zeros(3), right, up, picture) for picture in (a, b, a)])

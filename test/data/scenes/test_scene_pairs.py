@@ -74,7 +74,7 @@ def test_cameras_move_by_the_baseline_that_was_asked_for(pairs):
         assert 0.9 * SETTINGS.least_baseline < ratio < 1.1 * SETTINGS.most_baseline
 
 
-def test_a_scene_without_a_floor_is_refused(room):
+def test_a_scene_without_a_floor_is_refused():
     pole = quad(np.zeros(3), np.array([0.01, 0, 0]), np.array([0, 0, 1.0]), picture())
     with pytest.raises(ValueError, match=r'pole: found no free place.*--up y.*--unit'):
         list(render_pairs([SceneSource('pole', (pole,))], [], SETTINGS, [0]))

@@ -38,7 +38,7 @@ def private_domain():
 
 
 @pytest.fixture
-def start_player(tmp_path):
+def start_player():
     """Return a function that starts a player with parameters, in a process."""
     started = []
 

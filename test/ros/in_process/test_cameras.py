@@ -94,7 +94,7 @@ def test_two_cameras_can_have_images_of_two_sizes(start_inside, image):
 
 
 @pytest.mark.parametrize('format_', ['png', 'jpeg'])
-def test_compressed_images_are_read(start_inside, image, pixels, format_):
+def test_compressed_images_are_read(start_inside, pixels, format_):
     system = start_inside(image_transport='compressed', remappings=['image:=/front/image_raw'])
     ok, code = cv2.imencode(f'.{format_}', pixels, [cv2.IMWRITE_JPEG_QUALITY, 95])
     assert ok

@@ -1,0 +1,41 @@
+# Copyright 2026 The superpoint_ros developers
+# SPDX-License-Identifier: Apache-2.0
+
+"""The warm-up compiles everything: no image waits for the compiler."""
+
+import subprocess
+import sys
+
+PROGRAM = """
+import sys
+import numba
+import numpy as np
+from superpoint_ros import Detector
+
+def compiled():
+    found = set()
+    for name, module in list(sys.modules.items()):
+        if name.startswith('superpoint_ros.detection'):
+            for each in vars(module).values():
+                if isinstance(each, numba.core.dispatcher.Dispatcher):
+                    found |= {(each.py_func.__name__, *signature) for signature in each.signatures}
+    return found
+
+detector = Detector.from_weights(device='cpu')
+detector.warm_up((64, 48))
+before = compiled()
+noise = np.random.default_rng(1).integers(0, 256, (60, 90), np.uint8)
+read_only = noise.copy()
+read_only.flags.writeable = False
+dot = np.zeros((60, 90), np.uint8)
+dot[30, 40] = 255
+for image in (np.zeros((60, 90), np.uint8), dot, noise, noise[:, :70], read_only, noise[:37, :51]):
+    detector(image)
+detector([noise, read_only])
+print(*(compiled() - before), sep='\\n')
+"""
+
+
+def test_nothing_is_compiled_after_the_warm_up():
+    done = subprocess.run([sys.executable, '-c', PROGRAM], capture_output=True, text=True)
+    assert (done.stdout.strip(), done.returncode) == ('', 0), done.stderr
