@@ -21,6 +21,7 @@ from collections.abc import Callable
 import hashlib
 import logging
 import pickle
+import threading
 
 from numba import njit
 from numba.core.caching import CompileResultCacheImpl, FunctionCache
@@ -42,6 +43,7 @@ Another version of the package may share a cache: its entries are not read, and 
 """
 
 _log = logging.getLogger(__name__)
+_announced = threading.Event()
 _warned: set[str] = set()  # folders of caches
 
 
@@ -90,7 +92,10 @@ class _SafeCache(FunctionCache):
             # Numba's own method also imports all that compilation needs, SciPy included: 0.4 s.
             # A function without cached code gets that from the compiler.
             rtsys.initialize(target_context)
-            return self._load_overload(sig, target_context)
+            code = self._load_overload(sig, target_context)
+            if code is None:
+                _announce()
+            return code
         except Exception as error:  # noqa: BLE001 - unpickling damaged data may raise anything
             self._warn(f'is damaged and is replaced ({type(error).__name__}: {error})')
         try:
@@ -103,6 +108,8 @@ class _SafeCache(FunctionCache):
         """Save code for a signature if possible."""
         try:
             super().save_overload(sig, data)
+        except RuntimeError:  # a signal has interrupted the report of the code to Numba
+            return
         except Exception as error:  # noqa: BLE001 - as above
             self._warn(
                 f'cannot be written, so that each start compiles for some seconds ({error})'
@@ -112,3 +119,12 @@ class _SafeCache(FunctionCache):
         if self.cache_path not in _warned:
             _warned.add(self.cache_path)
             _log.warning('the cache of compiled functions, %s, %s', self.cache_path, what)
+
+
+def _announce() -> None:
+    """Log once that the process compiles, which delays it."""
+    if not _announced.is_set():
+        _announced.set()
+        _log.info(
+            'compiling for this processor, which takes up to a minute; later starts load the code'
+        )

@@ -152,10 +152,13 @@ def _run(name: str, args: list[str] | None, signals: Signals) -> int:
     try:
         create = getattr(import_module(module), kind)
         import rclpy
+
+        from superpoint_ros.ros.python_log import forward_python_log
     except ImportError as error:
         logging.getLogger(name).critical(f'{name} cannot start: {_one_line(error)}')
         return _FAILURE
     logger = rclpy.logging.get_logger(name)
+    forward_python_log(logger)
     node = None
     try:
         try:
@@ -241,6 +244,7 @@ class Signals:
     def _interrupt(self) -> None:
         self.end_start()  # a second signal must not interrupt the clean-up
         self.stop()  # if the exception is swallowed, as in a destructor, spinning ends at once
+        sys.unraisablehook = lambda unraisable: None  # which would print it there
         raise KeyboardInterrupt
 
 

@@ -5,6 +5,7 @@
 
 import logging
 import resource
+import threading
 
 import numba
 from numba.core.caching import CompileResultCacheImpl
@@ -112,3 +113,16 @@ def test_entries_of_another_version_of_the_package_are_neither_read_nor_removed(
     assert sum(second.stats.cache_hits.values()) == 1
     assert old < set(cache.rglob('*.nbc'))
     assert not warnings_of(caplog)
+
+
+def test_compiling_is_announced_once_and_loading_is_not(cache, caplog, monkeypatch):
+    def announced():
+        monkeypatch.setattr(module, '_announced', threading.Event())
+        caplog.clear()
+        with caplog.at_level(logging.INFO):
+            assert compiled(doubled)(21) == 42
+            assert compiled(doubled)(2.5) == 5.0
+        return [text for text in caplog.messages if 'compiling for this processor' in text]
+
+    assert len(announced()) == 1
+    assert not announced()

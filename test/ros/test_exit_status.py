@@ -65,6 +65,7 @@ def run(monkeypatch):
     monkeypatch.setenv('ROS_DOMAIN_ID', str(ros_domain(1)))
     monkeypatch.setenv('ROS_AUTOMATIC_DISCOVERY_RANGE', 'LOCALHOST')
     monkeypatch.setattr(run_node, 'Signals', RecordedSignals)
+    monkeypatch.setattr(sys, 'unraisablehook', sys.unraisablehook)  # restored afterwards
     module = ModuleType('stub_nodes')
     monkeypatch.setitem(sys.modules, module.__name__, module)
     handlers = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
@@ -106,6 +107,20 @@ def test_the_status_is_0_if_the_start_swallows_the_signal(run):
                 super().__init__()
 
     assert run(Swallowing) == 0
+
+
+def test_a_signal_that_only_a_destructor_notices_is_not_printed(run, capfd):
+    class Interrupted:
+        def __del__(self):
+            interrupt()
+
+    class Destroying(StubNode):
+        def __init__(self):
+            Interrupted()
+            super().__init__()
+
+    assert run(Destroying) == 0
+    assert 'KeyboardInterrupt' not in capfd.readouterr().err
 
 
 def test_the_status_is_0_if_a_callback_fails_after_a_signal(run, capfd):

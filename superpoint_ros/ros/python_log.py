@@ -1,0 +1,41 @@
+# Copyright 2026 The superpoint_ros developers
+# SPDX-License-Identifier: Apache-2.0
+
+"""Messages of Python's `logging` from this package's libraries, in the log of a node."""
+
+from __future__ import annotations
+
+import logging
+from typing import TYPE_CHECKING
+
+from superpoint_ros.files import PACKAGE
+
+if TYPE_CHECKING:
+    from rclpy.impl.rcutils_logger import RcutilsLogger
+
+
+class RosLogHandler(logging.Handler):
+    """A handler that passes the messages of information, warnings and errors to a ROS logger."""
+
+    def __init__(self, logger: RcutilsLogger):
+        super().__init__(logging.INFO)
+        self._logger = logger
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Log a message; rclpy wants each severity to have a line of its own."""
+        text = self.format(record)
+        if record.levelno >= logging.ERROR:
+            self._logger.error(text)
+        elif record.levelno >= logging.WARNING:
+            self._logger.warning(text)
+        else:
+            self._logger.info(text)
+
+
+def forward_python_log(logger: RcutilsLogger) -> None:
+    """Pass all messages of this package's Python loggers to a ROS logger, and no other."""
+    ours = logging.getLogger(PACKAGE)
+    for handler in [each for each in ours.handlers if isinstance(each, RosLogHandler)]:
+        ours.removeHandler(handler)
+    ours.addHandler(RosLogHandler(logger))
+    ours.setLevel(logging.INFO)
