@@ -49,6 +49,9 @@ _DDS_FILES = ('DEFAULT_FASTRTPS_PROFILES.xml', 'DEFAULT_FASTDDS_PROFILES.xml')
 _M_ARENA_MAX = -8  # malloc.h
 _HEAPS = 2
 
+_START_LIMIT = 1.5
+"""Seconds that a start may take after a signal: nodes end within two."""
+
 _SUCCESS = 0
 _FAILURE = 1
 
@@ -172,6 +175,7 @@ def _run(name: str, args: list[str] | None, signals: Signals) -> int:
             signals.end_start()
             status = _report(logger, f'{name} cannot start', error, signals)
     except KeyboardInterrupt:  # a signal during the start
+        signals.end_start()
         status = _SUCCESS
     try:
         if not _clean_up(node):
@@ -203,8 +207,9 @@ class Signals:
     Handlers of SIGINT and SIGTERM, whose effect depends on the progress of the program.
 
     During imports nothing needs cleaning up, and an exception in the middle of an import would be
-    printed: the process ends at once. While the node starts, KeyboardInterrupt ends the start.
-    Later they end the main thread's `wait`.
+    printed: the process ends at once. While the node starts, KeyboardInterrupt ends the start; if
+    that is swallowed, as by a compiler, the process ends after `_START_LIMIT`. Later they end the
+    main thread's `wait`.
 
     `wait` reads a pipe to which Python's handler in C writes a byte for each signal. A queue or an
     event would not do: a signal just before the main thread blocks would be handled only after it
@@ -215,6 +220,8 @@ class Signals:
         self.has_received = False
         """Whether there was a signal."""
         self._act: Callable[[], None] = _exit
+        self._limit = threading.Timer(_START_LIMIT, _exit)
+        self._limit.daemon = True
         self._wakeups, self._wakeup = os.pipe()
         os.set_blocking(self._wakeup, False)
         if threading.current_thread() is threading.main_thread():
@@ -226,6 +233,7 @@ class Signals:
         self._act = self._interrupt
 
     def end_start(self) -> None:
+        self._limit.cancel()
         self._act = self.stop
 
     def stop(self) -> None:
@@ -242,7 +250,8 @@ class Signals:
         self._act()
 
     def _interrupt(self) -> None:
-        self.end_start()  # a second signal must not interrupt the clean-up
+        self._act = self.stop  # a second signal must not interrupt the clean-up
+        self._limit.start()
         self.stop()  # if the exception is swallowed, as in a destructor, spinning ends at once
         sys.unraisablehook = lambda unraisable: None  # which would print it there
         raise KeyboardInterrupt

@@ -10,6 +10,7 @@ nothing depends on time.
 
 from __future__ import annotations
 
+from contextlib import suppress
 import signal
 import sys
 import threading
@@ -107,6 +108,21 @@ def test_the_status_is_0_if_the_start_swallows_the_signal(run):
                 super().__init__()
 
     assert run(Swallowing) == 0
+
+
+def test_a_start_that_swallows_the_signal_and_goes_on_is_ended(run, monkeypatch):
+    ended = threading.Event()
+    monkeypatch.setattr(run_node, '_exit', ended.set)
+    monkeypatch.setattr(run_node, '_START_LIMIT', 0.01)
+
+    class Compiling(StubNode):
+        def __init__(self):
+            with suppress(KeyboardInterrupt):
+                interrupt()
+            ended.wait()
+            super().__init__()
+
+    assert run(Compiling) == 0
 
 
 def test_a_signal_that_only_a_destructor_notices_is_not_printed(run, capfd):
