@@ -23,7 +23,7 @@ _HOMES = {
 
 
 def __getattr__(name: str):
-    # torch takes seconds to import: only those who ask for it pay.
+    # Importing torch takes seconds: not before one of these names is used.
     if name in _HOMES:
         from importlib import import_module
 

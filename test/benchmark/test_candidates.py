@@ -1,6 +1,8 @@
 # Copyright 2026 The superpoint_ros developers
 # SPDX-License-Identifier: Apache-2.0
 
+"""Candidates of the speed benchmark measure the same frames, in alternation."""
+
 from importlib.util import find_spec
 import time
 

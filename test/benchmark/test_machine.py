@@ -1,6 +1,8 @@
 # Copyright 2026 The superpoint_ros developers
 # SPDX-License-Identifier: Apache-2.0
 
+"""Counts of operations, peak rates and the description of the machine."""
+
 import pytest
 import torch
 from torch import nn

@@ -1,6 +1,8 @@
 # Copyright 2026 The superpoint_ros developers
 # SPDX-License-Identifier: Apache-2.0
 
+"""How time and memory grow with the size of frames."""
+
 import pytest
 
 pytest.importorskip('matplotlib', reason='matplotlib is not installed')

@@ -1,6 +1,8 @@
 # Copyright 2026 The superpoint_ros developers
 # SPDX-License-Identifier: Apache-2.0
 
+"""Rates of training and adaptation, and the profile of their parts."""
+
 import time
 
 import pytest

@@ -1,6 +1,8 @@
 # Copyright 2026 The superpoint_ros developers
 # SPDX-License-Identifier: Apache-2.0
 
+"""Detection settings that are not allowed are named."""
+
 import pytest
 
 from superpoint_ros.detection.settings import DetectionSettings

@@ -1,6 +1,8 @@
 # Copyright 2026 The superpoint_ros developers
 # SPDX-License-Identifier: Apache-2.0
 
+"""Engines run any network at any size, alike, within their memory and threads."""
+
 from importlib.util import find_spec
 import os
 from pathlib import Path

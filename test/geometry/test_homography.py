@@ -1,6 +1,8 @@
 # Copyright 2026 The superpoint_ros developers
 # SPDX-License-Identifier: Apache-2.0
 
+"""Homographies map points, images and masks consistently."""
+
 import cv2
 from hypothesis import given
 from hypothesis import strategies as st

@@ -1,6 +1,8 @@
 # Copyright 2026 The superpoint_ros developers
 # SPDX-License-Identifier: Apache-2.0
 
+"""The network has the published layers, counts of operations and outputs."""
+
 from dataclasses import replace
 
 import pytest

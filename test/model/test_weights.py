@@ -1,6 +1,8 @@
 # Copyright 2026 The superpoint_ros developers
 # SPDX-License-Identifier: Apache-2.0
 
+"""Weight files are read as they were saved; damaged and foreign ones are named."""
+
 from dataclasses import replace
 import errno
 import os
