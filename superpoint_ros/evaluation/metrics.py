@@ -92,10 +92,17 @@ def best_score(curve: Curve) -> float:
 
 class Pair(NamedTuple):
     """
-    Features of two images, the homography from a to b, and both sizes (width, height).
+    Features of two images of a plane, and how the images are related.
 
-    `matches` int (K, 2) are pairs of indices into both images' features. None, the default, are
-    the mutual nearest neighbours (`matches_of`).
+    Attributes:
+        a: features of image a, highest score first.
+        b: features of image b.
+        homography: (3, 3), maps pixels of a to pixels of b.
+        size_a: width and height of a in pixels.
+        size_b: width and height of b.
+        matches: int (K, 2), indices into both images' features; None for the mutual nearest
+            neighbours (`matches_of`).
+
     """
 
     a: Features

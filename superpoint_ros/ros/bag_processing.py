@@ -128,7 +128,18 @@ def _storage_of(source: Path) -> str:
 
 @dataclass
 class _Entry:
-    """A message to be written, with its image if it has one."""
+    """
+    A message to be written, with its image if it has one.
+
+    Attributes:
+        connection: the new bag's connection.
+        timestamp: time of the recording in nanoseconds.
+        data: the serialized message.
+        topic: topic of the image.
+        message: the image message and the calibration of its camera (None if unknown).
+        image: its gray pixels, uint8 (H, W).
+
+    """
 
     connection: Any
     timestamp: int

@@ -112,8 +112,13 @@ class RenderedPair(NamedTuple):
     """
     Two views of a scene.
 
-    `pose` (4, 4) maps the first camera's coordinates to the second one's; `camera` is that of
-    both views; `scene` names the scene.
+    Attributes:
+        first: view whose camera is the origin of `pose`.
+        second: the other view.
+        camera: the camera of both views.
+        pose: (4, 4), maps coordinates of the first camera to those of the second, in metres.
+        scene: name of the scene.
+
     """
 
     first: RenderedView

@@ -70,7 +70,7 @@ class Measurements:
 
     @property
     def rate(self) -> float:
-        """Messages of features per second."""
+        """Return the messages of features per second."""
         return rate_of(self.arrivals)
 
     def latency(self, percentile: float) -> float:

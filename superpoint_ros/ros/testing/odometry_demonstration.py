@@ -65,7 +65,7 @@ class OdometryMeasurements(StampedTrajectories):
 
     @property
     def rate(self) -> float:
-        """Messages of tracks per second."""
+        """Return the messages of tracks per second."""
         return rate_of(self.arrivals)
 
     def error(self) -> tuple[float, float] | None:

@@ -49,7 +49,17 @@ _CONTROL = 'control'  # namespace of the control, below that of the detector
 
 @dataclass(frozen=True)
 class Load:
-    """The load: its length in seconds, images per second, their size, and the broken fraction."""
+    """
+    Load on the node.
+
+    Attributes:
+        seconds: duration.
+        rate: images per second.
+        width: width of the images in pixels.
+        height: height of the images in pixels.
+        broken: share of broken images.
+
+    """
 
     seconds: float = 120.0
     rate: float = 200.0
