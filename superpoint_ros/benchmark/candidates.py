@@ -16,7 +16,7 @@ import numpy as np
 import torch
 
 from superpoint_ros.benchmark.plain_superpoint import PlainDetector
-from superpoint_ros.data.sequences.image_files import list_images, read_image
+from superpoint_ros.data.sequences.image_files import evenly_spaced, list_images, read_image
 from superpoint_ros.detection.settings import DetectionSettings
 from superpoint_ros.detector import Detector
 from superpoint_ros.engines.engine import create_engine
@@ -58,9 +58,7 @@ def read_photographs(folder: str | Path | None = None) -> list[np.ndarray]:
     paths = list_images(folder) if folder else demo_photographs()
     if not paths:
         raise ValueError(f'{folder} contains no images to measure with')
-    count = min(MOST_PHOTOGRAPHS, len(paths))
-    indices = np.linspace(0, len(paths) - 1, count).round().astype(int)
-    return [read_image(paths[index], color=True) for index in indices]
+    return [read_image(path, color=True) for path in evenly_spaced(paths, MOST_PHOTOGRAPHS)]
 
 
 def frames_of(photographs: Sequence[np.ndarray], size: tuple[int, int]) -> list[np.ndarray]:

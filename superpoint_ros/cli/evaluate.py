@@ -148,6 +148,7 @@ def _run_homography(args: argparse.Namespace) -> int:
     from tqdm import tqdm
 
     from superpoint_ros.data.hpatches import list_homography_sequences, read_sequence
+    from superpoint_ros.data.sequences.image_files import evenly_spaced
     from superpoint_ros.evaluation.homography_benchmark import (
         COUNTINGS,
         evaluate_homographies,
@@ -171,7 +172,7 @@ def _run_homography(args: argparse.Namespace) -> int:
     result['longest_side'] = args.longest_side
     result['ours'] = {**given_execution(args), **vars(methods[0].find.settings)}
     good = [folder for folder in folders if folder not in bad]
-    chosen = good[:: max(1, len(good) // args.pictures)][: args.pictures] if args.pictures else []
+    chosen = evenly_spaced(good, args.pictures)
     shown = [read_sequence(folder, args.longest_side, 1) for folder in chosen]
     files = write_homography_report(result, methods, shown, args.out)
     for counting in COUNTINGS:

@@ -43,6 +43,7 @@ def run(args: argparse.Namespace) -> int:
     from tqdm import tqdm
 
     from superpoint_ros.data.scenes.pair_cache import list_pairs, read_pair
+    from superpoint_ros.data.sequences.image_files import evenly_spaced
     from superpoint_ros.evaluation.scenes_benchmark import (
         evaluate_scenes,
         scenes_table,
@@ -66,7 +67,7 @@ def run(args: argparse.Namespace) -> int:
         result = evaluate_scenes(methods, readable_pairs(), args.max_keypoints, progress.update)
     result['ours'] = {**given_execution(args), **vars(methods[0].find.settings)}
     good = [path for path in paths if path not in bad]
-    chosen = good[:: max(1, len(good) // args.pictures)][: args.pictures] if args.pictures else []
+    chosen = evenly_spaced(good, args.pictures)
     files = write_scenes_report(result, methods, [read_pair(path) for path in chosen], args.out)
     print(scenes_table(result))
     print(f'written: {", ".join(str(file) for file in files)}')

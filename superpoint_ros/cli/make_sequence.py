@@ -167,10 +167,10 @@ def _finish(flight: Flight, writer: EurocWriter, stamps: list[int]) -> None:
 
 def _draw(writer: EurocWriter, stamps: list[int], path: Path) -> None:
     """Write a picture of some frames, spread over all."""
-    from superpoint_ros.data.sequences.image_files import read_image
+    from superpoint_ros.data.sequences.image_files import evenly_spaced, read_image
     from superpoint_ros.visualization import contact_sheet, write_picture
 
-    shown = stamps[:: -(-len(stamps) // _SHOWN)]
+    shown = evenly_spaced(stamps, _SHOWN)
     images = [read_image(writer.path('cam0', stamp), color=True) for stamp in shown]
     captions = [f'{(stamp - stamps[0]) * 1e-9:.2f} s' for stamp in shown]
     write_picture(path, contact_sheet(images, 4, captions))

@@ -40,8 +40,8 @@ def run(args: argparse.Namespace) -> int:
     """Calibrate the ranges, write the file, and print what was done."""
     from tqdm import tqdm
 
-    from superpoint_ros.data.sequences.image_files import list_images, read_image
-    from superpoint_ros.engines.int8 import calibration_images, store_ranges
+    from superpoint_ros.data.sequences.image_files import evenly_spaced, list_images, read_image
+    from superpoint_ros.engines.int8 import CALIBRATION_IMAGES, store_ranges
     from superpoint_ros.files import demo_photographs
 
     out = args.out or args.weights
@@ -50,7 +50,7 @@ def run(args: argparse.Namespace) -> int:
     paths = list_images(args.images) if args.images else demo_photographs()
     if not paths:
         raise ValueError(f'there are no images in {args.images}')
-    chosen = calibration_images(paths)
+    chosen = evenly_spaced(paths, CALIBRATION_IMAGES)
     images = map(read_image, tqdm(chosen, unit='image', leave=False))
     store_ranges(args.weights, out, images)
     print(f'{out}: activation ranges of {len(chosen)} images')

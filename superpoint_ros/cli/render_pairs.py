@@ -148,8 +148,8 @@ def _draw(folder: Path) -> None:
     """Write a picture of some pairs, spread over all."""
     from superpoint_ros.data.scenes.pair_cache import list_pairs, read_pair
     from superpoint_ros.data.scenes.pair_pictures import picture_of_pairs
+    from superpoint_ros.data.sequences.image_files import evenly_spaced
     from superpoint_ros.visualization import write_picture
 
-    paths = list_pairs(folder)
-    shown = paths[:: -(-len(paths) // _SHOWN)]
+    shown = evenly_spaced(list_pairs(folder), _SHOWN)
     write_picture(folder / 'pairs.jpg', picture_of_pairs([read_pair(path) for path in shown]))

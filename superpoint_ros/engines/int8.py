@@ -15,10 +15,9 @@ Integer-Arithmetic-Only Inference", CVPR 2018.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import replace
 from pathlib import Path
-from typing import TypeVar
 
 import cv2
 import numpy as np
@@ -36,8 +35,6 @@ from superpoint_ros.files import demo_photographs
 from superpoint_ros.model.config import CELL
 from superpoint_ros.model.network_arrays import ActivationRanges, NetworkArrays
 from superpoint_ros.model.weights import read_weights, save_weights
-
-Item = TypeVar('Item')
 
 CALIBRATION_IMAGES = 100
 """Number of calibration images; ranges hardly change with more."""
@@ -135,12 +132,6 @@ def calibrate(network: NetworkArrays, images: Iterable[np.ndarray]) -> Activatio
         name: (float(low), float(max(high, low + 1e-6)))
         for name, (low, high) in zip(network.config.hidden, means, strict=True)
     }
-
-
-def calibration_images(images: Sequence[Item]) -> list[Item]:
-    """Return `CALIBRATION_IMAGES` of the images, evenly spaced, or all if there are fewer."""
-    count = min(CALIBRATION_IMAGES, len(images))
-    return [images[index] for index in np.linspace(0, len(images) - 1, count).round().astype(int)]
 
 
 def store_ranges(weights: Path, out: Path, images: Iterable[np.ndarray]) -> None:

@@ -12,7 +12,7 @@ import numpy as np
 _MIN_POSITIONS = 3
 
 
-class Similarity(NamedTuple):
+class TrajectoryAlignment(NamedTuple):
     """Similarity between trajectories: scale, rotation (3, 3) and translation (3,)."""
 
     scale: float
@@ -24,7 +24,7 @@ class Similarity(NamedTuple):
         return self.scale * points @ self.rotation.T + self.translation
 
 
-def align(estimated: np.ndarray, ground_truth: np.ndarray) -> Similarity:
+def align(estimated: np.ndarray, ground_truth: np.ndarray) -> TrajectoryAlignment:
     """
     Return the similarity that takes estimated positions (N, 3) closest to the true ones (N, 3).
 
@@ -46,7 +46,7 @@ def align(estimated: np.ndarray, ground_truth: np.ndarray) -> Similarity:
     signs = np.array([1.0, 1.0, np.sign(np.linalg.det(left) * np.linalg.det(right))])
     rotation = left @ np.diag(signs) @ right
     scale = float((values * signs).sum() / spread)
-    return Similarity(scale, rotation, mean_b - scale * rotation @ mean_a)
+    return TrajectoryAlignment(scale, rotation, mean_b - scale * rotation @ mean_a)
 
 
 def position_errors(estimated: np.ndarray, ground_truth: np.ndarray) -> np.ndarray:

@@ -12,7 +12,7 @@ import numpy as np
 
 from superpoint_ros.data.sequences.sequence import Frame
 from superpoint_ros.geometry.camera_model import CameraModel
-from superpoint_ros.geometry.trajectory_alignment import align, Similarity
+from superpoint_ros.geometry.trajectory_alignment import align, TrajectoryAlignment
 from superpoint_ros.integrations.rerun_recording import RerunRecording, RerunScene, TRUTH
 
 if TYPE_CHECKING:
@@ -61,7 +61,7 @@ class OdometryLog:
                 scene.log_map(alignment.apply(run.map_points), run.name)
 
 
-def _alignment(run: OdometryRun) -> Similarity | None:
+def _alignment(run: OdometryRun) -> TrajectoryAlignment | None:
     """Return the alignment of a run to the ground truth so far, None if it is too early."""
     both = [
         (estimate[:3, 3], true[:3, 3])

@@ -22,7 +22,7 @@ import torch
 from tqdm import tqdm
 from tqdm.contrib.logging import logging_redirect_tqdm
 
-from superpoint_ros.data.sequences.image_files import list_images, read_image
+from superpoint_ros.data.sequences.image_files import evenly_spaced, list_images, read_image
 from superpoint_ros.files import write_atomically
 from superpoint_ros.geometry.homography import warp_points
 from superpoint_ros.model.weights import load_weights
@@ -116,10 +116,8 @@ def origin_of(weights: Path, recipe: AdaptationRecipe, bfloat16: bool = False) -
 
 def write_contact_sheet(folder: LabelFolder, images: Path) -> Path:
     """Write a picture of labelled images, evenly spread over the folder; return its path."""
-    labelled = folder.labelled(images)
-    indices = np.linspace(0, len(labelled) - 1, min(PICTURES, len(labelled))).round().astype(int)
     pictures, captions = [], []
-    for path in (labelled[index] for index in indices):
+    for path in evenly_spaced(folder.labelled(images), PICTURES):
         image, keypoints = read_image(path), folder.read(path).keypoints
         small, to_image = reduce_image(image, PICTURE_SIDE / max(image.shape))
         pictures.append(draw_keypoints(small, warp_points(keypoints, np.linalg.inv(to_image))))

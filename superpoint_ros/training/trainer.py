@@ -13,6 +13,7 @@ from lightning.pytorch import Trainer
 from lightning.pytorch.callbacks import LearningRateMonitor, TQDMProgressBar
 from lightning.pytorch.loggers import TensorBoardLogger
 
+from superpoint_ros.data.sequences.image_files import evenly_spaced
 from superpoint_ros.files import write_atomically
 from superpoint_ros.training.checkpoints import (
     AtomicCheckpointIO,
@@ -109,10 +110,10 @@ def _make_trainer(recipe: TrainingRecipe, folder: Path, **hardware: int | str) -
 def _store_ranges(weights: Path, recipe: SuperPointRecipe) -> None:
     """Add to a weight file its activation ranges on the photographs that it was trained on."""
     try:
-        from superpoint_ros.engines.int8 import calibration_images, store_ranges
+        from superpoint_ros.engines.int8 import CALIBRATION_IMAGES, store_ranges
 
         photographs = HomographyPairDataset(recipe).photographs
-        chosen = calibration_images(range(len(photographs)))
+        chosen = evenly_spaced(range(len(photographs)), CALIBRATION_IMAGES)
         store_ranges(weights, weights, (photographs[index].image for index in chosen))
     except (ModuleNotFoundError, OSError) as error:
         logger.warning(

@@ -195,11 +195,6 @@ def test_quantise_refuses_to_write_ranges_into_other_formats(tmp_path, capsys):
     assert 'give --out, not superpoint_v1.pth' in capsys.readouterr().err
 
 
-def test_calibration_uses_a_hundred_evenly_spaced_images(tmp_path):
-    paths = [tmp_path / str(index) for index in range(1000)]
-    chosen = int8.calibration_images(paths)
-    assert len(chosen) == 100
-    assert (chosen[0], chosen[-1]) == (paths[0], paths[-1])
-    assert int8.calibration_images(paths[:3]) == paths[:3]
+def test_calibration_needs_an_image():
     with pytest.raises(ValueError, match='at least one image'):
         int8.calibrate(network(), [])

@@ -4,7 +4,7 @@
 """
 Pairs of views rendered from scenes that change: decoration, lamps, cameras.
 
-RenderedPair i of a seed is made from (seed, i) and from the scenes alone, so that rendering can be
+Pair i of a seed is made from (seed, i) and from the scenes alone, so that rendering can be
 interrupted at any time and gives the same pairs.
 """
 
@@ -72,7 +72,7 @@ DETAIL_SIGMA = 4.0
 """Sigma in pixels of the blur that takes away detail."""
 
 COARSE = 8
-"""Factor by which views are reduced to find out what they see."""
+"""Factor by which views are reduced to find out what they show."""
 
 
 @dataclass(frozen=True)
@@ -147,7 +147,7 @@ class SceneSource(NamedTuple):
 
 
 class SceneVariation:
-    """One decoration of a scene, ready to be seen."""
+    """One decoration of a scene, from which views are rendered."""
 
     def __init__(
         self,

@@ -10,13 +10,15 @@ from dataclasses import replace
 import logging
 from pathlib import Path
 import re
-from typing import NamedTuple
+from typing import NamedTuple, TypeVar
 
 import cv2
 import numpy as np
 
 from superpoint_ros.data.image_encodings import to_8_bits
 from superpoint_ros.data.sequences.sequence import DEFAULT_RATE, Frame
+
+Item = TypeVar('Item')
 
 IMAGE_SUFFIXES = frozenset(
     ('.bmp', '.jpeg', '.jpg', '.jp2', '.pbm', '.pgm', '.png', '.pnm', '.ppm', '.tif', '.tiff')
@@ -64,6 +66,12 @@ def list_images(folder: str | Path) -> list[Path]:
     files = (path for path in folder.iterdir() if not path.name.startswith('.'))
     images = [path for path in files if path.suffix.lower() in IMAGE_SUFFIXES and path.is_file()]
     return sorted(images, key=lambda path: _natural_key(path.name))
+
+
+def evenly_spaced(items: Sequence[Item], most: int) -> list[Item]:
+    """Return `most` of the items, evenly spaced from the first to the last; all if fewer."""
+    count = min(most, len(items))
+    return [items[index] for index in np.linspace(0, len(items) - 1, count).round().astype(int)]
 
 
 def _natural_key(name: str) -> list[tuple[int, int, str]]:

@@ -12,7 +12,12 @@ import cv2
 import numpy as np
 import pytest
 
-from superpoint_ros.data.sequences.image_files import ImageSequence, list_images, read_image
+from superpoint_ros.data.sequences.image_files import (
+    evenly_spaced,
+    ImageSequence,
+    list_images,
+    read_image,
+)
 from superpoint_ros.data.sequences.opening import open_sequence
 from superpoint_ros.data.sequences.virtual_camera import VirtualCamera
 from superpoint_ros.geometry.homography import warp_points
@@ -33,6 +38,14 @@ def test_a_folder_gives_its_images_in_natural_order(tmp_path):
     assert [frame.stamp for frame in frames] == pytest.approx([0.0, 0.1, 0.2])
     assert frames[0].image.shape == (12, 16)
     assert frames[0].image.dtype == np.uint8
+
+
+def test_evenly_spaced_items_are_the_first_the_last_and_some_between():
+    items = list(range(1000))
+    assert evenly_spaced(items, 4) == [0, 333, 666, 999]
+    assert evenly_spaced(items, 1) == [0]
+    assert evenly_spaced(items, 0) == evenly_spaced([], 4) == []
+    assert evenly_spaced(items[:3], 4) == [0, 1, 2]
 
 
 def test_a_sequence_can_be_iterated_again(tmp_path):
