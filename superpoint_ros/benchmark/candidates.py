@@ -16,12 +16,11 @@ import numpy as np
 import torch
 
 from superpoint_ros.benchmark.plain_superpoint import PlainDetector
-from superpoint_ros.data.sequences.image_files import evenly_spaced, list_images, read_image
+from superpoint_ros.data.sequences.image_files import evenly_spaced, find_photographs, read_image
 from superpoint_ros.detection.settings import DetectionSettings
 from superpoint_ros.detector import Detector
 from superpoint_ros.engines.engine import create_engine
 from superpoint_ros.features import Features
-from superpoint_ros.files import demo_photographs
 from superpoint_ros.model.config import CONFIGURATIONS
 from superpoint_ros.model.network_arrays import NetworkArrays
 from superpoint_ros.model.superpoint import build_network, SuperPoint
@@ -55,10 +54,8 @@ def read_photographs(folder: str | Path | None = None) -> list[np.ndarray]:
 
     Raises NotADirectoryError if there is no such folder, ValueError if it has no images.
     """
-    paths = list_images(folder) if folder else demo_photographs()
-    if not paths:
-        raise ValueError(f'{folder} contains no images to measure with')
-    return [read_image(path, color=True) for path in evenly_spaced(paths, MOST_PHOTOGRAPHS)]
+    chosen = evenly_spaced(find_photographs(folder), MOST_PHOTOGRAPHS)
+    return [read_image(path, color=True) for path in chosen]
 
 
 def frames_of(photographs: Sequence[np.ndarray], size: tuple[int, int]) -> list[np.ndarray]:

@@ -197,13 +197,11 @@ def _simulated(args: argparse.Namespace) -> list[tuple[str, Callable[[], FrameSe
     """Return names of simulated rooms and functions that make the sequence of a camera there."""
     from functools import partial
 
-    from superpoint_ros.data.sequences.image_files import list_images, read_image
+    from superpoint_ros.data.sequences.image_files import find_photographs, read_image
     from superpoint_ros.data.sequences.text_files import read_calibration
-    from superpoint_ros.files import demo_photographs
     from superpoint_ros.simulation.room import SimulatedRoom
 
-    paths = list_images(args.photographs) if args.photographs else demo_photographs()
-    photographs = [read_image(path) for path in paths]
+    photographs = [read_image(path) for path in find_photographs(args.photographs)]
     camera = read_calibration(args.calibration) if args.calibration else None
     options = {
         'rate': args.rate,

@@ -40,17 +40,17 @@ def run(args: argparse.Namespace) -> int:
     """Calibrate the ranges, write the file, and print what was done."""
     from tqdm import tqdm
 
-    from superpoint_ros.data.sequences.image_files import evenly_spaced, list_images, read_image
+    from superpoint_ros.data.sequences.image_files import (
+        evenly_spaced,
+        find_photographs,
+        read_image,
+    )
     from superpoint_ros.engines.int8 import CALIBRATION_IMAGES, store_ranges
-    from superpoint_ros.files import demo_photographs
 
     out = args.out or args.weights
     if out.suffix != '.safetensors':
         raise ValueError(f'ranges are stored in .safetensors files: give --out, not {out.name}')
-    paths = list_images(args.images) if args.images else demo_photographs()
-    if not paths:
-        raise ValueError(f'there are no images in {args.images}')
-    chosen = evenly_spaced(paths, CALIBRATION_IMAGES)
+    chosen = evenly_spaced(find_photographs(args.images), CALIBRATION_IMAGES)
     images = map(read_image, tqdm(chosen, unit='image', leave=False))
     store_ranges(args.weights, out, images)
     print(f'{out}: activation ranges of {len(chosen)} images')

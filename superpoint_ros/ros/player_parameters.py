@@ -7,12 +7,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from superpoint_ros.data.sequences.image_files import list_images
+from superpoint_ros.data.sequences.image_files import find_photographs
 from superpoint_ros.data.sequences.opening import open_sequence
 from superpoint_ros.data.sequences.rectification import RectifiedStereo
 from superpoint_ros.data.sequences.sequence import FrameSequence
 from superpoint_ros.data.sequences.virtual_camera import VirtualCamera
-from superpoint_ros.files import demo_photographs
 from superpoint_ros.geometry.camera_model import CameraModel
 from superpoint_ros.settings_table import check_settings, setting
 from superpoint_ros.simulation.room import SimulatedRoom
@@ -183,10 +182,7 @@ def _open(settings: PlayerSettings) -> FrameSequence:
             with_second=settings.stereo,
             with_depth=settings.depth,
         )
-    folder = settings.photographs
-    photographs = list_images(folder) if folder else demo_photographs()
-    if not photographs:
-        raise ValueError(f'there are no images in the folder {folder}')
+    photographs = find_photographs(settings.photographs)
     size = (settings.width, settings.height)
     if source == ROOM:
         return SimulatedRoom(

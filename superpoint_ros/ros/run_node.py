@@ -127,7 +127,7 @@ def limit_heaps(environment: Mapping[str, str]) -> None:
     """
     Make glibc use two heaps for all threads, unless the user has chosen another number.
 
-    By default threads get heaps of their own, up to eight per core, and memory that is freed in
+    By default each thread gets a separate heap, up to eight per core, and memory that is freed in
     one is of no use to the others. With weights set every ten seconds at 200 images per second,
     the detector grew from 627 to 741 MB in 150 s; with two heaps it stays at 562 MB for 420 s.
     """

@@ -22,7 +22,7 @@ import torch
 from tqdm import tqdm
 from tqdm.contrib.logging import logging_redirect_tqdm
 
-from superpoint_ros.data.sequences.image_files import evenly_spaced, list_images, read_image
+from superpoint_ros.data.sequences.image_files import evenly_spaced, find_photographs, read_image
 from superpoint_ros.files import write_atomically
 from superpoint_ros.geometry.homography import warp_points
 from superpoint_ros.model.weights import load_weights
@@ -64,9 +64,7 @@ def label_folder(
     interruptions. Raises ValueError if no image can be labelled, or if the labels in `out` were
     made with other weights or another recipe; ChildProcessError if a process died.
     """
-    paths = list_images(images)
-    if not paths:
-        raise ValueError(f'{images} holds no images')
+    paths = find_photographs(images)
     load_weights(weights)  # reports errors here, not in a worker process
     folder = LabelFolder(out, origin_of(weights, recipe, bfloat16))
     missing = [path for path in paths if not folder.path(path).is_file()]
@@ -80,8 +78,8 @@ def label_folder(
         skipped = _label_all(pool, missing, len(paths))
     except BrokenProcessPool as error:
         raise ChildProcessError(
-            f'one of {len(devices)} processes died, perhaps for lack of memory; finished labels '
-            'are kept: run the command again with fewer workers'
+            f'one of {len(devices)} processes was killed, perhaps because memory ran out; '
+            'finished labels are kept: run the command again with fewer workers'
         ) from error
     finally:
         pool.shutdown(cancel_futures=True)

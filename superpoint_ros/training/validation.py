@@ -42,7 +42,7 @@ class PointValidation:
     Comparison of keypoints with known points, over many images.
 
     `precision` is the share of keypoints that are correct, within `CORRECT_DISTANCE` of a known
-    point of their own; `recall` the share of known points that are found; `localisation` the mean
+    point, one to one; `recall` the share of known points that are found; `localisation` the mean
     distance of correct keypoints in pixels. Each is 0 if there is nothing to count.
     """
 

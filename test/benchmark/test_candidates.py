@@ -113,5 +113,5 @@ def test_frames_show_the_centre_of_photographs_without_distortion():
 
 
 def test_photograph_folder_without_images_is_named_in_the_error(tmp_path):
-    with pytest.raises(ValueError, match=f'{tmp_path} contains no images to measure with'):
+    with pytest.raises(ValueError, match=f'{tmp_path} has no images'):
         read_photographs(tmp_path)

@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 
 """
-A camera in a process of its own: publishes the frames that it is told to on its standard input.
+A camera in a separate process: it publishes the frames that its standard input orders.
 
 Each line is a JSON object with the topic, the fields of the image (`data` in base 64), how often
 and how fast to publish it, and the stamp of the first; the stamps count milliseconds. Each line is
@@ -33,7 +33,7 @@ def wait_for_listener(publisher):
 
 
 def publish(publisher, order):
-    """Publish the image of an order as often as it says, each with a stamp of its own."""
+    """Publish the image of an order as often as ordered, with different stamps."""
     data = array('B')
     data.frombytes(base64.b64decode(order['data']))
     fields = {**order['fields'], 'data': data}

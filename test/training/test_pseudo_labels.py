@@ -148,7 +148,7 @@ def test_input_that_cannot_be_labelled_is_refused_before_the_work_begins(
 ):
     empty = tmp_path / 'empty'
     empty.mkdir()
-    with pytest.raises(ValueError, match='empty holds no images'):
+    with pytest.raises(ValueError, match='empty has no images'):
         label_folder(empty, weights, tmp_path / 'out', RECIPE, ['cpu'])
     with pytest.raises(NotADirectoryError, match='is not a folder'):
         label_folder(tmp_path / 'nowhere', weights, tmp_path / 'out', RECIPE, ['cpu'])

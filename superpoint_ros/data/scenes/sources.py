@@ -13,7 +13,7 @@ import numpy as np
 
 from superpoint_ros.data.scenes.meshes import read_glb
 from superpoint_ros.data.scenes.pairs import SceneSource
-from superpoint_ros.data.sequences.image_files import list_images, read_image
+from superpoint_ros.data.sequences.image_files import find_photographs, read_image
 
 STREET = 'street'
 """Name of the scene that is composed of objects."""
@@ -64,10 +64,7 @@ def read_pictures(folder: Path | None) -> list[np.ndarray]:
     """Return the gray pictures of a folder, uint8 (H, W); none without a folder."""
     if folder is None:
         return []
-    paths = list_images(folder)
-    if not paths:
-        raise ValueError(f'{folder} contains no images for posters, facades and floors')
-    return [read_image(path) for path in paths]
+    return [read_image(path) for path in find_photographs(folder)]
 
 
 def check_textured(scenes: Sequence[SceneSource], pictures: Sequence[np.ndarray]) -> list[str]:

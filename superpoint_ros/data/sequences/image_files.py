@@ -17,6 +17,7 @@ import numpy as np
 
 from superpoint_ros.data.image_encodings import to_8_bits
 from superpoint_ros.data.sequences.sequence import DEFAULT_RATE, Frame
+from superpoint_ros.files import demo_photographs
 
 Item = TypeVar('Item')
 
@@ -66,6 +67,25 @@ def list_images(folder: str | Path) -> list[Path]:
     files = (path for path in folder.iterdir() if not path.name.startswith('.'))
     images = [path for path in files if path.suffix.lower() in IMAGE_SUFFIXES and path.is_file()]
     return sorted(images, key=lambda path: _natural_key(path.name))
+
+
+def find_photographs(folder: str | Path | None) -> list[Path]:
+    """
+    Return the images of a folder, or those of the package without a folder, in natural order.
+
+    Raises NotADirectoryError if it is not a folder, ValueError if it has no images.
+    """
+    paths = list_images(folder) if folder else demo_photographs()
+    _check_not_empty(paths, str(folder))
+    return paths
+
+
+def _check_not_empty(paths: Sequence[Path], source: str) -> None:
+    """Raise ValueError that names the source and the formats if there are no images."""
+    if not paths:
+        raise ValueError(
+            f'{source} has no images (files ending in {", ".join(sorted(IMAGE_SUFFIXES))})'
+        )
 
 
 def evenly_spaced(items: Sequence[Item], most: int) -> list[Item]:
@@ -207,10 +227,7 @@ class ImageSequence:
         self.paths = list(paths)
         self.rate = float(rate)
         self._color, self._source = color, source
-        if not self.paths:
-            raise ValueError(
-                f'{source} has no images (files ending in {", ".join(sorted(IMAGE_SUFFIXES))})'
-            )
+        _check_not_empty(self.paths, source)
         if not any(_is_readable(path) for path in self.paths):
             raise ValueError(f'{source} has no image that can be read')
 
