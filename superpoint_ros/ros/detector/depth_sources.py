@@ -8,7 +8,6 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from functools import partial
 import time
-from typing import Protocol
 
 from rclpy.impl.rcutils_logger import RcutilsLogger
 from rclpy.logging import get_logger
@@ -28,42 +27,14 @@ from superpoint_ros.ros.inputs import InputTopic, REPEAT
 from superpoint_ros.ros.messages.image_messages import stamp_nanoseconds
 from superpoint_ros.ros.pairing import MessagePair, Pairing
 
-
-class DepthSource(Protocol):
-    """Source of the depths of the keypoints of a camera."""
-
-    def depths(
-        self,
-        frame: CameraFrame,
-        features: Features,
-        partner: Features | None,
-        settings: DepthSettings,
-    ) -> Depths:
-        """
-        Return the depths of the features of a frame; unknown, after a report, if there are none.
-
-        `partner` are the features of the frame's partner, if it is an image with features.
-        """
-        ...
-
-    def reset(self) -> None:
-        """Forget frames that wait."""
-        ...
-
-    def check(self) -> None:
-        """Release frames that wait in vain, and log what is wrong; called once per second."""
-        ...
-
-    def trouble(self) -> str:
-        """Return why keypoints have no depths; empty if they have."""
-        ...
+_ERRORS = (CameraModelError, DepthImageError, ImageMessageError, StereoError)
 
 
-class _PairedDepth(ABC):
+class DepthSource(ABC):
     """
-    What depth sources share: frames of `_camera` that wait in `_pairs` for their partners.
+    Source of the depths of the keypoints of `_camera`.
 
-    `_trouble` is why the last frame has no depths.
+    Frames wait in `_pairs` for their partners. `_trouble` is why the last frame has no depths.
     """
 
     _camera: Camera
@@ -80,12 +51,49 @@ class _PairedDepth(ABC):
     def _deliver(self, pairs: list[MessagePair]) -> None:
         """Put frames into the worker, with or without their partners."""
 
+    @abstractmethod
+    def _measure(
+        self,
+        frame: CameraFrame,
+        features: Features,
+        partner: Features | None,
+        settings: DepthSettings,
+    ) -> Depths | None:
+        """Return the depths of `depths`, None if the frame has no partner; may raise `_ERRORS`."""
+
+    @abstractmethod
+    def _report(self, error: ValueError) -> None:
+        """Report why a frame with a partner has no depths."""
+
+    def depths(
+        self,
+        frame: CameraFrame,
+        features: Features,
+        partner: Features | None,
+        settings: DepthSettings,
+    ) -> Depths:
+        """
+        Return the depths of the features of a frame; unknown, after a report, if there are none.
+
+        `partner` are the features of the frame's partner, if it is an image with features.
+        """
+        try:
+            found = self._measure(frame, features, partner, settings)
+        except _ERRORS as error:
+            self._trouble = f'no depths: {error}'
+            self._report(error)
+            return Depths.unknown(len(features))
+        if found is None:
+            return Depths.unknown(len(features))
+        self._trouble = ''
+        return found
+
     def reset(self) -> None:
         """Forget frames that wait."""
         self._pairs.clear()
 
     def check(self) -> None:
-        """Release frames that wait in vain, and log why there are no pairs."""
+        """Release frames that wait in vain, and log why there are no pairs; once per second."""
         now = time.monotonic()
         self._deliver(self._pairs.expire(now))
         if self._pairs.trouble(now):
@@ -100,7 +108,7 @@ class _PairedDepth(ABC):
         return f'no depths: {self._unpaired}: {reason}' if reason else self._trouble
 
 
-class StereoDepth(_PairedDepth):
+class StereoDepth(DepthSource):
     """
     Depths of the left camera's keypoints from a rectified stereo pair.
 
@@ -133,28 +141,20 @@ class StereoDepth(_PairedDepth):
                     if frame is not None:
                         camera.enqueue(frame)
 
-    def depths(
+    def _measure(
         self,
         frame: CameraFrame,
         features: Features,
         partner: Features | None,
         settings: DepthSettings,
-    ) -> Depths:
-        """Return the depths of the features of a left frame."""
-        unknown = Depths.unknown(len(features))
+    ) -> Depths | None:
         if partner is None:
-            return unknown
-        try:
-            camera = self._calibration(frame)
-            found = stereo_depths(
-                features, partner, frame.gray, frame.partner.gray, camera, settings
-            )
-        except (CameraModelError, StereoError) as error:
-            self._trouble = f'no depths: {error}'
-            self.logger.warning(self._text(), throttle_duration_sec=REPEAT)
-            return unknown
-        self._trouble = ''
-        return found
+            return None
+        camera = self._calibration(frame)
+        return stereo_depths(features, partner, frame.gray, frame.partner.gray, camera, settings)
+
+    def _report(self, error: ValueError) -> None:
+        self.logger.warning(self._text(), throttle_duration_sec=REPEAT)
 
     def _calibration(self, frame: CameraFrame) -> StereoCamera:
         """Return the newest calibration of the pair; raise CameraModelError if it is not valid."""
@@ -171,7 +171,7 @@ class StereoDepth(_PairedDepth):
         return f'no image of {self._cameras[1].topic} belongs to these'
 
 
-class DepthTopic(_PairedDepth, InputTopic):
+class DepthTopic(DepthSource, InputTopic):
     """
     Depths of a camera's keypoints from depth images that are registered to its images.
 
@@ -207,31 +207,25 @@ class DepthTopic(_PairedDepth, InputTopic):
                 frame.partner = depth
                 self._camera.enqueue(frame)
 
-    def depths(
+    def _measure(
         self,
         frame: CameraFrame,
         features: Features,
         partner: Features | None,
         settings: DepthSettings,
-    ) -> Depths:
-        """Return the depths of the features of a frame."""
-        unknown = Depths.unknown(len(features))
+    ) -> Depths | None:
         if frame.partner is None:
-            return unknown
+            return None
         start = time.perf_counter()
-        try:
-            depth = depth_from_message(frame.partner)
-            size = frame.gray.shape[::-1]
-            found = image_depths(depth, features.keypoints, size, settings)
-        except (ImageMessageError, DepthImageError) as error:
-            self._trouble = f'no depths: {error}'
-            self.report_bad_message(error, getattr(error, 'reason', 'size'))
-            return unknown
-        self._trouble = ''
+        depth = depth_from_message(frame.partner)
+        found = image_depths(depth, features.keypoints, frame.gray.shape[::-1], settings)
         stages = {'depth': time.perf_counter() - start}
         age = self.age(frame.partner)
         self.statistics.add_frame(time.monotonic(), stages, age, int(found.known.sum()))
         return found
+
+    def _report(self, error: ValueError) -> None:
+        self.report_bad_message(error, getattr(error, 'reason', 'size'))
 
     @property
     def _unpaired(self) -> str:
