@@ -78,41 +78,75 @@ def _match(points_a, descriptors_a, points_b, descriptors_b, rows, columns, limi
     The columns have ascending y, so that only those in a strip are compared with a row.
     """
     reach, ratio, min_similarity = limits
-    count_a, count_b = len(rows), len(columns)
-    of_a, of_b = np.full(count_a, -1, np.int64), np.full(count_b, -1, np.int64)
-    # Highest and second highest similarity of each point.
-    highest_a = np.full((count_a, 2), -np.inf, np.float32)
-    highest_b = np.full((count_b, 2), -np.inf, np.float32)
-    is_near = np.empty(count_b, np.bool_)
-    x_b, y_b = points_b[columns, 0], points_b[columns, 1]
-    for i in range(count_a):
-        x, y = points_a[rows[i], 0], points_a[rows[i], 1]
-        # A pixel more: _count_below would leave out a point that is as far above as the reach.
-        first = _count_below(y_b, y - reach - np.float32(1))
-        end = _count_below(y_b, y + reach)
-        for j in range(first, end):
-            is_near[j] = (x_b[j] - x) * (x_b[j] - x) + (y_b[j] - y) * (y_b[j] - y) <= reach * reach
-        for j in range(first, end):
-            if is_near[j]:
-                one, other = descriptors_a[rows[i]], descriptors_b[columns[j]]
-                similarity = np.float32(0)
-                for channel in range(len(one)):
-                    similarity += one[channel] * other[channel]
-                if _is_highest(highest_a[i], similarity):
-                    of_a[i] = j
-                if _is_highest(highest_b[j], similarity):
-                    of_b[j] = i
-    for i in range(count_a):
-        j, similarity = of_a[i], highest_a[i, 0]
+    in_a, in_b = _near_pairs(points_a, points_b, rows, columns, reach)
+    similarities = _similarities(descriptors_a, descriptors_b, rows, columns, in_a, in_b)
+    of_a, highest_a, second_a = _two_highest(in_a, in_b, similarities, len(rows))
+    of_b, _, second_b = _two_highest(in_b, in_a, similarities, len(columns))
+    for i in range(len(rows)):
+        j, similarity = of_a[i], highest_a[i]
         if j < 0 or of_b[j] != i or similarity < min_similarity:
             of_a[i] = -1
         elif ratio < np.float32(1):
             # The squared distance of unit vectors is 2 - 2 s.
             distance = max(np.float32(1) - similarity, np.float32(0))
-            second = np.float32(1) - max(highest_a[i, 1], highest_b[j, 1])
+            second = np.float32(1) - max(second_a[i], second_b[j])
             if not distance < ratio * ratio * max(second, np.float32(0)):
                 of_a[i] = -1
     return of_a
+
+
+@compiled
+def _near_pairs(points_a, points_b, rows, columns, reach):
+    """Return the pairs of near points, as indices into the rows and into the columns (K,)."""
+    x_b, y_b = points_b[columns, 0], points_b[columns, 1]
+    first, end = np.empty(len(rows), np.int64), np.empty(len(rows), np.int64)
+    for i in range(len(rows)):
+        y = points_a[rows[i], 1]
+        # A pixel more: _count_below would leave out a point that is as far above as the reach.
+        first[i] = _count_below(y_b, y - reach - np.float32(1))
+        end[i] = _count_below(y_b, y + reach)
+    in_a, in_b = np.empty((2, (end - first).sum()), np.int64)
+    total = 0
+    for i in range(len(rows)):
+        x, y = points_a[rows[i], 0], points_a[rows[i], 1]
+        for j in range(first[i], end[i]):
+            in_a[total], in_b[total] = i, j  # overwritten unless near: cheaper than a branch
+            distance = (x_b[j] - x) * (x_b[j] - x) + (y_b[j] - y) * (y_b[j] - y)
+            total += np.int64(distance <= reach * reach)
+    return in_a[:total], in_b[:total]
+
+
+@compiled
+def _similarities(descriptors_a, descriptors_b, rows, columns, in_a, in_b):
+    """Return the dot products of pairs of descriptors (K,)."""
+    result = np.empty(len(in_a), np.float32)
+    for number in range(len(in_a)):
+        a, b = rows[in_a[number]], columns[in_b[number]]
+        total = np.float32(0)
+        for channel in range(descriptors_a.shape[1]):
+            total += descriptors_a[a, channel] * descriptors_b[b, channel]
+        result[number] = total
+    return result
+
+
+@compiled
+def _two_highest(own, other, similarities, count):
+    """
+    Return, for each of `count` points, the other with the highest similarity, and the two highest.
+
+    The point is -1 and similarities are -inf where there is none; of equal ones the first counts.
+    """
+    nearest = np.full(count, -1, np.int64)
+    highest = np.full(count, -np.inf, np.float32)
+    second = np.full(count, -np.inf, np.float32)
+    for number in range(len(own)):
+        point, similarity = own[number], similarities[number]
+        before, partner = highest[point], nearest[point]
+        # Without branches, which the processor would have to guess.
+        nearest[point] = other[number] if similarity > before else partner
+        highest[point] = max(before, similarity)
+        second[point] = max(second[point], min(before, similarity))
+    return nearest, highest, second
 
 
 @compiled
@@ -126,16 +160,6 @@ def _count_below(ascending, limit):
         else:
             high = middle
     return low
-
-
-@compiled
-def _is_highest(highest, similarity):
-    """Update the two highest similarities of a point; return whether this one is the highest."""
-    if similarity > highest[0]:
-        highest[1], highest[0] = highest[0], similarity
-        return True
-    highest[1] = max(highest[1], similarity)
-    return False
 
 
 def move_with(points: np.ndarray, before: np.ndarray, after: np.ndarray) -> np.ndarray:
@@ -219,7 +243,6 @@ def _predict(points, before, motion):
     distances = np.empty(len(before), np.float32)
     nearest = np.empty(_NEIGHBOURS, np.int64)
     gaps = np.empty(_NEIGHBOURS, np.float32)
-    values = np.empty(_NEIGHBOURS, np.float32)
     count = min(_NEIGHBOURS, len(before))
     if count == 0:
         return result
@@ -239,13 +262,14 @@ def _predict(points, before, motion):
                 place -= 1
             gaps[place], nearest[place] = gap, other
         for axis in range(2):
+            total, lowest, highest = np.float32(0), np.float32(np.inf), np.float32(-np.inf)
             for place in range(count):
-                values[place] = motion[nearest[place], axis]
-            ordered = np.sort(values[:count])
-            half = count // 2
-            result[index, axis] = (
-                ordered[half]
-                if count % 2
-                else (ordered[half - 1] + ordered[half]) * np.float32(0.5)
-            )
+                value = motion[nearest[place], axis]
+                total += value
+                lowest, highest = min(lowest, value), max(highest, value)
+            # The median: with up to four values, the mean of all but the extremes.
+            if count > 2:
+                result[index, axis] = (total - lowest - highest) / np.float32(count - 2)
+            else:
+                result[index, axis] = total / np.float32(count)
     return result

@@ -18,6 +18,7 @@ from typing import NamedTuple
 import cv2
 import numpy as np
 
+from superpoint_ros.detection.compiled import compiled
 from superpoint_ros.odometry.patch_kernels import (
     align_patches,
     GAINS,
@@ -51,14 +52,31 @@ class Alignment(NamedTuple):
 
 def smoothed(image: np.ndarray, memory: np.ndarray | None = None) -> np.ndarray:
     """
-    Return an image (H, W), uint8, as float32 gray levels, smoothed against noise.
+    Return an image (H, W), uint8, smoothed against noise, as the alignment reads it.
 
     `memory`, a result for an earlier image, is used for this one if it has its size.
     """
     if memory is None or memory.shape != image.shape:
-        memory = np.empty(image.shape, np.float32)
-    memory[:] = cv2.GaussianBlur(image, (3, 3), 0)
+        memory = np.empty(image.shape, np.uint32)
+    _pack_neighbours(cv2.GaussianBlur(image, (3, 3), 0), memory)
     return memory
+
+
+@compiled
+def _pack_neighbours(gray, packed):
+    """Write an image as `patch_kernels` reads it from gray levels, uint8 (H, W)."""
+    height, width = gray.shape
+    for y in range(height):
+        upper, lower = gray[y], gray[min(y + 1, height - 1)]
+        row = packed[y]
+        for x in range(width - 1):
+            row[x] = (
+                np.uint32(upper[x])
+                | np.uint32(upper[x + 1]) << np.uint32(8)
+                | np.uint32(lower[x]) << np.uint32(16)
+                | np.uint32(lower[x + 1]) << np.uint32(24)
+            )
+        row[width - 1] = np.uint32(upper[width - 1]) | np.uint32(lower[width - 1]) << np.uint32(16)
 
 
 class PatchPool:

@@ -4,9 +4,12 @@
 """
 Loops over patches that Numba compiles: sampling, preparation and alignment.
 
-The method is described in `superpoint_ros.odometry.patch_alignment`. Images are float32 (H, W), a
-patch has `SIZE` x `SIZE` pixels, and a warp (2, 2) maps offsets in the patch to offsets in an
-image.
+The method is described in `superpoint_ros.odometry.patch_alignment`. A patch has `SIZE` x `SIZE`
+pixels, and a warp (2, 2) maps offsets in the patch to offsets in an image.
+
+An image is uint32 (H, W): for each pixel its gray level, that of its right neighbour, and those of
+the two below them, from the lowest byte to the highest. So bilinear interpolation reads one number
+per pixel: single reads cannot be vectorized and took most of the time.
 """
 
 from __future__ import annotations
@@ -53,7 +56,6 @@ def prepare_patches(image, points, slots, patches, good):
     wide = SIZE + 2
     window = np.empty((wide, wide), np.float32)
     slopes = np.empty((6, PIXELS), np.float32)
-    one = np.float32(1)
     for index in range(len(points)):
         left = points[index, 0] - np.float32(RADIUS + 1)
         top = points[index, 1] - np.float32(RADIUS + 1)
@@ -64,16 +66,25 @@ def prepare_patches(image, points, slots, patches, good):
         right, below = left - np.float32(column), top - np.float32(row)
         for y in range(wide):
             for x in range(wide):
-                upper = image[row + y, column + x : column + x + 2]
-                lower = image[row + y + 1, column + x : column + x + 2]
-                window[y, x] = (one - below) * (
-                    (one - right) * upper[0] + right * upper[1]
-                ) + below * ((one - right) * lower[0] + right * lower[1])
+                window[y, x] = _interpolated(image[row + y, column + x], right, below)
         slot = slots[index]
         norm = _normalise(window, values[slot])
         good[index] = norm > np.float32(_MIN_DEVIATION * SIZE) and _write_gains(
             window, norm, values[slot], slopes, gains[slot], spreads[slot]
         )
+
+
+@compiled
+def _interpolated(packed, right, below):
+    """Return the gray level at fractions of a pixel right of and below a pixel of an image."""
+    # Signed numbers are converted to floating point by one instruction.
+    byte, packed = np.int32(255), np.int32(packed)
+    upper, upper_right = np.float32(packed & byte), np.float32(packed >> np.int32(8) & byte)
+    lower = np.float32(packed >> np.int32(16) & byte)
+    lower_right = np.float32(packed >> np.int32(24) & byte)
+    upper += right * (upper_right - upper)
+    lower += right * (lower_right - lower)
+    return upper + below * (lower - upper)
 
 
 @compiled
@@ -193,13 +204,15 @@ def align_patches(image, slots, patches, points, warps, correlations, covariance
     """
     values, gains, spreads = patches
     size, pixels = image.shape, image.ravel()
-    sampled = np.empty(PIXELS, np.float32)
+    places, found = np.empty(PIXELS, np.uint32), np.empty(PIXELS, np.uint32)
+    right, below = np.empty(PIXELS, np.float32), np.empty(PIXELS, np.float32)
+    memory = places, found, right, below, np.empty(PIXELS, np.float32)
     update = np.zeros(6, np.float32)
     for index in range(len(slots)):
         slot = slots[index]
         if slot < 0:
             continue
-        fit = pixels, size, values[slot], points[index], warps[index], sampled, update
+        fit = pixels, size, values[slot], points[index], warps[index], memory, update
         # The position alone converges from farther away than the whole warp.
         update[:] = 0
         correlation = _iterate(fit, gains[slot], 6, _POSITION_STEPS, _POSITION_CONVERGED)
@@ -220,10 +233,11 @@ def _iterate(fit, gains, first, iterations, converged):
 
     Return the correlation before the last update; -1 if the iterations leave the image or diverge.
     """
-    pixels, size, values, point, warp, sampled, update = fit
+    pixels, size, values, point, warp, memory, update = fit
+    places, found, right, below, sampled = memory
     correlation = np.float32(-1)
     for _ in range(iterations):
-        if not _sample(pixels, size, point, warp, sampled):
+        if not _sample(pixels, size, point, warp, places, found, right, below, sampled):
             return np.float32(-1)
         norm = _centre(sampled)
         if not norm > np.float32(1e-3):
@@ -239,8 +253,13 @@ def _iterate(fit, gains, first, iterations, converged):
 
 
 @compiled
-def _sample(pixels, size, point, warp, sampled):
-    """Write the gray levels at the pixels of a warped patch; return whether all are inside."""
+def _sample(pixels, size, point, warp, places, found, right, below, sampled):
+    """
+    Write the gray levels of a warped patch to the last argument; return if all are inside.
+
+    The other four arrays are memory. (In a tuple, counting their references would cost more time
+    than the rest.)
+    """
     height, width = size
     a, b, c, d = warp[0, 0], warp[0, 1], warp[1, 0], warp[1, 1]
     radius = np.float32(RADIUS)
@@ -253,18 +272,17 @@ def _sample(pixels, size, point, warp, sampled):
         and start_y + reach_y < height - 1
     ):
         return False
-    # Unsigned indices into one row of all pixels: otherwise the compiler does not vectorize.
-    step, one = np.uint64(width), np.uint64(1)
+    # Three loops: the compiler vectorizes the first and the last, but not reads from any place.
     for pixel in range(PIXELS):
         x = start_x + a * _OFF_X[pixel] + b * _OFF_Y[pixel]
         y = start_y + c * _OFF_X[pixel] + d * _OFF_Y[pixel]
         column, row = np.int32(x), np.int32(y)
-        right, below = x - np.float32(column), y - np.float32(row)
-        first = np.uint64(np.uint32(row * np.int32(width) + column))
-        upper, lower = pixels[first], pixels[first + step]
-        upper += right * (pixels[first + one] - upper)
-        lower += right * (pixels[first + step + one] - lower)
-        sampled[pixel] = upper + below * (lower - upper)
+        right[pixel], below[pixel] = x - np.float32(column), y - np.float32(row)
+        places[pixel] = row * np.int32(width) + column
+    for pixel in range(PIXELS):
+        found[pixel] = pixels[places[pixel]]
+    for pixel in range(PIXELS):
+        sampled[pixel] = _interpolated(found[pixel], right[pixel], below[pixel])
     return True
 
 

@@ -31,8 +31,7 @@ class Patches(NamedTuple):
     @classmethod
     def none(cls, count: int) -> Patches:
         """Return `count` times no patch."""
-        warps = np.broadcast_to(np.eye(2, dtype=np.float32), (count, 2, 2))
-        return cls(np.full(count, NO_PATCH, np.int64), warps.copy())
+        return cls(np.full(count, NO_PATCH, np.int64), _multiples_of_identity(1.0, count))
 
 
 class TrackRefiner:
@@ -113,7 +112,14 @@ class TrackRefiner:
 
 def keypoint_covariances(count: int) -> np.ndarray:
     """Return covariances, float32 (N, 2, 2), of keypoints that were not refined."""
-    return np.tile(KEYPOINT_VARIANCE * np.eye(2, dtype=np.float32), (count, 1, 1))
+    return _multiples_of_identity(KEYPOINT_VARIANCE, count)
+
+
+def _multiples_of_identity(factor: float, count: int) -> np.ndarray:
+    """Return matrices, float32 (N, 2, 2)."""
+    result = np.zeros((count, 2, 2), np.float32)
+    result[:, 0, 0] = result[:, 1, 1] = factor
+    return result
 
 
 def _is_stretched(warps: np.ndarray) -> np.ndarray:

@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from typing import TypeVar
 
 import numpy as np
@@ -20,14 +20,12 @@ class _Arrays:
 
     def select(self: _Rows, chosen: np.ndarray) -> _Rows:
         """Return the chosen rows, by bool (N,) or by indices."""
-        return type(self)(*(getattr(self, field.name)[chosen] for field in fields(self)))
+        return type(self)(*(array[chosen] for array in vars(self).values()))
 
     def join(self: _Rows, other: _Rows) -> _Rows:
         """Return these rows, then those of another."""
-        names = [field.name for field in fields(self)]
-        return type(self)(
-            *(np.concatenate([getattr(self, name), getattr(other, name)]) for name in names)
-        )
+        pairs = zip(vars(self).values(), vars(other).values(), strict=True)
+        return type(self)(*(np.concatenate(pair) for pair in pairs))
 
 
 @dataclass(eq=False)

@@ -264,8 +264,9 @@ class Tracker:
         columns = np.flatnonzero(free)
         nearest = find_nearest(points, features.keypoints[columns], _SAME_POINT)
         indices = np.append(columns, -1)[nearest]
-        first = np.unique(indices, return_index=True)[1]  # one track for each feature
-        indices[np.setdiff1d(np.arange(len(rows)), first)] = -1
+        is_first = np.zeros(len(rows), bool)
+        is_first[np.unique(indices, return_index=True)[1]] = True
+        indices[~is_first] = -1  # one track for each feature
         bridged = Sightings(rows, indices, points, covariances, *patches)
         return bridged.select(good)
 
