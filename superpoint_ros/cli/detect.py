@@ -49,13 +49,17 @@ def run(args: argparse.Namespace) -> int:
     """Detect in every image, report each that fails, and print one summary."""
     from tqdm import tqdm
 
-    from superpoint_ros.cli.main import is_out_of_memory
-    from superpoint_ros.cli.options import keep_inputs, make_detector
+    from superpoint_ros.cli.main import is_out_of_memory, OUT_OF_MEMORY
+    from superpoint_ros.cli.options import (
+        image_files,
+        keep_inputs,
+        make_detector,
+        read_for_detection,
+    )
     from superpoint_ros.cli.rerun_option import open_recording
-    from superpoint_ros.data.sequences.image_files import read_image
     from superpoint_ros.visualization import draw_keypoints, write_picture
 
-    paths = _image_files(args.images)
+    paths = image_files(args.images)
     jobs = [
         (path, args.out / f'{name}_keypoints.{args.format}', args.out / f'{name}.npz')
         for path, name in zip(paths, _unique_names(paths), strict=True)
@@ -68,13 +72,14 @@ def run(args: argparse.Namespace) -> int:
         scene = recording.scene('images') if recording else None
         for path, picture, arrays in tqdm(jobs, unit='image'):
             try:
-                image = read_image(path, color=True)
+                image = read_for_detection(path, color=True)
                 features = detector(image)
                 drawn = draw_keypoints(image, features)
             except Exception as error:
                 if not (isinstance(error, (ValueError, OSError)) or is_out_of_memory(error)):
                     raise
-                tqdm.write(f'skipped: {_about(path, error)}', file=sys.stderr)
+                text = f'{path}: {OUT_OF_MEMORY}' if is_out_of_memory(error) else error
+                tqdm.write(f'skipped: {text}', file=sys.stderr)
                 failed += 1
                 continue
             write_picture(picture, drawn)
@@ -92,18 +97,6 @@ def run(args: argparse.Namespace) -> int:
     return 1 if failed else 0
 
 
-def _image_files(sources: Iterable[str]) -> list[Path]:
-    """Return the files named, and for each folder its images."""
-    from superpoint_ros.data.sequences.image_files import list_images
-
-    paths: list[Path] = []
-    for source in map(Path, sources):
-        paths += list_images(source) if source.is_dir() else [source]
-    if not paths:
-        raise ValueError(f'there are no images in {", ".join(map(str, sources))}')
-    return paths
-
-
 def _unique_names(paths: Iterable[Path]) -> Iterator[str]:
     """Yield the name of each path without suffix, with a number if it was used before."""
     used: set[str] = set()
@@ -113,12 +106,3 @@ def _unique_names(paths: Iterable[Path]) -> Iterator[str]:
             name, number = f'{path.stem}_{number}', number + 1
         used.add(name)
         yield name
-
-
-def _about(path: Path, error: Exception) -> str:
-    """Return the text of the error, preceded by the path unless it names it."""
-    from superpoint_ros.cli.main import is_out_of_memory, OUT_OF_MEMORY
-
-    if is_out_of_memory(error):
-        return f'{path}: {OUT_OF_MEMORY}'
-    return str(error) if str(path) in str(error) else f'{path}: {error}'

@@ -28,9 +28,11 @@ from superpoint_ros.cli.options import (
     add_wide_option,
     EXACT,
     given_execution,
+    image_files,
     make_detector,
     make_methods,
     output_folder,
+    read_for_detection,
     with_wide,
 )
 
@@ -187,7 +189,7 @@ def _add_threshold(parser: argparse.ArgumentParser) -> None:
         'images',
         nargs='*',
         metavar='IMAGE',
-        help='images of your camera (default: the photographs of the package)',
+        help='images of your camera, or folders of them (default: the photographs of the package)',
     )
     parser.add_argument(
         '--thresholds',
@@ -215,7 +217,6 @@ def _run_threshold(args: argparse.Namespace) -> int:
     import cv2
     from tqdm import tqdm
 
-    from superpoint_ros.data.sequences.image_files import read_image
     from superpoint_ros.evaluation.threshold_sweep import (
         evaluate_thresholds,
         ThresholdPlan,
@@ -225,8 +226,8 @@ def _run_threshold(args: argparse.Namespace) -> int:
     from superpoint_ros.files import demo_photographs
 
     images = []
-    for path in args.images or demo_photographs():
-        image = read_image(path)
+    for path in image_files(args.images or demo_photographs()):
+        image = read_for_detection(path)
         factor = args.longest_side / max(image.shape)
         if factor < 1:
             image = cv2.resize(image, None, fx=factor, fy=factor, interpolation=cv2.INTER_AREA)

@@ -39,13 +39,12 @@ def run(args: argparse.Namespace) -> int:
     """Write the pictures and print the decision."""
     import numpy as np
 
-    from superpoint_ros.cli.options import keep_inputs, make_detector
-    from superpoint_ros.data.sequences.image_files import read_image
+    from superpoint_ros.cli.options import keep_inputs, make_detector, read_for_detection
     from superpoint_ros.evaluation import step_pictures as pictures
     from superpoint_ros.evaluation.detection_steps import run_steps
     from superpoint_ros.visualization import write_picture
 
-    image = read_image(args.image)
+    image = read_for_detection(args.image)
     detector = make_detector(args)
     steps = run_steps(detector, image)
     best = np.unravel_index(steps.score_map.argmax(), image.shape)[::-1]

@@ -129,15 +129,14 @@ def _detect(args: argparse.Namespace, names: list[str]) -> tuple[list[ImageFeatu
     """Return the features of the images, and the number of those that cannot be read."""
     from tqdm import tqdm
 
-    from superpoint_ros.cli.options import make_detector
-    from superpoint_ros.data.sequences.image_files import read_image
+    from superpoint_ros.cli.options import make_detector, read_for_detection
     from superpoint_ros.integrations.image_matches import ImageFeatures
 
     detector = make_detector(args)
     images = []
     for name in tqdm(names, unit='image', desc='detect'):
         try:
-            image = read_image(args.images / name)
+            image = read_for_detection(args.images / name)
             features = detector(image)
         except (ValueError, OSError) as error:
             tqdm.write(f'skipped: {error}', file=sys.stderr)

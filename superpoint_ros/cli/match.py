@@ -40,15 +40,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Match both images, write picture and arrays, and print one summary."""
-    from superpoint_ros.cli.options import keep_inputs, make_detector
-    from superpoint_ros.data.sequences.image_files import read_image
+    from superpoint_ros.cli.options import keep_inputs, make_detector, read_for_detection
     from superpoint_ros.files import write_npz
     from superpoint_ros.visualization import draw_matches, write_picture
     from superpoint_ros.wide_matching import match_images, match_wide, rotation_and_zoom
 
     picture, arrays = args.out / 'matches.png', args.out / 'matches.npz'
     keep_inputs([args.image_a, args.image_b], [picture, arrays])
-    images = [read_image(path, color=True) for path in (args.image_a, args.image_b)]
+    images = [read_for_detection(path, color=True) for path in (args.image_a, args.image_b)]
     match = match_wide if args.wide else match_images
     matched = match(*images, make_detector(args))
     args.out.mkdir(parents=True, exist_ok=True)

@@ -21,6 +21,8 @@ from superpoint_ros.files import check_writable
 from superpoint_ros.settings_table import add_options, given_options, refuse_option, table_of
 
 if TYPE_CHECKING:
+    import numpy as np
+
     from superpoint_ros.detector import Detector
     from superpoint_ros.evaluation.baselines import Method
 
@@ -103,6 +105,31 @@ def output_file(text: str) -> Path:
         raise IsADirectoryError(f'{path} is a folder: name a file for the result')
     check_writable(path.parent)
     return path
+
+
+def image_files(sources: Iterable[str | Path]) -> list[Path]:
+    """Return the files named, and for each folder its images; raise ValueError if none."""
+    from superpoint_ros.data.sequences.image_files import list_images
+
+    sources, paths = list(map(Path, sources)), []
+    for source in sources:
+        paths += list_images(source) if source.is_dir() else [source]
+    if not paths:
+        raise ValueError(f'there are no images in {", ".join(map(str, sources))}')
+    return paths
+
+
+def read_for_detection(path: str | Path, color: bool = False) -> np.ndarray:
+    """Return an image as `read_image`; raise ValueError that names it if it is too small."""
+    from superpoint_ros.data.sequences.image_files import read_image
+    from superpoint_ros.detection.preprocessing import to_gray
+
+    image = read_image(path, color)
+    try:
+        to_gray(image)
+    except ValueError as error:
+        raise ValueError(f'{path}: {error}') from error
+    return image
 
 
 def keep_inputs(inputs: Iterable[str | Path], outputs: Iterable[Path]) -> None:

@@ -32,14 +32,17 @@ def camera_of_image(path: Path, size: tuple[int, int]) -> pycolmap.Camera:
     """
     Return a camera for COLMAP to calibrate: SIMPLE_RADIAL, with the focal length of the EXIF data.
 
-    Without such data it is 1.2 times the longer side of the image, COLMAP's guess. `size` is
-    (width, height) in pixels.
+    Without such data, or if COLMAP cannot read the image, it is 1.2 times the longer side of the
+    image, COLMAP's guess. `size` is (width, height) in pixels.
     """
-    camera = pycolmap.infer_camera_from_image(path)
-    if (camera.width, camera.height) != size:  # of an image that COLMAP reads differently
-        focal = 1.2 * max(size)
-        camera = pycolmap.Camera.create_from_model_name(0, 'SIMPLE_RADIAL', focal, *size)
-    return camera
+    try:
+        camera = pycolmap.infer_camera_from_image(path)
+        if (camera.width, camera.height) == size:
+            return camera
+    except ValueError:  # a format that COLMAP does not read, such as WebP
+        pass
+    focal = 1.2 * max(size)
+    return pycolmap.Camera.create_from_model_name(0, 'SIMPLE_RADIAL', focal, *size)
 
 
 def calibrated_camera(calibration: CameraModel) -> pycolmap.Camera:

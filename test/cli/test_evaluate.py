@@ -198,3 +198,19 @@ def test_evaluate_reports_wrong_input_in_one_line(weights, benchmark, tmp_path, 
     assert "unknown method 'surf'" in capsys.readouterr().err
     assert main(['evaluate', 'shapes', '--images', '0', *common]) == 2
     assert 'images must be at least 1' in capsys.readouterr().err
+
+
+def test_evaluate_threshold_takes_folders_and_names_images_that_are_too_small(
+    weights, tmp_path, capsys
+):
+    photos, out = tmp_path / 'photos', tmp_path / 'out'
+    photos.mkdir()
+    noise = np.random.default_rng(0).integers(0, 256, (64, 80)).astype(np.uint8)
+    cv2.imwrite(str(photos / 'a.png'), noise)
+    command = ['evaluate', 'threshold', str(photos), '--thresholds', '0.01', '--views', '1']
+    command += ['--weights', weights[0], '--out', str(out)]
+    assert main(command) == 0
+    assert '| 0.01 |' in capsys.readouterr().out
+    cv2.imwrite(str(photos / 'b.png'), noise[:10])
+    assert main(command) == 2
+    assert 'b.png: an image must have at least 16x16 pixels' in capsys.readouterr().err

@@ -66,3 +66,14 @@ def test_match_names_a_missing_image_and_keeps_its_inputs(photos, tmp_path, caps
     picture.write_bytes((tmp_path / 'a.png').read_bytes())
     assert main(['match', str(picture), photos[0], '--out', str(tmp_path)]) == 2
     assert 'would replace the input' in capsys.readouterr().err
+
+
+def test_match_names_an_image_that_is_too_small_and_a_folder(photos, tmp_path, capsys):
+    small = tmp_path / 'small.png'
+    cv2.imwrite(str(small), np.zeros((10, 60), np.uint8))
+    out = ['--out', str(tmp_path / 'out')]
+    assert main(['match', photos[0], str(small), *out]) == 2
+    expected = f'superpoint: {small}: an image must have at least 16x16 pixels; got 60x10\n'
+    assert capsys.readouterr().err == expected
+    assert main(['match', photos[0], str(tmp_path), *out]) == 2
+    assert 'is a folder: an image file is needed' in capsys.readouterr().err

@@ -247,6 +247,19 @@ def test_images_that_cannot_be_read_are_skipped_and_named(pictures, capsys):
     database.close()
 
 
+def test_images_that_colmap_cannot_read_get_a_guessed_camera(pictures):
+    noise = cv2.imread(str(pictures / '1.png'))
+    (pictures / '1.png').unlink()
+    cv2.imwrite(str(pictures / '1.webp'), noise, [cv2.IMWRITE_WEBP_QUALITY, 101])
+    assert run(pictures) == 0
+    database = pycolmap.Database.open(pictures.parent / 'database.db')
+    (image,) = [each for each in database.read_all_images() if each.name == '1.webp']
+    camera = database.read_camera(image.camera_id)
+    assert (camera.width, camera.height) == noise.shape[1::-1]
+    assert camera.focal_length == pytest.approx(1.2 * max(noise.shape))
+    database.close()
+
+
 @pytest.mark.parametrize(
     ('damage', 'options', 'message'),
     [

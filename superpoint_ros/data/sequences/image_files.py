@@ -34,9 +34,11 @@ def read_image(path: str | Path, color: bool = False) -> np.ndarray:
     Return the image in a file, uint8: gray (H, W), or BGR (H, W, 3) with `color`.
 
     Pixels of 16 bits and floats are converted by `to_8_bits`. Raises FileNotFoundError if there is
-    no such file, ValueError if it is not an image.
+    no such file, IsADirectoryError if it is a folder, ValueError if it is not an image.
     """
     path = Path(path)
+    if path.is_dir():
+        raise IsADirectoryError(f'{path} is a folder: an image file is needed')
     if not path.is_file():
         raise FileNotFoundError(f'there is no image file {path}')
     image = None
