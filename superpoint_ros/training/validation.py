@@ -15,18 +15,15 @@ from superpoint_ros.evaluation.metrics import (
     EPSILON,
     match_distances,
     match_to_truth,
+    matches_of,
     measure_pair,
     Pair,
 )
-from superpoint_ros.geometry.matching import match_mutual
 from superpoint_ros.model.superpoint import fold_batch_norm, SuperPoint
 from superpoint_ros.visualization import draw_matches
 
 PICTURES = 8
 """Validation images that are drawn."""
-
-CORRECT_DISTANCE = 3.0
-"""Largest distance in pixels of a correct keypoint (epsilon in the paper)."""
 
 PAIR_KEYPOINTS = 200
 """Keypoints of each view of a pair."""
@@ -41,9 +38,9 @@ class PointValidation:
     """
     Comparison of keypoints with known points, over many images.
 
-    `precision` is the share of keypoints that are correct, within `CORRECT_DISTANCE` of a known
-    point, one to one; `recall` the share of known points that are found; `localisation` the mean
-    distance of correct keypoints in pixels. Each is 0 if there is nothing to count.
+    `precision` is the share of keypoints that are correct, within `EPSILON` of a known point, one
+    to one; `recall` the share of known points that are found; `localisation` the mean distance of
+    correct keypoints in pixels. Each is 0 if there is nothing to count.
     """
 
     def __init__(self):
@@ -53,7 +50,7 @@ class PointValidation:
 
     def add(self, keypoints: np.ndarray, points: np.ndarray) -> None:
         """Count the keypoints (N, 2) of an image, best first, whose known points are (M, 2)."""
-        distances = match_to_truth(keypoints, points, CORRECT_DISTANCE)
+        distances = match_to_truth(keypoints, points, EPSILON)
         correct = np.isfinite(distances)
         self.found += len(keypoints)
         self.known += len(points)
@@ -94,7 +91,7 @@ class PairValidation:
         pair = Pair(a, b, homography, size, size)
         self.measured.append(measure_pair(pair))
         if len(self.pictures) < PICTURES:
-            matches = match_mutual(a.descriptors, b.descriptors)
+            matches = matches_of(pair)
             correct = match_distances(pair, matches) <= EPSILON
             self.pictures.append(
                 draw_matches(images[0], a.keypoints, images[1], b.keypoints, matches, correct)
