@@ -1,7 +1,7 @@
 # Copyright 2026 The superpoint_ros developers
 # SPDX-License-Identifier: Apache-2.0
 
-"""Pictures of keypoints, matches and contact sheets, uint8 BGR."""
+"""Pictures of keypoints, matches and heatmaps, and contact sheets, uint8 BGR."""
 
 from __future__ import annotations
 
@@ -104,6 +104,17 @@ def draw_matches(
         _ring(canvas, starts[index], colors[index], radius)
         _ring(canvas, ends[index], colors[index], radius)
     return canvas
+
+
+def draw_heatmap(probabilities: np.ndarray) -> np.ndarray:
+    """Return probabilities (H, W) as colours; their square root makes small values visible."""
+    levels = (np.sqrt(probabilities.clip(0, 1)) * 255).astype(np.uint8)
+    return cv2.applyColorMap(levels, cv2.COLORMAP_INFERNO)
+
+
+def enlarge(pixels: np.ndarray, zoom: int) -> np.ndarray:
+    """Return an array (H, W) with each pixel as a square of `zoom` pixels to a side."""
+    return np.kron(pixels, np.ones((zoom, zoom), pixels.dtype))
 
 
 def contact_sheet(

@@ -13,7 +13,16 @@ import numpy as np
 from superpoint_ros.evaluation.detection_steps import DetectionSteps
 from superpoint_ros.geometry.homography import scaling, warp_image, warp_points
 from superpoint_ros.model.config import CELL, DUSTBIN
-from superpoint_ros.visualization import contact_sheet, draw_keypoints, GREEN, RED, to_bgr, WHITE
+from superpoint_ros.visualization import (
+    contact_sheet,
+    draw_heatmap,
+    draw_keypoints,
+    enlarge,
+    GREEN,
+    RED,
+    to_bgr,
+    WHITE,
+)
 
 CLOSE_UP = (8, 6)
 """Number of columns and rows of cells in a close-up."""
@@ -29,10 +38,10 @@ _FONT = cv2.FONT_HERSHEY_SIMPLEX
 
 def cells(steps: DetectionSteps) -> np.ndarray:
     """Return a close-up of the cells, tinted green by the probability of a keypoint in each."""
-    picture = to_bgr(_enlarge(_cut(steps, steps.image)))
+    picture = to_bgr(enlarge(_cut(steps, steps.image), ZOOM))
     left, top, columns, rows = _region(steps)
     free = 1 - steps.probabilities[DUSTBIN, top : top + rows, left : left + columns]
-    tint = np.kron(free, np.ones((CELL * ZOOM,) * 2))[:, :, None] * 0.5
+    tint = enlarge(free, CELL * ZOOM)[:, :, None] * 0.5
     picture = (picture * (1 - tint) + np.array(GREEN) * tint).astype(np.uint8)
     for step in range(0, max(picture.shape[:2]), CELL * ZOOM):
         picture[step : step + 1] = picture[:, step : step + 1] = (120, 120, 120)
@@ -50,7 +59,7 @@ def channels(steps: DetectionSteps) -> np.ndarray:
         shown = steps.image[row * CELL :, column * CELL :][:CELL, :CELL]
         pixels[: shown.shape[0], : shown.shape[1]] = shown
         zoom = 24
-        table = _heat(np.kron(probabilities[:DUSTBIN].reshape(CELL, CELL), np.ones((zoom,) * 2)))
+        table = draw_heatmap(enlarge(probabilities[:DUSTBIN].reshape(CELL, CELL), zoom))
         for index in np.nonzero(probabilities[:DUSTBIN] >= 0.01)[0]:
             place = (int(index) % CELL * zoom + 1, int(index) // CELL * zoom + 16)
             _write(table, f'{probabilities[index] * 100:.0f}', place)
@@ -59,7 +68,7 @@ def channels(steps: DetectionSteps) -> np.ndarray:
         level = round(float(probabilities[DUSTBIN]) * len(bar))
         bar[len(bar) - level :] = RED
         _write(bar, f'{probabilities[DUSTBIN] * 100:.0f}', (8, 16))
-        panels.append(np.hstack([to_bgr(_enlarge(pixels, zoom)), gap, table, gap, bar]))
+        panels.append(np.hstack([to_bgr(enlarge(pixels, zoom)), gap, table, gap, bar]))
         captions.append(f'{name}: cell {column}, {row}; its pixels and the dustbin in %')
     return contact_sheet(panels, columns=1, captions=captions)
 
@@ -67,7 +76,7 @@ def channels(steps: DetectionSteps) -> np.ndarray:
 def pixel_shuffle(steps: DetectionSteps) -> np.ndarray:
     """Return the 64 probabilities of some cells as blocks, and assembled to the heatmap."""
     _, _, columns, rows = _region(steps)
-    heatmap = _heat(_enlarge(_cut(steps, steps.heatmap), 5))
+    heatmap = draw_heatmap(enlarge(_cut(steps, steps.heatmap), 5))
     side, gap = CELL * 5, 6
     apart = np.full((rows * (side + gap), columns * (side + gap), 3), 32, np.uint8)
     for row in range(rows):
@@ -93,7 +102,7 @@ def heatmap(steps: DetectionSteps) -> np.ndarray:
     square = np.ones((2 * radius + 1,) * 2)
     highest = cv2.resize(cv2.dilate(steps.heatmap, square), size, interpolation=cv2.INTER_NEAREST)
     return contact_sheet(
-        [draw_keypoints(small, points), _heat(highest)],
+        [draw_keypoints(small, points), draw_heatmap(highest)],
         columns=2,
         captions=[f'{len(points)} keypoints', 'heatmap (square root of the probability)'],
     )
@@ -102,14 +111,14 @@ def heatmap(steps: DetectionSteps) -> np.ndarray:
 def selection(steps: DetectionSteps) -> np.ndarray:
     """Return close-ups of the selection by threshold, suppression, and refinement."""
     settings = steps.settings
-    image = to_bgr(_enlarge(_cut(steps, steps.image), 5)) // 2
+    image = to_bgr(enlarge(_cut(steps, steps.image), 5)) // 2
     values = _cut(steps, steps.heatmap)
     scores, peaks = _cut(steps, steps.score_map), _cut(steps, steps.maxima) > 0
     above = (scores >= settings.threshold) & (scores > 0)
-    passed = np.where(_enlarge(above, 5)[:, :, None] > 0, _heat(_enlarge(values, 5)), image)
+    passed = np.where(enlarge(above, 5)[:, :, None] > 0, draw_heatmap(enlarge(values, 5)), image)
     decided = image.copy()
-    decided[_enlarge(above, 5) > 0] = RED
-    decided[_enlarge(peaks, 5) > 0] = GREEN
+    decided[enlarge(above, 5) > 0] = RED
+    decided[enlarge(peaks, 5) > 0] = GREEN
     radius = settings.nms_radius
     for y, x in np.argwhere(peaks).tolist():
         first, last = (x - radius, y - radius), (x + radius + 1, y + radius + 1)
@@ -216,21 +225,10 @@ def _cut(steps: DetectionSteps, pixels: np.ndarray) -> np.ndarray:
     return pixels[top : top + rows, left : left + columns]
 
 
-def _enlarge(pixels: np.ndarray, zoom: int = ZOOM) -> np.ndarray:
-    """Return an array with each pixel enlarged to a square."""
-    return np.kron(pixels, np.ones((zoom, zoom), pixels.dtype))
-
-
 def _small(picture: np.ndarray) -> np.ndarray:
     """Return a picture reduced to the size of pictures of the whole image."""
     scale = min(1.0, WHOLE / max(picture.shape))
     return cv2.resize(picture, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA)
-
-
-def _heat(probabilities: np.ndarray) -> np.ndarray:
-    """Return probabilities in colours; their square root makes small values visible."""
-    levels = (np.sqrt(probabilities.clip(0, 1)) * 255).astype(np.uint8)
-    return cv2.applyColorMap(levels, cv2.COLORMAP_INFERNO)
 
 
 def _write(picture: np.ndarray, text: str, place: tuple[int, int]) -> None:

@@ -23,7 +23,6 @@ from tqdm import tqdm
 from tqdm.contrib.logging import logging_redirect_tqdm
 
 from superpoint_ros.data.sequences.image_files import evenly_spaced, find_photographs, read_image
-from superpoint_ros.files import write_atomically
 from superpoint_ros.geometry.homography import warp_points
 from superpoint_ros.model.weights import load_weights
 from superpoint_ros.training.adaptation_recipe import AdaptationRecipe
@@ -34,7 +33,7 @@ from superpoint_ros.training.homographic_adaptation import (
     reduce_image,
 )
 from superpoint_ros.training.label_files import LabelFolder
-from superpoint_ros.visualization import contact_sheet, draw_keypoints
+from superpoint_ros.visualization import contact_sheet, draw_keypoints, write_picture
 
 CONTACT_SHEET = 'labels.png'
 PICTURES = 24
@@ -122,9 +121,9 @@ def write_contact_sheet(folder: LabelFolder, images: Path) -> Path:
         # File names need not be UTF-8.
         name = os.fsencode(path.name).decode(errors='replace')
         captions.append(f'{len(keypoints)}: {name}')
-    _, data = cv2.imencode('.png', contact_sheet(pictures, captions=captions))
-    write_atomically(folder.folder / CONTACT_SHEET, data.tobytes())
-    return folder.folder / CONTACT_SHEET
+    place = folder.folder / CONTACT_SHEET
+    write_picture(place, contact_sheet(pictures, captions=captions))
+    return place
 
 
 def _queue_of(devices: list[str]):

@@ -20,7 +20,7 @@ from superpoint_ros.evaluation.metrics import (
     Pair,
 )
 from superpoint_ros.model.superpoint import fold_batch_norm, SuperPoint
-from superpoint_ros.visualization import draw_matches
+from superpoint_ros.visualization import draw_heatmap, draw_matches, enlarge, to_bgr
 
 PICTURES = 8
 """Validation images that are drawn."""
@@ -119,18 +119,11 @@ def draw_prediction(
     from 0 to 1, the points are (N, 2). The picture is enlarged so that both are legible.
     """
     scale = max(1, round(320 / image.shape[1]))
-    canvas = cv2.cvtColor(_enlarged(image, scale), cv2.COLOR_GRAY2BGR)
+    canvas = to_bgr(enlarge(image, scale))
     for places, radius, colour, thickness in (
         (points, 2 * scale, (0, 200, 0), 1),
         (keypoints, scale, (0, 0, 255), -1),
     ):
         for x, y in np.round((np.asarray(places) + 0.5) * scale - 0.5).astype(int).tolist():
             cv2.circle(canvas, (x, y), radius, colour, thickness, cv2.LINE_AA)
-    # The square root makes values near the threshold visible.
-    heat = _enlarged((np.sqrt(heatmap.clip(0, 1)) * 255).astype(np.uint8), scale)
-    return np.concatenate([canvas, cv2.applyColorMap(heat, cv2.COLORMAP_INFERNO)], axis=1)
-
-
-def _enlarged(image: np.ndarray, scale: int) -> np.ndarray:
-    """Return the image with each pixel as a square."""
-    return np.kron(image, np.ones((scale, scale), np.uint8))
+    return np.concatenate([canvas, draw_heatmap(enlarge(heatmap, scale))], axis=1)

@@ -17,7 +17,6 @@ from pathlib import Path
 import time
 from typing import TYPE_CHECKING
 
-import cv2
 import numpy as np
 from rclpy.executors import Executor
 from rclpy.node import Node
@@ -34,7 +33,7 @@ from superpoint_ros.ros.testing.subprocesses import (
     ros_session,
     wait_for,
 )
-from superpoint_ros.visualization import contact_sheet, draw_keypoints
+from superpoint_ros.visualization import contact_sheet, draw_keypoints, write_picture
 
 if TYPE_CHECKING:
     from superpoint_ros.integrations.rerun_recording import RerunRecording
@@ -223,13 +222,6 @@ def add_rerun_node(executor: Executor, recording: RerunRecording, namespace: str
     executor.add_node(RerunNode(recording.scene('demo'), namespace))
 
 
-def write_image(path: Path, pixels: np.ndarray) -> Path:
-    """Write a picture and return its path; raise OSError if that fails."""
-    if not cv2.imwrite(str(path), pixels):
-        raise OSError(f'cannot write the picture {path}')
-    return path
-
-
 def _write_picture(observer: Observer, path: Path) -> Path:
     """Write a contact sheet of frames with their keypoints and return its path."""
     if not observer.shown:
@@ -237,4 +229,5 @@ def _write_picture(observer: Observer, path: Path) -> Path:
     images = [draw_keypoints(image, features) for image, features in observer.shown]
     captions = [f'{len(features)} keypoints' for _, features in observer.shown]
     columns = 3 if len(images) > 2 else None
-    return write_image(path, contact_sheet(images, columns=columns, captions=captions))
+    write_picture(path, contact_sheet(images, columns=columns, captions=captions))
+    return path

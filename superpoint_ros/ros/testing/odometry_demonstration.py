@@ -35,9 +35,9 @@ from superpoint_ros.ros.testing.demonstration import (
     Progress,
     rate_of,
     run_and_measure,
-    write_image,
 )
 from superpoint_ros.ros.testing.subprocesses import NodeProcess, private_namespace, ros_session
+from superpoint_ros.visualization import write_picture
 
 if TYPE_CHECKING:
     from superpoint_ros.integrations.rerun_recording import RerunRecording
@@ -184,7 +184,8 @@ def _write_picture(observer: OdometryObserver, path: Path) -> Path:
     measured = observer.measurements
     size = (message.width, message.height)
     plan = draw_plan(*measured.aligned(), size, measured.summary_of_error())
-    return write_image(path, np.hstack([tracks, plan]))
+    write_picture(path, np.hstack([tracks, plan]))
+    return path
 
 
 def _position(pose) -> np.ndarray:
