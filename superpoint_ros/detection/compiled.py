@@ -49,12 +49,21 @@ _warned: set[str] = set()  # folders of caches
 
 def compiled(function: Callable) -> Callable:
     """Return a function that is compiled at its first call."""
+    return _compiled(function, _OPTIONS)
+
+
+def inlined(function: Callable) -> Callable:
+    """Return a function like `compiled`, whose code becomes part of every loop that calls it."""
+    return _compiled(function, {**_OPTIONS, 'forceinline': True})
+
+
+def _compiled(function: Callable, options: dict) -> Callable:
     try:
-        result = njit(cache=True, **_OPTIONS)(function)
+        result = njit(cache=True, **options)(function)
         result._cache = _SafeCache(function)  # Numba has no public way to replace its cache
         return result
     except (RuntimeError, OSError):  # no folder is writable
-        return njit(**_OPTIONS)(function)
+        return njit(**options)(function)
 
 
 class _CheckedCode(CompileResultCacheImpl):

@@ -97,36 +97,57 @@ def _heatmap(logits, height, width, terms):
 def _score(logits, height, width, pixels, strength, min_probability, threshold, weighting, terms):
     """Return the positive scores of at least the threshold, and the indices of their extrema."""
     kernel, half = weighting
-    rows = logits.shape[0]
-    heatmap = np.empty((_BANDS * CELL, logits.shape[1] * CELL + 2 * _PAD), np.float32)
+    near = _probabilities(logits, height, width, pixels, kernel, terms)
     scores, chosen = np.empty(len(pixels), np.float32), np.empty(len(pixels), np.int64)
-    radius = len(kernel) // 2
-    done = count = index = 0
+    for index in range(len(pixels)):
+        probability = min(max(near[index], min_probability[index]), np.float32(1))
+        strong = max(strength[index], np.float32(0))
+        root = np.sqrt(probability)
+        near[index] = root * np.sqrt(root) * (strong / (strong + half))  # to the power of 3/4
+    count = 0
+    for index in range(len(pixels)):
+        # Without a branch, which would often be mispredicted: the next one may replace it.
+        scores[count], chosen[count] = near[index], index
+        count += (near[index] >= threshold) & (near[index] > 0)
+    return scores[:count], chosen[:count]
+
+
+@compiled
+def _probabilities(logits, height, width, pixels, kernel, terms):
+    """Return the probability of a keypoint near each of some pixels in reading order."""
+    rows, radius = logits.shape[0], len(kernel) // 2
+    heatmap = np.empty((CELL, logits.shape[1] * CELL + 2 * _PAD), np.float32)
+    across = np.empty((_BANDS * CELL, width), np.float32)
+    near = np.empty(len(pixels), np.float32)
+    done = index = 0
     for band in range(rows):
         while done < min(band + 2, rows):
-            begin = done % _BANDS * CELL
-            _fill_band(logits[done], width, terms, heatmap[begin : begin + CELL])
+            _fill_band(logits[done], width, terms, heatmap)
+            for row in range(CELL):
+                _blur_across(heatmap[row], kernel, across[done % _BANDS * CELL + row])
             done += 1
         end = (band + 1) * CELL * width
         while index < len(pixels) and pixels[index] < end:
             y = pixels[index] // width
             x = pixels[index] - y * width
-            probability = np.float32(0)
+            total = np.float32(0)
             for down in range(len(kernel)):
-                row = heatmap[min(max(y + down - radius, 0), height - 1) % (_BANDS * CELL)]
-                total = np.float32(0)
-                for across in range(len(kernel)):
-                    total += kernel[across] * row[x + _PAD - radius + across]
-                probability += kernel[down] * total
-            probability = min(max(probability, min_probability[index]), np.float32(1))
-            strong = max(strength[index], np.float32(0))
-            root = np.sqrt(probability)
-            score = root * np.sqrt(root) * (strong / (strong + half))  # to the power of 3/4
-            if score >= threshold and score > 0:
-                scores[count], chosen[count] = score, index
-                count += 1
+                row = min(max(y + down - radius, 0), height - 1) % (_BANDS * CELL)
+                total += kernel[down] * across[row, x]
+            near[index] = total
             index += 1
-    return scores[:count], chosen[:count]
+    return near
+
+
+@compiled
+def _blur_across(row, kernel, result):
+    """Blur a row of the heatmap along x."""
+    left = _PAD - len(kernel) // 2
+    for x in range(len(result)):
+        total = np.float32(0)
+        for step in range(len(kernel)):
+            total += kernel[step] * row[x + left + step]
+        result[x] = total
 
 
 @compiled
@@ -134,24 +155,40 @@ def _fill_band(logits, width, terms, band):
     """Write the probabilities of a keypoint, (8, W) after `_PAD` columns, in a row of cells."""
     pixels = CELL * CELL
     odds = np.empty(pixels, np.float32)
+    pairs, band_pairs = odds.view(np.float64), band.view(np.float64)  # two values each, to copy
     for cell in range(len(logits)):
-        of_cell = logits[cell]
-        highest = of_cell[pixels]
-        for pixel in range(pixels):
-            highest = max(highest, of_cell[pixel])
+        highest = max(_highest(logits, cell, odds), logits[cell, pixels])
         total = np.float32(0)
         for pixel in range(pixels):
-            odds[pixel] = _exp(of_cell[pixel] - highest, terms)
+            odds[pixel] = _exp(logits[cell, pixel] - highest, terms)
             total += odds[pixel]
-        share = np.float32(1) / (total + _exp(of_cell[pixels] - highest, terms))
-        left = cell * CELL + _PAD
+        share = np.float32(1) / (total + _exp(logits[cell, pixels] - highest, terms))
+        for pixel in range(pixels):
+            odds[pixel] *= share
+        left = (cell * CELL + _PAD) // 2
         for y in range(CELL):
-            for x in range(CELL):
-                band[y, left + x] = odds[y * CELL + x] * share
+            # All are read before one is written: one vector.
+            a, b, c, d = pairs[4 * y], pairs[4 * y + 1], pairs[4 * y + 2], pairs[4 * y + 3]
+            band_pairs[y, left], band_pairs[y, left + 1] = a, b
+            band_pairs[y, left + 2], band_pairs[y, left + 3] = c, d
     for y in range(CELL):
         for pad in range(_PAD):
             band[y, pad] = band[y, _PAD]
             band[y, width + _PAD + pad] = band[y, width + _PAD - 1]
+
+
+@compiled
+def _highest(logits, cell, odds):
+    """Return the highest logit of the pixels of a cell; `odds` is overwritten."""
+    # Halves are compared, not one value after the other: the compiler vectorizes this.
+    count = CELL * CELL // 2
+    for pixel in range(count):
+        odds[pixel] = max(logits[cell, pixel], logits[cell, pixel + count])
+    while count > 1:
+        count //= 2
+        for pixel in range(count):
+            odds[pixel] = max(odds[pixel], odds[pixel + count])
+    return odds[0]
 
 
 @compiled

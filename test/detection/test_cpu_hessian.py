@@ -13,6 +13,7 @@ import pytest
 import torch
 
 from superpoint_ros.detection.cpu_hessian import find_extrema
+from superpoint_ros.detection.cpu_hessian_loops import STRIP
 from superpoint_ros.detection.hessian import hessian_response, parabola_offsets
 from superpoint_ros.detection.hessian_constants import SADDLE_PROBABILITY
 
@@ -54,6 +55,12 @@ def test_extrema_are_those_of_the_whole_image(photograph, kind, threads):
 
 def test_extrema_are_those_of_an_image_that_is_a_view_of_another(photograph):
     assert assert_as_expected(photograph[3:150, 5:-9]) > 500
+
+
+def test_extrema_are_those_of_an_image_wider_than_a_strip(photograph):
+    wide = np.hstack([photograph[:90]] * 8)
+    assert wide.shape[1] > 3 * STRIP
+    assert assert_as_expected(wide, threads=2) > 3000
 
 
 @given(

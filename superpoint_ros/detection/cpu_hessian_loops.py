@@ -1,0 +1,389 @@
+# Copyright 2026 The superpoint_ros developers
+# SPDX-License-Identifier: Apache-2.0
+
+"""
+The compiled loops that find extrema of the Hessian response, for `detection.cpu_hessian`.
+
+The image is processed in bands of four rows: each band is smoothed to the first scale, that one to
+the second, and so on. The last rows at each scale are kept; the response and its extrema are
+computed from them. So the working set stays in the processor's first caches.
+
+The compiler must turn the loops over pixels into vector instructions, and omits tests and repeated
+reads if it knows enough: all rows have the same constant length `_STRIDE`, and indices are
+unsigned, because in Numba negative signed ones count from the end of an array.
+"""
+
+import numpy as np
+
+from superpoint_ros.detection.compiled import compiled, inlined
+
+BAND = 4
+"""Rows that are processed at a time, so that they share most of what they read."""
+
+RADIUS = 20
+"""Distance in rows and columns of the pixels that may affect an extremum: at most the radii of the
+kernels and 2. Whole bands, so that a row has the same place in its band wherever the processing
+begins, and is rounded in the same way."""
+
+STRIP = 712
+"""Most columns whose extrema are found at a time; whole images may have 2 x `RADIUS` more."""
+
+X, Y, RESPONSE, STRENGTH, MIN_PROBABILITY, COLUMNS = range(6)
+"""Columns of the values of extrema, and their number."""
+
+_BLOCK = 16  # columns in a vector register of 512 bits
+_PAD = 16  # columns left and right of a row, which repeat its ends; more than any kernel's radius
+_STRIDE = 784  # length of a row: a strip, what affects it, padding; of those tried, the fastest
+# Rows in memory: those that later rows need, and space for the next ones. When it is filled, the
+# former are moved to the beginning.
+_KEPT, _NEXT = 16, 16
+_PART = (_KEPT + _NEXT) * _STRIDE  # rows of one scale, or of one kind of result
+_STRENGTH_AT, _PROBABILITY_AT = _PART, 2 * _PART  # in the results, after the response
+_ONE, _ROW = np.uintp(1), np.uintp(_STRIDE)  # steps to the next column and row
+_BYTE_NUMBERS = np.uint64(0x0001020304050607)
+
+
+@compiled
+def fill_extrema(image, tile, kernels, constants, pixels, values, count):
+    """
+    Write pixels and values of the extrema in a tile of an image after the first `count` ones.
+
+    `tile` is the first row and the one after the last one, and the same of the columns. Return the
+    new number of extrema.
+    """
+    first, last, left, right = tile
+    factors, weights, saddle, least = constants
+    height, width = image.shape
+    begin, end = max(left - RADIUS, 0), min(right + RADIUS, width)
+    size = height, width, begin, end
+    across, smooth, results = _aligned(4 * _PART), _aligned(4 * _PART), _aligned(3 * _PART)
+    source, found = _aligned(_STRIDE), np.empty(_STRIDE, np.int64)
+    words, used = np.zeros(_STRIDE // 8, np.uint64), np.empty(_STRIDE, np.int64)
+    is_peak = words.view(np.bool_)
+    place = 0  # of the oldest row that is needed
+    for newest in range(max(first - RADIUS, 0), last + RADIUS, BAND):
+        y, at = newest, np.uintp(place * _STRIDE)
+        _read(image, y, size, source, kernels[0], across, at)
+        # Unrolled: kernels of different lengths have different types.
+        y = _smooth_to(0, y, size, kernels, kernels[0], across, smooth, at)
+        _blur_next(0, y, size, kernels, kernels[1], smooth, across, at)
+        y = _smooth_to(1, y, size, kernels, kernels[1], across, smooth, at)
+        _blur_next(1, y, size, kernels, kernels[2], smooth, across, at)
+        y = _smooth_to(2, y, size, kernels, kernels[2], across, smooth, at)
+        _blur_next(2, y, size, kernels, kernels[3], smooth, across, at)
+        y = _smooth_to(3, y, size, kernels, kernels[3], across, smooth, at) - 1
+        for row in range(0, BAND, 2):
+            of_row = at + np.uintp(row * _STRIDE)
+            _respond(smooth, of_row, factors, weights, saddle, results, size)
+        _close(results, at + np.uintp(2 * _STRIDE), y, size)
+        y -= 1
+        for row in range(max(first - y, 0), min(last - y, BAND)):
+            of_row = at + np.uintp(row * _STRIDE)
+            _find_peaks(results, of_row, least, is_peak, size)
+            for index in range(_positions(words, left - begin, right - begin, used, found)):
+                pixel = found[index], y + row
+                pixels[count] = pixel[1] * width + begin + pixel[0]
+                _locate(results, of_row, pixel, size, values, count)
+                count += 1
+        place += BAND
+        if place == _NEXT:
+            place = 0
+            for scale in range(4):
+                _move(across, scale, _KEPT)
+                _move(smooth, scale, _KEPT)
+            for part in range(3):
+                _move(results, part, 2)
+    return count
+
+
+@compiled
+def _aligned(size):
+    """Return float32 (size,) that begins with a cache line, which vectors should not cross."""
+    memory = np.empty(size + _BLOCK, np.float32)
+    return memory[-memory.ctypes.data % 64 // 4 :]
+
+
+@compiled
+def _move(rows, part, count):
+    """Move the last rows of a part to its beginning."""
+    begin = np.uintp(part * _PART)
+    for x in range(np.uintp(count * _STRIDE)):
+        rows[begin + x] = rows[begin + x + np.uintp(_NEXT * _STRIDE)]
+
+
+@compiled
+def _read(image, y, size, source, kernel, across, at):
+    """Write the rows of the image from y on, blurred along x."""
+    height, _, begin, end = size
+    at += np.uintp(2 * (len(kernel) - 1) * _STRIDE)
+    for row in range(min(BAND, height - y)):
+        line = np.uintp(y + row)
+        for x in range(np.uintp(end - begin)):
+            source[x + np.uintp(_PAD)] = np.float32(image[line, np.uintp(begin) + x])
+        _repeat_ends(source, np.uintp(0), size)
+        _blur_across(source, np.uintp(0), kernel, across, at + np.uintp(row * _STRIDE), size)
+    _repeat_rows(across, at, y, height, len(kernel) - 1)
+
+
+@compiled
+def _smooth_to(scale, y, size, kernels, kernel, across, smooth, at):
+    """Write the next rows at a scale; return the first one, where those before it are at y."""
+    y -= len(kernel) - 1
+    part = np.uintp(scale * _PART) + at
+    into = part + np.uintp(_kept(scale, kernels) * _STRIDE)
+    _blur_down(across, part, kernel, smooth, into, size)
+    for row in range(BAND):
+        _repeat_ends(smooth, into + np.uintp(row * _STRIDE), size)
+    _repeat_rows(smooth, into, y, size[0], 1)
+    return y
+
+
+@compiled
+def _blur_next(scale, y, size, kernels, kernel, smooth, across, at):
+    """Write the rows at a scale from y on, blurred along x for the next scale."""
+    part = np.uintp(scale * _PART) + at
+    rows = part + np.uintp(_kept(scale, kernels) * _STRIDE)
+    into = part + np.uintp(_PART + 2 * (len(kernel) - 1) * _STRIDE)
+    for row in range(BAND):
+        step = np.uintp(row * _STRIDE)
+        _blur_across(smooth, rows + step, kernel, across, into + step, size)
+    _repeat_rows(across, into, y, size[0], len(kernel) - 1)
+
+
+@compiled
+def _kept(scale, kernels):
+    """Return the number of earlier rows at a scale that the response needs."""
+    radii = (len(kernels[1]) - 1, len(kernels[2]) - 1, len(kernels[3]) - 1)
+    count = 2
+    for later in range(scale, 3):
+        count += radii[later]
+    return count
+
+
+@compiled
+def _repeat_rows(rows, at, y, height, radius):
+    """Repeat the first and the last row of the image outside of it, in a band that begins at y."""
+    for row in range(max(height - y, 0), BAND):
+        here = at + np.uintp(row * _STRIDE)
+        _copy(rows, here - _ROW, here)
+    if -BAND < y <= 0:
+        first = at + np.uintp(-y * _STRIDE)
+        for step in range(1, radius + 1):
+            _copy(rows, first, first - np.uintp(step * _STRIDE))
+
+
+@compiled
+def _copy(rows, source, target):
+    for x in range(np.uintp(_STRIDE)):
+        rows[target + x] = rows[source + x]
+
+
+@compiled
+def _repeat_ends(rows, at, size):
+    """Repeat the values at the left and the right border of the image outside of it."""
+    _, width, begin, end = size
+    if begin == 0:
+        value = rows[at + np.uintp(_PAD)]
+        for x in range(np.uintp(_PAD)):
+            rows[at + x] = value
+    if end == width:
+        right = at + np.uintp(_PAD + end - begin)
+        value = rows[right - np.uintp(1)]
+        for x in range(np.uintp(_PAD)):
+            rows[right + x] = value
+
+
+@compiled
+def _close(results, at, y, size):
+    """Write the lowest response outside the image, in a band that begins at y."""
+    height, width, begin, end = size
+    for row in range(BAND):
+        here = at + np.uintp(row * _STRIDE)
+        if not 0 <= y + row < height:
+            for x in range(np.uintp(_STRIDE)):
+                results[here + x] = -np.inf
+        if begin == 0:
+            results[here + np.uintp(_PAD - 1)] = -np.inf
+        if end == width:
+            results[here + np.uintp(_PAD + end - begin)] = -np.inf
+
+
+@compiled
+def _blocks(size):
+    """Return the number of columns that are processed: whole blocks."""
+    return np.uintp((size[3] - size[2] + _BLOCK - 1) // _BLOCK * _BLOCK)
+
+
+@compiled
+def _blur_across(rows, at, kernel, blurred, into, size):
+    """Blur a row along x."""
+    at += np.uintp(_PAD)
+    into += np.uintp(_PAD)
+    for x in range(_blocks(size)):
+        total = kernel[0] * rows[at + x]
+        for step in range(1, len(kernel)):
+            total += kernel[step] * (rows[at + x - np.uintp(step)] + rows[at + x + np.uintp(step)])
+        blurred[into + x] = total
+
+
+@compiled
+def _blur_down(rows, at, kernel, blurred, into, size):
+    """Blur along y: write the four rows for which `rows` begins one radius above the first."""
+    at += np.uintp(_PAD + (len(kernel) - 1) * _STRIDE)
+    into += np.uintp(_PAD)
+    for x in range(_blocks(size)):
+        # All are computed before one is written, so that they share what they read.
+        here, there = at + x, into + x
+        first = _blurred(rows, here, kernel)
+        second = _blurred(rows, here + _ROW, kernel)
+        third = _blurred(rows, here + _ROW + _ROW, kernel)
+        fourth = _blurred(rows, here + _ROW + _ROW + _ROW, kernel)
+        blurred[there], blurred[there + _ROW] = first, second
+        blurred[there + _ROW + _ROW], blurred[there + _ROW + _ROW + _ROW] = third, fourth
+
+
+@inlined
+def _blurred(rows, here, kernel):
+    """Return a value blurred along y."""
+    total = kernel[0] * rows[here]
+    for step in range(1, len(kernel)):
+        total += kernel[step] * (
+            rows[here - np.uintp(step * _STRIDE)] + rows[here + np.uintp(step * _STRIDE)]
+        )
+    return total
+
+
+@compiled
+def _respond(smooth, at, factors, weights, saddle, results, size):
+    """Write two rows of response, strength and least probability, from row `at` of each scale."""
+    at += np.uintp(_PAD)
+    for x in range(_blocks(size)):
+        here = at + x
+        above = _response(smooth, here, factors, weights, saddle)
+        below = _response(smooth, here + _ROW, factors, weights, saddle)
+        _write(above, results, here + _ROW + _ROW)
+        _write(below, results, here + _ROW + _ROW + _ROW)
+
+
+@inlined
+def _write(response, results, here):
+    results[here], results[here + np.uintp(_STRENGTH_AT)] = response[0], response[1]
+    results[here + np.uintp(_PROBABILITY_AT)] = response[2]
+
+
+@inlined
+def _response(smooth, above, factors, weights, saddle):
+    """
+    Return response, strength and least probability of a pixel: see `hessian.hessian_response`.
+
+    `above` is the index of the pixel above it at the first scale.
+    """
+    similarity, slope, least = saddle
+    finest = factors[0] * _determinant(smooth, above)
+    fine = factors[1] * _determinant(smooth, above + np.uintp(_PART))
+    coarse = factors[2] * _determinant(smooth, above + np.uintp(2 * _PART))
+    coarsest = factors[3] * _determinant(smooth, above + np.uintp(3 * _PART))
+    highest = max(max(fine, coarse), coarsest)
+    lowest = min(min(fine, coarse), coarsest)
+    steepness = _squared_gradient(smooth, above + np.uintp(3 * _PART))
+    is_saddle = (highest < similarity * lowest) & (steepness < -slope * coarsest)
+    best = max(highest, finest)
+    strongest = max(
+        max(weights[0] * finest, weights[1] * fine),
+        max(weights[2] * coarse, weights[3] * coarsest),
+    )
+    if is_saddle:
+        return max(best, -fine), max(strongest, -fine), least
+    return best, strongest, np.float32(0)
+
+
+@inlined
+def _determinant(smooth, above):
+    """Return the determinant of the Hessian below a pixel."""
+    here, below = above + _ROW, above + _ROW + _ROW
+    twice = np.float32(2) * smooth[here]
+    xx = smooth[here - _ONE] - twice + smooth[here + _ONE]
+    yy = smooth[above] - twice + smooth[below]
+    xy = smooth[below + _ONE] - smooth[below - _ONE] - smooth[above + _ONE] + smooth[above - _ONE]
+    return xx * yy - np.float32(1 / 16) * xy * xy
+
+
+@inlined
+def _squared_gradient(smooth, above):
+    """Return the squared gradient below a pixel."""
+    here, below = above + _ROW, above + _ROW + _ROW
+    along_x, along_y = smooth[here + _ONE] - smooth[here - _ONE], smooth[below] - smooth[above]
+    return np.float32(0.25) * (along_x * along_x + along_y * along_y)
+
+
+@compiled
+def _find_peaks(response, at, least, is_peak, size):
+    """Write whether a response is the highest of 3x3 pixels and above the least one."""
+    at += np.uintp(_PAD)
+    for x in range(_blocks(size)):
+        above = at + x
+        here, below = above + _ROW, above + _ROW + _ROW
+        value = response[here]
+        highest = max(
+            max(
+                max(response[above - _ONE], response[above]),
+                max(response[above + _ONE], response[here - _ONE]),
+            ),
+            max(
+                max(response[here + _ONE], response[below - _ONE]),
+                max(response[below], response[below + _ONE]),
+            ),
+        )
+        is_peak[x] = (value >= highest) & (value > least)
+
+
+@compiled
+def _positions(words, first, last, used, found):
+    """
+    Write the indices from `first` to before `last` of bytes that are 1; return their number.
+
+    `words` are uint64, of eight bytes 0 or 1 each. There are few branches: most are mispredicted.
+    """
+    one, filled, count = np.uint64(1), 0, 0
+    for word in range(first // 8, (last + 7) // 8):
+        used[filled] = word  # the next one replaces it if all bytes are 0
+        filled += words[word] != 0
+    for index in range(filled):
+        word = words[used[index]]
+        while word:
+            lowest = word & (~word + one)
+            # The product has the number of the byte in its highest byte.
+            found[count] = used[index] * 8 + np.int64(lowest * _BYTE_NUMBERS >> np.uint64(56))
+            count += first <= found[count] < last
+            word ^= lowest
+    return count
+
+
+@compiled
+def _locate(results, at, pixel, size, values, index):
+    """Write an extremum's position to a fraction of a pixel, and its response."""
+    column, y = pixel
+    height, width, begin, _ = size
+    x = begin + column
+    here = at + np.uintp(_STRIDE + _PAD + column)
+    value = results[here]
+    # Border pixels are repeated outside the image.
+    left = results[here - _ONE] if x > 0 else value
+    right = results[here + _ONE] if x < width - 1 else value
+    up = results[here - _ROW] if y > 0 else value
+    down = results[here + _ROW] if y < height - 1 else value
+    values[index, X] = np.float32(x) + _vertex(left, value, right)
+    values[index, Y] = np.float32(y) + _vertex(up, value, down)
+    values[index, RESPONSE] = value
+    values[index, STRENGTH] = results[here + np.uintp(_STRENGTH_AT)]
+    values[index, MIN_PROBABILITY] = results[here + np.uintp(_PROBABILITY_AT)]
+
+
+@compiled
+def _vertex(before, value, after):
+    """Return the position of the maximum of a parabola through three values, -0.5 to 0.5."""
+    half = np.float32(0.5)
+    curvature = value + value - before - after
+    if not curvature > np.float32(1e-9):
+        return np.float32(0)
+    return min(max(half * (after - before) / curvature, -half), half)
