@@ -57,8 +57,8 @@ class PaddedFeatures(NamedTuple):
     The K best features of each image, best first; unused places are zero.
 
     Attributes:
-        keypoints: float32 (B, K, 2), x and y in pixels; the centre of the top-left pixel is (0,
-        0).
+        keypoints: float32 (B, K, 2), x and y in pixels; the centre of the top-left pixel is
+            (0, 0).
         scores: float32 (B, K).
         descriptors: float32 (B, K, D) of unit length.
         valid: bool (B, K), false for unused places.

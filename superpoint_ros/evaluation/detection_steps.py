@@ -31,10 +31,9 @@ class DetectionSteps:
         probabilities: (65, h, w), softmax of the logits.
         heatmap: (H, W), the probabilities as pixels.
         score_map: (H, W), score of each pixel as a keypoint: the heatmap, or with Hessian
-        keypoints
-            zero except at extrema.
+            keypoints zero except at extrema.
         maxima: (H, W), scores that are left after threshold and non-maximum suppression, else
-        zero.
+            zero.
         coarse: (D, h, w), descriptors at the centres of cells, not normalised.
         features: result of the detection.
 

@@ -10,10 +10,10 @@ other view within 3 px of their true place there. Matches are mutual nearest nei
 correct if the keypoint is visible and lies within 3 px of its match. Methods named 'wide' align
 the views; their keypoints lie in the part that both show. MMA: correct matches as a share of all
 matches. Matching score: correct matches as a share of the visible keypoints, mean of both views.
-Pose: essential matrix by RANSAC (1 px); the error is the larger of the angles of
-rotation and of the direction of translation. All numbers are means over pairs. A pair without
-keypoints or matches counts 0, a pair without a pose has the largest error. The localisation error
-is the mean distance of repeated keypoints, of those pairs that have some.
+Pose: essential matrix by RANSAC (1 px); the error is the larger of the angles of rotation and of
+the direction of translation. All numbers are means over pairs. A pair without keypoints or matches
+counts 0, a pair without a pose has the largest error. The localisation error is the mean distance
+of repeated keypoints, of those pairs that have some.
 """
 
 from __future__ import annotations

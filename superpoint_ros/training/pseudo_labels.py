@@ -61,7 +61,7 @@ def label_folder(
     threads each. Images that have labels are left alone; those that cannot be read are skipped
     with a warning that names them. The labels depend neither on the number of processes nor on
     interruptions. Raises ValueError if no image can be labelled, or if the labels in `out` were
-    made with other weights or another recipe; ChildProcessError if a process died.
+    made with other weights or another recipe; ChildProcessError if a process was killed.
     """
     paths = find_photographs(images)
     load_weights(weights)  # reports errors here, not in a worker process
