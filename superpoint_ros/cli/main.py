@@ -18,6 +18,7 @@ from __future__ import annotations
 import argparse
 from collections.abc import Sequence
 import importlib
+from importlib.util import find_spec
 import sys
 from typing import NamedTuple
 
@@ -96,8 +97,10 @@ def _run(arguments: list[str]) -> int:
     except ModuleNotFoundError as error:
         if args.traceback or not error.name or error.name.startswith('superpoint_ros'):
             raise
-        extra = COMMANDS[command].extra
-        package = f'.[{extra}]' if extra else '.'
+        extras = COMMANDS[command].extra.split(',')
+        if find_spec('rclpy'):  # the extra ros would install it again over that of the system
+            extras = [extra for extra in extras if extra != 'ros']
+        package = f'.[{",".join(extras)}]' if any(extras) else '.'
         needed = f"pip install '{package}' in the folder of the sources"
         return _report(f'{command} needs the module {error.name}: {needed}', EXIT_FAILED)
     except (*_BAD_INPUT, OSError) as error:

@@ -71,6 +71,19 @@ def test_a_missing_extra_is_named_with_the_way_to_install_it(command, capsys):
     assert "lightning: pip install '.[training]'" in capsys.readouterr().err
 
 
+@pytest.mark.parametrize(
+    ('has_ros', 'extras'), [(True, '.[bags]'), (False, '.[bags,ros]')], ids=['ros', 'no ros']
+)
+def test_the_extra_for_ros_is_named_only_without_ros(
+    command, monkeypatch, capsys, has_ros, extras
+):
+    monkeypatch.setattr(program, 'find_spec', lambda name: has_ros or None)
+    error = ModuleNotFoundError("No module named 'rosbags'", name='rosbags')
+    command(lambda args: raise_(error), extra='bags,ros')
+    assert program.main(['try']) == 1
+    assert f"rosbags: pip install '{extras}' in the folder" in capsys.readouterr().err
+
+
 def test_a_missing_core_module_is_named_without_a_traceback(command, capsys):
     error = ModuleNotFoundError("No module named 'tqdm'", name='tqdm')
     command(lambda args: raise_(error))
