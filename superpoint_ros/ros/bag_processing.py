@@ -14,6 +14,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 import shutil
+import sqlite3
 from typing import Any
 
 import numpy as np
@@ -97,8 +98,8 @@ def process_bag(
     Features are recorded directly after their image, with its time and header. The bag is written
     next to `target` and renamed when it is complete: an interrupted run leaves nothing there.
     `on_image` is called after each image, `warn` with a line about each bad one. Raises
-    FileNotFoundError, FileExistsError, or ValueError for invalid options or a bag that cannot be
-    read.
+    FileNotFoundError, FileExistsError, ValueError for invalid options or a bag that cannot be
+    read, or OSError that names the target if it cannot be written.
     """
     source, target, options = Path(source), Path(target), options or BagOptions()
     if options.batch < 1:
@@ -115,6 +116,10 @@ def process_bag(
             job = _Job(reader, detector, options, on_image, warn)
             job.run(partial / target.name, options.storage or _storage_of(source))
         (partial / target.name).rename(target)
+    except (sqlite3.Error, OSError) as error:  # of writing, as those of reading are ValueErrors
+        if isinstance(error, OSError) and (error.filename or error.errno is None):
+            raise  # it names the file
+        raise OSError(f'{target} cannot be written: {error}') from error
     finally:
         shutil.rmtree(partial, ignore_errors=True)
     return job.summary

@@ -5,6 +5,8 @@
 
 from __future__ import annotations
 
+import resource
+
 import numpy as np
 import pytest
 
@@ -146,6 +148,21 @@ def test_an_interrupted_process_bag_leaves_nothing_behind(write_bag, tmp_path, d
     assert len(read(target, '/left/features')) == 5
     with pytest.raises(FileExistsError, match='already exists: remove it'):
         process_bag(source, target, detector)
+
+
+@pytest.mark.parametrize('storage', ['mcap', 'sqlite3'])
+def test_a_full_disk_is_an_error_that_names_the_target_and_leaves_nothing(
+    write_bag, tmp_path, detector, storage
+):
+    source, target = write_bag(recording(), storage=storage), tmp_path / 'place' / 'out'
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (20_000, hard))
+    try:
+        with pytest.raises(OSError, match=f'{target}'):
+            process_bag(source, target, detector)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+    assert list(target.parent.iterdir()) == []
 
 
 @pytest.fixture
