@@ -108,18 +108,26 @@ class CpuPipeline:
         self, output: SuperPointOutput, keypoints: Sequence[np.ndarray]
     ) -> list[np.ndarray]:
         """Return unit descriptors (N, D) at keypoints (N, 2) from the network's output."""
-        levels = [(output.descriptors, CELL), (output.fine, FINE_CELL)]
+        levels = [
+            (output.descriptors, CELL, None),
+            (output.fine, FINE_CELL, output.fine_projection),
+        ]
         maps = [
-            (np.ascontiguousarray(each.transpose(0, 2, 3, 1)), np.float32(cell))
-            for each, cell in levels
+            (np.ascontiguousarray(each.transpose(0, 2, 3, 1)), np.float32(cell), projection)
+            for each, cell, projection in levels
             if each is not None
         ]
         rows = []
         for index, points in enumerate(keypoints):
             points = np.ascontiguousarray(points, np.float32)
             found = np.zeros((len(points), output.descriptors.shape[1]), np.float32)
-            for of_images, cell in maps:
-                _add_samples(of_images[index], points, cell, found)
+            for of_images, cell, projection in maps:
+                if projection is None:
+                    _add_samples(of_images[index], points, cell, found)
+                else:
+                    hidden = np.zeros((len(points), of_images.shape[3]), np.float32)
+                    _add_samples(of_images[index], points, cell, hidden)
+                    _add_projections(hidden, projection, found)
             _normalize(found)
             rows.append(found)
         return rows
@@ -222,6 +230,19 @@ def _add_samples(descriptors, keypoints, cell, result):
             result[index, channel] += (one - below) * (
                 (one - right) * top_left[channel] + right * top_right[channel]
             ) + below * ((one - right) * low_left[channel] + right * low_right[channel])
+
+
+@compiled
+def _add_projections(hidden, projection, result):
+    """Add the values (N, C) times weights (C + 1, D), the last of which are added, to (N, D)."""
+    count, size = projection.shape
+    for index in range(len(hidden)):
+        for target in range(size):
+            result[index, target] += projection[count - 1, target]
+        for channel in range(count - 1):
+            value = hidden[index, channel]
+            for target in range(size):
+                result[index, target] += value * projection[channel, target]
 
 
 @compiled

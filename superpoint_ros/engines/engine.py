@@ -147,7 +147,8 @@ def _openvino_engine(network: NetworkArrays, precision: str, threads: int) -> En
         model = quantise(network)
     else:
         model = openvino_engine.convert(network)
-    return openvino_engine.OpenVinoEngine(model, precision, threads)
+    projection = network.prepare_for_inference().fine_projection
+    return openvino_engine.OpenVinoEngine(model, precision, threads, projection)
 
 
 def _onnxruntime_engine(

@@ -218,18 +218,23 @@ class SuperPointOutput(NamedTuple):
         descriptors: (B, D, H/8, W/8), not normalised: a vector for each cell.
         fine: (B, D, H/4, W/4), a vector for each square of 4x4 pixels, which is added to the
             descriptors before they are normalised; None if the network has no such part.
+        fine_projection: None, or float32 (C + 1, D): then `fine` has the C hidden channels, from
+            which the last layer with these weights, its bias in the last row, makes D. As it is
+            linear, it may be computed after the interpolation, at keypoints alone.
 
     """
 
     logits: torch.Tensor | np.ndarray
     descriptors: torch.Tensor | np.ndarray
     fine: torch.Tensor | np.ndarray | None = None
+    fine_projection: np.ndarray | None = None
 
     @property
     def parts(self) -> tuple[torch.Tensor | np.ndarray, ...]:
         """Return the parts that the network has."""
-        return tuple(part for part in self if part is not None)
+        return tuple(part for part in self[:3] if part is not None)
 
     def apply(self, function: Callable) -> SuperPointOutput:
         """Return the output with a function applied to each part that the network has."""
-        return SuperPointOutput(*(part if part is None else function(part) for part in self))
+        parts = (part if part is None else function(part) for part in self[:3])
+        return SuperPointOutput(*parts, fine_projection=self.fine_projection)

@@ -80,6 +80,14 @@ class NetworkArrays:
             network = self.fold_batch_norm()
         return network.remove_dead_channels()
 
+    @property
+    def fine_projection(self) -> np.ndarray | None:
+        """Return the last layer of the fine descriptors as in `SuperPointOutput`, None if none."""
+        if not self.config.fine_channels or self.config.normalization != 'none':
+            return None
+        weight, bias = self.arrays['convFb.weight'], self.arrays['convFb.bias']
+        return np.ascontiguousarray(np.vstack([weight[:, :, 0, 0].T, bias]))
+
     def fold_batch_norm(self) -> NetworkArrays:
         """
         Return an equivalent network of plain convolutions, into which batch norms are folded.

@@ -91,6 +91,20 @@ def test_fine_descriptors_are_added_before_the_normalisation():
     np.testing.assert_allclose(by_cpu, sample_descriptors(output, points)[0], atol=2e-5)
 
 
+def test_fine_descriptors_may_be_projected_after_sampling():
+    generator = np.random.default_rng(3)
+    coarse, hidden = (
+        generator.normal(size=shape).astype(np.float32) for shape in ((1, 8, 3, 4), (1, 5, 6, 8))
+    )
+    projection = generator.normal(size=(6, 8)).astype(np.float32)
+    fine = np.einsum('bchw,cd->bdhw', hidden, projection[:5]) + projection[5][:, None, None]
+    points = generator.uniform(-2, 34, (40, 2)).astype(np.float32)
+    pipeline = cpu.CpuPipeline(None)
+    [expected] = pipeline.sample(SuperPointOutput(None, coarse, fine), [points])
+    [found] = pipeline.sample(SuperPointOutput(None, coarse, hidden, projection), [points])
+    np.testing.assert_allclose(found, expected, atol=2e-5)
+
+
 def test_descriptors_pass_on_gradients():
     coarse = torch.randn(1, 4, 5, 16, generator=torch.Generator().manual_seed(1))
     coarse.requires_grad_()

@@ -10,6 +10,7 @@ import signal
 import subprocess
 import sys
 
+import numpy as np
 import pytest
 import torch
 
@@ -72,6 +73,19 @@ def test_torch_is_the_engine_if_openvino_does_not_work(monkeypatch, caplog):
         create_engine(SuperPoint(COMPACT), 'cpu', engine='openvino')
 
 
+@needs_openvino
+def test_openvino_leaves_the_last_fine_layer_of_arrays_to_the_detection():
+    model = SuperPoint(COMPACT).eval()
+    fast, plain = (create_engine(model, 'cpu', 'float32', e) for e in ('openvino', 'torch'))
+    images = np.random.default_rng(0).integers(0, 256, (2, 1, 24, 32), dtype=np.uint8)
+    found, expected = fast.infer(images), plain.infer(images)
+    assert expected.fine_projection is None
+    assert found.fine.shape == (2, COMPACT.fine_channels, 6, 8)
+    weights, bias = found.fine_projection[:-1], found.fine_projection[-1]
+    fine = found.fine.transpose(0, 2, 3, 1) @ weights + bias
+    np.testing.assert_allclose(fine, expected.fine.transpose(0, 2, 3, 1), atol=1e-4)
+
+
 @pytest.mark.parametrize(('native', 'precision'), [(True, 'bfloat16'), (False, 'float32')])
 @pytest.mark.parametrize(
     ('engine', 'where'),
@@ -123,7 +137,7 @@ def test_openvino_does_not_overwrite_outputs_that_are_in_use():
     engine = create_engine(SuperPoint(COMPACT), 'cpu', 'float32', 'openvino')
     images = torch.randint(256, (3, 1, 64, 96), dtype=torch.uint8)
     held = engine.infer(images[:1])
-    before = [each.clone() for each in held]
+    before = [each.clone() for each in held.parts]
     others = [engine.infer(image[None]) for image in images[1:]]
     for now, then in zip(held.parts, before, strict=True):
         assert torch.equal(now, then)
