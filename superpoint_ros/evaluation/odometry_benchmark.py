@@ -141,6 +141,12 @@ def _run(
         _log.warning('%s: %d of %d frames have no true pose', name, without, processed)
     if lacking:
         _log.warning('%s: %d of %d frames have no %s', name, lacking, processed, plan.scale)
+    for run in runs if plan.scale != 'none' else ():
+        if run.without_scale:
+            _log.warning(
+                '%s: %d poses of %s have no metric scale: too few points had depths',
+                *(name, run.without_scale, run.name),
+            )
     return runs
 
 

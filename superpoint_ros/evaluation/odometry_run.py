@@ -99,6 +99,7 @@ class OdometryRun:
         self.matches: list[int] = []
         self.two_view_inliers: list[int] = []
         self.odometry_inliers: list[int] = []
+        self.without_scale = 0  # poses of a map whose lengths are not metric
         self.keypoints: list[int] = []
         self.lengths: dict[int, int] = {}
         self.tracks: Tracks | None = None
@@ -126,6 +127,7 @@ class OdometryRun:
         self.stamps.append(frame.stamp)
         if self.estimated[-1] is not None:
             self.odometry_inliers.append(self._odometry.inliers)
+            self.without_scale += not self._odometry.metric
         self.keypoints.append(self._front_end.keypoints)
         self._last.append(self._front_end.view)
         for gap in self._plan.gaps:

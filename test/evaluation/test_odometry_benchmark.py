@@ -284,6 +284,27 @@ class Wall:
             )
 
 
+class Hole(Wall):
+    """The same with depth images in which nothing was measured."""
+
+    def __iter__(self):
+        for frame in super().__iter__():
+            yield replace(frame, depth=np.zeros_like(frame.depth))
+
+
+def test_odometry_benchmark_warns_of_poses_without_the_scale_that_was_asked_for(caplog):
+    plan = OdometryPlan(keypoints=200, gaps=(2,), scale='depth')
+    methods = [odometry_method(described_method('sift', 200))]
+    for sequence, is_warned in ((Wall, False), (Hole, True)):
+        caplog.clear()
+        with caplog.at_level(logging.WARNING):
+            result, _ = evaluate_odometry(methods, [('wall', sequence)], plan)
+        share = result['sequences']['wall'][methods[0].name]['frames_with_pose']
+        assert share > 0.5
+        words = f'wall: {share * 14:.0f} poses of SIFT have no metric scale: too few points'
+        assert (words in caplog.text) == is_warned
+
+
 @pytest.mark.parametrize('scale', ['stereo', 'depth'])
 def test_stereo_and_depth_give_a_metric_trajectory(scale):
     methods = [KLT, odometry_method(described_method('sift', 200))]
