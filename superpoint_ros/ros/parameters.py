@@ -11,8 +11,9 @@ the same name. Live fields are changed by `ros2 param set`; those with `live=Fal
 from __future__ import annotations
 
 from array import array
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from difflib import get_close_matches
 from types import UnionType
 from typing import Any, get_origin, TypeVar
 
@@ -27,6 +28,9 @@ from rclpy.node import Node
 from rclpy.parameter import Parameter
 
 from superpoint_ros.settings_table import check_settings, renamed, Setting, setting, table_of
+
+_SIMILAR = 0.8
+"""Similarity of names by difflib: 'treshold' has 0.94, 'max_keypoint' 0.96, 'left.mask' 0.62."""
 
 Settings = TypeVar('Settings')
 Hook = Callable[[Mapping[str, Any]], None]
@@ -80,6 +84,7 @@ class Parameters:
         self._groups = {kind: declare(node, kind) for kind in groups}
         self._check_further = check or _nothing
         self._applied = applied or _nothing
+        _warn_of_misspelt_names(node, [name for kind in self._groups for name in table_of(kind)])
         self._renamed = {old: new for kind in self._groups for old, new in renamed(kind).items()}
         node.add_pre_set_parameters_callback(self._refuse_old_names)
         node.add_on_set_parameters_callback(self._check)
@@ -162,6 +167,20 @@ def _refuse_old_name(node: Node, old: str, new: str) -> None:
     node.undeclare_parameter(old)
     if parameter.value is not None:
         raise ValueError(f'the parameter {old} was renamed: use {new}')
+
+
+def _warn_of_misspelt_names(node: Node, names: Sequence[str]) -> None:
+    """
+    Warn of values from a parameter file or the command line for names that resemble `names`.
+
+    Other unknown names may be meant for other nodes: parameter files may have wildcards.
+    """
+    given = getattr(node, '_parameter_overrides', {})  # rclpy has no public list of them
+    for unknown in sorted(name for name in given if not node.has_parameter(name)):
+        for similar in get_close_matches(unknown, names, 1, _SIMILAR):
+            node.get_logger().warning(
+                f'the parameter {unknown} is unknown and is ignored: is {similar} meant?'
+            )
 
 
 def _descriptor(row: Setting) -> ParameterDescriptor:

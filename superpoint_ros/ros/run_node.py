@@ -168,6 +168,7 @@ def _run(name: str, args: list[str] | None, signals: Signals) -> int:
             signals.begin_start()
             # Our own handlers: with those of rclpy a second signal ends in a traceback.
             rclpy.init(args=args, signal_handler_options=rclpy.SignalHandlerOptions.NO)
+            _check_arguments(args, logger)
             node = create()
             signals.end_start()
             status = _spin(node, signals)
@@ -200,6 +201,18 @@ def _report(logger: RcutilsLogger, what: str, error: Exception, signals: Signals
     logger.fatal(text)
     logger.debug(traceback.format_exc())
     return _FAILURE
+
+
+def _check_arguments(args: list[str] | None, logger: RcutilsLogger) -> None:
+    """Warn of arguments that are not for ROS, which nothing reads."""
+    from rclpy.utilities import remove_ros_args
+
+    ignored = remove_ros_args(args)[1 if args is None else 0 :]
+    if ignored:
+        logger.warning(
+            f'ignored: {" ".join(ignored)}; arguments of ROS follow --ros-args, such as '
+            '--ros-args -r image:=/camera/image_raw -p threshold:=0.01'
+        )
 
 
 class Signals:
@@ -319,6 +332,8 @@ def _one_line(error: Exception) -> str:
             f'{text} (this is {sys.executable}; activate the environment that has it, then build '
             'again: colcon build)'
         )
+    if type(error).__name__ == 'UnknownROSArgsError':
+        return f'unknown arguments after --ros-args: {text}'
     user_errors = (ValueError, TypeError, OSError)
     from_ros = type(error).__module__.split('.')[0] == 'rclpy'
     if text and (isinstance(error, user_errors) or from_ros):

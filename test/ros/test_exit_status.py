@@ -71,10 +71,10 @@ def run(monkeypatch):
     monkeypatch.setitem(sys.modules, module.__name__, module)
     handlers = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
 
-    def run_kind(kind):
+    def run_kind(kind, arguments=('--ros-args', '--log-level', 'stub:=debug')):
         module.Stub = kind
         monkeypatch.setitem(run_node.NODES, 'stub', (module.__name__, 'Stub'))
-        return run_node.run_node('stub', ['--ros-args', '--log-level', 'stub:=debug'])
+        return run_node.run_node('stub', list(arguments))
 
     yield run_kind
     signal.set_wakeup_fd(-1)
@@ -224,3 +224,23 @@ def test_the_executor_is_shut_down_in_the_thread_that_spins(run, monkeypatch):
 
     assert run(Interrupted) == 0
     assert threads == ['executor']
+
+
+def test_arguments_that_ros_does_not_know_are_one_line(run, capfd):
+    assert run(StubNode, ['--ros-args', 'foo', 'bar']) == 1
+    line = "stub cannot start: unknown arguments after --ros-args: ['foo', 'bar']"
+    assert line in capfd.readouterr().err
+
+
+def test_arguments_that_nothing_reads_are_named(run, capfd):
+    class Ending(StubNode):
+        def __init__(self):
+            super().__init__()
+            interrupt()
+
+    assert run(Ending, ['-p', 'threshold=0.1', '--ros-args', '-r', 'a:=b']) == 0
+    assert (
+        'ignored: -p threshold=0.1; arguments of ROS follow --ros-args' in capfd.readouterr().err
+    )
+    assert run(Ending, ['--ros-args', '-r', 'a:=b']) == 0
+    assert 'ignored' not in capfd.readouterr().err

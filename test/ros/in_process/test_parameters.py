@@ -147,6 +147,13 @@ def test_a_wrong_value_at_the_start_is_named(make_node, values, message):
         Parameters(make_node(**values), (Search, Output))
 
 
+def test_a_misspelt_name_in_a_parameter_file_is_named_with_the_right_one(make_node, capfd):
+    Parameters(make_node(hgh=3.0, left__mask='', threads=1, use_sim_time=True), (Search, Output))
+    warnings = [line for line in capfd.readouterr().err.splitlines() if 'unknown' in line]
+    assert len(warnings) == 1
+    assert warnings[0].endswith('the parameter hgh is unknown and is ignored: is high meant?')
+
+
 def test_a_prefix_stands_before_the_names(make_node):
     assert declare(make_node(left__low=3), Search, 'left') == Search(low=3)
     with pytest.raises(ValueError, match=r'parameter left\.top was renamed: use left\.high'):
