@@ -44,7 +44,7 @@ def start_detector(context):
         if given[name]:
             overrides[name] = truth(name, given[name])
     if given['pair_tolerance']:
-        overrides['pair_tolerance'] = float(given['pair_tolerance'])
+        overrides['pair_tolerance'] = seconds('pair_tolerance', given['pair_tolerance'])
     cameras = [name.strip() for name in given['cameras'].split(',') if name.strip()]
     if cameras:
         overrides['cameras'] = cameras
@@ -83,6 +83,15 @@ def truth(name, text):
     return text.lower() == 'true'
 
 
+def seconds(name, text):
+    """Return the value of an argument that is a number of seconds."""
+    try:
+        return float(text)
+    except ValueError:
+        raise ValueError(f'{name} must be a number of seconds, got {text!r}') from None
+
+
 def generate_launch_description():
     """Return the launch arguments and the node."""
-    return LaunchDescription([*shared.declare(ARGUMENTS), OpaqueFunction(function=start_detector)])
+    start = [shared.check_files('params_file'), OpaqueFunction(function=start_detector)]
+    return LaunchDescription([*shared.declare(ARGUMENTS), *start])

@@ -6,9 +6,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from pathlib import Path
 
-from launch import LaunchDescriptionEntity, SomeSubstitutionsType
-from launch.actions import DeclareLaunchArgument, IncludeLaunchDescription
+from launch import LaunchContext, LaunchDescriptionEntity, SomeSubstitutionsType
+from launch.actions import DeclareLaunchArgument, IncludeLaunchDescription, OpaqueFunction
 from launch.conditions import IfCondition
 from launch.launch_description_sources import PythonLaunchDescriptionSource
 from launch.substitutions import LaunchConfiguration
@@ -102,6 +103,18 @@ def declare(arguments: Mapping[str, tuple[str, str]]) -> list[DeclareLaunchArgum
     ]
 
 
+def check_files(*names: str) -> OpaqueFunction:
+    """Return an action that ends the launch unless these arguments name files."""
+
+    def check(context: LaunchContext) -> None:
+        for name in names:
+            file = LaunchConfiguration(name).perform(context)
+            if not Path(file).is_file():  # launch_ros would start the node without it
+                raise FileNotFoundError(f'{name} must be a parameter file, got {file!r}')
+
+    return OpaqueFunction(function=check)
+
+
 def detector(names: Iterable[str], **arguments: SomeSubstitutionsType) -> LaunchDescriptionEntity:
     """
     Return detector.launch.py with these arguments of the calling file, and further ones.
@@ -138,7 +151,7 @@ def node(name: str, *parameters: object, **options: object) -> Node:
 
 def odometry_nodes(
     features: str, topics: Mapping[str, SomeSubstitutionsType], rectified: object
-) -> list[Node]:
+) -> list[LaunchDescriptionEntity]:
     """
     Return tracker and visual odometry with the arguments in `ODOMETRY`.
 
@@ -148,6 +161,7 @@ def odometry_nodes(
     remappings = list(topics.items())
     condition = IfCondition(LaunchConfiguration('odometry'))
     return [
+        check_files('tracker_params_file', 'odometry_params_file'),
         node(
             'tracker',
             LaunchConfiguration('tracker_params_file'),

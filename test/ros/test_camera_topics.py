@@ -5,6 +5,8 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
 
 from superpoint_ros.files import share_directory
@@ -68,3 +70,44 @@ def test_launch_arguments_of_the_detector_do_not_leak_from_other_launch_files(na
     [include] = entities(name, IncludeLaunchDescription)
     passed = {argument for argument, _ in include.launch_arguments}
     assert passed == {each.name for each in entities('detector', DeclareLaunchArgument)}
+
+
+@pytest.mark.parametrize(
+    ('file', 'argument', 'value', 'message'),
+    [
+        (
+            'detector',
+            'params_file',
+            '/none.yaml',
+            "params_file must be a parameter file, got '/none",
+        ),
+        ('stereo', 'tracker_params_file', '/none.yaml', 'tracker_params_file must be a parameter'),
+        ('rgbd', 'odometry_params_file', '/none.yaml', 'odometry_params_file must be a parameter'),
+        (
+            'demo_odometry',
+            'tracker_params_file',
+            '/none.yaml',
+            'tracker_params_file must be a par',
+        ),
+        ('detector', 'pair_tolerance', 'x', "pair_tolerance must be a number of seconds, got 'x'"),
+        ('detector', 'threshold', '2.0', 'threshold must lie between 0.0 and 1.0, got 2.0'),
+    ],
+)
+def test_a_wrong_launch_argument_ends_the_launch_with_its_name(file, argument, value, message):
+    pytest.importorskip('launch_ros', reason='launch_ros is not installed')
+    from launch import LaunchContext
+    from launch.actions import DeclareLaunchArgument, IncludeLaunchDescription, OpaqueFunction
+    from launch.launch_description_sources import PythonLaunchDescriptionSource
+
+    context = LaunchContext()
+    context.launch_configurations[argument] = value
+
+    def visit(entities):
+        for each in entities:
+            if isinstance(each, (DeclareLaunchArgument, IncludeLaunchDescription, OpaqueFunction)):
+                visit(each.visit(context) or [])
+
+    path = share_directory() / 'launch' / f'{file}.launch.py'
+    source = PythonLaunchDescriptionSource(str(path))
+    with pytest.raises((FileNotFoundError, ValueError), match=re.escape(message)):
+        visit(source.get_launch_description(context).entities)
