@@ -39,7 +39,6 @@ def generate_launch_description():
         [
             *shared.declare(ARGUMENTS),
             shared.detector(shared.DETECTOR),
-            shared.check_files('tracker_params_file', 'odometry_params_file'),
             shared.node('tracker', LaunchConfiguration('tracker_params_file')),
             shared.node('visual_odometry', LaunchConfiguration('odometry_params_file')),
             shared.player(),

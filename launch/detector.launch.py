@@ -93,5 +93,5 @@ def seconds(name, text):
 
 def generate_launch_description():
     """Return the launch arguments and the node."""
-    start = [shared.check_files('params_file'), OpaqueFunction(function=start_detector)]
-    return LaunchDescription([*shared.declare(ARGUMENTS), *start])
+    start = OpaqueFunction(function=start_detector)
+    return LaunchDescription([*shared.declare(ARGUMENTS), start])

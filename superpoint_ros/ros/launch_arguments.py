@@ -95,15 +95,22 @@ PLAYER = {
 """Arguments of the camera player in the demos."""
 
 
-def declare(arguments: Mapping[str, tuple[str, str]]) -> list[DeclareLaunchArgument]:
-    """Return the declarations of arguments, given default and description by name."""
-    return [
+def declare(arguments: Mapping[str, tuple[str, str]]) -> list[LaunchDescriptionEntity]:
+    """
+    Return the declarations of arguments, given default and description by name.
+
+    Parameter files are checked next, before any node starts: nodes that run when a launch fails
+    would go on without it.
+    """
+    declared = [
         DeclareLaunchArgument(name, default_value=default, description=description)
         for name, (default, description) in arguments.items()
     ]
+    files = [name for name in arguments if name.endswith('params_file')]
+    return [*declared, _check_files(files)]
 
 
-def check_files(*names: str) -> OpaqueFunction:
+def _check_files(names: Iterable[str]) -> OpaqueFunction:
     """Return an action that ends the launch unless these arguments name files."""
 
     def check(context: LaunchContext) -> None:
@@ -161,7 +168,6 @@ def odometry_nodes(
     remappings = list(topics.items())
     condition = IfCondition(LaunchConfiguration('odometry'))
     return [
-        check_files('tracker_params_file', 'odometry_params_file'),
         node(
             'tracker',
             LaunchConfiguration('tracker_params_file'),

@@ -111,3 +111,33 @@ def test_a_wrong_launch_argument_ends_the_launch_with_its_name(file, argument, v
     source = PythonLaunchDescriptionSource(str(path))
     with pytest.raises((FileNotFoundError, ValueError), match=re.escape(message)):
         visit(source.get_launch_description(context).entities)
+
+
+@pytest.mark.parametrize(
+    ('file', 'argument'),
+    [
+        ('demo', 'params_file'),
+        ('demo_odometry', 'odometry_params_file'),
+        ('stereo', 'params_file'),
+        ('rgbd', 'tracker_params_file'),
+    ],
+)
+def test_no_node_starts_before_a_missing_parameter_file_is_refused(file, argument):
+    pytest.importorskip('launch_ros', reason='launch_ros is not installed')
+    from launch import LaunchContext
+    from launch.actions import DeclareLaunchArgument, OpaqueFunction
+    from launch.launch_description_sources import PythonLaunchDescriptionSource
+
+    context = LaunchContext()
+    context.launch_configurations[argument] = '/none.yaml'
+    path = share_directory() / 'launch' / f'{file}.launch.py'
+    source = PythonLaunchDescriptionSource(str(path))
+    entities = source.get_launch_description(context).entities
+
+    def visit_until_refused():
+        for each in entities:
+            assert isinstance(each, (DeclareLaunchArgument, OpaqueFunction)), each
+            each.visit(context)
+
+    with pytest.raises(FileNotFoundError, match=f'{argument} must be a parameter file'):
+        visit_until_refused()
