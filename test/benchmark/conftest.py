@@ -15,12 +15,15 @@ from superpoint_ros.model.superpoint import SuperPoint
 from superpoint_ros.model.weights import save_weights, WeightsMetadata
 
 
+THREADS = torch.get_num_threads(), cv2.getNumThreads()
+"""Before any benchmark: fixtures of modules that run one change them before those of a test."""
+
+
 @pytest.fixture(autouse=True)
 def threads_are_as_before():
-    before = torch.get_num_threads(), cv2.getNumThreads()
     yield
-    torch.set_num_threads(before[0])
-    cv2.setNumThreads(before[1])
+    torch.set_num_threads(THREADS[0])
+    cv2.setNumThreads(THREADS[1])
 
 
 @pytest.fixture(scope='session')
