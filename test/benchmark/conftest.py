@@ -14,7 +14,6 @@ from superpoint_ros.model.config import SuperPointConfig
 from superpoint_ros.model.superpoint import SuperPoint
 from superpoint_ros.model.weights import save_weights, WeightsMetadata
 
-
 THREADS = torch.get_num_threads(), cv2.getNumThreads()
 """Before any benchmark: fixtures of modules that run one change them before those of a test."""
 
