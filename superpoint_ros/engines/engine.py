@@ -136,6 +136,7 @@ def _openvino_engine(network: NetworkArrays, precision: str, threads: int) -> En
     """Return the network in OpenVINO."""
     from superpoint_ros.engines import openvino_engine
 
+    network = network.prepare_for_inference()
     if precision == 'auto':
         if network.ranges is not None and has_fast_int8():
             precision = 'int8'
@@ -147,8 +148,7 @@ def _openvino_engine(network: NetworkArrays, precision: str, threads: int) -> En
         model = quantise(network)
     else:
         model = openvino_engine.convert(network)
-    projection = network.prepare_for_inference().fine_projection
-    return openvino_engine.OpenVinoEngine(model, precision, threads, projection)
+    return openvino_engine.OpenVinoEngine(model, precision, threads, network.fine_projection)
 
 
 def _onnxruntime_engine(
