@@ -44,18 +44,12 @@ def run(args: argparse.Namespace) -> int:
     """Make the benchmark and print one summary; 1 if some photographs could not be used."""
     from tqdm import tqdm
 
+    from superpoint_ros.cli.options import image_files
     from superpoint_ros.data.homography_sequences import BenchmarkPlan, make_benchmark
-    from superpoint_ros.data.sequences.image_files import list_images
     from superpoint_ros.settings_table import given_options, make_settings
 
     plan = make_settings(BenchmarkPlan, given_options(args, BenchmarkPlan))
-    photographs = [
-        path
-        for source in args.photographs
-        for path in (list_images(source) if source.is_dir() else [source])
-    ]
-    if not photographs:
-        raise ValueError(f'there are no images in {", ".join(map(str, args.photographs))}')
+    photographs = image_files(args.photographs)
     with tqdm(total=plan.sequences, unit='sequence') as progress:
         bad = make_benchmark(photographs, args.out, plan, progress.update)
     skipped = f', {len(bad)} photographs skipped' if bad else ''

@@ -122,11 +122,11 @@ def image_files(sources: Iterable[str | Path]) -> list[Path]:
 def read_for_detection(path: str | Path, color: bool = False) -> np.ndarray:
     """Return an image as `read_image`; raise ValueError that names it if it is too small."""
     from superpoint_ros.data.sequences.image_files import read_image
-    from superpoint_ros.detection.preprocessing import to_gray
+    from superpoint_ros.detection.preprocessing import check_image
 
     image = read_image(path, color)
     try:
-        to_gray(image)
+        check_image(image)
     except ValueError as error:
         raise ValueError(f'{path}: {error}') from error
     return image

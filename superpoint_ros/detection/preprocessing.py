@@ -29,12 +29,12 @@ SCALE_WEIGHT = 0.5
 .35 and .75 made no difference (docs/experiments.md, "Descriptors and scales")."""
 
 
-def to_gray(image: Any) -> np.ndarray:
+def check_image(image: Any) -> None:
     """
-    Return an image as contiguous gray uint8 (H, W), without a copy if it is that already.
+    Raise ValueError that names what is wrong if an image cannot be processed.
 
-    Raises ValueError if the image is not a NumPy array, uint8, of shape (H, W), (H, W, 1) or
-    (H, W, 3) in BGR order, or has a side of fewer than 16 pixels.
+    Images are NumPy arrays, uint8, of shape (H, W), (H, W, 1) or (H, W, 3) in BGR order, with
+    sides of at least 16 pixels.
     """
     if not isinstance(image, np.ndarray):
         hint = '; cv2.imread returns None for a file that it cannot read' if image is None else ''
@@ -54,6 +54,15 @@ def to_gray(image: Any) -> np.ndarray:
             f'an image must have at least {SMALLEST_SIDE}x{SMALLEST_SIDE} pixels; got '
             f'{image.shape[1]}x{image.shape[0]}'
         )
+
+
+def to_gray(image: Any) -> np.ndarray:
+    """
+    Return an image as contiguous gray uint8 (H, W), without a copy if it is that already.
+
+    Raises ValueError as `check_image`.
+    """
+    check_image(image)
     # Views with padded or reversed rows are copied: neither torch nor the compiled loops take
     # them.
     if image.ndim == 3 and image.shape[2] == 3:
