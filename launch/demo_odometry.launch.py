@@ -22,14 +22,7 @@ ARGUMENTS = {
     'source': ('room', 'room (simulated), a folder of TUM RGB-D or KITTI, or a bag.'),
     'rate': ('12.0', 'Images per second; 0.0: the rate of the source.'),
     'namespace': ('demo', 'Namespace of the nodes and of their topics.'),
-    'tracker_params_file': (
-        str(shared.CONFIG / 'tracker.yaml'),
-        'Parameter file of the tracker.',
-    ),
-    'odometry_params_file': (
-        str(shared.CONFIG / 'visual_odometry.yaml'),
-        'Parameter file of the visual odometry.',
-    ),
+    **shared.ODOMETRY_FILES,
 }
 
 

@@ -49,13 +49,18 @@ CAMERAS = {
 }
 """Arguments of detector.launch.py for the topics of the cameras."""
 
-ODOMETRY = {
-    'odometry': ('true', 'true or false: start tracker and visual odometry, too.'),
+ODOMETRY_FILES = {
     'tracker_params_file': (str(CONFIG / 'tracker.yaml'), 'Parameter file of the tracker.'),
     'odometry_params_file': (
         str(CONFIG / 'visual_odometry.yaml'),
         'Parameter file of the visual odometry.',
     ),
+}
+"""Arguments for the parameter files of tracker and visual odometry."""
+
+ODOMETRY = {
+    'odometry': ('true', 'true or false: start tracker and visual odometry, too.'),
+    **ODOMETRY_FILES,
 }
 """Arguments of tracker and visual odometry next to a detector with depths."""
 
