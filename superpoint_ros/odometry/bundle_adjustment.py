@@ -23,8 +23,7 @@ from typing import NamedTuple
 import cv2
 import numpy as np
 
-_NEAREST = 1e-3  # least depth of a usable point
-_LEAST_GAIN = 1e-3  # relative decrease of the cost below which iterations end
+from superpoint_ros.odometry.pose_refinement import LEAST_GAIN, NEAREST
 
 
 class Observations(NamedTuple):
@@ -101,7 +100,7 @@ def refine(
             continue
         gain = state.cost - candidate.cost
         (poses, points), state, damping = moved, candidate, max(damping / 5, 1e-9)
-        if gain < _LEAST_GAIN * state.cost:
+        if gain < LEAST_GAIN * state.cost:
             break
     return poses, points
 
@@ -114,7 +113,7 @@ def _linearise(poses, points, observations: Observations, width: float) -> _Line
     rotations = poses[cameras, :3, :3]
     local = np.einsum('oij,oj->oi', rotations, points[indices]) + poses[cameras, :3, 3]
     depths = local[:, 2]
-    good = depths > _NEAREST
+    good = depths > NEAREST
     inverse = np.where(good, 1 / np.where(good, depths, 1), 0)
     plane = local[:, :2] * inverse[:, None]
     residuals = (plane - seen) * precisions[:, None]

@@ -14,8 +14,12 @@ import numpy as np
 
 from superpoint_ros.detection.compiled import compiled
 
-_NEAREST = 1e-3  # least depth of a usable point
-_LEAST_GAIN = 1e-3  # relative decrease of the cost below which iterations end
+NEAREST = 1e-3
+"""Least depth of a usable point."""
+
+LEAST_GAIN = 1e-3
+"""Relative decrease of the cost below which iterations end."""
+
 _SIZE = 6  # parameters of an update: rotation vector and translation
 
 
@@ -70,7 +74,7 @@ def _refine(pose, observed, width, iterations):
         gain, before = cost - new_cost, cost
         pose[:], normal[:], right[:] = moved, new_normal, new_right
         cost, damping = new_cost, max(damping / 5, 1e-9)
-        if gain < _LEAST_GAIN * before:
+        if gain < LEAST_GAIN * before:
             break
 
 
@@ -101,7 +105,7 @@ def _add_point(pose, observed, width, row, normal, right):
     x = pose[0, 0] * px + pose[0, 1] * py + pose[0, 2] * pz + pose[0, 3]
     y = pose[1, 0] * px + pose[1, 1] * py + pose[1, 2] * pz + pose[1, 3]
     z = pose[2, 0] * px + pose[2, 1] * py + pose[2, 2] * pz + pose[2, 3]
-    if not z > _NEAREST:
+    if not z > NEAREST:
         return 2 * width  # large and constant: no gradient
     inverse, weight = 1 / z, observed[5]
     u, v = x * inverse, y * inverse
