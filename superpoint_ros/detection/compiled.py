@@ -18,10 +18,10 @@ A cache that is damaged, full or not writable costs the time to compile, and not
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import cache
 import hashlib
 import logging
 import pickle
-import threading
 
 from numba import njit
 from numba.core.caching import CompileResultCacheImpl, FunctionCache
@@ -43,7 +43,6 @@ Another version of the package may share a cache: its entries are not read, and 
 """
 
 _log = logging.getLogger(__name__)
-_announced = threading.Event()
 _warned: set[str] = set()  # folders of caches
 
 
@@ -130,10 +129,9 @@ class _SafeCache(FunctionCache):
             _log.warning('the cache of compiled functions, %s, %s', self.cache_path, what)
 
 
+@cache
 def _announce() -> None:
     """Log once that the process compiles, which delays it."""
-    if not _announced.is_set():
-        _announced.set()
-        _log.info(
-            'compiling for this processor, which takes up to a minute; later starts load the code'
-        )
+    _log.info(
+        'compiling for this processor, which takes up to a minute; later starts load the code'
+    )

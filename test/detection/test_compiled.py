@@ -5,7 +5,6 @@
 
 import logging
 import resource
-import threading
 
 import numba
 from numba.core.caching import CompileResultCacheImpl
@@ -115,9 +114,9 @@ def test_entries_of_another_version_of_the_package_are_neither_read_nor_removed(
     assert not warnings_of(caplog)
 
 
-def test_compiling_is_announced_once_and_loading_is_not(cache, caplog, monkeypatch):
+def test_compiling_is_announced_once_and_loading_is_not(cache, caplog):
     def announced():
-        monkeypatch.setattr(module, '_announced', threading.Event())
+        module._announce.cache_clear()
         caplog.clear()
         with caplog.at_level(logging.INFO):
             assert compiled(doubled)(21) == 42
