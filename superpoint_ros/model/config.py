@@ -219,8 +219,8 @@ class SuperPointOutput(NamedTuple):
         fine: (B, D, H/4, W/4), a vector for each square of 4x4 pixels, which is added to the
             descriptors before they are normalised; None if the network has no such part.
         fine_projection: None, or float32 (C + 1, D): then `fine` has the C hidden channels, from
-            which the last layer with these weights, its bias in the last row, makes D. As it is
-            linear, it may be computed after the interpolation, at keypoints alone.
+            which the last layer with these weights, its bias in the last row, makes D. This
+            layer is linear, so it may be computed after the interpolation, at keypoints alone.
 
     """
 

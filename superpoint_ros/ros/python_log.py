@@ -22,7 +22,7 @@ class RosLogHandler(logging.Handler):
         self._logger = logger
 
     def emit(self, record: logging.LogRecord) -> None:
-        """Log a message; rclpy wants each severity to have a line of its own."""
+        """Log a message, in one call per severity: rclpy refuses a call that changes it."""
         text = self.format(record)
         if record.levelno >= logging.ERROR:
             self._logger.error(text)
