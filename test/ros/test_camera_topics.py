@@ -54,18 +54,25 @@ def test_a_topic_that_cannot_be_that_of_each_camera_is_refused(cameras, value, m
         camera_remappings(cameras, 'image', value)
 
 
+def loaded(file, **arguments):
+    """Return a context with launch arguments, and the entities of a launch file in it."""
+    from launch import LaunchContext
+    from launch.launch_description_sources import PythonLaunchDescriptionSource
+
+    context = LaunchContext()
+    context.launch_configurations.update(arguments)
+    path = share_directory() / 'launch' / f'{file}.launch.py'
+    source = PythonLaunchDescriptionSource(str(path))
+    return context, source.get_launch_description(context).entities
+
+
 @pytest.mark.parametrize('name', ['demo', 'demo_odometry', 'stereo', 'rgbd'])
 def test_launch_arguments_of_the_detector_do_not_leak_from_other_launch_files(name):
     pytest.importorskip('launch_ros', reason='launch_ros is not installed')
-    from launch import LaunchContext
     from launch.actions import DeclareLaunchArgument, IncludeLaunchDescription
-    from launch.launch_description_sources import PythonLaunchDescriptionSource
 
     def entities(file, kind):
-        path = share_directory() / 'launch' / f'{file}.launch.py'
-        source = PythonLaunchDescriptionSource(str(path))
-        found = source.get_launch_description(LaunchContext()).entities
-        return [each for each in found if isinstance(each, kind)]
+        return [each for each in loaded(file)[1] if isinstance(each, kind)]
 
     [include] = entities(name, IncludeLaunchDescription)
     passed = {argument for argument, _ in include.launch_arguments}
@@ -95,22 +102,17 @@ def test_launch_arguments_of_the_detector_do_not_leak_from_other_launch_files(na
 )
 def test_a_wrong_launch_argument_ends_the_launch_with_its_name(file, argument, value, message):
     pytest.importorskip('launch_ros', reason='launch_ros is not installed')
-    from launch import LaunchContext
     from launch.actions import DeclareLaunchArgument, IncludeLaunchDescription, OpaqueFunction
-    from launch.launch_description_sources import PythonLaunchDescriptionSource
 
-    context = LaunchContext()
-    context.launch_configurations[argument] = value
+    context, entities = loaded(file, **{argument: value})
 
     def visit(entities):
         for each in entities:
             if isinstance(each, (DeclareLaunchArgument, IncludeLaunchDescription, OpaqueFunction)):
                 visit(each.visit(context) or [])
 
-    path = share_directory() / 'launch' / f'{file}.launch.py'
-    source = PythonLaunchDescriptionSource(str(path))
     with pytest.raises((FileNotFoundError, ValueError), match=re.escape(message)):
-        visit(source.get_launch_description(context).entities)
+        visit(entities)
 
 
 @pytest.mark.parametrize(
@@ -124,15 +126,9 @@ def test_a_wrong_launch_argument_ends_the_launch_with_its_name(file, argument, v
 )
 def test_no_node_starts_before_a_missing_parameter_file_is_refused(file, argument):
     pytest.importorskip('launch_ros', reason='launch_ros is not installed')
-    from launch import LaunchContext
     from launch.actions import DeclareLaunchArgument, OpaqueFunction
-    from launch.launch_description_sources import PythonLaunchDescriptionSource
 
-    context = LaunchContext()
-    context.launch_configurations[argument] = '/none.yaml'
-    path = share_directory() / 'launch' / f'{file}.launch.py'
-    source = PythonLaunchDescriptionSource(str(path))
-    entities = source.get_launch_description(context).entities
+    context, entities = loaded(file, **{argument: '/none.yaml'})
 
     def visit_until_refused():
         for each in entities:
