@@ -85,10 +85,12 @@ def run(args: argparse.Namespace) -> int:
 
 def _who_loads(model) -> str:
     """Return which programs load the weights."""
-    from superpoint_ros.model.config import PAPER
+    from superpoint_ros.model.config import LARGE, PAPER
 
     if model.config == PAPER:
         return 'loads where superpoint_v1.pth does'
+    if model.config == LARGE:
+        return 'loads where superpoint_v1.pth does, without the fine part of the descriptors'
     return (
         'has the names of superpoint_v1.pth but other widths: programs that read the widths from '
         'the file can load it; programs with fixed widths need the paper configuration'

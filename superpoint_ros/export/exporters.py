@@ -13,6 +13,7 @@ Files are written atomically.
 
 from __future__ import annotations
 
+from dataclasses import replace
 import io
 import logging
 from pathlib import Path
@@ -43,19 +44,26 @@ def write_pth(path: Path, model: SuperPoint) -> None:
     """
     Write the weights with batch norm folded, under the names of `superpoint_v1.pth`.
 
-    Raises ValueError for networks with batch norm after ReLU, which cannot be folded, and for
-    those with other layers than the paper's.
+    The fine descriptors of a network with the paper's widths are left out: such networks are
+    trained to be used without them, too. Raises ValueError for networks with batch norm after
+    ReLU, which cannot be folded, and for those with other layers than the paper's.
     """
+    if model.config.normalization != 'none':
+        model = fold_batch_norm(model)
     config = model.config
+    if replace(config, fine_channels=0) == PAPER:
+        config = PAPER
     if config.layers.keys() != PAPER.layers.keys() or config.downsampling != PAPER.downsampling:
         raise ValueError(
             'a .pth file does not record the layers of its network, and programs expect two per '
             f'stage with pooling; this network has {config.form}: export it to .onnx or .pt, or '
             'export models/superpoint.safetensors'
         )
-    if model.config.normalization != 'none':
-        model = fold_batch_norm(model)
-    state = {name: value.detach().cpu().clone() for name, value in model.state_dict().items()}
+    state = {
+        name: value.detach().cpu().clone()
+        for name, value in model.state_dict().items()
+        if name.partition('.')[0] in config.layers
+    }
     content = io.BytesIO()
     torch.save(state, content)
     write_atomically(path, content.getvalue())

@@ -12,7 +12,7 @@ the top-left pixel is (0, 0).
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import wraps
 from typing import NamedTuple
 
@@ -223,17 +223,26 @@ class ContrastiveLoss:
     The softmax over sampled points, see `contrastive_loss`.
 
     With several scales, it is the mean over descriptors of the first scale, of the first two, and
-    so on.
+    so on. With a `coarse_weight`, the loss of the descriptors without their fine part is added
+    with this weight, so that they can be used without it, too.
     """
 
-    def __init__(self, temperature: float, scales: int):
+    def __init__(self, temperature: float, scales: int, coarse_weight: float = 0.0):
         self.temperature = temperature
         self.scales = scales
+        self.coarse_weight = coarse_weight
 
     def __call__(self, step: StepOutput) -> torch.Tensor:
         factors = [SCALE_RATIO**scale for scale in range(1, self.scales)]
         reduced = [step.network(resize_batch(step.images, factor)) for factor in factors]
         outputs = [step.output, *reduced]
+        loss = self._loss(step, outputs)
+        if self.coarse_weight:
+            coarse = [each._replace(fine=None) for each in outputs]
+            loss = loss + self.coarse_weight * self._loss(step, coarse)
+        return loss
+
+    def _loss(self, step: StepOutput, outputs: Sequence[SuperPointOutput]) -> torch.Tensor:
         points = both_views(step.batch['points'])
         sampled = [
             sample_descriptors(
@@ -257,4 +266,6 @@ def make_descriptor_loss(recipe: SuperPointRecipe) -> HingeLoss | ContrastiveLos
     """Return the descriptor loss that the recipe names."""
     if recipe.descriptor_loss == 'hinge':
         return HingeLoss(recipe.hinge_positive_weight)
-    return ContrastiveLoss(recipe.temperature, recipe.descriptor_scales)
+    return ContrastiveLoss(
+        recipe.temperature, recipe.descriptor_scales, recipe.coarse_descriptor_weight
+    )

@@ -250,6 +250,12 @@ class SuperPointRecipe(TrainingRecipe):
     temperature: float = setting(
         20.0, 'Factor of the cosine similarities in the contrastive loss.', above=0
     )
+    coarse_descriptor_weight: float = setting(
+        0.0,
+        'Weight, within the contrastive loss, of the loss of descriptors without their fine part, '
+        'for networks that are used without it, too; 0 turns this off.',
+        range=WEIGHT,
+    )
     descriptor_scales: int = setting(
         1,
         'Number of image scales at which the contrastive loss describes points, as '

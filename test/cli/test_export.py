@@ -14,7 +14,7 @@ from superpoint_ros import files as resources
 from superpoint_ros.cli.main import main
 from superpoint_ros.detection import pipeline
 from superpoint_ros.files import demo_photographs
-from superpoint_ros.model.config import COMPACT, PAPER
+from superpoint_ros.model.config import COMPACT, LARGE, PAPER
 from superpoint_ros.model.superpoint import SuperPoint
 from superpoint_ros.model.weights import save_weights, WeightsMetadata
 
@@ -27,6 +27,13 @@ def test_export_writes_a_replacement_for_superpoint_v1(tmp_path, capsys):
     assert main(['export', '--weights', weights, '--out', str(out)]) == 0
     assert 'loads where superpoint_v1.pth does' in capsys.readouterr().out
     assert torch.load(out, weights_only=True)['convDb.weight'].shape == (256, 256, 1, 1)
+
+
+def test_export_tells_that_the_fine_part_is_left_out(tmp_path, capsys):
+    save_weights(tmp_path / 'large.safetensors', SuperPoint(LARGE), WeightsMetadata())
+    weights = str(tmp_path / 'large.safetensors')
+    assert main(['export', '--weights', weights, '--out', str(tmp_path / 'large.pth')]) == 0
+    assert 'without the fine part' in capsys.readouterr().out
 
 
 def test_export_tells_that_narrower_weights_have_other_widths(tmp_path, capsys):

@@ -20,7 +20,7 @@ from superpoint_ros.export.check import compare, features_of, open_onnx, open_to
 from superpoint_ros.export.exporters import write_onnx, write_pth, write_torchscript
 from superpoint_ros.export.graph import DetectorGraph
 from superpoint_ros.files import default_weights, demo_photographs
-from superpoint_ros.model.config import COMPACT, NANO, PAPER, SuperPointConfig
+from superpoint_ros.model.config import COMPACT, LARGE, NANO, PAPER, SuperPointConfig
 from superpoint_ros.model.superpoint import SuperPoint
 from superpoint_ros.model.weights import load_weights, read_weights, WeightsMetadata
 
@@ -95,6 +95,22 @@ def test_exported_paper_weights_load_in_programs_for_the_original(normalization,
     with torch.no_grad():
         logits, descriptors = original(image)
         expected = model(image)
+    assert torch.allclose(logits, expected.logits, atol=1e-4)
+    assert torch.allclose(descriptors, expected.descriptors, atol=1e-4)
+
+
+def test_the_fine_part_of_paper_sized_weights_is_left_out_for_the_original(tmp_path):
+    torch.manual_seed(0)
+    model = SuperPoint(LARGE).eval()
+    write_pth(tmp_path / 'superpoint.pth', model)
+    original = OriginalNetwork().eval()
+    state = torch.load(tmp_path / 'superpoint.pth', weights_only=True)
+    original.load_state_dict(state, strict=True)
+    image = torch.rand(1, 1, 32, 40)
+    with torch.no_grad():
+        logits, descriptors = original(image)
+        expected = model(image)
+    assert expected.fine is not None
     assert torch.allclose(logits, expected.logits, atol=1e-4)
     assert torch.allclose(descriptors, expected.descriptors, atol=1e-4)
 

@@ -122,6 +122,33 @@ def test_the_contrastive_loss_describes_points_at_one_scale_and_at_several(short
     assert logged['train/descriptor'].item() == pytest.approx(sum(expected).item() / 2, rel=1e-5)
 
 
+def test_descriptors_without_their_fine_part_are_trained_with_a_weight(short_recipe, tmp_path):
+    module = SuperPointModule(
+        replace(short_recipe, precision='32-true', coarse_descriptor_weight=0.4), tmp_path
+    )
+    samples = module.dataset()
+    batch = torch.utils.data.default_collate([samples[0], samples[1]])
+    generator = torch.Generator().manual_seed(0)
+    logits = torch.randn(4, 65, 6, 8, generator=generator)
+    coarse = torch.randn(4, 5, 6, 8, generator=generator)
+    fine = torch.randn(4, 5, 12, 16, generator=generator)
+    module.network = Fixed(SuperPointOutput(logits, coarse, fine))
+    logged = {}
+    module.log = lambda name, value, **_: logged.update({name: value})
+    module.training_step(batch, 0)
+
+    points = [batch['points'][:, i] for i in (0, 1)]
+    a, b = (SuperPointOutput(None, coarse[i : i + 2], fine[i : i + 2]) for i in (0, 2))
+    whole, alone = (
+        contrastive_loss(
+            *map(sample_descriptors, views, points), *points, batch['valid'], temperature=20.0
+        )
+        for views in ((a, b), (a._replace(fine=None), b._replace(fine=None)))
+    )
+    expected = (whole + 0.4 * alone).item()
+    assert logged['train/descriptor'].item() == pytest.approx(expected, rel=1e-5)
+
+
 @pytest.mark.parametrize('batch_norm', [True, False])
 def test_joint_training_lowers_the_loss_on_its_pairs(short_recipe, tmp_path, batch_norm):
     module = SuperPointModule(
