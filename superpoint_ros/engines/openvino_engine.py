@@ -189,7 +189,8 @@ class _CompiledNetwork:
         except IndexError:  # the first call, or other threads use all of them
             request, memory = self._make_request(shapes)
         request.set_input_tensor(ov.Tensor(images, shared_memory=True))
-        request.infer()
+        # Without this, OpenVINO also returns copies of the outputs.
+        request.infer(share_outputs=True)
         lent = np.asarray(_Loan(memory, lambda: free.append((request, memory))))
         return _split(lent, shapes)
 

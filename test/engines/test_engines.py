@@ -9,6 +9,7 @@ from pathlib import Path
 import signal
 import subprocess
 import sys
+import tracemalloc
 
 import numpy as np
 import pytest
@@ -155,6 +156,20 @@ def test_openvino_reuses_the_memory_of_outputs():
     assert engine.infer(image).logits.data_ptr() != place  # a part of it is still in use
     del descriptors
     assert place in {engine.infer(image).logits.data_ptr() for _ in range(2)}
+
+
+@needs_openvino
+def test_openvino_does_not_copy_outputs():
+    engine = create_engine(SuperPoint(COMPACT), 'cpu', 'float32', 'openvino')
+    image = np.zeros((1, 1, 64, 96), np.uint8)
+    size = sum(each.nbytes for each in engine.infer(image).parts)  # makes the memory, too
+    tracemalloc.start()
+    try:
+        engine.infer(image)
+        _, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert peak < size / 4
 
 
 @needs_openvino
