@@ -48,6 +48,11 @@ def test_help_imports_neither_numpy_nor_opencv():
     assert imported_by(code).isdisjoint(SLOW | {'cv2', 'numba', 'numpy', 'openvino'})
 
 
+def test_nodes_handle_signals_before_they_import_numpy():
+    modules = imported_by('import superpoint_ros.ros.run_node')
+    assert modules.isdisjoint(SLOW | {'cv2', 'numba', 'numpy', 'openvino', 'rclpy'})
+
+
 @needs_openvino
 def test_detect_imports_no_library_that_it_does_not_use(tmp_path):
     image = np.random.default_rng(0).integers(0, 256, (48, 64)).astype(np.uint8)

@@ -133,7 +133,7 @@ class Parameters:
         groups = self._changed(values)
         if groups != self._groups:
             self._groups = groups
-            changes = ', '.join(f'{name} is now {value}' for name, value in values.items())
+            changes = ', '.join(f'{name} is now {value!r}' for name, value in values.items())
             self._logger.info(changes)
         self._applied(values)
 

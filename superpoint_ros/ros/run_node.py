@@ -24,8 +24,6 @@ import threading
 import traceback
 from typing import Protocol, TYPE_CHECKING
 
-from superpoint_ros.files import share_directory
-
 if TYPE_CHECKING:
     from rclpy.impl.rcutils_logger import RcutilsLogger
     from rclpy.node import Node
@@ -111,6 +109,8 @@ def choose_dds_profile(environment: MutableMapping[str, str]) -> None:
 
     It affects what is initialized later. Other RMW implementations ignore it.
     """
+    from superpoint_ros.files import share_directory
+
     is_chosen = any(name in environment for name in _DDS_CHOICES)
     if is_chosen or any(Path(name).is_file() for name in _DDS_FILES):
         return
@@ -332,6 +332,8 @@ def _one_line(error: Exception) -> str:
             f'{text} (this is {sys.executable}; activate the environment that has it, then build '
             'again: colcon build)'
         )
+    if 'failed to initialize logging' in text:  # services of systemd have no HOME
+        return f'{text} (set ROS_LOG_DIR to a folder in which log files can be written)'
     if type(error).__name__ == 'UnknownROSArgsError':
         return f'unknown arguments after --ros-args: {text}'
     user_errors = (ValueError, TypeError, OSError)

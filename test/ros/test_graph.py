@@ -130,3 +130,19 @@ def test_a_missing_module_is_reported_with_the_python_that_lacks_it(
     assert f"detector cannot start: No module named '{missing[-1]}'" in line
     assert sys.executable in line
     assert 'activate the environment that has it, then build again: colcon build' in line
+
+
+def test_a_node_without_a_folder_for_its_log_names_the_variable_that_gives_one(
+    tmp_path, monkeypatch
+):
+    (tmp_path / 'file').touch()
+    monkeypatch.setenv('ROS_LOG_DIR', str(tmp_path / 'file' / 'log'))
+    ended = subprocess.run(
+        [sys.executable, '-m', 'superpoint_ros.ros.run_node', 'player'],
+        capture_output=True,
+        text=True,
+        timeout=START,
+        check=False,
+    )
+    assert ended.returncode == 1, ended.stderr
+    assert 'set ROS_LOG_DIR to a folder in which log files can be written' in ended.stderr

@@ -94,6 +94,14 @@ def test_parameters_of_several_groups_change_together_or_not_at_all(make_node):
     assert before[Search] == Search()
 
 
+def test_changes_are_logged_with_texts_in_quotes(make_node, capfd):
+    node = make_node()
+    parameters = Parameters(node, (Search, Output))
+    assert change(node, kind='short', low=2).successful
+    assert parameters.of(Search).low == 2
+    assert "kind is now 'short', low is now 2" in capfd.readouterr().err
+
+
 def test_a_node_can_refuse_values_and_hears_of_those_that_were_applied(make_node):
     node, applied = make_node(), []
 
