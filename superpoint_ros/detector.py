@@ -14,6 +14,7 @@ import numpy as np
 
 from superpoint_ros.detection.cpu import average_scales, CpuPipeline
 from superpoint_ros.detection.cpu_heatmap import heatmap_from_logits
+from superpoint_ros.detection.memory_limit import limit_memory
 from superpoint_ros.detection.preprocessing import (
     check_masks,
     image_pyramid,
@@ -152,6 +153,8 @@ class Detector:
 
         Raises:
             ValueError: if an image or a mask is invalid; the message says what it must be.
+            MemoryError: if a large image needs more memory than is available; or another error,
+                of the library that runs the network.
 
         """
         if isinstance(images, str) or not isinstance(images, Sequence):
@@ -165,7 +168,8 @@ class Detector:
         result: dict[int, Features] = {}
         for indices in batches.values():
             batch = [grays[index] for index in indices]
-            found = self._detect(batch, [masks[index] for index in indices], settings)
+            with limit_memory(sum(map(np.size, batch)) if self.device == 'cpu' else 0):
+                found = self._detect(batch, [masks[index] for index in indices], settings)
             result |= zip(indices, found, strict=True)
         return [
             _map_back(result[index], gray, original)
@@ -176,7 +180,8 @@ class Detector:
         """Return the network's probability of a keypoint at each pixel, float32 (H, W)."""
         limit_threads_after_fork()
         gray = to_gray(image)
-        logits = self.engine.infer(pad([gray])).logits
+        with limit_memory(gray.size if self.device == 'cpu' else 0):
+            logits = self.engine.infer(pad([gray])).logits
         return heatmap_from_logits(logits[0].transpose(1, 2, 0), gray.shape)
 
     def warm_up(self, size: tuple[int, int] = (640, 480)) -> None:

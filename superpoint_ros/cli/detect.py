@@ -78,7 +78,9 @@ def run(args: argparse.Namespace) -> int:
             except Exception as error:
                 if not (isinstance(error, (ValueError, OSError)) or is_out_of_memory(error)):
                     raise
-                text = f'{path}: {OUT_OF_MEMORY}' if is_out_of_memory(error) else error
+                text = error
+                if is_out_of_memory(error):
+                    text = f'{path}: {OUT_OF_MEMORY}; --max-image-size reduces large images'
                 tqdm.write(f'skipped: {text}', file=sys.stderr)
                 failed += 1
                 continue

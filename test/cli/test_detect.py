@@ -130,7 +130,7 @@ def test_detect_skips_an_image_that_needs_too_much_memory(weights, photos, tmp_p
     done = subprocess.run(
         [sys.executable, '-c', limited, *command], capture_output=True, text=True, timeout=250
     )
-    assert f'skipped: {photos / "huge.png"}: not enough memory\n' in done.stderr
+    assert f'skipped: {photos / "huge.png"}: not enough memory; --max-image-size' in done.stderr
     assert 'Traceback' not in done.stderr
     assert done.stdout.startswith('2 images, ')
     assert ', 1 skipped' in done.stdout
