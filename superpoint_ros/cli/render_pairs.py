@@ -92,7 +92,7 @@ def run(args: argparse.Namespace) -> int:
     done, failed = _write(pairs, cache, args.pairs - len(wanted), args)
     if not done:
         raise ValueError(
-            'no two views overlapped enough: allow a smaller --least-overlap or --most-baseline'
+            'no two views overlapped enough: allow a smaller --min-overlap or --max-baseline'
         )
     _draw(args.out)
     skipped = f', {failed} left out because no views overlapped enough' if failed else ''

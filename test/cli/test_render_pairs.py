@@ -88,8 +88,8 @@ def test_a_missing_scene_an_empty_folder_and_no_scene_are_named(tmp_path, capsys
 
 def test_views_that_cannot_overlap_are_told(room, tmp_path, capsys):
     command = ['render-pairs', room, '--out', str(tmp_path / 'pairs'), '--pairs', '1', *SMALL]
-    assert main([*command, '--least-overlap', '0.999', '--least-baseline', '0.6']) == 2
-    assert 'allow a smaller --least-overlap' in capsys.readouterr().err
+    assert main([*command, '--min-overlap', '0.999', '--min-baseline', '0.6']) == 2
+    assert 'allow a smaller --min-overlap' in capsys.readouterr().err
 
 
 def test_a_full_disk_ends_the_command_and_nothing_is_lost(room, tmp_path, capsys, monkeypatch):

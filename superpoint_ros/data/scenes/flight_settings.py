@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from superpoint_ros.data.scenes.pairs import SMALLEST_SIDE
+from superpoint_ros.data.scenes.pairs import MIN_SIDE
 from superpoint_ros.data.scenes.ray_casting import PinholeCamera
 from superpoint_ros.settings_table import check_settings, setting
 
@@ -57,8 +57,8 @@ class FlightSettings:
     Raises TypeError or ValueError that names the field, its value and what it may be.
     """
 
-    width: int = setting(640, 'Width of the images.', unit='px', range=(SMALLEST_SIDE, 8192))
-    height: int = setting(480, 'Height of the images.', unit='px', range=(SMALLEST_SIDE, 8192))
+    width: int = setting(640, 'Width of the images.', unit='px', range=(MIN_SIDE, 8192))
+    height: int = setting(480, 'Height of the images.', unit='px', range=(MIN_SIDE, 8192))
     field_of_view: float = setting(
         80.0, 'Horizontal field of view.', unit='deg', range=(20.0, 140.0)
     )

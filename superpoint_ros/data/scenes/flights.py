@@ -18,8 +18,8 @@ import numpy as np
 from superpoint_ros.data.scenes.camera_motion import CameraTrajectory
 from superpoint_ros.data.scenes.changing_light import ChangingLight
 from superpoint_ros.data.scenes.flight_settings import FlightSettings, MOTIONS
-from superpoint_ros.data.scenes.pairs import PairSettings, SceneSource, SceneVariation, vary
 from superpoint_ros.data.scenes.path_planning import FlightSpace, plan_path
+from superpoint_ros.data.scenes.variations import SceneSource, SceneVariation, vary
 
 INSTANTS = 6
 """Instants of an exposure that are averaged, each with one ray per pixel."""
@@ -62,8 +62,8 @@ class Flight:
         motion = motion._replace(speed=settings.mean_speed)
         if scene.street:
             scene = scene._replace(length=min(max(settings.metres, 40.0), 600.0))
-        look = PairSettings(posters=settings.posters, seed=seed)
-        variation = vary(scene, pictures, look, np.random.default_rng([seed, _SCENE]))
+        rng = np.random.default_rng([seed, _SCENE])
+        variation = vary(scene, pictures, settings.posters, rng)
         self.caster = variation.caster
         space = _space(variation, settings)
         rng = np.random.default_rng([seed, _PATH])

@@ -12,33 +12,19 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import ClassVar, NamedTuple
 
 import cv2
 import numpy as np
 
 from superpoint_ros.data.scenes import cameras
 from superpoint_ros.data.scenes.correspondences import DepthView, transfer
-from superpoint_ros.data.scenes.decoration import decorate, posters
-from superpoint_ros.data.scenes.meshes import merge, TexturedMesh
-from superpoint_ros.data.scenes.ray_casting import (
-    Lamp,
-    Lighting,
-    PinholeCamera,
-    RayCaster,
-    RenderedView,
-)
-from superpoint_ros.data.scenes.streets import compose_street, LENGTH
+from superpoint_ros.data.scenes.ray_casting import Lamp, Lighting, PinholeCamera, RenderedView
+from superpoint_ros.data.scenes.variations import SceneSource, SceneVariation, vary
 from superpoint_ros.settings_table import check_settings, setting
 
 PAIRS_PER_VARIATION = 20
 """Pairs of one decoration of a scene: building it costs about as much as rendering two pairs."""
-
-UNDECORATED = 0.15
-"""Share of the variations without posters."""
-
-CEILINGS = 0.75
-"""Share of the variations of an interior that get a ceiling."""
 
 SHADOWS = 0.6
 """Share of the pairs in which lamps cast shadows."""
@@ -46,26 +32,20 @@ SHADOWS = 0.6
 CARRIED_LAMPS = 0.3
 """Share of the indoor pairs in which the camera carries a lamp."""
 
-LEAST_SURFACE = 0.5
-"""Least share of a view that shows surfaces and not the sky."""
+MIN_SURFACE = 0.5
+"""Smallest share of a view that shows surfaces and not the sky."""
 
-NEAREST_SURFACE = 0.5
-"""Least median depth of a view in metres."""
+MIN_DISTANCE = 0.5
+"""Smallest median depth of a view in metres."""
 
-SMALLEST_SIDE = 64
-"""Least width and height of rendered images in pixels."""
-
-DECORATIONS = 3
-"""Decorations of a scene that are tried if none leaves a free place for a camera."""
-
-PLACES = 60
-"""Free places from which posters are placed."""
+MIN_SIDE = 64
+"""Smallest width and height of rendered images in pixels."""
 
 ATTEMPTS = 60
 """Second views that are tried for a pair before it counts as impossible."""
 
-LEAST_DETAIL = 7.0
-"""Least standard deviation, in gray levels, of what a view has in detail finer than
+MIN_DETAIL = 7.0
+"""Smallest standard deviation, in gray levels, of what a view has in detail finer than
 `DETAIL_SIGMA`; below it the camera faces a bare wall."""
 
 DETAIL_SIGMA = 4.0
@@ -83,15 +63,15 @@ class PairSettings:
     Raises TypeError or ValueError that names the field, its value and what it may be.
     """
 
-    width: int = setting(320, 'Width of the images.', unit='px', range=(SMALLEST_SIDE, None))
-    height: int = setting(240, 'Height of the images.', unit='px', range=(SMALLEST_SIDE, None))
-    least_baseline: float = setting(
+    width: int = setting(320, 'Width of the images.', unit='px', range=(MIN_SIDE, None))
+    height: int = setting(240, 'Height of the images.', unit='px', range=(MIN_SIDE, None))
+    min_baseline: float = setting(
         0.05, 'Smallest distance of the cameras, relative to the median depth.', above=0.0
     )
-    most_baseline: float = setting(
+    max_baseline: float = setting(
         0.7, 'Largest distance of the cameras, relative to the median depth.', above=0.0
     )
-    least_overlap: float = setting(
+    min_overlap: float = setting(
         0.3, 'Smallest share of each view that the other one shows.', above=0.0, below=1.0
     )
     posters: int = setting(
@@ -99,12 +79,18 @@ class PairSettings:
     )
     seed: int = setting(0, 'Random seed.', range=(0, None))
 
+    RENAMED: ClassVar[dict[str, str]] = {
+        'least_baseline': 'min_baseline',
+        'most_baseline': 'max_baseline',
+        'least_overlap': 'min_overlap',
+    }
+
     def __post_init__(self):
         check_settings(self)
-        if self.least_baseline > self.most_baseline:
+        if self.min_baseline > self.max_baseline:
             raise ValueError(
-                f'least_baseline must be at most most_baseline, {self.most_baseline}, '
-                f'got {self.least_baseline}'
+                f'min_baseline must be at most max_baseline, {self.max_baseline}, '
+                f'got {self.min_baseline}'
             )
 
 
@@ -133,142 +119,93 @@ class RenderedPair(NamedTuple):
         return DepthView(self.first.depth, matrix), DepthView(self.second.depth, matrix)
 
 
-class SceneSource(NamedTuple):
-    """
-    A scene to vary: one mesh, or the objects of which streets are composed.
-
-    `length` is the length of the streets in metres.
-    """
-
-    name: str
-    meshes: tuple[TexturedMesh, ...]
-    street: bool = False
-    length: float = LENGTH
-
-
-class SceneVariation:
-    """One decoration of a scene, from which views are rendered."""
-
-    def __init__(
-        self,
-        scene: SceneSource,
-        pictures: Sequence[np.ndarray],
-        settings: PairSettings,
-        rng: np.random.Generator,
-    ):
-        self.scene = scene
-        self.settings = settings
-        sky = None
-        if scene.street:
-            mesh = compose_street(scene.meshes, pictures, rng, scene.length)
-            mesh = decorate(mesh, pictures, False, rng)
-            sky = _pick_sky(pictures, rng)
-        else:
-            mesh = decorate(scene.meshes[0], pictures, rng.random() < CEILINGS, rng)
-        caster = RayCaster(mesh, sky)
-        self.bounds = camera_bounds(mesh, scene)
-        places = [cameras.free_position(caster, self.bounds, rng) for _ in range(PLACES)]
-        places = np.array([place for place in places if place is not None])
-        if not len(places):
-            raise ValueError(
-                f'{scene.name}: found no free place for a camera above a floor; z must point up '
-                '(--up y for y), and the unit must be the metre (--unit 0.001 for millimetres)'
-            )
-        count = int(rng.integers(settings.posters // 2, settings.posters + 1))
-        count = 0 if rng.random() < UNDECORATED else count
-        extra = posters(caster, places, pictures, count, rng)
-        self.caster = RayCaster(merge([mesh, *extra]), sky) if extra else caster
-
-    def pair(self, rng: np.random.Generator) -> RenderedPair | None:
-        """Return a pair of views with enough overlap and detail, None if none was found."""
-        for _ in range(ATTEMPTS):
-            camera = cameras.random_camera(self.settings.width, self.settings.height, rng)
-            poses = self._poses(camera, rng)
-            if poses is None:
-                continue
-            lights = self._lights(*poses, rng)
-            views = [
-                self.caster.render(camera, pose, light)
-                for pose, light in zip(poses, lights, strict=True)
-            ]
-            if min(_detail(view.image) for view in views) >= LEAST_DETAIL:
-                pose = np.linalg.inv(poses[1]) @ poses[0]
-                return RenderedPair(*views, camera, pose, self.scene.name)
-        return None
-
-    def _poses(
-        self, camera: PinholeCamera, rng: np.random.Generator
-    ) -> tuple[np.ndarray, np.ndarray] | None:
-        """Return the poses of two views that overlap enough, None if this trial failed."""
-        settings = self.settings
-        place = cameras.free_position(self.caster, self.bounds, rng)
-        if place is None:
-            return None
-        pose = cameras.first_pose(place, rng)
-        coarse = PinholeCamera(
-            camera.focal_length / COARSE, camera.width // COARSE, camera.height // COARSE
-        )
-        depth = self.caster.depth(coarse, pose)
-        if (depth > 0).mean() < LEAST_SURFACE or np.median(depth[depth > 0]) < NEAREST_SURFACE:
-            return None
-        baseline = (settings.least_baseline, settings.most_baseline)
-        other = cameras.second_pose(self.caster, pose, depth, baseline, rng)
-        if other is None:
-            return None
-        first = DepthView(depth, coarse.matrix)
-        second = DepthView(self.caster.depth(coarse, other), coarse.matrix)
-        change = np.linalg.inv(other) @ pose
-        shared = min(overlap(first, second, change), overlap(second, first, np.linalg.inv(change)))
-        return (pose, other) if shared >= settings.least_overlap else None
-
-    def _lights(
-        self, pose: np.ndarray, other: np.ndarray, rng: np.random.Generator
-    ) -> tuple[Lighting, Lighting]:
-        """Return the light of both views; it moves between them in half of the pairs."""
-        shadows = rng.random() < SHADOWS
-        moves = rng.random() < 0.5
-        if self.scene.street:
-            ambient, sun = rng.uniform(0.35, 0.7), rng.uniform(0.2, 1.0) * _upwards(rng)
-            moved = sun + moves * rng.normal(0, 0.4, 3) * np.linalg.norm(sun)
-            moved[2] = max(moved[2], 0.15)
-            return tuple(
-                Lighting(ambient, (), shadows, sun=towards, **_camera_effects(rng))
-                for towards in (sun, moved)
-            )
-        ambient = rng.uniform(0.15, 0.6)
-        reach = rng.uniform(1.0, 8.0)
-        lamps = []
-        for _ in range(int(rng.integers(1, 4))):
-            place = cameras.free_position(self.caster, self._near(pose), rng)
-            place = pose[:3, 3] if place is None else place
-            lamps.append(Lamp(place, rng.uniform(0.5, 1.6), reach))
-        others = [
-            lamp._replace(position=lamp.position + moves * rng.normal(0, 0.35 * reach, 3))
-            for lamp in lamps
+def render_pair(
+    variation: SceneVariation, settings: PairSettings, rng: np.random.Generator
+) -> RenderedPair | None:
+    """Return a pair of views with enough overlap and detail, None if none was found."""
+    for _ in range(ATTEMPTS):
+        camera = cameras.random_camera(settings.width, settings.height, rng)
+        poses = _poses(variation, camera, settings, rng)
+        if poses is None:
+            continue
+        lights = _lights(variation, *poses, rng)
+        views = [
+            variation.caster.render(camera, pose, light)
+            for pose, light in zip(poses, lights, strict=True)
         ]
-        if rng.random() < CARRIED_LAMPS:
-            strength = rng.uniform(0.5, 1.5)
-            lamps.append(Lamp(pose[:3, 3] + [0, 0, 0.1], strength, reach))
-            others.append(Lamp(other[:3, 3] + [0, 0, 0.1], strength, reach))
+        if min(_detail(view.image) for view in views) >= MIN_DETAIL:
+            pose = np.linalg.inv(poses[1]) @ poses[0]
+            return RenderedPair(*views, camera, pose, variation.scene.name)
+    return None
+
+
+def _poses(
+    variation: SceneVariation,
+    camera: PinholeCamera,
+    settings: PairSettings,
+    rng: np.random.Generator,
+) -> tuple[np.ndarray, np.ndarray] | None:
+    """Return the poses of two views that overlap enough, None if this trial failed."""
+    place = cameras.free_position(variation.caster, variation.bounds, rng)
+    if place is None:
+        return None
+    pose = cameras.first_pose(place, rng)
+    coarse = PinholeCamera(
+        camera.focal_length / COARSE, camera.width // COARSE, camera.height // COARSE
+    )
+    depth = variation.caster.depth(coarse, pose)
+    if (depth > 0).mean() < MIN_SURFACE or np.median(depth[depth > 0]) < MIN_DISTANCE:
+        return None
+    baseline = (settings.min_baseline, settings.max_baseline)
+    other = cameras.second_pose(variation.caster, pose, depth, baseline, rng)
+    if other is None:
+        return None
+    first = DepthView(depth, coarse.matrix)
+    second = DepthView(variation.caster.depth(coarse, other), coarse.matrix)
+    change = np.linalg.inv(other) @ pose
+    shared = min(overlap(first, second, change), overlap(second, first, np.linalg.inv(change)))
+    return (pose, other) if shared >= settings.min_overlap else None
+
+
+def _lights(
+    variation: SceneVariation, pose: np.ndarray, other: np.ndarray, rng: np.random.Generator
+) -> tuple[Lighting, Lighting]:
+    """Return the light of both views; it moves between them in half of the pairs."""
+    shadows = rng.random() < SHADOWS
+    moves = rng.random() < 0.5
+    if variation.scene.street:
+        ambient, sun = rng.uniform(0.35, 0.7), rng.uniform(0.2, 1.0) * _upwards(rng)
+        moved = sun + moves * rng.normal(0, 0.4, 3) * np.linalg.norm(sun)
+        moved[2] = max(moved[2], 0.15)
         return tuple(
-            Lighting(ambient, tuple(each), shadows, **_camera_effects(rng))
-            for each in (lamps, others)
+            Lighting(ambient, (), shadows, sun=towards, **_camera_effects(rng))
+            for towards in (sun, moved)
         )
+    ambient = rng.uniform(0.15, 0.6)
+    reach = rng.uniform(1.0, 8.0)
+    lamps = []
+    for _ in range(int(rng.integers(1, 4))):
+        place = cameras.free_position(variation.caster, _lamp_bounds(variation, pose), rng)
+        place = pose[:3, 3] if place is None else place
+        lamps.append(Lamp(place, rng.uniform(0.5, 1.6), reach))
+    others = [
+        lamp._replace(position=lamp.position + moves * rng.normal(0, 0.35 * reach, 3))
+        for lamp in lamps
+    ]
+    if rng.random() < CARRIED_LAMPS:
+        strength = rng.uniform(0.5, 1.5)
+        lamps.append(Lamp(pose[:3, 3] + [0, 0, 0.1], strength, reach))
+        others.append(Lamp(other[:3, 3] + [0, 0, 0.1], strength, reach))
+    return tuple(
+        Lighting(ambient, tuple(each), shadows, **_camera_effects(rng)) for each in (lamps, others)
+    )
 
-    def _near(self, pose: np.ndarray) -> np.ndarray:
-        """Return the bounds around a camera within which its lamps hang."""
-        low = np.maximum(pose[:3, 3] - [5, 5, 0.5], self.bounds[0])
-        high = np.minimum(pose[:3, 3] + [5, 5, 3], self.bounds[1])
-        return np.stack([np.minimum(low, high), np.maximum(low, high)])
 
-
-def camera_bounds(mesh: TexturedMesh, scene: SceneSource) -> np.ndarray:
-    """Return the bounds (2, 3) in which cameras are placed, in metres."""
-    bounds = mesh.bounds
-    if scene.street:
-        end = scene.length / 2 + 5
-        return np.array([[-end, -14, 0.1], [end, 14, min(bounds[1, 2], 12)]])
-    return bounds
+def _lamp_bounds(variation: SceneVariation, pose: np.ndarray) -> np.ndarray:
+    """Return the bounds around a camera within which its lamps hang."""
+    low = np.maximum(pose[:3, 3] - [5, 5, 0.5], variation.bounds[0])
+    high = np.minimum(pose[:3, 3] + [5, 5, 3], variation.bounds[1])
+    return np.stack([np.minimum(low, high), np.maximum(low, high)])
 
 
 def overlap(source: DepthView, target: DepthView, pose: np.ndarray) -> float:
@@ -298,23 +235,9 @@ def render_pairs(
         if block != current:
             scene = scenes[block % len(scenes)]
             rng = np.random.default_rng([settings.seed, 0, block])
-            variation, current = vary(scene, pictures, settings, rng), block
-        yield number, variation.pair(np.random.default_rng([settings.seed, 1, number]))
-
-
-def vary(
-    scene: SceneSource,
-    pictures: Sequence[np.ndarray],
-    settings: PairSettings,
-    rng: np.random.Generator,
-) -> SceneVariation:
-    """Return a random variation of a scene; raise ValueError if no camera fits in it."""
-    for _ in range(DECORATIONS - 1):
-        try:
-            return SceneVariation(scene, pictures, settings, rng)
-        except ValueError:
-            continue
-    return SceneVariation(scene, pictures, settings, rng)
+            variation, current = vary(scene, pictures, settings.posters, rng), block
+        rng = np.random.default_rng([settings.seed, 1, number])
+        yield number, render_pair(variation, settings, rng)
 
 
 def _detail(image: np.ndarray) -> float:
@@ -339,14 +262,3 @@ def _upwards(rng: np.random.Generator) -> np.ndarray:
     elevation, azimuth = np.deg2rad(rng.uniform(15, 75)), rng.uniform(0, 2 * np.pi)
     level = np.cos(elevation)
     return np.array([level * np.cos(azimuth), level * np.sin(azimuth), np.sin(elevation)])
-
-
-def _pick_sky(pictures: Sequence[np.ndarray], rng: np.random.Generator) -> np.ndarray:
-    """Return a panorama of the sky: the brightened and blurred upper half of a picture."""
-    if not pictures:
-        return np.full((8, 8), 200, np.uint8)
-    picture = pictures[int(rng.integers(len(pictures)))]
-    upper = picture[: max(picture.shape[0] // 2, 8)].astype(np.float32)
-    upper = cv2.GaussianBlur(upper, (0, 0), 3)
-    panorama = np.concatenate([upper, upper[:, ::-1]], axis=1)
-    return np.clip(0.5 * panorama + rng.uniform(60, 120), 0, 255).astype(np.uint8)

@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 
 from superpoint_ros.data.scenes.meshes import read_glb
-from superpoint_ros.data.scenes.pairs import SceneSource
+from superpoint_ros.data.scenes.variations import SceneSource
 from superpoint_ros.data.sequences.image_files import find_photographs, read_image
 
 STREET = 'street'

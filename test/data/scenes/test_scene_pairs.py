@@ -11,7 +11,8 @@ import pytest
 
 from superpoint_ros.data.scenes.correspondences import transfer
 from superpoint_ros.data.scenes.meshes import quad, read_glb
-from superpoint_ros.data.scenes.pairs import overlap, PairSettings, render_pairs, SceneSource
+from superpoint_ros.data.scenes.pairs import overlap, PairSettings, render_pairs
+from superpoint_ros.data.scenes.variations import SceneSource
 from support.rooms import picture, write_room
 
 pytest.importorskip('embreex', reason="needs the extra 'scenes'")
@@ -38,8 +39,8 @@ def test_the_views_of_a_pair_overlap_as_much_as_the_settings_ask_for(pairs):
         assert pair.first.image.shape == (120, 160)
         first, second = pair.depth_views()
         # Measured on views of an eighth of the size, hence the margin.
-        assert overlap(first, second, pair.pose) > SETTINGS.least_overlap - 0.1
-        assert overlap(second, first, np.linalg.inv(pair.pose)) > SETTINGS.least_overlap - 0.1
+        assert overlap(first, second, pair.pose) > SETTINGS.min_overlap - 0.1
+        assert overlap(second, first, np.linalg.inv(pair.pose)) > SETTINGS.min_overlap - 0.1
 
 
 def test_corresponding_points_show_the_same_texture(pairs):
@@ -71,7 +72,7 @@ def test_a_pair_depends_on_its_number_and_the_seed_alone(room, pairs):
 def test_cameras_move_by_the_baseline_that_was_asked_for(pairs):
     for pair in pairs:
         ratio = np.linalg.norm(pair.pose[:3, 3]) / np.median(pair.first.depth)
-        assert 0.9 * SETTINGS.least_baseline < ratio < 1.1 * SETTINGS.most_baseline
+        assert 0.9 * SETTINGS.min_baseline < ratio < 1.1 * SETTINGS.max_baseline
 
 
 def test_a_scene_without_a_floor_is_refused():
@@ -84,9 +85,9 @@ def test_a_scene_without_a_floor_is_refused():
     ('values', 'message'),
     [
         ({'width': 8}, 'width must be at least 64'),
-        ({'least_baseline': 0.0}, 'least_baseline must be greater than 0'),
-        ({'least_baseline': 0.9}, 'least_baseline must be at most most_baseline'),
-        ({'least_overlap': 1.0}, 'least_overlap must be greater than 0.0 and less than 1.0'),
+        ({'min_baseline': 0.0}, 'min_baseline must be greater than 0'),
+        ({'min_baseline': 0.9}, 'min_baseline must be at most max_baseline'),
+        ({'min_overlap': 1.0}, 'min_overlap must be greater than 0.0 and less than 1.0'),
         ({'posters': -1}, 'posters must be at least 0'),
     ],
 )
