@@ -5,10 +5,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import Any, TYPE_CHECKING
 
 import numpy as np
 
@@ -26,10 +26,11 @@ from superpoint_ros.detection.preprocessing import (
 )
 from superpoint_ros.detection.settings import DetectionSettings
 from superpoint_ros.engines.engine import create_engine, Engine, limit_threads_after_fork
+from superpoint_ros.engines.execution_settings import ExecutionSettings
 from superpoint_ros.features import Features
 from superpoint_ros.files import default_weights
 from superpoint_ros.model.weights import read_weights, WeightsMetadata
-from superpoint_ros.settings_table import make_settings
+from superpoint_ros.settings_table import make_settings, table_of
 
 if TYPE_CHECKING:
     from superpoint_ros.model.superpoint import SuperPoint
@@ -82,47 +83,32 @@ class Detector:
     def from_weights(
         cls,
         path: str | Path | None = None,
-        device: str = 'auto',
-        precision: str = 'auto',
-        engine: str = 'auto',
-        threads: int = 0,
-        providers: str = '',
         **settings,
     ) -> Detector:
         """
         Return a detector with the weights of a file, by default the shipped ones.
 
-        `settings` are fields of `DetectionSettings`; for device, precision, engine, threads and
-        providers see `create_engine`. Raises FileNotFoundError or WeightsError for the file,
-        ValueError for a device that is not available, and ValueError or TypeError for an invalid
-        setting.
+        `settings` are fields of `DetectionSettings` and of `ExecutionSettings`, such as `device`.
+        Raises FileNotFoundError or WeightsError for the file, and ValueError or TypeError for an
+        invalid setting or one that this machine cannot run.
         """
-        chosen = make_settings(DetectionSettings, settings)
+        execution, detection = _split(settings)
         path = Path(path) if path else default_weights()
         network, metadata = read_weights(path)
-        executor = create_engine(network, device, precision, engine, threads, providers)
-        return cls(executor, network.config.descriptor_size, chosen, metadata, path)
+        engine = create_engine(network, execution)
+        return cls(engine, network.config.descriptor_size, detection, metadata, path)
 
     @classmethod
-    def from_model(
-        cls,
-        model: SuperPoint,
-        device: str = 'auto',
-        precision: str = 'float32',
-        engine: str = 'torch',
-        threads: int = 0,
-        providers: str = '',
-        **settings,
-    ) -> Detector:
+    def from_model(cls, model: SuperPoint, **settings) -> Detector:
         """
         Return a detector with a network in memory, for instance one that is being trained.
 
-        By default it runs in PyTorch in float32, the reference for other engines and precisions.
+        `settings` are those of `from_weights`. By default the network runs in PyTorch in float32,
+        the reference for other engines and precisions.
         """
-        executor = create_engine(model, device, precision, engine, threads, providers)
-        return cls(
-            executor, model.config.descriptor_size, make_settings(DetectionSettings, settings)
-        )
+        reference = {'engine': 'torch', 'precision': 'float32'}
+        execution, detection = _split({**reference, **settings})
+        return cls(create_engine(model, execution), model.config.descriptor_size, detection)
 
     @property
     def settings(self) -> DetectionSettings:
@@ -234,6 +220,14 @@ class Detector:
             replace(features, descriptors=average_scales(of_image))
             for features, of_image in zip(found, scales, strict=True)
         ]
+
+
+def _split(settings: Mapping[str, Any]) -> tuple[ExecutionSettings, DetectionSettings]:
+    """Return settings by name as their two groups; the weight file is not one of them."""
+    names = table_of(ExecutionSettings).keys() - {'weights'}
+    execution = {name: value for name, value in settings.items() if name in names}
+    detection = {name: value for name, value in settings.items() if name not in names}
+    return ExecutionSettings(**execution), make_settings(DetectionSettings, detection)
 
 
 def _map_back(features: Features, resized: np.ndarray, original: np.ndarray) -> Features:

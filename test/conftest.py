@@ -41,6 +41,26 @@ def photograph():
     return read_image(path)[:211, :301].copy()
 
 
+@pytest.fixture(scope='session')
+def thread_counts():
+    """Return how many threads PyTorch and OpenCV have before any fixture changes them."""
+    import cv2
+    import torch
+
+    return torch.get_num_threads(), cv2.getNumThreads()
+
+
+@pytest.fixture
+def restore_threads(thread_counts):
+    """Restore the numbers of threads of PyTorch and OpenCV after a test."""
+    import cv2
+    import torch
+
+    yield
+    torch.set_num_threads(thread_counts[0])
+    cv2.setNumThreads(thread_counts[1])
+
+
 @pytest.fixture
 def write_bag(tmp_path):
     """Return a function that writes a bag (see `support.bags.write_bag`) and returns its path."""

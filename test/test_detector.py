@@ -15,7 +15,7 @@ import torch
 
 from superpoint_ros import DetectionSettings, Detector
 from superpoint_ros.detection.descriptors import sample_descriptors
-from superpoint_ros.model.config import COMPACT, PAPER, SuperPointConfig
+from superpoint_ros.model.config import SuperPointConfig
 from superpoint_ros.model.network_arrays import WeightsError
 from superpoint_ros.model.superpoint import SuperPoint
 from superpoint_ros.model.weights import save_weights, WeightsMetadata
@@ -242,24 +242,6 @@ def test_a_detector_from_weights_has_their_metadata(tmp_path):
     path.write_bytes(b'nonsense')
     with pytest.raises(WeightsError):
         Detector.from_weights(path)
-
-
-@pytest.mark.parametrize('config', [PAPER, COMPACT], ids=['paper', 'compact'])
-def test_bfloat16_finds_what_float32_finds(config):
-    model, image = lively_model(config), photograph(160, 120)
-    exact = Detector.from_model(model, device='cpu').heatmap(image)
-    short = Detector.from_model(model, device='cpu', precision='bfloat16').heatmap(image)
-    assert np.corrcoef(exact.ravel(), short.ravel())[0, 1] > 0.99
-
-
-@pytest.mark.skipif(not torch.cuda.is_available(), reason='needs a CUDA device')
-@pytest.mark.parametrize(('precision', 'share'), [('float32', 0.99), ('float16', 0.9)])
-def test_cuda_finds_what_the_cpu_finds(precision, share):
-    image = photograph(320, 240)
-    on_cpu = Detector.from_model(lively_model(), device='cpu')(image)
-    on_gpu = Detector.from_model(lively_model(), device='cuda', precision=precision)(image)
-    distance = np.linalg.norm(on_cpu.keypoints[:, None] - on_gpu.keypoints[None], axis=2)
-    assert (distance.min(axis=1) < 1).mean() >= share
 
 
 def test_a_large_image_is_reduced_and_its_keypoints_lie_in_the_original(detector):

@@ -70,8 +70,9 @@ def test_the_detector_node_imports_no_library_that_it_does_not_use():
     pytest.importorskip('rclpy', reason='ROS is not installed')
     code = (
         'import superpoint_ros.ros.detector.detector_node\n'
+        'from superpoint_ros.engines.execution_settings import ExecutionSettings\n'
         'from superpoint_ros.ros.detector.model_slot import ModelSlot\n'
-        'slot = ModelSlot(device="cpu")\n'
+        'slot = ModelSlot(ExecutionSettings(device="cpu"))\n'
         'slot.load("")\n'
         'assert slot.detector.engine.name == "openvino"\n'
         'slot.free_memory()'

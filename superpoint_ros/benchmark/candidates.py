@@ -20,6 +20,7 @@ from superpoint_ros.data.sequences.image_files import evenly_spaced, find_photog
 from superpoint_ros.detection.settings import DetectionSettings
 from superpoint_ros.detector import Detector
 from superpoint_ros.engines.engine import create_engine
+from superpoint_ros.engines.execution_settings import ExecutionSettings
 from superpoint_ros.features import Features
 from superpoint_ros.model.config import CONFIGURATIONS
 from superpoint_ros.model.network_arrays import NetworkArrays
@@ -44,17 +45,17 @@ time from the next one.
 LOWEST_THRESHOLD = 1e-5
 """Detection threshold with which a frame has more keypoints than any benchmark asks for."""
 
-MOST_PHOTOGRAPHS = 8
+MAX_PHOTOGRAPHS = 8
 """Number of photographs that are used of a folder."""
 
 
 def read_photographs(folder: str | Path | None = None) -> list[np.ndarray]:
     """
-    Return the photographs of the package, or at most `MOST_PHOTOGRAPHS` of a folder, uint8 BGR.
+    Return the photographs of the package, or at most `MAX_PHOTOGRAPHS` of a folder, uint8 BGR.
 
     Raises NotADirectoryError if there is no such folder, ValueError if it has no images.
     """
-    chosen = evenly_spaced(find_photographs(folder), MOST_PHOTOGRAPHS)
+    chosen = evenly_spaced(find_photographs(folder), MAX_PHOTOGRAPHS)
     return [read_image(path, color=True) for path in chosen]
 
 
@@ -106,7 +107,7 @@ class NetworkSource(NamedTuple):
 
 
 class Execution(NamedTuple):
-    """How a network is run: arguments of `create_engine`, or the engine `BASELINE`."""
+    """How a network is run: fields of `ExecutionSettings`, or the engine `BASELINE`."""
 
     engine: str
     precision: str = 'float32'
@@ -285,8 +286,7 @@ def make_detector(
     network: NetworkArrays, execution: Execution, threads: int, **settings
 ) -> Detector:
     """Return a detector that runs the network; raise ValueError if it cannot be run like this."""
-    how = execution.device, execution.precision, execution.engine, threads
-    engine = create_engine(network, *how)
+    engine = create_engine(network, ExecutionSettings(**execution._asdict(), threads=threads))
     return Detector(engine, network.config.descriptor_size, DetectionSettings(**settings))
 
 

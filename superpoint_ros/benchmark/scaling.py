@@ -45,7 +45,7 @@ KEYPOINT_COUNTS = (125, 250, 500, 1000, 2000, 4000)
 REFERENCE_SIZE: Size = (640, 480)
 """Size at which keypoints are varied. Smaller frames have proportionally fewer keypoints."""
 
-MOST_ROUNDS = 12
+MAX_ROUNDS = 12
 
 _PHOTOGRAPHS = 3
 _AFTER = ('hessian', 'keypoints', 'descriptors', 'message')
@@ -166,5 +166,5 @@ def _measured(candidates: Sequence[TimedDetector], frames, plan):
     """Return each candidate with its frames and its measured rounds."""
     for candidate, own in zip(candidates, frames, strict=True):
         candidate.prepare(own)
-    measured = alternate(candidates, frames, min(plan.rounds, MOST_ROUNDS), warm_up=1)
+    measured = alternate(candidates, frames, min(plan.rounds, MAX_ROUNDS), warm_up=1)
     return zip(candidates, frames, measured, strict=True)

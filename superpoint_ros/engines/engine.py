@@ -79,38 +79,28 @@ def limit_threads_after_fork() -> bool:
 
 
 def create_engine(
-    network: SuperPoint | NetworkArrays,
-    device: str = 'auto',
-    precision: str = 'auto',
-    engine: str = 'auto',
-    threads: int = 0,
-    providers: str = '',
+    network: SuperPoint | NetworkArrays, execution: ExecutionSettings | None = None
 ) -> Engine:
     """
-    Return the engine for a device: 'auto', 'cpu', 'cuda' or 'cuda:N'.
+    Return the engine that runs a network as the settings ask for, by default with all of 'auto'.
 
-    The device 'auto' is CUDA if available. The engine 'auto' is PyTorch on CUDA, and on a CPU
-    OpenVINO if it is installed. The precision 'auto' is float16 on CUDA. In OpenVINO it is int8 if
-    the processor has fast instructions for it and the network has activation ranges; else, on a
-    CPU, bfloat16 if the processor supports it, else float32. `threads` is the number of CPU
-    threads, 0 for one per core; another number applies to all of PyTorch in this process.
+    `ExecutionSettings` describes them; their `weights` are not read. A number of threads also
+    applies to all of PyTorch in this process. The engine 'onnxruntime' runs in float32 and returns
+    to the CPU: its device is 'cpu' or 'auto', and `providers` name the hardware, see
+    `OnnxRuntimeEngine`.
 
-    The engine 'onnxruntime' runs in float32 and returns to the CPU: its device is 'cpu' or 'auto',
-    and `providers` name the hardware, see `OnnxRuntimeEngine`.
-
-    Raises ValueError if the device is not available, the engine is not installed, a value is
-    unknown or out of range, or device, engine and precision do not go together.
+    Raises ValueError if the device is not available, the engine is not installed, or device,
+    engine and precision do not go together.
     """
+    execution = execution or ExecutionSettings()
+    engine, precision, threads = execution.engine, execution.precision, execution.threads
     is_onnx = engine == 'onnxruntime'
-    chosen = find_device('cpu' if is_onnx and device == 'auto' else device)
-    ExecutionSettings(
-        device=device, precision=precision, engine=engine, providers=providers, threads=threads
-    )
-    if providers and not is_onnx:
+    device = find_device('cpu' if is_onnx and execution.device == 'auto' else execution.device)
+    if execution.providers and not is_onnx:
         raise ValueError(f"providers are for engine 'onnxruntime', not for {engine!r}")
-    if precision == 'float16' and chosen == 'cpu':
+    if precision == 'float16' and device == 'cpu':
         raise ValueError('precision float16 needs CUDA: on a CPU take float32 or bfloat16')
-    if precision == 'int8' and (chosen != 'cpu' or engine not in ('auto', 'openvino')):
+    if precision == 'int8' and (device != 'cpu' or engine not in ('auto', 'openvino')):
         raise ValueError("precision int8 needs engine 'openvino' on a CPU")
     global _first_process
     _first_process = _first_process or os.getpid()
@@ -120,16 +110,16 @@ def create_engine(
         set_thread_count(threads)
     arrays = NetworkArrays.of(network)
     if is_onnx:
-        return _onnxruntime_engine(arrays, chosen, precision, providers, threads)
-    if _takes_openvino(engine, chosen, precision):
+        return _onnxruntime_engine(arrays, device, precision, execution.providers, threads)
+    if _takes_openvino(engine, device, precision):
         return _openvino_engine(arrays, precision, threads)
     from superpoint_ros.engines import torch_engine
 
     if threads:  # it may have been imported just now
         set_thread_count(threads)
     if precision == 'auto':
-        precision = torch_engine.best_precision(chosen)
-    return torch_engine.TorchEngine(arrays, chosen, precision)
+        precision = torch_engine.best_precision(device)
+    return torch_engine.TorchEngine(arrays, device, precision)
 
 
 def _openvino_engine(network: NetworkArrays, precision: str, threads: int) -> Engine:

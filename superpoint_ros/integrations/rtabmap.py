@@ -53,9 +53,8 @@ def init(cuda: int) -> None:
     find_packages()
     from superpoint_ros.detector import Detector
 
-    device = 'auto' if cuda else 'cpu'
-    settings = _settings()
-    _detector = Detector.from_weights(settings.pop('weights', None), device, **settings)
+    settings = {'device': 'auto' if cuda else 'cpu', **_settings()}
+    _detector = Detector.from_weights(settings.pop('weights', None), **settings)
 
 
 def detect(image: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

@@ -25,6 +25,7 @@ import torch.nn.functional as F
 from superpoint_ros.detection.descriptors import sample_descriptors
 from superpoint_ros.detection.preprocessing import rescale_keypoints
 from superpoint_ros.engines.engine import create_engine, Engine
+from superpoint_ros.engines.execution_settings import ExecutionSettings
 from superpoint_ros.model.weights import read_weights
 from superpoint_ros.training.losses import (
     both_views,
@@ -84,8 +85,10 @@ class DistillationLoss:
         """Return the teacher's output for images (B, 1, H, W) and points (B, K, 2) in them."""
         if self._engine is None:
             # On a CPU in int8, if the weights are calibrated: a quarter of PyTorch's time.
-            threads = torch.get_num_threads()
-            self._engine = create_engine(self.network, str(images.device), threads=threads)
+            execution = ExecutionSettings(
+                device=str(images.device), threads=torch.get_num_threads()
+            )
+            self._engine = create_engine(self.network, execution)
         outputs = {}
         total = 0.0
         for factor, weight in self.weights.items():

@@ -79,7 +79,7 @@ class PairValidation:
 
     def __init__(self, network: SuperPoint, device: torch.device):
         self.detector = Detector.from_model(
-            fold_batch_norm(network), str(device), engine='torch', max_keypoints=PAIR_KEYPOINTS
+            fold_batch_norm(network), device=str(device), max_keypoints=PAIR_KEYPOINTS
         )
         self.measured: list[dict[str, float | None]] = []
         self.pictures: list[np.ndarray] = []

@@ -5,7 +5,6 @@
 
 from __future__ import annotations
 
-import cv2
 import pytest
 import torch
 
@@ -14,15 +13,10 @@ from superpoint_ros.model.config import SuperPointConfig
 from superpoint_ros.model.superpoint import SuperPoint
 from superpoint_ros.model.weights import save_weights, WeightsMetadata
 
-THREADS = torch.get_num_threads(), cv2.getNumThreads()
-"""Before any benchmark: fixtures of modules that run one change them before those of a test."""
-
 
 @pytest.fixture(autouse=True)
-def threads_are_as_before():
-    yield
-    torch.set_num_threads(THREADS[0])
-    cv2.setNumThreads(THREADS[1])
+def each_benchmark_restores_threads(restore_threads):
+    """Restore the numbers of threads, which benchmarks change."""
 
 
 @pytest.fixture(scope='session')

@@ -29,9 +29,7 @@ def found():
     gray = cv2.cvtColor(frame, cv2.COLOR_BGR2GRAY)
     detector = Detector.from_model(
         model,
-        'cpu',
-        'float32',
-        'torch',
+        device='cpu',
         threshold=THRESHOLD,
         subpixel=False,
         keypoints='heatmap',

@@ -49,13 +49,6 @@ NEEDED = {
 OTHER = other_settings(DetectionSettings)
 
 
-@pytest.fixture
-def threads():
-    before = torch.get_num_threads()
-    yield
-    torch.set_num_threads(before)
-
-
 def parse(*words):
     parser = argparse.ArgumentParser()
     add_detector_options(parser)
@@ -87,7 +80,7 @@ def test_every_setting_of_the_detection_is_an_option(command):
     assert all(value != vars(DetectionSettings())[name] for name, value in vars(OTHER).items())
 
 
-def test_engine_precision_threads_and_settings_reach_the_detector(threads):
+def test_engine_precision_threads_and_settings_reach_the_detector(restore_threads):
     words = ['--device=cpu', '--engine=torch', '--precision=bfloat16', '--threads=1']
     detector = make_detector(parse(*words, '--max-keypoints=7'))
     assert (detector.engine.name, detector.engine.precision) == ('torch', 'bfloat16')
@@ -158,7 +151,7 @@ def test_the_defaults_of_evaluations_are_those_of_their_plans():
     assert ThresholdPlan(views=threshold.views, seed=threshold.seed) == ThresholdPlan()
 
 
-def test_weight_files_of_the_same_name_are_told_apart_by_their_folders():
+def test_weight_files_of_the_same_name_are_distinguished_by_their_folders():
     files = ['runs/a/weights.safetensors', 'runs/b/weights.safetensors', 'c.safetensors']
     assert weight_names(files[1:]) == ['weights', 'c']
     assert weight_names(files)[:2] == ['a/weights', 'b/weights']

@@ -16,11 +16,11 @@ from superpoint_ros.detection.cpu import CpuPipeline
 from superpoint_ros.detection.pipeline import detect
 from superpoint_ros.detection.preprocessing import pad
 from superpoint_ros.detection.settings import DetectionSettings
-from superpoint_ros.engines.engine import create_engine
 from superpoint_ros.features import Features
 from superpoint_ros.files import default_weights, demo_photographs
 from superpoint_ros.model.config import SuperPointOutput
 from superpoint_ros.model.weights import load_weights
+from support.engines import cpu_engine
 
 
 def random_network(seed, spread):
@@ -111,7 +111,7 @@ def test_both_pipelines_find_the_same_on_random_input(photograph, seed, size, sp
 @pytest.mark.parametrize('keypoints', ['hessian', 'heatmap'])
 def test_both_pipelines_find_the_same_on_photographs(keypoints):
     model, _ = load_weights(default_weights())
-    network = create_engine(model, 'cpu', 'float32', 'torch').infer
+    network = cpu_engine(model, 'float32', 'torch').infer
     images = [read_image(path)[:301, :417].copy() for path in demo_photographs()]
     for detection in (
         DetectionSettings(keypoints=keypoints),

@@ -167,7 +167,7 @@ def test_on_cuda_a_network_is_captured_while_another_works(photographs):
         while not stop.is_set():
             try:
                 assert_same(working(photographs[0]), expected)
-            except Exception as error:  # noqa: BLE001 - the main thread tells of any
+            except Exception as error:  # noqa: BLE001 - the main thread reports any
                 errors.append(error)
 
     thread = threading.Thread(target=work)

@@ -17,8 +17,10 @@ import torch
 
 from superpoint_ros import Detector
 from superpoint_ros.engines.engine import create_engine
+from superpoint_ros.engines.execution_settings import ExecutionSettings
 from superpoint_ros.model.config import COMPACT, NANO, SuperPointConfig
 from superpoint_ros.model.superpoint import SuperPoint
+from support.engines import cpu_engine
 
 needs_openvino = pytest.mark.skipif(
     find_spec('openvino') is None, reason='OpenVINO is not installed'
@@ -38,7 +40,7 @@ needs_onnxruntime = pytest.mark.skipif(
 @pytest.mark.parametrize('config', [COMPACT, NANO], ids=['compact', 'nano'])
 def test_engine_accepts_any_shape_in_any_order(engine, config):
     model = SuperPoint(config).eval()
-    fast, plain = (create_engine(model, 'cpu', 'float32', e) for e in (engine, 'torch'))
+    fast, plain = (cpu_engine(model, 'float32', e) for e in (engine, 'torch'))
     generator = torch.Generator().manual_seed(0)
     shapes = [(1, 1, 16, 24), (2, 1, 16, 24), (1, 1, 24, 16), (1, 1, 16, 24)]
     shapes += [(1, 1, 16, 8 * n) for n in range(2, 13)] + [(1, 1, 16, 24)]
@@ -54,12 +56,12 @@ def test_engine_accepts_any_shape_in_any_order(engine, config):
 
 @needs_openvino
 def test_openvino_is_the_engine_of_a_cpu_if_it_is_installed():
-    assert create_engine(SuperPoint(COMPACT), 'cpu').name == 'openvino'
+    assert cpu_engine(SuperPoint(COMPACT)).name == 'openvino'
 
 
 def test_torch_is_the_engine_if_openvino_is_not_installed(monkeypatch):
     monkeypatch.setattr('superpoint_ros.engines.engine.find_spec', lambda name: None)
-    assert create_engine(SuperPoint(COMPACT), 'cpu').name == 'torch'
+    assert cpu_engine(SuperPoint(COMPACT)).name == 'torch'
 
 
 @needs_openvino
@@ -68,16 +70,16 @@ def test_torch_is_the_engine_if_openvino_does_not_work(monkeypatch, caplog):
         raise RuntimeError('no plugin for CPUs')
 
     monkeypatch.setattr('superpoint_ros.engines.openvino_engine.openvino_core', fail)
-    assert create_engine(SuperPoint(COMPACT), 'cpu').name == 'torch'
+    assert cpu_engine(SuperPoint(COMPACT)).name == 'torch'
     assert 'PyTorch is used: no plugin for CPUs' in caplog.text
     with pytest.raises(ValueError, match="engine 'openvino' does not work here: no plugin"):
-        create_engine(SuperPoint(COMPACT), 'cpu', engine='openvino')
+        cpu_engine(SuperPoint(COMPACT), engine='openvino')
 
 
 @needs_openvino
 def test_openvino_leaves_the_last_fine_layer_of_arrays_to_the_detection():
     model = SuperPoint(COMPACT).eval()
-    fast, plain = (create_engine(model, 'cpu', 'float32', e) for e in ('openvino', 'torch'))
+    fast, plain = (cpu_engine(model, 'float32', e) for e in ('openvino', 'torch'))
     images = np.random.default_rng(0).integers(0, 256, (2, 1, 24, 32), dtype=np.uint8)
     found, expected = fast.infer(images), plain.infer(images)
     assert expected.fine_projection is None
@@ -99,11 +101,11 @@ def test_a_cpu_runs_in_bfloat16_if_it_supports_it(monkeypatch, engine, where, na
     if engine == 'openvino':
         import superpoint_ros.engines.openvino_engine  # noqa: F401
     monkeypatch.setattr(f'superpoint_ros.engines.{where}.native_bfloat16', lambda: native)
-    assert create_engine(SuperPoint(COMPACT), 'cpu', engine=engine).precision == precision
+    assert cpu_engine(SuperPoint(COMPACT), engine=engine).precision == precision
 
 
 def test_a_network_in_memory_runs_in_float32_by_default():
-    engine = Detector.from_model(SuperPoint(COMPACT), 'cpu').engine
+    engine = Detector.from_model(SuperPoint(COMPACT), device='cpu').engine
     assert (engine.name, engine.precision) == ('torch', 'float32')
 
 
@@ -111,7 +113,7 @@ def test_a_network_in_memory_runs_in_float32_by_default():
 def test_openvino_compiles_a_network_for_a_size_that_recurs():
     from superpoint_ros.engines import openvino_engine
 
-    engine = create_engine(SuperPoint(COMPACT), 'cpu', engine='openvino')
+    engine = cpu_engine(SuperPoint(COMPACT), engine='openvino')
     count = openvino_engine.SHAPES
 
     def see(width, times=1):
@@ -135,7 +137,7 @@ def test_openvino_compiles_a_network_for_a_size_that_recurs():
 
 @needs_openvino
 def test_openvino_does_not_overwrite_outputs_that_are_in_use():
-    engine = create_engine(SuperPoint(COMPACT), 'cpu', 'float32', 'openvino')
+    engine = cpu_engine(SuperPoint(COMPACT), 'float32', 'openvino')
     images = torch.randint(256, (3, 1, 64, 96), dtype=torch.uint8)
     held = engine.infer(images[:1])
     before = [each.clone() for each in held.parts]
@@ -147,7 +149,7 @@ def test_openvino_does_not_overwrite_outputs_that_are_in_use():
 
 @needs_openvino
 def test_openvino_reuses_the_memory_of_outputs():
-    engine = create_engine(SuperPoint(COMPACT), 'cpu', 'float32', 'openvino')
+    engine = cpu_engine(SuperPoint(COMPACT), 'float32', 'openvino')
     image = torch.zeros((1, 1, 64, 96), dtype=torch.uint8)
     output = engine.infer(image)
     place = output.logits.data_ptr()
@@ -160,7 +162,7 @@ def test_openvino_reuses_the_memory_of_outputs():
 
 @needs_openvino
 def test_openvino_does_not_copy_outputs():
-    engine = create_engine(SuperPoint(COMPACT), 'cpu', 'float32', 'openvino')
+    engine = cpu_engine(SuperPoint(COMPACT), 'float32', 'openvino')
     image = np.zeros((1, 1, 64, 96), np.uint8)
     size = sum(each.nbytes for each in engine.infer(image).parts)  # makes the memory, too
     tracemalloc.start()
@@ -174,7 +176,7 @@ def test_openvino_does_not_copy_outputs():
 
 @needs_openvino
 def test_openvino_needs_little_memory_for_many_sizes():
-    engine = create_engine(SuperPoint(COMPACT), 'cpu', engine='openvino')
+    engine = cpu_engine(SuperPoint(COMPACT), engine='openvino')
     memory = []
     for index in range(180):
         height, width = 16 + 8 * (index % 12), 16 + 8 * (index // 12)
@@ -188,7 +190,7 @@ def test_openvino_needs_little_memory_for_many_sizes():
 def test_replaced_networks_of_openvino_free_their_memory():
     memory = []
     for _ in range(24):
-        create_engine(SuperPoint(COMPACT), 'cpu', engine='openvino')
+        cpu_engine(SuperPoint(COMPACT), engine='openvino')
         memory.append(_resident_memory())
     # A network that PyTorch traced would stay in memory: 3 MB each.
     assert memory[-1] - memory[7] < 16e6
@@ -207,22 +209,18 @@ def _resident_memory():
         pytest.param('onnxruntime', marks=needs_onnxruntime),
     ],
 )
-def test_engines_use_the_requested_number_of_threads(engine):
-    before = torch.get_num_threads()
-    try:
-        images = torch.zeros(1, 1, 32, 32, dtype=torch.uint8)
-        made = create_engine(SuperPoint(COMPACT), 'cpu', engine=engine, threads=1)
-        assert made.infer(images).logits.shape == (1, 65, 4, 4)
-        assert torch.get_num_threads() == 1
-    finally:
-        torch.set_num_threads(before)
+def test_engines_use_the_requested_number_of_threads(engine, restore_threads):
+    images = torch.zeros(1, 1, 32, 32, dtype=torch.uint8)
+    made = cpu_engine(SuperPoint(COMPACT), engine=engine, threads=1)
+    assert made.infer(images).logits.shape == (1, 65, 4, 4)
+    assert torch.get_num_threads() == 1
     with pytest.raises(ValueError, match='threads must lie between 0 .* got -1'):
-        create_engine(SuperPoint(COMPACT), 'cpu', engine=engine, threads=-1)
+        cpu_engine(SuperPoint(COMPACT), engine=engine, threads=-1)
 
 
 @needs_openvino
 def test_openvino_runs_without_telemetry():
-    create_engine(SuperPoint(COMPACT), 'cpu', engine='openvino')
+    cpu_engine(SuperPoint(COMPACT), engine='openvino')
     assert sys.modules.get('openvino_telemetry') is None
 
 
@@ -230,11 +228,13 @@ ENGINE_IN_A_THREAD = """
 import os, signal, sys, threading
 import torch
 from superpoint_ros.engines.engine import create_engine
+from superpoint_ros.engines.execution_settings import ExecutionSettings
 from superpoint_ros.model.config import COMPACT
 from superpoint_ros.model.superpoint import SuperPoint
 
 signal.signal(signal.SIGTERM, lambda *_: print('handled', flush=True))
-engines = [create_engine(SuperPoint(COMPACT), 'cpu', 'float32', 'openvino')]
+execution = ExecutionSettings(device='cpu', engine='openvino')
+engines = [create_engine(SuperPoint(COMPACT), execution)]
 engines[0].infer(torch.zeros(1, 1, 16, 16, dtype=torch.uint8))
 thread = threading.Thread(target=engines.clear)
 thread.start()
@@ -255,12 +255,12 @@ def test_a_signal_is_handled_after_a_thread_has_deleted_an_openvino_engine():
 def test_requesting_openvino_without_it_is_explained(monkeypatch):
     monkeypatch.setattr('superpoint_ros.engines.engine.find_spec', lambda name: None)
     with pytest.raises(ValueError, match='pip install openvino'):
-        create_engine(SuperPoint(COMPACT), 'cpu', engine='openvino')
+        cpu_engine(SuperPoint(COMPACT), engine='openvino')
 
 
 def test_an_unknown_engine_is_named_in_the_error():
     with pytest.raises(ValueError, match="engine must be one of auto, .* got 'onnx'"):
-        create_engine(SuperPoint(COMPACT), 'cpu', engine='onnx')
+        cpu_engine(SuperPoint(COMPACT), engine='onnx')
 
 
 @needs_onnxruntime
@@ -275,21 +275,21 @@ def test_onnxruntime_runs_networks_with_batch_norm(normalization):
             module.running_var.uniform_(0.5, 2)
             torch.nn.init.normal_(module.bias)
     images = torch.randint(0, 256, (2, 1, 32, 48), dtype=torch.uint8)
-    fast, plain = (create_engine(model, 'cpu', 'float32', e) for e in ('onnxruntime', 'torch'))
+    fast, plain = (cpu_engine(model, 'float32', e) for e in ('onnxruntime', 'torch'))
     for a, b in zip(fast.infer(images).parts, plain.infer(images).parts, strict=True):
         torch.testing.assert_close(a, b, rtol=1e-4, atol=1e-4)
 
 
 @needs_onnxruntime
 def test_onnxruntime_takes_float32_and_the_cpu_by_default():
-    made = create_engine(SuperPoint(COMPACT), engine='onnxruntime')
+    made = create_engine(SuperPoint(COMPACT), ExecutionSettings(engine='onnxruntime'))
     assert (made.name, made.precision, str(made.device)) == ('onnxruntime', 'float32', 'cpu')
 
 
 @needs_onnxruntime
 def test_onnxruntime_uses_the_given_providers():
     providers = ' CPUExecutionProvider,'
-    made = create_engine(SuperPoint(COMPACT), engine='onnxruntime', providers=providers)
+    made = cpu_engine(SuperPoint(COMPACT), engine='onnxruntime', providers=providers)
     assert made._session.get_providers() == ['CPUExecutionProvider']
 
 
@@ -297,7 +297,7 @@ def test_onnxruntime_uses_the_given_providers():
 def test_a_provider_that_onnxruntime_lacks_is_named_with_those_it_has():
     providers = 'CPUExecutionProvider, NoProvider'
     with pytest.raises(ValueError, match='NoProvider, .* choose from .*CPUExecutionProvider'):
-        create_engine(SuperPoint(COMPACT), engine='onnxruntime', providers=providers)
+        cpu_engine(SuperPoint(COMPACT), engine='onnxruntime', providers=providers)
 
 
 @needs_onnxruntime
@@ -312,7 +312,7 @@ def test_a_provider_of_onnxruntime_whose_libraries_are_missing_is_an_error(monke
     monkeypatch.setattr(onnxruntime, 'InferenceSession', without_libraries)
     monkeypatch.setattr(onnxruntime, 'get_available_providers', lambda: known)
     with pytest.raises(ValueError, match='CUDAExecutionProvider of ONNX Runtime does not work'):
-        create_engine(SuperPoint(COMPACT), engine='onnxruntime', providers=known[0])
+        cpu_engine(SuperPoint(COMPACT), engine='onnxruntime', providers=known[0])
 
 
 @pytest.mark.parametrize(
@@ -328,10 +328,10 @@ def test_a_provider_of_onnxruntime_whose_libraries_are_missing_is_an_error(monke
 )
 def test_settings_that_onnxruntime_cannot_follow_are_refused(settings, message):
     with pytest.raises(ValueError, match=message):
-        create_engine(SuperPoint(COMPACT), 'cpu', **settings)
+        cpu_engine(SuperPoint(COMPACT), **settings)
 
 
 def test_requesting_onnxruntime_without_it_is_explained(monkeypatch):
     monkeypatch.setattr('superpoint_ros.engines.engine.find_spec', lambda name: None)
     with pytest.raises(ValueError, match='pip install onnx onnxruntime'):
-        create_engine(SuperPoint(COMPACT), 'cpu', engine='onnxruntime')
+        cpu_engine(SuperPoint(COMPACT), engine='onnxruntime')

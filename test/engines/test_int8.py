@@ -16,7 +16,6 @@ import torch
 
 from superpoint_ros import Detector
 from superpoint_ros.cli.main import main
-from superpoint_ros.engines.engine import create_engine
 from superpoint_ros.files import share_directory
 from superpoint_ros.model.config import PAPER, SuperPointConfig
 from superpoint_ros.model.network_arrays import NetworkArrays
@@ -28,6 +27,7 @@ pytest.importorskip('openvino', reason='OpenVINO is not installed')
 import openvino
 
 from superpoint_ros.engines import int8, openvino_engine
+from support.engines import cpu_engine
 
 SHIPPED = sorted((share_directory() / 'models').glob('*.safetensors'))
 RANGES = dict.fromkeys(PAPER.hidden, (0.0, 4.0))
@@ -54,7 +54,7 @@ def test_shipped_weights_have_activation_ranges(path):
 def test_precision_auto_is_int8_if_it_is_fast_and_calibrated(monkeypatch, fast, ranges, precision):
     monkeypatch.setattr('superpoint_ros.engines.engine.has_fast_int8', lambda: fast)
     monkeypatch.setattr(openvino_engine, 'native_bfloat16', lambda: True)
-    engine = create_engine(replace(network(), ranges=ranges), 'cpu', engine='openvino')
+    engine = cpu_engine(replace(network(), ranges=ranges), engine='openvino')
     assert engine.precision == precision
 
 
@@ -119,24 +119,24 @@ def test_calibration_measures_the_outputs_of_the_layers(photographs):
 
 @pytest.mark.parametrize('layers', [{}, {'stage_layers': (1, 1, 2, 3), 'downsampling': 'stride'}])
 def test_networks_without_ranges_are_calibrated_with_the_shipped_photographs(layers):
-    engine = create_engine(network(**layers), 'cpu', 'int8')
+    engine = cpu_engine(network(**layers), 'int8')
     images = torch.randint(0, 256, (1, 1, 32, 40), dtype=torch.uint8)
     found = engine.infer(images).logits
-    expected = create_engine(network(**layers), 'cpu', 'float32', 'torch').infer(images).logits
+    expected = cpu_engine(network(**layers), 'float32', 'torch').infer(images).logits
     assert torch.corrcoef(torch.stack([found.flatten(), expected.flatten()]))[0, 1] > 0.98
 
 
 def test_networks_with_batch_norm_after_relu_run_in_int8():
     after = network(normalization='after_relu')
     images = torch.randint(0, 256, (1, 1, 32, 40), dtype=torch.uint8)
-    found = create_engine(after, 'cpu', 'int8').infer(images).logits
-    expected = create_engine(after, 'cpu', 'float32', 'torch').infer(images).logits
+    found = cpu_engine(after, 'int8').infer(images).logits
+    expected = cpu_engine(after, 'float32', 'torch').infer(images).logits
     assert torch.corrcoef(torch.stack([found.flatten(), expected.flatten()]))[0, 1] > 0.98
 
 
 def test_int8_needs_openvino():
     with pytest.raises(ValueError, match="int8 needs engine 'openvino'"):
-        create_engine(network(), 'cpu', 'int8', 'torch')
+        cpu_engine(network(), 'int8', 'torch')
 
 
 def test_int8_needs_neither_nncf_nor_torch():

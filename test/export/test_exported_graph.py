@@ -47,7 +47,7 @@ def noise(seed, height, width):
 
 def test_on_photographs_the_graph_finds_what_the_shipped_detector_finds():
     model, _ = load_weights(default_weights())
-    detector = Detector.from_model(model, 'cpu')
+    detector = Detector.from_model(model, device='cpu')
     graph = DetectorGraph(model)
     photographs = [read_image(path)[:301, :417].copy() for path in demo_photographs()]
     agreement = compare(
@@ -72,7 +72,7 @@ def test_on_photographs_the_graph_finds_what_the_shipped_detector_finds():
 def test_graphs_of_any_size_and_settings_find_what_the_detector_finds(
     tiny, height, width, settings
 ):
-    detector = Detector.from_model(tiny, 'cpu', **vars(settings))
+    detector = Detector.from_model(tiny, device='cpu', **vars(settings))
     graph = DetectorGraph(tiny, settings, rounds=30)
     images = [noise(seed, height, width) for seed in range(3)]
     output = run_graph(graph, images, settings.threshold)
@@ -102,7 +102,7 @@ def test_the_threshold_is_an_input_of_a_graph(tiny):
     for threshold in (0.001, middle, 1.0):
         output = run_graph(graph, [image], threshold)
         assert (output.scores[output.valid] >= threshold).all()
-        found = len(Detector.from_model(tiny, 'cpu', threshold=threshold)(image))
+        found = len(Detector.from_model(tiny, device='cpu', threshold=threshold)(image))
         assert int(output.valid.sum()) == found
         assert (found == 0) == (threshold == 1.0)
 

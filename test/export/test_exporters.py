@@ -51,7 +51,7 @@ class OriginalNetwork(nn.Module):
 @pytest.fixture(scope='module')
 def detector():
     """Return the shipped detector."""
-    return Detector.from_model(load_weights(default_weights())[0], 'cpu', **vars(SETTINGS))
+    return Detector.from_model(load_weights(default_weights())[0], device='cpu', **vars(SETTINGS))
 
 
 @pytest.fixture(scope='module')

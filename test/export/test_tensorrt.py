@@ -52,7 +52,9 @@ def engine(request, tmp_path_factory):
 def test_a_tensorrt_engine_finds_what_the_detector_finds(engine):
     path, precision = engine
     run = open_tensorrt(path)
-    detector = Detector.from_model(load_weights(default_weights())[0], 'cpu', **vars(SETTINGS))
+    detector = Detector.from_model(
+        load_weights(default_weights())[0], device='cpu', **vars(SETTINGS)
+    )
     lost, total, cosines = 0, 0, []
     for photograph in demo_photographs():
         image = read_image(photograph)[:301, :417].copy()

@@ -1,7 +1,7 @@
 # Copyright 2026 The superpoint_ros developers
 # SPDX-License-Identifier: Apache-2.0
 
-"""Channels that say nothing are left out, and nothing changes."""
+"""Dead channels are removed, and the output does not change."""
 
 from __future__ import annotations
 
@@ -12,7 +12,6 @@ import numpy as np
 import pytest
 import torch
 
-from superpoint_ros.engines.engine import create_engine
 from superpoint_ros.model.config import SuperPointConfig
 from superpoint_ros.model.pruning import (
     add_dead_channels,
@@ -20,6 +19,7 @@ from superpoint_ros.model.pruning import (
     remove_dead_channels,
 )
 from superpoint_ros.model.superpoint import SuperPoint
+from support.engines import cpu_engine
 
 SMALL = SuperPointConfig(stage_channels=(4, 6, 8, 10), head_channels=12, descriptor_size=16)
 STRIDED = replace(SMALL, stage_layers=(1, 1, 2, 3), downsampling='stride')
@@ -130,7 +130,7 @@ def test_engines_run_without_dead_channels(engine: str):
     narrow = network(replace(FINE, stage_channels=(2, 6, 5, 10), fine_channels=4))
     images = np.random.default_rng(0).integers(0, 256, (1, 1, 32, 48), dtype=np.uint8)
     found = [
-        create_engine(model, 'cpu', 'float32', engine).infer(torch.from_numpy(images))
+        cpu_engine(model, 'float32', engine).infer(torch.from_numpy(images))
         for model in (narrow, add_dead_channels(narrow, FINE))
     ]
     for a, b in zip(*(output.parts for output in found), strict=True):

@@ -55,14 +55,7 @@ class DetectorNode(ProcessingNode):
         """Make the slot of the network and the worker."""
         cameras = self.parameters.of(CameraSettings)
         self._masks = declare_masks(self, cameras)
-        execution = self.parameters.of(ExecutionSettings)
-        self._slot = ModelSlot(
-            execution.device,
-            execution.precision,
-            execution.engine,
-            execution.threads,
-            execution.providers,
-        )
+        self._slot = ModelSlot(self.parameters.of(ExecutionSettings))
         gather = cameras.sync_wait if len(cameras.names) > 1 else 0.0
         self._worker = Worker(self._process, self._report, 'inference', gather)
         self._is_restoring_weights = False

@@ -15,6 +15,7 @@ from typing import NamedTuple
 from superpoint_ros.detection.settings import DetectionSettings
 from superpoint_ros.detector import Detector
 from superpoint_ros.engines.engine import create_engine
+from superpoint_ros.engines.execution_settings import ExecutionSettings
 from superpoint_ros.files import default_weights
 from superpoint_ros.model.network_arrays import NetworkArrays
 from superpoint_ros.model.weights import read_weights, WeightsMetadata
@@ -36,20 +37,14 @@ class ModelSlot:
     The detector in use, with hot swap of its weights.
 
     Read `detector` once per batch: it may be replaced at any time. `weights` is its weight file as
-    given, empty for the shipped one. The arguments are those of `Detector.from_weights`.
+    given, empty for the shipped one. `execution` determines how networks run; its `weights` are
+    not used.
     """
 
-    def __init__(
-        self,
-        device: str = 'auto',
-        precision: str = 'auto',
-        engine: str = 'auto',
-        threads: int = 0,
-        providers: str = '',
-    ):
+    def __init__(self, execution: ExecutionSettings):
         self.detector: Detector | None = None
         self.weights = ''
-        self._execution = (device, precision, engine, threads, providers)
+        self._execution = execution
         # One lasting thread each: with a new thread for each file, memory grew by 100 MB within
         # 20 files, as torch and the allocator keep memory for each thread.
         self._readers = ThreadPoolExecutor(1, 'weights')
@@ -148,7 +143,7 @@ class ModelSlot:
     def _build(self, file: _WeightFile) -> Detector:
         """Return a detector with the weights of a file, after running it once."""
         network, metadata = file.content.result()
-        engine = create_engine(network, *self._execution)
+        engine = create_engine(network, self._execution)
         size = network.config.descriptor_size
         detector = Detector(engine, size, DetectionSettings(), metadata, file.path)
         detector.warm_up()

@@ -23,6 +23,4 @@ def model():
 
 @pytest.fixture
 def detector(model):
-    return Detector.from_model(
-        model, 'cpu', 'float32', 'torch', threshold=1e-4, max_keypoints=30, nms_radius=2
-    )
+    return Detector.from_model(model, device='cpu', threshold=1e-4, max_keypoints=30, nms_radius=2)
