@@ -24,7 +24,14 @@ import argparse
 from pathlib import Path
 import sys
 
-from superpoint_ros.cli.options import image_size, keep_inputs, number, output_folder, weight_names
+from superpoint_ros.cli.options import (
+    image_size,
+    keep_inputs,
+    number,
+    output_folder,
+    print_written,
+    weight_names,
+)
 from superpoint_ros.settings_table import refuse_option
 
 _COUNT = number(1, 100_000, int)
@@ -152,7 +159,7 @@ def run(args: argparse.Namespace) -> int:
         print(f'\n{report.PARTS[name].title}\n\n{report.PARTS[name].markdown(measured[name])}')
     if args.docs:
         report.update_document(args.docs, machine, measured, args.out)
-    print(f'written: {", ".join(str(file) for file in files)}')
+    print_written(files)
     return 0
 
 

@@ -17,9 +17,7 @@ threshold: number of keypoints, repeatability and correct matches for each detec
 from __future__ import annotations
 
 import argparse
-from collections.abc import Sequence
-from pathlib import Path
-import sys
+from functools import partial
 
 from superpoint_ros.cli import evaluate_odometry, evaluate_scenes
 from superpoint_ros.cli.options import (
@@ -32,7 +30,9 @@ from superpoint_ros.cli.options import (
     make_detector,
     make_methods,
     output_folder,
+    print_written,
     read_for_detection,
+    readable,
     with_wide,
 )
 
@@ -120,7 +120,8 @@ def _run_shapes(args: argparse.Namespace) -> int:
     result['weights'] = detector.weights.name
     files = write_shapes_report(result, ours, args.out)
     print(shapes_table(result))
-    return _done(files)
+    print_written(files)
+    return 0
 
 
 def _add_homography(parser: argparse.ArgumentParser) -> None:
@@ -161,16 +162,9 @@ def _run_homography(args: argparse.Namespace) -> int:
 
     methods = with_wide(args, make_methods(args, max_keypoints=pool_size(args.max_keypoints)))
     folders, bad = list_homography_sequences(args.data), []
-
-    def readable_sequences():
-        for folder in tqdm(folders, unit='sequence'):
-            try:
-                yield read_sequence(folder, args.longest_side, args.max_pairs)
-            except (ValueError, OSError) as error:
-                tqdm.write(f'skipped: {error}', file=sys.stderr)
-                bad.append(folder)
-
-    result = evaluate_homographies(methods, readable_sequences(), args.max_keypoints)
+    read = partial(read_sequence, longest_side=args.longest_side, max_pairs=args.max_pairs)
+    sequences = readable(read, tqdm(folders, unit='sequence'), bad)
+    result = evaluate_homographies(methods, sequences, args.max_keypoints)
     result['longest_side'] = args.longest_side
     result['ours'] = {**given_execution(args), **vars(methods[0].find.settings)}
     good = [folder for folder in folders if folder not in bad]
@@ -179,7 +173,7 @@ def _run_homography(args: argparse.Namespace) -> int:
     files = write_homography_report(result, methods, shown, args.out)
     for counting in COUNTINGS:
         print(f'{counting} points count:\n\n{homography_table(result, counting, "both")}')
-    _done(files)
+    print_written(files)
     return 1 if bad else 0
 
 
@@ -238,10 +232,5 @@ def _run_threshold(args: argparse.Namespace) -> int:
         result = evaluate_thresholds(make_detector(args), images, plan, progress.update)
     files = write_thresholds_report(result, args.out)
     print(thresholds_table(result))
-    return _done(files)
-
-
-def _done(files: Sequence[Path]) -> int:
-    """Return exit status 0, after printing which files were written."""
-    print(f'written: {", ".join(str(file) for file in files)}')
+    print_written(files)
     return 0

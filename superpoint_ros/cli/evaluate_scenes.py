@@ -13,6 +13,8 @@ from superpoint_ros.cli.options import (
     add_wide_option,
     given_execution,
     make_methods,
+    print_written,
+    readable,
     with_wide,
 )
 
@@ -38,8 +40,6 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Measure on rendered pairs, write the report, print its table; 1 if some pairs are bad."""
-    import sys
-
     from tqdm import tqdm
 
     from superpoint_ros.data.scenes.pair_cache import list_pairs, read_pair
@@ -54,21 +54,13 @@ def run(args: argparse.Namespace) -> int:
         raise ValueError(f'--max-pairs must be 1 or more, got {args.max_pairs}')
     methods = with_wide(args, make_methods(args))
     paths, bad = list_pairs(args.data)[: args.max_pairs], []
-
-    def readable_pairs():
-        for path in paths:
-            try:
-                yield read_pair(path)
-            except ValueError as error:
-                tqdm.write(f'skipped: {error}', file=sys.stderr)
-                bad.append(path)
-
+    pairs = readable(read_pair, paths, bad)
     with tqdm(total=len(paths), unit='pair') as progress:
-        result = evaluate_scenes(methods, readable_pairs(), args.max_keypoints, progress.update)
+        result = evaluate_scenes(methods, pairs, args.max_keypoints, progress.update)
     result['ours'] = {**given_execution(args), **vars(methods[0].find.settings)}
     good = [path for path in paths if path not in bad]
     chosen = evenly_spaced(good, args.pictures)
     files = write_scenes_report(result, methods, [read_pair(path) for path in chosen], args.out)
     print(scenes_table(result))
-    print(f'written: {", ".join(str(file) for file in files)}')
+    print_written(files)
     return 1 if bad else 0

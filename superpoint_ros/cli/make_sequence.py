@@ -122,6 +122,7 @@ def _render(flight: Flight, writer: EurocWriter) -> list[int]:
     """Render the frames that are missing; return the stamps of all in nanoseconds."""
     from tqdm import tqdm
 
+    from superpoint_ros.cli.options import interrupted
     from superpoint_ros.data.sequences.euroc_writer import START, WrittenFrame
 
     times = [flight.time_of(number) for number in range(flight.settings.frames)]
@@ -137,12 +138,7 @@ def _render(flight: Flight, writer: EurocWriter) -> list[int]:
             writer.write(WrittenFrame(stamps[number], images, rendered.depth))
             done += 1
     except OSError as error:
-        raise OSError(
-            error.errno,
-            f'{error.strerror or error}; {done} frames are complete, and the same command '
-            'continues when there is space again',
-            str(writer.root),
-        ) from error
+        raise interrupted(error, f'{done} frames', writer.root) from error
     return stamps
 
 

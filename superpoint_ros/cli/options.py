@@ -10,10 +10,11 @@ Those of the detector come from its tables, `ExecutionSettings` and `DetectionSe
 from __future__ import annotations
 
 import argparse
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 import math
 from pathlib import Path
-from typing import Any, TYPE_CHECKING
+import sys
+from typing import Any, TYPE_CHECKING, TypeVar
 
 from superpoint_ros.detection.settings import DetectionSettings
 from superpoint_ros.engines.execution_settings import ExecutionSettings
@@ -25,6 +26,8 @@ if TYPE_CHECKING:
 
     from superpoint_ros.detector import Detector
     from superpoint_ros.evaluation.baselines import Method
+
+Item = TypeVar('Item')
 
 EXACT = {'precision': 'float32'}
 """Defaults of evaluations: results of the weights, not of the precision that is fast here."""
@@ -138,6 +141,32 @@ def keep_inputs(inputs: Iterable[str | Path], outputs: Iterable[Path]) -> None:
     for path in outputs:
         if path.resolve() in read:
             raise ValueError(f'the results would replace the input {path}: choose another --out')
+
+
+def readable(
+    read: Callable[[Path], Item], paths: Iterable[Path], bad: list[Path]
+) -> Iterator[Item]:
+    """Yield what `read` returns for each path; report those that fail, and add them to `bad`."""
+    from tqdm import tqdm
+
+    for path in paths:
+        try:
+            yield read(path)
+        except (ValueError, OSError) as error:
+            tqdm.write(f'skipped: {error}', file=sys.stderr)
+            bad.append(path)
+
+
+def interrupted(error: OSError, complete: str, path: Path) -> OSError:
+    """Return the error of a command that can be continued; `complete` says what is done."""
+    reason = error.strerror or error
+    again = 'are complete, and the same command continues when there is space again'
+    return OSError(error.errno, f'{reason}; {complete} {again}', str(path))
+
+
+def print_written(files: Iterable[Path]) -> None:
+    """Print the names of files that a command has written."""
+    print(f'written: {", ".join(map(str, files))}')
 
 
 def make_detector(args: argparse.Namespace, **settings: Any) -> Detector:

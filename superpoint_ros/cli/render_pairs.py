@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from superpoint_ros.data.scenes.pairs import RenderedPair
 
 _SHOWN = 12
-"""Most pairs in the picture that is written."""
+"""Largest number of pairs in the picture that is written."""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -109,6 +109,8 @@ def _write(
     """Write pairs, None for a failure, and return the numbers of complete and failed ones."""
     from tqdm import tqdm
 
+    from superpoint_ros.cli.options import interrupted
+
     failed = 0
     try:
         with tqdm(total=args.pairs, initial=done, unit='pair') as progress:
@@ -120,12 +122,7 @@ def _write(
                     done += 1
                 progress.update()
     except OSError as error:
-        raise OSError(
-            error.errno,
-            f'{error.strerror or error}; {done} pairs are complete, and the same command '
-            'continues when there is space again',
-            str(args.out),
-        ) from error
+        raise interrupted(error, f'{done} pairs', args.out) from error
     return done, failed
 
 

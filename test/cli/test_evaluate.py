@@ -55,7 +55,7 @@ def test_evaluate_shapes_compares_with_classic_detectors(weights, tmp_path, caps
     assert 'shapes_examples.png' in said
 
 
-def test_the_shipped_magicpoint_is_as_good_on_shapes_as_its_card_says(tmp_path):
+def test_the_shipped_magicpoint_is_as_good_on_shapes_as_its_card_states(tmp_path):
     weights = share_directory() / 'models' / 'magicpoint_compact.safetensors'
     arguments = ['evaluate', 'shapes', '--weights', str(weights), '--images', '2']
     assert main([*arguments, '--out', str(tmp_path)]) == 0
