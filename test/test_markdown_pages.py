@@ -75,6 +75,14 @@ def test_links_lead_to_files_and_headings(page):
 
 
 @every_page
+def test_names_that_link_to_modules_are_defined_there(page):
+    for names, file in re.findall(r'\[`([\w.]+)`\]\(([^)\s]+\.py)\)', prose(page)):
+        code = (page.parent / file).read_text(encoding='utf-8')
+        for name in names.split('.'):
+            assert re.search(rf'^ *(class|def) {name}\b', code, re.MULTILINE), f'{names}: {file}'
+
+
+@every_page
 def test_lines_of_prose_are_at_most_100_characters_long(page):
     # Rows of tables, pictures and links cannot be wrapped.
     wide = [
