@@ -45,7 +45,7 @@ def test_copyright(monkeypatch):
     ament_copyright = pytest.importorskip(
         'ament_copyright.main', reason='ament_copyright is not installed'
     )
-    # The checker compares whole licence headers and knows no SPDX identifiers unless they are
+    # The checker compares whole licence headers and recognises SPDX identifiers only if they are
     # registered, see https://github.com/ament/ament_lint/issues/462.
     from ament_copyright import parser
 

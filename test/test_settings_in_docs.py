@@ -41,7 +41,7 @@ def test_pages_and_parameter_files_are_up_to_date(script):
     assert marked >= 5
 
 
-def test_a_table_tells_type_default_allowed_values_and_whether_it_is_live(script):
+def test_a_table_has_type_default_allowed_values_and_whether_it_is_live(script):
     page = script['updated']('<!-- settings: DetectionSettings -->\n<!-- end -->\n', '.md')
     assert '| `nms_radius` | integer | 3 | 0 to 64 px | yes | NMS radius (square' in page
     assert '| `subpixel` | bool | true | | yes | Refine' in page

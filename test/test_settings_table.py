@@ -1,7 +1,7 @@
 # Copyright 2026 The superpoint_ros developers
 # SPDX-License-Identifier: Apache-2.0
 
-"""Groups of settings: what they accept, what their errors say, and their command-line options."""
+"""Groups of settings: what they accept, their error messages and their command-line options."""
 
 from __future__ import annotations
 
@@ -101,7 +101,7 @@ def test_defaults_that_can_be_changed_are_not_shared():
         ('exact', ''),
     ],
 )
-def test_the_allowed_values_are_told_in_words(name, words):
+def test_the_allowed_values_are_given_in_words(name, words):
     assert table_of(Plan)[name].allowed == words
 
 

@@ -184,7 +184,7 @@ def make_benchmark(
     bad: list[Path] = []
     usable = _usable([Path(photographs[index]) for index in order], plan.longest_side, bad)
     made: list[dict] = []
-    # The kinds first: they end before a photograph is loaded in vain.
+    # The kinds first: when they end, no further photograph is loaded.
     for number, (kind, (path, photograph)) in enumerate(zip(plan.kinds, usable, strict=False)):
         stem = re.sub(r'[^A-Za-z0-9._-]+', '_', path.stem)[:60]
         folder = out / f'{"i" if kind == "illumination" else "v"}_{number:03d}_{stem}'

@@ -12,7 +12,7 @@ seconds (`Detector.warm_up`). The cache is renewed when the module or the proces
 not when another module does. So compiled functions call only those of their own module, and get
 constants of other modules as arguments, except the size of a cell, which the network fixes.
 
-A cache that is damaged, full or not writable costs the time to compile, and nothing else.
+If a cache is damaged, full or not writable, functions are compiled again.
 """
 
 from __future__ import annotations

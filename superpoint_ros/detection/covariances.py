@@ -21,7 +21,7 @@ _RADIUS = 6  # pixels from the centre of a patch to its sides, as in the tracker
 # sum of both covariances, is 1.4, that of the chi-square distribution with two degrees of
 # freedom. Differences of keypoints have longer tails: 11 % lie above 13.8 instead of 0.1 %, and
 # they grow with the change of view (median 1.0 after .1 s, 2.0 after .6 s).
-_CURVATURE_FACTOR, _LEAST_VARIANCE = 1e-3, 2.5e-3
+_CURVATURE_FACTOR, _MIN_VARIANCE = 1e-3, 2.5e-3
 _LARGEST_VARIANCE = 4.0  # without contrast or along straight edges
 
 
@@ -81,4 +81,4 @@ def _invert(xx, xy, yy, variance, covariance):
 @compiled
 def _variance(variance, curvature):
     """Return the variance along a direction."""
-    return min(_CURVATURE_FACTOR * variance / curvature + _LEAST_VARIANCE, _LARGEST_VARIANCE)
+    return min(_CURVATURE_FACTOR * variance / curvature + _MIN_VARIANCE, _LARGEST_VARIANCE)

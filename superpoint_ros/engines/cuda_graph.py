@@ -49,7 +49,7 @@ class CudaGraphPipeline:
     """
     Detection on a CUDA device, with a graph for each size of images and settings.
 
-    Several threads may call it; they take turns.
+    Several threads may call it; their calls are serialised.
     """
 
     STEPS: ClassVar[dict[str, str]] = {'network': 'detect'}

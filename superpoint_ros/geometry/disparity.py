@@ -21,7 +21,7 @@ _RADIUS = 5  # pixels; a window of 11x11
 _ITERATIONS = 6
 _LARGEST_MOVE = 1.5  # pixels; keypoints of a match are that precise, larger moves lead elsewhere
 _LARGEST_SIGMA = 0.5  # pixels; above, the window has too little texture along the row
-_LEAST_CORRELATION = 0.9
+_MIN_CORRELATION = 0.9
 _GAIN = (0.4, 2.5)  # range of brightness ratios; others are chance alignments
 _SLOPE_SIGMA = 0.2  # pixels per pixel; prior of the slope of the disparity
 _LARGEST_SLOPE = 0.6
@@ -67,7 +67,7 @@ def refine_disparities(
     good = np.abs(refined - disparities) <= _LARGEST_MOVE
     good &= np.abs(fit.step[:, 0]) < 0.1  # converged
     good &= (fit.gain > _GAIN[0]) & (fit.gain < _GAIN[1])
-    good &= (fit.correlation >= _LEAST_CORRELATION) & (sigmas <= _LARGEST_SIGMA)
+    good &= (fit.correlation >= _MIN_CORRELATION) & (sigmas <= _LARGEST_SIGMA)
     refined[~good] = sigmas[~good] = np.nan
     return refined, sigmas
 

@@ -12,7 +12,7 @@ import numpy as np
 from superpoint_ros.geometry.trajectory_alignment import align
 
 MIN_POSES = 10
-"""Number of poses from which an alignment and its error mean something."""
+"""Smallest number of poses whose alignment and error are reported."""
 
 Stamp = tuple[int, int]
 

@@ -141,8 +141,9 @@ class _Entry:
         timestamp: time of the recording in nanoseconds.
         data: the serialized message.
         topic: topic of the image.
-        message: the image message and the calibration of its camera (None if unknown).
+        message: the image message.
         image: its gray pixels, uint8 (H, W).
+        calibration: that of its camera, None if it is unknown.
 
     """
 
@@ -152,6 +153,7 @@ class _Entry:
     topic: str = ''
     message: Any = None
     image: np.ndarray | None = None
+    calibration: CameraModel | None = None
 
 
 class _Job:
@@ -169,7 +171,7 @@ class _Job:
                 )
         self.summary = BagSummary(topics=topics, seconds=reader.duration * 1e-9)
         self._infos = {topic: info_topic_of(topic) for topic in topics}
-        self._calibrations: dict[str, Any] = {}
+        self._calibrations: dict[str, CameraModel | None] = {}
         self._copied = 0
         if options.normalized:
             self._read_first_calibrations()
@@ -262,9 +264,9 @@ class _Job:
             self._warn(f'{connection.topic} at {stamp.sec}.{stamp.nanosec:09d}: {error}')
             self._on_image()
             return
+        entry.topic, entry.image, entry.message = connection.topic, image, message
         # The calibration that the node would have at this time.
-        calibration = self._calibrations.get(self._infos[connection.topic])
-        entry.topic, entry.image, entry.message = connection.topic, image, (message, calibration)
+        entry.calibration = self._calibrations.get(self._infos[connection.topic])
 
     def _finish(self, entries: Sequence[_Entry]) -> None:
         """Write the messages, each image followed by its features."""
@@ -284,15 +286,12 @@ class _Job:
 
     def _serialized(self, entry: _Entry, features: Features) -> bytes:
         """Return the serialized message of the features, as the node sends it."""
-        message, calibration = entry.message
-        header = Header(frame_id=message.header.frame_id)
-        header.stamp.sec, header.stamp.nanosec = (
-            message.header.stamp.sec,
-            message.header.stamp.nanosec,
-        )
+        recorded = entry.message.header
+        header = Header(frame_id=recorded.frame_id)
+        header.stamp.sec, header.stamp.nanosec = recorded.stamp.sec, recorded.stamp.nanosec
         normalized = None
         if self._options.normalized:
-            normalized = _normalize(calibration, features.keypoints, entry.image.shape[::-1])
+            normalized = _normalize(entry.calibration, features.keypoints, entry.image.shape[::-1])
         made = features_to_message(features, header, self._options.descriptor_format, normalized)
         return self._store.serialize_cdr(as_recorded(made, self._store.types), FEATURES_TYPE)
 

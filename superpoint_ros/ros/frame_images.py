@@ -23,7 +23,7 @@ class FrameImages:
     """
     Subscription to images, the last of which are kept until their features arrive.
 
-    This is no `Pairing`: features are processed when they arrive, with or without their image.
+    It is not a `Pairing`: features are processed when they arrive, with or without their image.
 
     `purpose` names, in log messages, what is not done without images. `received` is the number of
     images since the last one that was used.

@@ -152,7 +152,7 @@ class InputTopic(ABC):
         if summary.lately_lost > MAX_LOST:
             self.logger.warning(
                 f'{summary.lately_lost:.0%} of the {self.content} on {self.topic} are lost on the '
-                'way to this node. Possible cures: start publisher and node with '
+                'way to this node. Possible remedies: start publisher and node with '
                 'dds_profile:=large_images; if the publisher is reliable, set '
                 f'qos_overrides.{self.topic}.subscription.reliability to reliable; '
                 'use image_transport:=compressed',

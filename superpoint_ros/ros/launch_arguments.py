@@ -104,8 +104,8 @@ def declare(arguments: Mapping[str, tuple[str, str]]) -> list[LaunchDescriptionE
     """
     Return the declarations of arguments, given default and description by name.
 
-    Parameter files are checked next, before any node starts: nodes that run when a launch fails
-    would go on without it.
+    Parameter files are checked next, before any node starts: nodes that already run
+    would keep running after the launch has failed.
     """
     declared = [
         DeclareLaunchArgument(name, default_value=default, description=description)

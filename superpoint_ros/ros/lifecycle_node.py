@@ -84,7 +84,7 @@ class ProcessingNode(LifecycleNode, ABC):
 
     @abstractmethod
     def tear_down(self) -> None:
-        """Remove what `set_up` has made, even if that has raised half-way."""
+        """Remove what `set_up` has made, also if it has raised before its end."""
 
     def begin_work(self) -> None:
         """Prepare to receive messages; may raise."""

@@ -27,7 +27,7 @@ from superpoint_ros.simulation.texture_atlas import TextureAtlas
 NEAREST, FURTHEST = 0.05, 1000.0
 """Depth range in metres; nearer and farther surfaces are not rendered."""
 
-_LEAST_HEIGHT = 1e-6  # metres; the front is visible if the camera is this far before the plane
+_MIN_HEIGHT = 1e-6  # metres; the front is visible if the camera is this far before the plane
 _EDGE_RAYS = 3  # 3x3 rays for a pixel at the edge of a panel
 _SEAM = 1e-4  # texels by which panels are enlarged, against gaps between neighbours
 
@@ -147,7 +147,7 @@ class Renderer:
         """Return the panels that may be visible, as planes in camera coordinates."""
         planes = []
         towards = pose[:3, 3] - self._corners
-        in_front = np.einsum('ij,ij->i', self._normals, towards) > _LEAST_HEIGHT
+        in_front = np.einsum('ij,ij->i', self._normals, towards) > _MIN_HEIGHT
         for index in np.flatnonzero(in_front).tolist():
             panel = self.panels[index]
             to_camera = panel_to_camera(panel, pose)

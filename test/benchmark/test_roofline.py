@@ -1,7 +1,7 @@
 # Copyright 2026 The superpoint_ros developers
 # SPDX-License-Identifier: Apache-2.0
 
-"""The roofline tells how far a network is from the limits of arithmetic and memory."""
+"""The roofline relates a network to the limits of arithmetic and memory."""
 
 import pytest
 import torch

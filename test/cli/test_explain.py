@@ -1,7 +1,7 @@
 # Copyright 2026 The superpoint_ros developers
 # SPDX-License-Identifier: Apache-2.0
 
-"""`superpoint explain` writes the pictures and says why a pixel is a keypoint."""
+"""`superpoint explain` writes the pictures and prints why a pixel is a keypoint."""
 
 from __future__ import annotations
 

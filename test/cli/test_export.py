@@ -29,14 +29,14 @@ def test_export_writes_a_replacement_for_superpoint_v1(tmp_path, capsys):
     assert torch.load(out, weights_only=True)['convDb.weight'].shape == (256, 256, 1, 1)
 
 
-def test_export_tells_that_the_fine_part_is_left_out(tmp_path, capsys):
+def test_export_states_that_the_fine_part_is_left_out(tmp_path, capsys):
     save_weights(tmp_path / 'large.safetensors', SuperPoint(LARGE), WeightsMetadata())
     weights = str(tmp_path / 'large.safetensors')
     assert main(['export', '--weights', weights, '--out', str(tmp_path / 'large.pth')]) == 0
     assert 'without the fine part' in capsys.readouterr().out
 
 
-def test_export_tells_that_narrower_weights_have_other_widths(tmp_path, capsys):
+def test_export_states_that_narrower_weights_have_other_widths(tmp_path, capsys):
     narrow = replace(COMPACT, fine_channels=0)
     save_weights(tmp_path / 'narrow.safetensors', SuperPoint(narrow), WeightsMetadata())
     weights = str(tmp_path / 'narrow.safetensors')

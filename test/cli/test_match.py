@@ -39,7 +39,7 @@ def test_match_writes_a_picture_and_the_matched_keypoints(photos, options, tmp_p
     assert capsys.readouterr().out == f'{len(a)} matches: see {out}\n'
 
 
-def test_match_wide_says_how_the_images_were_aligned(photos, tmp_path, capsys):
+def test_match_wide_prints_how_the_images_were_aligned(photos, tmp_path, capsys):
     turned = tmp_path / 'turned.png'
     cv2.imwrite(str(turned), np.rot90(cv2.imread(photos[0], 0)))
     out = tmp_path / 'out'
@@ -48,7 +48,7 @@ def test_match_wide_says_how_the_images_were_aligned(photos, tmp_path, capsys):
     assert 'after alignment by -90 degrees and a zoom of 1.00' in capsys.readouterr().out
 
 
-def test_match_of_blank_images_says_that_there_are_no_matches(tmp_path, capsys):
+def test_match_of_blank_images_prints_that_there_are_no_matches(tmp_path, capsys):
     blank = tmp_path / 'blank.png'
     cv2.imwrite(str(blank), np.zeros((40, 60), np.uint8))
     out = tmp_path / 'out'

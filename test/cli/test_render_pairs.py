@@ -1,7 +1,7 @@
 # Copyright 2026 The superpoint_ros developers
 # SPDX-License-Identifier: Apache-2.0
 
-"""`superpoint render-pairs` fills a folder, continues it, and says what is wrong with a scene."""
+"""`superpoint render-pairs` writes a folder, continues it, and reports errors of scenes."""
 
 import errno
 
@@ -86,7 +86,7 @@ def test_a_missing_scene_an_empty_folder_and_no_scene_are_named(tmp_path, capsys
     assert 'name .glb files of scenes' in capsys.readouterr().err
 
 
-def test_views_that_cannot_overlap_are_told(room, tmp_path, capsys):
+def test_views_that_cannot_overlap_are_reported(room, tmp_path, capsys):
     command = ['render-pairs', room, '--out', str(tmp_path / 'pairs'), '--pairs', '1', *SMALL]
     assert main([*command, '--min-overlap', '0.999', '--min-baseline', '0.6']) == 2
     assert 'allow a smaller --min-overlap' in capsys.readouterr().err

@@ -1,7 +1,7 @@
 # Copyright 2026 The superpoint_ros developers
 # SPDX-License-Identifier: Apache-2.0
 
-"""Measurements on rendered pairs count what depth, pose and visibility say."""
+"""Measurements on rendered pairs follow from depth, pose and visibility."""
 
 import json
 

@@ -95,7 +95,7 @@ def test_pairs_that_are_not_allowed_are_not_matched():
     allowed = np.array([[False, True, True], [False, False, False]])
     assert match_mutual(a, b).tolist() == [[0, 0], [1, 2]]
     assert match_mutual(a, b, allowed=allowed).tolist() == [[0, 1]]
-    # The second neighbour is one that is allowed, too: without another the ratio says nothing.
+    # The second neighbour is one that is allowed, too: without another there is no ratio.
     assert match_mutual(a, b, ratio=0.3, allowed=np.eye(2, 3) > 0).tolist() == [[0, 0], [1, 1]]
     with pytest.raises(ValueError, match=r'allowed must have the shape \(2, 3\), got \(3, 2\)'):
         match_mutual(a, b, allowed=allowed.T)

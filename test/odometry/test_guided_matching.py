@@ -58,7 +58,7 @@ def test_pairs_farther_apart_than_the_reach_are_not_matched():
     assert match_nearby(a, b, 100, 1.0, -1.0).tolist() == [[0, 0], [1, 2]]
     assert match_nearby(a, b, 10, 1.0, -1.0).tolist() == [[0, 1], [1, 2]]
     assert match_nearby(a, b, 9.9, 1.0, -1.0).tolist() == [[1, 2]]
-    # The second neighbour must be near, too: without another the ratio says nothing.
+    # The second neighbour must be near, too: without another there is no ratio.
     assert match_nearby(a, b, 100, 0.3, -1.0).tolist() == [[0, 0], [1, 2]]
     assert match_nearby(a, b, 100, 0.1, -1.0).tolist() == [[1, 2]]
     assert match_nearby(a, b, 10, 0.1, -1.0).tolist() == [[0, 1], [1, 2]]

@@ -1,7 +1,7 @@
 # Copyright 2026 The superpoint_ros developers
 # SPDX-License-Identifier: Apache-2.0
 
-"""Features survive the journey in a message, and messages of others are told apart."""
+"""Features are the same after conversion to a message and back; other layouts are read."""
 
 from __future__ import annotations
 

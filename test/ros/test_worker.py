@@ -140,7 +140,7 @@ def test_a_worker_that_does_not_end_cannot_be_started_again(gate):
     assert worker.stop(PATIENCE)
 
 
-def test_a_batch_without_usable_frames_says_nothing_about_a_failure():
+def test_a_batch_without_usable_frames_does_not_end_a_failure():
     outcomes = iter([RuntimeError('out of memory'), 0, 1])
     reported, processed = [], threading.Semaphore(0)
 

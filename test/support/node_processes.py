@@ -107,7 +107,7 @@ class Program:
 
 
 class CameraProgram(Program):
-    """The camera of `camera_process.py`, which publishes what it is told to."""
+    """The camera of `camera_process.py`, which publishes what the test sends."""
 
     def __init__(self, domain):
         script = str(Path(__file__).with_name('camera_process.py'))
@@ -159,7 +159,7 @@ class CameraProgram(Program):
         """
         Publish the array until the condition is true; `publish` explains the other arguments.
 
-        The first images may be lost: the camera knows its listeners before they know it.
+        The first images may be lost: the camera discovers its subscribers before they discover it.
         """
         end = time.monotonic() + START
         while not condition():

@@ -10,7 +10,7 @@ import numpy as np
 from superpoint_ros.data.scenes.ray_casting import PinholeCamera, RayCaster
 
 CLEARANCE = 0.25
-"""Least distance in metres of a camera from any surface."""
+"""Smallest distance in metres of a camera from any surface."""
 
 PROBES = 48
 """Directions in which the distance to the next surface is measured around a camera."""
@@ -44,9 +44,9 @@ def free_position(
 
 
 def is_free(caster: RayCaster, place: np.ndarray) -> bool:
-    """Return whether a camera fits at a position (3,), and has something to see around it."""
+    """Return whether a camera fits at a position (3,), and most surfaces are not close to it."""
     distance = surface_distances(caster, place[None])[0]
-    # In the narrow inside of furniture, half of the directions end within arm's length.
+    # Inside furniture, half of the directions end within 0.8 m.
     return bool(distance.min() > CLEARANCE and np.median(distance) > 0.8)
 
 

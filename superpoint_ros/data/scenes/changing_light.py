@@ -29,7 +29,7 @@ _RECOVERY = 0.7  # seconds in which an automatic exposure recovers from a jump
 
 class ChangingLight:
     """
-    Lamps that swing, or a sun that wanders, and an exposure that drifts and jumps.
+    Lamps that swing, or a sun that moves, and an exposure that drifts and jumps.
 
     `places` (N, 3) are on the path of the camera; without `lamps` there is a sun. `motion` and
     `exposure` scale the changes of light and exposure, 0 is none; `noise` is in gray levels.

@@ -27,7 +27,7 @@ FACADES = 0.7
 """Share of the untextured materials that get a picture."""
 
 FARTHEST = 15.0
-"""Greatest distance in metres of a poster from the place from which it is put up."""
+"""Greatest distance in metres of a poster from the place that it is seen from."""
 
 PROBE = 0.1
 """Metres in front of a surface from which its flatness is probed."""

@@ -227,7 +227,7 @@ def render_pairs(
     Yield pairs by their numbers, in the order of `wanted`; None if no pair could be found.
 
     Pairs `PAIRS_PER_VARIATION` * n to + `PAIRS_PER_VARIATION` - 1 show the same variation of a
-    scene, scenes taking turns.
+    scene; the scenes alternate.
     """
     current, variation = -1, None
     for number in wanted:

@@ -184,7 +184,7 @@ def _tour(
 
 
 def _behind(places: np.ndarray, last: int, here: int, cosine: float) -> list[int]:
-    """Return the places around `here` that lie behind someone who comes from `last`."""
+    """Return the places near `here` to which a path that comes from `last` would turn back."""
     steps = places - places[here]
     lengths = np.linalg.norm(steps, axis=1)
     arriving = -steps[last] / max(lengths[last], 1e-9)

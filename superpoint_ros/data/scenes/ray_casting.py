@@ -26,8 +26,8 @@ SUPERSAMPLING = 2
 SHADOW_OFFSET = 1e-3
 """Metres that a shadow ray starts above the surface, so that it does not hit the surface."""
 
-LEAST_COSINE = 0.15
-"""Least cosine of the viewing angle in a texture's footprint: grazing views would blur away."""
+MIN_COSINE = 0.15
+"""Smallest cosine of the viewing angle in a texture's footprint: at smaller ones it would blur."""
 
 KNEE = 180.0
 """Gray level from which highlights are compressed."""
@@ -49,7 +49,7 @@ class Lamp(NamedTuple):
 @dataclass(frozen=True)
 class Lighting:
     """
-    The light of a view and what its camera makes of it.
+    The light of a view, and the exposure, lens and noise of its camera.
 
     Attributes:
         ambient: share of its gray level that every surface shows without lamps.
@@ -200,7 +200,7 @@ class RayCaster:
         corners = mesh.uv[index]
         uv = corners[:, 0] * (1 - u - v) + corners[:, 1] * u + corners[:, 2] * v
         pixel = distance / (camera.focal_length * SUPERSAMPLING)
-        stretch = np.sqrt(np.maximum(np.abs(cosine), LEAST_COSINE))
+        stretch = np.sqrt(np.maximum(np.abs(cosine), MIN_COSINE))
         footprint = pixel * self._texels_per_metre[index] / stretch
         albedo = self._textures.look_up(mesh.texture[index], uv, footprint) * mesh.gray[index]
         gray[seen] = albedo * self._light(points, normal, lighting)
@@ -262,7 +262,7 @@ def _rays(
 
 
 def _photographed(gray: np.ndarray, lighting: Lighting) -> np.ndarray:
-    """Return what a camera makes of linear gray levels (H, W), uint8 (H, W)."""
+    """Return the image, uint8 (H, W), that a camera takes of linear gray levels (H, W)."""
     height, width = gray.shape
     if lighting.vignetting:
         x, y = np.linspace(-1, 1, width), np.linspace(-1, 1, height)

@@ -18,11 +18,8 @@ from superpoint_ros.data.sequences.image_files import find_photographs, read_ima
 STREET = 'street'
 """Name of the scene that is composed of objects."""
 
-STREET_TURNS = 2
-"""Turns of streets, which differ every time, for each `INTERIOR_TURNS` interiors."""
-
-INTERIOR_TURNS = 4
-"""Interiors that are rendered between as many turns of streets as `STREET_TURNS`."""
+INTERIORS_PER_STREET = 2
+"""Interiors before each turn of the streets."""
 
 
 def list_glb(sources: Sequence[Path]) -> list[Path]:
@@ -47,16 +44,15 @@ def read_sources(
     """
     Return the scenes of GLB files: each of `interiors` by itself, `objects` as streets.
 
-    Streets, of which each is another one, take a turn after every two interiors.
+    A turn of the streets follows every two interiors; each time, another street is composed.
     """
     scenes = [SceneSource(path.stem, (read_glb(path, unit, up),)) for path in interiors]
     if not objects:
         return scenes
     street = SceneSource(STREET, tuple(read_glb(path, unit, up) for path in objects), True)
-    step = INTERIOR_TURNS // STREET_TURNS
     turns: list[SceneSource] = []
-    for start in range(0, max(len(scenes), 1), step):
-        turns += [*scenes[start : start + step], street]
+    for start in range(0, max(len(scenes), 1), INTERIORS_PER_STREET):
+        turns += [*scenes[start : start + INTERIORS_PER_STREET], street]
     return turns
 
 

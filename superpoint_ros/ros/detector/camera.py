@@ -155,7 +155,7 @@ class Camera(InputTopic):
         self.node.destroy_publisher(self._overlay)
 
     def watch(self) -> None:
-        """Check the topics of images and calibrations, and release frames that wait in vain."""
+        """Check the topics of images and calibrations, and release frames without a partner."""
         if self.calibration:
             self.calibration.watch()
         if self.depth_source:

@@ -93,7 +93,7 @@ class DepthSource(ABC):
         self._pairs.clear()
 
     def check(self) -> None:
-        """Release frames that wait in vain, and log why there are no pairs; once per second."""
+        """Release frames without a partner, and log why there are no pairs; once per second."""
         now = time.monotonic()
         self._deliver(self._pairs.expire(now))
         if self._pairs.trouble(now):

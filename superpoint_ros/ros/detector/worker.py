@@ -31,7 +31,7 @@ ALIVE = 1.0
 """Seconds since its last frame for which a source is waited for."""
 
 MAX_VAIN_WAITS = 10
-"""Number of waits in vain for frames of one key, after which nothing is waited for."""
+"""Number of failed waits for frames of one key, after which frames no longer wait."""
 
 
 class _Waiting(NamedTuple):

@@ -23,7 +23,7 @@ from rclpy.time import Time
 from sensor_msgs.msg import Image, PointCloud
 
 from superpoint_ros.geometry.stamped_trajectories import MIN_POSES, StampedTrajectories
-from superpoint_ros.geometry.trajectory_alignment import align
+from superpoint_ros.geometry.trajectory_alignment import position_errors
 from superpoint_ros.odometry.odometry_drawing import draw_plan
 from superpoint_ros.odometry.odometry_settings import DETECTION_THRESHOLD
 from superpoint_ros.ros.messages.image_messages import stamp_key
@@ -78,11 +78,11 @@ class OdometryMeasurements(StampedTrajectories):
         if len(truth) < MIN_POSES:
             return None
         try:
-            errors = align(estimated, truth).apply(estimated) - truth
+            errors = position_errors(estimated, truth)
         except ValueError:
             return None
         length = np.linalg.norm(np.diff(truth, axis=0), axis=1).sum()
-        return float(np.sqrt((errors**2).sum(axis=1).mean())), float(length)
+        return float(np.sqrt((errors**2).mean())), float(length)
 
     def summary_of_error(self) -> str:
         """Return the number of poses and the error, if it is known."""

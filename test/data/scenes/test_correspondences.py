@@ -1,7 +1,7 @@
 # Copyright 2026 The superpoint_ros developers
 # SPDX-License-Identifier: Apache-2.0
 
-"""Points of one view lie where depth and pose say in the other, if it sees them."""
+"""Points of one view are mapped to the other by depth and pose, if visible."""
 
 import numpy as np
 import pytest

@@ -91,6 +91,6 @@ def test_a_scene_without_a_floor_is_refused():
         ({'posters': -1}, 'posters must be at least 0'),
     ],
 )
-def test_settings_that_cannot_be_are_refused(values, message):
+def test_settings_that_are_not_allowed_are_refused(values, message):
     with pytest.raises(ValueError, match=message):
         PairSettings(**values)

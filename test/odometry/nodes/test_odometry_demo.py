@@ -71,7 +71,7 @@ def test_the_plot_shows_both_trajectories():
     assert (same == (60, 160, 60)).all(axis=2).sum() > 200
     for empty in (draw_plan([], [], (400, 300)), draw_plan([], truth[:2], (400, 300))):
         assert empty.shape == (300, 400, 3)
-        assert (empty < 255).any()  # it says that there is nothing
+        assert (empty < 255).any()  # a text instead of trajectories
     assert draw_plan(truth, [], (400, 300)).shape == (300, 400, 3)
 
 

@@ -116,7 +116,7 @@ def test_the_built_in_conversion_takes_over_if_cv_bridge_fails_on_an_image(use):
     assert bridge.encodings == ['bgr8']
 
 
-def test_the_node_converts_by_cv_bridge_and_says_so(use, start_inside):
+def test_the_node_converts_by_cv_bridge_and_reports_it(use, start_inside):
     bridge = use(Bridge())
     system = start_inside()
     assert system.answers(noise('bgr8', 160, 120)).width == 0  # all is gray 7

@@ -87,7 +87,7 @@ def test_none_of_thousands_of_broken_images_ends_the_node(start_inside, image):
     assert sum(bad.values()) > 300
 
 
-def test_a_camera_that_dies_and_comes_back_is_served_again(start_inside, image):
+def test_a_camera_that_ends_and_restarts_is_received_again(start_inside, image):
     system = start_inside()
     system.answers(image)
     system.end_publisher('image')
@@ -193,7 +193,7 @@ def test_a_slow_subscriber_gets_the_newest_features_and_delays_nobody(start_insi
     thread.join()
 
 
-def test_the_node_lives_in_a_namespace_and_its_topics_can_be_remapped(start_inside, image):
+def test_the_node_runs_in_a_namespace_and_its_topics_can_be_remapped(start_inside, image):
     system = start_inside(
         remappings=['__ns:=/robot/head', '__node:=eyes', 'image:=/cam/raw', 'features:=points']
     )

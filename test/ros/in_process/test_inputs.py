@@ -116,7 +116,7 @@ def test_quality_of_service_that_does_not_fit_is_the_reason_for_silence(start_in
 
 
 @pytest.mark.usefixtures('_short_watchdog_timeout')
-def test_a_silent_topic_without_any_candidate_says_so(start_inside):
+def test_a_silent_topic_without_any_candidate_is_reported(start_inside):
     system = start_inside()
     assert 'nor has any other topic of sensor_msgs/msg/Image' in reason(system, '/image')
 

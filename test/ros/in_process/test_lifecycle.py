@@ -88,7 +88,7 @@ def test_a_manager_leads_the_node_through_its_states(start_managed, image):
     assert system.node.detector is None
 
 
-def test_a_transition_that_fails_says_why_and_can_be_repeated(
+def test_a_transition_that_fails_is_explained_and_can_be_repeated(
     start_managed, random_weights, capfd, tmp_path
 ):
     weights = tmp_path / 'coming.safetensors'

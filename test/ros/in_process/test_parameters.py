@@ -102,7 +102,7 @@ def test_changes_are_logged_with_texts_in_quotes(make_node, capfd):
     assert "kind is now 'short', low is now 2" in capfd.readouterr().err
 
 
-def test_a_node_can_refuse_values_and_hears_of_those_that_were_applied(make_node):
+def test_a_node_can_refuse_values_and_is_notified_of_those_that_were_applied(make_node):
     node, applied = make_node(), []
 
     def check(values):
