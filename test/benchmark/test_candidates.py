@@ -96,9 +96,9 @@ def test_network_source_is_a_configuration_with_random_weights_or_a_file(tiny):
     assert tiny.load().config.descriptor_size == 16
     with pytest.raises(
         ValueError,
-        match='unknown network large: choose from paper, compact, small, nano, or give',
+        match='unknown network huge: choose from paper, large, compact, small, nano, or give',
     ):
-        NetworkSource('large').load()
+        NetworkSource('huge').load()
 
 
 def test_frames_show_the_centre_of_photographs_without_distortion():

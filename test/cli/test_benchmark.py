@@ -57,7 +57,7 @@ def test_benchmark_prints_and_writes_times_of_whole_frames(weights, tmp_path, ca
 @pytest.mark.parametrize(
     ('options', 'message'),
     [
-        (['--networks', 'large'], 'unknown network large: choose from paper, compact'),
+        (['--networks', 'huge'], 'unknown network huge: choose from paper, large, compact'),
         (['--weights', 'no.safetensors'], 'there is no weight file no.safetensors'),
         (['--methods', 'SURF'], "unknown method 'SURF': choose from ORB, SIFT, AKAZE"),
         (['--images', 'nowhere'], 'nowhere is not a folder'),
