@@ -35,16 +35,14 @@ class TimedOnnx:
     def __init__(self, path: str | Path, threads: int = 0):
         import onnxruntime
 
+        from superpoint_ros.engines.onnxruntime_engine import PROVIDER, session_options
+
         path = Path(path)
         if not path.is_file():
             raise FileNotFoundError(f'there is no ONNX file {path}')
-        options = onnxruntime.SessionOptions()
-        options.intra_op_num_threads = threads
-        # As in `engines.onnxruntime_engine`: threads that spin would slow down the next candidate.
-        options.add_session_config_entry('session.intra_op.allow_spinning', '0')
         try:
             self._session = onnxruntime.InferenceSession(
-                path, options, providers=['CPUExecutionProvider']
+                path, session_options(threads), providers=[PROVIDER]
             )
         except Exception as error:
             raise ValueError(f'{path} cannot be loaded as ONNX: {error}') from error

@@ -70,12 +70,8 @@ class OnnxRuntimeEngine:
     def _begin(self, threads: int) -> None:
         """Make the session."""
         self._process = os.getpid()
-        options = onnxruntime.SessionOptions()
-        options.intra_op_num_threads = threads
-        # Threads that wait in a loop would take processor time from the detection that follows.
-        options.add_session_config_entry('session.intra_op.allow_spinning', '0')
         self._session = onnxruntime.InferenceSession(
-            self._network, options, providers=self._providers
+            self._network, session_options(threads), providers=self._providers
         )
 
     def infer(self, images: np.ndarray | torch.Tensor) -> SuperPointOutput:
@@ -90,6 +86,20 @@ class OnnxRuntimeEngine:
             self._begin(threads=1)
         outputs = self._session.run(None, {'image': as_array(images)})
         return like_images(images, outputs)
+
+
+def session_options(threads: int) -> onnxruntime.SessionOptions:
+    """Return the options of a session with this number of CPU threads, 0 for one per core."""
+    options = onnxruntime.SessionOptions()
+    if not threads and hasattr(os, 'sched_getaffinity'):  # not on macOS
+        # By default ONNX Runtime binds a thread to each core of the machine, and prints an error
+        # for each that this process may not use, as in a container with some of the cores.
+        allowed = len(os.sched_getaffinity(0))
+        threads = allowed if allowed < (os.cpu_count() or 1) else 0
+    options.intra_op_num_threads = threads
+    # Threads that wait in a loop would take processor time from the detection that follows.
+    options.add_session_config_entry('session.intra_op.allow_spinning', '0')
+    return options
 
 
 def convert(network: NetworkArrays) -> onnx.ModelProto:
