@@ -7,7 +7,8 @@
 # SCENES has GLB files of rooms in interiors/ and of single buildings in street/. OPTIONS go to
 # `superpoint evaluate odometry`, such as --weights A.safetensors B.safetensors. The environment
 # variables FRAMES (160, at 20 Hz; the street has 3/4 of them, at 10 Hz), WIDTH (320), HEIGHT (240)
-# and PYTHON (that of .venv) can be set. What has been rendered before is not rendered again.
+# and PYTHON (that of .venv) can be set. Frames that this version of the renderer has made are not
+# rendered again.
 set -euo pipefail
 
 if [ $# -lt 2 ] || [ ! -d "$1" ]; then

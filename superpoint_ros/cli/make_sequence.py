@@ -13,19 +13,23 @@ changing exposure, and lamps or a sun that move. Pictures decorate plain surface
 
 DIR has the layout of EuRoC (ASL): mav0/cam0, mav0/cam1, state_groundtruth_estimate0, and depth of
 cam0 in millimetres in mav0/depth0. 'superpoint evaluate odometry --data DIR' measures on it.
-Rendering can be stopped at any time; the same command continues.
+Rendering can be stopped at any time; the same command continues. Frames that another version of
+the renderer made are rendered again.
 """
 
 from __future__ import annotations
 
 import argparse
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import Any, TYPE_CHECKING
 
 if TYPE_CHECKING:
     from superpoint_ros.data.scenes.flight_settings import FlightSettings
     from superpoint_ros.data.scenes.flights import Flight
     from superpoint_ros.data.sequences.euroc_writer import EurocWriter
+
+_DESCRIPTION = 'sequence.json'
+"""File in the folder that records how the sequence was made."""
 
 _SHOWN = 12
 """Frames in the picture that is written."""
@@ -56,7 +60,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Render the frames that are missing."""
+    import json
     import logging
+    import sys
 
     import cv2
 
@@ -64,8 +70,8 @@ def run(args: argparse.Namespace) -> int:
     from superpoint_ros.data.scenes.flight_settings import FlightSettings
     from superpoint_ros.data.scenes.flights import Flight
     from superpoint_ros.data.scenes.sources import list_glb, read_pictures, read_sources
-    from superpoint_ros.data.sequences.euroc_writer import EurocWriter
-    from superpoint_ros.files import demo_photographs
+    from superpoint_ros.data.sequences.euroc_writer import EurocWriter, START
+    from superpoint_ros.files import demo_photographs, write_atomically
     from superpoint_ros.geometry.camera_model import CameraModel
     from superpoint_ros.settings_table import given_options, make_settings
 
@@ -78,55 +84,76 @@ def run(args: argparse.Namespace) -> int:
     if len(interiors) > 1:
         raise ValueError(f'{args.scene} has {len(interiors)} scenes: give one of them')
     pictures = args.pictures or demo_photographs()[0].parent
-    _check_folder(args, settings, interiors or objects, pictures)
+    made_by = _made_by(args, settings, interiors or objects, pictures)
+    is_outdated = _check_folder(args.out, made_by)
     scene = read_sources(interiors, objects, args.unit, args.up)[0]
     cv2.setNumThreads(1)
     flight = Flight(scene, read_pictures(pictures), settings)
     lens = settings.camera
     camera = CameraModel('plumb_bob', lens.matrix, [], (lens.width, lens.height))
     writer = EurocWriter(args.out, camera, settings.rate, settings.baseline, settings.depth)
-    stamps = _render(flight, writer)
+    stamps = [START + round(flight.time_of(each) * 1e9) for each in range(settings.frames)]
+    if is_outdated:
+        print(
+            f'superpoint: {args.out} has frames of another version of the renderer: '
+            'they are rendered again',
+            file=sys.stderr,
+        )
+        for stamp in stamps:
+            writer.remove(stamp)
+    # After the removal, so that an interrupted one is repeated.
+    write_atomically(args.out / _DESCRIPTION, json.dumps(made_by, indent=1).encode())
+    _render(flight, writer, stamps)
     _finish(flight, writer, stamps)
     _draw(writer, stamps, args.out / 'frames.jpg')
     print(f'{len(stamps)} frames: see {args.out}')
     return 0
 
 
-def _check_folder(
+def _made_by(
     args: argparse.Namespace, settings: FlightSettings, files: list[Path], pictures: Path
-) -> None:
-    """Raise ValueError if the folder has a sequence that was made in another way."""
+) -> dict[str, Any]:
+    """Return what decides how the frames of a sequence look."""
     from dataclasses import asdict
-    import json
 
-    from superpoint_ros.data.scenes.pair_cache import check_made_by
+    from superpoint_ros.data.scenes.flights import RENDERER_VERSION
     from superpoint_ros.data.scenes.sources import fingerprint
     from superpoint_ros.data.sequences.image_files import list_images
-    from superpoint_ros.files import write_atomically
 
-    made_of = {
+    scenes = {
         '--street' if args.street else 'SCENE': fingerprint(files),
         '--pictures': fingerprint(list_images(pictures)),
         '--unit': str(args.unit),
         '--up': args.up,
     }
-    made_by = {'settings': asdict(settings), 'scenes': made_of}
-    described = args.out / 'sequence.json'
-    if described.exists():
-        check_made_by(described, made_by)
-    else:
-        write_atomically(described, json.dumps(made_by, indent=1).encode())
+    return {'renderer': RENDERER_VERSION, 'settings': asdict(settings), 'scenes': scenes}
 
 
-def _render(flight: Flight, writer: EurocWriter) -> list[int]:
-    """Render the frames that are missing; return the stamps of all in nanoseconds."""
+def _check_folder(folder: Path, made_by: dict[str, Any]) -> bool:
+    """
+    Return whether another version of the renderer made the sequence in the folder.
+
+    Raises ValueError if other settings or scenes made it.
+    """
+    import json
+
+    from superpoint_ros.data.scenes.pair_cache import check_made_by
+
+    described = folder / _DESCRIPTION
+    if not described.exists():
+        return False
+    check_made_by(described, made_by)
+    recorded = json.loads(described.read_text(encoding='utf-8'))
+    return recorded.get('renderer') != made_by['renderer']
+
+
+def _render(flight: Flight, writer: EurocWriter, stamps: list[int]) -> None:
+    """Render the frames that are missing; `stamps` are those of all frames in nanoseconds."""
     from tqdm import tqdm
 
     from superpoint_ros.cli.options import interrupted
-    from superpoint_ros.data.sequences.euroc_writer import START, WrittenFrame
+    from superpoint_ros.data.sequences.euroc_writer import WrittenFrame
 
-    times = [flight.time_of(number) for number in range(flight.settings.frames)]
-    stamps = [START + round(seconds * 1e9) for seconds in times]
     wanted = [number for number, stamp in enumerate(stamps) if not writer.has(stamp)]
     done = len(stamps) - len(wanted)
     try:
@@ -139,7 +166,6 @@ def _render(flight: Flight, writer: EurocWriter) -> list[int]:
             done += 1
     except OSError as error:
         raise interrupted(error, f'{done} frames', writer.root) from error
-    return stamps
 
 
 def _finish(flight: Flight, writer: EurocWriter, stamps: list[int]) -> None:

@@ -5,6 +5,8 @@
 
 from __future__ import annotations
 
+import json
+
 import cv2
 import numpy as np
 import pytest
@@ -17,6 +19,8 @@ from support.rooms import picture, write_room
 
 pytest.importorskip('embreex', reason="needs the extra 'scenes'")
 pytest.importorskip('scipy', reason="needs the extra 'scenes'")
+
+from superpoint_ros.data.scenes.flights import RENDERER_VERSION
 
 SMALL = ['--width', '96', '--height', '64', '--frames', '5', '--rate', '5', '--posters', '4']
 STILL = ['--noise', '0', '--exposure', '0', '--light-change', '0', '--exposure-change', '0']
@@ -99,6 +103,29 @@ def test_the_same_command_continues_a_flight_and_gives_the_same_files(room, tmp_
     assert files_of(out) == before
     assert main([*command[:-1], '3']) == 2
     assert 'seed is 2 there and 3 here; name another folder' in capsys.readouterr().err
+
+
+@pytest.mark.parametrize('recorded', [{}, {'renderer': RENDERER_VERSION + 1}])
+def test_frames_of_another_version_of_the_renderer_are_rendered_again(
+    room, tmp_path, capsys, recorded
+):
+    out = tmp_path / 'flight'
+    command = ['make-sequence', room, '--out', str(out), *SMALL, '--frames', '2']
+    assert main(command) == 0
+    before = files_of(out)
+    description = json.loads((out / 'sequence.json').read_text())
+    assert description.pop('renderer') == RENDERER_VERSION
+    (out / 'sequence.json').write_text(json.dumps({**description, **recorded}))
+    for sensor in ('cam0', 'cam1', 'depth0'):
+        for path in (out / 'mav0' / sensor / 'data').iterdir():
+            path.write_bytes(b'made by another renderer')
+    capsys.readouterr()
+    assert main(command) == 0
+    message = 'has frames of another version of the renderer: they are rendered again'
+    assert f'superpoint: {out} {message}' in capsys.readouterr().err
+    assert files_of(out) == before
+    assert main(command) == 0
+    assert message not in capsys.readouterr().err
 
 
 def test_a_flight_of_one_camera_has_neither_second_images_nor_depth(room, tmp_path):

@@ -21,6 +21,13 @@ from superpoint_ros.data.scenes.flight_settings import FlightSettings, MOTIONS
 from superpoint_ros.data.scenes.path_planning import FlightSpace, plan_path
 from superpoint_ros.data.scenes.variations import SceneSource, SceneVariation, vary
 
+RENDERER_VERSION = 1
+"""
+Version of what decides how a frame of given scenes and settings looks: path, light and rendering.
+
+Increase it when such frames change; sequences of another version are then rendered again.
+"""
+
 INSTANTS = 6
 """Instants of an exposure that are averaged, each with one ray per pixel."""
 

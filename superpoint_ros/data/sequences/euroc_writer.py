@@ -68,6 +68,11 @@ class EurocWriter:
         """Return whether the frame is complete."""
         return all(self.path(sensor, stamp).is_file() for sensor in self.sensors)
 
+    def remove(self, stamp: int) -> None:
+        """Remove the images of a frame."""
+        for sensor in self.sensors:
+            self.path(sensor, stamp).unlink(missing_ok=True)
+
     def write(self, frame: WrittenFrame) -> None:
         """Write a frame; raise OSError if the disk is full."""
         pictures = dict(frame.images)

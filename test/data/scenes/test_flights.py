@@ -17,11 +17,13 @@ pytest.importorskip('scipy', reason="needs the extra 'scenes'")
 from superpoint_ros.data.scenes.camera_motion import CameraTrajectory
 from superpoint_ros.data.scenes.cameras import surface_distances
 from superpoint_ros.data.scenes.changing_light import ChangingLight, MEAN
-from superpoint_ros.data.scenes.flight_settings import MOTIONS
+from superpoint_ros.data.scenes.flight_settings import FlightSettings, MOTIONS
+from superpoint_ros.data.scenes.flights import Flight, RENDERER_VERSION
 from superpoint_ros.data.scenes.meshes import merge, quad
 from superpoint_ros.data.scenes.path_planning import FlightSpace, plan_path, resample
 from superpoint_ros.data.scenes.ray_casting import Lighting, PinholeCamera, RayCaster
-from support.rooms import picture
+from superpoint_ros.data.scenes.sources import read_sources
+from support.rooms import picture, write_room
 
 HALF = np.array([5.0, 4.0, 1.5])
 EVEN = Lighting(ambient=1.0, lamps=(), shadows=False, mean=100.0)
@@ -161,3 +163,20 @@ def test_noise_of_an_exposed_image_depends_on_its_seed():
     ]
     assert (images[0] == images[1]).all()
     assert 2 < cv2.absdiff(images[0], images[2]).mean() < 8
+
+
+def test_frames_look_as_the_version_of_the_renderer_makes_them(tmp_path):
+    # If a change of path, light or rendering fails this test, increase RENDERER_VERSION, and
+    # replace the numbers.
+    scene = read_sources([write_room(tmp_path / 'room.glb')], [], 1.0, 'z')[0]
+    settings = FlightSettings(96, 64, rate=5.0, frames=5, posters=4, baseline=0.0, depth=False)
+    image = Flight(scene, [picture(3)], settings).frame(4).image
+    blocks = cv2.resize(image, (6, 4), interpolation=cv2.INTER_AREA).astype(int)
+    expected = [
+        [129, 140, 152, 141, 79, 61],
+        [150, 157, 173, 147, 88, 60],
+        [131, 159, 166, 131, 76, 64],
+        [101, 128, 125, 115, 89, 74],
+    ]
+    assert RENDERER_VERSION == 1
+    assert np.abs(blocks - expected).max() <= 3
