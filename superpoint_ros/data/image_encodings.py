@@ -99,6 +99,9 @@ for _depth, _type in (('8U', 'u1'), ('16U', 'u2'), ('32F', 'f4')):
 ENCODINGS = tuple(sorted(_LAYOUTS))
 """Encodings that can be read."""
 
+_JPEG_START, _JPEG_END = b'\xff\xd8', b'\xff\xd9'
+"""Markers of JPEG. The pixels do not contain the second one."""
+
 Converter = Callable[['Image'], 'np.ndarray | None']
 
 
@@ -171,12 +174,10 @@ def gray_from_compressed(message: CompressedImage) -> np.ndarray:
     )
     flags = cv2.IMREAD_IGNORE_ORIENTATION | cv2.IMREAD_ANYDEPTH
     flags |= cv2.IMREAD_ANYCOLOR if is_mosaic else cv2.IMREAD_GRAYSCALE
-    pixels = None
-    if len(message.data):
-        try:
-            pixels = cv2.imdecode(np.frombuffer(message.data, np.uint8), flags)
-        except cv2.error:  # the header claims a size that OpenCV refuses
-            pixels = None
+    try:
+        pixels = decode_image(np.frombuffer(message.data, np.uint8), flags)
+    except cv2.error:  # the header claims a size that OpenCV refuses
+        pixels = None
     if pixels is None:
         raise ImageMessageError(
             'compression',
@@ -188,6 +189,19 @@ def gray_from_compressed(message: CompressedImage) -> np.ndarray:
     elif is_mosaic and layout is not None and pixels.dtype.kind == 'u':
         pixels = layout.gray(pixels)
     return to_8_bits(pixels)
+
+
+def decode_image(data: np.ndarray, flags: int) -> np.ndarray | None:
+    """
+    Return the image in the bytes of a file, uint8 (N,), as `cv2.imdecode`; None if it is damaged.
+
+    That includes JPEG files that were cut off, in which OpenCV 4.6 (of Ubuntu 24.04) fills the
+    lower part with gray. Raises cv2.error if the header has an absurd size.
+    """
+    content = data.tobytes() if data[:2].tobytes() == _JPEG_START else b''
+    if not data.size or (content and _JPEG_END not in content):
+        return None
+    return cv2.imdecode(data, flags)
 
 
 def to_8_bits(pixels: np.ndarray) -> np.ndarray:

@@ -20,6 +20,7 @@ from superpoint_ros.data.image_encodings import (
     ImageMessageError,
     to_8_bits,
 )
+from superpoint_ros.data.sequences.image_files import read_image
 from superpoint_ros.files import demo_photographs
 
 PHOTOGRAPH = cv2.resize(cv2.imread(str(demo_photographs()[2])), (640, 480))
@@ -76,3 +77,28 @@ def test_a_compressed_depth_image_is_refused(form):
     message = compressed(PHOTOGRAPH_GRAY, '.png', form)
     with pytest.raises(ImageMessageError, match='is a depth image: use the camera image'):
         gray_from_compressed(message)
+
+
+@pytest.mark.parametrize(
+    'fills', [False, True], ids=['this OpenCV', 'an OpenCV that fills with gray']
+)
+@pytest.mark.parametrize('share', [0.02, 0.5, 0.99])
+def test_a_jpeg_that_was_cut_off_is_refused(monkeypatch, tmp_path, fills, share):
+    whole = compressed(PHOTOGRAPH, '.jpg', 'jpeg')
+    cut_off = CompressedImage(format='jpeg', data=whole.data[: int(share * len(whole.data))])
+    (tmp_path / 'cut_off.jpg').write_bytes(cut_off.data.tobytes())
+    if fills:
+        monkeypatch.setattr(cv2, 'imdecode', lambda data, flags: PHOTOGRAPH_GRAY)
+    with pytest.raises(ImageMessageError, match='it must be a complete JPEG or PNG') as refused:
+        gray_from_compressed(cut_off)
+    assert refused.value.reason == 'compression'
+    with pytest.raises(ValueError, match='cut_off.jpg cannot be read as an image'):
+        read_image(tmp_path / 'cut_off.jpg')
+    assert gray_from_compressed(whole).shape == (480, 640)
+
+
+def test_a_jpeg_with_bytes_after_its_end_is_read():
+    # Cameras send buffers of one size.
+    message = compressed(PHOTOGRAPH, '.jpg', 'jpeg')
+    message.data.extend(array('B', bytes(1000)))
+    assert np.abs(gray_from_compressed(message).astype(int) - PHOTOGRAPH_GRAY).mean() < 3

@@ -15,7 +15,7 @@ from typing import NamedTuple, TypeVar
 import cv2
 import numpy as np
 
-from superpoint_ros.data.image_encodings import to_8_bits
+from superpoint_ros.data.image_encodings import decode_image, to_8_bits
 from superpoint_ros.data.sequences.sequence import DEFAULT_RATE, Frame
 from superpoint_ros.files import demo_photographs
 
@@ -41,16 +41,12 @@ def read_image(path: str | Path, color: bool = False) -> np.ndarray:
         raise IsADirectoryError(f'{path} is a folder: an image file is needed')
     if not path.is_file():
         raise FileNotFoundError(f'there is no image file {path}')
-    image = None
-    # OpenCV raises an error for an empty buffer and for a header with an absurd size.
-    data = np.fromfile(path, np.uint8)
-    if data.size:
-        # Not IMREAD_COLOR: with it, OpenCV refuses gray TIFF files of floats.
-        flags = (cv2.IMREAD_ANYCOLOR if color else cv2.IMREAD_GRAYSCALE) | cv2.IMREAD_ANYDEPTH
-        try:
-            image = cv2.imdecode(data, flags)
-        except cv2.error as error:
-            raise ValueError(f'{path} cannot be read as an image: {error.err}') from error
+    # Not IMREAD_COLOR: with it, OpenCV refuses gray TIFF files of floats.
+    flags = (cv2.IMREAD_ANYCOLOR if color else cv2.IMREAD_GRAYSCALE) | cv2.IMREAD_ANYDEPTH
+    try:
+        image = decode_image(np.fromfile(path, np.uint8), flags)
+    except cv2.error as error:
+        raise ValueError(f'{path} cannot be read as an image: {error.err}') from error
     if image is None:
         raise ValueError(f'{path} cannot be read as an image (empty, damaged or another format)')
     image = to_8_bits(image)
@@ -175,8 +171,7 @@ def read_depth(path: str | Path, factor: float) -> np.ndarray:
     path = Path(path)
     if not path.is_file():
         raise FileNotFoundError(f'there is no depth image {path}')
-    data = np.fromfile(path, np.uint8)
-    depth = cv2.imdecode(data, cv2.IMREAD_UNCHANGED) if data.size else None
+    depth = decode_image(np.fromfile(path, np.uint8), cv2.IMREAD_UNCHANGED)
     if depth is None or depth.ndim != 2 or depth.dtype != np.uint16:
         raise ValueError(f'{path} is not a depth image: one channel of 16 bits is needed')
     return depth.astype(np.float32) / np.float32(factor)
