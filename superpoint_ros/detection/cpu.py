@@ -22,7 +22,7 @@ from superpoint_ros.detection.cpu_heatmap import (
     score_extrema,
 )
 from superpoint_ros.detection.cpu_hessian import find_extrema, HessianExtrema
-from superpoint_ros.detection.cpu_nms import find_maxima, suppress_non_maxima
+from superpoint_ros.detection.cpu_nms import find_candidates, suppress_non_maxima
 from superpoint_ros.detection.preprocessing import pad, SCALE_WEIGHT
 from superpoint_ros.detection.settings import DetectionSettings
 from superpoint_ros.detection.threads import thread_count
@@ -156,8 +156,7 @@ def keypoints_at_extrema(
     """
     scores, chosen = score_extrema(logits, extrema, settings.threshold)
     pixels = extrema.pixels[chosen]
-    kept = suppress_non_maxima(pixels, scores, extrema.size, settings.nms_radius)
-    kept = kept[_select(pixels[kept], extrema.size, settings, mask)]
+    kept = _select(pixels, scores, extrema.size, settings, mask)
     if settings.subpixel:
         return extrema.points[chosen[kept]], scores[kept]
     return _centres(pixels[kept], extrema.size), scores[kept]
@@ -171,8 +170,8 @@ def keypoints_in_heatmap(
 
     `mask` is bool (H, W), false where keypoints may not be.
     """
-    pixels, scores = find_maxima(heatmap, settings.threshold, settings.nms_radius)
-    kept = _select(pixels, heatmap.shape, settings, mask)
+    pixels, scores = find_candidates(heatmap, settings.threshold)
+    kept = _select(pixels, scores, heatmap.shape, settings, mask)
     pixels, scores = pixels[kept], scores[kept]
     points = _centres(pixels, heatmap.shape)
     if settings.subpixel:
@@ -188,27 +187,37 @@ def _centres(pixels: np.ndarray, size: tuple[int, int]) -> np.ndarray:
 
 def _select(
     pixels: np.ndarray,
+    scores: np.ndarray,
     size: tuple[int, int],
     settings: DetectionSettings,
     mask: np.ndarray | None,
 ) -> np.ndarray:
-    """Return the indices of the maxima, best first, that border, mask, number and grid leave."""
+    """
+    Return the indices of the candidates that become keypoints, best first.
+
+    They are those that suppression, border, mask, number and grid leave; see
+    `suppress_non_maxima`.
+    """
+    cells, most = settings.grid_cells, settings.max_keypoints
+    kept = suppress_non_maxima(
+        pixels,
+        scores,
+        size,
+        settings.nms_radius,
+        settings.border_margin,
+        mask,
+        None if cells else most,
+    )
+    if len(kept) <= most:
+        return kept
     height, width = size
-    y, x = np.divmod(pixels, width)
-    margin = settings.border_margin
-    allowed = (y >= margin) & (y < height - margin) & (x >= margin) & (x < width - margin)
-    if mask is not None:
-        allowed &= mask[y, x]
-    kept = np.flatnonzero(allowed)
-    if not settings.grid_cells or len(kept) <= settings.max_keypoints:
-        return kept[: settings.max_keypoints]
-    cells, x, y = settings.grid_cells, x[kept], y[kept]
+    y, x = np.divmod(pixels[kept], width)
     cell = (y * 2 + 1) * cells // (2 * height) * cells + (x * 2 + 1) * cells // (2 * width)
     by_cell = np.argsort(cell, kind='stable')
     # In a run of equal cells, the rank of a point is its distance from the start of the run.
     rank = np.empty_like(by_cell)
     rank[by_cell] = np.arange(len(cell)) - np.searchsorted(cell[by_cell], cell[by_cell])
-    return kept[np.sort(np.argsort(rank, kind='stable')[: settings.max_keypoints])]
+    return kept[np.sort(np.argsort(rank, kind='stable')[:most])]
 
 
 @compiled

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from superpoint_ros.detection.compiled import compiled
+from superpoint_ros.detection.compiled import compiled, inlined
 from superpoint_ros.detection.cpu_hessian import HessianExtrema
 from superpoint_ros.detection.hessian_constants import HALF_STRENGTH, PROBABILITY_KERNEL
 from superpoint_ros.model.config import CELL
@@ -21,6 +21,8 @@ _KERNEL = tuple(np.float32(value) for value in PROBABILITY_KERNEL)
 _HALF = np.float32(HALF_STRENGTH)
 _BANDS = 3  # rows of cells that are kept; the window around a pixel overlaps two at most
 _PAD = 16  # columns left and right of the heatmap, which repeat its ends
+_PIXELS = CELL * CELL
+_LARGEST = np.float32(1e9)  # sum of odds up to which they have no rounding errors that matter
 _EXP_TERMS = tuple(np.float32(np.log(2) ** n / np.prod(np.arange(1.0, n + 1))) for n in range(7))
 
 
@@ -83,13 +85,16 @@ def centroid_offsets(heatmap, pixels):
 @compiled
 def _heatmap(logits, height, width, terms):
     """Return the heatmap (H, W)."""
-    band = np.empty((CELL, logits.shape[1] * CELL + 2 * _PAD), np.float32)
+    rows, columns, _ = logits.shape
+    length = columns * CELL + 2 * _PAD
+    band = np.empty(CELL * length, np.float32)
     result = np.empty((height, width), np.float32)
-    for number in range(logits.shape[0]):
-        _fill_band(logits[number], width, terms, band)
+    for number in range(rows):
+        _fill_band(logits.reshape(-1), number * columns, columns, width, terms, band)
         first = number * CELL
         for y in range(min(CELL, height - first)):
-            result[first + y] = band[y, _PAD : _PAD + width]
+            begin = y * length + _PAD
+            result[first + y] = band[begin : begin + width]
     return result
 
 
@@ -115,92 +120,98 @@ def _score(logits, height, width, pixels, strength, min_probability, threshold, 
 @compiled
 def _probabilities(logits, height, width, pixels, kernel, terms):
     """Return the probability of a keypoint near each of some pixels in reading order."""
-    rows, radius = logits.shape[0], len(kernel) // 2
-    heatmap = np.empty((CELL, logits.shape[1] * CELL + 2 * _PAD), np.float32)
-    across = np.empty((_BANDS * CELL, width), np.float32)
-    near = np.empty(len(pixels), np.float32)
+    rows, columns, _ = logits.shape
+    radius = len(kernel) // 2
+    band = np.empty(CELL * (columns * CELL + 2 * _PAD), np.float32)
+    across = np.empty(_BANDS * CELL * width, np.float32)
+    near, starts = np.empty(len(pixels), np.float32), np.empty(len(kernel), np.uintp)
     done = index = 0
-    for band in range(rows):
-        while done < min(band + 2, rows):
-            _fill_band(logits[done], width, terms, heatmap)
-            for row in range(CELL):
-                _blur_across(heatmap[row], kernel, across[done % _BANDS * CELL + row])
+    for y in range(height):
+        while done * CELL <= y + radius and done < rows:
+            _fill_band(logits.reshape(-1), done * columns, columns, width, terms, band)
+            _blur_across(band, width, kernel, across, done % _BANDS * CELL * width)
             done += 1
-        end = (band + 1) * CELL * width
-        while index < len(pixels) and pixels[index] < end:
-            y = pixels[index] // width
-            x = pixels[index] - y * width
+        for down in range(len(kernel)):
+            row = min(max(y + down - radius, 0), height - 1)
+            starts[down] = row % (_BANDS * CELL) * width
+        begin = y * width
+        while index < len(pixels) and pixels[index] < begin + width:
+            x = np.uintp(pixels[index] - begin)
             total = np.float32(0)
             for down in range(len(kernel)):
-                row = min(max(y + down - radius, 0), height - 1) % (_BANDS * CELL)
-                total += kernel[down] * across[row, x]
+                total += kernel[down] * across[starts[down] + x]
             near[index] = total
             index += 1
     return near
 
 
 @compiled
-def _blur_across(row, kernel, result):
-    """Blur a row of the heatmap along x."""
-    left = _PAD - len(kernel) // 2
-    for x in range(len(result)):
-        total = np.float32(0)
-        for step in range(len(kernel)):
-            total += kernel[step] * row[x + left + step]
-        result[x] = total
+def _blur_across(band, width, kernel, across, into):
+    """Write rows of the heatmap, blurred along x, from an index of `across` on."""
+    length, left = len(band) // CELL, _PAD - len(kernel) // 2
+    for row in range(CELL):
+        begin, target = np.uintp(row * length + left), np.uintp(into + row * width)
+        for x in range(np.uintp(width)):
+            total = np.float32(0)
+            for step in range(len(kernel)):
+                total += kernel[step] * band[begin + x + np.uintp(step)]
+            across[target + x] = total
 
 
 @compiled
-def _fill_band(logits, width, terms, band):
-    """Write the probabilities of a keypoint, (8, W) after `_PAD` columns, in a row of cells."""
-    pixels = CELL * CELL
-    odds = np.empty(pixels, np.float32)
-    pairs, band_pairs = odds.view(np.float64), band.view(np.float64)  # two values each, to copy
-    for cell in range(len(logits)):
-        highest = max(_highest(logits, cell, odds), logits[cell, pixels])
-        total = np.float32(0)
-        for pixel in range(pixels):
-            odds[pixel] = _exp(logits[cell, pixel] - highest, terms)
-            total += odds[pixel]
-        share = np.float32(1) / (total + _exp(logits[cell, pixels] - highest, terms))
-        for pixel in range(pixels):
-            odds[pixel] *= share
-        left = (cell * CELL + _PAD) // 2
-        for y in range(CELL):
-            # All are read before one is written: one vector.
-            a, b, c, d = pairs[4 * y], pairs[4 * y + 1], pairs[4 * y + 2], pairs[4 * y + 3]
-            band_pairs[y, left], band_pairs[y, left + 1] = a, b
-            band_pairs[y, left + 2], band_pairs[y, left + 3] = c, d
+def _fill_band(logits, first, count, width, terms, band):
+    """
+    Write the probabilities of a keypoint in a row of cells, 8 rows after `_PAD` columns each.
+
+    The logits of the cells follow each other, those of cell `first` come first. The ends of the
+    `width` columns of the image are repeated outside of it.
+    """
+    odds = np.empty(_PIXELS, np.float32)
+    length = np.uintp(len(band) // CELL)
+    for cell in range(count):
+        at = np.uintp((first + cell) * (_PIXELS + 1))
+        # Relative to no keypoint. If a keypoint is far more likely, relative to the best pixel.
+        highest, none = logits[at + np.uintp(_PIXELS)], np.float32(1)
+        total = _fill_odds(logits, at, highest, terms, odds)
+        if not total < _LARGEST:
+            for pixel in range(_PIXELS):
+                highest = max(highest, logits[at + np.uintp(pixel)])
+            total = _fill_odds(logits, at, highest, terms, odds)
+            none = _exp(logits[at + np.uintp(_PIXELS)] - highest, terms)
+        share = np.float32(1) / (total + none)
+        left = np.uintp(cell * CELL + _PAD)
+        for y in range(np.uintp(CELL)):
+            source, target = y * np.uintp(CELL), left + y * length
+            for x in range(np.uintp(CELL)):
+                band[target + x] = odds[source + x] * share
     for y in range(CELL):
-        for pad in range(_PAD):
-            band[y, pad] = band[y, _PAD]
-            band[y, width + _PAD + pad] = band[y, width + _PAD - 1]
+        begin = y * length + _PAD
+        end = begin + width  # of the image, before the padding to whole cells
+        for pad in range(1, _PAD + 1):
+            band[begin - pad], band[end - 1 + pad] = band[begin], band[end - 1]
 
 
-@compiled
-def _highest(logits, cell, odds):
-    """Return the highest logit of the pixels of a cell; `odds` is overwritten."""
-    # Halves are compared, not one value after the other: the compiler vectorizes this.
-    count = CELL * CELL // 2
-    for pixel in range(count):
-        odds[pixel] = max(logits[cell, pixel], logits[cell, pixel + count])
-    while count > 1:
-        count //= 2
-        for pixel in range(count):
-            odds[pixel] = max(odds[pixel], odds[pixel + count])
-    return odds[0]
+@inlined
+def _fill_odds(logits, at, reference, terms, odds):
+    """Write the odds of the pixels of a cell relative to a logit; return their sum."""
+    total = np.float32(0)
+    for pixel in range(np.uintp(_PIXELS)):
+        odds[pixel] = _exp(logits[at + pixel] - reference, terms)
+        total += odds[pixel]
+    return total
 
 
 @compiled
 def _exp(x, terms):
     """
-    Return e^x for x of 0 or less, with a relative error of 3e-7; it vectorizes, unlike `np.exp`.
+    Return e^x for x up to 41, with a relative error of 3e-7; it vectorizes, unlike `np.exp`.
 
     It is 2^n, made of the bits of a floating-point number, times 2^r for the rest r from -1/2 to
-    1/2, by a Taylor series of which `terms` are the factors.
+    1/2, by a Taylor series of which `terms` are the factors. Larger x give e^41.
     """
-    t = max(x * np.float32(1.4426950408889634), np.float32(-126))
-    whole = np.int32(t - np.float32(0.5))
+    t = min(max(x * np.float32(1.4426950408889634), np.float32(-126)), np.float32(60))
+    # Conversion cuts off towards 0: the argument must be positive.
+    whole = np.int32(np.int32(t + np.float32(126.5)) - np.int32(126))
     rest = t - np.float32(whole)
     result = terms[6]
     for power in range(5, -1, -1):

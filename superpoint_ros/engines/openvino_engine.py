@@ -216,8 +216,12 @@ class _Loan:
 
 def _split(memory: np.ndarray, shapes: list[tuple[int, ...]]) -> list[np.ndarray]:
     """Return arrays of these shapes that use memory (N,) one after the other."""
-    ends = np.cumsum([math.prod(shape) for shape in shapes])
-    return [part.reshape(s) for part, s in zip(np.split(memory, ends[:-1]), shapes, strict=True)]
+    parts, begin = [], 0
+    for shape in shapes:
+        end = begin + math.prod(shape)
+        parts.append(memory[begin:end].reshape(shape))
+        begin = end
+    return parts
 
 
 def convert(network: NetworkArrays) -> ov.Model:
