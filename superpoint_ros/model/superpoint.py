@@ -71,7 +71,7 @@ class SuperPoint(nn.Module):
             x = getattr(self, name.replace('conv', 'bn'))(x)
         return x
 
-    def _run(self, image: torch.Tensor, names: Iterable[str]) -> dict[str, torch.Tensor]:
+    def _run_layers(self, image: torch.Tensor, names: Iterable[str]) -> dict[str, torch.Tensor]:
         """Return the outputs of the layers, without those that no other layer still reads."""
         if (
             image.ndim != 4
@@ -93,11 +93,11 @@ class SuperPoint(nn.Module):
 
     def detect(self, image: torch.Tensor) -> torch.Tensor:
         """Return the logits (B, 65, H/8, W/8) of images alone, without descriptors."""
-        return self._run(image, [*self.config.encoder, 'convPa', 'convPb'])['convPb']
+        return self._run_layers(image, [*self.config.encoder, 'convPa', 'convPb'])['convPb']
 
     def forward(self, image: torch.Tensor) -> SuperPointOutput:
         """Return logits and descriptors of images (B, 1, H, W) in [0, 1]."""
-        return self.output(self._run(image, self._layers))
+        return self.output(self._run_layers(image, self._layers))
 
     def output(self, outputs: Mapping[str, torch.Tensor]) -> SuperPointOutput:
         """Return the output of the network from those of its layers."""
