@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 
 from superpoint_ros.cli.main import main
+from superpoint_ros.data.scenes import variations
 from superpoint_ros.data.scenes.correspondences import DepthView, transfer
 from superpoint_ros.data.sequences.opening import open_sequence
 from superpoint_ros.data.sequences.rectification import RectifiedStereo
@@ -164,7 +165,8 @@ def test_objects_become_a_street_along_which_a_car_drives(room, tmp_path):
         (['ROOM', '--motion', 'drive', '--unit', '0.1'], 'room: found no free place'),
     ],
 )
-def test_wrong_input_is_named_in_one_line(room, tmp_path, capsys, words, message):
+def test_wrong_input_is_named_in_one_line(room, tmp_path, capsys, monkeypatch, words, message):
+    monkeypatch.setattr(variations, 'PLACES', 2)  # of 60, the search takes seconds
     words = [room if word == 'ROOM' else word for word in words]
     try:
         status = main(['make-sequence', *words, '--out', str(tmp_path / 'out')])

@@ -9,6 +9,7 @@ import cv2
 import numpy as np
 import pytest
 
+from superpoint_ros.data.scenes import variations
 from superpoint_ros.data.scenes.correspondences import transfer
 from superpoint_ros.data.scenes.meshes import quad, read_glb
 from superpoint_ros.data.scenes.pairs import overlap, PairSettings, render_pairs
@@ -75,7 +76,8 @@ def test_cameras_move_by_the_baseline_that_was_asked_for(pairs):
         assert 0.9 * SETTINGS.min_baseline < ratio < 1.1 * SETTINGS.max_baseline
 
 
-def test_a_scene_without_a_floor_is_refused():
+def test_a_scene_without_a_floor_is_refused(monkeypatch):
+    monkeypatch.setattr(variations, 'PLACES', 2)  # of 60, the search takes seconds
     pole = quad(np.zeros(3), np.array([0.01, 0, 0]), np.array([0, 0, 1.0]), picture())
     with pytest.raises(ValueError, match=r'pole: found no free place.*--up y.*--unit'):
         list(render_pairs([SceneSource('pole', (pole,))], [], SETTINGS, [0]))
