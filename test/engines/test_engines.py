@@ -291,7 +291,7 @@ def test_onnxruntime_prints_nothing_if_the_process_may_use_one_core_only(capfd):
     cores = os.sched_getaffinity(0)
     os.sched_setaffinity(0, {min(cores)})
     try:
-        made = create_engine(SuperPoint(COMPACT), engine='onnxruntime')
+        made = cpu_engine(SuperPoint(COMPACT), engine='onnxruntime')
     finally:
         os.sched_setaffinity(0, cores)
     assert made.infer(np.zeros((1, 1, 16, 16), np.uint8)).logits.shape == (1, 65, 2, 2)
