@@ -225,6 +225,7 @@ def _add_samples(descriptors, keypoints, cell, result):
     """Add the values at keypoints (N, 2), of those of cells (h, w, D), to `result` (N, D)."""
     height, width, size = descriptors.shape
     half, one = np.float32(0.5), np.float32(1)
+    values, sums = descriptors.reshape(-1), result.reshape(-1)
     for index in range(len(keypoints)):
         x = (keypoints[index, 0] + half) / cell - half
         y = (keypoints[index, 1] + half) / cell - half
@@ -233,12 +234,15 @@ def _add_samples(descriptors, keypoints, cell, result):
         column, row = int(x), int(y)
         right, below = x - np.float32(column), y - np.float32(row)
         next_column, next_row = min(column + 1, width - 1), min(row + 1, height - 1)
-        top_left, top_right = descriptors[row, column], descriptors[row, next_column]
-        low_left, low_right = descriptors[next_row, column], descriptors[next_row, next_column]
-        for channel in range(size):
-            result[index, channel] += (one - below) * (
-                (one - right) * top_left[channel] + right * top_right[channel]
-            ) + below * ((one - right) * low_left[channel] + right * low_right[channel])
+        # Flat unsigned indices, without views of rows, which count references.
+        top = np.uintp((row * width + column) * size)
+        low = np.uintp((next_row * width + column) * size)
+        step, into = np.uintp((next_column - column) * size), np.uintp(index * size)
+        for channel in range(np.uintp(size)):
+            here, there = top + channel, low + channel
+            sums[into + channel] += (one - below) * (
+                (one - right) * values[here] + right * values[here + step]
+            ) + below * ((one - right) * values[there] + right * values[there + step])
 
 
 @compiled
@@ -257,8 +261,11 @@ def _add_projections(hidden, projection, result):
 @compiled
 def _normalize(rows):
     """Divide the rows of an array by their lengths."""
-    for row in rows:
+    count, size = rows.shape
+    for index in range(count):
         squares = np.float32(0)
-        for value in row:
-            squares += value * value
-        row *= np.float32(1) / max(np.sqrt(squares), np.float32(1e-12))
+        for channel in range(size):
+            squares += rows[index, channel] * rows[index, channel]
+        share = np.float32(1) / max(np.sqrt(squares), np.float32(1e-12))
+        for channel in range(size):
+            rows[index, channel] *= share
