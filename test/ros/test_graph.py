@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import ast
+import os
 from pathlib import Path
 import signal
 import subprocess
@@ -116,8 +117,8 @@ def test_a_missing_module_is_reported_with_the_python_that_lacks_it(
     for module in missing:
         error = f'raise ModuleNotFoundError("No module named \'{module}\'")\n'
         (tmp_path / f'{module}.py').write_text(error)
-    path = f'{tmp_path}:{PACKAGE.parent}'
-    monkeypatch.setenv('PYTHONPATH', path)
+    path = [str(tmp_path), str(PACKAGE.parent), os.environ.get('PYTHONPATH', '')]
+    monkeypatch.setenv('PYTHONPATH', os.pathsep.join(path))  # a sourced ROS is in it
     ended = subprocess.run(
         [sys.executable, '-m', 'superpoint_ros.ros.run_node', 'detector'],
         capture_output=True,

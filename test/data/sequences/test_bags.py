@@ -178,6 +178,7 @@ def test_a_cut_off_recording_is_named_with_the_command_that_repairs_it(write_bag
     ('topic', 'kind'), [('/front/image', 'image'), ('/front/image/compressed', 'compressed')]
 )
 def test_a_bag_of_ros_1_gives_its_images_with_poses_and_calibration(tmp_path, topic, kind):
+    pytest.importorskip('rosbags.rosbag1', reason='needs the library rosbags')
     path = write_bag(tmp_path / 'drive.bag', messages(topic, kind), storage='ros1')
     sequence = open_sequence(path)
     frames = list(sequence)
@@ -188,6 +189,7 @@ def test_a_bag_of_ros_1_gives_its_images_with_poses_and_calibration(tmp_path, to
 
 
 def test_a_bag_of_ros_1_that_is_damaged_or_cannot_be_copied_is_named(tmp_path):
+    pytest.importorskip('rosbags.rosbag1', reason='needs the library rosbags')
     path = tmp_path / 'drive.bag'
     path.write_bytes(b'#ROSBAG V2.0\n')
     with pytest.raises(ValueError, match=r'drive\.bag cannot be read: .*rosbag reindex'):
