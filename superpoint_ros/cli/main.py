@@ -148,7 +148,12 @@ def _build_parser(chosen: str | None) -> argparse.ArgumentParser:
 
 def _report(problem: object, status: int) -> int:
     """Return `status`, after one line about the problem on standard error."""
-    print(f'superpoint: {_one_line(problem)}', file=sys.stderr)
+    text = f'superpoint: {_one_line(problem)}'
+    tqdm = getattr(sys.modules.get('tqdm'), 'tqdm', None)  # None during its import, too
+    if tqdm:  # a progress bar may be in the last line
+        tqdm.write(text, file=sys.stderr)
+    else:
+        print(text, file=sys.stderr)
     return status
 
 

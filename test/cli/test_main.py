@@ -12,6 +12,7 @@ import sys
 import types
 
 import pytest
+from tqdm import tqdm
 
 from superpoint_ros.cli import main as program
 
@@ -62,6 +63,14 @@ def test_an_expected_error_is_one_line_and_an_exit_status(command, capsys, error
     said = capsys.readouterr().err
     assert said.startswith(f'superpoint: {line}')
     assert said.count('\n') == 1
+
+
+def test_an_error_is_not_in_the_line_of_a_progress_bar(command, capsys):
+    command(lambda args: [raise_(ValueError('damaged')) for _ in tqdm(range(3))])
+    assert program.main(['try']) == 2
+    before, _, _ = capsys.readouterr().err.partition('superpoint: damaged\n')
+    assert '0/3' in before
+    assert before.endswith('\r')
 
 
 def test_a_missing_extra_is_named_with_the_way_to_install_it(command, capsys):
