@@ -23,7 +23,7 @@ def run_pytest(*arguments):
     return subprocess.run(
         [sys.executable, '-m', 'pytest', '-q', '-p', 'no:cacheprovider', *arguments],
         cwd=ROOT,
-        env={**os.environ, 'PYTHONPATH': path},
+        env={**os.environ, 'PYTHONPATH': path, 'PYTEST_ADDOPTS': ''},  # that of colcon
         capture_output=True,
         text=True,
     )
