@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from superpoint_ros.detection.compiled import compiled
+from superpoint_ros.detection.compiled import compiled, compiled_part
 
 _RADIUS = 6  # pixels from the centre of a patch to its sides, as in the tracker
 # Variances in squared pixels. Fitted to 8,600 keypoints of three simulated rooms, matched in
@@ -59,7 +59,7 @@ def _fill(image, keypoints, result):
         _invert(xx, xy, yy, variance, result[index])
 
 
-@compiled
+@compiled_part
 def _invert(xx, xy, yy, variance, covariance):
     """Write the covariance for a structure tensor and a variance of gray levels, both sums."""
     mean, half = (xx + yy) / 2, (xx - yy) / 2
@@ -78,7 +78,7 @@ def _invert(xx, xy, yy, variance, covariance):
     covariance[1, 1] = middle - difference * cosine
 
 
-@compiled
+@compiled_part
 def _variance(variance, curvature):
     """Return the variance along a direction."""
     return min(_CURVATURE_FACTOR * variance / curvature + _MIN_VARIANCE, _LARGEST_VARIANCE)

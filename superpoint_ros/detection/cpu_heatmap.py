@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from superpoint_ros.detection.compiled import compiled, inlined
+from superpoint_ros.detection.compiled import compiled, compiled_part, inlined
 from superpoint_ros.detection.cpu_hessian import HessianExtrema
 from superpoint_ros.detection.hessian_constants import HALF_STRENGTH, PROBABILITY_KERNEL
 from superpoint_ros.model.config import CELL
@@ -117,7 +117,7 @@ def _score(logits, height, width, pixels, strength, min_probability, threshold, 
     return scores[:count], chosen[:count]
 
 
-@compiled
+@compiled_part
 def _probabilities(logits, height, width, pixels, kernel, terms):
     """Return the probability of a keypoint near each of some pixels in reading order."""
     rows, columns, _ = logits.shape
@@ -145,7 +145,7 @@ def _probabilities(logits, height, width, pixels, kernel, terms):
     return near
 
 
-@compiled
+@compiled_part
 def _blur_across(band, width, kernel, across, into):
     """Write rows of the heatmap, blurred along x, from an index of `across` on."""
     length, left = len(band) // CELL, _PAD - len(kernel) // 2
@@ -158,7 +158,7 @@ def _blur_across(band, width, kernel, across, into):
             across[target + x] = total
 
 
-@compiled
+@compiled_part
 def _fill_band(logits, first, count, width, terms, band):
     """
     Write the probabilities of a keypoint in a row of cells, 8 rows after `_PAD` columns each.
@@ -201,7 +201,7 @@ def _fill_odds(logits, at, reference, terms, odds):
     return total
 
 
-@compiled
+@compiled_part
 def _exp(x, terms):
     """
     Return e^x for x up to 41, with a relative error of 3e-7; it vectorizes, unlike `np.exp`.

@@ -15,7 +15,7 @@ unsigned, because in Numba negative signed ones count from the end of an array.
 
 import numpy as np
 
-from superpoint_ros.detection.compiled import compiled, inlined
+from superpoint_ros.detection.compiled import compiled, compiled_part, inlined
 
 BAND = 4
 """Rows that are processed at a time, so that they share most of what they read."""
@@ -96,14 +96,14 @@ def fill_extrema(image, tile, kernels, constants, pixels, values, count):
     return count
 
 
-@compiled
+@compiled_part
 def _aligned(size):
     """Return float32 (size,) that begins with a cache line, which vectors should not cross."""
     memory = np.empty(size + _BLOCK, np.float32)
     return memory[-memory.ctypes.data % 64 // 4 :]
 
 
-@compiled
+@compiled_part
 def _move(rows, part, count):
     """Move the last rows of a part to its beginning."""
     begin = np.uintp(part * _PART)
@@ -111,7 +111,7 @@ def _move(rows, part, count):
         rows[begin + x] = rows[begin + x + np.uintp(_NEXT * _STRIDE)]
 
 
-@compiled
+@compiled_part
 def _read(image, y, size, source, kernel, across, at):
     """Write the rows of the image from y on, blurred along x."""
     height, _, begin, end = size
@@ -125,7 +125,7 @@ def _read(image, y, size, source, kernel, across, at):
     _repeat_rows(across, at, y, height, len(kernel) - 1)
 
 
-@compiled
+@compiled_part
 def _smooth_to(scale, y, size, kernels, kernel, across, smooth, at):
     """Write the next rows at a scale; return the first one, where those before it are at y."""
     y -= len(kernel) - 1
@@ -138,7 +138,7 @@ def _smooth_to(scale, y, size, kernels, kernel, across, smooth, at):
     return y
 
 
-@compiled
+@compiled_part
 def _blur_next(scale, y, size, kernels, kernel, smooth, across, at):
     """Write the rows at a scale from y on, blurred along x for the next scale."""
     part = np.uintp(scale * _PART) + at
@@ -150,7 +150,7 @@ def _blur_next(scale, y, size, kernels, kernel, smooth, across, at):
     _repeat_rows(across, into, y, size[0], len(kernel) - 1)
 
 
-@compiled
+@compiled_part
 def _kept(scale, kernels):
     """Return the number of earlier rows at a scale that the response needs."""
     radii = (len(kernels[1]) - 1, len(kernels[2]) - 1, len(kernels[3]) - 1)
@@ -160,7 +160,7 @@ def _kept(scale, kernels):
     return count
 
 
-@compiled
+@compiled_part
 def _repeat_rows(rows, at, y, height, radius):
     """Repeat the first and the last row of the image outside of it, in a band that begins at y."""
     for row in range(max(height - y, 0), BAND):
@@ -172,13 +172,13 @@ def _repeat_rows(rows, at, y, height, radius):
             _copy(rows, first, first - np.uintp(step * _STRIDE))
 
 
-@compiled
+@compiled_part
 def _copy(rows, source, target):
     for x in range(np.uintp(_STRIDE)):
         rows[target + x] = rows[source + x]
 
 
-@compiled
+@compiled_part
 def _repeat_ends(rows, at, size):
     """Repeat the values at the left and the right border of the image outside of it."""
     _, width, begin, end = size
@@ -193,7 +193,7 @@ def _repeat_ends(rows, at, size):
             rows[right + x] = value
 
 
-@compiled
+@compiled_part
 def _close(results, at, y, size):
     """Write the lowest response outside the image, in a band that begins at y."""
     height, width, begin, end = size
@@ -208,13 +208,13 @@ def _close(results, at, y, size):
             results[here + np.uintp(_PAD + end - begin)] = -np.inf
 
 
-@compiled
+@compiled_part
 def _blocks(size):
     """Return the number of columns that are processed: whole blocks."""
     return np.uintp((size[3] - size[2] + _BLOCK - 1) // _BLOCK * _BLOCK)
 
 
-@compiled
+@compiled_part
 def _blur_across(rows, at, kernel, blurred, into, size):
     """Blur a row along x."""
     at += np.uintp(_PAD)
@@ -226,7 +226,7 @@ def _blur_across(rows, at, kernel, blurred, into, size):
         blurred[into + x] = total
 
 
-@compiled
+@compiled_part
 def _blur_down(rows, at, kernel, blurred, into, size):
     """Blur along y: write the four rows for which `rows` begins one radius above the first."""
     at += np.uintp(_PAD + (len(kernel) - 1) * _STRIDE)
@@ -253,7 +253,7 @@ def _blurred(rows, here, kernel):
     return total
 
 
-@compiled
+@compiled_part
 def _respond(smooth, at, factors, weights, saddle, results, size):
     """Write two rows of response, strength and least probability, from row `at` of each scale."""
     at += np.uintp(_PAD)
@@ -316,7 +316,7 @@ def _squared_gradient(smooth, above):
     return np.float32(0.25) * (along_x * along_x + along_y * along_y)
 
 
-@compiled
+@compiled_part
 def _find_peaks(response, at, least, is_peak, size):
     """Write whether a response is the highest of 3x3 pixels and above the least one."""
     at += np.uintp(_PAD)
@@ -337,7 +337,7 @@ def _find_peaks(response, at, least, is_peak, size):
         is_peak[x] = (value >= highest) & (value > least)
 
 
-@compiled
+@compiled_part
 def _positions(words, first, last, used, found):
     """
     Write the indices from `first` to before `last` of bytes that are 1; return their number.
@@ -359,7 +359,7 @@ def _positions(words, first, last, used, found):
     return count
 
 
-@compiled
+@compiled_part
 def _locate(results, at, pixel, size, values, index):
     """Write an extremum's position to a fraction of a pixel, and its response."""
     column, y = pixel
@@ -379,7 +379,7 @@ def _locate(results, at, pixel, size, values, index):
     values[index, MIN_PROBABILITY] = results[here + np.uintp(_PROBABILITY_AT)]
 
 
-@compiled
+@compiled_part
 def _vertex(before, value, after):
     """Return the position of the maximum of a parabola through three values, -0.5 to 0.5."""
     half = np.float32(0.5)

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from superpoint_ros.detection.compiled import compiled
+from superpoint_ros.detection.compiled import compiled, compiled_part
 
 _EVERYWHERE = np.empty((0, 0), np.bool_)
 _ALL_BITS = np.uint64(0xFFFFFFFFFFFFFFFF)
@@ -100,7 +100,7 @@ def _keep_greedily(pixels, scores, size, radius, margin, mask, most):
     return kept[:count]
 
 
-@compiled
+@compiled_part
 def _highest_first(scores):
     """Return the indices that sort positive scores, as bits (N,), from the highest; equal rise."""
     # The bits of positive floating-point numbers rise with the numbers. They are sorted by eight

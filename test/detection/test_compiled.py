@@ -11,11 +11,18 @@ from numba.core.caching import CompileResultCacheImpl
 import pytest
 
 from superpoint_ros.detection import compiled as module
-from superpoint_ros.detection.compiled import compiled
+from superpoint_ros.detection.compiled import compiled, compiled_part, inlined
 
 
 def doubled(x):
     return 2 * x
+
+
+part = None
+
+
+def one_more(x):
+    return part(x) + 1
 
 
 @pytest.fixture
@@ -69,6 +76,21 @@ def test_a_damaged_cache_is_replaced_with_one_warning(cache, caplog, damage, kin
     assert len(warnings_of(caplog)) == 1 or (kind == 'index' and 'one byte' in damage)
     assert all('is damaged and is replaced' in text for text in warnings_of(caplog))
     assert sum(again.stats.cache_hits.values()) == 1  # the replaced cache is in use
+
+
+@pytest.mark.parametrize('decorate', [compiled_part, inlined])
+def test_cached_code_contains_the_functions_that_it_calls(cache, monkeypatch, decorate):
+    def call():
+        monkeypatch.setitem(globals(), 'part', decorate(doubled))
+        function = compiled(one_more)
+        assert function(20) == 41
+        return function
+
+    call()
+    assert len(list(cache.rglob('*.nbc'))) == 1
+    again = call()
+    assert sum(again.stats.cache_hits.values()) == 1
+    assert not part.signatures  # not compiled again
 
 
 def test_a_full_disk_of_the_cache_costs_one_warning(cache, caplog):
