@@ -84,16 +84,15 @@ class TrackerSettings:
     )
     max_refinement: float = setting(
         2.0,
-        'Largest correction of a match by alignment of the image patch of the track; a match '
-        'that would move farther keeps the position of its keypoint. Needs images. 0 turns '
-        'refinement off.',
+        'Largest distance of a match from the position where the image patch of the track fits; '
+        'a match that would move farther is rejected. Needs images. 0 turns refinement off.',
         unit='px',
         range=(0.0, 10.0),
     )
     min_correlation: float = setting(
         0.8,
-        'Lowest correlation of a patch and the image for which its position is used. Higher: '
-        'more keypoints keep their own position.',
+        'Lowest correlation of a patch and the image at a match; below, the match is rejected. '
+        'Higher: fewer wrong matches, and fewer tracks if view or light change fast.',
         range=(0.0, 1.0),
     )
     max_bridged_frames: int = setting(

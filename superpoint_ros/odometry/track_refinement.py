@@ -38,9 +38,10 @@ class TrackRefiner:
     """
     Aligns the patches of tracks with the images of one camera.
 
-    A patch is taken where a point is first seen. It is renewed, at the position found, when the
-    view has changed too much, and at the keypoint if the patch does not fit there; so errors of
-    position do not add up from frame to frame.
+    A patch is taken where a point is first seen. A match where it does not fit is wrong, and is
+    rejected: tracks that change to another point with each wrong match look like motion. A patch
+    is renewed, at the position found, when the view has changed too much; so errors of position
+    do not add up from frame to frame.
     """
 
     def __init__(self):
@@ -69,16 +70,17 @@ class TrackRefiner:
 
     def refine(
         self, patches: Patches, keypoints: np.ndarray, settings: TrackerSettings
-    ) -> tuple[np.ndarray, np.ndarray, Patches]:
+    ) -> tuple[np.ndarray, np.ndarray, np.ndarray, Patches]:
         """
-        Return the positions (N, 2) of matched tracks, their covariances and their patches.
+        Refine the positions of matched tracks, which start at their keypoints (N, 2).
 
-        The positions are those of the keypoints (N, 2) where the patch does not fit or moves
-        farther than `max_refinement`.
+        Returns which matches are right, bool (N,), and positions, covariances and patches of all.
+        A match is wrong if the patch does not fit, moves farther than `max_refinement`, or leaves
+        the image. Tracks without a patch keep their keypoints, and get one.
         """
         covariances = keypoint_covariances(len(keypoints))
         if self._image is None or not settings.max_refinement:
-            return keypoints, covariances, patches
+            return np.ones(len(keypoints), bool), keypoints, covariances, patches
         found = self._pool.align(self._image, patches.slots, keypoints, patches.warps)
         moved = np.linalg.norm(found.points - keypoints, axis=1)
         good = (found.correlations >= settings.min_correlation) & (
@@ -86,13 +88,13 @@ class TrackRefiner:
         )
         points = np.where(good[:, None], found.points, keypoints)
         covariances[good] = found.covariances[good]
-        warps = found.warps
-        renewed = ~good | _is_stretched(warps)
-        slots = patches.slots.copy()
+        has_none = patches.slots == NO_PATCH
+        slots, warps = patches.slots.copy(), found.warps
+        renewed = has_none | (good & _is_stretched(warps))
         self._pool.remove(slots[renewed])
         fresh = self.start(points[renewed])
         slots[renewed], warps[renewed] = fresh
-        return points, covariances, Patches(slots, warps)
+        return good | has_none, points, covariances, Patches(slots, warps)
 
     def bridge(
         self, patches: Patches, expected: np.ndarray, settings: TrackerSettings

@@ -232,10 +232,10 @@ class Tracker:
         """Return the tracks that are found in the frame, by a match or by their image patch."""
         memory, settings = self._memory, self.settings
         rows, columns = matches.T
-        points, covariances, patches = self._refiner.refine(
+        right, points, covariances, patches = self._refiner.refine(
             memory.patches_of(rows), features.keypoints[columns], settings
         )
-        found = Sightings(rows, columns, points, covariances, *patches)
+        found = Sightings(rows, columns, points, covariances, *patches).select(right)
         if self._refiner.has_image and settings.max_bridged_frames:
             found = found.join(self._bridge(features, found))
         return found.select(np.argsort(found.rows))
