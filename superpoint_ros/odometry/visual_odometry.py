@@ -168,7 +168,7 @@ class VisualOdometry:
             return False
         in_reference, in_view = shared_ids(reference.ids, view.ids)
         enough = 2 * self.settings.min_inliers
-        if len(in_view) < max(enough, len(reference) // 4):
+        if len(in_view) < enough:
             # Too few points of the reference are still in view: this view replaces it.
             self._reference = view
             return False
