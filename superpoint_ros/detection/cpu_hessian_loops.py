@@ -39,7 +39,8 @@ _STRIDE = 784  # length of a row: a strip, what affects it, padding; of those tr
 _KEPT, _NEXT = 16, 16
 _PART = (_KEPT + _NEXT) * _STRIDE  # rows of one scale, or of one kind of result
 _STRENGTH_AT, _PROBABILITY_AT = _PART, 2 * _PART  # in the results, after the response
-_ONE, _ROW = np.uintp(1), np.uintp(_STRIDE)  # steps to the next column and row
+# Steps to the next column, row and scale.
+_ONE, _ROW, _SCALE = np.uintp(1), np.uintp(_STRIDE), np.uintp(_PART)
 _BYTE_NUMBERS = np.uint64(0x0001020304050607)
 
 
@@ -60,18 +61,20 @@ def fill_extrema(image, tile, kernels, constants, pixels, values, count):
     source, found = _aligned(_STRIDE), np.empty(_STRIDE, np.int64)
     words, used = np.zeros(_STRIDE // 8, np.uint64), np.empty(_STRIDE, np.int64)
     is_peak = words.view(np.bool_)
+    fine, middle, coarse = _earlier_rows(kernels)
     place = 0  # of the oldest row that is needed
     for newest in range(max(first - RADIUS, 0), last + RADIUS, BAND):
         y, at = newest, np.uintp(place * _STRIDE)
         _read(image, y, size, source, kernels[0], across, at)
         # Unrolled: kernels of different lengths have different types.
-        y = _smooth_to(0, y, size, kernels, kernels[0], across, smooth, at)
-        _blur_next(0, y, size, kernels, kernels[1], smooth, across, at)
-        y = _smooth_to(1, y, size, kernels, kernels[1], across, smooth, at)
-        _blur_next(1, y, size, kernels, kernels[2], smooth, across, at)
-        y = _smooth_to(2, y, size, kernels, kernels[2], across, smooth, at)
-        _blur_next(2, y, size, kernels, kernels[3], smooth, across, at)
-        y = _smooth_to(3, y, size, kernels, kernels[3], across, smooth, at) - 1
+        y = _smooth_to(y, size, kernels[0], across, smooth, at, fine)
+        _blur_next(y, size, kernels[1], smooth, across, at, fine)
+        y = _smooth_to(y, size, kernels[1], across, smooth, at + _SCALE, middle)
+        _blur_next(y, size, kernels[2], smooth, across, at + _SCALE, middle)
+        y = _smooth_to(y, size, kernels[2], across, smooth, at + _SCALE + _SCALE, coarse)
+        _blur_next(y, size, kernels[3], smooth, across, at + _SCALE + _SCALE, coarse)
+        coarsest = at + _SCALE + _SCALE + _SCALE
+        y = _smooth_to(y, size, kernels[3], across, smooth, coarsest, _ROW + _ROW) - 1
         for row in range(0, BAND, 2):
             of_row = at + np.uintp(row * _STRIDE)
             _respond(smooth, of_row, factors, weights, saddle, results, size)
@@ -126,38 +129,43 @@ def _read(image, y, size, source, kernel, across, at):
 
 
 @compiled_part
-def _smooth_to(scale, y, size, kernels, kernel, across, smooth, at):
-    """Write the next rows at a scale; return the first one, where those before it are at y."""
+def _earlier_rows(kernels):
+    """
+    Return the length of the earlier rows that the response needs at the first three scales.
+
+    At the last scale it needs two rows, at the others also what the blurs of later scales delay.
+    """
+    coarse = 2 + len(kernels[3]) - 1
+    middle = coarse + len(kernels[2]) - 1
+    fine = middle + len(kernels[1]) - 1
+    return np.uintp(fine * _STRIDE), np.uintp(middle * _STRIDE), np.uintp(coarse * _STRIDE)
+
+
+@compiled_part
+def _smooth_to(y, size, kernel, across, smooth, part, earlier):
+    """
+    Write the next rows at a scale; return the first one, where those before it are at y.
+
+    `part` is where the oldest row of the scale is, `earlier` the length of the rows before y.
+    """
     y -= len(kernel) - 1
-    part = np.uintp(scale * _PART) + at
-    into = part + np.uintp(_kept(scale, kernels) * _STRIDE)
+    into = part + earlier
     _blur_down(across, part, kernel, smooth, into, size)
     for row in range(BAND):
         _repeat_ends(smooth, into + np.uintp(row * _STRIDE), size)
-    _repeat_rows(smooth, into, y, size[0], 1)
+    # Not as a literal, for which the function would be compiled once more.
+    _repeat_rows(smooth, into, y, size[0], np.int64(1))
     return y
 
 
 @compiled_part
-def _blur_next(scale, y, size, kernels, kernel, smooth, across, at):
+def _blur_next(y, size, kernel, smooth, across, part, earlier):
     """Write the rows at a scale from y on, blurred along x for the next scale."""
-    part = np.uintp(scale * _PART) + at
-    rows = part + np.uintp(_kept(scale, kernels) * _STRIDE)
-    into = part + np.uintp(_PART + 2 * (len(kernel) - 1) * _STRIDE)
+    into = part + _SCALE + np.uintp(2 * (len(kernel) - 1) * _STRIDE)
     for row in range(BAND):
         step = np.uintp(row * _STRIDE)
-        _blur_across(smooth, rows + step, kernel, across, into + step, size)
+        _blur_across(smooth, part + earlier + step, kernel, across, into + step, size)
     _repeat_rows(across, into, y, size[0], len(kernel) - 1)
-
-
-@compiled_part
-def _kept(scale, kernels):
-    """Return the number of earlier rows at a scale that the response needs."""
-    radii = (len(kernels[1]) - 1, len(kernels[2]) - 1, len(kernels[3]) - 1)
-    count = 2
-    for later in range(scale, 3):
-        count += radii[later]
-    return count
 
 
 @compiled_part
