@@ -91,7 +91,9 @@ def open_onnx(path: Path) -> Run:
     """Return a function that runs an ONNX file; raise ModuleNotFoundError without onnxruntime."""
     import onnxruntime
 
-    session = onnxruntime.InferenceSession(str(path), providers=['CPUExecutionProvider'])
+    from superpoint_ros.engines.onnxruntime_engine import PROVIDER, session_options
+
+    session = onnxruntime.InferenceSession(str(path), session_options(0), providers=[PROVIDER])
     as_float = session.get_inputs()[0].type == 'tensor(float)'
 
     def run(images: np.ndarray, threshold: float) -> PaddedFeatures:
