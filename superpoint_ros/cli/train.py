@@ -11,7 +11,7 @@ Train a network, stage by stage.
       --start runs/magicpoint/checkpoints/last.ckpt
 
 A recipe is the name of a recipe of the package (cpu, paper; for superpoint also corners,
-repeatability, rendered, gpu, shipped_compact, shipped_small, shipped_nano and shipped_paper, of
+repeatability, rendered, gpu, shipped_compact, shipped_small, shipped_nano and shipped_large, of
 which all but corners need no labels) or a YAML file. Each of its values is also an option:
 'superpoint train magicpoint --help' lists them. The folder gets the recipe as used, the last
 checkpoint, the weights, curves for TensorBoard and a picture of the validation.

@@ -131,7 +131,7 @@ def test_every_shipped_recipe_can_be_read():
     [
         ('shipped_compact', [16, 16, 48, 96]),
         ('shipped_small', [16, 16, 48, 96]),
-        ('shipped_paper', [32, 48, 96, 128]),
+        ('shipped_large', [32, 48, 96, 128]),
         ('shipped_nano', []),
     ],
 )
