@@ -28,7 +28,7 @@ from superpoint_ros.detection.settings import DetectionSettings
 from superpoint_ros.engines.engine import create_engine, Engine, limit_threads_after_fork
 from superpoint_ros.engines.execution_settings import ExecutionSettings
 from superpoint_ros.features import Features
-from superpoint_ros.files import default_weights
+from superpoint_ros.files import find_weights
 from superpoint_ros.model.weights import read_weights, WeightsMetadata
 from superpoint_ros.settings_table import make_settings, table_of
 
@@ -86,14 +86,15 @@ class Detector:
         **settings,
     ) -> Detector:
         """
-        Return a detector with the weights of a file, by default the shipped ones.
+        Return a detector with the weights of a file, by default the shipped ones for general use.
 
-        `settings` are fields of `DetectionSettings` and of `ExecutionSettings`, such as `device`.
-        Raises FileNotFoundError or WeightsError for the file, and ValueError or TypeError for an
-        invalid setting or one that this machine cannot run.
+        `path` may also be the name of a shipped file, see `find_weights`. `settings` are fields of
+        `DetectionSettings` and of `ExecutionSettings`, such as `device`. Raises FileNotFoundError
+        or WeightsError for the file, and ValueError or TypeError for an invalid setting or one
+        that this machine cannot run.
         """
         execution, detection = _split(settings)
-        path = Path(path) if path else default_weights()
+        path = find_weights(path)
         network, metadata = read_weights(path)
         engine = create_engine(network, execution)
         return cls(engine, network.config.descriptor_size, detection, metadata, path)

@@ -126,6 +126,28 @@ def default_weights() -> Path:
     return path
 
 
+def find_weights(weights: str | Path | None = None) -> Path:
+    """
+    Return the path of a weight file.
+
+    `weights` is a path, or the name of a shipped file without its ending, such as
+    `superpoint_nano`; None and '' stand for the shipped file for general use. Raises
+    FileNotFoundError for a name that is neither, or if the shipped files are missing.
+    """
+    if not weights:
+        return default_weights()
+    path = Path(weights)
+    if path.suffix or path.parent != Path() or path.exists():
+        return path
+    shipped = {each.stem: each for each in (share_directory() / 'models').glob('*.safetensors')}
+    if path.name not in shipped:
+        raise FileNotFoundError(
+            f'there is no weight file {weights}; those of the package are '
+            f'{", ".join(sorted(shipped))}'
+        )
+    return shipped[path.name]
+
+
 def demo_photographs() -> list[Path]:
     """Return the paths of the photographs that are shipped with the package."""
     return sorted((Path(__file__).resolve().parent / 'demo_photographs').glob('*.jpg'))

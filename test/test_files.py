@@ -11,7 +11,12 @@ import sys
 import pytest
 
 import superpoint_ros
-from superpoint_ros.files import check_writable, share_directory, write_atomically
+from superpoint_ros.files import (
+    check_writable,
+    find_weights,
+    share_directory,
+    write_atomically,
+)
 
 SOURCE = Path(superpoint_ros.__file__).resolve().parent
 
@@ -88,3 +93,17 @@ def test_a_path_that_cannot_be_written_is_named_and_one_that_can_leaves_no_trace
         check_writable(tmp_path / 'file' / 'folder')
     with pytest.raises(OSError, match="'/proc'"):  # where nobody can make files, not even root
         check_writable(Path('/proc/folder'))
+
+
+def test_weight_files_of_the_package_are_found_by_name(tmp_path, monkeypatch):
+    shipped = share_directory() / 'models'
+    assert find_weights() == find_weights('') == shipped / 'superpoint_compact.safetensors'
+    assert find_weights('superpoint_nano') == shipped / 'superpoint_nano.safetensors'
+    with pytest.raises(FileNotFoundError, match=r'no weight file tiny; .* superpoint, .*_small'):
+        find_weights('tiny')
+    # Paths are not looked up: reading them says whether they exist.
+    for given in ('runs/superpoint', 'superpoint.safetensors', './superpoint_nano.pth'):
+        assert find_weights(given) == Path(given)
+    (tmp_path / 'superpoint_nano').touch()
+    monkeypatch.chdir(tmp_path)
+    assert find_weights('superpoint_nano') == Path('superpoint_nano')

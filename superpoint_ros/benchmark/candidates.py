@@ -22,6 +22,7 @@ from superpoint_ros.detector import Detector
 from superpoint_ros.engines.engine import create_engine
 from superpoint_ros.engines.execution_settings import ExecutionSettings
 from superpoint_ros.features import Features
+from superpoint_ros.files import find_weights
 from superpoint_ros.model.config import CONFIGURATIONS
 from superpoint_ros.model.network_arrays import NetworkArrays
 from superpoint_ros.model.superpoint import build_network, SuperPoint
@@ -89,7 +90,7 @@ class NetworkSource(NamedTuple):
         same every time.
         """
         if self.weights:
-            return read_weights(self.weights)[0]
+            return read_weights(find_weights(self.weights))[0]
         if self.name not in CONFIGURATIONS:
             raise ValueError(
                 f'unknown network {self.name}: choose from {", ".join(CONFIGURATIONS)}, or give '

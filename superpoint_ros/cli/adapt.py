@@ -62,7 +62,7 @@ def _label(photographs: Path, args: argparse.Namespace, recipe) -> int:
     """Make the labels with the recipe."""
     import logging
 
-    from superpoint_ros.files import default_weights
+    from superpoint_ros.files import find_weights
     from superpoint_ros.training.pseudo_labels import CONTACT_SHEET, label_folder
 
     logging.basicConfig(level=logging.INFO, format='%(message)s')
@@ -70,7 +70,7 @@ def _label(photographs: Path, args: argparse.Namespace, recipe) -> int:
     threads = args.threads or _threads(len(devices))
     labelled, skipped = label_folder(
         photographs,
-        args.weights or default_weights(),
+        find_weights(args.weights),
         args.out,
         recipe,
         devices,

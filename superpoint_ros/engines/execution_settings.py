@@ -24,7 +24,8 @@ class ExecutionSettings:
 
     weights: str = setting(
         '',
-        'Path of the weight file; empty: the weights that are shipped with the package.',
+        'Path of the weight file, or the name of one of the package, such as superpoint_nano; '
+        'empty: superpoint_compact.',
         constraint='a .safetensors file of this package, or a .pth file of SuperPoint',
     )
     device: str = setting(

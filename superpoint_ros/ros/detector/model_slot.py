@@ -16,7 +16,7 @@ from superpoint_ros.detection.settings import DetectionSettings
 from superpoint_ros.detector import Detector
 from superpoint_ros.engines.engine import create_engine
 from superpoint_ros.engines.execution_settings import ExecutionSettings
-from superpoint_ros.files import default_weights
+from superpoint_ros.files import find_weights
 from superpoint_ros.model.network_arrays import NetworkArrays
 from superpoint_ros.model.weights import read_weights, WeightsMetadata
 
@@ -97,7 +97,7 @@ class ModelSlot:
 
     def _read(self, weights: str) -> _WeightFile:
         """Return a weight file, which a thread begins to read."""
-        path = Path(weights) if weights else default_weights()
+        path = find_weights(weights)
         return _WeightFile(weights, path, self._readers.submit(read_weights, path))
 
     def _replace(

@@ -64,6 +64,9 @@ def test_new_weights_are_used_and_bad_ones_refused(
     system.wait_until(lambda: descriptor_size(system.answers(image)) == 24)
     assert system.status('network')[2]['weights'] == str(other_weights)
 
+    assert system.set_parameters(weights='superpoint_nano').successful
+    system.wait_until(lambda: descriptor_size(system.answers(image)) == 64)
+
 
 def test_covariances_are_published_while_they_are_asked_for(start_inside, image):
     system = start_inside()
