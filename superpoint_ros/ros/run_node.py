@@ -22,6 +22,7 @@ import signal
 import sys
 import threading
 import traceback
+from types import FrameType
 from typing import Protocol, TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -49,6 +50,9 @@ _HEAPS = 2
 
 _START_LIMIT = 1.5
 """Seconds that a start may take after a signal: nodes end within two."""
+
+_RETRY = 0.02
+"""Seconds after which a signal during an import is sent again."""
 
 _SUCCESS = 0
 _FAILURE = 1
@@ -220,8 +224,9 @@ class Signals:
     Handlers of SIGINT and SIGTERM, whose effect depends on the progress of the program.
 
     During imports nothing needs cleaning up, and an exception in the middle of an import would be
-    printed: the process ends at once. While the node starts, KeyboardInterrupt ends the start; if
-    that is swallowed, as by a compiler, the process ends after `_START_LIMIT`. Later they end the
+    printed: the process ends at once. While the node starts, KeyboardInterrupt ends the start,
+    after an import that is in progress; if that takes longer than `_START_LIMIT`, or the exception
+    is swallowed, as by a compiler, the process ends. Later they end the
     main thread's `wait`.
 
     `wait` reads a pipe to which Python's handler in C writes a byte for each signal. A queue or an
@@ -258,16 +263,34 @@ class Signals:
         """Wait for a signal, or for `stop`."""
         os.read(self._wakeups, 1)
 
-    def _receive(self, *_) -> None:
+    def _receive(self, number: int, frame: FrameType | None) -> None:
         self.has_received = True
-        self._act()
+        if self._act != self._interrupt:
+            self._act()
+            return
+        if not self._limit.is_alive():
+            self._limit.start()
+        if not _is_importing(frame):
+            self._interrupt()
+        # C++ code of PyTorch imports modules, too, and ends the process if that raises.
+        again = threading.Timer(_RETRY, os.kill, (os.getpid(), number))
+        again.daemon = True
+        again.start()
 
     def _interrupt(self) -> None:
         self._act = self.stop  # a second signal must not interrupt the clean-up
-        self._limit.start()
         self.stop()  # if the exception is swallowed, as in a destructor, spinning ends at once
         sys.unraisablehook = lambda unraisable: None  # which would print it there
         raise KeyboardInterrupt
+
+
+def _is_importing(frame: FrameType | None) -> bool:
+    """Return whether a frame belongs to an import."""
+    while frame is not None:
+        if frame.f_code.co_filename.startswith('<frozen importlib'):
+            return True
+        frame = frame.f_back
+    return False
 
 
 def _exit(status: int = _SUCCESS) -> None:

@@ -195,3 +195,40 @@ def test_a_burst_of_signals_does_not_keep_the_program_from_ending():
             program.communicate(timeout=START)
         finally:
             program.kill()
+
+
+IMPORTING = """
+from superpoint_ros.ros.run_node import Signals
+
+signals = Signals()
+signals.begin_start()
+try:
+    import signalled
+    while True:
+        pass
+except KeyboardInterrupt:
+    print(signalled.finished)
+"""
+
+SIGNALLED = """
+import os
+import signal
+
+os.kill(os.getpid(), signal.SIGTERM)
+finished = sum(range(100000)) > 0
+"""
+
+
+def test_a_signal_does_not_interrupt_an_import(tmp_path):
+    # C++ code that imports, as of PyTorch, would end the process with an abort.
+    (tmp_path / 'signalled.py').write_text(SIGNALLED)
+    done = subprocess.run(
+        [sys.executable, '-c', IMPORTING],
+        cwd=tmp_path,
+        env={**os.environ, 'PYTHONPATH': os.pathsep.join([str(tmp_path), *sys.path])},
+        capture_output=True,
+        text=True,
+        timeout=START,
+        check=False,
+    )
+    assert (done.returncode, done.stdout, done.stderr) == (0, 'True\n', '')
