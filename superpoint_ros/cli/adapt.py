@@ -96,6 +96,6 @@ def _devices(names: str, workers: int | None) -> list[str]:
 
 def _threads(processes: int) -> int:
     """Return the number of threads for each process."""
-    import os
+    from superpoint_ros.detection.threads import core_count
 
-    return max(1, len(os.sched_getaffinity(0)) // processes)
+    return max(1, core_count() // processes)

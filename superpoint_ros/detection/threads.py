@@ -29,6 +29,11 @@ def thread_count() -> int:
         return _chosen
     if torch := sys.modules.get('torch'):
         return torch.get_num_threads()
+    return core_count()
+
+
+def core_count() -> int:
+    """Return the number of cores that this process may use."""
     if hasattr(os, 'sched_getaffinity'):  # not on macOS
         return len(os.sched_getaffinity(0))
     return os.cpu_count() or 1

@@ -19,6 +19,7 @@ import onnx
 from onnx import helper, numpy_helper, TensorProto
 import onnxruntime
 
+from superpoint_ros.detection.threads import core_count
 from superpoint_ros.engines.conversion import as_array, like_images
 from superpoint_ros.model.config import Layer, SuperPointOutput
 from superpoint_ros.model.network_arrays import NetworkArrays
@@ -91,11 +92,10 @@ class OnnxRuntimeEngine:
 def session_options(threads: int) -> onnxruntime.SessionOptions:
     """Return the options of a session with this number of CPU threads, 0 for one per core."""
     options = onnxruntime.SessionOptions()
-    if not threads and hasattr(os, 'sched_getaffinity'):  # not on macOS
+    if not threads and core_count() < (os.cpu_count() or 1):
         # By default ONNX Runtime binds a thread to each core of the machine, and prints an error
         # for each that this process may not use, as in a container with some of the cores.
-        allowed = len(os.sched_getaffinity(0))
-        threads = allowed if allowed < (os.cpu_count() or 1) else 0
+        threads = core_count()
     options.intra_op_num_threads = threads
     # Threads that wait in a loop would take processor time from the detection that follows.
     options.add_session_config_entry('session.intra_op.allow_spinning', '0')
