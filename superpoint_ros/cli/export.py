@@ -85,12 +85,13 @@ def run(args: argparse.Namespace) -> int:
 
 def _who_loads(model) -> str:
     """Return which programs load the weights."""
-    from superpoint_ros.model.config import LARGE, PAPER
+    from dataclasses import replace
 
-    if model.config == PAPER:
-        return 'loads where superpoint_v1.pth does'
-    if model.config == LARGE:
-        return 'loads where superpoint_v1.pth does, without the fine part of the descriptors'
+    from superpoint_ros.model.config import PAPER
+
+    if replace(model.config, fine_channels=0) == PAPER:  # as `write_pth` decides
+        fine = ', without the fine part of the descriptors' if model.config.fine_channels else ''
+        return f'loads where superpoint_v1.pth does{fine}'
     return (
         'has the names of superpoint_v1.pth but other widths: programs that read the widths from '
         'the file can load it; programs with fixed widths need the paper configuration'

@@ -52,7 +52,12 @@ _warned: set[str] = set()  # folders of caches
 
 def compiled(function: Callable) -> Callable:
     """Return a function that is compiled at its first call."""
-    return _compiled(function, _OPTIONS)
+    try:
+        result = njit(cache=True, **_OPTIONS)(function)
+        result._cache = _SafeCache(function)  # Numba has no public way to replace its cache
+        return result
+    except (RuntimeError, OSError):  # no folder is writable
+        return njit(**_OPTIONS)(function)
 
 
 def compiled_part(function: Callable) -> Callable:
@@ -67,15 +72,6 @@ def compiled_part(function: Callable) -> Callable:
 def inlined(function: Callable) -> Callable:
     """Return a function like `compiled_part`, whose code becomes part of each loop with a call."""
     return njit(forceinline=True, **_PART_OPTIONS)(function)
-
-
-def _compiled(function: Callable, options: dict) -> Callable:
-    try:
-        result = njit(cache=True, **options)(function)
-        result._cache = _SafeCache(function)  # Numba has no public way to replace its cache
-        return result
-    except (RuntimeError, OSError):  # no folder is writable
-        return njit(**options)(function)
 
 
 class _CheckedCode(CompileResultCacheImpl):

@@ -270,12 +270,13 @@ class Signals:
             return
         if not self._limit.is_alive():
             self._limit.start()
-        if not _is_importing(frame):
+        if _is_importing(frame):
+            # C++ code of PyTorch imports modules, too, and ends the process if that raises.
+            again = threading.Timer(_RETRY, os.kill, (os.getpid(), number))
+            again.daemon = True
+            again.start()
+        else:
             self._interrupt()
-        # C++ code of PyTorch imports modules, too, and ends the process if that raises.
-        again = threading.Timer(_RETRY, os.kill, (os.getpid(), number))
-        again.daemon = True
-        again.start()
 
     def _interrupt(self) -> None:
         self._act = self.stop  # a second signal must not interrupt the clean-up
