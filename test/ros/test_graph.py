@@ -102,10 +102,15 @@ def test_nodes_use_no_private_names_of_rclpy():
     assert used == {('ProcessingNode', '_state_machine')}
 
 
+def run_program(*arguments):
+    """Return the ended process of `run_node` with these arguments."""
+    command = [sys.executable, '-m', 'superpoint_ros.ros.run_node', *arguments]
+    return subprocess.run(command, capture_output=True, text=True, timeout=START, check=False)
+
+
 @pytest.mark.parametrize('name', ['', 'camera'])
 def test_the_program_lists_the_nodes_if_none_of_them_is_named(name):
-    command = [sys.executable, '-m', 'superpoint_ros.ros.run_node', *filter(None, [name])]
-    ended = subprocess.run(command, capture_output=True, text=True, timeout=START, check=False)
+    ended = run_program(*filter(None, [name]))
     assert ended.returncode == 1, ended.stderr
     assert '{detector,player,tracker,visual_odometry}' in ended.stderr
 
@@ -119,13 +124,7 @@ def test_a_missing_module_is_reported_with_the_python_that_lacks_it(
         (tmp_path / f'{module}.py').write_text(error)
     path = [str(tmp_path), str(PACKAGE.parent), os.environ.get('PYTHONPATH', '')]
     monkeypatch.setenv('PYTHONPATH', os.pathsep.join(path))  # a sourced ROS is in it
-    ended = subprocess.run(
-        [sys.executable, '-m', 'superpoint_ros.ros.run_node', 'detector'],
-        capture_output=True,
-        text=True,
-        timeout=START,
-        check=False,
-    )
+    ended = run_program('detector')
     assert ended.returncode == 1, ended.stderr
     line = ended.stderr.splitlines()[-1]
     assert f"detector cannot start: No module named '{missing[-1]}'" in line
@@ -138,12 +137,6 @@ def test_a_node_without_a_folder_for_its_log_names_the_variable_that_gives_one(
 ):
     (tmp_path / 'file').touch()
     monkeypatch.setenv('ROS_LOG_DIR', str(tmp_path / 'file' / 'log'))
-    ended = subprocess.run(
-        [sys.executable, '-m', 'superpoint_ros.ros.run_node', 'player'],
-        capture_output=True,
-        text=True,
-        timeout=START,
-        check=False,
-    )
+    ended = run_program('player')
     assert ended.returncode == 1, ended.stderr
     assert 'set ROS_LOG_DIR to a folder in which log files can be written' in ended.stderr
