@@ -55,12 +55,12 @@ def updated(text: str, suffix: str) -> str:
 
 
 def _rows(name: str) -> list[Setting]:
-    """Return the rows of the dataclass of this name; raise ValueError if there is none."""
+    """Return the rows of the group of this name; raise ValueError if there is none."""
     for path in sorted((ROOT / 'superpoint_ros').rglob('*.py')):
-        if f'\nclass {name}:\n' in path.read_text(encoding='utf-8'):
+        if f'\nclass {name}(SettingsGroup' in path.read_text(encoding='utf-8'):
             module = '.'.join(path.relative_to(ROOT).with_suffix('').parts)
             return list(table_of(getattr(import_module(module), name)).values())
-    raise ValueError(f'there is no dataclass {name} in superpoint_ros')
+    raise ValueError(f'there is no group of settings {name} in superpoint_ros')
 
 
 def _markdown(rows: list[Setting]) -> str:

@@ -4,10 +4,10 @@
 """
 Settings as tables: one declaration holds a setting's type, default, range, unit and help text.
 
-A group of settings is a frozen dataclass whose fields are made by `setting` and whose
-`__post_init__` calls `check_settings`. ROS parameters (`superpoint_ros.ros.parameters`),
-command-line options (`add_options`), the comments of the parameter files and the tables of the
-documentation are all made from `table_of`.
+A group of settings is a frozen dataclass derived from `SettingsGroup`, with fields made by
+`setting`. ROS parameters (`superpoint_ros.ros.parameters`), command-line options (`add_options`),
+the comments of the parameter files and the tables of the documentation are all made from
+`table_of`.
 """
 
 from __future__ import annotations
@@ -20,9 +20,9 @@ from functools import cache
 import math
 from numbers import Integral, Real
 from types import NoneType, UnionType
-from typing import Any, get_args, get_origin, get_type_hints, Literal, TypeVar, Union
+from typing import Any, ClassVar, get_args, get_origin, get_type_hints, Literal, TypeVar, Union
 
-Settings = TypeVar('Settings')
+Settings = TypeVar('Settings', bound='SettingsGroup')
 
 _KEY = 'setting'
 _WORDS = {
@@ -51,7 +51,7 @@ class Setting:
         below: number that the value must stay under, or None.
         choices: allowed values of a string setting, or (); those of a `Literal` type are found.
         constraint: further condition in words, or ''.
-        live: whether a running node accepts a new value.
+        live: whether a running node accepts a new value; false also if the group is not live.
         type: annotation of the field: bool, int, float, str, `X | None`, `list[X]`,
             `tuple[X, Y]`, `tuple[X, ...]`, `Literal[...]`, or another group of settings.
 
@@ -138,28 +138,50 @@ def setting(default: Any, help: str, **attributes: Any) -> Any:  # noqa: A002
     return field(default=default, metadata=metadata)
 
 
-def table_of(group: Any) -> dict[str, Setting]:
-    """Return the settings of a dataclass or of one of its instances, by name, in order."""
+class SettingsGroup:
+    """
+    Base class of groups of settings; the help text of each field describes it.
+
+    The constructor raises TypeError or ValueError that names the first setting whose value is not
+    allowed, the value and what it may be. The class argument `live=False` makes no setting live.
+    """
+
+    LIVE: ClassVar[bool] = True
+    RENAMED: ClassVar[Mapping[str, str]] = {}
+    """Names of earlier versions, and what replaces each."""
+
+    def __init_subclass__(cls, live: bool = True):
+        cls.LIVE = live
+
+    def __post_init__(self):
+        for name, row in table_of(self).items():
+            row.check(getattr(self, name))
+
+    def check_order(self, lower: str, upper: str) -> None:
+        """Raise ValueError if the setting `lower` is greater than the setting `upper`."""
+        low, high = getattr(self, lower), getattr(self, upper)
+        if low > high:
+            raise ValueError(f'{lower} must be at most {upper}, {high}, got {low}')
+
+
+def table_of(group: SettingsGroup | type[SettingsGroup]) -> dict[str, Setting]:
+    """Return the settings of a group or of one of its instances, by name, in order."""
     return _table(group if isinstance(group, type) else type(group))
 
 
 @cache
-def _table(kind: type) -> dict[str, Setting]:
+def _table(kind: type[SettingsGroup]) -> dict[str, Setting]:
     types = get_type_hints(kind)
     table = {}
     for each in fields(kind):
         if _KEY in each.metadata:
-            row = replace(each.metadata[_KEY], name=each.name, type=types[each.name])
+            row = each.metadata[_KEY]
+            live = row.live and kind.LIVE
+            row = replace(row, name=each.name, type=types[each.name], live=live)
             if get_origin(row.type) is Literal:
                 row = replace(row, choices=get_args(row.type))
             table[each.name] = row
     return table
-
-
-def check_settings(group: Any) -> None:
-    """Raise TypeError or ValueError that names the first setting whose value is not allowed."""
-    for name, row in table_of(group).items():
-        row.check(getattr(group, name))
 
 
 def make_settings(kind: type[Settings], values: Mapping[str, Any]) -> Settings:
@@ -172,17 +194,12 @@ def make_settings(kind: type[Settings], values: Mapping[str, Any]) -> Settings:
     """
     known = table_of(kind)
     for name in values:
-        if name in renamed(kind):
-            raise TypeError(f'the setting {name} was renamed: use {renamed(kind)[name]}')
+        if name in kind.RENAMED:
+            raise TypeError(f'the setting {name} was renamed: use {kind.RENAMED[name]}')
     unknown = sorted(set(values) - set(known))
     if unknown:
         raise TypeError(f'unknown setting {", ".join(unknown)}: choose from {", ".join(known)}')
     return kind(**values)
-
-
-def renamed(kind: type) -> Mapping[str, str]:
-    """Return the old names of settings, and what replaces each."""
-    return getattr(kind, 'RENAMED', {})
 
 
 def add_options(
@@ -218,7 +235,7 @@ def add_options(
             help=_help(row, shown),
             **_form(row, (types or {}).get(name)),
         )
-    for old, new in renamed(kind).items():
+    for old, new in kind.RENAMED.items():
         for option in (_option(old), _option(f'no_{old}')):
             refuse_option(parser, option, _option(new))
 

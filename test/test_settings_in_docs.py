@@ -49,7 +49,7 @@ def test_a_table_has_type_default_allowed_values_and_whether_it_is_live(script):
 
 
 def test_an_unknown_group_of_settings_is_named(script):
-    with pytest.raises(ValueError, match='there is no dataclass Nonsense'):
+    with pytest.raises(ValueError, match='there is no group of settings Nonsense'):
         script['updated']('<!-- settings: Nonsense -->\n<!-- end -->\n', '.md')
 
 

@@ -14,26 +14,23 @@ import pytest
 
 from superpoint_ros.settings_table import (
     add_options,
-    check_settings,
     given_options,
     make_settings,
     setting,
+    SettingsGroup,
     table_of,
 )
 
 
 @dataclass(frozen=True)
-class Ranges:
+class Ranges(SettingsGroup):
     """A nested group."""
 
     rotation: float = setting(30.0, 'Largest rotation.', unit='deg', range=(0.0, 180.0))
 
-    def __post_init__(self):
-        check_settings(self)
-
 
 @dataclass(frozen=True)
-class Plan:
+class Plan(SettingsGroup):
     """A group with a setting of each type."""
 
     radius: int = setting(3, 'Radius of the window.', unit='px', range=(0, 64))
@@ -50,9 +47,6 @@ class Plan:
     ranges: Ranges = setting(Ranges(rotation=90.0), 'Random changes.')
 
     RENAMED: ClassVar[dict[str, str]] = {'old_radius': 'radius'}
-
-    def __post_init__(self):
-        check_settings(self)
 
 
 @pytest.mark.parametrize(

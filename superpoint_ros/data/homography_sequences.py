@@ -35,7 +35,7 @@ from superpoint_ros.data.photometric import augment, PhotometricRanges
 from superpoint_ros.data.random_homographies import HomographyRanges, sample_homography
 from superpoint_ros.data.sequences.image_files import read_image
 from superpoint_ros.geometry.homography import scaling, valid_mask
-from superpoint_ros.settings_table import check_settings, setting
+from superpoint_ros.settings_table import setting, SettingsGroup
 from superpoint_ros.visualization import write_picture
 
 VIEWPOINT = HomographyRanges(
@@ -116,12 +116,8 @@ _log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
-class BenchmarkPlan:
-    """
-    Size of a benchmark.
-
-    Raises TypeError or ValueError that names the field, its value and what it may be.
-    """
+class BenchmarkPlan(SettingsGroup):
+    """Size of a benchmark."""
 
     viewpoint: int = setting(50, 'Number of v_* sequences.', range=(0, None))
     illumination: int = setting(50, 'Number of i_* sequences.', range=(0, None))
@@ -142,7 +138,7 @@ class BenchmarkPlan:
     seed: int = setting(0, 'Random seed.', range=(0, None))
 
     def __post_init__(self):
-        check_settings(self)
+        super().__post_init__()
         if self.sequences < 1:
             raise ValueError(
                 'viewpoint, illumination and close_ups are all 0: there is nothing to make'

@@ -10,18 +10,17 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 
-from superpoint_ros.settings_table import check_settings, setting
+from superpoint_ros.settings_table import setting, SettingsGroup
 
 SHARE = (0.0, 1.0)
 
 
 @dataclass(frozen=True)
-class PhotometricRanges:
+class PhotometricRanges(SettingsGroup):
     """
     Photometric changes that ``augment`` makes, how often and how strongly.
 
     The strength of each change is drawn uniformly up to its limit. The defaults are for training.
-    Raises TypeError or ValueError that names the field, its value and what it may be.
     """
 
     shade_probability: float = setting(
@@ -78,12 +77,8 @@ class PhotometricRanges:
     min_jpeg_quality: int = setting(30, 'Lowest JPEG quality; the highest is 95.', range=(1, 95))
 
     def __post_init__(self):
-        check_settings(self)
-        if self.min_contrast > self.max_contrast:
-            raise ValueError(
-                f'min_contrast must be at most max_contrast, {self.max_contrast}, '
-                f'got {self.min_contrast}'
-            )
+        super().__post_init__()
+        self.check_order('min_contrast', 'max_contrast')
 
 
 TRAINING = PhotometricRanges()

@@ -9,14 +9,14 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from superpoint_ros.settings_table import check_settings, setting
+from superpoint_ros.settings_table import setting, SettingsGroup
 
 LARGEST_PERSPECTIVE = 0.24
 """A square stays convex if each corner moves by less than a quarter of its side."""
 
 
 @dataclass(frozen=True)
-class HomographyRanges:
+class HomographyRanges(SettingsGroup):
     """
     Ranges of random homographies; the defaults are those of homographic adaptation.
 
@@ -25,8 +25,6 @@ class HomographyRanges:
     in this order. Without `allow_artifacts`, a patch that leaves the source is shrunk and moved
     until it does not, and every pixel of the target shows the source
     (``superpoint_ros.geometry.homography.valid_mask`` gives the pixels that do).
-
-    Raises TypeError or ValueError that names the field, its value and what it may be.
 
     Source for perspective, scale and patch: the ranges of rpautrat/SuperPoint that worked; the
     paper gives none.
@@ -66,11 +64,8 @@ class HomographyRanges:
     )
 
     def __post_init__(self):
-        check_settings(self)
-        if self.min_scale > self.max_scale:
-            raise ValueError(
-                f'max_scale must be at least min_scale, {self.min_scale}, got {self.max_scale}'
-            )
+        super().__post_init__()
+        self.check_order('min_scale', 'max_scale')
 
 
 def sample_homography(

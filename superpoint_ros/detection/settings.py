@@ -12,7 +12,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import ClassVar
 
-from superpoint_ros.settings_table import check_settings, setting
+from superpoint_ros.settings_table import setting, SettingsGroup
 
 KEYPOINTS = ('hessian', 'heatmap')
 
@@ -21,14 +21,8 @@ SMALLEST_IMAGE = 64
 
 
 @dataclass(frozen=True)
-class DetectionSettings:
-    """
-    Settings of the detection, checked when they are made.
-
-    The help text of each field describes it; `settings_table.table_of(DetectionSettings)` gives
-    the whole table. Raises TypeError or ValueError that names the setting, its value and what it
-    may be.
-    """
+class DetectionSettings(SettingsGroup):
+    """Settings of the detection."""
 
     threshold: float = setting(
         0.001,
@@ -98,7 +92,7 @@ class DetectionSettings:
     """Names of earlier versions, and what replaces them."""
 
     def __post_init__(self):
-        check_settings(self)
+        super().__post_init__()
         if 0 < self.max_image_size < SMALLEST_IMAGE:
             raise ValueError(
                 f'max_image_size must be 0 (off) or at least {SMALLEST_IMAGE}, '

@@ -7,19 +7,18 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from superpoint_ros.settings_table import check_settings, setting
+from superpoint_ros.settings_table import setting, SettingsGroup
 
 PRECISIONS = ('auto', 'float32', 'bfloat16', 'float16', 'int8')
 ENGINES = ('auto', 'torch', 'openvino', 'onnxruntime')
 
 
 @dataclass(frozen=True)
-class ExecutionSettings:
+class ExecutionSettings(SettingsGroup):
     """
-    Weight file of a network, and how it runs; checked when they are made.
+    Weight file of a network, and how it runs.
 
-    `engines.engine.create_engine` checks whether the values fit together and the machine. The
-    help text of each field describes it.
+    `engines.engine.create_engine` checks whether the values fit together and the machine.
     """
 
     weights: str = setting(
@@ -63,6 +62,3 @@ class ExecutionSettings:
         range=(0, 256),
         live=False,
     )
-
-    def __post_init__(self):
-        check_settings(self)

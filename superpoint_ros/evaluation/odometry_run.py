@@ -27,7 +27,7 @@ from superpoint_ros.geometry.stereo import StereoCamera
 from superpoint_ros.odometry.odometry_settings import OdometrySettings, TrackerSettings
 from superpoint_ros.odometry.tracker import Tracks
 from superpoint_ros.odometry.visual_odometry import VisualOdometry
-from superpoint_ros.settings_table import check_settings, setting
+from superpoint_ros.settings_table import setting, SettingsGroup
 
 LEAST_MOTION = 0.005
 """Least distance in metres between the frames of a pair; below, the direction is undefined."""
@@ -37,9 +37,9 @@ SCALES = ('none', 'stereo', 'depth')
 
 
 @dataclass(frozen=True)
-class OdometryPlan:
+class OdometryPlan(SettingsGroup):
     """
-    Settings of the odometry benchmark, checked when they are made.
+    Settings of the odometry benchmark.
 
     The similarity threshold of the tracker is off by default: the similarities of different
     descriptors have different scales. Maps start at a parallax of 1 degree: with 2 degrees, ORB,
@@ -65,7 +65,7 @@ class OdometryPlan:
     )
 
     def __post_init__(self):
-        check_settings(self)
+        super().__post_init__()
         if not self.gaps:
             raise ValueError('gaps must have at least one value')
         if self.frames is not None and self.frames <= max(self.gaps):

@@ -42,7 +42,7 @@ from superpoint_ros.evaluation.metrics import (
 )
 from superpoint_ros.evaluation.reports import markdown_table, write_json
 from superpoint_ros.geometry.homography import scaling, warp_points
-from superpoint_ros.settings_table import check_settings, setting
+from superpoint_ros.settings_table import setting, SettingsGroup
 from superpoint_ros.visualization import contact_sheet, draw_keypoints, GREEN, RED, write_picture
 
 CORRECT_DISTANCE = 4.0
@@ -65,14 +65,11 @@ _BY_CATEGORY = {
 
 
 @dataclass(frozen=True)
-class ShapesPlan:
-    """Settings of the measurement on synthetic shapes, checked when they are made."""
+class ShapesPlan(SettingsGroup):
+    """Settings of the measurement on synthetic shapes."""
 
     images: int = setting(200, 'Number of images per category.', range=(1, None))
     seed: int = setting(0, 'Random seed of the images.', range=(0, None))
-
-    def __post_init__(self):
-        check_settings(self)
 
 
 def shape_sample(

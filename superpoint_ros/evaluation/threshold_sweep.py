@@ -34,7 +34,7 @@ from superpoint_ros.evaluation.metrics import (
 from superpoint_ros.evaluation.reports import markdown_table, write_json
 from superpoint_ros.features import Features
 from superpoint_ros.geometry.matching import match_mutual
-from superpoint_ros.settings_table import check_settings, setting
+from superpoint_ros.settings_table import setting, SettingsGroup
 
 MOTION = HomographyRanges(
     translation=0.1,
@@ -49,8 +49,8 @@ _MEANS = ('keypoints', 'repeatability', 'localisation', 'matches', 'right_matche
 
 
 @dataclass(frozen=True)
-class ThresholdPlan:
-    """Settings of the threshold sweep, checked when they are made."""
+class ThresholdPlan(SettingsGroup):
+    """Settings of the threshold sweep."""
 
     thresholds: tuple[float, ...] = setting(
         (0.001, 0.002, 0.004, 0.008, 0.015, 0.03, 0.06, 0.12, 0.25, 0.5),
@@ -62,7 +62,7 @@ class ThresholdPlan:
     seed: int = setting(0, 'Random seed of the views.', range=(0, None))
 
     def __post_init__(self):
-        check_settings(self)
+        super().__post_init__()
         if not self.thresholds:
             raise ValueError('thresholds must have at least one value')
 

@@ -7,17 +7,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from superpoint_ros.settings_table import check_settings, setting
+from superpoint_ros.settings_table import setting, SettingsGroup
 
 
 @dataclass(frozen=True)
-class DepthSettings:
-    """
-    Settings of the depths of keypoints, checked when they are made.
-
-    The help text of each field describes it. Raises TypeError or ValueError that names the
-    setting, its value and what it may be.
-    """
+class DepthSettings(SettingsGroup):
+    """Settings of the depths of keypoints."""
 
     min_depth: float = setting(
         0.2,
@@ -41,7 +36,7 @@ class DepthSettings:
     )
 
     def __post_init__(self):
-        check_settings(self)
+        super().__post_init__()
         if self.max_depth and self.max_depth <= self.min_depth:
             raise ValueError(
                 f'max_depth must be 0 or above min_depth, {self.min_depth}; got {self.max_depth}'

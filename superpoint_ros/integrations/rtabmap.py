@@ -124,15 +124,14 @@ def _table() -> dict[str, Setting]:
 def _settings() -> dict[str, object]:
     """Return the settings in the environment by name."""
     from superpoint_ros.detection.settings import DetectionSettings
-    from superpoint_ros.settings_table import renamed
 
     settings, table = {}, _table()
     for variable, text in os.environ.items():
         if not variable.startswith(PREFIX) or not text or variable == ENVIRONMENT:
             continue
         name = variable.removeprefix(PREFIX).lower()
-        if name in renamed(DetectionSettings):
-            new = renamed(DetectionSettings)[name]
+        if name in DetectionSettings.RENAMED:
+            new = DetectionSettings.RENAMED[name]
             setting, *rest = new.split(' ', 1)
             raise ValueError(
                 f'{variable} was renamed: use {" ".join([PREFIX + setting.upper(), *rest])}'

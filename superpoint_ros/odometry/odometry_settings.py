@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from superpoint_ros.settings_table import check_settings, setting
+from superpoint_ros.settings_table import setting, SettingsGroup
 
 GEOMETRIC_CHECKS = ('none', 'fundamental', 'homography')
 
@@ -21,13 +21,8 @@ third more accurate; if there are enough points, it makes no difference (docs/ex
 
 
 @dataclass(frozen=True)
-class TrackerSettings:
-    """
-    Settings of the tracker, checked when they are made.
-
-    The help text of each field describes it. Raises TypeError or ValueError that names the
-    setting, its value and what it may be.
-    """
+class TrackerSettings(SettingsGroup):
+    """Settings of the tracker."""
 
     min_similarity: float = setting(
         0.75,
@@ -115,18 +110,10 @@ class TrackerSettings:
         range=(0.0, 100.0),
     )
 
-    def __post_init__(self):
-        check_settings(self)
-
 
 @dataclass(frozen=True)
-class OdometrySettings:
-    """
-    Settings of the visual odometry, checked when they are made.
-
-    The help text of each field describes it. Raises TypeError or ValueError that names the
-    setting, its value and what it may be.
-    """
+class OdometrySettings(SettingsGroup):
+    """Settings of the visual odometry."""
 
     reprojection_threshold: float = setting(
         2.0,
@@ -177,6 +164,3 @@ class OdometrySettings:
         'accurate and slower. 0 turns it off.',
         range=(0, 50),
     )
-
-    def __post_init__(self):
-        check_settings(self)

@@ -27,28 +27,24 @@ from rclpy.exceptions import ParameterNotDeclaredException
 from rclpy.node import Node
 from rclpy.parameter import Parameter
 
-from superpoint_ros.settings_table import check_settings, renamed, Setting, setting, table_of
+from superpoint_ros.settings_table import Setting, setting, SettingsGroup, table_of
 
 _SIMILAR = 0.8
 """Similarity of names by difflib: 'treshold' has 0.94, 'max_keypoint' 0.96, 'left.mask' 0.62."""
 
-Settings = TypeVar('Settings')
+Settings = TypeVar('Settings', bound=SettingsGroup)
 Hook = Callable[[Mapping[str, Any]], None]
 
 
 @dataclass(frozen=True)
-class LifecycleSettings:
+class LifecycleSettings(SettingsGroup, live=False):
     """Setting of every lifecycle node."""
 
     autostart: bool = setting(
         True,
         'Configure and activate the node when it starts. false leaves this to a lifecycle '
         'manager.',
-        live=False,
     )
-
-    def __post_init__(self):
-        check_settings(self)
 
 
 class Parameters:
@@ -85,7 +81,7 @@ class Parameters:
         self._check_further = check or _nothing
         self._applied = applied or _nothing
         _warn_of_misspelt_names(node, [name for kind in self._groups for name in table_of(kind)])
-        self._renamed = {old: new for kind in self._groups for old, new in renamed(kind).items()}
+        self._renamed = {old: new for kind in self._groups for old, new in kind.RENAMED.items()}
         node.add_pre_set_parameters_callback(self._refuse_old_names)
         node.add_on_set_parameters_callback(self._check)
         node.add_post_set_parameters_callback(self._apply)
@@ -146,7 +142,7 @@ def declare(node: Node, kind: type[Settings], prefix: str = '') -> Settings:
     `left.mask`. Raises what `Parameters` raises.
     """
     start = f'{prefix}.' if prefix else ''
-    for old, new in renamed(kind).items():
+    for old, new in kind.RENAMED.items():
         _refuse_old_name(node, start + old, start + new)
     values = {}
     for name, row in table_of(kind).items():

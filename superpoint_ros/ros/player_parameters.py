@@ -13,7 +13,7 @@ from superpoint_ros.data.sequences.rectification import RectifiedStereo
 from superpoint_ros.data.sequences.sequence import FrameSequence
 from superpoint_ros.data.sequences.virtual_camera import VirtualCamera
 from superpoint_ros.geometry.camera_model import CameraModel
-from superpoint_ros.settings_table import check_settings, setting
+from superpoint_ros.settings_table import setting, SettingsGroup
 from superpoint_ros.simulation.room import SimulatedRoom
 
 ROOM = 'room'
@@ -24,139 +24,111 @@ ROOM_RATE = 20.0
 
 
 @dataclass(frozen=True)
-class PlayerSettings:
-    """
-    Settings of the player; none can be changed while it runs.
-
-    The help text of each field describes it. Raises TypeError or ValueError that names the
-    setting, its value and what it may be.
-    """
+class PlayerSettings(SettingsGroup, live=False):
+    """Settings of the player."""
 
     source: str | int = setting(
         '',
         'What is played: an image, a folder of images, a video file, a camera (/dev/video0 or '
         '0), a folder of the TUM RGB-D, KITTI odometry or EuRoC benchmark, or a ROS 2 bag; '
         f'{ROOM}: a camera in a simulated room; empty: a virtual camera over photographs.',
-        live=False,
     )
-    topic: str = setting(
-        '', 'Image topic of a bag; empty: the only image topic of the bag.', live=False
-    )
+    topic: str = setting('', 'Image topic of a bag; empty: the only image topic of the bag.')
     truth_topic: str = setting(
         '',
         'Topic of the true camera poses of a bag; empty: the topic that ends in '
         'ground_truth/pose.',
-        live=False,
     )
     calibration: str = setting(
         '',
         'Path of a camera calibration, as camera_calibration writes it; empty: the calibration '
         'of the source, if it has one.',
-        live=False,
     )
     rate: float = setting(
         0.0,
         'Rate of the images. 0: the rate of the source, 30 Hz for images.',
         unit='Hz',
         range=(0.0, 1000.0),
-        live=False,
     )
-    loop: bool = setting(True, 'Start again after the last frame.', live=False)
-    color: bool = setting(False, 'Publish bgr8 instead of mono8.', live=False)
-    frame_id: str = setting('camera', 'The frame_id of the images.', live=False)
-    world_frame_id: str = setting('world', 'The frame_id of the true poses.', live=False)
+    loop: bool = setting(True, 'Start again after the last frame.')
+    color: bool = setting(False, 'Publish bgr8 instead of mono8.')
+    frame_id: str = setting('camera', 'The frame_id of the images.')
+    world_frame_id: str = setting('world', 'The frame_id of the true poses.')
     recorded_stamps: bool = setting(
         False,
         'Stamp the messages with the times of the source instead of the current time.',
-        live=False,
     )
     max_side: int = setting(
         0,
         'Reduce images until neither side is longer than this. 0: never.',
         unit='px',
         range=(0, 65_535),
-        live=False,
     )
     width: int = setting(
         640,
         'Image width of the virtual and of the simulated camera.',
         unit='px',
         range=(16, 8192),
-        live=False,
     )
     height: int = setting(
         480,
         'Image height of the virtual and of the simulated camera.',
         unit='px',
         range=(16, 8192),
-        live=False,
     )
     photographs: str = setting(
         '',
         'Folder of the photographs for the virtual and the simulated camera; empty: those of '
         'the package.',
-        live=False,
     )
     seconds_each: float = setting(
         10.0,
         'Time that the virtual camera spends on each photograph.',
         unit='s',
         range=(0.1, 3600.0),
-        live=False,
     )
     seed: int = setting(
         0,
         'Random seed of the simulated room and of the camera path.',
         range=(0, 2**31 - 1),
-        live=False,
     )
     field_of_view: float = setting(
         70.0,
         'Horizontal field of view of the simulated camera.',
         unit='deg',
         range=(10.0, 130.0),
-        live=False,
     )
     distortion: list[float] = setting(
         [0.0, 0.0, 0.0, 0.0, 0.0],
         'Lens distortion of the simulated camera: k1, k2, p1, p2, k3 of plumb_bob.',
-        live=False,
     )
     exposure: float = setting(
         0.0,
         'Exposure time of the simulated camera, which causes motion blur.',
         unit='s',
         range=(0.0, 1.0),
-        live=False,
     )
     noise: float = setting(
         0.0,
         'Standard deviation of the noise of the simulated camera, in gray levels.',
         range=(0.0, 100.0),
-        live=False,
     )
 
     stereo: bool = setting(
         False,
         'Publish rectified images of two cameras: of the simulated room and of folders of KITTI '
         'and EuRoC.',
-        live=False,
     )
     baseline: float = setting(
         0.12,
         'Distance of the two simulated cameras with stereo.',
         unit='m',
         range=(0.001, 1.0),
-        live=False,
     )
     depth: bool = setting(
         False,
         'Publish depth images, too: of the simulated room and of folders of TUM RGB-D.',
-        live=False,
     )
-
-    def __post_init__(self):
-        check_settings(self)
 
 
 def open_source(settings: PlayerSettings) -> FrameSequence:

@@ -23,13 +23,13 @@ from superpoint_ros.ros.lifecycle_node import ProcessingNode
 from superpoint_ros.ros.messages.feature_messages import features_from_message
 from superpoint_ros.ros.messages.image_messages import image_message
 from superpoint_ros.ros.messages.track_messages import LAYOUTS, tracks_to_cloud, tracks_to_message
-from superpoint_ros.settings_table import check_settings, setting
+from superpoint_ros.settings_table import setting, SettingsGroup
 
 COORDINATES = ('normalized', 'pixels')
 
 
 @dataclass(frozen=True)
-class TrackOutput:
+class TrackOutput(SettingsGroup):
     """Settings of the published tracks and of the overlay."""
 
     min_age: int = setting(
@@ -43,12 +43,9 @@ class TrackOutput:
         15, 'Length of the tails in the overlay, in frames.', range=(0, 1000)
     )
 
-    def __post_init__(self):
-        check_settings(self)
-
 
 @dataclass(frozen=True)
-class TrackMessages:
+class TrackMessages(SettingsGroup, live=False):
     """Settings of the format of the published tracks."""
 
     layout: str = setting(
@@ -56,28 +53,20 @@ class TrackMessages:
         'Channels of the messages: vins_mono (id, u, v, velocity_x, velocity_y), or vins_fusion '
         '(id, camera_id, u, v, velocity_x, velocity_y, gx, gy, gz).',
         choices=tuple(LAYOUTS),
-        live=False,
     )
     coordinates: str = setting(
         COORDINATES[0],
         'Coordinates of points and velocities: normalized (undistorted, at depth 1; needs '
         'camera_info), or pixels.',
         choices=COORDINATES,
-        live=False,
     )
-    rectified: bool = setting(False, RECTIFIED, live=False)
-    camera_id: int = setting(
-        0, 'Number of the camera in the layout vins_fusion.', range=(0, 255), live=False
-    )
+    rectified: bool = setting(False, RECTIFIED)
+    camera_id: int = setting(0, 'Number of the camera in the layout vins_fusion.', range=(0, 255))
     covariances: bool = setting(
         True,
         'Add the channels variance_u, covariance_uv and variance_v to the messages of frames with '
         'an image.',
-        live=False,
     )
-
-    def __post_init__(self):
-        check_settings(self)
 
 
 TRACKER_GROUPS = (TrackMessages, TrackerSettings, TrackOutput)

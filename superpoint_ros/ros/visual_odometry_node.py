@@ -29,7 +29,7 @@ from superpoint_ros.ros.lifecycle_node import ProcessingNode
 from superpoint_ros.ros.messages.camera_messages import pose_message, vector_message
 from superpoint_ros.ros.messages.point_clouds import positions_message
 from superpoint_ros.ros.messages.track_messages import tracks_from_message
-from superpoint_ros.settings_table import check_settings, setting
+from superpoint_ros.settings_table import setting, SettingsGroup
 
 UPRIGHT = np.array([[0.0, 0, 1, 0], [-1, 0, 0, 0], [0, -1, 0, 0], [0, 0, 0, 1]])
 """From a camera's axes (x right, y down, z forward) to those of a robot's world (REP 103)."""
@@ -42,32 +42,25 @@ REFINEMENT_TIMEOUT = 2.0
 
 
 @dataclass(frozen=True)
-class OdometryOutput:
+class OdometryOutput(SettingsGroup):
     """Settings of the topics besides the odometry."""
 
     path_length: int = setting(
         2000, 'Maximum number of poses in path; the latest are kept.', range=(0, 100_000)
     )
 
-    def __post_init__(self):
-        check_settings(self)
-
 
 @dataclass(frozen=True)
-class OdometryFrames:
+class OdometryFrames(SettingsGroup, live=False):
     """Settings of the coordinate frames of the poses and of the calibration."""
 
-    odom_frame: str = setting('odom', 'The frame_id of the frame of the poses.', live=False)
+    odom_frame: str = setting('odom', 'The frame_id of the frame of the poses.')
     publish_tf: bool = setting(
         True,
         'Publish the transform from odom_frame to the frame of the camera, if tf2_ros is '
         'installed. Turn it off if the frame of the camera already has a parent.',
-        live=False,
     )
-    rectified: bool = setting(False, RECTIFIED, live=False)
-
-    def __post_init__(self):
-        check_settings(self)
+    rectified: bool = setting(False, RECTIFIED)
 
 
 ODOMETRY_GROUPS = (OdometryFrames, OdometrySettings, OdometryOutput)

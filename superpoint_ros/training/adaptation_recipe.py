@@ -18,11 +18,11 @@ from typing import ClassVar
 from superpoint_ros.data.random_homographies import HomographyRanges
 from superpoint_ros.detection.settings import DetectionSettings
 from superpoint_ros.model.config import SMALLEST_SIDE
-from superpoint_ros.settings_table import check_settings, setting
+from superpoint_ros.settings_table import setting, SettingsGroup
 
 
 @dataclass(frozen=True)
-class AdaptationRecipe:
+class AdaptationRecipe(SettingsGroup):
     """Values of homographic adaptation; the defaults are those of the paper."""
 
     homographies: int = setting(
@@ -75,7 +75,7 @@ class AdaptationRecipe:
 
     def __post_init__(self):
         object.__setattr__(self, 'scales', tuple(self.scales))
-        check_settings(self)
+        super().__post_init__()
         if not (self.network or self.hessian or self.corners):
             raise ValueError('without the network, hessian or corners must be greater than 0')
         if not self.scales:

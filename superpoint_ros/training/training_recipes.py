@@ -18,7 +18,7 @@ from typing import ClassVar
 from superpoint_ros.data.photometric import PhotometricRanges
 from superpoint_ros.data.random_homographies import HomographyRanges
 from superpoint_ros.model.config import CELL, CONFIGURATIONS, SuperPointConfig
-from superpoint_ros.settings_table import check_settings, setting
+from superpoint_ros.settings_table import setting, SettingsGroup
 
 PRECISIONS = ('32-true', 'bf16-mixed', '16-mixed')
 DETECTOR_TARGETS = ('pseudo_labels', 'repeatability')
@@ -30,7 +30,7 @@ WEIGHT = (0, None)
 
 
 @dataclass(frozen=True)
-class TrainingRecipe:
+class TrainingRecipe(SettingsGroup):
     """Values that all training stages have; the defaults are those of the paper."""
 
     network: str = setting('paper', 'Configuration of the network.', choices=tuple(CONFIGURATIONS))
@@ -101,10 +101,8 @@ class TrainingRecipe:
     )
     log_every: int = setting(20, 'Steps between two values of the curves.', range=COUNT)
 
-    RENAMED: ClassVar[Mapping[str, str]] = {}
-
     def __post_init__(self):
-        check_settings(self)
+        super().__post_init__()
         for name in ('width', 'height'):
             if getattr(self, name) % CELL:
                 raise ValueError(f'{name} must be a multiple of {CELL}, got {getattr(self, name)}')
@@ -316,8 +314,4 @@ class SuperPointRecipe(TrainingRecipe):
             )
         if self.descriptor_scales > 1 and self.descriptor_loss == 'hinge':
             raise ValueError('descriptor_scales must be 1 for descriptor_loss hinge')
-        if self.max_density < self.min_density:
-            raise ValueError(
-                f'max_density must be at least min_density ({self.min_density}), '
-                f'got {self.max_density}'
-            )
+        self.check_order('min_density', 'max_density')

@@ -141,7 +141,7 @@ def test_random_homographies_depend_on_the_seed_only():
         ('perspective', 0.3, 'between 0.0 and 0.24'),
         ('max_rotation', -1, 'between 0.0 and 180.0'),
         ('rotation_sigma', 0, 'between 0.01 and 1000.0'),
-        ('max_scale', 0.5, 'at least min_scale, 0.8'),
+        ('min_scale', 1.5, 'at most max_scale, 1.25'),
         ('patch_ratio', 0, 'between 0.1 and 1.0'),
         ('translation', float('nan'), 'between 0.0 and 1.0'),
     ],

@@ -181,7 +181,7 @@ def test_a_checkpoint_of_an_earlier_version_is_refused_in_one_line():
         ({'descriptor_weight': -1.0}, 'descriptor_weight must be at least 0'),
         ({'distillation_weight': -1.0}, 'distillation_weight must be at least 0'),
         ({'min_density': 0.0}, 'min_density must be greater than 0'),
-        ({'max_density': 0.01}, 'max_density must be at least min_density'),
+        ({'max_density': 0.01}, 'min_density must be at most max_density, 0.01'),
         ({'descriptor_loss': 'triplet'}, 'descriptor_loss must be one of contrastive, hinge'),
         (
             {'descriptor_loss': 'hinge', 'descriptor_scales': 2},

@@ -12,7 +12,7 @@ import numpy as np
 
 from superpoint_ros.data.scenes.pairs import MIN_SIDE
 from superpoint_ros.data.scenes.ray_casting import PinholeCamera
-from superpoint_ros.settings_table import check_settings, setting
+from superpoint_ros.settings_table import setting, SettingsGroup
 
 
 class Motion(NamedTuple):
@@ -50,12 +50,8 @@ MOTIONS = {
 
 
 @dataclass(frozen=True)
-class FlightSettings:
-    """
-    Settings of a rendered sequence.
-
-    Raises TypeError or ValueError that names the field, its value and what it may be.
-    """
+class FlightSettings(SettingsGroup):
+    """Settings of a rendered sequence."""
 
     width: int = setting(640, 'Width of the images.', unit='px', range=(MIN_SIDE, 8192))
     height: int = setting(480, 'Height of the images.', unit='px', range=(MIN_SIDE, 8192))
@@ -94,7 +90,7 @@ class FlightSettings:
     seed: int = setting(0, 'Random seed.', range=(0, 2**31 - 1))
 
     def __post_init__(self):
-        check_settings(self)
+        super().__post_init__()
         if self.exposure > 1 / self.rate:
             raise ValueError(
                 f'exposure must be at most the frame interval, {1 / self.rate:.4g} s, '

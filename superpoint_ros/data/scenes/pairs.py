@@ -21,7 +21,7 @@ from superpoint_ros.data.scenes import cameras
 from superpoint_ros.data.scenes.correspondences import DepthView, transfer
 from superpoint_ros.data.scenes.ray_casting import Lamp, Lighting, PinholeCamera, RenderedView
 from superpoint_ros.data.scenes.variations import SceneSource, SceneVariation, vary
-from superpoint_ros.settings_table import check_settings, setting
+from superpoint_ros.settings_table import setting, SettingsGroup
 
 PAIRS_PER_VARIATION = 20
 """Pairs of one decoration of a scene: building it costs about as much as rendering two pairs."""
@@ -56,12 +56,8 @@ COARSE = 8
 
 
 @dataclass(frozen=True)
-class PairSettings:
-    """
-    Settings of rendered pairs.
-
-    Raises TypeError or ValueError that names the field, its value and what it may be.
-    """
+class PairSettings(SettingsGroup):
+    """Settings of rendered pairs."""
 
     width: int = setting(320, 'Width of the images.', unit='px', range=(MIN_SIDE, None))
     height: int = setting(240, 'Height of the images.', unit='px', range=(MIN_SIDE, None))
@@ -86,12 +82,8 @@ class PairSettings:
     }
 
     def __post_init__(self):
-        check_settings(self)
-        if self.min_baseline > self.max_baseline:
-            raise ValueError(
-                f'min_baseline must be at most max_baseline, {self.max_baseline}, '
-                f'got {self.min_baseline}'
-            )
+        super().__post_init__()
+        self.check_order('min_baseline', 'max_baseline')
 
 
 class RenderedPair(NamedTuple):

@@ -17,7 +17,7 @@ from superpoint_ros.geometry.depth_settings import DepthSettings
 from superpoint_ros.ros.calibration_topic import RECTIFIED
 from superpoint_ros.ros.messages.feature_messages import DESCRIPTOR_FORMATS
 from superpoint_ros.ros.parameters import declare, LifecycleSettings
-from superpoint_ros.settings_table import check_settings, setting
+from superpoint_ros.settings_table import setting, SettingsGroup
 
 TRANSPORTS = ('raw', 'compressed')
 
@@ -27,7 +27,7 @@ _CAMERA_NAME = re.compile(r'[A-Za-z][A-Za-z0-9_]*')
 
 
 @dataclass(frozen=True)
-class FeatureOutput:
+class FeatureOutput(SettingsGroup):
     """Settings of the published features and of the overlay."""
 
     descriptor_format: str = setting(
@@ -42,12 +42,9 @@ class FeatureOutput:
     )
     overlay: bool = setting(True, 'Publish features/overlay while it has a subscriber.')
 
-    def __post_init__(self):
-        check_settings(self)
-
 
 @dataclass(frozen=True)
-class CameraSettings:
+class CameraSettings(SettingsGroup, live=False):
     """Settings of the cameras whose images the node subscribes to."""
 
     cameras: list[str] = setting(
@@ -56,7 +53,6 @@ class CameraSettings:
         'left/features. Without names, also if the list is empty, there is one camera with image '
         'and features.',
         constraint='different names of letters, digits and _',
-        live=False,
     )
     sync_wait: float = setting(
         0.01,
@@ -64,36 +60,31 @@ class CameraSettings:
         'all go through the network together.',
         unit='s',
         range=(0.0, 1.0),
-        live=False,
     )
     image_transport: str = setting(
         TRANSPORTS[0],
         'Type of the subscribed images: raw (topic image) or compressed (topic image/compressed).',
         choices=TRANSPORTS,
-        live=False,
     )
     lazy: bool = setting(
         False,
         'Subscribe to images only while features or features/overlay has a subscriber.',
-        live=False,
     )
     normalized_coordinates: bool = setting(
         False,
         'Subscribe to camera_info and publish undistorted, normalised coordinates of the '
         'keypoints as fields x, y and z (z = 1). With depths, those of points whose depth is '
         'unknown.',
-        live=False,
     )
     mask: str = setting(
         '',
         'Path of an image of the size of the camera images that is black where no keypoints are '
         'allowed, such as on the robot itself; empty: no mask. With several cameras, NAME.mask '
         'is the mask of camera NAME.',
-        live=False,
     )
 
     def __post_init__(self):
-        check_settings(self)
+        super().__post_init__()
         bad = [name for name in self.names if name and not _CAMERA_NAME.fullmatch(name)]
         if bad or len(set(self.names)) < len(self.names):
             raise ValueError(
@@ -108,7 +99,7 @@ class CameraSettings:
 
 
 @dataclass(frozen=True)
-class DepthInput:
+class DepthInput(SettingsGroup, live=False):
     """Settings of the topics from which keypoints get their depths."""
 
     depth_source: str = setting(
@@ -116,18 +107,14 @@ class DepthInput:
         'Source of the depths of keypoints: none, stereo (two cameras, the left one first, with '
         'rectified images), or image (depth images on depth that are registered to the images).',
         choices=DEPTH_SOURCES,
-        live=False,
     )
-    rectified: bool = setting(
-        False, f'{RECTIFIED} Always so with depth_source stereo.', live=False
-    )
+    rectified: bool = setting(False, f'{RECTIFIED} Always so with depth_source stereo.')
     pair_tolerance: float = setting(
         0.001,
         'Largest difference between the stamps of left and right image, or of image and depth '
         'image.',
         unit='s',
         range=(0.0, 1.0),
-        live=False,
     )
     pair_wait: float = setting(
         0.3,
@@ -135,20 +122,14 @@ class DepthInput:
         'is complete; without, its features are published without depths.',
         unit='s',
         range=(0.0, 10.0),
-        live=False,
     )
-
-    def __post_init__(self):
-        check_settings(self)
 
 
 @dataclass(frozen=True)
-class CameraMask:
+class CameraMask(SettingsGroup, live=False):
     """Setting of one of several cameras, with its name as prefix."""
 
-    mask: str = setting(
-        '', 'Path of the mask of this camera; empty: that of the parameter mask.', live=False
-    )
+    mask: str = setting('', 'Path of the mask of this camera; empty: that of the parameter mask.')
 
 
 DETECTOR_GROUPS = (

@@ -14,12 +14,12 @@ from rclpy.exceptions import ParameterException, ParameterNotDeclaredException
 from rclpy.parameter import Parameter
 
 from superpoint_ros.ros.parameters import declare, Parameters
-from superpoint_ros.settings_table import check_settings, setting
+from superpoint_ros.settings_table import setting, SettingsGroup
 from support.ros_domain import ros_domain
 
 
 @dataclass(frozen=True)
-class Search:
+class Search(SettingsGroup):
     """A live group with a rule that concerns two settings."""
 
     low: int = setting(1, 'Lower end.', unit='px', range=(0, 100))
@@ -28,21 +28,18 @@ class Search:
     RENAMED: ClassVar[dict[str, str]] = {'top': 'high'}
 
     def __post_init__(self):
-        check_settings(self)
+        super().__post_init__()
         if self.low > self.high:
             raise ValueError('low must be at most high')
 
 
 @dataclass(frozen=True)
-class Output:
+class Output(SettingsGroup):
     """A group with a live and a fixed setting."""
 
     kind: str = setting('full', 'Kind of output.', choices=('full', 'short'))
     source: str | int = setting('', 'Path or number.', live=False)
     weights: list[float] = setting([1.0, 2.0], 'Weights.', live=False)
-
-    def __post_init__(self):
-        check_settings(self)
 
 
 @pytest.fixture
