@@ -206,16 +206,18 @@ class _Job:
     def _copy_messages(self, copies: Mapping[int, Any]) -> None:
         """Copy all messages to the new bag's connections, and add features in batches."""
         waiting: list[_Entry] = []
+        images = 0
         for connection, timestamp, data in self._reader.messages():
             entry = _Entry(copies[connection.id], timestamp, data)
             if connection.topic in self.summary.topics:
                 self._read_image(entry, connection)
             elif self._options.normalized and connection.topic in self._infos.values():
-                self._keep_calibration(connection, data)
+                self._keep_calibration(connection, timestamp, data)
             waiting.append(entry)
-            if sum(each.image is not None for each in waiting) >= self._options.batch:
+            images += entry.image is not None
+            if images in (0, self._options.batch):  # nothing waits unless an image does
                 self._finish(waiting)
-                waiting = []
+                waiting, images = [], 0
         self._finish(waiting)
 
     def _check(self, path: Path) -> None:
@@ -230,17 +232,12 @@ class _Job:
 
     def _copy_connection(self, connection: Any) -> Any:
         """Return the new bag's connection for the messages of an old one."""
-        definition: dict[str, Any] = {'typestore': self._reader.typestore}
-        if connection.msgdef.data and connection.digest:
-            definition = {'msgdef': connection.msgdef.data, 'rihs01': connection.digest}
-        elif connection.msgtype not in self._reader.typestore.fielddefs:
-            definition = _unknown_definition(connection.msgtype)
         return self._writer.add_connection(
             connection.topic,
             connection.msgtype,
             serialization_format=connection.ext.serialization_format,
             offered_qos_profiles=connection.ext.offered_qos_profiles,
-            **definition,
+            **_definition(connection, self._store),
         )
 
     def _add_features(self, name: str) -> Any:
@@ -254,14 +251,13 @@ class _Job:
 
     def _read_image(self, entry: _Entry, connection: Any) -> None:
         """Put message and image into the entry; warn and leave it without image if it is bad."""
-        message = self._reader.deserialize(entry.data, connection.msgtype)
         try:
+            message = self._reader.deserialize(entry.data, connection.msgtype)
             image = to_gray(gray_of(message))
             check_masks(self._options.mask, [image])
         except ValueError as error:
             self.summary.bad += 1
-            stamp = message.header.stamp
-            self._warn(f'{connection.topic} at {stamp.sec}.{stamp.nanosec:09d}: {error}')
+            self._warn_of(connection, entry.timestamp, error)
             self._on_image()
             return
         entry.topic, entry.image, entry.message = connection.topic, image, message
@@ -306,31 +302,50 @@ class _Job:
             first = next(self._reader.messages(connections), None) if connections else None
             if first is None:
                 raise ValueError(f'there is no calibration for {topic}: no {info_topic}')
-            self._keep_calibration(first[0], first[2])
+            self._keep_calibration(*first)
 
-    def _keep_calibration(self, connection: Any, data: bytes) -> None:
+    def _keep_calibration(self, connection: Any, timestamp: int, data: bytes) -> None:
         """Keep the newest calibration of a camera; None for one that cannot be used."""
-        message = self._reader.deserialize(data, connection.msgtype)
         try:
+            message = self._reader.deserialize(data, connection.msgtype)
             model = CameraModel.from_message(message)
-        except CameraModelError as error:
-            self._warn(f'{connection.topic}: {error}')
+        except ValueError as error:
+            self._warn_of(connection, timestamp, error)
             model = None
         self._calibrations[connection.topic] = model
 
+    def _warn_of(self, connection: Any, timestamp: int, error: ValueError) -> None:
+        """Warn of a message that cannot be used, named by the time of its recording."""
+        seconds, nanoseconds = divmod(timestamp, 1_000_000_000)
+        self._warn(f'{connection.topic} at {seconds}.{nanoseconds:09d}: {error}')
 
-def _unknown_definition(message_type: str) -> dict[str, str]:
+
+def _definition(connection: Any, standard: Any) -> dict[str, Any]:
     """
-    Return a stand-in for the definition of a type that an older bag does not define.
+    Return the definition of a connection's type and its hash, as the writer takes them.
 
-    Its hash is that of the stand-in: readers refuse a bag if the two do not match.
+    They are those recorded, or those of the `standard` types. A type that is in neither gets a
+    stand-in. Its hash is that of the stand-in: readers refuse a bag if the two do not match.
     """
-    from rosbags.typesys import get_types_from_msg, get_typestore, Stores
+    from rosbags.typesys import get_types_from_idl, get_types_from_msg, get_typestore, Stores
 
-    definition = '# not recorded'
+    recorded, name = connection.msgdef.data, connection.msgtype
+    if recorded and connection.digest:
+        return {'msgdef': recorded, 'rihs01': connection.digest}
+    if not recorded and name in standard.fielddefs:
+        return {'typestore': standard}
+    definition = recorded or '# not recorded'
+    _, *parts = definition.split('=' * 80 + '\nIDL: ')
     store = get_typestore(Stores.EMPTY)
-    store.register(get_types_from_msg(definition, message_type))
-    return {'msgdef': definition, 'rihs01': store.hash_rihs01(message_type)}
+    try:
+        for part in parts:
+            store.register(get_types_from_idl(part.partition('\n')[2]))
+        if not parts:
+            store.register(get_types_from_msg(definition, name))
+        digest = store.hash_rihs01(name)
+    except Exception:  # noqa: BLE001 - not every definition can be parsed; it is kept
+        digest = f'RIHS01_{"0" * 64}'
+    return {'msgdef': definition, 'rihs01': digest}
 
 
 def _normalize(

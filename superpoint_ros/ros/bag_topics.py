@@ -8,7 +8,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from superpoint_ros.data.sequences.bags import image_topics, info_topic_of, open_bag
+from superpoint_ros.data.sequences.bags import (
+    image_topics,
+    info_topic_of,
+    open_bag,
+    without_transports,
+)
 
 
 def choose_topics(available: Sequence[str], wanted: Sequence[str]) -> dict[str, str]:
@@ -22,11 +27,7 @@ def choose_topics(available: Sequence[str], wanted: Sequence[str]) -> dict[str, 
     """
     pairs = [word.partition(':') for word in wanted]
     if not pairs:
-        raw = {name for name in available if not name.endswith('/compressed')}
-        kept = [
-            name for name in available if name in raw or name[: -len('/compressed')] not in raw
-        ]
-        pairs = [(name, '', '') for name in kept]
+        pairs = [(name, '', '') for name in without_transports(available)]
     if not pairs:
         raise ValueError('there is no topic of images')
     chosen: dict[str, str] = {}

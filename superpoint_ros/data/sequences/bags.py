@@ -10,7 +10,7 @@ poses, if there are any, from a topic of `geometry_msgs/PoseStamped` or `nav_msg
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 import contextlib
 from itertools import islice
 import logging
@@ -41,7 +41,9 @@ ROS_1 = '.bag'
 """Suffix of the bags of ROS 1."""
 
 _REPAIRS = {
-    '.mcap': 'if the recording was cut off, try: mcap recover {path} --output repaired.mcap',
+    '.mcap': 'if the recording was cut off, try: mcap recover {path} --output repaired.mcap; '
+    'topics of other formats than ROS 2 are left out by: mcap filter {path} --output ros.mcap '
+    '--include-topic-regex TOPICS',
     '.db3': 'if the recording was cut off, try: sqlite3 {path} .recover | sqlite3 repaired.db3',
     ROS_1: 'if the recording was cut off, try: rosbag reindex {path}',
     '': 'if metadata.yaml is wrong, try: ros2 bag reindex {path}',
@@ -74,7 +76,7 @@ def _storage_files(folder: Path) -> list[Path]:
 @contextlib.contextmanager
 def open_bag(path: str | Path, ros_1: bool = False) -> Iterator[Any]:
     """
-    Open a bag as a `rosbags.highlevel.AnyReader` whose errors are ValueErrors that name the bag.
+    Open a bag as a reader of `rosbags` whose errors are ValueErrors that name the bag.
 
     A folder without metadata.yaml is read if it has a single file; bags of ROS 1 are opened only
     with `ros_1`. Raises FileNotFoundError if there is no bag, ValueError if it cannot be read or
@@ -118,13 +120,20 @@ def open_bag(path: str | Path, ros_1: bool = False) -> Iterator[Any]:
 
 
 def _open_reader(path: Path) -> Any:
-    """Return the opened reader of a bag."""
-    from rosbags.highlevel import AnyReader
+    """
+    Return the opened reader of a bag, with a method `deserialize(data, message_type)`.
+
+    It has the standard definitions of messages. Those in the bag are not read: older bags have
+    none, and a single one that cannot be parsed would make the bag unreadable.
+    """
+    from rosbags import rosbag1, rosbag2
     from rosbags.typesys import get_typestore, Stores
 
     repair = _REPAIRS['' if path.is_dir() else path.suffix].format(path=path)
+    is_ros_1 = path.suffix == ROS_1 and path.is_file()
+    store = get_typestore(Stores.ROS1_NOETIC if is_ros_1 else Stores.ROS2_JAZZY)
 
-    class Reader(AnyReader):
+    class Reader((rosbag1 if is_ros_1 else rosbag2).Reader):
         """Reader that raises only ValueError, whatever library finds the damage."""
 
         def messages(self, *arguments, **options):
@@ -133,17 +142,17 @@ def _open_reader(path: Path) -> Any:
             except Exception as error:
                 raise ValueError(f'the bag {path} cannot be read: {error}; {repair}') from error
 
-        def deserialize(self, rawdata, typ):
+        def deserialize(self, data, message_type):
+            read = store.deserialize_ros1 if is_ros_1 else store.deserialize_cdr
             try:
-                return super().deserialize(rawdata, typ)
+                return read(data, message_type)
             except Exception as error:
                 raise ValueError(
-                    f'a message of {len(rawdata)} bytes is not a {typ}: {error}'
+                    f'a message of {len(data)} bytes is not a {message_type}: {error}'
                 ) from error
 
     try:
-        # Bags of older versions do not contain the definitions of their messages.
-        reader = Reader([path], default_typestore=get_typestore(Stores.ROS2_JAZZY))
+        reader = Reader(path)
         reader.open()
     except Exception as error:
         raise ValueError(f'the bag {path} cannot be read: {error}; {repair}') from error
@@ -164,6 +173,16 @@ def image_topics(reader: Any) -> list[str]:
     )
 
 
+def without_transports(topics: Sequence[str]) -> list[str]:
+    """
+    Return the topics of images, each camera's images once.
+
+    image_transport publishes the images of `image_raw` also on `image_raw/compressed`,
+    `image_raw/zstd` and so on; those are left out if the bag has `image_raw`.
+    """
+    return [name for name in topics if name.rpartition('/')[0] not in topics]
+
+
 def info_topic_of(image_topic: str) -> str:
     """Return the topic of the calibration for a topic of images: `camera_info` next to it."""
     name = image_topic.removesuffix('/compressed')
@@ -180,7 +199,7 @@ class BagSequence:
     """
     Frames of one topic of a bag, gray.
 
-    `topic` may be omitted if the bag has a single topic of images. `truth_topic` has the true
+    `topic` may be omitted if the bag has the images of a single camera. `truth_topic` has the true
     poses of the camera, by default the one that ends in `DEFAULT_TRUTH`. Stamps are those of the
     headers. Messages that cannot be read are left out with a warning that names topic and message.
     Raises ValueError if a topic does not exist or has another type.
@@ -213,7 +232,7 @@ class BagSequence:
 
     def _only_topic(self, reader: Any) -> str:
         """Return the only topic of images; raise ValueError if there is none or several."""
-        topics = image_topics(reader)
+        topics = without_transports(image_topics(reader))
         if len(topics) != 1:
             problem = f'several topics of images, give one of them: {", ".join(topics)}'
             raise ValueError(f'{self.path} has {problem if topics else "no topic of images"}')

@@ -143,6 +143,23 @@ def test_compressed_depth_images_are_not_a_topic_of_images(write_bag):
     assert open_sequence(path).topic == '/camera/image_raw'
 
 
+def test_of_the_transports_of_a_camera_the_raw_images_are_read(write_bag):
+    path = write_bag(
+        [
+            ('/camera/image_raw', 'image', flat(5), START),
+            ('/camera/image_raw/compressed', 'compressed', flat(5), START),
+            ('/camera/image_raw/zstd', 'compressed', flat(5), START),
+        ]
+    )
+    assert open_sequence(path).topic == '/camera/image_raw'
+    assert open_sequence(path, topic='/camera/image_raw/compressed').count == 1
+
+
+def test_a_folder_named_like_a_bag_of_ros_1_is_read_as_what_it_is(write_bag):
+    path = write_bag(messages(), name='drive.bag')
+    assert len(list(open_sequence(path))) == 4
+
+
 def test_metadata_that_contradicts_the_files_of_a_bag_is_an_error(write_bag):
     path = write_bag(messages())
     metadata = path / 'metadata.yaml'

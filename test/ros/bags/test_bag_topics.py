@@ -20,6 +20,8 @@ def test_features_are_named_after_the_cameras_namespace():
         '/a/image': '/a/features',
         '/b/image/compressed': '/b/features',
     }
+    transports = ['/a/image', '/a/image/compressed', '/a/image/zstd', '/b/image/zstd']
+    assert list(choose_topics(transports, [])) == ['/a/image', '/b/image/zstd']
     assert choose_topics(both, ['/a/image:/x']) == {'/a/image': '/x'}
     with pytest.raises(ValueError, match=r'both|two topics would be on /a/features'):
         choose_topics(['/a/left', '/a/right'], [])

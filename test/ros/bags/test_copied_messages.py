@@ -14,9 +14,10 @@ pytest.importorskip('rclpy', reason='needs ROS 2 (rclpy)')
 pytest.importorskip('rosbags', reason='needs the library rosbags')
 
 from rosbags.highlevel import AnyReader
+from rosbags.rosbag2 import CompressionFormat, CompressionMode, Reader, StoragePlugin, Writer
+from rosbags.typesys import get_types_from_idl, get_types_from_msg, get_typestore, Stores
 import yaml
 
-from superpoint_ros.ros import bag_processing
 from superpoint_ros.ros.bag_processing import BagOptions, process_bag
 from support.recorded_cameras import picture, read, recording, START
 
@@ -76,14 +77,75 @@ def test_a_bag_without_definitions_and_with_an_unknown_type_is_copied_readably(
         assert reader.topics['/pose'].msgtype == 'my_msgs/msg/Foo'
 
 
-def test_a_new_bag_that_cannot_be_opened_is_an_error_and_is_not_kept(
+@pytest.mark.parametrize(
+    ('name', 'definition'),
+    [
+        ('my_msgs/msg/Foo', 'this is no definition!'),
+        ('my_msgs/msg/Foo', 'other_msgs/Bar which_is_not_recorded'),
+        ('std_srvs/srv/Trigger_Event', '---\nbool success\nstring message'),
+        ('nav2_msgs/action/Spin_FeedbackMessage', 'int32 a'),
+    ],
+)
+@pytest.mark.parametrize('has_metadata', [True, False])
+def test_a_definition_that_cannot_be_parsed_is_copied_and_stops_nothing(
+    tmp_path, detector, name, definition, has_metadata
+):
+    source, target = tmp_path / 'in', tmp_path / 'out'
+    write_all_kinds(source, 'mcap', None)
+    with Writer(source.with_name('more'), version=9, storage_plugin=StoragePlugin.MCAP) as writer:
+        store = get_typestore(Stores.ROS2_JAZZY)
+        foreign = writer.add_connection(
+            '/foreign', name, msgdef=definition, rihs01=f'RIHS01_{"1" * 64}'
+        )
+        images = writer.add_connection('/image', 'sensor_msgs/msg/Image', typestore=store)
+        writer.write(foreign, START, b'\0\1\0\0bytes')
+        ((_, _, image),) = read(source, '/image')
+        writer.write(images, START + 1, image)
+    source = source.with_name('more')
+    if not has_metadata:
+        source /= 'more.mcap'
+    assert process_bag(source, target, detector).images == 1
+    with Reader(target) as reader:
+        assert reader.topics['/foreign'].msgtype == name
+        assert reader.topics['/foreign'].msgdef.data == definition
+        copied = [bytes(data) for each, _, data in reader.messages() if each.topic == '/foreign']
+    assert copied == [b'\0\1\0\0bytes']
+
+
+def test_messages_are_copied_while_the_bag_is_read(write_bag, tmp_path, detector, monkeypatch):
+    many = [('/pose', 'pose', float(index), START + index) for index in range(200)]
+    source = write_bag([*recording(1), *many, *recording(1)])
+    read_all, write_one = Reader.messages, Writer.write
+    ahead = [0]
+
+    def count_read(*arguments):
+        for message in read_all(*arguments):
+            ahead.append(ahead[-1] + 1)
+            yield message
+
+    def count_written(*arguments):
+        ahead.append(ahead[-1] - 1)
+        write_one(*arguments)
+
+    monkeypatch.setattr(Reader, 'messages', count_read)
+    monkeypatch.setattr(Writer, 'write', count_written)
+    process_bag(source, tmp_path / 'out', detector)
+    assert len(ahead) > 400
+    assert max(ahead) < 10
+
+
+def test_a_new_bag_that_lacks_messages_is_an_error_and_is_not_kept(
     write_bag, tmp_path, detector, monkeypatch
 ):
-    source, target = write_bag(recording(), storage='sqlite3'), tmp_path / 'out'
-    without_definitions(source)
-    wrong = {'msgdef': 'float32 x', 'rihs01': f'RIHS01_{"0" * 64}'}
-    monkeypatch.setattr(bag_processing, '_unknown_definition', lambda name: wrong)
-    with pytest.raises(ValueError, match='cannot be read'):
+    source, target = write_bag(recording()), tmp_path / 'out'
+    write_one = Writer.write
+
+    def lose_poses(writer, connection, *arguments):
+        if connection.topic != '/pose':
+            write_one(writer, connection, *arguments)
+
+    monkeypatch.setattr(Writer, 'write', lose_poses)
+    with pytest.raises(ValueError, match='has 30 messages instead of 35'):
         process_bag(source, target, detector)
     assert list(target.parent.glob('*out*')) == []
 
@@ -122,8 +184,6 @@ def write_all_kinds(path, storage, compression):
         QosReliability,
         QosTime,
     )
-    from rosbags.rosbag2 import CompressionFormat, CompressionMode, StoragePlugin, Writer
-    from rosbags.typesys import get_types_from_idl, get_types_from_msg, get_typestore, Stores
 
     store = get_typestore(Stores.ROS2_JAZZY)
     store.register(get_types_from_msg('float32[] values\nstring name', 'my_msgs/msg/Foo'))

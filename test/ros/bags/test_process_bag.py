@@ -17,6 +17,9 @@ pytest.importorskip('rclpy', reason='needs ROS 2 (rclpy)')
 pytest.importorskip('rosbags', reason='needs the library rosbags')
 
 from rclpy.serialization import deserialize_message
+from rosbags.highlevel import AnyReader
+from rosbags.rosbag2 import Writer
+from rosbags.typesys import get_typestore, Stores
 from sensor_msgs.msg import CameraInfo, PointCloud2
 from std_msgs.msg import Header
 
@@ -124,10 +127,41 @@ def test_bad_images_are_copied_named_and_counted(write_bag, tmp_path, detector):
         source, tmp_path / 'out', detector, None, lambda: done.append(1), complaints.append
     )
     assert (summary.images, summary.bad, len(done)) == (4, 2, 6)
-    said = '/left/image_raw at 1700000000.000000005: an image must have at least 16x16 pixels; got'
+    said = '/left/image_raw at 1700000000.003000005: an image must have at least 16x16 pixels; got'
     assert f'{said} 8x8' in complaints
     assert len(read(tmp_path / 'out', '/left/image_raw')) == 4
     assert len(read(tmp_path / 'out', '/left/features')) == 2
+
+
+def test_damaged_messages_are_copied_named_and_counted(write_bag, tmp_path, detector):
+    whole, damaged = write_bag(recording(3)), tmp_path / 'damaged'
+    content = read(whole)
+    with AnyReader([whole]) as reader, Writer(damaged, version=9) as writer:
+        store = get_typestore(Stores.ROS2_JAZZY)
+        connections = {
+            topic: writer.add_connection(topic, known.msgtype, typestore=store)
+            for topic, known in reader.topics.items()
+        }
+        for number, (topic, timestamp, data) in enumerate(content):
+            # The first calibration and the second image of the left camera.
+            writer.write(connections[topic], timestamp, data[:50] if number in (0, 7) else data)
+    complaints = []
+    options = BagOptions(['/left/image_raw'], normalized=True)
+    summary = process_bag(damaged, tmp_path / 'out', detector, options, warn=complaints.append)
+    assert (summary.images, summary.bad) == (2, 1)
+    assert any(
+        each.startswith('/left/image_raw at 1700000000.103000001: a message of 50 bytes is not')
+        for each in complaints
+    )
+    assert any(each.startswith('/left/camera_info at 1700000000.003') for each in complaints)
+    copied = [each for each in read(tmp_path / 'out') if 'features' not in each[0]]
+    assert sorted(copied) == sorted(read(damaged))
+    first, second = (data for _, _, data in read(tmp_path / 'out', '/left/features'))
+    known = [
+        np.isfinite(normalized_from_message(deserialize_message(data, PointCloud2))).all()
+        for data in (first, second)
+    ]
+    assert known == [False, True]
 
 
 def test_an_interrupted_process_bag_leaves_nothing_behind(write_bag, tmp_path, detector):
