@@ -82,7 +82,8 @@ class Parameters:
         self._applied = applied or _nothing
         _warn_of_misspelt_names(node, [name for kind in self._groups for name in table_of(kind)])
         self._renamed = {old: new for kind in self._groups for old, new in kind.RENAMED.items()}
-        node.add_pre_set_parameters_callback(self._refuse_old_names)
+        self._rows = {name: row for kind in self._groups for name, row in table_of(kind).items()}
+        node.add_pre_set_parameters_callback(self._correct)
         node.add_on_set_parameters_callback(self._check)
         node.add_post_set_parameters_callback(self._apply)
 
@@ -94,15 +95,15 @@ class Parameters:
         """Return the current settings of all groups by type, which belong together."""
         return self._groups
 
-    def _refuse_old_names(self, parameters: list[Parameter]) -> list[Parameter]:
-        """Return the parameters unless one has an old name; the caller gets the new one then."""
+    def _correct(self, parameters: list[Parameter]) -> list[Parameter]:
+        """Return the parameters; refuse an old name, so that the caller gets the new one."""
         for name in (parameter.name for parameter in parameters):
             if name in self._renamed:
                 # The only exception that rclpy sends to a caller in another process.
                 raise ParameterNotDeclaredException(
                     f'{name}, which was renamed: use {self._renamed[name]}'
                 )
-        return parameters
+        return [_with_type(each, self._rows.get(each.name)) for each in parameters]
 
     def _changed(self, values: Mapping[str, Any]) -> dict[type, Any]:
         """Return the groups with new values; raise TypeError or ValueError if one refuses."""
@@ -144,8 +145,10 @@ def declare(node: Node, kind: type[Settings], prefix: str = '') -> Settings:
     start = f'{prefix}.' if prefix else ''
     for old, new in kind.RENAMED.items():
         _refuse_old_name(node, start + old, start + new)
-    values = {}
+    values, given = {}, _overrides(node)
     for name, row in table_of(kind).items():
+        if start + name in given:
+            given[start + name] = _with_type(given[start + name], row)
         parameter = node.declare_parameter(start + name, row.default, _descriptor(row))
         values[name] = _plain(parameter.value)
         if values[name] is None and get_origin(row.type) is list:
@@ -171,12 +174,23 @@ def _warn_of_misspelt_names(node: Node, names: Sequence[str]) -> None:
 
     Other unknown names may be meant for other nodes: parameter files may have wildcards.
     """
-    given = getattr(node, '_parameter_overrides', {})  # rclpy has no public list of them
-    for unknown in sorted(name for name in given if not node.has_parameter(name)):
+    for unknown in sorted(name for name in _overrides(node) if not node.has_parameter(name)):
         for similar in get_close_matches(unknown, names, 1, _SIMILAR):
             node.get_logger().warning(
                 f'the parameter {unknown} is unknown and is ignored: is {similar} meant?'
             )
+
+
+def _overrides(node: Node) -> dict[str, Parameter]:
+    """Return the values from a parameter file or the command line, which may be replaced."""
+    return getattr(node, '_parameter_overrides', {})  # rclpy has no public name for them
+
+
+def _with_type(parameter: Parameter, row: Setting | None) -> Parameter:
+    """Return a whole number for a setting of type float as a float: ROS refuses `threshold: 0`."""
+    if row is None or row.type is not float or parameter.type_ != Parameter.Type.INTEGER:
+        return parameter
+    return Parameter(parameter.name, Parameter.Type.DOUBLE, float(parameter.value))
 
 
 def _descriptor(row: Setting) -> ParameterDescriptor:

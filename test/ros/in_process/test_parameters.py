@@ -152,6 +152,19 @@ def test_a_wrong_value_at_the_start_is_named(make_node, values, message):
         Parameters(make_node(**values), (Search, Output))
 
 
+def test_a_whole_number_is_accepted_where_a_float_is_needed(make_node):
+    node = make_node(high=7)
+    parameters = Parameters(node, [Search])
+    assert node.get_parameter('high').type_ == Parameter.Type.DOUBLE
+    (result,) = node.set_parameters([Parameter('high', value=60)])
+    assert result.successful
+    assert repr(parameters.of(Search).high) == '60.0'
+    (result,) = node.set_parameters([Parameter('low', value=2.0)])
+    assert not result.successful
+    with pytest.raises(ParameterException, match='expecting type'):
+        Parameters(make_node(low=2.0), [Search])
+
+
 def test_a_misspelt_name_in_a_parameter_file_is_named_with_the_right_one(make_node, capfd):
     Parameters(make_node(hgh=3.0, left__mask='', threads=1, use_sim_time=True), (Search, Output))
     warnings = [line for line in capfd.readouterr().err.splitlines() if 'unknown' in line]
