@@ -138,7 +138,8 @@ def _infer_config(path: Path, state: dict, normalization: str) -> SuperPointConf
         stages = tuple(state[f'conv{stage}b.weight'].shape[0] for stage in (1, 2, 3, 4))
         head = state['convPa.weight'].shape[0]
         size = state['convDb.weight'].shape[0]
-        return SuperPointConfig(stages, head, size, normalization)
+        fine = state['convFa.weight'].shape[0] if 'convFa.weight' in state else 0
+        return SuperPointConfig(stages, head, size, normalization, fine_channels=fine)
     except (KeyError, IndexError) as error:
         raise WeightsError(f'{path} lacks the weights {error}') from error
     except ValueError as error:

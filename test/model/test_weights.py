@@ -207,13 +207,17 @@ def test_a_foreign_checkpoint_is_named_with_what_it_has(tmp_path, content, said)
 
 @pytest.mark.parametrize('prefix', ['', 'module.', '_orig_mod.', 'network.net.'])
 @pytest.mark.parametrize('container', [None, 'state_dict', 'model'])
-def test_checkpoints_with_a_prefix_or_in_a_container_are_read(tmp_path, prefix, container):
-    model = SuperPoint(TINY)
+@pytest.mark.parametrize('fine_channels', [0, 4])
+def test_checkpoints_with_a_prefix_or_in_a_container_are_read(
+    tmp_path, prefix, container, fine_channels
+):
+    config = replace(TINY, fine_channels=fine_channels)
+    model = SuperPoint(config)
     state = {prefix + name: value for name, value in model.state_dict().items()}
     content = {container: {'state_dict': state}, 'epoch': 3} if container else state
     torch.save(content, tmp_path / 'wrapped.pth')
     loaded, _ = load_weights(tmp_path / 'wrapped.pth')
-    assert loaded.config == TINY
+    assert loaded.config == config
     assert torch.equal(loaded.conv1a.weight, model.conv1a.weight)
 
 
