@@ -19,6 +19,7 @@ Exit status: 0 done; 1 some images were skipped; 2 wrong input.
 from __future__ import annotations
 
 import argparse
+from dataclasses import replace
 from pathlib import Path
 import sys
 from typing import TYPE_CHECKING
@@ -130,18 +131,22 @@ def _detect(args: argparse.Namespace, names: list[str]) -> tuple[list[ImageFeatu
     from tqdm import tqdm
 
     from superpoint_ros.cli.options import make_detector, read_for_detection
-    from superpoint_ros.integrations.image_matches import ImageFeatures
+    from superpoint_ros.data.sequences.image_files import read_image
+    from superpoint_ros.integrations.image_matches import ImageFeatures, turn_back
 
     detector = make_detector(args)
     images = []
     for name in tqdm(names, unit='image', desc='detect'):
         try:
             image = read_for_detection(args.images / name)
+            # COLMAP and hloc read images without turning them as their EXIF data say.
+            stored = read_image(args.images / name, upright=False)
             features = detector(image)
+            features = replace(features, keypoints=turn_back(features.keypoints, image, stored))
         except (ValueError, OSError) as error:
             tqdm.write(f'skipped: {error}', file=sys.stderr)
             continue
-        images.append(ImageFeatures(name, (image.shape[1], image.shape[0]), features))
+        images.append(ImageFeatures(name, (stored.shape[1], stored.shape[0]), features))
     return images, len(names) - len(images)
 
 

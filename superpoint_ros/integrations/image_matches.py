@@ -63,6 +63,25 @@ def list_collection(folder: str | Path) -> list[str]:
     return [path.relative_to(root).as_posix() for path in paths]
 
 
+def turn_back(keypoints: np.ndarray, upright: np.ndarray, stored: np.ndarray) -> np.ndarray:
+    """
+    Return keypoints (N, 2) of an upright image in pixels of the same image as it is stored.
+
+    The pixels of both, uint8 (H, W), are equal after quarter turns and a reflection, which are
+    found by comparison.
+    """
+    height, width = stored.shape
+    places = np.dstack(np.meshgrid(np.arange(width), np.arange(height)))  # (H, W, 2): x, y
+    for turns in range(4):
+        for way in (1, -1):
+            if np.array_equal(np.rot90(stored, turns)[:, ::way], upright):
+                place = np.rot90(places, turns)[:, ::way]
+                right, down = place[0, 1] - place[0, 0], place[1, 0] - place[0, 0]
+                moved = place[0, 0] + keypoints[:, :1] * right + keypoints[:, 1:] * down
+                return moved.astype(np.float32)
+    raise ValueError('the upright and the stored image differ by more than turns and a reflection')
+
+
 def choose_pairs(count: int, overlap: int | None = None) -> list[tuple[int, int]]:
     """
     Return pairs of `count` images: all, or each image with the next `overlap` ones.

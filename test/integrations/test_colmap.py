@@ -5,6 +5,8 @@
 
 from __future__ import annotations
 
+import struct
+
 import cv2
 import numpy as np
 import pytest
@@ -17,7 +19,9 @@ import h5py
 import pycolmap
 import yaml
 
+from superpoint_ros.cli.export_colmap import MAX_KEYPOINTS
 from superpoint_ros.cli.main import main
+from superpoint_ros.data.sequences.image_files import read_image
 from superpoint_ros.detector import Detector
 from superpoint_ros.features import Features
 from superpoint_ros.files import demo_photographs
@@ -244,6 +248,32 @@ def test_images_that_cannot_be_read_are_skipped_and_named(pictures, capsys):
     assert 'of 1 pairs' in captured.out
     database = pycolmap.Database.open(pictures.parent / 'database.db')
     assert sorted(image.name for image in database.read_all_images()) == ['0.png', '2.png']
+    database.close()
+
+
+def test_keypoints_of_turned_photographs_are_in_the_pixels_that_colmap_reads(pictures):
+    jpeg = cv2.imencode('.jpg', noise_picture(0, (160, 120)))[1].tobytes()
+    for orientation in range(1, 9):
+        exif = struct.pack('<2sHIHHHIHHI', b'II', 42, 8, 1, 0x0112, 3, 1, orientation, 0, 0)
+        header = b'\xff\xe1' + struct.pack('>H', len(exif) + 8) + b'Exif\0\0' + exif
+        (pictures / f'turned{orientation}.jpg').write_bytes(jpeg[:2] + header + jpeg[2:])
+    assert run(pictures, '--overlap', 1) == 0
+    detector = Detector.from_weights(max_keypoints=MAX_KEYPOINTS)
+    database = pycolmap.Database.open(pictures.parent / 'database.db')
+    for image in database.read_all_images():
+        path = pictures / image.name
+        stored = cv2.imread(str(path), cv2.IMREAD_GRAYSCALE | cv2.IMREAD_IGNORE_ORIENTATION)
+        upright = read_image(path)
+        keypoints = database.read_keypoints(image.image_id)[:, :2] - 0.5
+        camera = database.read_camera(image.camera_id)
+        assert (camera.width, camera.height) == stored.shape[::-1]
+        expected = detector(upright).keypoints
+        assert len(keypoints) == len(expected) > 10
+        values = [
+            cv2.remap(gray, points[:, None], None, cv2.INTER_LINEAR)
+            for gray, points in ((stored, keypoints), (upright, expected))
+        ]
+        np.testing.assert_allclose(*map(np.float32, values), atol=1)
     database.close()
 
 

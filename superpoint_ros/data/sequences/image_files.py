@@ -29,12 +29,13 @@ IMAGE_SUFFIXES = frozenset(
 _log = logging.getLogger(__name__)
 
 
-def read_image(path: str | Path, color: bool = False) -> np.ndarray:
+def read_image(path: str | Path, color: bool = False, upright: bool = True) -> np.ndarray:
     """
     Return the image in a file, uint8: gray (H, W), or BGR (H, W, 3) with `color`.
 
-    Pixels of 16 bits and floats are converted by `to_8_bits`. Raises FileNotFoundError if there is
-    no such file, IsADirectoryError if it is a folder, ValueError if it is not an image.
+    It is turned as its EXIF data say if `upright`, otherwise it is as stored. Pixels of 16 bits
+    and floats are converted by `to_8_bits`. Raises FileNotFoundError if there is no such file,
+    IsADirectoryError if it is a folder, ValueError if it is not an image.
     """
     path = Path(path)
     if path.is_dir():
@@ -43,6 +44,8 @@ def read_image(path: str | Path, color: bool = False) -> np.ndarray:
         raise FileNotFoundError(f'there is no image file {path}')
     # Not IMREAD_COLOR: with it, OpenCV refuses gray TIFF files of floats.
     flags = (cv2.IMREAD_ANYCOLOR if color else cv2.IMREAD_GRAYSCALE) | cv2.IMREAD_ANYDEPTH
+    if not upright:
+        flags |= cv2.IMREAD_IGNORE_ORIENTATION
     try:
         image = decode_image(np.fromfile(path, np.uint8), flags)
     except cv2.error as error:
