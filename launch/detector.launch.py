@@ -17,10 +17,8 @@ from launch.actions import OpaqueFunction, SetEnvironmentVariable
 from launch.substitutions import LaunchConfiguration
 from launch_ros.actions import Node
 
-from superpoint_ros.detection.settings import DetectionSettings
 from superpoint_ros.ros import launch_arguments as shared
 from superpoint_ros.ros.camera_topics import camera_remappings
-from superpoint_ros.settings_table import table_of
 
 PROFILES = {'large_images': shared.CONFIG / 'fastdds_large_images.xml'}
 # The names of Fast DDS 2 (Jazzy) and of Fast DDS 3.
@@ -31,20 +29,23 @@ ARGUMENTS = {
     **shared.DETECTOR,
     **shared.START,
 }
+OVERRIDES = (
+    'weights',
+    'device',
+    'threshold',
+    'image_transport',
+    'depth_source',
+    'autostart',
+    'rectified',
+    'pair_tolerance',
+)
+"""Arguments that are parameters of the node."""
 
 
 def start_detector(context):
     """Return the node, with the arguments that are not empty."""
     given = {name: LaunchConfiguration(name).perform(context) for name in ARGUMENTS}
-    names = ('weights', 'device', 'image_transport', 'depth_source')
-    overrides = {name: given[name] for name in names if given[name]}
-    if given['threshold']:
-        overrides['threshold'] = table_of(DetectionSettings)['threshold'].parse(given['threshold'])
-    for name in ('autostart', 'rectified'):
-        if given[name]:
-            overrides[name] = truth(name, given[name])
-    if given['pair_tolerance']:
-        overrides['pair_tolerance'] = seconds('pair_tolerance', given['pair_tolerance'])
+    overrides = {name: shared.parse(name, given[name]) for name in OVERRIDES if given[name]}
     cameras = [name.strip() for name in given['cameras'].split(',') if name.strip()]
     if cameras:
         overrides['cameras'] = cameras
@@ -74,21 +75,6 @@ def use_profile(profile):
     if not path.is_file():
         raise FileNotFoundError(f'dds_profile must be large_images or a file, got {profile!r}')
     return [SetEnvironmentVariable(name, str(path.resolve())) for name in PROFILE_VARIABLES]
-
-
-def truth(name, text):
-    """Return the value of an argument that is true or false."""
-    if text.lower() not in ('true', 'false'):
-        raise ValueError(f'{name} must be true or false, got {text!r}')
-    return text.lower() == 'true'
-
-
-def seconds(name, text):
-    """Return the value of an argument that is a number of seconds."""
-    try:
-        return float(text)
-    except ValueError:
-        raise ValueError(f'{name} must be a number of seconds, got {text!r}') from None
 
 
 def generate_launch_description():

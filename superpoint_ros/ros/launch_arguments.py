@@ -16,8 +16,13 @@ from launch.substitutions import LaunchConfiguration
 from launch_ros.actions import Node
 from launch_ros.parameter_descriptions import ParameterValue
 
+from superpoint_ros.detection.settings import DetectionSettings
 from superpoint_ros.files import share_directory
 from superpoint_ros.odometry.odometry_settings import DETECTION_THRESHOLD
+from superpoint_ros.ros.detector.detector_parameters import CameraSettings, DepthInput
+from superpoint_ros.ros.parameters import LifecycleSettings
+from superpoint_ros.ros.player_parameters import PlayerSettings
+from superpoint_ros.settings_table import Setting, table_of
 
 CONFIG = share_directory() / 'config'
 
@@ -99,32 +104,59 @@ PLAYER = {
 }
 """Arguments of the camera player in the demos."""
 
+_ROWS = {
+    'odometry': Setting('odometry', True, ODOMETRY['odometry'][1], type=bool),
+    **table_of(DetectionSettings),
+    **table_of(LifecycleSettings),
+    **table_of(CameraSettings),
+    **table_of(DepthInput),
+    **table_of(PlayerSettings),
+}
+_PARSED = {
+    name: _ROWS[name]
+    for name in (
+        'odometry',
+        'threshold',
+        'autostart',
+        'image_transport',
+        'depth_source',
+        'rectified',
+        'pair_tolerance',
+        'rate',
+        'max_side',
+    )
+}
+"""Settings of the arguments whose values are checked before any node starts."""
+
 
 def declare(arguments: Mapping[str, tuple[str, str]]) -> list[LaunchDescriptionEntity]:
     """
     Return the declarations of arguments, given default and description by name.
 
-    Parameter files are checked next, before any node starts: nodes that already run
-    would keep running after the launch has failed.
+    Their values are checked next, before any node starts: nodes that already run would keep
+    running after the launch has failed.
     """
     declared = [
         DeclareLaunchArgument(name, default_value=default, description=description)
         for name, (default, description) in arguments.items()
     ]
-    files = [name for name in arguments if name.endswith('params_file')]
-    return [*declared, _check_files(files)]
-
-
-def _check_files(names: Iterable[str]) -> OpaqueFunction:
-    """Return an action that ends the launch unless these arguments name files."""
 
     def check(context: LaunchContext) -> None:
-        for name in names:
-            file = LaunchConfiguration(name).perform(context)
-            if not Path(file).is_file():  # launch_ros would start the node without it
-                raise FileNotFoundError(f'{name} must be a parameter file, got {file!r}')
+        for name in arguments:
+            parse(name, LaunchConfiguration(name).perform(context))
 
-    return OpaqueFunction(function=check)
+    return [*declared, OpaqueFunction(function=check)]
+
+
+def parse(name: str, text: str) -> object:
+    """
+    Return the value of a launch argument; of an empty one '', which leaves the default.
+
+    Raises TypeError, ValueError or FileNotFoundError that names the argument if it is wrong.
+    """
+    if name.endswith('params_file') and not Path(text).is_file():
+        raise FileNotFoundError(f'{name} must be a parameter file, got {text!r}')
+    return _PARSED[name].parse(text) if text and name in _PARSED else text
 
 
 def detector(names: Iterable[str], **arguments: SomeSubstitutionsType) -> LaunchDescriptionEntity:
