@@ -70,9 +70,8 @@ def test_a_scene_without_textures_needs_pictures(pictures, tmp_path, capsys):
     command = ['render-pairs', plain, '--out', out, '--pairs', '1', *SMALL]
     assert main(command) == 2
     assert 'plain has none: give pictures' in capsys.readouterr().err
-    assert main(['render-pairs', plain, '--pictures', pictures, *command[2:]]) == 2
-    # The folder remembers that it was to be made without pictures.
-    assert '--pictures is None there' in capsys.readouterr().err
+    assert main(['render-pairs', plain, '--pictures', pictures, *command[2:]]) == 0
+    assert 'plain has no textures: it gets pictures' in capsys.readouterr().err
 
 
 def test_a_missing_scene_an_empty_folder_and_no_scene_are_named(tmp_path, capsys):

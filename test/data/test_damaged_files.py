@@ -195,7 +195,7 @@ def pair_settings(folder: Path):
         PairCache(path.parent, PairSettings(), {'room': 'hash'})
         return []
 
-    read(folder / 'cache.json')
+    PairCache(folder, PairSettings(), {'room': 'hash'}).describe()
     return folder / 'cache.json', read
 
 

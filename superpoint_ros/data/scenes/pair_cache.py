@@ -25,6 +25,9 @@ from superpoint_ros.files import read_npz, write_atomically
 NEAREST, FURTHEST = 0.05, 1000.0
 """Depths in metres that the first and the last code of a depth map stand for."""
 
+READING_OPTIONS = ('--unit', '--up')
+"""Names in the description of the scenes that have a value; the others have a fingerprint."""
+
 _CODES = 65534
 _RANGE = np.log(FURTHEST / NEAREST)
 
@@ -45,20 +48,23 @@ def decode_depth(codes: np.ndarray) -> np.ndarray:
 
 class PairCache:
     """
-    A folder of rendered pairs.
+    A folder of rendered pairs; it is made, with `cache.json`, by the first pair.
 
     Raises ValueError if the folder holds pairs that were made by other settings or scenes.
     """
 
     def __init__(self, folder: Path, settings: PairSettings, scenes: dict[str, str]):
         self.folder = Path(folder)
-        made_by = {'settings': asdict(settings), 'scenes': scenes}
-        described = self.folder / 'cache.json'
-        if described.exists():
-            check_made_by(described, made_by)
-        else:
+        self._made_by = {'settings': asdict(settings), 'scenes': scenes}
+        self._described = self.folder / 'cache.json'
+        if self._described.exists():
+            check_made_by(self._described, self._made_by)
+
+    def describe(self) -> None:
+        """Write how the pairs are made, unless the folder says so already."""
+        if not self._described.exists():
             self.folder.mkdir(parents=True, exist_ok=True)
-            write_atomically(described, json.dumps(made_by, indent=1).encode())
+            write_atomically(self._described, json.dumps(self._made_by, indent=1).encode())
 
     def path(self, number: int) -> Path:
         """Return the file of a pair."""
@@ -76,6 +82,7 @@ class PairCache:
             arrays[f'{name}_depth'] = _png(encode_depth(view.depth))
         content = io.BytesIO()
         np.savez(content, scene=np.array(pair.scene), **arrays)
+        self.describe()
         write_atomically(self.path(number), content.getvalue())
 
 
@@ -89,10 +96,20 @@ def check_made_by(described: Path, made_by: dict) -> None:
         there, here = recorded.get(part, {}), made_by[part]
         for name in sorted(there.keys() | here.keys()):
             if there.get(name) != here.get(name):
+                difference = _difference(name, there.get(name), here.get(name), part)
                 raise ValueError(
-                    f'{described.parent} was made by other {part}: {name} is '
-                    f'{there.get(name)!r} there and {here.get(name)!r} here; name another folder'
+                    f'{described.parent} was made by other {part}: {difference}; '
+                    'name another folder'
                 )
+
+
+def _difference(name: str, there: object, here: object, part: str) -> str:
+    """Return how a setting, or the fingerprint of files, differs from the recorded one."""
+    if there is None or here is None:
+        return f'{name} is used {"here" if there is None else "there"} only'
+    if part == 'scenes' and name not in READING_OPTIONS:
+        return f'{name} has another content there'
+    return f'{name} is {there!r} there and {here!r} here'
 
 
 def list_pairs(folder: Path) -> list[Path]:

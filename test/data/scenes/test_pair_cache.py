@@ -61,16 +61,27 @@ def test_only_missing_pairs_are_wanted(tmp_path):
 
 
 def test_a_folder_made_by_other_settings_or_scenes_is_refused(tmp_path):
-    PairCache(tmp_path, SETTINGS, {'room.glb': 'a1'})
-    PairCache(tmp_path, SETTINGS, {'room.glb': 'a1'})
+    scenes = {'room.glb': 16 * 'a', '--unit': '1.0'}
+    PairCache(tmp_path, SETTINGS, scenes).write(0, some_pair())
+    PairCache(tmp_path, SETTINGS, scenes)
     with pytest.raises(ValueError, match='other settings: seed is 0 there and 1 here'):
-        PairCache(tmp_path, replace(SETTINGS, seed=1), {'room.glb': 'a1'})
-    with pytest.raises(ValueError, match=r"other scenes: room\.glb is 'a1' there and 'b2' here"):
-        PairCache(tmp_path, SETTINGS, {'room.glb': 'b2'})
+        PairCache(tmp_path, replace(SETTINGS, seed=1), scenes)
+    with pytest.raises(ValueError, match=r'other scenes: room\.glb has another content there'):
+        PairCache(tmp_path, SETTINGS, scenes | {'room.glb': 16 * 'b'})
+    with pytest.raises(ValueError, match=r'other scenes: hall\.glb is used here only; name'):
+        PairCache(tmp_path, SETTINGS, scenes | {'hall.glb': 16 * 'a'})
+    with pytest.raises(ValueError, match=r"--unit is '1\.0' there and '0\.001' here"):
+        PairCache(tmp_path, SETTINGS, scenes | {'--unit': '0.001'})
+
+
+def test_a_folder_without_pairs_can_be_made_by_any_settings(tmp_path):
+    PairCache(tmp_path / 'pairs', SETTINGS, {})
+    assert not (tmp_path / 'pairs').exists()
+    PairCache(tmp_path / 'pairs', replace(SETTINGS, seed=1), {}).write(0, some_pair())
 
 
 def test_a_damaged_description_is_named(tmp_path):
-    PairCache(tmp_path, SETTINGS, {})
+    PairCache(tmp_path, SETTINGS, {}).describe()
     (tmp_path / 'cache.json').write_text('{"settings"')
     with pytest.raises(ValueError, match=r'cache\.json cannot be read'):
         PairCache(tmp_path, SETTINGS, {})
