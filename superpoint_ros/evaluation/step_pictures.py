@@ -189,7 +189,7 @@ def _matchable(steps: DetectionSteps) -> int:
 
 
 def _example_cells(steps: DetectionSteps) -> dict[str, tuple[int, int]]:
-    """Return row and column of a cell with a keypoint, an ambiguous and an empty one."""
+    """Return row and column of three cells: one with a keypoint, an ambiguous and an empty one."""
     left, top, columns, rows = _region(steps)
     area = steps.probabilities[:, top : top + rows, left : left + columns]
     measures = {
@@ -197,10 +197,12 @@ def _example_cells(steps: DetectionSteps) -> dict[str, tuple[int, int]]:
         'ambiguous': -np.abs(area[DUSTBIN] - 0.5),
         'empty': area[DUSTBIN],
     }
-    places = {}
+    places, free = {}, np.ones(area.shape[1:], bool)
     for name, values in measures.items():
+        values = np.where(free, values, -np.inf)
         row, column = np.unravel_index(values.argmax(), values.shape)
         places[name] = (top + int(row), left + int(column))
+        free[row, column] = False
     return places
 
 

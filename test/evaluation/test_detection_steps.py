@@ -177,6 +177,18 @@ def test_the_close_up_is_where_most_keypoints_are(steps):
     assert count(left, top) == max(counts) > 0
 
 
+def test_the_example_cells_differ_if_the_best_keypoint_is_ambiguous_too(steps):
+    probabilities = np.zeros_like(steps.probabilities)
+    probabilities[64] = 0.9
+    left, top, _, _ = pictures._region(steps)
+    probabilities[[64, 5], top + 2, left + 3] = 0.5
+    probabilities[64, top + 4, left + 1] = 0.6
+    cells = pictures._example_cells(replace(steps, probabilities=probabilities))
+    assert cells['a keypoint'] == (top + 2, left + 3)
+    assert cells['ambiguous'] == (top + 4, left + 1)
+    assert cells['empty'] == (top, left)
+
+
 def test_the_second_view_shows_where_the_homography_takes_points(image):
     view, homography = pictures.other_view(image)
     assert view.shape == image.shape
