@@ -29,6 +29,7 @@ from superpoint_ros.detector import Detector
 from superpoint_ros.features import Features
 from superpoint_ros.geometry.homography import (
     estimate_homography,
+    INLIER_DISTANCE,
     local_scale,
     resample,
     scaling,
@@ -55,8 +56,6 @@ MAX_ZOOM = 12.0
 MATCH_RADIUS = 0.1
 """Largest distance of matched keypoints in aligned views, relative to their longest side. .05 and
 .03 made no difference on planar pairs; parallax needs some."""
-PLANE_TOLERANCE = 3.0
-"""Largest distance in pixels from a homography of matches in a plane."""
 MAX_PERSPECTIVE = 0.5
 """Largest distance of a view's corners by its homography and by a similarity, relative to its
 longest side: .25 rejects some homographies of planar pairs."""
@@ -336,4 +335,4 @@ def _alignment_of(aligned: MatchedImages, size: tuple[int, int]) -> np.ndarray:
     except ValueError:  # the homography cannot be inverted
         return similarity
     bounded = np.linalg.norm(moves, axis=1).max() <= MAX_PERSPECTIVE * max(size)
-    return homography if bounded and np.mean(distances < PLANE_TOLERANCE) >= 0.5 else similarity
+    return homography if bounded and np.mean(distances < INLIER_DISTANCE) >= 0.5 else similarity

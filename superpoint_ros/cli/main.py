@@ -16,9 +16,11 @@ user sees that one line instead of a traceback, unless `superpoint --traceback` 
 from __future__ import annotations
 
 import argparse
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 import importlib
 from importlib.util import find_spec
+import logging
 import sys
 from typing import NamedTuple
 
@@ -79,7 +81,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
     0: done; 1: failed, or partly done; 2: the input or the command line is wrong; 130: Ctrl-C.
     """
-    with lasting_streams():
+    with lasting_streams(), _shown_compilation():
         return _run(list(sys.argv[1:] if arguments is None else arguments))
 
 
@@ -146,15 +148,44 @@ def _build_parser(chosen: str | None) -> argparse.ArgumentParser:
     return parser
 
 
+@contextmanager
+def _shown_compilation() -> Iterator[None]:
+    """Print what the detection logs about its compilation, which delays the first start."""
+    log = logging.getLogger('superpoint_ros.detection.compiled')
+    before = log.level, log.propagate
+    handler = _LineHandler()
+    log.addHandler(handler)
+    log.setLevel(logging.INFO)
+    log.propagate = False
+    try:
+        yield
+    finally:
+        log.removeHandler(handler)
+        log.level, log.propagate = before
+
+
+class _LineHandler(logging.Handler):
+    """Handler that prints each message as a line of the program on standard error."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Print the message."""
+        _print_line(record.getMessage())
+
+
 def _report(problem: object, status: int) -> int:
     """Return `status`, after one line about the problem on standard error."""
-    text = f'superpoint: {_one_line(problem)}'
+    _print_line(_one_line(problem))
+    return status
+
+
+def _print_line(text: str) -> None:
+    """Print a line on standard error."""
+    text = f'superpoint: {text}'
     tqdm = getattr(sys.modules.get('tqdm'), 'tqdm', None)  # None during its import, too
     if tqdm:  # a progress bar may be in the last line
         tqdm.write(text, file=sys.stderr)
     else:
         print(text, file=sys.stderr)
-    return status
 
 
 def _one_line(problem: object) -> str:

@@ -17,6 +17,9 @@ import numpy as np
 RANSAC_THRESHOLD, RANSAC_ITERATIONS, RANSAC_CONFIDENCE = 2.0, 5000, 0.9999
 """Of `estimate_homography`; the threshold is in pixels."""
 
+INLIER_DISTANCE = 3.0
+"""Largest distance in pixels from a homography of matches that fit it."""
+
 
 def warp_points(points: np.ndarray, homography: np.ndarray) -> np.ndarray:
     """
@@ -155,3 +158,19 @@ def estimate_homography(points_a: np.ndarray, points_b: np.ndarray) -> np.ndarra
     except cv2.error:  # assertions of 4.14 fail for coincident or collinear points
         return None
     return found
+
+
+def homography_inliers(
+    points_a: np.ndarray, points_b: np.ndarray, tolerance: float = INLIER_DISTANCE
+) -> np.ndarray:
+    """
+    Return which matched points (K, 2) of a and b fit the homography between them, bool (K,).
+
+    Points of b may lie up to `tolerance` pixels from their image by the homography.
+    """
+    homography = estimate_homography(points_a, points_b)
+    try:
+        found = warp_points(points_a, homography)
+    except ValueError:  # there is none, or it cannot be inverted
+        return np.zeros(len(points_a), bool)
+    return np.linalg.norm(found - points_b, axis=1) < tolerance

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 from pathlib import Path
 import subprocess
@@ -15,6 +16,7 @@ import pytest
 from tqdm import tqdm
 
 from superpoint_ros.cli import main as program
+from superpoint_ros.detection import compiled
 
 
 @pytest.fixture
@@ -71,6 +73,12 @@ def test_an_error_is_not_in_the_line_of_a_progress_bar(command, capsys):
     before, _, _ = capsys.readouterr().err.partition('superpoint: damaged\n')
     assert '0/3' in before
     assert before.endswith('\r')
+
+
+def test_what_the_detection_logs_about_its_compilation_is_printed(command, capsys):
+    command(lambda args: logging.getLogger(compiled.__name__).info('compiling') or 0)
+    assert program.main(['try']) == 0
+    assert capsys.readouterr() == ('', 'superpoint: compiling\n')
 
 
 def test_a_missing_extra_is_named_with_the_way_to_install_it(command, capsys):
@@ -152,6 +160,7 @@ def run_try(work, **streams):
     program = f"""
 import sys, types
 from superpoint_ros.cli import main as program
+from superpoint_ros.detection import compiled
 module = types.ModuleType('superpoint_ros.cli.try_it')
 module.add_arguments = lambda parser: None
 def run(args):

@@ -36,7 +36,9 @@ def test_match_writes_a_picture_and_the_matched_keypoints(photos, options, tmp_p
     offsets = np.linalg.norm(a - [20, 10] - b, axis=1)
     assert np.mean(offsets < 1) > 0.9
     assert cv2.imread(str(out / 'matches.png')).shape == (160, 360, 3)
-    assert capsys.readouterr().out == f'{len(a)} matches: see {out}\n'
+    fitting = int((offsets < 3).sum())
+    expected = f'{len(a)} matches, {fitting} of them fit one homography: see {out}\n'
+    assert capsys.readouterr().out == expected
 
 
 def test_match_wide_prints_how_the_images_were_aligned(photos, tmp_path, capsys):
@@ -53,7 +55,7 @@ def test_match_of_blank_images_prints_that_there_are_no_matches(tmp_path, capsys
     cv2.imwrite(str(blank), np.zeros((40, 60), np.uint8))
     out = tmp_path / 'out'
     assert main(['match', str(blank), str(blank), '--wide', '--out', str(out), *CPU]) == 0
-    assert capsys.readouterr().out.startswith('0 matches: see')
+    assert capsys.readouterr().out.startswith('0 matches, 0 of them fit')
     with np.load(out / 'matches.npz') as arrays:
         assert arrays['keypoints_a'].shape == (0, 2)
 

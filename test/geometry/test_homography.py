@@ -11,6 +11,7 @@ import pytest
 
 from superpoint_ros.geometry.homography import (
     estimate_homography,
+    homography_inliers,
     local_scale,
     resample,
     scaling,
@@ -159,3 +160,17 @@ def test_homography_estimate_tolerates_wrong_matches_and_is_reproducible():
     assert (estimate_homography(a, b) == found).all()
     assert estimate_homography(a[:3], b[:3]) is None
     assert estimate_homography(np.ones((9, 2)), np.ones((9, 2))) is None
+
+
+def test_matches_that_fit_the_homography_are_inliers():
+    points = np.random.default_rng(0).uniform(0, 300, (40, 2))
+    homography = np.array([[1.1, 0.1, 5], [-0.1, 0.9, 8], [1e-4, 0, 1]])
+    moved = warp_points(points, homography)
+    moved[::8] += [0, 40]
+    assert homography_inliers(points, moved).tolist() == [i % 8 > 0 for i in range(40)]
+
+
+def test_too_few_or_coincident_matches_have_no_inliers():
+    assert not homography_inliers(np.eye(3, 2), np.eye(3, 2)).any()
+    assert not homography_inliers(np.ones((9, 2)), np.ones((9, 2))).any()
+    assert len(homography_inliers(np.zeros((0, 2)), np.zeros((0, 2)))) == 0
