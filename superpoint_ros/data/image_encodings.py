@@ -51,7 +51,18 @@ class _Layout(NamedTuple):
 
 
 def _colour(code: int) -> Callable[[np.ndarray], np.ndarray]:
-    return lambda pixels: cv2.cvtColor(pixels, code)
+    def convert(pixels: np.ndarray) -> np.ndarray:
+        # OpenCV converts these types only.
+        known = pixels.dtype in (np.uint8, np.uint16)
+        return cv2.cvtColor(pixels if known else _as_float32(pixels), code)
+
+    return convert
+
+
+def _as_float32(pixels: np.ndarray) -> np.ndarray:
+    """Return the pixels as float32; values that are too large become infinite."""
+    with np.errstate(over='ignore', invalid='ignore'):
+        return pixels.astype(np.float32, copy=False)
 
 
 def _bayer(code: int) -> Callable[[np.ndarray], np.ndarray]:
@@ -88,7 +99,16 @@ for _bits, _type in ((8, 'u1'), (16, 'u2')):
         f'bayer_gbrg{_bits}': _Layout(_type, 1, _bayer(cv2.COLOR_BayerGR2GRAY)),
         f'bayer_grbg{_bits}': _Layout(_type, 1, _bayer(cv2.COLOR_BayerGB2GRAY)),
     }
-for _depth, _type in (('8U', 'u1'), ('16U', 'u2'), ('32F', 'f4')):
+_OPENCV_TYPES = {
+    '8U': 'u1',
+    '8S': 'i1',
+    '16U': 'u2',
+    '16S': 'i2',
+    '32S': 'i4',
+    '32F': 'f4',
+    '64F': 'f8',
+}
+for _depth, _type in _OPENCV_TYPES.items():
     # OpenCV's names of types leave the order of the channels open; its own order is BGR.
     _LAYOUTS |= {
         f'{_depth}C1': _Layout(_type),
@@ -214,13 +234,14 @@ def to_8_bits(pixels: np.ndarray) -> np.ndarray:
       contrast is increased to at most one gray level for each step of the sensor.
     - Floats from 0 to 1: multiplied by 255. The limits are -0.5 and 2, so that interpolation and
       noise beyond 0 and 1 are clipped.
-    - Other floats: the same percentiles as above become black and white. NaN becomes black.
+    - Other floats, and signed integers: the same percentiles as above become black and white. NaN
+      becomes black.
     """
     if pixels.dtype == np.uint8:
         return pixels
     if pixels.dtype == np.uint16:
         return _from_16_bits(pixels)
-    pixels = pixels.astype(np.float32, copy=False)
+    pixels = _as_float32(pixels)
     finite = pixels[np.isfinite(pixels)]
     low, high = np.percentile(finite, (_DARKEST, 100 - _DARKEST)) if finite.size else (0.0, 1.0)
     if low >= -0.5 and high <= 2:

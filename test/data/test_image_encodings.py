@@ -125,6 +125,9 @@ PHOTOGRAPH = cv2.resize(cv2.imread(str(demo_photographs()[2]), cv2.IMREAD_GRAYSC
         ('mono16', PHOTOGRAPH.astype(np.uint16) * 16),  # 12 bits
         ('mono16', PHOTOGRAPH.astype(np.uint16) * 64),  # 14 bits
         ('16UC1', PHOTOGRAPH.astype(np.uint16) * 4 + 7000),  # thermal: a part of 14 bits
+        ('16SC1', PHOTOGRAPH.astype(np.int16) * 100),
+        ('32SC1', PHOTOGRAPH.astype(np.int32) * 10_000),
+        ('64FC1', PHOTOGRAPH.astype(np.float64)),
         ('32FC1', PHOTOGRAPH.astype(np.float32)),  # 0 to 255
         ('32FC1', PHOTOGRAPH.astype(np.float32) * 0.1 + 280),  # kelvins
     ],
@@ -150,7 +153,12 @@ def test_16_bit_images_of_few_steps_are_not_stretched_to_noise():
 @pytest.mark.parametrize('channels', [3, 4])
 @pytest.mark.parametrize(
     ('depth', 'scale', 'dtype'),
-    [('8U', 1, np.uint8), ('16U', 257, np.uint16), ('32F', 1 / 255, np.float32)],
+    [
+        ('8U', 1, np.uint8),
+        ('16U', 257, np.uint16),
+        ('32F', 1 / 255, np.float32),
+        ('64F', 1 / 255, np.float64),
+    ],
 )
 def test_opencv_types_of_several_channels_are_taken_as_bgr(depth, scale, dtype, channels):
     pixels = np.zeros((5, 7, channels), dtype)
