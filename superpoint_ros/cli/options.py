@@ -12,6 +12,7 @@ from __future__ import annotations
 import argparse
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 import math
+from os.path import realpath
 from pathlib import Path
 import sys
 from typing import Any, TYPE_CHECKING, TypeVar
@@ -137,9 +138,9 @@ def read_for_detection(path: str | Path, color: bool = False) -> np.ndarray:
 
 def keep_inputs(inputs: Iterable[str | Path], outputs: Iterable[Path]) -> None:
     """Raise ValueError if a file or folder that a command writes is one that it reads."""
-    read = {Path(path).resolve() for path in inputs}
+    read = set(map(realpath, inputs))
     for path in outputs:
-        if path.resolve() in read:
+        if realpath(path) in read:
             raise ValueError(f'the results would replace the input {path}: choose another --out')
 
 

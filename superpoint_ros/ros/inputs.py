@@ -120,6 +120,12 @@ class InputTopic(ABC):
         """Return the seconds since a message's stamp; None if it is 0 or from another clock."""
         stamp = stamp_nanoseconds(message)
         if not stamp:
+            self.logger.warning(
+                f'the stamps on {self.topic} are 0: no latency is measured, and what is paired by '
+                'stamps (several cameras, depths, images of tracks) may not belong together; set '
+                'header.stamp in the driver',
+                once=True,
+            )
             return None
         seconds = (self.node.get_clock().now().nanoseconds - stamp) * 1e-9
         if abs(seconds) <= MAX_AGE:

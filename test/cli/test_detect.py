@@ -84,6 +84,13 @@ def test_detect_names_skips_and_counts_unreadable_images(weights, photos, tmp_pa
     assert not (out / 'broken.npz').exists()
 
 
+def test_detect_names_a_link_that_leads_to_itself(weights, photos, tmp_path, capsys):
+    (tmp_path / 'loop.png').symlink_to('loop.png')
+    arguments = ['detect', str(photos), str(tmp_path / 'loop.png'), '--weights', weights]
+    assert main([*arguments, '--out', str(tmp_path / 'out')]) == 1
+    assert 'skipped: there is no image file' in capsys.readouterr().err
+
+
 def test_detect_fails_if_no_image_can_be_read(weights, tmp_path, capsys):
     bad = tmp_path / 'bad.png'
     bad.write_bytes(b'')

@@ -138,6 +138,15 @@ def test_stamps_of_another_clock_give_no_latency_and_a_hint(start_inside, image,
     assert 'use_sim_time' in output
 
 
+def test_a_camera_that_sets_no_stamps_is_reported_once(start_inside, image, capfd):
+    system = start_inside()
+    system.answers(image, stamp=0)
+    system.answers(image, stamp=0)
+    system.status('/image')
+    output = capfd.readouterr().err
+    assert output.count('the stamps on /image are 0') == 1
+
+
 def test_stamps_of_the_present_give_a_latency(start_inside, image):
     system = start_inside()
     system.answers(image, stamp=time.time_ns() // 1_000_000)
