@@ -138,6 +138,7 @@ def setting(default: Any, help: str, **attributes: Any) -> Any:  # noqa: A002
     return field(default=default, metadata=metadata)
 
 
+@dataclass(frozen=True)  # for jsonargparse: it lists the fields of pure dataclasses alone
 class SettingsGroup:
     """
     Base class of groups of settings; the help text of each field describes it.
