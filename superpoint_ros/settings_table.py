@@ -252,7 +252,8 @@ def given_options(args: argparse.Namespace, kind: type) -> dict[str, Any]:
 
     Settings that have the default of their table are left out.
     """
-    return {name: getattr(args, name) for name in table_of(kind) if hasattr(args, name)}
+    given = {name: getattr(args, name) for name in table_of(kind) if hasattr(args, name)}
+    return {name: tuple(x) if isinstance(x, list) else x for name, x in given.items()}
 
 
 def _option(name: str) -> str:
@@ -273,7 +274,10 @@ def _form(row: Setting, parse: Callable[[str], Any] | None) -> dict[str, Any]:
     """Return how argparse reads the option of a setting."""
     if row.type is bool:
         return {'action': argparse.BooleanOptionalAction}
-    return {'type': parse or _Parser(row), 'metavar': _metavar(row)}
+    many = {}
+    if ... in get_args(row.type):
+        many, row = {'nargs': '+'}, replace(row, type=get_args(row.type)[0])
+    return {'type': parse or _Parser(row), 'metavar': _metavar(row), **many}
 
 
 def _metavar(row: Setting) -> str:
@@ -301,6 +305,8 @@ def _help(row: Setting, default: Any) -> str:
     default = {'': 'empty', None: 'none'}.get(default, default)
     if isinstance(default, bool):
         default = str(default).lower()
+    elif isinstance(default, tuple):
+        default = ' '.join(map(str, default))
     facts = [] if row.choices or not row.allowed else [row.allowed]
     return f'{row.help} ({"; ".join([*facts, f"default: {default}"])})'.replace('%', '%%')
 

@@ -101,9 +101,7 @@ def test_the_allowed_values_are_given_in_words(name, words):
 
 def parsed(line):
     parser = argparse.ArgumentParser(prog='try')
-    scalars = [
-        name for name in table_of(Plan) if name not in ('scales', 'size', 'names', 'ranges')
-    ]
+    scalars = [name for name in table_of(Plan) if name not in ('size', 'names', 'ranges')]
     add_options(parser, Plan, scalars)
     return make_settings(Plan, given_options(parser.parse_args(line.split()), Plan))
 
@@ -111,7 +109,7 @@ def parsed(line):
 def test_every_setting_is_an_option():
     line = (
         '--radius 5 --rate 0.25 --steps 2 --no-exact --mode slow --network compact '
-        '--source 0 --sigma 2'
+        '--source 0 --sigma 2 --scales 0.5 1'
     )
     assert parsed(line) == Plan(
         radius=5,
@@ -122,6 +120,7 @@ def test_every_setting_is_an_option():
         network='compact',
         sigma=2.0,
         source=0,
+        scales=(0.5, 1.0),
     )
     assert parsed('--sigma none --source a') == Plan(source='a')
     assert parsed('') == Plan()
@@ -132,6 +131,7 @@ def test_every_setting_is_an_option():
     [
         ('--radius 65', 'argument --radius: radius must lie between 0 and 64, got 65'),
         ('--radius wide', "radius must be a whole number from 0 to 64, got 'wide'"),
+        ('--scales 1 5', 'argument --scales: scales must lie between 0.1 and 4.0, got 5.0'),
         ('--mode quick', "argument --mode: mode must be one of fast, slow; got 'quick'"),
         ('--old-radius 5', '--old-radius was renamed: use --radius'),
         ('--no-old-radius', '--no-old-radius was renamed: use --radius'),

@@ -35,6 +35,8 @@ from superpoint_ros.cli.options import (
     readable,
     with_wide,
 )
+from superpoint_ros.evaluation.evaluation_plans import ShapesPlan, ThresholdPlan
+from superpoint_ros.settings_table import add_options, given_options, make_settings
 
 SHAPES_SETTINGS = {
     **EXACT,
@@ -89,10 +91,7 @@ def run(args: argparse.Namespace) -> int:
 
 def _add_shapes(parser: argparse.ArgumentParser) -> None:
     """Declare the options of the measurement on synthetic shapes."""
-    parser.add_argument(
-        '--images', type=int, default=200, metavar='N', help='images per category (default: 200)'
-    )
-    parser.add_argument('--seed', type=int, default=0, help='random seed (default: 0)')
+    add_options(parser, ShapesPlan)
     add_detector_options(parser, SHAPES_SETTINGS)
 
 
@@ -106,15 +105,14 @@ def _run_shapes(args: argparse.Namespace) -> int:
         CONDITIONS,
         evaluate_shapes,
         shapes_table,
-        ShapesPlan,
         write_shapes_report,
     )
 
     detector = make_detector(args)
     ours = Method('SuperPoint', detector)
     methods = [ours, *(Method(name, find) for name, find in DETECTORS.items())]
-    plan = ShapesPlan(args.images, args.seed)
-    total = args.images * len(SHAPES) * len(CONDITIONS)
+    plan = make_settings(ShapesPlan, given_options(args, ShapesPlan))
+    total = plan.images * len(SHAPES) * len(CONDITIONS)
     with tqdm(total=total, unit='image') as progress:
         result = evaluate_shapes(methods, plan, progress.update)
     result['weights'] = detector.weights.name
@@ -186,23 +184,13 @@ def _add_threshold(parser: argparse.ArgumentParser) -> None:
         help='images of your camera, or folders of them (default: the photographs of the package)',
     )
     parser.add_argument(
-        '--thresholds',
-        nargs='+',
-        type=float,
-        metavar='P',
-        help='detection thresholds, above 0 and below 1 (default: 0.001 to 0.5)',
-    )
-    parser.add_argument(
         '--longest-side',
         type=int,
         default=640,
         metavar='PX',
         help='larger images are reduced to this (default: 640)',
     )
-    parser.add_argument(
-        '--views', type=int, default=4, metavar='N', help='views per image (default: 4)'
-    )
-    parser.add_argument('--seed', type=int, default=0, help='random seed (default: 0)')
+    add_options(parser, ThresholdPlan)
     add_detector_options(parser, {**EXACT, 'max_keypoints': 5000})
 
 
@@ -213,7 +201,6 @@ def _run_threshold(args: argparse.Namespace) -> int:
 
     from superpoint_ros.evaluation.threshold_sweep import (
         evaluate_thresholds,
-        ThresholdPlan,
         thresholds_table,
         write_thresholds_report,
     )
@@ -226,8 +213,7 @@ def _run_threshold(args: argparse.Namespace) -> int:
         if factor < 1:
             image = cv2.resize(image, None, fx=factor, fy=factor, interpolation=cv2.INTER_AREA)
         images.append(image)
-    given = {'thresholds': tuple(args.thresholds)} if args.thresholds else {}
-    plan = ThresholdPlan(views=args.views, seed=args.seed, **given)
+    plan = make_settings(ThresholdPlan, given_options(args, ThresholdPlan))
     with tqdm(total=len(images), unit='image') as progress:
         result = evaluate_thresholds(make_detector(args), images, plan, progress.update)
     files = write_thresholds_report(result, args.out)

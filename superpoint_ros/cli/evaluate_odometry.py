@@ -12,12 +12,17 @@ from typing import TYPE_CHECKING
 
 from superpoint_ros.cli.options import add_method_options, make_methods
 from superpoint_ros.cli.rerun_option import add_rerun_option, open_recording
+from superpoint_ros.evaluation.evaluation_plans import OdometryPlan
 from superpoint_ros.odometry.odometry_settings import DETECTION_THRESHOLD
+from superpoint_ros.settings_table import add_options, given_options, make_settings
 
 if TYPE_CHECKING:
     from superpoint_ros.data.sequences.sequence import FrameSequence
     from superpoint_ros.evaluation.front_ends import OdometryMethod
     from superpoint_ros.integrations.rerun_recording import RerunRecording
+
+Opener = tuple[str, 'Callable[[], FrameSequence]']
+"""Name of a sequence, and the function that opens it."""
 
 _BASELINE = 0.12  # metres, of the stereo camera in the simulated room
 
@@ -26,27 +31,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the options."""
     _add_sequence_options(parser)
     _add_room_options(parser)
-    parser.add_argument(
-        '--frames',
-        type=int,
-        metavar='N',
-        help='frames per sequence (default: all, 200 simulated)',
-    )
-    parser.add_argument(
-        '--gaps',
-        nargs='+',
-        type=int,
-        default=[2, 5],
-        metavar='N',
-        help='frames between the two images of a pair (default: 2 5)',
-    )
-    parser.add_argument(
-        '--scale',
-        choices=('none', 'stereo', 'depth'),
-        default='none',
-        help='what gives the scale: none (one camera), the second camera, or depth images '
-        '(default: none)',
-    )
+    add_options(parser, OdometryPlan, ('gaps', 'frames', 'scale'))
     add_rerun_option(parser)
     add_method_options(
         parser,
@@ -122,14 +107,13 @@ def run(args: argparse.Namespace) -> int:
         pairs_table,
         write_odometry_report,
     )
-    from superpoint_ros.evaluation.odometry_run import OdometryPlan
 
     logging.basicConfig(level=logging.WARNING, format='superpoint: %(message)s')
-    frames = args.frames if args.data else args.frames or 200
-    plan = OdometryPlan(args.max_keypoints, tuple(args.gaps), frames, args.scale)
+    simulated = {} if args.data else {'frames': 200}
+    plan = make_settings(OdometryPlan, simulated | given_options(args, OdometryPlan))
     methods = _make_methods(args)
-    sequences = _recordings(args) if args.data else _simulated(args)
-    total = frames * len(sequences) if frames else None
+    sequences = (_recordings if args.data else _simulated)(args, plan.scale)
+    total = plan.frames * len(sequences) if plan.frames else None
     with open_recording(args.rerun) as recording, tqdm(total=total, unit='frame') as progress:
         log = _make_log(recording)
 
@@ -168,13 +152,13 @@ def _make_methods(args: argparse.Namespace) -> list[OdometryMethod]:
     return methods
 
 
-def _recordings(args: argparse.Namespace) -> list[tuple[str, Callable[[], FrameSequence]]]:
+def _recordings(args: argparse.Namespace, scale: str) -> list[Opener]:
     """Return names of recordings and functions that open them."""
     from functools import partial
 
     from superpoint_ros.data.sequences.opening import list_sequences, open_sequence
 
-    recordings: list[tuple[str, Callable[[], FrameSequence]]] = []
+    recordings: list[Opener] = []
     for source in args.data:
         for path in list_sequences(source):
             name = path.resolve().name
@@ -186,14 +170,14 @@ def _recordings(args: argparse.Namespace) -> list[tuple[str, Callable[[], FrameS
                 topic=args.topic,
                 truth_topic=args.truth_topic,
                 calibration=args.calibration,
-                with_second=args.scale == 'stereo',
-                with_depth=args.scale == 'depth',
+                with_second=scale == 'stereo',
+                with_depth=scale == 'depth',
             )
             recordings.append((name, opener))
     return recordings
 
 
-def _simulated(args: argparse.Namespace) -> list[tuple[str, Callable[[], FrameSequence]]]:
+def _simulated(args: argparse.Namespace, scale: str) -> list[Opener]:
     """Return names of simulated rooms and functions that make the sequence of a camera there."""
     from functools import partial
 
@@ -207,8 +191,8 @@ def _simulated(args: argparse.Namespace) -> list[tuple[str, Callable[[], FrameSe
         'rate': args.rate,
         'exposure': args.exposure,
         'noise': args.noise,
-        'baseline': _BASELINE if args.scale == 'stereo' else 0.0,
-        'with_depth': args.scale == 'depth',
+        'baseline': _BASELINE if scale == 'stereo' else 0.0,
+        'with_depth': scale == 'depth',
     }
     return [
         (f'room {seed}', partial(SimulatedRoom, photographs, camera, seed, **options))

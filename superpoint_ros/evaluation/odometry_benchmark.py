@@ -19,14 +19,16 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import dropwhile, islice
 import logging
+from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
 
 from superpoint_ros.data.sequences.rectification import RectifiedStereo
 from superpoint_ros.data.sequences.sequence import Frame, FrameSequence
+from superpoint_ros.evaluation.evaluation_plans import OdometryPlan
 from superpoint_ros.evaluation.front_ends import OdometryMethod
-from superpoint_ros.evaluation.odometry_run import merge_runs, OdometryPlan, OdometryRun
+from superpoint_ros.evaluation.odometry_run import merge_runs, OdometryRun
 from superpoint_ros.geometry.camera_model import CameraModel
 
 _log = logging.getLogger(__name__)
@@ -84,7 +86,8 @@ def evaluate_odometry(
             runs = _run(methods, name, opener, plan, on_frame)
             measured = {run.name: run.result() for run in runs}
         except (ValueError, OSError) as error:
-            skipped[name] = f'{name}: {error}'
+            begins_with_name = Path(str(error).partition(' ')[0]).name == name
+            skipped[name] = str(error) if begins_with_name else f'{name}: {error}'
             continue
         results[name] = {method: numbers for method, (numbers, _) in measured.items()}
         trajectories[name] = Trajectories(
@@ -99,7 +102,7 @@ def evaluate_odometry(
         raise ValueError(next(iter(skipped.values()), 'no sequences to evaluate'))
     return {
         'protocol': ' '.join(__doc__.split()),
-        'keypoints': plan.keypoints,
+        'keypoints': plan.max_keypoints,
         'gaps': list(plan.gaps),
         'scale': plan.scale,
         'sequences': results,

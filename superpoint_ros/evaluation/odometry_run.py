@@ -7,12 +7,12 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Sequence
-from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 
 from superpoint_ros.data.sequences.sequence import Frame, FrameSequence
+from superpoint_ros.evaluation.evaluation_plans import OdometryPlan
 from superpoint_ros.evaluation.front_ends import OdometryMethod
 from superpoint_ros.evaluation.relative_pose import (
     estimate_pose,
@@ -24,54 +24,11 @@ from superpoint_ros.evaluation.relative_pose import (
 from superpoint_ros.evaluation.trajectories import align_trajectory
 from superpoint_ros.features import Features
 from superpoint_ros.geometry.stereo import StereoCamera
-from superpoint_ros.odometry.odometry_settings import OdometrySettings, TrackerSettings
 from superpoint_ros.odometry.tracker import Tracks
 from superpoint_ros.odometry.visual_odometry import VisualOdometry
-from superpoint_ros.settings_table import setting, SettingsGroup
 
 LEAST_MOTION = 0.005
 """Least distance in metres between the frames of a pair; below, the direction is undefined."""
-
-SCALES = ('none', 'stereo', 'depth')
-"""Sources of the scale of a trajectory: none (monocular), a second camera, or depth images."""
-
-
-@dataclass(frozen=True)
-class OdometryPlan(SettingsGroup):
-    """
-    Settings of the odometry benchmark.
-
-    The similarity threshold of the tracker is off by default: the similarities of different
-    descriptors have different scales. Maps start at a parallax of 1 degree: with 2 degrees, ORB,
-    whose tracks are short, had its first pose at frame 44 instead of 10 of a rendered street; the
-    errors of SuperPoint were equal.
-    """
-
-    keypoints: int = setting(
-        500, 'Number of keypoints per frame that count, highest scores first.', range=(1, None)
-    )
-    gaps: tuple[int, ...] = setting(
-        (2, 5), 'Distances, in frames, between the two images of a pair.', range=(1, None)
-    )
-    frames: int | None = setting(
-        None, 'Number of frames of each sequence; all by default.', range=(1, None)
-    )
-    scale: str = setting(
-        'none', 'Source of the scale: none (one camera), stereo or depth.', choices=SCALES
-    )
-    tracker: TrackerSettings = field(default_factory=lambda: TrackerSettings(min_similarity=-1.0))
-    odometry: OdometrySettings = field(
-        default_factory=lambda: OdometrySettings(initial_parallax=1.0)
-    )
-
-    def __post_init__(self):
-        super().__post_init__()
-        if not self.gaps:
-            raise ValueError('gaps must have at least one value')
-        if self.frames is not None and self.frames <= max(self.gaps):
-            raise ValueError(
-                f'frames must be greater than the largest gap, {max(self.gaps)}; got {self.frames}'
-            )
 
 
 class OdometryRun:
@@ -92,7 +49,7 @@ class OdometryRun:
         if plan.scale == 'stereo':
             baseline = float(sequence.second_camera.pose[0, 3])
             stereo = StereoCamera(camera, float(camera.matrix[0, 0]), baseline)
-        self._front_end = method.make(plan.keypoints, plan.tracker, stereo)
+        self._front_end = method.make(plan.max_keypoints, plan.tracker, stereo)
         self._odometry = VisualOdometry(camera, plan.odometry)
         self._last: deque[Any] = deque(maxlen=max(plan.gaps) + 1)
         self.stamps: list[float] = []

@@ -18,7 +18,6 @@ of correct detections to their ground-truth points.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
 
@@ -34,6 +33,7 @@ from superpoint_ros.data.synthetic_shapes.shapes import (
     SHAPES_WITHOUT_POINTS,
 )
 from superpoint_ros.evaluation.baselines import Method
+from superpoint_ros.evaluation.evaluation_plans import ShapesPlan
 from superpoint_ros.evaluation.metrics import (
     average_precision,
     best_score,
@@ -42,7 +42,6 @@ from superpoint_ros.evaluation.metrics import (
 )
 from superpoint_ros.evaluation.reports import markdown_table, write_json
 from superpoint_ros.geometry.homography import scaling, warp_points
-from superpoint_ros.settings_table import setting, SettingsGroup
 from superpoint_ros.visualization import contact_sheet, draw_keypoints, GREEN, RED, write_picture
 
 CORRECT_DISTANCE = 4.0
@@ -62,14 +61,6 @@ _BY_CATEGORY = {
     'localisation': 'Localisation error (px)',
     'false_per_image': 'False detections per image without points',
 }
-
-
-@dataclass(frozen=True)
-class ShapesPlan(SettingsGroup):
-    """Settings of the measurement on synthetic shapes."""
-
-    images: int = setting(200, 'Number of images per category.', range=(1, None))
-    seed: int = setting(0, 'Random seed of the images.', range=(0, None))
 
 
 def shape_sample(

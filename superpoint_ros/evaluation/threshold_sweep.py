@@ -13,7 +13,7 @@ view counts. All numbers are means over the pairs.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +24,7 @@ from superpoint_ros.data.homography_sequences import EXPOSURE, render_view, samp
 from superpoint_ros.data.photometric import augment
 from superpoint_ros.data.random_homographies import HomographyRanges
 from superpoint_ros.detector import Detector
+from superpoint_ros.evaluation.evaluation_plans import ThresholdPlan
 from superpoint_ros.evaluation.metrics import (
     EPSILON,
     match_distances,
@@ -34,7 +35,6 @@ from superpoint_ros.evaluation.metrics import (
 from superpoint_ros.evaluation.reports import markdown_table, write_json
 from superpoint_ros.features import Features
 from superpoint_ros.geometry.matching import match_mutual
-from superpoint_ros.settings_table import setting, SettingsGroup
 
 MOTION = HomographyRanges(
     translation=0.1,
@@ -46,25 +46,6 @@ MOTION = HomographyRanges(
     allow_artifacts=True,
 )
 _MEANS = ('keypoints', 'repeatability', 'localisation', 'matches', 'right_matches')
-
-
-@dataclass(frozen=True)
-class ThresholdPlan(SettingsGroup):
-    """Settings of the threshold sweep."""
-
-    thresholds: tuple[float, ...] = setting(
-        (0.001, 0.002, 0.004, 0.008, 0.015, 0.03, 0.06, 0.12, 0.25, 0.5),
-        'Detection thresholds to compare.',
-        above=0.0,
-        below=1.0,
-    )
-    views: int = setting(4, 'Number of warped views of each image.', range=(1, None))
-    seed: int = setting(0, 'Random seed of the views.', range=(0, None))
-
-    def __post_init__(self):
-        super().__post_init__()
-        if not self.thresholds:
-            raise ValueError('thresholds must have at least one value')
 
 
 def evaluate_thresholds(

@@ -142,8 +142,8 @@ def test_evaluate_odometry_needs_poses_and_calibration_of_a_recording(weights, t
     (tmp_path / 'camera.yaml').write_text(CALIBRATION)
     assert main([*arguments, '--calibration', str(tmp_path / 'camera.yaml')]) == 2
     assert 'recording: it has no two frames with true poses' in capsys.readouterr().err
-    assert main([*arguments, '--gaps', '0']) == 2
-    assert 'gaps must be at least 1' in capsys.readouterr().err
+    assert main([*arguments, '--frames', '2']) == 2
+    assert 'frames must be greater than the largest gap, 2; got 2' in capsys.readouterr().err
 
 
 def write_recording(folder, count):
@@ -196,7 +196,8 @@ def test_evaluate_reports_wrong_input_in_one_line(weights, benchmark, tmp_path, 
     arguments = ['evaluate', 'homography', '--data', str(benchmark), *common]
     assert main([*arguments, '--methods', 'surf']) == 2
     assert "unknown method 'surf'" in capsys.readouterr().err
-    assert main(['evaluate', 'shapes', '--images', '0', *common]) == 2
+    with pytest.raises(SystemExit, match='2'):
+        main(['evaluate', 'shapes', '--images', '0', *common])
     assert 'images must be at least 1' in capsys.readouterr().err
 
 

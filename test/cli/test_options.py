@@ -135,23 +135,6 @@ def test_odometry_detects_weak_points_too_by_default():
     assert 'threshold' not in given_settings(parse_command('evaluate scenes'))
 
 
-def test_the_defaults_of_evaluations_are_those_of_their_plans():
-    pytest.importorskip('evo', reason='needs the library evo')
-    from superpoint_ros.evaluation.odometry_run import OdometryPlan
-    from superpoint_ros.evaluation.shapes_benchmark import ShapesPlan
-    from superpoint_ros.evaluation.threshold_sweep import ThresholdPlan
-
-    shapes, odometry, threshold = (
-        parse_command(f'evaluate {kind}') for kind in ('shapes', 'odometry', 'threshold')
-    )
-    assert ShapesPlan(shapes.images, shapes.seed) == ShapesPlan()
-    plan = OdometryPlan(
-        odometry.max_keypoints, tuple(odometry.gaps), odometry.frames, odometry.scale
-    )
-    assert plan == OdometryPlan()
-    assert ThresholdPlan(views=threshold.views, seed=threshold.seed) == ThresholdPlan()
-
-
 def test_weight_files_of_the_same_name_are_distinguished_by_their_folders():
     files = ['runs/a/weights.safetensors', 'runs/b/weights.safetensors', 'c.safetensors']
     assert weight_names(files[1:]) == ['weights', 'c']

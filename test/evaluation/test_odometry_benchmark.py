@@ -18,10 +18,10 @@ pytest.importorskip('matplotlib', reason='matplotlib is not installed')
 
 from superpoint_ros.data.sequences.sequence import Frame, SecondCamera
 from superpoint_ros.evaluation.baselines import described_method, Method
+from superpoint_ros.evaluation.evaluation_plans import OdometryPlan
 from superpoint_ros.evaluation.front_ends import KLT, odometry_method
 from superpoint_ros.evaluation.odometry_benchmark import evaluate_odometry
 from superpoint_ros.evaluation.odometry_report import odometry_markdown, write_odometry_report
-from superpoint_ros.evaluation.odometry_run import OdometryPlan
 from superpoint_ros.features import Features
 from superpoint_ros.geometry.camera_model import CameraModel
 from superpoint_ros.geometry.rotations import pose_matrix
@@ -138,7 +138,7 @@ def test_odometry_benchmark_counts_frames_without_a_pose_as_wrong():
 
 
 def test_odometry_benchmark_respects_the_numbers_of_keypoints_and_frames():
-    plan = OdometryPlan(keypoints=60, gaps=(2,), frames=10)
+    plan = OdometryPlan(max_keypoints=60, gaps=(2,), frames=10)
     result, _ = evaluate_odometry([PERFECT], [('arc', Flight)], plan)
     numbers = result['all']['Perfect']
     assert numbers['keypoints'] == 60
@@ -218,7 +218,7 @@ def test_odometry_benchmark_names_what_it_cannot_measure():
     with pytest.raises(ValueError, match='arc: it has no depth images for the scale'):
         evaluate_odometry([RANDOM], [('arc', Flight)], depth)
     for arguments, words in (
-        ({'keypoints': 0}, 'keypoints must be at least 1, got 0'),
+        ({'max_keypoints': 0}, 'max_keypoints must be at least 1, got 0'),
         ({'gaps': (0,)}, 'gaps must be at least 1'),
         ({'frames': 5, 'gaps': (5,)}, 'frames must be greater than the largest gap, 5; got 5'),
     ):
@@ -230,11 +230,15 @@ def test_odometry_benchmark_leaves_out_a_bad_sequence_and_measures_the_others():
     def missing():
         raise FileNotFoundError('there is no image file x.png')
 
+    def unreadable():
+        raise ValueError('data/notes.txt is neither an image nor a video')
+
     plan = OdometryPlan(gaps=(2,), frames=8)
-    sequences = [('lost', missing), ('short', Short), ('arc', Flight)]
+    sequences = [('lost', missing), ('notes.txt', unreadable), ('short', Short), ('arc', Flight)]
     result, trajectories = evaluate_odometry([RANDOM], sequences, plan)
     assert list(result['sequences']) == list(trajectories) == ['arc']
     assert result['skipped']['lost'] == 'lost: there is no image file x.png'
+    assert result['skipped']['notes.txt'] == 'data/notes.txt is neither an image nor a video'
     assert result['skipped']['short'].startswith('short: it has no two frames')
     assert 'Left out: lost: there is no image file x.png' in odometry_markdown(result)
 
@@ -293,7 +297,7 @@ class Hole(Wall):
 
 
 def test_odometry_benchmark_warns_of_poses_without_the_scale_that_was_asked_for(caplog):
-    plan = OdometryPlan(keypoints=200, gaps=(2,), scale='depth')
+    plan = OdometryPlan(max_keypoints=200, gaps=(2,), scale='depth')
     methods = [odometry_method(described_method('sift', 200))]
     for sequence, is_warned in ((Wall, False), (Hole, True)):
         caplog.clear()
@@ -308,7 +312,7 @@ def test_odometry_benchmark_warns_of_poses_without_the_scale_that_was_asked_for(
 @pytest.mark.parametrize('scale', ['stereo', 'depth'])
 def test_stereo_and_depth_give_a_metric_trajectory(scale):
     methods = [KLT, odometry_method(described_method('sift', 200))]
-    plan = OdometryPlan(keypoints=200, gaps=(2,), scale=scale)
+    plan = OdometryPlan(max_keypoints=200, gaps=(2,), scale=scale)
     result, trajectories = evaluate_odometry(methods, [('wall', Wall)], plan)
     assert result['scale'] == scale
     for method in methods:

@@ -14,11 +14,11 @@ pytest.importorskip('matplotlib', reason='matplotlib is not installed')
 
 from superpoint_ros.data.synthetic_shapes.shapes import SHAPES
 from superpoint_ros.evaluation.baselines import harris, Method
+from superpoint_ros.evaluation.evaluation_plans import ShapesPlan
 from superpoint_ros.evaluation.shapes_benchmark import (
     evaluate_shapes,
     shape_sample,
     shapes_markdown,
-    ShapesPlan,
     write_shapes_report,
 )
 from superpoint_ros.features import Features

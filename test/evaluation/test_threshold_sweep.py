@@ -16,9 +16,9 @@ pytest.importorskip('matplotlib', reason='matplotlib is not installed')
 
 from superpoint_ros import Detector
 from superpoint_ros.cli.main import main
+from superpoint_ros.evaluation.evaluation_plans import ThresholdPlan
 from superpoint_ros.evaluation.threshold_sweep import (
     evaluate_thresholds,
-    ThresholdPlan,
     thresholds_table,
 )
 from superpoint_ros.files import demo_photographs
