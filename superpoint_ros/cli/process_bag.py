@@ -22,41 +22,14 @@ import time
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the options."""
     from superpoint_ros.cli.options import add_detector_options, output_folder
+    from superpoint_ros.ros.bag_options import BagOptions
+    from superpoint_ros.settings_table import add_options
 
     parser.add_argument('bag', metavar='IN', type=Path, help='folder of a bag, or its file')
     parser.add_argument('out', metavar='OUT', type=output_folder, help='folder of the new bag')
-    parser.add_argument(
-        '--topics',
-        nargs='+',
-        default=[],
-        metavar='TOPIC',
-        help='image topics, or IMAGES:FEATURES to name the topic of the features (default: all)',
-    )
-    parser.add_argument(
-        '--descriptor-format',
-        choices=('float32', 'int8'),
-        default='float32',
-        help='number type of the published descriptors (default: float32)',
-    )
-    parser.add_argument(
-        '--normalized-coordinates',
-        action='store_true',
-        help='add undistorted coordinates, which need the camera_info topic of the images',
-    )
+    add_options(parser, BagOptions)
     parser.add_argument(
         '--mask', metavar='FILE', help='image, black where no keypoints are allowed'
-    )
-    parser.add_argument(
-        '--batch',
-        type=int,
-        default=1,
-        metavar='N',
-        help='number of images per network call (default: 1)',
-    )
-    parser.add_argument(
-        '--storage',
-        choices=('mcap', 'sqlite3'),
-        help='storage of OUT (default: that of IN)',
     )
     add_detector_options(parser)
 
@@ -67,18 +40,13 @@ def run(args: argparse.Namespace) -> int:
 
     from superpoint_ros.cli.options import make_detector
     from superpoint_ros.data.sequences.image_files import read_image
-    from superpoint_ros.ros.bag_processing import BagOptions, process_bag
-    from superpoint_ros.ros.bag_topics import count_images
+    from superpoint_ros.ros.bag_options import BagOptions, count_images
+    from superpoint_ros.ros.bag_processing import process_bag
+    from superpoint_ros.settings_table import given_options
 
-    options = BagOptions(
-        args.topics,
-        args.descriptor_format,
-        args.normalized_coordinates,
-        read_image(args.mask) if args.mask else None,
-        args.batch,
-        args.storage or '',
-    )
-    total = count_images(args.bag, args.topics)
+    mask = read_image(args.mask) if args.mask else None
+    options = BagOptions(**given_options(args, BagOptions), mask=mask)
+    total = count_images(args.bag, options.topics)
     if args.out.exists():
         raise ValueError(f'{args.out} already exists: remove it, or choose another name')
     detector = make_detector(args)

@@ -18,29 +18,17 @@ import argparse
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the options."""
-    from superpoint_ros.cli.options import add_detector_options, image_size, number, output_folder
+    from superpoint_ros.cli.options import add_detector_options, image_size, output_folder
+    from superpoint_ros.ros.testing.stress_report import Load
+    from superpoint_ros.settings_table import add_options
 
-    parser.add_argument(
-        '--seconds',
-        type=number(5, 86_400),
-        default=120.0,
-        help='duration (default: 120)',
-    )
-    parser.add_argument(
-        '--rate', type=number(1, 1000), default=200.0, help='images per second (default: 200)'
-    )
+    add_options(parser, Load, ('seconds', 'rate', 'broken'))
     parser.add_argument(
         '--size',
         type=image_size,
         default=(640, 480),
         metavar='WxH',
         help='size of the images in pixels (default: 640x480)',
-    )
-    parser.add_argument(
-        '--broken',
-        type=number(0, 1),
-        default=0.05,
-        help='share of broken images (default: 0.05)',
     )
     parser.add_argument(
         '--output',
@@ -58,11 +46,13 @@ def run(args: argparse.Namespace) -> int:
     from tqdm import tqdm
 
     from superpoint_ros.cli.options import given_settings
-    from superpoint_ros.ros.testing.stress_report import judge, plot_samples, write_samples
-    from superpoint_ros.ros.testing.stress_test import Load, run_soak
+    from superpoint_ros.ros.testing.stress_report import judge, Load, plot_samples, write_samples
+    from superpoint_ros.ros.testing.stress_test import run_soak
+    from superpoint_ros.settings_table import given_options
 
-    load = Load(args.seconds, args.rate, *args.size, args.broken)
-    with tqdm(total=int(args.seconds), leave=False, bar_format='{bar:24} {n} s  {desc}') as bar:
+    width, height = args.size
+    load = Load(**given_options(args, Load), width=width, height=height)
+    with tqdm(total=int(load.seconds), leave=False, bar_format='{bar:24} {n} s  {desc}') as bar:
 
         def progress(sample) -> None:
             bar.set_description_str(

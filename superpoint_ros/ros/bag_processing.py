@@ -32,35 +32,11 @@ from superpoint_ros.detection.preprocessing import check_masks, to_gray
 from superpoint_ros.detector import Detector
 from superpoint_ros.features import Features
 from superpoint_ros.geometry.camera_model import CameraModel, CameraModelError
-from superpoint_ros.ros.bag_topics import choose_topics
+from superpoint_ros.ros.bag_options import BagOptions, choose_topics
 from superpoint_ros.ros.messages.feature_messages import features_to_message
 from superpoint_ros.ros.messages.rosbags_messages import as_recorded, features_qos, FEATURES_TYPE
 
-STORAGES = ('mcap', 'sqlite3')
 Warn = Callable[[str], None]
-
-
-@dataclass(frozen=True)
-class BagOptions:
-    """
-    Options of processing a bag.
-
-    Attributes:
-        topics: topics of the images, each alone or as 'images:features'; empty for all.
-        descriptor_format: as the node's parameter.
-        normalized: as the node's parameter normalized_coordinates.
-        mask: uint8 (H, W), 0 where no keypoints are allowed; None for no mask.
-        batch: number of images that go through the network together.
-        storage: one of `STORAGES`, empty for that of the bag.
-
-    """
-
-    topics: Sequence[str] = ()
-    descriptor_format: str = 'float32'
-    normalized: bool = False
-    mask: np.ndarray | None = None
-    batch: int = 1
-    storage: str = ''
 
 
 @dataclass
@@ -98,14 +74,10 @@ def process_bag(
     Features are recorded directly after their image, with its time and header. The bag is written
     next to `target` and renamed when it is complete: an interrupted run leaves nothing there.
     `on_image` is called after each image, `warn` with a line about each bad one. Raises
-    FileNotFoundError, FileExistsError, ValueError for invalid options or a bag that cannot be
+    FileNotFoundError, FileExistsError, ValueError for unknown topics or a bag that cannot be
     read, or OSError that names the target if it cannot be written.
     """
     source, target, options = Path(source), Path(target), options or BagOptions()
-    if options.batch < 1:
-        raise ValueError(f'the batch must be 1 image or more, got {options.batch}')
-    if options.storage not in ('', *STORAGES):
-        raise ValueError(f'the storage must be {" or ".join(STORAGES)}, got {options.storage!r}')
     if target.exists():
         raise FileExistsError(f'{target} already exists: remove it, or choose another name')
     partial = target.with_name(f'.{target.name}.partial')
@@ -114,7 +86,8 @@ def process_bag(
         with open_bag(source) as reader:
             partial.mkdir(parents=True)
             job = _Job(reader, detector, options, on_image, warn)
-            job.run(partial / target.name, options.storage or _storage_of(source))
+            storage = _storage_of(source) if options.storage == 'same' else options.storage
+            job.run(partial / target.name, storage)
         (partial / target.name).rename(target)
     except (sqlite3.Error, OSError) as error:  # of writing, as those of reading are ValueErrors
         if isinstance(error, OSError) and (error.filename or error.errno is None):
@@ -173,7 +146,7 @@ class _Job:
         self._infos = {topic: info_topic_of(topic) for topic in topics}
         self._calibrations: dict[str, CameraModel | None] = {}
         self._copied = 0
-        if options.normalized:
+        if options.normalized_coordinates:
             self._read_first_calibrations()
 
     def run(self, path: Path, storage: str) -> None:
@@ -211,7 +184,7 @@ class _Job:
             entry = _Entry(copies[connection.id], timestamp, data)
             if connection.topic in self.summary.topics:
                 self._read_image(entry, connection)
-            elif self._options.normalized and connection.topic in self._infos.values():
+            elif self._options.normalized_coordinates and connection.topic in self._infos.values():
                 self._keep_calibration(connection, timestamp, data)
             waiting.append(entry)
             images += entry.image is not None
@@ -286,7 +259,7 @@ class _Job:
         header = Header(frame_id=recorded.frame_id)
         header.stamp.sec, header.stamp.nanosec = recorded.stamp.sec, recorded.stamp.nanosec
         normalized = None
-        if self._options.normalized:
+        if self._options.normalized_coordinates:
             normalized = _normalize(entry.calibration, features.keypoints, entry.image.shape[::-1])
         made = features_to_message(features, header, self._options.descriptor_format, normalized)
         return self._store.serialize_cdr(as_recorded(made, self._store.types), FEATURES_TYPE)

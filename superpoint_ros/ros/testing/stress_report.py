@@ -1,7 +1,7 @@
 # Copyright 2026 The superpoint_ros developers
 # SPDX-License-Identifier: Apache-2.0
 
-"""The measurements of a stress test: verdict, table and plot."""
+"""The load and the measurements of a stress test: verdict, table and plot."""
 
 from __future__ import annotations
 
@@ -9,6 +9,8 @@ from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 
 import numpy as np
+
+from superpoint_ros.settings_table import setting, SettingsGroup
 
 SETTLING = 5.0
 """Seconds after which latencies and answers are judged."""
@@ -25,6 +27,17 @@ MAX_ANSWER = 100.0
 
 CALLS = ('parameters', 'weights', 'control')
 """Kinds of calls that are measured, fields of `Sample`."""
+
+
+@dataclass(frozen=True)
+class Load(SettingsGroup):
+    """Load on the node."""
+
+    seconds: float = setting(120.0, 'Duration.', unit='s', range=(5.0, 86_400.0))
+    rate: float = setting(200.0, 'Rate of the images.', unit='Hz', range=(1.0, 1000.0))
+    width: int = setting(640, 'Width of the images.', unit='px', range=(16, 8192))
+    height: int = setting(480, 'Height of the images.', unit='px', range=(16, 8192))
+    broken: float = setting(0.05, 'Share of broken images.', range=(0.0, 1.0))
 
 
 @dataclass

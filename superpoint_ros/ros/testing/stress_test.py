@@ -17,7 +17,6 @@ from __future__ import annotations
 from array import array
 from collections.abc import Callable
 from contextlib import closing
-from dataclasses import dataclass
 from pathlib import Path
 import threading
 import time
@@ -34,7 +33,7 @@ from sensor_msgs.msg import Image, PointCloud2
 
 from superpoint_ros.data.image_encodings import ENCODINGS
 from superpoint_ros.ros.messages.image_messages import image_message
-from superpoint_ros.ros.testing.stress_report import CALLS, Sample
+from superpoint_ros.ros.testing.stress_report import CALLS, Load, Sample
 from superpoint_ros.ros.testing.subprocesses import (
     NodeProcess,
     private_namespace,
@@ -45,27 +44,6 @@ from superpoint_ros.ros.testing.subprocesses import (
 _FRAMES = 8  # number of different good images
 _WEIGHTS_EVERY = 10  # every tenth call sets the weights
 _CONTROL = 'control'  # namespace of the control, below that of the detector
-
-
-@dataclass(frozen=True)
-class Load:
-    """
-    Load on the node.
-
-    Attributes:
-        seconds: duration.
-        rate: images per second.
-        width: width of the images in pixels.
-        height: height of the images in pixels.
-        broken: share of broken images.
-
-    """
-
-    seconds: float = 120.0
-    rate: float = 200.0
-    width: int = 640
-    height: int = 480
-    broken: float = 0.05
 
 
 class _Flood:

@@ -26,7 +26,8 @@ from std_msgs.msg import Header
 from superpoint_ros.cli.main import main
 from superpoint_ros.geometry.camera_model import CameraModel
 from superpoint_ros.model.weights import save_weights, WeightsMetadata
-from superpoint_ros.ros.bag_processing import BagOptions, process_bag
+from superpoint_ros.ros.bag_options import BagOptions
+from superpoint_ros.ros.bag_processing import process_bag
 from superpoint_ros.ros.messages.feature_messages import (
     features_from_message,
     features_to_message,
@@ -92,7 +93,7 @@ def test_undistorted_coordinates_are_those_of_the_recorded_calibration(
     write_bag, tmp_path, detector
 ):
     source, target = write_bag(recording(2)), tmp_path / 'out'
-    options = BagOptions(['/left/image_raw:/found'], normalized=True)
+    options = BagOptions(['/left/image_raw:/found'], normalized_coordinates=True)
     process_bag(source, target, detector, options)
     info = CameraInfo(width=64, height=48, distortion_model='plumb_bob')
     info.k, info.d = BAG_CAMERA.matrix.ravel().tolist(), BAG_CAMERA.distortion.tolist()
@@ -146,7 +147,7 @@ def test_damaged_messages_are_copied_named_and_counted(write_bag, tmp_path, dete
             # The first calibration and the second image of the left camera.
             writer.write(connections[topic], timestamp, data[:50] if number in (0, 7) else data)
     complaints = []
-    options = BagOptions(['/left/image_raw'], normalized=True)
+    options = BagOptions(['/left/image_raw'], normalized_coordinates=True)
     summary = process_bag(damaged, tmp_path / 'out', detector, options, warn=complaints.append)
     assert (summary.images, summary.bad) == (2, 1)
     assert any(
@@ -228,7 +229,6 @@ def test_invalid_input_of_process_bag_is_one_line(write_bag, tmp_path, weights, 
     for words, arguments in (
         ('no bag', [str(tmp_path / 'none'), str(tmp_path / 'out')]),
         ('no images on /rear', [str(source), str(tmp_path / 'out'), '--topics', '/rear']),
-        ('batch must be 1', [str(source), str(tmp_path / 'out'), '--batch', '0']),
         (
             'already has a topic /pose',
             [str(source), str(tmp_path / 'out'), '--topics', '/left/image_raw:/pose'],

@@ -1,12 +1,15 @@
 # Copyright 2026 The superpoint_ros developers
 # SPDX-License-Identifier: Apache-2.0
 
-"""Topics of the images in a bag, and of the features that are added to it."""
+"""The options of processing a bag, among them the topics of its images and of their features."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
+
+import numpy as np
 
 from superpoint_ros.data.sequences.bags import (
     image_topics,
@@ -14,6 +17,29 @@ from superpoint_ros.data.sequences.bags import (
     open_bag,
     without_transports,
 )
+from superpoint_ros.settings_table import setting, SettingsGroup
+
+
+@dataclass(frozen=True)
+class BagOptions(SettingsGroup):
+    """Options of processing a bag; `mask` is uint8 (H, W), 0 where no keypoints are allowed."""
+
+    topics: tuple[str, ...] = setting(
+        (), 'Topics of images, or IMAGES:FEATURES to name the topic of the features; none: all.'
+    )
+    descriptor_format: str = setting(
+        'float32', 'Number type of the published descriptors.', choices=('float32', 'int8')
+    )
+    normalized_coordinates: bool = setting(
+        False, 'Add undistorted coordinates, which need the camera_info topic of the images.'
+    )
+    batch: int = setting(1, 'Number of images per network call.', range=(1, None))
+    storage: str = setting(
+        'same',
+        'Storage of the new bag; same: that of the bag.',
+        choices=('same', 'mcap', 'sqlite3'),
+    )
+    mask: np.ndarray | None = None
 
 
 def choose_topics(available: Sequence[str], wanted: Sequence[str]) -> dict[str, str]:

@@ -9,7 +9,7 @@ import pytest
 
 pytest.importorskip('rosbags', reason='needs the library rosbags')
 
-from superpoint_ros.ros.bag_topics import choose_topics
+from superpoint_ros.ros.bag_options import BagOptions, choose_topics
 
 
 def test_features_are_named_after_the_cameras_namespace():
@@ -29,3 +29,8 @@ def test_features_are_named_after_the_cameras_namespace():
         choose_topics(both, ['/c'])
     with pytest.raises(ValueError, match='no topic of images'):
         choose_topics([], [])
+
+
+def test_a_batch_has_at_least_one_image():
+    with pytest.raises(ValueError, match='batch must be at least 1, got 0'):
+        BagOptions(batch=0)
