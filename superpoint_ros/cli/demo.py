@@ -107,7 +107,7 @@ def _print_trajectory(measured, seconds: float) -> None:
     if not measured.estimated:
         print(f'odometry    no pose in {seconds:g} s: too little parallax, or no calibration')
         return
-    p50, p99 = (1000 * np.percentile(measured.latencies, percentile) for percentile in (50, 99))
+    p50, p99 = (1000 * measured.latency(percentile) for percentile in (50, 99))
     print(f'odometry    {len(measured.estimated)} poses')
     print(f'latency     p50 {p50:.0f} ms, p99 {p99:.0f} ms, from image stamp to pose received')
     error = measured.error()

@@ -44,6 +44,7 @@ class ProcessingNode(LifecycleNode, ABC):
         self.inputs: Sequence[InputTopic] = ()
         self.calibration: CalibrationTopic | None = None
         self._autostart_errors: list[Exception] | None = []
+        self._own_publishers: list[Publisher] = []
         self._refuse_impossible_transitions()
         try:
             self.parameters = Parameters(
@@ -54,6 +55,7 @@ class ProcessingNode(LifecycleNode, ABC):
             )
             self.prepare()
             self._status_publisher = self.publisher(DiagnosticArray, '/diagnostics', 10)
+            self._own_publishers.clear()  # the others last until the node is cleaned up
             clock = Clock(clock_type=ClockType.STEADY_TIME)  # simulated time may be paused
             self.create_timer(1.0, self._watch, clock=clock)
         except BaseException:
@@ -82,9 +84,8 @@ class ProcessingNode(LifecycleNode, ABC):
     def set_up(self) -> None:
         """Make publishers and all else that a configured node has; may raise."""
 
-    @abstractmethod
     def tear_down(self) -> None:
-        """Remove what `set_up` has made, also if it has raised before its end."""
+        """Remove what `set_up` has made besides publishers, also if it has raised."""
 
     def begin_work(self) -> None:
         """Prepare to receive messages; may raise."""
@@ -95,12 +96,14 @@ class ProcessingNode(LifecycleNode, ABC):
 
     def publisher(self, message_type: type, topic: str, depth: int) -> Publisher:
         """Return a new, reliable publisher whose QoS can be overridden by parameters."""
-        return self.create_publisher(
+        publisher = self.create_publisher(
             message_type,
             topic,
             depth,
             qos_overriding_options=QoSOverridingOptions.with_default_policies(),
         )
+        self._own_publishers.append(publisher)
+        return publisher
 
     def statuses(self) -> list[DiagnosticStatus]:
         """Return the content of the diagnostics."""
@@ -193,6 +196,8 @@ class ProcessingNode(LifecycleNode, ABC):
             self.get_logger().error('the processing of the current frame does not end')
             return False
         self.tear_down()
+        while self._own_publishers:
+            self.destroy_publisher(self._own_publishers.pop())
         return True
 
     def _watch(self) -> None:

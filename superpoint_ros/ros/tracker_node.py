@@ -91,7 +91,6 @@ class TrackerNode(ProcessingNode):
         self._tracker = Tracker()
         self._tails = TrackTails()
         self.images = FrameImages(self, 'image', 'tracks are not refined')
-        self._track_publisher = self._cloud_publisher = self._overlay = None
         self._tracked = 0
         self.inputs = [
             ProcessedTopic(self, PointCloud2, 'features', 'tracking', self.process, self._trouble)
@@ -107,13 +106,6 @@ class TrackerNode(ProcessingNode):
         self.get_logger().info(
             f'features from {self.inputs[0].topic}, tracks to {self._track_publisher.topic_name}'
         )
-
-    def tear_down(self) -> None:
-        """Remove the publishers."""
-        for publisher in (self._track_publisher, self._cloud_publisher, self._overlay):
-            if publisher is not None:
-                self.destroy_publisher(publisher)
-        self._track_publisher = self._cloud_publisher = self._overlay = None
 
     def begin_work(self) -> None:
         """Subscribe to images: before features, so that the executor takes images first."""

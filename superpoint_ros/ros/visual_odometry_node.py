@@ -87,8 +87,7 @@ class VisualOdometryNode(ProcessingNode):
         self._odometry: VisualOdometry | None = None
         self._thread: ThreadPoolExecutor | None = None
         self._refiner: MapRefiner | None = None
-        self._broadcaster = self._odometry_publisher = None
-        self._path_publisher = self._map_publisher = None
+        self._broadcaster = None
         self._path: deque[PoseStamped] = deque()
         self._last: tuple[float, np.ndarray] | None = None
         self._path_time = 0.0
@@ -118,14 +117,10 @@ class VisualOdometryNode(ProcessingNode):
         return self._refiner is None or self._refiner.wait(REFINEMENT_TIMEOUT)
 
     def tear_down(self) -> None:
-        """End the thread and remove the publishers."""
+        """End the thread."""
         if self._thread is not None:
             self._thread.shutdown()
-        for publisher in (self._odometry_publisher, self._path_publisher, self._map_publisher):
-            if publisher is not None:
-                self.destroy_publisher(publisher)
-        self._odometry_publisher = self._broadcaster = None
-        self._path_publisher = self._map_publisher = None
+        self._broadcaster = None
 
     def _make_broadcaster(self):
         """Return a broadcaster of transforms; None without tf2_ros."""

@@ -52,6 +52,7 @@ class CameraFrame:
         message: the message received.
         arrival: the time of its arrival, in seconds of the monotonic clock.
         gray: its gray pixels, uint8 (H, W), once it is read.
+        features: its features, once they are found.
         stages: seconds that each stage of the processing took.
         key: frames of several cameras with equal keys are processed together.
         partner: the right frame, or the depth image, that belongs to this frame; None without.
@@ -61,6 +62,7 @@ class CameraFrame:
     message: Image | CompressedImage
     arrival: float
     gray: np.ndarray | None = None
+    features: Features | None = None
     stages: dict[str, float] = field(default_factory=dict)
     key: Hashable = None
     partner: CameraFrame | Image | None = None
@@ -220,28 +222,21 @@ class Camera(InputTopic):
         frame.stages['conversion'] = time.perf_counter() - start
         return True
 
-    def add_depths(
-        self,
-        frame: CameraFrame,
-        features: Features,
-        partner: Features | None,
-        settings: DepthSettings,
-    ) -> Features:
-        """Return the features with depths, if there is a source; `partner` as for that."""
-        if self.depth_source is None:
-            return features
-        start = time.perf_counter()
-        depths = self.depth_source.depths(frame, features, partner, settings)
-        frame.stages['depth'] = time.perf_counter() - start
-        return replace(features, depths=depths)
+    def add_depths(self, frame: CameraFrame, settings: DepthSettings) -> None:
+        """Give the features of a frame depths, if there is a source."""
+        if self.depth_source is not None:
+            start = time.perf_counter()
+            depths = self.depth_source.depths(frame, settings)
+            frame.features = replace(frame.features, depths=depths)
+            frame.stages['depth'] = time.perf_counter() - start
 
     def _positions_wanted(self) -> bool:
         return self._has_directions or self.depth_source is not None
 
-    def publish(self, frame: CameraFrame, features: Features, output: FeatureOutput) -> None:
+    def publish(self, frame: CameraFrame, output: FeatureOutput) -> None:
         """Publish the features of a frame, and its overlay if it has a subscriber."""
         start = time.perf_counter()
-        header = frame.message.header
+        features, header = frame.features, frame.message.header
         normalized = None
         if self._positions_wanted():
             size = frame.gray.shape[::-1]
@@ -282,32 +277,31 @@ def process_frames(
     if not readable:
         return 0
     start = time.perf_counter()
-    found = _detect(readable, detector, settings)
+    _detect(readable, detector, settings)
     elapsed = time.perf_counter() - start
-    by_frame = {id(frame): features for (_, frame), features in zip(readable, found, strict=True)}
-    for (camera, frame), features in zip(readable, found, strict=True):
-        if features is not None:
-            frame.stages['inference'] = elapsed
-            partner = by_frame.get(id(frame.partner))
-            features = camera.add_depths(frame, features, partner, depth_settings)
-            camera.publish(frame, features, output)
-    return sum(features is not None for features in found)
+    done = [(camera, frame) for camera, frame in readable if frame.features is not None]
+    for camera, frame in done:
+        frame.stages['inference'] = elapsed
+        camera.add_depths(frame, depth_settings)
+        camera.publish(frame, output)
+    return len(done)
 
 
-def _detect(
-    frames: Frames, detector: Detector, settings: DetectionSettings
-) -> list[Features | None]:
-    """Return the features of each frame; None for one whose size or mask is refused."""
+def _detect(frames: Frames, detector: Detector, settings: DetectionSettings) -> None:
+    """Find the features of each frame; report those whose size or mask is refused."""
     images = [frame.gray for _, frame in frames]
     masks = [camera.mask for camera, _ in frames]
     try:
-        return detector(images, masks, settings)
+        found = detector(images, masks, settings)
     except ValueError as error:
-        if len(frames) > 1:  # the others may be good
-            return [each for one in frames for each in _detect([one], detector, settings)]
-        camera, _ = frames[0]
-        camera.report_bad_message(error, 'image')
-        return [None]
+        if len(frames) == 1:
+            frames[0][0].report_bad_message(error, 'image')
+        else:  # the others may be good
+            for each in frames:
+                _detect([each], detector, settings)
+        return
+    for (_, frame), features in zip(frames, found, strict=True):
+        frame.features = features
 
 
 def _read_mask(path: str) -> np.ndarray | None:

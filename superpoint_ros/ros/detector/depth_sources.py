@@ -16,7 +16,7 @@ from rclpy.qos import QoSProfile, QoSReliabilityPolicy
 from sensor_msgs.msg import Image
 
 from superpoint_ros.data.image_encodings import depth_from_message, ImageMessageError
-from superpoint_ros.features import Depths, Features
+from superpoint_ros.features import Depths
 from superpoint_ros.geometry.camera_model import CameraModelError
 from superpoint_ros.geometry.depth_images import DepthImageError, image_depths
 from superpoint_ros.geometry.depth_settings import DepthSettings
@@ -52,41 +52,28 @@ class DepthSource(ABC):
         """Put frames into the worker, with or without their partners."""
 
     @abstractmethod
-    def _measure(
-        self,
-        frame: CameraFrame,
-        features: Features,
-        partner: Features | None,
-        settings: DepthSettings,
-    ) -> Depths | None:
-        """Return the depths of `depths`, None if the frame has no partner; may raise `_ERRORS`."""
+    def _measure(self, frame: CameraFrame, settings: DepthSettings) -> Depths:
+        """Return the depths of the features of a frame with a partner; may raise `_ERRORS`."""
 
     @abstractmethod
     def _report(self, error: ValueError) -> None:
         """Report why a frame with a partner has no depths."""
 
-    def depths(
-        self,
-        frame: CameraFrame,
-        features: Features,
-        partner: Features | None,
-        settings: DepthSettings,
-    ) -> Depths:
-        """
-        Return the depths of the features of a frame; unknown, after a report, if there are none.
+    def depths(self, frame: CameraFrame, settings: DepthSettings) -> Depths:
+        """Return the depths of the features of a frame; unknown, after a report, without any."""
+        if self._has_partner(frame):
+            try:
+                found = self._measure(frame, settings)
+                self._trouble = ''
+                return found
+            except _ERRORS as error:
+                self._trouble = f'no depths: {error}'
+                self._report(error)
+        return Depths.unknown(len(frame.features))
 
-        `partner` are the features of the frame's partner, if it is an image with features.
-        """
-        try:
-            found = self._measure(frame, features, partner, settings)
-        except _ERRORS as error:
-            self._trouble = f'no depths: {error}'
-            self._report(error)
-            return Depths.unknown(len(features))
-        if found is None:
-            return Depths.unknown(len(features))
-        self._trouble = ''
-        return found
+    def _has_partner(self, frame: CameraFrame) -> bool:
+        """Return whether a frame has what its depths are measured with."""
+        return frame.partner is not None
 
     def reset(self) -> None:
         """Forget frames that wait."""
@@ -141,17 +128,14 @@ class StereoDepth(DepthSource):
                     if frame is not None:
                         camera.enqueue(frame)
 
-    def _measure(
-        self,
-        frame: CameraFrame,
-        features: Features,
-        partner: Features | None,
-        settings: DepthSettings,
-    ) -> Depths | None:
-        if partner is None:
-            return None
-        camera = self._calibration(frame)
-        return stereo_depths(features, partner, frame.gray, frame.partner.gray, camera, settings)
+    def _has_partner(self, frame: CameraFrame) -> bool:
+        return frame.partner is not None and frame.partner.features is not None
+
+    def _measure(self, frame: CameraFrame, settings: DepthSettings) -> Depths:
+        right, camera = frame.partner, self._calibration(frame)
+        return stereo_depths(
+            frame.features, right.features, frame.gray, right.gray, camera, settings
+        )
 
     def _report(self, error: ValueError) -> None:
         self.logger.warning(self._text(), throttle_duration_sec=REPEAT)
@@ -207,18 +191,11 @@ class DepthTopic(DepthSource, InputTopic):
                 frame.partner = depth
                 self._camera.enqueue(frame)
 
-    def _measure(
-        self,
-        frame: CameraFrame,
-        features: Features,
-        partner: Features | None,
-        settings: DepthSettings,
-    ) -> Depths | None:
-        if frame.partner is None:
-            return None
+    def _measure(self, frame: CameraFrame, settings: DepthSettings) -> Depths:
         start = time.perf_counter()
         depth = depth_from_message(frame.partner)
-        found = image_depths(depth, features.keypoints, frame.gray.shape[::-1], settings)
+        size = frame.gray.shape[::-1]
+        found = image_depths(depth, frame.features.keypoints, size, settings)
         stages = {'depth': time.perf_counter() - start}
         age = self.age(frame.partner)
         self.statistics.add_frame(time.monotonic(), stages, age, int(found.known.sum()))

@@ -48,47 +48,41 @@ Progress = Callable[[float, str], None]
 
 
 @dataclass
-class Measurements:
-    """
-    What was measured: one entry for each message of features, in order of arrival.
-
-    Attributes:
-        arrivals: times of arrival, in seconds.
-        latencies: seconds from the image's stamp to the arrival of its features.
-        keypoints: numbers of keypoints.
-        images: number of images that were published meanwhile.
-        image_size: (width, height) of the images.
-
-    """
+class Arrivals:
+    """Times of arrival of messages, in seconds, and the seconds from stamp to arrival."""
 
     arrivals: list[float] = field(default_factory=list)
     latencies: list[float] = field(default_factory=list)
-    keypoints: list[int] = field(default_factory=list)
-    images: int = 0
-    image_size: tuple[int, int] = (0, 0)
 
     @property
     def rate(self) -> float:
-        """Return the messages of features per second."""
-        return rate_of(self.arrivals)
+        """Return the arrivals per second; 0 if there are fewer than two."""
+        times = self.arrivals
+        return (len(times) - 1) / (times[-1] - times[0]) if len(times) > 1 else 0.0
 
     def latency(self, percentile: float) -> float:
         """Return a percentile of the latencies, in seconds."""
         return float(np.percentile(self.latencies, percentile))
 
 
-def rate_of(arrivals: list[float]) -> float:
-    """Return the arrivals per second; 0 if there are fewer than two."""
-    return (len(arrivals) - 1) / (arrivals[-1] - arrivals[0]) if len(arrivals) > 1 else 0.0
+@dataclass
+class Measurements(Arrivals):
+    """
+    What was measured: one entry for each message of features, in order of arrival.
+
+    `keypoints` are their numbers, `images` is the number of images that were published meanwhile,
+    and `image_size` their (width, height).
+    """
+
+    keypoints: list[int] = field(default_factory=list)
+    images: int = 0
+    image_size: tuple[int, int] = (0, 0)
 
 
 class MeasuringNode(Node, ABC):
-    """A node that receives what is measured."""
+    """A node that receives what is measured, with the times of arrival in `measurements`."""
 
-    @property
-    @abstractmethod
-    def arrivals(self) -> list[float]:
-        """Return the times of arrival of the messages that are measured."""
+    measurements: Arrivals
 
     @abstractmethod
     def summary(self) -> str:
@@ -97,7 +91,8 @@ class MeasuringNode(Node, ABC):
     @property
     def elapsed(self) -> float:
         """Return the seconds since the first arrival; 0 before."""
-        return time.monotonic() - self.arrivals[0] if self.arrivals else 0.0
+        arrivals = self.measurements.arrivals
+        return time.monotonic() - arrivals[0] if arrivals else 0.0
 
 
 class Observer(MeasuringNode):
@@ -112,11 +107,6 @@ class Observer(MeasuringNode):
         # Reliable and deep: a message lost here would count as dropped by the detector.
         self.create_subscription(Image, 'image', self._on_image, QoSProfile(depth=10))
         self.create_subscription(PointCloud2, 'features', self._on_features, QoSProfile(depth=10))
-
-    @property
-    def arrivals(self) -> list[float]:
-        """Return the times of arrival of the features."""
-        return self.measurements.arrivals
 
     def summary(self) -> str:
         """Return the present measurements, in a line."""
@@ -199,14 +189,14 @@ def run_and_measure(
     player.start()
     progress(0.0, f'waiting for {topics[0]}')
     processes = [*nodes, player]
-    wait_for(executor, processes, lambda: observer.arrivals)
+    wait_for(executor, processes, lambda: observer.measurements.arrivals)
     shown_at = 0.0
     while observer.elapsed < seconds:
         executor.spin_once(timeout_sec=0.1)
         for process in processes:
             process.check()
         now = time.monotonic()
-        if now - observer.arrivals[-1] > _RECEIVE_TIMEOUT:
+        if now - observer.measurements.arrivals[-1] > _RECEIVE_TIMEOUT:
             raise ChildProcessError(
                 f'nothing received for {_RECEIVE_TIMEOUT:g} s. {nodes[0].last_lines()}'
             )

@@ -30,10 +30,10 @@ from superpoint_ros.ros.messages.image_messages import stamp_key
 from superpoint_ros.ros.player_parameters import ROOM
 from superpoint_ros.ros.testing.demonstration import (
     add_rerun_node,
+    Arrivals,
     LONGEST_SIDE,
     MeasuringNode,
     Progress,
-    rate_of,
     run_and_measure,
 )
 from superpoint_ros.ros.testing.subprocesses import NodeProcess, private_namespace, ros_session
@@ -46,27 +46,14 @@ _ROOM_RATE = 12.0  # Hz: what a two-core machine renders, detects and draws
 
 
 @dataclass
-class OdometryMeasurements(StampedTrajectories):
+class OdometryMeasurements(Arrivals, StampedTrajectories):
     """
-    The poses received, and what was measured of them.
+    The poses received, with their latencies, and the times of arrival of the tracks.
 
-    Attributes:
-        estimated: estimated positions (3,) in metres, by stamp.
-        truth: true positions, by stamp.
-        latencies: seconds from an image's stamp to the arrival of its pose.
-        tracked: number of points of each frame that had been seen before.
-        arrivals: times of arrival of the tracks, in seconds.
-
+    `tracked` is the number of points of each frame that had been seen before.
     """
 
-    latencies: list[float] = field(default_factory=list)
     tracked: list[int] = field(default_factory=list)
-    arrivals: list[float] = field(default_factory=list)
-
-    @property
-    def rate(self) -> float:
-        """Return the messages of tracks per second."""
-        return rate_of(self.arrivals)
 
     def error(self) -> tuple[float, float] | None:
         """
@@ -104,11 +91,6 @@ class OdometryObserver(MeasuringNode):
         self.create_subscription(Odometry, 'odometry', self._on_odometry, deep)
         self.create_subscription(PoseStamped, 'ground_truth/pose', self._on_truth, deep)
         self.create_subscription(Image, 'tracks/overlay', self._on_overlay, 1)
-
-    @property
-    def arrivals(self) -> list[float]:
-        """Return the times of arrival of the tracks."""
-        return self.measurements.arrivals
 
     def summary(self) -> str:
         """Return the present measurements, in a line."""
