@@ -51,27 +51,24 @@ class PlayerNode(Node):
         self._sequence = open_source(self._settings)
         self._frames: Iterator[Frame] = iter(self._sequence)
         self.published = 0
-        # Reliable: it matches subscribers of both kinds, and large images get lost otherwise.
-        self._image_publisher = self.create_publisher(Image, 'image', QoSProfile(depth=5))
-        self._info_publisher = self._pose_publisher = None
-        self._extra: dict[str, Publisher] = {}
+        self._topics: dict[str, Publisher] = {}
+        kinds = {'image': Image}
         if self._settings.stereo:
-            self._make_extra(Image, 'right/image')
-            self._make_extra(CameraInfo, 'right/camera_info')
+            kinds |= {'right/image': Image, 'right/camera_info': CameraInfo}
         if self._settings.depth:
-            self._make_extra(Image, 'depth')
+            kinds['depth'] = Image
         if self._sequence.camera is not None:
-            self._info_publisher = self.create_publisher(
-                CameraInfo, 'camera_info', QoSProfile(depth=5)
-            )
+            kinds['camera_info'] = CameraInfo
+        for topic, kind in kinds.items():
+            self._add_topic(kind, topic)
         rate = self._settings.rate or self._sequence.rate
         self._timer = self.create_timer(1 / rate, self._publish_next)
         what = self._settings.source or "the package's photographs"
         self.get_logger().info(f'publishing {what} at {rate:g} Hz')
 
-    def _make_extra(self, kind: type, topic: str) -> None:
-        """Make the publisher of the second camera or of depth."""
-        self._extra[topic] = self.create_publisher(kind, topic, QoSProfile(depth=5))
+    def _add_topic(self, kind: type, topic: str) -> None:
+        # Reliable: it matches subscribers of both kinds, and large images get lost otherwise.
+        self._topics[topic] = self.create_publisher(kind, topic, QoSProfile(depth=5))
 
     def stop(self) -> bool:
         """Return True: work ends with its callback."""
@@ -91,7 +88,7 @@ class PlayerNode(Node):
         if frame is None:
             self._timer.cancel()
             self.get_logger().info(f'end of the source: {self.published} frames were published')
-            self._image_publisher.wait_for_all_acked(_FLUSH_TIMEOUT)
+            self._topics['image'].wait_for_all_acked(_FLUSH_TIMEOUT)
             self.context.try_shutdown()
             return
         image = self._reduced(frame.image)
@@ -100,38 +97,30 @@ class PlayerNode(Node):
             stamp = Time(nanoseconds=round(frame.stamp * 1e9))
         header = Header(stamp=stamp.to_msg(), frame_id=self._settings.frame_id)
         # The image last: a subscriber that has it has the rest already.
-        if self._info_publisher is not None:
-            camera = self._sequence.camera.scaled(image.shape[1::-1])
-            self._info_publisher.publish(camera_info_message(camera, header))
+        if self._sequence.camera is not None:
+            self._topics['camera_info'].publish(self._info(image, header))
         if frame.pose is not None:
-            self._publish_pose(frame.pose, header)
-        if self._settings.stereo:
-            self._publish_second(frame, header)
+            if 'ground_truth/pose' not in self._topics:
+                self._add_topic(PoseStamped, 'ground_truth/pose')
+            in_world = Header(stamp=header.stamp, frame_id=self._settings.world_frame_id)
+            self._topics['ground_truth/pose'].publish(pose_message(frame.pose, in_world))
+        if self._settings.stereo and frame.second is not None:
+            # In the frame of the left camera.
+            right = self._reduced(frame.second)
+            info = self._info(right, header, self._sequence.baseline)
+            self._topics['right/camera_info'].publish(info)
+            self._topics['right/image'].publish(image_message(right, header))
         if self._settings.depth and frame.depth is not None:
             # Depths at edges must not be mixed: the nearest pixel.
             depth = self._reduced(frame.depth, cv2.INTER_NEAREST)
-            self._extra['depth'].publish(image_message(depth, header))
-        self._image_publisher.publish(image_message(image, header))
+            self._topics['depth'].publish(image_message(depth, header))
+        self._topics['image'].publish(image_message(image, header))
         self.published += 1
 
-    def _publish_second(self, frame: Frame, header: Header) -> None:
-        """Publish image and calibration of the right camera, in the frame of the left one."""
-        if frame.second is None:
-            return
-        image = self._reduced(frame.second)
+    def _info(self, image: np.ndarray, header: Header, baseline: float = 0.0) -> CameraInfo:
+        """Return the calibration of an image of any size."""
         camera = self._sequence.camera.scaled(image.shape[1::-1])
-        info = camera_info_message(camera, header, self._sequence.baseline)
-        self._extra['right/camera_info'].publish(info)
-        self._extra['right/image'].publish(image_message(image, header))
-
-    def _publish_pose(self, pose: np.ndarray, header: Header) -> None:
-        """Publish a true pose; the topic exists only if there are any."""
-        if self._pose_publisher is None:
-            self._pose_publisher = self.create_publisher(
-                PoseStamped, 'ground_truth/pose', QoSProfile(depth=5)
-            )
-        in_world = Header(stamp=header.stamp, frame_id=self._settings.world_frame_id)
-        self._pose_publisher.publish(pose_message(pose, in_world))
+        return camera_info_message(camera, header, baseline)
 
     def _reduced(self, image: np.ndarray, interpolation: int = cv2.INTER_AREA) -> np.ndarray:
         """Return the image with no side longer than `max_side`."""
