@@ -11,19 +11,19 @@ a signal ends a program cleanly even while torch is being imported.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, MutableMapping
+from collections.abc import Mapping, MutableMapping
 from contextlib import suppress
 import ctypes
 from importlib import import_module
 import logging
 import os
 from pathlib import Path
-import signal
 import sys
 import threading
 import traceback
-from types import FrameType
 from typing import Protocol, TYPE_CHECKING
+
+from superpoint_ros.ros.program_signals import exit_now, Signals
 
 if TYPE_CHECKING:
     from rclpy.impl.rcutils_logger import RcutilsLogger
@@ -47,12 +47,6 @@ _DDS_FILES = ('DEFAULT_FASTRTPS_PROFILES.xml', 'DEFAULT_FASTDDS_PROFILES.xml')
 
 _M_ARENA_MAX = -8  # malloc.h
 _HEAPS = 2
-
-_START_LIMIT = 1.5
-"""Seconds that a start may take after a signal: nodes end within two."""
-
-_RETRY = 0.02
-"""Seconds after which a signal during an import is sent again."""
 
 _SUCCESS = 0
 _FAILURE = 1
@@ -103,7 +97,7 @@ def run_node(name: str, args: list[str] | None = None) -> int:
     if args is None:
         # Not by Python's own end: tearing down torch and OpenVINO takes seconds on a busy machine,
         # and OpenVINO has crashed while doing so.
-        _exit(status)
+        exit_now(status)
     return status
 
 
@@ -185,7 +179,7 @@ def _run(name: str, args: list[str] | None, signals: Signals) -> int:
     try:
         if not _clean_up(node):
             # A thread is inside the network: Python's teardown would remove what it uses.
-            _exit(status)
+            exit_now(status)
     except Exception as error:  # noqa: BLE001 - rclpy's errors are of many types
         status = max(status, _report(logger, f'{name} did not end cleanly', error, signals))
     return status
@@ -217,90 +211,6 @@ def _check_arguments(args: list[str] | None, logger: RcutilsLogger) -> None:
             f'ignored: {" ".join(ignored)}; arguments of ROS follow --ros-args, such as '
             '--ros-args -r image:=/camera/image_raw -p threshold:=0.01'
         )
-
-
-class Signals:
-    """
-    Handlers of SIGINT and SIGTERM, whose effect depends on the progress of the program.
-
-    During imports nothing needs cleaning up, and an exception in the middle of an import would be
-    printed: the process ends at once. While the node starts, KeyboardInterrupt ends the start,
-    after an import that is in progress; if that takes longer than `_START_LIMIT`, or the exception
-    is swallowed, as by a compiler, the process ends. Later they end the
-    main thread's `wait`.
-
-    `wait` reads a pipe to which Python's handler in C writes a byte for each signal. A queue or an
-    event would not do: a signal just before the main thread blocks would be handled only after it
-    has woken up, and a handler that interrupts another would wait for its lock forever.
-    """
-
-    def __init__(self):
-        self.has_received = False
-        """Whether there was a signal."""
-        self._act: Callable[[], None] = _exit
-        self._limit = threading.Timer(_START_LIMIT, _exit)
-        self._limit.daemon = True
-        self._wakeups, self._wakeup = os.pipe()
-        os.set_blocking(self._wakeup, False)
-        if threading.current_thread() is threading.main_thread():
-            signal.set_wakeup_fd(self._wakeup, warn_on_full_buffer=False)
-            for number in (signal.SIGINT, signal.SIGTERM):
-                signal.signal(number, self._receive)
-
-    def begin_start(self) -> None:
-        self._act = self._interrupt
-
-    def end_start(self) -> None:
-        self._limit.cancel()
-        self._act = self.stop
-
-    def stop(self) -> None:
-        """End `wait`, now or as soon as it is called."""
-        with suppress(BlockingIOError):  # full: there is enough to end it
-            os.write(self._wakeup, b'.')
-
-    def wait(self) -> None:
-        """Wait for a signal, or for `stop`."""
-        os.read(self._wakeups, 1)
-
-    def _receive(self, number: int, frame: FrameType | None) -> None:
-        self.has_received = True
-        if self._act != self._interrupt:
-            self._act()
-            return
-        if not self._limit.is_alive():
-            self._limit.start()
-        if _is_importing(frame):
-            # C++ code of PyTorch imports modules, too, and ends the process if that raises.
-            again = threading.Timer(_RETRY, os.kill, (os.getpid(), number))
-            again.daemon = True
-            again.start()
-        else:
-            self._interrupt()
-
-    def _interrupt(self) -> None:
-        self._act = self.stop  # a second signal must not interrupt the clean-up
-        self.stop()  # if the exception is swallowed, as in a destructor, spinning ends at once
-        sys.unraisablehook = lambda unraisable: None  # which would print it there
-        raise KeyboardInterrupt
-
-
-def _is_importing(frame: FrameType | None) -> bool:
-    """Return whether a frame belongs to an import."""
-    while frame is not None:
-        if frame.f_code.co_filename.startswith('<frozen importlib'):
-            return True
-        frame = frame.f_back
-    return False
-
-
-def _exit(status: int = _SUCCESS) -> None:
-    """End the process at once, without Python's teardown."""
-    with suppress(RuntimeError):  # of a handler that has interrupted a write
-        sys.stderr.flush()
-        sys.stdout.flush()
-    ctypes.CDLL(None).fflush(None)  # what ROS has logged
-    os._exit(status)
 
 
 def _spin(node: Node, signals: Signals) -> int:

@@ -26,7 +26,7 @@ pytest.importorskip('rclpy', reason='rclpy is not installed')
 import rclpy
 from rclpy.node import Node
 
-from superpoint_ros.ros import run_node
+from superpoint_ros.ros import program_signals, run_node
 
 
 class InvalidHandleError(Exception):
@@ -43,7 +43,7 @@ class StubNode(Node):
         return True
 
 
-class RecordedSignals(run_node.Signals):
+class RecordedSignals(program_signals.Signals):
     """Handlers of signals that a node of these tests can find."""
 
     current: RecordedSignals
@@ -112,8 +112,8 @@ def test_the_status_is_0_if_the_start_swallows_the_signal(run):
 
 def test_a_start_that_swallows_the_signal_and_goes_on_is_ended(run, monkeypatch):
     ended = threading.Event()
-    monkeypatch.setattr(run_node, '_exit', ended.set)
-    monkeypatch.setattr(run_node, '_START_LIMIT', 0.01)
+    monkeypatch.setattr(program_signals, 'exit_now', ended.set)
+    monkeypatch.setattr(program_signals, '_START_LIMIT', 0.01)
 
     class Compiling(StubNode):
         def __init__(self):

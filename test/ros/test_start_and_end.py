@@ -174,7 +174,7 @@ def test_a_silent_image_topic_is_explained_and_its_end_is_logged(
 
 
 WAITING = """
-from superpoint_ros.ros.run_node import Signals
+from superpoint_ros.ros.program_signals import Signals
 
 signals = Signals()
 signals.end_start()
@@ -198,7 +198,7 @@ def test_a_burst_of_signals_does_not_keep_the_program_from_ending():
 
 
 IMPORTING = """
-from superpoint_ros.ros.run_node import Signals
+from superpoint_ros.ros.program_signals import Signals
 
 signals = Signals()
 signals.begin_start()
