@@ -79,10 +79,6 @@ class InputTopic(ABC):
         self._is_started = False
         self.follow_demand()
 
-    def destroy(self) -> None:
-        """Remove all topics."""
-        self.stop()
-
     def is_wanted(self) -> bool:
         """Return whether the messages are of use at present."""
         return True

@@ -6,19 +6,22 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from functools import partial
 import time
 from typing import Any
 
 from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus
 from lifecycle_msgs.srv import ChangeState, GetAvailableTransitions, GetState
 from rclpy.clock import Clock, ClockType
+from rclpy.event_handler import PublisherEventCallbacks
 from rclpy.lifecycle import LifecycleNode, LifecycleState, TransitionCallbackReturn
 from rclpy.publisher import Publisher
 from rclpy.qos_overriding_options import QoSOverridingOptions
 from rclpy.service import Service
 
 from superpoint_ros.ros.calibration_topic import CalibrationTopic
+from superpoint_ros.ros.events import with_events
 from superpoint_ros.ros.inputs import InputTopic
 from superpoint_ros.ros.parameters import LifecycleSettings, Parameters
 
@@ -94,14 +97,28 @@ class ProcessingNode(LifecycleNode, ABC):
         """Return whether all work on messages has ended, after waiting for it."""
         return True
 
-    def publisher(self, message_type: type, topic: str, depth: int) -> Publisher:
-        """Return a new, reliable publisher whose QoS can be overridden by parameters."""
-        publisher = self.create_publisher(
+    def publisher(
+        self,
+        message_type: type,
+        topic: str,
+        depth: int,
+        on_match: Callable[[Any], None] | None = None,
+    ) -> Publisher:
+        """
+        Return a new, reliable publisher whose QoS can be overridden by parameters.
+
+        `on_match` is called when a subscriber appears or disappears, if the RMW implementation
+        reports that. Publishers that `set_up` makes are destroyed after `tear_down`.
+        """
+        create = partial(
+            self.create_publisher,
             message_type,
             topic,
             depth,
             qos_overriding_options=QoSOverridingOptions.with_default_policies(),
         )
+        events = PublisherEventCallbacks(matched=on_match) if on_match else None
+        publisher = with_events(create, events) if events else create()
         self._own_publishers.append(publisher)
         return publisher
 

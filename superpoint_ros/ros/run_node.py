@@ -14,6 +14,7 @@ from __future__ import annotations
 from collections.abc import Mapping, MutableMapping
 from contextlib import suppress
 import ctypes
+from functools import partial
 from importlib import import_module
 import logging
 import os
@@ -50,26 +51,6 @@ _HEAPS = 2
 
 _SUCCESS = 0
 _FAILURE = 1
-
-
-def detector(args: list[str] | None = None) -> int:
-    """Run the detector node; see `run_node`."""
-    return run_node('detector', args)
-
-
-def player(args: list[str] | None = None) -> int:
-    """Run the player, until its last frame; see `run_node`."""
-    return run_node('player', args)
-
-
-def tracker(args: list[str] | None = None) -> int:
-    """Run the tracker node; see `run_node`."""
-    return run_node('tracker', args)
-
-
-def visual_odometry(args: list[str] | None = None) -> int:
-    """Run the visual odometry node; see `run_node`."""
-    return run_node('visual_odometry', args)
 
 
 class StoppableNode(Protocol):
@@ -276,6 +257,11 @@ def _one_line(error: Exception) -> str:
         return text
     return f'{type(error).__name__}: {text}'
 
+
+detector = partial(run_node, 'detector')
+player = partial(run_node, 'player')
+tracker = partial(run_node, 'tracker')
+visual_odometry = partial(run_node, 'visual_odometry')
 
 if __name__ == '__main__':
     chosen = sys.argv.pop(1) if len(sys.argv) > 1 else ''

@@ -30,20 +30,25 @@ def random_weights(tmp_path_factory):
     return path
 
 
+def started(make, end):
+    """Yield a function like `make`; afterwards, end all that it has made."""
+    made = []
+
+    def start(*arguments, **options):
+        made.append(make(*arguments, **options))
+        return made[-1]
+
+    yield start
+    for each in made:
+        end(each)
+
+
 @pytest.fixture
 def start_detector():
     """Return a function that runs the detector program on a domain with ROS arguments."""
-    from support.node_processes import run_detector
+    from support.node_processes import Program, run_detector
 
-    programs = []
-
-    def start(domain, *arguments):
-        programs.append(run_detector(domain, *arguments))
-        return programs[-1]
-
-    yield start
-    for program in programs:
-        program.end()
+    yield from started(run_detector, Program.end)
 
 
 @pytest.fixture
@@ -51,15 +56,7 @@ def start_camera():
     """Return a function that runs a camera on a domain."""
     from support.node_processes import CameraProgram
 
-    programs = []
-
-    def start(domain):
-        programs.append(CameraProgram(domain))
-        return programs[-1]
-
-    yield start
-    for program in programs:
-        program.end()
+    yield from started(CameraProgram, CameraProgram.end)
 
 
 @pytest.fixture
@@ -67,15 +64,7 @@ def start_observer():
     """Return a function that makes an observer of a domain."""
     from support.node_processes import FeaturesObserver
 
-    observers = []
-
-    def start(domain, features='features'):
-        observers.append(FeaturesObserver(domain, features))
-        return observers[-1]
-
-    yield start
-    for observer in observers:
-        observer.close()
+    yield from started(FeaturesObserver, FeaturesObserver.close)
 
 
 @pytest.fixture(scope='module')
@@ -83,13 +72,4 @@ def make_system():
     """Return a function that starts a detector, a camera and an observer, discovered."""
     from support.node_processes import System
 
-    systems = []
-
-    def make(domain, *arguments, **options):
-        systems.append(System(domain, *arguments, **options))
-        systems[-1].wait_until_ready()
-        return systems[-1]
-
-    yield make
-    for system in systems:
-        system.close()
+    yield from started(System, System.close)

@@ -203,8 +203,13 @@ class System:
         self.camera = CameraProgram(domain)
         self.observer = FeaturesObserver(domain, features)
         self._stamp = 1_000_000
+        try:
+            self._wait_until_ready()
+        except BaseException:
+            self.close()
+            raise
 
-    def wait_until_ready(self):
+    def _wait_until_ready(self):
         """Wait until the detector runs and its messages arrive."""
         self.detector.wait_for('images from')
         topic = self.observer.observer.resolve_topic_name('features')

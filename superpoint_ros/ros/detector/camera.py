@@ -7,17 +7,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Hashable, Sequence
 from dataclasses import dataclass, field, replace
-from functools import partial
 from pathlib import Path
 import time
 from typing import TYPE_CHECKING
 
 import cv2
 import numpy as np
-from rclpy.event_handler import PublisherEventCallbacks
-from rclpy.node import Node
 from rclpy.qos import QoSProfile, QoSReliabilityPolicy
-from rclpy.qos_overriding_options import QoSOverridingOptions
 from sensor_msgs.msg import CompressedImage, Image, PointCloud2
 
 from superpoint_ros.data.image_encodings import ImageMessageError
@@ -33,7 +29,6 @@ from superpoint_ros.ros.detector.detector_parameters import (
     FeatureOutput,
 )
 from superpoint_ros.ros.detector.worker import Worker
-from superpoint_ros.ros.events import with_events
 from superpoint_ros.ros.inputs import InputTopic
 from superpoint_ros.ros.messages.feature_messages import features_to_message
 from superpoint_ros.ros.messages.image_messages import gray_from_image, image_message, stamp_key
@@ -41,6 +36,7 @@ from superpoint_ros.visualization import draw_keypoints
 
 if TYPE_CHECKING:
     from superpoint_ros.ros.detector.depth_sources import DepthSource
+    from superpoint_ros.ros.lifecycle_node import ProcessingNode
 
 
 @dataclass
@@ -83,7 +79,7 @@ class Camera(InputTopic):
 
     def __init__(
         self,
-        node: Node,
+        node: ProcessingNode,
         name: str,
         settings: CameraSettings,
         depth: DepthInput,
@@ -115,21 +111,10 @@ class Camera(InputTopic):
         self.needed_by: Camera | None = None
         """Camera that needs the images of this one for its depths; None without."""
         self._queue = self.enqueue
-        self._features = self._publisher(PointCloud2, f'{prefix}features', 10)
-        self._overlay = self._publisher(Image, f'{prefix}features/overlay', 1)
-
-    def _publisher(self, message_type: type, topic: str, depth: int):
-        create = partial(
-            self.node.create_publisher,
-            message_type,
-            topic,
-            QoSProfile(depth=depth, reliability=QoSReliabilityPolicy.RELIABLE),
-            qos_overriding_options=QoSOverridingOptions.with_default_policies(),
-        )
-        if not self._lazy:
-            return create()
         # `watch` follows the demand, too: not every RMW implementation reports subscribers.
-        return with_events(create, PublisherEventCallbacks(matched=lambda _: self.follow_demand()))
+        on_match = (lambda _: self.follow_demand()) if settings.lazy else None
+        self._features = node.publisher(PointCloud2, f'{prefix}features', 10, on_match)
+        self._overlay = node.publisher(Image, f'{prefix}features/overlay', 1, on_match)
 
     @property
     def features_topic(self) -> str:
@@ -149,12 +134,6 @@ class Camera(InputTopic):
         if self.calibration:
             self.calibration.stop()
         super().stop()
-
-    def destroy(self) -> None:
-        """Remove all topics."""
-        self.stop()
-        self.node.destroy_publisher(self._features)
-        self.node.destroy_publisher(self._overlay)
 
     def watch(self) -> None:
         """Check the topics of images and calibrations, and release frames without a partner."""

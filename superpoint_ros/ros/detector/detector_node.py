@@ -84,8 +84,6 @@ class DetectorNode(ProcessingNode):
 
     def tear_down(self) -> None:
         """Remove the cameras and free the network."""
-        for each in self.inputs:
-            each.destroy()
         self.inputs = []
         self._slot.clear()
 
