@@ -20,7 +20,7 @@ import numpy as np
 import pytest
 import torch
 
-from superpoint_ros.data.hpatches import read_homography, write_homography
+from superpoint_ros.data.hpatches import read_homography
 from superpoint_ros.data.sequences.image_files import read_image
 from superpoint_ros.data.sequences.opening import open_sequence
 from superpoint_ros.data.sequences.text_files import read_calibration, read_sensor
@@ -120,39 +120,22 @@ def checkpoint(folder: Path):
     return path, read
 
 
-def calibration(folder: Path):
-    path = folder / 'camera.yaml'
-    path.write_text(CALIBRATION)
+def text_file(name: str, text: str, check):
+    def make(folder: Path):
+        (folder / name).write_text(text)
 
-    def read(path):
-        assert np.isfinite(read_calibration(path).matrix).all()
-        return []
+        def read(path):
+            assert check(path)
+            return []
 
-    return path, read
+        return folder / name, read
 
-
-def sensor(folder: Path):
-    path = folder / 'sensor.yaml'
-    path.write_text(EUROC_SENSOR)
-
-    def read(path):
-        camera, pose = read_sensor(path)
-        assert np.isfinite(camera.matrix).all()
-        assert np.isfinite(pose).all()
-        return []
-
-    return path, read
+    return make
 
 
-def homography(folder: Path):
-    path = folder / 'H_1_2'
-    write_homography(path, np.array([[1.1, 0.02, 3], [-0.01, 0.9, -2], [1e-4, 2e-4, 1]]))
-
-    def read(path):
-        assert np.isfinite(np.linalg.inv(read_homography(path))).all()
-        return []
-
-    return path, read
+def is_sensor(path: Path) -> bool:
+    camera, pose = read_sensor(path)
+    return np.isfinite(camera.matrix).all() and np.isfinite(pose).all()
 
 
 def glb(folder: Path):
@@ -215,29 +198,20 @@ def image(suffix: str):
     return make
 
 
-def tum(name: str):
+def recorded(write, name: str):
+    """Return the maker of a recording in the layout of a benchmark, of which a file is damaged."""
+
     def make(folder: Path):
-        write_tum(folder, ['100.0', '100.1', '100.2'])
-        (folder / 'camera_info.yaml').write_text(CALIBRATION)
-        return folder / name, lambda path: all_frames(folder)
+        source = write(folder)
+        return folder / name, lambda path: all_frames(source)
 
     return make
 
 
-def kitti(name: str):
-    def make(folder: Path):
-        sequence = write_kitti(folder)
-        return folder / name, lambda path: all_frames(sequence)
-
-    return make
-
-
-def euroc(name: str):
-    def make(folder: Path):
-        write_euroc(folder)
-        return folder / name, lambda path: all_frames(folder)
-
-    return make
+def write_calibrated_tum(folder: Path) -> Path:
+    write_tum(folder, ['100.0', '100.1', '100.2'])
+    (folder / 'camera_info.yaml').write_text(CALIBRATION)
+    return folder
 
 
 def bag(storage: str, name: str):
@@ -259,23 +233,29 @@ KINDS = {
     'features.npz': features,
     'labels.npz': labels,
     'checkpoint': checkpoint,
-    'calibration.yaml': calibration,
-    'sensor.yaml': sensor,
-    'homography': homography,
+    'calibration.yaml': text_file(
+        'camera.yaml', CALIBRATION, lambda path: np.isfinite(read_calibration(path).matrix).all()
+    ),
+    'sensor.yaml': text_file('sensor.yaml', EUROC_SENSOR, is_sensor),
+    'homography': text_file(
+        'H_1_2',
+        '1.1 0.02 3\n-0.01 0.9 -2\n1e-4 2e-4 1\n',
+        lambda path: np.isfinite(np.linalg.inv(read_homography(path))).all(),
+    ),
     'glb': glb,
     'rendered pair': rendered_pair,
     'cache.json': pair_settings,
     'png': image('.png'),
     'jpg': image('.jpg'),
-    'tum rgb.txt': tum('rgb.txt'),
-    'tum groundtruth.txt': tum('groundtruth.txt'),
-    'tum camera_info.yaml': tum('camera_info.yaml'),
-    'kitti times.txt': kitti('sequences/07/times.txt'),
-    'kitti calib.txt': kitti('sequences/07/calib.txt'),
-    'kitti poses': kitti('poses/07.txt'),
-    'euroc data.csv': euroc('mav0/cam0/data.csv'),
-    'euroc sensor.yaml': euroc('mav0/cam0/sensor.yaml'),
-    'euroc poses': euroc('mav0/state_groundtruth_estimate0/data.csv'),
+    'tum rgb.txt': recorded(write_calibrated_tum, 'rgb.txt'),
+    'tum groundtruth.txt': recorded(write_calibrated_tum, 'groundtruth.txt'),
+    'tum camera_info.yaml': recorded(write_calibrated_tum, 'camera_info.yaml'),
+    'kitti times.txt': recorded(write_kitti, 'sequences/07/times.txt'),
+    'kitti calib.txt': recorded(write_kitti, 'sequences/07/calib.txt'),
+    'kitti poses': recorded(write_kitti, 'poses/07.txt'),
+    'euroc data.csv': recorded(write_euroc, 'mav0/cam0/data.csv'),
+    'euroc sensor.yaml': recorded(write_euroc, 'mav0/cam0/sensor.yaml'),
+    'euroc poses': recorded(write_euroc, 'mav0/state_groundtruth_estimate0/data.csv'),
     'mcap': bag('mcap', 'bag.mcap'),
     'db3': bag('sqlite3', 'bag.db3'),
     'metadata.yaml': bag('mcap', 'metadata.yaml'),
