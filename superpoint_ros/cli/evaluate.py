@@ -196,9 +196,9 @@ def _add_threshold(parser: argparse.ArgumentParser) -> None:
 
 def _run_threshold(args: argparse.Namespace) -> int:
     """Measure each threshold, write the report, and print its table."""
-    import cv2
     from tqdm import tqdm
 
+    from superpoint_ros.data.sequences.image_files import reduce_to_side
     from superpoint_ros.evaluation.threshold_sweep import (
         evaluate_thresholds,
         thresholds_table,
@@ -206,13 +206,8 @@ def _run_threshold(args: argparse.Namespace) -> int:
     )
     from superpoint_ros.files import demo_photographs
 
-    images = []
-    for path in image_files(args.images or demo_photographs()):
-        image = read_for_detection(path)
-        factor = args.longest_side / max(image.shape)
-        if factor < 1:
-            image = cv2.resize(image, None, fx=factor, fy=factor, interpolation=cv2.INTER_AREA)
-        images.append(image)
+    paths = image_files(args.images or demo_photographs())
+    images = [reduce_to_side(read_for_detection(path), args.longest_side) for path in paths]
     plan = make_settings(ThresholdPlan, given_options(args, ThresholdPlan))
     with tqdm(total=len(images), unit='image') as progress:
         result = evaluate_thresholds(make_detector(args), images, plan, progress.update)

@@ -33,7 +33,7 @@ import numpy as np
 from superpoint_ros.data.hpatches import write_homography
 from superpoint_ros.data.photometric import augment, PhotometricRanges
 from superpoint_ros.data.random_homographies import HomographyRanges, sample_homography
-from superpoint_ros.data.sequences.image_files import read_image
+from superpoint_ros.data.sequences.image_files import read_image, reduce_to_side
 from superpoint_ros.geometry.homography import scaling, valid_mask
 from superpoint_ros.settings_table import setting, SettingsGroup
 from superpoint_ros.visualization import write_picture
@@ -232,11 +232,7 @@ def _load(path: Path, longest_side: int) -> np.ndarray:
         raise ValueError(
             f'{path} is too small, {width}x{height}: {MIN_PHOTOGRAPH_SIDE} px are needed'
         )
-    factor = longest_side / max(height, width)
-    if factor >= 1:
-        return photograph
-    size = (max(1, round(width * factor)), max(1, round(height * factor)))
-    return cv2.resize(photograph, size, interpolation=cv2.INTER_AREA)
+    return reduce_to_side(photograph, longest_side)
 
 
 def _write_sequence(

@@ -10,6 +10,7 @@ import math
 import cv2
 import numpy as np
 
+from superpoint_ros.data.sequences.image_files import reduce_to_side
 from superpoint_ros.evaluation.detection_steps import DetectionSteps
 from superpoint_ros.geometry.homography import scaling, warp_image, warp_points
 from superpoint_ros.model.config import CELL, DUSTBIN
@@ -93,14 +94,14 @@ def pixel_shuffle(steps: DetectionSteps) -> np.ndarray:
 
 def heatmap(steps: DetectionSteps) -> np.ndarray:
     """Return the image with its keypoints, and the heatmap."""
+    small = reduce_to_side(steps.image, WHOLE)
     scale = min(1.0, WHOLE / max(steps.image.shape))
-    size = (round(steps.image.shape[1] * scale), round(steps.image.shape[0] * scale))
-    small = cv2.resize(steps.image, size, interpolation=cv2.INTER_AREA)
     points = warp_points(steps.features.keypoints, scaling(scale))
     # The maximum of the pixels that are merged: the mean would hide peaks.
     radius = math.ceil(1 / scale) // 2
     square = np.ones((2 * radius + 1,) * 2)
-    highest = cv2.resize(cv2.dilate(steps.heatmap, square), size, interpolation=cv2.INTER_NEAREST)
+    highest = cv2.dilate(steps.heatmap, square)
+    highest = cv2.resize(highest, small.shape[::-1], interpolation=cv2.INTER_NEAREST)
     return contact_sheet(
         [draw_keypoints(small, points), draw_heatmap(highest)],
         columns=2,
@@ -156,7 +157,7 @@ def descriptors(
     colors = cv2.applyColorMap((full.clip(0, 1) * 255).astype(np.uint8), cv2.COLORMAP_INFERNO)
     blended = cv2.addWeighted(colors[:height, :width], 0.75, to_bgr(other.image), 0.25, 0)
     true = warp_points(point[None], homography)
-    picture = _mark(_small(blended), true, other, GREEN)
+    picture = _mark(reduce_to_side(blended, WHOLE), true, other, GREEN)
     captions = ['a keypoint', 'similarity; green: the same point']
     if len(other.features):
         best = int((other.features.descriptors @ descriptor).argmax())
@@ -165,7 +166,7 @@ def descriptors(
         captions[1] += f', red: most similar keypoint, {np.linalg.norm(place - true):.1f} px off'
     if not trained:
         captions[0] += ' (descriptors are untrained)'
-    marked = _mark(_small(to_bgr(steps.image)), point[None], steps, GREEN)
+    marked = _mark(reduce_to_side(to_bgr(steps.image), WHOLE), point[None], steps, GREEN)
     return contact_sheet([marked, picture], columns=2, captions=captions)
 
 
@@ -225,12 +226,6 @@ def _cut(steps: DetectionSteps, pixels: np.ndarray) -> np.ndarray:
     """Return the region of an array (H, W) that close-ups show."""
     left, top, columns, rows = (CELL * value for value in _region(steps))
     return pixels[top : top + rows, left : left + columns]
-
-
-def _small(picture: np.ndarray) -> np.ndarray:
-    """Return a picture reduced to the size of pictures of the whole image."""
-    scale = min(1.0, WHOLE / max(picture.shape))
-    return cv2.resize(picture, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA)
 
 
 def _write(picture: np.ndarray, text: str, place: tuple[int, int]) -> None:

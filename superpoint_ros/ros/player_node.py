@@ -24,6 +24,7 @@ from rclpy.time import Time
 from sensor_msgs.msg import CameraInfo, Image
 from std_msgs.msg import Header
 
+from superpoint_ros.data.sequences.image_files import reduce_to_side
 from superpoint_ros.data.sequences.sequence import Frame
 from superpoint_ros.ros.messages.camera_messages import camera_info_message, pose_message
 from superpoint_ros.ros.messages.image_messages import image_message
@@ -123,11 +124,4 @@ class PlayerNode(Node):
         return camera_info_message(camera, header, baseline)
 
     def _reduced(self, image: np.ndarray, interpolation: int = cv2.INTER_AREA) -> np.ndarray:
-        """Return the image with no side longer than `max_side`."""
-        longest = max(image.shape[:2])
-        largest = self._settings.max_side
-        if not largest or longest <= largest:
-            return image
-        scale = largest / longest
-        height, width = (max(1, round(side * scale)) for side in image.shape[:2])
-        return cv2.resize(image, (width, height), interpolation=interpolation)
+        return reduce_to_side(image, self._settings.max_side, interpolation)

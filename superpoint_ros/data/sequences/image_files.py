@@ -56,6 +56,18 @@ def read_image(path: str | Path, color: bool = False, upright: bool = True) -> n
     return cv2.cvtColor(image, cv2.COLOR_GRAY2BGR) if color and image.ndim == 2 else image
 
 
+def reduce_to_side(
+    image: np.ndarray, longest_side: int, interpolation: int = cv2.INTER_AREA
+) -> np.ndarray:
+    """Return the image, reduced so that no side is longer than `longest_side`; 0: no limit."""
+    height, width = image.shape[:2]
+    factor = longest_side / max(height, width)
+    if not 0 < factor < 1:
+        return image
+    size = (max(1, round(width * factor)), max(1, round(height * factor)))
+    return cv2.resize(image, size, interpolation=interpolation)
+
+
 def list_images(folder: str | Path) -> list[Path]:
     """
     Return the files of a folder that are named like images, in natural order (2 before 10).
