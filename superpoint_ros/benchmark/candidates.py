@@ -231,20 +231,7 @@ class TimedMethod:
         return FrameTime(time.perf_counter() - start, {}), keypoints
 
 
-def _orb(count: int) -> Callable[[np.ndarray], Sized]:
-    algorithm = cv2.ORB_create(nfeatures=count)
-    return lambda gray: algorithm.detectAndCompute(gray, None)[0]
-
-
-def _sift(count: int) -> Callable[[np.ndarray], Sized]:
-    # With OpenCV's default, 0.04, many photographs have fewer than 1,000 keypoints.
-    algorithm = cv2.SIFT_create(nfeatures=count, contrastThreshold=0.01)
-    return lambda gray: algorithm.detectAndCompute(gray, None)[0]
-
-
-def _akaze(count: int) -> Callable[[np.ndarray], Sized]:
-    # Versions of OpenCV before 4.10 cannot limit the number of its keypoints.
-    algorithm = cv2.AKAZE_create()
+def _described(algorithm: cv2.Feature2D) -> Callable[[np.ndarray], Sized]:
     return lambda gray: algorithm.detectAndCompute(gray, None)[0]
 
 
@@ -258,7 +245,14 @@ def _shi_tomasi(count: int) -> Callable[[np.ndarray], Sized]:
     return find
 
 
-METHODS = {'ORB': _orb, 'SIFT': _sift, 'AKAZE': _akaze, 'Shi-Tomasi': _shi_tomasi}
+METHODS = {
+    'ORB': lambda count: _described(cv2.ORB_create(nfeatures=count)),
+    # With OpenCV's default, 0.04, many photographs have fewer than 1,000 keypoints.
+    'SIFT': lambda count: _described(cv2.SIFT_create(nfeatures=count, contrastThreshold=0.01)),
+    # Versions of OpenCV before 4.10 cannot limit the number of its keypoints.
+    'AKAZE': lambda count: _described(cv2.AKAZE_create()),
+    'Shi-Tomasi': _shi_tomasi,
+}
 """
 Detectors of OpenCV: functions from the number of keypoints to a function of a gray image.
 

@@ -77,9 +77,8 @@ def _peaks(response: np.ndarray) -> Features:
     return Features(np.stack([x, y], axis=1), scores, np.zeros((len(x), 0)))
 
 
-def _described(create: Callable[[], cv2.Feature2D]) -> Callable[[np.ndarray], Features]:
+def _described(algorithm: cv2.Feature2D) -> Callable[[np.ndarray], Features]:
     """Return a method that detects and describes with an OpenCV algorithm."""
-    algorithm = create()
 
     def find(image: np.ndarray) -> Features:
         keypoints, descriptors = algorithm.detectAndCompute(image, None)
@@ -108,27 +107,21 @@ def unit_descriptors(descriptors: np.ndarray) -> np.ndarray:
     return (descriptors / np.maximum(lengths, 1e-12)).astype(np.float32)
 
 
-def sift(count: int) -> Callable[[np.ndarray], Features]:
-    """Return SIFT (Lowe 2004) with a quarter of OpenCV's default contrast threshold."""
-    # With the default, many photographs have fewer than 1,000 keypoints.
-    return _described(lambda: cv2.SIFT_create(contrastThreshold=0.01))
-
-
-def orb(count: int) -> Callable[[np.ndarray], Features]:
-    """Return ORB (Rublee and others 2011) for `count` keypoints over all its scales."""
-    return _described(lambda: cv2.ORB_create(nfeatures=count))
-
-
-def akaze(count: int) -> Callable[[np.ndarray], Features]:
-    """Return AKAZE (Alcantarilla and others 2013) with a tenth of OpenCV's default threshold."""
-    return _described(lambda: cv2.AKAZE_create(threshold=1e-4))
-
-
 DETECTORS = {'FAST': fast, 'Harris': harris, 'Shi-Tomasi': shi_tomasi}
 """Detectors without descriptors, by their names in tables."""
 
-DESCRIBED = {'sift': sift, 'orb': orb, 'akaze': akaze}
-"""Methods with descriptors: functions from the number of keypoints to `Method.find`."""
+DESCRIBED = {
+    # A quarter of OpenCV's default: with that, many photographs have fewer than 1,000 keypoints.
+    'sift': lambda count: _described(cv2.SIFT_create(contrastThreshold=0.01)),
+    'orb': lambda count: _described(cv2.ORB_create(nfeatures=count)),
+    # A tenth of OpenCV's default.
+    'akaze': lambda count: _described(cv2.AKAZE_create(threshold=1e-4)),
+}
+"""
+Methods with descriptors: functions from the number of keypoints to `Method.find`.
+
+SIFT (Lowe 2004), ORB (Rublee and others 2011) and AKAZE (Alcantarilla and others 2013).
+"""
 
 
 def described_method(name: str, count: int) -> Method:

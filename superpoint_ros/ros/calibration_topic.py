@@ -32,28 +32,33 @@ class CalibrationTopic:
     The newest calibration of a camera from a topic of `sensor_msgs/CameraInfo`.
 
     The calibration is received from a publisher that repeats it with each image, and from one that
-    publishes it once with the durability transient local. `trouble` is why no coordinates can be
-    computed; it is empty if they can. With `rectified`, the calibration is that of the rectified
-    images: matrix p without distortion.
+    publishes it once with the durability transient local. With `rectified`, the calibration is
+    that of the rectified images: matrix p without distortion.
+
+    Attributes:
+        topic: full name of the topic, after remapping.
+        newest: newest message, None if there is none.
+        trouble: why no coordinates can be computed; empty if they can.
+
     """
 
     def __init__(self, node: Node, topic: str, rectified: bool = False):
         self._node = node
-        self._topic = node.resolve_topic_name(topic)
+        self.topic = node.resolve_topic_name(topic)
         self._logger = get_logger(node.get_logger().name)
         self._rectified = rectified
         self._main = self._latched = None
-        self._newest: CameraInfo | None = None
+        self.newest: CameraInfo | None = None
         self._used: CameraInfo | None = None
         self._model: CameraModel | None = None
-        self.trouble = f'no calibration received on {self._topic}'
+        self.trouble = f'no calibration received on {self.topic}'
 
     def start(self) -> None:
         """Begin to receive calibrations."""
         create = partial(
             self._node.create_subscription,
             CameraInfo,
-            self._topic,
+            self.topic,
             self._receive,
             qos_profile_sensor_data,
             qos_overriding_options=QoSOverridingOptions.with_default_policies(),
@@ -86,25 +91,15 @@ class CalibrationTopic:
         if self._main is None or self._latched is not None:
             return
         latched = QoSDurabilityPolicy.TRANSIENT_LOCAL
-        publishers = self._node.get_publishers_info_by_topic(self._topic)
+        publishers = self._node.get_publishers_info_by_topic(self.topic)
         if any(each.qos_profile.durability == latched for each in publishers):
             qos = QoSProfile(depth=1, durability=latched)
             self._latched = self._node.create_subscription(
-                CameraInfo, self._topic, self._receive, qos
+                CameraInfo, self.topic, self._receive, qos
             )
 
     def _receive(self, message: CameraInfo) -> None:
-        self._newest = message
-
-    @property
-    def topic(self) -> str:
-        """Return the full name of the topic, after remapping."""
-        return self._topic
-
-    @property
-    def newest(self) -> CameraInfo | None:
-        """Return the newest message, None if there is none."""
-        return self._newest
+        self.newest = message
 
     @property
     def model(self) -> CameraModel | None:
@@ -133,7 +128,7 @@ class CalibrationTopic:
         return points
 
     def _report(self, error: CameraModelError) -> None:
-        trouble = f'{self._topic}: {error}'
+        trouble = f'{self.topic}: {error}'
         text = f'no normalized coordinates: {trouble}'
         if trouble != self.trouble:
             self.trouble = trouble
@@ -143,7 +138,7 @@ class CalibrationTopic:
 
     def _current(self) -> CameraModel:
         """Return the newest calibration, converted if it has changed."""
-        newest = self._newest
+        newest = self.newest
         if newest is None:
             raise CameraModelError('no calibration received')
         if self._model is None or not _is_same(newest, self._used):

@@ -52,7 +52,8 @@ class InputTopic(ABC):
         self.logger = get_logger(node.get_logger().name)
         self.statistics = FrameStatistics(time.monotonic())
         self._name = topic
-        self._topic = node.resolve_topic_name(topic)
+        self.topic = node.resolve_topic_name(topic)
+        """Full name of the topic, after remapping."""
         self._type, self._qos = message_type, qos
         self._subscription = None
         self._is_started = False
@@ -62,11 +63,6 @@ class InputTopic(ABC):
     @abstractmethod
     def _receive(self, message: Any) -> None:
         """Handle a message; called by the executor."""
-
-    @property
-    def topic(self) -> str:
-        """Return the full name of the topic, after remapping."""
-        return self._topic
 
     def start(self) -> None:
         """Begin to receive, with new statistics."""
@@ -98,7 +94,7 @@ class InputTopic(ABC):
         create = partial(
             self.node.create_subscription,
             self._type,
-            self._topic,
+            self.topic,
             self._on_message,
             self._qos,
             qos_overriding_options=QoSOverridingOptions.with_default_policies(),

@@ -96,7 +96,7 @@ class Camera(InputTopic):
         )
         if self._is_compressed:
             # As image_transport does it: remapping the image remaps its compressed form, too.
-            self._topic = node.resolve_topic_name(f'{self._topic}/compressed')
+            self.topic = node.resolve_topic_name(f'{self.topic}/compressed')
         self.worker = worker
         self._lazy = settings.lazy
         self.mask = _read_mask(mask_path)
@@ -113,13 +113,8 @@ class Camera(InputTopic):
         self._queue = self.enqueue
         # `watch` follows the demand, too: not every RMW implementation reports subscribers.
         on_match = (lambda _: self.follow_demand()) if settings.lazy else None
-        self._features = node.publisher(PointCloud2, f'{prefix}features', 10, on_match)
+        self.features = node.publisher(PointCloud2, f'{prefix}features', 10, on_match)
         self._overlay = node.publisher(Image, f'{prefix}features/overlay', 1, on_match)
-
-    @property
-    def features_topic(self) -> str:
-        """Return the full name of the topic of the features."""
-        return self._features.topic_name
 
     def start(self) -> None:
         """Begin to receive images and calibrations."""
@@ -147,7 +142,7 @@ class Camera(InputTopic):
         """Return whether images are needed: if lazy, while features have a subscriber."""
         if self.needed_by is not None and self.needed_by.is_wanted():
             return True
-        publishers = (self._features, self._overlay)
+        publishers = (self.features, self._overlay)
         return not self._lazy or any(each.get_subscription_count() for each in publishers)
 
     def trouble(self) -> str:
@@ -225,7 +220,7 @@ class Camera(InputTopic):
         covariances = None
         if output.covariances:
             covariances = keypoint_covariances(frame.gray, features.keypoints)
-        self._features.publish(
+        self.features.publish(
             features_to_message(
                 features, header, output.descriptor_format, normalized, covariances
             )

@@ -79,7 +79,7 @@ class DetectorNode(ProcessingNode):
         self._log_network()
         for camera in self._cameras.values():
             self.get_logger().info(
-                f'images from {camera.topic}, features to {camera.features_topic}'
+                f'images from {camera.topic}, features to {camera.features.topic_name}'
             )
 
     def tear_down(self) -> None:

@@ -212,7 +212,7 @@ def test_images_are_received_as_sensor_data_and_features_published_reliably(star
     system.wait_until(lambda: reliabilities() == [best_effort, reliable])
     (camera,) = system.node.inputs
     assert camera._subscription.qos_profile.depth == 1
-    assert camera._features.qos_profile.depth == 10
+    assert camera.features.qos_profile.depth == 10
 
 
 def test_the_parameter_file_may_change_the_quality_of_service(start_inside):
@@ -224,4 +224,4 @@ def test_the_parameter_file_may_change_the_quality_of_service(start_inside):
     (camera,) = start_inside(**changed).node.inputs
     assert camera._subscription.qos_profile.depth == 3
     assert camera._subscription.qos_profile.reliability == QoSReliabilityPolicy.RELIABLE
-    assert camera._features.qos_profile.reliability == QoSReliabilityPolicy.BEST_EFFORT
+    assert camera.features.qos_profile.reliability == QoSReliabilityPolicy.BEST_EFFORT
