@@ -221,7 +221,7 @@ def mean_rate(stamps: Sequence[float], default: float) -> float:
 
 class ImageSequence:
     """
-    Frames of image files in the given order, at `rate` Hz.
+    Frames of image files in the given order, at DEFAULT_RATE Hz.
 
     Files that cannot be read are skipped with a warning that names them. Raises ValueError if none
     is left; `source` names the folder in the message.
@@ -229,15 +229,12 @@ class ImageSequence:
 
     camera = None  # unknown
 
+    rate = DEFAULT_RATE
+
     def __init__(
-        self,
-        paths: Sequence[Path],
-        color: bool = False,
-        rate: float = DEFAULT_RATE,
-        source: str = 'the list of files',
+        self, paths: Sequence[Path], color: bool = False, source: str = 'the list of files'
     ):
         self.paths = list(paths)
-        self.rate = float(rate)
         self._color, self._source = color, source
         _check_not_empty(self.paths, source)
         if not any(_is_readable(path) for path in self.paths):

@@ -11,7 +11,7 @@ from superpoint_ros.data.sequences.bags import BagSequence, is_bag
 from superpoint_ros.data.sequences.euroc import EurocSequence, find_euroc_camera
 from superpoint_ros.data.sequences.image_files import IMAGE_SUFFIXES, ImageSequence, list_images
 from superpoint_ros.data.sequences.kitti import is_kitti_folder, KittiSequence
-from superpoint_ros.data.sequences.sequence import DEFAULT_RATE, FrameSequence
+from superpoint_ros.data.sequences.sequence import FrameSequence
 from superpoint_ros.data.sequences.text_files import read_calibration
 from superpoint_ros.data.sequences.tum import is_tum_folder, TumSequence
 from superpoint_ros.data.sequences.video import Video
@@ -20,7 +20,6 @@ from superpoint_ros.data.sequences.video import Video
 def open_sequence(
     source: str | Path,
     color: bool = False,
-    rate: float = DEFAULT_RATE,
     topic: str | None = None,
     truth_topic: str | None = None,
     calibration: str | Path | None = None,
@@ -38,7 +37,6 @@ def open_sequence(
             bag of ROS 1 or ROS 2, or a folder of the benchmarks EuRoC (ASL), TUM RGB-D or KITTI
             odometry.
         color: whether frames are BGR.
-        rate: rate in Hz from which single images get their stamps.
         topic: topic of the images in a bag (see `BagSequence`).
         truth_topic: topic of the true poses in a bag.
         calibration: file (see `read_calibration`) that replaces the calibration of the source.
@@ -46,7 +44,30 @@ def open_sequence(
         with_depth: whether frames have depth (TUM RGB-D, rendered sequences).
 
     """
-    sequence = _open(source, color, rate, topic, truth_topic, with_second, with_depth)
+    path = Path(source)
+    sequence: FrameSequence
+    if is_bag(path):
+        sequence = BagSequence(path, topic or None, truth_topic or None, color)
+    elif find_euroc_camera(path):
+        sequence = EurocSequence(path, color, with_second, with_depth)
+    elif is_tum_folder(path):
+        sequence = TumSequence(path, color, with_depth)
+    elif is_kitti_folder(path):
+        sequence = KittiSequence(path, color, with_second)
+    elif path.is_dir():
+        sequence = ImageSequence(list_images(path), color, f'the folder {path}')
+    elif path.is_char_device():
+        sequence = Video(str(path), color, live=True)
+    elif path.exists():
+        is_image = path.suffix.lower() in IMAGE_SUFFIXES
+        sequence = ImageSequence([path], color, str(path)) if is_image else Video(str(path), color)
+    elif str(source).isdecimal():
+        sequence = Video(int(source), color, live=True)
+    else:
+        raise FileNotFoundError(
+            f'there is no {source}: give an image, a folder of images, a video file, '
+            'a camera (/dev/video0 or 0), or a bag'
+        )
     if calibration:
         sequence.camera = read_calibration(calibration)
     return sequence
@@ -82,32 +103,3 @@ def is_recording(path: Path) -> bool:
         return True
     is_layout = (find_euroc_camera, is_tum_folder, is_kitti_folder)
     return path.is_dir() and any(fits(path) for fits in is_layout)
-
-
-def _open(
-    source, color: bool, rate: float, topic, truth_topic, with_second: bool, with_depth: bool
-) -> FrameSequence:
-    """Return the sequence with the calibration of the source."""
-    path = Path(source)
-    if is_bag(path):
-        return BagSequence(path, topic or None, truth_topic or None, color)
-    if path.is_dir():
-        if find_euroc_camera(path):
-            return EurocSequence(path, color, with_second, with_depth)
-        if is_tum_folder(path):
-            return TumSequence(path, color, with_depth)
-        if is_kitti_folder(path):
-            return KittiSequence(path, color, with_second)
-        return ImageSequence(list_images(path), color, rate, f'the folder {path}')
-    if str(source).isdecimal() and not path.exists():
-        return Video(int(source), color, live=True)
-    if not path.exists():
-        raise FileNotFoundError(
-            f'there is no {source}: give an image, a folder of images, a video file, '
-            'a camera (/dev/video0 or 0), or a bag'
-        )
-    if path.is_char_device():
-        return Video(str(path), color, live=True)
-    if path.suffix.lower() in IMAGE_SUFFIXES:
-        return ImageSequence([path], color, rate, str(path))
-    return Video(str(path), color, live=False)
