@@ -31,13 +31,7 @@ logger = logging.getLogger(__name__)
 
 
 def train(
-    module: TrainingModule,
-    folder: Path,
-    resume: bool = False,
-    accelerator: str = 'auto',
-    devices: int | str = 'auto',
-    num_nodes: int = 1,
-    strategy: str = 'auto',
+    module: TrainingModule, folder: Path, resume: bool = False, **hardware: int | str
 ) -> Path:
     """
     Run a stage until the `max_steps` of its recipe and return its weight file.
@@ -46,8 +40,8 @@ def train(
 
     `folder` gets the recipe as used, `checkpoints/last.ckpt`, `weights.safetensors`, curves for
     TensorBoard and `validation.png`. With `resume` the run continues from the last checkpoint
-    there, exactly as if it had not been interrupted. The last four arguments are those of
-    Lightning's Trainer, which starts one process per device.
+    there, exactly as if it had not been interrupted. `hardware` holds arguments of Lightning's
+    Trainer, such as `accelerator` and `devices`; it starts one process per device.
 
     Raises FileNotFoundError if there is no checkpoint to resume, ValueError if it belongs to
     another recipe, if a new run would overwrite an old one, or if the devices do not exist.
@@ -61,14 +55,7 @@ def train(
         raise ValueError(
             f'{folder} holds a run already: resume it with --resume, or name another folder'
         )
-    trainer = _make_trainer(
-        recipe,
-        folder,
-        accelerator=accelerator,
-        devices=devices,
-        num_nodes=num_nodes,
-        strategy=strategy,
-    )
+    trainer = _make_trainer(recipe, folder, **hardware)
     folder.mkdir(parents=True, exist_ok=True)
     write_atomically(folder / 'recipe.yaml', recipe_as_yaml(recipe).encode())
     trainer.fit(module, ckpt_path=checkpoint if resume else None, weights_only=True)
