@@ -13,6 +13,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 import math
+import re
 from typing import TYPE_CHECKING
 
 import cv2
@@ -23,6 +24,16 @@ if TYPE_CHECKING:
 
 MODELS = ('plumb_bob', 'rational_polynomial', 'equidistant')
 """Supported distortion models of `sensor_msgs/CameraInfo`."""
+
+_OTHER_NAMES = {
+    'brown_conrady': 'plumb_bob',
+    'radial_tangential': 'plumb_bob',
+    'radtan': 'plumb_bob',
+    'fisheye': 'equidistant',
+    'kannala_brandt': 'equidistant',
+    'kannala_brandt4': 'equidistant',
+}
+"""Names of the same models in drivers, EuRoC, Kalibr and OpenCV (ros2/common_interfaces#160)."""
 
 _LENGTHS = {'plumb_bob': (0, 4, 5), 'rational_polynomial': (0, 8, 12, 14), 'equidistant': (0, 4)}
 _TOLERANCE = 0.05  # largest distance in pixels between a point and its distorted, undistorted self
@@ -43,7 +54,8 @@ class CameraModel:
     model is unknown, a number is not finite, or the size is not positive.
 
     Attributes:
-        model: one of `MODELS`; an empty name without coefficients means plumb_bob.
+        model: one of `MODELS`. Other usual names are accepted, also with other signs and capital
+            letters; an empty one or 'none' means plumb_bob if all coefficients are 0.
         matrix: camera matrix (3, 3) of the full image, float64.
         distortion: coefficients (N,) of the model, float64; none for a camera without distortion.
         size: (width, height) of the full image in pixels, (0, 0) if unknown.
@@ -94,8 +106,12 @@ class CameraModel:
         object.__setattr__(self, 'distortion', distortion)
         object.__setattr__(self, 'matrix', np.array(self.matrix, np.float64))
         object.__setattr__(self, 'size', (int(self.size[0]), int(self.size[1])))
-        if not self.model and not len(distortion):
-            object.__setattr__(self, 'model', 'plumb_bob')
+        name = re.sub(r'[^a-z0-9]+', '_', self.model.lower())
+        name = _OTHER_NAMES.get(name, name)
+        if name in ('', 'none') and not distortion.any():
+            name = 'plumb_bob'
+        if name in MODELS:
+            object.__setattr__(self, 'model', name)
 
     @classmethod
     def of_view(

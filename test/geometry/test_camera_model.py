@@ -102,6 +102,28 @@ def test_extra_distortion_coefficients_that_are_not_0_are_refused():
             CameraModel.from_message(make_info('equidistant', d))
 
 
+@pytest.mark.parametrize(
+    ('name', 'd', 'model'),
+    [
+        ('', [0.0] * 5, 'plumb_bob'),
+        ('none', [], 'plumb_bob'),
+        ('Brown-Conrady', [0.1, 0, 0, 0, 0], 'plumb_bob'),
+        ('radial-tangential', [0.1, 0, 0, 0], 'plumb_bob'),
+        ('PLUMB_BOB', [0.1, 0, 0, 0, 0], 'plumb_bob'),
+        ('fisheye', [0.1, 0, 0, 0], 'equidistant'),
+        ('Kannala Brandt4', [0.1, 0, 0, 0, 0], 'equidistant'),
+    ],
+)
+def test_usual_names_of_a_distortion_model_are_accepted(name, d, model):
+    assert CameraModel.from_message(make_info(name, d)).model == model
+
+
+@pytest.mark.parametrize('name', ['', 'none', 'Inverse Brown Conrady', 'Modified Brown-Conrady'])
+def test_coefficients_of_an_unknown_model_are_refused(name):
+    with pytest.raises(CameraModelError, match=f"the distortion model '{name}' is unknown"):
+        CameraModel.from_message(make_info(name, [0.1, 0, 0, 0, 0]))
+
+
 def test_a_region_of_interest_and_binning_are_taken_into_account():
     info = make_info('plumb_bob', binning_x=2, binning_y=2)
     info.roi.x_offset, info.roi.y_offset = 100, 60

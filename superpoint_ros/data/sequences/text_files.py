@@ -12,8 +12,6 @@ import numpy as np
 from superpoint_ros.data.sequences.sequence import with_known_size
 from superpoint_ros.geometry.camera_model import CameraModel
 
-_EUROC_MODELS = {'radial-tangential': 'plumb_bob', 'radtan': 'plumb_bob'}
-
 
 def read_rows(path: Path, columns: int, separator: str | None = None) -> list[list[str]]:
     """
@@ -102,11 +100,10 @@ def read_sensor(path: Path) -> tuple[CameraModel, np.ndarray]:
 
 def _euroc_camera(content: dict) -> CameraModel:
     """Return the calibration in the content of a sensor.yaml."""
-    model = content['distortion_model']
+    model = str(content['distortion_model'])
     fu, fv, cu, cv = content['intrinsics']
     matrix = np.array([[fu, 0, cu], [0, fv, cv], [0, 0, 1]], float)
     distortion, size = content['distortion_coefficients'], content['resolution']
-    model = _EUROC_MODELS.get(model, str(model))
     return with_known_size(CameraModel(model, matrix, distortion, size))
 
 
