@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+import re
 
 import numpy as np
 
@@ -20,7 +21,7 @@ def read_rows(path: Path, columns: int, separator: str | None = None) -> list[li
     Raises ValueError that names file and line if a line has fewer than `columns` words.
     """
     try:
-        lines = path.read_text(encoding='utf-8').splitlines()
+        lines = _read_text(path).splitlines()
     except UnicodeDecodeError as error:
         raise ValueError(f'{path} is not a text file: {error}') from error
     rows = []
@@ -34,6 +35,11 @@ def read_rows(path: Path, columns: int, separator: str | None = None) -> list[li
             )
         rows.append(words)
     return rows
+
+
+def _read_text(path: Path) -> str:
+    """Return the text of a file in UTF-8, without the mark with which programs may begin it."""
+    return path.read_text(encoding='utf-8-sig')
 
 
 def read_numbers(path: Path, columns: int, separator: str | None = None) -> np.ndarray:
@@ -116,9 +122,9 @@ def _read_yaml(path: Path) -> dict:
     except ModuleNotFoundError as error:
         raise ValueError('calibrations are read by PyYAML: pip install pyyaml') from error
     try:
-        # OpenCV writes the directive %YAML:1.0, which is not valid YAML.
-        lines = path.read_text(encoding='utf-8').splitlines()
-        content = yaml.safe_load('\n'.join(line for line in lines if not line.startswith('%')))
+        # OpenCV writes the directive %YAML:1.0, which is not valid YAML, and this tag.
+        text = re.sub('^%.*|!!opencv-matrix', '', _read_text(path), flags=re.MULTILINE)
+        content = yaml.safe_load(text)
     except (ValueError, yaml.YAMLError, RecursionError) as error:
         raise ValueError(f'{path} is not a YAML file: {error}') from error
     if not isinstance(content, dict):

@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 
 from superpoint_ros.data.sequences.opening import open_sequence
+from superpoint_ros.data.sequences.text_files import read_calibration
 from superpoint_ros.geometry.rotations import pose_matrix
 from support.recordings import (
     CALIBRATION,
@@ -68,6 +69,26 @@ def test_a_calibration_file_replaces_that_of_the_source(tmp_path):
         open_sequence(tmp_path / 'images', calibration=tmp_path / 'bad.yaml')
     with pytest.raises(FileNotFoundError, match='no calibration file'):
         open_sequence(tmp_path / 'images', calibration=tmp_path / 'none.yaml')
+
+
+def test_a_calibration_file_that_opencv_has_written_is_read(tmp_path):
+    text = '%YAML:1.0\n---\n' + CALIBRATION
+    for name in ('camera_matrix', 'distortion_coefficients'):
+        text = text.replace(f'{name}:', f'{name}: !!opencv-matrix')
+    assert '!!opencv-matrix' in text
+    (tmp_path / 'camera.yaml').write_text(text)
+    camera = read_calibration(tmp_path / 'camera.yaml')
+    assert camera.distortion.tolist() == [0.1, 0.2, 0, 0, 0.3]
+
+
+def test_tables_of_windows_programs_are_read(tmp_path):
+    folder = write_tum(tmp_path / 'fr1', ['100.05', '100.10'], True)
+    for table in folder.glob('*.txt'):
+        lines = [line for line in table.read_text().splitlines() if not line.startswith('#')]
+        table.write_bytes(b'\xef\xbb\xbf' + '\r\n'.join(lines).encode())
+    frames = list(open_sequence(folder))
+    assert [frame.stamp for frame in frames] == [100.05, 100.10]
+    assert all(frame.pose is not None for frame in frames)
 
 
 def test_a_tum_folder_with_a_short_line_is_named(tmp_path):
