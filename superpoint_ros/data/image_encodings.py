@@ -121,6 +121,8 @@ ENCODINGS = tuple(sorted(_LAYOUTS))
 
 _JPEG_START, _JPEG_END = b'\xff\xd8', b'\xff\xd9'
 """Markers of JPEG. The pixels do not contain the second one."""
+_SCAN = b'\xda'
+"""Second byte of the marker of the pixels."""
 
 Converter = Callable[['Image'], 'np.ndarray | None']
 
@@ -219,9 +221,19 @@ def decode_image(data: np.ndarray, flags: int) -> np.ndarray | None:
     lower part with gray. Raises cv2.error if the header has an absurd size.
     """
     content = data.tobytes() if data[:2].tobytes() == _JPEG_START else b''
-    if not data.size or (content and _JPEG_END not in content):
+    if not data.size or (content and _is_cut_off(content)):
         return None
     return cv2.imdecode(data, flags)
+
+
+def _is_cut_off(content: bytes) -> bool:
+    """Return whether a JPEG file has no end after its pixels; a thumbnail in its head has one."""
+    place = len(_JPEG_START)
+    while content[place : place + 1] == b'\xff' and content[place + 1 : place + 2] != _SCAN:
+        # A segment of the head with its length, after any number of bytes 0xff.
+        is_filler = content[place + 1 : place + 2] == b'\xff'
+        place += 1 if is_filler else 2 + int.from_bytes(content[place + 2 : place + 4], 'big')
+    return content.find(_JPEG_END, place) < 0
 
 
 def to_8_bits(pixels: np.ndarray) -> np.ndarray:

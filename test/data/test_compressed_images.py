@@ -97,6 +97,18 @@ def test_a_jpeg_that_was_cut_off_is_refused(monkeypatch, tmp_path, fills, share)
     assert gray_from_compressed(whole).shape == (480, 640)
 
 
+def test_the_thumbnail_of_a_photograph_that_was_cut_off_is_not_its_end(monkeypatch):
+    whole = compressed(PHOTOGRAPH, '.jpg', 'jpeg').data.tobytes()
+    thumbnail = compressed(PHOTOGRAPH[::16, ::16], '.jpg', 'jpeg').data.tobytes()
+    head = b'\xff\xff\xe1' + (len(thumbnail) + 2).to_bytes(2, 'big') + thumbnail
+    photograph = whole[:2] + head + whole[2:]
+    assert gray_from_compressed(CompressedImage(format='jpeg', data=photograph)).any()
+    monkeypatch.setattr(cv2, 'imdecode', lambda data, flags: PHOTOGRAPH_GRAY)  # fills with gray
+    cut_off = CompressedImage(format='jpeg', data=photograph[: len(photograph) * 2 // 3])
+    with pytest.raises(ImageMessageError, match='it must be a complete JPEG or PNG'):
+        gray_from_compressed(cut_off)
+
+
 def test_a_jpeg_with_bytes_after_its_end_is_read():
     # Cameras send buffers of one size.
     message = compressed(PHOTOGRAPH, '.jpg', 'jpeg')
