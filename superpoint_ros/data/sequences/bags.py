@@ -36,7 +36,7 @@ POSES = ('geometry_msgs/msg/PoseStamped', 'nav_msgs/msg/Odometry')
 DEFAULT_TRUTH = '/ground_truth/pose'
 """End of the name of the topic with the true poses, unless another is given."""
 
-SUFFIXES = ('.db3', '.mcap')
+SUFFIXES = ('.db3', '.mcap', '.zstd')
 ROS_1 = '.bag'
 """Suffix of the bags of ROS 1."""
 
@@ -48,6 +48,7 @@ _REPAIRS = {
     ROS_1: 'if the recording was cut off, try: rosbag reindex {path}',
     '': 'if metadata.yaml is wrong, try: ros2 bag reindex {path}',
 }
+_ZSTD = b'\x28\xb5\x2f\xfd'  # first bytes of data that are compressed by Zstandard
 _CALIBRATIONS_TRIED = 10  # messages of camera_info of which the first valid one is used
 
 _log = logging.getLogger(__name__)
@@ -102,6 +103,11 @@ def open_bag(path: str | Path, ros_1: bool = False) -> Iterator[Any]:
                 f'write it with `ros2 bag reindex {path}`'
             )
         path = files[0]
+    if path.suffix == '.zstd':
+        raise ValueError(
+            f'{path} is compressed: give the folder with metadata.yaml, or unpack it with '
+            f'`zstd -d {path}` and give the result'
+        )
     try:
         reader = _open_reader(path)
     except ModuleNotFoundError as error:
@@ -147,8 +153,11 @@ def _open_reader(path: Path) -> Any:
             try:
                 return read(data, message_type)
             except Exception as error:
+                hint = ''
+                if bytes(data[:4]) == _ZSTD:
+                    hint = '; it is compressed: the bag must have a metadata.yaml that tells this'
                 raise ValueError(
-                    f'a message of {len(data)} bytes is not a {message_type}: {error}'
+                    f'a message of {len(data)} bytes is not a {message_type}: {error}{hint}'
                 ) from error
 
     try:

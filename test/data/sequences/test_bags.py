@@ -179,6 +179,28 @@ def test_a_bag_without_metadata_is_read_if_it_is_one_file(write_bag):
         open_sequence(path)
 
 
+@pytest.mark.parametrize('mode', ['FILE', 'MESSAGE'])
+def test_a_compressed_bag_without_metadata_is_named(write_bag, tmp_path, mode, caplog):
+    from rosbags.rosbag2 import CompressionFormat, CompressionMode, Reader, Writer
+
+    path = tmp_path / 'compressed'
+    writer = Writer(path, version=9)
+    writer.set_compression(CompressionMode[mode], CompressionFormat.ZSTD)
+    with Reader(write_bag(messages())) as whole, writer:
+        for old in whole.connections:
+            new = writer.add_connection(
+                old.topic, old.msgtype, msgdef=old.msgdef.data, rihs01=old.digest
+            )
+            for _, timestamp, data in whole.messages([old]):
+                writer.write(new, timestamp, data)
+    assert len(list(open_sequence(path))) == 4
+    (path / 'metadata.yaml').unlink()
+    with pytest.raises(ValueError) as error:
+        list(open_sequence(path))
+    said = f'{error.value} {caplog.text}'
+    assert ('zstd -d' if mode == 'FILE' else 'compressed: the bag must have a metadata') in said
+
+
 @pytest.mark.parametrize(
     ('storage', 'repair'), [('mcap', 'mcap recover'), ('sqlite3', r'sqlite3 .* \.recover')]
 )
