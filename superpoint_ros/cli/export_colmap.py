@@ -27,6 +27,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     import pycolmap
 
+    from superpoint_ros.geometry.camera_model import CameraModel
     from superpoint_ros.integrations.image_matches import ImageFeatures
 
 MAX_KEYPOINTS = 2000
@@ -92,6 +93,7 @@ def run(args: argparse.Namespace) -> int:
     """Detect, match, write the files, and print a summary."""
     from tqdm import tqdm
 
+    from superpoint_ros.data.sequences.text_files import read_calibration
     from superpoint_ros.integrations.colmap import write_database
     from superpoint_ros.integrations.image_matches import (
         choose_pairs,
@@ -103,12 +105,20 @@ def run(args: argparse.Namespace) -> int:
     if args.out.exists():
         raise ValueError(f'{args.out} exists: delete it, or choose another --out')
     names = list_collection(args.images)
+    # Errors of both files come before the detection, which may take long.
+    listed = read_pairs(args.pairs, names) if args.pairs else []
+    calibration = read_calibration(args.calibration) if args.calibration else None
     images, skipped = _detect(args, names)
     if len(images) < 2:
         raise ValueError(f'a reconstruction needs two images; {len(images)} could be read')
-    cameras = _cameras(args, images)
-    known = [image.name for image in images]
-    pairs = read_pairs(args.pairs, known) if args.pairs else choose_pairs(len(known), args.overlap)
+    cameras = _cameras(args, images, calibration)
+    if args.pairs:
+        known = {image.name: number for number, image in enumerate(images)}
+        numbers = [known.get(name) for name in names]
+        pairs = [(numbers[a], numbers[b]) for a, b in listed]
+        pairs = [pair for pair in pairs if None not in pair]
+    else:
+        pairs = choose_pairs(len(images), args.overlap)
     ratio = args.ratio if args.ratio < 1 else None
     matches = list(match_pairs(images, tqdm(pairs, unit='pair', desc='match'), ratio))
     if args.hloc:
@@ -150,14 +160,14 @@ def _detect(args: argparse.Namespace, names: list[str]) -> tuple[list[ImageFeatu
     return images, len(names) - len(images)
 
 
-def _cameras(args: argparse.Namespace, images: list[ImageFeatures]) -> list[pycolmap.Camera]:
+def _cameras(
+    args: argparse.Namespace, images: list[ImageFeatures], calibration: CameraModel | None
+) -> list[pycolmap.Camera]:
     """Return the camera of each image; raise ValueError if the calibration does not fit it."""
-    from superpoint_ros.data.sequences.text_files import read_calibration
     from superpoint_ros.integrations.colmap import calibrated_camera, camera_of_image
 
-    if not args.calibration:
+    if calibration is None:
         return [camera_of_image(args.images / image.name, image.size) for image in images]
-    calibration = read_calibration(args.calibration)
     for image in images:
         if image.size != calibration.size:
             raise ValueError(

@@ -165,7 +165,7 @@ def _shown_compilation() -> Iterator[None]:
 
 
 class _LineHandler(logging.Handler):
-    """Handler that prints each message as a line of the program on standard error."""
+    """Handler that prints each message as a line on standard error."""
 
     def emit(self, record: logging.LogRecord) -> None:
         """Print the message."""
@@ -174,13 +174,12 @@ class _LineHandler(logging.Handler):
 
 def _report(problem: object, status: int) -> int:
     """Return `status`, after one line about the problem on standard error."""
-    _print_line(_one_line(problem))
+    _print_line(f'superpoint: {_one_line(problem)}')
     return status
 
 
 def _print_line(text: str) -> None:
     """Print a line on standard error."""
-    text = f'superpoint: {text}'
     tqdm = getattr(sys.modules.get('tqdm'), 'tqdm', None)  # None during its import, too
     if tqdm:  # a progress bar may be in the last line
         tqdm.write(text, file=sys.stderr)

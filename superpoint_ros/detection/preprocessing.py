@@ -85,9 +85,10 @@ def check_masks(
     masks = [each if each is None else np.asarray(each) for each in masks]
     for each, gray in zip(masks, grays, strict=True):
         if each is not None and each.shape != gray.shape:
+            size = 'x'.join(map(str, each.shape[1::-1] + each.shape[2:]))
             raise ValueError(
-                f'the mask must have the size of the image, {gray.shape[1]}x{gray.shape[0]}; its '
-                f'shape is {each.shape}'
+                f'the mask must have the size of the image, {gray.shape[1]}x{gray.shape[0]}; '
+                f'got {size}'
             )
     return masks
 

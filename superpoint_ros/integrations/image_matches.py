@@ -107,7 +107,7 @@ def read_pairs(path: Path, names: Sequence[str]) -> list[tuple[int, int]]:
     for first, second, *_ in read_rows(path, 2):
         for name in (first, second):
             if name not in index:
-                raise ValueError(f'{path}: there is no image {name} that could be read')
+                raise ValueError(f'{path}: the folder has no image {name}')
         if first == second:
             raise ValueError(f'{path}: {first} is paired with itself')
         a, b = sorted((index[first], index[second]))

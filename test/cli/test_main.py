@@ -78,7 +78,7 @@ def test_an_error_is_not_in_the_line_of_a_progress_bar(command, capsys):
 def test_what_the_detection_logs_about_its_compilation_is_printed(command, capsys):
     command(lambda args: logging.getLogger(compiled.__name__).info('compiling') or 0)
     assert program.main(['try']) == 0
-    assert capsys.readouterr() == ('', 'superpoint: compiling\n')
+    assert capsys.readouterr() == ('', 'compiling\n')
 
 
 def test_a_missing_extra_is_named_with_the_way_to_install_it(command, capsys):

@@ -239,7 +239,7 @@ def run(pictures, *options):
 def test_images_that_cannot_be_read_are_skipped_and_named(pictures, capsys):
     (pictures / '1.png').write_bytes(b'no image')
     pairs = pictures.parent / 'pairs.txt'
-    pairs.write_text('2.png 0.png\n0.png 2.png\n')
+    pairs.write_text('2.png 0.png\n0.png 2.png\n1.png 2.png\n')
     assert run(pictures, '--pairs', pairs) == 1
     captured = capsys.readouterr()
     assert 'skipped: ' in captured.err
@@ -290,6 +290,16 @@ def test_images_that_colmap_cannot_read_get_a_guessed_camera(pictures):
     database.close()
 
 
+@pytest.mark.parametrize('option', ['--pairs', '--calibration'])
+def test_a_wrong_file_is_refused_before_the_detection(pictures, option, capsys):
+    file = pictures.parent / 'file'
+    file.write_text('0.png\n')
+    assert run(pictures, option, file) == 2
+    error = capsys.readouterr().err
+    assert str(file) in error
+    assert 'detect' not in error
+
+
 @pytest.mark.parametrize(
     ('damage', 'options', 'message'),
     [
@@ -300,7 +310,7 @@ def test_images_that_colmap_cannot_read_get_a_guessed_camera(pictures):
         (
             lambda folder: (folder.parent / 'p.txt').write_text('0.png 7.png\n'),
             ['--pairs', '{}/p.txt'],
-            'p.txt: there is no image 7.png',
+            'p.txt: the folder has no image 7.png',
         ),
         (
             lambda folder: (folder.parent / 'p.txt').write_text('0.png 0.png\n'),

@@ -31,7 +31,7 @@ def read_rows(path: Path, columns: int, separator: str | None = None) -> list[li
             continue
         if len(words) < columns:
             raise ValueError(
-                f'{path}, line {number}: {columns} columns are needed, there are {len(words)}'
+                f'{path}, line {number}: {columns} columns are needed, got {len(words)}'
             )
         rows.append(words)
     return rows
