@@ -45,11 +45,13 @@ class PlainSuperPoint(nn.Module):
 
     def forward(self, image: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         """Return the heatmap (B, H, W) and dense descriptors (B, D, h, w) of unit length."""
-        x, quarter = image, image
+        x = image
         for name in self.encoder:
             if self.layers[name].pooled:
-                quarter, x = x, self.pool(x)  # the last one is what the fine descriptors read
+                x = self.pool(x)
             x = self.relu(getattr(self, name)(x))
+            if 'convFa' in self.layers and name == self.layers['convFa'].source:
+                quarter = x
         scores = self.convPb(self.relu(self.convPa(x)))
         scores = F.softmax(scores, 1)[:, :-1]
         batch, _, height, width = scores.shape

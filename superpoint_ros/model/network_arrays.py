@@ -127,9 +127,8 @@ class NetworkArrays:
 
         A channel is dead if all its weights are zero and its bias is not positive: its output
         after the ReLU is always zero. In exact arithmetic the outputs do not change. All layers
-        of a stage, and both heads, keep the width of the widest of them, and at least one
-        channel. The network itself is returned if no channel can be removed or if it has batch
-        norms.
+        of a stage keep the width of the widest of them, and at least one channel. The network
+        itself is returned if no channel can be removed or if it has batch norms.
         """
         if self.config.normalization != 'none':
             return self
@@ -137,7 +136,7 @@ class NetworkArrays:
         narrow = replace(
             self.config,
             stage_channels=tuple(_widest(live, *names) for names in self.config.stages),
-            head_channels=_widest(live, 'convPa', 'convDa'),
+            head_channels=(_widest(live, 'convPa'), _widest(live, 'convDa')),
             fine_channels=_widest(live, 'convFa') if self.config.fine_channels else 0,
         )
         if narrow == self.config:
@@ -181,7 +180,7 @@ def _shapes(config: SuperPointConfig) -> dict[str, tuple[int, ...]]:
 
 def _widest(live: dict[str, np.ndarray], *names: str) -> int:
     """Return the number of channels that layers of one width need, at least one."""
-    return max(1, *(len(live[name]) for name in names))
+    return max([1, *(len(live[name]) for name in names)])
 
 
 def describe_contents(state: Any) -> str:

@@ -107,7 +107,7 @@ def _network_of_checkpoint(path: Path) -> SuperPoint:
     config = replace(
         CONFIGURATIONS[checkpoint['recipe']['network']],
         stage_channels=tuple(state[f'conv{stage}a.weight'].shape[0] for stage in (1, 2, 3, 4)),
-        head_channels=state['convPa.weight'].shape[0],
+        head_channels=tuple(state[f'conv{head}a.weight'].shape[0] for head in 'PD'),
         descriptor_size=state['convDb.weight'].shape[0],
         fine_channels=len(state.get('convFa.weight', ())),
         normalization='before_relu' if 'bn1a.weight' in state else 'none',

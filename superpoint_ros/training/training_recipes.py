@@ -39,7 +39,9 @@ class TrainingRecipe(SettingsGroup):
         "Channels that the four encoder stages use, such as '[32, 48, 96, 128]'; the other "
         'channels of the configuration are dead and cost nothing. Empty: all channels.',
     )
-    head_channels: int = setting(0, 'Channels that both heads use; 0 uses all.', range=(0, None))
+    head_channels: int = setting(
+        0, 'Most channels that each head uses; 0 uses all.', range=(0, None)
+    )
     seed: int = setting(
         0,
         'Seed of the weights and of the data: sample i is made from (seed, i).',
@@ -117,20 +119,21 @@ class TrainingRecipe(SettingsGroup):
                 f'{list(widest.stage_channels)} for network {self.network}, '
                 f'got {self.stage_channels}'
             )
-        if self.head_channels > widest.head_channels:
+        if self.head_channels > (most := max(widest.head_channels)):
             raise ValueError(
-                f'head_channels must be 0 (all) or at most {widest.head_channels} for network '
-                f'{self.network}, got {self.head_channels}'
+                f'head_channels must be 0 (all) or at most {most} for network {self.network}, '
+                f'got {self.head_channels}'
             )
 
     @property
     def configuration(self) -> SuperPointConfig:
         """Return the configuration of the network that is trained."""
         widest = CONFIGURATIONS[self.network]
+        most = self.head_channels or max(widest.head_channels)
         return replace(
             widest,
             stage_channels=self.stage_channels or widest.stage_channels,
-            head_channels=self.head_channels or widest.head_channels,
+            head_channels=tuple(min(channels, most) for channels in widest.head_channels),
         )
 
 

@@ -7,6 +7,7 @@ import cv2
 import numpy as np
 import pytest
 import torch
+import torch.nn.functional as F
 
 from superpoint_ros import Detector
 from superpoint_ros.benchmark.candidates import frames_of, read_photographs
@@ -14,7 +15,7 @@ from superpoint_ros.benchmark.plain_superpoint import PlainDetector, PlainSuperP
 from superpoint_ros.detection.heatmap import heatmap_from_logits
 from superpoint_ros.detection.nms import suppress_non_maxima
 from superpoint_ros.files import default_weights
-from superpoint_ros.model.config import NANO
+from superpoint_ros.model.config import CONFIGURATIONS
 from superpoint_ros.model.superpoint import SuperPoint
 from superpoint_ros.model.weights import load_weights
 
@@ -39,16 +40,20 @@ def found():
     return baseline(gray, THRESHOLD), detector(gray)
 
 
-def test_plain_network_has_the_layers_of_every_configuration():
-    model = SuperPoint(NANO).eval()
-    plain = PlainSuperPoint(NANO).eval()
+@pytest.mark.parametrize('name', sorted(CONFIGURATIONS))
+def test_plain_network_has_the_layers_of_every_configuration(name):
+    model = SuperPoint(CONFIGURATIONS[name]).eval()
+    plain = PlainSuperPoint(CONFIGURATIONS[name]).eval()
     plain.load_state_dict(model.state_dict())
     image = torch.rand(1, 1, 32, 48)
     with torch.no_grad():
         heatmap, descriptors = plain(image)
         expected = model(image)
     torch.testing.assert_close(heatmap, heatmap_from_logits(expected.logits))
-    torch.testing.assert_close(descriptors, torch.nn.functional.normalize(expected.descriptors))
+    dense = expected.descriptors
+    if expected.fine is not None:
+        dense = expected.fine + F.interpolate(dense, scale_factor=2.0, mode='bilinear')
+    torch.testing.assert_close(descriptors, F.normalize(dense))
 
 
 def test_plain_detector_finds_the_keypoints_of_the_detector(found):

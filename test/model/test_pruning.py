@@ -55,14 +55,14 @@ def test_removing_dead_channels_keeps_the_outputs(data, config):
     torch.testing.assert_close(outputs(result), outputs(model), rtol=1e-4, atol=1e-5)
 
 
-def test_both_layers_of_a_stage_are_as_wide_as_the_wider():
+def test_layers_of_a_stage_are_as_wide_as_the_widest_and_each_head_has_its_width():
     model = network()
     make_dead(model, 'conv2a', [0, 3, 5])
     make_dead(model, 'conv2b', [1])
     make_dead(model, 'convPa', [0, 1])
     make_dead(model, 'convDa', [7, 8, 11])
     config = remove_dead_channels(model).config
-    assert config == replace(SMALL, stage_channels=(4, 5, 8, 10), head_channels=10)
+    assert config == replace(SMALL, stage_channels=(4, 5, 8, 10), head_channels=(10, 9))
 
 
 def test_a_network_of_dead_channels_only_runs():

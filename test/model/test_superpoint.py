@@ -35,7 +35,7 @@ def test_the_paper_network_has_the_papers_parameters():
     assert count_parameters(SuperPoint(PAPER)) == 1_300_865
 
 
-@pytest.mark.parametrize(('config', 'expected'), [(PAPER, 26.05), (COMPACT, 6.335), (NANO, 0.935)])
+@pytest.mark.parametrize(('config', 'expected'), [(PAPER, 26.05), (COMPACT, 6.335), (NANO, 0.945)])
 def test_networks_take_as_many_multiply_adds_as_documented(config, expected):
     total = 0
 
@@ -85,6 +85,29 @@ def test_a_stride_computes_every_second_output_instead_of_pooling():
     torch.testing.assert_close(logits, x)
 
 
+@pytest.mark.parametrize(
+    ('downsampling', 'layers', 'source'),
+    [
+        ('pooling', (1, 1, 2, 1), 'conv3b'),
+        ('stride', (1, 1, 1, 2), 'conv2a'),
+        ('stride', (1, 1, 2, 1), 'conv3a'),
+    ],
+)
+def test_fine_descriptors_read_the_last_layer_with_a_quarter_of_the_size(
+    downsampling, layers, source
+):
+    config = SuperPointConfig(stage_layers=layers, downsampling=downsampling, fine_channels=8)
+    assert config.layers['convFa'].source == source
+    with torch.no_grad():
+        assert SuperPoint(config)(torch.zeros(1, 1, 24, 40)).fine.shape == (1, 256, 6, 10)
+
+
+def test_each_head_has_its_width():
+    layers = SuperPointConfig(head_channels=(16, 24)).layers
+    assert (layers['convPa'].channels, layers['convDa'].channels) == (16, 24)
+    assert SuperPointConfig(head_channels=24) == SuperPointConfig(head_channels=(24, 24))
+
+
 @pytest.mark.parametrize('name', sorted(CONFIGURATIONS))
 def test_output_is_one_vector_a_cell(name):
     config = CONFIGURATIONS[name]
@@ -127,6 +150,7 @@ def test_a_wrong_image_shape_is_named(shape):
     [
         ({'stage_channels': (1, 2, 3)}, 'stage_channels must be four'),
         ({'head_channels': 0}, 'from 1 to 4096'),
+        ({'head_channels': (8, 8, 8)}, r'head_channels two .* got .* \(8, 8, 8\)'),
         ({'normalization': 'layer'}, "got 'layer'"),
         ({'normalization_eps': 0.0}, 'between 0 and 1'),
         ({'stage_layers': (2, 2, 0, 2)}, r'from 1 to 4, got \(2, 2, 0, 2\)'),

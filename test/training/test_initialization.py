@@ -226,7 +226,7 @@ def test_channels_that_no_layer_uses_are_removed_first(selectable, few_images):
             few_images,
         )
         assert result.config.stage_channels == (4, 4, 8, 8)
-        assert result.config.head_channels == 9
+        assert result.config.head_channels == (9, 9)
         torch.testing.assert_close(
             tuple(result(few_images)), tuple(expected), rtol=1e-4, atol=1e-5
         )
@@ -238,7 +238,7 @@ def test_channel_selection_does_not_modify_its_source(selectable, few_images):
         selectable, replace(SELECTED, stage_channels=(2, 3, 8, 5)), few_images
     )
     assert result.config.stage_channels == (2, 3, 8, 5)
-    assert result.config.head_channels == 12
+    assert result.config.head_channels == (12, 12)
     for name, value in selectable.state_dict().items():
         assert torch.equal(value, before[name]), name
 

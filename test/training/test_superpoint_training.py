@@ -136,7 +136,7 @@ def test_a_network_that_uses_fewer_channels_is_saved_as_wide_as_its_configuratio
     model, _ = load_weights(tmp_path / 'run' / WEIGHTS)
     assert model.config == COMPACT
     used = remove_dead_channels(model).config
-    assert (used.stage_channels, used.head_channels) == ((8, 16, 24, 32), 24)
+    assert (used.stage_channels, used.head_channels) == ((8, 16, 24, 32), (24, 24))
     features = Detector.from_weights(tmp_path / 'run' / WEIGHTS, device='cpu', threshold=0.0)
     assert len(features(cv2.imread(str(folders[0] / '0.png'), cv2.IMREAD_GRAYSCALE)).keypoints)
 
