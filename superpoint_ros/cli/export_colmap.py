@@ -142,12 +142,13 @@ def _detect(args: argparse.Namespace, names: list[str]) -> tuple[list[ImageFeatu
 
     from superpoint_ros.cli.options import make_detector, read_for_detection
     from superpoint_ros.data.sequences.image_files import read_image
-    from superpoint_ros.integrations.image_matches import ImageFeatures, turn_back
+    from superpoint_ros.integrations.image_matches import check_name, ImageFeatures, turn_back
 
     detector = make_detector(args)
     images = []
     for name in tqdm(names, unit='image', desc='detect'):
         try:
+            check_name(name, bool(args.hloc))
             image = read_for_detection(args.images / name)
             # COLMAP and hloc read images without turning them as their EXIF data say.
             stored = read_image(args.images / name, upright=False)

@@ -63,6 +63,16 @@ def list_collection(folder: str | Path) -> list[str]:
     return [path.relative_to(root).as_posix() for path in paths]
 
 
+def check_name(name: str, in_pairs: bool) -> None:
+    """Raise ValueError if COLMAP, or hloc with `in_pairs`, cannot hold the name of an image."""
+    try:
+        name.encode()
+    except UnicodeEncodeError as error:
+        raise ValueError(f'{name}: rename it, COLMAP needs names in UTF-8') from error
+    if in_pairs and len(name.split()) > 1:
+        raise ValueError(f'{name}: rename it, hloc separates names by spaces')
+
+
 def turn_back(keypoints: np.ndarray, upright: np.ndarray, stored: np.ndarray) -> np.ndarray:
     """
     Return keypoints (N, 2) of an upright image in pixels of the same image as it is stored.
@@ -104,7 +114,10 @@ def read_pairs(path: Path, names: Sequence[str]) -> list[tuple[int, int]]:
     """
     index = {name: number for number, name in enumerate(names)}
     pairs = {}
-    for first, second, *_ in read_rows(path, 2):
+    for words in read_rows(path, 2):
+        # Names may contain spaces.
+        splits = [(' '.join(words[:k]), ' '.join(words[k:])) for k in range(1, len(words))]
+        first, second = next((each for each in splits if index.keys() >= {*each}), splits[0])
         for name in (first, second):
             if name not in index:
                 raise ValueError(f'{path}: the folder has no image {name}')

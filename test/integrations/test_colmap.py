@@ -5,6 +5,8 @@
 
 from __future__ import annotations
 
+import os
+import shutil
 import struct
 
 import cv2
@@ -275,6 +277,21 @@ def test_keypoints_of_turned_photographs_are_in_the_pixels_that_colmap_reads(pic
         ]
         np.testing.assert_allclose(*map(np.float32, values), atol=1)
     database.close()
+
+
+def test_names_that_colmap_or_hloc_cannot_hold_are_skipped(pictures, capfd):
+    for name in (b'caf\xe9.png', b'my photo.png'):
+        shutil.copy(pictures / '0.png', pictures / os.fsdecode(name))
+    pairs = pictures.parent / 'pairs.txt'
+    pairs.write_text('my photo.png 1.png\n0.png my photo.png\n')
+    assert run(pictures, '--pairs', pairs) == 1
+    captured = capfd.readouterr()
+    assert 'rename it, COLMAP needs names in UTF-8' in captured.err
+    assert '4 images, ' in captured.out
+    assert 'of 2 pairs' in captured.out
+    (pictures.parent / 'database.db').unlink()
+    assert run(pictures, '--hloc', pictures.parent / 'hloc') == 1
+    assert 'my photo.png: rename it, hloc separates names by spaces' in capfd.readouterr().err
 
 
 def test_images_that_colmap_cannot_read_get_a_guessed_camera(pictures):
