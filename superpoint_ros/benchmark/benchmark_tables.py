@@ -143,11 +143,11 @@ def _bandwidth_line(bandwidths: Mapping[str, float]) -> str:
 def node_markdown(results: Sequence[Mapping]) -> str:
     """Return the table of latencies through the node."""
     header = ['p50 / p99 ms', 'camera to subscriber', 'Detector alone', 'added']
-    header += ['inference in the node', 'rest', 'frames', 'lost']
+    header += ['node without work', 'inference in the node', 'rest', 'frames', 'lost']
     rows = [
         [
             case_name(result),
-            *(_both(result[name]) for name in ('latency', 'detector', 'added')),
+            *(_both(result[name]) for name in ('latency', 'detector', 'added', 'relay')),
             *_inside_and_outside(result),
             result['rounds'],
             result['lost'],

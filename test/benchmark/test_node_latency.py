@@ -37,7 +37,8 @@ def test_node_latency_is_what_the_node_adds_to_the_detector(tiny, tmp_path):
     assert result['latency']['p50'] > result['detector']['p50'] > 0
     assert result['added']['p50'] == pytest.approx(np.median(result['added_ms']))
     assert result['added']['p50'] > 0
+    assert result['relay']['p50'] > 0
     assert 'tiny 160x120, torch float32' in node_markdown([result])
     reported = {**result, 'node_stages': {'inference': 2.0}, 'latency': {'p50': 4.5, 'p99': 5.0}}
     assert '| 2.00 | 2.50 |' in node_markdown([reported])
-    assert [path.name for path in tmp_path.iterdir()] == ['detector.log']
+    assert sorted(path.name for path in tmp_path.iterdir()) == ['detector.log', 'relay.log']

@@ -16,8 +16,10 @@ from rclpy.qos import qos_profile_sensor_data
 from sensor_msgs.msg import Image, PointCloud2
 
 from superpoint_ros.ros.messages.image_messages import image_message, stamp_key
+from superpoint_ros.ros.testing import relay_node
 from superpoint_ros.ros.testing.subprocesses import (
     NodeProcess,
+    NODES_MODULE,
     private_namespace,
     ros_session,
     wait_for,
@@ -31,11 +33,12 @@ class Probe:
     """
     A camera and a subscriber in this process, and a detector node in another, between `with`.
 
-    `parameters` are the detector's, its log goes to `folder`. Entering raises ValueError if a
-    parameter is invalid, ChildProcessError if the node ends or no features arrive.
+    `parameters` are the detector's, its log goes to `folder`. With `relay`, the node is that of
+    `testing.relay_node`. Entering raises ValueError if a parameter is invalid, ChildProcessError
+    if the node ends or no features arrive.
     """
 
-    def __init__(self, parameters: dict[str, object], folder: Path):
+    def __init__(self, parameters: dict[str, object], folder: Path, relay: bool = False):
         self.stages: dict[str, float] = {}
         """What the node reports of its last seconds: median of each stage in milliseconds."""
 
@@ -43,7 +46,8 @@ class Probe:
         """Elapsed and processor time from the start of the node to its first features."""
 
         self._namespace = private_namespace('latency')
-        self._process = NodeProcess('detector', self._namespace, parameters, folder)
+        name, module = ('relay', relay_node.__name__) if relay else ('detector', NODES_MODULE)
+        self._process = NodeProcess(name, self._namespace, parameters, folder, module)
         self._stack = ExitStack()
         self._arrived: dict[tuple[int, int], float] = {}
         self._longest = 0.0

@@ -20,6 +20,9 @@ import time
 import rclpy
 from rclpy.executors import Executor, SingleThreadedExecutor
 
+NODES_MODULE = 'superpoint_ros.ros.run_node'
+"""The module that runs the nodes of the package."""
+
 START_TIMEOUT = 180.0
 """Seconds until a node must answer: a first start reads torch from a cold disk, and compiles."""
 
@@ -32,16 +35,24 @@ class NodeProcess:
     """
     One of the package's nodes in a process; its output goes to `folder/NAME.log`.
 
-    `name` is the executable's. `parameters` are those of the node, as Python values.
+    `name` is the executable's, which `module` runs. `parameters` are those of the node, as Python
+    values.
     """
 
-    def __init__(self, name: str, namespace: str, parameters: dict[str, object], folder: Path):
+    def __init__(
+        self,
+        name: str,
+        namespace: str,
+        parameters: dict[str, object],
+        folder: Path,
+        module: str = NODES_MODULE,
+    ):
         self.name = name
         self.log = folder / f'{name}.log'
         # JSON's strings, numbers and booleans are YAML's, which ROS parses: "0" stays a string.
         pairs = [f'{key}:={json.dumps(value)}' for key, value in parameters.items()]
         self.command = [
-            *(sys.executable, '-m', 'superpoint_ros.ros.run_node', name, '--ros-args'),
+            *(sys.executable, '-m', module, name, '--ros-args'),
             *('-r', f'__ns:={namespace}'),
             *(word for pair in pairs for word in ('-p', pair)),
         ]
