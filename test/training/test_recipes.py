@@ -6,9 +6,10 @@
 from dataclasses import asdict, replace
 
 import pytest
-import yaml
 
 pytest.importorskip('jsonargparse', reason="needs the extra 'train'")
+
+import yaml
 
 from superpoint_ros.files import RECIPES
 from superpoint_ros.training.adaptation_recipe import AdaptationRecipe
