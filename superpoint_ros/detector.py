@@ -5,8 +5,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any, TYPE_CHECKING
 
@@ -46,7 +47,8 @@ class Detector:
     of the image that was passed: the centre of its top-left pixel is (0, 0).
 
     A detector does not change, and threads may share it. In a forked process it uses one thread;
-    on CUDA, processes must be spawned.
+    on CUDA, processes must be spawned. A detector with the weights of a file can be pickled; the
+    other process loads the file.
 
     Attributes:
         engine: runs the network.
@@ -71,6 +73,7 @@ class Detector:
         self._settings = settings or DetectionSettings()
         self.metadata = metadata or WeightsMetadata()
         self.weights = weights
+        self._made_by: Callable[[], Detector] | None = None
         # The only place that chooses between the two implementations.
         if engine.device == 'cpu':
             self.pipeline = CpuPipeline(engine.infer)
@@ -97,7 +100,9 @@ class Detector:
         path = find_weights(path)
         network, metadata = read_weights(path)
         engine = create_engine(network, execution)
-        return cls(engine, network.config.descriptor_size, detection, metadata, path)
+        detector = cls(engine, network.config.descriptor_size, detection, metadata, path)
+        detector._made_by = partial(cls.from_weights, path, **settings)
+        return detector
 
     @classmethod
     def from_model(cls, model: SuperPoint, **settings) -> Detector:
@@ -110,6 +115,15 @@ class Detector:
         reference = {'engine': 'torch', 'precision': 'float32'}
         execution, detection = _split({**reference, **settings})
         return cls(create_engine(model, execution), model.config.descriptor_size, detection)
+
+    def __reduce__(self) -> tuple[Callable[[], Detector], tuple[()]]:
+        """Return how a copy is made in another process: no engine can be pickled."""
+        if self._made_by is None:
+            raise TypeError(
+                'a detector of a network in memory cannot be copied nor pickled: save the network '
+                'and use Detector.from_weights'
+            )
+        return self._made_by, ()
 
     @property
     def settings(self) -> DetectionSettings:

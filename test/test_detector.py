@@ -5,6 +5,7 @@
 
 from dataclasses import replace
 from pathlib import Path
+import pickle
 
 import cv2
 from hypothesis import given, settings
@@ -242,6 +243,24 @@ def test_a_detector_from_weights_has_their_metadata(tmp_path):
     path.write_bytes(b'nonsense')
     with pytest.raises(WeightsError):
         Detector.from_weights(path)
+
+
+@pytest.mark.parametrize('engine', ['torch', 'openvino', 'onnxruntime'])
+def test_a_detector_with_the_weights_of_a_file_can_be_pickled(tmp_path, engine):
+    if engine != 'torch':
+        pytest.importorskip(engine, reason=f'{engine} is not installed')
+    save_weights(tmp_path / 'tiny.safetensors', lively_model(), WeightsMetadata())
+    options = {'device': 'cpu', 'precision': 'float32', 'engine': engine, 'max_keypoints': 7}
+    detector = Detector.from_weights(tmp_path / 'tiny.safetensors', threshold=0, **options)
+    copy = pickle.loads(pickle.dumps(detector))
+    assert (copy.engine.name, copy.settings) == (engine, detector.settings)
+    image = photograph(64, 48)
+    np.testing.assert_array_equal(copy(image).keypoints, detector(image).keypoints)
+
+
+def test_a_detector_of_a_network_in_memory_is_refused_by_pickle(detector):
+    with pytest.raises(TypeError, match=r'use Detector\.from_weights'):
+        pickle.dumps(detector)
 
 
 def test_a_large_image_is_reduced_and_its_keypoints_lie_in_the_original(detector):
