@@ -6,7 +6,7 @@
 from concurrent.futures import ThreadPoolExecutor
 
 import cv2
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 import numpy as np
 import pytest
@@ -29,14 +29,24 @@ def expected_of(image):
     return (y * image.shape[1] + x).numpy(), torch.cat([points, rest], dim=1).numpy()
 
 
+def count_neighbours(pixels, others, width):
+    """Return the number of pixels that are next to one of the others."""
+    rows = np.abs(pixels[:, None] // width - others // width)
+    columns = np.abs(pixels[:, None] % width - others % width)
+    return int((np.maximum(rows, columns) <= 1).any(axis=1).sum())
+
+
 def assert_as_expected(image, threads=1):
     pixels, values = expected_of(image)
     found = find_extrema(image, threads)
     assert found.size == image.shape
     assert (np.diff(found.pixels) > 0).all()
     _, here, there = np.intersect1d(found.pixels, pixels, return_indices=True)
-    # Rounding may decide otherwise between two pixels, and whether a saddle counts.
-    assert len(here) >= 0.999 * max(len(pixels), len(found.pixels)) - 1
+    # Rounding may decide otherwise between two neighbours, and whether a saddle counts.
+    shared = len(here) + count_neighbours(
+        np.setdiff1d(pixels, found.pixels), np.setdiff1d(found.pixels, pixels), image.shape[1]
+    )
+    assert shared >= 0.999 * max(len(pixels), len(found.pixels)) - 1
     columns = (found.points, found.response, found.strength, found.min_probability)
     ours, theirs = np.column_stack(columns)[here], values[there]
     alike = np.isclose(ours, theirs, rtol=1e-2, atol=0.02).all(axis=1)
@@ -68,6 +78,7 @@ def test_extrema_are_those_of_an_image_wider_than_a_strip(photograph):
     seed=st.integers(0, 2**16),
     sigma=st.floats(0.3, 4.0),
 )
+@example(size=(31, 44), seed=44, sigma=3.6875)  # two pairs of neighbours with equal responses
 @settings(max_examples=40, deadline=None)
 def test_extrema_are_those_of_noise_of_any_size(size, seed, sigma):
     noise = np.random.default_rng(seed).normal(128, 60, size)
