@@ -4,8 +4,8 @@
 """
 Show the topics of running nodes in the Rerun viewer, or record them to a .rrd file.
 
-Topics: image, camera_info, features, tracks, odometry and ground_truth/pose, in the namespace;
-those without a publisher are absent. For example, for a detector on /camera/image_raw:
+Topics: image, camera_info, features, tracks, odometry, map and ground_truth/pose, in the
+namespace; those without a publisher are absent. For example, for a detector on /camera/image_raw:
 
   superpoint rerun --remap image:=/camera/image_raw camera_info:=/camera/camera_info
   superpoint rerun camera.rrd --namespace /left
@@ -18,6 +18,8 @@ from __future__ import annotations
 import argparse
 from collections.abc import Sequence
 import time
+
+NOTHING = 'nothing was received: name the topics with --namespace or --remap'
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -80,5 +82,5 @@ def run(args: argparse.Namespace) -> int:
         except KeyboardInterrupt:
             pass  # the usual end
     logged = ', '.join(f'{topic} {count}' for topic, count in sorted(counts.items()))
-    print(f'{args.file or "viewer"}: {logged or "nothing was received"}')
+    print(f'{args.file or "viewer"}: {logged or NOTHING}')
     return 0 if counts else 1
