@@ -35,6 +35,11 @@ MAX_AGE = 60.0
 """Seconds; a stamp that is older, or as far in the future, is from another clock."""
 
 
+_NO_COUNT = 2**31 - 1
+"""Number of messages that Fast DDS reports as lost, in addition, with the message that follows the
+loss of a message of several fragments (eProsima/Fast-DDS#6366)."""
+
+
 class InputTopic(ABC):
     """
     A topic of messages with a header, received between `start` and `stop`.
@@ -106,7 +111,7 @@ class InputTopic(ABC):
         self._receive(message)
 
     def _on_lost(self, event) -> None:
-        self.statistics.add_lost(time.monotonic(), event.total_count_change)
+        self.statistics.add_lost(time.monotonic(), event.total_count_change % _NO_COUNT)
 
     def age(self, message: Any) -> float | None:
         """Return the seconds since a message's stamp; None if it is 0 or from another clock."""

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import threading
 import time
+from types import SimpleNamespace
 
 from diagnostic_msgs.msg import DiagnosticStatus
 import numpy as np
@@ -51,6 +52,19 @@ def test_lost_images_are_counted_and_a_warning_with_the_cures(
         'image_transport:=compressed',
     ):
         assert cure in line
+
+
+def test_the_number_with_which_fast_dds_means_none_is_not_counted_as_lost(start_inside):
+    system = start_inside()
+    (images,) = (each for each in system.node.subscriptions if each.topic_name == '/image')
+    (lost,) = (
+        each.callback
+        for each in images.event_handlers
+        if each.event_type == QoSSubscriptionEventType.RCL_SUBSCRIPTION_MESSAGE_LOST
+    )
+    for count in (2, 2**31 - 1, 2**31):
+        lost(SimpleNamespace(total_count_change=count))
+    system.wait_until(lambda: system.status('/image')[2]['frames lost'] == '3')
 
 
 def reason(system, topic):
