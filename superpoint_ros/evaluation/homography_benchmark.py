@@ -16,7 +16,7 @@ points or matches counts 0. The localisation error is the mean over the pairs th
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -66,24 +66,20 @@ def pool_size(keypoints: int) -> int:
 
 
 def evaluate_homographies(
-    methods: Sequence[Method],
-    sequences: Iterable[HomographySequence],
-    keypoints: int,
-    on_sequence: Callable[[], object] = lambda: None,
+    methods: Sequence[Method], sequences: Iterable[HomographySequence], keypoints: int
 ) -> dict:
     """
     Return the measurements as a dictionary for JSON.
 
     `result['methods'][name][counting][kind]` has the means by name and the number of `pairs`;
-    `result['pairs']` has the measurements of each pair. `on_sequence` is called after each
-    sequence. Raises ValueError for a bad number of keypoints or without sequences.
+    `result['pairs']` has the measurements of each pair. Raises ValueError for a bad number of
+    keypoints or without sequences.
     """
     table_of(DetectionSettings)['max_keypoints'].check(keypoints)
     rows = []
     for sequence in sequences:
         for method in methods:
             rows += _measure_sequence(sequence, method, keypoints)
-        on_sequence()
     if not rows:
         raise ValueError('no sequences to evaluate')
     return {

@@ -221,26 +221,26 @@ def matching_score(pair: Pair, correct: np.ndarray) -> float:
     return sum(shares) / 2
 
 
-def nearest_neighbour_precision(pair: Pair, epsilon: float = EPSILON) -> float:
+def nearest_neighbour_precision(pair: Pair) -> float:
     """
     Return the mean average precision of nearest neighbours by descriptor [P] in both directions.
 
-    The nearest neighbour of a feature is correct if it lies within `epsilon` pixels of the true
+    The nearest neighbour of a feature is correct if it lies within EPSILON pixels of the true
     position. Neighbours are ranked by similarity; recall refers to the features that have a
     corresponding feature in the other image. A direction without such features counts 0.
     """
-    return (_one_sided(pair, epsilon) + _one_sided(pair.swapped(), epsilon)) / 2
+    return (_one_sided(pair) + _one_sided(pair.swapped())) / 2
 
 
-def _one_sided(pair: Pair, epsilon: float) -> float:
+def _one_sided(pair: Pair) -> float:
     """Return the average precision of the nearest neighbours of a in b."""
-    possible = int((nearest_distances(pair) <= epsilon).sum())
+    possible = int((nearest_distances(pair) <= EPSILON).sum())
     if not possible:
         return 0.0
     similarity = pair.a.descriptors @ pair.b.descriptors.T
     nearest = similarity.argmax(axis=1)
     rows = np.arange(len(nearest))
-    correct = match_distances(pair, np.stack([rows, nearest], axis=1)) <= epsilon
+    correct = match_distances(pair, np.stack([rows, nearest], axis=1)) <= EPSILON
     # Several features may have the same correct neighbour, hence the limit of 1.
     return min(
         average_precision(precision_recall(similarity[rows, nearest], correct, possible)), 1.0

@@ -63,16 +63,14 @@ _BY_CATEGORY = {
 }
 
 
-def shape_sample(
-    category: str, index: int, seed: int, condition: str, size: tuple[int, int] = (160, 120)
-) -> ShapeImage:
+def shape_sample(category: str, index: int, seed: int, condition: str) -> ShapeImage:
     """
-    Return one image of the test set and its points; reproducible.
+    Return one image, 160 x 120, of the test set and its points; reproducible.
 
     The noisy image is the clean one of the same index with `photometric.NOISE`.
     """
     key = [seed, SHAPES.index(category), index]
-    sample = draw_shape(category, np.random.default_rng(key), size)
+    sample = draw_shape(category, np.random.default_rng(key), (160, 120))
     if condition == 'clean':
         return sample
     return ShapeImage(

@@ -131,14 +131,11 @@ def read_pairs(path: Path, names: Sequence[str]) -> list[tuple[int, int]]:
 
 
 def match_pairs(
-    images: Sequence[ImageFeatures],
-    pairs: Sequence[tuple[int, int]],
-    ratio: float | None = None,
-    min_similarity: float | None = None,
+    images: Sequence[ImageFeatures], pairs: Sequence[tuple[int, int]], ratio: float | None = None
 ) -> Iterator[PairMatches]:
-    """Yield the matches of each pair; `ratio` and `min_similarity` are those of match_mutual."""
+    """Yield the matches of each pair; `ratio` is that of match_mutual."""
     for a, b in pairs:
         first, second = images[a].features.descriptors, images[b].features.descriptors
-        matches = match_mutual(first, second, ratio, min_similarity)
+        matches = match_mutual(first, second, ratio)
         similarities = (first[matches[:, 0]] * second[matches[:, 1]]).sum(axis=1)
         yield PairMatches(a, b, matches, similarities)

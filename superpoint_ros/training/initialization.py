@@ -117,7 +117,7 @@ def _network_of_checkpoint(path: Path) -> SuperPoint:
     return network
 
 
-def widen(source: SuperPoint, config: SuperPointConfig, seed: int = 0) -> SuperPoint:
+def widen(source: SuperPoint, config: SuperPointConfig) -> SuperPoint:
     """
     Return a network with the widths of `config` that computes almost the same as `source`.
 
@@ -129,9 +129,9 @@ def widen(source: SuperPoint, config: SuperPointConfig, seed: int = 0) -> SuperP
     """
     fine_channels = source.config.fine_channels
     _check_same_stages(source.config, config)
-    generator = torch.Generator().manual_seed(seed)
+    generator = torch.Generator().manual_seed(0)
     with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(seed)
+        torch.manual_seed(0)
         result = SuperPoint(replace(config, normalization='none')).eval()
     origins = {'image': torch.zeros(1, dtype=torch.long)}
     with torch.no_grad():

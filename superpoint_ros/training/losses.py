@@ -32,6 +32,9 @@ from superpoint_ros.training.training_recipes import SuperPointRecipe
 IGNORED = -100
 """Label of a cell that the loss ignores (the default of torch's cross-entropy)."""
 
+POSITIVE_MARGIN, NEGATIVE_MARGIN = 1.0, 0.2
+"""m_p and m_n of `hinge_loss`; source: paper, section 6."""
+
 
 def in_float32(loss: Callable[..., torch.Tensor]) -> Callable[..., torch.Tensor]:
     """
@@ -85,8 +88,6 @@ def hinge_loss(
     cells_in_b: torch.Tensor,
     valid_b: torch.Tensor,
     positive_weight: float = 250.0,
-    positive_margin: float = 1.0,
-    negative_margin: float = 0.2,
 ) -> torch.Tensor:
     """
     Return the paper's descriptor loss, a float32 scalar.
@@ -114,8 +115,8 @@ def hinge_loss(
         same = _squared_distances(warped.flatten(0, 1).float(), targets) <= CELL * CELL
         losses = torch.where(
             same,
-            positive_weight * F.relu(positive_margin - similarity),
-            F.relu(similarity - negative_margin),
+            positive_weight * F.relu(POSITIVE_MARGIN - similarity),
+            F.relu(similarity - NEGATIVE_MARGIN),
         )
         total = total + losses.sum()
         pairs += losses.numel()

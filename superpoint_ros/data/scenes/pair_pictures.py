@@ -20,9 +20,9 @@ COLUMNS = 2
 """Pairs side by side."""
 
 
-def picture_of_pairs(pairs: Sequence[RenderedPair], seed: int = 0) -> np.ndarray:
+def picture_of_pairs(pairs: Sequence[RenderedPair]) -> np.ndarray:
     """Return a contact sheet, BGR, of pairs with some corresponding points each."""
-    pictures = [draw_correspondences(pair, np.random.default_rng(seed)) for pair in pairs]
+    pictures = [draw_correspondences(pair, np.random.default_rng(0)) for pair in pairs]
     return contact_sheet(pictures, COLUMNS, [pair.scene for pair in pairs])
 
 

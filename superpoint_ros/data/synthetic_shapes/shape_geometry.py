@@ -58,14 +58,12 @@ def contains(polygon: Sequence[Point], point: Point) -> bool:
     return cv2.pointPolygonTest(contour, (float(point[0]), float(point[1])), False) >= 0
 
 
-def has_clear_corners(
-    polygon: Sequence[Point], shortest_side: float, bend: float = 35.0, sharpest: float = 20.0
-) -> bool:
+def has_clear_corners(polygon: Sequence[Point], shortest_side: float, bend: float = 35.0) -> bool:
     """
     Return whether every corner of a polygon can be seen as one corner.
 
     No side is shorter than `shortest_side`, every corner bends by at least `bend` degrees (it
-    would look straight otherwise) and has an angle of at least `sharpest` degrees, and no corner
+    would look straight otherwise) and has an angle of at least 20 degrees, and no corner
     is closer than `shortest_side` to an edge of other corners.
     """
     count = len(polygon)
@@ -74,7 +72,7 @@ def has_clear_corners(
         to_before, to_after = subtract(before, here), subtract(after, here)
         if hypot(*to_after) < shortest_side:
             return False
-        if not sharpest <= angle_between(to_before, to_after) <= 180 - bend:
+        if not 20 <= angle_between(to_before, to_after) <= 180 - bend:
             return False
         for j in range(1, count - 1):
             start, end = polygon[(i + j - 1) % count], polygon[(i + j) % count]
