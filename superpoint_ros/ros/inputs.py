@@ -21,9 +21,9 @@ from rclpy.topic_endpoint_info import TopicEndpointInfo
 
 from superpoint_ros.ros.diagnostics import input_status, MAX_LOST
 from superpoint_ros.ros.events import with_events
-from superpoint_ros.ros.failure_log import log_failure
 from superpoint_ros.ros.frame_statistics import FrameStatistics
 from superpoint_ros.ros.messages.image_messages import stamp_nanoseconds
+from superpoint_ros.ros.node_log import log_failure
 
 WATCHDOG_TIMEOUT = 5.0
 """Seconds without a message after which the watchdog warns."""

@@ -135,7 +135,7 @@ def _run(name: str, args: list[str] | None, signals: Signals) -> int:
         create = getattr(import_module(module), kind)
         import rclpy
 
-        from superpoint_ros.ros.python_log import forward_python_log
+        from superpoint_ros.ros.node_log import forward_python_log
     except ImportError as error:
         logging.getLogger(name).critical(f'{name} cannot start: {_one_line(error)}')
         return _FAILURE

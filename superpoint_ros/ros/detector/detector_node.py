@@ -28,8 +28,8 @@ from superpoint_ros.ros.detector.detector_parameters import (
 from superpoint_ros.ros.detector.model_slot import ModelSlot
 from superpoint_ros.ros.detector.worker import Worker
 from superpoint_ros.ros.diagnostics import network_status, UNTRAINED
-from superpoint_ros.ros.failure_log import error_text, log_failure
 from superpoint_ros.ros.lifecycle_node import ProcessingNode
+from superpoint_ros.ros.node_log import error_text, log_failure
 
 STOP_TIMEOUT = 1.5
 """Seconds to wait for the current frame when the node ends."""

@@ -22,8 +22,11 @@ from rclpy.qos import QoSProfile
 from rclpy.time import Time
 from sensor_msgs.msg import Image, PointCloud
 
-from superpoint_ros.geometry.stamped_trajectories import MIN_POSES, StampedTrajectories
-from superpoint_ros.geometry.trajectory_alignment import position_errors
+from superpoint_ros.geometry.trajectory_alignment import (
+    MIN_POSES,
+    position_errors,
+    StampedTrajectories,
+)
 from superpoint_ros.odometry.odometry_drawing import draw_plan
 from superpoint_ros.odometry.odometry_settings import DETECTION_THRESHOLD
 from superpoint_ros.ros.messages.image_messages import stamp_key

@@ -14,11 +14,10 @@ import pytest
 pytest.importorskip('embreex', reason="needs the extra 'scenes'")
 pytest.importorskip('scipy', reason="needs the extra 'scenes'")
 
-from superpoint_ros.data.scenes.camera_motion import CameraTrajectory
 from superpoint_ros.data.scenes.cameras import surface_distances
 from superpoint_ros.data.scenes.changing_light import ChangingLight, MEAN
 from superpoint_ros.data.scenes.flight_settings import FlightSettings, MOTIONS
-from superpoint_ros.data.scenes.flights import Flight, RENDERER_VERSION
+from superpoint_ros.data.scenes.flights import CameraTrajectory, Flight, RENDERER_VERSION
 from superpoint_ros.data.scenes.meshes import merge, quad
 from superpoint_ros.data.scenes.path_planning import FlightSpace, plan_path, resample
 from superpoint_ros.data.scenes.ray_casting import Lighting, PinholeCamera, RayCaster

@@ -11,7 +11,7 @@ pytest.importorskip('rclpy', reason='rclpy is not installed')
 
 from rclpy.logging import get_logger
 
-from superpoint_ros.ros.python_log import forward_python_log, RosLogHandler
+from superpoint_ros.ros.node_log import forward_python_log, RosLogHandler
 
 
 @pytest.fixture
