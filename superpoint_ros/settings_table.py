@@ -306,7 +306,7 @@ def _help(row: Setting, default: Any) -> str:
     if isinstance(default, bool):
         default = str(default).lower()
     elif isinstance(default, tuple):
-        default = ' '.join(map(str, default))
+        default = ' '.join(map(str, default)) or 'none'
     facts = [] if row.choices or not row.allowed else [row.allowed]
     return f'{row.help} ({"; ".join([*facts, f"default: {default}"])})'.replace('%', '%%')
 
