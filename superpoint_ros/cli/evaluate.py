@@ -22,8 +22,8 @@ from functools import partial
 from superpoint_ros.cli import evaluate_odometry, evaluate_scenes
 from superpoint_ros.cli.options import (
     add_detector_options,
+    add_matching_options,
     add_method_options,
-    add_wide_option,
     EXACT,
     given_execution,
     image_files,
@@ -134,13 +134,7 @@ def _add_homography(parser: argparse.ArgumentParser) -> None:
         metavar='PX',
         help='size to which the longer side of images is resized (default: 480)',
     )
-    parser.add_argument(
-        '--max-pairs', type=int, metavar='N', help='maximum pairs per sequence (default: all)'
-    )
-    parser.add_argument(
-        '--pictures', type=int, default=4, metavar='N', help='drawings of matches (default: 4)'
-    )
-    add_wide_option(parser)
+    add_matching_options(parser, 'maximum pairs per sequence (default: all)')
     add_method_options(parser, ('sift', 'orb', 'akaze'), max_keypoints=300)
 
 

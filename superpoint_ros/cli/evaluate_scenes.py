@@ -9,8 +9,8 @@ import argparse
 from pathlib import Path
 
 from superpoint_ros.cli.options import (
+    add_matching_options,
     add_method_options,
-    add_wide_option,
     given_execution,
     make_methods,
     print_written,
@@ -28,14 +28,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar='DIR',
         help="folder of rendered pairs, as made by 'superpoint render-pairs'",
     )
-    add_wide_option(parser)
+    add_matching_options(parser, 'the first N pairs (default: all)')
     add_method_options(parser, ('sift', 'orb', 'akaze'), max_keypoints=500)
-    parser.add_argument(
-        '--max-pairs', type=int, metavar='N', help='the first N pairs (default: all)'
-    )
-    parser.add_argument(
-        '--pictures', type=int, default=4, metavar='N', help='of matches (default: 4)'
-    )
 
 
 def run(args: argparse.Namespace) -> int:
@@ -50,8 +44,6 @@ def run(args: argparse.Namespace) -> int:
         write_scenes_report,
     )
 
-    if args.max_pairs is not None and args.max_pairs < 1:
-        raise ValueError(f'--max-pairs must be 1 or more, got {args.max_pairs}')
     methods = with_wide(args, make_methods(args))
     paths, bad = list_pairs(args.data)[: args.max_pairs], []
     pairs = readable(read_pair, paths, bad)

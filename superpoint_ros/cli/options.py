@@ -211,8 +211,20 @@ def add_method_options(
     refuse_option(parser, '--heatmap', '--keypoints heatmap')
 
 
-def add_wide_option(parser: argparse.ArgumentParser) -> None:
-    """Add `--wide` to a comparison of methods; `with_wide` reads it."""
+def add_matching_options(parser: argparse.ArgumentParser, max_pairs: str) -> None:
+    """
+    Add `--max-pairs`, with a help text, `--pictures` and `--wide` to a comparison of methods.
+
+    `with_wide` reads the last.
+    """
+    parser.add_argument('--max-pairs', type=number(1, 10**6, int), metavar='N', help=max_pairs)
+    parser.add_argument(
+        '--pictures',
+        type=number(0, 1000, int),
+        default=4,
+        metavar='N',
+        help='drawings of matches (default: 4)',
+    )
     parser.add_argument(
         '--wide',
         action='store_true',

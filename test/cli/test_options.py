@@ -119,9 +119,13 @@ def test_weights_are_measured_in_float32_by_default(kind):
         ('evaluate odometry --keypoints 300', 'a number of keypoints is --max-keypoints N'),
         ('render-pairs --least-overlap 0.5', '--least-overlap was renamed: use --min-overlap'),
         ('benchmark --keypoints 300', '--keypoints was renamed: use --max-keypoints'),
+        ('evaluate homography --max-pairs 0', "'0' is not a number from 1 to 1000000"),
+        ('evaluate scenes --pictures -1', "'-1' is not a number from 0 to 1000"),
     ],
 )
-def test_an_option_that_was_renamed_is_refused_with_its_new_name(line, message, capsys):
+def test_an_option_that_is_wrong_or_was_renamed_is_refused_with_what_is_right(
+    line, message, capsys
+):
     with pytest.raises(SystemExit) as stop:
         main(line.split())
     assert stop.value.code == 2
