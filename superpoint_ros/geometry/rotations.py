@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 
 """
-Conversion between poses as matrices and as position and quaternion (x, y, z, w).
+Poses as matrices, from and to quaternions (x, y, z, w), and from directions; z is up.
 
 Own code, because scipy, whose `Rotation` does the same, is not a dependency of the base package.
 """
@@ -52,3 +52,27 @@ def quaternion_of(pose: np.ndarray) -> np.ndarray:
     ]
     quaternion = np.linalg.eigh(np.array(matrix))[1][:, -1]
     return quaternion if quaternion[3] >= 0 else -quaternion
+
+
+def unit_vector(azimuth: float, elevation: float) -> np.ndarray:
+    """Return the unit vector (3,) of a direction, angles in radians."""
+    level = np.cos(elevation)
+    return np.array([level * np.cos(azimuth), level * np.sin(azimuth), np.sin(elevation)])
+
+
+def camera_pose(position: np.ndarray, forward: np.ndarray, roll: float) -> np.ndarray:
+    """
+    Return the pose (4, 4), camera to world, of a camera that looks forward (3,), of any length.
+
+    Camera coordinates: x right, y down, z forward.
+    """
+    z = forward / np.linalg.norm(forward)
+    x = np.cross(z, [0, 0, 1.0])
+    length = np.linalg.norm(x)
+    x = np.array([1.0, 0, 0]) if length < 1e-6 else x / length
+    y = np.cross(z, x)
+    cos, sin = np.cos(roll), np.sin(roll)
+    pose = np.eye(4)
+    pose[:3, 0], pose[:3, 1], pose[:3, 2] = cos * x + sin * y, cos * y - sin * x, z
+    pose[:3, 3] = position
+    return pose

@@ -15,6 +15,7 @@ import numpy as np
 from superpoint_ros.data.sequences.image_files import read_image
 from superpoint_ros.data.sequences.sequence import DEFAULT_RATE, Frame, SecondCamera
 from superpoint_ros.geometry.camera_model import CameraModel
+from superpoint_ros.geometry.rotations import camera_pose, unit_vector
 from superpoint_ros.simulation.layout import FREE_SPACE, furnish, ROOM_SIZE
 from superpoint_ros.simulation.rendering import Renderer, Rendering
 
@@ -48,20 +49,6 @@ class CameraPath:
 
     def pose(self, seconds: float) -> np.ndarray:
         """Return the camera-to-world transform (4, 4) at a time in seconds."""
-        pose = np.eye(4)
-        pose[:3, :3] = self._rotation(seconds)
-        pose[:3, 3] = self._position(seconds)
-        return pose
-
-    def _position(self, seconds: float) -> np.ndarray:
-        """Return the position (3,) in metres."""
-        phase = 2 * math.pi * seconds / np.array(_PERIODS)
-        slow, fast = np.sin(phase + self._phases[0]), np.sin(2.3 * phase + self._phases[1])
-        centre = np.array([0, 0, ROOM_SIZE[2] / 2])
-        return centre + np.array(FREE_SPACE) * ((1 - _SECOND) * slow + _SECOND * fast)
-
-    def _rotation(self, seconds: float) -> np.ndarray:
-        """Return the camera-to-world rotation (3, 3); camera: x right, y down, z forward."""
 
         def wave(number: int, period: float) -> float:
             return math.sin(2 * math.pi * seconds / period + self._angles[number])
@@ -69,17 +56,14 @@ class CameraPath:
         yaw = self._angles[3] + self._direction * 2 * math.pi * seconds / _TURN
         yaw += _YAW * wave(0, _YAW_PERIOD)
         pitch, roll = _PITCH * wave(1, _PITCH_PERIOD), _ROLL * wave(2, _ROLL_PERIOD)
-        forward = np.array(
-            [
-                math.cos(pitch) * math.cos(yaw),
-                math.cos(pitch) * math.sin(yaw),
-                math.sin(pitch),
-            ]
-        )
-        right = np.array([math.sin(yaw), -math.cos(yaw), 0.0])
-        down = np.cross(forward, right)
-        c, s = math.cos(roll), math.sin(roll)
-        return np.stack([c * right + s * down, c * down - s * right, forward], axis=1)
+        return camera_pose(self._position(seconds), unit_vector(yaw, pitch), roll)
+
+    def _position(self, seconds: float) -> np.ndarray:
+        """Return the position (3,) in metres."""
+        phase = 2 * math.pi * seconds / np.array(_PERIODS)
+        slow, fast = np.sin(phase + self._phases[0]), np.sin(2.3 * phase + self._phases[1])
+        centre = np.array([0, 0, ROOM_SIZE[2] / 2])
+        return centre + np.array(FREE_SPACE) * ((1 - _SECOND) * slow + _SECOND * fast)
 
 
 class SimulatedRoom:

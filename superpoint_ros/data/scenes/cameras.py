@@ -8,6 +8,7 @@ from __future__ import annotations
 import numpy as np
 
 from superpoint_ros.data.scenes.ray_casting import PinholeCamera, RayCaster
+from superpoint_ros.geometry.rotations import camera_pose, unit_vector
 
 CLEARANCE = 0.25
 """Smallest distance in metres of a camera from any surface."""
@@ -78,13 +79,7 @@ def first_pose(place: np.ndarray, rng: np.random.Generator) -> np.ndarray:
     yaw = rng.uniform(0, 2 * np.pi)
     pitch = np.clip(rng.normal(-4, 14), -60, 45)
     roll = rng.normal(0, 5) if rng.random() < 0.7 else rng.normal(0, 20)
-    return pose_of(place, yaw, np.deg2rad(pitch), np.deg2rad(roll))
-
-
-def pose_of(place: np.ndarray, yaw: float, pitch: float, roll: float) -> np.ndarray:
-    """Return the pose (4, 4) of a camera; angles in radians, positive pitch looks up."""
-    forward = np.array([np.cos(yaw) * np.cos(pitch), np.sin(yaw) * np.cos(pitch), np.sin(pitch)])
-    return _looking(place, forward, roll)
+    return camera_pose(place, unit_vector(yaw, np.deg2rad(pitch)), np.deg2rad(roll))
 
 
 def second_pose(
@@ -121,24 +116,10 @@ def second_pose(
     roll = _roll_of(first) + np.deg2rad(
         rng.normal(0, 6) if rng.random() < 0.8 else rng.normal(0, 30)
     )
-    return _looking(place, mixed, roll)
+    return camera_pose(place, mixed, roll)
 
 
 def _roll_of(pose: np.ndarray) -> float:
     """Return the roll in radians of a pose."""
-    level = _looking(pose[:3, 3], pose[:3, 2], 0.0)
+    level = camera_pose(pose[:3, 3], pose[:3, 2], 0.0)
     return float(np.arctan2(level[:3, 1] @ pose[:3, 0], level[:3, 0] @ pose[:3, 0]))
-
-
-def _looking(place: np.ndarray, forward: np.ndarray, roll: float) -> np.ndarray:
-    """Return the pose of a camera at a place that looks forward (3,), of any length."""
-    z = forward / np.linalg.norm(forward)
-    x = np.cross(z, [0, 0, 1.0])
-    length = np.linalg.norm(x)
-    x = np.array([1.0, 0, 0]) if length < 1e-6 else x / length
-    y = np.cross(z, x)
-    cos, sin = np.cos(roll), np.sin(roll)
-    pose = np.eye(4)
-    pose[:3, 0], pose[:3, 1], pose[:3, 2] = cos * x + sin * y, cos * y - sin * x, z
-    pose[:3, 3] = place
-    return pose

@@ -10,6 +10,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from superpoint_ros.data.scenes.ray_casting import Lamp, Lighting
+from superpoint_ros.geometry.rotations import unit_vector
 
 LAMPS = 4
 """Lamps that are switched on around a camera indoors: the nearest ones."""
@@ -102,11 +103,8 @@ class ChangingLight:
         wave = np.sin(2 * np.pi * seconds / _SUN_PERIOD + self._phases[0])
         cloud = 0.5 + 0.5 * np.sin(2 * np.pi * seconds / _CLOUD_PERIOD + self._phases[1])
         strength *= 1 - min(0.6 * self._motion, 1) * cloud
-        elevation = np.deg2rad(elevation)
-        azimuth = np.deg2rad(azimuth + 15 * self._motion * wave)
-        level = np.cos(elevation)
-        direction = [level * np.cos(azimuth), level * np.sin(azimuth), np.sin(elevation)]
-        return strength * np.array(direction)
+        azimuth += 15 * self._motion * wave
+        return strength * unit_vector(np.deg2rad(azimuth), np.deg2rad(elevation))
 
     def _drift(self, seconds: float) -> float:
         """Return the logarithm of the exposure, relative to `exposure` = 1."""

@@ -17,11 +17,11 @@ import numpy as np
 from scipy.interpolate import CubicSpline
 from scipy.ndimage import gaussian_filter1d
 
-from superpoint_ros.data.scenes.cameras import pose_of
 from superpoint_ros.data.scenes.changing_light import ChangingLight
 from superpoint_ros.data.scenes.flight_settings import FlightSettings, Motion, MOTIONS
 from superpoint_ros.data.scenes.path_planning import FlightSpace, plan_path
 from superpoint_ros.data.scenes.variations import SceneSource, SceneVariation, vary
+from superpoint_ros.geometry.rotations import camera_pose, unit_vector
 
 RENDERER_VERSION = 1
 """
@@ -85,7 +85,8 @@ class CameraTrajectory:
 
     def pose(self, seconds: float) -> np.ndarray:
         """Return the pose, camera to world, at a time: (4, 4)."""
-        return pose_of(self._position(seconds), *self._angles(seconds))
+        yaw, pitch, roll = self._angles(seconds)
+        return camera_pose(self._position(seconds), unit_vector(yaw, pitch), roll)
 
     def velocity(self, seconds: float) -> np.ndarray:
         """Return the velocity in the world, in metres per second, at a time: (3,)."""

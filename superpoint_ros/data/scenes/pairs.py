@@ -21,6 +21,7 @@ from superpoint_ros.data.scenes import cameras
 from superpoint_ros.data.scenes.correspondences import DepthView, transfer
 from superpoint_ros.data.scenes.ray_casting import Lamp, Lighting, PinholeCamera, RenderedView
 from superpoint_ros.data.scenes.variations import SceneSource, SceneVariation, vary
+from superpoint_ros.geometry.rotations import unit_vector
 from superpoint_ros.settings_table import setting, SettingsGroup
 
 PAIRS_PER_VARIATION = 20
@@ -166,7 +167,9 @@ def _lights(
     shadows = rng.random() < SHADOWS
     moves = rng.random() < 0.5
     if variation.scene.street:
-        ambient, sun = rng.uniform(0.35, 0.7), rng.uniform(0.2, 1.0) * _upwards(rng)
+        ambient, strength = rng.uniform(0.35, 0.7), rng.uniform(0.2, 1.0)
+        elevation, azimuth = np.deg2rad(rng.uniform(15, 75)), rng.uniform(0, 2 * np.pi)
+        sun = strength * unit_vector(azimuth, elevation)
         moved = sun + moves * rng.normal(0, 0.4, 3) * np.linalg.norm(sun)
         moved[2] = max(moved[2], 0.15)
         return tuple(
@@ -247,10 +250,3 @@ def _camera_effects(rng: np.random.Generator) -> dict:
         'noise': float(rng.uniform(0, 5)) * (rng.random() < 0.7),
         'noise_seed': int(rng.integers(2**31)),
     }
-
-
-def _upwards(rng: np.random.Generator) -> np.ndarray:
-    """Return a unit vector towards a sun 15 to 75 degrees above the horizon."""
-    elevation, azimuth = np.deg2rad(rng.uniform(15, 75)), rng.uniform(0, 2 * np.pi)
-    level = np.cos(elevation)
-    return np.array([level * np.cos(azimuth), level * np.sin(azimuth), np.sin(elevation)])
