@@ -9,10 +9,9 @@ from collections.abc import Iterable, Iterator
 import math
 from pathlib import Path
 
-import cv2
 import numpy as np
 
-from superpoint_ros.data.sequences.image_files import read_image
+from superpoint_ros.data.sequences.image_files import load_image
 from superpoint_ros.data.sequences.sequence import DEFAULT_RATE, Frame, SecondCamera
 from superpoint_ros.geometry.camera_model import CameraModel
 from superpoint_ros.geometry.rotations import camera_pose, unit_vector
@@ -122,7 +121,7 @@ class SimulatedRoom:
             pose = np.eye(4)
             pose[0, 3] = baseline
             self.second_camera = SecondCamera(self.camera, pose)
-        images = [_as_image(photograph, color) for photograph in photographs]
+        images = [load_image(photograph, color) for photograph in photographs]
         self.panels = furnish(images, np.random.default_rng(self.seed))
         self._renderer = Renderer(self.panels, self.camera)
         self._path = CameraPath(self.seed)
@@ -175,14 +174,3 @@ class SimulatedRoom:
         while self.count is None or index < self.count:
             yield self.frame(index)
             index += 1
-
-
-def _as_image(photograph: str | Path | np.ndarray, color: bool) -> np.ndarray:
-    """Return the photograph in gray or in colour."""
-    if not isinstance(photograph, np.ndarray):
-        return read_image(photograph, color)
-    if photograph.ndim == 3 and not color:
-        return cv2.cvtColor(photograph, cv2.COLOR_BGR2GRAY)
-    if photograph.ndim == 2 and color:
-        return cv2.cvtColor(photograph, cv2.COLOR_GRAY2BGR)
-    return photograph

@@ -17,11 +17,10 @@ import logging
 from pathlib import Path
 from typing import Any
 
-import cv2
 import numpy as np
 
 from superpoint_ros.data.image_encodings import gray_from_compressed, gray_from_message
-from superpoint_ros.data.sequences.image_files import IMAGE_SUFFIXES
+from superpoint_ros.data.sequences.image_files import convert_color, IMAGE_SUFFIXES
 from superpoint_ros.data.sequences.sequence import (
     DEFAULT_RATE,
     Frame,
@@ -291,8 +290,7 @@ class BagSequence:
                 except ValueError as error:
                     self._warn(self.topic, number, f'skipped: {error}')
                     continue
-                if self._color:
-                    image = cv2.cvtColor(image, cv2.COLOR_GRAY2BGR)
+                image = convert_color(image, self._color)
                 stamp = seconds_of(message.header.stamp)
                 is_empty = False
                 yield Frame(image, stamp, f'{number:06d}', pose=self.truth.at(stamp))

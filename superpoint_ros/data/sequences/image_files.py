@@ -52,8 +52,21 @@ def read_image(path: str | Path, color: bool = False, upright: bool = True) -> n
         raise ValueError(f'{path} cannot be read as an image: {error.err}') from error
     if image is None:
         raise ValueError(f'{path} cannot be read as an image (empty, damaged or another format)')
-    image = to_8_bits(image)
-    return cv2.cvtColor(image, cv2.COLOR_GRAY2BGR) if color and image.ndim == 2 else image
+    return convert_color(to_8_bits(image), color)
+
+
+def load_image(image: str | Path | np.ndarray, color: bool) -> np.ndarray:
+    """Return an image, uint8, or that in a file, in BGR if `color`, else in gray."""
+    if isinstance(image, np.ndarray):
+        return convert_color(image, color)
+    return read_image(image, color)
+
+
+def convert_color(image: np.ndarray, color: bool) -> np.ndarray:
+    """Return a gray (H, W) or BGR (H, W, 3) image in BGR if `color`, else in gray."""
+    if color == (image.ndim == 3):
+        return image
+    return cv2.cvtColor(image, cv2.COLOR_GRAY2BGR if color else cv2.COLOR_BGR2GRAY)
 
 
 def reduce_to_side(

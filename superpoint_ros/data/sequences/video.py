@@ -10,6 +10,7 @@ import time
 
 import cv2
 
+from superpoint_ros.data.sequences.image_files import convert_color
 from superpoint_ros.data.sequences.sequence import DEFAULT_RATE, Frame
 
 
@@ -50,8 +51,7 @@ class Video:
                 has_frame, image = capture.read()
                 if not has_frame:
                     return
-                if not self._color and image.ndim == 3:
-                    image = cv2.cvtColor(image, cv2.COLOR_BGR2GRAY)
+                image = convert_color(image, self._color)
                 stamp = time.time() if self._live else index / self.rate
                 yield Frame(image, stamp, f'{index:06d}')
                 index += 1

@@ -13,7 +13,7 @@ from typing import ClassVar
 import cv2
 import numpy as np
 
-from superpoint_ros.data.sequences.image_files import read_image
+from superpoint_ros.data.sequences.image_files import load_image
 from superpoint_ros.data.sequences.sequence import DEFAULT_RATE, Frame
 from superpoint_ros.geometry.homography import scaling, warp_image
 
@@ -56,12 +56,7 @@ class VirtualCamera:
 
     def _scene(self, photograph: str | Path | np.ndarray, color: bool) -> tuple:
         """Return the photograph, reduced to avoid aliasing, and the homography to the original."""
-        if not isinstance(photograph, np.ndarray):
-            photograph = read_image(photograph, color)
-        elif photograph.ndim == 3 and not color:
-            photograph = cv2.cvtColor(photograph, cv2.COLOR_BGR2GRAY)
-        elif photograph.ndim == 2 and color:
-            photograph = cv2.cvtColor(photograph, cv2.COLOR_GRAY2BGR)
+        photograph = load_image(photograph, color)
         height, width = photograph.shape[:2]
         # With at most 1.5 source pixels per pixel of the frame, linear interpolation uses all.
         scale = min(1.0, 1.5 / self._largest_scale(width, height))
