@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+import cv2
 import numpy as np
 import pytest
 
@@ -81,11 +82,7 @@ def test_depths_keep_the_scale_that_drifts_without_them(make_flight):
 def test_a_still_or_only_rotating_camera_with_depths_has_poses(make_flight):
     poses = np.repeat(np.eye(4)[None], 20, axis=0)
     for index, turn in enumerate(np.linspace(0, 0.8, 20)):
-        poses[index, :3, :3] = [
-            [np.cos(turn), 0, np.sin(turn)],
-            [0, 1, 0],
-            [-np.sin(turn), 0, np.cos(turn)],
-        ]
+        poses[index, :3, :3], _ = cv2.Rodrigues(np.array([0, turn, 0]))
     flight = make_flight(poses=poses, noise=0.5, depth_error=0.005)
     found, odometry = fly(flight)
     assert all(pose is not None for pose in found)

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+import cv2
 import numpy as np
 import pytest
 
@@ -97,11 +98,7 @@ def test_odometry_of_a_still_or_only_rotating_camera_has_no_map(make_flight):
     still = np.repeat(np.eye(4)[None], 10, axis=0)
     turning = still.copy()
     for index, turn in enumerate(np.linspace(0, 0.4, 10)):
-        turning[index, :3, :3] = [
-            [np.cos(turn), 0, np.sin(turn)],
-            [0, 1, 0],
-            [-np.sin(turn), 0, np.cos(turn)],
-        ]
+        turning[index, :3, :3], _ = cv2.Rodrigues(np.array([0, turn, 0]))
     for poses in (still, turning):
         numbers, _, odometry = fly(make_flight(poses=poses, noise=0.5))
         assert len(numbers) == 0

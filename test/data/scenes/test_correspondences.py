@@ -3,6 +3,7 @@
 
 """Points of one view are mapped to the other by depth and pose, if visible."""
 
+import cv2
 import numpy as np
 import pytest
 
@@ -22,13 +23,8 @@ def plane_depth(normal, offset):
 
 def test_points_of_a_tilted_plane_follow_its_homography():
     normal, offset = np.array([0.3, -0.4, 1.0]), 4.0
-    angle = 0.1
     pose = np.eye(4)
-    pose[:3, :3] = [
-        [np.cos(angle), 0, np.sin(angle)],
-        [0, 1, 0],
-        [-np.sin(angle), 0, np.cos(angle)],
-    ]
+    pose[:3, :3], _ = cv2.Rodrigues(np.array([0, 0.1, 0]))
     pose[:3, 3] = [-0.3, 0.1, 0.2]
     homography = MATRIX @ (pose[:3, :3] + np.outer(pose[:3, 3], normal) / offset)
     homography = homography @ np.linalg.inv(MATRIX)
