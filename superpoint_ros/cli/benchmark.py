@@ -32,7 +32,7 @@ from superpoint_ros.cli.options import (
     print_written,
     weight_names,
 )
-from superpoint_ros.settings_table import refuse_option
+from superpoint_ros.cli.settings_options import refuse_option
 
 _COUNT = number(1, 100_000, int)
 

@@ -35,8 +35,9 @@ from superpoint_ros.cli.options import (
     readable,
     with_wide,
 )
+from superpoint_ros.cli.settings_options import add_options, given_options
 from superpoint_ros.evaluation.evaluation_plans import ShapesPlan, ThresholdPlan
-from superpoint_ros.settings_table import add_options, given_options, make_settings
+from superpoint_ros.settings_table import make_settings
 
 SHAPES_SETTINGS = {
     **EXACT,

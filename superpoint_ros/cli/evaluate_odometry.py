@@ -12,9 +12,10 @@ from typing import TYPE_CHECKING
 
 from superpoint_ros.cli.options import add_method_options, make_methods
 from superpoint_ros.cli.rerun_option import add_rerun_option, open_recording
+from superpoint_ros.cli.settings_options import add_options, given_options
 from superpoint_ros.evaluation.evaluation_plans import OdometryPlan
 from superpoint_ros.odometry.odometry_settings import DETECTION_THRESHOLD
-from superpoint_ros.settings_table import add_options, given_options, make_settings
+from superpoint_ros.settings_table import make_settings
 
 if TYPE_CHECKING:
     from superpoint_ros.data.sequences.sequence import FrameSequence

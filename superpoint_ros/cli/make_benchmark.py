@@ -20,8 +20,8 @@ from pathlib import Path
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the options."""
     from superpoint_ros.cli.options import output_folder
+    from superpoint_ros.cli.settings_options import add_options
     from superpoint_ros.data.homography_sequences import BenchmarkPlan
-    from superpoint_ros.settings_table import add_options
 
     parser.add_argument(
         'photographs',
@@ -45,8 +45,9 @@ def run(args: argparse.Namespace) -> int:
     from tqdm import tqdm
 
     from superpoint_ros.cli.options import image_files
+    from superpoint_ros.cli.settings_options import given_options
     from superpoint_ros.data.homography_sequences import BenchmarkPlan, make_benchmark
-    from superpoint_ros.settings_table import given_options, make_settings
+    from superpoint_ros.settings_table import make_settings
 
     plan = make_settings(BenchmarkPlan, given_options(args, BenchmarkPlan))
     photographs = image_files(args.photographs)

@@ -41,8 +41,8 @@ _TRUTH_PER_FRAME = 10
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the options."""
     from superpoint_ros.cli.options import add_scene_options, output_folder
+    from superpoint_ros.cli.settings_options import add_options
     from superpoint_ros.data.scenes.flight_settings import FlightSettings
-    from superpoint_ros.settings_table import add_options
 
     parser.add_argument('scene', nargs='?', type=Path, metavar='SCENE', help='a .glb file')
     parser.add_argument(
@@ -67,13 +67,14 @@ def run(args: argparse.Namespace) -> int:
     import cv2
 
     from superpoint_ros.cli.options import keep_inputs
+    from superpoint_ros.cli.settings_options import given_options
     from superpoint_ros.data.scenes.flight_settings import FlightSettings
     from superpoint_ros.data.scenes.flights import Flight
     from superpoint_ros.data.scenes.sources import list_glb, read_pictures, read_sources
     from superpoint_ros.data.sequences.euroc_writer import EurocWriter, START
     from superpoint_ros.files import demo_photographs, write_atomically
     from superpoint_ros.geometry.camera_model import CameraModel
-    from superpoint_ros.settings_table import given_options, make_settings
+    from superpoint_ros.settings_table import make_settings
 
     logging.basicConfig(level=logging.WARNING, format='superpoint: %(message)s')
     keep_inputs([args.pictures] if args.pictures else [], [args.out])

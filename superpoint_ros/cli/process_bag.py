@@ -22,8 +22,8 @@ import time
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the options."""
     from superpoint_ros.cli.options import add_detector_options, output_folder
+    from superpoint_ros.cli.settings_options import add_options
     from superpoint_ros.ros.bag_options import BagOptions
-    from superpoint_ros.settings_table import add_options
 
     parser.add_argument('bag', metavar='IN', type=Path, help='folder of a bag, or its file')
     parser.add_argument('out', metavar='OUT', type=output_folder, help='folder of the new bag')
@@ -39,10 +39,10 @@ def run(args: argparse.Namespace) -> int:
     from tqdm import tqdm
 
     from superpoint_ros.cli.options import make_detector
+    from superpoint_ros.cli.settings_options import given_options
     from superpoint_ros.data.sequences.image_files import read_image
     from superpoint_ros.ros.bag_options import BagOptions, count_images
     from superpoint_ros.ros.bag_processing import process_bag
-    from superpoint_ros.settings_table import given_options
 
     mask = read_image(args.mask) if args.mask else None
     options = BagOptions(**given_options(args, BagOptions), mask=mask)

@@ -36,8 +36,8 @@ _SHOWN = 12
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the options."""
     from superpoint_ros.cli.options import add_scene_options, output_folder
+    from superpoint_ros.cli.settings_options import add_options
     from superpoint_ros.data.scenes.pairs import PairSettings
-    from superpoint_ros.settings_table import add_options
 
     parser.add_argument(
         'scenes', nargs='*', type=Path, metavar='SCENE', help='.glb files, or folders of them'
@@ -62,6 +62,7 @@ def run(args: argparse.Namespace) -> int:
     import cv2
 
     from superpoint_ros.cli.options import keep_inputs
+    from superpoint_ros.cli.settings_options import given_options
     from superpoint_ros.data.scenes.pair_cache import PairCache
     from superpoint_ros.data.scenes.pairs import PairSettings, render_pairs
     from superpoint_ros.data.scenes.sources import (
@@ -70,7 +71,7 @@ def run(args: argparse.Namespace) -> int:
         read_pictures,
         read_sources,
     )
-    from superpoint_ros.settings_table import given_options, make_settings
+    from superpoint_ros.settings_table import make_settings
 
     logging.basicConfig(level=logging.WARNING, format='superpoint: %(message)s')
     keep_inputs([args.pictures] if args.pictures else [], [args.out])

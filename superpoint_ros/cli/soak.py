@@ -19,8 +19,8 @@ import argparse
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the options."""
     from superpoint_ros.cli.options import add_detector_options, image_size, output_folder
+    from superpoint_ros.cli.settings_options import add_options
     from superpoint_ros.ros.testing.stress_report import Load
-    from superpoint_ros.settings_table import add_options
 
     add_options(parser, Load, ('seconds', 'rate', 'broken'))
     parser.add_argument(
@@ -46,9 +46,9 @@ def run(args: argparse.Namespace) -> int:
     from tqdm import tqdm
 
     from superpoint_ros.cli.options import given_settings
+    from superpoint_ros.cli.settings_options import given_options
     from superpoint_ros.ros.testing.stress_report import judge, Load, plot_samples, write_samples
     from superpoint_ros.ros.testing.stress_test import run_soak
-    from superpoint_ros.settings_table import given_options
 
     width, height = args.size
     load = Load(**given_options(args, Load), width=width, height=height)
