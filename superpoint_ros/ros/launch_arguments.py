@@ -75,7 +75,11 @@ DETECTOR = {
         str(CONFIG / 'detector.yaml'),
         'Parameter file of the detector; config/detector.yaml has all parameters.',
     ),
-    'weights': ('', 'Weight file; empty: that of the parameter file.'),
+    'weights': (
+        '',
+        'Weight file, or the name of one of the package, such as superpoint_nano; empty: that of '
+        'the parameter file.',
+    ),
     'device': ('', 'auto, cpu, cuda or cuda:N; empty: that of the parameter file.'),
     'threshold': ('', 'Detection threshold, 0 to 1; empty: that of the parameter file.'),
     'log_level': ('info', 'Lowest severity that is logged: debug, info, warn, error or fatal.'),

@@ -35,6 +35,7 @@ def launched():
     )
 
 
+@pytest.mark.timeout(900)
 @pytest.mark.launch(fixture=launched)
 def test_the_launched_nodes_publish_odometry_in_metres(start_observer):
     observer = start_observer(DOMAIN, '/robot/features')

@@ -41,6 +41,7 @@ def launched():
     )
 
 
+@pytest.mark.timeout(900)
 @pytest.mark.launch(fixture=launched)
 def test_the_launched_nodes_publish_features_with_depth_and_odometry_in_metres(start_observer):
     left = start_observer(DOMAIN, '/robot/left/features')

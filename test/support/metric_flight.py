@@ -18,6 +18,7 @@ from superpoint_ros.geometry.camera_model import CameraModel
 from superpoint_ros.ros.messages.camera_messages import camera_info_message
 from superpoint_ros.ros.messages.image_messages import image_message
 from superpoint_ros.simulation.room import SimulatedRoom
+from support.node_processes import COMMON_START
 from support.ros import milliseconds
 
 FRAMES, BASELINE = 12, 0.12
@@ -51,7 +52,7 @@ def fly_through_room(observer, topics, namespace='', answer_timeout=100.0):
             and graph.count_publishers(f'{namespace}/tracks')
             and graph.count_subscribers(f'{namespace}/tracks') > 1
         ),
-        answer_timeout,
+        COMMON_START,
     )
     observer.rest(1.0)
     true = {}

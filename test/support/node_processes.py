@@ -27,6 +27,9 @@ from support.ros import milliseconds, Observer
 START = 180.0
 """Seconds that a start may take on a busy machine, with imports and a first compilation."""
 
+COMMON_START = 3 * START
+"""Seconds that the starts of three nodes at the same time may take."""
+
 
 class Program:
     """A child process whose output is gathered while it runs."""

@@ -14,6 +14,7 @@ from geometry_msgs.msg import PoseStamped
 import launch_pytest
 from sensor_msgs.msg import PointCloud
 
+from support.node_processes import COMMON_START
 from support.ros import launch_description, Observer
 from support.ros_domain import ros_domain
 
@@ -29,6 +30,7 @@ def launched():
     )
 
 
+@pytest.mark.timeout(900)
 @pytest.mark.launch(fixture=launched)
 def test_the_launched_demo_publishes_tracks_and_ground_truth(monkeypatch):
     monkeypatch.setenv('ROS_AUTOMATIC_DISCOVERY_RANGE', 'LOCALHOST')
@@ -38,7 +40,7 @@ def test_the_launched_demo_publishes_tracks_and_ground_truth(monkeypatch):
     count_publishers = observer.observer.count_publishers
     observer.wait_until(
         lambda: len(tracks) > 3 and len(poses) > 3 and count_publishers('/demo/odometry'),
-        timeout=200,
+        timeout=COMMON_START,
     )
     assert len(tracks[-1].points) > 50
     assert tracks[-1].header.frame_id == 'camera'

@@ -33,7 +33,7 @@ ARGUMENTS = {
 }
 
 
-@pytest.mark.timeout(400)
+@pytest.mark.timeout(900)
 @pytest.mark.parametrize('source', ['stereo', 'image'])
 def test_the_nodes_estimate_a_trajectory_in_metres(monkeypatch, source):
     monkeypatch.setenv('ROS_AUTOMATIC_DISCOVERY_RANGE', 'LOCALHOST')
