@@ -19,6 +19,7 @@ import cv2
 import numpy as np
 
 from superpoint_ros.detection.compiled import compiled
+from superpoint_ros.odometry.patch_covariances import write_covariances
 from superpoint_ros.odometry.patch_kernels import (
     align_patches,
     GAINS,
@@ -88,7 +89,8 @@ class PatchPool:
 
     def __init__(self):
         self._free: list[int] = []
-        shapes = (PIXELS,), (GAINS, PIXELS), (2, 2)  # see `prepare_patches`
+        # See `prepare_patches`; the last is a variance that is added to both coordinates.
+        shapes = (PIXELS,), (GAINS, PIXELS), (2, 2), ()
         self._arrays = [np.zeros((0, *shape), np.float32) for shape in shapes]
 
     def add(self, image: np.ndarray, points: np.ndarray) -> np.ndarray:
@@ -102,7 +104,8 @@ class PatchPool:
             self._grow()
         slots = np.array([self._free.pop() for _ in range(len(points))], np.int64)
         good = np.zeros(len(points), bool)
-        prepare_patches(image, points, slots, tuple(self._arrays), good)
+        self._arrays[3][slots] = 0
+        prepare_patches(image, points, slots, tuple(self._arrays[:3]), good)
         self._free += slots[~good].tolist()
         slots[~good] = NO_PATCH
         return slots
@@ -110,6 +113,10 @@ class PatchPool:
     def remove(self, slots: np.ndarray) -> None:
         """Return slots; `NO_PATCH` is ignored."""
         self._free += slots[slots != NO_PATCH].tolist()
+
+    def add_variances(self, slots: np.ndarray, variances: np.ndarray) -> None:
+        """Add variances (N,) to both coordinates in all later alignments of patches (N,)."""
+        self._arrays[3][slots] += variances
 
     def align(
         self, image: np.ndarray, slots: np.ndarray, points: np.ndarray, warps: np.ndarray
@@ -124,15 +131,9 @@ class PatchPool:
         warps = np.array(warps, np.float32)
         correlations = np.full(count, -1, np.float32)
         covariances = np.zeros((count, 2, 2), np.float32)
-        align_patches(
-            image,
-            np.ascontiguousarray(slots),
-            tuple(self._arrays),
-            points,
-            warps,
-            correlations,
-            covariances,
-        )
+        slots, (values, gains, spreads, variances) = np.ascontiguousarray(slots), self._arrays
+        align_patches(image, slots, (values, gains), points, warps, correlations)
+        write_covariances(slots, spreads, variances, warps, correlations, PIXELS, covariances)
         return Alignment(points, warps, correlations, covariances)
 
     def _grow(self) -> None:

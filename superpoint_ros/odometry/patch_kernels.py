@@ -34,11 +34,6 @@ _MIN_DEVIATION = 2.0  # gray levels; patches with less contrast are noise
 _MIN_CURVATURE = 1e-3  # of the squared difference of unit patches per squared pixel; else an edge
 _STEP = 3.0  # pixels; a larger update of the position does not converge
 _MAX_STRETCH = 2.0  # of a warp, along any direction: beyond, the patch differs too much
-# Residuals of neighbouring pixels depend on each other, as both are smoothed and interpolated, and
-# interpolation moves positions by about a hundredth of a pixel. With this factor and this least
-# variance, in squared pixels, the median of the normalised squared errors of 50,000 positions in
-# the simulated room is 1.4, that of the chi-square distribution with two degrees of freedom.
-_RESIDUAL_FACTOR, _LEAST_VARIANCE = 5.0, 1e-4
 
 
 @compiled
@@ -195,14 +190,14 @@ def _invert(matrix, inverse):
 
 
 @compiled
-def align_patches(image, slots, patches, points, warps, correlations, covariances):
+def align_patches(image, slots, patches, points, warps, correlations):
     """
     Move points (N, 2) and warps (N, 2, 2) to the best fit of the patches in slots (N,).
 
-    `patches` are values, gains and spreads of all slots; points without a slot, -1, are left out.
-    Write correlations (N,) of those that converge inside the image, and covariances (N, 2, 2).
+    `patches` are values and gains of all slots; points without a slot, -1, are left out. Write
+    correlations (N,) of those that converge inside the image.
     """
-    values, gains, spreads = patches
+    values, gains = patches
     size, pixels = image.shape, image.ravel()
     places, found = np.empty(PIXELS, np.uint32), np.empty(PIXELS, np.uint32)
     right, below = np.empty(PIXELS, np.float32), np.empty(PIXELS, np.float32)
@@ -223,7 +218,6 @@ def align_patches(image, slots, patches, points, warps, correlations, covariance
         if not improved >= correlation:
             points[index], warps[index] = kept_point, kept_warp
         correlations[index] = max(improved, correlation)
-        _write_covariance(spreads[slot], warps[index], correlations[index], covariances[index])
 
 
 @compiled
@@ -335,18 +329,3 @@ def _compose(point, warp, update):
     point[0] -= step_x
     point[1] -= step_y
     return True
-
-
-@compiled
-def _write_covariance(spread, warp, correlation, covariance):
-    """Write the covariance of a position for the residuals that the correlation leaves."""
-    residual = max(np.float32(2) * (np.float32(1) - correlation), np.float32(0))
-    variance = np.float32(_RESIDUAL_FACTOR / PIXELS) * residual
-    for a in range(2):
-        for b in range(2):
-            total = np.float32(0)
-            for c in range(2):
-                for d in range(2):
-                    total += warp[a, c] * spread[c, d] * warp[b, d]
-            covariance[a, b] = variance * total
-        covariance[a, a] += np.float32(_LEAST_VARIANCE)

@@ -50,7 +50,8 @@ class Tracks:
         restarted: whether tracking restarted with this frame (first frame, or after a reset).
         depths: depth of each track in this frame, None if the features have no depths.
         covariances: float32 (N, 2, 2), of the keypoints in squared pixels; None if the frame has
-            no image. For a refined position, it is relative to the first position of the track.
+            no image. For a refined position, it is relative to the position where the patch of the
+            track was taken: the first one, or that of its last renewal.
 
     """
 
@@ -232,8 +233,12 @@ class Tracker:
         """Return the tracks that are found in the frame, by a match or by their image patch."""
         memory, settings = self._memory, self.settings
         rows, columns = matches.T
+        keypoints = features.keypoints[columns]
+        innovations = np.zeros(len(rows), np.float32)
+        lost = np.flatnonzero(memory.unseen[rows])
+        innovations[lost] = np.linalg.norm(keypoints[lost] - memory.expected[rows[lost]], axis=1)
         right, points, covariances, patches = self._refiner.refine(
-            memory.patches_of(rows), features.keypoints[columns], settings
+            memory.patches_of(rows), keypoints, innovations, settings
         )
         found = Sightings(rows, columns, points, covariances, *patches).select(right)
         if self._refiner.has_image and settings.max_bridged_frames:

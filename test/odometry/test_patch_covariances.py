@@ -1,0 +1,72 @@
+# Copyright 2026 The superpoint_ros developers
+# SPDX-License-Identifier: Apache-2.0
+
+"""Covariances of aligned patches grow where linearization fails, and with stretched patches."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from superpoint_ros.odometry.odometry_settings import TrackerSettings
+from superpoint_ros.odometry.patch_covariances import write_covariances
+from superpoint_ros.odometry.track_refinement import TrackRefiner
+
+_LEAST = 1e-4  # squared pixels
+
+
+def covariance_of(variances, warp=((1, 0), (0, 1)), extra=0.0):
+    """Return the covariance (2, 2) whose part from least squares has these two variances."""
+    # 2 (1 - 0.875) * 4 / 1 pixel = 1: the spread is the covariance of least squares.
+    spreads = np.diag(np.asarray(variances, np.float32))[None]
+    result = np.zeros((1, 2, 2), np.float32)
+    write_covariances(
+        np.zeros(1, np.int64),
+        spreads,
+        np.full(1, extra, np.float32),
+        np.array([warp], np.float32),
+        np.full(1, 0.875, np.float32),
+        1,
+        result,
+    )
+    return result[0]
+
+
+def test_the_covariance_of_a_precise_patch_is_that_of_least_squares():
+    expected = np.diag([1e-4 + _LEAST, 4e-4 + _LEAST])
+    np.testing.assert_allclose(covariance_of([1e-4, 4e-4]), expected, rtol=0.05)
+
+
+def test_the_variance_along_an_edge_is_enlarged_but_not_that_across_it():
+    across, along = np.diag(covariance_of([1e-4, 0.08]))
+    assert across == pytest.approx(1e-4 + _LEAST, rel=0.02)
+    assert along == pytest.approx(0.08 * 11 + _LEAST, rel=0.001)
+    assert covariance_of([0.008, 0.008])[0, 0] == pytest.approx(0.016 + _LEAST, rel=0.001)
+
+
+@pytest.mark.parametrize('angle', [0.0, 0.7])
+def test_covariances_of_patches_that_are_stretched_in_one_direction_are_doubled(angle):
+    turn = np.array([[np.cos(angle), -np.sin(angle)], [np.sin(angle), np.cos(angle)]])
+    stretch = turn @ np.diag(np.exp([0.25, -0.25])) @ turn.T  # the area remains
+    small = 1e-6 * np.ones(2)
+    stretched = covariance_of(small, stretch) - np.diag([_LEAST, _LEAST])
+    np.testing.assert_allclose(stretched, 2e-6 * stretch @ stretch.T, atol=2e-9)
+    enlarged = covariance_of(small, 1.3 * turn) - np.diag([_LEAST, _LEAST])
+    np.testing.assert_allclose(enlarged, 1.69e-6 * np.eye(2), atol=2e-9)
+
+
+def test_a_track_that_is_found_far_from_its_prediction_keeps_a_larger_covariance():
+    image = np.random.default_rng(0).integers(0, 256, (60, 90), np.uint8)
+    points = np.array([[20, 30], [50, 30], [70, 30]], np.float32)
+    refiner, settings = TrackRefiner(), TrackerSettings()
+    refiner.set_image(image)
+    patches = refiner.start(points)
+    variances = []
+    for distances in ([0, 2, 5], [0, 0, 0]):
+        innovations = np.array(distances, np.float32)
+        right, _, covariances, patches = refiner.refine(patches, points, innovations, settings)
+        assert right.all()
+        variances.append(np.trace(covariances, axis1=1, axis2=2) / 2)
+    # Standard deviations of 0.2^2 2^2 = 0.16 px and 0.2^2 5^2 = 1 px are added.
+    np.testing.assert_allclose(variances[0] - variances[0][0], [0, 0.0256, 1], atol=1e-3)
+    np.testing.assert_allclose(variances[1], variances[0], rtol=1e-4)
