@@ -95,7 +95,9 @@ class PlayerNode(Node):
         image = self._reduced(frame.image)
         stamp = self.get_clock().now()
         if self._settings.recorded_stamps:
-            stamp = Time(nanoseconds=round(frame.stamp * 1e9))
+            # Seconds since 1970 in a float are exact to about 0.2 microseconds.
+            exact = frame.nanoseconds
+            stamp = Time(nanoseconds=round(frame.stamp * 1e6) * 1000 if exact is None else exact)
         header = Header(stamp=stamp.to_msg(), frame_id=self._settings.frame_id)
         # The image last: a subscriber that has it has the rest already.
         if self._sequence.camera is not None:

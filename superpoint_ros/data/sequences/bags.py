@@ -291,9 +291,12 @@ class BagSequence:
                     self._warn(self.topic, number, f'skipped: {error}')
                     continue
                 image = convert_color(image, self._color)
-                stamp = seconds_of(message.header.stamp)
                 is_empty = False
-                yield Frame(image, stamp, f'{number:06d}', pose=self.truth.at(stamp))
+                recorded = message.header.stamp
+                stamp = seconds_of(recorded)
+                exact = recorded.sec * 1_000_000_000 + recorded.nanosec
+                pose = self.truth.at(stamp)
+                yield Frame(image, stamp, f'{number:06d}', pose=pose, nanoseconds=exact)
         if is_empty:
             raise ValueError(f'{self.path} has no image on {self.topic} that can be read')
 

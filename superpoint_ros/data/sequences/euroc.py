@@ -16,7 +16,7 @@ Source: Burri and others, "The EuRoC micro aerial vehicle datasets", IJRR 2016.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 import logging
 from pathlib import Path
 import re
@@ -83,7 +83,7 @@ class EurocSequence:
         self.source, self.images = _stamped_images(camera)
         if not self.images:
             raise ValueError(f'{camera} has no images that data.csv lists or that have stamps')
-        self.rate = mean_rate([stamp for _, stamp in self.images], 20.0)
+        self.rate = mean_rate(_seconds(self.images), 20.0)
         self.camera: CameraModel | None = None
         rows, offset, path = [], None, camera / 'sensor.yaml'
         try:
@@ -107,14 +107,17 @@ class EurocSequence:
         if not (sensor / 'data').is_dir():
             return {}
         _, images = _stamped_images(sensor)
-        stamps = [stamp for _, stamp in self.images]
-        chosen = nearest_stamps(stamps, [stamp for _, stamp in images], _SYNCHRONOUS)
+        chosen = nearest_stamps(_seconds(self.images), _seconds(images), _SYNCHRONOUS)
         return {k: images[other][0] for k, other in enumerate(chosen) if other is not None}
 
     def __iter__(self) -> Iterator[Frame]:
         images = (
-            FrameFiles(path, stamp, self.truth.at(stamp), self._second.get(k), self._depth.get(k))
-            for k, (path, stamp) in enumerate(self.images)
+            FrameFiles(
+                path, stamp, self.truth.at(stamp), self._second.get(k), self._depth.get(k), exact
+            )
+            for k, ((path, exact), stamp) in enumerate(
+                zip(self.images, _seconds(self.images), strict=True)
+            )
         )
         return read_frames(images, self._color, self.source, DEPTH_FACTOR)
 
@@ -131,8 +134,13 @@ def _read_second(camera: Path, offset: np.ndarray | None) -> SecondCamera | None
     return SecondCamera(calibration, np.linalg.inv(offset) @ pose)
 
 
-def _stamped_images(camera: Path) -> tuple[Path, list[tuple[Path, float]]]:
-    """Return the table or folder that lists images, and these with stamps in seconds, in order."""
+def _seconds(images: Sequence[tuple[Path, int]]) -> list[float]:
+    """Return the stamps of images in seconds."""
+    return [stamp * 1e-9 for _, stamp in images]
+
+
+def _stamped_images(camera: Path) -> tuple[Path, list[tuple[Path, int]]]:
+    """Return the table or folder that lists images, and these with stamps in ns, in order."""
     table = camera / 'data.csv'
     if table.is_file():
         named = [(row[0], camera / 'data' / row[1]) for row in read_rows(table, 2, ',')]
@@ -145,4 +153,4 @@ def _stamped_images(camera: Path) -> tuple[Path, list[tuple[Path, float]]]:
     except (ValueError, OverflowError) as error:
         raise ValueError(f'{table} must have stamps in nanoseconds: {error}') from error
     order = np.argsort(stamps, kind='stable')
-    return table, [(named[index][1], float(stamps[index]) * 1e-9) for index in order]
+    return table, [(named[index][1], int(stamps[index])) for index in order]

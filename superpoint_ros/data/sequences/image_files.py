@@ -136,6 +136,7 @@ class FrameFiles(NamedTuple):
         pose: its true pose, None if it is unknown.
         second: image of the second camera, None if there is none.
         depth: depth image of 16 bits, None if there is none.
+        nanoseconds: its stamp in nanoseconds, None if it has none.
 
     """
 
@@ -144,6 +145,7 @@ class FrameFiles(NamedTuple):
     pose: np.ndarray | None = None
     second: Path | None = None
     depth: Path | None = None
+    nanoseconds: int | None = None
 
 
 def read_frames(
@@ -172,7 +174,13 @@ def read_frames(
             _log.warning('left out: %s has another size than %s', files.depth, files.image)
             depth = None
         yield Frame(
-            image, files.stamp, files.image.name, pose=files.pose, second=second, depth=depth
+            image,
+            files.stamp,
+            files.image.name,
+            pose=files.pose,
+            second=second,
+            depth=depth,
+            nanoseconds=files.nanoseconds,
         )
     if not count:
         raise ValueError(f'no image of {source} can be read: {last}')

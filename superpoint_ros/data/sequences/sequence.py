@@ -40,6 +40,8 @@ class Frame:
             it is missing or was not asked for.
         depth: float32 (H, W), depth in metres of each pixel along the optical axis, 0 if it is
             unknown; None if it is missing or was not asked for.
+        nanoseconds: the stamp as the source has it, in nanoseconds, which `stamp` rounds to about
+            0.2 microseconds; None if the source has no such stamps.
 
     """
 
@@ -51,6 +53,7 @@ class Frame:
     pose: np.ndarray | None = None
     second: np.ndarray | None = None
     depth: np.ndarray | None = None
+    nanoseconds: int | None = None
 
 
 def with_known_size(camera: CameraModel) -> CameraModel:

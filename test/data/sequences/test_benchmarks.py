@@ -150,6 +150,7 @@ def test_a_euroc_folder_gives_images_with_stamps_calibration_and_poses(tmp_path,
     assert [int(frame.image[0, 0]) for frame in frames] == [0, 1, 2]
     expected = [EUROC_START / 1e9 + 0.05 * index for index in range(3)]
     assert [frame.stamp for frame in frames] == pytest.approx(expected, abs=1e-6)
+    assert frames[0].nanoseconds == EUROC_START
     assert sequence.rate == pytest.approx(20)
     assert sequence.camera.matrix.tolist() == [[20.5, 0, 15], [0, 21.5, 11], [0, 0, 1]]
     assert sequence.camera.model == 'plumb_bob'

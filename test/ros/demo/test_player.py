@@ -73,6 +73,16 @@ def stamp(message):
     return message.header.stamp.sec, message.header.stamp.nanosec
 
 
+def test_stamps_of_a_bag_are_published_to_the_nanosecond(start_player, listener, write_bag):
+    times = [1_700_000_000_123_456_789 + 100_000_001 * index for index in range(3)]
+    image = np.zeros((48, 64), np.uint8)
+    path = write_bag([('/front/image', 'image', image, time) for time in times])
+    start_player(source=str(path), rate=20.0, recorded_stamps=True, loop=True)
+    expected = {divmod(time, 1_000_000_000) for time in times}
+    listener.wait_until(lambda: {stamp(image) for _, image in listener.images} >= expected)
+    assert {stamp(image) for _, image in listener.images} == expected
+
+
 def test_the_room_is_published_with_calibration_and_true_poses(start_player, listener):
     lens = [-0.2, 0.05, 0.001, -0.001, 0.0]
     start_player(
