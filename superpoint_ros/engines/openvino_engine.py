@@ -10,6 +10,7 @@ from collections.abc import Callable
 from functools import cache
 import math
 import os
+import re
 import sys
 import threading
 from typing import TYPE_CHECKING
@@ -42,6 +43,10 @@ _CELLS = CELL, CELL, FINE_CELL  # of the parts of the output
 
 PRECISIONS = ('float32', 'bfloat16', 'int8')
 
+_LARGEST_INSTRUCTIONS = ('ONEDNN_MAX_CPU_ISA', 'DNNL_MAX_CPU_ISA')
+"""Environment variables that limit the instruction sets that OpenVINO uses."""
+_WITHOUT_BFLOAT16 = re.compile(r'=(SSE|AVX(?!512|10))', re.IGNORECASE)
+
 KERNELS = '128'
 """Number of compiled operations that OpenVINO caches for recurring shapes, about half a dozen."""
 
@@ -60,8 +65,15 @@ def openvino_core() -> ov.Core:
 
 
 def native_bfloat16() -> bool:
-    """Return whether OpenVINO supports bfloat16 on this processor."""
-    return 'BF16' in openvino_core().get_property('CPU', 'OPTIMIZATION_CAPABILITIES')
+    """Return whether OpenVINO supports bfloat16 on this processor, and the user allows it."""
+    capabilities = openvino_core().get_property('CPU', 'OPTIMIZATION_CAPABILITIES')
+    return 'BF16' in capabilities and not _bfloat16_forbidden()
+
+
+def _bfloat16_forbidden() -> str:
+    """Return the environment variable that forbids bfloat16, which OpenVINO does not report."""
+    settings = [f'{name}={os.environ.get(name, "")}' for name in _LARGEST_INSTRUCTIONS]
+    return next(filter(_WITHOUT_BFLOAT16.search, settings), '')
 
 
 class OpenVinoEngine:
@@ -87,6 +99,10 @@ class OpenVinoEngine:
         if precision not in PRECISIONS:
             raise ValueError(
                 f'the precision in OpenVINO must be {", ".join(PRECISIONS)}, got {precision!r}'
+            )
+        if precision == 'bfloat16' and _bfloat16_forbidden():
+            raise ValueError(
+                f'{_bfloat16_forbidden()} forbids bfloat16: take float32 or int8, or another value'
             )
         self.device = 'cpu'
         self.precision = precision

@@ -104,6 +104,14 @@ def test_a_cpu_runs_in_bfloat16_if_it_supports_it(monkeypatch, engine, where, na
     assert cpu_engine(SuperPoint(COMPACT), engine=engine).precision == precision
 
 
+@needs_openvino
+def test_openvino_runs_without_bfloat16_if_a_variable_forbids_it(monkeypatch):
+    monkeypatch.setenv('ONEDNN_MAX_CPU_ISA', 'AVX2')
+    assert cpu_engine(SuperPoint(COMPACT), engine='openvino').precision == 'float32'
+    with pytest.raises(ValueError, match='ONEDNN_MAX_CPU_ISA=AVX2 forbids bfloat16'):
+        cpu_engine(SuperPoint(COMPACT), engine='openvino', precision='bfloat16')
+
+
 def test_a_network_in_memory_runs_in_float32_by_default():
     engine = Detector.from_model(SuperPoint(COMPACT), device='cpu').engine
     assert (engine.name, engine.precision) == ('torch', 'float32')
