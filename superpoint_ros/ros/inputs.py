@@ -206,6 +206,8 @@ class InputTopic(ABC):
         if len(checks) == sum(result == QoSCompatibility.ERROR for result, _ in checks):
             text = ' '.join(' '.join(sorted(reasons)).split()).rstrip(';')
             return f'the quality of service of the publisher does not fit ({text})'
+        if self.statistics.summary(time.monotonic()).lately_lost > MAX_LOST:
+            return f'the messages of {len(publishers)} publisher(s) are lost on the way'
         return f'{len(publishers)} publisher(s), but none of their messages arrives'
 
     def _remap_target(self, topic: str) -> str:
