@@ -22,8 +22,8 @@ if TYPE_CHECKING:
     from superpoint_ros.evaluation.front_ends import OdometryMethod
     from superpoint_ros.integrations.rerun_recording import RerunRecording
 
-Opener = tuple[str, 'Callable[[], FrameSequence]']
-"""Name of a sequence, and the function that opens it."""
+    Opener = tuple[str, Callable[[], FrameSequence]]
+    """Name of a sequence, and the function that opens it."""
 
 _BASELINE = 0.12  # metres, of the stereo camera in the simulated room
 

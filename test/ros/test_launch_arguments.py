@@ -5,28 +5,29 @@
 
 from __future__ import annotations
 
-import importlib.util
-
 import pytest
 
 pytest.importorskip('launch_ros', reason='launch_ros is not installed')
 
 from launch import LaunchContext
-from launch.actions import OpaqueFunction
+from launch.actions import DeclareLaunchArgument, IncludeLaunchDescription, OpaqueFunction
+from launch.launch_description_sources import PythonLaunchDescriptionSource
 from launch_ros.actions import Node
 
 from superpoint_ros.files import share_directory
 
 
+def entities_of(file, context):
+    """Return the entities of a launch file."""
+    path = share_directory() / 'launch' / f'{file}.launch.py'
+    return PythonLaunchDescriptionSource(str(path)).get_launch_description(context).entities
+
+
 def run_until_nodes(file, **arguments):
     """Execute the actions of a launch file that come before its first node."""
-    path = share_directory() / 'launch' / file
-    spec = importlib.util.spec_from_file_location(path.stem.replace('.', '_'), path)
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
     context = LaunchContext()
     context.launch_configurations.update(arguments)
-    for entity in module.generate_launch_description().entities:
+    for entity in entities_of(file, context):
         if isinstance(entity, Node):
             return
         entity.execute(context)
@@ -37,16 +38,19 @@ def run_until_nodes(file, **arguments):
 @pytest.mark.parametrize(
     ('file', 'arguments', 'message'),
     [
-        ('stereo.launch.py', {'odometry': 'maybe'}, "odometry must be true or false, got 'maybe'"),
-        ('rgbd.launch.py', {'rectified': 'no'}, "rectified must be true or false, got 'no'"),
-        ('rgbd.launch.py', {'pair_tolerance': 'x'}, 'pair_tolerance must be a number from 0.0'),
-        ('demo.launch.py', {'threshold': '2.0'}, 'threshold must lie between 0.0 and 1.0'),
-        ('demo_odometry.launch.py', {'rate': 'fast'}, 'rate must be a number from 0.0 to 1000.0'),
-        ('demo_odometry.launch.py', {'max_side': '9.5'}, 'max_side must be a whole number'),
-        ('detector.launch.py', {'autostart': '2'}, "autostart must be true or false, got '2'"),
-        ('detector.launch.py', {'image_transport': 'jpg'}, 'must be one of raw, compressed'),
-        ('detector.launch.py', {'depth_source': 'lidar'}, 'must be one of none, stereo, image'),
-        ('stereo.launch.py', {'tracker_params_file': 'none.yaml'}, 'must be a parameter file'),
+        ('stereo', {'odometry': 'maybe'}, "odometry must be true or false, got 'maybe'"),
+        ('rgbd', {'rectified': 'no'}, "rectified must be true or false, got 'no'"),
+        ('rgbd', {'pair_tolerance': 'x'}, 'pair_tolerance must be a number from 0.0'),
+        ('demo', {'threshold': '2.0'}, 'threshold must lie between 0.0 and 1.0'),
+        ('demo_odometry', {'rate': 'fast'}, 'rate must be a number from 0.0 to 1000.0'),
+        ('demo_odometry', {'max_side': '9.5'}, 'max_side must be a whole number'),
+        ('detector', {'autostart': '2'}, "autostart must be true or false, got '2'"),
+        ('detector', {'image_transport': 'jpg'}, 'must be one of raw, compressed'),
+        ('detector', {'depth_source': 'lidar'}, 'must be one of none, stereo, image'),
+        ('stereo', {'tracker_params_file': 'none.yaml'}, 'must be a parameter file'),
+        ('rgbd', {'odometry_params_file': 'none.yaml'}, 'must be a parameter file'),
+        ('demo', {'params_file': 'none.yaml'}, 'must be a parameter file, got .none'),
+        ('demo_odometry', {'tracker_params_file': 'x'}, 'must be a parameter file'),
     ],
 )
 def test_a_wrong_launch_argument_is_named_before_a_node_starts(file, arguments, message):
@@ -56,4 +60,14 @@ def test_a_wrong_launch_argument_is_named_before_a_node_starts(file, arguments, 
 
 @pytest.mark.parametrize('file', ['detector', 'stereo', 'rgbd', 'demo', 'demo_odometry'])
 def test_the_defaults_of_launch_arguments_pass_the_check(file):
-    run_until_nodes(f'{file}.launch.py')
+    run_until_nodes(file)
+
+
+@pytest.mark.parametrize('name', ['demo', 'demo_odometry', 'stereo', 'rgbd'])
+def test_launch_arguments_of_the_detector_do_not_leak_from_other_launch_files(name):
+    def entities(file, kind):
+        return [each for each in entities_of(file, LaunchContext()) if isinstance(each, kind)]
+
+    [include] = entities(name, IncludeLaunchDescription)
+    passed = {argument for argument, _ in include.launch_arguments}
+    assert passed == {each.name for each in entities('detector', DeclareLaunchArgument)}
