@@ -75,7 +75,7 @@ def check_name(name: str, in_pairs: bool) -> None:
 
 def turn_back(keypoints: np.ndarray, upright: np.ndarray, stored: np.ndarray) -> np.ndarray:
     """
-    Return keypoints (N, 2) of an upright image in pixels of the same image as it is stored.
+    Return keypoints (N, 2) of an upright image in pixels of the stored image.
 
     The pixels of both, uint8 (H, W), are equal after quarter turns and a reflection, which are
     found by comparison.

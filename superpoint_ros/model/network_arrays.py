@@ -9,6 +9,7 @@ This module does not need PyTorch, whose import takes a second.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, TYPE_CHECKING
@@ -162,6 +163,25 @@ class NetworkArrays:
         """Return ascending indices of `width` channels: live ones, filled up with dead ones."""
         dead = np.setdiff1d(np.arange(len(self.arrays[f'{name}.bias'])), live)
         return np.sort(np.concatenate([live, dead[: width - len(live)]]))
+
+
+def widths_of(arrays: Mapping[str, Any]) -> dict[str, Any]:
+    """
+    Return the fields of `SuperPointConfig` that follow from the shapes of a network's weights.
+
+    `arrays` are those of NumPy or PyTorch, by name. Raises KeyError with the name of one that is
+    missing, IndexError if one has no dimensions.
+    """
+
+    def width(layer: str) -> int:
+        return arrays[f'{layer}.weight'].shape[0]
+
+    return {
+        'stage_channels': tuple(width(f'conv{stage}a') for stage in (1, 2, 3, 4)),
+        'head_channels': tuple(width(f'conv{head}a') for head in 'PD'),
+        'descriptor_size': width('convDb'),
+        'fine_channels': width('convFa') if 'convFa.weight' in arrays else 0,
+    }
 
 
 def _shapes(config: SuperPointConfig) -> dict[str, tuple[int, ...]]:

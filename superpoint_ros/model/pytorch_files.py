@@ -19,7 +19,12 @@ import zipfile
 import torch
 
 from superpoint_ros.model.config import SuperPointConfig
-from superpoint_ros.model.network_arrays import describe_contents, NetworkArrays, WeightsError
+from superpoint_ros.model.network_arrays import (
+    describe_contents,
+    NetworkArrays,
+    WeightsError,
+    widths_of,
+)
 
 _V1, _V6 = 'conv1a.weight', 'backbone.0.0.conv.weight'
 """Names of the first layer in superpoint_v1.pth and in superpoint_v6_from_tf.pth."""
@@ -135,11 +140,7 @@ def _rename_v6(state: dict) -> dict:
 def _infer_config(path: Path, state: dict, normalization: str) -> SuperPointConfig:
     """Return the configuration that the shapes of the tensors imply."""
     try:
-        stages = tuple(state[f'conv{stage}b.weight'].shape[0] for stage in (1, 2, 3, 4))
-        head = state['convPa.weight'].shape[0]
-        size = state['convDb.weight'].shape[0]
-        fine = state['convFa.weight'].shape[0] if 'convFa.weight' in state else 0
-        return SuperPointConfig(stages, head, size, normalization, fine_channels=fine)
+        return SuperPointConfig(**widths_of(state), normalization=normalization)
     except (KeyError, IndexError) as error:
         raise WeightsError(f'{path} lacks the weights {error}') from error
     except ValueError as error:

@@ -58,7 +58,7 @@ class Signals:
         self._act = self.stop
 
     def stop(self) -> None:
-        """End `wait`, now or as soon as it is called."""
+        """End the present call of `wait`, or the next one."""
         with suppress(BlockingIOError):  # full: there is enough to end it
             os.write(self._wakeup, b'.')
 

@@ -27,6 +27,7 @@ import torch.nn.functional as F
 
 from superpoint_ros.detection.descriptors import dense_descriptors
 from superpoint_ros.model.config import CONFIGURATIONS, SuperPointConfig, SuperPointOutput
+from superpoint_ros.model.network_arrays import widths_of
 from superpoint_ros.model.pruning import check_same_layers, remove_dead_channels
 from superpoint_ros.model.superpoint import fold_batch_norm, SuperPoint
 from superpoint_ros.model.weights import load_weights
@@ -106,10 +107,7 @@ def _network_of_checkpoint(path: Path) -> SuperPoint:
     state = {name.removeprefix(prefix): value for name, value in state.items()}
     config = replace(
         CONFIGURATIONS[checkpoint['recipe']['network']],
-        stage_channels=tuple(state[f'conv{stage}a.weight'].shape[0] for stage in (1, 2, 3, 4)),
-        head_channels=tuple(state[f'conv{head}a.weight'].shape[0] for head in 'PD'),
-        descriptor_size=state['convDb.weight'].shape[0],
-        fine_channels=len(state.get('convFa.weight', ())),
+        **widths_of(state),
         normalization='before_relu' if 'bn1a.weight' in state else 'none',
     )
     network = SuperPoint(config)

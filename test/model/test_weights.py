@@ -82,8 +82,8 @@ def forward_v1(state, image):
 
 @pytest.mark.parametrize(
     'config',
-    [PAPER, replace(COMPACT, fine_channels=0), TINY],
-    ids=['paper', 'compact', 'tiny'],
+    [PAPER, replace(COMPACT, fine_channels=0), TINY, replace(TINY, head_channels=(8, 12))],
+    ids=['paper', 'compact', 'tiny', 'heads of different width'],
 )
 def test_superpoint_v1_checkpoints_are_read(tmp_path, config):
     generator = torch.Generator().manual_seed(0)
