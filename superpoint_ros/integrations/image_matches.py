@@ -81,14 +81,18 @@ def turn_back(keypoints: np.ndarray, upright: np.ndarray, stored: np.ndarray) ->
     found by comparison.
     """
     height, width = stored.shape
-    places = np.dstack(np.meshgrid(np.arange(width), np.arange(height)))  # (H, W, 2): x, y
+    # x and y of each stored pixel, (H, W), as views that take no memory.
+    axes = np.broadcast_arrays(np.arange(width), np.arange(height)[:, None])
     for turns in range(4):
         for way in (1, -1):
             if np.array_equal(np.rot90(stored, turns)[:, ::way], upright):
-                place = np.rot90(places, turns)[:, ::way]
-                right, down = place[0, 1] - place[0, 0], place[1, 0] - place[0, 0]
-                moved = place[0, 0] + keypoints[:, :1] * right + keypoints[:, 1:] * down
-                return moved.astype(np.float32)
+                turned = [np.rot90(axis, turns)[:, ::way] for axis in axes]
+                first, right, below = (
+                    np.array([axis[row, column] for axis in turned])
+                    for row, column in ((0, 0), (0, 1), (1, 0))
+                )
+                steps = np.stack([right - first, below - first])
+                return (first + keypoints @ steps).astype(np.float32)
     raise ValueError('the upright and the stored image differ by more than turns and a reflection')
 
 
