@@ -9,4 +9,6 @@ if(NOT TARGET superpoint_ros::messages)
   set_target_properties(superpoint_ros::messages PROPERTIES
     INTERFACE_INCLUDE_DIRECTORIES "${_superpoint_ros_prefix}/include")
 endif()
+# For ament_target_dependencies and ament_auto_find_build_dependencies.
+set(superpoint_ros_TARGETS superpoint_ros::messages)
 unset(_superpoint_ros_prefix)

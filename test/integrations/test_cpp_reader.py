@@ -9,6 +9,7 @@ from array import array
 from dataclasses import replace
 import os
 from pathlib import Path
+import re
 import shutil
 import subprocess
 import sys
@@ -242,22 +243,42 @@ def test_the_reader_accepts_the_messages_of_ros(tmp_path):
     assert done.stdout == '1 1.5 2.5 0.25 0.8 0\n'
 
 
-def test_cmake_finds_the_reader_in_the_prefix(tmp_path):
+CMAKE_PROJECT = """
+cmake_minimum_required(VERSION 3.16)
+project(example CXX)
+find_package(superpoint_ros {version} REQUIRED)
+add_executable(print_messages print_messages.cpp)
+# What ament_target_dependencies(print_messages superpoint_ros) links.
+target_link_libraries(print_messages {target})
+"""
+
+
+def configured(folder, version='', target='superpoint_ros::messages'):
+    """Run CMake on the example with the package installed; return the process and the files."""
     if shutil.which('cmake') is None:
         pytest.skip('cmake is not installed')
-    prefix, project = tmp_path / 'prefix', tmp_path / 'project'
+    prefix, project, build_folder = folder / 'prefix', folder / 'project', folder / 'build'
     shutil.copytree(ROOT / 'include', prefix / 'include')
     shutil.copytree(ROOT / 'cmake', prefix / 'share' / 'superpoint_ros' / 'cmake')
+    shutil.copy(ROOT / 'package.xml', prefix / 'share' / 'superpoint_ros')
     shutil.copytree(EXAMPLE.parent, project)
-    (project / 'CMakeLists.txt').write_text(
-        'cmake_minimum_required(VERSION 3.16)\n'
-        'project(example CXX)\n'
-        'find_package(superpoint_ros REQUIRED)\n'
-        'add_executable(print_messages print_messages.cpp)\n'
-        'target_link_libraries(print_messages superpoint_ros::messages)\n'
-    )
-    configure = ['cmake', '-S', project, '-B', tmp_path / 'build', f'-DCMAKE_PREFIX_PATH={prefix}']
-    subprocess.run(configure, check=True, capture_output=True)
+    (project / 'CMakeLists.txt').write_text(CMAKE_PROJECT.format(version=version, target=target))
+    command = ['cmake', '-S', project, '-B', build_folder, f'-DCMAKE_PREFIX_PATH={prefix}']
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    return done, ''.join(path.read_text() for path in build_folder.rglob('flags.make'))
+
+
+@pytest.mark.parametrize('target', ['superpoint_ros::messages', '${superpoint_ros_TARGETS}'])
+def test_cmake_finds_the_reader_in_the_prefix(tmp_path, target):
+    done, flags = configured(tmp_path, target=target)
+    assert done.returncode == 0, done.stderr
     # The target has the folder of the header: compiling is tested above.
-    database = (tmp_path / 'build').rglob('flags.make')
-    assert any(str(prefix / 'include') in path.read_text() for path in database)
+    assert str(tmp_path / 'prefix' / 'include') in flags
+
+
+@pytest.mark.parametrize(('version', 'found'), [('0.1', True), ('0.0.9', True), ('99', False)])
+def test_cmake_finds_the_reader_by_version(tmp_path, version, found):
+    done, _ = configured(tmp_path, version)
+    assert (done.returncode == 0) == found, done.stderr
+    own = re.search('<version>(.*)</version>', (ROOT / 'package.xml').read_text())[1]
+    assert found or f'version: {own}' in done.stderr
