@@ -68,7 +68,7 @@ def _label(photographs: Path, args: argparse.Namespace, recipe) -> int:
     logging.basicConfig(level=logging.INFO, format='%(message)s')
     devices = _devices(args.device, args.workers)
     threads = args.threads or _threads(len(devices))
-    labelled, skipped = label_folder(
+    counts, skipped = label_folder(
         photographs,
         find_weights(args.weights),
         args.out,
@@ -77,10 +77,19 @@ def _label(photographs: Path, args: argparse.Namespace, recipe) -> int:
         args.bfloat16,
         threads,
     )
-    print(f'{labelled} photographs are labelled: see {args.out / CONTACT_SHEET}')
+    print(
+        f'{len(counts)} photographs are labelled, {sum(counts) / len(counts):.0f} keypoints each '
+        f'on average: see {args.out / CONTACT_SHEET}'
+    )
     if skipped:
         print(f'{len(skipped)} were skipped (see above)', file=sys.stderr)
-    return 1 if skipped else 0
+    if not any(counts):
+        print(
+            f'no photograph has a keypoint: the threshold {recipe.threshold} is too high for '
+            'these weights; lower it and choose another --out',
+            file=sys.stderr,
+        )
+    return 0 if any(counts) and not skipped else 1
 
 
 def _devices(names: str, workers: int | None) -> list[str]:

@@ -53,9 +53,9 @@ def label_folder(
     devices: list[str],
     bfloat16: bool = False,
     threads: int = 1,
-) -> tuple[int, list[Path]]:
+) -> tuple[list[int], list[Path]]:
     """
-    Label the images of a folder; return how many have labels, and those that were skipped.
+    Label a folder; return the number of keypoints of each labelled image, and the skipped images.
 
     One process runs on each of `devices` ('cpu' may be named several times), with `threads`
     threads each. Images that have labels are left alone; those that cannot be read are skipped
@@ -85,7 +85,7 @@ def label_folder(
     if len(skipped) == len(paths):
         raise ValueError(f'none of the {len(paths)} images in {images} could be read')
     write_contact_sheet(folder, images)
-    return len(paths) - len(skipped), skipped
+    return [len(folder.read(path).keypoints) for path in folder.labelled(images)], skipped
 
 
 def _label_all(pool: ProcessPoolExecutor, missing: list[Path], total: int) -> list[Path]:

@@ -49,7 +49,7 @@ def asked(monkeypatch):
     """Return a list that gets the arguments of the labelling, which is not done."""
     calls = []
     monkeypatch.setattr(
-        pseudo_labels, 'label_folder', lambda *arguments: calls.append(arguments) or (1, [])
+        pseudo_labels, 'label_folder', lambda *arguments: calls.append(arguments) or ([5], [])
     )
     return calls
 
@@ -60,13 +60,22 @@ def test_adapt_writes_labels_for_a_folder_of_photographs(weights, photos, tmp_pa
     options = ['--weights', weights, '--out', str(out), '--homographies', '3', '--device', 'cpu']
     assert main(['adapt', str(photos), *options, '--max-keypoints=7']) == 1
     said = capsys.readouterr()
-    assert f'2 photographs are labelled: see {out / "labels.png"}' in said.out
+    labelled = '2 photographs are labelled, 7 keypoints each on average: see '
+    assert f'{labelled}{out / "labels.png"}' in said.out
     assert '1 were skipped (see above)' in said.err
     assert [path.name for path in LabelFolder(out).labelled(photos)] == ['a.png', 'b.png']
     recipe = json.loads((out / 'labels.json').read_text())['recipe']
     assert (recipe['homographies'], recipe['max_keypoints']) == (3, 7)
     assert main(['adapt', str(photos), *options, '--max-keypoints=8']) == 2
     assert 'recipe differ' in capsys.readouterr().err
+
+
+def test_adapt_says_that_no_photograph_has_a_keypoint(weights, photos, tmp_path, capsys):
+    options = ['--weights', weights, '--out', str(tmp_path / 'labels'), '--device', 'cpu']
+    assert main(['adapt', str(photos), *options, '--homographies=2', '--threshold=1']) == 1
+    said = capsys.readouterr()
+    assert '2 photographs are labelled, 0 keypoints each on average' in said.out
+    assert 'no photograph has a keypoint: the threshold 1.0 is too high' in said.err
 
 
 def test_adapt_has_recipes_for_a_cpu_and_of_the_paper(weights, photos, asked):

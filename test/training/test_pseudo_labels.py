@@ -88,8 +88,8 @@ def no_processes(monkeypatch):
 
 
 def test_every_readable_photograph_gets_labels_and_the_others_are_named(photos, labelled):
-    out, (count, skipped) = labelled
-    assert count == 3
+    out, (counts, skipped) = labelled
+    assert counts == [20, 20, 20]
     assert [path.name for path in skipped] == list(BAD)
     assert sorted(path.name for path in out.iterdir()) == [
         '1.png.npz',
@@ -117,8 +117,8 @@ def test_the_labels_depend_on_neither_processes_batches_nor_interruption(
     before = (interrupted / '2.png.npz').stat().st_mtime_ns
     recipe = AdaptationRecipe(**(vars(RECIPE) | {'batch': 3}))
     with caplog.at_level(logging.WARNING):
-        count, skipped = label_folder(photos, weights, interrupted, recipe, ['cpu', 'cpu'])
-    assert (count, [path.name for path in skipped]) == (3, list(BAD))
+        counts, skipped = label_folder(photos, weights, interrupted, recipe, ['cpu', 'cpu'])
+    assert (len(counts), [path.name for path in skipped]) == (3, list(BAD))
     assert 'skipped: ' in caplog.text
     for name in BAD:
         assert str(photos / name) in caplog.text
@@ -224,6 +224,7 @@ def test_file_names_of_labelled_photographs_need_not_be_utf_8(weights, tmp_path,
     cv2.imwrite(str(photos / 'plain.png'), image)
     path = photos / os.fsdecode(b'caf\xe9.png')
     (photos / 'plain.png').rename(path)
-    assert label_folder(photos, weights, tmp_path / 'labels', RECIPE, ['cpu']) == (1, [])
-    assert len(LabelFolder(tmp_path / 'labels').read(path, image).keypoints) > 0
+    counts, skipped = label_folder(photos, weights, tmp_path / 'labels', RECIPE, ['cpu'])
+    assert (len(counts), skipped) == (1, [])
+    assert len(LabelFolder(tmp_path / 'labels').read(path, image).keypoints) == counts[0] > 0
     assert (tmp_path / 'labels' / 'labels.png').stat().st_size > 1000
