@@ -114,11 +114,18 @@ def output_file(text: str) -> Path:
 
 def image_files(sources: Iterable[str | Path]) -> list[Path]:
     """Return the files named, and for each folder its images; raise ValueError if none."""
+    from superpoint_ros.data.sequences.bags import is_bag
     from superpoint_ros.data.sequences.image_files import list_images
 
     sources, paths = list(map(Path, sources)), []
     for source in sources:
-        paths += list_images(source) if source.is_dir() else [source]
+        found = list_images(source) if source.is_dir() else [source]
+        if is_bag(source) and found in ([], [source]):
+            raise ValueError(
+                f'{source} is a bag, not an image: add features to it with `superpoint '
+                'process-bag`, or play it with `superpoint demo`'
+            )
+        paths += found
     if not paths:
         raise ValueError(f'there are no images in {", ".join(map(str, sources))}')
     return paths

@@ -8,7 +8,8 @@ OUT gets all messages of IN, and for each image topic a topic of features (/left
 /left/features). This needs the Python packages of ROS, but runs no node. OUT appears when it is
 complete; an interrupted run leaves nothing there.
 
-Exit status: 0 all done; 1 some images could not be read (they are named); 2 wrong input.
+Exit status: 0 all done; 1 some images could not be used, or messages are not of ROS 2 (JSON,
+Protobuf) and were left out: both are named; 2 wrong input.
 """
 
 from __future__ import annotations
@@ -63,10 +64,12 @@ def run(args: argparse.Namespace) -> int:
     seconds = time.perf_counter() - start
     mean = summary.keypoints / max(summary.images, 1)
     skipped = f', {summary.bad} skipped' if summary.bad else ''
+    if summary.left_out:
+        skipped += f', {summary.left_out} messages left out'
     print(
         f'{summary.images} images, {mean:.0f} keypoints each on average{skipped}; '
         f'{seconds:.1f} s for {summary.seconds:.1f} s of recording'
     )
     for images, features in summary.topics.items():
         print(f'{images} -> {features}')
-    return 1 if summary.bad else 0
+    return 1 if summary.bad or summary.left_out else 0

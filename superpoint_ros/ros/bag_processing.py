@@ -10,6 +10,7 @@ them, with zeros as padding: equal input gives equal output. Other messages are 
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -23,6 +24,7 @@ from std_msgs.msg import Header
 from superpoint_ros import __version__
 from superpoint_ros.data.sequences.bags import (
     CAMERA_INFO,
+    describe_left_out,
     gray_of,
     image_topics,
     info_topic_of,
@@ -47,6 +49,7 @@ class BagSummary:
     Attributes:
         images: number of images with features.
         bad: number of images that could not be used.
+        left_out: number of messages in other formats than ROS 2, which are not copied.
         keypoints: number of keypoints of all images.
         seconds: time from the bag's first message to its last.
         topics: topic of the features by topic of the images.
@@ -55,6 +58,7 @@ class BagSummary:
 
     images: int = 0
     bad: int = 0
+    left_out: int = 0
     keypoints: int = 0
     seconds: float = 0.0
     topics: dict[str, str] = field(default_factory=dict)
@@ -71,11 +75,12 @@ def process_bag(
     """
     Write a bag `target` with all messages of `source` and the features; return a summary.
 
-    Features are recorded directly after their image, with its time and header. The bag is written
-    next to `target` and renamed when it is complete: an interrupted run leaves nothing there.
-    `on_image` is called after each image, `warn` with a line about each bad one. Raises
-    FileNotFoundError, FileExistsError, ValueError for unknown topics or a bag that cannot be
-    read, or OSError that names the target if it cannot be written.
+    Features are recorded directly after their image, with its time and header. Messages in other
+    formats than ROS 2 (JSON, Protobuf) are left out. The bag is written next to `target` and
+    renamed when it is complete: an interrupted run leaves nothing there. `on_image` is called
+    after each image, `warn` with a line about what is left out and about bad messages, once per
+    topic and reason. Raises FileNotFoundError, FileExistsError, ValueError for unknown topics or
+    a bag that cannot be read, or OSError that names the target if it cannot be written.
     """
     source, target, options = Path(source), Path(target), options or BagOptions()
     if target.exists():
@@ -143,9 +148,13 @@ class _Job:
                     f'--topics {next(iter(topics))}:{name}_2'
                 )
         self.summary = BagSummary(topics=topics, seconds=reader.duration * 1e-9)
+        for connection in reader.left_out:
+            self.summary.left_out += connection.msgcount
+            warn(describe_left_out(connection))
         self._infos = {topic: info_topic_of(topic) for topic in topics}
         self._calibrations: dict[str, CameraModel | None] = {}
         self._copied = 0
+        self._bad: Counter[tuple[str, str]] = Counter()
         if options.normalized_coordinates:
             self._read_first_calibrations()
 
@@ -169,6 +178,9 @@ class _Job:
                 topic: self._add_features(name) for topic, name in self.summary.topics.items()
             }
             self._copy_messages(copies)
+        for (topic, reason), count in self._bad.items():
+            if count > 1:
+                self._warn(f'{topic}: {count - 1} more messages: {reason}')
         if self._copied != self._reader.message_count:
             raise ValueError(
                 f'the bag has {self._reader.message_count} messages by its metadata, but '
@@ -288,9 +300,12 @@ class _Job:
         self._calibrations[connection.topic] = model
 
     def _warn_of(self, connection: Any, timestamp: int, error: ValueError) -> None:
-        """Warn of a message that cannot be used, named by the time of its recording."""
-        seconds, nanoseconds = divmod(timestamp, 1_000_000_000)
-        self._warn(f'{connection.topic} at {seconds}.{nanoseconds:09d}: {error}')
+        """Warn of the first message of a topic with this error, and count the others."""
+        fault = connection.topic, str(error)
+        self._bad[fault] += 1
+        if self._bad[fault] == 1:
+            seconds, nanoseconds = divmod(timestamp, 1_000_000_000)
+            self._warn(f'{connection.topic} at {seconds}.{nanoseconds:09d}: {error}')
 
 
 def _definition(connection: Any, standard: Any) -> dict[str, Any]:

@@ -68,6 +68,16 @@ def test_detect_writes_pictures_and_arrays_for_a_folder(weights, photos, tmp_pat
     assert said.count('\n') == 1
 
 
+@pytest.mark.parametrize('is_file', [False, True])
+def test_detect_names_the_commands_for_bags(weights, tmp_path, is_file, capsys):
+    bag = tmp_path / 'bag'
+    bag.mkdir()
+    (bag / 'bag.mcap').touch()
+    given = bag / 'bag.mcap' if is_file else bag
+    assert main(['detect', str(given), '--out', str(tmp_path / 'out'), '--weights', weights]) == 2
+    assert f'{given} is a bag, not an image: add features to it' in capsys.readouterr().err
+
+
 def test_detect_names_skips_and_counts_unreadable_images(weights, photos, tmp_path, capsys):
     (photos / 'broken.png').write_bytes(b'not an image')
     cv2.imwrite(str(photos / 'tiny.png'), np.zeros((8, 8), np.uint8))

@@ -5,6 +5,9 @@
 
 from __future__ import annotations
 
+from io import BytesIO
+from unittest import mock
+
 import cv2
 import numpy as np
 
@@ -46,6 +49,46 @@ def write_bag(path, messages, storage='mcap'):
             # Recorded a while after the stamp.
             writer.write(connections[topic], nanoseconds + 3_000_000, data)
     return path
+
+
+def write_mixed_mcap(path, messages):
+    """
+    Write a bag with a topic /custom in Protobuf, too; return its file, which has another profile.
+
+    The library writes only definitions of ROS 2: that of /custom is replaced.
+    """
+    from rosbags.rosbag2 import Reader, storage_mcap, StoragePlugin, Writer
+    from rosbags.typesys import get_typestore, Stores
+
+    def write_schema(content, schema):
+        definition, data = schema.encoding, schema.data.encode()
+        if schema.name == 'std_msgs/msg/String':
+            definition, data = 'protobuf', b'\n\xff\xfe'  # not UTF-8
+        record = BytesIO(schema.id.to_bytes(2, 'little'))
+        record.seek(2)
+        for part in (schema.name.encode(), definition.encode(), data):
+            record.write(len(part).to_bytes(4, 'little') + part)
+        storage_mcap.write_record(content, 0x03, record)
+
+    store = get_typestore(Stores.ROS2_JAZZY)
+    with (
+        mock.patch.object(storage_mcap, 'write_schema', write_schema),
+        Reader(write_bag(path.with_name('of_ros'), messages)) as whole,
+        Writer(path, version=9, storage_plugin=StoragePlugin.MCAP) as writer,
+    ):
+        custom = writer.add_connection(
+            '/custom', 'std_msgs/msg/String', typestore=store, serialization_format='protobuf'
+        )
+        new = {
+            old.id: writer.add_connection(old.topic, old.msgtype, typestore=store)
+            for old in whole.connections
+        }
+        for connection, timestamp, data in whole.messages():
+            writer.write(custom, timestamp, b'\x01')
+            writer.write(new[connection.id], timestamp, data)
+    (file,) = path.glob('*.mcap')
+    file.write_bytes(file.read_bytes().replace(b'ros2', b'test', 1))
+    return file
 
 
 def makers_of(store, ros_1):

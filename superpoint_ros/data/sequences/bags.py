@@ -21,6 +21,7 @@ import numpy as np
 
 from superpoint_ros.data.image_encodings import gray_from_compressed, gray_from_message
 from superpoint_ros.data.sequences.image_files import convert_color, IMAGE_SUFFIXES
+from superpoint_ros.data.sequences.mcap_topics import RosTopicsPath
 from superpoint_ros.data.sequences.sequence import (
     DEFAULT_RATE,
     Frame,
@@ -40,12 +41,11 @@ ROS_1 = '.bag'
 """Suffix of the bags of ROS 1."""
 
 _REPAIRS = {
-    '.mcap': 'if the recording was cut off, try: mcap recover {path} --output repaired.mcap; '
-    'topics of other formats than ROS 2 are left out by: mcap filter {path} --output ros.mcap '
-    '--include-topic-regex TOPICS',
+    '.mcap': 'if the recording was cut off, try: mcap recover {path} --output repaired.mcap',
     '.db3': 'if the recording was cut off, try: sqlite3 {path} .recover | sqlite3 repaired.db3',
     ROS_1: 'if the recording was cut off, try: rosbag reindex {path}',
-    '': 'if metadata.yaml is wrong, try: ros2 bag reindex {path}',
+    '': 'if metadata.yaml is wrong, try: ros2 bag reindex {path}; if a recording was cut off, '
+    'give its files one by one: the error of the damaged one names the repair',
 }
 _ZSTD = b'\x28\xb5\x2f\xfd'  # first bytes of data that are compressed by Zstandard
 _CALIBRATIONS_TRIED = 10  # messages of camera_info of which the first valid one is used
@@ -129,7 +129,8 @@ def _open_reader(path: Path) -> Any:
     Return the opened reader of a bag, with a method `deserialize(data, message_type)`.
 
     It has the standard definitions of messages. Those in the bag are not read: older bags have
-    none, and a single one that cannot be parsed would make the bag unreadable.
+    none, and a single one that cannot be parsed would make the bag unreadable. Its `left_out` are
+    the connections in other formats than ROS 2, which `connections` does not contain.
     """
     from rosbags import rosbag1, rosbag2
     from rosbags.typesys import get_typestore, Stores
@@ -140,6 +141,8 @@ def _open_reader(path: Path) -> Any:
 
     class Reader((rosbag1 if is_ros_1 else rosbag2).Reader):
         """Reader that raises only ValueError, whatever library finds the damage."""
+
+        left_out: tuple[Any, ...] = ()
 
         def messages(self, *arguments, **options):
             try:
@@ -159,12 +162,33 @@ def _open_reader(path: Path) -> Any:
                     f'a message of {len(data)} bytes is not a {message_type}: {error}{hint}'
                 ) from error
 
+        @property
+        def message_count(self):
+            return super().message_count - sum(each.msgcount for each in self.left_out)
+
     try:
-        reader = Reader(path)
+        reader = Reader(path if is_ros_1 else RosTopicsPath(path))
         reader.open()
     except Exception as error:
         raise ValueError(f'the bag {path} cannot be read: {error}; {repair}') from error
+    if not is_ros_1:
+        reader.left_out = tuple(each for each in reader.connections if not _is_of_ros_2(each))
+        reader.connections[:] = filter(_is_of_ros_2, reader.connections)
+        # The files of a split bag may be listed in any order.
+        files = getattr(reader.storage, 'storages', [])
+        files.sort(key=lambda file: file.metadata.start_time)
     return reader
+
+
+def _is_of_ros_2(connection: Any) -> bool:
+    """Return whether the messages of a connection are serialized as in ROS 2."""
+    return connection.ext.serialization_format == 'cdr'
+
+
+def describe_left_out(connection: Any) -> str:
+    """Return what is left out of a bag, as its messages are not of ROS 2."""
+    name = connection.ext.serialization_format
+    return f'{connection.topic}: {connection.msgcount} messages in the format {name}, not of ROS 2'
 
 
 def seconds_of(stamp: Any) -> float:
@@ -229,6 +253,8 @@ class BagSequence:
                 raise ValueError(
                     f'{self.path} has no images on {self.topic}; topics of images: {topics}'
                 )
+            for connection in reader.left_out:
+                _log.warning('%s, left out: %s', self.path, describe_left_out(connection))
             self.count = found.msgcount
             if not self.count:
                 raise ValueError(f'{self.path} has no message on {self.topic}')

@@ -12,7 +12,7 @@ import pytest
 
 from superpoint_ros.data.sequences.bags import BagSequence, open_bag
 from superpoint_ros.data.sequences.opening import open_sequence
-from support.bags import BAG_CAMERA, write_bag
+from support.bags import BAG_CAMERA, write_bag, write_mixed_mcap
 
 START = 1_700_000_000_000_000_000
 
@@ -177,6 +177,39 @@ def test_a_bag_without_metadata_is_read_if_it_is_one_file(write_bag):
     (path / 'second.mcap').write_bytes(file.read_bytes())
     with pytest.raises(ValueError, match=r'no metadata\.yaml: give one of its files, .* reindex'):
         open_sequence(path)
+
+
+@pytest.mark.parametrize(('storage', 'suffix'), [('mcap', '.mcap'), ('sqlite3', '.db3')])
+def test_the_files_of_a_split_bag_are_read_in_the_order_of_their_times(tmp_path, storage, suffix):
+    yaml = pytest.importorskip('yaml', reason='needs the library pyyaml')
+    pytest.importorskip('rosbags', reason='needs the library rosbags')
+    later = [(*each, nanoseconds + 10**9) for *each, nanoseconds in messages()]
+    path = write_bag(tmp_path / 'bag', messages(), storage)
+    late = write_bag(tmp_path / 'late', later, storage)
+    # `ros2 bag reindex` lists file 10 before file 2.
+    (late / f'late{suffix}').rename(path / f'bag_10{suffix}')
+    (path / f'bag{suffix}').rename(path / f'bag_2{suffix}')
+    metadata = yaml.safe_load((path / 'metadata.yaml').read_text())
+    content = metadata['rosbag2_bagfile_information']
+    content['relative_file_paths'] = [f'bag_10{suffix}', f'bag_2{suffix}']
+    content['files'] = []
+    content['message_count'] *= 2
+    for topic in content['topics_with_message_count']:
+        topic['message_count'] *= 2
+    (path / 'metadata.yaml').write_text(yaml.safe_dump(metadata))
+    stamps = [frame.stamp for frame in open_sequence(path)]
+    assert len(stamps) == 8
+    assert stamps == sorted(stamps)
+
+
+def test_topics_of_an_mcap_file_that_are_not_of_ros_2_are_left_out_and_named(tmp_path, caplog):
+    pytest.importorskip('rosbags', reason='needs the library rosbags')
+    file = write_mixed_mcap(tmp_path / 'mixed', messages())
+    frames = list(open_sequence(file))
+    assert [int(frame.image[5, 5]) for frame in frames] == [0, 10, 20, 30]
+    assert [frame.pose[0, 3] for frame in frames] == pytest.approx([1, 3, 5, 7], abs=1e-5)
+    assert 'left out: /custom: ' in caplog.text
+    assert 'in the format protobuf, not of ROS 2' in caplog.text
 
 
 @pytest.mark.parametrize('mode', ['FILE', 'MESSAGE'])

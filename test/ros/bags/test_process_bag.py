@@ -10,7 +10,7 @@ import resource
 import numpy as np
 import pytest
 
-from support.bags import BAG_CAMERA
+from support.bags import BAG_CAMERA, write_mixed_mcap
 from support.recorded_cameras import picture, read, recording, START
 
 pytest.importorskip('rclpy', reason='needs ROS 2 (rclpy)')
@@ -132,6 +132,29 @@ def test_bad_images_are_copied_named_and_counted(write_bag, tmp_path, detector):
     assert f'{said} 8x8' in complaints
     assert len(read(tmp_path / 'out', '/left/image_raw')) == 4
     assert len(read(tmp_path / 'out', '/left/features')) == 2
+
+
+def test_a_mask_of_the_wrong_size_is_named_once(write_bag, tmp_path, detector):
+    source, complaints = write_bag(recording(3)), []
+    options = BagOptions(['/left/image_raw'], mask=np.zeros((30, 40), np.uint8))
+    summary = process_bag(source, tmp_path / 'out', detector, options, warn=complaints.append)
+    assert (summary.images, summary.bad) == (0, 3)
+    reason = 'the mask must have the size of the image, 64x48; got 40x30'
+    assert complaints == [
+        f'/left/image_raw at 1700000000.003000001: {reason}',
+        f'/left/image_raw: 2 more messages: {reason}',
+    ]
+
+
+def test_topics_that_are_not_of_ros_2_are_left_out_of_the_new_bag(tmp_path, weights, capsys):
+    source, out = write_mixed_mcap(tmp_path / 'mixed', recording(2)), tmp_path / 'out'
+    assert main(['process-bag', str(source), str(out), '--weights', str(weights)]) == 1
+    printed = capsys.readouterr()
+    assert f'skipped: /custom: {len(recording(2))} messages in the format protobuf' in printed.err
+    assert f'{len(recording(2))} messages left out' in printed.out
+    copied = [each for each in read(out) if 'features' not in each[0]]
+    assert copied == read(tmp_path / 'of_ros')
+    assert len(read(out, '/left/features')) == 2
 
 
 def test_damaged_messages_are_copied_named_and_counted(write_bag, tmp_path, detector):
