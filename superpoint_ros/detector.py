@@ -13,7 +13,8 @@ from typing import Any, TYPE_CHECKING
 
 import numpy as np
 
-from superpoint_ros.detection.cpu import average_scales, CpuPipeline
+from superpoint_ros.detection.cpu import CpuPipeline
+from superpoint_ros.detection.cpu_descriptors import average_scales
 from superpoint_ros.detection.cpu_heatmap import heatmap_from_logits
 from superpoint_ros.detection.memory_limit import limit_memory
 from superpoint_ros.detection.preprocessing import (

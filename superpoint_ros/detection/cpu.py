@@ -15,22 +15,25 @@ from typing import ClassVar
 
 import numpy as np
 
-from superpoint_ros.detection.compiled import compiled
+from superpoint_ros.detection.cpu_descriptors import sample_descriptors
 from superpoint_ros.detection.cpu_heatmap import (
     centroid_offsets,
     heatmap_from_logits,
     score_extrema,
 )
-from superpoint_ros.detection.cpu_hessian import find_extrema, HessianExtrema
+from superpoint_ros.detection.cpu_hessian import HessianExtrema, start_search
 from superpoint_ros.detection.cpu_nms import find_candidates, suppress_non_maxima
-from superpoint_ros.detection.preprocessing import pad, SCALE_WEIGHT
+from superpoint_ros.detection.preprocessing import pad
 from superpoint_ros.detection.settings import DetectionSettings
 from superpoint_ros.detection.threads import thread_count
 from superpoint_ros.features import Features
-from superpoint_ros.model.config import CELL, FINE_CELL, SuperPointOutput
+from superpoint_ros.model.config import SuperPointOutput
 
 Keypoints = tuple[np.ndarray, np.ndarray]
 """Keypoints (N, 2), x and y in pixels, and their scores (N,), both float32, best first."""
+
+Search = Callable[[], HessianExtrema]
+"""Function that waits for the extrema of an image."""
 
 
 class CpuPipeline:
@@ -41,8 +44,8 @@ class CpuPipeline:
     """
 
     STEPS: ClassVar[dict[str, str]] = {
-        'hessian': 'find_extrema',
         'network': 'infer',
+        'hessian': 'wait_for_extrema',
         'keypoints': 'find_keypoints',
         'descriptors': 'sample',
     }
@@ -62,9 +65,9 @@ class CpuPipeline:
 
         `masks` are bool (H, W), false where keypoints may not be, or None.
         """
-        # Before the network, whose threads still spin for a while after it.
-        extrema = self.find_extrema(grays, settings)
+        searches = self.start_searches(grays, settings)
         output = self.infer(grays)
+        extrema = self.wait_for_extrema(searches)
         found = self.find_keypoints(output.logits, grays[0].shape, extrema, masks, settings)
         descriptors = self.sample(output, [keypoints for keypoints, _ in found])
         return [Features(*each, rows) for each, rows in zip(found, descriptors, strict=True)]
@@ -75,13 +78,21 @@ class CpuPipeline:
         """Return unit descriptors (N, D) at keypoints (N, 2) of each image, uint8 (H, W)."""
         return self.sample(self.infer(grays), keypoints)
 
-    def find_extrema(
+    def start_searches(
         self, grays: Sequence[np.ndarray], settings: DetectionSettings
-    ) -> list[HessianExtrema | None]:
-        """Return the extrema of the Hessian response of each image, None if not needed."""
+    ) -> list[Search | None]:
+        """
+        Start to search each image for extrema of the Hessian response, if they are needed.
+
+        With several threads, helpers do so while the network runs.
+        """
         if settings.keypoints != 'hessian':
             return [None] * len(grays)
-        return [find_extrema(gray, thread_count()) for gray in grays]
+        return [start_search(gray, thread_count() // 2) for gray in grays]
+
+    def wait_for_extrema(self, searches: Sequence[Search | None]) -> list[HessianExtrema | None]:
+        """Return the results of searches."""
+        return [search and search() for search in searches]
 
     def infer(self, grays: Sequence[np.ndarray]) -> SuperPointOutput:
         """Return the network's output for images (H, W) of one size."""
@@ -108,39 +119,7 @@ class CpuPipeline:
         self, output: SuperPointOutput, keypoints: Sequence[np.ndarray]
     ) -> list[np.ndarray]:
         """Return unit descriptors (N, D) at keypoints (N, 2) from the network's output."""
-        levels = [
-            (output.descriptors, CELL, None),
-            (output.fine, FINE_CELL, output.fine_projection),
-        ]
-        maps = [
-            (np.ascontiguousarray(each.transpose(0, 2, 3, 1)), np.float32(cell), projection)
-            for each, cell, projection in levels
-            if each is not None
-        ]
-        rows = []
-        for index, points in enumerate(keypoints):
-            points = np.ascontiguousarray(points, np.float32)
-            found = np.zeros((len(points), output.descriptors.shape[1]), np.float32)
-            for of_images, cell, projection in maps:
-                if projection is None:
-                    _add_samples(of_images[index], points, cell, found)
-                else:
-                    hidden = np.zeros((len(points), of_images.shape[3]), np.float32)
-                    _add_samples(of_images[index], points, cell, hidden)
-                    _add_projections(hidden, projection, found)
-            _normalize(found)
-            rows.append(found)
-        return rows
-
-
-def average_scales(descriptors: Sequence[np.ndarray]) -> np.ndarray:
-    """
-    Return unit descriptors (N, D): the weighted mean of unit descriptors of several scales.
-
-    It is the equivalent of `detection.descriptors.average_scales`.
-    """
-    total = sum(np.float32(SCALE_WEIGHT**scale) * each for scale, each in enumerate(descriptors))
-    return total / np.maximum(np.linalg.norm(total, axis=1, keepdims=True), np.float32(1e-12))
+        return sample_descriptors(output, keypoints)
 
 
 def keypoints_at_extrema(
@@ -218,54 +197,3 @@ def _select(
     rank = np.empty_like(by_cell)
     rank[by_cell] = np.arange(len(cell)) - np.searchsorted(cell[by_cell], cell[by_cell])
     return kept[np.sort(np.argsort(rank, kind='stable')[:most])]
-
-
-@compiled
-def _add_samples(descriptors, keypoints, cell, result):
-    """Add the values at keypoints (N, 2), of those of cells (h, w, D), to `result` (N, D)."""
-    height, width, size = descriptors.shape
-    half, one = np.float32(0.5), np.float32(1)
-    values, sums = descriptors.reshape(-1), result.reshape(-1)
-    for index in range(len(keypoints)):
-        x = (keypoints[index, 0] + half) / cell - half
-        y = (keypoints[index, 1] + half) / cell - half
-        x = min(max(x, np.float32(0)), np.float32(width - 1))
-        y = min(max(y, np.float32(0)), np.float32(height - 1))
-        column, row = int(x), int(y)
-        right, below = x - np.float32(column), y - np.float32(row)
-        next_column, next_row = min(column + 1, width - 1), min(row + 1, height - 1)
-        # Flat unsigned indices, without views of rows, which count references.
-        top = np.uintp((row * width + column) * size)
-        low = np.uintp((next_row * width + column) * size)
-        step, into = np.uintp((next_column - column) * size), np.uintp(index * size)
-        for channel in range(np.uintp(size)):
-            here, there = top + channel, low + channel
-            sums[into + channel] += (one - below) * (
-                (one - right) * values[here] + right * values[here + step]
-            ) + below * ((one - right) * values[there] + right * values[there + step])
-
-
-@compiled
-def _add_projections(hidden, projection, result):
-    """Add the values (N, C) times weights (C + 1, D), the last of which are added, to (N, D)."""
-    count, size = projection.shape
-    for index in range(len(hidden)):
-        for target in range(size):
-            result[index, target] += projection[count - 1, target]
-        for channel in range(count - 1):
-            value = hidden[index, channel]
-            for target in range(size):
-                result[index, target] += value * projection[channel, target]
-
-
-@compiled
-def _normalize(rows):
-    """Divide the rows of an array by their lengths."""
-    count, size = rows.shape
-    for index in range(count):
-        squares = np.float32(0)
-        for channel in range(size):
-            squares += rows[index, channel] * rows[index, channel]
-        share = np.float32(1) / max(np.sqrt(squares), np.float32(1e-12))
-        for channel in range(size):
-            rows[index, channel] *= share

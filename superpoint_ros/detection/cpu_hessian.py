@@ -9,8 +9,8 @@ The loops over pixels are in `detection.cpu_hessian_loops`.
 
 from __future__ import annotations
 
-from concurrent.futures import ThreadPoolExecutor
-from functools import cache
+from collections.abc import Callable, Sequence
+from functools import partial
 import itertools
 from typing import NamedTuple
 
@@ -25,6 +25,7 @@ from superpoint_ros.detection.cpu_hessian_loops import (
     STRIP,
     Y,
 )
+from superpoint_ros.detection.helper_threads import HELPERS, start_in_helper
 from superpoint_ros.detection.hessian_constants import (
     MIN_RESPONSE,
     SADDLE_PROBABILITY,
@@ -34,9 +35,6 @@ from superpoint_ros.detection.hessian_constants import (
     SCALE_WEIGHTS,
     SCALES,
 )
-
-MAX_STRIPES = 8
-"""Largest number of stripes of rows that an image is divided into for threads."""
 
 # The right half of each kernel, its centre first.
 _KERNELS = tuple(
@@ -71,36 +69,45 @@ class HessianExtrema(NamedTuple):
     min_probability: np.ndarray
 
 
-def find_extrema(image: np.ndarray, threads: int = 1) -> HessianExtrema:
-    """
-    Return the extrema of an image (H, W), uint8 or float32 of gray levels from 0 to 255.
+def find_extrema(image: np.ndarray) -> HessianExtrema:
+    """Return the extrema of an image (H, W), uint8 or float32 of gray levels from 0 to 255."""
+    return start_search(image, 0)()
 
-    The rows are divided among as many threads, but each gets enough rows to be worth it.
+
+def start_search(image: np.ndarray, helpers: int) -> Callable[[], HessianExtrema]:
+    """
+    Start to search an image for extrema; return the function that waits for them.
+
+    The rows are divided among as many helper threads, but each gets enough rows to be worth it.
+    With 0 of them, the function that is returned does the work. The image must not change until
+    then.
     """
     # Compiled functions are compiled again for other layouts and for read-only arrays.
     image = np.require(image, requirements='CW')
     rows = image.shape[0]
     # A stripe also processes the rows around it that affect its extrema.
-    count = max(min(threads, rows // (4 * RADIUS), MAX_STRIPES), 1)
+    count = max(min(helpers, rows // (4 * RADIUS), HELPERS), 1)
     ends = [rows * number // count // BAND * BAND for number in range(count)] + [rows]
-    others = [
-        _threads().submit(_find_in_rows, image, *ends[number : number + 2])
-        for number in range(1, count)
-    ]
-    found = [_find_in_rows(image, *ends[:2]), *(other.result() for other in others)]
+    stripes = [partial(_find_in_rows, image, *stripe) for stripe in itertools.pairwise(ends)]
+    if helpers:
+        stripes = [start_in_helper(stripe) for stripe in stripes]
+    return partial(_join, image.shape, stripes)
+
+
+_Found = tuple[np.ndarray, np.ndarray]  # pixels and values
+
+
+def _join(size: tuple[int, int], stripes: Sequence[Callable[[], _Found]]) -> HessianExtrema:
+    """Return the extrema of the stripes of an image."""
+    found = [stripe() for stripe in stripes]
     pixels, values = (
-        np.concatenate(each) if count > 1 else each[0] for each in zip(*found, strict=True)
+        np.concatenate(each) if len(found) > 1 else each[0] for each in zip(*found, strict=True)
     )
     columns = np.ascontiguousarray(values[:, RESPONSE:COLUMNS].T)
-    return HessianExtrema(image.shape, pixels, values[:, : Y + 1], *columns)
+    return HessianExtrema(size, pixels, values[:, : Y + 1], *columns)
 
 
-@cache
-def _threads() -> ThreadPoolExecutor:
-    return ThreadPoolExecutor(MAX_STRIPES - 1, 'stripes')
-
-
-def _find_in_rows(image: np.ndarray, first: int, last: int) -> tuple[np.ndarray, np.ndarray]:
+def _find_in_rows(image: np.ndarray, first: int, last: int) -> _Found:
     """Return pixels and values of the extrema in the rows from `first` to before `last`."""
     width = image.shape[1]
     # Memory that is never written to costs nothing.

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 import torch
 
-from superpoint_ros.detection.cpu_hessian import find_extrema
+from superpoint_ros.detection.cpu_hessian import find_extrema, start_search
 from superpoint_ros.detection.cpu_hessian_loops import STRIP
 from superpoint_ros.detection.hessian import hessian_response, parabola_offsets
 from superpoint_ros.detection.hessian_constants import SADDLE_PROBABILITY
@@ -36,9 +36,9 @@ def count_neighbours(pixels, others, width):
     return int((np.maximum(rows, columns) <= 1).any(axis=1).sum())
 
 
-def assert_as_expected(image, threads=1):
+def assert_as_expected(image, helpers=0):
     pixels, values = expected_of(image)
-    found = find_extrema(image, threads)
+    found = start_search(image, helpers)()
     assert found.size == image.shape
     assert (np.diff(found.pixels) > 0).all()
     _, here, there = np.intersect1d(found.pixels, pixels, return_indices=True)
@@ -57,10 +57,10 @@ def assert_as_expected(image, threads=1):
     return len(here)
 
 
-@pytest.mark.parametrize('threads', [1, 2])
+@pytest.mark.parametrize('helpers', [0, 1, 2])
 @pytest.mark.parametrize('kind', [np.uint8, np.float32])
-def test_extrema_are_those_of_the_whole_image(photograph, kind, threads):
-    assert assert_as_expected(photograph.astype(kind), threads) > 1000
+def test_extrema_are_those_of_the_whole_image(photograph, kind, helpers):
+    assert assert_as_expected(photograph.astype(kind), helpers) > 1000
 
 
 def test_extrema_are_those_of_an_image_that_is_a_view_of_another(photograph):
@@ -70,7 +70,7 @@ def test_extrema_are_those_of_an_image_that_is_a_view_of_another(photograph):
 def test_extrema_are_those_of_an_image_wider_than_a_strip(photograph):
     wide = np.hstack([photograph[:90]] * 8)
     assert wide.shape[1] > 3 * STRIP
-    assert assert_as_expected(wide, threads=2) > 3000
+    assert assert_as_expected(wide, helpers=2) > 3000
 
 
 @given(
@@ -96,11 +96,11 @@ def test_crossings_of_a_checkerboard_are_extrema():
             assert np.abs(crossings - [x - 0.5, y - 0.5]).max(axis=1).min() < 0.1
 
 
-@pytest.mark.parametrize('threads', [2, 3, 8, 100])
+@pytest.mark.parametrize('helpers', [1, 2, 3, 8, 100])
 @pytest.mark.parametrize('height', [60, 211, 800])
-def test_extrema_do_not_depend_on_the_number_of_threads(photograph, threads, height):
+def test_extrema_do_not_depend_on_the_number_of_threads(photograph, helpers, height):
     image = np.resize(photograph, (height, photograph.shape[1]))
-    whole, parts = find_extrema(image), find_extrema(image, threads)
+    whole, parts = find_extrema(image), start_search(image, helpers)()
     np.testing.assert_array_equal(parts.pixels, whole.pixels)
     np.testing.assert_array_equal(parts.points, whole.points)
     np.testing.assert_array_equal(parts.strength, whole.strength)
@@ -110,7 +110,7 @@ def test_extrema_of_images_in_concurrent_threads_are_the_same(photograph):
     images = [photograph[:height] for height in (100, 211, 60, 100)]
     alone = [find_extrema(image) for image in images]
     with ThreadPoolExecutor(4) as pool:
-        together = list(pool.map(lambda image: find_extrema(image, 2), images * 5))
+        together = list(pool.map(lambda image: start_search(image, 2)(), images * 5))
     for index, found in enumerate(together):
         np.testing.assert_array_equal(found.pixels, alone[index % 4].pixels)
         np.testing.assert_array_equal(found.points, alone[index % 4].points)

@@ -8,7 +8,7 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from superpoint_ros.detection import cpu
+from superpoint_ros.detection import cpu_descriptors
 from superpoint_ros.detection.descriptors import (
     average_scales,
     dense_descriptors,
@@ -23,7 +23,7 @@ def by_tensors(coarse, points):
 
 def by_loops(coarse, points):
     output = SuperPointOutput(None, coarse[None].numpy())
-    [sampled] = cpu.CpuPipeline(None).sample(output, [points.numpy()])
+    [sampled] = cpu_descriptors.sample_descriptors(output, [points.numpy()])
     return torch.from_numpy(sampled)
 
 
@@ -85,7 +85,7 @@ def test_fine_descriptors_are_added_before_the_normalisation():
     assert torch.allclose(sample_descriptors(output, centre)[0, 0], expected, atol=1e-6)
     assert torch.allclose(F.normalize(dense_descriptors(output), dim=1)[0, :, 1, 2], expected)
     points = torch.rand(1, 40, 2, generator=generator) * torch.tensor([36.0, 28.0]) - 2
-    [by_cpu] = cpu.CpuPipeline(None).sample(
+    [by_cpu] = cpu_descriptors.sample_descriptors(
         output.apply(lambda part: part.numpy()), [points[0].numpy()]
     )
     np.testing.assert_allclose(by_cpu, sample_descriptors(output, points)[0], atol=2e-5)
@@ -99,9 +99,9 @@ def test_fine_descriptors_may_be_projected_after_sampling():
     projection = generator.normal(size=(6, 8)).astype(np.float32)
     fine = np.einsum('bchw,cd->bdhw', hidden, projection[:5]) + projection[5][:, None, None]
     points = generator.uniform(-2, 34, (40, 2)).astype(np.float32)
-    pipeline = cpu.CpuPipeline(None)
-    [expected] = pipeline.sample(SuperPointOutput(None, coarse, fine), [points])
-    [found] = pipeline.sample(SuperPointOutput(None, coarse, hidden, projection), [points])
+    sample = cpu_descriptors.sample_descriptors
+    [expected] = sample(SuperPointOutput(None, coarse, fine), [points])
+    [found] = sample(SuperPointOutput(None, coarse, hidden, projection), [points])
     np.testing.assert_allclose(found, expected, atol=2e-5)
 
 
@@ -134,8 +134,8 @@ def test_each_scale_counts_half_of_the_previous_one():
     expected = np.array([1, 0.5, 0.25]) / np.sqrt(1 + 0.25 + 0.0625)
     assert average[0].numpy() == pytest.approx(expected)
     assert average[1].numpy() == pytest.approx([0, 1, 0])
-    on_cpu = cpu.average_scales([fine.numpy(), coarse.numpy(), coarsest.numpy()])
+    on_cpu = cpu_descriptors.average_scales([fine.numpy(), coarse.numpy(), coarsest.numpy()])
     np.testing.assert_allclose(on_cpu, average.numpy(), atol=1e-6)
     assert torch.equal(average_scales([fine]), fine)
     assert average_scales([torch.zeros(0, 8), torch.zeros(0, 8)]).shape == (0, 8)
-    assert cpu.average_scales([np.zeros((0, 8), np.float32)] * 2).shape == (0, 8)
+    assert cpu_descriptors.average_scales([np.zeros((0, 8), np.float32)] * 2).shape == (0, 8)
