@@ -19,9 +19,9 @@ from rclpy.qos import qos_check_compatible, QoSCompatibility, QoSProfile
 from rclpy.qos_overriding_options import QoSOverridingOptions
 from rclpy.topic_endpoint_info import TopicEndpointInfo
 
-from superpoint_ros.ros.diagnostics import input_status, MAX_LOST
+from superpoint_ros.ros.diagnostics import input_status, MAX_DROPPED, MAX_LOST
 from superpoint_ros.ros.events import with_events
-from superpoint_ros.ros.frame_statistics import FrameStatistics
+from superpoint_ros.ros.frame_statistics import FrameStatistics, Summary, WINDOW
 from superpoint_ros.ros.messages.image_messages import stamp_nanoseconds
 from superpoint_ros.ros.node_log import log_failure
 
@@ -51,6 +51,9 @@ class InputTopic(ABC):
     content = 'messages'
     """What the messages are, in plural, for log messages."""
 
+    faster = ''
+    """How to process the messages faster, for log messages; may be empty."""
+
     def __init__(self, node: Node, message_type: type, topic: str, qos: QoSProfile):
         self.node = node
         # rclpy throttles per logger and line of code: each topic needs its own logger.
@@ -62,6 +65,7 @@ class InputTopic(ABC):
         self._type, self._qos = message_type, qos
         self._subscription = None
         self._is_started = False
+        self._start = time.monotonic()
         self._last_arrival = time.monotonic()
         self._missing = ''
 
@@ -72,7 +76,8 @@ class InputTopic(ABC):
     def start(self) -> None:
         """Begin to receive, with new statistics."""
         self._is_started = True
-        self.statistics = FrameStatistics(time.monotonic())
+        self._start = time.monotonic()
+        self.statistics = FrameStatistics(self._start)
         self.follow_demand()
 
     def stop(self) -> None:
@@ -161,6 +166,21 @@ class InputTopic(ABC):
                 'use image_transport:=compressed',
                 once=True,
             )
+        # In the first seconds, frames are dropped while code is compiled and caches are filled.
+        if summary.lately_dropped > MAX_DROPPED and time.monotonic() > self._start + WINDOW:
+            self._report_drops(summary)
+
+    def _report_drops(self, summary: Summary) -> None:
+        """Log once that most messages are dropped, and which stage of the processing is slow."""
+        medians = {name: p50 for name, (p50, _) in summary.stages.items() if name != 'waiting'}
+        slowest = max(medians, key=medians.get, default='')
+        reason = f'; {slowest} takes {1e3 * medians[slowest]:.0f} ms' if slowest else ''
+        self.logger.warning(
+            f'{summary.lately_dropped:.0%} of the {self.content} on {self.topic} are dropped, as '
+            f'{summary.rate_in:.1f} per second arrive and {summary.rate:.1f} are processed, always '
+            f'the newest{reason}{self.faster}',
+            once=True,
+        )
 
     def _missing_reason(self) -> str:
         """Return why nothing arrives, as far as it is known; empty if something does."""

@@ -76,6 +76,10 @@ class Camera(InputTopic):
     """
 
     content = 'images'
+    faster = (
+        '. Faster are a smaller max_image_size or max_keypoints, a lower rate of the camera, and '
+        'weights:=superpoint_nano'
+    )
 
     def __init__(
         self,

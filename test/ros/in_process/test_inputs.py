@@ -73,6 +73,23 @@ def test_the_number_with_which_fast_dds_means_none_is_not_counted_as_lost(start_
     system.wait_until(lambda: system.status('/image')[2]['frames lost'] == '3')
 
 
+def test_a_warning_says_that_images_are_dropped_why_and_what_is_faster(
+    start_inside, wait_for_log, monkeypatch
+):
+    monkeypatch.setattr(inputs, 'WINDOW', 0.0)
+    system = start_inside()
+    (camera,) = system.node.inputs
+    for number in range(10):
+        camera.statistics.add_arrival(time.monotonic(), replaces=number > 1)
+    stages = {'waiting': 0.3, 'inference': 0.185, 'publishing': 0.01}
+    camera.statistics.add_frame(time.monotonic(), stages, None, 100)
+    log = wait_for_log(system, 'of the images on /image are dropped')
+    (line,) = [line for line in log.splitlines() if 'are dropped' in line]
+    assert 'WARN' in line
+    assert '80% of the images on /image are dropped, as' in line
+    assert 'always the newest; inference takes 185 ms. Faster are a smaller max_image_size' in line
+
+
 def reason(system, topic):
     """Return the diagnostics' message about a silent topic."""
     system.wait_until(lambda: f'no images on {topic}' in system.newest_status(topic)[1])
