@@ -177,8 +177,8 @@ class InputTopic(ABC):
         reason = f'; {slowest} takes {1e3 * medians[slowest]:.0f} ms' if slowest else ''
         self.logger.warning(
             f'{summary.lately_dropped:.0%} of the {self.content} on {self.topic} are dropped, as '
-            f'{summary.rate_in:.1f} per second arrive and {summary.rate:.1f} are processed, always '
-            f'the newest{reason}{self.faster}',
+            f'{summary.rate_in:.1f} per second arrive and {summary.rate:.1f} are processed, '
+            f'always the newest{reason}{self.faster}',
             once=True,
         )
 
