@@ -12,7 +12,7 @@ import pytest
 
 from superpoint_ros.data.sequences.sequence import with_known_size
 from superpoint_ros.geometry.camera_model import CameraModel, CameraModelError
-from superpoint_ros.geometry.rotations import pose_matrix, quaternion_of
+from superpoint_ros.geometry.rotations import camera_pose, pose_matrix, quaternion_of
 
 ANGLES = strategies.floats(-3.2, 3.2)
 
@@ -51,6 +51,14 @@ def test_the_order_of_a_quaternion_is_that_of_messages():
     turn = pose_matrix(np.zeros(3), [0, 0, np.sqrt(0.5), np.sqrt(0.5)])
     np.testing.assert_allclose(turn[:3, :3] @ [1, 0, 0], [0, 1, 0], atol=1e-12)
     np.testing.assert_allclose(quaternion_of(turn), [0, 0, np.sqrt(0.5), np.sqrt(0.5)])
+
+
+def test_roll_turns_the_right_of_a_camera_downwards():
+    pose = camera_pose(np.array([1.0, 2, 3]), np.array([2.0, 0, 0]), np.radians(30))
+    # The camera looks along x of the world: right is -y, down is -z.
+    expected = [[0, -np.cos(np.pi / 6), -0.5], [0, 0.5, -np.cos(np.pi / 6)], [1, 0, 0]]
+    np.testing.assert_allclose(pose[:3, :3].T, expected, atol=1e-12)
+    assert pose[:3, 3].tolist() == [1, 2, 3]
 
 
 def test_an_invalid_calibration_or_pose_is_named():

@@ -1,11 +1,10 @@
 # Copyright 2026 The superpoint_ros developers
 # SPDX-License-Identifier: Apache-2.0
 
-"""Undistorted coordinates of camera models, compared with known directions and with OpenCV."""
+"""Undistorted coordinates of camera models, compared with known directions."""
 
 from __future__ import annotations
 
-import cv2
 import numpy as np
 import pytest
 
@@ -58,16 +57,6 @@ def test_normalized_coordinates_are_those_of_the_point_seen_at_the_pixel(model):
     )
     assert found.dtype == np.float32
     np.testing.assert_allclose(found, points, atol=2e-5)
-
-
-@pytest.mark.parametrize('model', DISTORTIONS)
-def test_normalized_coordinates_are_those_of_opencv(model):
-    pixels = np.random.default_rng(0).uniform((180, 130), (460, 350), (50, 1, 2))
-    # Not far from the centre: cv2.undistortPoints stops after five steps.
-    undistort = cv2.fisheye.undistortPoints if model == 'equidistant' else cv2.undistortPoints
-    expected = undistort(pixels, np.reshape(K, (3, 3)), np.array(DISTORTIONS[model]))
-    found = CameraModel.from_message(make_info(model)).normalize(pixels[:, 0], (640, 480))
-    np.testing.assert_allclose(found, expected[:, 0], atol=1e-4)
 
 
 @pytest.mark.parametrize(('model', 'd'), [('plumb_bob', []), ('', []), ('equidistant', [])])

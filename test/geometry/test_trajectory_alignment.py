@@ -22,6 +22,9 @@ def test_trajectory_alignment_finds_scale_rotation_and_translation():
     np.testing.assert_allclose(found.rotation, rotation, atol=1e-9)
     np.testing.assert_allclose(found.apply(points), truth, atol=1e-9)
     assert position_errors(points, truth).max() < 1e-9
+    # A mirrored trajectory is no rotated one.
+    mirrored = align(points, truth * [1, 1, -1])
+    assert np.linalg.det(mirrored.rotation) == pytest.approx(1)
     with pytest.raises(ValueError, match='at least 3 positions'):
         align(points[:2], truth[:2])
     with pytest.raises(ValueError, match='all equal'):

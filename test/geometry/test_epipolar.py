@@ -1,0 +1,91 @@
+# Copyright 2026 The superpoint_ros developers
+# SPDX-License-Identifier: Apache-2.0
+
+"""Points and relative poses of two views, compared with the scene that they were made of."""
+
+from __future__ import annotations
+
+import cv2
+import numpy as np
+import pytest
+
+from superpoint_ros.geometry.epipolar import (
+    find_pose,
+    invert,
+    make_pose,
+    parallax,
+    project,
+    reprojection_errors,
+    triangulate,
+    two_views,
+)
+
+FIRST = make_pose(cv2.Rodrigues(np.array([0.1, 0.2, -0.1]))[0], [0.3, -0.2, 0.1])
+SECOND = make_pose(cv2.Rodrigues(np.array([-0.1, 0.1, 0.2]))[0], [-0.5, 0.1, 0.2])
+THRESHOLD = 0.005
+
+
+@pytest.fixture
+def rng():
+    return np.random.default_rng(0)
+
+
+@pytest.fixture
+def points(rng):
+    """Return 80 points of the world before both cameras."""
+    return rng.uniform([-2, -2, 4], [2, 2, 8], (80, 3))
+
+
+def test_triangulated_points_are_those_that_both_cameras_see(points):
+    seen = [project(pose, points)[0] for pose in (FIRST, SECOND)]
+    np.testing.assert_allclose(triangulate(FIRST, seen[0], SECOND, seen[1]), points, atol=1e-6)
+    assert triangulate(FIRST, np.zeros((0, 2)), SECOND, np.zeros((0, 2))).shape == (0, 3)
+    np.testing.assert_allclose(invert(FIRST) @ FIRST, np.eye(4), atol=1e-12)
+
+
+def test_parallax_is_the_angle_at_the_point_in_degrees(points):
+    towards = [(invert(pose)[:3, 3] - points) for pose in (FIRST, SECOND)]
+    lengths = [np.linalg.norm(each, axis=1) for each in towards]
+    cosines = (towards[0] * towards[1]).sum(axis=1) / (lengths[0] * lengths[1])
+    seen = [project(pose, points)[0] for pose in (FIRST, SECOND)]
+    found = parallax(FIRST, seen[0], SECOND, seen[1])
+    np.testing.assert_allclose(found, np.degrees(np.arccos(cosines)), atol=1e-6)
+
+
+def test_points_behind_a_camera_have_infinite_errors(points):
+    seen, _ = project(np.eye(4), points)
+    assert reprojection_errors(np.eye(4), points, seen).max() < 1e-12
+    # The same image point, but on the other side of the camera.
+    assert np.isinf(reprojection_errors(np.eye(4), -points, seen)).all()
+
+
+@pytest.mark.parametrize('plane', [False, True])
+def test_two_views_give_pose_points_and_inliers_also_of_a_plane(points, rng, plane):
+    if plane:  # an essential matrix is not determined by the points of one plane
+        points[:, 2] = 6 + 0.3 * points[:, 0] - 0.2 * points[:, 1]
+    pose = SECOND @ invert(FIRST)
+    local = points @ FIRST[:3, :3].T + FIRST[:3, 3]
+    noise = rng.normal(0, 3e-4, (2, len(points), 2))
+    a, b = (project(each, local)[0] + n for each, n in zip((np.eye(4), pose), noise, strict=True))
+    b[::8] += 0.1  # wrong matches
+    found = two_views(a, b, THRESHOLD)
+    length = np.linalg.norm(pose[:3, 3])
+    np.testing.assert_allclose(found.pose[:3, 3], pose[:3, 3] / length, atol=0.02)
+    np.testing.assert_allclose(found.pose[:3, :3], pose[:3, :3], atol=0.005)
+    assert found.inliers.tolist() == [index % 8 > 0 for index in range(len(points))]
+    errors = (found.points * length - local)[found.inliers]
+    assert np.median(np.abs(errors)) < 0.05
+    assert two_views(a[:7], b[:7], THRESHOLD) is None
+
+
+def test_a_pose_is_found_from_a_wrong_guess_and_among_wrong_points(points, rng):
+    seen = project(SECOND, points)[0]
+    seen[::3] = rng.uniform(-0.5, 0.5, seen[::3].shape)
+    np.testing.assert_allclose(find_pose(points, seen, THRESHOLD, FIRST), SECOND, atol=1e-3)
+
+
+def test_a_guess_that_fits_better_than_random_samples_is_kept(points, rng):
+    seen = project(SECOND, points)[0]
+    seen[6:] = rng.uniform(-0.5, 0.5, seen[6:].shape)  # samples of four points are wrong
+    assert find_pose(points, seen, THRESHOLD, SECOND) is SECOND
+    assert find_pose(points[:3], seen[:3], THRESHOLD, FIRST) is FIRST
