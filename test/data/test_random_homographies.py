@@ -79,11 +79,11 @@ def test_the_patch_ratio_magnifies_about_the_middle():
 
 def test_scales_of_random_homographies_reach_their_limits():
     rng = np.random.default_rng(0)
-    ranges = change(min_scale=0.5, max_scale=2.0)
+    ranges = change(min_scale=0.5, max_scale=3.0)
     scales = np.array([sample_homography(rng, SIZE, ranges)[0, 0] for _ in range(500)])
     assert 0.5 <= scales.min() < 0.52
-    assert 1.95 < scales.max() <= 2.0
-    assert abs(np.log(scales).mean()) < 0.1  # as often smaller as larger
+    assert 2.9 < scales.max() <= 3.0
+    assert np.log(scales).mean() == pytest.approx(np.log(0.5 * 3.0) / 2, abs=0.1)
 
 
 @pytest.mark.parametrize('sigma', [None, 10.0, 300.0])

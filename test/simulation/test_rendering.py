@@ -120,16 +120,24 @@ def test_rendered_stripes_finer_than_pixels_are_gray_and_wide_ones_are_kept():
     image = Renderer([panel(broad, 4.0, 6.0, 6.0)], CAMERA).render(np.eye(4)).image
     assert image.min() == 0
     assert image.max() == 255
+    # Two pixels wide: a level of the texture more or less gives 67 or 109.
+    narrow = np.zeros((512, 512), np.uint8)
+    narrow[:, (np.arange(512) // 6) % 2 == 0] = 255
+    image = Renderer([panel(narrow, 4.0, 6.0, 6.0)], CAMERA).render(np.eye(4)).image
+    assert image[:, 20:140].std() == pytest.approx(85, abs=8)
 
 
 def test_rendered_edge_pixels_are_weighted_by_their_coverage():
-    focal = CAMERA.matrix[0, 0]
-    edge = 100.3 - 79.5  # pixels from the axis: the near panel covers 0.8 of column 100
-    near = panel(200, 2.0, 10.0, 10.0, x=edge / focal * 2.0 - 5.0)
-    image = Renderer([near, panel(0, 4.0)], CAMERA).render(np.eye(4)).image
-    assert (image[:, 99] == 200).all()
-    assert (image[:, 101] == 0).all()
-    assert np.abs(image[:, 100] / 200 - 0.8).max() < 0.2
+    focal, errors = CAMERA.matrix[0, 0], []
+    for share in np.linspace(0.05, 0.95, 10):  # of column 100, covered by the near panel
+        edge = 99.5 + share - 79.5  # pixels from the axis
+        near = panel(200, 2.0, 10.0, 10.0, x=edge / focal * 2.0 - 5.0)
+        image = Renderer([near, panel(0, 4.0)], CAMERA).render(np.eye(4)).image
+        assert (image[:, 99] == 200).all()
+        assert (image[:, 101] == 0).all()
+        errors.append(image[60, 100] / 200 - share)
+    assert np.abs(errors).max() < 0.2  # three rays
+    assert np.abs(np.mean(errors)) < 0.02
 
 
 def test_renderer_names_what_it_cannot_render():

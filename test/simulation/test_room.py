@@ -111,13 +111,17 @@ def test_room_without_a_count_is_an_endless_sequence(photographs):
     assert len(list(itertools.islice(room, 5))) == 5
 
 
-def test_room_noise_has_the_requested_strength_and_differs_between_frames(photographs):
+def test_room_noise_has_the_requested_strength_and_differs_between_images(photographs):
     clean = SimulatedRoom(photographs, SMALL)
     noisy = SimulatedRoom(photographs, SMALL, noise=4.0)
     grains = [noisy.frame(i).image.astype(int) - clean.frame(i).image for i in (0, 1)]
     middle = (clean.frame(0).image > 30) & (clean.frame(0).image < 225)
     assert grains[0][middle].std() == pytest.approx(4.0, abs=0.3)
-    assert abs(np.corrcoef(grains[0].ravel(), grains[1].ravel())[0, 1]) < 0.05
+    pairs = [SimulatedRoom(photographs, SMALL, noise=noise, baseline=0.1) for noise in (0, 4)]
+    clean_right, noisy_right = (room.frame(0).second.astype(int) for room in pairs)
+    grains.append(noisy_right - clean_right)
+    for other in grains[1:]:  # of the next frame and of the right camera
+        assert abs(np.corrcoef(grains[0].ravel(), other.ravel())[0, 1]) < 0.05
 
 
 def test_room_exposure_blurs_around_its_centre(photographs):

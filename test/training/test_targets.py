@@ -15,9 +15,12 @@ from superpoint_ros.training.losses import IGNORED
 from superpoint_ros.training.targets import (
     cell_labels,
     is_visible,
+    PseudoLabelTargets,
+    RepeatabilityTargets,
     repeatable_keypoints,
     TOLERANCE,
     valid_cells,
+    ViewPair,
 )
 
 
@@ -107,11 +110,35 @@ DENSE = 5.0  # more places than there are spots
 MOVE = np.array([[1.0, 0, 9], [0, 1, -5], [0, 0, 1]])
 
 
+def pair_of(images, homography, seen=(SEEN, SEEN), points=(), uncertain=()):
+    """Return views with a homography between them, and points of A (N, 2) in both."""
+    both = homography, np.linalg.inv(homography)
+    known, doubtful = (
+        np.stack([each, warp_points(each, homography)])
+        for each in (np.reshape(given, (-1, 2)).astype(float) for given in (points, uncertain))
+    )
+    mappings = tuple(partial(warp_points, homography=each) for each in both)
+    return ViewPair(images, seen, mappings, known, doubtful)
+
+
+def test_pseudo_labels_ignore_cells_that_are_uncertain_or_not_seen():
+    half = SEEN.copy()
+    half[:, 64:] = False
+    points, uncertain = [[10, 10], [70, 30]], [[12, 11], [41, 40]]
+    pair = pair_of((SEEN, SEEN), np.eye(3), (SEEN, half), points, uncertain)
+    targets = PseudoLabelTargets().make(pair, rng())
+    a, b = targets.fields['labels']
+    assert (a[1, 1], a[3, 8], a[5, 5], a[0, 0]) == (2 * 8 + 2, 6 * 8 + 6, IGNORED, DUSTBIN)
+    assert (b[1, 1], b[5, 5], b[0, 0]) == (2 * 8 + 2, IGNORED, DUSTBIN)
+    assert (b[:, 8:] == IGNORED).all()
+    # Descriptors are trained at points that both views show.
+    assert targets.keypoints.tolist() == [[[10, 10]], [[10, 10]]]
+
+
 def find(images, homography, seen=(SEEN, SEEN), density=DENSE):
     """Return the repeatable keypoints of views with a homography between them."""
-    both = homography, np.linalg.inv(homography)
-    mappings = tuple(partial(warp_points, homography=each) for each in both)
-    return repeatable_keypoints(images, mappings, seen, density)
+    pair = pair_of(images, homography, seen)
+    return repeatable_keypoints(pair.images, pair.mappings, pair.seen, density)
 
 
 def dots(centres, values=None, size=(WIDTH, HEIGHT)):
@@ -203,6 +230,16 @@ def test_the_strongest_keypoints_of_both_views_compete_for_few_places():
     shown = ((warp_points(a, MOVE) > 5) & (warp_points(a, MOVE) < [122, 90])).all(axis=1)
     strongest = np.flatnonzero(shown)[-5:]
     assert (probabilities[strongest] > 0.5).all()
+
+
+def test_the_density_of_competing_keypoints_is_uniform_in_the_logarithm():
+    image = dots(lattice())
+    pair, generator = pair_of((image, image), np.eye(3)), rng()
+    targets = RepeatabilityTargets(1e-3, 0.2)
+    counts = [targets.make(pair, generator).keypoints.shape[1] for _ in range(60)]
+    # In 140 cells, densities below 0.0107 allow one keypoint: 45 % of them are.
+    assert 10 <= counts.count(1) <= 40
+    assert max(counts) >= 10
 
 
 def test_keypoints_of_rotated_and_enlarged_views_are_repeated():
