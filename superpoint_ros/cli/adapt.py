@@ -22,21 +22,20 @@ import argparse
 from pathlib import Path
 import sys
 
+from superpoint_ros.cli.options import keep_inputs, number, output_folder
+from superpoint_ros.cli.recipe_options import add_options, own_parser, parse_options
+
 STAGE = 'adapt'
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the photographs; `run` reads the options with the recipe."""
-    from superpoint_ros.cli.recipe_options import add_options
-
     parser.add_argument('photographs', type=Path, metavar='PHOTOS', help='folder of images')
     add_options(parser)
 
 
 def run(args: argparse.Namespace) -> int:
     """Label the photographs and return the exit status: 1 if some could not be read."""
-    from superpoint_ros.cli.options import keep_inputs, number, output_folder
-    from superpoint_ros.cli.recipe_options import own_parser, parse_options
     from superpoint_ros.training.adaptation_recipe import AdaptationRecipe
 
     parser = own_parser('superpoint adapt PHOTOS')
@@ -69,13 +68,7 @@ def _label(photographs: Path, args: argparse.Namespace, recipe) -> int:
     devices = _devices(args.device, args.workers)
     threads = args.threads or _threads(len(devices))
     counts, skipped = label_folder(
-        photographs,
-        find_weights(args.weights),
-        args.out,
-        recipe,
-        devices,
-        args.bfloat16,
-        threads,
+        photographs, find_weights(args.weights), args.out, recipe, devices, args.bfloat16, threads
     )
     print(
         f'{len(counts)} photographs are labelled, {sum(counts) / len(counts):.0f} keypoints each '

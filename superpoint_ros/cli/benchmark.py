@@ -55,17 +55,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     refuse_option(parser, '--keypoints', '--max-keypoints')
     how = parser.add_argument_group('method')
     how.add_argument(
-        '--rounds',
-        type=_COUNT,
-        default=40,
-        metavar='N',
-        help='runs per case (default: 40)',
+        '--rounds', type=_COUNT, default=40, metavar='N', help='runs per case (default: 40)'
     )
     how.add_argument(
-        '--threads',
-        type=_COUNT,
-        metavar='N',
-        help='CPU threads (default: one per core)',
+        '--threads', type=_COUNT, metavar='N', help='CPU threads (default: one per core)'
     )
     how.add_argument(
         '--no-memory', action='store_true', help='skip memory, which takes seconds per case'
@@ -130,11 +123,7 @@ def _add_cases(group) -> None:
     )
     group.add_argument('--device', default='cpu', help='cpu, cuda, cuda:N, auto (default: cpu)')
     group.add_argument(
-        '--max-keypoints',
-        type=_COUNT,
-        default=1000,
-        metavar='N',
-        help='per frame (default: 1000)',
+        '--max-keypoints', type=_COUNT, default=1000, metavar='N', help='per frame (default: 1000)'
     )
     group.add_argument(
         '--images', metavar='DIR', help='photographs (default: those of the package)'

@@ -16,12 +16,12 @@ from __future__ import annotations
 import argparse
 import sys
 
+from superpoint_ros.cli.options import add_detector_options, given_settings, number, output_folder
+from superpoint_ros.cli.rerun_option import add_rerun_option, open_recording
+
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the options."""
-    from superpoint_ros.cli.options import add_detector_options, number, output_folder
-    from superpoint_ros.cli.rerun_option import add_rerun_option
-
     parser.add_argument(
         'path',
         nargs='?',
@@ -51,9 +51,6 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     """Run the demonstration and return the exit status."""
     from tqdm import tqdm
-
-    from superpoint_ros.cli.options import given_settings
-    from superpoint_ros.cli.rerun_option import open_recording
 
     form = '{bar:24} {n:4.1f}/{total:g} s  {desc}'
     # Without a terminal each update is a separate line: print a few only.

@@ -23,23 +23,25 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 import sys
 
+from superpoint_ros.cli.options import (
+    add_detector_options,
+    add_out,
+    image_files,
+    keep_inputs,
+    make_detector,
+    read_for_detection,
+)
+from superpoint_ros.cli.rerun_option import add_rerun_option, open_recording
+
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the options."""
-    from superpoint_ros.cli.options import add_detector_options, output_folder
-    from superpoint_ros.cli.rerun_option import add_rerun_option
-
     parser.add_argument(
         'images', nargs='+', metavar='IMAGE', help='image files, or folders of images'
     )
+    add_out(parser, 'folder for the results')
     parser.add_argument(
-        '--out', required=True, type=output_folder, metavar='DIR', help='folder for the results'
-    )
-    parser.add_argument(
-        '--format',
-        choices=('png', 'jpg'),
-        default='png',
-        help='format of drawings (default: png)',
+        '--format', choices=('png', 'jpg'), default='png', help='format of drawings (default: png)'
     )
     add_rerun_option(parser)
     add_detector_options(parser)
@@ -50,13 +52,6 @@ def run(args: argparse.Namespace) -> int:
     from tqdm import tqdm
 
     from superpoint_ros.cli.main import is_out_of_memory, OUT_OF_MEMORY
-    from superpoint_ros.cli.options import (
-        image_files,
-        keep_inputs,
-        make_detector,
-        read_for_detection,
-    )
-    from superpoint_ros.cli.rerun_option import open_recording
     from superpoint_ros.visualization import draw_keypoints, write_picture
 
     paths = image_files(args.images)

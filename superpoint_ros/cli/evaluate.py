@@ -24,20 +24,19 @@ from superpoint_ros.cli.options import (
     add_detector_options,
     add_matching_options,
     add_method_options,
+    add_out,
     EXACT,
     given_execution,
     image_files,
     make_detector,
     make_methods,
-    output_folder,
     print_written,
     read_for_detection,
     readable,
     with_wide,
 )
-from superpoint_ros.cli.settings_options import add_options, given_options
+from superpoint_ros.cli.settings_options import add_options, read_options
 from superpoint_ros.evaluation.evaluation_plans import ShapesPlan, ThresholdPlan
-from superpoint_ros.settings_table import make_settings
 
 SHAPES_SETTINGS = {
     **EXACT,
@@ -79,9 +78,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     ):
         kind = kinds.add_parser(name, help=text)
         declare(kind)
-        kind.add_argument(
-            '--out', required=True, type=output_folder, metavar='DIR', help='folder for the report'
-        )
+        add_out(kind, 'folder for the report')
         kind.set_defaults(measure=measure)
 
 
@@ -112,7 +109,7 @@ def _run_shapes(args: argparse.Namespace) -> int:
     detector = make_detector(args)
     ours = Method('SuperPoint', detector)
     methods = [ours, *(Method(name, find) for name, find in DETECTORS.items())]
-    plan = make_settings(ShapesPlan, given_options(args, ShapesPlan))
+    plan = read_options(args, ShapesPlan)
     total = plan.images * len(SHAPES) * len(CONDITIONS)
     with tqdm(total=total, unit='image') as progress:
         result = evaluate_shapes(methods, plan, progress.update)
@@ -203,7 +200,7 @@ def _run_threshold(args: argparse.Namespace) -> int:
 
     paths = image_files(args.images or demo_photographs())
     images = [reduce_to_side(read_for_detection(path), args.longest_side) for path in paths]
-    plan = make_settings(ThresholdPlan, given_options(args, ThresholdPlan))
+    plan = read_options(args, ThresholdPlan)
     with tqdm(total=len(images), unit='image') as progress:
         result = evaluate_thresholds(make_detector(args), images, plan, progress.update)
     files = write_thresholds_report(result, args.out)

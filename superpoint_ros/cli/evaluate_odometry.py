@@ -7,15 +7,15 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Callable
+from dataclasses import asdict
 import sys
 from typing import TYPE_CHECKING
 
 from superpoint_ros.cli.options import add_method_options, make_methods
 from superpoint_ros.cli.rerun_option import add_rerun_option, open_recording
-from superpoint_ros.cli.settings_options import add_options, given_options
-from superpoint_ros.evaluation.evaluation_plans import OdometryPlan
+from superpoint_ros.cli.settings_options import add_options, read_options
+from superpoint_ros.evaluation.evaluation_plans import OdometryPlan, RoomPlan
 from superpoint_ros.odometry.odometry_settings import DETECTION_THRESHOLD
-from superpoint_ros.settings_table import make_settings
 
 if TYPE_CHECKING:
     from superpoint_ros.data.sequences.sequence import FrameSequence
@@ -31,7 +31,10 @@ _BASELINE = 0.12  # metres, of the stereo camera in the simulated room
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the options."""
     _add_sequence_options(parser)
-    _add_room_options(parser)
+    parser.add_argument(
+        '--photographs', metavar='DIR', help='images in the room (default: those of the package)'
+    )
+    add_options(parser, RoomPlan)
     add_options(parser, OdometryPlan, ('gaps', 'frames', 'scale'))
     add_rerun_option(parser)
     add_method_options(
@@ -53,46 +56,10 @@ def _add_sequence_options(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument('--topic', help='image topic of a bag (default: the only one)')
     parser.add_argument(
-        '--truth-topic',
-        metavar='TOPIC',
-        help='true poses of a bag (default: ground_truth/pose)',
+        '--truth-topic', metavar='TOPIC', help='true poses of a bag (default: ground_truth/pose)'
     )
     parser.add_argument(
-        '--calibration',
-        metavar='FILE',
-        help='camera calibration, as camera_calibration writes it',
-    )
-
-
-def _add_room_options(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument(
-        '--photographs',
-        metavar='DIR',
-        help='images in the room (default: those of the package)',
-    )
-    parser.add_argument(
-        '--seeds',
-        nargs='+',
-        type=int,
-        default=[0, 1, 2],
-        metavar='N',
-        help='random seeds of the simulated sequences (default: 0 1 2)',
-    )
-    parser.add_argument(
-        '--rate', type=float, default=10.0, help='rate of simulated frames in Hz (default: 10)'
-    )
-    parser.add_argument(
-        '--noise',
-        type=float,
-        default=2.0,
-        help='noise of simulated frames, gray levels (default: 2)',
-    )
-    parser.add_argument(
-        '--exposure',
-        type=float,
-        default=0.0,
-        metavar='S',
-        help='exposure time, blurs motion (default: 0)',
+        '--calibration', metavar='FILE', help='camera calibration, as camera_calibration writes it'
     )
 
 
@@ -111,7 +78,7 @@ def run(args: argparse.Namespace) -> int:
 
     logging.basicConfig(level=logging.WARNING, format='superpoint: %(message)s')
     simulated = {} if args.data else {'frames': 200}
-    plan = make_settings(OdometryPlan, simulated | given_options(args, OdometryPlan))
+    plan = read_options(args, OdometryPlan, **simulated)
     methods = _make_methods(args)
     sequences = (_recordings if args.data else _simulated)(args, plan.scale)
     total = plan.frames * len(sequences) if plan.frames else None
@@ -188,16 +155,15 @@ def _simulated(args: argparse.Namespace, scale: str) -> list[Opener]:
 
     photographs = [read_image(path) for path in find_photographs(args.photographs)]
     camera = read_calibration(args.calibration) if args.calibration else None
-    options = {
-        'rate': args.rate,
-        'exposure': args.exposure,
-        'noise': args.noise,
+    options = asdict(read_options(args, RoomPlan))
+    seeds = options.pop('seeds')
+    options |= {
         'baseline': _BASELINE if scale == 'stereo' else 0.0,
         'with_depth': scale == 'depth',
     }
     return [
         (f'room {seed}', partial(SimulatedRoom, photographs, camera, seed, **options))
-        for seed in args.seeds
+        for seed in seeds
     ]
 
 
@@ -205,5 +171,4 @@ def _described(args: argparse.Namespace, sequences: list[tuple]) -> dict[str, ob
     """Return the source of the images, for the report."""
     if args.data:
         return {'data': [name for name, _ in sequences]}
-    names = ('seeds', 'rate', 'noise', 'exposure')
-    return {'simulated': {name: getattr(args, name) for name in names}}
+    return {'simulated': asdict(read_options(args, RoomPlan))}

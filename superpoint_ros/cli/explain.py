@@ -16,15 +16,19 @@ from __future__ import annotations
 
 import argparse
 
+from superpoint_ros.cli.options import (
+    add_detector_options,
+    add_out,
+    keep_inputs,
+    make_detector,
+    read_for_detection,
+)
+
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the options."""
-    from superpoint_ros.cli.options import add_detector_options, output_folder
-
     parser.add_argument('image', metavar='IMAGE', help='image file')
-    parser.add_argument(
-        '--out', required=True, type=output_folder, metavar='DIR', help='folder for the pictures'
-    )
+    add_out(parser, 'folder for the pictures')
     parser.add_argument(
         '--pixel',
         type=int,
@@ -39,7 +43,6 @@ def run(args: argparse.Namespace) -> int:
     """Write the pictures and print the decision."""
     import numpy as np
 
-    from superpoint_ros.cli.options import keep_inputs, make_detector, read_for_detection
     from superpoint_ros.evaluation import step_pictures as pictures
     from superpoint_ros.evaluation.detection_steps import run_steps
     from superpoint_ros.visualization import write_picture
@@ -59,10 +62,7 @@ def run(args: argparse.Namespace) -> int:
     if len(steps.features):
         view, homography = pictures.other_view(image)
         made['6_descriptors'] = pictures.descriptors(
-            steps,
-            run_steps(detector, view),
-            homography,
-            detector.metadata.descriptors_trained,
+            steps, run_steps(detector, view), homography, detector.metadata.descriptors_trained
         )
     files = {args.out / f'{name}.png': picture for name, picture in made.items()}
     keep_inputs([args.image], files)

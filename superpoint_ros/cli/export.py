@@ -21,11 +21,16 @@ from __future__ import annotations
 import argparse
 import sys
 
+from superpoint_ros.cli.options import (
+    add_detector_options,
+    keep_inputs,
+    make_detector,
+    output_file,
+)
+
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the options."""
-    from superpoint_ros.cli.options import add_detector_options, output_file
-
     parser.add_argument(
         '--out',
         required=True,
@@ -49,15 +54,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     add_detector_options(parser, names=('weights',))
     parser.add_argument(
-        '--device',
-        default='cpu',
-        help='device of TorchScript, cpu or cuda (default: cpu)',
+        '--device', default='cpu', help='device of TorchScript, cpu or cuda (default: cpu)'
     )
 
 
 def run(args: argparse.Namespace) -> int:
     """Write the file, compare it with the detector, and return the exit status."""
-    from superpoint_ros.cli.options import keep_inputs, make_detector
     from superpoint_ros.engines.engine import find_device
     from superpoint_ros.export.exporters import SUFFIXES, write_onnx, write_pth, write_torchscript
     from superpoint_ros.export.graph import DetectorGraph

@@ -24,6 +24,15 @@ from pathlib import Path
 import sys
 from typing import TYPE_CHECKING
 
+from superpoint_ros.cli.options import (
+    add_detector_options,
+    make_detector,
+    number,
+    output_file,
+    output_folder,
+    read_for_detection,
+)
+
 if TYPE_CHECKING:
     import pycolmap
 
@@ -36,8 +45,6 @@ MAX_KEYPOINTS = 2000
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the options."""
-    from superpoint_ros.cli.options import add_detector_options, number, output_file, output_folder
-
     parser.add_argument(
         'images', type=Path, metavar='IMAGES', help='folder of images; subfolders are included'
     )
@@ -140,7 +147,6 @@ def _detect(args: argparse.Namespace, names: list[str]) -> tuple[list[ImageFeatu
     """Return the features of the images, and the number of those that cannot be read."""
     from tqdm import tqdm
 
-    from superpoint_ros.cli.options import make_detector, read_for_detection
     from superpoint_ros.data.sequences.image_files import read_image
     from superpoint_ros.integrations.image_matches import check_name, ImageFeatures, turn_back
 

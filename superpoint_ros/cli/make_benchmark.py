@@ -16,13 +16,13 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
+from superpoint_ros.cli.options import add_out, image_files
+from superpoint_ros.cli.settings_options import add_options, read_options
+from superpoint_ros.data.homography_sequences import BenchmarkPlan, make_benchmark
+
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the options."""
-    from superpoint_ros.cli.options import output_folder
-    from superpoint_ros.cli.settings_options import add_options
-    from superpoint_ros.data.homography_sequences import BenchmarkPlan
-
     parser.add_argument(
         'photographs',
         nargs='+',
@@ -30,13 +30,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar='PHOTO',
         help='image files, or folders of them',
     )
-    parser.add_argument(
-        '--out',
-        required=True,
-        type=output_folder,
-        metavar='DIR',
-        help='new folder for the benchmark',
-    )
+    add_out(parser, 'new folder for the benchmark')
     add_options(parser, BenchmarkPlan)
 
 
@@ -44,12 +38,7 @@ def run(args: argparse.Namespace) -> int:
     """Make the benchmark and print one summary; 1 if some photographs could not be used."""
     from tqdm import tqdm
 
-    from superpoint_ros.cli.options import image_files
-    from superpoint_ros.cli.settings_options import given_options
-    from superpoint_ros.data.homography_sequences import BenchmarkPlan, make_benchmark
-    from superpoint_ros.settings_table import make_settings
-
-    plan = make_settings(BenchmarkPlan, given_options(args, BenchmarkPlan))
+    plan = read_options(args, BenchmarkPlan)
     photographs = image_files(args.photographs)
     with tqdm(total=plan.sequences, unit='sequence') as progress:
         bad = make_benchmark(photographs, args.out, plan, progress.update)

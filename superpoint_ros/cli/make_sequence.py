@@ -23,8 +23,11 @@ import argparse
 from pathlib import Path
 from typing import Any, TYPE_CHECKING
 
+from superpoint_ros.cli.options import add_out, add_scene_options, interrupted, keep_inputs
+from superpoint_ros.cli.settings_options import add_options, read_options
+from superpoint_ros.data.scenes.flight_settings import FlightSettings
+
 if TYPE_CHECKING:
-    from superpoint_ros.data.scenes.flight_settings import FlightSettings
     from superpoint_ros.data.scenes.flights import Flight
     from superpoint_ros.data.sequences.euroc_writer import EurocWriter
 
@@ -40,14 +43,8 @@ _TRUTH_PER_FRAME = 10
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the options."""
-    from superpoint_ros.cli.options import add_scene_options, output_folder
-    from superpoint_ros.cli.settings_options import add_options
-    from superpoint_ros.data.scenes.flight_settings import FlightSettings
-
     parser.add_argument('scene', nargs='?', type=Path, metavar='SCENE', help='a .glb file')
-    parser.add_argument(
-        '--out', required=True, type=output_folder, metavar='DIR', help='folder of the sequence'
-    )
+    add_out(parser, 'folder of the sequence')
     parser.add_argument(
         '--pictures',
         type=Path,
@@ -66,19 +63,15 @@ def run(args: argparse.Namespace) -> int:
 
     import cv2
 
-    from superpoint_ros.cli.options import keep_inputs
-    from superpoint_ros.cli.settings_options import given_options
-    from superpoint_ros.data.scenes.flight_settings import FlightSettings
     from superpoint_ros.data.scenes.flights import Flight
     from superpoint_ros.data.scenes.sources import list_glb, read_pictures, read_sources
     from superpoint_ros.data.sequences.euroc_writer import EurocWriter, START
     from superpoint_ros.files import demo_photographs, write_atomically
     from superpoint_ros.geometry.camera_model import CameraModel
-    from superpoint_ros.settings_table import make_settings
 
     logging.basicConfig(level=logging.WARNING, format='superpoint: %(message)s')
     keep_inputs([args.pictures] if args.pictures else [], [args.out])
-    settings = make_settings(FlightSettings, given_options(args, FlightSettings))
+    settings = read_options(args, FlightSettings)
     if bool(args.scene) == bool(args.street):
         raise ValueError('give one scene, SCENE or --street')
     interiors, objects = list_glb([args.scene] if args.scene else []), list_glb(args.street)
@@ -152,7 +145,6 @@ def _render(flight: Flight, writer: EurocWriter, stamps: list[int]) -> None:
     """Render the frames that are missing; `stamps` are those of all frames in nanoseconds."""
     from tqdm import tqdm
 
-    from superpoint_ros.cli.options import interrupted
     from superpoint_ros.data.sequences.euroc_writer import WrittenFrame
 
     wanted = [number for number, stamp in enumerate(stamps) if not writer.has(stamp)]

@@ -23,16 +23,20 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
+from superpoint_ros.cli.options import (
+    add_detector_options,
+    add_out,
+    keep_inputs,
+    make_detector,
+    read_for_detection,
+)
+
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the options."""
-    from superpoint_ros.cli.options import add_detector_options, output_folder
-
     parser.add_argument('image_a', type=Path, metavar='IMAGE_A', help='first image file')
     parser.add_argument('image_b', type=Path, metavar='IMAGE_B', help='second image file')
-    parser.add_argument(
-        '--out', required=True, type=output_folder, metavar='DIR', help='folder for the results'
-    )
+    add_out(parser, 'folder for the results')
     parser.add_argument(
         '--wide',
         action='store_true',
@@ -43,7 +47,6 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Match both images, write picture and arrays, and print one summary."""
-    from superpoint_ros.cli.options import keep_inputs, make_detector, read_for_detection
     from superpoint_ros.files import write_npz
     from superpoint_ros.geometry.homography import homography_inliers
     from superpoint_ros.visualization import draw_matches, write_picture

@@ -94,6 +94,11 @@ def image_size(text: str) -> tuple[int, int]:
     return int(sides[0]), int(sides[1])
 
 
+def add_out(parser: argparse.ArgumentParser, what: str) -> None:
+    """Add the option `--out` for the folder of the results, described by `what`."""
+    parser.add_argument('--out', required=True, type=output_folder, metavar='DIR', help=what)
+
+
 def output_folder(text: str) -> Path:
     """Return the path of a folder for results; raise OSError now if nothing can be written."""
     path = Path(text)

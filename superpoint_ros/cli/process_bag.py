@@ -19,13 +19,13 @@ from pathlib import Path
 import sys
 import time
 
+from superpoint_ros.cli.options import add_detector_options, make_detector, output_folder
+from superpoint_ros.cli.settings_options import add_options, given_options
+from superpoint_ros.ros.bag_options import BagOptions, count_images
+
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the options."""
-    from superpoint_ros.cli.options import add_detector_options, output_folder
-    from superpoint_ros.cli.settings_options import add_options
-    from superpoint_ros.ros.bag_options import BagOptions
-
     parser.add_argument('bag', metavar='IN', type=Path, help='folder of a bag, or its file')
     parser.add_argument('out', metavar='OUT', type=output_folder, help='folder of the new bag')
     add_options(parser, BagOptions)
@@ -39,10 +39,7 @@ def run(args: argparse.Namespace) -> int:
     """Process the bag with a progress bar, and print one summary."""
     from tqdm import tqdm
 
-    from superpoint_ros.cli.options import make_detector
-    from superpoint_ros.cli.settings_options import given_options
     from superpoint_ros.data.sequences.image_files import read_image
-    from superpoint_ros.ros.bag_options import BagOptions, count_images
     from superpoint_ros.ros.bag_processing import process_bag
 
     mask = read_image(args.mask) if args.mask else None

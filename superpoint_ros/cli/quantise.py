@@ -16,11 +16,11 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
+from superpoint_ros.cli.options import output_file
+
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the options."""
-    from superpoint_ros.cli.options import output_file
-
     parser.add_argument('--weights', type=Path, required=True, metavar='FILE', help='weight file')
     parser.add_argument(
         '--images',

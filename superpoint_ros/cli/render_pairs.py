@@ -25,9 +25,12 @@ from pathlib import Path
 import sys
 from typing import TYPE_CHECKING
 
+from superpoint_ros.cli.options import add_out, add_scene_options, interrupted, keep_inputs
+from superpoint_ros.cli.settings_options import add_options, read_options
+from superpoint_ros.data.scenes.pairs import PairSettings, render_pairs, RenderedPair
+
 if TYPE_CHECKING:
     from superpoint_ros.data.scenes.pair_cache import PairCache
-    from superpoint_ros.data.scenes.pairs import RenderedPair
 
 _SHOWN = 12
 """Largest number of pairs in the picture that is written."""
@@ -35,16 +38,10 @@ _SHOWN = 12
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the options."""
-    from superpoint_ros.cli.options import add_scene_options, output_folder
-    from superpoint_ros.cli.settings_options import add_options
-    from superpoint_ros.data.scenes.pairs import PairSettings
-
     parser.add_argument(
         'scenes', nargs='*', type=Path, metavar='SCENE', help='.glb files, or folders of them'
     )
-    parser.add_argument(
-        '--out', required=True, type=output_folder, metavar='DIR', help='folder of pairs'
-    )
+    add_out(parser, 'folder of pairs')
     parser.add_argument(
         '--pairs', type=int, default=1000, metavar='N', help='number of pairs (default: 1000)'
     )
@@ -61,23 +58,19 @@ def run(args: argparse.Namespace) -> int:
 
     import cv2
 
-    from superpoint_ros.cli.options import keep_inputs
-    from superpoint_ros.cli.settings_options import given_options
     from superpoint_ros.data.scenes.pair_cache import PairCache
-    from superpoint_ros.data.scenes.pairs import PairSettings, render_pairs
     from superpoint_ros.data.scenes.sources import (
         check_textured,
         list_glb,
         read_pictures,
         read_sources,
     )
-    from superpoint_ros.settings_table import make_settings
 
     logging.basicConfig(level=logging.WARNING, format='superpoint: %(message)s')
     keep_inputs([args.pictures] if args.pictures else [], [args.out])
     if args.pairs < 1:
         raise ValueError(f'--pairs must be 1 or more, got {args.pairs}')
-    settings = make_settings(PairSettings, given_options(args, PairSettings))
+    settings = read_options(args, PairSettings)
     interiors, objects = list_glb(args.scenes), list_glb(args.street)
     if not interiors and not objects:
         raise ValueError('name .glb files of scenes, or objects with --street')
@@ -109,8 +102,6 @@ def _write(
 ) -> tuple[int, int]:
     """Write pairs, None for a failure, and return the numbers of complete and failed ones."""
     from tqdm import tqdm
-
-    from superpoint_ros.cli.options import interrupted
 
     failed = 0
     try:

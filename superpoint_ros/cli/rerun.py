@@ -19,14 +19,14 @@ import argparse
 from collections.abc import Sequence
 import time
 
+from superpoint_ros.cli.options import number
+from superpoint_ros.cli.rerun_option import open_recording, recording_file
+
 NOTHING = 'nothing was received: name the topics with --namespace or --remap'
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the options."""
-    from superpoint_ros.cli.options import number
-    from superpoint_ros.cli.rerun_option import recording_file
-
     parser.add_argument(
         'file',
         nargs='?',
@@ -62,7 +62,6 @@ def check_remappings(remappings: Sequence[str]) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Log until Ctrl-C or the given time, and print the numbers of messages."""
-    from superpoint_ros.cli.rerun_option import open_recording
     from superpoint_ros.ros.testing.subprocesses import ros_session
 
     check_remappings(args.remap)

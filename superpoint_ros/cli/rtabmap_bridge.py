@@ -15,17 +15,16 @@ from __future__ import annotations
 
 import argparse
 
+from superpoint_ros.cli.rerun import add_topic_options, check_remappings
+
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the options."""
-    from superpoint_ros.cli.rerun import add_topic_options
-
     add_topic_options(parser)
 
 
 def run(args: argparse.Namespace) -> int:
     """Publish until Ctrl-C, and print the number of messages."""
-    from superpoint_ros.cli.rerun import check_remappings
     from superpoint_ros.ros.testing.subprocesses import ros_session
 
     check_remappings(args.remap)

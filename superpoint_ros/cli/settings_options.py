@@ -10,7 +10,7 @@ from collections.abc import Callable, Collection, Mapping
 from dataclasses import replace
 from typing import Any, get_args
 
-from superpoint_ros.settings_table import Setting, table_of
+from superpoint_ros.settings_table import make_settings, Setting, Settings, table_of
 
 
 def add_options(
@@ -21,7 +21,7 @@ def add_options(
     types: Mapping[str, Callable[[str], Any]] | None = None,
 ) -> None:
     """
-    Add one command-line option for each setting of a group; `given_options` reads them.
+    Add one command-line option for each setting of a group; `read_options` reads them.
 
     The old name of a renamed setting is refused with the new one. This uses argparse rather than
     jsonargparse: the help comes from the table, which jsonargparse does not read, and the base
@@ -58,12 +58,17 @@ def refuse_option(parser: argparse.ArgumentParser, old: str, new: str) -> None:
 
 def given_options(args: argparse.Namespace, kind: type) -> dict[str, Any]:
     """
-    Return the settings of the command line by name, ready for `make_settings`.
+    Return the settings of the command line by name.
 
     Settings that have the default of their table are left out.
     """
     given = {name: getattr(args, name) for name in table_of(kind) if hasattr(args, name)}
     return {name: tuple(x) if isinstance(x, list) else x for name, x in given.items()}
+
+
+def read_options(args: argparse.Namespace, kind: type[Settings], **defaults: Any) -> Settings:
+    """Return the settings of the command line; `defaults` replace those of their table."""
+    return make_settings(kind, defaults | given_options(args, kind))
 
 
 def _option(name: str) -> str:

@@ -15,13 +15,24 @@ from __future__ import annotations
 
 import argparse
 
+from superpoint_ros.cli.options import (
+    add_detector_options,
+    given_settings,
+    image_size,
+    output_folder,
+)
+from superpoint_ros.cli.settings_options import add_options, given_options
+from superpoint_ros.ros.testing.stress_report import (
+    CALLS,
+    judge,
+    Load,
+    plot_samples,
+    write_samples,
+)
+
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the options."""
-    from superpoint_ros.cli.options import add_detector_options, image_size, output_folder
-    from superpoint_ros.cli.settings_options import add_options
-    from superpoint_ros.ros.testing.stress_report import Load
-
     add_options(parser, Load, ('seconds', 'rate', 'broken'))
     parser.add_argument(
         '--size',
@@ -45,9 +56,6 @@ def run(args: argparse.Namespace) -> int:
     import matplotlib  # noqa: F401 - a missing package is reported before the work
     from tqdm import tqdm
 
-    from superpoint_ros.cli.options import given_settings
-    from superpoint_ros.cli.settings_options import given_options
-    from superpoint_ros.ros.testing.stress_report import judge, Load, plot_samples, write_samples
     from superpoint_ros.ros.testing.stress_test import run_soak
 
     width, height = args.size
@@ -76,8 +84,6 @@ def run(args: argparse.Namespace) -> int:
 
 def _print_summary(samples) -> None:
     import numpy as np
-
-    from superpoint_ros.ros.testing.stress_report import CALLS
 
     def values(name):
         return np.array([getattr(sample, name) for sample in samples])

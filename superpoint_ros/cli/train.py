@@ -23,21 +23,20 @@ import argparse
 from pathlib import Path
 import sys
 
+from superpoint_ros.cli.options import number, output_folder
+from superpoint_ros.cli.recipe_options import add_options, own_parser, parse_options
+
 STAGES = ('magicpoint', 'superpoint')
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the stage; its own options are read with its recipe."""
-    from superpoint_ros.cli.recipe_options import add_options
-
     parser.add_argument('stage', choices=STAGES, help='what to train')
     add_options(parser)
 
 
 def run(args: argparse.Namespace) -> int:
     """Train and return the exit status."""
-    from superpoint_ros.cli.options import number, output_folder
-    from superpoint_ros.cli.recipe_options import own_parser, parse_options
     from superpoint_ros.training.training_recipes import MagicPointRecipe, SuperPointRecipe
 
     parser = own_parser(f'superpoint train {args.stage}')

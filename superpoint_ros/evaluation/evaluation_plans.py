@@ -39,6 +39,20 @@ class ThresholdPlan(SettingsGroup):
 
 
 @dataclass(frozen=True)
+class RoomPlan(SettingsGroup):
+    """Settings of the sequences in a simulated room."""
+
+    seeds: tuple[int, ...] = setting(
+        (0, 1, 2), 'Random seeds of the simulated sequences.', range=(0, None)
+    )
+    rate: float = setting(10.0, 'Rate of simulated frames.', unit='Hz', above=0.0)
+    noise: float = setting(2.0, 'Noise of simulated frames, in gray levels.', range=(0.0, 100.0))
+    exposure: float = setting(
+        0.0, 'Exposure time of simulated frames, which blurs motion.', unit='s', range=(0.0, None)
+    )
+
+
+@dataclass(frozen=True)
 class OdometryPlan(SettingsGroup):
     """
     Settings of the odometry benchmark.
