@@ -42,6 +42,14 @@ def photograph():
 
 
 @pytest.fixture(scope='session')
+def random_weights(tmp_path_factory):
+    """Return the path of a small network's untrained weights."""
+    from support.small_networks import write_weights
+
+    return write_weights(tmp_path_factory.mktemp('weights') / 'random.safetensors', seed=5)
+
+
+@pytest.fixture(scope='session')
 def thread_counts():
     """Return how many threads PyTorch and OpenCV have before any fixture changes them."""
     import cv2

@@ -10,27 +10,14 @@ import json
 import cv2
 import numpy as np
 import pytest
-import torch
 
 pytest.importorskip('jsonargparse', reason="needs the extra 'train'")
 
 from superpoint_ros.cli import adapt
 from superpoint_ros.cli.main import main
-from superpoint_ros.model.config import SuperPointConfig
-from superpoint_ros.model.superpoint import SuperPoint
-from superpoint_ros.model.weights import save_weights, WeightsMetadata
 from superpoint_ros.training import pseudo_labels
 from superpoint_ros.training.adaptation_recipe import AdaptationRecipe
 from superpoint_ros.training.label_files import LabelFolder
-
-
-@pytest.fixture
-def weights(tmp_path):
-    """Return a file of random weights of a tiny network."""
-    torch.manual_seed(0)
-    model = SuperPoint(SuperPointConfig((4, 4, 4, 8), head_channels=8, descriptor_size=8))
-    save_weights(tmp_path / 'tiny.safetensors', model, WeightsMetadata())
-    return str(tmp_path / 'tiny.safetensors')
 
 
 @pytest.fixture

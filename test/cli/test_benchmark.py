@@ -15,36 +15,12 @@ pytest.importorskip('psutil')
 METHODS = ('ORB', 'SIFT', 'AKAZE', 'Shi-Tomasi')
 
 
-@pytest.fixture
-def weights(tmp_path):
-    import torch
-
-    from superpoint_ros.model.config import SuperPointConfig
-    from superpoint_ros.model.superpoint import SuperPoint
-    from superpoint_ros.model.weights import save_weights, WeightsMetadata
-
-    with torch.random.fork_rng():
-        torch.manual_seed(3)
-        model = SuperPoint(SuperPointConfig((4, 4, 8, 8), 8, 16))
-    save_weights(tmp_path / 'tiny.safetensors', model, WeightsMetadata())
-    return tmp_path / 'tiny.safetensors'
-
-
 def test_benchmark_prints_and_writes_times_of_whole_frames(weights, tmp_path, capsys):
-    options = ['--weights', weights, '--sizes', '96x64', '--engines', 'torch', '--precisions']
-    options += [
-        'float32',
-        '--rounds',
-        '3',
-        '--threads',
-        '1',
-        '--no-memory',
-        '--max-keypoints',
-        '20',
-    ]
-    assert main(['benchmark', *map(str, options), '--out', str(tmp_path / 'out')]) == 0
+    options = f'--weights {weights} --sizes 96x64 --engines torch --precisions float32 --rounds 3'
+    options += f' --threads 1 --no-memory --max-keypoints 20 --out {tmp_path}/out'
+    assert main(['benchmark', *options.split()]) == 0
     said = capsys.readouterr().out
-    assert '| tiny 96x64, torch float32 |' in said
+    assert '| random 96x64, torch float32 |' in said
     assert '| case | p50 ms | p99 ms | time / ORB | keypoints |' in said
     assert '| Shi-Tomasi (OpenCV) 96x64 |' in said
     written = json.loads((tmp_path / 'out' / 'benchmark.json').read_text())

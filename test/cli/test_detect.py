@@ -12,25 +12,9 @@ import sys
 import cv2
 import numpy as np
 import pytest
-import torch
 
 from superpoint_ros.cli.main import main
 from superpoint_ros.features import Features
-from superpoint_ros.model.config import SuperPointConfig
-from superpoint_ros.model.superpoint import SuperPoint
-from superpoint_ros.model.weights import save_weights, WeightsMetadata
-
-
-@pytest.fixture(scope='module')
-def weights(tmp_path_factory):
-    """Return a file of random weights of a tiny network."""
-    torch.manual_seed(0)
-    model = SuperPoint(
-        SuperPointConfig(stage_channels=(4, 4, 4, 8), head_channels=8, descriptor_size=8)
-    )
-    path = tmp_path_factory.mktemp('weights') / 'tiny.safetensors'
-    save_weights(path, model, WeightsMetadata())
-    return str(path)
 
 
 @pytest.fixture
@@ -59,7 +43,7 @@ def test_detect_writes_pictures_and_arrays_for_a_folder(weights, photos, tmp_pat
     ]
     features = Features.load(out / 'first.npz')
     assert features.keypoints.shape == (5, 2)
-    assert features.descriptors.shape == (5, 8)
+    assert features.descriptors.shape == (5, 16)
     assert np.linalg.norm(features.descriptors, axis=1) == pytest.approx(1, abs=1e-5)
     picture = cv2.imread(str(out / 'second_keypoints.png'))
     assert picture.shape == (50, 37, 3)

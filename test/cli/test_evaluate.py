@@ -10,30 +10,21 @@ import json
 import cv2
 import numpy as np
 import pytest
-import torch
 
 pytest.importorskip('matplotlib', reason='matplotlib is not installed')
 
 from superpoint_ros.cli.main import main
 from superpoint_ros.data.homography_sequences import BenchmarkPlan, make_benchmark
 from superpoint_ros.files import share_directory
-from superpoint_ros.model.config import SuperPointConfig
-from superpoint_ros.model.superpoint import SuperPoint
-from superpoint_ros.model.weights import save_weights, WeightsMetadata
 from support.noise_pictures import noise_picture
+from support.small_networks import write_weights
 
 
 @pytest.fixture(scope='module')
 def weights(tmp_path_factory):
     """Return two files of random weights of a tiny network."""
-    config = SuperPointConfig(stage_channels=(4, 4, 4, 8), head_channels=8, descriptor_size=8)
     folder = tmp_path_factory.mktemp('weights')
-    paths = []
-    for seed in (0, 1):
-        torch.manual_seed(seed)
-        paths.append(str(folder / f'tiny{seed}.safetensors'))
-        save_weights(paths[-1], SuperPoint(config), WeightsMetadata())
-    return paths
+    return [str(write_weights(folder / f'tiny{seed}.safetensors', seed)) for seed in (0, 1)]
 
 
 @pytest.fixture(scope='module')

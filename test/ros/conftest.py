@@ -13,23 +13,6 @@ import pytest
 collect_ignore = [] if find_spec('rclpy') else ['demo', 'in_process']
 
 
-@pytest.fixture(scope='session')
-def random_weights(tmp_path_factory):
-    """Return the path of a small network's untrained weights."""
-    import torch
-
-    from superpoint_ros.model.config import SuperPointConfig
-    from superpoint_ros.model.superpoint import SuperPoint
-    from superpoint_ros.model.weights import save_weights, WeightsMetadata
-
-    with torch.random.fork_rng():
-        torch.manual_seed(5)
-        model = SuperPoint(SuperPointConfig((4, 4, 8, 8), 8, 16))
-    path = tmp_path_factory.mktemp('weights') / 'random.safetensors'
-    save_weights(path, model, WeightsMetadata(recipe='random'))
-    return path
-
-
 def started(make, end):
     """Yield a function like `make`; afterwards, end all that it has made."""
     made = []

@@ -16,23 +16,10 @@ import cv2
 import numpy as np
 import pytest
 from sensor_msgs.msg import Image, PointCloud2
-import torch
 
-from superpoint_ros.model.config import COMPACT
-from superpoint_ros.model.superpoint import SuperPoint
-from superpoint_ros.model.weights import save_weights, WeightsMetadata
 from superpoint_ros.ros.testing.demonstration import Measurements, Observer
 from superpoint_ros.ros.testing.subprocesses import ros_session
 from support.node_processes import START
-
-
-@pytest.fixture(scope='module')
-def weights(tmp_path_factory):
-    """A file of untrained weights: any will do to see what flows."""
-    path = tmp_path_factory.mktemp('weights') / 'untrained.safetensors'
-    torch.manual_seed(0)
-    save_weights(path, SuperPoint(COMPACT), WeightsMetadata())
-    return path
 
 
 def demo(*words, **options):
@@ -76,12 +63,12 @@ def test_the_measurement_begins_when_images_arrive_here_too():
         assert observer.measurements.keypoints == [7]
 
 
-def test_the_demo_measures_and_writes_a_picture(weights, tmp_path):
+def test_the_demo_measures_and_writes_a_picture(random_weights, tmp_path):
     photograph = tmp_path / 'photograph.png'
     rng = np.random.default_rng(0)
     cv2.imwrite(str(photograph), rng.integers(0, 256, (96, 128), np.uint8))
     output = tmp_path / 'output'
-    process = demo(photograph, '--seconds', 2, '--weights', weights, '--output', output)
+    process = demo(photograph, '--seconds', 2, '--weights', random_weights, '--output', output)
     out, err = process.communicate(timeout=240)
     assert process.returncode == 0, err
     assert 'images      128x96' in out
@@ -106,9 +93,11 @@ def test_the_demo_measures_and_writes_a_picture(weights, tmp_path):
         (['--seconds', 'x'], "'x' is not a number from 1 to 3600"),
     ],
 )
-def test_invalid_input_of_the_demo_is_one_line_and_status_2(words, message, weights, tmp_path):
+def test_invalid_input_of_the_demo_is_one_line_and_status_2(
+    words, message, random_weights, tmp_path
+):
     if '--weights' not in words:
-        words = [*words, '--weights', str(weights)]
+        words = [*words, '--weights', str(random_weights)]
     process = demo('--output', tmp_path, *words)
     out, err = process.communicate(timeout=240)
     assert process.returncode == 2, err
@@ -121,8 +110,10 @@ NODES = ('player', 'detector')
 
 
 @pytest.mark.parametrize('sent', [signal.SIGINT, signal.SIGTERM, signal.SIGKILL])
-def test_the_demo_leaves_no_process_behind_whatever_signal_ends_it(sent, weights, tmp_path):
-    process = demo('--seconds', 60, '--weights', weights, '--output', tmp_path, cwd=tmp_path)
+def test_the_demo_leaves_no_process_behind_whatever_signal_ends_it(sent, random_weights, tmp_path):
+    process = demo(
+        '--seconds', 60, '--weights', random_weights, '--output', tmp_path, cwd=tmp_path
+    )
     deadline = time.monotonic() + START
     while not all(
         any(f'run_node {name} ' in line for line in running(tmp_path)) for name in NODES

@@ -5,16 +5,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 import re
 import threading
 
 import numpy as np
 import pytest
-import torch
 
-from superpoint_ros.model.config import SuperPointConfig
-from superpoint_ros.model.superpoint import SuperPoint
-from superpoint_ros.model.weights import save_weights, WeightsMetadata
 from superpoint_ros.ros.detector import (
     detector_node as detector_component,
 )
@@ -28,17 +25,14 @@ from superpoint_ros.ros.messages.feature_messages import (
 )
 from superpoint_ros.settings_table import table_of
 from support.ros import PATIENCE
+from support.small_networks import SMALL, write_weights
 
 
 @pytest.fixture
 def other_weights(tmp_path):
     """Return the path of another network's weights, with descriptors of 24."""
-    with torch.random.fork_rng():
-        torch.manual_seed(6)
-        model = SuperPoint(SuperPointConfig((4, 4, 8, 8), 8, 24))
-    path = tmp_path / 'other.safetensors'
-    save_weights(path, model, WeightsMetadata(recipe='other'))
-    return path
+    config = replace(SMALL, descriptor_size=24)
+    return write_weights(tmp_path / 'other.safetensors', 6, config)
 
 
 def descriptor_size(message):
