@@ -15,7 +15,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from types import MappingProxyType
-from typing import Any, NamedTuple, Protocol
+from typing import Any, NamedTuple
 
 import cv2
 import numpy as np
@@ -49,28 +49,6 @@ was 7.2 instead of 0.7 % of the path.
 """
 
 _FEWEST_FOR_GEOMETRY = 16  # as the tracker of descriptors
-
-
-class FrontEnd(Protocol):
-    """Tracks of a sequence, and matches of two of its images."""
-
-    def update(self, frame: Frame) -> Tracks:
-        """Return the tracks of the next frame."""
-        ...
-
-    @property
-    def view(self) -> Any:
-        """Return what `match` needs of the last image."""
-        ...
-
-    @property
-    def keypoints(self) -> int:
-        """Return the number of keypoints of the last image."""
-        ...
-
-    def match(self, a: Any, b: Any) -> tuple[np.ndarray, np.ndarray]:
-        """Return matched points, pixels (K, 2) and (K, 2), of two views."""
-        ...
 
 
 class DescriptorFrontEnd:
@@ -247,6 +225,10 @@ def _tracks(points: np.ndarray, ids: np.ndarray, restarted: bool = False) -> Tra
         np.arange(count),
         restarted,
     )
+
+
+FrontEnd = DescriptorFrontEnd | KltFrontEnd
+"""What makes tracks of a sequence; `match` compares what `view` was after two of its images."""
 
 
 class OdometryMethod(NamedTuple):

@@ -29,6 +29,7 @@ from superpoint_ros.evaluation.metrics import (
     EPSILON,
     match_distances,
     matches_of,
+    mean_of,
     measure_pair,
     Pair,
     shared_view,
@@ -156,10 +157,8 @@ def summarise(rows: Sequence[dict]) -> dict | None:
     errors = np.array(
         [np.inf if row['corner_error'] is None else row['corner_error'] for row in rows]
     )
-    localised = [row['localisation'] for row in rows if row['localisation'] is not None]
     return {
-        **{name: float(np.mean([row[name] for row in rows])) for name in _MEANS},
-        'localisation': float(np.mean(localised)) if localised else None,
+        **{name: mean_of(rows, name) for name in (*_MEANS, 'localisation')},
         **{f'homography_{limit}px': float((errors <= limit).mean()) for limit in ACCURACIES},
         'homography_auc_5px': area_under_accuracy(errors, AUC_LIMIT),
         'pairs': len(rows),

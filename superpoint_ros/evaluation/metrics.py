@@ -15,6 +15,7 @@ that no detection finds, and precision is interpolated as in PASCAL VOC.
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -265,6 +266,12 @@ def area_under_accuracy(errors: np.ndarray, limit: float) -> float:
     """
     errors = np.asarray(errors, np.float64)
     return float(np.mean(np.clip(1 - errors / limit, 0, 1))) if len(errors) else 0.0
+
+
+def mean_of(rows: Sequence[Mapping], name: str) -> float | None:
+    """Return the mean of the known values of a measurement of pairs; None without any."""
+    values = [row[name] for row in rows if row[name] is not None]
+    return float(np.mean(values)) if values else None
 
 
 def measure_pair(pair: Pair) -> dict[str, float | None]:

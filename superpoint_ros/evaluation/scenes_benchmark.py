@@ -28,7 +28,7 @@ from superpoint_ros.data.scenes.correspondences import transfer
 from superpoint_ros.data.scenes.pairs import RenderedPair
 from superpoint_ros.detection.settings import DetectionSettings
 from superpoint_ros.evaluation.baselines import Method
-from superpoint_ros.evaluation.metrics import distances_to_nearest, EPSILON
+from superpoint_ros.evaluation.metrics import distances_to_nearest, EPSILON, mean_of
 from superpoint_ros.evaluation.relative_pose import (
     estimate_pose,
     pose_error,
@@ -173,10 +173,8 @@ def measure_pose(pair: RenderedPair, a: Features, b: Features, matched: SceneMat
 
 def _summarise(rows: Sequence[dict], poses: Sequence[PoseError]) -> dict[str, float | None]:
     """Return the means of pairs' measurements and the areas of their poses' errors."""
-    placed = [row['localisation'] for row in rows if row['localisation'] is not None]
     return {
-        **{name: float(np.mean([row[name] for row in rows])) for name in _MEANS},
-        'localisation': float(np.mean(placed)) if placed else None,
+        **{name: mean_of(rows, name) for name in (*_MEANS, 'localisation')},
         **{f'pose_{name}': value for name, value in summarise_errors(poses).items()},
         'pairs': len(rows),
     }

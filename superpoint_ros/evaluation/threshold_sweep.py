@@ -28,6 +28,7 @@ from superpoint_ros.evaluation.evaluation_plans import ThresholdPlan
 from superpoint_ros.evaluation.metrics import (
     EPSILON,
     match_distances,
+    mean_of,
     Pair,
     repeatability,
     shared_view,
@@ -85,7 +86,7 @@ def evaluate_thresholds(
         'images': len(images),
         'views': plan.views,
         'rows': [
-            {'threshold': threshold, **{name: _mean(measured, name) for name in _MEANS}}
+            {'threshold': threshold, **{name: mean_of(measured, name) for name in _MEANS}}
             for threshold, measured in rows.items()
         ],
     }
@@ -109,11 +110,6 @@ def _measure(pair: Pair) -> dict[str, float | None]:
         'matches': len(matches),
         'right_matches': int(correct.sum()),
     }
-
-
-def _mean(rows: Sequence[dict], name: str) -> float | None:
-    values = [row[name] for row in rows if row[name] is not None]
-    return float(np.mean(values)) if values else None
 
 
 def thresholds_table(result: dict[str, Any]) -> str:

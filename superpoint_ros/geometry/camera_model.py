@@ -19,6 +19,8 @@ from typing import TYPE_CHECKING
 import cv2
 import numpy as np
 
+from superpoint_ros.geometry.homography import scaling
+
 if TYPE_CHECKING:
     from sensor_msgs.msg import CameraInfo
 
@@ -172,9 +174,7 @@ class CameraModel:
     def scaled(self, size: tuple[int, int]) -> CameraModel:
         """Return the calibration of the full images, resized from `size` to (width, height)."""
         x, y = size[0] / self.size[0], size[1] / self.size[1]
-        # Pixel centres move: (p + 0.5) s - 0.5.
-        resize = np.array([[x, 0, 0.5 * x - 0.5], [0, y, 0.5 * y - 0.5], [0, 0, 1]])
-        return replace(self, matrix=resize @ self.matrix, size=size)
+        return replace(self, matrix=scaling(x, y) @ self.matrix, size=size)
 
     def check_size(self, image_size: tuple[int, int]) -> None:
         """Raise CameraModelError if the calibration is for another (width, height)."""

@@ -108,27 +108,19 @@ PLAYER = {
 }
 """Arguments of the camera player in the demos."""
 
-_ROWS = {
-    'odometry': Setting('odometry', True, ODOMETRY['odometry'][1], type=bool),
-    **table_of(DetectionSettings),
-    **table_of(LifecycleSettings),
-    **table_of(CameraSettings),
-    **table_of(DepthInput),
-    **table_of(PlayerSettings),
-}
 _PARSED = {
-    name: _ROWS[name]
-    for name in (
-        'odometry',
-        'threshold',
-        'autostart',
-        'image_transport',
-        'depth_source',
-        'rectified',
-        'pair_tolerance',
-        'rate',
-        'max_side',
-    )
+    'odometry': Setting('odometry', True, ODOMETRY['odometry'][1], type=bool),
+    **{
+        name: table_of(group)[name]
+        for group, names in (
+            (DetectionSettings, ('threshold',)),
+            (LifecycleSettings, ('autostart',)),
+            (CameraSettings, ('image_transport',)),
+            (DepthInput, ('depth_source', 'rectified', 'pair_tolerance')),
+            (PlayerSettings, ('rate', 'max_side')),
+        )
+        for name in names
+    },
 }
 """Settings of the arguments whose values are checked before any node starts."""
 

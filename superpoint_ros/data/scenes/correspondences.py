@@ -52,20 +52,12 @@ def transfer(
 
 def depth_at(depth: np.ndarray, points: np.ndarray) -> np.ndarray:
     """Return the depth (N,) at points (N, 2); 0 beyond the image and where there is none."""
-    height, width = depth.shape
-    with np.errstate(invalid='ignore'):
-        inside = ((points >= 0) & (points <= [width - 1, height - 1])).all(axis=1)
-    x, y = np.where(inside[:, None], points, 0).T
-    left = np.minimum(x.astype(np.int64), max(width - 2, 0))
-    top = np.minimum(y.astype(np.int64), max(height - 2, 0))
-    fx, fy = x - left, y - top
-    right, bottom = np.minimum(left + 1, width - 1), np.minimum(top + 1, height - 1)
-    four = np.stack(
-        [depth[top, left], depth[top, right], depth[bottom, left], depth[bottom, right]]
-    ).astype(np.float64)
+    inside, (rows, columns) = _pixels_around(points, depth.shape)
+    four = depth[rows, columns].astype(np.float64)
     known = four > 0
     nearest = np.where(known, four, np.inf).min(axis=0)
     smooth = known.all(axis=0) & (four.max(axis=0) < EDGE * nearest)
+    fx, fy = np.where(inside[:, None], points, 0).T - [columns[0], rows[0]]
     weights = np.stack([(1 - fx) * (1 - fy), fx * (1 - fy), (1 - fx) * fy, fx * fy])
     inverse = (weights / np.where(known, four, 1)).sum(axis=0)
     result = np.where(smooth, 1 / np.maximum(inverse, 1e-12), nearest)
@@ -74,14 +66,21 @@ def depth_at(depth: np.ndarray, points: np.ndarray) -> np.ndarray:
 
 def _is_seen(places: np.ndarray, z: np.ndarray, depth: np.ndarray) -> np.ndarray:
     """Return whether one of the four pixels around each place shows the depth z there."""
-    height, width = depth.shape
+    inside, (rows, columns) = _pixels_around(places, depth.shape)
     with np.errstate(invalid='ignore'):
-        inside = ((places >= 0) & (places <= [width - 1, height - 1])).all(axis=1)
-    x, y = np.where(inside[:, None], places, 0).T
-    left, top = x.astype(np.int64), y.astype(np.int64)
-    right, bottom = np.minimum(left + 1, width - 1), np.minimum(top + 1, height - 1)
-    seen = np.zeros(len(places), bool)
-    for rows, columns in ((top, left), (top, right), (bottom, left), (bottom, right)):
-        with np.errstate(invalid='ignore'):
-            seen |= np.abs(depth[rows, columns] - z) < TOLERANCE * z
-    return seen & inside
+        return inside & (np.abs(depth[rows, columns] - z) < TOLERANCE * z).any(axis=0)
+
+
+def _pixels_around(points: np.ndarray, shape: tuple[int, int]) -> tuple[np.ndarray, np.ndarray]:
+    """
+    Return bool (N,), if points lie in an image, and the four pixels around each.
+
+    The pixels are rows and columns, int (2, 4, N): top left, top right, bottom left, bottom right.
+    """
+    last = np.array(shape)[:, None] - 1
+    yx = points.T[::-1]
+    with np.errstate(invalid='ignore'):
+        inside = ((yx >= 0) & (yx <= last)).all(axis=0)
+    first = np.where(inside, yx, 0).astype(np.int64)
+    (top, left), (bottom, right) = first, np.minimum(first + 1, last)
+    return inside, np.stack([[top, top, bottom, bottom], [left, right, left, right]])
