@@ -5,7 +5,6 @@
 
 from __future__ import annotations
 
-from array import array
 import itertools
 
 import numpy as np
@@ -134,8 +133,6 @@ def pixels():
 @pytest.fixture
 def image(pixels):
     """Return the message of a gray image."""
-    from sensor_msgs.msg import Image
+    from superpoint_ros.ros.messages.image_messages import image_message
 
-    height, width = pixels.shape
-    data = array('B', pixels.tobytes())
-    return Image(height=height, width=width, encoding='mono8', step=width, data=data)
+    return image_message(pixels)

@@ -5,18 +5,18 @@
 
 from __future__ import annotations
 
-from array import array
 import time
 
 from diagnostic_msgs.msg import DiagnosticStatus
 import numpy as np
 import pytest
-from sensor_msgs.msg import CameraInfo, Image
+from sensor_msgs.msg import CameraInfo
 
 from superpoint_ros.ros.messages.feature_messages import (
     features_from_message,
     normalized_from_message,
 )
+from superpoint_ros.ros.messages.image_messages import image_message
 from support.rooms import picture
 from support.ros import milliseconds
 
@@ -39,14 +39,6 @@ def calibration(baseline=0.0, size=(160, 120)):
     return CameraInfo(width=size[0], height=size[1], distortion_model='plumb_bob', k=k, d=d, p=p)
 
 
-def message_of(pixels, encoding='mono8'):
-    pixels = np.ascontiguousarray(pixels)
-    height, width = pixels.shape[:2]
-    data = array('B', pixels.tobytes())
-    step = pixels.nbytes // height
-    return Image(height=height, width=width, encoding=encoding, step=step, data=data)
-
-
 class Rig:
     """A detector of a stereo pair; the right image is the left one, shifted."""
 
@@ -54,7 +46,7 @@ class Rig:
         self.system = start_inside(**{**STEREO, **parameters})
         for side in ('left', 'right'):
             self.system.listen_to_features(f'{side}/features')
-        self.left, self.right = message_of(pixels), message_of(np.roll(pixels, -SHIFT, axis=1))
+        self.left, self.right = map(image_message, (pixels, np.roll(pixels, -SHIFT, axis=1)))
         self.stamp = 1000
         self.infos = {}
 
@@ -156,7 +148,7 @@ def test_pairs_that_are_not_rectified_have_features_without_depth_until_they_are
     rig = Rig(start_inside, pixels)
     rig.calibrate(0.12)
     good = rig.right
-    rig.right = message_of(np.roll(pixels, (20, -SHIFT), axis=(0, 1)))
+    rig.right = image_message(np.roll(pixels, (20, -SHIFT), axis=(0, 1)))
     features = features_from_message(rig.features())
     assert len(features) > 20
     assert not features.depths.known.any()
@@ -210,7 +202,7 @@ class DepthCamera:
         parameters = {'depth_source': 'image', 'pair_wait': 10.0} | parameters
         self.system = start_inside(**parameters)
         self.system.listen_to_features()
-        self.image, self.stamp = message_of(pixels), 1000
+        self.image, self.stamp = image_message(pixels), 1000
         self.system.publish(calibration(), 'camera_info')
         self.system.rest(0.3)
 
@@ -232,7 +224,9 @@ def test_depth_images_give_positions_in_metres(start_inside, pixels, encoding, u
     camera = DepthCamera(start_inside, pixels)
     depth = np.full(pixels.shape, 2.5 / unit, np.uint16 if unit < 1 else np.float32)
     depth[:, 80:] = 0 if unit < 1 else np.nan
-    features = camera.features(message_of(depth, encoding))
+    message = image_message(depth)
+    message.encoding = encoding
+    features = camera.features(message)
     x = features.keypoints[:, 0]
     np.testing.assert_allclose(features.depths.values[x < 78], 2.5, rtol=1e-5)
     assert not features.depths.known[x > 81].any()
@@ -245,9 +239,9 @@ def test_depth_images_that_cannot_be_used_are_reported_and_features_come_without
     camera = DepthCamera(start_inside, pixels)
     good = np.full(pixels.shape, 2.5, np.float32)
     bad = {
-        'encoding': message_of(np.zeros((*pixels.shape, 3), np.uint8), 'rgb8'),
-        'size': message_of(good[::2, ::2], '32FC1'),
-        'length': message_of(good, '32FC1'),
+        'encoding': image_message(np.zeros((*pixels.shape, 3), np.uint8)),
+        'size': image_message(good[::2, ::2]),
+        'length': image_message(good),
     }
     bad['length'].data = bad['length'].data[:100]
     for message in bad.values():
@@ -256,7 +250,7 @@ def test_depth_images_that_cannot_be_used_are_reported_and_features_come_without
         assert not features.depths.known.any()
     values = camera.system.status('/depth')[2]
     assert {reason: values[f'bad frames: {reason}'] for reason in bad} == dict.fromkeys(bad, '1')
-    assert camera.features(message_of(good, '32FC1')).depths.known.any()
+    assert camera.features(image_message(good)).depths.known.any()
 
 
 def test_images_without_a_depth_image_have_features_without_depth(start_inside, pixels):

@@ -22,6 +22,7 @@ from sensor_msgs.msg import Image, PointCloud2
 from superpoint_ros.data.image_encodings import ENCODINGS
 from superpoint_ros.ros.detector.detector_node import DetectorNode
 from superpoint_ros.ros.messages.feature_messages import features_from_message
+from superpoint_ros.ros.messages.image_messages import image_message
 from support.ros import milliseconds, PATIENCE
 from support.ros_domain import ros_domain
 
@@ -126,9 +127,8 @@ def test_the_image_size_may_change_from_frame_to_frame(start_inside):
     rng = np.random.default_rng(0)
     sizes = [(120, 160), (16, 16), (77, 333), (240, 41), (120, 160), (201, 203)]
     for index, (height, width) in enumerate(sizes):
-        data = array('B', rng.integers(0, 256, height * width, dtype=np.uint8).tobytes())
-        message = Image(height=height, width=width, encoding='mono8', step=width, data=data)
-        answer = system.answers(message, stamp=1000 + index)
+        pixels = rng.integers(0, 256, (height, width), dtype=np.uint8)
+        answer = system.answers(image_message(pixels), stamp=1000 + index)
         points = features_from_message(answer).keypoints
         if min(height, width) > 40:
             assert len(points) > 0
