@@ -43,6 +43,17 @@ class StubNode(Node):
         return True
 
 
+class TimerNode(StubNode):
+    """A node whose method `on_timer` is called a moment after its start."""
+
+    def __init__(self):
+        super().__init__()
+        self.create_timer(0.001, self.on_timer)
+
+    def on_timer(self):
+        interrupt()
+
+
 class RecordedSignals(program_signals.Signals):
     """Handlers of signals that a node of these tests can find."""
 
@@ -140,12 +151,8 @@ def test_a_signal_that_only_a_destructor_notices_is_not_printed(run, capfd):
 
 
 def test_the_status_is_0_if_a_callback_fails_after_a_signal(run, capfd):
-    class Failing(StubNode):
-        def __init__(self):
-            super().__init__()
-            self.create_timer(0.001, self._fail)
-
-        def _fail(self):
+    class Failing(TimerNode):
+        def on_timer(self):
             interrupt()
             raise InvalidHandleError('cannot use Destroyable')
 
@@ -158,11 +165,7 @@ def test_the_status_is_0_if_a_callback_fails_after_a_signal(run, capfd):
 
 
 def test_the_status_is_0_if_the_end_fails_after_a_signal(run, capfd):
-    class Failing(StubNode):
-        def __init__(self):
-            super().__init__()
-            self.create_timer(0.001, interrupt)
-
+    class Failing(TimerNode):
         def stop(self):
             raise InvalidHandleError('cannot use Destroyable')
 
@@ -187,12 +190,8 @@ def test_the_status_is_1_if_the_start_fails_before_a_signal(run, capfd):
 
 
 def test_the_status_is_1_if_a_callback_fails_before_a_signal(run, capfd):
-    class Failing(StubNode):
-        def __init__(self):
-            super().__init__()
-            self.create_timer(0.001, self._fail)
-
-        def _fail(self):
+    class Failing(TimerNode):
+        def on_timer(self):
             raise InvalidHandleError('cannot use Destroyable')
 
         def stop(self):
@@ -202,7 +201,7 @@ def test_the_status_is_1_if_a_callback_fails_before_a_signal(run, capfd):
     assert run(Failing) == 1
     output = capfd.readouterr().err
     assert 'a callback failed: InvalidHandleError: cannot use Destroyable' in output
-    assert 'in _fail' in output  # where the defect is
+    assert 'in on_timer' in output  # where the defect is
 
 
 def test_the_executor_is_shut_down_in_the_thread_that_spins(run, monkeypatch):
@@ -217,12 +216,7 @@ def test_the_executor_is_shut_down_in_the_thread_that_spins(run, monkeypatch):
 
     monkeypatch.setattr(SingleThreadedExecutor, 'shutdown', record)
 
-    class Interrupted(StubNode):
-        def __init__(self):
-            super().__init__()
-            self.create_timer(0.001, interrupt)
-
-    assert run(Interrupted) == 0
+    assert run(TimerNode) == 0
     assert threads == ['executor']
 
 
