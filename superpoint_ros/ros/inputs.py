@@ -226,9 +226,16 @@ class InputTopic(ABC):
         if len(checks) == sum(result == QoSCompatibility.ERROR for result, _ in checks):
             text = ' '.join(' '.join(sorted(reasons)).split()).rstrip(';')
             return f'the quality of service of the publisher does not fit ({text})'
-        if self.statistics.summary(time.monotonic()).lately_lost > MAX_LOST:
-            return f'the messages of {len(publishers)} publisher(s) are lost on the way'
-        return f'{len(publishers)} publisher(s), but none of their messages arrives'
+        summary, count = self.statistics.summary(time.monotonic()), len(publishers)
+        if summary.lately_lost > MAX_LOST:
+            return f'the messages of {count} publisher(s) are lost on the way'
+        if summary.received:
+            return f'{count} publisher(s), but no more messages arrive: paused, or hanging'
+        return (
+            f'{count} publisher(s), but none of their messages arrives. If they have sent any, '
+            'and run in another container or as another user: Fast DDS shares no memory with '
+            'them, set FASTDDS_BUILTIN_TRANSPORTS=UDPv4 for this node'
+        )
 
     def _remap_target(self, topic: str) -> str:
         """Return what the user must remap the input to, to receive a topic."""

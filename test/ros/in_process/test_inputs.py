@@ -112,6 +112,22 @@ def test_a_camera_whose_images_all_get_lost_is_named(start_inside):
 
 
 @pytest.mark.usefixtures('_short_watchdog_timeout')
+def test_a_camera_that_pauses_is_distinguished_from_one_that_was_never_received(
+    start_inside, image
+):
+    system = start_inside()
+    camera = system.observer.create_publisher(Image, '/image', 1)
+    system.wait_until(camera.get_subscription_count)
+    never = 'none of their messages arrives'
+    system.wait_until(lambda: never in system.newest_status('/image')[1])
+    assert 'set FASTDDS_BUILTIN_TRANSPORTS=UDPv4 for this node' in reason(system, '/image')
+    system.listen_to_features()
+    system.answers(image, '/image')
+    paused = 'but no more messages arrive: paused, or hanging'
+    system.wait_until(lambda: system.newest_status('/image')[1].endswith(paused))
+
+
+@pytest.mark.usefixtures('_short_watchdog_timeout')
 def test_a_silent_camera_names_topics_with_publishers_and_its_own_remapping(start_inside):
     system = start_inside(cameras=['left', 'right'])
     system.observer.create_publisher(Image, '/left/image_raw', 1)
