@@ -54,7 +54,7 @@ def refine_disparities(
     if not len(keypoints):
         return np.zeros(0), np.zeros(0)
     x, y = (column[:, None].astype(np.float32) for column in keypoints.T)
-    wanted = _sample(left.astype(np.float32), x + _DX, y + _DY)
+    wanted = _centred(_sample(left.astype(np.float32), x + _DX, y + _DY))
     image = right.astype(np.float32)
     slope = cv2.filter2D(image, -1, np.array([[-0.5, 0, 0.5]], np.float32))
     plane = np.zeros((len(keypoints), 3))  # disparity at the keypoint, slopes along x and y
@@ -63,22 +63,35 @@ def refine_disparities(
         fit = _fit(wanted, image, slope, x, y, plane)
         plane[:, 0] += fit.step[:, 0].clip(-1, 1)
         plane[:, 1:] = (plane[:, 1:] + fit.step[:, 1:]).clip(-_LARGEST_SLOPE, _LARGEST_SLOPE)
-    refined, sigmas = plane[:, 0].copy(), fit.sigmas
+    refined, (sigmas, correlation) = plane[:, 0].copy(), _quality(wanted, fit)
     good = np.abs(refined - disparities) <= _LARGEST_MOVE
     good &= np.abs(fit.step[:, 0]) < 0.1  # converged
     good &= (fit.gain > _GAIN[0]) & (fit.gain < _GAIN[1])
-    good &= (fit.correlation >= _MIN_CORRELATION) & (sigmas <= _LARGEST_SIGMA)
+    good &= (correlation >= _MIN_CORRELATION) & (sigmas <= _LARGEST_SIGMA)
     refined[~good] = sigmas[~good] = np.nan
     return refined, sigmas
 
 
 class _Fit(NamedTuple):
-    """One step of the alignment for N windows: (N, 3), and (N,) each."""
+    """
+    One step of the alignment for N windows of P pixels.
+
+    Attributes:
+        step: change of the disparity planes (N, 3).
+        gain: ratio of the brightness (N,), 0 if it is unknown.
+        solution: the four unknowns of the linear problem (N, 4).
+        inverse: inverse of its normal matrix (N, 4, 4).
+        rows: its columns (N, P, 4), of which the last is the window of the right image.
+        weighted: the same, multiplied by the weights of the pixels.
+
+    """
 
     step: np.ndarray
     gain: np.ndarray
-    sigmas: np.ndarray
-    correlation: np.ndarray
+    solution: np.ndarray
+    inverse: np.ndarray
+    rows: np.ndarray
+    weighted: np.ndarray
 
 
 def _fit(wanted, image, slope, x, y, plane) -> _Fit:
@@ -86,7 +99,6 @@ def _fit(wanted, image, slope, x, y, plane) -> _Fit:
     columns = x + _DX - (plane[:, :1] + plane[:, 1:2] * _DX + plane[:, 2:] * _DY)
     seen = _centred(_sample(image, columns, y + _DY))
     along = -_sample(slope, columns, y + _DY)
-    wanted = _centred(wanted)
     # The gain multiplies all unknowns, which makes the problem linear; centred columns need no
     # offset of the brightness.
     rows = np.stack([_centred(along), _centred(along * _DX), _centred(along * _DY), seen], axis=2)
@@ -100,16 +112,22 @@ def _fit(wanted, image, slope, x, y, plane) -> _Fit:
     solution = np.einsum('nij,nj->ni', inverse, right)
     gain = solution[:, 3]
     gain = np.where(np.abs(gain) > 1e-3, gain, np.nan)
-    rest = wanted - np.einsum('npk,nk->np', rows, solution)
+    step = np.nan_to_num(solution[:, :3] / gain[:, None])
+    return _Fit(step, np.nan_to_num(gain), solution, inverse, rows, weighted)
+
+
+def _quality(wanted: np.ndarray, fit: _Fit) -> tuple[np.ndarray, np.ndarray]:
+    """Return standard deviations of the disparities (N,), and correlations of the windows (N,)."""
+    rest = wanted - np.einsum('npk,nk->np', fit.rows, fit.solution)
     variance = np.maximum((rest**2 @ _WEIGHTS) / _WEIGHTS.sum(), _PIXEL_NOISE**2)
-    spread = weighted.transpose(0, 2, 1) @ weighted
-    covariance = np.einsum('ni,nij,nj->n', inverse[:, 0], spread, inverse[:, 0]) * variance
+    spread = fit.weighted.transpose(0, 2, 1) @ fit.weighted
+    along = fit.inverse[:, 0]
+    covariance = np.einsum('ni,nij,nj->n', along, spread, along) * variance
+    seen = fit.rows[:, :, 3]
     powers = [(part**2) @ _WEIGHTS for part in (seen, wanted)]
     correlation = (seen * wanted) @ _WEIGHTS / np.sqrt(powers[0] * powers[1] + 1e-6)
-    step = np.nan_to_num(solution[:, :3] / gain[:, None])
-    return _Fit(
-        step, np.nan_to_num(gain), _SIGMA_SCALE * np.sqrt(covariance) / np.abs(gain), correlation
-    )
+    with np.errstate(divide='ignore'):
+        return _SIGMA_SCALE * np.sqrt(covariance) / np.abs(fit.gain), correlation
 
 
 def _sample(image: np.ndarray, x: np.ndarray, y: np.ndarray) -> np.ndarray:
