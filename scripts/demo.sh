@@ -4,9 +4,10 @@
 #
 #   bash scripts/demo.sh [PATH] [--seconds N] ...
 #
-# PATH is an image, a folder of images, a video, or a camera (/dev/video0); by default a virtual
-# camera moves over photographs that come with the package. With --odometry a camera flies through a
-# simulated room, and tracker and visual odometry find its way. --help lists the options.
+# PATH is an image, a folder of images, a video, a bag or a camera (/dev/video0); by default a
+# virtual camera moves over photographs that come with the package. With --odometry a camera flies
+# through a simulated room, and tracker and visual odometry estimate its trajectory. --help lists
+# the options.
 set -euo pipefail
 
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)

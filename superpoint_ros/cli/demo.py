@@ -27,7 +27,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         nargs='?',
         default='',
         metavar='PATH',
-        help='an image, a folder of images, a video, or a camera (/dev/video0 or 0)',
+        help='an image, a folder of images, a video, a bag, or a camera (/dev/video0 or 0)',
     )
     parser.add_argument(
         '--odometry',

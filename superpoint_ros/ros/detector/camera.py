@@ -162,7 +162,9 @@ class Camera(InputTopic):
 
     def _diagnose(self) -> str:
         reason = super()._diagnose()
-        if self.node.count_publishers(self.topic):
+        ours = f'sensor_msgs/msg/{self._type.__name__}'
+        publishers = self.node.get_publishers_info_by_topic(self.topic)
+        if any(each.topic_type == ours for each in publishers):
             return reason
         transport, kind = (
             ('raw', Image) if self._is_compressed else ('compressed', CompressedImage)

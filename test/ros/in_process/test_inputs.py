@@ -128,6 +128,23 @@ def test_a_camera_that_pauses_is_distinguished_from_one_that_was_never_received(
 
 
 @pytest.mark.usefixtures('_short_watchdog_timeout')
+def test_a_topic_of_compressed_images_that_is_remapped_names_the_transport(
+    start_inside, monkeypatch
+):
+    system = start_inside()
+    kind = 'sensor_msgs/msg/CompressedImage'
+    # One process cannot have both types on one topic.
+    found = [SimpleNamespace(topic_type=kind)]
+    monkeypatch.setattr(system.node, 'get_publishers_info_by_topic', lambda topic: found)
+    system.observer.create_publisher(CompressedImage, '/cam/image_raw/compressed', 1)
+    system.wait_until(lambda: 'image_transport' in reason(system, '/image'))
+    assert reason(system, '/image').endswith(
+        f'the topic has the type {kind}, not sensor_msgs/msg/Image; '
+        'set image_transport:=compressed for compressed images on /cam/image_raw'
+    )
+
+
+@pytest.mark.usefixtures('_short_watchdog_timeout')
 def test_a_silent_camera_names_topics_with_publishers_and_its_own_remapping(start_inside):
     system = start_inside(cameras=['left', 'right'])
     system.observer.create_publisher(Image, '/left/image_raw', 1)
