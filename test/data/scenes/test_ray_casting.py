@@ -63,8 +63,13 @@ def test_a_lamp_lights_what_is_near_it_and_an_obstacle_throws_a_shadow():
     normals = np.array([[-1.0, 0, 0]] * 2, np.float32)
     lit = caster._light(points, normals, Lighting(shadows=False, **light))
     shaded = caster._light(points, normals, Lighting(shadows=True, **light))
-    assert lit[0] > lit[1] > 0.1
+    # Cosine by 1 + (distance / reach)^2.
+    squares = np.array([16, 16 + 2.5**2])
+    assert lit == pytest.approx(0.1 + 4 / np.sqrt(squares) / (1 + squares / 9), rel=1e-4)
     assert shaded == pytest.approx([0.1, lit[1]])
+    sunny = Lighting(ambient=0.1, lamps=(), shadows=True, mean=100.0, sun=np.array([-1.0, 0, 0]))
+    sunlit = caster._light(np.array([[4.0, 0, 0], [4.0, 1.5, 0]], np.float32), normals, sunny)
+    assert sunlit == pytest.approx([1.1, 0.1])
 
 
 def test_vignetting_darkens_the_corners_and_noise_differs_by_its_seed():
@@ -85,8 +90,10 @@ def test_vignetting_darkens_the_corners_and_noise_differs_by_its_seed():
 
 
 def test_a_sky_is_seen_behind_the_mesh():
-    sky = np.full((8, 16), 220, np.uint8)
-    image = RayCaster(wall(half=0.5), sky).render(CAMERA, POSE, EVEN).image
-    plain = RayCaster(wall(half=0.5)).render(CAMERA, POSE, EVEN).image
-    assert image[0, 0] != 0
-    assert plain.std() > 0
+    higher = np.tile(np.linspace(250, 50, 64).astype(np.uint8)[:, None], 64)
+    left = np.tile(np.where(np.arange(64) < 32, 200, 50).astype(np.uint8), (64, 1))
+    for sky, darker in ((higher, (20, 0)), (left, (0, 60))):  # brighter there
+        image = RayCaster(wall(half=0.5), sky).render(CAMERA, POSE, EVEN).image
+        assert image[0, 0] > 1.2 * image[darker]
+    without = RayCaster(wall(half=0.5)).render(CAMERA, POSE, EVEN).image
+    assert np.ptp(without[:10]) == 0
