@@ -11,6 +11,7 @@ import pytest
 
 from superpoint_ros.geometry.camera_model import CameraModel
 from superpoint_ros.simulation.rendering import Panel, Renderer
+from support.noise_pictures import noise_picture
 
 CAMERA = CameraModel.of_view((160, 120), 70)
 BARREL = CameraModel.of_view((160, 120), 70, (-0.25, 0.06, 0.002, -0.001, 0.0))
@@ -138,6 +139,24 @@ def test_rendered_edge_pixels_are_weighted_by_their_coverage():
         errors.append(image[60, 100] / 200 - share)
     assert np.abs(errors).max() < 0.2  # three rays
     assert np.abs(np.mean(errors)) < 0.02
+
+
+def test_shifted_rays_are_those_of_a_camera_with_another_principal_point():
+    picture = noise_picture(0, (256, 256), (4,))
+    right, down = np.array([1.9, 0.1, 0.6]), np.array([-0.1, 2.0, 0.0])
+    tilted = Panel(np.array([-1.0, -1.0, 1.8]), right, down, picture)
+    matrix = CAMERA.matrix - [[0, 0, 0.4], [0, 0, -0.25], [0, 0, 0]]
+    moved = CameraModel('plumb_bob', matrix, [], CAMERA.size)
+    shifted = Renderer([tilted], CAMERA).render(np.eye(4), (0.4, -0.25), edges=False)
+    expected = Renderer([tilted], moved).render(np.eye(4), edges=False)
+    assert np.mean(np.abs(shifted.image.astype(int) - expected.image) > 1) < 0.001
+    np.testing.assert_allclose(shifted.depth, expected.depth, rtol=1e-4)
+
+
+def test_the_distance_from_a_panel_is_that_of_its_nearest_point():
+    points = np.array([[0.2, 0.3, 1.0], [4.0, 0, 2.0], [4.0, -5.0, 2.0]])
+    distances = panel(1, 2.0, width=2.0, height=2.0).distance(points)
+    np.testing.assert_allclose(distances, [1, 3, 5])
 
 
 def test_renderer_names_what_it_cannot_render():
