@@ -78,7 +78,8 @@ def write_kitti(root, cameras=(0,)):
     shifts = {'P0': 0, 'P1': -350, 'P2': 42}
     lines = [f'{name}: 700 0 15 {x} 0 700 11 0 0 0 1 0' for name, x in shifts.items()]
     (folder / 'calib.txt').write_text('\n'.join(lines))
-    poses = [f'1 0 0 {x} 0 1 0 0 0 0 1 {2 * x}' for x in (0, 1, 2)]
+    # In the last image, x of the camera is -z of the world.
+    poses = ['1 0 0 0 0 1 0 0 0 0 1 0', '1 0 0 1 0 1 0 0 0 0 1 2', '0 0 1 2 0 1 0 0 -1 0 0 4']
     (root / 'poses').mkdir()
     (root / 'poses' / '07.txt').write_text('\n'.join(poses))
     return folder

@@ -46,6 +46,33 @@ def test_a_wall_shows_its_picture_upright():
     top_left, others = rendered[14, 22], (rendered[14, 42], rendered[34, 22], rendered[34, 42])
     assert top_left > 150
     assert max(others) == 0
+    # Brightness that grows from left to right, in both triangles of the wall.
+    ramp = np.tile(np.arange(0, 192, 3, dtype=np.uint8), (64, 1))
+    rendered = RayCaster(wall(half=2.0, image=ramp)).render(CAMERA, POSE, EVEN).image[4:44, 8:56]
+    assert np.ptp(rendered, axis=0).max() <= 2
+    assert (np.diff(rendered[0].astype(int)) > 0).all()
+
+
+def test_a_symmetric_wall_has_a_symmetric_image():
+    image = picture()
+    image = np.maximum(np.maximum(image, image[:, ::-1]), np.maximum(image, image[:, ::-1])[::-1])
+    rendered = RayCaster(wall(half=2.0, image=image)).render(CAMERA, POSE, EVEN).image.astype(int)
+    # A quarter of a pixel to one side would change gray levels by more.
+    assert np.abs(rendered - rendered[:, ::-1]).max() <= 2
+    assert np.abs(rendered - rendered[::-1]).max() <= 2
+
+
+def test_both_sides_of_a_surface_are_lit():
+    white, half = np.full((4, 4), 200, np.uint8), 10.0
+    turned = quad(np.array([4.0, 0, 0]), np.array([0, half, 0]), np.array([0, 0, half]), white)
+    lamp = Lamp(np.array([0.0, 1.5, 0]), 1.0, 3.0)
+    lighting = Lighting(ambient=0.0, lamps=(lamp,), shadows=True, mean=100.0)
+    front, back = (
+        RayCaster(mesh).render(CAMERA, POSE, lighting).image
+        for mesh in (wall(image=white), turned)
+    )
+    assert front.mean() > 50
+    np.testing.assert_array_equal(front, back)
 
 
 def test_the_exposure_reaches_the_mean_gray_level():
@@ -57,12 +84,14 @@ def test_a_lamp_lights_what_is_near_it_and_an_obstacle_throws_a_shadow():
     white = np.full((4, 4), 200, np.uint8)
     obstacle = quad(np.array([2.0, 1.5, 0]), np.array([0, -0.3, 0]), np.array([0, 0, 0.3]), white)
     caster = RayCaster(merge([wall(image=white), obstacle]))
+    # What is behind the lamp throws no shadow.
+    closed = RayCaster(merge([wall(image=white), obstacle, wall(-1.0, image=white)]))
     lamp = Lamp(np.array([0.0, 1.5, 0]), 1.0, 3.0)
     light = {'ambient': 0.1, 'lamps': (lamp,), 'mean': 100.0}
     points = np.array([[4.0, 1.5, 0], [4.0, -1.0, 0]], np.float32)
     normals = np.array([[-1.0, 0, 0]] * 2, np.float32)
     lit = caster._light(points, normals, Lighting(shadows=False, **light))
-    shaded = caster._light(points, normals, Lighting(shadows=True, **light))
+    shaded = closed._light(points, normals, Lighting(shadows=True, **light))
     # Cosine by 1 + (distance / reach)^2.
     squares = np.array([16, 16 + 2.5**2])
     assert lit == pytest.approx(0.1 + 4 / np.sqrt(squares) / (1 + squares / 9), rel=1e-4)

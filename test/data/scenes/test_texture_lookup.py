@@ -34,10 +34,17 @@ def test_v_points_up_from_the_bottom_row():
 
 def test_textures_repeat():
     assert look_up([RAMP], 0, [[0.3, 0.4]]) == pytest.approx(look_up([RAMP], 0, [[7.3, -2.6]]))
+    # Between the last texel, 126, and the first one, 0.
+    assert look_up([RAMP], 0, [[0.0, 0.4]]) == pytest.approx([63])
 
 
 def test_detail_finer_than_a_pixel_is_averaged():
     assert look_up([CHECKS], 0, [[0.51, 0.51]], footprint=16.0) == pytest.approx([100], abs=1)
+    # In the middle of a square of 4 texels: a pixel as wide as the square, and twice as wide.
+    squares = np.kron(CHECKS[:16, :16], np.ones((4, 4), np.uint8))
+    for footprint, gray in ((4.0, squares[2, 2]), (8.0, 100)):
+        found = look_up([squares], 0, [[2 / 64, 1 - 2 / 64]], footprint)
+        assert found == pytest.approx([gray], abs=1)
 
 
 def test_each_texture_has_its_own_pyramid_and_plain_points_are_white():

@@ -127,6 +127,7 @@ def test_poses_of_a_kitti_folder_are_those_of_the_colour_camera(tmp_path):
     assert int(frames[1].image[0, 0]) == 101
     # A point at the origin of the world is seen at x = 42 / z: the camera is 0.06 m to the left.
     np.testing.assert_allclose(frames[1].pose[:3, 3], [1 - 0.06, 0, 2])
+    np.testing.assert_allclose(frames[2].pose[:3, 3], [2, 0, 4 + 0.06])
 
 
 def test_a_kitti_folder_without_poses_or_with_too_few_times(tmp_path):
