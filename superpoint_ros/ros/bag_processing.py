@@ -24,12 +24,12 @@ from std_msgs.msg import Header
 from superpoint_ros import __version__
 from superpoint_ros.data.sequences.bags import (
     CAMERA_INFO,
-    describe_left_out,
     gray_of,
     image_topics,
     info_topic_of,
     open_bag,
 )
+from superpoint_ros.data.sequences.mcap_topics import describe_left_out
 from superpoint_ros.detection.preprocessing import check_masks, to_gray
 from superpoint_ros.detector import Detector
 from superpoint_ros.features import Features

@@ -21,7 +21,11 @@ import numpy as np
 
 from superpoint_ros.data.image_encodings import gray_from_compressed, gray_from_message
 from superpoint_ros.data.sequences.image_files import convert_color, IMAGE_SUFFIXES
-from superpoint_ros.data.sequences.mcap_topics import RosTopicsPath
+from superpoint_ros.data.sequences.mcap_topics import (
+    describe_left_out,
+    NoRosTopicsError,
+    RosTopicsPath,
+)
 from superpoint_ros.data.sequences.sequence import (
     DEFAULT_RATE,
     Frame,
@@ -169,6 +173,8 @@ def _open_reader(path: Path) -> Any:
     try:
         reader = Reader(path if is_ros_1 else RosTopicsPath(path))
         reader.open()
+    except NoRosTopicsError:
+        raise
     except Exception as error:
         raise ValueError(f'the bag {path} cannot be read: {error}; {repair}') from error
     if not is_ros_1:
@@ -183,12 +189,6 @@ def _open_reader(path: Path) -> Any:
 def _is_of_ros_2(connection: Any) -> bool:
     """Return whether the messages of a connection are serialized as in ROS 2."""
     return connection.ext.serialization_format == 'cdr'
-
-
-def describe_left_out(connection: Any) -> str:
-    """Return what is left out of a bag, as its messages are not of ROS 2."""
-    name = connection.ext.serialization_format
-    return f'{connection.topic}: {connection.msgcount} messages in the format {name}, not of ROS 2'
 
 
 def seconds_of(stamp: Any) -> float:

@@ -15,7 +15,7 @@ from collections.abc import Iterator, Mapping
 import io
 from pathlib import Path
 import struct
-from typing import BinaryIO
+from typing import Any, BinaryIO
 
 _ROS_DEFINITIONS = ('', 'ros2msg', 'ros2idl', 'omgidl')
 # Records of an MCAP file (mcap.dev/spec): one byte of kind, eight of length, the content.
@@ -27,20 +27,36 @@ _FOOTER_SIZE = _RECORD.size + 20 + len(_MAGIC)
 _PROFILE = b'\x04\x00\x00\x00ros2'
 
 
+class NoRosTopicsError(ValueError):
+    """Error of an MCAP file without any topic of ROS 2."""
+
+
 class RosTopicsPath(type(Path())):
     """Path of a bag; a file `.mcap` opened in mode 'rb' shows only definitions of ROS 2."""
 
     def open(self, mode='r', *arguments, **options):
-        """Open the file like `Path.open`."""
+        """Open the file like `Path.open`; raise NoRosTopicsError if no topic is of ROS 2."""
         file = super().open(mode, *arguments, **options)
         if self.suffix != '.mcap' or mode != 'rb':
             return file
         try:
-            changes = _changes(file)
-        except (ValueError, struct.error):
-            changes = {}  # rosbags reports what is damaged
+            changes, formats = _changes(file)
+        except (UnicodeDecodeError, struct.error):
+            changes, formats = {}, set()  # rosbags reports what is damaged
+        if formats and 'cdr' not in formats:
+            file.close()
+            raise NoRosTopicsError(
+                f'{self} has no topic of ROS 2: its messages are in the format '
+                f'{", ".join(sorted(formats))}'
+            )
         file.seek(0)
         return io.BufferedReader(_ChangedFile(file, changes)) if changes else file
+
+
+def describe_left_out(connection: Any) -> str:
+    """Return what is left out of a bag, as its messages are not of ROS 2."""
+    name = connection.ext.serialization_format
+    return f'{connection.topic}: {connection.msgcount} messages in the format {name}, not of ROS 2'
 
 
 class _ChangedFile(io.RawIOBase):
@@ -72,8 +88,8 @@ class _ChangedFile(io.RawIOBase):
         super().close()
 
 
-def _changes(file: BinaryIO) -> dict[int, int]:
-    """Return the changed bytes by offset, none if all or none of the topics are of ROS 2."""
+def _changes(file: BinaryIO) -> tuple[dict[int, int], set[str]]:
+    """Return the changed bytes by offset, and the formats of the topics; cdr is that of ROS 2."""
     changes, formats = {}, set()
     for offset, kind, content in _summary(file):
         if kind == _SCHEMA:
@@ -82,12 +98,10 @@ def _changes(file: BinaryIO) -> dict[int, int]:
                 changes[offset] = _PRIVATE
         elif kind == _CHANNEL:
             formats.add(_text(content, 4 + _sized(content, 4)))
-    if 'cdr' not in formats:
-        return {}
     file.seek(len(_MAGIC) + _RECORD.size)
-    if file.read(len(_PROFILE)) != _PROFILE:
+    if formats and file.read(len(_PROFILE)) != _PROFILE:
         changes.update(enumerate(_PROFILE, len(_MAGIC) + _RECORD.size))
-    return changes
+    return changes, formats
 
 
 def _summary(file: BinaryIO) -> Iterator[tuple[int, int, bytes]]:

@@ -213,6 +213,16 @@ def test_topics_of_an_mcap_file_that_are_not_of_ros_2_are_left_out_and_named(tmp
     assert 'in the format protobuf, not of ROS 2' in caplog.text
 
 
+def test_an_mcap_file_without_topics_of_ros_2_is_named_with_its_formats(tmp_path):
+    pytest.importorskip('rosbags', reason='needs the library rosbags')
+    file = write_mixed_mcap(tmp_path / 'mixed', messages())
+    file.write_bytes(file.read_bytes().replace(b'\x03\x00\x00\x00cdr', b'\x03\x00\x00\x00xml'))
+    with pytest.raises(ValueError) as error:
+        open_sequence(file)
+    said = f'{file} has no topic of ROS 2: its messages are in the format protobuf, xml'
+    assert str(error.value) == said
+
+
 @pytest.mark.parametrize('mode', ['FILE', 'MESSAGE'])
 def test_a_compressed_bag_without_metadata_is_named(write_bag, tmp_path, mode, caplog):
     from rosbags.rosbag2 import CompressionFormat, CompressionMode, Reader, Writer
