@@ -90,6 +90,15 @@ class TrackerSettings(SettingsGroup):
         'Higher: fewer wrong matches, and fewer tracks if view or light change fast.',
         range=(0.0, 1.0),
     )
+    max_sigma: float = setting(
+        1.0,
+        'Largest standard deviation of a position found by an image patch, from its covariance '
+        '(root mean square of both axes); above, the match is rejected, or the track without a '
+        'match is not followed. Lower: fewer wrong positions, and shorter tracks on plain '
+        'surfaces. 0 turns the check off.',
+        unit='px',
+        range=(0.0, 100.0),
+    )
     max_bridged_frames: int = setting(
         5,
         'Number of successive frames in which a track without a match is followed by its image '

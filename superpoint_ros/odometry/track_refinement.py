@@ -89,23 +89,24 @@ class TrackRefiner:
         renewed: if the match is wrong, later ones are, too.
 
         Returns which matches are right, bool (N,), and positions, covariances and patches of all.
-        A match is wrong if the patch does not fit, moves farther than `max_refinement`, or leaves
-        the image. Tracks without a patch keep their keypoints, and get one.
+        A match is wrong if the patch does not fit, moves farther than `max_refinement`, leaves the
+        image, or has a standard deviation above `max_sigma`. Tracks without a patch keep their
+        keypoints, and get one.
         """
         covariances = keypoint_covariances(len(keypoints))
         if self._image is None or not settings.max_refinement:
             return np.ones(len(keypoints), bool), keypoints, covariances, patches
         found = self._pool.align(self._image, patches.slots, keypoints, patches.warps)
         moved = np.linalg.norm(found.points - keypoints, axis=1)
+        variances = (_INNOVATION_FACTOR * innovations) ** 4
+        refined = found.covariances + variances[:, None, None] * np.eye(2, dtype=np.float32)
         good = (found.correlations >= settings.min_correlation) & (
             moved <= settings.max_refinement
         )
+        good &= _are_precise(refined, settings)
         points = np.where(good[:, None], found.points, keypoints)
-        doubtful = good & (innovations > 0)
-        variances = (_INNOVATION_FACTOR * innovations[doubtful]) ** 4
-        self._pool.add_variances(patches.slots[doubtful], variances)
-        covariances[good] = found.covariances[good]
-        covariances[doubtful] += variances[:, None, None] * np.eye(2, dtype=np.float32)
+        self._pool.add_variances(patches.slots[good], variances[good])
+        covariances[good] = refined[good]
         has_none = patches.slots == NO_PATCH
         slots, warps = patches.slots.copy(), found.warps
         renewed = has_none | (good & _is_stretched(warps))
@@ -127,12 +128,23 @@ class TrackRefiner:
         good = (found.correlations >= settings.min_bridge_correlation) & (
             moved <= settings.max_bridge_motion
         )
+        good &= _are_precise(found.covariances, settings)
         return good, found.points, found.covariances, Patches(patches.slots, found.warps)
 
 
 def keypoint_covariances(count: int) -> np.ndarray:
     """Return covariances, float32 (N, 2, 2), of keypoints that were not refined."""
     return _multiples_of_identity(KEYPOINT_VARIANCE, count)
+
+
+def position_sigmas(covariances: np.ndarray) -> np.ndarray:
+    """Return standard deviations (N,), the root mean square of both axes of (N, 2, 2)."""
+    return np.sqrt(np.trace(covariances, axis1=1, axis2=2) / 2)
+
+
+def _are_precise(covariances: np.ndarray, settings: TrackerSettings) -> np.ndarray:
+    """Return bool (N,): whether positions with these covariances (N, 2, 2) can be used."""
+    return position_sigmas(covariances) <= (settings.max_sigma or np.inf)
 
 
 def _multiples_of_identity(factor: float, count: int) -> np.ndarray:

@@ -7,10 +7,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass, fields
 
-import cv2
 import numpy as np
 
 from superpoint_ros.features import Depths, Features
+from superpoint_ros.odometry.geometric_check import fit_geometry
 from superpoint_ros.odometry.guided_matching import (
     Described,
     find_nearest,
@@ -28,7 +28,6 @@ MAX_PAUSE = 2.0
 """Seconds between two frames after which all tracks restart: a clock jump or a long pause."""
 
 _FEWEST_FOR_GEOMETRY = 16  # twice the minimum of a fundamental matrix; fewer fit anything
-_CONFIDENCE, _ITERATIONS = 0.999, 500
 _LOST_REACH = 0.3  # share of max_motion for lost tracks, whose positions are predicted
 _SAME_POINT = 2.0  # pixels; a keypoint this near a bridged track is the same point
 
@@ -182,7 +181,9 @@ class Tracker:
             newest = numbers == numbers[-1:]
             if newest.sum() >= _FEWEST_FOR_GEOMETRY:  # no later group was matched
                 after = numbers[-1] + 1
-                checked = self._check_geometry(pairs[newest], features.keypoints)
+                checked = pairs[newest]
+                before, now = memory.keypoints[checked[:, 0]], features.keypoints[checked[:, 1]]
+                checked = checked[fit_geometry(before, now, settings)]
                 free[pairs[newest, 1]], free[checked[:, 1]] = True, False
                 pairs = np.concatenate([pairs[~newest], checked])
             if unseen == 0 and len(pairs) >= _FEWEST_FOR_GEOMETRY:
@@ -206,28 +207,6 @@ class Tracker:
         start = np.where(newly, memory.keypoints[lost], memory.expected[lost])
         before, after = memory.keypoints[pairs[:, 0]], keypoints[pairs[:, 1]]
         memory.expected[lost] = move_with(start, before, after)
-
-    def _check_geometry(self, pairs: np.ndarray, keypoints: np.ndarray) -> np.ndarray:
-        """Return the matches that fit the geometric model of most of them."""
-        settings, threshold = self.settings, self.settings.geometric_threshold
-        if settings.geometric_check == 'none':
-            return pairs
-        before, now = self._memory.keypoints[pairs[:, 0]], keypoints[pairs[:, 1]]
-        cv2.setRNGSeed(0)  # results repeat
-        try:
-            if settings.geometric_check == 'homography':
-                _, inliers = cv2.findHomography(before, now, cv2.USAC_FAST, threshold)
-            else:
-                _, inliers = cv2.findFundamentalMat(
-                    before, now, cv2.USAC_FAST, threshold, _CONFIDENCE, _ITERATIONS
-                )
-        except cv2.error:  # OpenCV 4.14 fails an assertion if its refined model is invalid
-            return pairs
-        # No model: for example, all points in one place, or, with OpenCV 4.6, a motion without
-        # noise for which many models are exact, such as none.
-        if inliers is None or not inliers.any():
-            return pairs
-        return pairs[inliers.ravel().astype(bool)]
 
     def _locate(self, features: Features, matches: np.ndarray) -> Sightings:
         """Return the tracks that are found in the frame, by a match or by their image patch."""

@@ -37,6 +37,7 @@ from superpoint_ros.odometry.local_map import (
 from superpoint_ros.odometry.map_refinement import MapRefiner
 from superpoint_ros.odometry.odometry_settings import OdometrySettings
 from superpoint_ros.odometry.pose_refinement import refine_pose
+from superpoint_ros.odometry.track_refinement import position_sigmas
 from superpoint_ros.odometry.tracker import Tracks
 
 STARTING, TRACKING, LOST = 'starting', 'tracking', 'lost'
@@ -147,7 +148,7 @@ class VisualOdometry:
         The weight is 1 for unknown covariances and for the standard deviation that the threshold
         is three times of.
         """
-        sigmas = np.sqrt(np.trace(covariances, axis1=1, axis2=2) / 2)
+        sigmas = position_sigmas(covariances)
         largest = self.settings.reprojection_threshold / 3
         clipped = np.clip(sigmas, min(_LEAST_SIGMA, largest), largest)
         return largest / np.where(np.isfinite(clipped), clipped, largest)

@@ -10,7 +10,7 @@ import pytest
 
 from superpoint_ros.odometry.odometry_settings import TrackerSettings
 from superpoint_ros.odometry.patch_covariances import write_covariances
-from superpoint_ros.odometry.track_refinement import TrackRefiner
+from superpoint_ros.odometry.track_refinement import position_sigmas, TrackRefiner
 
 _LEAST = 1e-4  # squared pixels
 
@@ -62,11 +62,30 @@ def test_a_track_that_is_found_far_from_its_prediction_keeps_a_larger_covariance
     refiner.set_image(image)
     patches = refiner.start(points)
     variances = []
-    for distances in ([0, 2, 5], [0, 0, 0]):
+    for distances in ([0, 2, 4], [0, 0, 0]):
         innovations = np.array(distances, np.float32)
         right, _, covariances, patches = refiner.refine(patches, points, innovations, settings)
         assert right.all()
         variances.append(np.trace(covariances, axis1=1, axis2=2) / 2)
-    # Standard deviations of 0.2^2 2^2 = 0.16 px and 0.2^2 5^2 = 1 px are added.
-    np.testing.assert_allclose(variances[0] - variances[0][0], [0, 0.0256, 1], atol=1e-3)
+    # Standard deviations of 0.2^2 2^2 = 0.16 px and 0.2^2 4^2 = 0.64 px are added.
+    np.testing.assert_allclose(variances[0] - variances[0][0], [0, 0.0256, 0.4096], atol=1e-3)
     np.testing.assert_allclose(variances[1], variances[0], rtol=1e-4)
+
+
+def test_a_track_that_is_found_too_far_from_its_prediction_is_rejected():
+    image = np.random.default_rng(0).integers(0, 256, (60, 90), np.uint8)
+    points = np.array([[20, 30], [50, 30], [70, 30]], np.float32)
+    refiner, settings = TrackRefiner(), TrackerSettings()
+    refiner.set_image(image)
+    patches = refiner.start(points)
+    innovations = np.array([0, 4.5, 5.5], np.float32)  # 0.81 px and 1.21 px; the limit is 1 px
+    right, _, covariances, after = refiner.refine(patches, points, innovations, settings)
+    assert right.tolist() == [True, True, False]
+    # Another match of the same track is not doubtful.
+    right, _, covariances, _ = refiner.refine(after, points, np.zeros(3, np.float32), settings)
+    assert right.all()
+    assert position_sigmas(covariances)[2] < 0.1
+    settings = TrackerSettings(max_sigma=0.0)
+    right, _, covariances, _ = refiner.refine(after, points, innovations, settings)
+    assert right.all()
+    np.testing.assert_allclose(position_sigmas(covariances)[2], 1.21, atol=0.02)

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 from superpoint_ros.features import Depths, Features
+from superpoint_ros.odometry.track_refinement import position_sigmas
 from superpoint_ros.odometry.tracker import Tracker, TrackerSettings
 from support.noise_pictures import noise_picture
 
@@ -126,6 +127,33 @@ def test_matches_where_the_patch_does_not_fit_are_rejected_and_start_new_tracks(
     assert (tracks.ids[60:] >= 80).all()
     np.testing.assert_array_equal(tracks.indices[60:], wrong)
     assert (tracks.ages[60:] == 1).all()
+
+
+def plain_picture():
+    """Return a picture whose right half is a wall with weak, blurred spots."""
+    picture = MovingPicture(noise=0.1)
+    spots = np.random.default_rng(3).normal(size=picture.picture.shape)
+    spots = cv2.GaussianBlur(spots, (0, 0), 8)
+    wall = 128 + 6 * spots / spots.std()
+    picture.picture = np.where(np.arange(2 * SIZE[0]) < SIZE[0], picture.picture, wall)
+    return picture
+
+
+def test_tracks_end_if_their_positions_are_less_precise_than_max_sigma():
+    sigmas, on_wall = {}, {}
+    for max_sigma in (0.0, 1.0):  # 0: no limit
+        picture = plain_picture()
+        motion = [picture.homography((2 * n, 1.5 * n)) for n in range(3)]
+        settings = TrackerSettings(max_sigma=max_sigma, geometric_check='none')
+        tracks, _ = run(picture, motion, settings)[-1]
+        old = tracks.ids < len(picture.points)
+        on_wall[max_sigma] = picture.points[tracks.ids[old], 0] > SIZE[0]
+        sigmas[max_sigma] = position_sigmas(tracks.covariances[old])
+    imprecise = (sigmas[0.0] > 1).sum()
+    assert imprecise > 5
+    assert sigmas[1.0].max() <= 1
+    assert on_wall[0.0].sum() > 30
+    assert (~on_wall[0.0]).sum() == (~on_wall[1.0]).sum() > 30  # precise tracks remain
 
 
 def test_errors_of_tracks_with_images_stay_bounded_over_many_frames():

@@ -1,0 +1,40 @@
+# Copyright 2026 The superpoint_ros developers
+# SPDX-License-Identifier: Apache-2.0
+
+"""Check of matches by the geometric model that most of them fit."""
+
+from __future__ import annotations
+
+import cv2
+import numpy as np
+
+from superpoint_ros.odometry.odometry_settings import TrackerSettings
+
+_CONFIDENCE, _ITERATIONS = 0.999, 500
+
+
+def fit_geometry(before: np.ndarray, now: np.ndarray, settings: TrackerSettings) -> np.ndarray:
+    """
+    Return which matches fit the geometric model of most of them, bool (N,).
+
+    `before` and `now` (N, 2) are the positions in two frames, in pixels. All matches fit if the
+    settings choose no model, or if none is found.
+    """
+    threshold, everything = settings.geometric_threshold, np.ones(len(before), bool)
+    if settings.geometric_check == 'none':
+        return everything
+    cv2.setRNGSeed(0)  # results repeat
+    try:
+        if settings.geometric_check == 'homography':
+            _, inliers = cv2.findHomography(before, now, cv2.USAC_FAST, threshold)
+        else:
+            _, inliers = cv2.findFundamentalMat(
+                before, now, cv2.USAC_FAST, threshold, _CONFIDENCE, _ITERATIONS
+            )
+    except cv2.error:  # OpenCV 4.14 fails an assertion if its refined model is invalid
+        return everything
+    # No model: for example, all points in one place, or, with OpenCV 4.6, a motion without noise
+    # for which many models are exact, such as none.
+    if inliers is None or not inliers.any():
+        return everything
+    return inliers.ravel().astype(bool)
