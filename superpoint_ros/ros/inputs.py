@@ -267,7 +267,8 @@ class ProcessedTopic(InputTopic):
     """
     An input whose messages are processed at once, in the executor's callback.
 
-    `process` returns how many points it published; a ValueError means that the message is bad.
+    `process` returns how many points it published, None if it published no message; a ValueError
+    means that the message is bad.
     `stage` names the work in the statistics. The topic is received reliably.
     """
 
@@ -277,7 +278,7 @@ class ProcessedTopic(InputTopic):
         message_type: type,
         topic: str,
         stage: str,
-        process: Callable[[Any], int],
+        process: Callable[[Any], int | None],
         trouble: Callable[[], str],
     ):
         super().__init__(node, message_type, topic, QoSProfile(depth=10))
@@ -299,6 +300,8 @@ class ProcessedTopic(InputTopic):
         except Exception as error:  # noqa: BLE001 - one message must not end the node
             count = self.statistics.add_bad_frame(time.monotonic(), 'failure')
             log_failure(self.logger, f'{self._stage} failed ({count} so far)', error, REPEAT)
+            return
+        if count is None:
             return
         stages = {self._stage: time.perf_counter() - start}
         now = time.monotonic()

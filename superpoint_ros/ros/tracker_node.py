@@ -125,8 +125,8 @@ class TrackerNode(ProcessingNode):
             or (output.overlay and self._overlay.get_subscription_count() > 0)
         )
 
-    def process(self, message: PointCloud2) -> int:
-        """Publish the tracks of the features of a message; return their number."""
+    def process(self, message: PointCloud2) -> int | None:
+        """Publish the tracks of a message; return their number, None without a calibration."""
         features = features_from_message(message)
         output = self.parameters.of(TrackOutput)
         self._tracker.settings = self.parameters.of(TrackerSettings)
@@ -139,7 +139,8 @@ class TrackerNode(ProcessingNode):
         chosen = tracks.select(tracks.ages >= output.min_age)
         if not self._messages.covariances:
             chosen = replace(chosen, covariances=None)
-        if model is not None or self._messages.coordinates == 'pixels':
+        is_published = model is not None or self._messages.coordinates == 'pixels'
+        if is_published:
             points, velocities = self._measured(chosen, model)
             self._track_publisher.publish(
                 tracks_to_message(
@@ -162,7 +163,7 @@ class TrackerNode(ProcessingNode):
         if image is not None and output.overlay and self._overlay.get_subscription_count() > 0:
             drawing = draw_tracks(image, tracks, self._tails)
             self._overlay.publish(image_message(drawing, message.header))
-        return len(chosen)
+        return len(chosen) if is_published else None
 
     @staticmethod
     def _measured(tracks: Tracks, model) -> tuple[np.ndarray, np.ndarray]:

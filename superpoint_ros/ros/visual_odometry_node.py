@@ -131,11 +131,11 @@ class VisualOdometryNode(ProcessingNode):
             return None
         return TransformBroadcaster(self)
 
-    def process(self, message: PointCloud) -> int:
-        """Publish the pose for some tracks; return the number of inliers, 0 without a pose."""
+    def process(self, message: PointCloud) -> int | None:
+        """Publish the pose for some tracks; return the number of inliers, None without a pose."""
         model = self.calibration.model
         if model is None:
-            return 0
+            return None
         tracks = tracks_from_message(message)
         if self._odometry is None or self._odometry.camera_model is not model:
             self._odometry = VisualOdometry(model, refiner=self._refiner)
@@ -148,7 +148,7 @@ class VisualOdometryNode(ProcessingNode):
             self._log_status(odometry)
         if pose is None:
             self._last = None
-            return 0
+            return None
         self._publish(UPRIGHT @ pose, stamp, message.header)
         return odometry.inliers
 
