@@ -91,9 +91,9 @@ def evaluate_odometry(
             continue
         results[name] = {method: numbers for method, (numbers, _) in measured.items()}
         trajectories[name] = Trajectories(
-            runs[0].stamps,
+            [frame.stamp for frame in runs[0].frames],
             runs[0].truth,
-            {run.name: run.estimated for run in runs},
+            {run.name: run.estimates for run in runs},
             {method: line for method, (_, line) in measured.items() if line is not None},
         )
         for run in runs:
@@ -135,7 +135,7 @@ def _run(
         for run in runs:
             run.add(frame)
         on_frame(name, sequence.camera, frame, runs)
-    processed = len(runs[0].truth)
+    processed = len(runs[0].frames)
     if lacking and lacking == processed:
         kind = 'second images' if plan.scale == 'stereo' else 'depth images'
         raise ValueError(f'it has no {kind} for the scale')
@@ -145,10 +145,11 @@ def _run(
     if lacking:
         _log.warning('%s: %d of %d frames have no %s', name, lacking, processed, plan.scale)
     for run in runs if plan.scale != 'none' else ():
-        if run.without_scale:
+        unscaled = sum(frame.estimate is not None and not frame.is_metric for frame in run.frames)
+        if unscaled:
             _log.warning(
                 '%s: %d poses of %s have no metric scale: too few points had depths',
-                *(name, run.without_scale, run.name),
+                *(name, unscaled, run.name),
             )
     return runs
 

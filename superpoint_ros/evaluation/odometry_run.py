@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -31,12 +31,62 @@ LEAST_MOTION = 0.005
 """Least distance in metres between the frames of a pair; below, the direction is undefined."""
 
 
+class FrameResult(NamedTuple):
+    """
+    Measurements on one frame.
+
+    Attributes:
+        stamp: time in seconds.
+        truth: true pose (4, 4), camera to world; None if it is unknown.
+        estimate: pose of the odometry, likewise; None if it found none.
+        keypoints: number of keypoints.
+        inliers: number of inliers of the estimate.
+        is_metric: whether the odometry's map is in metres.
+
+    """
+
+    stamp: float
+    truth: np.ndarray | None
+    estimate: np.ndarray | None
+    keypoints: int
+    inliers: int
+    is_metric: bool
+
+
+class PairResult(NamedTuple):
+    """
+    Measurements on a pair of frames between which the camera moved.
+
+    Attributes:
+        gap: distance of the frames in the sequence.
+        matches: number of matches.
+        inliers: number of matches that fit the relative pose of the two views.
+        two_views: errors of the relative pose from these matches.
+        odometry: errors of the relative pose of the odometry; `NO_POSE` without two estimates.
+
+    """
+
+    gap: int
+    matches: int
+    inliers: int
+    two_views: PoseError
+    odometry: PoseError
+
+
 class OdometryRun:
     """
     Evaluation of one method on one sequence.
 
     Raises ValueError for a sequence without calibration, or without second camera if that gives
     the scale.
+
+    Attributes:
+        name: name of the method.
+        frames: results of all frames.
+        pairs: results of all pairs of frames that could be measured.
+        track_lengths: number of frames of each track, by its id.
+        tracks: tracks of the last frame, None before the first one.
+
     """
 
     def __init__(self, method: OdometryMethod, sequence: FrameSequence, plan: OdometryPlan):
@@ -51,18 +101,10 @@ class OdometryRun:
             stereo = StereoCamera(camera, float(camera.matrix[0, 0]), baseline)
         self._front_end = method.make(plan.max_keypoints, plan.tracker, stereo)
         self._odometry = VisualOdometry(camera, plan.odometry)
-        self._last: deque[Any] = deque(maxlen=max(plan.gaps) + 1)
-        self.stamps: list[float] = []
-        self.truth: list[np.ndarray | None] = []
-        self.estimated: list[np.ndarray | None] = []
-        self.two_views: dict[int, list[PoseError]] = {gap: [] for gap in plan.gaps}
-        self.relative: dict[int, list[PoseError]] = {gap: [] for gap in plan.gaps}
-        self.matches: list[int] = []
-        self.two_view_inliers: list[int] = []
-        self.odometry_inliers: list[int] = []
-        self.without_scale = 0  # poses of a map whose lengths are not metric
-        self.keypoints: list[int] = []
-        self.lengths: dict[int, int] = {}
+        self._views: deque[Any] = deque(maxlen=max(plan.gaps) + 1)
+        self.frames: list[FrameResult] = []
+        self.pairs: list[PairResult] = []
+        self.track_lengths: dict[int, int] = {}
         self.tracks: Tracks | None = None
 
     @property
@@ -76,46 +118,59 @@ class OdometryRun:
         """Return the points of the odometry's map (M, 3), in the frame of its poses."""
         return self._odometry.points
 
+    @property
+    def estimates(self) -> list[np.ndarray | None]:
+        """Return the estimated pose of each frame."""
+        return [frame.estimate for frame in self.frames]
+
+    @property
+    def truth(self) -> list[np.ndarray | None]:
+        """Return the true pose of each frame."""
+        return [frame.truth for frame in self.frames]
+
+    def paired_poses(self) -> tuple[list[np.ndarray], list[np.ndarray]]:
+        """Return the estimated and the true poses of the frames that have both."""
+        both = [
+            frame
+            for frame in self.frames
+            if frame.estimate is not None and frame.truth is not None
+        ]
+        return [frame.estimate for frame in both], [frame.truth for frame in both]
+
     def add(self, frame: Frame) -> None:
         """Process the next frame and measure the pairs that end with it."""
         tracks = self.tracks = self._front_end.update(frame)
         # Raises CameraModelError if the calibration is for another image size.
         self._camera.normalize(tracks.keypoints[:1], frame.image.shape[1::-1])
-        for number, age in zip(tracks.ids.tolist(), tracks.ages.tolist(), strict=True):
-            self.lengths[number] = age
-        self.estimated.append(self._odometry.update(tracks, frame.stamp))
-        self.truth.append(frame.pose)
-        self.stamps.append(frame.stamp)
-        if self.estimated[-1] is not None:
-            self.odometry_inliers.append(self._odometry.inliers)
-            self.without_scale += not self._odometry.metric
-        self.keypoints.append(self._front_end.keypoints)
-        self._last.append(self._front_end.view)
+        self.track_lengths.update(zip(tracks.ids.tolist(), tracks.ages.tolist(), strict=True))
+        estimate = self._odometry.update(tracks, frame.stamp)
+        keypoints, inliers = self._front_end.keypoints, self._odometry.inliers
+        is_metric = self._odometry.metric
+        self.frames.append(
+            FrameResult(frame.stamp, frame.pose, estimate, keypoints, inliers, is_metric)
+        )
+        self._views.append(self._front_end.view)
         for gap in self._plan.gaps:
-            if len(self.truth) > gap:
+            if len(self.frames) > gap:
                 self._measure_pair(gap)
 
     def _measure_pair(self, gap: int) -> None:
         """Measure the relative pose of the newest frame and the frame `gap` frames earlier."""
-        first, last = self.truth[-1 - gap], self.truth[-1]
-        if first is None or last is None:
+        first, last = self.frames[-1 - gap], self.frames[-1]
+        if first.truth is None or last.truth is None:
             return
-        truth = np.linalg.inv(first) @ last
+        truth = np.linalg.inv(first.truth) @ last.truth
         if np.linalg.norm(truth[:3, 3]) < LEAST_MOTION:
             return
         a, b = (
             self._camera.normalize(points)
-            for points in self._front_end.match(self._last[-1 - gap], self._last[-1])
+            for points in self._front_end.match(self._views[-1 - gap], self._views[-1])
         )
         views = estimate_pose(a, b, self._focal)
-        self.matches.append(len(a))
-        self.two_view_inliers.append(views.inliers)
-        self.two_views[gap].append(pose_error(views.pose, truth))
-        before, now = self.estimated[-1 - gap], self.estimated[-1]
-        known = before is not None and now is not None
-        self.relative[gap].append(
-            pose_error(np.linalg.inv(before) @ now, truth) if known else NO_POSE
-        )
+        two_views, odometry = pose_error(views.pose, truth), NO_POSE
+        if first.estimate is not None and last.estimate is not None:
+            odometry = pose_error(np.linalg.inv(first.estimate) @ last.estimate, truth)
+        self.pairs.append(PairResult(gap, len(a), views.inliers, two_views, odometry))
 
     def result(self) -> tuple[dict[str, Any], np.ndarray | None]:
         """
@@ -123,26 +178,18 @@ class OdometryRun:
 
         Raises ValueError if there are no pairs of frames with true poses.
         """
-        if not all(self.two_views[gap] for gap in self._plan.gaps):
+        with_truth = sum(pose is not None for pose in self.truth)
+        if {pair.gap for pair in self.pairs} != set(self._plan.gaps):
             raise ValueError(
                 f'it has no two frames with true poses, {max(self._plan.gaps)} frames apart, '
-                f'between which the camera moved; it has {len(self.truth)} frames, '
-                f'{sum(pose is not None for pose in self.truth)} of them with a true pose'
+                f'between which the camera moved; it has {len(self.frames)} frames, '
+                f'{with_truth} of them with a true pose'
             )
-        both = [
-            (estimate, true)
-            for estimate, true in zip(self.estimated, self.truth, strict=True)
-            if estimate is not None and true is not None
-        ]
-        aligned = align_trajectory(
-            [estimate for estimate, _ in both],
-            [true for _, true in both],
-            scale=self._plan.scale == 'none',
-        )
+        aligned = align_trajectory(*self.paired_poses(), scale=self._plan.scale == 'none')
         numbers = summarise_runs([self], self._plan)
         numbers |= {
-            'frames': len(self.truth),
-            'frames_with_truth': sum(pose is not None for pose in self.truth),
+            'frames': len(self.frames),
+            'frames_with_truth': with_truth,
             'restarts': self._odometry.restarts,
             'position_rmse': aligned.position if aligned else None,
             'position_percent': aligned.percent if aligned else None,
@@ -157,32 +204,33 @@ TRAJECTORY_ERRORS = ('position_rmse', 'position_percent', 'translation_drift', '
 
 def summarise_runs(runs: Sequence[OdometryRun], plan: OdometryPlan) -> dict[str, Any]:
     """Return the measurements of one method over all frames and pairs of its runs."""
+    frames = [frame for run in runs for frame in run.frames]
+    posed = [frame for frame in frames if frame.estimate is not None]
+    pairs = [pair for run in runs for pair in run.pairs]
+    # A point that was seen only once is not a track.
+    lengths = [length for run in runs for length in run.track_lengths.values() if length > 1]
 
-    def mean(name: str) -> float:
-        values = [value for run in runs for value in getattr(run, name)]
-        return float(np.mean(values)) if values else 0.0
-
-    def pooled(name: str) -> dict[str, dict[str, float]]:
+    def by_gap(name: str) -> dict[str, dict[str, float]]:
         return {
-            str(gap): summarise_errors(
-                [error for run in runs for error in getattr(run, name)[gap]]
-            )
+            str(gap): summarise_errors([getattr(pair, name) for pair in pairs if pair.gap == gap])
             for gap in plan.gaps
         }
 
-    poses = [pose is not None for run in runs for pose in run.estimated]
-    # A point that was seen only once is not a track.
-    lengths = [length for run in runs for length in run.lengths.values() if length > 1]
     return {
-        'two_views': pooled('two_views'),
-        'odometry': pooled('relative'),
-        'keypoints': mean('keypoints'),
-        'matches': mean('matches'),
-        'two_view_inliers': mean('two_view_inliers'),
-        'odometry_inliers': mean('odometry_inliers'),
-        'frames_with_pose': float(np.mean(poses)),
-        'track_length': float(np.mean(lengths)) if lengths else 0.0,
+        'two_views': by_gap('two_views'),
+        'odometry': by_gap('odometry'),
+        'keypoints': _mean([frame.keypoints for frame in frames]),
+        'matches': _mean([pair.matches for pair in pairs]),
+        'two_view_inliers': _mean([pair.inliers for pair in pairs]),
+        'odometry_inliers': _mean([frame.inliers for frame in posed]),
+        'frames_with_pose': len(posed) / len(frames),
+        'track_length': _mean(lengths),
     }
+
+
+def _mean(values: Sequence[int]) -> float:
+    """Return the mean, 0 if there are no values."""
+    return float(np.mean(values)) if values else 0.0
 
 
 def merge_runs(

@@ -43,7 +43,7 @@ class OdometryLog:
             self._sequence = sequence
             self._scene = self._recording.scene(sequence, runs[0].name)
         scene = self._scene
-        scene.set_time(len(runs[0].truth) - 1, frame.stamp)
+        scene.set_time(len(runs[0].frames) - 1, frame.stamp)
         scene.log_image(frame.image)
         truth = [pose[:3, 3] for pose in runs[0].truth if pose is not None]
         scene.log_trajectory(np.reshape(truth, (-1, 3)), TRUTH)
@@ -56,21 +56,17 @@ class OdometryLog:
                 scene.log_tracks(run.tracks, run.name)
             alignment = _alignment(run)
             if alignment is not None:
-                positions = [pose[:3, 3] for pose in run.estimated if pose is not None]
+                positions = [pose[:3, 3] for pose in run.estimates if pose is not None]
                 scene.log_trajectory(alignment.apply(np.array(positions)), run.name)
                 scene.log_map(alignment.apply(run.map_points), run.name)
 
 
 def _alignment(run: OdometryRun) -> TrajectoryAlignment | None:
     """Return the alignment of a run to the ground truth so far, None if it is too early."""
-    both = [
-        (estimate[:3, 3], true[:3, 3])
-        for estimate, true in zip(run.estimated, run.truth, strict=True)
-        if estimate is not None and true is not None
-    ]
-    if len(both) < _MIN_POSES:
+    estimated, truth = (np.reshape(poses, (-1, 4, 4))[:, :3, 3] for poses in run.paired_poses())
+    if len(estimated) < _MIN_POSES:
         return None
     try:
-        return align(*map(np.array, zip(*both, strict=True)))
+        return align(estimated, truth)
     except ValueError:  # the camera has not moved
         return None
