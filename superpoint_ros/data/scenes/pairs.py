@@ -168,32 +168,49 @@ def _lights(
     moves = rng.random() < 0.5
     if variation.scene.street:
         ambient, strength = rng.uniform(0.35, 0.7), rng.uniform(0.2, 1.0)
-        elevation, azimuth = np.deg2rad(rng.uniform(15, 75)), rng.uniform(0, 2 * np.pi)
-        sun = strength * unit_vector(azimuth, elevation)
-        moved = sun + moves * rng.normal(0, 0.4, 3) * np.linalg.norm(sun)
-        moved[2] = max(moved[2], 0.15)
         return tuple(
-            Lighting(ambient, (), shadows, sun=towards, **_camera_effects(rng))
-            for towards in (sun, moved)
+            Lighting(ambient, (), shadows, sun=sun, **_camera_effects(rng))
+            for sun in _suns(strength, moves, rng)
         )
     ambient = rng.uniform(0.15, 0.6)
+    return tuple(
+        Lighting(ambient, lamps, shadows, **_camera_effects(rng))
+        for lamps in _lamps(variation, pose, other, moves, rng)
+    )
+
+
+def _suns(strength: float, moves: bool, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
+    """Return the vectors (3,) to the sun in both views, whose length is its strength."""
+    elevation, azimuth = np.deg2rad(rng.uniform(15, 75)), rng.uniform(0, 2 * np.pi)
+    sun = strength * unit_vector(azimuth, elevation)
+    moved = sun + moves * rng.normal(0, 0.4, 3) * np.linalg.norm(sun)
+    moved[2] = max(moved[2], 0.15)
+    return sun, moved
+
+
+def _lamps(
+    variation: SceneVariation,
+    pose: np.ndarray,
+    other: np.ndarray,
+    moves: bool,
+    rng: np.random.Generator,
+) -> tuple[tuple[Lamp, ...], tuple[Lamp, ...]]:
+    """Return the lamps of both views: one to three of the room, and one that is carried."""
     reach = rng.uniform(1.0, 8.0)
     lamps = []
     for _ in range(int(rng.integers(1, 4))):
         place = cameras.free_position(variation.caster, _lamp_bounds(variation, pose), rng)
         place = pose[:3, 3] if place is None else place
         lamps.append(Lamp(place, rng.uniform(0.5, 1.6), reach))
-    others = [
+    moved = [
         lamp._replace(position=lamp.position + moves * rng.normal(0, 0.35 * reach, 3))
         for lamp in lamps
     ]
     if rng.random() < CARRIED_LAMPS:
         strength = rng.uniform(0.5, 1.5)
         lamps.append(Lamp(pose[:3, 3] + [0, 0, 0.1], strength, reach))
-        others.append(Lamp(other[:3, 3] + [0, 0, 0.1], strength, reach))
-    return tuple(
-        Lighting(ambient, tuple(each), shadows, **_camera_effects(rng)) for each in (lamps, others)
-    )
+        moved.append(Lamp(other[:3, 3] + [0, 0, 0.1], strength, reach))
+    return tuple(lamps), tuple(moved)
 
 
 def _lamp_bounds(variation: SceneVariation, pose: np.ndarray) -> np.ndarray:

@@ -158,17 +158,8 @@ def _tour(
     route, total = [ends[0] if along else int(rng.choice(known))], 0.0
     while total < length:
         here = route[-1]
-        for cosine in _TURNS:
-            avoided = route[-_AVOIDED - 1 : -1]
-            if avoided:
-                avoided = [*avoided, *_behind(places, avoided[-1], here, cosine)]
-            distance, before = _distances(graph, here, avoided)
-            reached = np.flatnonzero(np.isfinite(distance) & (distance > 0))
-            if len(reached):
-                break
-        else:  # a dead end: turn back
-            distance, before = _distances(graph, here, [])
-            reached = np.flatnonzero(np.isfinite(distance) & (distance > 0))
+        distance, before = _routes_onwards(places, graph, route)
+        reached = _reached(distance)
         if along:
             there = ends[1] if here != ends[1] else ends[0]
             there = there if there in reached else int(rng.choice(reached))
@@ -176,11 +167,34 @@ def _tour(
             candidates = rng.choice(reached, _CANDIDATES)
             there = int(candidates[distance[candidates].argmax()])
         total += float(distance[there])
-        leg = [there]
-        while leg[-1] != here:
-            leg.append(int(before[leg[-1]]))
-        route += leg[-2::-1]
+        route += _leg(before, here, there)
     return places[route]
+
+
+def _routes_onwards(
+    places: np.ndarray, graph: csr_array, route: list[int]
+) -> tuple[np.ndarray, np.ndarray]:
+    """Return `_distances` from the end of a route that turn as little as possible there."""
+    avoided = route[-_AVOIDED - 1 : -1]
+    for cosine in _TURNS if avoided else ():
+        behind = _behind(places, avoided[-1], route[-1], cosine)
+        found = _distances(graph, route[-1], [*avoided, *behind])
+        if len(_reached(found[0])):
+            return found
+    return _distances(graph, route[-1], [])  # at the start, or turning back in a dead end
+
+
+def _reached(distance: np.ndarray) -> np.ndarray:
+    """Return the places (M,) that `_distances` (N,) reach, without the start."""
+    return np.flatnonzero(np.isfinite(distance) & (distance > 0))
+
+
+def _leg(before: np.ndarray, here: int, there: int) -> list[int]:
+    """Return the places on the shortest route after `here`, of the places `before` each one."""
+    leg = [there]
+    while leg[-1] != here:
+        leg.append(int(before[leg[-1]]))
+    return leg[-2::-1]
 
 
 def _behind(places: np.ndarray, last: int, here: int, cosine: float) -> list[int]:
