@@ -156,7 +156,8 @@ class TimedDetector:
         self.detector = Detector(detector.engine, detector.descriptor_size, settings)
         is_cuda = self.detector.device.startswith('cuda')
         self._watch = Stopwatch(torch.cuda.synchronize if is_cuda else lambda: None)
-        # The steps of this detector, which is used only here, are replaced by timed ones.
+        # Detectors have no stopwatch, which would cost time in every use. Instead, methods of this
+        # detector and its pipeline, which nothing else uses, are replaced by timed ones.
         pipeline = self.detector.pipeline
         steps = [(self.detector, 'preprocessing', 'preprocess')]
         steps += [(pipeline, stage, name) for stage, name in pipeline.STEPS.items()]
@@ -256,8 +257,11 @@ METHODS = {
 """
 Detectors of OpenCV: functions from the number of keypoints to a function of a gray image.
 
-All but Shi-Tomasi also compute descriptors, in OpenCV's types; `evaluation.baselines`, which
-measures accuracy, converts them.
+All but Shi-Tomasi also compute descriptors, in OpenCV's types.
+
+Only times are measured here, so the methods run as in a program: OpenCV limits the number of
+keypoints, and AKAZE has its default threshold. `evaluation.baselines`, which measures accuracy,
+has lower thresholds, converts descriptors, and its benchmarks take the highest scores themselves.
 """
 
 

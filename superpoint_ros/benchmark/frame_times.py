@@ -77,7 +77,7 @@ class SpeedPlan:
     peak_sides: Sequence[int] = PEAK_SIDES
 
 
-class _Case(NamedTuple):
+class _Entry(NamedTuple):
     """A network, its configuration with and without dead channels, and its candidate."""
 
     network: NetworkSource
@@ -139,7 +139,7 @@ def _highest(rates: Iterable[float | None]) -> float | None:
     return max((rate for rate in rates if rate is not None), default=None)
 
 
-def _peaks(plan: SpeedPlan, entries: Sequence[_Case]) -> dict[str, float | None]:
+def _peaks(plan: SpeedPlan, entries: Sequence[_Entry]) -> dict[str, float | None]:
     """Return the peak rate of each precision in use, in multiply-adds per second."""
     used = dict.fromkeys(each.candidate.execution[1:] for each in entries)
     return {
@@ -152,15 +152,19 @@ def _kind(precision: str, device: str) -> str:
     return precision if device == 'cpu' else f'{precision} on {device}'
 
 
-def _entries(plan: SpeedPlan, network: NetworkSource, skipped: dict[str, str]) -> list[_Case]:
-    """Return the baseline and the possible executions of a network; add others to `skipped`."""
+def _entries(plan: SpeedPlan, network: NetworkSource, skipped: dict[str, str]) -> list[_Entry]:
+    """
+    Return the baseline and the possible executions of a network; add others to `skipped`.
+
+    All are kept, because they are timed in alternation; `make_each` makes one after the other.
+    """
     model = network.load()
     pruned = model.prepare_for_inference().config
 
-    def entry(execution: Execution) -> _Case:
+    def entry(execution: Execution) -> _Entry:
         candidate = make_candidate(execution, model, plan.keypoints, plan.threads)
         executed = model.config if execution.engine == BASELINE else pruned
-        return _Case(network, model.config, executed, candidate)
+        return _Entry(network, model.config, executed, candidate)
 
     entries = [entry(Execution(BASELINE, 'float32', plan.executions[0].device))]
     for execution in plan.executions:
@@ -175,7 +179,7 @@ def _entries(plan: SpeedPlan, network: NetworkSource, skipped: dict[str, str]) -
 
 def _measure_size(
     plan: SpeedPlan,
-    entries: Sequence[_Case],
+    entries: Sequence[_Entry],
     methods: Sequence[TimedMethod | TimedOnnx],
     frames: Sequence[np.ndarray],
     progress: Progress,
@@ -221,7 +225,7 @@ def _measure_size(
 
 
 def _memory_of(
-    plan: SpeedPlan, entry: _Case, frame: np.ndarray, progress: Progress
+    plan: SpeedPlan, entry: _Entry, frame: np.ndarray, progress: Progress
 ) -> dict | None:
     """Return the memory of an entry, measured in a new process; None if not on Linux."""
     execution, threshold = entry.candidate.execution, entry.candidate.thresholds[0]
@@ -233,7 +237,7 @@ def _memory_of(
 
 
 def _timed_case(
-    entry: _Case,
+    entry: _Entry,
     rounds: Sequence[tuple[FrameTime, int]],
     seconds: np.ndarray,
     size: tuple[int, int],

@@ -7,6 +7,9 @@ Errors of estimated trajectories, aligned by evo, and their files in the TUM for
 Drift is measured as in the KITTI benchmark (Geiger, Lenz and Urtasun, CVPR 2012): errors of
 relative poses over segments of the path, divided by the length of the segment. The segments are
 10, 20, 30, 40 and 50 % of the path, because sequences differ in length.
+
+Published errors are those of evo. Programs that only show or check a trajectory align positions
+with `geometry.trajectory_alignment`, which needs NumPy alone: evo is installed for evaluation.
 """
 
 from __future__ import annotations
