@@ -11,7 +11,7 @@ them, with zeros as padding: equal input gives equal output. Other messages are 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 import shutil
@@ -90,9 +90,11 @@ def process_bag(
     try:
         with open_bag(source) as reader:
             partial.mkdir(parents=True)
-            job = _Job(reader, detector, options, on_image, warn)
             storage = _storage_of(source) if options.storage == 'same' else options.storage
-            job.run(partial / target.name, storage)
+            with _make_writer(partial / target.name, storage) as writer:
+                job = _Job(reader, writer, detector, options, on_image, warn)
+                job.copy_messages()
+            job.check(partial / target.name)
         (partial / target.name).rename(target)
     except (sqlite3.Error, OSError) as error:  # of writing, as those of reading are ValueErrors
         if isinstance(error, OSError) and (error.filename or error.errno is None):
@@ -107,6 +109,13 @@ def _storage_of(source: Path) -> str:
     """Return the storage of a bag."""
     files = [source] if source.is_file() else list(source.iterdir())
     return 'mcap' if any('.mcap' in file.suffixes for file in files) else 'sqlite3'
+
+
+def _make_writer(path: Path, storage: str) -> Any:
+    """Return the writer of a new bag, a context manager."""
+    from rosbags.rosbag2 import StoragePlugin, Writer
+
+    return Writer(path, version=9, storage_plugin=StoragePlugin[storage.upper()])
 
 
 @dataclass
@@ -135,10 +144,17 @@ class _Entry:
 
 
 class _Job:
-    """The processing of one bag."""
+    """
+    The processing of one bag, from an opened reader to an opened writer.
 
-    def __init__(self, reader, detector: Detector, options: BagOptions, on_image, warn):
-        self._reader, self._detector, self._options = reader, detector, options
+    The new bag gets its connections at once: those of the old one, then those of the features.
+    """
+
+    def __init__(self, reader, writer, detector: Detector, options: BagOptions, on_image, warn):
+        from rosbags.typesys import get_typestore, Stores
+
+        self._reader, self._writer = reader, writer
+        self._detector, self._options = detector, options
         self._on_image, self._warn = on_image, warn
         topics = choose_topics(image_topics(reader), options.topics)
         for name in topics.values():
@@ -157,43 +173,19 @@ class _Job:
         self._bad: Counter[tuple[str, str]] = Counter()
         if options.normalized_coordinates:
             self._read_first_calibrations()
-
-    def run(self, path: Path, storage: str) -> None:
-        """Write the new bag."""
-        from rosbags.rosbag2 import StoragePlugin, Writer
-        from rosbags.typesys import get_typestore, Stores
-
         self._store = get_typestore(Stores.ROS2_JAZZY)
-        plugin = StoragePlugin[storage.upper()]
-        with Writer(path, version=9, storage_plugin=plugin) as writer:
-            self._writer = writer
-            weights = self._detector.weights
-            made_by = f'superpoint_ros {__version__}, {weights.name if weights else "no file"}'
-            writer.set_custom_data('features', made_by)
-            copies = {
-                connection.id: self._copy_connection(connection)
-                for connection in self._reader.connections
-            }
-            self._features = {
-                topic: self._add_features(name) for topic, name in self.summary.topics.items()
-            }
-            self._copy_messages(copies)
-        for (topic, reason), count in self._bad.items():
-            if count > 1:
-                self._warn(f'{topic}: {count - 1} more messages: {reason}')
-        if self._copied != self._reader.message_count:
-            raise ValueError(
-                f'the bag has {self._reader.message_count} messages by its metadata, but '
-                f'{self._copied} could be read: it is damaged'
-            )
-        self._check(path)
+        weights = detector.weights
+        made_by = f'superpoint_ros {__version__}, {weights.name if weights else "no file"}'
+        writer.set_custom_data('features', made_by)
+        self._copies = {each.id: self._copy_connection(each) for each in reader.connections}
+        self._features = {topic: self._add_features(name) for topic, name in topics.items()}
 
-    def _copy_messages(self, copies: Mapping[int, Any]) -> None:
+    def copy_messages(self) -> None:
         """Copy all messages to the new bag's connections, and add features in batches."""
         waiting: list[_Entry] = []
         images = 0
         for connection, timestamp, data in self._reader.messages():
-            entry = _Entry(copies[connection.id], timestamp, data)
+            entry = _Entry(self._copies[connection.id], timestamp, data)
             if connection.topic in self.summary.topics:
                 self._read_image(entry, connection)
             elif self._options.normalized_coordinates and connection.topic in self._infos.values():
@@ -204,9 +196,17 @@ class _Job:
                 self._finish(waiting)
                 waiting, images = [], 0
         self._finish(waiting)
+        for (topic, reason), count in self._bad.items():
+            if count > 1:
+                self._warn(f'{topic}: {count - 1} more messages: {reason}')
 
-    def _check(self, path: Path) -> None:
-        """Raise ValueError unless the new bag can be opened and has all messages."""
+    def check(self, path: Path) -> None:
+        """Raise ValueError unless all messages were read, and the new bag at `path` has them."""
+        if self._copied != self._reader.message_count:
+            raise ValueError(
+                f'the bag has {self._reader.message_count} messages by its metadata, but '
+                f'{self._copied} could be read: it is damaged'
+            )
         with open_bag(path) as written:
             expected = self._copied + self.summary.images
             if written.message_count != expected:
