@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 from array import array
+import struct
 
 import cv2
 import numpy as np
@@ -31,6 +32,15 @@ def compressed(pixels, suffix, form):
     options = [cv2.IMWRITE_JPEG_QUALITY, 95] if suffix == '.jpg' else []
     data = cv2.imencode(suffix, pixels, options)[1].tobytes()
     return CompressedImage(format=form, data=array('B', data))
+
+
+def test_an_orientation_in_the_head_of_a_camera_image_is_not_applied():
+    message = compressed(PHOTOGRAPH_GRAY, '.jpg', 'mono8; jpeg compressed ')
+    expected, data = gray_from_compressed(message), message.data.tobytes()
+    exif = struct.pack('<2sHIHHHIHHI', b'II', 42, 8, 1, 0x0112, 3, 1, 6, 0, 0)
+    head = b'\xff\xe1' + struct.pack('>H', len(exif) + 8) + b'Exif\0\0' + exif
+    message.data = array('B', data[:2] + head + data[2:])
+    np.testing.assert_array_equal(gray_from_compressed(message), expected)
 
 
 def mosaic(pattern, factor=1):

@@ -55,7 +55,11 @@ def test_distilled_descriptors_are_the_mean_of_some_scales(tmp_path, scales):
     )
     found = loss.infer(images, points)
     # The engine takes gray levels, and may compute in bfloat16.
-    assert torch.cosine_similarity(found.descriptors, total, dim=2).min() > 0.995
+    expected = torch.nn.functional.normalize(total, dim=2)
+    assert (found.descriptors * expected).sum(dim=2).min() > 0.995
+    # Descriptors of random weights differ little: what matters is how they vary over the points.
+    varying = [each - each.mean(dim=1, keepdim=True) for each in (found.descriptors, expected)]
+    assert torch.cosine_similarity(*(each.flatten() for each in varying), dim=0) > 0.98
     torch.testing.assert_close(found.descriptors.norm(dim=2), torch.ones(2, 30))
     with torch.no_grad():
         expected = network(images).logits
