@@ -119,7 +119,7 @@ def output_file(text: str) -> Path:
 
 def image_files(sources: Iterable[str | Path]) -> list[Path]:
     """Return the files named, and for each folder its images; raise ValueError if none."""
-    from superpoint_ros.data.sequences.bags import is_bag
+    from superpoint_ros.data.sequences.bag_reader import is_bag
     from superpoint_ros.data.sequences.image_files import list_images
 
     sources, paths = list(map(Path, sources)), []

@@ -11,10 +11,10 @@ from pathlib import Path
 
 import numpy as np
 
+from superpoint_ros.data.sequences.bag_reader import open_bag
 from superpoint_ros.data.sequences.bags import (
     image_topics,
     info_topic_of,
-    open_bag,
     without_transports,
 )
 from superpoint_ros.settings_table import setting, SettingsGroup

@@ -22,12 +22,12 @@ import numpy as np
 from std_msgs.msg import Header
 
 from superpoint_ros import __version__
+from superpoint_ros.data.sequences.bag_reader import open_bag
 from superpoint_ros.data.sequences.bags import (
     CAMERA_INFO,
     gray_of,
     image_topics,
     info_topic_of,
-    open_bag,
 )
 from superpoint_ros.data.sequences.mcap_topics import describe_left_out
 from superpoint_ros.detection.preprocessing import check_masks, to_gray

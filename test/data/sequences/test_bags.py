@@ -10,7 +10,8 @@ import logging
 import numpy as np
 import pytest
 
-from superpoint_ros.data.sequences.bags import BagSequence, open_bag
+from superpoint_ros.data.sequences.bag_reader import open_bag
+from superpoint_ros.data.sequences.bags import BagSequence
 from superpoint_ros.data.sequences.opening import open_sequence
 from support.bags import BAG_CAMERA, write_bag, write_mixed_mcap
 

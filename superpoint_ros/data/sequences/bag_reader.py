@@ -1,0 +1,188 @@
+# Copyright 2026 The superpoint_ros developers
+# SPDX-License-Identifier: Apache-2.0
+
+"""Bags of ROS 2 and ROS 1: what is one, and a reader with clear errors."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+import contextlib
+from pathlib import Path
+from typing import Any
+
+from superpoint_ros.data.sequences.image_files import IMAGE_SUFFIXES
+from superpoint_ros.data.sequences.mcap_topics import NoRosTopicsError, RosTopicsPath
+
+SUFFIXES = ('.db3', '.mcap', '.zstd')
+ROS_1 = '.bag'
+"""Suffix of the bags of ROS 1."""
+
+_REPAIRS = {
+    '.mcap': 'if the recording was cut off, try: mcap recover {path} --output repaired.mcap',
+    '.db3': 'if the recording was cut off, try: sqlite3 {path} .recover | sqlite3 repaired.db3',
+    ROS_1: 'if the recording was cut off, try: rosbag reindex {path}',
+    '': 'if metadata.yaml is wrong, try: ros2 bag reindex {path}; if a recording was cut off, '
+    'give its files one by one: the error of the damaged one names the repair',
+}
+_ZSTD = b'\x28\xb5\x2f\xfd'  # first bytes of data that are compressed by Zstandard
+
+
+def is_bag(path: Path) -> bool:
+    """
+    Return whether a path looks like a bag.
+
+    That is a folder with metadata.yaml or with files of a bag and no images, or a file that is
+    named like one.
+    """
+    if path.is_dir():
+        return (path / 'metadata.yaml').is_file() or bool(_storage_files(path))
+    return path.suffix in (*SUFFIXES, ROS_1) and path.is_file()
+
+
+def _storage_files(folder: Path) -> list[Path]:
+    """Return the files of a bag in a folder, none if it has images."""
+    files = sorted(path for path in folder.iterdir() if path.is_file())
+    if any(path.suffix.lower() in IMAGE_SUFFIXES for path in files):
+        return []
+    return [path for path in files if path.suffix in SUFFIXES]
+
+
+@contextlib.contextmanager
+def open_bag(path: str | Path, ros_1: bool = False) -> Iterator[BagReader]:
+    """
+    Open a bag; errors of reading are ValueErrors that name it.
+
+    A folder without metadata.yaml is read if it has a single file; bags of ROS 1 are opened only
+    with `ros_1`. Raises FileNotFoundError if there is no bag, ValueError if it cannot be read or
+    its metadata.yaml contradicts the files.
+    """
+    path = Path(path)
+    if not path.exists():
+        raise FileNotFoundError(f'there is no bag {path}')
+    if path.suffix == ROS_1 and path.is_file() and not ros_1:
+        raise ValueError(
+            f'{path} is a bag of ROS 1: convert it with `rosbags-convert --src {path} '
+            f'--dst {path.with_suffix("")}` and give the new folder'
+        )
+    if not is_bag(path):
+        raise ValueError(
+            f'{path} is not a bag: give the folder with metadata.yaml, or a .db3 or .mcap file'
+        )
+    if path.is_dir() and not (path / 'metadata.yaml').is_file():
+        files = _storage_files(path)
+        if len(files) > 1:
+            raise ValueError(
+                f'{path} has no metadata.yaml: give one of its files, such as {files[0]}, or '
+                f'write it with `ros2 bag reindex {path}`'
+            )
+        path = files[0]
+    if path.suffix == '.zstd':
+        raise ValueError(
+            f'{path} is compressed: give the folder with metadata.yaml, or unpack it with '
+            f'`zstd -d {path}` and give the result'
+        )
+    try:
+        reader = BagReader(path)
+    except ModuleNotFoundError as error:
+        raise ValueError(
+            'bags are read by the library rosbags: pip install rosbags pyyaml'
+        ) from error
+    with contextlib.closing(reader):
+        for connection in reader.connections:
+            if connection.msgcount and next(reader.messages([connection]), None) is None:
+                raise ValueError(
+                    f'the bag {path} cannot be read: metadata.yaml lists {connection.msgcount} '
+                    f'messages on {connection.topic}, its files have none that fits (type or QoS '
+                    f'differ); try: ros2 bag reindex {path}'
+                )
+        yield reader
+
+
+class BagReader:
+    """
+    Reader of a bag by `rosbags` that raises only ValueError, whatever library finds the damage.
+
+    It has the standard definitions of messages. Those in the bag are not read: older bags have
+    none, and a single one that cannot be parsed would make the bag unreadable. Messages in other
+    formats than ROS 2 are neither read nor counted.
+
+    Attributes:
+        connections: connections of `rosbags` whose messages can be read.
+        left_out: connections in other formats.
+        topics: topics of `rosbags` by name, made of `connections`.
+        message_count: number of messages of `connections`, as listed in the bag.
+        duration: time from the first message to the last, in nanoseconds.
+
+    """
+
+    def __init__(self, path: Path):
+        from rosbags import rosbag1, rosbag2
+        from rosbags.typesys import get_typestore, Stores
+
+        self._path = path
+        is_ros_1 = path.suffix == ROS_1 and path.is_file()
+        store = get_typestore(Stores.ROS1_NOETIC if is_ros_1 else Stores.ROS2_JAZZY)
+        self._deserialize = store.deserialize_ros1 if is_ros_1 else store.deserialize_cdr
+        self.left_out: list[Any] = []
+        kind = rosbag1.Reader if is_ros_1 else rosbag2.Reader
+        try:
+            self._reader: Any = kind(path if is_ros_1 else RosTopicsPath(path))
+            self._reader.open()
+        except NoRosTopicsError:
+            raise
+        except Exception as error:
+            raise self._damage(error) from error
+        if not is_ros_1:
+            self._select_ros_2()
+        self.connections: list[Any] = self._reader.connections
+        self.topics: dict[str, Any] = self._reader.topics
+        self.duration: int = self._reader.duration
+        left_out = sum(each.msgcount for each in self.left_out)
+        self.message_count: int = self._reader.message_count - left_out
+
+    def _select_ros_2(self) -> None:
+        """
+        Remove connections in other formats from the reader, and sort its files by time.
+
+        `rosbags` has no options for this. It makes topics and finds messages from these lists.
+        """
+        connections = self._reader.connections
+        self.left_out = [each for each in connections if not _is_of_ros_2(each)]
+        connections[:] = filter(_is_of_ros_2, connections)
+        # The files of a split bag may be listed in any order.
+        files = getattr(self._reader.storage, 'storages', [])
+        files.sort(key=lambda file: file.metadata.start_time)
+
+    def _damage(self, error: Exception) -> ValueError:
+        """Return the error of a bag that cannot be read, with the command that may repair it."""
+        repair = _REPAIRS['' if self._path.is_dir() else self._path.suffix]
+        repair = repair.format(path=self._path)
+        return ValueError(f'the bag {self._path} cannot be read: {error}; {repair}')
+
+    def messages(self, connections: Iterable[Any] = ()) -> Iterator[tuple[Any, int, bytes]]:
+        """Yield connection, time in nanoseconds and data of each message, of all by default."""
+        try:
+            yield from self._reader.messages(connections)
+        except Exception as error:
+            raise self._damage(error) from error
+
+    def deserialize(self, data: bytes, message_type: str) -> Any:
+        """Return the message in serialized data; raise ValueError if it is not of this type."""
+        try:
+            return self._deserialize(data, message_type)
+        except Exception as error:
+            hint = ''
+            if bytes(data[:4]) == _ZSTD:
+                hint = '; it is compressed: the bag must have a metadata.yaml that tells this'
+            raise ValueError(
+                f'a message of {len(data)} bytes is not a {message_type}: {error}{hint}'
+            ) from error
+
+    def close(self) -> None:
+        """Close the files."""
+        self._reader.close()
+
+
+def _is_of_ros_2(connection: Any) -> bool:
+    """Return whether the messages of a connection are serialized as in ROS 2."""
+    return connection.ext.serialization_format == 'cdr'
