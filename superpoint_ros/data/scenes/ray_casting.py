@@ -76,7 +76,12 @@ class Lighting:
 
 
 class PinholeCamera(NamedTuple):
-    """A camera without distortion: focal length in pixels, image size in pixels."""
+    """
+    A camera of rendered views: focal length and image size in pixels.
+
+    It is what the ray caster supports: no distortion, square pixels, an optical axis through the
+    centre. `geometry.camera_model.CameraModel` also has what calibrations of real cameras have.
+    """
 
     focal_length: float
     width: int
