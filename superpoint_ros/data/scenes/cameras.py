@@ -70,8 +70,7 @@ def _sphere(count: int) -> np.ndarray:
 
 def random_camera(width: int, height: int, rng: np.random.Generator) -> PinholeCamera:
     """Return a camera of a horizontal field of view of 50 to 100 degrees."""
-    half = np.deg2rad(rng.uniform(50, 100)) / 2
-    return PinholeCamera(float(width / 2 / np.tan(half)), width, height)
+    return PinholeCamera.of_view(width, height, rng.uniform(50, 100))
 
 
 def first_pose(place: np.ndarray, rng: np.random.Generator) -> np.ndarray:

@@ -8,8 +8,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import NamedTuple
 
-import numpy as np
-
 from superpoint_ros.data.scenes.pairs import MIN_SIDE
 from superpoint_ros.data.scenes.ray_casting import PinholeCamera
 from superpoint_ros.settings_table import setting, SettingsGroup
@@ -110,5 +108,4 @@ class FlightSettings(SettingsGroup):
     @property
     def camera(self) -> PinholeCamera:
         """Return the calibration of both cameras."""
-        half = np.deg2rad(self.field_of_view) / 2
-        return PinholeCamera(float(self.width / 2 / np.tan(half)), self.width, self.height)
+        return PinholeCamera.of_view(self.width, self.height, self.field_of_view)

@@ -87,6 +87,11 @@ class PinholeCamera(NamedTuple):
     width: int
     height: int
 
+    @classmethod
+    def of_view(cls, width: int, height: int, degrees: float) -> PinholeCamera:
+        """Return the camera with a horizontal field of view in degrees."""
+        return cls(float(width / 2 / np.tan(np.deg2rad(degrees) / 2)), width, height)
+
     @property
     def matrix(self) -> np.ndarray:
         """Return the intrinsics as (3, 3); the principal point is the image's centre."""
