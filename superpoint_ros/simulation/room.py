@@ -100,6 +100,8 @@ class SimulatedRoom:
         baseline: float = 0.0,
         with_depth: bool = False,
     ):
+        # Limits of the room, for any caller. The settings of the player and of the odometry
+        # benchmark may have narrower ones, such as a stereo baseline above 0.
         if not rate > 0:
             raise ValueError(f'rate must be above 0 Hz, got {rate}')
         if not (0 <= exposure <= 1 / rate):
