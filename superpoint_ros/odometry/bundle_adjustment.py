@@ -83,9 +83,10 @@ def refine(
     """
     Return refined world-to-camera poses (K, 4, 4) and points (M, 3).
 
-    Poses with `free`, bool (K,), false are fixed. The Huber loss is linear beyond a third of
-    `threshold`. Without fixed poses, observations determine no origin, and without depths no
-    scale; the damping keeps both.
+    Poses with `free`, bool (K,), false are fixed; if all are, only the points are refined. The
+    Huber loss is linear beyond a third of `threshold`, in normalised image coordinates. Without
+    fixed poses, observations determine no origin, and without depths no scale; the damping keeps
+    both. Arrays are float64, and the given ones are not changed.
     """
     width, damping = threshold / 3, 1e-4
     state = _linearise(poses, points, observations, width)
@@ -178,7 +179,7 @@ def _normal(jacobians, residuals, groups, count):
     """Return J'J and -J'r for each of `count` groups of observations."""
     size = jacobians.shape[2]
     both = np.concatenate([jacobians, -residuals[:, :, None]], axis=2)
-    products = (jacobians.transpose(0, 2, 1) @ both).reshape(len(groups), -1)
+    products = (jacobians.transpose(0, 2, 1) @ both).reshape(len(groups), size * (size + 1))
     order = np.argsort(groups, kind='stable')
     present, starts = np.unique(groups[order], return_index=True)
     sums = np.zeros((count, size * (size + 1)))

@@ -117,6 +117,16 @@ def test_bundle_adjustment_ends_where_the_cost_has_no_slope(scene, parts):
     assert np.abs(found[0] - poses).max() < 0.1
 
 
+def test_bundle_adjustment_refines_points_if_all_poses_are_fixed(scene):
+    poses, points, observations = scene
+    near = points + np.random.default_rng(1).normal(0, 0.05, points.shape)
+    free = np.zeros(CAMERAS, bool)
+    found = refine(poses, near, observations, free, THRESHOLD, iterations=200)
+    np.testing.assert_array_equal(found[0], poses)
+    before, after = (gradient(poses, each, observations, free) for each in (near, found[1]))
+    assert np.abs(after).max() < 1e-4 * np.abs(before).max()
+
+
 def test_the_chosen_observations_keep_their_depths_and_weights(scene):
     _, _, observations = scene
     chosen = observations.cameras == 1
