@@ -102,12 +102,6 @@ def test_without_a_calibration_only_pixel_coordinates_are_published(graph):
     tracks, source = graph.listen(PointCloud, 'tracks'), Source()
     for number in range(2):
         graph.publish(source.frame(number), 'features')
-    graph.wait_until(lambda: len(tracks) >= 2)
-    graph.rest(0.2)
-    assert len(tracks) == 2  # those of the second node
-    points = np.array([[p.x, p.y] for p in tracks[1].points])
-    np.testing.assert_allclose(points, source.places + [8, -4], atol=1e-3)
-    np.testing.assert_allclose(tracks_from_message(tracks[1]).velocities[0], [80, -40], atol=0.1)
 
     def counts():
         complaints = [
@@ -118,7 +112,11 @@ def test_without_a_calibration_only_pixel_coordinates_are_published(graph):
         ]
         return [(each['frames received'], each['frames published']) for each in complaints]
 
-    graph.wait_until(lambda: ('2', '0') in counts())
+    graph.wait_until(lambda: len(tracks) >= 2 and ('2', '0') in counts())
+    assert len(tracks) == 2  # those of the second node
+    points = np.array([[p.x, p.y] for p in tracks[1].points])
+    np.testing.assert_allclose(points, source.places + [8, -4], atol=1e-3)
+    np.testing.assert_allclose(tracks_from_message(tracks[1]).velocities[0], [80, -40], atol=0.1)
 
 
 def test_tracks_younger_than_min_age_are_not_published(graph):

@@ -25,6 +25,7 @@ from std_msgs.msg import Header
 
 from superpoint_ros.geometry.trajectory_alignment import position_errors
 from superpoint_ros.odometry.local_map import LocalMap
+from superpoint_ros.ros import visual_odometry_node
 from superpoint_ros.ros.messages.point_clouds import positions_from_message
 from superpoint_ros.ros.messages.track_messages import tracks_to_message
 from superpoint_ros.ros.visual_odometry_node import VisualOdometryNode
@@ -38,7 +39,7 @@ def straight_ahead(count):
     return poses
 
 
-def play(graph, flight, first=0):
+def play(graph, flight):
     """Publish a flight's calibration and tracks, as the tracker does."""
     model = flight.camera_model
     info = CameraInfo(width=640, height=480, distortion_model='plumb_bob', k=model.matrix.ravel())
@@ -46,7 +47,7 @@ def play(graph, flight, first=0):
     graph.publish(info, 'camera_info')
     graph.wait_until(lambda: node.calibration.model is not None)
     for number, tracks in enumerate(flight.tracks):
-        milliseconds = 50 * number + first
+        milliseconds = 50 * number
         stamp = Time(sec=100 + milliseconds // 1000, nanosec=milliseconds % 1000 * 1_000_000)
         points = model.normalize(tracks.keypoints)
         header = Header(stamp=stamp, frame_id='camera_optical')
@@ -54,6 +55,17 @@ def play(graph, flight, first=0):
         before = node.inputs[0].statistics.summary(0).received
         graph.publish(message, 'tracks')
         graph.wait_until(lambda b=before: node.inputs[0].statistics.summary(0).received > b)
+
+
+def frame_of(message):
+    """Return the number of the frame whose stamp a message has."""
+    stamp = message.header.stamp
+    return (stamp.sec - 100) * 20 + stamp.nanosec // 50_000_000
+
+
+def has_frame(messages, number):
+    """Return whether a message has the stamp of a frame."""
+    return number in map(frame_of, messages)
 
 
 def places(messages):
@@ -66,12 +78,10 @@ def test_poses_use_the_axes_of_rep_103(graph, make_flight):
     odometry = graph.listen(Odometry, 'odometry')
     flight = make_flight(poses=straight_ahead(40), noise=0.3)
     play(graph, flight)
-    graph.wait_until(lambda: len(odometry) > 20)
-    graph.rest(0.2)
+    graph.wait_until(lambda: has_frame(odometry, 39))
+    assert len(odometry) > 20
     found = places(odometry)
-    stamps = [m.header.stamp.sec + 1e-9 * m.header.stamp.nanosec - 100 for m in odometry]
-    frames = np.rint(np.array(stamps) / 0.05).astype(int)
-    true = flight.poses[frames][:, :3, 3]
+    true = flight.poses[[frame_of(message) for message in odometry]][:, :3, 3]
     assert position_errors(found, true).max() < 0.05
     # Two to the front for one to the right: x is the front, and the right is minus y.
     way = found[-1] / np.linalg.norm(found[-1])
@@ -125,35 +135,35 @@ def test_a_failed_refinement_is_logged_and_costs_no_pose(graph, make_flight, mon
     graph.wait_until(
         lambda: len(odometry) > 15 and expected in [message.msg for message in logged]
     )
-    stamps = [m.header.stamp.sec * 20 + m.header.stamp.nanosec // 50_000_000 for m in odometry]
-    assert set(np.diff(stamps)) == {1}
+    assert set(np.diff([frame_of(message) for message in odometry])) == {1}
 
 
+@pytest.fixture
+def _path_with_each_pose(monkeypatch):
+    """Let nodes publish path and map with each pose."""
+    monkeypatch.setattr(visual_odometry_node, 'PATH_PERIOD', 0.0)
+
+
+@pytest.mark.usefixtures('_path_with_each_pose')
 def test_the_path_has_the_last_poses(graph, make_flight):
     graph.add(VisualOdometryNode, path_length=5)
     paths = graph.listen(Path, 'path')
     odometry = graph.listen(Odometry, 'odometry')
     play(graph, make_flight(poses=straight_ahead(30)))
-    graph.rest(0.6)
-    play(graph, make_flight(poses=straight_ahead(30)), first=1500)
-    graph.wait_until(lambda: len(paths) >= 2)
-    assert len(paths[-1].poses) == 5
+    graph.wait_until(lambda: all(has_frame(messages, 29) for messages in (paths, odometry)))
     assert paths[-1].header.frame_id == 'odom'
-    published = {str(message.pose.pose) for message in odometry}
-    assert {str(pose.pose) for pose in paths[-1].poses} <= published
+    published = [(message.header, message.pose.pose) for message in odometry]
+    assert [(pose.header, pose.pose) for pose in paths[-1].poses] == published[-5:]
 
 
+@pytest.mark.usefixtures('_path_with_each_pose')
 def test_the_map_has_the_points_that_are_seen(graph, make_flight):
     graph.add(VisualOdometryNode)
     maps = graph.listen(PointCloud2, 'map')
-    odometry = graph.listen(Odometry, 'odometry')
-    flight = make_flight(poses=straight_ahead(30))
-    play(graph, flight)
-    graph.rest(0.6)
-    play(graph, flight, first=1500)
-    graph.wait_until(lambda: maps and odometry)
-    points = positions_from_message(maps[0])
-    assert maps[0].header.frame_id == 'odom'
+    play(graph, make_flight(poses=straight_ahead(30)))
+    graph.wait_until(lambda: has_frame(maps, 29))
+    points = positions_from_message(maps[-1])
+    assert maps[-1].header.frame_id == 'odom'
     assert len(points) > 50
     assert (points[:, 0] > 0).mean() > 0.95  # x is the front
 
