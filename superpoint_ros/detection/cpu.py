@@ -84,14 +84,14 @@ class CpuPipeline:
         """
         Start to search each image for extrema of the Hessian response, if they are needed.
 
-        With several threads, helpers do so while the network runs.
+        With several CPU threads, helper threads search while the network runs.
         """
         if settings.keypoints != 'hessian':
             return [None] * len(grays)
         return [start_search(gray, thread_count() // 2) for gray in grays]
 
     def wait_for_extrema(self, searches: Sequence[Search | None]) -> list[HessianExtrema | None]:
-        """Return the results of searches."""
+        """Return the results of `start_searches`, None for images that are not searched."""
         return [search and search() for search in searches]
 
     def infer(self, grays: Sequence[np.ndarray]) -> SuperPointOutput:

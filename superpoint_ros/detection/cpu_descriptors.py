@@ -59,7 +59,11 @@ def average_scales(descriptors: Sequence[np.ndarray]) -> np.ndarray:
 
 @compiled
 def _add_samples(descriptors, keypoints, cell, result):
-    """Add the values at keypoints (N, 2), of those of cells (h, w, D), to `result` (N, D)."""
+    """
+    Add descriptors (h, w, D), interpolated at keypoints (N, 2), to `result` (N, D).
+
+    Keypoints are in pixels; `cell` is the side of a cell in pixels. All are float32.
+    """
     height, width, size = descriptors.shape
     half, one = np.float32(0.5), np.float32(1)
     values, sums = descriptors.reshape(-1), result.reshape(-1)
@@ -84,7 +88,11 @@ def _add_samples(descriptors, keypoints, cell, result):
 
 @compiled
 def _add_projections(hidden, projection, result):
-    """Add the values (N, C) times weights (C + 1, D), the last of which are added, to (N, D)."""
+    """
+    Add `hidden` (N, C) times the weights in `projection` (C + 1, D) to `result` (N, D), float32.
+
+    The last row of `projection` is the bias.
+    """
     count, size = np.uintp(projection.shape[0]), np.uintp(projection.shape[1])
     weights, sums, one = projection.reshape(-1), result.reshape(-1), np.float32(1)
     last = count - np.uintp(1)
@@ -112,7 +120,7 @@ def _add_projections(hidden, projection, result):
 
 @inlined
 def _four_products(values, channel, weights, here, size):
-    """Return the sum of four values times their weights, which are `size` numbers apart."""
+    """Return the sum of four values from `channel` on times weights that are `size` apart."""
     second, third = channel + np.uintp(1), channel + np.uintp(2)
     next_one, next_two = here + size, here + size + size
     return (values[channel] * weights[here] + values[second] * weights[next_one]) + (
@@ -122,7 +130,7 @@ def _four_products(values, channel, weights, here, size):
 
 @compiled
 def _normalize(rows):
-    """Divide the rows of an array by their lengths."""
+    """Divide the rows of an array (N, D), float32, by their lengths, in place."""
     count, size = rows.shape
     for index in range(count):
         squares = np.float32(0)

@@ -76,16 +76,16 @@ def find_extrema(image: np.ndarray) -> HessianExtrema:
 
 def start_search(image: np.ndarray, helpers: int) -> Callable[[], HessianExtrema]:
     """
-    Start to search an image for extrema; return the function that waits for them.
+    Start to search an image for extrema; return a function that waits for them.
 
-    The rows are divided among as many helper threads, but each gets enough rows to be worth it.
-    With 0 of them, the function that is returned does the work. The image must not change until
-    then.
+    `image` is as for `find_extrema`, and must not change until that function returns. Its rows are
+    divided among at most `helpers` threads, fewer for a low image. With 0, the returned function
+    searches in the calling thread.
     """
     # Compiled functions are compiled again for other layouts and for read-only arrays.
     image = np.require(image, requirements='CW')
     rows = image.shape[0]
-    # A stripe also processes the rows around it that affect its extrema.
+    # A stripe also processes `RADIUS` rows on both sides, which affect its extrema.
     count = max(min(helpers, rows // (4 * RADIUS), HELPERS), 1)
     ends = [rows * number // count // BAND * BAND for number in range(count)] + [rows]
     stripes = [partial(_find_in_rows, image, *stripe) for stripe in itertools.pairwise(ends)]
@@ -110,7 +110,7 @@ def _join(size: tuple[int, int], stripes: Sequence[Callable[[], _Found]]) -> Hes
 def _find_in_rows(image: np.ndarray, first: int, last: int) -> _Found:
     """Return pixels and values of the extrema in the rows from `first` to before `last`."""
     width = image.shape[1]
-    # Memory that is never written to costs nothing.
+    # Linux allocates memory when it is first written to, and few pixels are extrema.
     most = (last - first) * width
     pixels, values = np.empty(most, np.int64), np.empty((most, COLUMNS), np.float32)
     constants = _FACTORS, _WEIGHTS, _SADDLE, np.float32(MIN_RESPONSE)

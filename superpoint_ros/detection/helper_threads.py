@@ -4,10 +4,10 @@
 """
 Threads that compute a part of a frame while the calling thread computes another.
 
-Linux may wake a thread on the core of the thread that wakes it, even if others are idle: in a
-virtual machine it takes an idle core for one that the host has taken away. The helper then waits
-for milliseconds, until its caller sleeps or the load is balanced. So helpers may run on all cores
-but that of their caller.
+Linux may start a thread on the core of the thread that wakes it, even if other cores are idle: in
+a virtual machine, it does not distinguish an idle core from one that the host has preempted. The
+helper then waits for milliseconds, until its caller sleeps or the load is balanced. Therefore,
+helpers may run on all cores except that of their caller.
 """
 
 from __future__ import annotations
@@ -31,8 +31,8 @@ def start_in_helper(function: Callable[[], _Result]) -> Callable[[], _Result]:
     """
     Start a function without arguments in a helper thread.
 
-    Return the function that waits for it, and returns its result or raises its error. The started
-    function must not wait for other helpers, which may all be busy.
+    Return a function that waits until it ends, and returns its result or raises its error. The
+    started function must not wait for other helpers, because all of them may be busy.
     """
     return _helpers().start(function)
 
@@ -43,38 +43,40 @@ def _helpers() -> _Helpers:
 
 
 class _Helpers:
-    """The helper threads of this process, and the cores that they may run on."""
+    """Pool of the helper threads of this process, and the cores on which they may run."""
 
     def __init__(self):
         self._pool = ThreadPoolExecutor(HELPERS, 'superpoint', self._register)
         self._threads: list[int] = []
-        self._cores: set[int] = set()  # empty: as the threads inherited them
+        self._cores: set[int] = set()  # empty: those that the threads inherited
 
     def start(self, function: Callable[[], _Result]) -> Callable[[], _Result]:
         """Start a function, see `start_in_helper`."""
-        self._keep_off_this_core()
+        self._exclude_current_core()
         return self._pool.submit(function).result
 
     def _register(self) -> None:
+        """Add the calling thread to the helpers."""
         thread = threading.get_native_id()
         self._threads.append(thread)
-        _place(thread, self._cores)
+        _set_cores(thread, self._cores)
 
-    def _keep_off_this_core(self) -> None:
-        """Let the helpers run on the cores of the calling thread, except the present one."""
-        read = _core_reader()
-        if read is None:
+    def _exclude_current_core(self) -> None:
+        """Allow the helpers the cores of the calling thread, except that on which it runs now."""
+        current_core = _core_reader()
+        if current_core is None:
             return
-        cores = os.sched_getaffinity(0) - {read()}
+        cores = os.sched_getaffinity(0) - {current_core()}
         if cores and cores != self._cores:
             self._cores = cores
             for thread in self._threads.copy():
-                _place(thread, cores)
+                _set_cores(thread, cores)
 
 
-def _place(thread: int, cores: set[int]) -> None:
+def _set_cores(thread: int, cores: set[int]) -> None:
+    """Set the cores on which a thread, by its native number, may run; keep them if empty."""
     if cores:
-        with suppress(OSError):  # the cores of the process have just been changed
+        with suppress(OSError):  # another program has just changed the cores of the process
             os.sched_setaffinity(thread, cores)
 
 

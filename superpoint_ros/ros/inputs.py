@@ -51,8 +51,8 @@ class InputTopic(ABC):
     content = 'messages'
     """What the messages are, in plural, for log messages."""
 
-    faster = ''
-    """How to process the messages faster, for log messages; may be empty."""
+    speed_advice = ''
+    """What increases the rate of processing, for log messages; may be empty."""
 
     def __init__(self, node: Node, message_type: type, topic: str, qos: QoSProfile):
         self.node = node
@@ -176,9 +176,9 @@ class InputTopic(ABC):
         slowest = max(medians, key=medians.get, default='')
         reason = f'; {slowest} takes {1e3 * medians[slowest]:.0f} ms' if slowest else ''
         self.logger.warning(
-            f'{summary.lately_dropped:.0%} of the {self.content} on {self.topic} are dropped, as '
-            f'{summary.rate_in:.1f} per second arrive and {summary.rate:.1f} are processed, '
-            f'always the newest{reason}{self.faster}',
+            f'{summary.lately_dropped:.0%} of the {self.content} on {self.topic} are dropped: '
+            f'{summary.rate_in:.1f} per second arrive, {summary.rate:.1f} are processed'
+            f'{reason}{self.speed_advice}',
             once=True,
         )
 
@@ -230,11 +230,11 @@ class InputTopic(ABC):
         if summary.lately_lost > MAX_LOST:
             return f'the messages of {count} publisher(s) are lost on the way'
         if summary.received:
-            return f'{count} publisher(s), but no more messages arrive: paused, or hanging'
+            return f'{count} publisher(s), but no more messages arrive: it is paused or blocked'
         return (
-            f'{count} publisher(s), but none of their messages arrives. If they have sent any, '
-            'and run in another container or as another user: Fast DDS shares no memory with '
-            'them, set FASTDDS_BUILTIN_TRANSPORTS=UDPv4 for this node'
+            f'{count} publisher(s), but none of their messages arrives. If they run in another '
+            'container or as another user, Fast DDS cannot share memory with them: set '
+            'FASTDDS_BUILTIN_TRANSPORTS=UDPv4 for this node'
         )
 
     def _remap_target(self, topic: str) -> str:

@@ -76,9 +76,9 @@ class Camera(InputTopic):
     """
 
     content = 'images'
-    faster = (
-        '. Faster are a smaller max_image_size or max_keypoints, a lower rate of the camera, and '
-        'weights:=superpoint_nano'
+    speed_advice = (
+        '. To process more, reduce max_image_size or max_keypoints, or use '
+        'weights:=superpoint_nano; to drop less, lower the rate of the camera'
     )
 
     def __init__(
