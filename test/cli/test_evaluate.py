@@ -120,6 +120,21 @@ def test_evaluate_odometry_measures_in_the_simulated_room(weights, tmp_path, cap
     ).read_text()
 
 
+@pytest.mark.parametrize(
+    ('option', 'message'),
+    [
+        ('--seeds=-1', 'seeds must be at least 0'),
+        ('--rate=0', 'rate must be greater than 0'),
+        ('--noise=-1', 'noise must lie between 0.0 and 100.0'),
+        ('--exposure=-0.01', 'exposure must be at least 0'),
+    ],
+)
+def test_evaluate_odometry_refuses_wrong_numbers_of_the_room(option, message, tmp_path, capsys):
+    with pytest.raises(SystemExit, match='2'):
+        main(['evaluate', 'odometry', '--out', str(tmp_path / 'out'), option])
+    assert message in capsys.readouterr().err
+
+
 def test_evaluate_odometry_needs_poses_and_calibration_of_a_recording(weights, tmp_path, capsys):
     pytest.importorskip('evo', reason='evo is not installed')
     folder = tmp_path / 'recording'
