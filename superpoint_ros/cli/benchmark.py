@@ -106,6 +106,18 @@ def _add_cases(group) -> None:
         metavar='NAME',
         help='float32, bfloat16, int8, float16 (default: those for the device)',
     )
+    _add_other_detectors(group)
+    group.add_argument('--device', default='cpu', help='cpu, cuda, cuda:N, auto (default: cpu)')
+    group.add_argument(
+        '--max-keypoints', type=_COUNT, default=1000, metavar='N', help='per frame (default: 1000)'
+    )
+    group.add_argument(
+        '--images', metavar='DIR', help='photographs (default: those of the package)'
+    )
+
+
+def _add_other_detectors(group) -> None:
+    """Declare the options of detectors that are measured for comparison."""
     group.add_argument(
         '--methods',
         nargs='*',
@@ -120,13 +132,6 @@ def _add_cases(group) -> None:
         metavar='FILE',
         help='other detectors for whole frames, with an input (1, C, H, W), float32 from 0 to 1 '
         'or uint8, gray (C is 1) or RGB (C is 3), and an output keypoints (N, 2) or (1, N, 2)',
-    )
-    group.add_argument('--device', default='cpu', help='cpu, cuda, cuda:N, auto (default: cpu)')
-    group.add_argument(
-        '--max-keypoints', type=_COUNT, default=1000, metavar='N', help='per frame (default: 1000)'
-    )
-    group.add_argument(
-        '--images', metavar='DIR', help='photographs (default: those of the package)'
     )
 
 

@@ -68,6 +68,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help='calibration of all images, as camera_calibration writes it (default: EXIF data or '
         "COLMAP's guess, for COLMAP to refine)",
     )
+    _add_matching(parser)
+    add_detector_options(parser, {'max_keypoints': MAX_KEYPOINTS})
+
+
+def _add_matching(parser: argparse.ArgumentParser) -> None:
+    """Declare the options of the pairs and their matches."""
     pairs = parser.add_mutually_exclusive_group()
     pairs.add_argument(
         '--overlap',
@@ -93,7 +99,6 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar='PX',
         help='largest distance of a verified match from its epipolar line (default: %(default)s)',
     )
-    add_detector_options(parser, {'max_keypoints': MAX_KEYPOINTS})
 
 
 def run(args: argparse.Namespace) -> int:
