@@ -31,13 +31,13 @@ RUN python3 -m venv --system-site-packages .venv \
     && source "/opt/ros/$ROS_DISTRO/setup.bash" \
     && colcon build --packages-select superpoint_ros
 
-# Compile for this processor now: each container would start with up to a minute of compiling.
+# Compile for this processor now: otherwise, each container compiles for up to a minute at its start.
 RUN source install/setup.bash \
     && .venv/bin/python -c \
         'from superpoint_ros import Detector; Detector.from_weights(device="cpu").warm_up()'
 
-# With the network of the host, Fast DDS offers its shared memory to the nodes of the host, too, which
-# cannot open it: topics would be listed, but no message would arrive.
+# With the network of the host, Fast DDS also offers its shared memory to nodes of the host, which
+# cannot open it: topics are listed, but no message arrives.
 ENV FASTDDS_BUILTIN_TRANSPORTS=UDPv4
 
 ENTRYPOINT ["/bin/bash", "-c", "source /ros2_ws/install/setup.bash && exec \"$@\"", "--"]

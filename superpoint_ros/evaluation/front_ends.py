@@ -228,7 +228,7 @@ def _tracks(points: np.ndarray, ids: np.ndarray, restarted: bool = False) -> Tra
 
 
 FrontEnd = DescriptorFrontEnd | KltFrontEnd
-"""What makes tracks of a sequence; `match` compares what `view` was after two of its images."""
+"""Front end of the odometry; `match` takes the values that `view` had after two of the frames."""
 
 
 class OdometryMethod(NamedTuple):

@@ -269,7 +269,7 @@ def area_under_accuracy(errors: np.ndarray, limit: float) -> float:
 
 
 def mean_of(rows: Sequence[Mapping], name: str) -> float | None:
-    """Return the mean of the known values of a measurement of pairs; None without any."""
+    """Return the mean of the values `name` of all rows, without None; None if there are none."""
     values = [row[name] for row in rows if row[name] is not None]
     return float(np.mean(values)) if values else None
 

@@ -138,7 +138,7 @@ def keypoint_covariances(count: int) -> np.ndarray:
 
 
 def position_sigmas(covariances: np.ndarray) -> np.ndarray:
-    """Return standard deviations (N,), the root mean square of both axes of (N, 2, 2)."""
+    """Return standard deviations (N,), root mean squares of both axes, from (N, 2, 2)."""
     return np.sqrt(np.trace(covariances, axis1=1, axis2=2) / 2)
 
 
