@@ -44,8 +44,7 @@ def test_shipped_weights_have_activation_ranges(path):
     network, _ = read_weights(path)
     ranges = network.ranges
     assert list(ranges) == network.config.hidden
-    # Far below the largest number in float16, in which other engines compute.
-    assert all(low == 0 < high < 1000 for low, high in ranges.values())
+    assert all(low == 0 < high < 100 for low, high in ranges.values())
 
 
 @pytest.mark.parametrize(
