@@ -71,12 +71,13 @@ class FrameStatistics:
     """
     Times and counts of one input's frames; all methods may be called from any thread.
 
-    `now` is in seconds of any clock that never goes back, the same one throughout.
+    `now` is in seconds of any clock that never goes back, the same one throughout; `start` is the
+    first one.
     """
 
     def __init__(self, now: float):
         self._lock = threading.Lock()
-        self._start = now
+        self.start = now
         self._arrivals: deque[tuple[float, bool]] = deque()
         self._frames: deque[tuple[float, dict[str, float], float | None]] = deque()
         self._recent_bad: deque[tuple[float, int]] = deque()
@@ -128,7 +129,7 @@ class FrameStatistics:
             lost = sum(count for time, count in self._recent_lost if time > begin)
             counts = (self._received, self._published, self._dropped, self._lost)
             keypoints, by_reason = self._keypoints, dict(self._bad)
-        span = min(max(now - self._start, 1e-3), WINDOW)
+        span = min(max(now - self.start, 1e-3), WINDOW)
         names = dict.fromkeys(name for _, stages, _ in frames for name in stages)
         return Summary(
             len(arrivals) / span,

@@ -65,7 +65,6 @@ class InputTopic(ABC):
         self._type, self._qos = message_type, qos
         self._subscription = None
         self._is_started = False
-        self._start = time.monotonic()
         self._last_arrival = time.monotonic()
         self._missing = ''
 
@@ -76,8 +75,7 @@ class InputTopic(ABC):
     def start(self) -> None:
         """Begin to receive, with new statistics."""
         self._is_started = True
-        self._start = time.monotonic()
-        self.statistics = FrameStatistics(self._start)
+        self.statistics = FrameStatistics(time.monotonic())
         self.follow_demand()
 
     def stop(self) -> None:
@@ -167,7 +165,8 @@ class InputTopic(ABC):
                 once=True,
             )
         # In the first seconds, frames are dropped while code is compiled and caches are filled.
-        if summary.lately_dropped > MAX_DROPPED and time.monotonic() > self._start + WINDOW:
+        is_settled = time.monotonic() > self.statistics.start + WINDOW
+        if is_settled and summary.lately_dropped > MAX_DROPPED:
             self._report_drops(summary)
 
     def _report_drops(self, summary: Summary) -> None:
