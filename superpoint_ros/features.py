@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -103,13 +103,15 @@ class Features:
 
     def best(self, count: int) -> Features:
         """Return the `count` keypoints with the highest scores, or all if there are fewer."""
-        first = slice(count)
-        return replace(
-            self,
-            keypoints=self.keypoints[first],
-            scores=self.scores[first],
-            descriptors=self.descriptors[first],
-            depths=None if self.depths is None else self.depths.select(first),
+        return self.select(slice(count))
+
+    def select(self, chosen: np.ndarray | slice) -> Features:
+        """Return the chosen keypoints in their order, by bool (N,), by indices or by a slice."""
+        return Features(
+            self.keypoints[chosen],
+            self.scores[chosen],
+            self.descriptors[chosen],
+            None if self.depths is None else self.depths.select(chosen),
         )
 
     def depths_at(self, indices: np.ndarray) -> Depths | None:

@@ -29,6 +29,7 @@ from superpoint_ros.detector import Detector
 from superpoint_ros.features import Features
 from superpoint_ros.geometry.homography import (
     estimate_homography,
+    image_corners,
     INLIER_DISTANCE,
     local_scale,
     resample,
@@ -327,8 +328,7 @@ def _alignment_of(aligned: MatchedImages, size: tuple[int, int]) -> np.ndarray:
     homography = estimate_homography(a, b)
     if homography is None:
         return similarity
-    right, bottom = size[0] - 1.0, size[1] - 1.0
-    corners = np.array([[0, 0], [right, 0], [right, bottom], [0, bottom]])
+    corners = image_corners(size)
     try:
         moves = warp_points(corners, homography) - warp_points(corners, similarity)
         distances = np.linalg.norm(warp_points(a, homography) - b, axis=1)

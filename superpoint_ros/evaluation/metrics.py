@@ -21,7 +21,7 @@ from typing import NamedTuple
 import numpy as np
 
 from superpoint_ros.features import Features
-from superpoint_ros.geometry.homography import estimate_homography, warp_points
+from superpoint_ros.geometry.homography import estimate_homography, image_corners, warp_points
 from superpoint_ros.geometry.matching import match_mutual
 
 EPSILON = 3.0
@@ -76,8 +76,6 @@ def average_precision(curve: Curve) -> float:
 
     The precision at each recall is the highest one at this or a higher recall (PASCAL VOC 2010).
     """
-    if not len(curve.scores):
-        return 0.0
     envelope = np.maximum.accumulate(curve.precision[::-1])[::-1]
     return float(np.sum(np.diff(curve.recall, prepend=0.0) * envelope))
 
@@ -85,7 +83,7 @@ def average_precision(curve: Curve) -> float:
 def best_score(curve: Curve) -> float:
     """Return the score threshold with the highest F1; infinite if no detection is correct."""
     total = curve.precision + curve.recall
-    if not len(total) or not total.any():
+    if not total.any():
         return float('inf')
     f1 = 2 * curve.precision * curve.recall / np.maximum(total, 1e-12)
     return float(curve.scores[f1.argmax()])
@@ -132,7 +130,7 @@ class Pair(NamedTuple):
             matches = np.stack(
                 [new[old] for new, old in zip(indices, kept.T, strict=True)], axis=1
             )
-        return self._replace(a=_select(self.a, in_a), b=_select(self.b, in_b), matches=matches)
+        return self._replace(a=self.a.select(in_a), b=self.b.select(in_b), matches=matches)
 
     def best(self, count: int) -> Pair:
         """Return the pair with the `count` best features of each image."""
@@ -159,13 +157,6 @@ def shared_view(pair: Pair) -> Pair:
     return pair.select(
         in_view(pair.a.keypoints, pair.homography, pair.size_b),
         in_view(pair.b.keypoints, back.homography, pair.size_a),
-    )
-
-
-def _select(features: Features, chosen: np.ndarray) -> Features:
-    """Return the chosen features, in their order."""
-    return Features(
-        features.keypoints[chosen], features.scores[chosen], features.descriptors[chosen]
     )
 
 
@@ -250,12 +241,13 @@ def _one_sided(pair: Pair) -> float:
 
 def corner_error(estimate: np.ndarray | None, truth: np.ndarray, size: tuple[int, int]) -> float:
     """Return the mean distance, in b, of the corners of a by estimate and ground truth [P]."""
-    if estimate is None or not np.isfinite(estimate).all() or abs(np.linalg.det(estimate)) < 1e-12:
+    corners = image_corners(size)
+    expected = warp_points(corners, truth)
+    try:
+        found = warp_points(corners, estimate)
+    except ValueError:  # there is none, or it cannot be inverted
         return float('inf')
-    right, bottom = size[0] - 1, size[1] - 1
-    corners = np.array([[0, 0], [right, 0], [right, bottom], [0, bottom]], np.float64)
-    errors = np.linalg.norm(warp_points(corners, estimate) - warp_points(corners, truth), axis=1)
-    return float(np.nan_to_num(errors.mean(), nan=np.inf))
+    return float(np.nan_to_num(np.linalg.norm(found - expected, axis=1).mean(), nan=np.inf))
 
 
 def area_under_accuracy(errors: np.ndarray, limit: float) -> float:

@@ -21,6 +21,12 @@ INLIER_DISTANCE = 3.0
 """Largest distance in pixels from a homography of matches that fit it."""
 
 
+def image_corners(size: tuple[int, int]) -> np.ndarray:
+    """Return the centres of an image's corner pixels, (4, 2), clockwise from the top left one."""
+    right, bottom = size[0] - 1.0, size[1] - 1.0
+    return np.array([[0, 0], [right, 0], [right, bottom], [0, bottom]])
+
+
 def warp_points(points: np.ndarray, homography: np.ndarray) -> np.ndarray:
     """
     Return the mapped points (N, 2), of the dtype of `points` if that is floating point.
@@ -160,17 +166,15 @@ def estimate_homography(points_a: np.ndarray, points_b: np.ndarray) -> np.ndarra
     return found
 
 
-def homography_inliers(
-    points_a: np.ndarray, points_b: np.ndarray, tolerance: float = INLIER_DISTANCE
-) -> np.ndarray:
+def homography_inliers(points_a: np.ndarray, points_b: np.ndarray) -> np.ndarray:
     """
     Return which matched points (K, 2) of a and b fit the homography between them, bool (K,).
 
-    Points of b may lie up to `tolerance` pixels from their image by the homography.
+    Points of b may lie up to `INLIER_DISTANCE` from their image by the homography.
     """
     homography = estimate_homography(points_a, points_b)
     try:
         found = warp_points(points_a, homography)
     except ValueError:  # there is none, or it cannot be inverted
         return np.zeros(len(points_a), bool)
-    return np.linalg.norm(found - points_b, axis=1) < tolerance
+    return np.linalg.norm(found - points_b, axis=1) < INLIER_DISTANCE

@@ -20,7 +20,7 @@ from superpoint_ros.data.sequences.image_files import (
 )
 from superpoint_ros.data.sequences.opening import open_sequence
 from superpoint_ros.data.sequences.virtual_camera import VirtualCamera
-from superpoint_ros.geometry.homography import warp_points
+from superpoint_ros.geometry.homography import image_corners, warp_points
 
 
 def write(path, value, size=(16, 12)):
@@ -127,11 +127,6 @@ RAMP = np.tile(np.linspace(0, 240, 400), (300, 1)).astype(np.uint8)
 PLACE = np.arange(400) * 240 / 399
 
 
-def corners(size):
-    w, h = size
-    return np.array([[0, 0], [w - 1, 0], [w - 1, h - 1], [0, h - 1]], float)
-
-
 @pytest.mark.parametrize('color', [False, True])
 @pytest.mark.parametrize('kind', [np.uint8, np.uint16, np.int32, np.float32, np.float64])
 def test_gray_tiff_files_of_any_type_are_read(tmp_path, kind, color):
@@ -155,8 +150,8 @@ def test_frames_of_a_virtual_camera_agree_with_their_homography():
 
 def test_a_virtual_camera_never_leaves_the_photograph_and_moves_smoothly():
     size = (80, 60)
-    camera = VirtualCamera([RAMP], size=size, seed=1, rate=30)
-    seen = np.array([warp_points(corners(size), camera.frame(i).homography) for i in range(900)])
+    camera, corners = VirtualCamera([RAMP], size=size, seed=1, rate=30), image_corners(size)
+    seen = np.array([warp_points(corners, camera.frame(i).homography) for i in range(900)])
     assert seen[..., 0].min() >= 0
     assert seen[..., 0].max() <= 399
     assert seen[..., 1].min() >= 0
@@ -197,7 +192,7 @@ def test_a_virtual_camera_reads_files_in_color_and_large_ones_without_aliasing(t
     frame = camera.frame(0)
     assert frame.image.shape == (48, 64, 3)
     assert np.ptp(frame.image) < 30
-    seen = warp_points(corners((64, 48)), frame.homography)
+    seen = warp_points(image_corners((64, 48)), frame.homography)
     assert 1000 < np.ptp(seen[:, 0]) < 4000
 
 
