@@ -67,8 +67,7 @@ def frames_of(photographs: Sequence[np.ndarray], size: tuple[int, int]) -> list[
     for photograph in photographs:
         full_height, full_width = photograph.shape[:2]
         scale = min(full_width / width, full_height / height)
-        part_width = min(round(width * scale), full_width)
-        part_height = min(round(height * scale), full_height)
+        part_width, part_height = round(width * scale), round(height * scale)
         x, y = (full_width - part_width) // 2, (full_height - part_height) // 2
         part = photograph[y : y + part_height, x : x + part_width]
         interpolation = cv2.INTER_AREA if scale > 1 else cv2.INTER_CUBIC

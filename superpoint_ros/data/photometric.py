@@ -182,11 +182,10 @@ def _motion_blur(image: np.ndarray, rng: np.random.Generator, longest: int) -> n
     half = rng.uniform(0.5, max(0.5, longest / 2))
     angle = rng.uniform(0, np.pi)
     reach = int(np.ceil(half))
-    kernel = np.zeros((2 * reach + 1, 2 * reach + 1), np.float32)
     step = np.array([np.cos(angle), np.sin(angle)]) * half * 256
     centre = np.array([reach, reach]) * 256
     start, end = ((centre + sign * step).astype(int).tolist() for sign in (-1, 1))
-    mask = np.zeros(kernel.shape, np.uint8)
+    mask = np.zeros((2 * reach + 1, 2 * reach + 1), np.uint8)
     cv2.line(mask, start, end, 255, 1, cv2.LINE_AA, 8)
     kernel = mask + mask[::-1, ::-1].astype(np.float32)
     return cv2.filter2D(image, -1, kernel / kernel.sum(), borderType=cv2.BORDER_REFLECT_101)

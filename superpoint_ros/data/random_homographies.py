@@ -85,7 +85,8 @@ def sample_homography(
         raise ValueError(f'the size is {size}; a homography needs at least 2 x 2 pixels')
     unit = np.array([[0, 0], [1, 0], [1, 1], [0, 1]], dtype=np.float64)
 
-    patch = unit - 0.5 + _cut_normal(rng, ranges.perspective, (4, 2))
+    # Normally distributed, cut off at two standard deviations.
+    patch = unit - 0.5 + ranges.perspective * np.clip(rng.normal(0, 0.5, (4, 2)), -1, 1)
     scale = np.exp(rng.uniform(np.log(ranges.min_scale), np.log(ranges.max_scale)))
     patch *= last * (ranges.patch_ratio / scale)
     angle = np.deg2rad(_rotation(rng, ranges))
@@ -108,11 +109,6 @@ def _rotation(rng: np.random.Generator, ranges: HomographyRanges) -> float:
         if abs(angle) <= ranges.max_rotation:
             return angle
     return rng.uniform(-ranges.max_rotation, ranges.max_rotation)  # sigma is far larger
-
-
-def _cut_normal(rng: np.random.Generator, limit: float, shape: tuple[int, ...]) -> np.ndarray:
-    """Return normally distributed values of sigma `limit / 2`, clipped at the limit."""
-    return np.clip(rng.normal(0, 0.5, shape), -1, 1) * limit
 
 
 def _homography_between(source: np.ndarray, target: np.ndarray) -> np.ndarray:

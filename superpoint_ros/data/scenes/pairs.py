@@ -215,9 +215,7 @@ def _lamps(
 
 def _lamp_bounds(variation: SceneVariation, pose: np.ndarray) -> np.ndarray:
     """Return the bounds around a camera within which its lamps hang."""
-    low = np.maximum(pose[:3, 3] - [5, 5, 0.5], variation.bounds[0])
-    high = np.minimum(pose[:3, 3] + [5, 5, 3], variation.bounds[1])
-    return np.stack([np.minimum(low, high), np.maximum(low, high)])
+    return np.clip(pose[:3, 3] + [[-5, -5, -0.5], [5, 5, 3]], *variation.bounds)
 
 
 def overlap(source: DepthView, target: DepthView, pose: np.ndarray) -> float:

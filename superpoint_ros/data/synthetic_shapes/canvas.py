@@ -61,15 +61,14 @@ class Canvas:
         return int(far[self.rng.integers(len(far))]) if len(far) else int(distance.argmax())
 
     def colours(self, count: int) -> list[int]:
-        """Return random gray levels that differ from the background and from each other."""
+        """Return two or more gray levels that differ from the background and from each other."""
         best: list[int] = []
         widest = -1
         for _ in range(20):
             levels: list[int] = []
             for _ in range(count):
                 levels.append(self.colour(levels))
-            ordered = sorted(levels)
-            narrowest = min((b - a for a, b in itertools.pairwise(ordered)), default=CONTRAST)
+            narrowest = min(b - a for a, b in itertools.pairwise(sorted(levels)))
             if narrowest > widest:
                 best, widest = levels, narrowest
             if widest >= CONTRAST:
@@ -107,10 +106,6 @@ class Canvas:
         """Return the drawing as an image, uint8 (H, W), slightly blurred as by a lens."""
         image = cv2.resize(self._image, (self.width, self.height), interpolation=cv2.INTER_AREA)
         return cv2.GaussianBlur(image, (0, 0), self.rng.uniform(0.35, 0.9))
-
-    def inside(self, points: np.ndarray) -> np.ndarray:
-        """Return the points (N, 2) that lie in the image, as float32."""
-        return points_inside(points, (self.width, self.height))
 
     def _fixed(self, points: np.ndarray) -> np.ndarray:
         """
