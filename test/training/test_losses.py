@@ -16,6 +16,7 @@ from superpoint_ros.training.losses import (
     contrastive_loss,
     hinge_loss,
     IGNORED,
+    resize_batch,
 )
 
 
@@ -24,6 +25,22 @@ def example(seed=0):
     logits = 3 * torch.randn(2, 65, 3, 4, generator=generator)
     labels = torch.randint(0, 65, (2, 3, 4), generator=generator)
     return logits, labels
+
+
+@pytest.mark.parametrize('factor', [0.5, 2.0])
+def test_resized_batches_are_interpolated_about_pixel_centres(factor):
+    ramp = torch.arange(64.0).expand(2, 1, 32, 64)
+    resized = resize_batch(ramp, factor)
+    assert resized.shape == (2, 1, 32 * factor, 64 * factor)
+    expected = (torch.arange(64 * factor) + 0.5) / factor - 0.5
+    # The nearest pixels would be off by 0.25; bicubic weights are exact to 0.05.
+    torch.testing.assert_close(resized[1, 0, 5, 4:-4], expected[4:-4], atol=0.06, rtol=0)
+
+
+def test_batches_are_resized_to_whole_cells():
+    images = torch.zeros(1, 1, 32, 64)
+    assert resize_batch(images, 0.7).shape == (1, 1, 24, 48)
+    assert resize_batch(images, 1.0) is images
 
 
 def test_the_cross_entropy_of_cells_is_the_papers_formula():

@@ -5,8 +5,12 @@
 
 import numpy as np
 import pytest
+import torch
 
-from superpoint_ros.training.validation import draw_prediction, PointValidation
+from superpoint_ros.files import default_weights
+from superpoint_ros.model.weights import load_weights
+from superpoint_ros.training.validation import draw_prediction, PairValidation, PointValidation
+from support.noise_pictures import noise_picture
 
 
 def test_precision_recall_and_distance_of_validation_points():
@@ -23,6 +27,23 @@ def test_validation_without_points_is_not_an_error():
     score = PointValidation()
     score.add(np.zeros((0, 2)), np.zeros((0, 2)))
     assert set(score.results.values()) == {0}
+
+
+def test_a_validation_pair_without_a_homography_counts_as_wrong():
+    network, _ = load_weights(default_weights())
+    score = PairValidation(network, torch.device('cpu'))
+    picture = noise_picture(1)
+    moved = np.array([[1, 0, 8], [0, 1, 0], [0, 0, 1.0]])
+    score.add((picture[:, 8:], picture[:, :-8]), moved)
+    assert score.results['homography_auc'] > 0.9
+    assert score.results['matching_accuracy'] > 0.9
+    alone = score.results
+    blank = np.full_like(picture, 90)
+    score.add((picture, blank), moved)
+    assert score.measured[1]['corner_error'] is None
+    assert score.results['homography_auc'] == pytest.approx(alone['homography_auc'] / 2)
+    assert score.results['matching_accuracy'] == pytest.approx(alone['matching_accuracy'] / 2)
+    assert score.results['localisation'] == alone['localisation']  # that of the pair that has one
 
 
 def test_the_validation_picture_shows_image_points_and_heatmap():
