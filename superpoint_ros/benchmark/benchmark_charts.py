@@ -10,6 +10,7 @@ from pathlib import Path
 
 from matplotlib.figure import Figure
 from matplotlib.ticker import LogLocator, NullFormatter
+import numpy as np
 
 from superpoint_ros.benchmark.benchmark_tables import case_name, execution_name, MB, recipe_name
 from superpoint_ros.benchmark.candidates import FRAME_STAGES
@@ -130,4 +131,20 @@ def plot_training(result: Mapping, path: Path) -> None:
             left += share
     parts.set_yticks(range(len(measured)), [recipe_name(each) for each in measured])
     parts.set_xlabel('share of time')
+    figure.savefig(path, dpi=100)
+
+
+def plot_start_up(results: Sequence[Mapping], path: Path) -> None:
+    """Draw the times of each program."""
+    figure = Figure(figsize=(8, 2.4), layout='constrained')
+    axes = figure.subplots()
+    rows = np.arange(len(results))
+    for offset, key in enumerate(('elapsed', 'processor')):
+        seconds = [np.median(each[key]) for each in results]
+        axes.barh(rows + 0.35 * offset, seconds, 0.32, label=key)
+    axes.set_yticks(rows + 0.17, [each['name'] for each in results])
+    axes.invert_yaxis()
+    axes.set_xlabel('seconds to the first features')
+    axes.grid(axis='x', alpha=0.3)
+    axes.legend()
     figure.savefig(path, dpi=100)

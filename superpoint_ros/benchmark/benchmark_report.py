@@ -15,6 +15,7 @@ from superpoint_ros.benchmark.benchmark_charts import (
     plot_frames,
     plot_node,
     plot_scaling,
+    plot_start_up,
     plot_tracking,
     plot_training,
 )
@@ -22,11 +23,11 @@ from superpoint_ros.benchmark.benchmark_tables import (
     frames_markdown,
     node_markdown,
     scaling_markdown,
+    start_up_markdown,
     tracking_markdown,
     training_markdown,
 )
-from superpoint_ros.benchmark.start_up import plot_start_up, start_up_markdown
-from superpoint_ros.evaluation.reports import write_json
+from superpoint_ros.evaluation.reports import write_result
 
 
 class Part(NamedTuple):
@@ -53,17 +54,14 @@ def write_report(machine: Mapping, results: Mapping, out: Path) -> list[Path]:
 
     `results` maps the names of parts to their measurements.
     """
-    out.mkdir(parents=True, exist_ok=True)
-    files = [out / 'benchmark.json', out / 'benchmark.md']
-    write_json(files[0], {'machine': machine, **results})
     text = [f'# Benchmark\n\n{machine_line(machine)}\n']
     for name, result in results.items():
         part = PARTS[name]
-        picture = out / f'{name}.png'
-        part.plot(result, picture)
-        files.append(picture)
-        text.append(f'## {part.title}\n\n{part.markdown(result)}\n![]({picture.name})\n')
-    files[1].write_text('\n'.join(text), encoding='utf-8')
+        text.append(f'## {part.title}\n\n{part.markdown(result)}\n![]({name}.png)\n')
+    files = write_result(out, 'benchmark', {'machine': machine, **results}, '\n'.join(text))
+    for name, result in results.items():
+        files.append(out / f'{name}.png')
+        PARTS[name].plot(result, files[-1])
     return files
 
 

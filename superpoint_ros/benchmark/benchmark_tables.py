@@ -7,6 +7,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
+import numpy as np
+
 from superpoint_ros.benchmark.candidates import BASELINE
 from superpoint_ros.evaluation.reports import markdown_table
 
@@ -18,7 +20,8 @@ def frames_markdown(result: Mapping) -> str:
     parts = [frames_table(result)]
     parts += [methods_table(result)] if result['methods'] else []
     parts += [stages_table(result), roofline_table(result)]
-    parts += [_peaks_line(result['peaks']), _bandwidth_line(result['bandwidths'])]
+    parts.append(_rates_line('Peak in GMAC/s', result['peaks']))
+    parts.append(_rates_line('Memory bandwidth in GB/s', result['bandwidths']))
     parts += [f'Not run: {name}: {why}\n' for name, why in result['skipped'].items()]
     return '\n'.join(parts)
 
@@ -128,16 +131,10 @@ def execution_name(case: Mapping) -> str:
     return f'{case["engine"]} {case["precision"]}{device}'
 
 
-def _peaks_line(peaks: Mapping[str, float | None]) -> str:
-    """Return the peak rates in one line."""
-    known = (f'{name} {rate * 1e-9:.0f}' for name, rate in peaks.items() if rate)
-    return f'Peak in GMAC/s: {", ".join(known)}.\n'
-
-
-def _bandwidth_line(bandwidths: Mapping[str, float]) -> str:
-    """Return the memory bandwidths in one line."""
-    known = (f'{name} {rate * 1e-9:.0f}' for name, rate in bandwidths.items())
-    return f'Memory bandwidth in GB/s: {", ".join(known)}.\n'
+def _rates_line(title: str, rates: Mapping[str, float | None]) -> str:
+    """Return the known rates, divided by a billion, in one line."""
+    known = (f'{name} {rate * 1e-9:.0f}' for name, rate in rates.items() if rate)
+    return f'{title}: {", ".join(known)}.\n'
 
 
 def node_markdown(results: Sequence[Mapping]) -> str:
@@ -238,14 +235,8 @@ def _power(exponent: float | None) -> str:
 
 def training_markdown(result: Mapping) -> str:
     """Return the tables of training and of homographic adaptation."""
-    header = [
-        'images per second',
-        'data alone',
-        'network alone',
-        'data / network',
-        'both together',
-    ]
-    header.append('waiting for data')
+    header = ['images per second', 'data alone', 'network alone', 'data / network']
+    header += ['both together', 'waiting for data']
     rows = [
         [
             recipe_name(stage),
@@ -269,6 +260,20 @@ def training_markdown(result: Mapping) -> str:
         shares = [[name, f'{share:.0%}'] for name, share in each['parts'].items()]
         parts.append(markdown_table(['part', 'share of the time'], shares))
     return '\n'.join(parts)
+
+
+def start_up_markdown(results: Sequence[Mapping]) -> str:
+    """Return a row for each program."""
+    rows = [
+        [
+            each['name'],
+            f'{np.median(each["elapsed"]):.2f}',
+            f'{np.median(each["processor"]):.2f}',
+            len(each['elapsed']),
+        ]
+        for each in results
+    ]
+    return markdown_table(['p50 of seconds', 'elapsed', 'processor time', 'runs'], rows)
 
 
 def recipe_name(stage: Mapping) -> str:

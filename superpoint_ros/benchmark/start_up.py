@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 import os
 from pathlib import Path
@@ -15,13 +15,10 @@ import tempfile
 import time
 
 import cv2
-from matplotlib.figure import Figure
-import numpy as np
 import psutil
 
 from superpoint_ros.benchmark.candidates import frames_of, read_photographs
 from superpoint_ros.benchmark.frame_times import Progress
-from superpoint_ros.evaluation.reports import markdown_table
 
 SIZE = (160, 120)
 """Width and height of the image for `superpoint detect`: a start, not a detection, is measured."""
@@ -113,33 +110,3 @@ def _empty_cache() -> Iterator[None]:
                 del os.environ[_CACHE]
             else:
                 os.environ[_CACHE] = before
-
-
-def start_up_markdown(results: Sequence[Mapping]) -> str:
-    """Return a row for each program."""
-    rows = [
-        [
-            each['name'],
-            f'{np.median(each["elapsed"]):.2f}',
-            f'{np.median(each["processor"]):.2f}',
-            len(each['elapsed']),
-        ]
-        for each in results
-    ]
-    return markdown_table(['p50 of seconds', 'elapsed', 'processor time', 'runs'], rows)
-
-
-def plot_start_up(results: Sequence[Mapping], path: Path) -> None:
-    """Draw the times of each program."""
-    figure = Figure(figsize=(8, 2.4), layout='constrained')
-    axes = figure.subplots()
-    rows = np.arange(len(results))
-    for offset, key in enumerate(('elapsed', 'processor')):
-        seconds = [np.median(each[key]) for each in results]
-        axes.barh(rows + 0.35 * offset, seconds, 0.32, label=key)
-    axes.set_yticks(rows + 0.17, [each['name'] for each in results])
-    axes.invert_yaxis()
-    axes.set_xlabel('seconds to the first features')
-    axes.grid(axis='x', alpha=0.3)
-    axes.legend()
-    figure.savefig(path, dpi=100)

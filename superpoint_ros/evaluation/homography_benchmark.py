@@ -34,7 +34,7 @@ from superpoint_ros.evaluation.metrics import (
     Pair,
     shared_view,
 )
-from superpoint_ros.evaluation.reports import draw_matches_by_method, markdown_table, write_json
+from superpoint_ros.evaluation.reports import draw_matches_by_method, markdown_table, write_result
 from superpoint_ros.settings_table import table_of
 from superpoint_ros.visualization import write_picture
 
@@ -173,10 +173,7 @@ def write_homography_report(
 
     The pictures show the matches of each method in the first pair of each sequence in `shown`.
     """
-    out.mkdir(parents=True, exist_ok=True)
-    files = [out / 'homography.json', out / 'homography.md']
-    write_json(files[0], result)
-    files[1].write_text(homography_markdown(result), encoding='utf-8')
+    files = write_result(out, 'homography', result, homography_markdown(result))
     for sequence in shown:
         path = out / f'matches_{sequence.name}.png'
         write_picture(path, picture_of_matches(sequence, methods, result['keypoints']))

@@ -13,7 +13,7 @@ from matplotlib.figure import Figure
 import numpy as np
 
 from superpoint_ros.evaluation.odometry_benchmark import Trajectories
-from superpoint_ros.evaluation.reports import markdown_table, write_json
+from superpoint_ros.evaluation.reports import markdown_table, write_result
 from superpoint_ros.evaluation.trajectories import write_trajectory
 
 GROUND_TRUTH = 'ground_truth'
@@ -38,11 +38,9 @@ def write_odometry_report(
     `trajectories` has, for each sequence, the ground truth and what each method estimated, neither
     aligned nor scaled.
     """
-    out.mkdir(parents=True, exist_ok=True)
-    files = [out / name for name in ('odometry.json', 'odometry.md', 'trajectories.png')]
-    write_json(files[0], result)
-    files[1].write_text(odometry_markdown(result), encoding='utf-8')
-    plot_trajectories(trajectories, files[2])
+    files = write_result(out, 'odometry', result, odometry_markdown(result))
+    files.append(out / 'trajectories.png')
+    plot_trajectories(trajectories, files[-1])
     for name, lines in trajectories.items():
         folder = out / 'trajectories' / file_name(name)
         for method, poses in {GROUND_TRUTH: lines.truth, **lines.estimated}.items():

@@ -27,6 +27,9 @@ from superpoint_ros.geometry.stereo import StereoCamera
 from superpoint_ros.odometry.tracker import Tracks
 from superpoint_ros.odometry.visual_odometry import VisualOdometry
 
+TRAJECTORY_ERRORS = ('position_rmse', 'position_percent', 'translation_drift', 'rotation_drift')
+"""Errors of an `AlignedTrajectory` that are reported; None without an alignment."""
+
 LEAST_MOTION = 0.005
 """Least distance in metres between the frames of a pair; below, the direction is undefined."""
 
@@ -191,15 +194,9 @@ class OdometryRun:
             'frames': len(self.frames),
             'frames_with_truth': with_truth,
             'restarts': self._odometry.restarts,
-            'position_rmse': aligned.position if aligned else None,
-            'position_percent': aligned.percent if aligned else None,
-            'translation_drift': aligned.translation_drift if aligned else None,
-            'rotation_drift': aligned.rotation_drift if aligned else None,
+            **{name: getattr(aligned, name, None) for name in TRAJECTORY_ERRORS},
         }
         return numbers, aligned.estimated if aligned else None
-
-
-TRAJECTORY_ERRORS = ('position_rmse', 'position_percent', 'translation_drift', 'rotation_drift')
 
 
 def summarise_runs(runs: Sequence[OdometryRun], plan: OdometryPlan) -> dict[str, Any]:

@@ -18,6 +18,7 @@ import cv2
 import numpy as np
 
 from superpoint_ros.evaluation.metrics import area_under_accuracy
+from superpoint_ros.geometry.epipolar import make_pose
 
 LIMITS = (5, 10, 20)
 """Limits in degrees of the area under the pose error curve (AUC)."""
@@ -72,9 +73,7 @@ def estimate_pose(a: np.ndarray, b: np.ndarray, focal_length: float) -> Relative
     count, rotation, translation, _ = cv2.recoverPose(matrices, a, b, np.eye(3), mask=mask)
     if not count:
         return RelativePose(None, inliers)
-    a_to_b = np.eye(4)
-    a_to_b[:3, :3], a_to_b[:3, 3] = rotation, translation[:, 0]
-    return RelativePose(np.linalg.inv(a_to_b), inliers)
+    return RelativePose(np.linalg.inv(make_pose(rotation, translation)), inliers)
 
 
 def pose_error(estimate: np.ndarray | None, truth: np.ndarray) -> PoseError:

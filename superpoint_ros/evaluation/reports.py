@@ -1,7 +1,7 @@
 # Copyright 2026 The superpoint_ros developers
 # SPDX-License-Identifier: Apache-2.0
 
-"""Measurements as JSON files, Markdown tables and pictures of matches."""
+"""Measurements as JSON and Markdown files, tables, and pictures of matches."""
 
 from __future__ import annotations
 
@@ -14,9 +14,17 @@ import numpy as np
 from superpoint_ros.visualization import contact_sheet, draw_matches
 
 
-def write_json(path: Path, content: Mapping) -> None:
-    """Write the content; raise ValueError for numbers that are not finite."""
-    path.write_text(json.dumps(content, indent=2, allow_nan=False) + '\n', encoding='utf-8')
+def write_result(out: Path, name: str, result: Mapping, markdown: str) -> list[Path]:
+    """
+    Write `name`.json and `name`.md to the folder `out`, which is made; return the files.
+
+    Raises ValueError for numbers that are not finite.
+    """
+    out.mkdir(parents=True, exist_ok=True)
+    texts = {'json': json.dumps(result, indent=2, allow_nan=False) + '\n', 'md': markdown}
+    for suffix, text in texts.items():
+        (out / f'{name}.{suffix}').write_text(text, encoding='utf-8')
+    return [out / f'{name}.{suffix}' for suffix in texts]
 
 
 def markdown_table(header: Sequence[str], rows: Sequence[Sequence[object]]) -> str:

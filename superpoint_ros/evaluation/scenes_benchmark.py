@@ -35,7 +35,7 @@ from superpoint_ros.evaluation.relative_pose import (
     PoseError,
     summarise_errors,
 )
-from superpoint_ros.evaluation.reports import draw_matches_by_method, markdown_table, write_json
+from superpoint_ros.evaluation.reports import draw_matches_by_method, markdown_table, write_result
 from superpoint_ros.features import Features
 from superpoint_ros.geometry.matching import match_mutual
 from superpoint_ros.settings_table import table_of
@@ -188,12 +188,9 @@ def write_scenes_report(
 
     The pictures show the matches of each method in each pair in `shown`.
     """
-    out.mkdir(parents=True, exist_ok=True)
-    write_json(out / 'scenes.json', result)
-    files = [out / 'scenes.json', out / 'scenes.md']
     head = f'# Rendered 3-D scenes\n\n{result["protocol"]}\n\n'
     head += f'At most {result["keypoints"]} keypoints.\n\n'
-    files[1].write_text(head + scenes_table(result), encoding='utf-8')
+    files = write_result(out, 'scenes', result, head + scenes_table(result))
     for number, pair in enumerate(shown):
         path = out / f'matches_{number}_{pair.scene}.png'
         write_picture(path, picture_of_scene_matches(pair, methods, result['keypoints']))

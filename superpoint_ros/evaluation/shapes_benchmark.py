@@ -40,7 +40,7 @@ from superpoint_ros.evaluation.metrics import (
     match_to_truth,
     precision_recall,
 )
-from superpoint_ros.evaluation.reports import markdown_table, write_json
+from superpoint_ros.evaluation.reports import markdown_table, write_result
 from superpoint_ros.geometry.homography import scaling, warp_points
 from superpoint_ros.visualization import contact_sheet, draw_keypoints, GREEN, RED, write_picture
 
@@ -176,11 +176,8 @@ def write_shapes_report(result: Mapping, shown: Method, out: Path) -> list[Path]
 
     The examples show the detections of the method `shown`.
     """
-    out.mkdir(parents=True, exist_ok=True)
-    names = ('shapes.json', 'shapes.md', 'shapes.png', 'shapes_examples.png')
-    files = [out / name for name in names]
-    write_json(files[0], result)
-    files[1].write_text(shapes_markdown(result), encoding='utf-8')
+    files = write_result(out, 'shapes', result, shapes_markdown(result))
+    files += [out / 'shapes.png', out / 'shapes_examples.png']
     _plot(result, files[2])
     write_picture(files[3], _examples(result, shown))
     return files

@@ -33,7 +33,7 @@ from superpoint_ros.evaluation.metrics import (
     repeatability,
     shared_view,
 )
-from superpoint_ros.evaluation.reports import markdown_table, write_json
+from superpoint_ros.evaluation.reports import markdown_table, write_result
 from superpoint_ros.features import Features
 from superpoint_ros.geometry.matching import match_mutual
 
@@ -128,12 +128,9 @@ def thresholds_table(result: dict[str, Any]) -> str:
 
 def write_thresholds_report(result: dict[str, Any], out: Path) -> list[Path]:
     """Write JSON, a table and a chart to the folder `out`; return the files."""
-    out.mkdir(parents=True, exist_ok=True)
-    files = [out / f'threshold.{suffix}' for suffix in ('json', 'md', 'png')]
-    write_json(files[0], result)
     text = f'# Detection threshold\n\n{result["protocol"]}\n\n{thresholds_table(result)}'
-    files[1].write_text(text, encoding='utf-8')
-    _plot(result, files[2])
+    files = [*write_result(out, 'threshold', result, text), out / 'threshold.png']
+    _plot(result, files[-1])
     return files
 
 

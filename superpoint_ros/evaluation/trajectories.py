@@ -42,8 +42,8 @@ class AlignedTrajectory(NamedTuple):
 
     Attributes:
         estimated: (N, 3), aligned positions of the frames that have both poses.
-        position: root mean square position error in metres.
-        percent: the same in percent of the path length.
+        position_rmse: root mean square position error in metres.
+        position_percent: the same in percent of the path length.
         translation_drift: mean translation error over segments, in percent of their length; None
             if no segment fits.
         rotation_drift: mean rotation error over segments, in degrees per metre; None likewise.
@@ -51,8 +51,8 @@ class AlignedTrajectory(NamedTuple):
     """
 
     estimated: np.ndarray
-    position: float
-    percent: float
+    position_rmse: float
+    position_percent: float
     translation_drift: float | None
     rotation_drift: float | None
 

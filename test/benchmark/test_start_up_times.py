@@ -13,6 +13,8 @@ pytest.importorskip('matplotlib', reason='matplotlib is not installed')
 pytest.importorskip('psutil', reason='psutil is not installed')
 
 from superpoint_ros.benchmark import start_up
+from superpoint_ros.benchmark.benchmark_charts import plot_start_up
+from superpoint_ros.benchmark.benchmark_tables import start_up_markdown
 
 
 @pytest.fixture(autouse=True)
@@ -41,10 +43,10 @@ def test_starts_of_command_and_node_are_measured(tmp_path, monkeypatch):
     assert seen[1] != seen[0]  # an empty cache
     assert os.environ.get('NUMBA_CACHE_DIR') == seen[0]
     assert cold['elapsed'] == [9.0]
-    start_up.plot_start_up([command, node], tmp_path / 'start.png')
+    plot_start_up([command, node], tmp_path / 'start.png')
     assert (tmp_path / 'start.png').is_file()
 
 
 def test_start_table_has_medians_in_seconds():
     results = [{'name': 'superpoint detect', 'elapsed': [1.0, 3.0, 2.5], 'processor': [1.0] * 3}]
-    assert '| superpoint detect | 2.50 | 1.00 | 3 |' in start_up.start_up_markdown(results)
+    assert '| superpoint detect | 2.50 | 1.00 | 3 |' in start_up_markdown(results)

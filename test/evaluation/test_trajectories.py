@@ -46,7 +46,7 @@ def moved(poses, scale):
 
 def test_trajectory_is_aligned_by_a_similarity():
     aligned = align_trajectory(moved(TRUTH, 0.25), TRUTH)
-    assert aligned.position < 1e-9
+    assert aligned.position_rmse < 1e-9
     np.testing.assert_allclose(aligned.estimated, [pose[:3, 3] for pose in TRUTH], atol=1e-9)
     assert aligned.translation_drift < 1e-6
     assert aligned.rotation_drift < 1e-4
@@ -55,15 +55,15 @@ def test_trajectory_is_aligned_by_a_similarity():
     for index, pose in enumerate(shaken):
         pose[1, 3] += 0.1 if index % 2 else -0.1
     aligned = align_trajectory(shaken, TRUTH)
-    assert aligned.position == pytest.approx(0.1, rel=0.05)
-    assert aligned.percent == pytest.approx(100 * aligned.position / LENGTH)
+    assert aligned.position_rmse == pytest.approx(0.1, rel=0.05)
+    assert aligned.position_percent == pytest.approx(100 * aligned.position_rmse / LENGTH)
     assert align_trajectory(TRUTH[:2], TRUTH[:2]) is None
     assert align_trajectory([np.eye(4)] * 5, [np.eye(4)] * 5) is None
 
 
 def test_a_wrong_scale_is_an_error_if_the_scale_is_known():
     aligned = align_trajectory(moved(TRUTH, 1.0), TRUTH, scale=False)
-    assert aligned.position < 1e-9
+    assert aligned.position_rmse < 1e-9
     aligned = align_trajectory(moved(TRUTH, 1.1), TRUTH, scale=False)
     assert aligned.translation_drift == pytest.approx(10, rel=0.01)
 
@@ -78,7 +78,7 @@ def test_drift_of_the_rotation_is_in_degrees_per_metre():
         drifting.append(pose @ turn)
     aligned = align_trajectory(drifting, TRUTH)
     assert aligned.rotation_drift == pytest.approx(2, rel=0.01)
-    assert aligned.position < 1e-9
+    assert aligned.position_rmse < 1e-9
 
 
 def test_trajectory_files_are_read_by_evo_with_the_same_error(tmp_path):
@@ -100,7 +100,7 @@ def test_trajectory_files_are_read_by_evo_with_the_same_error(tmp_path):
     mine.align(true, correct_scale=True)
     error = metrics.APE(metrics.PoseRelation.translation_part)
     error.process_data((true, mine))
-    ours = align_trajectory(estimated[2:], TRUTH[2:]).position
+    ours = align_trajectory(estimated[2:], TRUTH[2:]).position_rmse
     assert error.get_statistic(metrics.StatisticsType.rmse) == pytest.approx(ours, rel=1e-5)
 
 
