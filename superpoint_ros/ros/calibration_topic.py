@@ -43,7 +43,7 @@ class CalibrationTopic:
     """
 
     def __init__(self, node: Node, topic: str, rectified: bool = False):
-        self._node = node
+        self._node, self._unresolved = node, topic
         self.topic = node.resolve_topic_name(topic)
         self._logger = get_logger(node.get_logger().name)
         self._rectified = rectified
@@ -58,12 +58,12 @@ class CalibrationTopic:
         create = partial(
             self._node.create_subscription,
             CameraInfo,
-            self.topic,
+            self._unresolved,
             self._receive,
             qos_profile_sensor_data,
             qos_overriding_options=QoSOverridingOptions.with_default_policies(),
         )
-        events = SubscriptionEventCallbacks(matched=lambda _: self._follow_latched())
+        events = SubscriptionEventCallbacks(matched=lambda _: self.watch())
         self._main = with_events(create, events)
 
     def stop(self) -> None:
@@ -75,27 +75,20 @@ class CalibrationTopic:
 
     def watch(self) -> None:
         """
-        Look for publishers that offer transient local; to be called about once per second.
-
-        Not every RMW implementation reports new publishers.
-        """
-        self._follow_latched()
-
-    def _follow_latched(self) -> None:
-        """
         Subscribe with the durability transient local as soon as a publisher offers it.
 
         The main subscription misses what such a publisher has sent before. It cannot be transient
-        local itself: the usual publishers, which repeat the calibration, refuse that.
+        local itself: the usual publishers, which repeat the calibration, refuse that. To be called
+        about once per second, as not every RMW implementation reports new publishers.
         """
         if self._main is None or self._latched is not None:
             return
         latched = QoSDurabilityPolicy.TRANSIENT_LOCAL
-        publishers = self._node.get_publishers_info_by_topic(self.topic)
+        publishers = self._node.get_publishers_info_by_topic(self._unresolved)
         if any(each.qos_profile.durability == latched for each in publishers):
             qos = QoSProfile(depth=1, durability=latched)
             self._latched = self._node.create_subscription(
-                CameraInfo, self.topic, self._receive, qos
+                CameraInfo, self._unresolved, self._receive, qos
             )
 
     def _receive(self, message: CameraInfo) -> None:

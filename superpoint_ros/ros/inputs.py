@@ -59,9 +59,10 @@ class InputTopic(ABC):
         # rclpy throttles per logger and line of code: each topic needs its own logger.
         self.logger = get_logger(node.get_logger().name)
         self.statistics = FrameStatistics(time.monotonic())
-        self._name = topic
+        self._name = self._unresolved = topic
         self.topic = node.resolve_topic_name(topic)
-        """Full name of the topic, after remapping."""
+        """Full name of the topic, after remapping. rclpy would remap it again, if it is given
+        this name."""
         self._type, self._qos = message_type, qos
         self._subscription = None
         self._is_started = False
@@ -102,7 +103,7 @@ class InputTopic(ABC):
         create = partial(
             self.node.create_subscription,
             self._type,
-            self.topic,
+            self._unresolved,
             self._on_message,
             self._qos,
             qos_overriding_options=QoSOverridingOptions.with_default_policies(),
@@ -192,7 +193,7 @@ class InputTopic(ABC):
 
     def _diagnose(self) -> str:
         kind = f'sensor_msgs/msg/{self._type.__name__}'
-        publishers = self.node.get_publishers_info_by_topic(self.topic)
+        publishers = self.node.get_publishers_info_by_topic(self._unresolved)
         others = sorted({p.topic_type for p in publishers if p.topic_type != kind})
         if others:
             return f'the topic has the type {", ".join(others)}, not {kind}'

@@ -100,7 +100,8 @@ class Camera(InputTopic):
         )
         if self._is_compressed:
             # As image_transport does it: remapping the image remaps its compressed form, too.
-            self.topic = node.resolve_topic_name(f'{self.topic}/compressed')
+            self._unresolved = f'{self.topic}/compressed'
+            self.topic = node.resolve_topic_name(self._unresolved)
         self.worker = worker
         self._lazy = settings.lazy
         self.mask = _read_mask(mask_path)
@@ -163,7 +164,7 @@ class Camera(InputTopic):
     def _diagnose(self) -> str:
         reason = super()._diagnose()
         ours = f'sensor_msgs/msg/{self._type.__name__}'
-        publishers = self.node.get_publishers_info_by_topic(self.topic)
+        publishers = self.node.get_publishers_info_by_topic(self._unresolved)
         if any(each.topic_type == ours for each in publishers):
             return reason
         transport, kind = (

@@ -82,6 +82,18 @@ def test_each_camera_is_reported_and_one_that_is_dead_does_not_hold_up_the_other
     assert system.newest_status('/right/image')[2]['frames published'] == '0'
 
 
+def test_topics_of_two_cameras_can_be_exchanged_by_remapping(start_inside, image, info):
+    remappings = [
+        f'{old}/{topic}:=/{new}/{topic}'
+        for old, new in (('left', 'right'), ('right', 'left'))
+        for topic in ('image', 'camera_info')
+    ]
+    system = start_inside(remappings, cameras=['left', 'right'], normalized_coordinates=True)
+    system.publish(info, '/right/camera_info')
+    system.wait_until(lambda: system.answers(image, '/right/image', 'left/features').is_dense)
+    assert not system.answers(image, '/left/image', 'right/features').is_dense
+
+
 def test_two_cameras_can_have_images_of_two_sizes(start_inside, image):
     system = start_inside(cameras=['left', 'right'])
     small = type(image)(height=60, width=80, step=80, encoding='mono8', data=image.data[: 60 * 80])
