@@ -17,14 +17,13 @@ from sensor_msgs.msg import CameraInfo
 
 from superpoint_ros.geometry.camera_model import CameraModel, CameraModelError
 from superpoint_ros.ros.events import with_events
+from superpoint_ros.ros.node_log import REPEAT
 
 RECTIFIED = (
     'The images are rectified (image_rect): the calibration is the matrix p of camera_info, '
     'without distortion.'
 )
 """Help text of the parameter `rectified` of nodes that receive a calibration."""
-
-_REPEAT = 10.0  # least number of seconds between two equal warnings
 
 
 class CalibrationTopic:
@@ -127,7 +126,7 @@ class CalibrationTopic:
             self.trouble = trouble
             self._logger.warning(text)
         else:
-            self._logger.warning(text, throttle_duration_sec=_REPEAT)
+            self._logger.warning(text, throttle_duration_sec=REPEAT)
 
     def _current(self) -> CameraModel:
         """Return the newest calibration, converted if it has changed."""

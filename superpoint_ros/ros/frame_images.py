@@ -12,8 +12,8 @@ from rclpy.qos_overriding_options import QoSOverridingOptions
 from sensor_msgs.msg import Image, PointCloud2
 
 from superpoint_ros.data.image_encodings import ImageMessageError
-from superpoint_ros.ros.inputs import REPEAT
 from superpoint_ros.ros.messages.image_messages import gray_from_image, stamp_key
+from superpoint_ros.ros.node_log import REPEAT
 
 _KEPT = 30  # images, while the detector works on them
 _MISSING = 20  # successive frames without an image after which the reason is logged

@@ -23,13 +23,10 @@ from superpoint_ros.ros.diagnostics import input_status, MAX_DROPPED, MAX_LOST
 from superpoint_ros.ros.events import with_events
 from superpoint_ros.ros.frame_statistics import FrameStatistics, Summary, WINDOW
 from superpoint_ros.ros.messages.image_messages import stamp_nanoseconds
-from superpoint_ros.ros.node_log import log_failure
+from superpoint_ros.ros.node_log import log_failure, REPEAT
 
 WATCHDOG_TIMEOUT = 5.0
 """Seconds without a message after which the watchdog warns."""
-
-REPEAT = 10.0
-"""Least number of seconds between two equal warnings."""
 
 MAX_AGE = 60.0
 """Seconds; a stamp that is older, or as far in the future, is from another clock."""

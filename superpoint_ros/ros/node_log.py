@@ -14,6 +14,9 @@ from superpoint_ros.files import PACKAGE
 if TYPE_CHECKING:
     from rclpy.impl.rcutils_logger import RcutilsLogger
 
+REPEAT = 10.0
+"""Least number of seconds between two equal warnings."""
+
 
 def error_text(error: Exception) -> str:
     """Return the type and the text of an error in one line."""

@@ -24,11 +24,12 @@ from superpoint_ros.odometry.map_refinement import MapRefiner
 from superpoint_ros.odometry.odometry_settings import OdometrySettings
 from superpoint_ros.odometry.visual_odometry import LOST, VisualOdometry
 from superpoint_ros.ros.calibration_topic import CalibrationTopic, RECTIFIED
-from superpoint_ros.ros.inputs import ProcessedTopic, REPEAT
+from superpoint_ros.ros.inputs import ProcessedTopic
 from superpoint_ros.ros.lifecycle_node import ProcessingNode
 from superpoint_ros.ros.messages.camera_messages import pose_message, vector_message
 from superpoint_ros.ros.messages.point_clouds import positions_message
 from superpoint_ros.ros.messages.track_messages import tracks_from_message
+from superpoint_ros.ros.node_log import log_failure, REPEAT
 from superpoint_ros.settings_table import setting, SettingsGroup
 
 UPRIGHT = np.array([[0.0, 0, 1, 0], [-1, 0, 0, 0], [0, -1, 0, 0], [0, 0, 0, 1]])
@@ -154,10 +155,7 @@ class VisualOdometryNode(ProcessingNode):
 
     def _report_failure(self, error: Exception) -> None:
         """Log why a refinement failed; the odometry continues with the unrefined map."""
-        self.get_logger().error(
-            f'the refinement of keyframes failed: {type(error).__name__}: {error}',
-            throttle_duration_sec=REPEAT,
-        )
+        log_failure(self.get_logger(), 'the refinement of keyframes failed', error, REPEAT)
 
     def _log_status(self, odometry: VisualOdometry) -> None:
         """Log the new status."""

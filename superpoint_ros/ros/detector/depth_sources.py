@@ -23,8 +23,9 @@ from superpoint_ros.geometry.depth_settings import DepthSettings
 from superpoint_ros.geometry.stereo import stereo_depths, StereoCamera, StereoError
 from superpoint_ros.ros.detector.camera import Camera, CameraFrame
 from superpoint_ros.ros.detector.detector_parameters import DepthInput
-from superpoint_ros.ros.inputs import InputTopic, REPEAT
+from superpoint_ros.ros.inputs import InputTopic
 from superpoint_ros.ros.messages.image_messages import stamp_nanoseconds
+from superpoint_ros.ros.node_log import REPEAT
 from superpoint_ros.ros.pairing import MessagePair, Pairing
 
 _ERRORS = (CameraModelError, DepthImageError, ImageMessageError, StereoError)
