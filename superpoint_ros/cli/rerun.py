@@ -16,11 +16,14 @@ Ctrl-C ends it. `rerun camera.rrd` opens a file.
 from __future__ import annotations
 
 import argparse
-from collections.abc import Sequence
 import time
+from typing import Any, TYPE_CHECKING
 
 from superpoint_ros.cli.options import number
 from superpoint_ros.cli.rerun_option import open_recording, recording_file
+
+if TYPE_CHECKING:
+    from rclpy.node import Node
 
 NOTHING = 'nothing was received: name the topics with --namespace or --remap'
 
@@ -42,36 +45,47 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def add_topic_options(parser: argparse.ArgumentParser) -> None:
-    """Add the options that choose topics; `check_remappings` checks them."""
+    """Add the options that choose topics; `make_node` uses them."""
     parser.add_argument('--namespace', default='', metavar='NS', help='namespace of the topics')
     parser.add_argument(
         '--remap',
         nargs='+',
         default=[],
+        type=_remapping,
         metavar='TOPIC:=NAME',
         help='topics with other names, such as image:=/camera/image_raw',
     )
 
 
-def check_remappings(remappings: Sequence[str]) -> None:
-    """Raise ValueError for one without `:=`."""
-    for mapping in remappings:
-        if ':=' not in mapping:
-            raise ValueError(f'--remap needs TOPIC:=NAME, got {mapping}')
+def _remapping(text: str) -> str:
+    if ':=' not in text:
+        raise argparse.ArgumentTypeError(f'{text!r} is not TOPIC:=NAME')
+    return text
+
+
+def make_node(kind: type[Node], args: argparse.Namespace, *arguments: Any) -> Node:
+    """Return a new node with the topics that the options choose; raise ValueError for bad ones."""
+    from rclpy.exceptions import NameValidationException
+
+    words = [word for mapping in args.remap for word in ('-r', mapping)]
+    try:
+        return kind(*arguments, namespace=args.namespace, cli_args=['--ros-args', *words])
+    except (NameValidationException, RuntimeError) as error:  # RuntimeError: rcl's errors
+        reason, *_ = str(error).partition('. Error:')  # of rcl's parser, with places in its source
+        raise ValueError(f'--namespace or --remap is wrong: {reason}') from error
 
 
 def run(args: argparse.Namespace) -> int:
     """Log until Ctrl-C or the given time, and print the numbers of messages."""
     from superpoint_ros.ros.testing.subprocesses import ros_session
 
-    check_remappings(args.remap)
     counts: dict[str, int] = {}
     with open_recording(args.file) as recording:
         from superpoint_ros.ros.rerun_node import RerunNode
 
         try:
             with ros_session() as executor:
-                node = RerunNode(recording.scene('camera'), args.namespace, args.remap)
+                node = make_node(RerunNode, args, recording.scene('camera'))
                 counts = node.counts
                 executor.add_node(node)
                 end = time.monotonic() + (args.seconds or float('inf'))

@@ -15,7 +15,7 @@ from __future__ import annotations
 
 import argparse
 
-from superpoint_ros.cli.rerun import add_topic_options, check_remappings
+from superpoint_ros.cli.rerun import add_topic_options, make_node
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -27,7 +27,6 @@ def run(args: argparse.Namespace) -> int:
     """Publish until Ctrl-C, and print the number of messages."""
     from superpoint_ros.ros.testing.subprocesses import ros_session
 
-    check_remappings(args.remap)
     try:
         from superpoint_ros.ros.rtabmap_node import RtabmapNode
     except ModuleNotFoundError as error:
@@ -39,7 +38,7 @@ def run(args: argparse.Namespace) -> int:
     node = None
     try:
         with ros_session() as executor:
-            node = RtabmapNode(args.namespace, args.remap)
+            node = make_node(RtabmapNode, args)
             executor.add_node(node)
             executor.spin()
     except KeyboardInterrupt:

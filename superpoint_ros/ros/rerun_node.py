@@ -5,7 +5,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 import time
 
 from geometry_msgs.msg import Pose, PoseStamped
@@ -41,30 +40,11 @@ class RerunNode(Node):
     Topics without a publisher are simply absent. With ground truth, the trajectory is aligned to
     it, and the camera is shown at its true pose. A message that cannot be read is named in the
     log, each problem once. `counts` are the numbers of messages that were logged, by topic.
-
-    Args:
-        scene: that gets everything.
-        namespace: of the topics.
-        remappings: such as `image:=/camera/image_raw`.
-        options: further options of `rclpy.node.Node`.
-
+    `options` are those of `rclpy.node.Node`.
     """
 
-    def __init__(
-        self,
-        scene: RerunScene,
-        namespace: str = '',
-        remappings: Sequence[str] = (),
-        **options,
-    ):
-        words = [word for mapping in remappings for word in ('-r', mapping)]
-        super().__init__(
-            'rerun',
-            namespace=namespace,
-            cli_args=['--ros-args', *words] if words else None,
-            use_global_arguments=False,
-            **options,
-        )
+    def __init__(self, scene: RerunScene, **options):
+        super().__init__('rerun', **options)
         self.scene = scene
         self.counts: dict[str, int] = {}
         self._camera: CameraModel | None = None

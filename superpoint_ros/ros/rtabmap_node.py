@@ -5,7 +5,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from functools import partial
 import time
 
@@ -17,12 +16,11 @@ from sensor_msgs.msg import CameraInfo, Image, PointCloud2
 from superpoint_ros.ros.messages.feature_messages import features_from_message
 from superpoint_ros.ros.messages.image_messages import stamp_nanoseconds
 from superpoint_ros.ros.messages.rtabmap_messages import rgbd_image_message
+from superpoint_ros.ros.node_log import REPEAT
 from superpoint_ros.ros.pairing import Pairing, TROUBLE
 
 _WAIT = 2.0
 """Seconds that an image waits for its depth image and its features."""
-
-_WARNING_PERIOD = 10.0  # seconds
 
 
 class RtabmapNode(Node):
@@ -30,23 +28,15 @@ class RtabmapNode(Node):
     Publish `rgbd_image` from image, depth, camera_info and features.
 
     Image, depth and features of equal stamps are joined; the calibration is the newest one.
-    `published` counts the messages. Arguments are those of `RerunNode`, without the scene.
+    `published` counts the messages; `options` are those of `rclpy.node.Node`.
     """
 
-    def __init__(self, namespace: str = '', remappings: Sequence[str] = (), **options):
-        words = [word for mapping in remappings for word in ('-r', mapping)]
-        super().__init__(
-            'superpoint_rtabmap',
-            namespace=namespace,
-            cli_args=['--ros-args', *words] if words else None,
-            use_global_arguments=False,
-            **options,
-        )
+    def __init__(self, **options):
+        super().__init__('superpoint_rtabmap', **options)
         self.published = 0
         self._info: CameraInfo | None = None
         # Images and depth images of equal stamps are a pair; it waits for its features.
         self._pairs, self._joined = (Pairing(0.0, _WAIT, silence=_WAIT) for _ in range(2))
-        self._warned = -_WARNING_PERIOD
         self._last_joined = time.monotonic()
         self._publisher = self.create_publisher(RGBDImage, 'rgbd_image', 5)
         sensor = qos_profile_sensor_data
@@ -98,7 +88,4 @@ class RtabmapNode(Node):
         self.published += 1
 
     def _warn(self, text: str) -> None:
-        """Log a warning, at most every 10 s."""
-        if time.monotonic() - self._warned >= _WARNING_PERIOD:
-            self._warned = time.monotonic()
-            self.get_logger().warning(text)
+        self.get_logger().warning(text, throttle_duration_sec=REPEAT)

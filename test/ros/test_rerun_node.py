@@ -5,11 +5,6 @@
 
 from __future__ import annotations
 
-import os
-import signal
-import subprocess
-import sys
-
 import numpy as np
 import pytest
 
@@ -22,6 +17,7 @@ from rclpy.duration import Duration
 from sensor_msgs.msg import PointCloud2
 from std_msgs.msg import Header
 
+from superpoint_ros.cli.main import main
 from superpoint_ros.features import Features
 from superpoint_ros.geometry.camera_model import CameraModel
 from superpoint_ros.integrations.rerun_recording import RerunRecording
@@ -32,6 +28,7 @@ from superpoint_ros.ros.messages.image_messages import image_message
 from superpoint_ros.ros.messages.point_clouds import positions_message
 from superpoint_ros.ros.messages.track_messages import tracks_to_message
 from superpoint_ros.ros.rerun_node import RerunNode
+from support.node_processes import Program, START
 from support.noise_pictures import noise_picture
 from support.rerun_files import read_recording
 from support.ros import Observer, PATIENCE
@@ -53,8 +50,9 @@ def watched(graph, tmp_path):
     """A node that logs topics of /rig to a file, and a function that reads the file."""
     path = tmp_path / 'rig.rrd'
     with RerunRecording(path) as recording:
-        remappings = ['image:=/rig/camera/image_raw']
-        node = RerunNode(recording.scene('rig'), '/rig', remappings, context=graph.context)
+        words = ['--ros-args', '-r', 'image:=/rig/camera/image_raw']
+        options = {'namespace': '/rig', 'cli_args': words, 'context': graph.context}
+        node = RerunNode(recording.scene('rig'), **options)
         graph.executor.add_node(node)
 
         def read():
@@ -138,24 +136,37 @@ def test_a_message_that_cannot_be_read_does_not_end_the_node(graph, watched):
 
 
 def test_the_command_records_until_it_is_interrupted(graph, tmp_path):
-    command = [sys.executable, '-m', 'superpoint_ros.cli.main', 'rerun', str(tmp_path / 'a.rrd')]
+    command = ['-m', 'superpoint_ros.cli.main', 'rerun', str(tmp_path / 'a.rrd')]
     command += ['--namespace', '/left', '--remap', 'features:=/left/points']
-    process = subprocess.Popen(
-        command,
-        env={**os.environ, 'ROS_DOMAIN_ID': str(DOMAIN)},
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-    )
-    features = Features([[3, 4]], [0.9], np.ones((1, 1)))
-    message = features_to_message(features, Header())
-    publisher = graph.observer.create_publisher(PointCloud2, '/left/points', 10)
-    graph.wait_until(lambda: publisher.get_subscription_count())
-    publisher.publish(message)
-    assert publisher.wait_for_all_acked(Duration(seconds=PATIENCE))
-    graph.rest(2.0)  # until the executor has handled it
-    process.send_signal(signal.SIGINT)
-    output, _ = process.communicate(timeout=PATIENCE)
-    assert process.returncode == 0, output
-    assert output.decode().endswith('a.rrd: features 1\n')
+    program = Program(command, DOMAIN)
+    try:
+        publisher = graph.observer.create_publisher(PointCloud2, '/left/points', 10)
+        graph.wait_until(publisher.get_subscription_count, START)
+        features = Features([[3, 4]], [0.9], np.ones((1, 1)))
+        publisher.publish(features_to_message(features, Header()))
+        assert publisher.wait_for_all_acked(Duration(seconds=PATIENCE))
+        graph.rest(2.0)  # until the executor has handled it
+        program.interrupt()
+        program.finish()
+    finally:
+        program.end()
+    assert program.output.endswith('a.rrd: features 1\n')
     [row] = read_recording(tmp_path / 'a.rrd')['camera/world/camera/image/keypoints/SuperPoint']
     assert row['positions'] == [[3.5, 4.5]]
+
+
+@pytest.mark.parametrize(
+    ('options', 'message'),
+    [
+        (['--namespace', '/a//b'], "must not contain repeated '/'"),
+        (['--remap', 'image:=/a//b'], "Couldn't parse remap rule: '-r image:=/a//b'"),
+        (['--remap', 'image'], "'image' is not TOPIC:=NAME"),
+    ],
+)
+def test_topics_that_ros_does_not_accept_are_named(options, message, tmp_path, capsys):
+    try:
+        status = main(['rerun', str(tmp_path / 'a.rrd'), *options])
+    except SystemExit as error:
+        status = error.code
+    assert status == 2
+    assert message in capsys.readouterr().err.splitlines()[-1]

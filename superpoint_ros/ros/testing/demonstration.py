@@ -209,7 +209,7 @@ def add_rerun_node(executor: Executor, recording: RerunRecording, namespace: str
     """Log everything in the namespace to a recording, in this process."""
     from superpoint_ros.ros.rerun_node import RerunNode  # needs rerun-sdk
 
-    executor.add_node(RerunNode(recording.scene('demo'), namespace))
+    executor.add_node(RerunNode(recording.scene('demo'), namespace=namespace))
 
 
 def _write_picture(observer: Observer, path: Path) -> Path:
