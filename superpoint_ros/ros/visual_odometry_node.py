@@ -118,10 +118,12 @@ class VisualOdometryNode(ProcessingNode):
         return self._refiner is None or self._refiner.wait(REFINEMENT_TIMEOUT)
 
     def tear_down(self) -> None:
-        """End the thread."""
+        """End the thread, and remove the publisher of the transforms."""
         if self._thread is not None:
             self._thread.shutdown()
-        self._broadcaster = None
+        if self._broadcaster is not None:
+            self.destroy_publisher(self._broadcaster.pub_tf)
+            self._broadcaster = None
 
     def _make_broadcaster(self):
         """Return a broadcaster of transforms; None without tf2_ros."""

@@ -16,6 +16,7 @@ pytest.importorskip('rclpy', reason='rclpy is not installed')
 
 from builtin_interfaces.msg import Time
 from diagnostic_msgs.msg import DiagnosticArray
+from geometry_msgs.msg import TransformStamped
 from nav_msgs.msg import Odometry, Path
 from rcl_interfaces.msg import Log
 from rclpy.lifecycle import TransitionCallbackReturn
@@ -202,7 +203,7 @@ def test_transforms_are_published_if_tf2_is_installed(graph, make_flight, monkey
         """Stands for tf2_ros.TransformBroadcaster."""
 
         def __init__(self, node):
-            self.node = node
+            self.pub_tf = node.create_publisher(TransformStamped, '/tf', 100)
 
         def sendTransform(self, transform):  # noqa: N802
             sent.append(transform)
@@ -210,7 +211,7 @@ def test_transforms_are_published_if_tf2_is_installed(graph, make_flight, monkey
     module = types.ModuleType('tf2_ros')
     module.TransformBroadcaster = Broadcaster
     monkeypatch.setitem(sys.modules, 'tf2_ros', module)
-    graph.add(VisualOdometryNode, odom_frame='world')
+    node = graph.add(VisualOdometryNode, odom_frame='world')
     odometry = graph.listen(Odometry, 'odometry')
     play(graph, make_flight(poses=straight_ahead(20)))
     graph.wait_until(lambda: odometry and len(odometry) == len(sent))
@@ -218,5 +219,9 @@ def test_transforms_are_published_if_tf2_is_installed(graph, make_flight, monkey
     assert (last.header.frame_id, last.child_frame_id) == ('world', 'camera_optical')
     assert last.transform.translation.x == pose.position.x
     assert last.transform.rotation == pose.orientation
+    assert graph.observer.count_publishers('/tf') == 1
+    node.trigger_deactivate()
+    node.trigger_cleanup()
+    graph.wait_until(lambda: graph.observer.count_publishers('/tf') == 0)
     graph.add(VisualOdometryNode, publish_tf=False)
     assert graph.tested[1]._broadcaster is None
