@@ -151,7 +151,7 @@ def _build_parser(chosen: str | None) -> argparse.ArgumentParser:
 @contextmanager
 def _shown_compilation() -> Iterator[None]:
     """Print what the detection logs about its compilation, which delays the first start."""
-    log = logging.getLogger('superpoint_ros.detection.compiled')
+    log = logging.getLogger('superpoint_ros.compiled')
     before = log.level, log.propagate
     handler = _LineHandler()
     log.addHandler(handler)

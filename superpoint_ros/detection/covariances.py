@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from superpoint_ros.detection.compiled import compiled, compiled_part
+from superpoint_ros.compiled import compiled, compiled_part
 
 _RADIUS = 6  # pixels from the centre of a patch to its sides, as in the tracker
 # Variances in squared pixels. Fitted to 8,600 keypoints of three simulated rooms, matched in

@@ -15,7 +15,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from superpoint_ros.detection.compiled import compiled
+from superpoint_ros.compiled import compiled
 
 _NEIGHBOURS = 4  # matched tracks whose motion predicts that of one without a match
 

@@ -18,7 +18,7 @@ from typing import NamedTuple
 import cv2
 import numpy as np
 
-from superpoint_ros.detection.compiled import compiled
+from superpoint_ros.compiled import compiled
 from superpoint_ros.odometry.patch_covariances import write_covariances
 from superpoint_ros.odometry.patch_kernels import (
     align_patches,

@@ -19,7 +19,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from superpoint_ros.detection.compiled import compiled, compiled_part
+from superpoint_ros.compiled import compiled, compiled_part
 
 _RESIDUAL_FACTOR = 4.0  # neighbouring residuals depend on each other: smoothing
 _LEAST_VARIANCE = 1e-4  # squared pixels; interpolation moves positions by about 0.01 px

@@ -16,7 +16,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from superpoint_ros.detection.compiled import compiled
+from superpoint_ros.compiled import compiled
 
 RADIUS = 6
 """Pixels from the centre of a patch to its sides: 13x13 pixels."""

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from superpoint_ros.detection.compiled import compiled
+from superpoint_ros.compiled import compiled
 
 NEAREST = 1e-3
 """Least depth of a usable point."""

@@ -16,7 +16,7 @@ import pytest
 from tqdm import tqdm
 
 from superpoint_ros.cli import main as program
-from superpoint_ros.detection import compiled
+from superpoint_ros import compiled
 
 
 @pytest.fixture
@@ -160,7 +160,7 @@ def run_try(work, **streams):
     program = f"""
 import sys, types
 from superpoint_ros.cli import main as program
-from superpoint_ros.detection import compiled
+from superpoint_ros import compiled
 module = types.ModuleType('superpoint_ros.cli.try_it')
 module.add_arguments = lambda parser: None
 def run(args):

@@ -10,8 +10,8 @@ import numba
 from numba.core.caching import CompileResultCacheImpl
 import pytest
 
-from superpoint_ros.detection import compiled as module
-from superpoint_ros.detection.compiled import compiled, compiled_part, inlined
+from superpoint_ros import compiled as module
+from superpoint_ros.compiled import compiled, compiled_part, inlined
 
 
 def doubled(x):
