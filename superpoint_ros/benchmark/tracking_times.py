@@ -1,7 +1,7 @@
 # Copyright 2026 The superpoint_ros developers
 # SPDX-License-Identifier: Apache-2.0
 
-"""Times of tracker and odometry on a flight through the simulated room, relative to KLT."""
+"""Times of stereo depths, tracker and odometry in the simulated room, relative to KLT."""
 
 from __future__ import annotations
 
@@ -17,6 +17,7 @@ from superpoint_ros.data.sequences.sequence import Frame
 from superpoint_ros.detector import Detector
 from superpoint_ros.features import Features
 from superpoint_ros.files import demo_photographs
+from superpoint_ros.geometry.stereo import stereo_depths, StereoCamera, warm_up
 from superpoint_ros.odometry.map_refinement import DeferredExecutor, MapRefiner
 from superpoint_ros.odometry.tracker import Tracker
 from superpoint_ros.odometry.visual_odometry import VisualOdometry
@@ -28,7 +29,7 @@ KLT = 'KLT (OpenCV)'
 _KEYFRAMES = 'odometry, keyframes'
 _REFINEMENT = 'refinement of a keyframe (other thread)'
 
-_RATE, _NOISE = 10.0, 2.0  # frames per second, gray levels
+_RATE, _NOISE, _BASELINE = 10.0, 2.0, 0.12  # frames per second, gray levels, metres
 _WARM_UP = 5  # frames that do not count: patches of the first ones are all new
 _WINDOW, _LEVELS = (21, 21), 3  # of KLT, as in VINS-Mono
 
@@ -43,18 +44,24 @@ def measure_tracking(frames: int, keypoints: int, progress: Progress) -> dict:
     the largest number of keypoints per frame, and `tracks` the mean number of tracks with images.
     A case has the name of the candidate, p50 and p99, and the median ratio to the time of KLT for
     as many points in the same frame. The refinement of a keyframe is done after its frame and
-    applied in the next one, as in a thread that needs less than the time between two frames.
+    applied in the next one, as in a thread that needs less than the time between two frames. The
+    depths of the stereo pair are not used for the others.
     """
     use_threads(1)
     room = SimulatedRoom(
-        demo_photographs(), seed=0, rate=_RATE, noise=_NOISE, count=frames + _WARM_UP
+        demo_photographs(),
+        seed=0,
+        rate=_RATE,
+        noise=_NOISE,
+        count=frames + _WARM_UP,
+        baseline=_BASELINE,
     )
     detector = Detector.from_weights(device='cpu', threads=1, max_keypoints=keypoints)
     candidates = _Candidates(room)
     times: list[dict[str, float]] = []
     progress(f'tracking in {frames} frames with {keypoints} keypoints')
     for frame in room:
-        times.append(candidates.process(frame, detector(frame.image)))
+        times.append(candidates.process(frame, *detector([frame.image, frame.second])))
     counted = times[_WARM_UP:]
     cases = []
     for name in dict.fromkeys(name for each in counted for name in each):
@@ -76,16 +83,25 @@ class _Candidates:
     def __init__(self, room: SimulatedRoom):
         Tracker.warm_up()
         VisualOdometry.warm_up()
+        warm_up()
+        self._stereo = StereoCamera(room.camera, float(room.camera.matrix[0, 0]), _BASELINE)
         self._plain, self._refining = Tracker(), Tracker()
         self._thread = DeferredExecutor()
         self._odometry = VisualOdometry(room.camera, refiner=MapRefiner(self._thread))
         self._before: tuple[np.ndarray, np.ndarray] | None = None
         self.counts: list[int] = []
 
-    def process(self, frame: Frame, features: Features) -> dict[str, float]:
-        """Return the seconds of each candidate for the next frame; keyframes have two more."""
+    def process(self, frame: Frame, features: Features, right: Features) -> dict[str, float]:
+        """
+        Return the seconds of each candidate for the next frame; keyframes have two more.
+
+        `features` are those of the frame's image, `right` those of its second one.
+        """
         image, stamp = frame.image, frame.stamp
         times = {KLT: _seconds(lambda: self._klt(image))[0]}
+        times['depths of a stereo pair'], _ = _seconds(
+            lambda: stereo_depths(features, right, image, frame.second, self._stereo)
+        )
         times['tracker without images'], _ = _seconds(
             lambda: self._plain.update(features, stamp, image.shape[::-1])
         )

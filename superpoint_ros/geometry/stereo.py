@@ -21,6 +21,7 @@ from superpoint_ros.features import Depths, Features
 from superpoint_ros.geometry.camera_model import CameraModel, CameraModelError
 from superpoint_ros.geometry.depth_settings import DepthSettings
 from superpoint_ros.geometry.disparity import refine_disparities
+from superpoint_ros.geometry.guided_matching import Described, Limits, match_nearby
 from superpoint_ros.geometry.matching import match_mutual
 
 if TYPE_CHECKING:
@@ -113,6 +114,14 @@ class StereoCamera:
         return least + self.offset, reach / settings.min_depth + self.offset
 
 
+def warm_up() -> None:
+    """Compile the loops, or load them from the cache, so that this delays no frame."""
+    image, point = np.zeros((16, 16), np.uint8), np.full((1, 2), 8.0)
+    described = Described(point, np.ones((1, 1)))
+    match_nearby(described, described, Limits(1.0))
+    refine_disparities(image, image, point, np.zeros(1))
+
+
 def stereo_depths(
     left: Features,
     right: Features,
@@ -154,12 +163,15 @@ def _match_rows(
     left: Features, right: Features, low: float, high: float, tolerance: float
 ) -> np.ndarray:
     """Return matches within rows and disparities, int64 (2, K): indices of left and right."""
-    (u, v), (u_right, v_right) = left.keypoints.T, right.keypoints.T
-    disparities = np.subtract.outer(u, u_right)
-    allowed = np.abs(np.subtract.outer(v, v_right)) <= max(_WIDE_BAND, 2 * tolerance)
-    allowed &= (disparities > low - 1) & (disparities < high + 1)
-    a, b = match_mutual(left.descriptors, right.descriptors, _RATIO, _MIN_SIMILARITY, allowed).T
-    gaps = v_right[b] - v[a]
+    # Points are expected in the middle of the disparities.
+    expected = Described(left.keypoints - [(low + high) / 2, 0], left.descriptors)
+    limits = Limits(
+        *(np.inf, _RATIO, _MIN_SIMILARITY),
+        width=(high - low) / 2 + 1,
+        height=max(_WIDE_BAND, 2 * tolerance),
+    )
+    a, b = match_nearby(expected, Described(right.keypoints, right.descriptors), limits).T
+    gaps = right.keypoints[b, 1] - left.keypoints[a, 1]
     if len(a) >= _FEWEST and abs(np.median(gaps)) > max(tolerance / 2, 0.5):
         raise StereoError(_not_rectified(gaps))
     kept = np.abs(gaps) <= tolerance

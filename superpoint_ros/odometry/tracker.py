@@ -10,15 +10,9 @@ from dataclasses import dataclass, fields
 import numpy as np
 
 from superpoint_ros.features import Depths, Features
+from superpoint_ros.geometry.guided_matching import Described, Limits, match_groups
 from superpoint_ros.odometry.geometric_check import fit_geometry
-from superpoint_ros.odometry.guided_matching import (
-    Described,
-    find_nearest,
-    Limits,
-    match_groups,
-    move_with,
-    predict_motion,
-)
+from superpoint_ros.odometry.motion_prediction import find_nearest, move_with, predict_motion
 from superpoint_ros.odometry.odometry_settings import TrackerSettings
 from superpoint_ros.odometry.patch_alignment import NO_PATCH
 from superpoint_ros.odometry.track_refinement import keypoint_covariances, TrackRefiner

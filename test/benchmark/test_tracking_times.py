@@ -22,7 +22,7 @@ def test_tracker_and_odometry_are_timed_relative_to_klt(tmp_path):
     assert 100 < result['tracks'] < 400
     cases = {case['name']: case for case in result['cases']}
     assert list(cases) == [
-        *(KLT, 'tracker without images', 'tracker with images'),
+        *(KLT, 'depths of a stereo pair', 'tracker without images', 'tracker with images'),
         *('odometry', 'odometry, keyframes', 'refinement of a keyframe (other thread)'),
     ]
     assert cases[KLT]['ratio'] == 1

@@ -15,8 +15,8 @@ import types
 import pytest
 from tqdm import tqdm
 
-from superpoint_ros.cli import main as program
 from superpoint_ros import compiled
+from superpoint_ros.cli import main as program
 
 
 @pytest.fixture

@@ -11,11 +11,13 @@ import sys
 import numba
 import numpy as np
 from superpoint_ros import Detector
+from superpoint_ros.geometry import stereo
+from superpoint_ros.geometry.camera_model import CameraModel
 
 def compiled():
     found = set()
     for name, module in list(sys.modules.items()):
-        if name.startswith('superpoint_ros.detection'):
+        if name.startswith('superpoint_ros.'):
             for each in vars(module).values():
                 if isinstance(each, numba.core.dispatcher.Dispatcher):
                     found |= {(each.py_func.__name__, *signature) for signature in each.signatures}
@@ -23,6 +25,7 @@ def compiled():
 
 detector = Detector.from_weights(device='cpu')
 detector.warm_up((64, 48))
+stereo.warm_up()
 before = compiled()
 noise = np.random.default_rng(1).integers(0, 256, (60, 90), np.uint8)
 read_only = noise.copy()
@@ -31,7 +34,10 @@ dot = np.zeros((60, 90), np.uint8)
 dot[30, 40] = 255
 for image in (np.zeros((60, 90), np.uint8), dot, noise, noise[:, :70], read_only, noise[:37, :51]):
     detector(image)
-detector([noise, read_only])
+pair = detector([noise, read_only])
+model = CameraModel.of_view((90, 60))
+for right in (read_only, noise[:, ::-1]):
+    stereo.stereo_depths(*pair, noise, right, stereo.StereoCamera(model, 60.0, 0.1))
 print(*(compiled() - before), sep='\\n')
 """
 

@@ -20,7 +20,12 @@ from superpoint_ros.features import Depths
 from superpoint_ros.geometry.camera_model import CameraModelError
 from superpoint_ros.geometry.depth_images import DepthImageError, image_depths
 from superpoint_ros.geometry.depth_settings import DepthSettings
-from superpoint_ros.geometry.stereo import stereo_depths, StereoCamera, StereoError
+from superpoint_ros.geometry.stereo import (
+    stereo_depths,
+    StereoCamera,
+    StereoError,
+    warm_up,
+)
 from superpoint_ros.ros.detector.camera import Camera, CameraFrame
 from superpoint_ros.ros.detector.detector_parameters import DepthInput
 from superpoint_ros.ros.inputs import InputTopic
@@ -110,6 +115,7 @@ class StereoDepth(DepthSource):
         self.logger = get_logger(left.node.get_logger().name)
         self._pairs = Pairing(settings.pair_tolerance, settings.pair_wait)
         self._trouble = ''
+        warm_up()
         for side, camera in enumerate(self._cameras):
             camera.divert(partial(self._add, side))
         left.depth_source = self
