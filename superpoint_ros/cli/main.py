@@ -21,8 +21,12 @@ from contextlib import contextmanager
 import importlib
 from importlib.util import find_spec
 import logging
+from pathlib import Path
+import signal
 import sys
-from typing import NamedTuple
+import threading
+from types import FrameType
+from typing import Any, NamedTuple
 
 from superpoint_ros import __version__
 from superpoint_ros.cli.standard_streams import lasting_streams
@@ -60,6 +64,7 @@ COMMANDS = {
 EXIT_FAILED = 1
 EXIT_BAD_INPUT = 2
 EXIT_INTERRUPTED = 130
+EXIT_TERMINATED = 143
 
 OUT_OF_MEMORY = 'not enough memory'
 
@@ -79,9 +84,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """
     Return the exit status of the command line `arguments` (default: `sys.argv`).
 
-    0: done; 1: failed, or partly done; 2: the input or the command line is wrong; 130: Ctrl-C.
+    0: done; 1: failed, or partly done; 2: the input or the command line is wrong; 130: Ctrl-C;
+    143: SIGTERM.
     """
-    with lasting_streams(), _shown_compilation():
+    with lasting_streams(), _shown_compilation(), _cleanly_terminated():
         return _run(list(sys.argv[1:] if arguments is None else arguments))
 
 
@@ -94,6 +100,8 @@ def _run(arguments: list[str]) -> int:
         status = args.run(args)
         sys.stdout.flush()  # an error, such as a full disk, is reported as others
         return status
+    except Terminated:
+        return _report('terminated', EXIT_TERMINATED)
     except KeyboardInterrupt:
         return _report('interrupted', EXIT_INTERRUPTED)
     except ModuleNotFoundError as error:
@@ -129,7 +137,7 @@ def _named_command(arguments: Sequence[str]) -> str | None:
 
 def _build_parser(chosen: str | None) -> argparse.ArgumentParser:
     """Return the parser, in which only the `chosen` command has its options."""
-    parser = argparse.ArgumentParser(
+    parser = _Parser(
         prog='superpoint',
         description='SuperPoint keypoints and descriptors: detect, train, evaluate.',
         epilog="'superpoint COMMAND --help' lists the options of a command.",
@@ -146,6 +154,42 @@ def _build_parser(chosen: str | None) -> argparse.ArgumentParser:
             module.add_arguments(subparser)
             subparser.set_defaults(run=module.run)
     return parser
+
+
+class _Parser(argparse.ArgumentParser):
+    """Parser that refuses empty names of files: an empty path stands for the current folder."""
+
+    def _get_value(self, action: argparse.Action, text: str) -> Any:
+        """Return the value of an argument, and raise ArgumentError if it must not be empty."""
+        value = super()._get_value(action, text)
+        is_name = action.type is None or isinstance(value, Path)
+        is_rest = action.nargs in (argparse.PARSER, argparse.REMAINDER)  # parsed by another parser
+        if not text and is_name and not is_rest and action.default not in ('', ['']):
+            raise argparse.ArgumentError(action, 'must not be empty: is a variable unset?')
+        return value
+
+
+class Terminated(KeyboardInterrupt):
+    """The end of the work by SIGTERM, which removes unfinished files as Ctrl-C does."""
+
+
+@contextmanager
+def _cleanly_terminated() -> Iterator[None]:
+    """Let SIGTERM raise `Terminated` inside this context, unless it has another handler."""
+    is_main = threading.current_thread() is threading.main_thread()
+    if not is_main or signal.getsignal(signal.SIGTERM) != signal.SIG_DFL:
+        yield
+        return
+
+    def end(number: int, frame: FrameType | None) -> None:
+        signal.signal(signal.SIGTERM, signal.SIG_IGN)  # timeout(1) sends it twice
+        raise Terminated
+
+    signal.signal(signal.SIGTERM, end)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, signal.SIG_DFL)
 
 
 @contextmanager

@@ -133,6 +133,24 @@ def test_a_wrong_command_line_exits_with_status_two(command, arguments):
     assert stop.value.code == 2
 
 
+@pytest.mark.parametrize(
+    'arguments',
+    [
+        ['detect', '', '--out', 'o'],
+        ['detect', 'a.png', '--out', ''],
+        ['match', 'a', '', '--out', 'o'],
+    ],
+)
+def test_an_empty_name_of_a_file_does_not_stand_for_the_current_folder(
+    tmp_path, monkeypatch, capsys, arguments
+):
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(SystemExit, match='2'):
+        program.main(arguments)
+    assert 'must not be empty' in capsys.readouterr().err
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_help_names_every_command_and_imports_no_heavy_library():
     code = (
         'import sys\n'
@@ -195,6 +213,18 @@ def test_work_is_done_with_closed_streams(tmp_path):
     work = f"print(1); print(2, file=sys.stderr); open({str(result)!r}, 'w').close()"
     assert run_try(work, **close).returncode == 0
     assert result.exists()
+
+
+def test_sigterm_removes_unfinished_files_and_is_one_line(tmp_path):
+    work = (
+        'import os, signal, tempfile\n'
+        f'    with tempfile.TemporaryDirectory(dir={str(tmp_path)!r}):\n'
+        '        try: os.kill(os.getpid(), signal.SIGTERM)\n'
+        '        finally: os.kill(os.getpid(), signal.SIGTERM)'
+    )
+    done = run_try(work, capture_output=True, text=True)
+    assert (done.returncode, done.stderr) == (143, 'superpoint: terminated\n')
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_output_that_cannot_be_written_is_one_line():
