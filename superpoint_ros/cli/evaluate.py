@@ -18,6 +18,7 @@ from __future__ import annotations
 
 import argparse
 from functools import partial
+from pathlib import Path
 
 from superpoint_ros.cli import evaluate_odometry, evaluate_scenes
 from superpoint_ros.cli.options import (
@@ -30,6 +31,7 @@ from superpoint_ros.cli.options import (
     image_files,
     make_detector,
     make_methods,
+    number,
     print_written,
     read_for_detection,
     readable,
@@ -127,7 +129,7 @@ def _add_homography(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument(
         '--longest-side',
-        type=int,
+        type=number(64, 10**5, int),
         default=480,
         metavar='PX',
         help='size to which the longer side of images is resized (default: 480)',
@@ -177,7 +179,7 @@ def _add_threshold(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument(
         '--longest-side',
-        type=int,
+        type=number(64, 10**5, int),
         default=640,
         metavar='PX',
         help='larger images are reduced to this (default: 640)',
@@ -199,11 +201,15 @@ def _run_threshold(args: argparse.Namespace) -> int:
     from superpoint_ros.files import demo_photographs
 
     paths = image_files(args.images or demo_photographs())
-    images = [reduce_to_side(read_for_detection(path), args.longest_side) for path in paths]
+    bad: list[Path] = []
+    read = list(readable(read_for_detection, paths, bad))
+    if not read:
+        raise ValueError(f'none of {len(bad)} images could be read')
+    images = [reduce_to_side(image, args.longest_side) for image in read]
     plan = read_options(args, ThresholdPlan)
     with tqdm(total=len(images), unit='image') as progress:
         result = evaluate_thresholds(make_detector(args), images, plan, progress.update)
     files = write_thresholds_report(result, args.out)
     print(thresholds_table(result))
     print_written(files)
-    return 0
+    return 1 if bad else 0

@@ -9,6 +9,8 @@ precision 'auto' is int8 on processors with fast instructions for it. 'superpoin
 stores the ranges on its training photographs; this command is for other weights and photographs.
 Those of the robot's surroundings are best. Compare 'superpoint evaluate homography --precision
 int8' with float32 to see how much quality is lost.
+
+Photographs that cannot be read are skipped and named; the exit status is then 1.
 """
 
 from __future__ import annotations
@@ -16,7 +18,7 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from superpoint_ros.cli.options import output_file
+from superpoint_ros.cli.options import output_file, readable
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -51,7 +53,8 @@ def run(args: argparse.Namespace) -> int:
     if out.suffix != '.safetensors':
         raise ValueError(f'ranges are stored in .safetensors files: give --out, not {out.name}')
     chosen = evenly_spaced(find_photographs(args.images), CALIBRATION_IMAGES)
-    images = map(read_image, tqdm(chosen, unit='image', leave=False))
+    bad: list[Path] = []
+    images = readable(read_image, tqdm(chosen, unit='image', leave=False), bad)
     store_ranges(args.weights, out, images)
-    print(f'{out}: activation ranges of {len(chosen)} images')
-    return 0
+    print(f'{out}: activation ranges of {len(chosen) - len(bad)} images')
+    return 1 if bad else 0

@@ -207,7 +207,7 @@ def test_evaluate_reports_wrong_input_in_one_line(weights, benchmark, tmp_path, 
     assert 'images must be at least 1' in capsys.readouterr().err
 
 
-def test_evaluate_threshold_takes_folders_and_names_images_that_are_too_small(
+def test_evaluate_threshold_takes_folders_and_skips_images_that_are_too_small(
     weights, tmp_path, capsys
 ):
     photos, out = tmp_path / 'photos', tmp_path / 'out'
@@ -219,5 +219,11 @@ def test_evaluate_threshold_takes_folders_and_names_images_that_are_too_small(
     assert main(command) == 0
     assert '| 0.01 |' in capsys.readouterr().out
     cv2.imwrite(str(photos / 'b.png'), noise[:10])
+    assert main(command) == 1
+    printed = capsys.readouterr()
+    assert '| 0.01 |' in printed.out
+    assert 'skipped: ' in printed.err
+    assert 'b.png: an image must have at least 16x16 pixels' in printed.err
+    (photos / 'a.png').unlink()
     assert main(command) == 2
-    assert 'b.png: an image must have at least 16x16 pixels' in capsys.readouterr().err
+    assert 'none of 1 images could be read' in capsys.readouterr().err

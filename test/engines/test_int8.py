@@ -175,6 +175,21 @@ def test_quantise_command_stores_ranges_in_the_weight_file(photographs, tmp_path
     load_weights(weights)
 
 
+def test_quantise_command_skips_photographs_that_cannot_be_read(photographs, tmp_path, capsys):
+    weights = tmp_path / 'w.safetensors'
+    save_weights(weights, network(), WeightsMetadata())
+    command = ['quantise', '--weights', str(weights), '--images', str(tmp_path)]
+    (tmp_path / 'damaged.png').write_bytes(b'\x89PNG')
+    assert main(command) == 2
+    assert 'calibration needs at least one image' in capsys.readouterr().err
+    cv2.imwrite(str(tmp_path / 'good.png'), photographs[0])
+    assert main(command) == 1
+    printed = capsys.readouterr()
+    assert f'{weights}: activation ranges of 1 images' in printed.out
+    assert 'damaged.png cannot be read as an image' in printed.err
+    assert read_weights(weights)[0].ranges == int8.calibrate(network(), photographs[:1])
+
+
 @pytest.mark.parametrize('text', ['{"conv1a": [0, 1]}', '{}', '[1]', 'x', 'null'])
 def test_damaged_ranges_are_an_error_that_names_the_file(tmp_path, text):
     from safetensors import safe_open
