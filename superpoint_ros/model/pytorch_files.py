@@ -40,7 +40,10 @@ def read_torch_file(path: Path) -> Any:
     Nothing in the file is run as code. Raises WeightsError that names the file and the cause.
     """
     try:
-        return torch.load(_checked_copy(path), map_location='cpu', weights_only=True)
+        content = _checked_copy(path)
+        is_graph = _is_torchscript(content)
+        if not is_graph:
+            return torch.load(content, map_location='cpu', weights_only=True)
     except Exception as error:
         foreign = re.search(r'GLOBAL (\S+)', str(error))
         if foreign:
@@ -55,6 +58,22 @@ def read_torch_file(path: Path) -> Any:
         raise WeightsError(
             f'{path} is damaged, or not a PyTorch file of plain tensors ({reason})'
         ) from error
+    raise WeightsError(
+        f'{path} is a TorchScript graph, as `superpoint export` writes it: give the weight file '
+        'from which it was made'
+    )
+
+
+def _is_torchscript(content: io.BytesIO) -> bool:
+    """Return whether a file is an archive of TorchScript, as `torch.jit.save` writes it."""
+    is_zip = zipfile.is_zipfile(content)
+    content.seek(0)
+    if not is_zip:
+        return False
+    with zipfile.ZipFile(content) as archive:
+        names = archive.namelist()
+    content.seek(0)
+    return any(name.endswith('/constants.pkl') for name in names)
 
 
 def _checked_copy(path: Path) -> io.BytesIO:

@@ -205,6 +205,15 @@ def test_a_foreign_checkpoint_is_named_with_what_it_has(tmp_path, content, said)
     assert 'weights_only' not in message  # this advice of PyTorch would run code
 
 
+def test_a_torchscript_graph_is_named_as_one(tmp_path, recwarn):
+    path = tmp_path / 'graph.pt'
+    torch.jit.save(torch.jit.trace(torch.nn.Conv2d(1, 1, 1), torch.zeros(1, 1, 2, 2)), path)
+    recwarn.clear()
+    with pytest.raises(WeightsError, match=f'^{path} is a TorchScript graph'):
+        load_weights(path)
+    assert not recwarn
+
+
 @pytest.mark.parametrize('prefix', ['', 'module.', '_orig_mod.', 'network.net.'])
 @pytest.mark.parametrize('container', [None, 'state_dict', 'model'])
 @pytest.mark.parametrize('fine_channels', [0, 4])
