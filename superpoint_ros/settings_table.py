@@ -94,7 +94,8 @@ class Setting:
             raise kind(f'{self.name} must be one of {", ".join(self.choices)}; got {value!r}')
         if not _fits(value, self.type):
             words = _words(self.type)
-            limits = f' from {self._limits}' if self._limits[:1].isdigit() else self._limits
+            preposition = 'from' if self._limits[:1].isdigit() else 'and'
+            limits = f' {preposition} {self._limits}' if self._limits else ''
             raise TypeError(f'{self.name} must be {words}{limits}, got {value!r}')
         if not all(map(self._is_allowed, _numbers(value))):
             limits = self._limits.replace(' to ', ' and ') or 'finite'

@@ -51,6 +51,7 @@ class Plan(SettingsGroup):
         ({'radius': True}, TypeError, 'radius must be a whole number'),
         ({'rate': 1.0}, ValueError, 'rate must be greater than 0.0 and less than 1.0, got 1.0'),
         ({'rate': math.nan}, ValueError, 'rate must be greater than 0.0'),
+        ({'steps': 'x'}, TypeError, "steps must be a whole number and at least 1, got 'x'"),
         ({'steps': 0}, ValueError, 'steps must be at least 1, got 0'),
         ({'exact': 1}, TypeError, 'exact must be true or false, got 1'),
         ({'mode': 'quick'}, ValueError, "mode must be one of fast, slow; got 'quick'"),

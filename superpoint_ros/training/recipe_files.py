@@ -99,9 +99,13 @@ def read_recipe(kind: type[Recipe], path: str | Path, overrides: Sequence[str] =
     parser = recipe_parser(kind)
     file = [f'--recipe={path}'] if written else []
     try:
-        values = parser.instantiate(parser.parse_args([*file, *overrides]))
+        parser.parse_args(file)
     except ArgumentError as error:
         raise ValueError(f'the recipe {path} cannot be used: {error}') from error
+    try:
+        values = parser.instantiate(parser.parse_args([*file, *overrides]))
+    except ArgumentError as error:
+        raise ValueError(f'these options cannot be used: {error}') from error
     return kind(**{value.name: values[value.name] for value in fields(kind)})
 
 

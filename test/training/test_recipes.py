@@ -73,7 +73,7 @@ def test_a_written_recipe_is_read_back_equal(tmp_path):
 @pytest.mark.parametrize(
     ('text', 'overrides', 'named'),
     [
-        ('batches: 4', (), 'batches'),
+        ('batches: 4', ('--batch', '8'), 'recipe.yaml cannot be used: .*batches'),
         ('homography:\n  turn: 4', (), 'turn'),
         ('batch: many', (), 'batch'),
         ('batch: 2.5', (), 'batch'),
@@ -93,8 +93,8 @@ def test_a_written_recipe_is_read_back_equal(tmp_path):
         ('decay: 1.5', (), 'decay must lie between 0 and 1, got 1.5'),
         ('learning_rate: .nan', (), 'learning_rate must be greater than 0, got nan'),
         ('photometric:\n  max_noise: -1', (), 'max_noise'),
-        ('', ('--bath', '8'), 'bath'),
-        ('', ('--batch', 'x'), 'batch'),
+        ('', ('--bath', '8'), '^these options cannot be used: .*bath'),
+        ('batch: 8', ('--batch', 'x'), '^these options cannot be used: .*batch'),
         ('batch: [', (), 'recipe.yaml is not YAML'),
         ('just words', (), "must be lines of 'name: value', got 'just words'"),
     ],
