@@ -5,7 +5,6 @@
 
 from __future__ import annotations
 
-import array
 import threading
 
 import cv2
@@ -14,7 +13,7 @@ import pytest
 
 pytest.importorskip('rclpy', reason='rclpy is not installed')
 
-from rcl_interfaces.srv import DescribeParameters, SetParameters
+from rcl_interfaces.srv import SetParameters
 from rclpy.parameter import Parameter
 from sensor_msgs.msg import Image
 
@@ -150,26 +149,6 @@ def test_a_bad_parameter_is_refused_with_the_reason(system, name, value, reason)
     assert reason in result.reason
 
 
-def test_a_refused_parameter_changes_nothing(system, image):
-    (before,) = system.features_of(image)
-    system.observer.set_parameters(threshold=7.0, nms_radius=1000)
-    (after,) = system.features_of(image)
-    assert after.data == before.data
-
-
-def test_parameters_have_descriptions_and_ranges(system):
-    names = ['threshold', 'nms_radius', 'descriptor_format', 'device']
-    request = DescribeParameters.Request(names=names)
-    response = system.observer.call(DescribeParameters, '/detector/describe_parameters', request)
-    threshold, radius, form, device = response.descriptors
-    assert 'score of a keypoint' in threshold.description
-    bounds = threshold.floating_point_range[0]
-    assert (bounds.from_value, bounds.to_value) == (0.0, 1.0)
-    assert radius.integer_range[0].to_value == 64
-    assert form.additional_constraints == 'one of float32, int8'
-    assert device.read_only
-
-
 def test_bad_frames_are_reported_and_the_next_good_one_is_processed(system, image):
     bad = [
         ({'encoding': 'mono7'}, 'mono7'),
@@ -268,11 +247,3 @@ def test_parameters_are_set_at_once_under_overload(system, random_weights):
     # The quickest, as the machine may be busy with more than the node.
     assert min(times['threshold']) < 0.1
     assert min(times['weights']) < 0.1
-
-
-def test_the_data_of_a_features_message_are_plain_bytes(system, image):
-    (message,) = system.features_of(image)
-    assert isinstance(message.data, array.array)
-    assert not message.is_bigendian
-    assert message.is_dense
-    assert message.row_step == message.width * message.point_step == len(message.data)

@@ -42,16 +42,23 @@ def gate():
 
 
 @pytest.fixture
-def worker(gate):
-    worker = Worker(gate, lambda error: None)
-    worker.start()
-    yield worker
+def start_worker(gate):
+    """Return a function that starts a worker whose batches wait at the gate."""
+    workers = []
+
+    def start(**options):
+        workers.append(Worker(gate, lambda error: None, **options))
+        workers[-1].start()
+        return workers[-1]
+
+    yield start
     for _ in range(100):
         gate.let_through.release()
-    assert worker.stop(PATIENCE)
+    assert all(worker.stop(PATIENCE) for worker in workers)
 
 
-def test_the_worker_drops_frames_that_newer_ones_replace(worker, gate):
+def test_the_worker_drops_frames_that_newer_ones_replace(start_worker, gate):
+    worker = start_worker()
     worker.put('left', 0)
     gate.await_entry()
     assert [worker.put('left', frame) for frame in range(1, 6)] == [False] + [True] * 4
@@ -60,7 +67,8 @@ def test_the_worker_drops_frames_that_newer_ones_replace(worker, gate):
     assert gate.batches == [[('left', 0)], [('left', 5)]]
 
 
-def test_a_fast_camera_does_not_starve_a_slow_one(worker, gate):
+def test_a_fast_camera_does_not_starve_a_slow_one(start_worker, gate):
+    worker = start_worker()
     worker.put('fast', 0)
     gate.await_entry()
     worker.put('fast', 1)
@@ -96,9 +104,8 @@ def test_a_failure_is_reported_and_the_next_frame_is_processed():
     assert list(map(str, errors)) == ['out of memory', 'None']
 
 
-def test_stop_waits_for_the_current_frame_and_discards_the_waiting_ones(gate):
-    worker = Worker(gate, lambda error: None)
-    worker.start()
+def test_stop_waits_for_the_current_frame_and_discards_the_waiting_ones(start_worker, gate):
+    worker = start_worker()
     worker.put('camera', 1)
     gate.await_entry()
     worker.put('camera', 2)
@@ -108,12 +115,6 @@ def test_stop_waits_for_the_current_frame_and_discards_the_waiting_ones(gate):
     gate.let_through.release()
     assert worker.stop(PATIENCE)
     assert gate.batches == [[('camera', 1)]]
-
-
-def test_a_worker_without_frames_stops_at_once():
-    worker = Worker(len, lambda error: None)
-    worker.start()
-    assert worker.stop(PATIENCE)
 
 
 def test_a_stopped_worker_can_be_started_again(gate):
@@ -128,16 +129,13 @@ def test_a_stopped_worker_can_be_started_again(gate):
     assert gate.batches == [[('camera', 1)], [('camera', 2)]]
 
 
-def test_a_worker_that_does_not_end_cannot_be_started_again(gate):
-    worker = Worker(gate, lambda error: None)
-    worker.start()
+def test_a_worker_that_does_not_end_cannot_be_started_again(start_worker, gate):
+    worker = start_worker()
     worker.put('camera', 1)
     gate.await_entry()
     assert not worker.stop(timeout=0.1)
     with pytest.raises(RuntimeError, match='the last frame is still being processed'):
         worker.start()
-    gate.let_through.release()
-    assert worker.stop(PATIENCE)
 
 
 def test_a_batch_without_usable_frames_does_not_end_a_failure():
@@ -204,21 +202,9 @@ def _sources_stay_alive(monkeypatch):
     monkeypatch.setattr(worker_module, 'ALIVE', PATIENCE)
 
 
-def gathering(gate, gather=PATIENCE):
-    worker = Worker(gate, lambda error: None, gather=gather)
-    worker.start()
-    return worker
-
-
-def end(worker, gate):
-    for _ in range(100):
-        gate.let_through.release()
-    assert worker.stop(PATIENCE)
-
-
 @pytest.mark.usefixtures('_sources_stay_alive')
-def test_frames_of_one_stamp_are_processed_together(gate):
-    worker = gathering(gate)
+def test_frames_of_one_stamp_are_processed_together(start_worker, gate):
+    worker = start_worker(gather=PATIENCE)
     worker.put('left', 'l1', key=1)
     gate.await_entry()  # the worker does not know the other camera yet
     worker.put('right', 'r1', key=1)
@@ -230,12 +216,13 @@ def test_frames_of_one_stamp_are_processed_together(gate):
         [('left', 'l2'), ('right', 'r2')],
         [('right', 'r2'), ('left', 'l2')],
     )
-    end(worker, gate)
 
 
 @pytest.mark.usefixtures('_sources_stay_alive')
-def test_a_frame_waits_for_its_partner_although_the_other_camera_has_an_older_one(gate):
-    worker = gathering(gate)
+def test_a_frame_waits_for_its_partner_although_the_other_camera_has_an_older_one(
+    start_worker, gate
+):
+    worker = start_worker(gather=PATIENCE)
     worker.put('left', 'l1', key=1)
     gate.await_entry()
     worker.put('right', 'r1', key=1)
@@ -246,24 +233,22 @@ def test_a_frame_waits_for_its_partner_although_the_other_camera_has_an_older_on
     worker.put('right', 'r2', key=2)
     gate.await_entry()
     assert gate.batches[1] == [('right', 'r2'), ('left', 'l2')]
-    end(worker, gate)
 
 
-def test_a_frame_without_a_partner_is_not_lost(gate):
-    worker = gathering(gate, gather=0.1)
+def test_a_frame_without_a_partner_is_not_lost(start_worker, gate):
+    worker = start_worker(gather=0.1)
     worker.put('right', 'r1', key=1)
     gate.await_entry()
     gate.let_through.release()
     worker.put('left', 'l2', key=2)
     gate.await_entry()
     assert gate.batches == [[('right', 'r1')], [('left', 'l2')]]
-    end(worker, gate)
 
 
 @pytest.mark.usefixtures('_sources_stay_alive')
-def test_cameras_whose_stamps_never_match_stop_waiting(gate, monkeypatch):
+def test_cameras_whose_stamps_never_match_stop_waiting(start_worker, gate, monkeypatch):
     monkeypatch.setattr(worker_module, 'MAX_VAIN_WAITS', 3)
-    worker = gathering(gate, gather=0.5)
+    worker = start_worker(gather=0.5)
     waits = []
     for stamp in range(0, 40, 2):
         gate.let_through.release()
@@ -277,12 +262,10 @@ def test_cameras_whose_stamps_never_match_stop_waiting(gate, monkeypatch):
     assert len(gate.batches) == 40
     assert waits[0] >= 0.5
     assert min(waits[3:]) < 0.5
-    end(worker, gate)
 
 
-def test_frames_that_are_put_together_are_processed_together(gate):
-    worker = Worker(gate, print)
-    worker.start()
+def test_frames_that_are_put_together_are_processed_together(start_worker, gate):
+    worker = start_worker()
     for number in range(3):
         with worker.together():
             worker.put('left', number)
@@ -291,7 +274,6 @@ def test_frames_that_are_put_together_are_processed_together(gate):
         gate.await_entry()
         gate.let_through.release()
     assert gate.batches == [[('left', n), ('right', n)] for n in range(3)]
-    assert worker.stop(PATIENCE)
 
 
 @pytest.mark.parametrize('is_running', [False, True])

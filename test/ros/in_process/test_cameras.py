@@ -165,11 +165,6 @@ def test_names_that_cannot_be_topics_are_refused(start_inside, names):
         start_inside(cameras=names)
 
 
-def test_an_unknown_transport_is_refused(start_inside):
-    with pytest.raises(ValueError, match="one of raw, compressed; got 'theora'"):
-        start_inside(image_transport='theora')
-
-
 def test_normalised_coordinates_come_with_a_calibration(start_inside, image, info):
     system = start_inside(normalized_coordinates=True)
     answer = system.answers(image)
@@ -225,15 +220,3 @@ def test_images_are_received_as_sensor_data_and_features_published_reliably(star
     (camera,) = system.node.inputs
     assert camera._subscription.qos_profile.depth == 1
     assert camera.features.qos_profile.depth == 10
-
-
-def test_the_parameter_file_may_change_the_quality_of_service(start_inside):
-    changed = {
-        'qos_overrides./image.subscription.reliability': 'reliable',
-        'qos_overrides./image.subscription.depth': 3,
-        'qos_overrides./features.publisher.reliability': 'best_effort',
-    }
-    (camera,) = start_inside(**changed).node.inputs
-    assert camera._subscription.qos_profile.depth == 3
-    assert camera._subscription.qos_profile.reliability == QoSReliabilityPolicy.RELIABLE
-    assert camera.features.qos_profile.reliability == QoSReliabilityPolicy.BEST_EFFORT

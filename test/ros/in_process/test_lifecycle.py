@@ -16,26 +16,15 @@ class Manager:
     """What a lifecycle manager does: it calls the node's services."""
 
     def __init__(self, system):
-        self.system = system
-        node = system.observer
-        self._change = node.create_client(ChangeState, '/detector/change_state')
-        self._get = node.create_client(GetState, '/detector/get_state')
-        for client in (self._change, self._get):
-            system.wait_until(client.service_is_ready)
+        self.call = system.call
 
-    def _call(self, client, request):
-        future = client.call_async(request)
-        self.system.wait_until(future.done)
-        return future.result()
-
-    def change(self, transition):
-        return self._call(
-            self._change, ChangeState.Request(transition=Transition(id=transition))
-        ).success
+    def change(self, transition=0, label=''):
+        request = ChangeState.Request(transition=Transition(id=transition, label=label))
+        return self.call(ChangeState, '/detector/change_state', request).success
 
     @property
     def state(self):
-        return self._call(self._get, GetState.Request()).current_state.id
+        return self.call(GetState, '/detector/get_state', GetState.Request()).current_state.id
 
 
 @pytest.fixture
@@ -164,16 +153,11 @@ def test_transitions_are_published_and_can_be_requested_by_label(start_managed):
     )
     system.wait_until(lambda: system.observer.count_publishers('/detector/transition_event') > 0)
     system.rest(0.5)
-    response = manager._call(
-        system.observer.create_client(
-            GetAvailableTransitions, '/detector/get_available_transitions'
-        ),
-        GetAvailableTransitions.Request(),
-    )
+    service, request = '/detector/get_available_transitions', GetAvailableTransitions.Request()
+    response = system.call(GetAvailableTransitions, service, request)
     offered = {each.transition.label for each in response.available_transitions}
     assert offered == {'configure', 'shutdown'}
-    request = ChangeState.Request(transition=Transition(label='configure'))
-    assert manager._call(manager._change, request).success
+    assert manager.change(label='configure')
     system.wait_until(lambda: events and events[-1].goal_state.label == 'inactive')
 
 

@@ -128,16 +128,6 @@ def test_a_fixed_parameter_cannot_be_changed(make_node):
     assert node.get_parameter('source').value == ''
 
 
-def test_a_parameter_has_range_unit_and_choices_in_its_descriptor(make_node):
-    node = make_node()
-    Parameters(node, (Search, Output))
-    low, high, kind = (node.describe_parameter(name) for name in ('low', 'high', 'kind'))
-    assert low.description == 'Lower end. Unit: px.'
-    assert (low.integer_range[0].from_value, low.integer_range[0].to_value) == (0, 100)
-    assert high.floating_point_range[0].to_value == 100.0
-    assert kind.additional_constraints == 'one of full, short'
-
-
 @pytest.mark.parametrize(
     ('values', 'message'),
     [
