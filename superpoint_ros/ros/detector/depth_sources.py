@@ -38,15 +38,18 @@ _ERRORS = (CameraModelError, DepthImageError, ImageMessageError, StereoError)
 
 class DepthSource(ABC):
     """
-    Source of the depths of the keypoints of `_camera`.
+    Source of the depths of the keypoints of a camera.
 
     Frames wait in `_pairs` for their partners. `_trouble` is why the last frame has no depths.
     """
 
-    _camera: Camera
-    _pairs: Pairing
-    _trouble: str
     logger: RcutilsLogger
+
+    def __init__(self, camera: Camera, settings: DepthInput):
+        self._camera = camera
+        camera.depth_source = self
+        self._pairs = Pairing(settings.pair_tolerance, settings.pair_wait)
+        self._trouble = ''
 
     @property
     @abstractmethod
@@ -110,15 +113,12 @@ class StereoDepth(DepthSource):
     """
 
     def __init__(self, left: Camera, right: Camera, settings: DepthInput):
+        super().__init__(left, settings)
         self._cameras = (left, right)
-        self._camera = left
         self.logger = get_logger(left.node.get_logger().name)
-        self._pairs = Pairing(settings.pair_tolerance, settings.pair_wait)
-        self._trouble = ''
         warm_up()
         for side, camera in enumerate(self._cameras):
             camera.divert(partial(self._add, side))
-        left.depth_source = self
         right.needed_by = left
 
     def _add(self, side: int, frame: CameraFrame) -> None:
@@ -173,12 +173,9 @@ class DepthTopic(DepthSource, InputTopic):
 
     def __init__(self, node: Node, name: str, camera: Camera, settings: DepthInput):
         qos = QoSProfile(depth=5, reliability=QoSReliabilityPolicy.BEST_EFFORT)
-        super().__init__(node, Image, f'{name}/depth' if name else 'depth', qos)
-        self._camera = camera
-        self._pairs = Pairing(settings.pair_tolerance, settings.pair_wait)
-        self._trouble = ''
+        DepthSource.__init__(self, camera, settings)
+        InputTopic.__init__(self, node, Image, f'{name}/depth' if name else 'depth', qos)
         camera.divert(self._add_frame)
-        camera.depth_source = self
 
     def is_wanted(self) -> bool:
         """Return whether the camera's images are needed."""
