@@ -15,14 +15,12 @@ from pathlib import Path
 from launch import LaunchDescription
 from launch.actions import OpaqueFunction, SetEnvironmentVariable
 from launch.substitutions import LaunchConfiguration
-from launch_ros.actions import Node
 
 from superpoint_ros.ros import launch_arguments as shared
 from superpoint_ros.ros.camera_topics import camera_remappings
+from superpoint_ros.ros.run_node import profile_variables
 
 PROFILES = {'large_images': shared.CONFIG / 'fastdds_large_images.xml'}
-# The names of Fast DDS 2 (Jazzy) and of Fast DDS 3.
-PROFILE_VARIABLES = ('FASTRTPS_DEFAULT_PROFILES_FILE', 'FASTDDS_DEFAULT_PROFILES_FILE')
 
 ARGUMENTS = {
     **shared.CAMERAS,
@@ -54,27 +52,20 @@ def start_detector(context):
         for topic in ('image', 'camera_info', 'depth')
         for remapping in camera_remappings(cameras, topic, given[topic])
     ]
-    node = Node(
-        package='superpoint_ros',
-        executable='detector',
-        name='detector',
-        namespace=given['namespace'],
-        parameters=[given['params_file'], overrides] if overrides else [given['params_file']],
-        remappings=remappings,
-        ros_arguments=['--log-level', given['log_level']],
-        output='screen',
-    )
-    return [*use_profile(given['dds_profile']), node]
+    parameters = [given['params_file'], overrides] if overrides else [given['params_file']]
+    node = shared.node('detector', *parameters, remappings=remappings)
+    return [*use_profile(given['dds_profile'], context.environment), node]
 
 
-def use_profile(profile):
+def use_profile(profile, environment):
     """Return the actions that make Fast DDS use a profile."""
     if not profile:
         return []
     path = Path(PROFILES.get(profile, profile))
     if not path.is_file():
         raise FileNotFoundError(f'dds_profile must be large_images or a file, got {profile!r}')
-    return [SetEnvironmentVariable(name, str(path.resolve())) for name in PROFILE_VARIABLES]
+    variables = profile_variables(environment)
+    return [SetEnvironmentVariable(name, str(path.resolve())) for name in variables]
 
 
 def generate_launch_description():

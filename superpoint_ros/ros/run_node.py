@@ -98,8 +98,12 @@ def choose_dds_profile(environment: MutableMapping[str, str]) -> None:
     except FileNotFoundError:
         return  # the node reports that when it looks for its weights
     if profile.is_file():
-        for name in _PROFILE_VARIABLES[_has_fast_dds_3(environment) :]:
-            environment[name] = str(profile)
+        environment.update(dict.fromkeys(profile_variables(environment), str(profile)))
+
+
+def profile_variables(environment: Mapping[str, str]) -> tuple[str, ...]:
+    """Return the environment variables that name the profile of the Fast DDS that is installed."""
+    return _PROFILE_VARIABLES[_has_fast_dds_3(environment) :]
 
 
 def limit_heaps(environment: Mapping[str, str]) -> None:
@@ -116,7 +120,7 @@ def limit_heaps(environment: Mapping[str, str]) -> None:
         ctypes.CDLL(None).mallopt(_M_ARENA_MAX, _HEAPS)
 
 
-def _has_fast_dds_3(environment: MutableMapping[str, str]) -> bool:
+def _has_fast_dds_3(environment: Mapping[str, str]) -> bool:
     """Return whether the distribution is Kilted or later; pip's wheels do not set ROS_DISTRO."""
     from importlib.metadata import PackageNotFoundError, version
 
@@ -172,9 +176,8 @@ def _report(logger: RcutilsLogger, what: str, error: Exception, signals: Signals
 
     After a signal it is not a failure: KeyboardInterrupt may surface as any other exception.
     """
-    is_failure = not signals.has_received
     text = f'{what}: {_one_line(error)}'
-    if not is_failure:
+    if signals.has_received:
         logger.debug(f'after a signal: {text}\n{traceback.format_exc()}')
         return _SUCCESS
     logger.fatal(text)
