@@ -68,8 +68,7 @@ def run(args: argparse.Namespace) -> int:
     kind = args.out.suffix
     if kind not in SUFFIXES:
         raise ValueError(f'--out must end in {", ".join(SUFFIXES)}; got {args.out.name}')
-    find_device(args.device)
-    device = args.device
+    find_device(args.device)  # an error comes before the work
     detector = make_detector(args, device='cpu', engine='torch', precision='float32')  # reference
     keep_inputs([detector.weights], [args.out])
     model, metadata = load_weights(detector.weights)
@@ -81,8 +80,8 @@ def run(args: argparse.Namespace) -> int:
     if kind == '.onnx':
         write_onnx(args.out, graph, metadata, args.image)
     else:
-        write_torchscript(args.out, graph, metadata, args.image, device)
-    return _report(args, detector, device)
+        write_torchscript(args.out, graph, metadata, args.image, args.device)
+    return _report(args, detector)
 
 
 def _who_loads(model) -> str:
@@ -100,7 +99,7 @@ def _who_loads(model) -> str:
     )
 
 
-def _report(args: argparse.Namespace, detector, device: str) -> int:
+def _report(args: argparse.Namespace, detector) -> int:
     """Compare the file with the detector, print the agreement and return the exit status."""
     from superpoint_ros.data.sequences.image_files import read_image
     from superpoint_ros.export.check import compare, open_onnx, open_torchscript
@@ -114,7 +113,7 @@ def _report(args: argparse.Namespace, detector, device: str) -> int:
             print(f'{path}: written; not compared, as onnxruntime is not installed')
             return 0
     else:
-        graph = open_torchscript(path, args.image == 'float32', device)
+        graph = open_torchscript(path, args.image == 'float32', args.device)
     agreement = compare(graph, detector, [read_image(image) for image in demo_photographs()])
     print(
         f'{path}: {agreement.shared} of {agreement.keypoints} keypoints in {agreement.images} '

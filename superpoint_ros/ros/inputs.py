@@ -256,7 +256,7 @@ class InputTopic(ABC):
             self.statistics.summary(time.monotonic()),
             self._missing or (self.trouble() if self._is_started else ''),
             self.note(),
-            values or {},
+            values,
         )
 
 

@@ -59,8 +59,8 @@ class Parameters:
         self,
         node: Node,
         groups: Iterable[type],
-        check: Hook | None = None,
-        applied: Hook | None = None,
+        check: Hook = lambda values: None,
+        applied: Hook = lambda values: None,
     ):
         """
         Declare the parameters of the groups on the node.
@@ -78,8 +78,7 @@ class Parameters:
         """
         self._logger = node.get_logger()
         self._groups = {kind: declare(node, kind) for kind in groups}
-        self._check_further = check or _nothing
-        self._applied = applied or _nothing
+        self._check_further, self._applied = check, applied
         _warn_of_misspelt_names(node, [name for kind in self._groups for name in table_of(kind)])
         self._renamed = {old: new for kind in self._groups for old, new in kind.RENAMED.items()}
         self._rows = {name: row for kind in self._groups for name, row in table_of(kind).items()}
@@ -219,7 +218,3 @@ def _plain(value: Any) -> Any:
 def _values(parameters: Iterable[Parameter]) -> dict[str, Any]:
     """Return the values of parameters by name."""
     return {parameter.name: _plain(parameter.value) for parameter in parameters}
-
-
-def _nothing(values: Mapping[str, Any]) -> None:
-    """Do nothing: the hook of a node that has none."""

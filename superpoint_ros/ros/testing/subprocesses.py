@@ -89,25 +89,20 @@ class NodeProcess:
 
     def memory(self) -> int:
         """Return the resident memory of the process in bytes, 0 if it does not run."""
-        if self._process is None:
-            return 0
-        try:
-            text = Path(f'/proc/{self._process.pid}/status').read_text()
-        except OSError:
-            return 0
-        found = re.search(r'VmRSS:\s+(\d+) kB', text)
+        found = re.search(r'VmRSS:\s+(\d+) kB', self._read_proc('status'))
         return 1024 * int(found[1]) if found else 0
 
     def processor_time(self) -> float:
         """Return the seconds of processor time of the process, 0 if it does not run."""
-        if self._process is None:
-            return 0.0
+        user_and_system = self._read_proc('stat').rpartition(')')[2].split()[11:13]
+        return sum(map(int, user_and_system)) / os.sysconf('SC_CLK_TCK')
+
+    def _read_proc(self, name: str) -> str:
+        """Return a file of the process below /proc; empty if it does not run."""
         try:
-            text = Path(f'/proc/{self._process.pid}/stat').read_text()
+            return Path(f'/proc/{self._process.pid}/{name}').read_text() if self._process else ''
         except OSError:
-            return 0.0
-        user, system = text.rpartition(')')[2].split()[11:13]
-        return (int(user) + int(system)) / os.sysconf('SC_CLK_TCK')
+            return ''
 
     def stop(self) -> int | None:
         """End the process and return its status; None if it was never started."""
