@@ -5,8 +5,6 @@
 
 from __future__ import annotations
 
-import threading
-
 import cv2
 import numpy as np
 import pytest
@@ -223,27 +221,18 @@ def test_parameters_are_set_at_once_under_overload(system, random_weights):
     large = np.random.default_rng(0).integers(0, 256, (480, 640), dtype=np.uint8)
     count = 100_000
     first = system.stamps(count)
-    has_ended = threading.Event()
-    publishing = threading.Thread(
-        target=system.camera.publish_until,
-        args=(has_ended.is_set, large, first),
-        kwargs={'count': 100, 'period': 0.005},
-    )
-    publishing.start()
-    system.observer.wait_until(lambda: system.observer.with_stamps(first, count))
     observer = system.observer
-    client = observer.observer.create_client(SetParameters, '/detector/set_parameters')
-    observer.wait_until(client.service_is_ready)
     times = {'threshold': [], 'weights': []}
-    for threshold in (0.5, 0.4, 0.3, 0.2):
-        for name, value in (('threshold', threshold), ('weights', str(random_weights))):
-            parameter = Parameter(name, value=value).to_parameter_msg()
-            future = client.call_async(SetParameters.Request(parameters=[parameter]))
-            times[name].append(observer.busy_time_until(future.done))
-            assert future.result().results[0].successful
-    assert publishing.is_alive()
-    has_ended.set()
-    publishing.join()
+    with system.camera.flooding(large, first, count=100, period=0.005):
+        observer.wait_until(lambda: observer.with_stamps(first, count))
+        client = observer.observer.create_client(SetParameters, '/detector/set_parameters')
+        observer.wait_until(client.service_is_ready)
+        for threshold in (0.5, 0.4, 0.3, 0.2):
+            for name, value in (('threshold', threshold), ('weights', str(random_weights))):
+                parameter = Parameter(name, value=value).to_parameter_msg()
+                future = client.call_async(SetParameters.Request(parameters=[parameter]))
+                times[name].append(observer.busy_time_until(future.done))
+                assert future.result().results[0].successful
     # The quickest, as the machine may be busy with more than the node.
     assert min(times['threshold']) < 0.1
     assert min(times['weights']) < 0.1

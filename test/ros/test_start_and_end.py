@@ -11,7 +11,6 @@ import re
 import signal
 import subprocess
 import sys
-import threading
 import time
 
 import numpy as np
@@ -133,18 +132,10 @@ def test_an_overloaded_node_ends_within_two_seconds(
     observer, camera = start_observer(DOMAIN), start_camera(DOMAIN)
     detector.wait_for('images from /image')
     image = np.random.default_rng(0).integers(0, 256, (480, 640), dtype=np.uint8)
-    has_ended = threading.Event()
-    flood = threading.Thread(
-        target=camera.publish_until,
-        args=(has_ended.is_set, image, 1000),
-        kwargs={'count': 200, 'period': 0.005},
-    )
-    flood.start()
-    observer.wait_until(lambda: len(observer.messages) > 2)
-    detector.interrupt()
-    detector.finish(busy_limit=2)
-    has_ended.set()
-    flood.join()
+    with camera.flooding(image, 1000, count=200, period=0.005):
+        observer.wait_until(lambda: len(observer.messages) > 2)
+        detector.interrupt()
+        detector.finish(busy_limit=2)
     assert 'ended' in detector.output
     assert 'Traceback' not in detector.output
 

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import base64
+from contextlib import contextmanager
 import json
 import os
 from pathlib import Path
@@ -170,6 +171,20 @@ class CameraProgram(Program):
                 pytest.fail(f'not true within {START} s:\n{self.output}')
             self.publish(image, first_stamp, count, **options)
             first_stamp += count
+
+    @contextmanager
+    def flooding(self, image, first_stamp, **options):
+        """Publish the array in a thread while the context lasts; `publish` explains the rest."""
+        has_ended = threading.Event()
+        arguments = has_ended.is_set, image, first_stamp
+        thread = threading.Thread(target=self.publish_until, args=arguments, kwargs=options)
+        thread.start()
+        try:
+            yield
+            assert thread.is_alive()
+        finally:
+            has_ended.set()
+            thread.join()
 
     def claim_for_text(self, topic):
         """Be a publisher of strings on a topic."""

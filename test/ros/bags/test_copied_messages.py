@@ -20,6 +20,7 @@ import yaml
 
 from superpoint_ros.ros.bag_options import BagOptions
 from superpoint_ros.ros.bag_processing import process_bag
+from superpoint_ros.ros.messages.rosbags_messages import features_qos
 from support.recorded_cameras import picture, read, recording, START
 
 
@@ -177,33 +178,21 @@ module my_msgs {
 
 def write_all_kinds(path, storage, compression):
     """Write a bag with own types, two QoS of a topic, equal times and an empty topic."""
-    from rosbags.interfaces import (
-        Qos,
-        QosDurability,
-        QosHistory,
-        QosLiveliness,
-        QosReliability,
-        QosTime,
-    )
+    from rosbags.interfaces import QosDurability
 
     store = get_typestore(Stores.ROS2_JAZZY)
     store.register(get_types_from_msg('float32[] values\nstring name', 'my_msgs/msg/Foo'))
     store.register(get_types_from_idl(IDL.partition('Pair\n')[2]))
-    never = QosTime(2147483647, 4294967295)
-
-    def qos(durability):
-        return Qos(
-            QosHistory.KEEP_LAST, 1, QosReliability.RELIABLE, durability,
-            never, never, QosLiveliness.AUTOMATIC, never, False,
-        )  # fmt: skip
-
     writer = Writer(path, version=9, storage_plugin=StoragePlugin[storage.upper()])
     if compression:
         writer.set_compression(CompressionMode[compression], CompressionFormat.ZSTD)
     with writer:
         foo = [
             writer.add_connection(
-                '/foo', 'my_msgs/msg/Foo', typestore=store, offered_qos_profiles=[qos(durability)]
+                '/foo',
+                'my_msgs/msg/Foo',
+                typestore=store,
+                offered_qos_profiles=[features_qos()._replace(durability=durability)],
             )
             for durability in (QosDurability.VOLATILE, QosDurability.TRANSIENT_LOCAL)
         ]

@@ -13,6 +13,7 @@ import pytest
 pytest.importorskip('rclpy', reason='rclpy is not installed')
 
 from rclpy.parameter import Parameter
+from sensor_msgs.msg import CameraInfo
 
 from support.ros import Observer
 from support.ros_domain import ros_domain
@@ -136,3 +137,11 @@ def image(pixels):
     from superpoint_ros.ros.messages.image_messages import image_message
 
     return image_message(pixels)
+
+
+@pytest.fixture
+def info():
+    """Return a calibration of the camera of the images, with some distortion."""
+    k = [150.0, 0.0, 80.0, 0.0, 140.0, 60.0, 0.0, 0.0, 1.0]
+    d = [-0.2, 0.05, 0.001, -0.001, 0.0]
+    return CameraInfo(width=160, height=120, distortion_model='plumb_bob', k=k, d=d)

@@ -11,7 +11,7 @@ import cv2
 import numpy as np
 import pytest
 from rclpy.qos import QoSReliabilityPolicy
-from sensor_msgs.msg import CameraInfo, CompressedImage
+from sensor_msgs.msg import CompressedImage
 
 from superpoint_ros.ros.detector import worker
 from superpoint_ros.ros.messages.feature_messages import (
@@ -19,14 +19,6 @@ from superpoint_ros.ros.messages.feature_messages import (
     normalized_from_message,
 )
 from support.ros import milliseconds, PATIENCE
-
-
-@pytest.fixture
-def info():
-    """Return a calibration of the camera of the images, with some distortion."""
-    k = [150.0, 0.0, 80.0, 0.0, 140.0, 60.0, 0.0, 0.0, 1.0]
-    d = [-0.2, 0.05, 0.001, -0.001, 0.0]
-    return CameraInfo(width=160, height=120, distortion_model='plumb_bob', k=k, d=d)
 
 
 def count_batches(system):

@@ -5,7 +5,6 @@
 
 from __future__ import annotations
 
-import threading
 import time
 from types import SimpleNamespace
 
@@ -30,21 +29,15 @@ def test_lost_images_are_counted_and_a_warning_with_the_cures(
 ):
     system = start_inside()
     large = np.zeros((1080, 1920, 3), np.uint8)  # Fast DDS has room for half a megabyte by default
-    has_warned = threading.Event()
-    publishing = threading.Thread(
-        target=start_camera(DOMAIN).publish_until, args=(has_warned.is_set, large, 1000)
-    )
-    publishing.start()
-    system.wait_until(lambda: 'are lost' in system.newest_status('/image')[1])
-    level, message, values = system.newest_status('/image')
-    assert level == DiagnosticStatus.WARN
-    # On a slow machine, all of them are lost.
-    assert message.endswith(('% of the frames are lost before they arrive', 'lost on the way'))
-    assert int(values['frames lost']) > 0
-    assert float(values['frames lost lately (%)']) > 10
-    log = wait_for_log(system, 'lost on the way')
-    has_warned.set()
-    publishing.join()
+    with start_camera(DOMAIN).flooding(large, 1000):
+        system.wait_until(lambda: 'are lost' in system.newest_status('/image')[1])
+        level, message, values = system.newest_status('/image')
+        assert level == DiagnosticStatus.WARN
+        # On a slow machine, all of them are lost.
+        assert message.endswith(('% of the frames are lost before they arrive', 'lost on the way'))
+        assert int(values['frames lost']) > 0
+        assert float(values['frames lost lately (%)']) > 10
+        log = wait_for_log(system, 'lost on the way')
     (line,) = [line for line in log.splitlines() if 'lost on the way' in line]
     assert 'images on /image' in line
     for cure in (
@@ -221,13 +214,6 @@ def test_stamps_of_the_present_give_a_latency(start_inside, image):
     system.answers(image, stamp=time.time_ns() // 1_000_000)
     system.answers(image, stamp=time.time_ns() // 1_000_000)
     assert float(system.status('/image')[2]['latency p50 (ms)']) < 10_000
-
-
-@pytest.fixture
-def info():
-    """Return a calibration of the camera of the images."""
-    k = [150.0, 0.0, 80.0, 0.0, 140.0, 60.0, 0.0, 0.0, 1.0]
-    return CameraInfo(width=160, height=120, distortion_model='plumb_bob', k=k, d=[0.0] * 5)
 
 
 @pytest.mark.parametrize('is_latched', [True, False])

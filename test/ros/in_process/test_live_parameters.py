@@ -12,12 +12,7 @@ import threading
 import numpy as np
 import pytest
 
-from superpoint_ros.ros.detector import (
-    detector_node as detector_component,
-)
-from superpoint_ros.ros.detector import (
-    model_slot as network_slot,
-)
+from superpoint_ros.ros.detector import detector_node, model_slot
 from superpoint_ros.ros.detector.detector_parameters import DETECTOR_GROUPS
 from superpoint_ros.ros.messages.feature_messages import (
     covariances_from_message,
@@ -35,6 +30,32 @@ def other_weights(tmp_path):
     return write_weights(tmp_path / 'other.safetensors', 6, config)
 
 
+@pytest.fixture
+def hold(monkeypatch):
+    """
+    Return a function that makes one of the model slot's functions wait.
+
+    It returns two events: the function is called, and it may go on.
+    """
+
+    def make_wait(name):
+        function, called, released = (
+            getattr(model_slot, name),
+            threading.Event(),
+            threading.Event(),
+        )
+
+        def wait(*arguments):
+            called.set()
+            released.wait(PATIENCE)
+            return function(*arguments)
+
+        monkeypatch.setattr(model_slot, name, wait)
+        return called, released
+
+    return make_wait
+
+
 def descriptor_size(message):
     return message.fields[3].count
 
@@ -42,7 +63,7 @@ def descriptor_size(message):
 def test_new_weights_are_used_and_bad_ones_refused(
     start_inside, image, random_weights, other_weights, tmp_path, monkeypatch
 ):
-    monkeypatch.setattr(network_slot, 'CHECK_TIMEOUT', 20.0)  # however busy the machine is
+    monkeypatch.setattr(model_slot, 'CHECK_TIMEOUT', 20.0)  # however busy the machine is
     system = start_inside()
     assert descriptor_size(system.answers(image)) == 16
     corrupt = tmp_path / 'corrupt.safetensors'
@@ -76,19 +97,11 @@ def test_covariances_are_published_while_they_are_asked_for(start_inside, image)
 
 
 def test_the_old_network_works_until_the_new_one_is_ready(
-    start_inside, image, other_weights, monkeypatch
+    start_inside, image, other_weights, hold
 ):
-    create = network_slot.create_engine
-
-    released = threading.Event()
-
-    def create_when_released(*arguments):
-        released.wait(PATIENCE)
-        return create(*arguments)
-
     system = start_inside()
     system.answers(image)
-    monkeypatch.setattr(network_slot, 'create_engine', create_when_released)
+    _, released = hold('create_engine')
     assert system.set_parameters(weights=str(other_weights)).successful
     assert descriptor_size(system.answers(image)) == 16
     released.set()
@@ -96,17 +109,10 @@ def test_the_old_network_works_until_the_new_one_is_ready(
 
 
 def test_a_file_that_is_slow_to_read_holds_up_no_call_and_is_still_checked(
-    start_inside, image, random_weights, other_weights, tmp_path, monkeypatch, wait_for_log
+    start_inside, image, random_weights, other_weights, tmp_path, hold, wait_for_log
 ):
-    load = network_slot.read_weights
-    released = threading.Event()
-
-    def load_when_released(path):
-        released.wait(PATIENCE)
-        return load(path)
-
     system = start_inside()
-    monkeypatch.setattr(network_slot, 'read_weights', load_when_released)
+    _, released = hold('read_weights')
     corrupt = tmp_path / 'corrupt.safetensors'
     corrupt.write_bytes(random_weights.read_bytes()[:1000])
     assert system.set_parameters(weights=str(corrupt)).successful
@@ -125,7 +131,7 @@ def test_weights_that_cannot_be_used_are_replaced_by_those_in_use(
         raise RuntimeError('CUDA out of memory')
 
     system = start_inside()
-    monkeypatch.setattr(network_slot, 'create_engine', fail)
+    monkeypatch.setattr(model_slot, 'create_engine', fail)
     assert system.set_parameters(weights=str(other_weights)).successful
     system.wait_until(lambda: system.node.get_parameter('weights').value == str(random_weights))
     wait_for_log(system, 'other.safetensors cannot be used: CUDA out of memory')
@@ -194,21 +200,13 @@ def test_a_parameter_that_was_renamed_is_refused_with_its_new_name(start_inside,
 
 
 def test_the_node_ends_while_weights_are_being_changed(
-    start_inside, image, other_weights, monkeypatch
+    start_inside, image, other_weights, hold, monkeypatch
 ):
-    create = network_slot.create_engine
-    begun, released = threading.Event(), threading.Event()
-
-    def create_when_released(*arguments):
-        begun.set()
-        released.wait(PATIENCE)
-        return create(*arguments)
-
     system = start_inside()
     system.answers(image)
     before = system.node.detector
-    monkeypatch.setattr(network_slot, 'create_engine', create_when_released)
-    monkeypatch.setattr(detector_component, 'STOP_TIMEOUT', 0.2)
+    begun, released = hold('create_engine')
+    monkeypatch.setattr(detector_node, 'STOP_TIMEOUT', 0.2)
     assert system.set_parameters(weights=str(other_weights)).successful
     assert begun.wait(PATIENCE)
     assert not system.node.stop()  # the program leaves at once then
