@@ -74,6 +74,7 @@ class InputTopic(ABC):
         """Begin to receive, with new statistics."""
         self._is_started = True
         self.statistics = FrameStatistics(time.monotonic())
+        self._subscribe()  # even if nothing is wanted yet: a wrong QoS override is an error now
         self.follow_demand()
 
     def stop(self) -> None:
@@ -89,14 +90,14 @@ class InputTopic(ABC):
         """Subscribe or unsubscribe, depending on whether messages are wanted."""
         wanted = self._is_started and self.is_wanted()
         if wanted and self._subscription is None:
-            self._last_arrival = time.monotonic()
-            self._subscription = self._subscribe()
+            self._subscribe()
         elif not wanted and self._subscription is not None:
             self.node.destroy_subscription(self._subscription)
             self._subscription = None
             self._missing = ''
 
-    def _subscribe(self):
+    def _subscribe(self) -> None:
+        self._last_arrival = time.monotonic()
         create = partial(
             self.node.create_subscription,
             self._type,
@@ -105,7 +106,8 @@ class InputTopic(ABC):
             self._qos,
             qos_overriding_options=QoSOverridingOptions.with_default_policies(),
         )
-        return with_events(create, SubscriptionEventCallbacks(message_lost=self._on_lost))
+        events = SubscriptionEventCallbacks(message_lost=self._on_lost)
+        self._subscription = with_events(create, events)
 
     def _on_message(self, message: Any) -> None:
         self._last_arrival = time.monotonic()

@@ -176,8 +176,9 @@ def _report(logger: RcutilsLogger, what: str, error: Exception, signals: Signals
 
     After a signal it is not a failure: KeyboardInterrupt may surface as any other exception.
     """
+    is_failure = not signals.has_received  # a signal may come while the text is made
     text = f'{what}: {_one_line(error)}'
-    if signals.has_received:
+    if not is_failure:
         logger.debug(f'after a signal: {text}\n{traceback.format_exc()}')
         return _SUCCESS
     logger.fatal(text)

@@ -197,6 +197,12 @@ def test_a_lazy_node_subscribes_to_images_only_for_subscribers(start_inside, ima
     system.wait_until(lambda: system.observer.count_subscribers('/image') == 0)
 
 
+def test_a_wrong_override_of_the_qos_is_an_error_at_the_start_of_a_lazy_node(start_inside):
+    override = {'qos_overrides./image.subscription.reliability': 'wrong'}
+    with pytest.raises(RuntimeError, match='Unexpected QoS override for policy `reliability`'):
+        start_inside(lazy=True, **override)
+
+
 def test_images_are_received_as_sensor_data_and_features_published_reliably(start_inside):
     system = start_inside()
 

@@ -39,11 +39,8 @@ def hold(monkeypatch):
     """
 
     def make_wait(name):
-        function, called, released = (
-            getattr(model_slot, name),
-            threading.Event(),
-            threading.Event(),
-        )
+        function = getattr(model_slot, name)
+        called, released = threading.Event(), threading.Event()
 
         def wait(*arguments):
             called.set()
