@@ -64,23 +64,16 @@ CLOSE_UP = HomographyRanges(
     perspective=0.1,
     patch_ratio=1.0,
 )
-EXPOSURE = PhotometricRanges(
-    shade_probability=0.0,
+EXPOSURE = PhotometricRanges.only(
     contrast_probability=1.0,
     min_contrast=0.85,
     max_contrast=1.1,
-    gamma_probability=0.0,
     brightness_probability=1.0,
     max_brightness=10.0,
-    motion_blur_probability=0.0,
-    blur_probability=0.0,
     noise_probability=1.0,
     max_noise=3.0,
-    speckle_probability=0.0,
-    salt_probability=0.0,
-    jpeg_probability=0.0,
 )
-ILLUMINATION = PhotometricRanges(
+ILLUMINATION = PhotometricRanges.only(
     shade_probability=0.8,
     max_shade=0.7,
     contrast_probability=0.9,
@@ -96,8 +89,6 @@ ILLUMINATION = PhotometricRanges(
     max_blur=1.5,
     noise_probability=0.8,
     max_noise=12.0,
-    speckle_probability=0.0,
-    salt_probability=0.0,
     jpeg_probability=0.5,
     min_jpeg_quality=30,
 )

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 
-from superpoint_ros.settings_table import setting, SettingsGroup
+from superpoint_ros.settings_table import setting, SettingsGroup, table_of
 
 SHARE = (0.0, 1.0)
 
@@ -80,18 +80,23 @@ class PhotometricRanges(SettingsGroup):
         super().__post_init__()
         self.check_order('min_contrast', 'max_contrast')
 
+    @classmethod
+    def only(cls, **ranges: float) -> PhotometricRanges:
+        """Return ranges whose probabilities are 0, except for those that are given."""
+        never = {name: 0.0 for name in table_of(cls) if name.endswith('_probability')}
+        return cls(**{**never, **ranges})
+
 
 TRAINING = PhotometricRanges()
 """Augmentation of training images."""
 
-NOISE = PhotometricRanges(
+NOISE = PhotometricRanges.only(
     shade_probability=0.5,
     max_shades=5,
     max_shade=0.4,
     contrast_probability=0.5,
     min_contrast=0.5,
     max_contrast=1.2,
-    gamma_probability=0.0,
     brightness_probability=0.5,
     max_brightness=30.0,
     motion_blur_probability=0.25,
@@ -100,7 +105,6 @@ NOISE = PhotometricRanges(
     speckle_probability=0.5,
     salt_probability=0.5,
     max_salt=0.01,
-    jpeg_probability=0.0,
 )
 """Noise with which MagicPoint is measured on synthetic shapes (paper, section 4)."""
 

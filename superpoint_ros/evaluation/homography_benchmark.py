@@ -17,6 +17,7 @@ points or matches counts 0. The localisation error is the mean over the pairs th
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -26,9 +27,7 @@ from superpoint_ros.detection.settings import DetectionSettings
 from superpoint_ros.evaluation.baselines import Method
 from superpoint_ros.evaluation.metrics import (
     area_under_accuracy,
-    EPSILON,
-    match_distances,
-    matches_of,
+    judged_matches,
     mean_of,
     measure_pair,
     Pair,
@@ -210,13 +209,11 @@ def picture_of_matches(
     sequence: HomographySequence, methods: Sequence[Method], keypoints: int
 ) -> np.ndarray:
     """Return the matches of each method in the first pair; correct ones green, wrong ones red."""
-    sequence = HomographySequence(
-        sequence.name, sequence.kind, sequence.images[:2], sequence.homographies[:1]
+    sequence = replace(
+        sequence, images=sequence.images[:2], homographies=sequence.homographies[:1]
     )
     matched = {}
     for method in methods:
         pair = select_counted(pairs_of(sequence, method)[0], 'all', keypoints)
-        matches = matches_of(pair)
-        correct = match_distances(pair, matches) <= EPSILON
-        matched[method.name] = (pair.a.keypoints, pair.b.keypoints, matches, correct)
+        matched[method.name] = (pair.a.keypoints, pair.b.keypoints, *judged_matches(pair))
     return draw_matches_by_method(*sequence.images, matched)

@@ -195,6 +195,12 @@ def match_distances(pair: Pair, matches: np.ndarray) -> np.ndarray:
     return np.nan_to_num(distances, nan=np.inf)
 
 
+def judged_matches(pair: Pair) -> tuple[np.ndarray, np.ndarray]:
+    """Return the matches of the pair, int (K, 2), and which of them are correct, bool (K,)."""
+    matches = matches_of(pair)
+    return matches, match_distances(pair, matches) <= EPSILON
+
+
 def matching_accuracy(correct: np.ndarray) -> float:
     """Return the share of correct matches [D], 0 without matches."""
     return float(np.mean(correct)) if len(correct) else 0.0
@@ -273,8 +279,7 @@ def measure_pair(pair: Pair) -> dict[str, float | None]:
     `corner_error` is None if no homography is found from the matches.
     """
     repeated, localisation = repeatability(pair)
-    matches = matches_of(pair)
-    correct = match_distances(pair, matches) <= EPSILON
+    matches, correct = judged_matches(pair)
     estimate = estimate_homography(
         pair.a.keypoints[matches[:, 0]], pair.b.keypoints[matches[:, 1]]
     )

@@ -26,8 +26,7 @@ from superpoint_ros.data.random_homographies import HomographyRanges
 from superpoint_ros.detector import Detector
 from superpoint_ros.evaluation.evaluation_plans import ThresholdPlan
 from superpoint_ros.evaluation.metrics import (
-    EPSILON,
-    match_distances,
+    judged_matches,
     mean_of,
     Pair,
     repeatability,
@@ -35,7 +34,6 @@ from superpoint_ros.evaluation.metrics import (
 )
 from superpoint_ros.evaluation.reports import markdown_table, write_result
 from superpoint_ros.features import Features
-from superpoint_ros.geometry.matching import match_mutual
 
 MOTION = HomographyRanges(
     translation=0.1,
@@ -101,8 +99,7 @@ def _above(features: Features, threshold: float) -> Features:
 def _measure(pair: Pair) -> dict[str, float | None]:
     shared = shared_view(pair)
     repeated, localisation = repeatability(shared)
-    matches = match_mutual(shared.a.descriptors, shared.b.descriptors)
-    correct = match_distances(shared, matches) <= EPSILON
+    matches, correct = judged_matches(shared)
     return {
         'keypoints': (len(pair.a) + len(pair.b)) / 2,
         'repeatability': repeated,

@@ -15,9 +15,7 @@ import pytest
 
 from superpoint_ros.data.photometric import augment, NOISE, PhotometricRanges, TRAINING
 
-NOTHING = PhotometricRanges(
-    **{f.name: 0.0 for f in fields(PhotometricRanges) if f.name.endswith('_probability')}
-)
+NOTHING = PhotometricRanges.only()
 
 
 def gradient(height: int = 120, width: int = 160) -> np.ndarray:

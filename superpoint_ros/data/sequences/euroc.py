@@ -23,13 +23,13 @@ import re
 
 import numpy as np
 
-from superpoint_ros.data.sequences.image_files import (
+from superpoint_ros.data.sequences.frame_files import (
     FrameFiles,
-    list_images,
     mean_rate,
     nearest_stamps,
     read_frames,
 )
+from superpoint_ros.data.sequences.image_files import list_images
 from superpoint_ros.data.sequences.sequence import Frame, GroundTruth, SecondCamera
 from superpoint_ros.data.sequences.text_files import read_numbers, read_rows, read_sensor
 from superpoint_ros.geometry.camera_model import CameraModel

@@ -1,22 +1,19 @@
 # Copyright 2026 The superpoint_ros developers
 # SPDX-License-Identifier: Apache-2.0
 
-"""Image files and folders of images."""
+"""Images in files, in folders, and their colour and size."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import replace
-import logging
+from collections.abc import Sequence
 from pathlib import Path
 import re
-from typing import NamedTuple, TypeVar
+from typing import TypeVar
 
 import cv2
 import numpy as np
 
 from superpoint_ros.data.image_encodings import decode_image, to_8_bits
-from superpoint_ros.data.sequences.sequence import DEFAULT_RATE, Frame
 from superpoint_ros.files import demo_photographs
 
 Item = TypeVar('Item')
@@ -25,8 +22,6 @@ IMAGE_SUFFIXES = frozenset(
     ('.bmp', '.jpeg', '.jpg', '.jp2', '.pbm', '.pgm', '.png', '.pnm', '.ppm', '.tif', '.tiff')
     + ('.webp',)
 )
-
-_log = logging.getLogger(__name__)
 
 
 def read_image(path: str | Path, color: bool = False, upright: bool = True) -> np.ndarray:
@@ -102,11 +97,11 @@ def find_photographs(folder: str | Path | None) -> list[Path]:
     Raises NotADirectoryError if it is not a folder, ValueError if it has no images.
     """
     paths = list_images(folder) if folder else demo_photographs()
-    _check_not_empty(paths, str(folder))
+    check_not_empty(paths, str(folder))
     return paths
 
 
-def _check_not_empty(paths: Sequence[Path], source: str) -> None:
+def check_not_empty(paths: Sequence[Path], source: str) -> None:
     """Raise ValueError that names the source and the formats if there are no images."""
     if not paths:
         raise ValueError(
@@ -124,154 +119,3 @@ def _natural_key(name: str) -> list[tuple[int, int, str]]:
     """Return a sort key that compares the numbers in names by value."""
     parts = re.findall(r'\d+|\D+', name.lower())
     return [(0, int(part), '') if part.isdecimal() else (1, 0, part) for part in parts]
-
-
-class FrameFiles(NamedTuple):
-    """
-    The files of a frame.
-
-    Attributes:
-        image: the image.
-        stamp: its stamp in seconds.
-        pose: its true pose, None if it is unknown.
-        second: image of the second camera, None if there is none.
-        depth: depth image of 16 bits, None if there is none.
-        nanoseconds: its stamp in nanoseconds, None if it has none.
-
-    """
-
-    image: Path
-    stamp: float
-    pose: np.ndarray | None = None
-    second: Path | None = None
-    depth: Path | None = None
-    nanoseconds: int | None = None
-
-
-def read_frames(
-    images: Iterable[FrameFiles], color: bool, source: str | Path, depth_factor: float = 1000.0
-) -> Iterator[Frame]:
-    """
-    Yield the frames of image files.
-
-    `depth_factor` is the value of a pixel of the depth images at 1 m. Images that cannot be read
-    are skipped with a warning that names them; without its second image or depth, a frame has
-    None there. Raises ValueError that names `source`, which lists the files, if no image can be
-    read.
-    """
-    last, count = None, 0
-    for files in images:
-        try:
-            image = read_image(files.image, color)
-        except (ValueError, OSError) as error:
-            _log.warning('skipped: %s', error)
-            last = error
-            continue
-        count += 1
-        second = _read_extra(files.second, lambda path: read_image(path, color))
-        depth = _read_extra(files.depth, lambda path: read_depth(path, depth_factor))
-        if depth is not None and depth.shape != image.shape[:2]:
-            _log.warning('left out: %s has another size than %s', files.depth, files.image)
-            depth = None
-        yield Frame(
-            image,
-            files.stamp,
-            files.image.name,
-            pose=files.pose,
-            second=second,
-            depth=depth,
-            nanoseconds=files.nanoseconds,
-        )
-    if not count:
-        raise ValueError(f'no image of {source} can be read: {last}')
-
-
-def _read_extra(path: Path | None, read: Callable[[Path], np.ndarray]) -> np.ndarray | None:
-    """Return the second image or the depth in a file, None with a warning if it is unreadable."""
-    if path is None:
-        return None
-    try:
-        return read(path)
-    except (ValueError, OSError) as error:
-        _log.warning('left out: %s', error)
-        return None
-
-
-def read_depth(path: str | Path, factor: float) -> np.ndarray:
-    """
-    Return the depth in metres, float32 (H, W), in an image of 16 bits; 0 is unknown.
-
-    `factor` is the value of a pixel at 1 m. Raises FileNotFoundError if there is no such file,
-    ValueError if it is not a depth image.
-    """
-    path = Path(path)
-    if not path.is_file():
-        raise FileNotFoundError(f'there is no depth image {path}')
-    depth = decode_image(np.fromfile(path, np.uint8), cv2.IMREAD_UNCHANGED)
-    if depth is None or depth.ndim != 2 or depth.dtype != np.uint16:
-        raise ValueError(f'{path} is not a depth image: one channel of 16 bits is needed')
-    return depth.astype(np.float32) / np.float32(factor)
-
-
-def nearest_stamps(
-    stamps: Sequence[float], others: Sequence[float], tolerance: float
-) -> list[int | None]:
-    """
-    Return, for each stamp, the index of the other stamp that belongs to it, None if there is none.
-
-    Pairs with the smallest differences come first and no index occurs twice, as `associate.py` of
-    the TUM RGB-D benchmark does it. Both lists must ascend; times are in seconds.
-    """
-    a, b = np.asarray(stamps, np.float64), np.asarray(others, np.float64)
-    first, last = np.searchsorted(b, a - tolerance), np.searchsorted(b, a + tolerance, 'right')
-    near = [(i, j) for i in range(len(a)) for j in range(first[i], last[i])]
-    result: list[int | None] = [None] * len(a)
-    used: set[int] = set()
-    for i, j in sorted(near, key=lambda pair: abs(a[pair[0]] - b[pair[1]])):
-        if result[i] is None and j not in used:
-            result[i] = j
-            used.add(j)
-    return result
-
-
-def mean_rate(stamps: Sequence[float], default: float) -> float:
-    """Return the mean rate in Hz of ascending stamps in seconds, `default` if they give none."""
-    seconds = stamps[-1] - stamps[0] if len(stamps) else 0.0
-    return (len(stamps) - 1) / seconds if seconds > 0 else default
-
-
-class ImageSequence:
-    """
-    Frames of image files in the given order, at DEFAULT_RATE Hz.
-
-    Files that cannot be read are skipped with a warning that names them. Raises ValueError if none
-    is left; `source` names the folder in the message.
-    """
-
-    camera = None  # unknown
-
-    rate = DEFAULT_RATE
-
-    def __init__(
-        self, paths: Sequence[Path], color: bool = False, source: str = 'the list of files'
-    ):
-        self.paths = list(paths)
-        self._color, self._source = color, source
-        _check_not_empty(self.paths, source)
-        if not any(_is_readable(path) for path in self.paths):
-            raise ValueError(f'{source} has no image that can be read')
-
-    def __iter__(self) -> Iterator[Frame]:
-        images = (FrameFiles(path, 0.0) for path in self.paths)
-        frames = read_frames(images, self._color, self._source)
-        for index, frame in enumerate(frames):
-            yield replace(frame, stamp=index / self.rate)
-
-
-def _is_readable(path: Path) -> bool:
-    """Return whether a file can be read as an image."""
-    try:
-        read_image(path)
-    except (ValueError, OSError):
-        return False
-    return True

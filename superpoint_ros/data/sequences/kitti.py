@@ -17,13 +17,8 @@ from pathlib import Path
 
 import numpy as np
 
-from superpoint_ros.data.sequences.image_files import (
-    FrameFiles,
-    list_images,
-    mean_rate,
-    read_frames,
-    read_image,
-)
+from superpoint_ros.data.sequences.frame_files import FrameFiles, mean_rate, read_frames
+from superpoint_ros.data.sequences.image_files import list_images, read_image
 from superpoint_ros.data.sequences.sequence import Frame, SecondCamera
 from superpoint_ros.data.sequences.text_files import read_numbers, read_rows
 from superpoint_ros.geometry.camera_model import CameraModel

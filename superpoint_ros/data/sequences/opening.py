@@ -10,7 +10,8 @@ from pathlib import Path
 from superpoint_ros.data.sequences.bag_reader import is_bag
 from superpoint_ros.data.sequences.bags import BagSequence
 from superpoint_ros.data.sequences.euroc import EurocSequence, find_euroc_camera
-from superpoint_ros.data.sequences.image_files import IMAGE_SUFFIXES, ImageSequence, list_images
+from superpoint_ros.data.sequences.frame_files import ImageSequence
+from superpoint_ros.data.sequences.image_files import IMAGE_SUFFIXES, list_images
 from superpoint_ros.data.sequences.kitti import is_kitti_folder, KittiSequence
 from superpoint_ros.data.sequences.sequence import FrameSequence
 from superpoint_ros.data.sequences.text_files import read_calibration

@@ -12,12 +12,8 @@ import cv2
 import numpy as np
 import pytest
 
-from superpoint_ros.data.sequences.image_files import (
-    evenly_spaced,
-    ImageSequence,
-    list_images,
-    read_image,
-)
+from superpoint_ros.data.sequences.frame_files import ImageSequence
+from superpoint_ros.data.sequences.image_files import evenly_spaced, list_images, read_image
 from superpoint_ros.data.sequences.opening import open_sequence
 from superpoint_ros.data.sequences.virtual_camera import VirtualCamera
 from superpoint_ros.geometry.homography import image_corners, warp_points

@@ -11,7 +11,7 @@ import cv2
 import numpy as np
 import pytest
 
-from superpoint_ros.data.sequences.image_files import nearest_stamps
+from superpoint_ros.data.sequences.frame_files import nearest_stamps
 from superpoint_ros.data.sequences.opening import list_sequences, open_sequence
 from superpoint_ros.data.sequences.rectification import RectifiedStereo
 from superpoint_ros.data.sequences.sequence import Frame, SecondCamera
