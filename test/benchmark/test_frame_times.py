@@ -85,13 +85,19 @@ def test_frame_benchmark_numbers_are_consistent(result):
         assert 0 < ours['stages'][name]['p50'] <= ours['frame']['p50']
 
 
+def result_of(monkeypatch, seconds, networks, methods=()):
+    """Return the result if the candidates take these seconds, each a list with one per round."""
+    rounds = [[(FrameTime(each, {}), 5) for each in own] for own in seconds]
+    for kind in (TimedDetector, TimedBaseline):
+        monkeypatch.setattr(kind, 'prepare', lambda self, frames: None)
+    monkeypatch.setattr(frame_times, 'alternate', lambda *_: rounds)
+    plan = SpeedPlan([(64, 48)], networks, methods=methods, memory=False, peak_sides=[64])
+    return measure_frames(plan, lambda text: None)
+
+
 def test_frame_time_ratio_is_the_median_over_the_rounds(monkeypatch, tiny):
     """A pause of the machine that slows down one round does not count."""
-    baseline = [(FrameTime(seconds, {}), 5) for seconds in (6.0, 6.0, 60.0)]
-    ours = [(FrameTime(seconds, {'network': seconds}), 5) for seconds in (2.0, 3.0, 20.0)]
-    monkeypatch.setattr(frame_times, 'alternate', lambda *_: [baseline, ours])
-    plan = SpeedPlan(sizes=[(64, 48)], networks=[tiny], keypoints=5, memory=False, peak_sides=[64])
-    cases = measure_frames(plan, lambda text: None)['cases']
+    cases = result_of(monkeypatch, ((6.0, 6.0, 60.0), (2.0, 3.0, 20.0)), [tiny])['cases']
     assert [case['ratio'] for case in cases] == [1, 3]
     assert cases[1]['frame'] == percentiles([2.0, 3.0, 20.0])
 
@@ -112,10 +118,7 @@ def test_frame_benchmark_compares_with_the_detectors_of_opencv(result):
 
 def test_frame_time_relative_to_orb_is_the_median_over_the_rounds(monkeypatch, tiny):
     times = ((8.0, 8.0, 80.0), (2.0, 3.0, 20.0), (4.0, 6.0, 1.0))
-    rounds = [[(FrameTime(seconds, {}), 5) for seconds in each] for each in times]
-    monkeypatch.setattr(frame_times, 'alternate', lambda *_: rounds)
-    plan = SpeedPlan([(64, 48)], [tiny], methods=['ORB'], keypoints=5, memory=False, peak_sides=[])
-    result = measure_frames(plan, lambda text: None)
+    result = result_of(monkeypatch, times, [tiny], ['ORB'])
     assert [case['orb_ratio'] for case in result['cases']] == [2, 0.5]
     assert [case['orb_ratio'] for case in result['methods']] == [1]
 
@@ -180,15 +183,8 @@ def test_benchmark_report_replaces_the_section_of_a_document(result, tmp_path):
 
 
 def test_frame_benchmark_compares_small_networks_with_the_paper_too(monkeypatch, tiny):
-    for kind in (TimedDetector, TimedBaseline):
-        monkeypatch.setattr(kind, 'prepare', lambda self, frames: None)
-    seconds = (40.0, 10.0, 4.0, 2.0)
-    took = [[(FrameTime(each, {}), 5)] for each in seconds]
-    monkeypatch.setattr(frame_times, 'alternate', lambda *_: took)
-    plan = SpeedPlan(
-        sizes=[(64, 48)], networks=[NetworkSource('paper'), tiny], memory=False, peak_sides=[64]
-    )
-    cases = measure_frames(plan, lambda text: None)['cases']
+    networks = [NetworkSource('paper'), tiny]
+    cases = result_of(monkeypatch, ((40.0,), (10.0,), (4.0,), (2.0,)), networks)['cases']
     assert [case['ratio'] for case in cases] == [1, 4, 1, 2]
     assert [case['ratio_to_paper'] for case in cases] == [1, 4, 10, 20]
 

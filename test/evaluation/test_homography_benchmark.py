@@ -27,17 +27,14 @@ from superpoint_ros.evaluation.homography_benchmark import (
 from superpoint_ros.features import Features
 from superpoint_ros.geometry.homography import warp_points
 from superpoint_ros.wide_matching import MatchedImages
-from support.noise_pictures import noise_picture
+from support.noise_pictures import noise_picture, write_pictures
 
 
 @pytest.fixture(scope='module')
 def benchmark(tmp_path_factory):
     folder = tmp_path_factory.mktemp('benchmark')
-    paths = []
-    for number in (1, 2, 3):
-        paths.append(folder / f'photo {number}.png')
-        cv2.imwrite(str(paths[-1]), noise_picture(number))
-    make_benchmark(paths, folder / 'made', BenchmarkPlan(viewpoint=2, illumination=2, pairs=2))
+    plan = BenchmarkPlan(viewpoint=2, illumination=2, pairs=2)
+    make_benchmark(write_pictures(folder), folder / 'made', plan)
     return folder / 'made'
 
 

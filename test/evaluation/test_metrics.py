@@ -205,30 +205,23 @@ def test_measurements_of_a_pair_with_no_or_one_keypoint_are_valid(count):
     assert measured['matches'] == count
 
 
-def test_match_to_truth_gives_the_distance_to_the_assigned_point():
-    truth = np.array([[10, 10], [50, 20]])
-    points = np.array([[13, 14], [50, 21], [80, 80]])
-    assert match_to_truth(points, truth, 5.0).tolist() == [5.0, 1.0, np.inf]
-    assert match_to_truth(points, truth, 4.9).tolist() == [np.inf, 1.0, np.inf]
-
-
-def test_match_to_truth_assigns_a_point_once_to_the_higher_score():
-    truth = np.array([[10, 10]])
-    assert match_to_truth(np.array([[12, 10], [10, 10]]), truth, 4.0).tolist() == [2.0, np.inf]
-
-
-def test_match_to_truth_takes_the_next_point_if_the_nearest_is_assigned():
-    truth = np.array([[10, 10], [13, 10]])
-    points = np.array([[10, 10], [11, 10]])
-    assert match_to_truth(points, truth, 4.0).tolist() == [0.0, 2.0]
-
-
 @pytest.mark.parametrize(
-    ('points', 'truth'), [((0, 2), (3, 2)), ((2, 2), (0, 2)), ((0, 2), (0, 2))]
+    ('points', 'truth', 'epsilon', 'expected'),
+    [
+        ([[13, 14], [50, 21], [80, 80]], [[10, 10], [50, 20]], 5.0, [5, 1, np.inf]),
+        ([[13, 14], [50, 21], [80, 80]], [[10, 10], [50, 20]], 4.9, [np.inf, 1, np.inf]),
+        # A point is assigned once, to the higher score, even if the other one is nearer.
+        ([[12, 10], [10, 10]], [[10, 10]], 4.0, [2, np.inf]),
+        # The nearest point is assigned already: the next one is taken.
+        ([[10, 10], [11, 10]], [[10, 10], [13, 10]], 4.0, [0, 2]),
+        ([], [[1, 1]], 4.0, []),
+        ([[1, 1]], [], 4.0, [np.inf]),
+        ([], [], 4.0, []),
+    ],
 )
-def test_match_to_truth_without_points_assigns_nothing(points, truth):
-    found = match_to_truth(np.zeros(points), np.zeros(truth), 4.0)
-    assert found.tolist() == [np.inf] * points[0]
+def test_match_to_truth_gives_the_distance_to_the_assigned_point(points, truth, epsilon, expected):
+    points, truth = (np.reshape(np.array(each, float), (-1, 2)) for each in (points, truth))
+    assert match_to_truth(points, truth, epsilon).tolist() == expected
 
 
 def test_average_precision_of_a_hand_computed_case():

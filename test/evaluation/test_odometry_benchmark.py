@@ -25,18 +25,10 @@ from superpoint_ros.evaluation.odometry_report import odometry_markdown, write_o
 from superpoint_ros.features import Features
 from superpoint_ros.geometry.camera_model import CameraModel
 from superpoint_ros.geometry.rotations import pose_matrix
+from support.arc_flight import arc_pose, COUNT
 from support.moving_picture import layered_picture, shifted_view, SIZE
 
-COUNT = 24
 CAMERA = CameraModel.of_view((640, 480), 70)
-
-
-def true_pose(index):
-    """Return the pose of a frame of a flight along an arc."""
-    result = np.eye(4)
-    result[:3, :3], _ = cv2.Rodrigues(np.array([0, np.radians(index), 0]))
-    result[:3, 3] = [0.1 * index, 0.02 * np.sin(index / 5), 0.03 * index]
-    return result
 
 
 class Flight:
@@ -47,7 +39,7 @@ class Flight:
     def __iter__(self):
         for index in range(COUNT):
             image = np.full((480, 640), index, np.uint8)
-            yield Frame(image, index / 10, str(index), pose=true_pose(index))
+            yield Frame(image, index / 10, str(index), pose=arc_pose(index))
 
 
 RNG = np.random.default_rng(3)
@@ -58,7 +50,7 @@ DESCRIPTORS /= np.linalg.norm(DESCRIPTORS, axis=1, keepdims=True)
 
 def perfect(image):
     """Return the exact positions of all visible points."""
-    pose = true_pose(int(image[0, 0]))
+    pose = arc_pose(int(image[0, 0]))
     seen = (WORLD - pose[:3, 3]) @ pose[:3, :3]
     pixels = seen / seen[:, 2:] @ CAMERA.matrix.T
     inside = (seen[:, 2] > 0.2) & (pixels[:, 0] >= 0) & (pixels[:, 0] < 640)
@@ -106,7 +98,7 @@ def test_odometry_benchmark_of_exact_features_has_small_errors(measured):
     assert numbers['frames_with_pose'] > 0.75
     assert numbers['position_rmse'] < 0.01
     length = sum(
-        np.linalg.norm(true_pose(i + 1)[:3, 3] - true_pose(i)[:3, 3]) for i in range(COUNT - 1)
+        np.linalg.norm(arc_pose(i + 1)[:3, 3] - arc_pose(i)[:3, 3]) for i in range(COUNT - 1)
     )
     assert numbers['position_percent'] < 100 * 0.01 / (0.7 * length)
     assert numbers['track_length'] > 8
@@ -114,10 +106,8 @@ def test_odometry_benchmark_of_exact_features_has_small_errors(measured):
     assert numbers['translation_drift'] < 1
     assert numbers['restarts'] == 0
     found = trajectories['arc']
-    np.testing.assert_allclose(
-        found.aligned['Perfect'][-1], true_pose(COUNT - 1)[:3, 3], atol=0.03
-    )
-    np.testing.assert_allclose(found.true_positions[7], true_pose(7)[:3, 3])
+    np.testing.assert_allclose(found.aligned['Perfect'][-1], arc_pose(COUNT - 1)[:3, 3], atol=0.03)
+    np.testing.assert_allclose(found.true_positions[7], arc_pose(7)[:3, 3])
     assert found.stamps == [index / 10 for index in range(COUNT)]
     assert found.estimated['Perfect'][0] is None
 
@@ -203,20 +193,18 @@ class Disordered(Flight):
 
 def test_odometry_benchmark_names_what_it_cannot_measure():
     plan = OdometryPlan(gaps=(2,))
-    with pytest.raises(ValueError, match='arc: it has no calibration'):
-        evaluate_odometry([RANDOM], [('arc', Unknown)], plan)
-    with pytest.raises(ValueError, match='arc: it has no two frames'):
-        evaluate_odometry([RANDOM], [('arc', Still)], plan)
-    with pytest.raises(ValueError, match='it has 1 frames, 1 of them with a true pose'):
-        evaluate_odometry([RANDOM], [('arc', Short)], plan)
-    with pytest.raises(ValueError, match='no sequences'):
-        evaluate_odometry([RANDOM], [], plan)
     stereo = OdometryPlan(gaps=(2,), scale='stereo')
-    with pytest.raises(ValueError, match='arc: a stereo sequence is needed'):
-        evaluate_odometry([RANDOM], [('arc', Flight)], stereo)
     depth = OdometryPlan(gaps=(2,), frames=5, scale='depth')
-    with pytest.raises(ValueError, match='arc: it has no depth images for the scale'):
-        evaluate_odometry([RANDOM], [('arc', Flight)], depth)
+    for sequences, settings, words in (
+        ([('arc', Unknown)], plan, 'arc: it has no calibration'),
+        ([('arc', Still)], plan, 'arc: it has no two frames'),
+        ([('arc', Short)], plan, 'it has 1 frames, 1 of them with a true pose'),
+        ([], plan, 'no sequences'),
+        ([('arc', Flight)], stereo, 'arc: a stereo sequence is needed'),
+        ([('arc', Flight)], depth, 'arc: it has no depth images for the scale'),
+    ):
+        with pytest.raises(ValueError, match=words):
+            evaluate_odometry([RANDOM], sequences, settings)
     for arguments, words in (
         ({'max_keypoints': 0}, 'max_keypoints must be at least 1, got 0'),
         ({'gaps': (0,)}, 'gaps must be at least 1'),

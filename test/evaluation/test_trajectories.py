@@ -17,19 +17,9 @@ from evo.core import metrics, sync
 from evo.tools import file_interface
 
 from superpoint_ros.evaluation.trajectories import align_trajectory, write_trajectory
+from support.arc_flight import arc_pose, COUNT
 
-COUNT = 24
-
-
-def true_pose(index):
-    """Return the pose of a frame of a flight along an arc."""
-    result = np.eye(4)
-    result[:3, :3], _ = cv2.Rodrigues(np.array([0, np.radians(index), 0]))
-    result[:3, 3] = [0.1 * index, 0.02 * np.sin(index / 5), 0.03 * index]
-    return result
-
-
-TRUTH = [true_pose(index) for index in range(COUNT)]
+TRUTH = [arc_pose(index) for index in range(COUNT)]
 LENGTH = sum(np.linalg.norm(b[:3, 3] - a[:3, 3]) for a, b in itertools.pairwise(TRUTH))
 
 
