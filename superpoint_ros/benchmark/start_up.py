@@ -6,13 +6,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 import os
 from pathlib import Path
 import subprocess
 import sys
 import tempfile
 import time
+from unittest.mock import patch
 
 import cv2
 import psutil
@@ -70,7 +70,8 @@ def _programs(rounds: int, out: Path) -> Iterator[tuple[str, int, Callable[[], T
     yield NODE, rounds, lambda: _time_node(out)
 
     def cold() -> Times:
-        with _empty_cache():
+        # The node inherits the environment, and compiles into an empty cache.
+        with tempfile.TemporaryDirectory() as cache, patch.dict(os.environ, {_CACHE: cache}):
             return _time_node(out)
 
     yield COLD_NODE, 1, cold
@@ -95,18 +96,3 @@ def _time_node(out: Path) -> Times:
 
     with Probe({'device': 'cpu'}, out) as probe:
         return probe.start_seconds, probe.start_processor_seconds
-
-
-@contextmanager
-def _empty_cache() -> Iterator[None]:
-    """Let child processes compile in an empty cache."""
-    before = os.environ.get(_CACHE)
-    with tempfile.TemporaryDirectory() as folder:
-        os.environ[_CACHE] = folder
-        try:
-            yield
-        finally:
-            if before is None:
-                del os.environ[_CACHE]
-            else:
-                os.environ[_CACHE] = before

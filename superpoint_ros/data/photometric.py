@@ -164,19 +164,15 @@ def _shade(image: np.ndarray, rng: np.random.Generator, ranges: PhotometricRange
 
 def _tones(image: np.ndarray, rng: np.random.Generator, ranges: PhotometricRanges) -> np.ndarray:
     """Return the image with changed contrast, gamma and brightness, by one lookup table."""
-    levels = np.arange(256, dtype=np.float32)
-    unchanged = True
+    levels = unchanged = np.arange(256, dtype=np.float32)
     if rng.random() < ranges.contrast_probability:
         levels = (levels - 128) * rng.uniform(ranges.min_contrast, ranges.max_contrast) + 128
-        unchanged = False
     if rng.random() < ranges.gamma_probability:
         gamma = ranges.max_gamma ** rng.uniform(-1, 1)
         levels = 255 * (np.clip(levels, 0, 255) / 255) ** gamma
-        unchanged = False
     if rng.random() < ranges.brightness_probability:
         levels = levels + rng.uniform(-ranges.max_brightness, ranges.max_brightness)
-        unchanged = False
-    if unchanged:
+    if levels is unchanged:
         return image
     return cv2.LUT(image, np.clip(np.rint(levels), 0, 255).astype(np.uint8))
 

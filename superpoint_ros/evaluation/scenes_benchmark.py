@@ -79,12 +79,10 @@ def evaluate_scenes(
     """
     table_of(DetectionSettings)['max_keypoints'].check(keypoints)
     rows: list[dict] = []
-    errors: dict[str, list[PoseError]] = {method.name: [] for method in methods}
     for number, pair in enumerate(pairs):
         for method in methods:
             a, b, matched = match_views(method, pair, keypoints)
             error = measure_pose(pair, a, b, matched)
-            errors[method.name].append(error)
             rows.append(
                 {
                     'method': method.name,
@@ -98,14 +96,13 @@ def evaluate_scenes(
         on_pair()
     if not rows:
         raise ValueError('no rendered pairs to evaluate')
-    summary = {
-        name: _summarise([row for row in rows if row['method'] == name], poses)
-        for name, poses in errors.items()
-    }
     return {
         'protocol': ' '.join(__doc__.split()),
         'keypoints': keypoints,
-        'methods': summary,
+        'methods': {
+            method.name: _summarise([row for row in rows if row['method'] == method.name])
+            for method in methods
+        },
         'pairs': rows,
     }
 
@@ -171,8 +168,9 @@ def measure_pose(pair: RenderedPair, a: Features, b: Features, matched: SceneMat
     return pose_error(estimate_pose(*rays, focal_length).pose, np.linalg.inv(pair.pose))
 
 
-def _summarise(rows: Sequence[dict], poses: Sequence[PoseError]) -> dict[str, float | None]:
+def _summarise(rows: Sequence[dict]) -> dict[str, float | None]:
     """Return the means of pairs' measurements and the areas of their poses' errors."""
+    poses = [PoseError(row['rotation_error'], row['direction_error']) for row in rows]
     return {
         **{name: mean_of(rows, name) for name in (*_MEANS, 'localisation')},
         **{f'pose_{name}': value for name, value in summarise_errors(poses).items()},

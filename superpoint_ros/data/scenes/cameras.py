@@ -13,6 +13,10 @@ from superpoint_ros.geometry.rotations import camera_pose, unit_vector
 CLEARANCE = 0.25
 """Smallest distance in metres of a camera from any surface."""
 
+ROOMY = 0.8
+"""Smallest median distance in metres of the surfaces around a camera: inside furniture, half of
+the directions end within less."""
+
 PROBES = 48
 """Directions in which the distance to the next surface is measured around a camera."""
 
@@ -47,8 +51,7 @@ def free_position(
 def is_free(caster: RayCaster, place: np.ndarray) -> bool:
     """Return whether a camera fits at a position (3,), and most surfaces are not close to it."""
     distance = surface_distances(caster, place[None])[0]
-    # Inside furniture, half of the directions end within 0.8 m.
-    return bool(distance.min() > CLEARANCE and np.median(distance) > 0.8)
+    return bool(distance.min() > CLEARANCE and np.median(distance) > ROOMY)
 
 
 def surface_distances(caster: RayCaster, places: np.ndarray) -> np.ndarray:

@@ -20,7 +20,7 @@ from scipy.sparse import csr_array
 from scipy.sparse.csgraph import connected_components, dijkstra
 from scipy.spatial import cKDTree
 
-from superpoint_ros.data.scenes.cameras import surface_distances
+from superpoint_ros.data.scenes.cameras import ROOMY, surface_distances
 from superpoint_ros.data.scenes.ray_casting import RayCaster
 
 PLACES = 250
@@ -107,8 +107,7 @@ def _free_places(space: FlightSpace, rng: np.random.Generator) -> np.ndarray:
     for start in range(0, len(tried), PLACES):
         block = tried[start : start + PLACES]
         distance = surface_distances(space.caster, block)
-        # As in `is_free`: the inside of furniture is narrow.
-        roomy = np.median(distance, axis=1) > max(0.8, 1.5 * space.clearance)
+        roomy = np.median(distance, axis=1) > max(ROOMY, 1.5 * space.clearance)
         found.append(block[roomy & (distance.min(axis=1) > space.clearance)])
         if sum(map(len, found)) >= PLACES:
             break

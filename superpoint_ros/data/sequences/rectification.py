@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import replace
+from functools import partial
 
 import cv2
 import numpy as np
@@ -54,16 +55,13 @@ class RectifiedStereo:
         cameras = (first, second.camera)
         distortions = [each.coefficients for each in cameras]
         size = first.size
-        if first.model == 'equidistant':
-            r1, r2, p1, p2, _ = cv2.fisheye.stereoRectify(
-                first.matrix, distortions[0], second.camera.matrix, distortions[1], size,
-                rotation, translation, flags=cv2.CALIB_ZERO_DISPARITY,
-            )  # fmt: skip
-        else:
-            r1, r2, p1, p2, *_ = cv2.stereoRectify(
-                first.matrix, distortions[0], second.camera.matrix, distortions[1], size,
-                rotation, translation, flags=cv2.CALIB_ZERO_DISPARITY, alpha=0,
-            )  # fmt: skip
+        is_fisheye = first.model == 'equidistant'
+        rectify = cv2.fisheye.stereoRectify if is_fisheye else partial(cv2.stereoRectify, alpha=0)
+        r1, r2, p1, p2, *_ = rectify(
+            *(first.matrix, distortions[0], second.camera.matrix, distortions[1]),
+            *(size, rotation, translation),
+            flags=cv2.CALIB_ZERO_DISPARITY,
+        )
         if abs(p2[1, 3]) > abs(p2[0, 3]):
             raise ValueError('one camera is above the other; they must be side by side')
         self.baseline = float(-p2[0, 3] / p2[0, 0])
