@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence, Sized
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 import time
 from typing import NamedTuple, Protocol
@@ -119,6 +119,24 @@ class FrameTime(NamedTuple):
 
     frame: float
     stages: dict[str, float]
+
+
+@dataclass
+class Rounds:
+    """Times of a candidate, and the number of keypoints that it found, in each round."""
+
+    times: list[FrameTime] = field(default_factory=list)
+    counts: list[int] = field(default_factory=list)
+
+    @property
+    def seconds(self) -> np.ndarray:
+        """Return the time of the frame in each round."""
+        return np.array([each.frame for each in self.times])
+
+    @property
+    def keypoints(self) -> float:
+        """Return the mean number of keypoints."""
+        return float(np.mean(self.counts))
 
 
 class Stopwatch:
@@ -299,16 +317,16 @@ def alternate(
     frames: Sequence[Sequence[np.ndarray]],
     rounds: int,
     warm_up: int,
-) -> list[list[tuple[FrameTime, int]]]:
+) -> list[Rounds]:
     """
-    Return for each candidate the time and the number of keypoints of each round.
+    Return the rounds of each candidate.
 
     In a round, every candidate processes one of its prepared `frames`, one after the other with a
     pause between them, so that a temporary slowdown of the machine affects all of them. The order
     changes randomly, so that no candidate always follows the same one. The first `warm_up` rounds
     do not count.
     """
-    measured: list[list[tuple[FrameTime, int]]] = [[] for _ in candidates]
+    measured = [Rounds() for _ in candidates]
     random = np.random.default_rng(0)
     for turn in range(-warm_up, rounds):
         for number in random.permutation(len(candidates)):
@@ -316,7 +334,8 @@ def alternate(
             time.sleep(PAUSE)
             times, features = candidates[number](index, frames[number][index])
             if turn >= 0:
-                measured[number].append((times, len(features)))
+                measured[number].times.append(times)
+                measured[number].counts.append(len(features))
     return measured
 
 

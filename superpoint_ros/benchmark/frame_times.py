@@ -19,10 +19,10 @@ from superpoint_ros.benchmark.candidates import (
     Execution,
     FRAME_STAGES,
     frames_of,
-    FrameTime,
     make_candidate,
     NetworkSource,
     read_photographs,
+    Rounds,
     TimedBaseline,
     TimedDetector,
     TimedMethod,
@@ -190,23 +190,22 @@ def _measure_size(
     candidates = [*(each.candidate for each in entries), *methods]
     together = alternate(candidates, [frames] * len(candidates), plan.rounds, plan.warm_up)
     measured, of_methods = together[: len(entries)], together[len(entries) :]
-    seconds, of_others = ([_seconds(each) for each in part] for part in (measured, of_methods))
     names = [method.name for method in methods]
-    orb = of_others[names.index('ORB')] if 'ORB' in names else None
+    orb = of_methods[names.index('ORB')].seconds if 'ORB' in names else None
     baselines = {
-        each.network: own
-        for each, own in zip(entries, seconds, strict=True)
+        each.network: own.seconds
+        for each, own in zip(entries, measured, strict=True)
         if each.candidate.execution.engine == BASELINE
     }
     of_paper = [baselines[each.network] for each in entries if each.config == PAPER]
     height, width = frames[0].shape[:2]
     size = (width, height)
     cases = []
-    for each, rounds, own in zip(entries, measured, seconds, strict=True):
-        case = _timed_case(each, rounds, own, size, orb)
+    for each, own in zip(entries, measured, strict=True):
+        case = _timed_case(each, own, size, orb)
         # Ratios are taken within a round: a slowdown of the machine affects both times.
-        case['ratio'] = float(np.median(baselines[each.network] / own))
-        case['ratio_to_paper'] = float(np.median(of_paper[0] / own)) if of_paper else None
+        case['ratio'] = _median_ratio(baselines[each.network], own.seconds)
+        case['ratio_to_paper'] = _median_ratio(of_paper[0], own.seconds) if of_paper else None
         if plan.memory:
             case['memory'] = _memory_of(plan, each, frames[0], progress)
         cases.append(case)
@@ -215,11 +214,11 @@ def _measure_size(
             'method': method.name,
             'library': method.library,
             'size': [*size],
-            'frame': percentiles(own),
-            'keypoints': _mean_count(rounds),
-            'orb_ratio': _median_ratio(own, orb),
+            'frame': percentiles(own.seconds),
+            'keypoints': own.keypoints,
+            'orb_ratio': _median_ratio(own.seconds, orb),
         }
-        for method, rounds, own in zip(methods, of_methods, of_others, strict=True)
+        for method, own in zip(methods, of_methods, strict=True)
     ]
     return cases, others
 
@@ -237,11 +236,7 @@ def _memory_of(
 
 
 def _timed_case(
-    entry: _Entry,
-    rounds: Sequence[tuple[FrameTime, int]],
-    seconds: np.ndarray,
-    size: tuple[int, int],
-    orb: np.ndarray | None,
+    entry: _Entry, rounds: Rounds, size: tuple[int, int], orb: np.ndarray | None
 ) -> dict:
     """Return the measurements of an entry, without its ratios to baselines."""
     execution = entry.candidate.execution
@@ -250,9 +245,8 @@ def _timed_case(
         'weights': Path(entry.network.weights).name if entry.network.weights else 'random',
         'size': [*size],
         **execution._asdict(),
-        'keypoints': _mean_count(rounds),
-        **summary_of([times for times, _ in rounds]),
-        'orb_ratio': _median_ratio(seconds, orb),
+        **summary_of(rounds),
+        'orb_ratio': _median_ratio(rounds.seconds, orb),
         'multiply_adds': multiply_adds(entry.executed, size),
         'traffic': network_traffic(entry.executed, size, execution.precision),
     }
@@ -261,28 +255,21 @@ def _timed_case(
     return case
 
 
-def _seconds(rounds: Sequence[tuple[FrameTime, int]]) -> np.ndarray:
-    """Return the time of the frame in each round."""
-    return np.array([times.frame for times, _ in rounds])
-
-
-def _mean_count(rounds: Sequence[tuple[FrameTime, int]]) -> float:
-    """Return the mean number of keypoints over the rounds."""
-    return float(np.mean([count for _, count in rounds]))
-
-
 def _median_ratio(seconds: np.ndarray, others: np.ndarray | None) -> float | None:
     """Return the median of the ratios within each round; None without others."""
     return None if others is None else float(np.median(seconds / others))
 
 
-def summary_of(times: Sequence[FrameTime]) -> dict:
-    """Return p50 and p99 of the frame and of each stage, in milliseconds."""
-    stages = [name for name in FRAME_STAGES if any(name in each.stages for each in times)]
+def summary_of(rounds: Rounds) -> dict:
+    """Return the mean number of keypoints, and p50 and p99 of frame and stages in milliseconds."""
+    stages = [each.stages for each in rounds.times]
     return {
-        'frame': percentiles([each.frame for each in times]),
+        'keypoints': rounds.keypoints,
+        'frame': percentiles(rounds.seconds),
         'stages': {
-            name: percentiles([each.stages.get(name, 0.0) for each in times]) for name in stages
+            name: percentiles([each.get(name, 0.0) for each in stages])
+            for name in FRAME_STAGES
+            if any(name in each for each in stages)
         },
     }
 

@@ -136,8 +136,7 @@ def _at_sizes(plan, network: NetworkSource, candidate: TimedDetector, photograph
         result.append(
             {
                 'size': [width, height],
-                'keypoints': float(np.mean([found for _, found in rounds])),
-                **summary_of([times for times, _ in rounds]),
+                **summary_of(rounds),
                 'memory': memory._asdict() if memory else None,
                 'bytes_per_pixel': memory.frame / (width * height) if memory else None,
             }
@@ -150,15 +149,8 @@ def _with_keypoints(plan, candidate: TimedDetector, counts, frames) -> list[dict
     candidates = [candidate.with_keypoints(count) for count in counts]
     result = []
     for _, _, rounds in _measured(candidates, [frames] * len(candidates), plan):
-        times = [each for each, _ in rounds]
-        after = [sum(each.stages.get(stage, 0.0) for stage in _AFTER) for each in times]
-        result.append(
-            {
-                'keypoints': float(np.mean([found for _, found in rounds])),
-                **summary_of(times),
-                'after': percentiles(after),
-            }
-        )
+        after = [sum(each.stages.get(stage, 0.0) for stage in _AFTER) for each in rounds.times]
+        result.append({**summary_of(rounds), 'after': percentiles(after)})
     return result
 
 

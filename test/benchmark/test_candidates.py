@@ -85,7 +85,8 @@ def test_candidates_alternate_on_the_same_frame_and_the_warm_up_does_not_count(m
     assert {first for (first, *_), _ in turns[1::2]} == {'a', 'b'}
     for name, own in zip('ab', measured, strict=True):
         counted = [number for number, call in enumerate(calls, 1) if call[0] == name][1:]
-        assert [times.frame for times, _ in own] == counted
+        assert own.seconds.tolist() == counted
+        assert own.keypoints == 0
 
 
 def test_network_source_is_a_configuration_with_random_weights_or_a_file(tiny):

@@ -23,6 +23,7 @@ from superpoint_ros.benchmark.candidates import (
     make_candidate,
     NetworkSource,
     read_photographs,
+    Rounds,
     TimedBaseline,
     TimedDetector,
 )
@@ -87,7 +88,7 @@ def test_frame_benchmark_numbers_are_consistent(result):
 
 def result_of(monkeypatch, seconds, networks, methods=()):
     """Return the result if the candidates take these seconds, each a list with one per round."""
-    rounds = [[(FrameTime(each, {}), 5) for each in own] for own in seconds]
+    rounds = [Rounds([FrameTime(each, {}) for each in own], [5] * len(own)) for own in seconds]
     for kind in (TimedDetector, TimedBaseline):
         monkeypatch.setattr(kind, 'prepare', lambda self, frames: None)
     monkeypatch.setattr(frame_times, 'alternate', lambda *_: rounds)
