@@ -103,8 +103,6 @@ def _resized(image: np.ndarray, longest_side: int | None) -> tuple[np.ndarray, n
 
 def read_homography(path: Path) -> np.ndarray:
     """Return the homography in a text file of 3x3 numbers; raise ValueError if it has none."""
-    if not path.is_file():
-        raise FileNotFoundError(f'there is no homography {path}')
     try:
         return check_homography(np.loadtxt(path, dtype=np.float64))
     except ValueError as error:

@@ -54,21 +54,6 @@ class Panel:
         normal = np.cross(self.down, self.right)
         return normal / np.linalg.norm(normal)
 
-    @property
-    def corners(self) -> np.ndarray:
-        """Return the four corners in the world, (4, 3), clockwise from the top-left one."""
-        steps = np.array([[0, 0], [1, 0], [1, 1], [0, 1]], float)
-        return self.corner + steps @ np.stack([self.right, self.down])
-
-    def distance(self, points: np.ndarray) -> np.ndarray:
-        """Return the distances (N,), in metres, of points (N, 3) from the rectangle."""
-        offset = np.asarray(points, float) - self.corner
-        nearest = np.tile(self.corner, (len(offset), 1))
-        for edge in (self.right, self.down):
-            share = (offset @ edge / (edge @ edge)).clip(0, 1)
-            nearest += share[:, None] * edge
-        return np.linalg.norm(points - nearest, axis=1)
-
 
 def panel_to_camera(panel: Panel, pose: np.ndarray) -> np.ndarray:
     """
