@@ -1,7 +1,7 @@
 # Copyright 2026 The superpoint_ros developers
 # SPDX-License-Identifier: Apache-2.0
 
-"""What is timed on the same frames: the package's detectors, the plain baseline, OpenCV's."""
+"""What is timed on the same frames: detectors of the package and the plain baseline."""
 
 from __future__ import annotations
 
@@ -229,57 +229,6 @@ class TimedBaseline:
         start = time.perf_counter()
         features = self._baseline(_gray(frame), self.thresholds[index])
         return FrameTime(time.perf_counter() - start, {}), features
-
-
-class TimedMethod:
-    """A detector of OpenCV for gray images, one of `METHODS`, timed as a whole."""
-
-    library = 'OpenCV'
-
-    def __init__(self, name: str, keypoints: int):
-        if name not in METHODS:
-            raise ValueError(f'unknown method {name!r}: choose from {", ".join(METHODS)}')
-        self.name = name
-        self._find = METHODS[name](keypoints)
-
-    def __call__(self, index: int, frame: np.ndarray) -> tuple[FrameTime, Sized]:
-        """Return the time and the keypoints of a frame; it needs no preparation."""
-        start = time.perf_counter()
-        keypoints = self._find(_gray(frame))
-        return FrameTime(time.perf_counter() - start, {}), keypoints
-
-
-def _described(algorithm: cv2.Feature2D) -> Callable[[np.ndarray], Sized]:
-    return lambda gray: algorithm.detectAndCompute(gray, None)[0]
-
-
-def _shi_tomasi(count: int) -> Callable[[np.ndarray], Sized]:
-    radius = DetectionSettings().nms_radius
-
-    def find(gray: np.ndarray) -> Sized:
-        corners = cv2.goodFeaturesToTrack(gray, count, qualityLevel=0.001, minDistance=radius)
-        return () if corners is None else corners
-
-    return find
-
-
-METHODS = {
-    'ORB': lambda count: _described(cv2.ORB_create(nfeatures=count)),
-    # With OpenCV's default, 0.04, many photographs have fewer than 1,000 keypoints.
-    'SIFT': lambda count: _described(cv2.SIFT_create(nfeatures=count, contrastThreshold=0.01)),
-    # Versions of OpenCV before 4.10 cannot limit the number of its keypoints.
-    'AKAZE': lambda count: _described(cv2.AKAZE_create()),
-    'Shi-Tomasi': _shi_tomasi,
-}
-"""
-Detectors of OpenCV: functions from the number of keypoints to a function of a gray image.
-
-All but Shi-Tomasi also compute descriptors, in OpenCV's types.
-
-Only times are measured here, so the methods run as in a program: OpenCV limits the number of
-keypoints, and AKAZE has its default threshold. `evaluation.baselines`, which measures accuracy,
-has lower thresholds, converts descriptors, and its benchmarks take the highest scores themselves.
-"""
 
 
 class TimedCandidate(Protocol):

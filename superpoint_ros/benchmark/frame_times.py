@@ -25,11 +25,10 @@ from superpoint_ros.benchmark.candidates import (
     Rounds,
     TimedBaseline,
     TimedDetector,
-    TimedMethod,
 )
 from superpoint_ros.benchmark.frame_memory import measure_memory
 from superpoint_ros.benchmark.machine import multiply_adds, peak_rate, PEAK_SIDES, use_threads
-from superpoint_ros.benchmark.onnx_detectors import TimedOnnx
+from superpoint_ros.benchmark.other_detectors import TimedMethod, TimedOnnx
 from superpoint_ros.benchmark.roofline import memory_bandwidth, network_traffic, roofline
 from superpoint_ros.model.config import PAPER, SuperPointConfig
 from superpoint_ros.model.network_arrays import NetworkArrays
@@ -51,8 +50,8 @@ class SpeedPlan:
         sizes: frames as (width, height).
         networks: networks to run.
         executions: how each network is run.
-        methods: detectors of OpenCV, names of `candidates.METHODS`.
-        onnx: other detectors, see `onnx_detectors.TimedOnnx`.
+        methods: detectors of OpenCV, names of `other_detectors.METHODS`.
+        onnx: other detectors, see `other_detectors.TimedOnnx`.
         keypoints: number of keypoints of each frame.
         rounds: measured rounds, after the warm-up.
         warm_up: rounds that do not count.

@@ -159,9 +159,10 @@ def run(args: argparse.Namespace) -> int:
 
 def _plan(args: argparse.Namespace):
     """Return the plan of the measurement of whole frames."""
-    from superpoint_ros.benchmark.candidates import Execution, METHODS, NetworkSource
+    from superpoint_ros.benchmark.candidates import Execution, NetworkSource
     from superpoint_ros.benchmark.frame_times import SpeedPlan
     from superpoint_ros.benchmark.machine import usable_cores
+    from superpoint_ros.benchmark.other_detectors import METHODS
     from superpoint_ros.engines.engine import find_device
 
     networks = [NetworkSource(name) for name in args.networks]

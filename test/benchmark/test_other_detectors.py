@@ -17,7 +17,7 @@ from onnx import helper, save, TensorProto
 from superpoint_ros.benchmark.benchmark_tables import methods_table
 from superpoint_ros.benchmark.candidates import Execution
 from superpoint_ros.benchmark.frame_times import measure_frames, SpeedPlan
-from superpoint_ros.benchmark.onnx_detectors import TimedOnnx
+from superpoint_ros.benchmark.other_detectors import TimedOnnx
 
 FRAME = np.zeros((48, 64, 3), np.uint8)
 FRAME[10, 20] = FRAME[30, 5] = (0, 255, 255)  # yellow: red and green

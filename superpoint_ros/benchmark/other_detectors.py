@@ -1,10 +1,11 @@
 # Copyright 2026 The superpoint_ros developers
 # SPDX-License-Identifier: Apache-2.0
 
-"""Other detectors in ONNX files, in ONNX Runtime on the CPU, for the speed benchmark."""
+"""Other detectors in the speed benchmark: those of OpenCV, and ONNX files on the CPU."""
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sized
 from pathlib import Path
 import time
 
@@ -12,8 +13,60 @@ import cv2
 import numpy as np
 
 from superpoint_ros.benchmark.candidates import FrameTime
+from superpoint_ros.detection.settings import DetectionSettings
 
 _TYPES = {'tensor(float)': np.float32, 'tensor(uint8)': np.uint8}
+
+
+class TimedMethod:
+    """A detector of OpenCV for gray images, one of `METHODS`, timed as a whole."""
+
+    library = 'OpenCV'
+
+    def __init__(self, name: str, keypoints: int):
+        if name not in METHODS:
+            raise ValueError(f'unknown method {name!r}: choose from {", ".join(METHODS)}')
+        self.name = name
+        self._find = METHODS[name](keypoints)
+
+    def __call__(self, index: int, frame: np.ndarray) -> tuple[FrameTime, Sized]:
+        """Return the time and the keypoints of a frame; it needs no preparation."""
+        start = time.perf_counter()
+        keypoints = self._find(cv2.cvtColor(frame, cv2.COLOR_BGR2GRAY))
+        return FrameTime(time.perf_counter() - start, {}), keypoints
+
+
+def _described(algorithm: cv2.Feature2D) -> Callable[[np.ndarray], Sized]:
+    return lambda gray: algorithm.detectAndCompute(gray, None)[0]
+
+
+def _shi_tomasi(count: int) -> Callable[[np.ndarray], Sized]:
+    radius = DetectionSettings().nms_radius
+
+    def find(gray: np.ndarray) -> Sized:
+        corners = cv2.goodFeaturesToTrack(gray, count, qualityLevel=0.001, minDistance=radius)
+        return () if corners is None else corners
+
+    return find
+
+
+METHODS = {
+    'ORB': lambda count: _described(cv2.ORB_create(nfeatures=count)),
+    # With OpenCV's default, 0.04, many photographs have fewer than 1,000 keypoints.
+    'SIFT': lambda count: _described(cv2.SIFT_create(nfeatures=count, contrastThreshold=0.01)),
+    # Versions of OpenCV before 4.10 cannot limit the number of its keypoints.
+    'AKAZE': lambda count: _described(cv2.AKAZE_create()),
+    'Shi-Tomasi': _shi_tomasi,
+}
+"""
+Detectors of OpenCV: functions from the number of keypoints to a function of a gray image.
+
+All but Shi-Tomasi also compute descriptors, in OpenCV's types.
+
+Only times are measured here, so the methods run as in a program: OpenCV limits the number of
+keypoints, and AKAZE has its default threshold. `evaluation.baselines`, which measures accuracy,
+has lower thresholds, converts descriptors, and its benchmarks take the highest scores themselves.
+"""
 
 
 class TimedOnnx:
