@@ -69,8 +69,8 @@ class MatchedImages(NamedTuple):
     """
     Features of two images, and pairs of indices into them, int64 (K, 2).
 
-    `to_b` is the homography (3, 3) that aligned image a with image b, None if their matches are
-    those of the images as they are. Features of aligned images lie only where both images show
+    `to_b` is the homography (3, 3) that aligned image a with image b, None if the images were
+    matched without alignment. Features of aligned images lie only where both images show
     the same, and their descriptors are those of the aligned views.
     """
 
@@ -320,7 +320,7 @@ def _alignment_of(aligned: MatchedImages, size: tuple[int, int]) -> np.ndarray:
     Return the homography between two views that are nearly aligned.
 
     It is a similarity if less than half of the matches lie in one plane, or a corner of the view
-    moves otherwise than by the similarity: the homography of a small plane says little about the
+    moves otherwise than by the similarity: the homography of a small plane is inaccurate in the
     rest of the views.
     """
     a, b = aligned.points

@@ -17,8 +17,11 @@ from superpoint_ros.wide_matching import (
     match_aligned,
     match_images,
     match_wide,
+    PLAIN_INLIERS,
     rotation_and_zoom,
+    TOLERANCE,
 )
+from support.noise_pictures import noise_picture
 
 SIZE = (320, 240)
 
@@ -100,14 +103,14 @@ def test_wide_matching_of_a_blank_or_tiny_image_has_no_matches(detector, photogr
         assert [points.shape for points in matched.points] == [(0, 2), (0, 2)]
 
 
-def test_wide_matching_of_images_without_common_content_keeps_the_plain_matches(
-    detector, photograph
-):
-    whole = resample(photograph, scaling(0.5), SIZE)
-    strip = photograph[:20, :300].copy()
-    matched = match_wide(strip, whole, detector)
-    assert (matched.matches >= 0).all()
-    assert matched.a.keypoints.shape[1] == 2
+def test_wide_matching_of_unrelated_images_aligns_only_if_more_matches_fit(detector, photograph):
+    whole, other = resample(photograph, scaling(0.5), SIZE), noise_picture(5, SIZE)
+    plain, wide = (match(whole, other, detector) for match in (match_images, match_wide))
+    before, after = (
+        fit_similarity(*each.points, TOLERANCE * max(SIZE)).inliers for each in (plain, wide)
+    )
+    assert after > before if wide.to_b is not None else after == before
+    assert after < PLAIN_INLIERS
 
 
 def test_alignment_by_a_homography_that_shrinks_both_middles_ends(detector, photograph):

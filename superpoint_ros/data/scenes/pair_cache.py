@@ -61,7 +61,7 @@ class PairCache:
             check_made_by(self._described, self._made_by)
 
     def describe(self) -> None:
-        """Write how the pairs are made, unless the folder says so already."""
+        """Write how the pairs are made, unless the folder has the description already."""
         if not self._described.exists():
             self.folder.mkdir(parents=True, exist_ok=True)
             write_atomically(self._described, json.dumps(self._made_by, indent=1).encode())

@@ -173,7 +173,7 @@ class BagReader:
         except Exception as error:
             hint = ''
             if bytes(data[:4]) == _ZSTD:
-                hint = '; it is compressed: the bag must have a metadata.yaml that tells this'
+                hint = '; it is compressed: the bag must have a metadata.yaml'
             raise ValueError(
                 f'a message of {len(data)} bytes is not a {message_type}: {error}{hint}'
             ) from error
