@@ -14,6 +14,8 @@ from dataclasses import dataclass, replace
 from string import ascii_lowercase
 from typing import NamedTuple, TYPE_CHECKING
 
+from superpoint_ros.settings_table import setting, SettingsGroup
+
 if TYPE_CHECKING:
     import numpy as np
     import torch
@@ -30,11 +32,8 @@ FINE_CELL = 4
 SMALLEST_SIDE = 16
 """Shortest supported side of an image in pixels."""
 
-NORMALIZATIONS = ('none', 'before_relu', 'after_relu')
-DOWNSAMPLINGS = ('pooling', 'stride')
-
-MOST_LAYERS = 4
-"""Largest number of layers of a stage."""
+WIDTH = (1, 4096)
+"""Smallest and largest number of channels of a layer."""
 
 
 class Layer(NamedTuple):
@@ -60,76 +59,51 @@ class Layer(NamedTuple):
 
 
 @dataclass(frozen=True)
-class SuperPointConfig:
-    """
-    Layers, channels and normalisation of a network.
+class SuperPointConfig(SettingsGroup):
+    """Layers, channels and normalization of a network."""
 
-    Raises ValueError that names the field, its value and what it may be.
-
-    Attributes:
-        stage_channels: channels of the encoder's four stages of 3x3 convolutions.
-        head_channels: channels of the hidden layers of the detector head and of the descriptor
-            head; a single number counts for both.
-        descriptor_size: length D of a descriptor.
-        normalization: 'none' (plain convolutions, as in weight files), 'before_relu' (conv -> BN
-            -> ReLU, for training; `fold_batch_norm` removes it) or 'after_relu' (conv -> ReLU ->
-            BN; cannot be folded exactly at padded borders).
-        normalization_eps: epsilon of the batch norm.
-        stage_layers: convolutions of each stage, from 1 to `MOST_LAYERS`.
-        downsampling: 'pooling' (max pooling of 2x2 pixels after the last layer of stages 1 to 3,
-            as in the paper) or 'stride' (the last layer of these stages has a stride of 2).
-        fine_channels: hidden channels of the fine part of the descriptors, which reads the last
-            layer of the encoder with a quarter of the image's size; 0 for none, as in the paper.
-
-    """
-
-    stage_channels: tuple[int, int, int, int] = (64, 64, 128, 128)
-    head_channels: tuple[int, int] | int = (256, 256)
-    descriptor_size: int = 256
-    normalization: str = 'none'
-    normalization_eps: float = 1e-5
-    stage_layers: tuple[int, int, int, int] = (2, 2, 2, 2)
-    downsampling: str = 'pooling'
-    fine_channels: int = 0
+    stage_channels: tuple[int, int, int, int] = setting(
+        (64, 64, 128, 128),
+        "Channels of the encoder's four stages of 3x3 convolutions.",
+        range=WIDTH,
+    )
+    head_channels: tuple[int, int] | int = setting(
+        (256, 256),
+        'Channels of the hidden layers of the detector head and of the descriptor head; a single '
+        'number counts for both.',
+        range=WIDTH,
+    )
+    descriptor_size: int = setting(256, 'Length D of a descriptor.', range=WIDTH)
+    normalization: str = setting(
+        'none',
+        "'none' (plain convolutions, as in weight files), 'before_relu' (conv -> BN -> ReLU, for "
+        "training; `fold_batch_norm` removes it) or 'after_relu' (conv -> ReLU -> BN; cannot be "
+        'folded exactly at padded borders).',
+        choices=('none', 'before_relu', 'after_relu'),
+    )
+    normalization_eps: float = setting(1e-5, 'Epsilon of the batch norm.', above=0, below=1)
+    stage_layers: tuple[int, int, int, int] = setting(
+        (2, 2, 2, 2), 'Convolutions of each stage.', range=(1, 4)
+    )
+    downsampling: str = setting(
+        'pooling',
+        "'pooling' (max pooling of 2x2 pixels after the last layer of stages 1 to 3, as in the "
+        "paper) or 'stride' (the last layer of these stages has a stride of 2).",
+        choices=('pooling', 'stride'),
+    )
+    fine_channels: int = setting(
+        0,
+        'Hidden channels of the fine part of the descriptors, which reads the last layer of the '
+        "encoder with a quarter of the image's size; 0 for none, as in the paper.",
+        range=(0, 4096),
+    )
 
     def __post_init__(self):
         if isinstance(self.head_channels, int):
             object.__setattr__(self, 'head_channels', (self.head_channels,) * 2)
         for name in ('stage_channels', 'stage_layers', 'head_channels'):
             object.__setattr__(self, name, tuple(getattr(self, name)))
-        widths = (*self.stage_channels, *self.head_channels, self.descriptor_size)
-        if (len(self.stage_channels), len(self.head_channels)) != (4, 2) or not all(
-            isinstance(width, int) and 0 < width <= 4096 for width in widths
-        ):
-            raise ValueError(
-                'stage_channels must be four whole numbers, head_channels two (or one for both '
-                'heads) and descriptor_size one, all from 1 to 4096; '
-                f'got {self.stage_channels}, {self.head_channels} and {self.descriptor_size}'
-            )
-        if self.normalization not in NORMALIZATIONS:
-            raise ValueError(
-                f'normalization must be one of {NORMALIZATIONS}, got {self.normalization!r}'
-            )
-        if not 0 < self.normalization_eps < 1:
-            raise ValueError(
-                f'normalization_eps must lie between 0 and 1, got {self.normalization_eps}'
-            )
-        if len(self.stage_layers) != 4 or not all(
-            isinstance(count, int) and 0 < count <= MOST_LAYERS for count in self.stage_layers
-        ):
-            raise ValueError(
-                f'stage_layers must be four whole numbers from 1 to {MOST_LAYERS}, '
-                f'got {self.stage_layers}'
-            )
-        if self.downsampling not in DOWNSAMPLINGS:
-            raise ValueError(
-                f'downsampling must be one of {DOWNSAMPLINGS}, got {self.downsampling!r}'
-            )
-
-        if not isinstance(self.fine_channels, int) or not 0 <= self.fine_channels <= 4096:
-            raise ValueError(
-                f'fine_channels must be a whole number from 0 to 4096, got {self.fine_channels}'
-            )
+        super().__post_init__()
 
     @property
     def stages(self) -> list[list[str]]:
