@@ -12,8 +12,8 @@ from superpoint_ros.detection.nms import ROUNDS
 from superpoint_ros.detection.pipeline import detect, PaddedFeatures
 from superpoint_ros.detection.settings import DetectionSettings
 from superpoint_ros.model.config import CELL
-from superpoint_ros.model.pruning import prepare_for_inference
-from superpoint_ros.model.superpoint import SuperPoint
+from superpoint_ros.model.network_arrays import NetworkArrays
+from superpoint_ros.model.superpoint import build_network, SuperPoint
 
 IMAGE_TYPES = {'uint8': torch.uint8, 'float32': torch.float32}
 """Types of the images that a graph takes: from 0 to 255, or from 0 to 1."""
@@ -50,7 +50,7 @@ class DetectorGraph(nn.Module):
                     'a graph neither spreads keypoints over a grid nor resizes images: '
                     f'{name} must be {off}, got {getattr(settings, name)}'
                 )
-        self.model = prepare_for_inference(model).eval()
+        self.model = build_network(NetworkArrays.of(model).prepare_for_inference())
         self.settings = settings
         self.rounds = rounds
         self.eval()

@@ -13,12 +13,9 @@ import pytest
 import torch
 
 from superpoint_ros.model.config import SuperPointConfig
-from superpoint_ros.model.pruning import (
-    add_dead_channels,
-    prepare_for_inference,
-    remove_dead_channels,
-)
-from superpoint_ros.model.superpoint import SuperPoint
+from superpoint_ros.model.network_arrays import NetworkArrays
+from superpoint_ros.model.pruning import add_dead_channels, remove_dead_channels
+from superpoint_ros.model.superpoint import build_network, SuperPoint
 from support.engines import cpu_engine
 
 SMALL = SuperPointConfig(stage_channels=(4, 6, 8, 10), head_channels=12, descriptor_size=16)
@@ -95,20 +92,6 @@ def test_adding_dead_channels_keeps_the_outputs():
         assert torch.equal(back.state_dict()[name], value), name
 
 
-@pytest.mark.parametrize(
-    ('config', 'what'),
-    [
-        (replace(SMALL, stage_channels=(4, 6, 7, 10)), 'cannot narrow conv3a'),
-        (replace(SMALL, descriptor_size=24), 'cannot widen 16-d descriptors'),
-        (STRIDED, r'\(2, 2, 2, 2\) layers with pooling; \(1, 1, 2, 3\) layers with stride'),
-        (FINE, r'layers with pooling; .* with pooling and fine descriptors'),
-    ],
-)
-def test_widening_names_what_does_not_fit(config: SuperPointConfig, what: str):
-    with pytest.raises(ValueError, match=what):
-        add_dead_channels(network(), config)
-
-
 def test_batch_norms_are_folded_before_dead_channels_are_removed():
     model = network(replace(SMALL, normalization='before_relu'))
     with torch.no_grad():
@@ -116,11 +99,12 @@ def test_batch_norms_are_folded_before_dead_channels_are_removed():
         model.bn1a.bias[:2] = -1
         model.bn1b.weight[1:3] = 0
         model.bn1b.bias[1:3] = 0
-    result = prepare_for_inference(model)
+    result = NetworkArrays.of(model).prepare_for_inference()
     assert result.config == replace(SMALL, stage_channels=(2, 6, 8, 10))
-    torch.testing.assert_close(outputs(result), outputs(model), rtol=1e-4, atol=1e-5)
-    after = network(replace(SMALL, normalization='after_relu'))
-    assert prepare_for_inference(after) is after
+    found = outputs(build_network(result))
+    torch.testing.assert_close(found, outputs(model), rtol=1e-4, atol=1e-5)
+    after = NetworkArrays.of(network(replace(SMALL, normalization='after_relu')))
+    assert after.prepare_for_inference() is after
 
 
 @pytest.mark.parametrize('engine', ['torch', 'openvino', 'onnxruntime'])
