@@ -144,15 +144,11 @@ def _rename_v6(state: dict) -> dict:
     blocks |= {'detector.0': 'Pa', 'detector.1': 'Pb', 'descriptor.0': 'Da', 'descriptor.1': 'Db'}
     renamed = {}
     for name, value in state.items():
-        block, _, rest = name.partition('.conv.')
-        kind = 'conv'
-        if not rest:
-            block, _, rest = name.partition('.bn.')
-            kind = 'bn'
-        if block in blocks and rest != 'num_batches_tracked':
-            renamed[f'{kind}{blocks[block]}.{rest}'] = value
-        elif block not in blocks:
+        parts = re.fullmatch(r'(.+)\.(conv|bn)\.(\w+)', name)
+        if not parts or parts[1] not in blocks:
             renamed[name] = value  # reported as unknown later
+        elif parts[3] != 'num_batches_tracked':
+            renamed[f'{parts[2]}{blocks[parts[1]]}.{parts[3]}'] = value
     return renamed
 
 
