@@ -44,9 +44,8 @@ class RenderedPairDataset(Dataset):
     or fewer than the recipe uses.
     """
 
-    def __init__(self, recipe: SuperPointRecipe, stream: int = TRAINING):
+    def __init__(self, recipe: SuperPointRecipe):
         self.recipe = recipe
-        self.stream = stream
         self.size = np.array([recipe.width, recipe.height])
         self.targets = make_detector_targets(recipe)
         self.paths = list_pairs(Path(recipe.pairs))
@@ -58,7 +57,7 @@ class RenderedPairDataset(Dataset):
         self.paths = self.paths[: recipe.rendered_count or None]
 
     def __getitem__(self, index: int) -> dict[str, torch.Tensor]:
-        rng = np.random.default_rng([self.recipe.seed, self.stream, index])
+        rng = np.random.default_rng([self.recipe.seed, TRAINING, index])
         pair = self.draw(rng)
         return make_sample(pair, self.targets.make(pair, rng), self.recipe, rng)
 

@@ -5,7 +5,6 @@
 
 from __future__ import annotations
 
-import cv2
 import numpy as np
 import torch
 
@@ -19,8 +18,16 @@ from superpoint_ros.evaluation.metrics import (
     measure_pair,
     Pair,
 )
+from superpoint_ros.geometry.homography import scaling, warp_points
 from superpoint_ros.model.superpoint import fold_batch_norm, SuperPoint
-from superpoint_ros.visualization import draw_heatmap, draw_matches, enlarge, to_bgr
+from superpoint_ros.visualization import (
+    draw_heatmap,
+    draw_keypoints,
+    draw_matches,
+    enlarge,
+    GREEN,
+    RED,
+)
 
 PICTURES = 8
 """Validation images that are drawn."""
@@ -115,15 +122,11 @@ def draw_prediction(
     """
     Return a picture, uint8 (H', W', 3) in BGR: the image with its points, and the heatmap.
 
-    Known points are green circles, keypoints red dots. `image` is uint8 (H, W), `heatmap` (H, W)
-    from 0 to 1, the points are (N, 2). The picture is enlarged so that both are legible.
+    Known points are green rings, keypoints small red ones. `image` is uint8 (H, W), `heatmap`
+    (H, W) from 0 to 1, the points are (N, 2). The picture is enlarged so that both are legible.
     """
     scale = max(1, round(320 / image.shape[1]))
-    canvas = to_bgr(enlarge(image, scale))
-    for places, radius, colour, thickness in (
-        (points, 2 * scale, (0, 200, 0), 1),
-        (keypoints, scale, (0, 0, 255), -1),
-    ):
-        for x, y in np.round((np.asarray(places) + 0.5) * scale - 0.5).astype(int).tolist():
-            cv2.circle(canvas, (x, y), radius, colour, thickness, cv2.LINE_AA)
+    canvas = enlarge(image, scale)
+    for places, radius, color in ((points, 2 * scale, GREEN), (keypoints, scale, RED)):
+        canvas = draw_keypoints(canvas, warp_points(places, scaling(scale)), color, radius)
     return np.concatenate([canvas, draw_heatmap(enlarge(heatmap, scale))], axis=1)
