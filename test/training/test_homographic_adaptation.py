@@ -28,6 +28,7 @@ from superpoint_ros.training.homographic_adaptation import (
     mark_maxima,
     network_heatmaps,
 )
+from support.spots import draw_spots
 
 SIZE = (160, 120)
 
@@ -41,10 +42,8 @@ def points_of(size=SIZE, count=9, seed=0):
 
 
 def spots(points, size=SIZE, sigma=1.5):
-    """Return an image, uint8, with a bright spot at each point."""
-    x, y = np.arange(size[0]), np.arange(size[1])[:, None]
-    spots = [np.exp(-((x - u) ** 2 + (y - v) ** 2) / (2 * sigma**2)) for u, v in points]
-    return (np.max(spots, axis=0) * 250).round().astype(np.uint8)
+    """Return an image, uint8, with a bright spot at each point on black ground."""
+    return draw_spots(points, size, heights=250, sigma=sigma, ground=0)
 
 
 def brightness(images):
@@ -266,15 +265,6 @@ def hessian_marks(image, most):
     return mark_maxima(hessian_response(image), most)
 
 
-def picture(places, heights, sigma=1.5, size=(120, 90)):
-    """Return an image, uint8, with spots of these heights at the places (x, y)."""
-    x, y = np.arange(size[0]), np.arange(size[1])[:, None]
-    total = np.full(size[::-1], 60.0)
-    for (u, v), height in zip(places, heights, strict=True):
-        total += height * np.exp(-((x - u) ** 2 + (y - v) ** 2) / (2 * sigma**2))
-    return total.round().astype(np.uint8)
-
-
 def centre(heatmap):
     """Return the heatmap's centre of gravity around its highest pixel, and that pixel's value."""
     y, x = np.unravel_index(heatmap.argmax(), heatmap.shape)
@@ -291,7 +281,7 @@ def test_a_hessian_keypoint_is_marked_within_a_tenth_of_a_pixel(sigma, height):
     offsets = []
     for _ in range(10):
         place = rng.uniform(40, 50, 2)
-        found, value = centre(hessian_marks(picture([place], [height], sigma), 10))
+        found, value = centre(hessian_marks(draw_spots([place], (120, 90), height, sigma), 10))
         assert 0.6 < value <= 1
         offsets.append(found - place)
     assert np.abs(offsets).max() < 0.1
@@ -301,7 +291,7 @@ def test_a_hessian_keypoint_is_marked_within_a_tenth_of_a_pixel(sigma, height):
 
 def test_the_candidates_with_the_highest_response_are_marked():
     places, heights = [(30, 30), (60, 30), (90, 60)], [60, 150, 100]
-    heatmap = hessian_marks(picture(places, heights), 2)
+    heatmap = hessian_marks(draw_spots(places, (120, 90), heights), 2)
     marked = [heatmap[y - 1 : y + 2, x - 1 : x + 2].max() > 0.5 for x, y in places]
     assert marked == [False, True, True]
 
@@ -336,7 +326,7 @@ def test_a_corner_is_marked_within_a_pixel_and_an_edge_is_not(angle):
 
 
 def test_corners_and_hessian_keypoints_are_added_to_the_heatmap_of_the_network():
-    images = np.stack([picture([(30, 30)], [150]), picture([(80, 50)], [150])])
+    images = np.stack([draw_spots([place], (120, 90)) for place in ((30, 30), (80, 50))])
     recipe = AdaptationRecipe(hessian=0.5, corners=0.2, candidates=10)
     both = add_candidates(lambda images: images.astype(np.float32) / 255, recipe)
     keypoints, corners = (

@@ -13,27 +13,17 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
-import torch
 
-from superpoint_ros.model.config import SuperPointConfig
-from superpoint_ros.model.superpoint import SuperPoint
-from superpoint_ros.model.weights import save_weights, WeightsMetadata
 from superpoint_ros.training import pseudo_labels
 from superpoint_ros.training.adaptation_recipe import AdaptationRecipe
 from superpoint_ros.training.homographic_adaptation import Labels
 from superpoint_ros.training.label_files import LabelFolder
 from superpoint_ros.training.pseudo_labels import label_folder, write_contact_sheet
+from support.small_networks import write_weights
+from support.spots import draw_spots
 
 RECIPE = AdaptationRecipe(homographies=4, threshold=0.01, nms_radius=2, max_keypoints=20)
 BAD = ('bad.png', 'tiny.png')
-
-
-def make_weights(path, seed):
-    """Write random weights of a tiny network."""
-    torch.manual_seed(seed)
-    model = SuperPoint(SuperPointConfig((4, 4, 4, 8), head_channels=8, descriptor_size=8))
-    save_weights(path, model, WeightsMetadata())
-    return path
 
 
 @pytest.fixture(scope='module')
@@ -52,7 +42,7 @@ def photos(tmp_path_factory):
 @pytest.fixture(scope='module')
 def weights(tmp_path_factory):
     """Return a weight file."""
-    return make_weights(tmp_path_factory.mktemp('weights') / 'tiny.safetensors', 0)
+    return write_weights(tmp_path_factory.mktemp('weights') / 'tiny.safetensors')
 
 
 class ThisProcess(ThreadPoolExecutor):
@@ -133,7 +123,7 @@ def test_other_weights_recipe_or_precision_do_not_mix_with_labels_that_are_there
     photos, weights, labelled, tmp_path, no_processes
 ):
     out = labelled[0]
-    other = make_weights(tmp_path / 'other.safetensors', 1)
+    other = write_weights(tmp_path / 'other.safetensors', seed=1)
     with pytest.raises(ValueError, match=r'made in another way \(weights differ\)'):
         label_folder(photos, other, out, RECIPE, ['cpu'])
     recipe = AdaptationRecipe(**(vars(RECIPE) | {'homographies': 5}))
@@ -169,9 +159,7 @@ def test_labelling_fails_if_no_photograph_can_be_read(weights, tmp_path, in_this
 def test_hessian_keypoints_are_labelled_on_request(weights, tmp_path, in_this_process):
     photos = tmp_path / 'photos'
     photos.mkdir()
-    x, y = np.arange(96), np.arange(80)[:, None]
-    spot = 60 + 150 * np.exp(-((x - 41.3) ** 2 + (y - 37.6) ** 2) / (2 * 2**2))
-    cv2.imwrite(str(photos / 'spot.png'), spot.round().astype(np.uint8))
+    cv2.imwrite(str(photos / 'spot.png'), draw_spots([(41.3, 37.6)], (96, 80), sigma=2))
     found = []
     for name, weight in (('with', 0.9), ('without', 0.0)):
         recipe = AdaptationRecipe(homographies=6, threshold=0.25, hessian=weight)
