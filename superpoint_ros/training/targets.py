@@ -111,8 +111,9 @@ class RepeatabilityTargets:
     """
     Targets from the Hessian keypoints that both views share, see `repeatable_keypoints`.
 
-    Their fields are `targets`, float32 (2, 65, h, w), and `known`, bool (2, h, w). The number of
-    competing keypoints per cell is random between `min_density` and `max_density`.
+    Their fields are `targets`, float32 (2, 65, h, w), the distribution of each cell, and `known`,
+    bool (2, h, w), whether the other view shows the cell. The number of competing keypoints per
+    cell is random between `min_density` and `max_density`.
     """
 
     def __init__(self, min_density: float, max_density: float):
@@ -121,8 +122,7 @@ class RepeatabilityTargets:
     def make(self, pair: ViewPair, rng: np.random.Generator) -> PairTargets:
         """Return the targets of a pair, for a random density of keypoints."""
         density = float(np.exp(rng.uniform(*np.log(self.density))))
-        found = repeatable_keypoints(pair.images, pair.mappings, pair.seen, density)
-        return PairTargets({'targets': found.targets, 'known': found.known}, found.points)
+        return repeatable_keypoints(pair, density)
 
     def loss(self, step: StepOutput) -> torch.Tensor:
         """Return the cross-entropy with the targets of both views."""
@@ -151,16 +151,9 @@ def cell_labels(
     are ignored. `size` is (width, height), multiples of 8. A class is the index of the pixel in
     its cell, row by row (0 to 63), or `DUSTBIN`. If two points share a cell, `rng` picks one
     (paper, section 3.3). Cells with a pixel that is false in `mask`, bool (H, W), are `IGNORED`.
-
-    Raises ValueError if a shape or the size is wrong.
     """
     width, height = size
-    if width % CELL or height % CELL or min(size) < CELL:
-        raise ValueError(f'the size must be multiples of {CELL}, got {width}x{height}')
-    points = np.asarray(points, dtype=np.float64)
-    if points.ndim != 2 or points.shape[1] != 2:
-        raise ValueError(f'points must have shape (N, 2), got {points.shape}')
-    pixels = np.floor(points + 0.5)
+    pixels = np.floor(np.asarray(points, dtype=np.float64) + 0.5)
     with np.errstate(invalid='ignore'):
         inside = ((pixels >= 0) & (pixels < [width, height])).all(axis=1)
     x, y = pixels[inside].astype(np.int64).T
@@ -179,8 +172,6 @@ def cell_labels(
 def valid_cells(mask: np.ndarray) -> np.ndarray:
     """Return bool (H/8, W/8): cells whose pixels are all true in `mask` (H, W)."""
     height, width = mask.shape
-    if height % CELL or width % CELL:
-        raise ValueError(f'the mask must have sides of multiples of {CELL}, got {mask.shape}')
     return mask.reshape(height // CELL, CELL, width // CELL, CELL).all(axis=(1, 3))
 
 
@@ -198,61 +189,43 @@ def is_visible(points: np.ndarray, seen: np.ndarray, border: int = 0) -> np.ndar
     return inside & seen[y, x]
 
 
-class RepeatableKeypoints(NamedTuple):
+def repeatable_keypoints(pair: ViewPair, density: float) -> PairTargets:
     """
-    Repeatable keypoints of two views, view A before view B.
+    Return targets from the Hessian keypoints of two views that are repeated in the other view.
 
-    Attributes:
-        targets: float32 (2, 65, h, w): target distribution of each cell.
-        known: bool (2, h, w): cells that the other view shows.
-        points: (2, N, 2): keypoints that both views have, strongest first.
-
-    """
-
-    targets: np.ndarray
-    known: np.ndarray
-    points: np.ndarray
-
-
-def repeatable_keypoints(
-    images: tuple[np.ndarray, np.ndarray],
-    mappings: tuple[Mapping, Mapping],
-    seen: tuple[np.ndarray, np.ndarray],
-    density: float,
-) -> RepeatableKeypoints:
-    """
-    Return the Hessian keypoints of two views that are repeated in the other view.
-
-    The arguments are those of `ViewPair`. In each view, the strongest keypoints that the other
-    view shows compete: at most `density` for each cell of A that B shows.
+    In each view, the strongest keypoints that the other view shows compete: at most `density` for
+    each cell of A that B shows. The keypoints of the result are those that both views have,
+    strongest first.
     """
     kept, known = [], []
-    for image, mapping, mine, other in zip(images, mappings, seen, seen[::-1], strict=True):
+    for image, mapping, mine, other in zip(
+        pair.images, pair.mappings, pair.seen, pair.seen[::-1], strict=True
+    ):
         points, response = _hessian_keypoints(image)
         inside = is_visible(points, mine, BORDER) & is_visible(mapping(points), other, BORDER)
         kept.append((points[inside], response[inside]))
         known.append(_known_cells(mine, other, mapping))
     most = max(1, round(density * known[0].sum()))
     (a, response_a), (b, response_b) = ((p[:most], r[:most]) for p, r in kept)
-    repeated = np.zeros(len(a)), np.zeros(len(b))
-    pairs = np.zeros((2, 0, 2))
+    repeated_a, repeated_b = np.zeros(len(a)), np.zeros(len(b))
+    keypoints = np.zeros((2, 0, 2))
     if len(a) and len(b):
-        distance = _distances(a, b, mappings[0])
-        repeated = tuple(
+        distance = _distances(a, b, pair.mappings[0])
+        repeated_a, repeated_b = (
             np.exp(-(distance.min(axis=axis) ** 2) / (2 * TOLERANCE**2)) for axis in (1, 0)
         )
         nearest = distance.argmin(axis=1)
         mutual = distance[:, nearest].argmin(axis=0) == np.arange(len(a))
-        good = np.flatnonzero(mutual & (repeated[0] > 0.5))
-        pairs = np.stack([a[good], b[nearest[good]]])
-    targets = [
-        _target_distribution(points, response, probability, known[0].shape)
-        for points, response, probability in (
-            (a, response_a, repeated[0]),
-            (b, response_b, repeated[1]),
-        )
-    ]
-    return RepeatableKeypoints(np.stack(targets), np.stack(known), pairs)
+        good = np.flatnonzero(mutual & (repeated_a > 0.5))
+        keypoints = np.stack([a[good], b[nearest[good]]])
+    cells = known[0].shape
+    targets = np.stack(
+        [
+            _target_distribution(a, response_a, repeated_a, cells),
+            _target_distribution(b, response_b, repeated_b, cells),
+        ]
+    )
+    return PairTargets({'targets': targets, 'known': np.stack(known)}, keypoints)
 
 
 def _hessian_keypoints(image: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

@@ -4,6 +4,7 @@
 """Targets of the detector: classes of cells, and keypoints that two views share."""
 
 from functools import partial
+from types import SimpleNamespace
 
 import cv2
 import numpy as np
@@ -22,6 +23,7 @@ from superpoint_ros.training.targets import (
     valid_cells,
     ViewPair,
 )
+from support.spots import draw_spots
 
 
 def rng(seed=0):
@@ -85,17 +87,6 @@ def test_cells_that_are_not_wholly_valid_are_ignored():
     assert valid_cells(mask).tolist() == [[True, False], [True, True]]
 
 
-@pytest.mark.parametrize('size', [(20, 16), (16, 12), (0, 8)])
-def test_a_size_that_is_not_a_multiple_of_eight_is_refused(size):
-    with pytest.raises(ValueError, match='multiples of 8'):
-        cell_labels(np.zeros((0, 2)), size, rng())
-
-
-def test_points_of_another_shape_are_refused():
-    with pytest.raises(ValueError, match=r'\(3, 3\)'):
-        cell_labels(np.zeros((3, 3)), (16, 16), rng())
-
-
 def test_a_point_is_visible_on_a_seen_pixel_inside_the_image():
     seen = np.ones((10, 20), bool)
     seen[:, 8:] = False
@@ -137,17 +128,12 @@ def test_pseudo_labels_ignore_cells_that_are_uncertain_or_not_seen():
 
 def find(images, homography, seen=(SEEN, SEEN), density=DENSE):
     """Return the repeatable keypoints of views with a homography between them."""
-    pair = pair_of(images, homography, seen)
-    return repeatable_keypoints(pair.images, pair.mappings, pair.seen, density)
+    found = repeatable_keypoints(pair_of(images, homography, seen), density)
+    return SimpleNamespace(**found.fields, points=found.keypoints)
 
 
-def dots(centres, values=None, size=(WIDTH, HEIGHT)):
-    """Return a gray image with soft dots, of these gray levels above the ground."""
-    y, x = np.mgrid[: size[1], : size[0]]
-    image = np.full(x.shape, 60.0)
-    for (u, v), value in zip(centres, values or [120.0] * len(centres), strict=True):
-        image += value * np.exp(-((x - u) ** 2 + (y - v) ** 2) / (2 * 1.5**2))
-    return image.clip(0, 255).round().astype(np.uint8)
+def dots(centres, heights=120.0):
+    return draw_spots(centres, (WIDTH, HEIGHT), heights)
 
 
 def lattice(seed=0, step=16):
@@ -173,7 +159,7 @@ def probabilities_near(target, points, reach=1):
 def test_a_spot_that_both_views_show_is_a_keypoint_in_both():
     a = lattice()
     b = warp_points(a, MOVE)
-    found = find((dots(a), dots(b)), MOVE, (SEEN, SEEN), DENSE)
+    found = find((dots(a), dots(b)), MOVE)
     for target, points in zip(found.targets, (a, b), strict=True):
         inside = ((points > 5) & (points < [WIDTH - 6, HEIGHT - 6])).all(axis=1)
         # A weak maximum of the rounded gray levels may lie in the same cell, and take its share.
@@ -187,7 +173,7 @@ def test_a_spot_that_both_views_show_is_a_keypoint_in_both():
 def test_a_spot_that_only_one_view_shows_is_not_a_keypoint():
     a = lattice()
     b = warp_points(a, MOVE)
-    found = find((dots(a), dots(b[::2])), MOVE, (SEEN, SEEN), DENSE)
+    found = find((dots(a), dots(b[::2])), MOVE)
     assert probabilities_near(found.targets[0], a[1::2]).max() < 0.05
     seen = probabilities_near(found.targets[0], a[::2])
     assert np.median(seen) > 0.9
@@ -196,14 +182,14 @@ def test_a_spot_that_only_one_view_shows_is_not_a_keypoint():
 def test_the_probability_of_a_keypoint_falls_with_the_distance():
     a = lattice()
     moved = warp_points(a, MOVE) + [TOLERANCE, 0]
-    found = find((dots(a), dots(moved)), MOVE, (SEEN, SEEN), DENSE)
+    found = find((dots(a), dots(moved)), MOVE)
     probabilities = probabilities_near(found.targets[0], a)
     assert np.median(probabilities[probabilities > 0]) == pytest.approx(np.exp(-0.5), abs=0.05)
 
 
 def test_cells_that_the_other_view_does_not_show_are_unknown():
     a = lattice()
-    found = find((dots(a), dots(warp_points(a, MOVE))), MOVE, (SEEN, SEEN), DENSE)
+    found = find((dots(a), dots(warp_points(a, MOVE))), MOVE)
     known_a, known_b = found.known
     # Of A, B lacks 9 pixels at the right and 5 at the top, of B, A lacks those opposite.
     assert known_a[2:-1, 1:-2].all()
@@ -213,7 +199,7 @@ def test_cells_that_the_other_view_does_not_show_are_unknown():
     assert not known_b[-1].any()
     half = SEEN.copy()
     half[:, :64] = False
-    found = find((dots(a), dots(a)), np.eye(3), (SEEN, half), DENSE)
+    found = find((dots(a), dots(a)), np.eye(3), (SEEN, half))
     assert not found.known[:, :, :8].any()
     assert found.known[:, 1:-1, 8:-1].all()
     assert not probabilities_near(found.targets[0], a[a[:, 0] < 60]).any()
@@ -221,10 +207,10 @@ def test_cells_that_the_other_view_does_not_show_are_unknown():
 
 def test_the_strongest_keypoints_of_both_views_compete_for_few_places():
     a = lattice()
-    values = list(np.linspace(40, 180, len(a)))
+    values = np.linspace(40, 180, len(a))
     images = dots(a, values), dots(warp_points(a, MOVE), values)
-    known = find(images, MOVE, (SEEN, SEEN), DENSE).known[0].sum()
-    found = find(images, MOVE, (SEEN, SEEN), 5 / known)
+    known = find(images, MOVE).known[0].sum()
+    found = find(images, MOVE, density=5 / known)
     probabilities = probabilities_near(found.targets[0], a)
     assert (probabilities > 0.5).sum() == 5
     shown = ((warp_points(a, MOVE) > 5) & (warp_points(a, MOVE) < [122, 90])).all(axis=1)
@@ -246,7 +232,7 @@ def test_keypoints_of_rotated_and_enlarged_views_are_repeated():
     turn = np.eye(3)
     turn[:2] = cv2.getRotationMatrix2D((64, 48), 30, 1.3)
     image = dots(lattice())
-    found = find((image, warp_image(image, turn)), turn, (SEEN, SEEN), DENSE)
+    found = find((image, warp_image(image, turn)), turn)
     assert found.points.shape[1] >= 5
     distance = np.linalg.norm(warp_points(found.points[0], turn) - found.points[1], axis=1)
     assert distance.max() < 1.343  # a probability of a half, and the root of the views' scales
@@ -257,11 +243,11 @@ def test_views_that_share_nothing_have_no_keypoints(other):
     image = dots(lattice())
     blank = np.full_like(image, 90)
     if other == 'even':
-        found = find((image, blank), np.eye(3), (SEEN, SEEN), DENSE)
+        found = find((image, blank), np.eye(3))
         assert found.known.any()
     else:
         far = np.array([[1.0, 0, 500], [0, 1, 0], [0, 0, 1]])
-        found = find((image, image), far, (SEEN, SEEN), DENSE)
+        found = find((image, image), far)
         assert not found.known.any()
     assert (found.targets[:, DUSTBIN] == 1).all()
     assert found.points.shape == (2, 0, 2)
