@@ -21,9 +21,7 @@ from superpoint_ros.data.sequences.image_files import read_image
 from superpoint_ros.training.checkpoints import LAST, read_checkpoint
 from superpoint_ros.training.homographic_adaptation import Labels
 from superpoint_ros.training.label_files import LabelFolder
-from superpoint_ros.training.lightning_modules import MagicPointModule
-from superpoint_ros.training.trainer import train
-from superpoint_ros.training.training_recipes import MagicPointRecipe
+from support.spots import draw_spots
 
 SIZE = (150, 110)
 
@@ -69,11 +67,7 @@ def draw_dots(rng: np.random.Generator, size=SIZE, count=25) -> tuple[np.ndarray
     width, height = size
     cells = np.stack(np.meshgrid(np.arange(12, width - 12, 18), np.arange(12, height - 12, 18)))
     centres = rng.permutation(cells.reshape(2, -1).T)[:count] + rng.uniform(-3, 3, (count, 2))
-    y, x = np.mgrid[:height, :width]
-    image = np.full((height, width), 40.0)
-    for u, v in centres:
-        image += 200 * np.exp(-((x - u) ** 2 + (y - v) ** 2) / (2 * 1.5**2))
-    return image.clip(0, 255).round().astype(np.uint8), centres.astype(np.float32)
+    return draw_spots(centres, size, heights=200, ground=40), centres.astype(np.float32)
 
 
 def write_photographs(folder: Path, count: int = 6, size=SIZE) -> tuple[Path, Path]:
@@ -101,13 +95,6 @@ def superpoint_command(folders: tuple[Path, Path], out: Path, *more: str) -> lis
 def short_run_options(*names: str) -> list[str]:
     """Return the options of a short run, all of them unless some are named."""
     return [f'--{name}={SHORT_RUN[name]}' for name in names or SHORT_RUN]
-
-
-def train_magicpoint(folder: Path, network: str) -> Path:
-    """Return the checkpoint of a run of MagicPoint of one step."""
-    recipe = MagicPointRecipe(network, max_steps=1, batch=1, width=64, height=48, workers=0)
-    train(MagicPointModule(recipe, folder), folder, accelerator='cpu')
-    return folder / LAST
 
 
 def final_state(folder: Path) -> tuple[int, dict[str, torch.Tensor]]:

@@ -26,7 +26,13 @@ def short_recipe(folders):
 
 @pytest.fixture(scope='session')
 def magicpoint(tmp_path_factory):
-    """Return the checkpoint of a run of MagicPoint with the compact network."""
-    from support.training_runs import train_magicpoint
+    """Return the checkpoint of a run of MagicPoint of one step with the compact network."""
+    from superpoint_ros.training.checkpoints import LAST
+    from superpoint_ros.training.lightning_modules import MagicPointModule
+    from superpoint_ros.training.trainer import train
+    from superpoint_ros.training.training_recipes import MagicPointRecipe
 
-    return train_magicpoint(tmp_path_factory.mktemp('magicpoint'), 'compact')
+    folder = tmp_path_factory.mktemp('magicpoint')
+    recipe = MagicPointRecipe('compact', max_steps=1, batch=1, width=64, height=48, workers=0)
+    train(MagicPointModule(recipe, folder), folder, accelerator='cpu')
+    return folder / LAST

@@ -24,7 +24,7 @@ from superpoint_ros.training.lightning_modules import SuperPointModule
 from superpoint_ros.training.losses import StepOutput
 from superpoint_ros.training.trainer import train
 from superpoint_ros.training.training_recipes import SuperPointRecipe
-from support.training_runs import write_photographs
+from support.training_runs import SHORT_RUN, write_photographs
 
 TINY = SuperPointConfig((4, 6, 8, 10), 12, 16)
 
@@ -150,18 +150,11 @@ def test_a_run_with_distillation_does_not_change_the_teacher(tmp_path):
     recipe = SuperPointRecipe(
         images=str(images),
         detector_targets='repeatability',
-        network='nano',
-        batch=2,
-        width=64,
-        height=48,
-        points=16,
-        workers=0,
-        max_steps=2,
-        validation_images=1,
         distill_from=str(teacher),
         detector_distillation=0.1,
         stage_channels=[8, 8, 8, 8],
         head_channels=8,
+        **SHORT_RUN | {'network': 'nano', 'max_steps': 2},
     )
     before = teacher.read_bytes()
     module = SuperPointModule(recipe, tmp_path / 'run')
