@@ -47,6 +47,18 @@ def trained(config):
     return SuperPoint(replace(config, normalization='before_relu'))
 
 
+def save_checkpoint(path, network, configuration):
+    """Write a network as a training run does, under the name of a configuration."""
+    state = {f'network.{name}': value for name, value in network.state_dict().items()}
+    torch.save({'state_dict': state, 'recipe': {'network': configuration}}, path)
+    return path
+
+
+def assert_same_outputs(output, expected):
+    torch.testing.assert_close(output.logits, expected.logits, rtol=1e-3, atol=1e-3)
+    torch.testing.assert_close(output.descriptors, expected.descriptors, rtol=1e-3, atol=1e-3)
+
+
 def test_a_network_initialized_from_a_weight_file_computes_the_same(weights, images):
     network = trained(NARROW)
     initialize_from(network, weights, images)
@@ -55,8 +67,7 @@ def test_a_network_initialized_from_a_weight_file_computes_the_same(weights, ima
     evaluated = network.eval()(images)
     folded = fold_batch_norm(network)(images)
     for output in (evaluated, folded, network.train()(images)):
-        torch.testing.assert_close(output.logits, expected.logits, rtol=1e-3, atol=1e-3)
-        torch.testing.assert_close(output.descriptors, expected.descriptors, rtol=1e-3, atol=1e-3)
+        assert_same_outputs(output, expected)
 
 
 @pytest.mark.parametrize('name', ['compact', 'nano'])
@@ -65,10 +76,7 @@ def test_a_checkpoint_of_the_same_network_is_loaded_unchanged(tmp_path, images, 
     config = replace(NARROW, stage_layers=layers, downsampling=CONFIGURATIONS[name].downsampling)
     source, network = trained(config), trained(config)
     source(images)  # moves the batch norms' statistics
-    path = tmp_path / 'last.ckpt'
-    state = {f'network.{name}': value for name, value in source.state_dict().items()}
-    torch.save({'state_dict': state, 'recipe': {'network': name}}, path)
-    initialize_from(network, path, images)
+    initialize_from(network, save_checkpoint(tmp_path / 'last.ckpt', source, name), images)
     for name, value in network.state_dict().items():
         assert torch.equal(value, source.state_dict()[name]), name
 
@@ -77,17 +85,10 @@ def test_a_checkpoint_of_the_same_network_is_loaded_unchanged(tmp_path, images, 
 def test_a_checkpoint_without_batch_norms_continues_with_or_without_them(
     tmp_path, images, normalization
 ):
-    source, network = (
-        random_network(NARROW),
-        SuperPoint(replace(NARROW, normalization=normalization)),
-    )
-    path = tmp_path / 'last.ckpt'
-    state = {f'network.{name}': value for name, value in source.state_dict().items()}
-    torch.save({'state_dict': state, 'recipe': {'network': 'compact'}}, path)
-    initialize_from(network, path, images)
-    expected, output = source(images), network.eval()(images)
-    torch.testing.assert_close(output.logits, expected.logits, rtol=1e-3, atol=1e-3)
-    torch.testing.assert_close(output.descriptors, expected.descriptors, rtol=1e-3, atol=1e-3)
+    source = random_network(NARROW)
+    network = SuperPoint(replace(NARROW, normalization=normalization))
+    initialize_from(network, save_checkpoint(tmp_path / 'last.ckpt', source, 'compact'), images)
+    assert_same_outputs(network.eval()(images), source(images))
 
 
 def test_a_widened_network_computes_almost_the_same(weights, images):
@@ -104,19 +105,41 @@ def test_a_widened_network_computes_almost_the_same(weights, images):
 
 
 def similarities(descriptors):
-    unit = F.normalize(descriptors[0].flatten(1), dim=0)
+    """Return the cosine similarities of all pairs of descriptors of a batch."""
+    unit = F.normalize(descriptors.transpose(0, 1).flatten(1), dim=0)
     return (unit.T @ unit).flatten()
 
 
-def test_without_noise_a_widened_network_computes_the_same(monkeypatch, images):
+@pytest.fixture
+def without_noise(monkeypatch):
     monkeypatch.setattr('superpoint_ros.training.initialization.COPY_NOISE', 0.0)
     monkeypatch.setattr('superpoint_ros.training.initialization.DESCRIPTOR_NOISE', 0.0)
+
+
+def test_without_noise_a_widened_network_computes_the_same(without_noise, images):
     source = random_network(NARROW)
     output, expected = widen(source, WIDER)(images), source(images)
     torch.testing.assert_close(output.logits, expected.logits, rtol=1e-4, atol=1e-5)
     torch.testing.assert_close(
         output.descriptors, torch.cat([expected.descriptors] * 2, dim=1), rtol=1e-4, atol=1e-5
     )
+
+
+def test_copied_channels_have_noise_and_the_others_have_none(request):
+    source = random_network(replace(NARROW, fine_channels=6))
+    config = replace(WIDER, fine_channels=9)
+    noisy = widen(source, config)
+    request.getfixturevalue('without_noise')
+    exact = widen(source, config)
+    for name in config.layers:
+        weight, copied = (getattr(each, name).weight for each in (exact, noisy))
+        noise = (copied - weight) / weight.std()
+        old = getattr(source, name).out_channels
+        assert not noise[:old].any(), name
+        if name != 'convPb':  # its channels are classes: none is copied
+            expected = 0.15 if name in ('convDb', 'convFb') else 0.03
+            assert noise[old:].std().item() == pytest.approx(expected, rel=0.25), name
+        assert torch.equal(getattr(noisy, name).bias, getattr(exact, name).bias), name
 
 
 def test_copies_of_channels_have_different_gradients(weights, images):
@@ -148,13 +171,22 @@ def test_fine_descriptors_begin_small_and_are_kept_afterwards(tmp_path, images):
     assert widen(fine, NARROW)(images).fine is None
 
 
-def test_initialization_from_a_wider_network_is_refused(tmp_path, images):
-    path = tmp_path / 'wide.safetensors'
-    save_weights(path, random_network(WIDER), WeightsMetadata())
-    message = (
-        f'cannot initialize this network from {path}: conv1a has 8 channels there, and only 4 here'
-    )
-    with pytest.raises(ValueError, match=message):
+@pytest.mark.parametrize(
+    ('config', 'reason'),
+    [
+        (WIDER, 'conv1a has 8 channels there, and only 4 here'),
+        (
+            replace(NARROW, stage_layers=(1, 1, 2, 2)),
+            r'the networks differ: \(1, 1, 2, 2\) la',
+        ),
+    ],
+)
+def test_initialization_from_a_network_that_does_not_fit_is_refused(
+    tmp_path, images, config, reason
+):
+    path = tmp_path / 'other.safetensors'
+    save_weights(path, random_network(config), WeightsMetadata())
+    with pytest.raises(ValueError, match=f'cannot initialize this network from {path}: {reason}'):
         initialize_from(trained(NARROW), path, images)
 
 
@@ -178,13 +210,9 @@ def test_longer_descriptors_keep_their_principal_components(tmp_path, images):
     initialize_from(network, path, images)
     output, expected = network.eval()(images), source(images)
     torch.testing.assert_close(output.logits, expected.logits, rtol=1e-3, atol=1e-4)
-
-    def similarities(maps):
-        unit = torch.nn.functional.normalize(maps.transpose(0, 1).flatten(1), dim=0)
-        return unit.T @ unit
-
-    error = (similarities(output.descriptors) - similarities(expected.descriptors)).abs().max()
-    first = similarities(expected.descriptors[:, :12]) - similarities(expected.descriptors)
+    truth = similarities(expected.descriptors)
+    error = (similarities(output.descriptors) - truth).abs().max()
+    first = similarities(expected.descriptors[:, :12]) - truth
     assert error < 0.2 * first.abs().max()
 
 
