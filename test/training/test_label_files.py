@@ -75,16 +75,11 @@ def test_only_images_that_have_labels_are_listed(photo, tmp_path):
         LabelFolder(tmp_path / 'other', ORIGIN).labelled(photo.parent)
 
 
-def test_labels_of_an_image_of_another_size_are_refused(photo, tmp_path):
+def test_labels_of_an_image_of_another_size_or_content_are_refused(photo, tmp_path):
     folder = LabelFolder(tmp_path / 'labels', ORIGIN)
     folder.write(photo, read_image(photo), LABELS)
     with pytest.raises(ValueError, match=r'image of 40x24 pixels; .*a\.png has 24x40'):
         folder.read(photo, read_image(photo).T)
-
-
-def test_labels_of_an_image_of_other_content_are_refused(photo, tmp_path):
-    folder = LabelFolder(tmp_path / 'labels', ORIGIN)
-    folder.write(photo, read_image(photo), LABELS)
     changed = read_image(photo)
     changed[0, 0] ^= 1
     with pytest.raises(ValueError, match='made for another image than'):
@@ -100,31 +95,13 @@ def test_labels_of_one_origin_are_not_mixed_with_another(tmp_path):
         LabelFolder(tmp_path, ORIGIN | {'recipe': {'homographies': 4}})
 
 
-def damage_zip(data):
-    """Return the file with bytes within it changed."""
-    middle = len(data) // 3
-    return (
-        data[:middle]
-        + bytes(255 - byte for byte in data[middle : middle + 40])
-        + data[middle + 40 :]
-    )
-
-
-@pytest.mark.parametrize(
-    'damage',
-    [
-        lambda data: b'',
-        lambda data: data[: len(data) // 2],
-        lambda data: b'not an archive' * 20,
-        damage_zip,
-    ],
-    ids=['empty', 'cut off', 'foreign', 'damaged'],
-)
-def test_a_damaged_label_file_is_named(photo, tmp_path, damage):
+@pytest.mark.parametrize('content', [b'', b'not an archive' * 20, None])
+def test_a_damaged_label_file_is_named(photo, tmp_path, content):
     folder = LabelFolder(tmp_path / 'labels', ORIGIN)
     folder.write(photo, read_image(photo), LABELS)
     path = folder.path(photo)
-    path.write_bytes(damage(path.read_bytes()))
+    whole = path.read_bytes()
+    path.write_bytes(whole[: len(whole) // 2] if content is None else content)
     with pytest.raises(ValueError, match=r'a\.png\.npz is damaged: delete it'):
         folder.read(photo)
 

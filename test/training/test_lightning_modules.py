@@ -13,8 +13,15 @@ from superpoint_ros.training.lightning_modules import configure_optimizer, Magic
 from superpoint_ros.training.training_recipes import MagicPointRecipe
 
 
-def learning_rates(max_steps, warm_up, decay):
-    """Return the learning rate of each step, the highest being 1."""
+@pytest.mark.parametrize(
+    ('max_steps', 'warm_up', 'decay', 'expected'),
+    [
+        (100, 0.1, 0.2, {0: 0.1, 4: 0.5, 9: 1, 50: 1, 80: 1, 90: 0.5, 99: 0.05}),
+        (10, 0.2, 1.0, {0: 0.5, 1: 0.9, 2: 0.8, 3: 0.7}),  # falls over all steps
+        (10, 0.0, 0.0, dict.fromkeys(range(10), 1.0)),
+    ],
+)
+def test_the_learning_rate_rises_stays_and_falls(max_steps, warm_up, decay, expected):
     recipe = MagicPointRecipe(max_steps=max_steps, warm_up=warm_up, decay=decay, learning_rate=1.0)
     configured = configure_optimizer(nn.Conv2d(1, 2, 3), recipe)
     optimizer, scheduler = configured['optimizer'], configured['lr_scheduler']['scheduler']
@@ -23,21 +30,7 @@ def learning_rates(max_steps, warm_up, decay):
         rates.append(optimizer.param_groups[0]['lr'])
         optimizer.step()
         scheduler.step()
-    return rates
-
-
-def test_the_learning_rate_rises_stays_and_falls():
-    rates = learning_rates(100, 0.1, 0.2)
-    steps = [0, 4, 9, 50, 80, 90, 99]
-    assert [rates[step] for step in steps] == pytest.approx([0.1, 0.5, 1, 1, 1, 0.5, 0.05])
-
-
-def test_the_learning_rate_may_fall_over_all_steps_after_a_warm_up():
-    assert learning_rates(10, 0.2, 1.0)[:4] == pytest.approx([0.5, 0.9, 0.8, 0.7])
-
-
-def test_the_learning_rate_is_constant_without_warm_up_and_decay():
-    assert set(learning_rates(10, 0.0, 0.0)) == {1.0}
+    assert {step: rates[step] for step in expected} == pytest.approx(expected)
 
 
 def test_weight_decay_applies_to_the_weights_of_convolutions_only():

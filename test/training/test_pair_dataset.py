@@ -73,17 +73,31 @@ def brightest_near(image, points, reach=2):
     return np.array(middles)
 
 
-def test_a_pair_sample_has_the_documented_shapes_and_types(recipe):
-    sample = HomographyPairDataset(recipe)[0]
+@pytest.fixture
+def repeatability(recipe):
+    """Return a recipe with repeatability targets, without labels."""
+    return replace(recipe, detector_targets='repeatability', labels='')
+
+
+PSEUDO_LABELS = {'labels': ((2, 8, 12), torch.int64)}
+REPEATABILITY = {'targets': ((2, 65, 8, 12), torch.float32), 'known': ((2, 8, 12), torch.bool)}
+
+
+@pytest.mark.parametrize(
+    ('name', 'targets'), [('recipe', PSEUDO_LABELS), ('repeatability', REPEATABILITY)]
+)
+def test_a_pair_sample_has_the_documented_shapes_and_types(request, name, targets):
+    sample = HomographyPairDataset(request.getfixturevalue(name))[0]
     described = {name: (tuple(value.shape), value.dtype) for name, value in sample.items()}
-    assert described == {
+    assert described == targets | {
         'images': ((2, 64, 96), torch.uint8),
-        'labels': ((2, 8, 12), torch.int64),
         'shown': ((2, 8, 12), torch.bool),
         'cells_in_b': ((8, 12, 2), torch.float32),
         'points': ((2, 64, 2), torch.float32),
         'valid': ((64,), torch.bool),
     }
+    if 'known' in sample:
+        assert not (sample['known'] & ~sample['shown']).any()
 
 
 def test_labels_lie_in_the_middle_of_what_they_label_in_both_views(recipe):
@@ -233,31 +247,15 @@ def test_labels_of_other_images_are_found_before_training_starts(tmp_path, recip
         HomographyPairDataset(replace(recipe, images=str(images), labels=str(labels)))
 
 
-def test_one_labelled_image_is_too_few(tmp_path, recipe):
+@pytest.mark.parametrize(
+    ('targets', 'kind'), [('pseudo_labels', 'labelled images'), ('repeatability', 'images')]
+)
+def test_one_image_is_too_few(tmp_path, recipe, targets, kind):
     images, labels = write_photographs(tmp_path, count=1)
-    with pytest.raises(ValueError, match='holds 1 labelled images; there must be at least 2'):
-        HomographyPairDataset(replace(recipe, images=str(images), labels=str(labels)))
-
-
-@pytest.fixture
-def repeatability(recipe):
-    """Return a recipe with repeatability targets, without labels."""
-    return replace(recipe, detector_targets='repeatability', labels='')
-
-
-def test_without_labels_a_sample_has_the_keypoints_of_both_views(repeatability):
-    sample = HomographyPairDataset(repeatability)[0]
-    described = {name: (tuple(value.shape), value.dtype) for name, value in sample.items()}
-    assert described == {
-        'images': ((2, 64, 96), torch.uint8),
-        'targets': ((2, 65, 8, 12), torch.float32),
-        'known': ((2, 8, 12), torch.bool),
-        'shown': ((2, 8, 12), torch.bool),
-        'cells_in_b': ((8, 12, 2), torch.float32),
-        'points': ((2, 64, 2), torch.float32),
-        'valid': ((64,), torch.bool),
-    }
-    assert not (sample['known'] & ~sample['shown']).any()
+    with pytest.raises(ValueError, match=f'holds 1 {kind}; there must be at least 2'):
+        HomographyPairDataset(
+            replace(recipe, detector_targets=targets, images=str(images), labels=str(labels))
+        )
 
 
 def test_repeatable_keypoints_are_among_the_points_of_both_views(repeatability):
@@ -273,14 +271,6 @@ def test_repeatable_keypoints_are_among_the_points_of_both_views(repeatability):
         shown += len(a)
     assert shown > 100
     assert np.median(np.concatenate(offsets)) < 0.3
-
-
-def test_one_image_is_too_few_without_labels_too(tmp_path, recipe):
-    images, _ = write_photographs(tmp_path, count=1)
-    with pytest.raises(ValueError, match='holds 1 images; there must be at least 2'):
-        HomographyPairDataset(
-            replace(recipe, detector_targets='repeatability', images=str(images))
-        )
 
 
 def test_the_centres_of_cells_are_mapped_into_the_other_view(recipe):
