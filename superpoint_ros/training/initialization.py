@@ -33,9 +33,6 @@ from superpoint_ros.model.superpoint import fold_batch_norm, SuperPoint
 from superpoint_ros.model.weights import load_weights
 from superpoint_ros.training.checkpoints import read_checkpoint
 
-LOGITS = 'convPb'
-"""The layer whose outputs have a fixed meaning each, and are never copied."""
-
 COPY_NOISE = 0.03
 """
 Standard deviation of the noise on copied weights, relative to the weights of the layer.
@@ -141,9 +138,7 @@ def widen(source: SuperPoint, config: SuperPointConfig) -> SuperPoint:
                 continue
             old, new = getattr(source, name), getattr(result, name)
             origins[name] = _origins(name, old.out_channels, new.out_channels)
-            noise = {'convDb': DESCRIPTOR_NOISE, 'convFb': DESCRIPTOR_NOISE, LOGITS: 0.0}.get(
-                name, COPY_NOISE
-            )
+            noise = DESCRIPTOR_NOISE if name in ('convDb', 'convFb') else COPY_NOISE
             _widen_layer(old, new, origins[layer.source], origins[name], noise, generator)
     return result
 

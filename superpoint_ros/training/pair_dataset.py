@@ -101,8 +101,7 @@ class Photographs:
                 f'{images} holds {len(found)} {kind}; there must be at least 2, one to train on '
                 'and one to validate with'
             )
-        self._scenes: dict[int, Scene] = {}
-        self._unreadable: set[int] = set()
+        self._scenes: dict[int, Scene | None] = {}
         self._kept = 0
 
     def check(self) -> None:
@@ -125,14 +124,12 @@ class Photographs:
         """Return a photograph, None if it cannot be read."""
         if index in self._scenes:
             return self._scenes[index]
-        if index in self._unreadable:
-            return None
         path = self.paths[index]
         try:
             image = read_image(path)
         except (ValueError, OSError) as error:
             logger.warning('skipped: %s', error)
-            self._unreadable.add(index)
+            self._scenes[index] = None
             return None
         scene = self._labelled(path, image)
         if self._kept + image.nbytes <= KEPT_BYTES:

@@ -20,10 +20,6 @@ from superpoint_ros.data.random_homographies import HomographyRanges
 from superpoint_ros.model.config import CELL, CONFIGURATIONS, SuperPointConfig
 from superpoint_ros.settings_table import setting, SettingsGroup
 
-PRECISIONS = ('32-true', 'bf16-mixed', '16-mixed')
-DETECTOR_TARGETS = ('pseudo_labels', 'repeatability')
-DESCRIPTOR_LOSSES = ('contrastive', 'hinge')
-
 SHARE = (0, 1)
 COUNT = (1, None)
 WEIGHT = (0, None)
@@ -80,7 +76,9 @@ class TrainingRecipe(SettingsGroup):
         0.0, 'Largest norm of the gradient over all weights; 0 turns clipping off.', range=WEIGHT
     )
     precision: str = setting(
-        '32-true', 'Arithmetic: float32, or mixed with bfloat16 or float16.', choices=PRECISIONS
+        '32-true',
+        'Arithmetic: float32, or mixed with bfloat16 or float16.',
+        choices=('32-true', 'bf16-mixed', '16-mixed'),
     )
     batch_norm: bool = setting(
         True,
@@ -173,7 +171,7 @@ class SuperPointRecipe(TrainingRecipe):
         'pseudo_labels',
         "What the detector learns: 'pseudo_labels' of 'superpoint adapt', or 'repeatability', the "
         'Hessian keypoints that both views of a pair share.',
-        choices=DETECTOR_TARGETS,
+        choices=('pseudo_labels', 'repeatability'),
     )
     labels: str = setting(
         '', "Folder of pseudo labels, made by 'superpoint adapt'; not used for repeatability."
@@ -243,7 +241,7 @@ class SuperPointRecipe(TrainingRecipe):
         'contrastive',
         "Loss of the descriptors: 'contrastive', a softmax over sampled points, or 'hinge', the "
         "paper's loss over all pairs of cells.",
-        choices=DESCRIPTOR_LOSSES,
+        choices=('contrastive', 'hinge'),
     )
     descriptor_weight: float = setting(
         0.5, 'Weight of the descriptor loss (lambda in the paper).', range=WEIGHT
