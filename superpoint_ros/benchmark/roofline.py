@@ -76,7 +76,6 @@ class Roofline(NamedTuple):
     The time of a network relative to the machine's limits.
 
     Attributes:
-        traffic: bytes, see `network_traffic`.
         share_of_peak: rate of arithmetic relative to the machine's peak; None if it is unknown.
         share_of_bandwidth: bytes per second relative to the machine's bandwidth.
         limit: least time in milliseconds that both allow.
@@ -84,7 +83,6 @@ class Roofline(NamedTuple):
 
     """
 
-    traffic: int
     share_of_peak: float | None
     share_of_bandwidth: float
     limit: float
@@ -98,7 +96,6 @@ def roofline(
     arithmetic = 1e3 * multiply_adds / peak if peak else 0.0
     memory = 1e3 * traffic / bandwidth
     return Roofline(
-        traffic,
         arithmetic / milliseconds if peak else None,
         memory / milliseconds,
         max(arithmetic, memory),
