@@ -99,9 +99,9 @@ def refine(
             if damping > 1e3:
                 break
             continue
-        gain = state.cost - candidate.cost
+        gain = 1 - candidate.cost / state.cost
         (poses, points), state, damping = moved, candidate, max(damping / 5, 1e-9)
-        if gain < LEAST_GAIN * state.cost:
+        if gain < LEAST_GAIN:
             break
     return poses, points
 

@@ -78,6 +78,42 @@ def test_two_views_give_pose_points_and_inliers_also_of_a_plane(points, rng, pla
     assert two_views(a[:7], b[:7], THRESHOLD) is None
 
 
+def test_inliers_of_two_views_are_the_points_with_errors_below_the_threshold(points, rng):
+    pose = SECOND @ invert(FIRST)
+    local = points @ FIRST[:3, :3].T + FIRST[:3, 3]
+    a, b = (project(each, local)[0] for each in (np.eye(4), pose))
+    # About half of the displacement remains in each image.
+    b[::4, 1] += rng.uniform(1.5, 3, len(b[::4])) * rng.choice([-1, 1], len(b[::4])) * THRESHOLD
+    found = two_views(a, b, THRESHOLD)
+    np.testing.assert_allclose(found.pose[:3, :3], pose[:3, :3], atol=0.01)
+    errors = np.maximum(
+        reprojection_errors(np.eye(4), found.points, a),
+        reprojection_errors(found.pose, found.points, b),
+    )
+    np.testing.assert_array_equal(found.inliers, errors < THRESHOLD)
+    for low, high in ((0.8, 1), (1, 1.25)):  # the scene has errors on both sides
+        assert ((errors > low * THRESHOLD) & (errors < high * THRESHOLD)).any()
+
+
+def test_matches_that_are_off_by_a_few_thresholds_hardly_turn_the_direction_of_motion():
+    # With the whole threshold instead of its half for candidates, the median is 1.6 degrees.
+    pose, angles = (
+        make_pose(cv2.Rodrigues(np.array([0.02, 0.03, -0.02]))[0], [0.4, 0.02, 0.05]),
+        [],
+    )
+    direction = pose[:3, 3] / np.linalg.norm(pose[:3, 3])
+    for seed in range(16):
+        rng = np.random.default_rng(seed)
+        points = rng.uniform([-2, -2, 4], [2, 2, 8], (80, 3))
+        a, b = (
+            project(each, points)[0] + rng.normal(0, 3e-4, (80, 2)) for each in (np.eye(4), pose)
+        )
+        b[::4] += rng.uniform(-0.02, 0.02, b[::4].shape)
+        cosine = two_views(a, b, 0.006).pose[:3, 3] @ direction
+        angles.append(np.degrees(np.arccos(np.clip(cosine, -1, 1))))
+    assert np.median(angles) < 1.0
+
+
 def test_a_pose_is_found_from_a_wrong_guess_and_among_wrong_points(points, rng):
     seen = project(SECOND, points)[0]
     seen[::3] = rng.uniform(-0.5, 0.5, seen[::3].shape)

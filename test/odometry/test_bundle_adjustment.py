@@ -127,6 +127,24 @@ def test_bundle_adjustment_refines_points_if_all_poses_are_fixed(scene):
     assert np.abs(after).max() < 1e-4 * np.abs(before).max()
 
 
+def test_iterations_end_when_the_cost_falls_by_less_than_the_least_gain(scene, monkeypatch):
+    poses, points, observations = scene
+    start = points + np.random.default_rng(1).normal(0, 0.05, points.shape)
+    free = np.arange(CAMERAS) >= 2
+
+    def refined(iterations):
+        return refine(poses, start, observations, free, THRESHOLD, iterations)
+
+    one, two = refined(1), refined(2)
+    costs = [cost(*each, observations) for each in ((poses, start), one, two)]
+    assert costs[0] > costs[1] > costs[2]
+    gain = 1 - costs[1] / costs[0]
+    for least, expected in (((1 + 1e-6) * gain, one), ((1 - 1e-6) * gain, two)):
+        monkeypatch.setattr(bundle_adjustment, 'LEAST_GAIN', least)
+        for found, part in zip(refined(2), expected, strict=True):
+            np.testing.assert_array_equal(found, part)
+
+
 def test_the_chosen_observations_keep_their_depths_and_weights(scene):
     _, _, observations = scene
     chosen = observations.cameras == 1

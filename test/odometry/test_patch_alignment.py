@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 from superpoint_ros.odometry.patch_alignment import NO_PATCH, PatchPool, smoothed
+from superpoint_ros.odometry.patch_kernels import GAINS, PIXELS, prepare_patches
 from support.noise_pictures import noise_picture
 
 UNIT = np.eye(2, dtype=np.float32)
@@ -74,6 +75,44 @@ def test_a_patch_that_is_not_in_the_image_has_a_low_correlation(picture):
     found = align(picture, other, points, points)
     assert np.median(found.correlations) < 0.8
     assert (found.correlations < 0.95).mean() > 0.95
+
+
+def test_the_gains_of_a_patch_turn_the_gray_levels_of_a_shifted_one_into_the_shift(picture):
+    points, shift = points_in(picture), np.array([0.2, -0.1], np.float32)
+
+    def prepared(places):
+        count = len(places)
+        shapes = (count, PIXELS), (count, GAINS, PIXELS), (count, 2, 2)
+        arrays = tuple(np.zeros(shape, np.float32) for shape in shapes)
+        good = np.zeros(count, bool)
+        prepare_patches(smoothed(picture), places, np.arange(count), arrays, good)
+        assert good.all()
+        return arrays
+
+    values, gains, _ = prepared(points)
+    moved, _, _ = prepared(points + shift)
+    np.testing.assert_allclose(np.einsum('ngp,np->ng', gains, values), 0, atol=1e-4)
+    updates = np.einsum('ngp,np->ng', gains, moved)
+    np.testing.assert_allclose(np.median(updates[:, :2], axis=0), shift, rtol=0.1)
+    np.testing.assert_allclose(np.median(updates[:, 6:], axis=0), shift, rtol=0.1)
+
+
+@pytest.mark.parametrize(
+    ('stretch', 'is_found'), [(0.48, False), (0.52, True), (1.9, True), (2.1, False)]
+)
+def test_patches_are_found_up_to_a_stretch_of_two(picture, stretch, is_found):
+    middle = (np.array(SIZE) - 1) / 2
+    affine = np.c_[stretch * np.eye(2), (1 - stretch) * middle]
+    points = (middle + np.random.default_rng(1).uniform(-30, 30, (20, 2))).astype(np.float32)
+    pool = PatchPool()
+    slots = pool.add(smoothed(cv2.GaussianBlur(picture, (0, 0), 2)), points)
+    image = warped(cv2.GaussianBlur(picture, (0, 0), 2), affine)
+    start = points @ affine[:, :2].T + affine[:, 2]
+    found = pool.align(smoothed(image), slots, start, np.tile(stretch * UNIT, (20, 1, 1)))
+    if is_found:
+        assert (found.correlations > 0.9).mean() > 0.8
+    else:
+        assert found.correlations.tolist() == [-1] * 20
 
 
 def test_points_without_contrast_or_near_the_border_have_no_patch(picture):
