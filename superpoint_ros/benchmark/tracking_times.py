@@ -17,7 +17,7 @@ from superpoint_ros.data.sequences.sequence import Frame
 from superpoint_ros.detector import Detector
 from superpoint_ros.features import Features
 from superpoint_ros.files import demo_photographs
-from superpoint_ros.geometry.stereo import stereo_depths, StereoCamera, warm_up
+from superpoint_ros.geometry.stereo import stereo_depths, StereoCamera, warm_up_stereo
 from superpoint_ros.odometry.map_refinement import DeferredExecutor, MapRefiner
 from superpoint_ros.odometry.tracker import Tracker
 from superpoint_ros.odometry.visual_odometry import VisualOdometry
@@ -83,7 +83,7 @@ class _Candidates:
     def __init__(self, room: SimulatedRoom):
         Tracker.warm_up()
         VisualOdometry.warm_up()
-        warm_up()
+        warm_up_stereo()
         self._stereo = StereoCamera(room.camera, float(room.camera.matrix[0, 0]), _BASELINE)
         self._plain, self._refining = Tracker(), Tracker()
         self._thread = DeferredExecutor()

@@ -114,7 +114,7 @@ class StereoCamera:
         return least + self.offset, reach / settings.min_depth + self.offset
 
 
-def warm_up() -> None:
+def warm_up_stereo() -> None:
     """Compile the loops, or load them from the cache, so that this delays no frame."""
     image, point = np.zeros((16, 16), np.uint8), np.full((1, 2), 8.0)
     described = Described(point, np.ones((1, 1)))

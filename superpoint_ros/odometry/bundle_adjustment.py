@@ -106,8 +106,14 @@ def refine(
     return poses, points
 
 
-def _linearise(poses, points, observations: Observations, width: float) -> _Linear:
-    """Return cost, residuals and Jacobians, weighted by the Huber loss."""
+def _linearise(
+    poses: np.ndarray, points: np.ndarray, observations: Observations, width: float
+) -> _Linear:
+    """
+    Return cost, residuals and Jacobians at poses (K, 4, 4) and points (M, 3).
+
+    Residuals and Jacobians are weighted by the Huber loss, which is linear beyond `width`.
+    """
     cameras, indices, seen, measured, precisions = observations
     if precisions is None:
         precisions = np.ones(len(seen))
@@ -147,7 +153,9 @@ def _huber(error: np.ndarray, width: float) -> np.ndarray:
     return np.where(error <= width, error**2, 2 * width * error - width**2)
 
 
-def _solve(state: _Linear, count, observations: Observations, free, damping):
+def _solve(
+    state: _Linear, count: int, observations: Observations, free: np.ndarray, damping: float
+) -> tuple[np.ndarray, np.ndarray]:
     """Return the updates of the free poses (F, 6) and of the points (count, 3)."""
     cameras, indices = observations.cameras, observations.points
     number = np.full(len(free), -1)
@@ -175,8 +183,15 @@ def _solve(state: _Linear, count, observations: Observations, free, damping):
     return step.reshape(size, 6), np.einsum('mij,mj->mi', inverse, rest)
 
 
-def _normal(jacobians, residuals, groups, count):
-    """Return J'J and -J'r for each of `count` groups of observations."""
+def _normal(
+    jacobians: np.ndarray, residuals: np.ndarray, groups: np.ndarray, count: int
+) -> tuple[np.ndarray, np.ndarray]:
+    """
+    Return J'J (count, P, P) and -J'r (count, P) for each of `count` groups of observations.
+
+    `jacobians` (O, R, P) and `residuals` (O, R) belong to the groups with the numbers `groups`
+    (O,).
+    """
     size = jacobians.shape[2]
     both = np.concatenate([jacobians, -residuals[:, :, None]], axis=2)
     products = (jacobians.transpose(0, 2, 1) @ both).reshape(len(groups), size * (size + 1))
@@ -190,13 +205,19 @@ def _normal(jacobians, residuals, groups, count):
 
 
 def _damped(blocks: np.ndarray, damping: float) -> np.ndarray:
-    """Return the damping as diagonal matrices to add to the blocks."""
+    """Return the damping as diagonal matrices to add to the blocks, (K, P, P) both."""
     diagonal = np.einsum('kii->ki', blocks) * damping + 1e-9
     return diagonal[:, :, None] * np.eye(blocks.shape[-1])
 
 
-def _move(poses, points, free, pose_steps, point_steps):
-    """Return the updated poses and points."""
+def _move(
+    poses: np.ndarray,
+    points: np.ndarray,
+    free: np.ndarray,
+    pose_steps: np.ndarray,
+    point_steps: np.ndarray,
+) -> tuple[np.ndarray, np.ndarray]:
+    """Return poses (K, 4, 4) and points (M, 3) after steps of free poses (F, 6) and of points."""
     poses = poses.copy()
     for index, step in zip(np.flatnonzero(free), pose_steps, strict=True):
         rotation = cv2.Rodrigues(step[:3])[0]

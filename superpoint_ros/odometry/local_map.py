@@ -271,17 +271,28 @@ class LocalMap:
         view.keep(kept)
 
 
-def _restore_scale(views: list[CameraView], poses: np.ndarray, points: np.ndarray):
-    """Return poses and points scaled to the former distance between two old keyframes."""
+def _restore_scale(
+    views: list[CameraView], poses: np.ndarray, points: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
+    """
+    Return poses and points scaled to the former distance between two old keyframes.
+
+    `views` (K) have their poses from before the refinement; `poses` (K, 4, 4) and `points` (M, 3)
+    are refined. The centre of the first camera stays in its place.
+    """
     old = max(len(views) - 2, 1)
-    before = [-view.pose[:3, :3].T @ view.pose[:3, 3] for view in (views[0], views[old])]
-    origin, after = (-pose[:3, :3].T @ pose[:3, 3] for pose in (poses[0], poses[old]))
+    before = [_centre(view.pose) for view in (views[0], views[old])]
+    origin, after = _centre(poses[0]), _centre(poses[old])
     length = np.linalg.norm(after - origin)
     if length < 1e-12:
         return poses, points
     scale = np.linalg.norm(before[1] - before[0]) / length
     poses = poses.copy()
     for pose in poses:
-        centre = -pose[:3, :3].T @ pose[:3, 3]
-        pose[:3, 3] = -pose[:3, :3] @ (origin + scale * (centre - origin))
+        pose[:3, 3] = -pose[:3, :3] @ (origin + scale * (_centre(pose) - origin))
     return poses, origin + scale * (points - origin)
+
+
+def _centre(pose: np.ndarray) -> np.ndarray:
+    """Return the centre (3,) of a camera in the world from its pose (4, 4), world-to-camera."""
+    return invert(pose)[:3, 3]

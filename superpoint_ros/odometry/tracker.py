@@ -139,7 +139,9 @@ class Tracker:
         found = self._locate(features, self._match(features, elapsed))
         return self._advance(features, stamp, found, restarted)
 
-    def _must_restart(self, features: Features, stamp: float, image_size) -> bool:
+    def _must_restart(
+        self, features: Features, stamp: float, image_size: tuple[int, int] | None
+    ) -> bool:
         """Return whether the frame does not continue the previous ones."""
         if self._memory is None or self._stamp is None:
             return False

@@ -184,11 +184,18 @@ class VisualOdometry:
         if np.median(angles) < self.settings.initial_parallax:
             return False
         good = start.inliers
-        self._make_map(view, in_reference[good], in_view[good], start.pose, start.points[good])
+        self._make_map(view, view.ids[in_view[good]], start.pose, start.points[good])
         return True
 
-    def _make_map(self, view: CameraView, in_reference, in_view, pose, points) -> None:
-        """Start the map with two keyframes and the points that both see."""
+    def _make_map(
+        self, view: CameraView, ids: np.ndarray, pose: np.ndarray, points: np.ndarray
+    ) -> None:
+        """
+        Start the map with the reference view, this view and the points that both see.
+
+        `pose` (4, 4) of this view and `points` (M, 3) with `ids` (M,) are those of `two_views`, in
+        the frame of the reference view.
+        """
         reference = self._reference
         scale = 1.0
         if self._depth is not None:
@@ -200,7 +207,7 @@ class VisualOdometry:
         view.pose = pose @ reference.pose
         self._start_map(metric=False)
         self._map.keyframes.append(reference)
-        self._map.add_points(view.ids[in_view], points)
+        self._map.add_points(ids, points)
         self._add_keyframe(view)
         self._begin_tracking(view)
 

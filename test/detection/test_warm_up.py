@@ -25,7 +25,7 @@ def compiled():
 
 detector = Detector.from_weights(device='cpu')
 detector.warm_up((64, 48))
-stereo.warm_up()
+stereo.warm_up_stereo()
 before = compiled()
 noise = np.random.default_rng(1).integers(0, 256, (60, 90), np.uint8)
 read_only = noise.copy()

@@ -24,7 +24,7 @@ from superpoint_ros.geometry.stereo import (
     stereo_depths,
     StereoCamera,
     StereoError,
-    warm_up,
+    warm_up_stereo,
 )
 from superpoint_ros.ros.detector.camera import Camera, CameraFrame
 from superpoint_ros.ros.detector.detector_parameters import DepthInput
@@ -116,7 +116,7 @@ class StereoDepth(DepthSource):
         super().__init__(left, settings)
         self._cameras = (left, right)
         self.logger = get_logger(left.node.get_logger().name)
-        warm_up()
+        warm_up_stereo()
         for side, camera in enumerate(self._cameras):
             camera.divert(partial(self._add, side))
         right.needed_by = left
