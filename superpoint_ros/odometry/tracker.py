@@ -317,12 +317,12 @@ class Tracker:
         room = settings.max_tracks - len(found) if settings.max_tracks else len(candidates)
         if not settings.min_spacing:
             return candidates[: max(room, 0)]
-        chosen: list[int] = []
-        for candidate in candidates:
+        points, spacing, chosen = features.keypoints, settings.min_spacing, []
+        is_far = find_nearest(points[candidates], found.keypoints, spacing) < 0
+        for candidate in candidates[is_far]:
             if len(chosen) >= room:
                 break
-            others = np.concatenate([found.keypoints, features.keypoints[chosen]])
-            gaps = np.linalg.norm(others - features.keypoints[candidate], axis=1)
-            if not (gaps < settings.min_spacing).any():
+            gaps = np.linalg.norm(points[chosen] - points[candidate], axis=1)
+            if not (gaps < spacing).any():
                 chosen.append(candidate)
         return np.array(chosen, np.int64)
