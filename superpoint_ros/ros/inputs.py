@@ -31,6 +31,8 @@ WATCHDOG_TIMEOUT = 5.0
 MAX_AGE = 60.0
 """Seconds; a stamp that is older, or as far in the future, is from another clock."""
 
+_OUTPUTS = ('/features/overlay', '/tracks/overlay', '/tracks/cloud', '/map')
+"""Ends of the topics of this package that are no input of its nodes."""
 
 _NO_COUNT = 2**31 - 1
 """Number of messages that Fast DDS reports as lost, in addition, with the message that follows the
@@ -207,13 +209,13 @@ class InputTopic(ABC):
         )
 
     def _published(self, message_type: type) -> list[str]:
-        """Return the topics of a type that have publishers, without this package's overlays."""
+        """Return the topics of a type that have publishers, without `_OUTPUTS`."""
         kind = f'sensor_msgs/msg/{message_type.__name__}'
         return sorted(
             name
             for name, types in self.node.get_topic_names_and_types()
             if kind in types
-            and not name.endswith('features/overlay')
+            and not name.endswith(_OUTPUTS)
             and self.node.count_publishers(name) > 0
         )
 

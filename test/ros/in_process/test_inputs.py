@@ -140,7 +140,8 @@ def test_a_topic_of_compressed_images_that_is_remapped_names_the_transport(
 @pytest.mark.usefixtures('_short_watchdog_timeout')
 def test_a_silent_camera_names_topics_with_publishers_and_its_own_remapping(start_inside):
     system = start_inside(cameras=['left', 'right'])
-    system.observer.create_publisher(Image, '/left/image_raw', 1)
+    for topic in ('/left/image_raw', '/left/features/overlay', '/left/tracks/overlay'):
+        system.observer.create_publisher(Image, topic, 1)
     system.observer.create_publisher(PointCloud2, '/points', 1)
     system.observer.create_subscription(Image, '/viewer', print, 1)
     system.wait_until(lambda: system.node.count_publishers('/left/image_raw') == 1)
