@@ -43,6 +43,6 @@ def generate_launch_description():
         [
             *shared.declare({**PASSED_ON, **TOPICS, **shared.ODOMETRY}),
             detector,
-            *shared.odometry_nodes('left/features', left, rectified=True),
+            shared.odometry_nodes('left/features', left, rectified=True),
         ]
     )

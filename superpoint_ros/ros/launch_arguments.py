@@ -191,31 +191,35 @@ def node(name: str, *parameters: object, **options: object) -> Node:
 
 def odometry_nodes(
     features: str, topics: Mapping[str, SomeSubstitutionsType], rectified: object
-) -> list[LaunchDescriptionEntity]:
+) -> LaunchDescriptionEntity:
     """
-    Return tracker and visual odometry with the arguments in `ODOMETRY`.
+    Return tracker and visual odometry with the arguments in `ODOMETRY`, and `autostart`.
 
     `features` is the topic of the features, `topics` has those of `image` and `camera_info`.
     """
-    parameters = {'rectified': rectified}
-    remappings = list(topics.items())
-    condition = IfCondition(LaunchConfiguration('odometry'))
-    return [
-        node(
-            'tracker',
-            LaunchConfiguration('tracker_params_file'),
-            parameters,
-            remappings=[('features', features), *remappings],
-            condition=condition,
-        ),
-        node(
-            'visual_odometry',
-            LaunchConfiguration('odometry_params_file'),
-            parameters,
-            remappings=remappings,
-            condition=condition,
-        ),
-    ]
+
+    def make(context: LaunchContext) -> list[LaunchDescriptionEntity]:
+        parameters = {'rectified': rectified}
+        autostart = LaunchConfiguration('autostart').perform(context)
+        if autostart:
+            parameters['autostart'] = parse('autostart', autostart)
+        image_topics = list(topics.items())
+        return [
+            node(
+                'tracker',
+                LaunchConfiguration('tracker_params_file'),
+                parameters,
+                remappings=[('features', features), *image_topics],
+            ),
+            node(
+                'visual_odometry',
+                LaunchConfiguration('odometry_params_file'),
+                parameters,
+                remappings=image_topics,
+            ),
+        ]
+
+    return OpaqueFunction(function=make, condition=IfCondition(LaunchConfiguration('odometry')))
 
 
 def player() -> Node:
