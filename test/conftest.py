@@ -5,6 +5,7 @@
 
 from importlib.util import find_spec
 import logging
+import os
 import sys
 
 import pytest
@@ -14,6 +15,9 @@ if find_spec('torch') is None:
         f'{sys.executable} has no PyTorch: activate the environment that has it, and run '
         'python -m colcon test (or python -m pytest)'
     )
+
+# Nodes of tests, also in other processes, do not look for nodes on other machines.
+os.environ['ROS_AUTOMATIC_DISCOVERY_RANGE'] = 'LOCALHOST'
 
 # ROS's pytest plugins import launch, which installs a class of loggers that do not propagate:
 # caplog would stay empty. The package makes its loggers when it is imported.

@@ -75,7 +75,6 @@ def interrupt(number=signal.SIGTERM):
 def run(monkeypatch):
     """Return a function that runs a class of nodes in this process and returns the status."""
     monkeypatch.setenv('ROS_DOMAIN_ID', str(ros_domain(1)))
-    monkeypatch.setenv('ROS_AUTOMATIC_DISCOVERY_RANGE', 'LOCALHOST')
     monkeypatch.setattr(run_node, 'Signals', RecordedSignals)
     monkeypatch.setattr(sys, 'unraisablehook', sys.unraisablehook)  # restored afterwards
     module = ModuleType('stub_nodes')

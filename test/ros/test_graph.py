@@ -28,10 +28,7 @@ PACKAGE = Path(__file__).parents[2] / 'superpoint_ros'
 
 @pytest.mark.parametrize('name', ['detector', 'tracker', 'visual_odometry', 'player'])
 @pytest.mark.parametrize('sent', [signal.SIGINT, signal.SIGTERM])
-def test_a_node_that_has_ended_is_gone_from_the_graph_at_once(
-    name, sent, random_weights, monkeypatch
-):
-    monkeypatch.setenv('ROS_AUTOMATIC_DISCOVERY_RANGE', 'LOCALHOST')
+def test_a_node_that_has_ended_is_gone_from_the_graph_at_once(name, sent, random_weights):
     domain = ros_domain(7)
     observer = Observer(domain)
     arguments = ['-p', f'weights:={random_weights}', '-p', 'engine:=torch']

@@ -81,7 +81,6 @@ def test_a_dds_profile_in_the_working_directory_is_kept(tmp_path, monkeypatch):
 def test_fast_dds_reads_the_profile_and_large_messages_come(monkeypatch):
     pytest.importorskip('rclpy', reason='rclpy is not installed')
     monkeypatch.setenv('ROS_DOMAIN_ID', str(ros_domain(2)))
-    monkeypatch.setenv('ROS_AUTOMATIC_DISCOVERY_RANGE', 'LOCALHOST')
     done = subprocess.run(
         [sys.executable, '-c', ROUND_TRIP], capture_output=True, text=True, timeout=120
     )

@@ -38,8 +38,7 @@ DOMAIN = ros_domain(7)
 
 
 @pytest.fixture
-def graph(monkeypatch):
-    monkeypatch.setenv('ROS_AUTOMATIC_DISCOVERY_RANGE', 'LOCALHOST')
+def graph():
     made = Observer(DOMAIN)
     yield made
     made.close()

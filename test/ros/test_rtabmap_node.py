@@ -174,7 +174,6 @@ def bridge(messages, monkeypatch):
         ),
     )
     monkeypatch.setattr(rtabmap_node, 'TROUBLE', 0.0)
-    monkeypatch.setenv('ROS_AUTOMATIC_DISCOVERY_RANGE', 'LOCALHOST')
     graph = Observer(ros_domain(8))
     words = ['--ros-args', '-r', 'depth:=/rig/aligned']
     node = rtabmap_node.RtabmapNode(namespace='/rig', cli_args=words, context=graph.context)

@@ -30,7 +30,6 @@ DOMAIN = ros_domain(1)
 def own_domain(monkeypatch):
     """Let the program run in this process, and give back the signals that it takes."""
     monkeypatch.setenv('ROS_DOMAIN_ID', str(DOMAIN))
-    monkeypatch.setenv('ROS_AUTOMATIC_DISCOVERY_RANGE', 'LOCALHOST')
     handlers = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
     yield
     for number, handler in handlers.items():

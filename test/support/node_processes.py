@@ -39,7 +39,6 @@ class Program:
         environment = {
             **os.environ,
             'ROS_DOMAIN_ID': str(domain),
-            'ROS_AUTOMATIC_DISCOVERY_RANGE': 'LOCALHOST',
             'PYTHONUNBUFFERED': '1',
             'OMP_NUM_THREADS': '1',
         }

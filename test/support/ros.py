@@ -152,7 +152,6 @@ def launch_description(file, domain, statuses, **arguments):
     return LaunchDescription(
         [
             SetEnvironmentVariable('ROS_DOMAIN_ID', str(domain)),
-            SetEnvironmentVariable('ROS_AUTOMATIC_DISCOVERY_RANGE', 'LOCALHOST'),
             RegisterEventHandler(OnProcessExit(on_exit=on_exit)),
             IncludeLaunchDescription(
                 PythonLaunchDescriptionSource(str(path)), launch_arguments=arguments.items()

@@ -22,9 +22,8 @@ class Graph(Observer):
 
 
 @pytest.fixture
-def graph(monkeypatch):
+def graph():
     """Return an observer to whose process nodes can be added."""
-    monkeypatch.setenv('ROS_AUTOMATIC_DISCOVERY_RANGE', 'LOCALHOST')
     made = Graph(DOMAIN)
     yield made
     made.close()

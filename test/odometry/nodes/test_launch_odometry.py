@@ -32,8 +32,7 @@ def launched():
 
 @pytest.mark.timeout(900)
 @pytest.mark.launch(fixture=launched)
-def test_the_launched_demo_publishes_tracks_and_ground_truth(monkeypatch):
-    monkeypatch.setenv('ROS_AUTOMATIC_DISCOVERY_RANGE', 'LOCALHOST')
+def test_the_launched_demo_publishes_tracks_and_ground_truth():
     observer = Observer(DOMAIN)
     tracks = observer.listen(PointCloud, '/demo/tracks', wait=False)
     poses = observer.listen(PoseStamped, '/demo/ground_truth/pose', wait=False)

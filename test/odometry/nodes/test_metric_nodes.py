@@ -35,8 +35,7 @@ ARGUMENTS = {
 
 @pytest.mark.timeout(900)
 @pytest.mark.parametrize('source', ['stereo', 'image'])
-def test_the_nodes_estimate_a_trajectory_in_metres(monkeypatch, source):
-    monkeypatch.setenv('ROS_AUTOMATIC_DISCOVERY_RANGE', 'LOCALHOST')
+def test_the_nodes_estimate_a_trajectory_in_metres(source):
     domain = ros_domain(20 + (source == 'stereo'))
     features = 'left/features' if source == 'stereo' else 'features'
     programs = [

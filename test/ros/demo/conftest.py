@@ -26,15 +26,12 @@ DOMAIN = ros_domain(1)
 NAMESPACE = f'/player_test_{os.getpid()}'
 
 
-@pytest.fixture(scope='session', autouse=True)
-def private_domain():
+@pytest.fixture(autouse=True)
+def private_domain(monkeypatch):
     """Use a ROS domain of this test run."""
-    patch = pytest.MonkeyPatch()
-    patch.setenv('ROS_DOMAIN_ID', str(DOMAIN))
+    monkeypatch.setenv('ROS_DOMAIN_ID', str(DOMAIN))
     # Nodes that look beyond this machine find each other in no time, the others in three seconds.
-    patch.setenv('ROS_AUTOMATIC_DISCOVERY_RANGE', 'SUBNET')
-    yield
-    patch.undo()
+    monkeypatch.setenv('ROS_AUTOMATIC_DISCOVERY_RANGE', 'SUBNET')
 
 
 @pytest.fixture

@@ -91,9 +91,8 @@ class Inside(Observer):
 
 
 @pytest.fixture
-def start_inside(monkeypatch, random_weights):
+def start_inside(random_weights):
     """Return a function that makes a detector in this process with these parameters."""
-    monkeypatch.setenv('ROS_AUTOMATIC_DISCOVERY_RANGE', 'LOCALHOST')
     made = []
 
     def start(remappings=(), **parameters):
