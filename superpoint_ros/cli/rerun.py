@@ -66,12 +66,13 @@ def _remapping(text: str) -> str:
 def make_node(kind: type[Node], args: argparse.Namespace, *arguments: Any) -> Node:
     """Return a new node with the topics that the options choose; raise ValueError for bad ones."""
     from rclpy.exceptions import NameValidationException
+    from rclpy.impl.implementation_singleton import rclpy_implementation
 
     words = [word for mapping in args.remap for word in ('-r', mapping)]
     try:
         return kind(*arguments, namespace=args.namespace, cli_args=['--ros-args', *words])
-    except (NameValidationException, RuntimeError) as error:  # RuntimeError: rcl's errors
-        reason, *_ = str(error).partition('. Error:')  # of rcl's parser, with places in its source
+    except (NameValidationException, rclpy_implementation.RCLInvalidROSArgsError) as error:
+        reason, *_ = str(error).partition('. Error:')  # which names places in the source of rcl
         raise ValueError(f'--namespace or --remap is wrong: {reason}') from error
 
 
