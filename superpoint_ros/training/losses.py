@@ -83,7 +83,7 @@ def hinge_loss(
     descriptors_b: torch.Tensor,
     cells_in_b: torch.Tensor,
     valid_b: torch.Tensor,
-    positive_weight: float = 250.0,
+    positive_weight: float,
 ) -> torch.Tensor:
     """
     Return the paper's descriptor loss, a float32 scalar.
@@ -121,8 +121,7 @@ def contrastive_loss(
     points_a: torch.Tensor,
     points_b: torch.Tensor,
     valid: torch.Tensor,
-    temperature: float = 20.0,
-    radius: float = 8.0,
+    temperature: float,
 ) -> torch.Tensor:
     """
     Return the cross-entropy of finding each point's counterpart, a float32 scalar.
@@ -130,13 +129,13 @@ def contrastive_loss(
     `points_a` and `points_b`, (B, K, 2), are the same K scene points in both images; `a` and `b`,
     (B, K, D), are their unit descriptors; points that are not `valid`, bool (B, K), are ignored.
     Cosine similarities times the temperature are the logits of a softmax over all points of the
-    other image; the loss is the mean cross-entropy of both directions. Points within `radius`
-    pixels of the counterpart are left out of the softmax. The loss is 0 if no point is valid.
+    other image; the loss is the mean cross-entropy of both directions. Points within a cell's side
+    of the counterpart are left out of the softmax. The loss is 0 if no point is valid.
     """
     logits = temperature * a @ b.transpose(1, 2)
     diagonal = torch.eye(points_a.shape[1], dtype=torch.bool, device=logits.device)
-    near_b = torch.cdist(points_b.float(), points_b.float()) < radius
-    near_a = torch.cdist(points_a.float(), points_a.float()) < radius
+    near_b = torch.cdist(points_b.float(), points_b.float()) < CELL
+    near_a = torch.cdist(points_a.float(), points_a.float()) < CELL
     out_ab = (near_b | ~valid[:, None, :]) & ~diagonal
     out_ba = (near_a | ~valid[:, None, :]) & ~diagonal
     total = _diagonal_cross_entropy(logits.masked_fill(out_ab, -torch.inf))
@@ -219,7 +218,7 @@ class ContrastiveLoss:
     with this weight, so that they can be used without it, too.
     """
 
-    def __init__(self, temperature: float, scales: int, coarse_weight: float = 0.0):
+    def __init__(self, temperature: float, scales: int, coarse_weight: float):
         self.temperature = temperature
         self.scales = scales
         self.coarse_weight = coarse_weight

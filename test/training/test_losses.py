@@ -143,7 +143,7 @@ def test_the_hinge_loss_is_the_papers_formula(weight):
 def test_the_hinge_loss_without_valid_cells_is_zero():
     a = random(1, 5, 2, 2).requires_grad_()
     cells = torch.zeros(1, 2, 2, 2)
-    loss = hinge_loss(a, random(1, 5, 2, 2), cells, torch.zeros(1, 2, 2) > 0)
+    loss = hinge_loss(a, random(1, 5, 2, 2), cells, torch.zeros(1, 2, 2) > 0, 250.0)
     assert loss.item() == 0
 
 
@@ -179,14 +179,14 @@ def test_the_contrastive_loss_is_a_softmax_over_the_other_images_points():
         sample_descriptors(SuperPointOutput(None, each), points)
         for each, points in ((a, points_a), (b, points_b))
     ]
-    got = contrastive_loss(*sampled, points_a, points_b, valid, 5.0, 8.0)
+    got = contrastive_loss(*sampled, points_a, points_b, valid, 5.0)
     assert got.item() == pytest.approx(expected, rel=1e-4)
 
 
 def test_the_contrastive_loss_without_points_is_zero_and_its_gradient_finite():
     a = random(1, 3, 6).requires_grad_()
     points = torch.zeros(1, 3, 2)
-    loss = contrastive_loss(a, a, points, points, torch.zeros(1, 3, dtype=torch.bool))
+    loss = contrastive_loss(a, a, points, points, torch.zeros(1, 3, dtype=torch.bool), 20.0)
     loss.backward()
     assert loss.item() == 0
     assert torch.isfinite(a.grad).all()
