@@ -13,6 +13,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 import logging
+import math
 from pathlib import Path
 from typing import Any
 
@@ -166,8 +167,8 @@ def _parse(path: Path) -> tuple[Any, list[TexturedMesh]]:
 
 def _to_metres(unit: float, up: str) -> np.ndarray:
     """Return the transform (4, 4) from a file's coordinates to metres, z up."""
-    if not unit > 0:
-        raise ValueError(f'the unit must be greater than 0 m, got {unit}')
+    if not 0 < unit < math.inf:
+        raise ValueError(f'the unit must be greater than 0 m and finite, got {unit}')
     if up not in ('y', 'z'):
         raise ValueError(f"the axis that points up must be 'y' or 'z', got {up!r}")
     turn = np.eye(4)

@@ -3,6 +3,8 @@
 
 """GLB files become textured meshes in metres, and unsuitable ones are refused with a reason."""
 
+import math
+
 import numpy as np
 import pytest
 
@@ -24,6 +26,9 @@ def test_a_file_in_millimetres_is_refused_and_read_with_its_unit(tmp_path):
     path = write_room(tmp_path / 'room.glb', scale=1000.0)
     with pytest.raises(ValueError, match=r'6000 m long.*--unit 0.001'):
         read_glb(path)
+    for unit in (0.0, -1.0, math.nan, math.inf):
+        with pytest.raises(ValueError, match='unit must be greater than 0 m and finite'):
+            read_glb(path, unit=unit)
     assert np.ptp(read_glb(path, unit=0.001).bounds, axis=0) == pytest.approx(SIZE, rel=1e-5)
 
 
