@@ -134,6 +134,7 @@ def read_weights(path: str | Path) -> tuple[NetworkArrays, WeightsMetadata]:
 
 def _read_own(path: Path) -> tuple[NetworkArrays, WeightsMetadata]:
     """Return the network and the metadata in a `.safetensors` file."""
+    path.open('rb').close()  # safetensors reports a lack of permission as a missing file
     try:
         with safe_open(path, framework='np') as file:
             texts = file.metadata() or {}

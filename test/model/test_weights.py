@@ -150,6 +150,16 @@ def test_a_missing_file_and_a_directory_are_named(tmp_path):
         load_weights(tmp_path)
 
 
+def test_a_file_without_permission_to_read_is_not_called_damaged(file, monkeypatch):
+    # Root may read every file: the error of other users is raised here.
+    def refuse(*arguments, **options):
+        raise PermissionError(errno.EACCES, 'Permission denied', str(file))
+
+    monkeypatch.setattr(type(file), 'open', refuse)
+    with pytest.raises(PermissionError, match='Permission denied'):
+        load_weights(file)
+
+
 @pytest.mark.parametrize('length', [0, 4, 100, 5000])
 def test_a_truncated_file_is_named(file, length):
     file.write_bytes(file.read_bytes()[:length])
