@@ -24,7 +24,7 @@ import logging
 import pickle
 
 from numba import njit
-from numba.core.caching import CompileResultCacheImpl, FunctionCache
+from numba.core.caching import CompileResultCacheImpl, FunctionCache, NullCache
 from numba.core.runtime import rtsys
 from numba.core.serialize import dumps
 
@@ -57,7 +57,9 @@ def compiled(function: Callable) -> Callable:
         result._cache = _SafeCache(function)  # Numba has no public way to replace its cache
         return result
     except (RuntimeError, OSError):  # no folder is writable
-        return njit(**_OPTIONS)(function)
+        result = njit(**_OPTIONS)(function)
+        result._cache = _NoCache()
+        return result
 
 
 def compiled_part(function: Callable) -> Callable:
@@ -136,6 +138,24 @@ class _SafeCache(FunctionCache):
         if self.cache_path not in _warned:
             _warned.add(self.cache_path)
             _log.warning('the cache of compiled functions, %s, %s', self.cache_path, what)
+
+
+class _NoCache(NullCache):
+    """The absence of a cache, which is reported when the first function is compiled."""
+
+    def load_overload(self, sig, target_context):
+        """Return None, after a warning at the first call."""
+        _warn_of_no_cache()
+
+
+@cache
+def _warn_of_no_cache() -> None:
+    """Log once that each start compiles, and how to prevent it."""
+    _log.warning(
+        'compiling for this processor, which takes up to a minute at each start, because the code '
+        'cannot be kept: make the __pycache__ folders of the package or the home folder writable, '
+        'or set NUMBA_CACHE_DIR to a folder that is'
+    )
 
 
 @cache

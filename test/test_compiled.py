@@ -37,7 +37,7 @@ def warnings_of(caplog):
     return [record.getMessage() for record in caplog.records if record.levelname == 'WARNING']
 
 
-def test_a_function_is_compiled_without_a_cache_if_no_folder_is_writable(monkeypatch):
+def test_a_function_is_compiled_with_one_warning_if_no_folder_is_writable(monkeypatch, caplog):
     njit, asked = module.njit, []
 
     def without_folder(cache=False, **settings):
@@ -47,8 +47,14 @@ def test_a_function_is_compiled_without_a_cache_if_no_folder_is_writable(monkeyp
         return njit(**settings)
 
     monkeypatch.setattr(module, 'njit', without_folder)
-    assert compiled(doubled)(21) == 42
-    assert asked == [True, False]
+    module._warn_of_no_cache.cache_clear()
+    functions = compiled(doubled), compiled(doubled)
+    assert not warnings_of(caplog)
+    assert [function(21) for function in functions] == [42, 42]
+    assert asked == [True, False] * 2
+    [warning] = warnings_of(caplog)
+    assert 'at each start' in warning
+    assert 'set NUMBA_CACHE_DIR' in warning
 
 
 DAMAGES = {
