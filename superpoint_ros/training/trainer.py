@@ -58,7 +58,12 @@ def train(
     trainer = _make_trainer(recipe, folder, **hardware)
     folder.mkdir(parents=True, exist_ok=True)
     write_atomically(folder / 'recipe.yaml', recipe_as_yaml(recipe).encode())
-    trainer.fit(module, ckpt_path=checkpoint if resume else None, weights_only=True)
+    try:
+        trainer.fit(module, ckpt_path=checkpoint if resume else None, weights_only=True)
+    except SystemExit as stop:
+        if isinstance(stop.__context__, KeyboardInterrupt):  # Lightning's exit after Ctrl-C
+            raise stop.__context__ from None
+        raise
     if isinstance(module, SuperPointModule) and trainer.is_global_zero:
         _store_ranges(folder / WEIGHTS, module.recipe)
     return folder / WEIGHTS

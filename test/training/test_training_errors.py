@@ -3,6 +3,9 @@
 
 """Joint training that cannot start or continue names the cause in one line."""
 
+import os
+import signal
+
 import cv2
 import pytest
 import torch
@@ -57,6 +60,25 @@ def test_labels_of_other_images_are_refused_in_one_line(tmp_path, capsys):
     assert main(superpoint_command((images, labels), tmp_path / 'out')) == 2
     assert 'was made for another image than' in capsys.readouterr().err
     assert not (tmp_path / 'out' / LAST).exists()
+
+
+@pytest.mark.parametrize(
+    ('number', 'status', 'said'),
+    [(signal.SIGINT, 130, 'interrupted'), (signal.SIGTERM, 143, 'terminated')],
+)
+def test_a_run_that_a_signal_ends_has_the_exit_status_of_other_commands(
+    tmp_path, capsys, monkeypatch, number, status, said
+):
+    def receive(*_):
+        os.kill(os.getpid(), number)
+
+    monkeypatch.setattr(SuperPointModule, 'training_step', receive)
+    before = signal.getsignal(signal.SIGINT)
+    try:
+        assert main(superpoint_command(write_photographs(tmp_path), tmp_path / 'out')) == status
+    finally:
+        signal.signal(signal.SIGINT, before)
+    assert capsys.readouterr().err.endswith(f'superpoint: {said}\n')
 
 
 def test_an_error_of_a_worker_process_is_reported_in_one_line(tmp_path, capsys, monkeypatch):
