@@ -30,7 +30,7 @@ import re
 import cv2
 import numpy as np
 
-from superpoint_ros.data.hpatches import write_homography
+from superpoint_ros.data.hpatches import INCOMPLETE, write_homography
 from superpoint_ros.data.photometric import augment, PhotometricRanges
 from superpoint_ros.data.random_homographies import HomographyRanges, sample_homography
 from superpoint_ros.data.sequences.image_files import read_image, reduce_to_side
@@ -173,6 +173,7 @@ def make_benchmark(
     made: list[dict] = []
     # The kinds first: when they end, no further photograph is loaded.
     for number, (kind, (path, photograph)) in enumerate(zip(plan.kinds, usable, strict=False)):
+        (out / INCOMPLETE).touch()
         stem = re.sub(r'[^A-Za-z0-9._-]+', '_', path.stem)[:60]
         folder = out / f'{"i" if kind == "illumination" else "v"}_{number:03d}_{stem}'
         _write_sequence(folder, photograph, kind, plan.pairs, [plan.seed, number])
@@ -190,6 +191,7 @@ def make_benchmark(
         'sequences': made,
     }
     (out / 'manifest.json').write_text(json.dumps(manifest, indent=1) + '\n', encoding='utf-8')
+    (out / INCOMPLETE).unlink()
     return bad
 
 

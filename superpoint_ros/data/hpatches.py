@@ -25,6 +25,9 @@ from superpoint_ros.geometry.homography import check_homography, scaling
 
 KINDS = {'v': 'viewpoint', 'i': 'illumination'}
 
+INCOMPLETE = 'incomplete'
+"""File in the folder of a benchmark that is being made."""
+
 _log = logging.getLogger(__name__)
 
 
@@ -46,11 +49,16 @@ def list_homography_sequences(data: str | Path) -> list[Path]:
     """
     Return the sequence folders in `data`, sorted by name.
 
-    Raises NotADirectoryError if it is not a folder, ValueError if it has none.
+    Raises NotADirectoryError if it is not a folder, ValueError if it has none or is incomplete.
     """
     data = Path(data)
     if not data.is_dir():
         raise NotADirectoryError(f'{data} is not a folder')
+    if (data / INCOMPLETE).exists():
+        raise ValueError(
+            f'{data} is incomplete: `superpoint make-benchmark` has not finished; if it was '
+            'interrupted, delete the folder and make the benchmark again'
+        )
     folders = [path for path in data.iterdir() if path.is_dir() and path.name[:2] in ('v_', 'i_')]
     if not folders:
         raise ValueError(

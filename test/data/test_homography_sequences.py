@@ -49,6 +49,7 @@ def test_made_benchmark_has_the_layout_of_hpatches(benchmark):
     for folder in folders:
         names = {path.name for path in folder.iterdir()}
         assert names == {'1.png', '2.png', '3.png', 'H_1_2', 'H_1_3'}
+    assert {path.name for path in benchmark.iterdir() if path.is_file()} == {'manifest.json'}
     manifest = json.loads((benchmark / 'manifest.json').read_text())
     assert manifest['plan']['pairs'] == 2
     made = {entry['sequence']: entry['photograph'] for entry in manifest['sequences']}
@@ -184,6 +185,18 @@ def test_unusable_photographs_are_named_and_an_error_only_if_none_is_usable(tmp_
         make_benchmark([good], tmp_path / 'out', plan)
     with pytest.raises(ValueError, match='pairs must be at least 1, got 0'):
         BenchmarkPlan(pairs=0)
+
+
+def test_a_benchmark_that_was_interrupted_is_not_read(photographs, tmp_path):
+    def interrupt():
+        raise KeyboardInterrupt
+
+    plan = BenchmarkPlan(viewpoint=2, illumination=0, pairs=1)
+    with pytest.raises(KeyboardInterrupt):
+        make_benchmark(photographs, tmp_path / 'out', plan, on_sequence=interrupt)
+    assert len(list((tmp_path / 'out').glob('v_*'))) == 1
+    with pytest.raises(ValueError, match='out is incomplete: .* delete the folder'):
+        list_homography_sequences(tmp_path / 'out')
 
 
 def test_make_benchmark_command_makes_a_benchmark_and_prints_where(photographs, tmp_path, capsys):
