@@ -209,3 +209,55 @@ def test_a_wrong_value_of_joint_training_is_named(value, message):
 def test_a_wrong_value_of_adaptation_is_named(values, message):
     with pytest.raises(ValueError, match=message):
         AdaptationRecipe(**values)
+
+
+PAIRS = SuperPointRecipe(
+    images='photos', detector_targets='repeatability', pairs='pairs', max_density=1e3
+)
+
+
+@pytest.mark.parametrize(
+    ('recipe', 'low', 'high', 'names'),
+    [
+        (MagicPointRecipe(), 0, 1, 'augmented weight_decay warm_up decay warped'),
+        (MagicPointRecipe(), 0, None, 'head_channels seed workers checkpoint_minutes'),
+        (MagicPointRecipe(), 0, None, 'gradient_clip beta1 beta2'),
+        (
+            MagicPointRecipe(),
+            1,
+            None,
+            'max_steps batch validate_every validation_images log_every',
+        ),
+        (MagicPointRecipe(), 16, None, 'width height'),
+        (PAIRS, 0, 1, 'min_score shapes rendered keypoint_share'),
+        (PAIRS, 0, None, 'descriptor_weight coarse_descriptor_weight hinge_positive_weight'),
+        (PAIRS, 0, None, 'distillation_weight detector_distillation'),
+        (PAIRS, 0, 10**9, 'rendered_count'),
+        (PAIRS, 0, 1000, 'rendered_rotation_sigma'),
+        (PAIRS, 1, 10, 'rendered_max_scale'),
+        (PAIRS, 1, 4, 'descriptor_scales'),
+        (PAIRS, 1, 3, 'distillation_scales'),
+        (PAIRS, 1, None, 'batch validation_images'),
+        (PAIRS, 2, None, 'points'),
+        (AdaptationRecipe(), 0, 1, 'threshold hessian corners'),
+        (AdaptationRecipe(), 0, None, 'longest_side seed'),
+        (AdaptationRecipe(), 0, 64, 'nms_radius'),
+        (AdaptationRecipe(), 1, None, 'homographies max_keypoints candidates batch'),
+    ],
+)
+def test_recipe_values_are_accepted_up_to_their_limits_only(recipe, low, high, names):
+    for name in names.split():
+        kind = type(getattr(recipe, name))
+        step = 1 if kind is int else 0.001
+        for limit, outside in ((low, low - step), *([(high, high + step)] if high else [])):
+            assert getattr(replace(recipe, **{name: kind(limit)}), name) == limit
+            with pytest.raises(ValueError, match=f'{name} must '):
+                replace(recipe, **{name: outside})
+
+
+@pytest.mark.parametrize(
+    'text', ['batch: 2.5', 'channels_last: 3', 'stage_channels: [8, 8, x, 8]', 'precision: float8']
+)
+def test_a_recipe_value_of_a_wrong_type_is_named(tmp_path, text):
+    with pytest.raises(ValueError, match=text.partition(':')[0]):
+        read(tmp_path, text)
