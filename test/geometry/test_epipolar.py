@@ -97,11 +97,9 @@ def test_inliers_of_two_views_are_the_points_with_errors_below_the_threshold(poi
 
 def test_matches_that_are_off_by_a_few_thresholds_hardly_turn_the_direction_of_motion():
     # With the whole threshold instead of its half for candidates, the median is 1.6 degrees.
-    pose, angles = (
-        make_pose(cv2.Rodrigues(np.array([0.02, 0.03, -0.02]))[0], [0.4, 0.02, 0.05]),
-        [],
-    )
+    pose = make_pose(cv2.Rodrigues(np.array([0.02, 0.03, -0.02]))[0], [0.4, 0.02, 0.05])
     direction = pose[:3, 3] / np.linalg.norm(pose[:3, 3])
+    angles = []
     for seed in range(16):
         rng = np.random.default_rng(seed)
         points = rng.uniform([-2, -2, 4], [2, 2, 8], (80, 3))
