@@ -28,6 +28,7 @@ from superpoint_ros.detection.cpu_hessian_loops import (
 from superpoint_ros.detection.helper_threads import HELPERS, start_in_helper
 from superpoint_ros.detection.hessian_constants import (
     MIN_RESPONSE,
+    SADDLE_COARSE_SIMILARITY,
     SADDLE_PROBABILITY,
     SADDLE_SIMILARITY,
     SADDLE_SLOPE,
@@ -43,7 +44,13 @@ _KERNELS = tuple(
 _FACTORS = tuple(np.float32(scale**4) for scale in SCALES)
 _WEIGHTS = tuple(np.float32(weight) for weight in SCALE_WEIGHTS)
 _SADDLE = tuple(
-    np.float32(x) for x in (SADDLE_SIMILARITY, SADDLE_SLOPE / SCALES[-1] ** 2, SADDLE_PROBABILITY)
+    np.float32(x)
+    for x in (
+        SADDLE_SIMILARITY,
+        SADDLE_COARSE_SIMILARITY,
+        SADDLE_SLOPE / SCALES[-1] ** 2,
+        SADDLE_PROBABILITY,
+    )
 )
 
 
@@ -56,7 +63,7 @@ class HessianExtrema(NamedTuple):
         pixels: int64 (N,), indices of pixels in reading order.
         points: float32 (N, 2), x and y to a fraction of a pixel.
         response: float32 (N,), in squared gray levels.
-        strength: float32 (N,), the response with coarse scales weighted more, for scores.
+        strength: float32 (N,), sum of the responses with coarse scales weighted more, for scores.
         min_probability: float32 (N,), lowest probability of a keypoint; 0 except at saddles.
 
     """

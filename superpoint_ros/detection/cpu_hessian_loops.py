@@ -286,23 +286,30 @@ def _response(smooth, above, factors, weights, saddle):
 
     `above` is the index of the pixel above it at the first scale.
     """
-    similarity, slope, least = saddle
+    similarity, coarse_similarity, slope, least = saddle
     finest = factors[0] * _determinant(smooth, above)
     fine = factors[1] * _determinant(smooth, above + np.uintp(_PART))
     coarse = factors[2] * _determinant(smooth, above + np.uintp(2 * _PART))
     coarsest = factors[3] * _determinant(smooth, above + np.uintp(3 * _PART))
-    highest = max(max(fine, coarse), coarsest)
-    lowest = min(min(fine, coarse), coarsest)
+    high, low = max(coarse, coarsest), min(coarse, coarsest)
+    highest, lowest = max(fine, high), min(fine, low)
     steepness = _squared_gradient(smooth, above + np.uintp(3 * _PART))
-    is_saddle = (highest < similarity * lowest) & (steepness < -slope * coarsest)
+    is_saddle = (
+        (highest < similarity * lowest)
+        & (high < coarse_similarity * low)
+        & (steepness < -slope * coarsest)
+    )
     best = max(highest, finest)
-    strongest = max(
-        max(weights[0] * finest, weights[1] * fine),
-        max(weights[2] * coarse, weights[3] * coarsest),
+    none = np.float32(0)
+    strength = (
+        weights[0] * max(finest, none)
+        + weights[1] * max(fine, none)
+        + weights[2] * max(coarse, none)
+        + weights[3] * max(coarsest, none)
     )
     if is_saddle:
-        return max(best, -fine), max(strongest, -fine), least
-    return best, strongest, np.float32(0)
+        return max(best, -fine), max(strength, -fine), least
+    return best, strength, none
 
 
 @inlined

@@ -35,6 +35,7 @@ from superpoint_ros.detection.hessian_constants import (
     MIN_RESPONSE,
     PROBABILITY_EXPONENT,
     PROBABILITY_KERNEL,
+    SADDLE_COARSE_SIMILARITY,
     SADDLE_PROBABILITY,
     SADDLE_SIMILARITY,
     SADDLE_SLOPE,
@@ -54,7 +55,8 @@ class HessianResponse(NamedTuple):
     Attributes:
         response: float32 (B, H, W), in squared gray levels, whose maxima are the extrema. It is
             negative at saddles that do not count.
-        strength: float32 (B, H, W), the response with coarse scales weighted more, for scores.
+        strength: float32 (B, H, W), sum of the responses with coarse scales weighted more, for
+            scores.
         saddle: bool (B, H, W), true at and around saddles that count.
         extremum: bool (B, H, W), true at maxima of the response within 3x3 pixels.
 
@@ -84,12 +86,19 @@ def hessian_response(images: torch.Tensor) -> HessianResponse:
     highest, lowest = coarse.amax(dim=1), coarse.amin(dim=1)
     x, y = _filter(smooth, _GRADIENT, _IDENTITY), _filter(smooth, _IDENTITY, _GRADIENT)
     slope = (x**2 + y**2)[:, 0] * SCALES[-1] ** 2
-    saddle = (highest < SADDLE_SIMILARITY * lowest) & (slope < -SADDLE_SLOPE * coarse[:, -1])
+    coarsest = coarse[:, -2:]
+    saddle = (
+        (highest < SADDLE_SIMILARITY * lowest)
+        & (coarsest.amax(dim=1) < SADDLE_COARSE_SIMILARITY * coarsest.amin(dim=1))
+        & (slope < -SADDLE_SLOPE * coarse[:, -1])
+    )
     best = torch.maximum(highest, responses[0][:, 0])
-    weighted = [each * weight for each, weight in zip(responses, SCALE_WEIGHTS, strict=True)]
+    weighted = [
+        each.clamp_min(0) * weight for each, weight in zip(responses, SCALE_WEIGHTS, strict=True)
+    ]
     response, strength = (
         torch.where(saddle, torch.maximum(each, -coarse[:, 0]), each)
-        for each in (best, torch.cat(weighted, dim=1).amax(dim=1))
+        for each in (best, torch.cat(weighted, dim=1).sum(dim=1))
     )
     return HessianResponse(response, strength, saddle, find_extrema(response))
 

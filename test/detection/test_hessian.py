@@ -28,8 +28,8 @@ def batch_of(*images):
     return torch.from_numpy(np.stack(images))[:, None]
 
 
-def slow_response(image, cut):
-    """Return the Hessian determinant at the best scale, with kernels that end at `cut` sigmas."""
+def slow_responses(image, cut):
+    """Return the Hessian determinant at each scale, with kernels that end at `cut` sigmas."""
     smooth, before = image.astype(np.float64), 0.0
     found = []
     for scale in SCALES:
@@ -39,14 +39,14 @@ def slow_response(image, cut):
         rows, columns = (np.diff(np.pad(smooth, pads, 'edge'), 2, axis) for axis, pads in PADS)
         mixed = np.gradient(np.gradient(smooth, axis=1), axis=0)
         found.append(scale**4 * (rows * columns - mixed**2))
-    return np.max(found, axis=0)
+    return found
 
 
 def test_the_response_is_the_determinant_of_the_hessian_at_the_best_scale(photograph):
     response = hessian_response(batch_of(photograph)).response[0].numpy()
     inside = np.s_[16:-16, 16:-16]
     for cut, least in ((KERNEL_RADIUS, 0.9999), (10.0, 0.9995)):  # and without truncation
-        expected = slow_response(photograph, cut)[inside]
+        expected = np.max(slow_responses(photograph, cut), axis=0)[inside]
         high = expected > 1
         assert np.isclose(response[inside], expected, rtol=0.1, atol=3)[high].mean() > 0.999
         assert np.corrcoef(response[inside][high], expected[high])[0, 1] > least
@@ -71,6 +71,25 @@ def test_a_crossing_of_a_checkerboard_counts_as_an_extremum():
     for y in (24, 48, 72):
         for x in (24, 48, 72, 96):
             assert scores[y - 1 : y + 1, x - 1 : x + 1].max() > 0.2
+
+
+@pytest.mark.parametrize(('square', 'counts'), [(7, False), (8, False), (10, True), (40, True)])
+def test_a_crossing_counts_if_its_squares_are_as_large_as_the_coarsest_scale(square, counts):
+    board = np.kron(np.indices((6, 7)).sum(axis=0) % 2, np.ones((square, square)))
+    image = cv2.GaussianBlur(50 + 150 * board, (5, 5), 0.7).astype(np.uint8)
+    near = np.s_[0, 3 * square - 1 : 3 * square + 1, 3 * square - 1 : 3 * square + 1]
+    response = hessian_response(batch_of(image))
+    assert response.saddle[near].any() == counts
+    assert (response.response[near] > 0).any() == counts
+
+
+def test_the_strength_is_the_sum_of_positive_responses_times_a_quarter_of_their_scale(photograph):
+    strength = hessian_response(batch_of(photograph)).strength[0].numpy()
+    responses = np.stack(slow_responses(photograph, KERNEL_RADIUS))
+    expected = np.tensordot(np.array(SCALES) / 4, responses.clip(0), axes=1)[16:-16, 16:-16]
+    inside = strength[16:-16, 16:-16]
+    high = expected > 1
+    assert np.isclose(inside, expected, rtol=0.1, atol=3)[high].mean() > 0.999
 
 
 @pytest.mark.parametrize('shift', [(0.0, 0.0), (0.3, -0.4), (-0.25, 0.5), (0.45, 0.1)])
