@@ -124,15 +124,15 @@ def _measure_stage(
     images = _images(batch)
     use_threads(threads)  # a loader without processes limits the threads of this one
     _drain(batches, recipe.workers)
-    data_rate = _rate(lambda: next(batches), seconds)
+    data_rate = calls_per_second(lambda: next(batches), seconds)
     progress(f'network of {stage.name}')
     step = _stepper(stage)
     step(batch)
-    network_rate = _rate(lambda: step(batch), seconds)
+    network_rate = calls_per_second(lambda: step(batch), seconds)
     progress(f'data and network of {stage.name}')
     _drain(batches, recipe.workers)
     waits: list[float] = []
-    together_rate = _rate(lambda: step(_timed(batches, waits)), seconds)
+    together_rate = calls_per_second(lambda: step(_timed(batches, waits)), seconds)
 
     def samples() -> None:
         for index in range(_PROFILED):
@@ -172,7 +172,7 @@ def _images(batch: dict[str, torch.Tensor]) -> int:
     return images.shape[0] * images.shape[1]
 
 
-def _rate(work: Callable[[], Any], seconds: float) -> float:
+def calls_per_second(work: Callable[[], Any], seconds: float) -> float:
     """Return calls of `work` per second, measured for `seconds` and at least two calls."""
     start = time.perf_counter()
     for count in itertools.count(1):

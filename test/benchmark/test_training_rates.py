@@ -14,7 +14,12 @@ pytest.importorskip('pyinstrument', reason='pyinstrument is not installed')
 
 from superpoint_ros.benchmark.benchmark_charts import plot_training
 from superpoint_ros.benchmark.benchmark_tables import training_markdown
-from superpoint_ros.benchmark.training_rates import _rate, measure_training, REST, shares_of
+from superpoint_ros.benchmark.training_rates import (
+    calls_per_second,
+    measure_training,
+    REST,
+    shares_of,
+)
 
 SMALL = ['--width=64', '--height=48', '--batch=2', '--workers=0']
 
@@ -47,7 +52,7 @@ def test_profile_of_a_function_that_is_not_called_is_refused():
 
 def test_training_rate_is_counted_over_whole_calls():
     calls = []
-    rate = _rate(lambda: calls.append(time.sleep(0.01)), seconds=0.1)
+    rate = calls_per_second(lambda: calls.append(time.sleep(0.01)), seconds=0.1)
     assert 2 <= len(calls) <= 11
     assert 0 < rate <= 100
 
