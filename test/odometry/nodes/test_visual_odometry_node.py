@@ -219,7 +219,7 @@ def test_transforms_are_published_if_tf2_is_installed(graph, make_flight, monkey
     assert (last.header.frame_id, last.child_frame_id) == ('world', 'camera_optical')
     assert last.transform.translation.x == pose.position.x
     assert last.transform.rotation == pose.orientation
-    assert graph.observer.count_publishers('/tf') == 1
+    graph.wait_until(lambda: graph.observer.count_publishers('/tf') == 1)
     node.trigger_deactivate()
     node.trigger_cleanup()
     graph.wait_until(lambda: graph.observer.count_publishers('/tf') == 0)
