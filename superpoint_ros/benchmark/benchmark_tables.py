@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+import textwrap
 
 import numpy as np
 
@@ -225,7 +226,7 @@ def _area_line(result: Mapping) -> str:
         text += (
             f'; the largest image takes {result["largest_bytes_per_pixel"]:.0f} bytes per pixel'
         )
-    return text + '.\n'
+    return textwrap.fill(f'{text}.', 100) + '\n'
 
 
 def _power(exponent: float | None) -> str:
