@@ -27,6 +27,7 @@ from superpoint_ros.detection.settings import DetectionSettings
 from superpoint_ros.evaluation.baselines import Method
 from superpoint_ros.evaluation.metrics import (
     area_under_accuracy,
+    corner_errors_of,
     judged_matches,
     mean_of,
     measure_pair,
@@ -153,9 +154,7 @@ def summarise(rows: Sequence[dict]) -> dict | None:
     """Return the means of the measurements of pairs; None without pairs."""
     if not rows:
         return None
-    errors = np.array(
-        [np.inf if row['corner_error'] is None else row['corner_error'] for row in rows]
-    )
+    errors = corner_errors_of(rows)
     return {
         **{name: mean_of(rows, name) for name in (*_MEANS, 'localisation')},
         **{f'homography_{limit}px': float((errors <= limit).mean()) for limit in ACCURACIES},

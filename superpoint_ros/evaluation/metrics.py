@@ -272,6 +272,13 @@ def mean_of(rows: Sequence[Mapping], name: str) -> float | None:
     return float(np.mean(values)) if values else None
 
 
+def corner_errors_of(rows: Sequence[Mapping]) -> np.ndarray:
+    """Return the corner errors (N,) in the results of `measure_pair`; inf without a homography."""
+    return np.array(
+        [np.inf if row['corner_error'] is None else row['corner_error'] for row in rows]
+    )
+
+
 def measure_pair(pair: Pair) -> dict[str, float | None]:
     """
     Return all measurements of one pair by name.

@@ -11,10 +11,11 @@ import torch
 from superpoint_ros.detector import Detector
 from superpoint_ros.evaluation.metrics import (
     area_under_accuracy,
+    corner_errors_of,
     EPSILON,
-    match_distances,
+    judged_matches,
     match_to_truth,
-    matches_of,
+    mean_of,
     measure_pair,
     Pair,
 )
@@ -98,22 +99,18 @@ class PairValidation:
         pair = Pair(a, b, homography, size, size)
         self.measured.append(measure_pair(pair))
         if len(self.pictures) < PICTURES:
-            matches = matches_of(pair)
-            correct = match_distances(pair, matches) <= EPSILON
             self.pictures.append(
-                draw_matches(images[0], a.keypoints, images[1], b.keypoints, matches, correct)
+                draw_matches(images[0], a.keypoints, images[1], b.keypoints, *judged_matches(pair))
             )
 
     @property
     def results(self) -> dict[str, float]:
         """Return the means of the metrics by name."""
-        results = {}
-        for name in PAIR_METRICS:
-            values = [each[name] for each in self.measured if each[name] is not None]
-            results[name] = float(np.mean(values or [0.0]))
-        errors = [each['corner_error'] for each in self.measured]
-        errors = np.array([np.inf if error is None else error for error in errors])
-        return results | {'homography_auc': float(area_under_accuracy(errors, HOMOGRAPHY_LIMIT))}
+        errors = corner_errors_of(self.measured)
+        return {
+            **{name: mean_of(self.measured, name) or 0.0 for name in PAIR_METRICS},
+            'homography_auc': float(area_under_accuracy(errors, HOMOGRAPHY_LIMIT)),
+        }
 
 
 def draw_prediction(
