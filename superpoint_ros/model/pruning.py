@@ -36,16 +36,32 @@ def add_dead_channels(model: SuperPoint, config: SuperPointConfig) -> SuperPoint
     """
     Return an equivalent network with the widths of `config`, filled up with dead channels.
 
-    Both have the same layers, plain convolutions, and descriptors of one size; no layer of
-    `config` is narrower. The dead channels are the last of their layer.
+    Both have plain convolutions; the dead channels are the last of their layer. Raises ValueError
+    if `config` is narrower in any layer, has other layers, or another descriptor size.
     """
+    check_same_layers(model.config, config)
     result = SuperPoint(replace(config, normalization='none')).eval()
     with torch.no_grad():
         for name in config.layers:
             source, target = getattr(model, name), getattr(result, name)
+            if any(a > b for a, b in zip(source.weight.shape, target.weight.shape, strict=True)):
+                raise ValueError(
+                    f'cannot narrow {name} from {tuple(source.weight.shape[:2])} to '
+                    f'{tuple(target.weight.shape[:2])} output and input channels'
+                )
+            if name in ('convPb', 'convDb') and source.out_channels != target.out_channels:
+                raise ValueError(
+                    f'cannot widen {source.out_channels}-d descriptors to {target.out_channels}-d'
+                )
             outgoing, incoming = source.weight.shape[:2]
             target.weight.zero_()
             target.bias.zero_()
             target.weight[:outgoing, :incoming] = source.weight
             target.bias[:outgoing] = source.bias
     return result
+
+
+def check_same_layers(source: SuperPointConfig, config: SuperPointConfig) -> None:
+    """Raise ValueError if two networks differ in more than their channels and batch norms."""
+    if source.form != config.form:
+        raise ValueError(f'the networks differ: {source.form}; {config.form}')

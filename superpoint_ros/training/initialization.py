@@ -28,7 +28,7 @@ import torch.nn.functional as F
 from superpoint_ros.detection.descriptors import dense_descriptors
 from superpoint_ros.model.config import CONFIGURATIONS, SuperPointConfig, SuperPointOutput
 from superpoint_ros.model.network_arrays import widths_of
-from superpoint_ros.model.pruning import remove_dead_channels
+from superpoint_ros.model.pruning import check_same_layers, remove_dead_channels
 from superpoint_ros.model.superpoint import fold_batch_norm, SuperPoint
 from superpoint_ros.model.weights import load_weights
 from superpoint_ros.training.checkpoints import read_checkpoint
@@ -145,9 +145,7 @@ def widen(source: SuperPoint, config: SuperPointConfig) -> SuperPoint:
 
 def _check_same_stages(source: SuperPointConfig, config: SuperPointConfig) -> None:
     """Raise ValueError if two networks differ in more than channels and fine descriptors."""
-    forms = [replace(each, fine_channels=0).form for each in (source, config)]
-    if forms[0] != forms[1]:
-        raise ValueError(f'the networks differ: {forms[0]}; {forms[1]}')
+    check_same_layers(*(replace(each, fine_channels=0) for each in (source, config)))
 
 
 def _origins(name: str, old: int, new: int) -> torch.Tensor:

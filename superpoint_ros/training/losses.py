@@ -60,6 +60,10 @@ def cell_cross_entropy(logits: torch.Tensor, labels: torch.Tensor) -> torch.Tens
     cells that do not count. The loss is 0 if all cells are ignored. Source: paper, section 3.4,
     L_p.
     """
+    if logits.ndim != 4 or logits.shape[1] != CELL * CELL + 1:
+        raise ValueError(f'logits must have shape (B, 65, h, w), got {tuple(logits.shape)}')
+    if labels.shape != (logits.shape[0], *logits.shape[2:]):
+        raise ValueError(f'labels {tuple(labels.shape)} do not fit logits {tuple(logits.shape)}')
     total = F.cross_entropy(logits.float(), labels, ignore_index=IGNORED, reduction='sum')
     return total / (labels != IGNORED).sum().clamp_min(1)
 
@@ -96,6 +100,11 @@ def hinge_loss(
     is valid. Similarities are one matrix product per image, so that memory does not grow with D
     times the number of pairs. Source: paper, section 3.4, L_d.
     """
+    if descriptors_a.ndim != 4 or descriptors_a.shape != descriptors_b.shape:
+        raise ValueError(
+            'expected two descriptor maps (B, D, h, w) of one shape; got '
+            f'{tuple(descriptors_a.shape)} and {tuple(descriptors_b.shape)}'
+        )
     centres = cell_centres(*descriptors_a.shape[2:], descriptors_a.device)
     total = descriptors_a.new_zeros((), dtype=torch.float32)
     pairs = 0

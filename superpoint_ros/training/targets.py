@@ -151,9 +151,16 @@ def cell_labels(
     are ignored. `size` is (width, height), multiples of 8. A class is the index of the pixel in
     its cell, row by row (0 to 63), or `DUSTBIN`. If two points share a cell, `rng` picks one
     (paper, section 3.3). Cells with a pixel that is false in `mask`, bool (H, W), are `IGNORED`.
+
+    Raises ValueError if a shape or the size is wrong.
     """
     width, height = size
-    pixels = np.floor(np.asarray(points, dtype=np.float64) + 0.5)
+    if width % CELL or height % CELL or min(size) < CELL:
+        raise ValueError(f'the size must be multiples of {CELL}, got {width}x{height}')
+    points = np.asarray(points, dtype=np.float64)
+    if points.ndim != 2 or points.shape[1] != 2:
+        raise ValueError(f'points must have shape (N, 2), got {points.shape}')
+    pixels = np.floor(points + 0.5)
     with np.errstate(invalid='ignore'):
         inside = ((pixels >= 0) & (pixels < [width, height])).all(axis=1)
     x, y = pixels[inside].astype(np.int64).T
@@ -172,6 +179,8 @@ def cell_labels(
 def valid_cells(mask: np.ndarray) -> np.ndarray:
     """Return bool (H/8, W/8): cells whose pixels are all true in `mask` (H, W)."""
     height, width = mask.shape
+    if height % CELL or width % CELL:
+        raise ValueError(f'the mask must have sides of multiples of {CELL}, got {mask.shape}')
     return mask.reshape(height // CELL, CELL, width // CELL, CELL).all(axis=(1, 3))
 
 

@@ -92,6 +92,20 @@ def test_adding_dead_channels_keeps_the_outputs():
         assert torch.equal(back.state_dict()[name], value), name
 
 
+@pytest.mark.parametrize(
+    ('config', 'what'),
+    [
+        (replace(SMALL, stage_channels=(4, 6, 7, 10)), 'cannot narrow conv3a'),
+        (replace(SMALL, descriptor_size=24), 'cannot widen 16-d descriptors'),
+        (STRIDED, r'\(2, 2, 2, 2\) layers with pooling; \(1, 1, 2, 3\) layers with stride'),
+        (FINE, r'layers with pooling; .* with pooling and fine descriptors'),
+    ],
+)
+def test_widening_names_what_does_not_fit(config: SuperPointConfig, what: str):
+    with pytest.raises(ValueError, match=what):
+        add_dead_channels(network(), config)
+
+
 def test_batch_norms_are_folded_before_dead_channels_are_removed():
     model = network(replace(SMALL, normalization='before_relu'))
     with torch.no_grad():

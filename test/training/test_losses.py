@@ -89,6 +89,14 @@ def test_the_cross_entropy_of_half_precision_logits_is_float32():
     assert loss.item() == pytest.approx(cell_cross_entropy(logits, labels).item(), rel=0.01)
 
 
+def test_the_cross_entropy_names_shapes_that_do_not_fit():
+    logits, labels = example()
+    with pytest.raises(ValueError, match=r'labels \(2, 3, 3\)'):
+        cell_cross_entropy(logits, labels[..., :3])
+    with pytest.raises(ValueError, match='65'):
+        cell_cross_entropy(logits[:, :64], labels)
+
+
 def random(*shape, seed=0):
     return torch.randn(*shape, generator=torch.Generator().manual_seed(seed))
 
@@ -190,3 +198,14 @@ def test_the_contrastive_loss_without_points_is_zero_and_its_gradient_finite():
     loss.backward()
     assert loss.item() == 0
     assert torch.isfinite(a.grad).all()
+
+
+def test_the_hinge_loss_names_maps_of_unequal_shapes():
+    with pytest.raises(ValueError, match='of one shape'):
+        hinge_loss(
+            random(1, 5, 2, 2),
+            random(1, 5, 2, 3),
+            torch.zeros(1, 2, 2, 2),
+            torch.ones(1, 2, 2),
+            250.0,
+        )

@@ -87,6 +87,17 @@ def test_cells_that_are_not_wholly_valid_are_ignored():
     assert valid_cells(mask).tolist() == [[True, False], [True, True]]
 
 
+@pytest.mark.parametrize('size', [(20, 16), (16, 12), (0, 8)])
+def test_a_size_that_is_not_a_multiple_of_eight_is_refused(size):
+    with pytest.raises(ValueError, match='multiples of 8'):
+        cell_labels(np.zeros((0, 2)), size, rng())
+
+
+def test_points_of_another_shape_are_refused():
+    with pytest.raises(ValueError, match=r'\(3, 3\)'):
+        cell_labels(np.zeros((3, 3)), (16, 16), rng())
+
+
 def test_a_point_is_visible_on_a_seen_pixel_inside_the_image():
     seen = np.ones((10, 20), bool)
     seen[:, 8:] = False
