@@ -129,6 +129,12 @@ def test_a_stopped_worker_can_be_started_again(gate):
     assert gate.batches == [[('camera', 1)], [('camera', 2)]]
 
 
+def test_a_worker_without_frames_stops_at_once():
+    worker = Worker(len, lambda error: None)
+    worker.start()
+    assert worker.stop(PATIENCE)
+
+
 def test_a_worker_that_does_not_end_cannot_be_started_again(start_worker, gate):
     worker = start_worker()
     worker.put('camera', 1)
