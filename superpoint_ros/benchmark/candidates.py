@@ -16,7 +16,11 @@ import numpy as np
 import torch
 
 from superpoint_ros.benchmark.plain_superpoint import PlainDetector
-from superpoint_ros.data.sequences.image_files import evenly_spaced, find_photographs, read_image
+from superpoint_ros.data.sequences.image_files import (
+    evenly_spaced,
+    find_photographs,
+    load_images,
+)
 from superpoint_ros.detection.settings import DetectionSettings
 from superpoint_ros.detector import Detector
 from superpoint_ros.engines.engine import create_engine
@@ -54,10 +58,12 @@ def read_photographs(folder: str | Path | None = None) -> list[np.ndarray]:
     """
     Return the photographs of the package, or at most `MAX_PHOTOGRAPHS` of a folder, uint8 BGR.
 
-    Raises NotADirectoryError if there is no such folder, ValueError if it has no images.
+    Files that cannot be read are skipped with a warning that names them. Raises NotADirectoryError
+    if there is no such folder, ValueError if it has no images, and the error of the last file if
+    none can be read.
     """
     chosen = evenly_spaced(find_photographs(folder), MAX_PHOTOGRAPHS)
-    return [read_image(path, color=True) for path in chosen]
+    return load_images(chosen, color=True)
 
 
 def frames_of(photographs: Sequence[np.ndarray], size: tuple[int, int]) -> list[np.ndarray]:

@@ -64,7 +64,11 @@ def _add_sequence_options(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    """Measure, write the report, and print its first tables; 1 if sequences were left out."""
+    """
+    Measure, write the report, and print its first tables.
+
+    Returns 1 if sequences or photographs were left out.
+    """
     import logging
 
     from tqdm import tqdm
@@ -80,7 +84,11 @@ def run(args: argparse.Namespace) -> int:
     simulated = {} if args.data else {'frames': 200}
     plan = read_options(args, OdometryPlan, **simulated)
     methods = _make_methods(args)
-    sequences = (_recordings if args.data else _simulated)(args, plan.scale)
+    bad = 0
+    if args.data:
+        sequences = _recordings(args, plan.scale)
+    else:
+        sequences, bad = _simulated(args, plan.scale)
     total = plan.frames * len(sequences) if plan.frames else None
     with open_recording(args.rerun) as recording, tqdm(total=total, unit='frame') as progress:
         log = _make_log(recording)
@@ -98,7 +106,7 @@ def run(args: argparse.Namespace) -> int:
     for reason in result['skipped'].values():
         print(f'superpoint: left out {reason}', file=sys.stderr)
     print(f'written: {", ".join(str(file) for file in files[:3])}, {args.out / "trajectories"}')
-    return 1 if result['skipped'] else 0
+    return 1 if result['skipped'] or bad else 0
 
 
 def _make_log(recording: RerunRecording | None) -> Callable[..., None]:
@@ -145,15 +153,20 @@ def _recordings(args: argparse.Namespace, scale: str) -> list[Opener]:
     return recordings
 
 
-def _simulated(args: argparse.Namespace, scale: str) -> list[Opener]:
-    """Return names of simulated rooms and functions that make the sequence of a camera there."""
+def _simulated(args: argparse.Namespace, scale: str) -> tuple[list[Opener], int]:
+    """
+    Return names of simulated rooms and functions that make the sequence of a camera there.
+
+    The number is that of the photographs that cannot be read.
+    """
     from functools import partial
 
-    from superpoint_ros.data.sequences.image_files import find_photographs, read_image
+    from superpoint_ros.data.sequences.image_files import find_photographs, load_images
     from superpoint_ros.data.sequences.text_files import read_calibration
     from superpoint_ros.simulation.room import SimulatedRoom
 
-    photographs = [read_image(path) for path in find_photographs(args.photographs)]
+    paths = find_photographs(args.photographs)
+    photographs = load_images(paths, color=False)
     camera = read_calibration(args.calibration) if args.calibration else None
     options = asdict(read_options(args, RoomPlan))
     seeds = options.pop('seeds')
@@ -161,10 +174,11 @@ def _simulated(args: argparse.Namespace, scale: str) -> list[Opener]:
         'baseline': _BASELINE if scale == 'stereo' else 0.0,
         'with_depth': scale == 'depth',
     }
-    return [
+    rooms = [
         (f'room {seed}', partial(SimulatedRoom, photographs, camera, seed, **options))
         for seed in seeds
     ]
+    return rooms, len(paths) - len(photographs)
 
 
 def _described(args: argparse.Namespace, sequences: list[tuple]) -> dict[str, object]:

@@ -77,12 +77,13 @@ def run(args: argparse.Namespace) -> int:
     interiors, objects = list_glb([args.scene] if args.scene else []), list_glb(args.street)
     if len(interiors) > 1:
         raise ValueError(f'{args.scene} has {len(interiors)} scenes: give one of them')
-    pictures = args.pictures or demo_photographs()[0].parent
-    made_by = _made_by(args, settings, interiors or objects, pictures)
+    folder = args.pictures or demo_photographs()[0].parent
+    made_by = _made_by(args, settings, interiors or objects, folder)
     is_outdated = _check_folder(args.out, made_by)
     scene = read_sources(interiors, objects, args.unit, args.up)[0]
+    pictures, bad = read_pictures(folder)
     cv2.setNumThreads(1)
-    flight = Flight(scene, read_pictures(pictures), settings)
+    flight = Flight(scene, pictures, settings)
     lens = settings.camera
     camera = CameraModel('plumb_bob', lens.matrix, [], (lens.width, lens.height))
     writer = EurocWriter(args.out, camera, settings.rate, settings.baseline, settings.depth)
@@ -101,7 +102,7 @@ def run(args: argparse.Namespace) -> int:
     _finish(flight, writer, stamps)
     _draw(writer, stamps, args.out / 'frames.jpg')
     print(f'{len(stamps)} frames: see {args.out}')
-    return 0
+    return 1 if bad else 0
 
 
 def _made_by(

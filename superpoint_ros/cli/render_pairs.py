@@ -53,7 +53,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    """Render the pairs that are missing; 1 if some could not be made."""
+    """Render the pairs that are missing; 1 if some, or pictures, were left out."""
     import logging
 
     import cv2
@@ -76,9 +76,8 @@ def run(args: argparse.Namespace) -> int:
         raise ValueError('name .glb files of scenes, or objects with --street')
     cache = PairCache(args.out, settings, _ingredients(args, interiors, objects))
     wanted = cache.missing(args.pairs)
-    scenes, pictures = read_sources(interiors, objects, args.unit, args.up), []
-    if args.pictures:
-        pictures = read_pictures(args.pictures)
+    scenes = read_sources(interiors, objects, args.unit, args.up)
+    pictures, bad = read_pictures(args.pictures)
     for name in check_textured(scenes, pictures):
         print(f'superpoint: {name} has no textures: it gets pictures', file=sys.stderr)
     cv2.setNumThreads(1)
@@ -91,7 +90,7 @@ def run(args: argparse.Namespace) -> int:
     _draw(args.out)
     skipped = f', {failed} left out because no views overlapped enough' if failed else ''
     print(f'{done} pairs{skipped}: see {args.out}')
-    return 1 if failed else 0
+    return 1 if failed or bad else 0
 
 
 def _write(

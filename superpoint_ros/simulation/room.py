@@ -11,7 +11,7 @@ from pathlib import Path
 
 import numpy as np
 
-from superpoint_ros.data.sequences.image_files import load_image
+from superpoint_ros.data.sequences.image_files import load_images
 from superpoint_ros.data.sequences.sequence import DEFAULT_RATE, Frame, SecondCamera
 from superpoint_ros.geometry.camera_model import CameraModel
 from superpoint_ros.geometry.rotations import camera_pose, unit_vector
@@ -82,8 +82,9 @@ class SimulatedRoom:
         second_camera: right camera of a stereo pair with parallel axes, None without a baseline.
 
     With a `baseline` in metres, frames have the image of the right camera; `with_depth`, they have
-    the exact depth of each pixel. Raises ValueError without photographs, for a calibration that
-    cannot be simulated (see `Renderer`), and for values out of range.
+    the exact depth of each pixel. Files that cannot be read are skipped with a warning. Raises
+    ValueError without photographs, for a calibration that cannot be simulated (see `Renderer`),
+    and for values out of range; and the error of the last file if none can be read.
 
     """
 
@@ -123,7 +124,7 @@ class SimulatedRoom:
             pose = np.eye(4)
             pose[0, 3] = baseline
             self.second_camera = SecondCamera(self.camera, pose)
-        images = [load_image(photograph, color) for photograph in photographs]
+        images = load_images(photographs, color)
         self.panels = furnish(images, np.random.default_rng(self.seed))
         self._renderer = Renderer(self.panels, self.camera)
         self._path = CameraPath(self.seed)

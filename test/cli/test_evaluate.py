@@ -120,6 +120,26 @@ def test_evaluate_odometry_measures_in_the_simulated_room(weights, tmp_path, cap
     ).read_text()
 
 
+def test_evaluate_odometry_skips_and_names_photographs_that_cannot_be_read(
+    weights, tmp_path, caplog
+):
+    pytest.importorskip('evo', reason='evo is not installed')
+    photographs = tmp_path / 'photographs'
+    photographs.mkdir()
+    cv2.imwrite(str(photographs / 'good.png'), noise_picture(0, (128, 96)))
+    (photographs / 'bad.jpg').write_bytes(b'no image')
+    arguments = ['evaluate', 'odometry', '--weights', weights[0], '--methods']
+    (tmp_path / 'camera.yaml').write_text(CALIBRATION)
+    arguments += ['--calibration', str(tmp_path / 'camera.yaml'), '--max-keypoints', '60']
+    arguments += ['--frames', '3', '--gaps', '1', '--seeds', '0']
+    arguments += ['--photographs', str(photographs)]
+    assert main([*arguments, '--out', str(tmp_path / 'out')]) == 1
+    assert f'skipped: {photographs / "bad.jpg"} cannot be read' in caplog.text
+    assert (tmp_path / 'out' / 'odometry.json').is_file()
+    (photographs / 'good.png').unlink()
+    assert main([*arguments, '--out', str(tmp_path / 'none')]) == 2
+
+
 @pytest.mark.parametrize(
     ('option', 'message'),
     [

@@ -4,6 +4,7 @@
 """`superpoint render-pairs` writes a folder, continues it, and reports errors of scenes."""
 
 import errno
+from pathlib import Path
 
 import cv2
 import numpy as np
@@ -45,6 +46,21 @@ def test_pairs_are_rendered_and_the_same_command_continues(room, tmp_path, capsy
     assert again.scene == 'room'
     assert again.first.image.shape == (64, 96)
     assert [path.read_bytes() for path in paths[:3]] == first
+
+
+@pytest.mark.parametrize('command', ['render-pairs', 'make-sequence'])
+def test_pictures_that_cannot_be_read_are_skipped_and_named(
+    room, pictures, tmp_path, caplog, command
+):
+    bad = Path(pictures, 'bad.png')
+    bad.write_bytes(b'no image')
+    count = ['--pairs', '1'] if command == 'render-pairs' else ['--frames', '2', '--no-depth']
+    words = [command, room, '--pictures', pictures, *count, *SMALL, '--out']
+    assert main([*words, str(tmp_path / 'some')]) == 1
+    assert f'skipped: {bad} cannot be read as an image' in caplog.text
+    assert list((tmp_path / 'some').glob('*.jpg'))
+    Path(pictures, 'a.png').unlink()
+    assert main([*words, str(tmp_path / 'none')]) == 2
 
 
 def test_objects_become_streets(room, pictures, tmp_path):

@@ -13,7 +13,7 @@ import numpy as np
 
 from superpoint_ros.data.scenes.meshes import read_glb
 from superpoint_ros.data.scenes.variations import SceneSource
-from superpoint_ros.data.sequences.image_files import find_photographs, read_image
+from superpoint_ros.data.sequences.image_files import find_photographs, load_images
 
 STREET = 'street'
 """Name of the scene that is composed of objects."""
@@ -56,11 +56,19 @@ def read_sources(
     return turns
 
 
-def read_pictures(folder: Path | None) -> list[np.ndarray]:
-    """Return the gray pictures of a folder, uint8 (H, W); none without a folder."""
+def read_pictures(folder: Path | None) -> tuple[list[np.ndarray], int]:
+    """
+    Return the gray pictures of a folder, uint8 (H, W), and the number of those that were skipped.
+
+    Files that cannot be read are skipped with a warning that names them. There are no pictures
+    without a folder. Raises ValueError if the folder has no images, and the error of the last file
+    if none can be read.
+    """
     if folder is None:
-        return []
-    return [read_image(path) for path in find_photographs(folder)]
+        return [], 0
+    paths = find_photographs(folder)
+    pictures = load_images(paths, color=False)
+    return pictures, len(paths) - len(pictures)
 
 
 def check_textured(scenes: Sequence[SceneSource], pictures: Sequence[np.ndarray]) -> list[str]:

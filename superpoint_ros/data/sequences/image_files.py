@@ -5,7 +5,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+import logging
 from pathlib import Path
 import re
 from typing import TypeVar
@@ -17,6 +18,8 @@ from superpoint_ros.data.image_encodings import decode_image, to_8_bits
 from superpoint_ros.files import demo_photographs
 
 Item = TypeVar('Item')
+
+_log = logging.getLogger(__name__)
 
 IMAGE_SUFFIXES = frozenset(
     ('.bmp', '.jpeg', '.jpg', '.jp2', '.pbm', '.pgm', '.png', '.pnm', '.ppm', '.tif', '.tiff')
@@ -55,6 +58,24 @@ def load_image(image: str | Path | np.ndarray, color: bool) -> np.ndarray:
     if isinstance(image, np.ndarray):
         return convert_color(image, color)
     return read_image(image, color)
+
+
+def load_images(images: Iterable[str | Path | np.ndarray], color: bool) -> list[np.ndarray]:
+    """
+    Return images as `load_image`; files that cannot be read are skipped with a warning.
+
+    Raises the error of the last file if none of the files can be read.
+    """
+    loaded, problem = [], None
+    for image in images:
+        try:
+            loaded.append(load_image(image, color))
+        except (ValueError, OSError) as error:
+            _log.warning('skipped: %s', error)
+            problem = error
+    if problem and not loaded:
+        raise problem
+    return loaded
 
 
 def convert_color(image: np.ndarray, color: bool) -> np.ndarray:

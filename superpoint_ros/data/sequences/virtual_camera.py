@@ -13,7 +13,7 @@ from typing import ClassVar
 import cv2
 import numpy as np
 
-from superpoint_ros.data.sequences.image_files import load_image
+from superpoint_ros.data.sequences.image_files import load_images
 from superpoint_ros.data.sequences.sequence import DEFAULT_RATE, Frame
 from superpoint_ros.geometry.homography import scaling, warp_image
 
@@ -28,7 +28,8 @@ class VirtualCamera:
     photographs, the parameters and the `seed`. A frame never shows anything beyond the borders of
     the photograph; it has the homography from its pixels to those of the photograph.
 
-    Raises ValueError if there is no photograph or a side is below one pixel.
+    Files that cannot be read are skipped with a warning. Raises ValueError if there is no
+    photograph or a side is below one pixel, and the error of the last file if none can be read.
     """
 
     camera = None  # it zooms: no calibration fits all frames
@@ -48,15 +49,14 @@ class VirtualCamera:
         self.size, self.rate, self.seconds_each = tuple(size), float(rate), seconds_each
         if min(self.size) < 1:
             raise ValueError(f'a frame needs a width and a height of 1 or more, got {size}')
-        self._scenes = [self._scene(photograph, color) for photograph in photographs]
+        self._scenes = [self._scene(image) for image in load_images(photographs, color)]
         if not self._scenes:
             raise ValueError('a virtual camera needs at least one photograph')
         rng = np.random.default_rng(seed)
         self._phases = {name: rng.uniform(0, 2 * math.pi) for name in self.PERIODS}
 
-    def _scene(self, photograph: str | Path | np.ndarray, color: bool) -> tuple:
+    def _scene(self, photograph: np.ndarray) -> tuple:
         """Return the photograph, reduced to avoid aliasing, and the homography to the original."""
-        photograph = load_image(photograph, color)
         height, width = photograph.shape[:2]
         # With at most 1.5 source pixels per pixel of the frame, linear interpolation uses all.
         scale = min(1.0, 1.5 / self._largest_scale(width, height))

@@ -17,6 +17,7 @@ from superpoint_ros.data.sequences.image_files import evenly_spaced, list_images
 from superpoint_ros.data.sequences.opening import open_sequence
 from superpoint_ros.data.sequences.virtual_camera import VirtualCamera
 from superpoint_ros.geometry.homography import image_corners, warp_points
+from superpoint_ros.simulation.room import SimulatedRoom
 
 
 def write(path, value, size=(16, 12)):
@@ -197,3 +198,17 @@ def test_a_virtual_camera_needs_a_photograph_and_a_size():
         VirtualCamera([])
     with pytest.raises(ValueError, match=r'got \(0, 5\)'):
         VirtualCamera([RAMP], size=(0, 5))
+
+
+@pytest.mark.parametrize('scene', [VirtualCamera, SimulatedRoom])
+def test_cameras_over_photographs_skip_and_name_those_that_cannot_be_read(scene, tmp_path, caplog):
+    good, bad = tmp_path / 'good.png', tmp_path / 'bad.png'
+    cv2.imwrite(str(good), RAMP)
+    bad.write_bytes(b'no image')
+    with_bad, without = (scene(photographs).frame(0) for photographs in ([bad, good], [good]))
+    assert (with_bad.image == without.image).all()
+    assert f'skipped: {bad} cannot be read as an image' in caplog.text
+    with pytest.raises(ValueError, match=f'{bad} cannot be read as an image'):
+        scene([bad])
+    with pytest.raises(FileNotFoundError, match='there is no image file'):
+        scene([tmp_path / 'missing.png'])
