@@ -33,8 +33,7 @@ RUN python3 -m venv --system-site-packages .venv \
 
 # Compile for this processor now: otherwise, each container compiles for up to a minute at its start.
 RUN source install/setup.bash \
-    && .venv/bin/python -c \
-        'from superpoint_ros import Detector; Detector.from_weights(device="cpu").warm_up()'
+    && ros2 run superpoint_ros superpoint compile
 
 # With the network of the host, Fast DDS also offers its shared memory to nodes of the host, which
 # cannot open it: topics are listed, but no message arrives.

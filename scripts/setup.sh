@@ -111,9 +111,8 @@ if ! pip "$torch"; then
 fi
 say "2 of 2: superpoint_ros[$extras]"
 pip --editable ".[$extras]"
-say "compiling the detection, for the first start of a node"
-$environment/bin/python -c \
-    'from superpoint_ros import Detector; Detector.from_weights(device="cpu").warm_up()'
+say "compiling for the first start of the nodes"
+$environment/bin/superpoint compile >&2
 
 printf '%s\n' "$wanted" >"$stamp"
 say "done: $environment"

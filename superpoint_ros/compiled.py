@@ -48,6 +48,7 @@ Another version of the package may share a cache: its entries are not read, and 
 
 _log = logging.getLogger(__name__)
 _warned: set[str] = set()  # folders of caches
+_unsaved: set[str] = set()  # functions whose code exists in this process only
 
 
 def compiled(function: Callable) -> Callable:
@@ -74,6 +75,11 @@ def compiled_part(function: Callable) -> Callable:
 def inlined(function: Callable) -> Callable:
     """Return a function like `compiled_part`, whose code becomes part of each loop with a call."""
     return njit(forceinline=True, **_PART_OPTIONS)(function)
+
+
+def is_all_saved() -> bool:
+    """Return whether the code of all functions that were compiled so far has been saved."""
+    return not _unsaved
 
 
 class _CheckedCode(CompileResultCacheImpl):
@@ -130,6 +136,7 @@ class _SafeCache(FunctionCache):
         except RuntimeError:  # a signal has interrupted the report of the code to Numba
             return
         except Exception as error:  # noqa: BLE001 - as above
+            _unsaved.add(self._name)
             self._warn(
                 f'cannot be written, so that each start compiles for some seconds ({error})'
             )
@@ -145,6 +152,7 @@ class _NoCache(NullCache):
 
     def load_overload(self, sig, target_context):
         """Return None, after a warning at the first call."""
+        _unsaved.add(str(sig))
         _warn_of_no_cache()
 
 

@@ -44,6 +44,7 @@ COMMANDS = {
     'demo': Command('demo', 'run camera player and detector node, and measure', extra='ros'),
     'adapt': Command('adapt', 'label photographs by homographic adaptation', 'train'),
     'benchmark': Command('benchmark', 'measure the speed against plain PyTorch', 'benchmark'),
+    'compile': Command('compile', 'compile for this processor, after an installation'),
     'detect': Command('detect', 'draw and save the keypoints of images'),
     'evaluate': Command('evaluate', 'measure detectors on data with ground truth', 'evaluate'),
     'make-benchmark': Command('make_benchmark', 'make planar scenes from photographs'),
