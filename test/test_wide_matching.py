@@ -77,6 +77,7 @@ def test_wide_matching_finds_a_close_up_that_is_turned_and_zoomed(
         correct = errors(wide, truth) < 3 * max(1, zoom if b is close_up else 1)
         assert len(correct) > 30
         assert correct.mean() > 0.9
+        assert wide.inliers > 0.9 * len(wide.matches)
         found = rotation_and_zoom(wide.to_b, SIZE)
         assert found == pytest.approx(rotation_and_zoom(truth, SIZE), rel=0.05, abs=1.5)
 
@@ -111,6 +112,15 @@ def test_wide_matching_of_unrelated_images_aligns_only_if_more_matches_fit(detec
     )
     assert after > before if wide.to_b is not None else after == before
     assert after < PLAIN_INLIERS
+
+
+def test_unrelated_photographs_are_matched_without_alignment(detector):
+    small = [cv2.resize(cv2.imread(str(path), 0), SIZE) for path in demo_photographs()]
+    for a, b in zip(small, small[1:] + small[:1], strict=True):
+        plain, wide = (match(a, b, detector) for match in (match_images, match_wide))
+        assert wide.to_b is None
+        assert wide.inliers == 0
+        np.testing.assert_array_equal(wide.matches, plain.matches)
 
 
 def test_alignment_by_a_homography_that_shrinks_both_middles_ends(detector, photograph):
