@@ -155,14 +155,21 @@ class Detector:
 
         Raises:
             ValueError: if an image or a mask is invalid; the message says what it must be.
+            TypeError: if settings are not `DetectionSettings`.
             MemoryError: if a large image needs more memory than is available; or another error,
                 of the library that runs the network.
 
         """
         if isinstance(images, str) or not isinstance(images, Sequence):
             return self([images], mask, settings)[0]
+        settings = self._settings if settings is None else settings
+        if not isinstance(settings, DetectionSettings):
+            raise TypeError(
+                'settings must be DetectionSettings, for example '
+                'dataclasses.replace(detector.settings, threshold=0.01); got '
+                f'{type(settings).__name__}'
+            )
         limit_threads_after_fork()
-        settings = settings or self._settings
         originals, grays, masks = self.preprocess(images, mask, settings)
         batches: dict[tuple[int, int], list[int]] = {}
         for index, gray in enumerate(grays):
@@ -240,10 +247,12 @@ class Detector:
 
 def _split(settings: Mapping[str, Any]) -> tuple[ExecutionSettings, DetectionSettings]:
     """Return settings by name as their two groups; the weight file is not one of them."""
-    names = table_of(ExecutionSettings).keys() - {'weights'}
+    if 'weights' in settings:
+        raise TypeError('weights is not a setting: give the weight file as the argument path')
+    names = [name for name in table_of(ExecutionSettings) if name != 'weights']
     execution = {name: value for name, value in settings.items() if name in names}
     detection = {name: value for name, value in settings.items() if name not in names}
-    return ExecutionSettings(**execution), make_settings(DetectionSettings, detection)
+    return ExecutionSettings(**execution), make_settings(DetectionSettings, detection, names)
 
 
 def _map_back(features: Features, resized: np.ndarray, original: np.ndarray) -> Features:

@@ -132,10 +132,13 @@ def find_weights(weights: str | Path | None = None) -> Path:
 
     `weights` is a path, or the name of a shipped file without its ending, such as
     `superpoint_nano`; None and '' stand for the shipped file for general use. Raises
-    FileNotFoundError for a name that is neither, or if the shipped files are missing.
+    FileNotFoundError for a name that is neither, or if the shipped files are missing, and
+    TypeError for another type.
     """
     if not weights:
         return default_weights()
+    if not isinstance(weights, (str, os.PathLike)):
+        raise TypeError(f'a weight file must be given as a string or a path, got {weights!r}')
     path = Path(weights)
     if path.suffix or path.parent != Path() or path.exists():
         return path

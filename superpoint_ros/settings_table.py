@@ -12,7 +12,7 @@ documentation are all made from `table_of`.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from copy import deepcopy
 from dataclasses import dataclass, field, fields, replace
 from functools import cache
@@ -185,13 +185,16 @@ def _table(kind: type[SettingsGroup]) -> dict[str, Setting]:
     return table
 
 
-def make_settings(kind: type[Settings], values: Mapping[str, Any]) -> Settings:
+def make_settings(
+    kind: type[Settings], values: Mapping[str, Any], others: Iterable[str] = ()
+) -> Settings:
     """
     Return a group of settings from values by name; others have their defaults.
 
     Raises TypeError that names unknown settings and, for a setting that was renamed
     (`kind.RENAMED`, old name to what to write instead), its new name; TypeError or ValueError for
-    a value that is not allowed.
+    a value that is not allowed. `others` are names that the caller also takes; the message about
+    unknown settings lists them.
     """
     known = table_of(kind)
     for name in values:
@@ -199,7 +202,8 @@ def make_settings(kind: type[Settings], values: Mapping[str, Any]) -> Settings:
             raise TypeError(f'the setting {name} was renamed: use {kind.RENAMED[name]}')
     unknown = sorted(set(values) - set(known))
     if unknown:
-        raise TypeError(f'unknown setting {", ".join(unknown)}: choose from {", ".join(known)}')
+        names = ', '.join([*known, *others])
+        raise TypeError(f'unknown setting {", ".join(unknown)}: choose from {names}')
     return kind(**values)
 
 

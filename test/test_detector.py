@@ -210,6 +210,26 @@ def test_a_mask_of_another_size_is_named_in_the_error(detector):
         detector(np.zeros((32, 40), np.uint8), mask=np.ones((40, 32)))
 
 
+@pytest.mark.parametrize('mask', ['mask.png', np.ones(40)])
+def test_a_mask_that_is_not_an_image_is_named_in_the_error(detector, mask):
+    with pytest.raises(ValueError, match=r'size of the image, 40x32; got an array of shape \('):
+        detector(np.zeros((32, 40), np.uint8), mask=mask)
+
+
+@pytest.mark.parametrize('settings', [{'threshold': 0.1}, 0.1, False])
+def test_settings_of_another_type_are_named_in_the_error(detector, settings):
+    with pytest.raises(
+        TypeError, match=f'must be DetectionSettings, .* {type(settings).__name__}'
+    ):
+        detector(np.zeros((32, 40), np.uint8), settings=settings)
+
+
+@pytest.mark.parametrize('weights', [5, b'superpoint'])
+def test_weights_that_are_not_a_path_are_named_in_the_error(weights):
+    with pytest.raises(TypeError, match=f'given as a string or a path, got {weights!r}'):
+        Detector.from_weights(weights)
+
+
 @pytest.mark.skipif(torch.cuda.is_available(), reason='this machine has CUDA')
 def test_cuda_on_a_machine_without_it_is_named_in_the_error():
     with pytest.raises(ValueError, match="'cuda' is not available: .* use 'cpu' or 'auto'"):
@@ -223,6 +243,12 @@ def test_cuda_on_a_machine_without_it_is_named_in_the_error():
         ({'device': 'cpu', 'precision': 'int4'}, ValueError, "precision must be .* got 'int4'"),
         ({'device': 'cpu', 'precision': 'float16'}, ValueError, 'float16 needs CUDA'),
         ({'treshold': 0.1}, TypeError, 'unknown setting treshold: choose from threshold'),
+        (
+            {'devise': 'cpu'},
+            TypeError,
+            'unknown setting devise: choose from .*, device, precision, ',
+        ),
+        ({'weights': 'a'}, TypeError, 'give the weight file as the argument path'),
         ({'threshold': 2}, ValueError, 'threshold must lie between'),
     ],
 )

@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 import shutil
 import textwrap
@@ -95,6 +95,19 @@ def update_document(document: Path, machine: Mapping, results: Mapping, out: Pat
         images.mkdir(exist_ok=True)
         shutil.copyfile(out / f'{name}.png', picture)
     document.write_text(text, encoding='utf-8')
+
+
+def check_document(document: Path, names: Iterable[str]) -> None:
+    """
+    Raise an error if `update_document` could not write the sections of these parts.
+
+    The errors are those of `update_document`, and PermissionError.
+    """
+    text = document.read_text(encoding='utf-8')
+    for name in names:
+        _replace_section(text, name, '', document)
+    with document.open('a'):
+        pass
 
 
 def _replace_section(text: str, name: str, content: str, document: Path) -> str:

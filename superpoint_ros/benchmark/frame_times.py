@@ -172,7 +172,8 @@ def _entries(plan: SpeedPlan, network: NetworkSource, skipped: dict[str, str]) -
         except (ValueError, ImportError) as error:
             skipped[f'{execution.engine} {execution.precision}'] = str(error)
     if len(entries) == 1:
-        raise ValueError(f'nothing can be measured: {"; ".join(skipped.values())}')
+        reasons = dict.fromkeys(skipped.values())
+        raise ValueError(f'nothing can be measured: {"; ".join(reasons)}')
     return entries
 
 

@@ -142,6 +142,8 @@ def run(args: argparse.Namespace) -> int:
 
     keep_inputs([args.images] if args.images else [], [args.out])
     chosen = [name for name in PARTS if args.all or getattr(args, name)] or ['frames']
+    if args.docs:  # the measurements take minutes to hours
+        report.check_document(args.docs, chosen)
     plan = _plan(args)
     machine = describe_machine(plan.threads)
     print(report.machine_line(machine))

@@ -52,6 +52,11 @@ def run(args: argparse.Namespace) -> int:
     """Run the demonstration and return the exit status."""
     from tqdm import tqdm
 
+    from superpoint_ros.data.sequences.opening import check_source
+    from superpoint_ros.ros.player_parameters import ROOM
+
+    if args.path not in ('', ROOM):  # the player starts after the detector, which takes seconds
+        check_source(args.path)
     form = '{bar:24} {n:4.1f}/{total:g} s  {desc}'
     # Without a terminal each update is a separate line: print a few only.
     interval = 0.1 if sys.stderr.isatty() else 4.0

@@ -85,7 +85,9 @@ def check_masks(
     masks = [each if each is None else np.asarray(each) for each in masks]
     for each, gray in zip(masks, grays, strict=True):
         if each is not None and each.shape != gray.shape:
-            size = 'x'.join(map(str, each.shape[1::-1] + each.shape[2:]))
+            size = f'an array of shape {each.shape}'
+            if each.ndim > 1:
+                size = 'x'.join(map(str, each.shape[1::-1] + each.shape[2:]))
             raise ValueError(
                 f'the mask must have the size of the image, {gray.shape[1]}x{gray.shape[0]}; '
                 f'got {size}'

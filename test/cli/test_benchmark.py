@@ -45,6 +45,30 @@ def test_benchmark_names_missing_networks_files_and_devices(options, message, tm
     assert message in capsys.readouterr().err
 
 
+@pytest.mark.parametrize(
+    ('content', 'message'),
+    [(None, 'No such file'), ('no section', 'lacks the lines <!-- benchmark: frames -->')],
+)
+def test_benchmark_refuses_a_document_that_cannot_be_updated_before_it_measures(
+    content, message, weights, tmp_path, capsys
+):
+    document = tmp_path / 'page.md'
+    if content:
+        document.write_text(content)
+    options = ['--weights', weights, '--out', str(tmp_path / 'out'), '--docs', str(document)]
+    assert main(['benchmark', *options]) == 2
+    printed = capsys.readouterr()
+    assert message in printed.err
+    assert printed.out == ''
+    assert not (tmp_path / 'out').exists()
+
+
+def test_benchmark_gives_each_reason_why_nothing_can_be_measured_once(tmp_path, capsys):
+    options = ['--engines', 'torchy', '--networks', 'nano', '--out', str(tmp_path)]
+    assert main(['benchmark', *options]) == 2
+    assert capsys.readouterr().err.count("got 'torchy'") == 1
+
+
 @pytest.mark.parametrize('options', [['--sizes', '640'], ['--rounds', '0'], ['--threads', 'x']])
 def test_benchmark_refuses_wrong_numbers(options, capsys):
     with pytest.raises(SystemExit) as stop:

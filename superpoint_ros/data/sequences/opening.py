@@ -46,6 +46,7 @@ def open_sequence(
         with_depth: whether frames have depth (TUM RGB-D, rendered sequences).
 
     """
+    check_source(source)
     path = Path(source)
     sequence: FrameSequence
     if is_bag(path):
@@ -63,16 +64,20 @@ def open_sequence(
     elif path.exists():
         is_image = path.suffix.lower() in IMAGE_SUFFIXES
         sequence = ImageSequence([path], color, str(path)) if is_image else Video(str(path), color)
-    elif str(source).isdecimal():
-        sequence = Video(int(source), color, live=True)
     else:
+        sequence = Video(int(source), color, live=True)
+    if calibration:
+        sequence.camera = read_calibration(calibration)
+    return sequence
+
+
+def check_source(source: str | Path) -> None:
+    """Raise FileNotFoundError if a source is neither a path that exists nor a camera's number."""
+    if not Path(source).exists() and not str(source).isdecimal():
         raise FileNotFoundError(
             f'there is no {source}: give an image, a folder of images, a video file, '
             'a camera (/dev/video0 or 0), or a bag'
         )
-    if calibration:
-        sequence.camera = read_calibration(calibration)
-    return sequence
 
 
 def list_sequences(source: str | Path) -> list[Path]:

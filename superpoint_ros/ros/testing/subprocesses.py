@@ -29,6 +29,8 @@ START_TIMEOUT = 180.0
 _STOP_TIMEOUT = 10.0  # a node ends within two seconds, but the machine may be busy
 _BAD_INPUT = ' cannot start: '  # how `run_node` begins the error of its user
 _PR_SET_PDEATHSIG = 1  # linux/prctl.h
+# Looked up here: in a forked process, locks of the loader may belong to threads that it lacks.
+_prctl = getattr(ctypes.CDLL(None), 'prctl', None)
 
 
 class NodeProcess:
@@ -66,7 +68,7 @@ class NodeProcess:
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=subprocess.STDOUT,
-                preexec_fn=_end_with_parent,
+                preexec_fn=_end_with_parent if _prctl else None,
             )
 
     def check(self) -> None:
@@ -119,7 +121,7 @@ class NodeProcess:
 
 def _end_with_parent() -> None:
     """Make the system end this process when its parent ends, even if that is killed."""
-    ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
+    _prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
 
 
 def private_namespace(purpose: str) -> str:

@@ -17,6 +17,7 @@ import numpy as np
 import pytest
 from sensor_msgs.msg import Image, PointCloud2
 
+from superpoint_ros.cli.main import main
 from superpoint_ros.ros.testing.demonstration import Measurements, Observer
 from superpoint_ros.ros.testing.subprocesses import ros_session
 from support.node_processes import START
@@ -51,6 +52,14 @@ def test_rate_and_latency_are_those_of_the_arrivals():
     assert measured.latency(50) == pytest.approx(0.03)
     assert measured.latency(100) == pytest.approx(0.05)
     assert Measurements(arrivals=[1.0]).rate == 0.0
+
+
+def test_a_missing_source_is_named_before_a_node_starts(tmp_path, capsys):
+    missing = tmp_path / 'missing.jpg'
+    for options in ([], ['--odometry']):
+        assert main(['demo', str(missing), *options, '--output', str(tmp_path / 'out')]) == 2
+        assert f'superpoint: there is no {missing}: give an image' in capsys.readouterr().err
+        assert not (tmp_path / 'out').exists()
 
 
 def test_the_measurement_begins_when_images_arrive_here_too():
