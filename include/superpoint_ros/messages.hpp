@@ -299,6 +299,8 @@ std::vector<Track> read_tracks(const PointCloud & message)
   tracks.reserve(message.points.size());
   for (std::size_t i = 0; i < message.points.size(); ++i) {
     const auto & point = message.points[i];
+    detail::require(
+      std::abs(ids[i]) < 2147483648.0f, "the channel id has the value " + std::to_string(ids[i]));
     tracks.push_back(
       {std::int32_t(ids[i]), u[i], v[i], point.x, point.y, velocity_x[i], velocity_y[i], unknown,
         unknown, {unknown, unknown, unknown}});

@@ -30,6 +30,7 @@ from typing import Any, NamedTuple
 
 from superpoint_ros import __version__
 from superpoint_ros.cli.standard_streams import lasting_streams
+from superpoint_ros.interruptions import raised_interruptions
 
 
 class Command(NamedTuple):
@@ -98,7 +99,8 @@ def _run(arguments: list[str]) -> int:
     args = argparse.Namespace(traceback='--traceback' in arguments)  # while options are declared
     try:
         args = _build_parser(command).parse_args(arguments)
-        status = args.run(args)
+        with raised_interruptions():
+            status = args.run(args)
         sys.stdout.flush()  # an error, such as a full disk, is reported as others
         return status
     except Terminated:

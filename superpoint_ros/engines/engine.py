@@ -25,6 +25,7 @@ import numpy as np
 from superpoint_ros.detection.threads import set_thread_count
 from superpoint_ros.engines.execution_settings import ExecutionSettings
 from superpoint_ros.engines.processor import has_fast_int8
+from superpoint_ros.interruptions import raised_interruptions
 from superpoint_ros.model.config import SuperPointOutput
 from superpoint_ros.model.network_arrays import NetworkArrays
 
@@ -178,9 +179,10 @@ def _takes_openvino(engine: str, device: str, precision: str) -> bool:
             )
         return False
     try:
-        from superpoint_ros.engines import openvino_engine
+        with raised_interruptions():
+            from superpoint_ros.engines import openvino_engine
 
-        openvino_engine.native_bfloat16()
+            openvino_engine.native_bfloat16()
     except (ImportError, RuntimeError) as error:
         if must:
             raise ValueError(f"engine 'openvino' does not work here: {error}") from error

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+import re
 
 import numpy as np
 
@@ -18,6 +19,8 @@ from superpoint_ros.data.sequences.bags import (
     without_transports,
 )
 from superpoint_ros.settings_table import setting, SettingsGroup
+
+_FULL_TOPIC_NAME = re.compile('(/[A-Za-z_][A-Za-z0-9_]*)+')
 
 
 @dataclass(frozen=True)
@@ -49,7 +52,7 @@ def choose_topics(available: Sequence[str], wanted: Sequence[str]) -> dict[str, 
     `available` are a bag's topics of images. All are chosen unless some are `wanted`, each alone
     or as 'images:features'; of a camera's raw and compressed images the raw ones are chosen. As in
     the node, the features of /left/image_raw are on /left/features. Raises ValueError for a topic
-    that does not exist, or for two features topics of one name.
+    that does not exist, for two features topics of one name, or for a name that ROS refuses.
     """
     pairs = [word.partition(':') for word in wanted]
     if not pairs:
@@ -62,6 +65,11 @@ def choose_topics(available: Sequence[str], wanted: Sequence[str]) -> dict[str, 
             raise ValueError(
                 f'there are no images on {images}; topics of images: '
                 f'{", ".join(available) or "none"}'
+            )
+        if features and not _FULL_TOPIC_NAME.fullmatch(features):
+            raise ValueError(
+                f'{features!r} cannot be a topic of features: write /NAME, with letters, digits '
+                'and _'
             )
         features = features or f'{info_topic_of(images).rpartition("/")[0]}/features'
         if features in chosen.values():

@@ -166,6 +166,15 @@ def test_help_names_every_command_and_imports_no_heavy_library():
         assert name in done.stdout
 
 
+def test_an_interrupted_import_of_a_library_in_cpp_is_no_error_of_the_library(command, capsys):
+    def interrupted(args):
+        raise ImportError('initialization failed') from KeyboardInterrupt()
+
+    command(interrupted)
+    assert program.main(['try']) == 130
+    assert capsys.readouterr().err == 'superpoint: interrupted\n'
+
+
 def test_the_version_is_printed(capsys):
     with pytest.raises(SystemExit) as stop:
         program.main(['--version'])

@@ -77,6 +77,16 @@ def test_torch_is_the_engine_if_openvino_does_not_work(monkeypatch, caplog):
 
 
 @needs_openvino
+def test_an_interruption_of_openvinos_import_is_not_taken_for_its_failure(monkeypatch):
+    def fail():
+        raise ImportError('initialization failed') from KeyboardInterrupt()
+
+    monkeypatch.setattr('superpoint_ros.engines.openvino_engine.openvino_core', fail)
+    with pytest.raises(KeyboardInterrupt):
+        cpu_engine(SuperPoint(COMPACT))
+
+
+@needs_openvino
 def test_openvino_leaves_the_last_fine_layer_of_arrays_to_the_detection():
     model = SuperPoint(COMPACT).eval()
     fast, plain = (cpu_engine(model, 'float32', e) for e in ('openvino', 'torch'))

@@ -20,7 +20,9 @@ import pytest
 pytest.importorskip('rclpy', reason='rclpy is not installed')
 
 from builtin_interfaces.msg import Time
+from geometry_msgs.msg import Point32
 from rclpy.serialization import serialize_message
+from sensor_msgs.msg import ChannelFloat32, PointCloud
 from std_msgs.msg import Header
 
 from superpoint_ros.features import Depths, Features
@@ -213,6 +215,10 @@ def test_cpp_names_what_is_wrong_with_a_message(printed, features):
     assert 'field u has the datatype 8' in printed('features', message)
     message.fields[0].datatype, message.fields[3].count = 7, 65
     assert 'field descriptor ends behind the 268 bytes' in printed('features', message)
+    lost = PointCloud(points=[Point32()])
+    names = ('id', 'u', 'v', 'velocity_x', 'velocity_y')
+    lost.channels = [ChannelFloat32(name=name, values=[np.nan]) for name in names]
+    assert 'the channel id has the value' in printed('tracks', lost)
     serialized = serialize_message(message)
     assert 'the serialised message is cut short' in printed('features', serialized[:-100])
 

@@ -27,6 +27,9 @@ def test_features_are_named_after_the_cameras_namespace():
         choose_topics(['/a/left', '/a/right'], [])
     with pytest.raises(ValueError, match='no images on /c'):
         choose_topics(both, ['/c'])
+    for name in ('x', '/bad..name', '/has space', '/', '/1', '/a/'):
+        with pytest.raises(ValueError, match=f'{name}. cannot be a topic of features'):
+            choose_topics(both, [f'/a/image:{name}'])
     with pytest.raises(ValueError, match='no topic of images'):
         choose_topics([], [])
 
