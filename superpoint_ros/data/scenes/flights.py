@@ -23,7 +23,7 @@ from superpoint_ros.data.scenes.path_planning import FlightSpace, plan_path
 from superpoint_ros.data.scenes.variations import SceneSource, SceneVariation, vary
 from superpoint_ros.geometry.rotations import camera_pose, unit_vector
 
-RENDERER_VERSION = 1
+RENDERER_VERSION = 2
 """
 Version of what decides how a frame of given scenes and settings looks: path, light and rendering.
 

@@ -125,6 +125,20 @@ def test_an_exposed_image_is_blurred_by_motion_and_sharp_at_rest():
     assert across[1] / across[0] > along[1] / along[0]
 
 
+@pytest.mark.parametrize('instants', [1, 2, 6])
+def test_an_exposed_image_of_a_still_camera_shows_the_scene_where_its_depth_is(instants):
+    camera, x, z = PinholeCamera(120.0, 128, 96), np.arange(128), np.arange(96)[:, None]
+    image = (60 + 30 * np.sin(x / 9) + 30 * np.cos(z / 7)).astype(np.uint8)
+    wall = quad(np.array([4.0, 0, 0]), np.array([0, -3.0, 0]), np.array([0, 0, 3.0]), image)
+    caster = RayCaster(wall)
+    pose = np.array([[0, 0, 1.0, 0], [-1, 0, 0, 0], [0, -1, 0, 0], [0, 0, 0, 1]])
+    exposed = caster.expose(camera, [pose] * instants, EVEN).astype(float)
+    rendered = caster.render(camera, pose, EVEN).image.astype(float)
+    slopes = np.stack([slope.ravel() for slope in np.gradient(rendered)], axis=1)
+    shift = np.linalg.lstsq(slopes, (exposed - rendered).ravel(), rcond=None)[0]
+    assert np.abs(shift).max() < 0.02
+
+
 def test_the_exposure_changes_and_lamps_swing_without_jumps():
     places = np.stack([np.linspace(0, 20, 200), np.zeros(200), np.zeros(200)], axis=1)
 
@@ -177,5 +191,5 @@ def test_frames_look_as_the_version_of_the_renderer_makes_them(tmp_path):
         [131, 159, 166, 131, 76, 64],
         [101, 128, 125, 115, 89, 74],
     ]
-    assert RENDERER_VERSION == 1
+    assert RENDERER_VERSION == 2
     assert np.abs(blocks - expected).max() <= 3
