@@ -9,6 +9,7 @@ import cv2
 import numpy as np
 import pytest
 
+from superpoint_ros.geometry import epipolar
 from superpoint_ros.geometry.epipolar import (
     find_pose,
     invert,
@@ -110,6 +111,25 @@ def test_matches_that_are_off_by_a_few_thresholds_hardly_turn_the_direction_of_m
         cosine = two_views(a, b, 0.006).pose[:3, 3] @ direction
         angles.append(np.degrees(np.arccos(np.clip(cosine, -1, 1))))
     assert np.median(angles) < 1.0
+
+
+@pytest.mark.parametrize(('error', 'chosen'), [(0.46, 0), (0.36, 1)])
+def test_each_error_of_two_views_counts_up_to_half_of_the_threshold(
+    rng, monkeypatch, error, chosen
+):
+    # The first pose fits 55 points, and is wrong for 45 by a whole threshold; the second one fits
+    # these 45, and is wrong for the others by a share of the threshold. Below 45 / 55 of half of
+    # the threshold, that share makes the smaller sum. Motion is along x, so errors in y remain;
+    # each image has half of them.
+    tilt, roll = (1 + error) * THRESHOLD, (1 - error) * THRESHOLD / 0.25
+    first = make_pose(np.eye(3), [1, 0, 0])
+    second = make_pose(cv2.Rodrigues(np.array([-tilt, 0, roll]))[0], np.zeros(3)) @ first
+    a = np.c_[np.where(np.arange(100) < 55, -0.25, 0.25), rng.uniform(-0.05, 0.05, 100)]
+    points = np.c_[a, np.ones(100)] * 200
+    b = np.concatenate([project(first, points[:55])[0], project(second, points[55:])[0]])
+    poses = [first, second]
+    monkeypatch.setattr(epipolar, '_candidates', lambda *_: [poses[:1], poses[1:]])
+    np.testing.assert_array_equal(two_views(a, b, THRESHOLD).pose, poses[chosen])
 
 
 def test_a_pose_is_found_from_a_wrong_guess_and_among_wrong_points(points, rng):
