@@ -233,9 +233,9 @@ class InputTopic(ABC):
         if summary.received:
             return f'{count} publisher(s), but no more messages arrive: it is paused or blocked'
         return (
-            f'{count} publisher(s), but none of their messages arrives. If they run in another '
-            'container or as another user, Fast DDS cannot share memory with them: set '
-            'FASTDDS_BUILTIN_TRANSPORTS=UDPv4 for this node'
+            f'{count} publisher(s), but no message has arrived: they have not published any, or '
+            'they run in another container or as another user, with which Fast DDS cannot share '
+            'memory (set FASTDDS_BUILTIN_TRANSPORTS=UDPv4 for this node)'
         )
 
     def _remap_target(self, topic: str) -> str:
