@@ -27,31 +27,36 @@ from superpoint_ros.detection.cpu_hessian_loops import (
 )
 from superpoint_ros.detection.helper_threads import HELPERS, start_in_helper
 from superpoint_ros.detection.hessian_constants import (
+    count_scales,
     MIN_RESPONSE,
     SADDLE_COARSE_SIMILARITY,
     SADDLE_PROBABILITY,
     SADDLE_SIMILARITY,
     SADDLE_SLOPE,
     SCALE_KERNELS,
+    SCALE_STEPS,
     SCALE_WEIGHTS,
     SCALES,
+    SMALL_IMAGE_SCALES,
 )
 
-# The right half of each kernel, its centre first.
-_KERNELS = tuple(
+# The right half of each kernel, its centre first. The taps of the first two are one pixel apart.
+_HALVES = tuple(
     tuple(np.float32(value) for value in kernel[len(kernel) // 2 :]) for kernel in SCALE_KERNELS
 )
-_FACTORS = tuple(np.float32(scale**4) for scale in SCALES)
-_WEIGHTS = tuple(np.float32(weight) for weight in SCALE_WEIGHTS)
-_SADDLE = tuple(
-    np.float32(x)
-    for x in (
-        SADDLE_SIMILARITY,
-        SADDLE_COARSE_SIMILARITY,
-        SADDLE_SLOPE / SCALES[-1] ** 2,
-        SADDLE_PROBABILITY,
-    )
-)
+_KERNELS, _STEPS = (_HALVES[:2], _HALVES[2:]), SCALE_STEPS[2:]
+
+
+def _constants(scales: int) -> tuple[tuple[np.float32, ...], ...]:
+    """Return factors, weights and conditions for saddles, with this number of scales."""
+    slope = SADDLE_SLOPE / SCALES[scales - 1] ** 2
+    saddle = (SADDLE_SIMILARITY, SADDLE_COARSE_SIMILARITY, slope, SADDLE_PROBABILITY)
+    factors = [scale**4 for scale in SCALES[:scales]]
+    groups = (factors, SCALE_WEIGHTS[:scales], saddle)
+    return tuple(tuple(map(np.float32, group)) for group in groups)
+
+
+_CONSTANTS = _constants(SMALL_IMAGE_SCALES), _constants(len(SCALES)), np.float32(MIN_RESPONSE)
 
 
 class HessianExtrema(NamedTuple):
@@ -120,12 +125,12 @@ def _find_in_rows(image: np.ndarray, first: int, last: int) -> _Found:
     # Linux allocates memory when it is first written to, and few pixels are extrema.
     most = (last - first) * width
     pixels, values = np.empty(most, np.int64), np.empty((most, COLUMNS), np.float32)
-    constants = _FACTORS, _WEIGHTS, _SADDLE, np.float32(MIN_RESPONSE)
+    scales = count_scales(*image.shape), _KERNELS, _STEPS, _CONSTANTS
     strips = 1 if width <= STRIP + 2 * RADIUS else -(-width // STRIP)
     ends = [width * number // strips for number in range(strips + 1)]
     count = 0
     for columns in itertools.pairwise(ends):
         tile = first, last, *columns
-        count = fill_extrema(image, tile, _KERNELS, constants, pixels, values, count)
+        count = fill_extrema(image, tile, *scales, pixels, values, count)
     order = np.argsort(pixels[:count], kind='stable') if strips > 1 else slice(count)
     return pixels[order], values[order]

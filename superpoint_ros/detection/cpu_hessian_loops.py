@@ -20,23 +20,23 @@ from superpoint_ros.compiled import compiled, compiled_part, inlined
 BAND = 4
 """Rows that are processed at a time, so that they share most of what they read."""
 
-RADIUS = 20
-"""Distance in rows and columns of the pixels that may affect an extremum: at most the radii of the
+RADIUS = 28
+"""Distance in rows and columns of the pixels that may affect an extremum: at most the reach of the
 kernels and 2. Whole bands, so that a row has the same place in its band wherever the processing
 begins, and is rounded in the same way."""
 
-STRIP = 712
+STRIP = 696
 """Most columns whose extrema are found at a time; whole images may have 2 x `RADIUS` more."""
 
 X, Y, RESPONSE, STRENGTH, MIN_PROBABILITY, COLUMNS = range(6)
 """Columns of the values of extrema, and their number."""
 
 _BLOCK = 16  # columns in a vector register of 512 bits
-_PAD = 16  # columns left and right of a row, which repeat its ends; more than any kernel's radius
+_PAD = 16  # columns left and right of a row, which repeat its ends; more than any kernel's reach
 _STRIDE = 784  # length of a row: a strip, what affects it, padding; of those tried, the fastest
-# Rows in memory: those that later rows need, and space for the next ones. When it is filled, the
-# former are moved to the beginning.
-_KEPT, _NEXT = 16, 16
+# Rows in memory: those that later rows need at most, and space for the next ones. When it is
+# filled, the former are moved to the beginning.
+_KEPT, _NEXT = 24, 16
 _PART = (_KEPT + _NEXT) * _STRIDE  # rows of one scale, or of one kind of result
 _STRENGTH_AT, _PROBABILITY_AT = _PART, 2 * _PART  # in the results, after the response
 # Steps to the next column, row and scale.
@@ -45,39 +45,47 @@ _BYTE_NUMBERS = np.uint64(0x0001020304050607)
 
 
 @compiled
-def fill_extrema(image, tile, kernels, constants, pixels, values, count):
+def fill_extrema(image, tile, scales, kernels, steps, constants, pixels, values, count):
     """
     Write pixels and values of the extrema in a tile of an image after the first `count` ones.
 
-    `tile` is the first row and the one after the last one, and the same of the columns. Return the
-    new number of extrema.
+    `tile` is the first row and the one after the last one, and the same of the columns. `scales`
+    is the number of scales. `kernels` are those of the first two scales, whose taps are one pixel
+    apart, and those of the others, whose taps are `steps` apart. `constants` are those of the
+    response in small and in large images, and the least response. Return the new number of
+    extrema.
     """
     first, last, left, right = tile
-    factors, weights, saddle, least = constants
+    small, large, least = constants
+    dense, sparse = kernels
     height, width = image.shape
     begin, end = max(left - RADIUS, 0), min(right + RADIUS, width)
     size = height, width, begin, end
-    across, smooth, results = _aligned(4 * _PART), _aligned(4 * _PART), _aligned(3 * _PART)
-    source, found = _aligned(_STRIDE), np.empty(_STRIDE, np.int64)
+    across, smooth = _aligned(scales * _PART), _aligned(scales * _PART)
+    results, source, found = _aligned(3 * _PART), _aligned(_STRIDE), np.empty(_STRIDE, np.int64)
     words, used = np.zeros(_STRIDE // 8, np.uint64), np.empty(_STRIDE, np.int64)
     is_peak = words.view(np.bool_)
-    fine, middle, coarse = _earlier_rows(kernels)
+    reach, earlier = _rows_needed(scales, kernels, steps)
     place = 0  # of the oldest row that is needed
     for newest in range(max(first - RADIUS, 0), last + RADIUS, BAND):
         y, at = newest, np.uintp(place * _STRIDE)
-        _read(image, y, size, source, kernels[0], across, at)
-        # Unrolled: kernels of different lengths have different types.
-        y = _smooth_to(y, size, kernels[0], across, smooth, at, fine)
-        _blur_next(y, size, kernels[1], smooth, across, at, fine)
-        y = _smooth_to(y, size, kernels[1], across, smooth, at + _SCALE, middle)
-        _blur_next(y, size, kernels[2], smooth, across, at + _SCALE, middle)
-        y = _smooth_to(y, size, kernels[2], across, smooth, at + _SCALE + _SCALE, coarse)
-        _blur_next(y, size, kernels[3], smooth, across, at + _SCALE + _SCALE, coarse)
-        coarsest = at + _SCALE + _SCALE + _SCALE
-        y = _smooth_to(y, size, kernels[3], across, smooth, coarsest, _ROW + _ROW) - 1
+        _read(image, y, size, source, dense[0], across, at)
+        y = _smooth_to(y, size, dense[0], 1, across, smooth, at, earlier[0])
+        _blur_next(y, size, dense[1], 1, smooth, across, at, earlier[0])
+        coarsest = at + _SCALE
+        y = _smooth_to(y, size, dense[1], 1, across, smooth, coarsest, earlier[1])
+        for index in range(scales - 2):
+            kernel, step = sparse[index], steps[index]
+            _blur_next(y, size, kernel, step, smooth, across, coarsest, earlier[index + 1])
+            coarsest += _SCALE
+            y = _smooth_to(y, size, kernel, step, across, smooth, coarsest, earlier[index + 2])
+        y -= 1
         for row in range(0, BAND, 2):
             of_row = at + np.uintp(row * _STRIDE)
-            _respond(smooth, of_row, factors, weights, saddle, results, size)
+            if scales == len(small[0]):
+                _respond(smooth, of_row, small, results, size)
+            else:
+                _respond(smooth, of_row, large, results, size)
         _close(results, at + np.uintp(2 * _STRIDE), y, size)
         y -= 1
         for row in range(max(first - y, 0), min(last - y, BAND)):
@@ -91,12 +99,33 @@ def fill_extrema(image, tile, kernels, constants, pixels, values, count):
         place += BAND
         if place == _NEXT:
             place = 0
-            for scale in range(4):
-                _move(across, scale, _KEPT)
-                _move(smooth, scale, _KEPT)
+            for scale in range(scales):
+                _move(across, scale, 2 * reach[scale])
+                _move(smooth, scale, np.int64(earlier[scale]) // _STRIDE)
             for part in range(3):
                 _move(results, part, 2)
     return count
+
+
+@compiled_part
+def _rows_needed(scales, kernels, steps):
+    """
+    Return the reach of each scale's kernel in rows, and the length of the earlier rows it needs.
+
+    Those are needed for the response: two rows at the last scale, at the others also what the
+    blurs of later scales delay.
+    """
+    dense, sparse = kernels
+    reach, earlier = np.empty(scales, np.int64), np.empty(scales, np.uintp)
+    rows = 2
+    for scale in range(scales - 1, -1, -1):
+        earlier[scale] = rows * _STRIDE
+        if scale < len(dense):
+            reach[scale] = len(dense[scale]) - 1
+        else:
+            reach[scale] = (len(sparse[scale - len(dense)]) - 1) * steps[scale - len(dense)]
+        rows += reach[scale]
+    return reach, earlier
 
 
 @compiled_part
@@ -124,33 +153,20 @@ def _read(image, y, size, source, kernel, across, at):
         for x in range(np.uintp(end - begin)):
             source[x + np.uintp(_PAD)] = np.float32(image[line, np.uintp(begin) + x])
         _repeat_ends(source, np.uintp(0), size)
-        _blur_across(source, np.uintp(0), kernel, across, at + np.uintp(row * _STRIDE), size)
+        _blur_across(source, np.uintp(0), kernel, 1, across, at + np.uintp(row * _STRIDE), size)
     _repeat_rows(across, at, y, height, len(kernel) - 1)
 
 
 @compiled_part
-def _earlier_rows(kernels):
-    """
-    Return the length of the earlier rows that the response needs at the first three scales.
-
-    At the last scale it needs two rows, at the others also what the blurs of later scales delay.
-    """
-    coarse = 2 + len(kernels[3]) - 1
-    middle = coarse + len(kernels[2]) - 1
-    fine = middle + len(kernels[1]) - 1
-    return np.uintp(fine * _STRIDE), np.uintp(middle * _STRIDE), np.uintp(coarse * _STRIDE)
-
-
-@compiled_part
-def _smooth_to(y, size, kernel, across, smooth, part, earlier):
+def _smooth_to(y, size, kernel, step, across, smooth, part, earlier):
     """
     Write the next rows at a scale; return the first one, where those before it are at y.
 
     `part` is where the oldest row of the scale is, `earlier` the length of the rows before y.
     """
-    y -= len(kernel) - 1
+    y -= (len(kernel) - 1) * step
     into = part + earlier
-    _blur_down(across, part, kernel, smooth, into, size)
+    _blur_down(across, part, kernel, step, smooth, into, size)
     for row in range(BAND):
         _repeat_ends(smooth, into + np.uintp(row * _STRIDE), size)
     # Not as a literal, for which the function would be compiled once more.
@@ -159,13 +175,14 @@ def _smooth_to(y, size, kernel, across, smooth, part, earlier):
 
 
 @compiled_part
-def _blur_next(y, size, kernel, smooth, across, part, earlier):
+def _blur_next(y, size, kernel, step, smooth, across, part, earlier):
     """Write the rows at a scale from y on, blurred along x for the next scale."""
-    into = part + _SCALE + np.uintp(2 * (len(kernel) - 1) * _STRIDE)
+    reach = (len(kernel) - 1) * step
+    into = part + _SCALE + np.uintp(2 * reach * _STRIDE)
     for row in range(BAND):
-        step = np.uintp(row * _STRIDE)
-        _blur_across(smooth, part + earlier + step, kernel, across, into + step, size)
-    _repeat_rows(across, into, y, size[0], len(kernel) - 1)
+        start = np.uintp(row * _STRIDE)
+        _blur_across(smooth, part + earlier + start, kernel, step, across, into + start, size)
+    _repeat_rows(across, into, y, size[0], reach)
 
 
 @compiled_part
@@ -223,52 +240,53 @@ def _blocks(size):
 
 
 @compiled_part
-def _blur_across(rows, at, kernel, blurred, into, size):
+def _blur_across(rows, at, kernel, step, blurred, into, size):
     """Blur a row along x."""
     at += np.uintp(_PAD)
     into += np.uintp(_PAD)
     for x in range(_blocks(size)):
         total = kernel[0] * rows[at + x]
-        for step in range(1, len(kernel)):
-            total += kernel[step] * (rows[at + x - np.uintp(step)] + rows[at + x + np.uintp(step)])
+        for tap in range(1, len(kernel)):
+            away = np.uintp(tap * step)
+            total += kernel[tap] * (rows[at + x - away] + rows[at + x + away])
         blurred[into + x] = total
 
 
 @compiled_part
-def _blur_down(rows, at, kernel, blurred, into, size):
-    """Blur along y: write the four rows for which `rows` begins one radius above the first."""
-    at += np.uintp(_PAD + (len(kernel) - 1) * _STRIDE)
+def _blur_down(rows, at, kernel, step, blurred, into, size):
+    """Blur along y: write the four rows for which `rows` begins one reach above the first."""
+    step *= _STRIDE
+    at += np.uintp(_PAD + (len(kernel) - 1) * step)
     into += np.uintp(_PAD)
     for x in range(_blocks(size)):
         # All are computed before one is written, so that they share what they read.
         here, there = at + x, into + x
-        first = _blurred(rows, here, kernel)
-        second = _blurred(rows, here + _ROW, kernel)
-        third = _blurred(rows, here + _ROW + _ROW, kernel)
-        fourth = _blurred(rows, here + _ROW + _ROW + _ROW, kernel)
+        first = _blurred(rows, here, kernel, step)
+        second = _blurred(rows, here + _ROW, kernel, step)
+        third = _blurred(rows, here + _ROW + _ROW, kernel, step)
+        fourth = _blurred(rows, here + _ROW + _ROW + _ROW, kernel, step)
         blurred[there], blurred[there + _ROW] = first, second
         blurred[there + _ROW + _ROW], blurred[there + _ROW + _ROW + _ROW] = third, fourth
 
 
 @inlined
-def _blurred(rows, here, kernel):
-    """Return a value blurred along y."""
+def _blurred(rows, here, kernel, step):
+    """Return a value blurred along y; taps are `step` elements apart."""
     total = kernel[0] * rows[here]
-    for step in range(1, len(kernel)):
-        total += kernel[step] * (
-            rows[here - np.uintp(step * _STRIDE)] + rows[here + np.uintp(step * _STRIDE)]
-        )
+    for tap in range(1, len(kernel)):
+        away = np.uintp(tap * step)
+        total += kernel[tap] * (rows[here - away] + rows[here + away])
     return total
 
 
 @compiled_part
-def _respond(smooth, at, factors, weights, saddle, results, size):
+def _respond(smooth, at, constants, results, size):
     """Write two rows of response, strength and least probability, from row `at` of each scale."""
     at += np.uintp(_PAD)
     for x in range(_blocks(size)):
         here = at + x
-        above = _response(smooth, here, factors, weights, saddle)
-        below = _response(smooth, here + _ROW, factors, weights, saddle)
+        above = _response(smooth, here, constants)
+        below = _response(smooth, here + _ROW, constants)
         _write(above, results, here + _ROW + _ROW)
         _write(below, results, here + _ROW + _ROW + _ROW)
 
@@ -280,33 +298,31 @@ def _write(response, results, here):
 
 
 @inlined
-def _response(smooth, above, factors, weights, saddle):
+def _response(smooth, above, constants):
     """
     Return response, strength and least probability of a pixel: see `hessian.hessian_response`.
 
     `above` is the index of the pixel above it at the first scale.
     """
+    factors, weights, saddle = constants
     similarity, coarse_similarity, slope, least = saddle
+    none = np.float32(0)
     finest = factors[0] * _determinant(smooth, above)
     fine = factors[1] * _determinant(smooth, above + np.uintp(_PART))
-    coarse = factors[2] * _determinant(smooth, above + np.uintp(2 * _PART))
-    coarsest = factors[3] * _determinant(smooth, above + np.uintp(3 * _PART))
-    high, low = max(coarse, coarsest), min(coarse, coarsest)
-    highest, lowest = max(fine, high), min(fine, low)
-    steepness = _squared_gradient(smooth, above + np.uintp(3 * _PART))
+    strength = weights[0] * max(finest, none) + weights[1] * max(fine, none)
+    highest = lowest = coarse = coarsest = fine
+    for scale in range(2, len(factors)):
+        coarse = coarsest
+        coarsest = factors[scale] * _determinant(smooth, above + np.uintp(scale * _PART))
+        highest, lowest = max(highest, coarsest), min(lowest, coarsest)
+        strength += weights[scale] * max(coarsest, none)
+    steepness = _squared_gradient(smooth, above + np.uintp((len(factors) - 1) * _PART))
     is_saddle = (
         (highest < similarity * lowest)
-        & (high < coarse_similarity * low)
+        & (max(coarse, coarsest) < coarse_similarity * min(coarse, coarsest))
         & (steepness < -slope * coarsest)
     )
     best = max(highest, finest)
-    none = np.float32(0)
-    strength = (
-        weights[0] * max(finest, none)
-        + weights[1] * max(fine, none)
-        + weights[2] * max(coarse, none)
-        + weights[3] * max(coarsest, none)
-    )
     if is_saddle:
         return max(best, -fine), max(strength, -fine), least
     return best, strength, none

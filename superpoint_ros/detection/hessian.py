@@ -9,9 +9,10 @@ a few pixels, its keypoints in the same image differ by 0.6 px on average. Extre
 determinant move with the image. So the network decides which places are keypoints, and the
 determinant where exactly they are.
 
-The response is the scale-normalized determinant at the best of several scales. It is high at the
-centre of anything lighter or darker than its surroundings: a spot, the end of a line, the inside
-of a corner. Source: Lindeberg, "Feature Detection with Automatic Scale Selection", IJCV 1998.
+The response is the scale-normalized determinant at the best of several scales: four in small
+images, five in others. It is high at the centre of anything lighter or darker than its
+surroundings: a spot, the end of a line, the inside of a corner. Source: Lindeberg, "Feature
+Detection with Automatic Scale Selection", IJCV 1998.
 
 The determinant is negative at saddles. Most are imprecise and are not used. Exceptions are saddles
 that are similar at all scales and lie on level ground, such as the crossings of a checkerboard.
@@ -24,14 +25,15 @@ The constants are in `superpoint_ros.detection.hessian_constants`.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
-import numpy as np
 import torch
 import torch.nn.functional as F
 
 from superpoint_ros.detection.hessian_constants import (
     HALF_STRENGTH,
+    LARGE_IMAGE,
     MIN_RESPONSE,
     PROBABILITY_EXPONENT,
     PROBABILITY_KERNEL,
@@ -40,12 +42,13 @@ from superpoint_ros.detection.hessian_constants import (
     SADDLE_SIMILARITY,
     SADDLE_SLOPE,
     SCALE_KERNELS,
+    SCALE_STEPS,
     SCALE_WEIGHTS,
     SCALES,
 )
 
-_IDENTITY, _GRADIENT = np.float32([1]), np.float32([-0.5, 0, 0.5])
-_SECOND_DERIVATIVE = np.float32([1, -2, 1])
+_IDENTITY, _GRADIENT = (1.0,), (-0.5, 0.0, 0.5)
+_SECOND_DERIVATIVE = (1.0, -2.0, 1.0)
 
 
 class HessianResponse(NamedTuple):
@@ -75,30 +78,32 @@ def hessian_response(images: torch.Tensor) -> HessianResponse:
     Images are uint8 or floating point; their border pixels are repeated outside of them.
     """
     smooth = images.float()
-    responses = []
-    for scale, kernel in zip(SCALES, SCALE_KERNELS, strict=True):
-        smooth = _filter(smooth, kernel, kernel)
-        xx = _filter(smooth, scale**2 * _SECOND_DERIVATIVE, _IDENTITY)
-        yy = _filter(smooth, _IDENTITY, scale**2 * _SECOND_DERIVATIVE)
-        xy = _filter(smooth, scale * _GRADIENT, scale * _GRADIENT)
-        responses.append(xx * yy - xy * xy)
-    coarse = torch.cat(responses[1:], dim=1)
-    highest, lowest = coarse.amax(dim=1), coarse.amin(dim=1)
-    x, y = _filter(smooth, _GRADIENT, _IDENTITY), _filter(smooth, _IDENTITY, _GRADIENT)
-    slope = (x**2 + y**2)[:, 0] * SCALES[-1] ** 2
-    coarsest = coarse[:, -2:]
+    responses, slopes = [], []
+    for scale, kernel, step in zip(SCALES, SCALE_KERNELS, SCALE_STEPS, strict=True):
+        smooth = _filter(smooth, kernel, kernel, step)
+        responses.append(scale**4 * _determinant(smooth))
+        slopes.append(scale**2 * _squared_gradient(smooth))
+    large = _is_large(images)
+    finest, fine = responses[:2]
+    # The two coarsest scales of images of this size, and the slope at the last one.
+    coarse, coarsest, slope = (
+        torch.where(large, each[-1], each[-2]) for each in (responses[:-1], responses, slopes)
+    )
+    others = torch.stack([*responses[1:-1], coarsest])
+    highest, lowest = others.amax(dim=0), others.amin(dim=0)
+    high, low = torch.maximum(coarse, coarsest), torch.minimum(coarse, coarsest)
     saddle = (
         (highest < SADDLE_SIMILARITY * lowest)
-        & (coarsest.amax(dim=1) < SADDLE_COARSE_SIMILARITY * coarsest.amin(dim=1))
-        & (slope < -SADDLE_SLOPE * coarse[:, -1])
+        & (high < SADDLE_COARSE_SIMILARITY * low)
+        & (slope < -SADDLE_SLOPE * coarsest)
     )
-    best = torch.maximum(highest, responses[0][:, 0])
-    weighted = [
-        each.clamp_min(0) * weight for each, weight in zip(responses, SCALE_WEIGHTS, strict=True)
-    ]
+    best = torch.maximum(highest, finest)
+    weights = [*SCALE_WEIGHTS[:-1], torch.where(large, SCALE_WEIGHTS[-1], 0.0)]
+    total = sum(
+        each.clamp_min(0) * weight for each, weight in zip(responses, weights, strict=True)
+    )
     response, strength = (
-        torch.where(saddle, torch.maximum(each, -coarse[:, 0]), each)
-        for each in (best, torch.cat(weighted, dim=1).sum(dim=1))
+        torch.where(saddle, torch.maximum(each, -fine), each) for each in (best, total)
     )
     return HessianResponse(response, strength, saddle, find_extrema(response))
 
@@ -144,11 +149,39 @@ def parabola_offsets(response: torch.Tensor, x: torch.Tensor, y: torch.Tensor) -
     return torch.where(curved, shift, 0.0).clamp(-0.5, 0.5)
 
 
-def _filter(images: torch.Tensor, across: np.ndarray, down: np.ndarray) -> torch.Tensor:
-    """Return images (B, 1, H, W), filtered along x by one kernel and along y by another."""
+def _is_large(images: torch.Tensor) -> torch.Tensor:
+    """Return whether images (B, 1, H, W) have all scales, see `count_scales`: bool ()."""
+    # From tensors, so that it remains variable in graphs of any size.
+    sides = (torch.arange(side, device=images.device) for side in images.shape[2:])
+    height, width = ((side >= LARGE_IMAGE - 1).any() for side in sides)
+    return height | width
+
+
+def _determinant(smooth: torch.Tensor) -> torch.Tensor:
+    """Return the determinant of the Hessian (B, H, W) of images (B, 1, H, W)."""
+    xx = _filter(smooth, _SECOND_DERIVATIVE, _IDENTITY)
+    yy = _filter(smooth, _IDENTITY, _SECOND_DERIVATIVE)
+    xy = _filter(smooth, _GRADIENT, _GRADIENT)
+    return (xx * yy - xy * xy)[:, 0]
+
+
+def _squared_gradient(smooth: torch.Tensor) -> torch.Tensor:
+    """Return the squared length of the gradient (B, H, W) of images (B, 1, H, W)."""
+    x, y = _filter(smooth, _GRADIENT, _IDENTITY), _filter(smooth, _IDENTITY, _GRADIENT)
+    return (x**2 + y**2)[:, 0]
+
+
+def _filter(
+    images: torch.Tensor, across: Sequence[float], down: Sequence[float], step: int = 1
+) -> torch.Tensor:
+    """
+    Return images (B, 1, H, W), filtered along x by one kernel and along y by another.
+
+    The taps of the kernels are `step` pixels apart.
+    """
     for kernel, shape in ((across, (1, 1, 1, -1)), (down, (1, 1, -1, 1))):
-        weight = torch.tensor(kernel.tolist(), device=images.device).view(shape)
-        radius = len(kernel) // 2
+        weight = torch.tensor(tuple(map(float, kernel)), device=images.device).view(shape)
+        radius = len(kernel) // 2 * step
         pads = (radius, radius, 0, 0) if shape[3] == -1 else (0, 0, radius, radius)
-        images = F.conv2d(F.pad(images, pads, mode='replicate'), weight)
+        images = F.conv2d(F.pad(images, pads, mode='replicate'), weight, dilation=step)
     return images
