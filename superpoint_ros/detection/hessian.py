@@ -26,6 +26,7 @@ The constants are in `superpoint_ros.detection.hessian_constants`.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import cache
 from typing import NamedTuple
 
 import torch
@@ -180,8 +181,22 @@ def _filter(
     The taps of the kernels are `step` pixels apart.
     """
     for kernel, shape in ((across, (1, 1, 1, -1)), (down, (1, 1, -1, 1))):
-        weight = torch.tensor(tuple(map(float, kernel)), device=images.device).view(shape)
+        weight = _weight(tuple(map(float, kernel)), images.device).view(shape)
         radius = len(kernel) // 2 * step
         pads = (radius, radius, 0, 0) if shape[3] == -1 else (0, 0, radius, radius)
         images = F.conv2d(F.pad(images, pads, mode='replicate'), weight, dilation=step)
     return images
+
+
+def _weight(kernel: tuple[float, ...], device: torch.device) -> torch.Tensor:
+    """Return a kernel as float32 (N,)."""
+    # Tensors that are made while a graph is exported, on the CPU, are valid for that graph alone.
+    return torch.tensor(kernel) if device.type == 'cpu' else _kept_weight(kernel, device)
+
+
+@cache
+def _kept_weight(kernel: tuple[float, ...], device: torch.device) -> torch.Tensor:
+    """Return a kernel as float32 (N,), always the same tensor."""
+    # A CUDA graph cannot be recorded while values are copied from the CPU.
+    with torch.inference_mode(False):
+        return torch.tensor(kernel, device=device)

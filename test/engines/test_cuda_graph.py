@@ -12,6 +12,8 @@ import threading
 import numpy as np
 import pytest
 import torch
+from torch.utils._python_dispatch import TorchDispatchMode
+from torch.utils._pytree import tree_leaves
 
 from superpoint_ros import Detector
 from superpoint_ros.detection.settings import DetectionSettings
@@ -146,6 +148,37 @@ def test_a_frame_is_processed_without_a_graph_if_its_rounds_of_suppression_are_t
 ):
     monkeypatch.setattr(cuda_graph, 'ROUNDS', 1)
     assert_same(stepped(photographs[0]), reference(photographs[0]))
+
+
+class NothingFromOrToTheHost(TorchDispatchMode):
+    """Fails at operations that wait for values of a device, or copy values to it."""
+
+    def __torch_dispatch__(self, operation, types, args=(), kwargs=None):
+        tensors = [each for each in tree_leaves((args, kwargs)) if isinstance(each, torch.Tensor)]
+        # Numbers in expressions are passed to the device's functions by value.
+        devices = {each.device.type for each in tensors if each.ndim}
+        assert len(devices) < 2, operation
+        assert str(operation) not in ('aten._local_scalar_dense.default', 'aten.nonzero.default')
+        return operation(*args, **kwargs or {})
+
+
+@pytest.mark.parametrize(
+    'settings',
+    [SETTINGS, replace(SETTINGS, grid_cells=4), replace(SETTINGS, keypoints='heatmap')],
+)
+def test_a_graph_that_is_recorded_copies_nothing_else_from_the_cpu(model, settings, monkeypatch):
+    # CUDA refuses that. The device 'meta' has shapes but no values, and needs no GPU.
+    engine = TorchEngine(model, 'meta')
+    key = cuda_graph._Key((2, 1, 48, 480), (45, 474), settings)
+    graph = cuda_graph._Graph(engine.infer, torch.device('meta'), key)  # a run to warm up
+
+    def refuse(*_, **__):
+        raise AssertionError('values are copied from the CPU')
+
+    for name in ('tensor', 'as_tensor', 'from_numpy'):
+        monkeypatch.setattr(torch, name, refuse)
+    with torch.inference_mode(), NothingFromOrToTheHost():
+        assert graph._calculate().shape[0] == 2
 
 
 @pytest.mark.skipif(not torch.cuda.is_available(), reason='there is no CUDA device')
