@@ -18,6 +18,7 @@ from __future__ import annotations
 import argparse
 import time
 from typing import Any, TYPE_CHECKING
+import warnings
 
 from superpoint_ros.cli.options import number
 from superpoint_ros.cli.rerun_option import open_recording, recording_file
@@ -70,7 +71,9 @@ def make_node(kind: type[Node], args: argparse.Namespace, *arguments: Any) -> No
 
     words = [word for mapping in args.remap for word in ('-r', mapping)]
     try:
-        return kind(*arguments, namespace=args.namespace, cli_args=['--ros-args', *words])
+        with warnings.catch_warnings():  # of rclpy, about the node that could not be made
+            warnings.simplefilter('ignore', RuntimeWarning)
+            return kind(*arguments, namespace=args.namespace, cli_args=['--ros-args', *words])
     except (NameValidationException, rclpy_implementation.RCLInvalidROSArgsError) as error:
         reason, *_ = str(error).partition('. Error:')  # which names places in the source of rcl
         raise ValueError(f'--namespace or --remap is wrong: {reason}') from error

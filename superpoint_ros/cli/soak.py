@@ -6,9 +6,10 @@ Run the detector node under overload and check its promises (stress test).
 
 Images, some of them broken, arrive faster than the node can process them, while parameters are set
 and the memory of the node is recorded. Writes a table (soak.csv), a plot of it (soak.png) and the
-log of the node. The exit status is 0 if the memory stays constant, features arrive within two
-inference times, parameter calls are answered within 0.1 s and the node ends cleanly, else 1. An
-idle node is called at the same times; the time that it needs to answer is allowed in addition.
+log of the node, also if it is interrupted. The exit status is 0 if the memory stays constant,
+features arrive within two inference times, parameter calls are answered within 0.1 s and the node
+ends cleanly, else 1. An idle node is called at the same times; the time that it needs to answer is
+allowed in addition.
 """
 
 from __future__ import annotations
@@ -27,6 +28,7 @@ from superpoint_ros.ros.testing.stress_report import (
     judge,
     Load,
     plot_samples,
+    Sample,
     write_samples,
 )
 
@@ -60,9 +62,11 @@ def run(args: argparse.Namespace) -> int:
 
     width, height = args.size
     load = Load(**given_options(args, Load), width=width, height=height)
+    samples: list[Sample] = []
     with tqdm(total=int(load.seconds), leave=False, bar_format='{bar:24} {n} s  {desc}') as bar:
 
-        def progress(sample) -> None:
+        def progress(sample: Sample) -> None:
+            samples.append(sample)
             bar.set_description_str(
                 f'{sample.sent:.0f} sent, {sample.answered:.0f} answered per second, '
                 f'{sample.latency_p50:.0f} ms, {sample.memory:.0f} MB',
@@ -70,9 +74,12 @@ def run(args: argparse.Namespace) -> int:
             )
             bar.update(round(sample.time) - bar.n)  # a busy machine takes fewer samples
 
-        samples, status = run_soak(load, args.output, given_settings(args), progress)
-    write_samples(samples, args.output / 'soak.csv')
-    plot_samples(samples, args.output / 'soak.png')
+        try:
+            _, status = run_soak(load, args.output, given_settings(args), progress)
+        finally:  # also after Ctrl-C, or if the node ends
+            if samples:
+                write_samples(samples, args.output / 'soak.csv')
+                plot_samples(samples, args.output / 'soak.png')
     _print_summary(samples)
     print(f'written     {args.output.resolve()}')
     broken = judge(samples, status)

@@ -162,10 +162,11 @@ def test_the_command_records_until_it_is_interrupted(graph, tmp_path):
         (['--remap', 'image'], "'image' is not TOPIC:=NAME"),
     ],
 )
-def test_topics_that_ros_does_not_accept_are_named(options, message, tmp_path, capsys):
+def test_topics_that_ros_does_not_accept_are_named(options, message, tmp_path, capsys, recwarn):
     try:
         status = main(['rerun', str(tmp_path / 'a.rrd'), *options])
     except SystemExit as error:
         status = error.code
     assert status == 2
     assert message in capsys.readouterr().err.splitlines()[-1]
+    assert [each for each in recwarn if each.category is RuntimeWarning] == []

@@ -19,6 +19,7 @@ from support.ros_domain import ros_domain
 
 pytest.importorskip('rclpy', reason='rclpy is not installed')
 
+from superpoint_ros.cli.main import main
 from superpoint_ros.ros.testing import stress_test as soak
 from superpoint_ros.ros.testing.stress_report import judge, Sample, write_samples
 from superpoint_ros.ros.testing.stress_test import Load, run_soak
@@ -133,6 +134,19 @@ def test_samples_are_written_as_a_table(tmp_path):
     assert names.startswith('time,sent,answered,dropped,latency_p50')
     assert first.startswith('0.000,200.000,20.000')
     assert second.startswith('1.000,')
+
+
+def test_an_interrupted_soak_writes_what_was_measured(tmp_path, monkeypatch):
+    pytest.importorskip('matplotlib', reason='matplotlib is not installed')
+
+    def run(load, folder, parameters, progress):
+        progress(GOOD)
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(soak, 'run_soak', run)
+    assert main(['soak', '--output', str(tmp_path)]) == 130
+    assert len((tmp_path / 'soak.csv').read_text().splitlines()) == 2
+    assert (tmp_path / 'soak.png').is_file()
 
 
 HEAPS = """
