@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 
 """
-Covariances of the positions that the alignment of patches finds.
+Covariances of the positions that the alignment of patches finds, and their perspective.
 
 The covariance is that of least squares: the variance of the residuals times the inverse of the
 products of the gradients (Baker and Matthews, IJCV 2004), with two corrections. Along an edge,
@@ -25,6 +25,14 @@ _RESIDUAL_FACTOR = 4.0  # neighbouring residuals depend on each other: smoothing
 _LEAST_VARIANCE = 1e-4  # squared pixels; interpolation moves positions by about 0.01 px
 _DOUBTFUL_VARIANCE = 0.008  # squared pixels
 _DOUBTFUL_SHEAR = 0.5
+
+_PERSPECTIVE_SIGMA = 0.03
+"""
+Standard deviation of the perspective of a patch, per pixel, for a logarithm of stretches of 1.
+
+On a plane, perspective is the logarithm of the ratio of both stretches by the distance in pixels
+from the point that the camera moves to: 20 to 120 px on a road in images of 320x240.
+"""
 
 
 @compiled
@@ -51,6 +59,52 @@ def write_covariances(slots, spreads, variances, warps, correlations, pixels, co
         covariance[0, 0] = factor * (xx + doubt * (xx * xx + xy * xy)) + more
         covariance[1, 1] = factor * (yy + doubt * (yy * yy + xy * xy)) + more
         covariance[0, 1] = covariance[1, 0] = factor * (xy + doubt * xy * (xx + yy))
+
+
+@compiled
+def correct_perspective(
+    slots, perspectives, remains, pixels, warps, correlations, points, covariances
+):
+    """
+    Move points (N, 2) to where the centres of their patches are in perspective.
+
+    The perspective is estimated from `remains` (N, 2), see `align_patches`, with a prior by the
+    stretches of the warp; its covariance is added to `covariances` (N, 2, 2). `perspectives` (see
+    `prepare_patches`) are those of all patches, which have this number of pixels. Points without a
+    slot, -1, and those with a negative correlation are left out.
+    """
+    moves = np.empty((2, 2), np.float32)
+    for index in range(len(slots)):
+        if slots[index] < 0 or not correlations[index] >= 0:
+            continue
+        warp, perspective = warps[index], perspectives[slots[index]]
+        shear = _squared_shear(warp)
+        if not shear > np.float32(1e-6):
+            continue
+        residual = max(np.float32(2) * (np.float32(1) - correlations[index]), np.float32(1e-6))
+        variance = np.float32(_RESIDUAL_FACTOR / pixels) * residual
+        prior = variance / (np.float32(_PERSPECTIVE_SIGMA**2) * shear)
+        xx, xy, yy = (
+            perspective[1, 0, 0] + prior,
+            perspective[1, 0, 1],
+            perspective[1, 1, 1] + prior,
+        )
+        determinant = xx * yy - xy * xy
+        xx, xy, yy = yy / determinant, -xy / determinant, xx / determinant
+        along_x, along_y = remains[index]
+        g_x, g_y = xx * along_x + xy * along_y, xy * along_x + yy * along_y
+        for row in range(2):
+            for axis in range(2):
+                moves[row, axis] = (
+                    warp[row, 0] * perspective[0, 0, axis] + warp[row, 1] * perspective[0, 1, axis]
+                )
+            points[index, row] += moves[row, 0] * g_x + moves[row, 1] * g_y
+        for a in range(2):
+            for b in range(2):
+                covariances[index, a, b] += variance * (
+                    moves[a, 0] * (xx * moves[b, 0] + xy * moves[b, 1])
+                    + moves[a, 1] * (xy * moves[b, 0] + yy * moves[b, 1])
+                )
 
 
 @compiled_part

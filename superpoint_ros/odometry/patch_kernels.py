@@ -16,15 +16,19 @@ from __future__ import annotations
 
 import numpy as np
 
-from superpoint_ros.compiled import compiled
+from superpoint_ros.compiled import compiled, compiled_part
 
 RADIUS = 6
 """Pixels from the centre of a patch to its sides: 13x13 pixels."""
 
 SIZE = 2 * RADIUS + 1
 PIXELS = SIZE * SIZE
-GAINS = 8
-"""Rows of the gains of a patch: six update the whole warp, two the position alone."""
+GAINS = 10
+"""
+Rows of the gains of a patch.
+
+Six update the whole warp, two the position alone, and two measure the perspective that remains.
+"""
 
 _OFF_X = np.tile(np.arange(-RADIUS, RADIUS + 1, dtype=np.float32), SIZE)
 _OFF_Y = np.repeat(np.arange(-RADIUS, RADIUS + 1, dtype=np.float32), SIZE)
@@ -43,10 +47,10 @@ def prepare_patches(image, points, slots, patches, good):
 
     A usable patch is in the image and has contrast. `patches` has, for each slot, gray levels with
     mean 0 and norm 1 (PIXELS); the matrix from gray levels of an image to updates of the warp
-    (GAINS, PIXELS); and the covariance of the position for residuals of the gray levels with
-    variance 1 (2, 2).
+    (GAINS, PIXELS); the covariance of the position for residuals of the gray levels with variance
+    1 (2, 2); and two matrices for perspective (2, 2, 2), see `_write_perspective`.
     """
-    values, gains, spreads = patches
+    values, gains, spreads, perspectives = patches
     height, width = image.shape
     wide = SIZE + 2
     window = np.empty((wide, wide), np.float32)
@@ -64,8 +68,9 @@ def prepare_patches(image, points, slots, patches, good):
                 window[y, x] = _interpolated(image[row + y, column + x], right, below)
         slot = slots[index]
         norm = _normalise(window, values[slot])
+        found = values[slot], gains[slot], spreads[slot], perspectives[slot]
         good[index] = norm > np.float32(_MIN_DEVIATION * SIZE) and _write_gains(
-            window, norm, values[slot], slopes, gains[slot], spreads[slot]
+            window, norm, slopes, found
         )
 
 
@@ -96,8 +101,9 @@ def _normalise(window, values):
 
 
 @compiled
-def _write_gains(window, norm, values, slopes, gains, spread):
-    """Write gains and spread of a patch; return whether its position is determined."""
+def _write_gains(window, norm, slopes, patch):
+    """Write what follows from the slopes of a patch; return whether its position is determined."""
+    values, gains, spread, perspective = patch
     half = np.float32(0.5) / norm
     for y in range(SIZE):
         for x in range(SIZE):
@@ -122,6 +128,7 @@ def _write_gains(window, norm, values, slopes, gains, spread):
     for a in range(2):
         for b in range(2):
             spread[a, b] = inverse[a, b]
+    _write_perspective(slopes, values, inverse, gains, perspective)
     return True
 
 
@@ -139,6 +146,39 @@ def _complete_slopes(slopes, values):
             slopes[row, pixel] -= along * values[pixel]
 
 
+@compiled_part
+def _write_perspective(slopes, values, inverse, gains, perspective):
+    """
+    Write the last two gains, and how perspective moves the position and their products.
+
+    A plane that is seen in perspective moves an offset o by o (g . o), with a vector g (2). The
+    gains are the changes by g that the warp cannot explain.
+    """
+    products = np.empty(6, np.float64)
+    for axis in range(2):
+        row = gains[8 + axis]
+        for pixel in range(PIXELS):
+            along = _OFF_X[pixel] if axis == 0 else _OFF_Y[pixel]
+            row[pixel] = along * (slopes[2, pixel] + slopes[5, pixel])  # slopes along the offset
+        _centre(row)
+        along = _dot(row, values)
+        for pixel in range(PIXELS):
+            row[pixel] -= along * values[pixel]
+        for b in range(6):
+            products[b] = _dot(slopes[b], row)
+        for a in range(6):
+            share = np.float32(0)
+            for b in range(6):
+                share += np.float32(inverse[a, b] * products[b])
+            for pixel in range(PIXELS):
+                row[pixel] -= share * slopes[a, pixel]
+            if a < 2:
+                perspective[0, a, axis] = share
+    for a in range(2):
+        for b in range(2):
+            perspective[1, a, b] = _dot(gains[8 + a], gains[8 + b])
+
+
 @compiled
 def _multiply(inverse, slopes, gains):
     """Write the product of the inverse (6, 6) and the slopes to the first six gains."""
@@ -153,7 +193,7 @@ def _multiply(inverse, slopes, gains):
 
 @compiled
 def _write_position_gains(xx, xy, yy, slopes, gains):
-    """Write the last two gains; the arguments are parts of the inverse (2, 2) of the position."""
+    """Write the gains of the position; other arguments are parts of its inverse (2, 2)."""
     for pixel in range(PIXELS):
         along_x, along_y = slopes[0, pixel], slopes[1, pixel]
         gains[6, pixel] = np.float32(yy) * along_x - np.float32(xy) * along_y
@@ -190,18 +230,20 @@ def _invert(matrix, inverse):
 
 
 @compiled
-def align_patches(image, slots, patches, points, warps, correlations):
+def align_patches(image, slots, patches, points, warps, correlations, remains):
     """
     Move points (N, 2) and warps (N, 2, 2) to the best fit of the patches in slots (N,).
 
     `patches` are values and gains of all slots; points without a slot, -1, are left out. Write
-    correlations (N,) of those that converge inside the image.
+    correlations (N,) of those that converge inside the image, and the products of their residuals
+    and the gains of the perspective, `remains` (N, 2), if the whole warp converges.
     """
     values, gains = patches
     size, pixels = image.shape, image.ravel()
     places, found = np.empty(PIXELS, np.uint32), np.empty(PIXELS, np.uint32)
     right, below = np.empty(PIXELS, np.float32), np.empty(PIXELS, np.float32)
-    memory = places, found, right, below, np.empty(PIXELS, np.float32)
+    sampled = np.empty(PIXELS, np.float32)
+    memory = places, found, right, below, sampled
     update = np.zeros(6, np.float32)
     for index in range(len(slots)):
         slot = slots[index]
@@ -217,6 +259,10 @@ def align_patches(image, slots, patches, points, warps, correlations):
         improved = _iterate(fit, gains[slot], 0, _WARP_STEPS, _WARP_CONVERGED)
         if not improved >= correlation:
             points[index], warps[index] = kept_point, kept_warp
+        else:
+            norm = np.sqrt(_dot(sampled, sampled))
+            for axis in range(2):
+                remains[index, axis] = _dot(gains[slot, 8 + axis], sampled) / norm
         correlations[index] = max(improved, correlation)
 
 

@@ -82,19 +82,45 @@ def test_the_gains_of_a_patch_turn_the_gray_levels_of_a_shifted_one_into_the_shi
 
     def prepared(places):
         count = len(places)
-        shapes = (count, PIXELS), (count, GAINS, PIXELS), (count, 2, 2)
+        shapes = (count, PIXELS), (count, GAINS, PIXELS), (count, 2, 2), (count, 2, 2, 2)
         arrays = tuple(np.zeros(shape, np.float32) for shape in shapes)
         good = np.zeros(count, bool)
         prepare_patches(smoothed(picture), places, np.arange(count), arrays, good)
         assert good.all()
         return arrays
 
-    values, gains, _ = prepared(points)
-    moved, _, _ = prepared(points + shift)
+    values, gains, *_ = prepared(points)
+    moved = prepared(points + shift)[0]
     np.testing.assert_allclose(np.einsum('ngp,np->ng', gains, values), 0, atol=1e-4)
     updates = np.einsum('ngp,np->ng', gains, moved)
     np.testing.assert_allclose(np.median(updates[:, :2], axis=0), shift, rtol=0.1)
-    np.testing.assert_allclose(np.median(updates[:, 6:], axis=0), shift, rtol=0.1)
+    np.testing.assert_allclose(np.median(updates[:, 6:8], axis=0), shift, rtol=0.1)
+    # The last two do not see a motion that the warp explains.
+    assert np.abs(np.median(updates[:, 8:], axis=0)).max() < 0.002
+
+
+@pytest.mark.parametrize('turned', [False, True])
+def test_patches_on_a_road_are_found_without_a_bias_along_the_motion(picture, turned):
+    # The camera moves ahead above a plane with the horizon in row -20: y is y / (1 - 0.002 y).
+    width = picture.shape[1]
+    down = np.array([[1, 0, -width / 2], [0, 1, 20], [0, 0, 1.0]])
+    ahead = np.array([[1, 0, 0], [0, 1, 0], [0, -0.002, 1.0]])
+    homography = np.linalg.inv(down) @ ahead @ down
+    if turned:
+        picture = np.ascontiguousarray(picture.T)
+        homography = homography[[1, 0, 2]][:, [1, 0, 2]]
+    size = picture.shape[::-1]
+    moved = cv2.warpPerspective(picture, homography, size, flags=cv2.INTER_LANCZOS4)
+    rng = np.random.default_rng(4)
+    across, along = rng.uniform(60, width - 60, 300), rng.uniform(40, 130, 300)
+    points = np.stack([along, across] if turned else [across, along], axis=1).astype(np.float32)
+    true = cv2.perspectiveTransform(points[None].astype(float), homography)[0]
+    found = align(picture, moved, points, true.astype(np.float32))
+    good = (found.correlations > 0.9) & (true > 15).all(axis=1)
+    good &= (true < np.array(size) - 15).all(axis=1)
+    assert good.sum() > 150
+    errors = (found.points - true)[good]
+    assert np.abs(np.median(errors, axis=0)).max() < 0.02
 
 
 @pytest.mark.parametrize(

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from superpoint_ros.odometry.odometry_settings import TrackerSettings
-from superpoint_ros.odometry.patch_covariances import write_covariances
+from superpoint_ros.odometry.patch_covariances import correct_perspective, write_covariances
 from superpoint_ros.odometry.track_refinement import position_sigmas, TrackRefiner
 
 _LEAST = 1e-4  # squared pixels
@@ -53,6 +53,35 @@ def test_covariances_of_patches_that_are_stretched_in_one_direction_are_doubled(
     np.testing.assert_allclose(stretched, 2e-6 * stretch @ stretch.T, atol=2e-9)
     enlarged = covariance_of(small, 1.3 * turn) - np.diag([_LEAST, _LEAST])
     np.testing.assert_allclose(enlarged, 1.69e-6 * np.eye(2), atol=2e-9)
+
+
+@pytest.mark.parametrize('shear', [0.0, 0.05, 0.4])
+def test_perspective_moves_a_position_as_far_as_the_prior_by_the_stretch_allows(shear):
+    warp = np.diag(np.exp([shear / 2, -shear / 2])).astype(np.float32)
+    moves, power = np.array([[14.0, 1.0], [2.0, 12.0]]), 20.0
+    point, covariance = np.array([[50, 40]], np.float32), np.zeros((1, 2, 2), np.float32)
+    remains, pixels = np.array([0.03, -0.02]) * power, 169
+    correct_perspective(
+        np.zeros(1, np.int64),
+        np.array([[moves, power * np.eye(2)]], np.float32),
+        remains[None].astype(np.float32),
+        pixels,
+        warp[None],
+        np.full(1, 0.95, np.float32),
+        point,
+        covariance,
+    )
+    if not shear:
+        assert point.tolist() == [[50, 40]]
+        assert not covariance.any()
+        return
+    variance = 4 / pixels * 2 * 0.05
+    precision = power + variance / (0.03 * shear) ** 2
+    moved = warp @ moves @ (remains / precision)
+    np.testing.assert_allclose(point[0] - [50, 40], moved, rtol=1e-3)
+    np.testing.assert_allclose(
+        covariance[0], variance / precision * warp @ moves @ moves.T @ warp, rtol=1e-4
+    )
 
 
 def test_a_track_that_is_found_far_from_its_prediction_keeps_a_larger_covariance():
