@@ -8,9 +8,9 @@ A sequence of NumPy or OpenCV operations reads and writes the whole image once p
 takes most of their time; a compiled loop reads and writes it once.
 
 Machine code is cached next to the module or in the user's cache. The first call compiles for some
-seconds (`Detector.warm_up`). The cache is renewed when the module or the processor changes, but
-not when another module does. So compiled functions call only those of their own module, and get
-constants of other modules as arguments, except the size of a cell, which the network fixes.
+seconds (`Detector.warm_up`). The cache is renewed when the processor changes, the module, or a
+module from which it imports compiled functions, directly or through others. Compiled functions get
+constants of all other modules as arguments, except the size of a cell, which the network fixes.
 
 If a cache is damaged, full or not writable, functions are compiled again.
 """
@@ -21,10 +21,17 @@ from collections.abc import Callable
 from functools import cache
 import hashlib
 import logging
+from pathlib import Path
 import pickle
 
 from numba import njit
-from numba.core.caching import CompileResultCacheImpl, FunctionCache, NullCache
+from numba.core.caching import (
+    CompileResultCacheImpl,
+    FunctionCache,
+    IndexDataCacheFile,
+    NullCache,
+)
+from numba.core.dispatcher import Dispatcher
 from numba.core.runtime import rtsys
 from numba.core.serialize import dumps
 
@@ -108,6 +115,13 @@ class _SafeCache(FunctionCache):
 
     _impl_class = _CheckedCode
 
+    def __init__(self, function):
+        super().__init__(function)
+        # Numba's own stamp is that of the function's own file alone.
+        self._cache_file = IndexDataCacheFile(
+            self._cache_path, self._impl.filename_base, _stamp(function)
+        )
+
     def _index_key(self, sig, codegen):
         return (*super()._index_key(sig, codegen), _FORMAT)
 
@@ -145,6 +159,24 @@ class _SafeCache(FunctionCache):
         if self.cache_path not in _warned:
             _warned.add(self.cache_path)
             _log.warning('the cache of compiled functions, %s, %s', self.cache_path, what)
+
+
+def _stamp(function: Callable) -> str:
+    """Return a hash of the files whose functions the machine code of a function may contain."""
+    paths, waiting = set(), [function]
+    while waiting:
+        function = waiting.pop()
+        path = function.__code__.co_filename
+        if path not in paths:
+            paths.add(path)
+            names = function.__globals__.values()
+            waiting += [name.py_func for name in names if isinstance(name, Dispatcher)]
+    return hashlib.sha256(b''.join(map(_hash_of_file, sorted(paths)))).hexdigest()
+
+
+@cache
+def _hash_of_file(path: str) -> bytes:
+    return hashlib.sha256(Path(path).read_bytes()).digest()
 
 
 class _NoCache(NullCache):

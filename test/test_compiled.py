@@ -3,8 +3,12 @@
 
 """Compiled functions work with any cache: damaged, full, or none."""
 
+import ast
+import importlib
 import logging
+from pathlib import Path
 import resource
+import sys
 
 import numba
 from numba.core.caching import CompileResultCacheImpl
@@ -12,6 +16,8 @@ import pytest
 
 from superpoint_ros import compiled as module
 from superpoint_ros.compiled import compiled, compiled_part, inlined
+
+PACKAGE = Path(module.__file__).parent
 
 
 def doubled(x):
@@ -97,6 +103,63 @@ def test_cached_code_contains_the_functions_that_it_calls(cache, monkeypatch, de
     again = call()
     assert sum(again.stats.cache_hits.values()) == 1
     assert not part.signatures  # not compiled again
+
+
+MODULES = {
+    'innermost': 'FACTOR = 2\n@inlined\ndef scaled(x):\n    return FACTOR * x\n',
+    'middle': 'from innermost import scaled\n@compiled_part\ndef part(x):\n    return scaled(x)\n',
+    'outer': 'from middle import part\n@compiled\ndef one_more(x):\n    return part(x) + 1\n',
+}
+
+
+def test_a_change_of_an_imported_module_renews_the_code_that_contains_it(
+    cache, tmp_path, monkeypatch
+):
+    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.setattr(sys, 'dont_write_bytecode', True)
+
+    def imported(**changed):
+        for name, text in (MODULES | changed).items():
+            (tmp_path / f'{name}.py').write_text(f'from {module.__name__} import *\n{text}')
+            monkeypatch.delitem(sys.modules, name, raising=False)
+        module._hash_of_file.cache_clear()
+        importlib.invalidate_caches()
+        return importlib.import_module('outer').one_more
+
+    assert imported()(20) == 41
+    again = imported()
+    assert again(20) == 41
+    assert sum(again.stats.cache_hits.values()) == 1
+    assert imported(innermost=MODULES['innermost'].replace('2', '3'))(20) == 61
+
+
+COMPILING = {'compiled', 'compiled_part', 'inlined'}
+
+
+def compiled_functions(path):
+    """Return the syntax trees of a module's compiled functions by name."""
+    return {
+        function.name: function
+        for function in ast.parse(path.read_text()).body
+        if isinstance(function, ast.FunctionDef)
+        and COMPILING & {getattr(each, 'id', None) for each in function.decorator_list}
+    }
+
+
+@pytest.mark.parametrize(
+    'path',
+    [path for path in sorted(PACKAGE.rglob('*.py')) if 'compiled import' in path.read_text()],
+    ids=lambda path: path.stem,
+)
+def test_what_compiled_functions_import_is_from_modules_whose_changes_renew_the_code(path):
+    functions = compiled_functions(path).values()
+    used = {getattr(node, 'id', None) for function in functions for node in ast.walk(function)}
+    for statement in ast.parse(path.read_text()).body:
+        if isinstance(statement, ast.ImportFrom) and statement.module.startswith(PACKAGE.name):
+            imported = {name.asname or name.name for name in statement.names} & (used - COMPILING)
+            other = PACKAGE.parent / f'{statement.module.replace(".", "/")}.py'
+            # The network fixes the size of a cell.
+            assert imported <= {'CELL'} or imported & set(compiled_functions(other))
 
 
 def test_a_full_disk_of_the_cache_costs_one_warning(cache, caplog):

@@ -19,6 +19,7 @@ import cv2
 import numpy as np
 
 from superpoint_ros.compiled import compiled, compiled_part
+from superpoint_ros.geometry.cholesky import decompose, solve
 
 _RADIUS = 5  # pixels; a window of 11x11
 _ITERATIONS = 6
@@ -114,7 +115,8 @@ def _align(x, plane, fit):
     standard deviation of the disparity, NaN if the window does not fit.
     """
     strip, taps, fractions, wanted, design, normal, target = fit
-    solution, step = np.empty(4), np.inf
+    lower, solution, inverse = np.zeros((4, 4)), np.empty(4), np.empty(4)
+    step = np.inf
     wanted_power = _centre(wanted)
     for _ in range(_ITERATIONS):
         _read_taps(strip, x, plane, taps, fractions)
@@ -122,11 +124,9 @@ def _align(x, plane, fit):
         seen_power = _complete_design(design)
         _write_equations(design, wanted, plane, normal, target)
         slope_power, product = normal[0, 0], target[3]
-        _invert(normal)
-        solution[:] = 0
-        for a in range(4):
-            for b in range(4):
-                solution[a] += normal[a, b] * target[b]
+        if not decompose(normal, (0.0, 0.0), 0.0, 4, lower):
+            return np.nan
+        solve(lower, target, 4, solution)
         gain = solution[3]
         if not (slope_power > _LEAST_SLOPE_POWER and abs(gain) > 1e-3):
             return np.nan
@@ -143,7 +143,10 @@ def _align(x, plane, fit):
     fits = abs(step) < _DIVERGED and _MIN_GAIN < gain < _MAX_GAIN
     if not (fits and correlation >= _MIN_CORRELATION):
         return np.nan
-    return _SIGMA_SCALE * _deviation(design, wanted, solution, normal[0]) / gain
+    target[:] = 0
+    target[0] = 1
+    solve(lower, target, 4, inverse)
+    return _SIGMA_SCALE * _deviation(design, wanted, solution, inverse) / gain
 
 
 @compiled_part
@@ -263,22 +266,6 @@ def _product(a, b):
     for pixel in range(_PIXELS):
         total += _WEIGHTS[pixel] * a[pixel] * b[pixel]
     return total
-
-
-@compiled_part
-def _invert(matrix):
-    """Replace a positive definite matrix (4, 4) by its inverse (Gauss-Jordan)."""
-    for k in range(4):
-        pivot = matrix[k, k]
-        matrix[k, k] = 1
-        for column in range(4):
-            matrix[k, column] /= pivot
-        for row in range(4):
-            if row != k:
-                factor = matrix[row, k]
-                matrix[row, k] = 0
-                for column in range(4):
-                    matrix[row, column] -= factor * matrix[k, column]
 
 
 @compiled_part

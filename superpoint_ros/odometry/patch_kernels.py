@@ -17,6 +17,7 @@ from __future__ import annotations
 import numpy as np
 
 from superpoint_ros.compiled import compiled, compiled_part
+from superpoint_ros.geometry.cholesky import decompose, solve
 
 RADIUS = 6
 """Pixels from the centre of a patch to its sides: 13x13 pixels."""
@@ -200,32 +201,16 @@ def _write_position_gains(xx, xy, yy, slopes, gains):
         gains[7, pixel] = np.float32(xx) * along_y - np.float32(xy) * along_x
 
 
-@compiled
+@compiled_part
 def _invert(matrix, inverse):
-    """Write the inverse of a symmetric matrix (6, 6) by Cholesky; return whether it has one."""
-    lower = np.zeros((6, 6), np.float64)
+    """Write the inverse of a symmetric matrix (6, 6); return whether it has one."""
+    lower, column = np.zeros((6, 6)), np.zeros(6)
+    if not decompose(matrix, (0.0, 0.0), 1e-6, 6, lower):
+        return False
     for a in range(6):
-        for b in range(a + 1):
-            total = matrix[a, b]
-            for k in range(b):
-                total -= lower[a, k] * lower[b, k]
-            if a == b:
-                if not total > 1e-6 * matrix[a, a]:
-                    return False
-                lower[a, a] = np.sqrt(total)
-            else:
-                lower[a, b] = total / lower[b, b]
-    for column in range(6):
-        for a in range(6):
-            total = 1.0 if a == column else 0.0
-            for k in range(a):
-                total -= lower[a, k] * inverse[k, column]
-            inverse[a, column] = total / lower[a, a]
-        for a in range(5, -1, -1):
-            total = inverse[a, column]
-            for k in range(a + 1, 6):
-                total -= lower[k, a] * inverse[k, column]
-            inverse[a, column] = total / lower[a, a]
+        column[:] = 0
+        column[a] = 1
+        solve(lower, column, 6, inverse[:, a])
     return True
 
 

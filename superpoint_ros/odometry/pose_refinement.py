@@ -12,7 +12,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from superpoint_ros.compiled import compiled
+from superpoint_ros.compiled import compiled, compiled_part
+from superpoint_ros.geometry.cholesky import decompose, solve
 
 NEAREST = 1e-3
 """Least depth of a usable point."""
@@ -78,7 +79,7 @@ def _refine(pose, observed, width, iterations):
             break
 
 
-@compiled
+@compiled_part
 def _linearise(pose, observed, width, normal, right):
     """Write the normal equations; return the cost."""
     cost = 0.0
@@ -93,7 +94,7 @@ def _linearise(pose, observed, width, normal, right):
     return cost
 
 
-@compiled
+@compiled_part
 def _add_point(pose, observed, width, row, normal, right):
     """
     Add a point to the upper half of the normal equations; return its cost.
@@ -133,7 +134,7 @@ def _add_point(pose, observed, width, row, normal, right):
     return cost
 
 
-@compiled
+@compiled_part
 def _add_row(row, error, factor, normal, right):
     """Add one weighted residual to the upper half of the normal equations."""
     for a in range(_SIZE):
@@ -143,42 +144,23 @@ def _add_row(row, error, factor, normal, right):
             normal[a, b] += scaled * row[b]
 
 
-@compiled
+@compiled_part
 def _huber(error, width):
     """Return the Huber loss of an error that is not negative."""
     return error * error if error <= width else 2 * width * error - width * width
 
 
-@compiled
+@compiled_part
 def _solve(normal, right, damping, step):
-    """Write the damped solution by Cholesky; return whether there is one."""
+    """Write the damped solution; return whether there is one."""
     lower = np.zeros((_SIZE, _SIZE))
-    for a in range(_SIZE):
-        for b in range(a + 1):
-            total = normal[a, b]
-            for k in range(b):
-                total -= lower[a, k] * lower[b, k]
-            if a == b:
-                total += damping * normal[a, a] + 1e-9
-                if not total > 0:
-                    return False
-                lower[a, a] = np.sqrt(total)
-            else:
-                lower[a, b] = total / lower[b, b]
-    for a in range(_SIZE):
-        total = right[a]
-        for k in range(a):
-            total -= lower[a, k] * step[k]
-        step[a] = total / lower[a, a]
-    for a in range(_SIZE - 1, -1, -1):
-        total = step[a]
-        for k in range(a + 1, _SIZE):
-            total -= lower[k, a] * step[k]
-        step[a] = total / lower[a, a]
+    if not decompose(normal, (damping, 1e-9), 0.0, _SIZE, lower):
+        return False
+    solve(lower, right, _SIZE, step)
     return True
 
 
-@compiled
+@compiled_part
 def _move(pose, step, moved):
     """Write the pose after an update: its rotation vector (Rodrigues), then its translation."""
     angle = np.sqrt(step[0] * step[0] + step[1] * step[1] + step[2] * step[2])
