@@ -16,15 +16,9 @@ from typing import NamedTuple
 
 import numpy as np
 
-from superpoint_ros.detection.cpu_hessian_loops import (
-    BAND,
-    COLUMNS,
-    fill_extrema,
-    RADIUS,
-    RESPONSE,
-    STRIP,
-    Y,
-)
+from superpoint_ros.detection.cpu_hessian_loops import fill_extrema, RADIUS, STRIP
+from superpoint_ros.detection.cpu_hessian_peaks import COLUMNS, RESPONSE, Y
+from superpoint_ros.detection.cpu_hessian_rows import BAND
 from superpoint_ros.detection.helper_threads import HELPERS, start_in_helper
 from superpoint_ros.detection.hessian_constants import (
     count_scales,
