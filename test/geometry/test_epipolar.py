@@ -97,7 +97,7 @@ def test_inliers_of_two_views_are_the_points_with_errors_below_the_threshold(poi
 
 
 def test_matches_that_are_off_by_a_few_thresholds_hardly_turn_the_direction_of_motion():
-    # With the whole threshold instead of its half for candidates, the median is 1.6 degrees.
+    # Without refinement, the median is 0.7 degrees, and 1.3 degrees with OpenCV 4.6.
     pose = make_pose(cv2.Rodrigues(np.array([0.02, 0.03, -0.02]))[0], [0.4, 0.02, 0.05])
     direction = pose[:3, 3] / np.linalg.norm(pose[:3, 3])
     angles = []
@@ -110,7 +110,7 @@ def test_matches_that_are_off_by_a_few_thresholds_hardly_turn_the_direction_of_m
         b[::4] += rng.uniform(-0.02, 0.02, b[::4].shape)
         cosine = two_views(a, b, 0.006).pose[:3, 3] @ direction
         angles.append(np.degrees(np.arccos(np.clip(cosine, -1, 1))))
-    assert np.median(angles) < 1.0
+    assert np.median(angles) < 0.5
 
 
 @pytest.mark.parametrize(('error', 'chosen'), [(0.46, 0), (0.36, 1)])
