@@ -22,7 +22,7 @@ _MIN_POINTS = 8
 # end early: 100 samples of four points find one with half of the points with 0.998.
 _PLANE_ITERATIONS, _PLANE_SHARE = 100, 0.4
 _RANKED = 100  # points that rank the solutions of one matrix
-_REFINEMENTS = 5
+_REFINEMENTS = 5  # Gauss-Newton steps; together 2 ms
 _STEP = 1e-6  # radians, for derivatives
 
 
@@ -100,8 +100,9 @@ def two_views(a: np.ndarray, b: np.ndarray, threshold: float) -> TwoViews | None
     """
     Return the relative pose of two views of points (N, 2), None if none is found.
 
-    Candidates come from an essential matrix (Nister, PAMI 2004) and from a homography (Malis and
-    Vargas, INRIA RR-6303, 2007), which is better if most of the scene is a plane. The candidate
+    Candidates come from an essential matrix (Nister, PAMI 2004), also refined by least squares,
+    and from a homography (Malis and Vargas, INRIA RR-6303, 2007), which is better if most of the
+    scene is a plane. The candidate
     with the smallest sum of reprojection errors is returned, each limited to half of `threshold`:
     with the full threshold, poses that are degrees off would fit as well as the true one.
     """
@@ -111,6 +112,8 @@ def two_views(a: np.ndarray, b: np.ndarray, threshold: float) -> TwoViews | None
     step = -(-len(a) // _RANKED)
     some = a[::step], b[::step]
     best, best_cost = None, np.inf
+    # Without refinement, the whole threshold turned the direction of motion by 1.6 instead of 0.7
+    # degrees in the example of the test.
     for poses in _candidates(a, b, threshold / 2):
         # All solutions of one matrix fit its epipolar lines; most are wrong for most points.
         pose = min(poses, key=lambda each: _two_view_cost(each, *some, threshold)[0])
@@ -138,16 +141,16 @@ def _candidates(a: np.ndarray, b: np.ndarray, threshold: float) -> list[list[np.
     essential, _ = _estimated(
         cv2.findEssentialMat, a, b, _IDENTITY, cv2.USAC_DEFAULT, prob=0.9999, threshold=threshold
     )
-    if essential is not None and essential.shape == (3, 3):
-        essential = _refine_essential(essential, a, b, threshold)
-        first, second, translation = cv2.decomposeEssentialMat(essential)
-        found.append(
-            [
-                make_pose(rotation, sign * translation)
-                for rotation in (first, second)
-                for sign in (1, -1)
-            ]
-        )
+    if essential is not None and essential.shape == (3, 3) and np.isfinite(essential).all():
+        for matrix in (essential, _refine_essential(essential, a, b, threshold)):
+            first, second, translation = cv2.decomposeEssentialMat(matrix)
+            found.append(
+                [
+                    make_pose(rotation, sign * translation)
+                    for rotation in (first, second)
+                    for sign in (1, -1)
+                ]
+            )
     homography, on_plane = _estimated(
         *(cv2.findHomography, a, b, cv2.USAC_FAST, threshold),
         maxIters=_PLANE_ITERATIONS,
@@ -172,11 +175,11 @@ def _refine_essential(
     essential: np.ndarray, a: np.ndarray, b: np.ndarray, limit: float
 ) -> np.ndarray:
     """
-    Return the essential matrix (3, 3) that fits points (N, 2) best, beginning with a given one.
+    Return the essential matrix (3, 3) that fits points (N, 2) best, starting from `essential`.
 
-    Gauss-Newton steps reduce Sampson distances, with the weights of Tukey, which are zero from
-    `limit` on. That of OpenCV turns the direction of motion twice as much, and up to four times in
-    version 4.6.
+    Gauss-Newton steps reduce Sampson distances, with Tukey weights, which are zero beyond `limit`
+    (normalised coordinates). Compared with OpenCV's matrix, the error of the direction of motion
+    is half as large, and a quarter with OpenCV 4.6.
     """
     rotation, _, translation = cv2.decomposeEssentialMat(essential)
     pose = make_pose(rotation, translation)
