@@ -63,7 +63,7 @@ def read_photographs(folder: str | Path | None = None) -> list[np.ndarray]:
     none can be read.
     """
     chosen = evenly_spaced(find_photographs(folder), MAX_PHOTOGRAPHS)
-    return load_images(chosen, color=True)
+    return list(load_images(chosen, color=True))
 
 
 def frames_of(photographs: Sequence[np.ndarray], size: tuple[int, int]) -> list[np.ndarray]:

@@ -155,9 +155,9 @@ def _recordings(args: argparse.Namespace, scale: str) -> list[Opener]:
 
 def _simulated(args: argparse.Namespace, scale: str) -> tuple[list[Opener], int]:
     """
-    Return names of simulated rooms and functions that make the sequence of a camera there.
+    Return simulated rooms, and the number of photographs that cannot be read.
 
-    The number is that of the photographs that cannot be read.
+    Each room is a name and a function that makes the sequence of a camera there.
     """
     from functools import partial
 
@@ -166,7 +166,7 @@ def _simulated(args: argparse.Namespace, scale: str) -> tuple[list[Opener], int]
     from superpoint_ros.simulation.room import SimulatedRoom
 
     paths = find_photographs(args.photographs)
-    photographs = load_images(paths, color=False)
+    photographs = list(load_images(paths, color=False))
     camera = read_calibration(args.calibration) if args.calibration else None
     options = asdict(read_options(args, RoomPlan))
     seeds = options.pop('seeds')

@@ -124,7 +124,7 @@ class SimulatedRoom:
             pose = np.eye(4)
             pose[0, 3] = baseline
             self.second_camera = SecondCamera(self.camera, pose)
-        images = load_images(photographs, color)
+        images = list(load_images(photographs, color))
         self.panels = furnish(images, np.random.default_rng(self.seed))
         self._renderer = Renderer(self.panels, self.camera)
         self._path = CameraPath(self.seed)

@@ -67,7 +67,7 @@ def read_pictures(folder: Path | None) -> tuple[list[np.ndarray], int]:
     if folder is None:
         return [], 0
     paths = find_photographs(folder)
-    pictures = load_images(paths, color=False)
+    pictures = list(load_images(paths, color=False))
     return pictures, len(paths) - len(pictures)
 
 

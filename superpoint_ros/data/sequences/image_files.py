@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 import logging
 from pathlib import Path
 import re
@@ -60,22 +60,24 @@ def load_image(image: str | Path | np.ndarray, color: bool) -> np.ndarray:
     return read_image(image, color)
 
 
-def load_images(images: Iterable[str | Path | np.ndarray], color: bool) -> list[np.ndarray]:
+def load_images(images: Iterable[str | Path | np.ndarray], color: bool) -> Iterator[np.ndarray]:
     """
-    Return images as `load_image`; files that cannot be read are skipped with a warning.
+    Yield images as `load_image`; files that cannot be read are skipped with a warning.
 
-    Raises the error of the last file if none of the files can be read.
+    Raises the error of the last file, after all of them, if none can be read.
     """
-    loaded, problem = [], None
+    problem, is_any_read = None, False
     for image in images:
         try:
-            loaded.append(load_image(image, color))
+            loaded = load_image(image, color)
         except (ValueError, OSError) as error:
             _log.warning('skipped: %s', error)
             problem = error
-    if problem and not loaded:
+            continue
+        is_any_read = True
+        yield loaded
+    if problem and not is_any_read:
         raise problem
-    return loaded
 
 
 def convert_color(image: np.ndarray, color: bool) -> np.ndarray:
