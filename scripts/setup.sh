@@ -112,7 +112,8 @@ fi
 say "2 of 2: superpoint_ros[$extras]"
 pip --editable ".[$extras]"
 say "compiling for the first start of the nodes"
-$environment/bin/superpoint compile >&2
+$environment/bin/superpoint compile >&2 ||
+    say 'the code could not be saved: the first start of each node compiles'
 
 printf '%s\n' "$wanted" >"$stamp"
 say "done: $environment"

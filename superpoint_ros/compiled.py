@@ -8,9 +8,9 @@ A sequence of NumPy or OpenCV operations reads and writes the whole image once p
 takes most of their time; a compiled loop reads and writes it once.
 
 Machine code is cached next to the module or in the user's cache. The first call compiles for some
-seconds (`Detector.warm_up`). The cache is renewed when the processor changes, the module, or a
-module from which it imports compiled functions, directly or through others. Compiled functions get
-constants of all other modules as arguments, except the size of a cell, which the network fixes.
+seconds (`Detector.warm_up`). The cache is renewed when the processor, the module, or a module from
+which it imports compiled functions (directly or through others) changes. Constants of all other
+modules are arguments of compiled functions, except the size of a cell, which the network fixes.
 
 If a cache is damaged, full or not writable, functions are compiled again.
 """
@@ -55,7 +55,7 @@ Another version of the package may share a cache: its entries are not read, and 
 
 _log = logging.getLogger(__name__)
 _warned: set[str] = set()  # folders of caches
-_unsaved: set[str] = set()  # functions whose code exists in this process only
+_unsaved: set[str] = set()  # functions or signatures whose code exists in this process only
 
 
 def compiled(function: Callable) -> Callable:
@@ -141,6 +141,7 @@ class _SafeCache(FunctionCache):
             self.flush()  # an index that cannot be read would prevent that code is saved
         except OSError:
             self.disable()
+            _unsaved.add(self._name)
         return None
 
     def save_overload(self, sig, data):
@@ -148,7 +149,7 @@ class _SafeCache(FunctionCache):
         try:
             super().save_overload(sig, data)
         except RuntimeError:  # a signal has interrupted the report of the code to Numba
-            return
+            _unsaved.add(self._name)
         except Exception as error:  # noqa: BLE001 - as above
             _unsaved.add(self._name)
             self._warn(

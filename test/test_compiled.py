@@ -36,6 +36,7 @@ def cache(tmp_path, monkeypatch):
     """Return the folder of a new cache of Numba."""
     monkeypatch.setattr(numba.config, 'CACHE_DIR', str(tmp_path))
     monkeypatch.setattr(module, '_warned', set())
+    monkeypatch.setattr(module, '_unsaved', set())
     return tmp_path
 
 
@@ -88,6 +89,30 @@ def test_a_damaged_cache_is_replaced_with_one_warning(cache, caplog, damage, kin
     assert len(warnings_of(caplog)) == 1 or (kind == 'index' and 'one byte' in damage)
     assert all('is damaged and is replaced' in text for text in warnings_of(caplog))
     assert sum(again.stats.cache_hits.values()) == 1  # the replaced cache is in use
+
+
+def fail(error):
+    def raise_error(*_, **__):
+        raise error
+
+    return raise_error
+
+
+@pytest.mark.parametrize('error', [None, OSError('the disk is full'), RuntimeError('a signal')])
+def test_code_that_cannot_be_saved_is_remembered(cache, monkeypatch, error):
+    if error:
+        monkeypatch.setattr(module.FunctionCache, 'save_overload', fail(error))
+    assert compiled(doubled)(21) == 42
+    assert module.is_all_saved() == (error is None)
+
+
+def test_code_is_not_saved_if_a_damaged_index_cannot_be_replaced(cache, monkeypatch):
+    assert compiled(doubled)(21) == 42
+    for path in cache.rglob('*.nbi'):
+        path.write_bytes(b'no index')
+    monkeypatch.setattr(module._SafeCache, 'flush', fail(OSError('read-only')))
+    assert compiled(doubled)(21) == 42
+    assert not module.is_all_saved()
 
 
 @pytest.mark.parametrize('decorate', [compiled_part, inlined])

@@ -25,7 +25,8 @@ def compiled():
         if name.startswith('superpoint_ros.'):
             for each in vars(module).values():
                 if isinstance(each, numba.core.dispatcher.Dispatcher):
-                    found |= {(each.py_func.__name__, *signature) for signature in each.signatures}
+                    function = each.py_func.__module__, each.py_func.__name__
+                    found |= {(*function, *signature) for signature in each.signatures}
     return found
 
 assert main(['compile']) == 0
