@@ -286,6 +286,7 @@ Features read_features(const PointCloud2 & message)
 }
 
 /// Return the tracks of a message of the topic `tracks`, of either layout, in its order.
+/// Throws if an id is not a number below 2^31.
 template<class PointCloud>
 std::vector<Track> read_tracks(const PointCloud & message)
 {

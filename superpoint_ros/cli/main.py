@@ -98,8 +98,8 @@ def _run(arguments: list[str]) -> int:
     command = _named_command(arguments)
     args = argparse.Namespace(traceback='--traceback' in arguments)  # while options are declared
     try:
-        args = _build_parser(command).parse_args(arguments)
         with raised_interruptions():
+            args = _build_parser(command).parse_args(arguments)
             status = args.run(args)
         sys.stdout.flush()  # an error, such as a full disk, is reported as others
         return status

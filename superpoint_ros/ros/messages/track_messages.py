@@ -145,7 +145,7 @@ def tracks_from_message(message: PointCloud) -> Tracks:
 
     What a message does not contain is set to: ages 2 (unknown, but not new), previous positions
     and intervals NaN. Velocities are as in the message. Raises ValueError if a channel is missing
-    or has too few values, or if an id occurs twice or is not finite.
+    or has too few values, or if an id occurs twice, or is not finite or not below 2^31.
     """
     count = len(message.points)
     channels = {channel.name: channel.values for channel in message.channels}
@@ -161,8 +161,9 @@ def tracks_from_message(message: PointCloud) -> Tracks:
             f'the channel {short[0]} has {len(channels[short[0]])} values for {count} points'
         )
     ids, u, v, velocity_x, velocity_y = (np.array(channels[name], np.float32) for name in wanted)
-    if not np.isfinite(ids).all():
-        raise ValueError(f'the channel id has the value {ids[~np.isfinite(ids)][0]}')
+    bad = ~(np.abs(ids) < 2**31)  # also NaN
+    if bad.any():
+        raise ValueError(f'the channel id has the value {ids[bad][0]}')
     order = np.argsort(ids, kind='stable')
     numbers = ids[order].astype(np.int64)
     if (np.diff(numbers) == 0).any():
