@@ -103,16 +103,16 @@ def test_crossings_of_a_checkerboard_are_extrema():
 
 
 @pytest.mark.parametrize('sigma', [0.7, 3.0])
-@pytest.mark.parametrize('size', [(90, 449), (90, 450), (449, 90), (450, 90), (480, 640)])
+@pytest.mark.parametrize('size', [(90, 449), (90, 450), (449, 90), (300, 400), (480, 640)])
 def test_extrema_are_those_of_a_large_or_a_small_image(size, sigma):
     noise = np.random.default_rng(0).normal(0, 1, size)
     smooth = cv2.GaussianBlur(noise, (0, 0), sigma)
     image = (128 + 50 * smooth / smooth.std()).clip(0, 255).astype(np.uint8)
-    assert assert_as_expected(image) > 300
+    assert assert_as_expected(image, helpers=2) > 300
 
 
 @pytest.mark.parametrize('helpers', [1, 2, 3, 8, 100])
-@pytest.mark.parametrize('height', [60, 211, 800])
+@pytest.mark.parametrize('height', [60, 300, 800])
 def test_extrema_do_not_depend_on_the_number_of_threads(photograph, helpers, height):
     image = np.resize(photograph, (height, photograph.shape[1]))
     whole, parts = find_extrema(image), start_search(image, helpers)()
