@@ -246,7 +246,11 @@ class Detector:
 
 
 def _split(settings: Mapping[str, Any]) -> tuple[ExecutionSettings, DetectionSettings]:
-    """Return settings by name as their two groups; the weight file is not one of them."""
+    """
+    Return settings by name as their two groups; the weight file is not one of them.
+
+    Raises TypeError for `weights` and for unknown settings.
+    """
     if 'weights' in settings:
         raise TypeError('weights is not a setting: give the weight file as the argument path')
     names = [name for name in table_of(ExecutionSettings) if name != 'weights']

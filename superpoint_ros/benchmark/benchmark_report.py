@@ -101,7 +101,8 @@ def check_document(document: Path, names: Iterable[str]) -> None:
     """
     Raise an error if `update_document` could not write the sections of these parts.
 
-    The errors are those of `update_document`, and PermissionError.
+    FileNotFoundError without a document, ValueError if it lacks a section, PermissionError if it
+    cannot be written.
     """
     text = document.read_text(encoding='utf-8')
     for name in names:

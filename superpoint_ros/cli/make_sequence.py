@@ -56,7 +56,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    """Render the frames that are missing."""
+    """Render the frames that are missing; 1 if pictures were left out."""
     import json
     import logging
     import sys

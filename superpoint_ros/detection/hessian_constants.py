@@ -44,8 +44,8 @@ SADDLE_PROBABILITY = 0.2
 prefers the insides of the four corners there, which are less precise. Chosen by hand."""
 
 KERNEL_RADIUS = 2.3
-"""Radius of a Gaussian kernel in sigmas, rounded up to pixels. A third faster than 3 sigmas, with
-the same quality (message of commit 47df6ef)."""
+"""Radius of a Gaussian kernel in sigmas, rounded up to whole taps (`SCALE_STEPS`). A third faster
+than 3 sigmas, with the same quality (message of commit 47df6ef)."""
 
 PROBABILITY_EXPONENT = 0.75
 """Exponent of the probability in a score (section "Score"). The compiled equivalent computes it by

@@ -71,7 +71,8 @@ def correct_perspective(
     The perspective is estimated from `remains` (N, 2), see `align_patches`, with a prior by the
     stretches of the warp; its covariance is added to `covariances` (N, 2, 2). `perspectives` (see
     `prepare_patches`) are those of all patches, which have this number of pixels. Points without a
-    slot, -1, and those with a negative correlation are left out.
+    slot, -1, and those with a negative correlation are left out. Points whose whole warp has not
+    converged are not moved; their covariance grows as if it had.
     """
     moves = np.empty((2, 2), np.float32)
     for index in range(len(slots)):

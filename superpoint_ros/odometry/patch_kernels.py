@@ -150,10 +150,12 @@ def _complete_slopes(slopes, values):
 @compiled_part
 def _write_perspective(slopes, values, inverse, gains, perspective):
     """
-    Write the last two gains, and how perspective moves the position and their products.
+    Write the last two gains (rows 8 and 9) and `perspective` (2, 2, 2).
 
-    A plane that is seen in perspective moves an offset o by o (g . o), with a vector g (2). The
-    gains are the changes by g that the warp cannot explain.
+    A plane that is seen in perspective moves an offset o by o (g . o), with g (2) in 1/px. The
+    gains are the changes of the gray levels by g that the warp cannot explain. `perspective[0]`
+    times g is the error of the position in the patch, in pixels; `perspective[1]` has the products
+    of the gains.
     """
     products = np.empty(6, np.float64)
     for axis in range(2):
