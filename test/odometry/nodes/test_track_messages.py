@@ -149,10 +149,10 @@ def test_invalid_track_messages_are_refused_with_the_reason():
         tracks_from_message(message)
     with pytest.raises(ValueError, match='id 8 occurs twice'):
         tracks_from_message(message_of(some_tracks((8, 8, 9))))
-    for value in (np.nan, np.inf):
+    for value in (np.nan, np.inf, 2.0**31):
         message = message_of(some_tracks())
         message.channels[0].values[1] = value
-        with pytest.raises(ValueError, match=f'channel id has the value {value}'):
+        with pytest.raises(ValueError, match=f'channel id has the value {np.float32(value)}'):
             tracks_from_message(message)
     with pytest.raises(ValueError, match="vins_mono, vins_fusion; got 'okvis'"):
         message_of(some_tracks(), 'okvis')
