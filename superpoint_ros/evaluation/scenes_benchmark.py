@@ -116,7 +116,7 @@ def match_views(
     Matches are those of the method, or mutual nearest neighbours.
     """
     if method.match:
-        a, b, matches, _ = method.match(pair.first.image, pair.second.image)
+        a, b, matches, *_ = method.match(pair.first.image, pair.second.image)
     else:
         a, b = (method.find(view.image).best(keypoints) for view in (pair.first, pair.second))
         matches = match_mutual(a.descriptors, b.descriptors)

@@ -99,7 +99,12 @@ def test_with_heatmap_keypoints_the_heatmap_alone_decides(detector, image):
     plain = Detector(detector.engine, 128, replace(detector.settings, keypoints='heatmap'))
     steps = run_steps(plain, image)
     assert np.array_equal(steps.score_map, steps.heatmap)
-    assert steps.features.keypoints == pytest.approx(plain(image).keypoints)
+    found, expected = steps.features.keypoints, plain(image).keypoints
+    assert len(found) == len(expected)
+    # The order of equal scores is open.
+    distances = np.abs(found[:, None] - expected).max(axis=2)
+    assert distances.min(axis=0).max() < 1e-3
+    assert distances.min(axis=1).max() < 1e-3
     y, x = np.unravel_index(steps.heatmap.argmin(), steps.heatmap.shape)
     lines = steps.explain(int(x), int(y))
     assert lines[-2] == 'The threshold is 0.001.'
