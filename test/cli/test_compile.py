@@ -10,24 +10,14 @@ import sys
 from superpoint_ros import compiled
 from superpoint_ros.cli import compile as command
 from superpoint_ros.cli.main import main
+from support.compiled_functions import COMPILED
 
-PROGRAM = """
+PROGRAM = (
+    COMPILED
+    + """
 from dataclasses import replace
-import sys
-
-import numba
 
 from superpoint_ros.cli.main import main
-
-def compiled():
-    found = set()
-    for name, module in list(sys.modules.items()):
-        if name.startswith('superpoint_ros.'):
-            for each in vars(module).values():
-                if isinstance(each, numba.core.dispatcher.Dispatcher):
-                    function = each.py_func.__module__, each.py_func.__name__
-                    found |= {(*function, *signature) for signature in each.signatures}
-    return found
 
 assert main(['compile']) == 0
 before = compiled()
@@ -62,6 +52,7 @@ for settings in ({'keypoints': 'heatmap'}, {'descriptor_scales': 2}, {'grid_cell
         keypoint_covariances(frame.image, keypoints)
 print(*(compiled() - before), sep='\\n')
 """
+)
 
 
 def test_nodes_compile_nothing_after_the_command():

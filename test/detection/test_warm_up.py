@@ -6,22 +6,16 @@
 import subprocess
 import sys
 
-PROGRAM = """
-import sys
-import numba
+from support.compiled_functions import COMPILED
+
+PROGRAM = (
+    COMPILED
+    + """
 import numpy as np
+
 from superpoint_ros import Detector
 from superpoint_ros.geometry import stereo
 from superpoint_ros.geometry.camera_model import CameraModel
-
-def compiled():
-    found = set()
-    for name, module in list(sys.modules.items()):
-        if name.startswith('superpoint_ros.'):
-            for each in vars(module).values():
-                if isinstance(each, numba.core.dispatcher.Dispatcher):
-                    found |= {(each.py_func.__name__, *signature) for signature in each.signatures}
-    return found
 
 detector = Detector.from_weights(device='cpu')
 detector.warm_up((64, 48))
@@ -40,6 +34,7 @@ for right in (read_only, noise[:, ::-1]):
     stereo.stereo_depths(*pair, noise, right, stereo.StereoCamera(model, 60.0, 0.1))
 print(*(compiled() - before), sep='\\n')
 """
+)
 
 
 def test_nothing_is_compiled_after_the_warm_up():
