@@ -89,12 +89,16 @@ def main(arguments: Sequence[str] | None = None) -> int:
     0: done; 1: failed, or partly done; 2: the input or the command line is wrong; 130: Ctrl-C;
     143: SIGTERM.
     """
-    with lasting_streams(), _shown_compilation(), _cleanly_terminated():
-        return _run(list(sys.argv[1:] if arguments is None else arguments))
+    with lasting_streams(), _shown_compilation(), _raising_signals() as raised:
+        return _run(list(sys.argv[1:] if arguments is None else arguments), raised)
 
 
-def _run(arguments: list[str]) -> int:
-    """Return the exit status of the command line, after reporting its error."""
+def _run(arguments: list[str], raised: Sequence[KeyboardInterrupt]) -> int:
+    """
+    Return the exit status of the command line, after reporting its error.
+
+    `raised` are the exceptions of signals so far.
+    """
     command = _named_command(arguments)
     args = argparse.Namespace(traceback='--traceback' in arguments)  # while options are declared
     try:
@@ -103,10 +107,8 @@ def _run(arguments: list[str]) -> int:
             status = args.run(args)
         sys.stdout.flush()  # an error, such as a full disk, is reported as others
         return status
-    except Terminated:
-        return _report('terminated', EXIT_TERMINATED)
-    except KeyboardInterrupt:
-        return _report('interrupted', EXIT_INTERRUPTED)
+    except KeyboardInterrupt as interruption:
+        return _report_interruption(interruption)
     except ModuleNotFoundError as error:
         if args.traceback or not error.name or error.name.startswith('superpoint_ros'):
             raise
@@ -121,6 +123,8 @@ def _run(arguments: list[str]) -> int:
             raise
         return _report(error, EXIT_BAD_INPUT if isinstance(error, _BAD_INPUT) else EXIT_FAILED)
     except Exception as error:
+        if raised:  # a library has lost the exception of a signal, and failed instead
+            return _report_interruption(raised[-1])
         if args.traceback or not is_out_of_memory(error):
             raise
         return _report(OUT_OF_MEMORY, EXIT_FAILED)
@@ -177,22 +181,31 @@ class Terminated(KeyboardInterrupt):
 
 
 @contextmanager
-def _cleanly_terminated() -> Iterator[None]:
-    """Let SIGTERM raise `Terminated` inside this context, unless it has another handler."""
-    is_main = threading.current_thread() is threading.main_thread()
-    if not is_main or signal.getsignal(signal.SIGTERM) != signal.SIG_DFL:
-        yield
-        return
+def _raising_signals() -> Iterator[list[KeyboardInterrupt]]:
+    """
+    Let SIGINT raise KeyboardInterrupt and SIGTERM `Terminated`, unless they have other handlers.
+
+    Gives a list of the exceptions that were raised: C++ code may replace them by others.
+    """
+    raised: list[KeyboardInterrupt] = []
+    usual = {signal.SIGINT: signal.default_int_handler, signal.SIGTERM: signal.SIG_DFL}
+    if threading.current_thread() is not threading.main_thread():
+        usual = {}
+    usual = {number: each for number, each in usual.items() if signal.getsignal(number) == each}
 
     def end(number: int, frame: FrameType | None) -> None:
-        signal.signal(signal.SIGTERM, signal.SIG_IGN)  # timeout(1) sends it twice
-        raise Terminated
+        if number == signal.SIGTERM:
+            signal.signal(number, signal.SIG_IGN)  # timeout(1) sends it twice
+        raised.append(Terminated() if number == signal.SIGTERM else KeyboardInterrupt())
+        raise raised[-1]
 
-    signal.signal(signal.SIGTERM, end)
+    for number in usual:
+        signal.signal(number, end)
     try:
-        yield
+        yield raised
     finally:
-        signal.signal(signal.SIGTERM, signal.SIG_DFL)
+        for number, handler in usual.items():
+            signal.signal(number, handler)
 
 
 @contextmanager
@@ -217,6 +230,13 @@ class _LineHandler(logging.Handler):
     def emit(self, record: logging.LogRecord) -> None:
         """Print the message."""
         _print_line(record.getMessage())
+
+
+def _report_interruption(interruption: KeyboardInterrupt) -> int:
+    """Return the exit status of an interruption, after reporting it."""
+    if isinstance(interruption, Terminated):
+        return _report('terminated', EXIT_TERMINATED)
+    return _report('interrupted', EXIT_INTERRUPTED)
 
 
 def _report(problem: object, status: int) -> int:

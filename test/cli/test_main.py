@@ -5,9 +5,11 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 import logging
 import os
 from pathlib import Path
+import signal
 import subprocess
 import sys
 import types
@@ -173,6 +175,37 @@ def test_an_interrupted_import_of_a_library_in_cpp_is_no_error_of_the_library(co
     command(interrupted)
     assert program.main(['try']) == 130
     assert capsys.readouterr().err == 'superpoint: interrupted\n'
+
+
+@pytest.mark.parametrize(
+    ('sent', 'status', 'word'),
+    [(signal.SIGINT, 130, 'interrupted'), (signal.SIGTERM, 143, 'terminated')],
+)
+def test_a_signal_whose_exception_a_library_loses_still_ends_the_command(
+    command, capsys, sent, status, word
+):
+    handlers = [signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)]
+
+    def interrupted(args):
+        with suppress(KeyboardInterrupt):
+            signal.raise_signal(sent)
+        raise RuntimeError("Unable to convert call argument '0' to Python object")
+
+    command(interrupted)
+    assert program.main(['try']) == status
+    assert capsys.readouterr().err == f'superpoint: {word}\n'
+    assert [signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)] == handlers
+
+
+def test_bad_input_that_is_found_after_ctrl_c_is_reported(command, capsys):
+    def interrupted(args):
+        with suppress(KeyboardInterrupt):
+            signal.raise_signal(signal.SIGINT)
+        raise OSError('the disk is full')
+
+    command(interrupted)
+    assert program.main(['try']) == 1
+    assert capsys.readouterr().err == 'superpoint: the disk is full\n'
 
 
 def test_the_version_is_printed(capsys):
