@@ -23,13 +23,10 @@ import cv2
 import numpy as np
 
 from superpoint_ros.compiled import compiled
+from superpoint_ros.odometry.patch_alignment_loops import align_patches
 from superpoint_ros.odometry.patch_covariances import correct_perspective, write_covariances
-from superpoint_ros.odometry.patch_kernels import (
-    align_patches,
-    GAINS,
-    PIXELS,
-    prepare_patches,
-)
+from superpoint_ros.odometry.patch_pixels import GAINS, PIXELS
+from superpoint_ros.odometry.patch_preparation import prepare_patches
 
 NO_PATCH = -1
 """Slot of a point that has no patch."""
@@ -69,7 +66,7 @@ def smoothed(image: np.ndarray, memory: np.ndarray | None = None) -> np.ndarray:
 
 @compiled
 def _pack_neighbours(gray, packed):
-    """Write an image as `patch_kernels` reads it from gray levels, uint8 (H, W)."""
+    """Write an image as `patch_pixels` describes it from gray levels, uint8 (H, W)."""
     height, width = gray.shape
     for y in range(height):
         upper, lower = gray[y], gray[min(y + 1, height - 1)]

@@ -19,7 +19,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from superpoint_ros.compiled import compiled, compiled_part
+from superpoint_ros.compiled import compiled, compiled_part, inlined
 
 _RESIDUAL_FACTOR = 4.0  # neighbouring residuals depend on each other: smoothing
 _LEAST_VARIANCE = 1e-4  # squared pixels; interpolation moves positions by about 0.01 px
@@ -48,8 +48,7 @@ def write_covariances(slots, spreads, variances, warps, correlations, pixels, co
         if slots[index] < 0 or not correlations[index] >= 0:
             continue
         warp, covariance = warps[index], covariances[index]
-        residual = max(np.float32(2) * (np.float32(1) - correlations[index]), np.float32(0))
-        variance = np.float32(_RESIDUAL_FACTOR / pixels) * residual
+        variance = _variance(correlations[index], pixels, np.float32(0))
         factor = np.float32(1) + _squared_shear(warp) / np.float32(_DOUBTFUL_SHEAR**2)
         xx, xy, yy = _warped(warp, spreads[slots[index]])
         xx, xy, yy = variance * xx, variance * xy, variance * yy
@@ -82,8 +81,7 @@ def correct_perspective(
         shear = _squared_shear(warp)
         if not shear > np.float32(1e-6):
             continue
-        residual = max(np.float32(2) * (np.float32(1) - correlations[index]), np.float32(1e-6))
-        variance = np.float32(_RESIDUAL_FACTOR / pixels) * residual
+        variance = _variance(correlations[index], pixels, np.float32(1e-6))
         prior = variance / (np.float32(_PERSPECTIVE_SIGMA**2) * shear)
         xx, xy, yy = (
             perspective[1, 0, 0] + prior,
@@ -106,6 +104,13 @@ def correct_perspective(
                     moves[a, 0] * (xx * moves[b, 0] + xy * moves[b, 1])
                     + moves[a, 1] * (xy * moves[b, 0] + yy * moves[b, 1])
                 )
+
+
+@inlined
+def _variance(correlation, pixels, least):
+    """Return the variance of unit gray levels by their residual, which is `least` or more."""
+    residual = max(np.float32(2) * (np.float32(1) - correlation), least)
+    return np.float32(_RESIDUAL_FACTOR / pixels) * residual
 
 
 @compiled_part

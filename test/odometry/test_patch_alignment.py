@@ -10,7 +10,8 @@ import numpy as np
 import pytest
 
 from superpoint_ros.odometry.patch_alignment import NO_PATCH, PatchPool, smoothed
-from superpoint_ros.odometry.patch_kernels import GAINS, PIXELS, prepare_patches
+from superpoint_ros.odometry.patch_pixels import GAINS, PIXELS
+from superpoint_ros.odometry.patch_preparation import prepare_patches
 from support.noise_pictures import noise_picture
 
 UNIT = np.eye(2, dtype=np.float32)
