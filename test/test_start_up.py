@@ -5,13 +5,14 @@
 
 from __future__ import annotations
 
-from importlib.util import find_spec
 import subprocess
 import sys
 
 import cv2
 import numpy as np
 import pytest
+
+from support.engines import needs_openvino
 
 SLOW = {
     *('lightning', 'matplotlib', 'nncf', 'onnx', 'onnxruntime', 'pandas', 'scipy.linalg', 'sympy'),
@@ -20,10 +21,6 @@ SLOW = {
 """Libraries that a detection on a CPU with OpenVINO does not need."""
 
 PRINT_MODULES = 'import sys; print(*sys.modules)'
-
-needs_openvino = pytest.mark.skipif(
-    find_spec('openvino') is None, reason='OpenVINO is not installed'
-)
 
 
 def imported_by(code):
