@@ -14,8 +14,7 @@ from typing import NamedTuple
 import cv2
 import numpy as np
 
-from superpoint_ros.data.image_encodings import decode_image
-from superpoint_ros.data.sequences.image_files import check_not_empty, read_image
+from superpoint_ros.data.sequences.image_files import check_not_empty, read_image, read_pixels
 from superpoint_ros.data.sequences.sequence import DEFAULT_RATE, Frame
 
 _log = logging.getLogger(__name__)
@@ -99,11 +98,8 @@ def read_depth(path: str | Path, factor: float) -> np.ndarray:
     `factor` is the value of a pixel at 1 m. Raises FileNotFoundError if there is no such file,
     ValueError if it is not a depth image.
     """
-    path = Path(path)
-    if not path.is_file():
-        raise FileNotFoundError(f'there is no depth image {path}')
-    depth = decode_image(np.fromfile(path, np.uint8), cv2.IMREAD_UNCHANGED)
-    if depth is None or depth.ndim != 2 or depth.dtype != np.uint16:
+    depth = read_pixels(path, cv2.IMREAD_UNCHANGED)
+    if depth.ndim != 2 or depth.dtype != np.uint16:
         raise ValueError(f'{path} is not a depth image: one channel of 16 bits is needed')
     return depth.astype(np.float32) / np.float32(factor)
 

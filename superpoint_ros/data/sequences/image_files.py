@@ -35,22 +35,32 @@ def read_image(path: str | Path, color: bool = False, upright: bool = True) -> n
     and floats are converted by `to_8_bits`. Raises FileNotFoundError if there is no such file,
     IsADirectoryError if it is a folder, ValueError if it is not an image.
     """
+    # Not IMREAD_COLOR: with it, OpenCV refuses gray TIFF files of floats.
+    flags = (cv2.IMREAD_ANYCOLOR if color else cv2.IMREAD_GRAYSCALE) | cv2.IMREAD_ANYDEPTH
+    if not upright:
+        flags |= cv2.IMREAD_IGNORE_ORIENTATION
+    return convert_color(to_8_bits(read_pixels(path, flags)), color)
+
+
+def read_pixels(path: str | Path, flags: int) -> np.ndarray:
+    """
+    Return the image in a file as `cv2.imread` with these flags.
+
+    Raises FileNotFoundError if there is no such file, IsADirectoryError if it is a folder,
+    ValueError if it is not an image.
+    """
     path = Path(path)
     if path.is_dir():
         raise IsADirectoryError(f'{path} is a folder: an image file is needed')
     if not path.is_file():
         raise FileNotFoundError(f'there is no image file {path}')
-    # Not IMREAD_COLOR: with it, OpenCV refuses gray TIFF files of floats.
-    flags = (cv2.IMREAD_ANYCOLOR if color else cv2.IMREAD_GRAYSCALE) | cv2.IMREAD_ANYDEPTH
-    if not upright:
-        flags |= cv2.IMREAD_IGNORE_ORIENTATION
     try:
         image = decode_image(np.fromfile(path, np.uint8), flags)
     except cv2.error as error:
         raise ValueError(f'{path} cannot be read as an image: {error.err}') from error
     if image is None:
         raise ValueError(f'{path} cannot be read as an image (empty, damaged or another format)')
-    return convert_color(to_8_bits(image), color)
+    return image
 
 
 def load_image(image: str | Path | np.ndarray, color: bool) -> np.ndarray:

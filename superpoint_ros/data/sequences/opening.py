@@ -65,7 +65,7 @@ def open_sequence(
         is_image = path.suffix.lower() in IMAGE_SUFFIXES
         sequence = ImageSequence([path], color, str(path)) if is_image else Video(str(path), color)
     else:
-        sequence = Video(int(source), color, live=True)
+        sequence = Video(int(str(source)), color, live=True)
     if calibration:
         sequence.camera = read_calibration(calibration)
     return sequence

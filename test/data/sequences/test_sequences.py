@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import itertools
 import logging
+from pathlib import Path
 
 import cv2
 import numpy as np
@@ -108,8 +109,9 @@ def test_a_missing_or_unreadable_source_is_named(tmp_path):
     text.write_text('not a video')
     with pytest.raises(ValueError, match=r'text\.mp4 is neither an image nor a video'):
         open_sequence(text)
-    with pytest.raises(ValueError, match='cannot open a camera at 937'):
-        open_sequence('937')
+    for number in ('937', Path('937')):
+        with pytest.raises(ValueError, match='cannot open a camera at 937'):
+            open_sequence(number)
     with pytest.raises(FileNotFoundError, match='no image file'):
         read_image(tmp_path / 'none.png')
     with pytest.raises(NotADirectoryError, match='is not a folder'):

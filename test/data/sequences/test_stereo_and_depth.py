@@ -103,19 +103,22 @@ def test_a_tum_folder_gives_the_depth_with_the_nearest_stamp(tmp_path, listed):
 
 
 def test_depth_images_that_cannot_be_used_are_left_out_and_named(tmp_path, caplog):
-    folder = write_tum(tmp_path / 'fr1', ['100.00', '100.05', '100.10', '100.15'], True)
-    lines = [f'{stamp} depth/{stamp}.png' for stamp in ('100.00', '100.05', '100.10', '100.15')]
+    stamps = ['100.00', '100.05', '100.10', '100.15', '100.20']
+    folder = write_tum(tmp_path / 'fr1', stamps, True)
+    lines = [f'{stamp} depth/{stamp}.png' for stamp in stamps]
     (folder / 'depth.txt').write_text('\n'.join(lines))
     (folder / 'depth').mkdir()
     cv2.imwrite(str(folder / 'depth' / '100.05.png'), np.zeros((24, 32, 3), np.uint8))
     cv2.imwrite(str(folder / 'depth' / '100.10.png'), np.ones((12, 16), np.uint16))
     write_depth(folder / 'depth' / '100.15.png', 5000)
+    (folder / 'depth' / '100.20.png').write_bytes(b'P5\n1000000 1000000\n65535\n')
     with caplog.at_level(logging.WARNING):
         frames = list(open_sequence(folder, with_depth=True))
-    assert [frame.depth is None for frame in frames] == [True, True, True, False]
+    assert [frame.depth is None for frame in frames] == [True, True, True, False, True]
     assert '100.00.png' in caplog.text
     assert '100.05.png is not a depth image: one channel of 16 bits is needed' in caplog.text
     assert '100.10.png has another size than' in caplog.text
+    assert '100.20.png cannot be read as an image' in caplog.text
 
 
 def test_stamps_are_associated_one_to_one_smallest_difference_first():
