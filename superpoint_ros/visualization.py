@@ -17,7 +17,10 @@ from superpoint_ros.files import write_atomically
 
 GREEN, RED, WHITE, DARK = (80, 220, 60), (60, 60, 240), (255, 255, 255), (32, 32, 32)
 
-_SHIFT = 4  # cv2 draws at sixteenths of a pixel
+SHIFT = 4
+"""Fractional bits of coordinates in drawings: OpenCV draws at sixteenths of a pixel."""
+
+_FAR = 1e6  # pixels: beyond any picture, and within the range of OpenCV's integers
 _FONT, _CAPTION_HEIGHT, _GAP = cv2.FONT_HERSHEY_SIMPLEX, 18, 4
 
 
@@ -80,7 +83,7 @@ def draw_matches(
 
     Keypoints are (N, 2) and (M, 2) in pixels, `matches` (K, 2) are indices into them. With
     `correct`, bool (K,), correct matches are green and wrong ones red; without it, the colours
-    only distinguish the lines.
+    only distinguish the lines. Matches of points that are not finite are left out.
     """
     a, b = to_bgr(a), to_bgr(b)
     height = max(len(a), len(b))
@@ -98,9 +101,10 @@ def draw_matches(
         colors = [GREEN if good else RED for good in correct]
         order = np.argsort(~correct, kind='stable')  # wrong ones last, so that they are visible
     radius = max(_mark_radius(a) - 1, 1)
-    for index in order:
-        start, end = _fixed(starts[index]), _fixed(ends[index])
-        cv2.line(canvas, start, end, colors[index], 1, cv2.LINE_AA, _SHIFT)
+    finite = np.isfinite(np.hstack([starts, ends])).all(axis=1)
+    for index in order[finite[order]]:
+        line = fixed_points(np.stack([starts[index], ends[index]])).tolist()
+        cv2.line(canvas, *line, colors[index], 1, cv2.LINE_AA, SHIFT)
         _ring(canvas, starts[index], colors[index], radius)
         _ring(canvas, ends[index], colors[index], radius)
     return canvas
@@ -180,14 +184,14 @@ def _points(keypoints: np.ndarray) -> np.ndarray:
 
 def _ring(canvas: np.ndarray, point: np.ndarray, color: tuple[int, int, int], radius: int) -> None:
     """Draw a ring around a point, x and y in pixels, if it is finite."""
-    if np.isfinite(point).all() and np.abs(point).max() < 1e6:
-        cv2.circle(canvas, _fixed(point), radius << _SHIFT, color, 1, cv2.LINE_AA, _SHIFT)
+    if np.isfinite(point).all():
+        place = fixed_points(point).tolist()
+        cv2.circle(canvas, place, radius << SHIFT, color, 1, cv2.LINE_AA, SHIFT)
 
 
-def _fixed(point: np.ndarray) -> tuple[int, int]:
-    """Return a point in sixteenths of a pixel, as OpenCV draws it."""
-    x, y = np.nan_to_num(np.asarray(point, dtype=np.float64))
-    return round(x * (1 << _SHIFT)), round(y * (1 << _SHIFT))
+def fixed_points(points: np.ndarray) -> np.ndarray:
+    """Return finite points (..., 2) in pixels as int32 with `SHIFT` fractional bits for OpenCV."""
+    return np.rint(points.clip(-_FAR, _FAR) * (1 << SHIFT)).astype(np.int32)
 
 
 def _mark_radius(image: np.ndarray) -> int:

@@ -78,6 +78,19 @@ def test_matches_are_lines_from_the_left_image_to_the_right_one():
     assert (picture[24, 40:50, 2] > 200).any()
 
 
+@pytest.mark.parametrize('far', [np.nan, np.inf])
+def test_matches_of_points_that_are_not_finite_are_left_out(far):
+    picture = draw_matches(
+        gray(), [[far, 10], [10, 10]], gray(), [[5, 5], [far, 5]], [[0, 0], [1, 1]]
+    )
+    assert (picture == 100).all()
+
+
+def test_a_match_of_a_point_far_outside_is_a_line_to_the_border():
+    picture = draw_matches(gray(), [[10, 10]], gray(), [[1e9, 10]], [[0, 0]], correct=[True])
+    assert has_color(picture, GREEN)[10, 12:].all()
+
+
 def test_no_matches_give_both_images_side_by_side():
     picture = draw_matches(gray(), [], gray(60, 40, 7), [], np.zeros((0, 2), int))
     assert (picture[:, :60] == 100).all()

@@ -11,15 +11,13 @@ import cv2
 import numpy as np
 
 from superpoint_ros.odometry.tracker import Tracks
-from superpoint_ros.visualization import to_bgr
+from superpoint_ros.visualization import fixed_points, SHIFT, to_bgr
 
-_SHIFT = 4  # OpenCV draws at sixteenths of a pixel
 _OLD = 30  # age in frames from which a track has the colour of old tracks
 _NEW_COLOR, _OLD_COLOR = np.array([60, 60, 240.0]), np.array([80, 220, 60.0])
 _TRUTH, _ESTIMATE, _DARK = (60, 160, 60), (60, 60, 240), (32, 32, 32)
 _MARGIN = 48
 _FONT = cv2.FONT_HERSHEY_SIMPLEX
-_FAR = 1e6  # pixels: beyond any picture, and within the range of OpenCV's integers
 
 
 class TrackTails:
@@ -49,17 +47,19 @@ def draw_tracks(image: np.ndarray, tracks: Tracks, tails: TrackTails) -> np.ndar
     """
     Return a BGR copy of the uint8 image with the tracks and their tails.
 
-    New tracks are red; tracks of thirty frames or more are green.
+    New tracks are red; tracks of thirty frames or more are green. Positions that are not finite
+    are left out.
     """
     canvas = to_bgr(image)
     order = np.argsort(tracks.ages, kind='stable')  # oldest on top
-    for index in order:
+    for index in order[np.isfinite(tracks.keypoints[order]).all(axis=1)]:
         share = min((tracks.ages[index] - 1) / _OLD, 1.0)
         color = tuple(((1 - share) * _NEW_COLOR + share * _OLD_COLOR).tolist())
-        tail = np.rint(tails.of(int(tracks.ids[index])) * 2**_SHIFT).astype(np.int32)
-        cv2.polylines(canvas, [tail[:, None]], False, color, 1, cv2.LINE_AA, _SHIFT)
-        place = np.rint(tracks.keypoints[index] * 2**_SHIFT).astype(int).tolist()
-        cv2.circle(canvas, place, 2 * 2**_SHIFT, color, -1, cv2.LINE_AA, _SHIFT)
+        tail = tails.of(int(tracks.ids[index]))
+        tail = fixed_points(tail[np.isfinite(tail).all(axis=1)])
+        cv2.polylines(canvas, [tail[:, None]], False, color, 1, cv2.LINE_AA, SHIFT)
+        place = fixed_points(tracks.keypoints[index]).tolist()
+        cv2.circle(canvas, place, 2 << SHIFT, color, -1, cv2.LINE_AA, SHIFT)
     return canvas
 
 
@@ -93,9 +93,9 @@ def draw_plan(
     for points, color, thickness in zip(trajectories, (_TRUTH, _ESTIMATE), (3, 1), strict=True):
         if len(points):
             places = points @ plane.T * scale * [1, -1] + offset
-            fixed = np.rint(places.clip(-_FAR, _FAR) * 2**_SHIFT).astype(np.int32)
-            cv2.polylines(canvas, [fixed[:, None]], False, color, thickness, cv2.LINE_AA, _SHIFT)
-            cv2.circle(canvas, fixed[-1].tolist(), 5 << _SHIFT, color, -1, cv2.LINE_AA, _SHIFT)
+            fixed = fixed_points(places)
+            cv2.polylines(canvas, [fixed[:, None]], False, color, thickness, cv2.LINE_AA, SHIFT)
+            cv2.circle(canvas, fixed[-1].tolist(), 5 << SHIFT, color, -1, cv2.LINE_AA, SHIFT)
     for row, (name, color) in enumerate((('ground truth', _TRUTH), ('estimate', _ESTIMATE))):
         cv2.line(canvas, (12, 42 + 18 * row), (36, 42 + 18 * row), color, 2, cv2.LINE_AA)
         cv2.putText(canvas, name, (44, 46 + 18 * row), _FONT, 0.45, _DARK, 1, cv2.LINE_AA)
