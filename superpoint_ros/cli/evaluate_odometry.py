@@ -11,7 +11,7 @@ from dataclasses import asdict
 import sys
 from typing import TYPE_CHECKING
 
-from superpoint_ros.cli.options import add_method_options, make_methods
+from superpoint_ros.cli.options import add_method_options, distinct_names, make_methods
 from superpoint_ros.cli.rerun_option import add_rerun_option, open_recording
 from superpoint_ros.cli.settings_options import add_options, read_options
 from superpoint_ros.evaluation.evaluation_plans import OdometryPlan, RoomPlan
@@ -129,28 +129,24 @@ def _make_methods(args: argparse.Namespace) -> list[OdometryMethod]:
 
 
 def _recordings(args: argparse.Namespace, scale: str) -> list[Opener]:
-    """Return names of recordings and functions that open them."""
+    """Return names of recordings, each once, and functions that open them."""
     from functools import partial
 
     from superpoint_ros.data.sequences.opening import list_sequences, open_sequence
 
-    recordings: list[Opener] = []
-    for source in args.data:
-        for path in list_sequences(source):
-            name = path.resolve().name
-            if any(name == other for other, _ in recordings):
-                name = f'{path.resolve().parent.name}/{name}'
-            opener = partial(
-                open_sequence,
-                path,
-                topic=args.topic,
-                truth_topic=args.truth_topic,
-                calibration=args.calibration,
-                with_second=scale == 'stereo',
-                with_depth=scale == 'depth',
-            )
-            recordings.append((name, opener))
-    return recordings
+    found = {path.resolve(): path for source in args.data for path in list_sequences(source)}
+    opener = partial(
+        open_sequence,
+        topic=args.topic,
+        truth_topic=args.truth_topic,
+        calibration=args.calibration,
+        with_second=scale == 'stereo',
+        with_depth=scale == 'depth',
+    )
+    names = distinct_names(list(found))
+    return [
+        (name, partial(opener, path)) for name, path in zip(names, found.values(), strict=True)
+    ]
 
 
 def _simulated(args: argparse.Namespace, scale: str) -> tuple[list[Opener], int]:

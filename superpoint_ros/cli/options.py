@@ -301,8 +301,14 @@ def weight_names(files: Sequence[str]) -> list[str]:
     paths = [Path(file).resolve().with_suffix('') for file in files]
     if len(set(paths)) < len(paths):
         raise ValueError(f'a weight file is given twice: {", ".join(files)}')
+    return distinct_names(paths)
+
+
+def distinct_names(paths: Sequence[Path]) -> list[str]:
+    """Return the last parts of absolute paths, as few as distinguish all of them."""
+    names: list[str] = []
     for parts in range(1, max((len(path.parts) for path in paths), default=0) + 1):
         names = ['/'.join(path.parts[-parts:]) for path in paths]
         if len(set(names)) == len(names):
-            return names
-    return [str(path) for path in paths]
+            break
+    return names

@@ -25,7 +25,13 @@ from pathlib import Path
 import sys
 from typing import TYPE_CHECKING
 
-from superpoint_ros.cli.options import add_out, add_scene_options, interrupted, keep_inputs
+from superpoint_ros.cli.options import (
+    add_out,
+    add_scene_options,
+    distinct_names,
+    interrupted,
+    keep_inputs,
+)
 from superpoint_ros.cli.settings_options import add_options, read_options
 from superpoint_ros.data.scenes.pairs import PairSettings, render_pairs, RenderedPair
 
@@ -124,7 +130,8 @@ def _ingredients(
     from superpoint_ros.data.scenes.sources import fingerprint
     from superpoint_ros.data.sequences.image_files import list_images
 
-    made_of = {path.name: fingerprint([path]) for path in interiors}
+    names = distinct_names([path.resolve() for path in interiors])
+    made_of = {name: fingerprint([path]) for name, path in zip(names, interiors, strict=True)}
     if objects:
         made_of['--street'] = fingerprint(objects)
     if args.pictures:

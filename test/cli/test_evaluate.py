@@ -215,6 +215,20 @@ def test_evaluate_odometry_measures_a_folder_of_sequences_and_writes_trajectorie
     ]
 
 
+def test_sequences_of_the_same_name_are_distinguished_and_measured_once(weights, tmp_path):
+    pytest.importorskip('evo', reason='evo is not installed')
+    for flight in 'abc':
+        write_recording(tmp_path / flight / 'mav' / 'seq', 5)
+    out = tmp_path / 'out'
+    data = [str(tmp_path / 'a'), str(tmp_path)]
+    arguments = ['evaluate', 'odometry', '--data', *data, '--out', str(out), '--methods']
+    assert main([*arguments, '--gaps', '2', '--weights', weights[0]]) == 0
+    result = json.loads((out / 'odometry.json').read_text())
+    assert list(result['sequences']) == ['a/mav/seq', 'b/mav/seq', 'c/mav/seq']
+    assert result['all']['SuperPoint']['frames'] == 15
+    assert (out / 'trajectories' / 'c_mav_seq' / 'SuperPoint.txt').is_file()
+
+
 def test_evaluate_reports_wrong_input_in_one_line(weights, benchmark, tmp_path, capsys):
     common = ['--weights', weights[0], '--out', str(tmp_path)]
     assert main(['evaluate', 'homography', '--data', str(tmp_path), *common]) == 2

@@ -80,6 +80,18 @@ def test_a_folder_of_other_settings_is_refused(room, tmp_path, capsys):
     assert 'seed is 0 there and 1 here; name another folder' in capsys.readouterr().err
 
 
+def test_a_change_of_a_scene_with_the_name_of_another_is_noticed(tmp_path, capsys):
+    scenes = [str(tmp_path / name / 'room.glb') for name in 'ab']
+    for scene in scenes:
+        Path(scene).parent.mkdir()
+        write_room(Path(scene))
+    command = ['render-pairs', *scenes, '--out', str(tmp_path / 'pairs'), '--pairs', '1', *SMALL]
+    assert main(command) == 0
+    write_room(Path(scenes[0]), textured=False)
+    assert main(command) == 2
+    assert 'other scenes: a/room.glb has another content there' in capsys.readouterr().err
+
+
 def test_a_scene_without_textures_needs_pictures(pictures, tmp_path, capsys):
     plain = str(write_room(tmp_path / 'plain.glb', textured=False))
     out = str(tmp_path / 'pairs')
