@@ -141,10 +141,13 @@ class OdometryRun:
         return [frame.estimate for frame in both], [frame.truth for frame in both]
 
     def add(self, frame: Frame) -> None:
-        """Process the next frame and measure the pairs that end with it."""
+        """
+        Process the next frame and measure the pairs that end with it.
+
+        Raises CameraModelError if the calibration is for another image size.
+        """
+        self._camera.check_size(frame.image.shape[1::-1])
         tracks = self.tracks = self._front_end.update(frame)
-        # Raises CameraModelError if the calibration is for another image size.
-        self._camera.normalize(tracks.keypoints[:1], frame.image.shape[1::-1])
         self.track_lengths.update(zip(tracks.ids.tolist(), tracks.ages.tolist(), strict=True))
         estimate = self._odometry.update(tracks, frame.stamp)
         keypoints, inliers = self._front_end.keypoints, self._odometry.inliers

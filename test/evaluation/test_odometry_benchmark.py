@@ -174,6 +174,15 @@ class Short(Flight):
         yield next(super().__iter__())
 
 
+class Reduced(Flight):
+    """Sequence whose last frames are smaller."""
+
+    def __iter__(self):
+        noise = np.random.default_rng(0).integers(0, 256, (480, 640), np.uint8)
+        for index, frame in enumerate(super().__iter__()):
+            yield replace(frame, image=noise if index < 5 else noise[:240, :320].copy())
+
+
 class EndsEarly(Flight):
     """Sequence whose ground truth begins late and ends early."""
 
@@ -205,6 +214,8 @@ def test_odometry_benchmark_names_what_it_cannot_measure():
     ):
         with pytest.raises(ValueError, match=words):
             evaluate_odometry([RANDOM], sequences, settings)
+    with pytest.raises(ValueError, match=r'arc: the calibration is for images of \d+x\d+, not'):
+        evaluate_odometry([KLT], [('arc', Reduced)], plan)
     for arguments, words in (
         ({'max_keypoints': 0}, 'max_keypoints must be at least 1, got 0'),
         ({'gaps': (0,)}, 'gaps must be at least 1'),

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import replace
 from functools import partial
+from typing import NamedTuple
 
 import cv2
 import numpy as np
@@ -18,6 +19,19 @@ from superpoint_ros.geometry.camera_model import CameraModel
 _ROWS = 1e-3  # pixels by which rows of a pair that needs no rectification may differ
 
 
+class _Map(NamedTuple):
+    """Camera of an image, and x and y in the image of each pixel of the rectified one."""
+
+    camera: CameraModel
+    x: np.ndarray
+    y: np.ndarray
+
+    def apply(self, image: np.ndarray) -> np.ndarray:
+        """Return the rectified image; raise CameraModelError if the camera has another size."""
+        self.camera.check_size(image.shape[1::-1])
+        return cv2.remap(image, self.x, self.y, cv2.INTER_LINEAR)
+
+
 class RectifiedStereo:
     """
     Rectified frames of a stereo sequence whose frames have second images.
@@ -25,7 +39,8 @@ class RectifiedStereo:
     `camera` is the calibration of both images, without distortion; the second camera is
     `baseline` metres to the right of the first. Poses are those of the rectified first camera.
     Pairs that are rectified already, as those of KITTI, are passed through. Raises ValueError for
-    a sequence without calibration or second camera, and if the second camera is not on the right.
+    a sequence without calibration or second camera, and if the second camera is not on the right;
+    and, when it is reached, for a frame whose images have another size than the calibrations.
     """
 
     def __init__(self, sequence: FrameSequence):
@@ -34,7 +49,7 @@ class RectifiedStereo:
             lacking = 'calibration' if sequence.camera is None else 'second camera'
             raise ValueError(f'a stereo sequence is needed, this one has no {lacking}')
         self._sequence, self.rate = sequence, sequence.rate
-        self._maps: list[tuple[np.ndarray, np.ndarray]] = []
+        self._maps: list[_Map] = []
         self._turn = np.eye(4)
         self.camera = sequence.camera
         self.baseline = float(second.pose[0, 3])
@@ -71,11 +86,10 @@ class RectifiedStereo:
             cameras, distortions, (r1, r2), (p1, p2), strict=True
         ):
             undistort = cv2.fisheye if camera.model == 'equidistant' else cv2
-            self._maps.append(
-                undistort.initUndistortRectifyMap(
-                    camera.matrix, distortion, turn, projection[:, :3], size, cv2.CV_32FC1
-                )
+            maps = undistort.initUndistortRectifyMap(
+                camera.matrix, distortion, turn, projection[:, :3], size, cv2.CV_32FC1
             )
+            self._maps.append(_Map(camera, *maps))
 
     def __iter__(self) -> Iterator[Frame]:
         for frame in self._sequence:
@@ -83,8 +97,8 @@ class RectifiedStereo:
                 yield frame
                 continue
             image, second = (
-                None if each is None else cv2.remap(each, *maps, cv2.INTER_LINEAR)
-                for each, maps in zip((frame.image, frame.second), self._maps, strict=True)
+                None if each is None else of_camera.apply(each)
+                for each, of_camera in zip((frame.image, frame.second), self._maps, strict=True)
             )
             pose = None if frame.pose is None else frame.pose @ self._turn
             # Depth belongs to the pixels of the original image.

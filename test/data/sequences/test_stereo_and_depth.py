@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 import logging
 
 import cv2
@@ -201,6 +202,16 @@ def test_cameras_that_are_not_side_by_side_are_named():
     pair.second_camera.pose[:3, 3] = [0, 0.1, 0]
     with pytest.raises(ValueError, match='one camera is above the other'):
         RectifiedStereo(pair)
+
+
+def test_images_of_another_size_than_the_calibration_are_not_rectified():
+    class Reduced(Pair):
+        def __iter__(self):
+            for frame in super().__iter__():
+                yield replace(frame, second=frame.second[::2, ::2])
+
+    with pytest.raises(ValueError, match='calibration is for images of 320x240, not 160x120'):
+        next(iter(RectifiedStereo(Reduced())))
 
 
 def test_the_recordings_of_a_folder_are_found_at_any_depth(tmp_path):
