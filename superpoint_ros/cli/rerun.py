@@ -93,9 +93,11 @@ def run(args: argparse.Namespace) -> int:
                 counts = node.counts
                 executor.add_node(node)
                 end = time.monotonic() + (args.seconds or float('inf'))
-                while time.monotonic() < end:
-                    executor.spin_once(timeout_sec=0.1)
-                node.log_trajectories()
+                try:
+                    while time.monotonic() < end:
+                        executor.spin_once(timeout_sec=0.1)
+                finally:
+                    node.log_trajectories()
         except KeyboardInterrupt:
             pass  # the usual end
     logged = ', '.join(f'{topic} {count}' for topic, count in sorted(counts.items()))

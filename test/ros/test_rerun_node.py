@@ -143,15 +143,26 @@ def test_the_command_records_until_it_is_interrupted(graph, tmp_path):
         graph.wait_until(publisher.get_subscription_count, START)
         features = Features([[3, 4]], [0.9], np.ones((1, 1)))
         publisher.publish(features_to_message(features, Header()))
-        assert publisher.wait_for_all_acked(Duration(seconds=PATIENCE))
+        poses = graph.observer.create_publisher(Odometry, '/left/odometry', 10)
+        graph.wait_until(poses.get_subscription_count)
+        for step in range(3):  # faster than trajectories are logged
+            estimate = Odometry()
+            estimate.header.stamp.sec = step
+            estimate.pose.pose.position.x = float(step)
+            poses.publish(estimate)
+        for each in (publisher, poses):
+            assert each.wait_for_all_acked(Duration(seconds=PATIENCE))
         graph.rest(2.0)  # until the executor has handled it
         program.interrupt()
         program.finish()
     finally:
         program.end()
-    assert program.output.endswith('a.rrd: features 1\n')
-    [row] = read_recording(tmp_path / 'a.rrd')['camera/world/camera/image/keypoints/SuperPoint']
+    assert program.output.endswith('a.rrd: features 1, odometry 3\n')
+    rows = read_recording(tmp_path / 'a.rrd')
+    [row] = rows['camera/world/camera/image/keypoints/SuperPoint']
     assert row['positions'] == [[3.5, 4.5]]
+    trajectory = rows['camera/world/SuperPoint/trajectory'][-1]['strips']
+    assert trajectory == [[[0, 0, 0], [1, 0, 0], [2, 0, 0]]]
 
 
 @pytest.mark.parametrize(

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from concurrent import futures
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import suppress
 from pathlib import Path
 import sys
 from typing import NamedTuple
@@ -135,10 +136,11 @@ class ModelSlot:
         self.free_memory()
 
     def free_memory(self) -> None:
-        """Return CUDA memory that PyTorch caches."""
+        """Return CUDA memory that PyTorch caches, if CUDA still works."""
         torch = sys.modules.get('torch')  # not imported on a CPU
         if torch and torch.cuda.is_available():
-            torch.cuda.empty_cache()
+            with suppress(RuntimeError):  # of CUDA, whose failures are reported where they occur
+                torch.cuda.empty_cache()
 
     def _build(self, file: _WeightFile) -> Detector:
         """Return a detector with the weights of a file, after running it once."""

@@ -107,9 +107,14 @@ def fail(*arguments):
     raise RuntimeError('CUDA out of memory')
 
 
-def test_a_failing_network_is_reported_and_tried_until_it_works(start_inside, image, wait_for_log):
+def test_a_failing_network_is_reported_and_tried_until_it_works(
+    start_inside, image, wait_for_log, monkeypatch
+):
     system = start_inside()
     system.answers(image)
+    # After some errors of CUDA, its memory cannot be freed either.
+    monkeypatch.setattr('torch.cuda.is_available', lambda: True)
+    monkeypatch.setattr('torch.cuda.empty_cache', fail)
     pipeline = system.node.detector.pipeline
     pipeline.infer = fail
     image.header.frame_id = 'while the network fails'
