@@ -252,5 +252,7 @@ def _gray_picture(picture) -> np.ndarray:
     image = np.asarray(picture.convert('L'))
     factor = LARGEST_TEXTURE / max(image.shape)
     if factor < 1:
-        image = cv2.resize(image, None, fx=factor, fy=factor, interpolation=cv2.INTER_AREA)
+        # OpenCV refuses to reduce a narrow image to less than a pixel.
+        x, y = (max(factor, 1 / side) for side in image.shape[::-1])
+        image = cv2.resize(image, None, fx=x, fy=y, interpolation=cv2.INTER_AREA)
     return image

@@ -90,10 +90,11 @@ def check_made_by(described: Path, made_by: dict) -> None:
     """Raise ValueError that names what differs from how the content of a folder was made."""
     try:
         recorded = json.loads(described.read_text(encoding='utf-8'))
-    except ValueError as error:
+        parts = {part: dict(recorded.get(part, {})) for part in ('settings', 'scenes')}
+    except (AttributeError, TypeError, ValueError) as error:
         raise ValueError(f'{described} cannot be read ({error}); name another folder') from error
-    for part in ('settings', 'scenes'):
-        there, here = recorded.get(part, {}), made_by[part]
+    for part, there in parts.items():
+        here = made_by[part]
         for name in sorted(there.keys() | here.keys()):
             if there.get(name) != here.get(name):
                 difference = _difference(name, there.get(name), here.get(name), part)

@@ -12,6 +12,7 @@ from superpoint_ros.data.scenes.meshes import merge, quad, read_glb, UNTEXTURED
 from support.rooms import SIZE, write_room
 
 trimesh = pytest.importorskip('trimesh', reason="needs the extra 'scenes'")
+pillow = pytest.importorskip('PIL.Image', reason="needs the extra 'scenes'")
 
 
 def test_a_glb_file_is_read_with_its_size_and_texture(tmp_path):
@@ -41,6 +42,18 @@ def test_a_mesh_without_texture_is_plain(tmp_path):
     mesh = read_glb(write_room(tmp_path / 'plain.glb', textured=False))
     assert (mesh.texture == UNTEXTURED).all()
     assert mesh.textures == []
+
+
+def test_a_long_and_narrow_texture_is_reduced_to_one_pixel_across(tmp_path):
+    mesh = trimesh.creation.box()
+    picture = pillow.new('L', (1, 4096), 80)
+    material = trimesh.visual.material.PBRMaterial(baseColorTexture=picture)
+    uv = np.zeros((len(mesh.vertices), 2))
+    mesh.visual = trimesh.visual.TextureVisuals(uv=uv, material=material)
+    mesh.export(tmp_path / 'narrow.glb')
+    (texture,) = read_glb(tmp_path / 'narrow.glb').textures
+    assert texture.shape == (1024, 1)
+    assert (texture == 80).all()
 
 
 def test_a_missing_file_and_a_file_of_another_kind_are_named(tmp_path):

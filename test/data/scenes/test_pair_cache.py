@@ -74,6 +74,13 @@ def test_a_folder_made_by_other_settings_or_scenes_is_refused(tmp_path):
         PairCache(tmp_path, SETTINGS, scenes | {'--unit': '0.001'})
 
 
+@pytest.mark.parametrize('text', ['{"settings"', '[]', '{"settings": [1], "scenes": {}}'])
+def test_a_folder_whose_description_is_damaged_is_named(tmp_path, text):
+    (tmp_path / 'cache.json').write_text(text)
+    with pytest.raises(ValueError, match=r'cache\.json cannot be read .*; name another folder'):
+        PairCache(tmp_path, SETTINGS, {})
+
+
 def test_a_folder_without_pairs_can_be_made_by_any_settings(tmp_path):
     PairCache(tmp_path / 'pairs', SETTINGS, {})
     assert not (tmp_path / 'pairs').exists()
