@@ -89,7 +89,7 @@ class PlayerSettings(SettingsGroup, live=False):
     )
     seed: int = setting(
         0,
-        'Random seed of the simulated room and of the camera path.',
+        'Random seed of the simulated room and of the path of the camera, virtual or simulated.',
         range=(0, 2**31 - 1),
     )
     field_of_view: float = setting(
@@ -171,7 +171,8 @@ def _open(settings: PlayerSettings) -> FrameSequence:
     return VirtualCamera(
         photographs,
         size,
-        color=settings.color,
-        rate=settings.rate or 30.0,
+        settings.seed,
+        settings.color,
+        settings.rate or 30.0,
         seconds_each=settings.seconds_each,
     )

@@ -255,6 +255,13 @@ def test_invalid_settings_of_the_simulated_room_are_named(parameters, words):
         open_source(PlayerSettings(source='room', **parameters))
 
 
+def test_the_seed_chooses_the_path_of_the_virtual_camera():
+    frames = [next(iter(open_source(PlayerSettings(seed=seed)))) for seed in (0, 1, 1)]
+    first, other, again = (frame.homography for frame in frames)
+    np.testing.assert_array_equal(other, again)
+    assert np.abs(first - other).max() > 1
+
+
 def test_a_source_folder_without_images_is_named(start_player, tmp_path):
     player = start_player(source=str(tmp_path))
     output, _ = player.communicate(timeout=PATIENCE)
