@@ -28,6 +28,7 @@ from superpoint_ros.geometry.depth_settings import DepthSettings
 from superpoint_ros.geometry.disparity import refine_disparities
 from superpoint_ros.geometry.matching import match_mutual
 from superpoint_ros.geometry.stereo import stereo_depths, StereoCamera
+from superpoint_ros.odometry.geometric_check import FEWEST_MATCHES
 from superpoint_ros.odometry.odometry_settings import TrackerSettings
 from superpoint_ros.odometry.tracker import Tracker, Tracks
 
@@ -47,8 +48,6 @@ Settings of CLAHE, as in VINS-Mono.
 Without it, jumps of the exposure end tracks: on 120 frames of a rendered street the position error
 was 7.2 instead of 0.7 % of the path.
 """
-
-_FEWEST_FOR_GEOMETRY = 16  # as the tracker of descriptors
 
 
 class DescriptorFrontEnd:
@@ -182,7 +181,7 @@ class KltFrontEnd:
     def _fits_geometry(self, before: np.ndarray, now: np.ndarray) -> np.ndarray:
         """Return bool (N,): whether matches fit the fundamental matrix of most of them."""
         every = np.ones(len(now), bool)
-        if self._settings.geometric_check == 'none' or len(now) < _FEWEST_FOR_GEOMETRY:
+        if self._settings.geometric_check == 'none' or len(now) < FEWEST_MATCHES:
             return every
         cv2.setRNGSeed(0)
         threshold = self._settings.geometric_threshold

@@ -181,11 +181,18 @@ def repeatability(pair: Pair, epsilon: float = EPSILON) -> tuple[float, float | 
     Repeatability is the share of the keypoints of both images that are found in the other image, 0
     without keypoints. The localisation error is their mean distance, None if none is repeated.
     """
-    distances = np.concatenate([nearest_distances(pair), nearest_distances(pair.swapped())])
-    repeated = distances <= epsilon
+    return repeated_share([nearest_distances(pair), nearest_distances(pair.swapped())], epsilon)
+
+
+def repeated_share(
+    distances: Sequence[np.ndarray], epsilon: float = EPSILON
+) -> tuple[float, float | None]:
+    """Return repeatability and localisation error from the distances (N,) in both directions."""
+    both = np.concatenate(distances)
+    repeated = both <= epsilon
     if not repeated.any():
         return 0.0, None
-    return float(repeated.mean()), float(distances[repeated].mean())
+    return float(repeated.mean()), float(both[repeated].mean())
 
 
 def match_distances(pair: Pair, matches: np.ndarray) -> np.ndarray:
@@ -213,10 +220,14 @@ def matching_score(pair: Pair, correct: np.ndarray) -> float:
     The result is the mean over both images; an image without features counts 0.
     """
     seen = shared_view(pair)
+    return share_of_seen(correct, len(seen.a), len(seen.b))
+
+
+def share_of_seen(correct: np.ndarray, *seen: int) -> float:
+    """Return the number of correct matches divided by the visible features of either image."""
     count = int(np.sum(correct))
-    # A correct match may lie slightly outside the other image, hence the limit of 1.
-    shares = [min(count / len(side), 1.0) if len(side) else 0.0 for side in (seen.a, seen.b)]
-    return sum(shares) / 2
+    # A correct match may be visible in one direction only, hence the limit of 1.
+    return sum(min(count / number, 1.0) if number else 0.0 for number in seen) / len(seen)
 
 
 def nearest_neighbour_precision(pair: Pair) -> float:

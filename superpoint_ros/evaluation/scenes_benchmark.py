@@ -28,7 +28,14 @@ from superpoint_ros.data.scenes.correspondences import transfer
 from superpoint_ros.data.scenes.pairs import RenderedPair
 from superpoint_ros.detection.settings import DetectionSettings
 from superpoint_ros.evaluation.baselines import Method
-from superpoint_ros.evaluation.metrics import distances_to_nearest, EPSILON, mean_of
+from superpoint_ros.evaluation.metrics import (
+    distances_to_nearest,
+    EPSILON,
+    matching_accuracy,
+    mean_of,
+    repeated_share,
+    share_of_seen,
+)
 from superpoint_ros.evaluation.relative_pose import (
     estimate_pose,
     pose_error,
@@ -137,21 +144,18 @@ def measure_features(
     views = pair.depth_views()
     in_b, visible_a = transfer(a.keypoints, *views, pair.pose)
     in_a, visible_b = transfer(b.keypoints, *views[::-1], np.linalg.inv(pair.pose))
-    distances = np.concatenate(
+    repeated, localisation = repeated_share(
         [
             distances_to_nearest(in_b[visible_a], b.keypoints),
             distances_to_nearest(in_a[visible_b], a.keypoints),
         ]
     )
-    repeated = distances <= EPSILON
     correct = matched.correct
-    count, seen = int(correct.sum()), (int(visible_a.sum()), int(visible_b.sum()))
     return {
-        'repeatability': float(repeated.mean()) if len(repeated) else 0.0,
-        'localisation': float(distances[repeated].mean()) if repeated.any() else None,
-        'matching_accuracy': float(correct.mean()) if len(correct) else 0.0,
-        # A match may be correct in one direction only, at an edge of depth: never above 1.
-        'matching_score': sum(min(count / n, 1.0) if n else 0.0 for n in seen) / 2,
+        'repeatability': repeated,
+        'localisation': localisation,
+        'matching_accuracy': matching_accuracy(correct),
+        'matching_score': share_of_seen(correct, int(visible_a.sum()), int(visible_b.sum())),
         'matches': len(correct),
         'points': (len(a) + len(b)) / 2,
     }

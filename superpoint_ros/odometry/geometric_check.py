@@ -10,6 +10,10 @@ import numpy as np
 
 from superpoint_ros.odometry.odometry_settings import TrackerSettings
 
+FEWEST_MATCHES = 16
+"""Number of matches from which a model is fitted, twice the minimum of a fundamental matrix: fewer
+fit anything."""
+
 _CONFIDENCE, _ITERATIONS = 0.999, 500
 
 

@@ -11,7 +11,7 @@ import numpy as np
 
 from superpoint_ros.features import Depths, Features
 from superpoint_ros.geometry.guided_matching import Described, Limits, match_groups
-from superpoint_ros.odometry.geometric_check import fit_geometry
+from superpoint_ros.odometry.geometric_check import FEWEST_MATCHES, fit_geometry
 from superpoint_ros.odometry.motion_prediction import find_nearest, move_with, predict_motion
 from superpoint_ros.odometry.odometry_settings import TrackerSettings
 from superpoint_ros.odometry.patch_alignment import NO_PATCH
@@ -21,7 +21,6 @@ from superpoint_ros.odometry.track_state import Sightings, TrackState
 MAX_PAUSE = 2.0
 """Seconds between two frames after which all tracks restart: a clock jump or a long pause."""
 
-_FEWEST_FOR_GEOMETRY = 16  # twice the minimum of a fundamental matrix; fewer fit anything
 _LOST_REACH = 0.3  # share of max_motion for lost tracks, whose positions are predicted
 _SAME_POINT = 2.0  # pixels; a keypoint this near a bridged track is the same point
 
@@ -86,7 +85,7 @@ class Tracker:
     @staticmethod
     def warm_up() -> None:
         """Compile the loops, or load them from the cache, so that this delays no frame."""
-        rng, tracker, count = np.random.default_rng(0), Tracker(), _FEWEST_FOR_GEOMETRY + 4
+        rng, tracker, count = np.random.default_rng(0), Tracker(), FEWEST_MATCHES + 4
         image = rng.integers(0, 256, (64, 64), np.uint8)
         points = Features(rng.uniform(12, 52, (count, 2)), np.ones(count), np.eye(count))
         for stamp, features in enumerate((points, points, points.best(count - 2))):
@@ -172,17 +171,17 @@ class Tracker:
                 memory.expected[rows] += (memory.velocities[rows] * elapsed).astype(np.float32)
             reach = (settings.max_motion or np.inf) * (_LOST_REACH if moved else min(after, 3))
             limits = Limits(reach, settings.ratio, settings.min_similarity)
-            pairs = match_groups(tracks, described, groups, free, limits, _FEWEST_FOR_GEOMETRY)
+            pairs = match_groups(tracks, described, groups, free, limits, FEWEST_MATCHES)
             numbers = memory.unseen[pairs[:, 0]]
             newest = numbers == numbers[-1:]
-            if newest.sum() >= _FEWEST_FOR_GEOMETRY:  # no later group was matched
+            if newest.sum() >= FEWEST_MATCHES:  # no later group was matched
                 after = numbers[-1] + 1
                 checked = pairs[newest]
                 before, now = memory.keypoints[checked[:, 0]], features.keypoints[checked[:, 1]]
                 checked = checked[fit_geometry(before, now, settings)]
                 free[pairs[newest, 1]], free[checked[:, 1]] = True, False
                 pairs = np.concatenate([pairs[~newest], checked])
-            if unseen == 0 and len(pairs) >= _FEWEST_FOR_GEOMETRY:
+            if unseen == 0 and len(pairs) >= FEWEST_MATCHES:
                 self._predict_lost(pairs, features.keypoints)
                 moved = True
             found.append(pairs)
@@ -231,7 +230,7 @@ class Tracker:
             rows = rows[: max(settings.max_tracks - len(found), 0)]
         recent = memory.unseen[found.rows] == 0
         expected = memory.expected[rows]
-        if recent.sum() >= _FEWEST_FOR_GEOMETRY:
+        if recent.sum() >= FEWEST_MATCHES:
             lost, before = memory.keypoints[rows], memory.keypoints[found.rows[recent]]
             expected = lost + predict_motion(lost, before, found.keypoints[recent] - before)
         good, points, covariances, patches = self._refiner.bridge(
