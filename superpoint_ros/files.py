@@ -1,7 +1,7 @@
 # Copyright 2026 The superpoint_ros developers
 # SPDX-License-Identifier: Apache-2.0
 
-"""Atomic writing, reading of .npz files, and the files that are shipped with the package."""
+"""Reading and atomic writing of files, and the files that are shipped with the package."""
 
 from __future__ import annotations
 
@@ -27,20 +27,38 @@ def write_atomically(path: Path, content: bytes) -> None:
     After an error, such as a full disk (OSError that names the file), a previous file at `path` is
     unchanged.
     """
-    path.parent.mkdir(parents=True, exist_ok=True)
-    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix='.partial_')
+    partial = create_partial(path)
     try:
-        with os.fdopen(handle, 'wb') as file:
+        with partial.open('wb') as file:
             file.write(content)
             file.flush()
             os.fsync(file.fileno())
-            os.fchmod(file.fileno(), 0o644)
-        Path(temporary).replace(path)
+        partial.replace(path)
     except BaseException as error:
-        Path(temporary).unlink(missing_ok=True)
+        partial.unlink(missing_ok=True)
         if isinstance(error, OSError):
             error.filename = str(path)  # that of the temporary file, or none
         raise
+
+
+def create_partial(path: Path) -> Path:
+    """
+    Return a new, empty file with another name in the folder of `path`, which is made if missing.
+
+    The caller writes it and renames it to `path` when it is complete. Raises OSError that names
+    the path if it is a folder or cannot be written.
+    """
+    if path.is_dir():
+        raise IsADirectoryError(f'{path} is a folder: name a file for the result')
+    path.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        handle, name = tempfile.mkstemp(dir=path.parent, prefix='.partial_', suffix=path.suffix)
+    except OSError as error:
+        error.filename = str(path)
+        raise
+    os.fchmod(handle, 0o644)
+    os.close(handle)
+    return Path(name)
 
 
 def write_npz(path: Path, **arrays: np.ndarray) -> None:

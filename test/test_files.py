@@ -85,6 +85,13 @@ def test_a_failed_write_leaves_the_previous_file_and_nothing_else(tmp_path, monk
     assert list(tmp_path.iterdir()) == [path]
 
 
+def test_a_folder_in_the_place_of_a_result_is_named_and_kept(tmp_path):
+    (tmp_path / 'file.csv').mkdir()
+    with pytest.raises(IsADirectoryError, match='file.csv is a folder: name a file'):
+        write_atomically(tmp_path / 'file.csv', b'')
+    assert [each.name for each in tmp_path.iterdir()] == ['file.csv']
+
+
 def test_a_path_that_cannot_be_written_is_named_and_one_that_can_leaves_no_trace(tmp_path):
     check_writable(tmp_path / 'new' / 'folder')
     assert not list(tmp_path.iterdir())

@@ -10,7 +10,7 @@ namespace; those without a publisher are absent. For example, for a detector on 
   superpoint rerun --remap image:=/camera/image_raw camera_info:=/camera/camera_info
   superpoint rerun camera.rrd --namespace /left
 
-Ctrl-C ends it. `rerun camera.rrd` opens a file.
+Ctrl-C ends it; then the file appears, unless nothing was received. `rerun camera.rrd` opens it.
 """
 
 from __future__ import annotations
@@ -25,8 +25,6 @@ from superpoint_ros.cli.rerun_option import open_recording, recording_file
 
 if TYPE_CHECKING:
     from rclpy.node import Node
-
-NOTHING = 'nothing was received: name the topics with --namespace or --remap'
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -101,5 +99,8 @@ def run(args: argparse.Namespace) -> int:
         except KeyboardInterrupt:
             pass  # the usual end
     logged = ', '.join(f'{topic} {count}' for topic, count in sorted(counts.items()))
-    print(f'{args.file or "viewer"}: {logged or NOTHING}')
+    if not counts:
+        logged = 'not written, as ' if args.file else ''
+        logged += 'nothing was received: name the topics with --namespace or --remap'
+    print(f'{args.file or "viewer"}: {logged}')
     return 0 if counts else 1

@@ -29,6 +29,7 @@ import rerun
 from rerun import blueprint
 
 from superpoint_ros.features import Features
+from superpoint_ros.files import create_partial
 from superpoint_ros.geometry.camera_model import CameraModel
 from superpoint_ros.odometry.tracker import Tracks
 from superpoint_ros.visualization import ranked_colors
@@ -55,13 +56,17 @@ class RerunRecording:
     """
     A stream of scenes to the Rerun viewer, or to a file.
 
-    Use it as a context manager: in the end all is written. Raises ValueError for a file whose name
-    does not end in .rrd, OSError if it cannot be written or the viewer does not start.
+    Use it as a context manager: the file appears at its end, also after an error or Ctrl-C. If
+    nothing was logged, there is none, and a previous file is unchanged. Raises ValueError for a
+    file whose name does not end in .rrd, OSError if it cannot be written or the viewer does not
+    start.
     """
 
     def __init__(self, path: Path | None = None):
         self._stream = rerun.RecordingStream('superpoint_ros')
         self._scenes: dict[str, str] = {}
+        self._logged: set[str] = set()
+        self._path = path
         if path is None:
             # The viewer would end without a message.
             if sys.platform == 'linux' and not any(map(os.environ.get, _DISPLAYS)):
@@ -75,9 +80,8 @@ class RerunRecording:
             return
         if path.suffix != '.rrd':
             raise ValueError(f'a recording of Rerun must be a file FILE.rrd, got {path}')
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.open('wb').close()  # the error of the system, if it cannot be written
-        self._stream.save(path)
+        self._partial = create_partial(path)
+        self._stream.save(self._partial)
 
     def __enter__(self) -> RerunRecording:
         return self
@@ -85,6 +89,12 @@ class RerunRecording:
     def __exit__(self, *_) -> None:
         self._stream.flush()
         self._stream.disconnect()
+        if self._path is None:
+            return
+        if self._logged:
+            self._partial.replace(self._path)
+        else:
+            self._partial.unlink()
 
     def scene(self, name: str, method: str = METHOD) -> RerunScene:
         """
@@ -101,14 +111,18 @@ class RerunRecording:
                 collapse_panels=True,
             )
         )
-        return RerunScene(self._stream, root)
+        return RerunScene(self._stream, root, self._logged)
 
 
 class RerunScene:
-    """What one camera sees, and where it is; made by `RerunRecording.scene`."""
+    """
+    What one camera sees, and where it is; made by `RerunRecording.scene`.
 
-    def __init__(self, stream: rerun.RecordingStream, root: str):
-        self._stream, self._root = stream, root
+    The paths of all logged entities are added to `logged`.
+    """
+
+    def __init__(self, stream: rerun.RecordingStream, root: str, logged: set[str]):
+        self._stream, self._root, self._logged = stream, root, logged
         self._colors = dict(COLORS)
 
     def set_time(self, frame: int | None = None, stamp: float | None = None) -> None:
@@ -185,7 +199,9 @@ class RerunScene:
         return self._colors.setdefault(method, _OTHERS[number % len(_OTHERS)])
 
     def _log(self, path: str, content: rerun.AsComponents) -> None:
-        self._stream.log(f'{self._root}/{path}', content)
+        entity = f'{self._root}/{path}'
+        self._stream.log(entity, content)
+        self._logged.add(entity)
 
 
 def _part(name: str) -> str:

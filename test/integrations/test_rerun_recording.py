@@ -137,6 +137,24 @@ def test_empty_results_are_recorded(recorded):
     assert rows['scene/world/SuperPoint/trajectory'][0]['strips'] == []
 
 
+@pytest.mark.parametrize('has_content', [False, True])
+def test_a_recording_replaces_a_file_only_if_something_was_recorded(tmp_path, has_content):
+    path = tmp_path / 'old.rrd'
+    path.write_bytes(b'old')
+    recording = RerunRecording(path)
+    scene = recording.scene('scene')
+    if has_content:
+        scene.log_image(noise_picture(0))
+    assert path.read_bytes() == b'old'
+    recording.__exit__(KeyboardInterrupt, KeyboardInterrupt(), None)
+    assert [each.name for each in tmp_path.iterdir()] == ['old.rrd']
+    if has_content:
+        assert len(read_recording(path)['scene/world/camera/image']) == 1
+        assert path.stat().st_mode & 0o777 == 0o644
+    else:
+        assert path.read_bytes() == b'old'
+
+
 @pytest.fixture
 def pictures(tmp_path):
     for number in range(2):
@@ -161,9 +179,11 @@ def test_detect_records_images_and_keypoints(pictures):
     [
         (['--rerun', '{}/1.png'], 2, "1.png' does not end in .rrd; for the viewer, write --rerun"),
         (['--rerun', '{}/0.png/a.rrd'], 1, '0.png'),
+        (['--rerun', '{}/folder.rrd'], 2, 'folder.rrd is a folder: name a file'),
     ],
 )
 def test_a_recording_that_cannot_be_written_is_named(pictures, options, status, message, capsys):
+    (pictures / 'folder.rrd').mkdir()
     command = ['detect', f'{pictures}/0.png', '--out', f'{pictures}/out']
     try:
         ended = main([*command, *(option.format(pictures) for option in options)])

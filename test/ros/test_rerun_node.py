@@ -5,6 +5,8 @@
 
 from __future__ import annotations
 
+from contextlib import ExitStack
+
 import numpy as np
 import pytest
 
@@ -48,7 +50,8 @@ def graph():
 def watched(graph, tmp_path):
     """A node that logs topics of /rig to a file, and a function that reads the file."""
     path = tmp_path / 'rig.rrd'
-    with RerunRecording(path) as recording:
+    with ExitStack() as stack:
+        recording = stack.enter_context(RerunRecording(path))
         words = ['--ros-args', '-r', 'image:=/rig/camera/image_raw']
         options = {'namespace': '/rig', 'cli_args': words, 'context': graph.context}
         node = RerunNode(recording.scene('rig'), **options)
@@ -56,7 +59,7 @@ def watched(graph, tmp_path):
 
         def read():
             node.log_trajectories()
-            recording.__exit__()
+            stack.close()
             return read_recording(path)
 
         yield node, read
@@ -181,3 +184,12 @@ def test_topics_that_ros_does_not_accept_are_named(options, message, tmp_path, c
     assert status == 2
     assert message in capsys.readouterr().err.splitlines()[-1]
     assert [each for each in recwarn if each.category is RuntimeWarning] == []
+
+
+def test_rerun_that_receives_nothing_keeps_the_previous_file(tmp_path, monkeypatch, capsys):
+    monkeypatch.setenv('ROS_DOMAIN_ID', str(DOMAIN))
+    (tmp_path / 'a.rrd').write_bytes(b'old')
+    assert main(['rerun', f'{tmp_path}/a.rrd', '--namespace', '/nobody', '--seconds', '1']) == 1
+    assert 'a.rrd: not written, as nothing was received: name the' in capsys.readouterr().out
+    assert (tmp_path / 'a.rrd').read_bytes() == b'old'
+    assert len(list(tmp_path.iterdir())) == 1
