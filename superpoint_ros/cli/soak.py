@@ -75,7 +75,7 @@ def run(args: argparse.Namespace) -> int:
             bar.update(round(sample.time) - bar.n)  # a busy machine takes fewer samples
 
         try:
-            _, status = run_soak(load, args.output, given_settings(args), progress)
+            status = run_soak(load, args.output, given_settings(args), progress)
         finally:  # also after Ctrl-C, or if the node ends
             if samples:
                 write_samples(samples, args.output / 'soak.csv')

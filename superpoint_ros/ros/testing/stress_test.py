@@ -15,7 +15,7 @@ shows how long an answer takes on this machine under its present load, apart fro
 from __future__ import annotations
 
 from array import array
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from contextlib import closing
 from pathlib import Path
 import threading
@@ -184,9 +184,9 @@ Progress = Callable[[Sample], None]
 
 def run_soak(
     load: Load, folder: Path, parameters: dict[str, object], progress: Progress
-) -> tuple[list[Sample], int | None]:
+) -> int | None:
     """
-    Return a sample for each second, and the exit status of the detector, which is ended then.
+    Call `progress` with a sample each second, and return the exit status of the detector.
 
     `parameters` are the detector's; its log is in `folder`. Raises ValueError for an invalid
     parameter, ChildProcessError if the detector ends by itself or never answers, and
@@ -204,12 +204,13 @@ def run_soak(
         wait_for(executor, [detector, control], watch.is_ready)
         flood.start()
         wait_for(executor, [detector], lambda: watch.latencies)
-        samples = list(_sample(executor, watch, flood, detector, load.seconds, progress))
+        for sample in _samples(executor, watch, flood, detector, load.seconds):
+            progress(sample)
         flood.close()
-        return samples, detector.stop()
+        return detector.stop()
 
 
-def _sample(executor, watch, flood, detector, seconds, progress):
+def _samples(executor, watch, flood, detector, seconds) -> Iterator[Sample]:
     """Yield a sample per second."""
     start = last = time.monotonic()
     while last - start < seconds:
@@ -223,7 +224,7 @@ def _sample(executor, watch, flood, detector, seconds, progress):
         now = time.monotonic()
         span, last = now - last, now
         latencies = watch.latencies or [float('nan')]
-        sample = Sample(
+        yield Sample(
             now - start,
             (flood.sent - sent) / span,
             len(watch.latencies) / span,
@@ -234,5 +235,3 @@ def _sample(executor, watch, flood, detector, seconds, progress):
             *(watch.answers.get(kind, float('nan')) for kind in CALLS),
             detector.memory() / 1e6,
         )
-        progress(sample)
-        yield sample
