@@ -5,13 +5,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 import io
+import logging
 import os
 from pathlib import Path
 import tempfile
+from typing import TypeVar
 
 import numpy as np
+
+Source = TypeVar('Source')
+Item = TypeVar('Item')
+
+_log = logging.getLogger(__name__)
 
 PACKAGE = 'superpoint_ros'
 DEFAULT_WEIGHTS = 'superpoint_compact.safetensors'
@@ -85,6 +92,36 @@ def check_writable(path: Path) -> None:
     except OSError as error:
         error.filename = str(folder)
         raise
+
+
+def read_each(
+    read: Callable[[Source], Item],
+    sources: Iterable[Source],
+    skipped: list[Source] | None = None,
+    kind: str = 'images',
+) -> Iterator[Item]:
+    """
+    Yield what `read` returns for each source, such as a path.
+
+    A source that cannot be read (ValueError or OSError) is skipped with a warning that gives the
+    reason, and added to `skipped`. If none can be read, FileNotFoundError (if the last one is
+    missing) or ValueError is raised after the last one; `kind` is their name there.
+    """
+    skipped = [] if skipped is None else skipped
+    is_any_read, problem = False, None
+    for source in sources:
+        try:
+            item = read(source)
+        except (ValueError, OSError) as error:
+            _log.warning('skipped: %s', error)
+            skipped.append(source)
+            problem = error
+            continue
+        is_any_read = True
+        yield item
+    if problem and not is_any_read:
+        error = FileNotFoundError if isinstance(problem, FileNotFoundError) else ValueError
+        raise error(f'none of {len(skipped)} {kind} could be read: {problem}') from problem
 
 
 def read_npz(

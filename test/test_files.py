@@ -14,6 +14,7 @@ import superpoint_ros
 from superpoint_ros.files import (
     check_writable,
     find_weights,
+    read_each,
     share_directory,
     write_atomically,
 )
@@ -90,6 +91,23 @@ def test_a_folder_in_the_place_of_a_result_is_named_and_kept(tmp_path):
     with pytest.raises(IsADirectoryError, match='file.csv is a folder: name a file'):
         write_atomically(tmp_path / 'file.csv', b'')
     assert [each.name for each in tmp_path.iterdir()] == ['file.csv']
+
+
+def test_sources_that_cannot_be_read_are_skipped_and_named(caplog):
+    skipped = []
+    assert list(read_each(int, ['1', 'two', '3', 'four'], skipped)) == [1, 3]
+    assert skipped == ['two', 'four']
+    assert [record.getMessage()[:29] for record in caplog.records] == [
+        'skipped: invalid literal for '
+    ] * 2
+    assert list(read_each(int, [])) == []
+
+
+def test_sources_none_of_which_can_be_read_are_an_error():
+    with pytest.raises(ValueError, match="none of 2 numbers could be read: .*'b'"):
+        list(read_each(int, ['a', 'b'], kind='numbers'))
+    with pytest.raises(FileNotFoundError, match='none of 1 images could be read: .*missing'):
+        list(read_each(Path.read_bytes, [Path('missing')]))
 
 
 def test_a_path_that_cannot_be_written_is_named_and_one_that_can_leaves_no_trace(tmp_path):

@@ -54,16 +54,17 @@ MAX_PHOTOGRAPHS = 8
 """Number of photographs that are used of a folder."""
 
 
-def read_photographs(folder: str | Path | None = None) -> list[np.ndarray]:
+def read_photographs(
+    folder: str | Path | None = None, skipped: list[Path] | None = None
+) -> list[np.ndarray]:
     """
     Return the photographs of the package, or at most `MAX_PHOTOGRAPHS` of a folder, uint8 BGR.
 
-    Files that cannot be read are skipped with a warning that names them. Raises NotADirectoryError
-    if there is no such folder, ValueError if it has no images, and the error of the last file if
-    none can be read.
+    Files that cannot be read are skipped as in `read_each`. Raises NotADirectoryError if there is
+    no such folder, ValueError if it has no images.
     """
     chosen = evenly_spaced(find_photographs(folder), MAX_PHOTOGRAPHS)
-    return list(load_images(chosen, color=True))
+    return list(load_images(chosen, color=True, skipped=skipped))
 
 
 def frames_of(photographs: Sequence[np.ndarray], size: tuple[int, int]) -> list[np.ndarray]:

@@ -56,7 +56,7 @@ class SpeedPlan:
         rounds: measured rounds, after the warm-up.
         warm_up: rounds that do not count.
         threads: threads on the CPU.
-        images: folder of photographs; None for those of the package.
+        photographs: uint8 BGR; without any, those of the package are used.
         memory: whether memory is measured, which starts a process for each case.
         peak_sides: sides of the matrices whose products give the machine's peak.
 
@@ -71,7 +71,7 @@ class SpeedPlan:
     rounds: int = 40
     warm_up: int = 3
     threads: int = 1
-    images: str | Path | None = None
+    photographs: Sequence[np.ndarray] = ()
     memory: bool = True
     peak_sides: Sequence[int] = PEAK_SIDES
 
@@ -97,7 +97,7 @@ def measure_frames(plan: SpeedPlan, progress: Progress) -> dict:
     nothing can be run.
     """
     use_threads(plan.threads)
-    photographs = read_photographs(plan.images)
+    photographs = plan.photographs or read_photographs()
     skipped: dict[str, str] = {}
     entries = [entry for network in plan.networks for entry in _entries(plan, network, skipped)]
     methods: list[TimedMethod | TimedOnnx]

@@ -48,7 +48,7 @@ def measure_node(plan: SpeedPlan, out: Path, progress: Progress) -> list[dict]:
     """
     use_threads(plan.threads)
     photographs = [
-        cv2.cvtColor(each, cv2.COLOR_BGR2GRAY) for each in read_photographs(plan.images)
+        cv2.cvtColor(each, cv2.COLOR_BGR2GRAY) for each in plan.photographs or read_photographs()
     ]
     out.mkdir(parents=True, exist_ok=True)
 

@@ -63,7 +63,7 @@ def measure_scaling(
     not possible are skipped. Raises ValueError if none is possible.
     """
     use_threads(plan.threads)
-    photographs = read_photographs(plan.images)[:_PHOTOGRAPHS]
+    photographs = (plan.photographs or read_photographs())[:_PHOTOGRAPHS]
 
     def make(execution: Execution, model: NetworkArrays) -> TimedDetector:
         return make_candidate(execution, model, plan.keypoints, plan.threads)

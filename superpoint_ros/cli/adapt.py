@@ -61,10 +61,10 @@ def _label(photographs: Path, args: argparse.Namespace, recipe) -> int:
     """Make the labels with the recipe."""
     import logging
 
-    from superpoint_ros.files import find_weights
+    from superpoint_ros.files import find_weights, PACKAGE
     from superpoint_ros.training.pseudo_labels import CONTACT_SHEET, label_folder
 
-    logging.basicConfig(level=logging.INFO, format='%(message)s')
+    logging.getLogger(PACKAGE).setLevel(logging.INFO)
     devices = _devices(args.device, args.workers)
     threads = args.threads or _threads(len(devices))
     counts, skipped = label_folder(

@@ -12,7 +12,8 @@ against image area and number of keypoints. --training: rates of the training da
 training. --start: seconds from starting a program to its first features, once for 8 rounds. --all:
 all of these.
 
-Writes benchmark.json, benchmark.md and a plot of each part.
+Writes benchmark.json, benchmark.md and a plot of each part. Images that cannot be read are skipped
+and named; the exit status is then 1.
 
   superpoint benchmark --sizes 640x480 1280x720 --weights models/superpoint_compact.safetensors
   superpoint benchmark --all --docs docs/performance.md
@@ -144,7 +145,8 @@ def run(args: argparse.Namespace) -> int:
     chosen = [name for name in PARTS if args.all or getattr(args, name)] or ['frames']
     if args.docs:  # the measurements take minutes to hours
         report.check_document(args.docs, chosen)
-    plan = _plan(args)
+    bad: list[Path] = []
+    plan = _plan(args, bad)
     machine = describe_machine(plan.threads)
     print(report.machine_line(machine))
     measured = {}
@@ -156,12 +158,12 @@ def run(args: argparse.Namespace) -> int:
     if args.docs:
         report.update_document(args.docs, machine, measured, args.out)
     print_written(files)
-    return 0
+    return 1 if bad else 0
 
 
-def _plan(args: argparse.Namespace):
-    """Return the plan of the measurement of whole frames."""
-    from superpoint_ros.benchmark.candidates import Execution, NetworkSource
+def _plan(args: argparse.Namespace, bad: list[Path]):
+    """Return the plan of the measurement of whole frames; add unreadable images to `bad`."""
+    from superpoint_ros.benchmark.candidates import Execution, NetworkSource, read_photographs
     from superpoint_ros.benchmark.frame_times import SpeedPlan
     from superpoint_ros.benchmark.machine import usable_cores
     from superpoint_ros.benchmark.other_detectors import METHODS
@@ -185,7 +187,7 @@ def _plan(args: argparse.Namespace):
         keypoints=args.max_keypoints,
         rounds=args.rounds,
         threads=args.threads or usable_cores(),
-        images=args.images,
+        photographs=read_photographs(args.images, bad) if args.images else (),
         memory=not args.no_memory,
     )
 

@@ -34,7 +34,6 @@ from superpoint_ros.cli.options import (
     number,
     print_written,
     read_for_detection,
-    readable,
     with_wide,
 )
 from superpoint_ros.cli.settings_options import add_options, read_options
@@ -151,11 +150,12 @@ def _run_homography(args: argparse.Namespace) -> int:
         pool_size,
         write_homography_report,
     )
+    from superpoint_ros.files import read_each
 
     methods = with_wide(args, make_methods(args, max_keypoints=pool_size(args.max_keypoints)))
     folders, bad = list_homography_sequences(args.data), []
     read = partial(read_sequence, longest_side=args.longest_side, max_pairs=args.max_pairs)
-    sequences = readable(read, tqdm(folders, unit='sequence'), bad)
+    sequences = read_each(read, tqdm(folders, unit='sequence'), bad, 'sequences')
     result = evaluate_homographies(methods, sequences, args.max_keypoints)
     result['longest_side'] = args.longest_side
     result['ours'] = {**given_execution(args), **vars(methods[0].find.settings)}
@@ -198,13 +198,11 @@ def _run_threshold(args: argparse.Namespace) -> int:
         thresholds_table,
         write_thresholds_report,
     )
-    from superpoint_ros.files import demo_photographs
+    from superpoint_ros.files import demo_photographs, read_each
 
     paths = image_files(args.images or demo_photographs())
     bad: list[Path] = []
-    read = list(readable(read_for_detection, paths, bad))
-    if not read:
-        raise ValueError(f'none of {len(bad)} images could be read')
+    read = read_each(read_for_detection, paths, bad)
     images = [reduce_to_side(image, args.longest_side) for image in read]
     plan = read_options(args, ThresholdPlan)
     with tqdm(total=len(images), unit='image') as progress:

@@ -69,8 +69,6 @@ def run(args: argparse.Namespace) -> int:
 
     Returns 1 if sequences or photographs were left out.
     """
-    import logging
-
     from tqdm import tqdm
 
     from superpoint_ros.evaluation.odometry_benchmark import evaluate_odometry
@@ -80,7 +78,6 @@ def run(args: argparse.Namespace) -> int:
         write_odometry_report,
     )
 
-    logging.basicConfig(level=logging.WARNING, format='superpoint: %(message)s')
     simulated = {} if args.data else {'frames': 200}
     plan = read_options(args, OdometryPlan, **simulated)
     methods = _make_methods(args)

@@ -14,7 +14,6 @@ from superpoint_ros.cli.options import (
     given_execution,
     make_methods,
     print_written,
-    readable,
     with_wide,
 )
 
@@ -43,10 +42,11 @@ def run(args: argparse.Namespace) -> int:
         scenes_table,
         write_scenes_report,
     )
+    from superpoint_ros.files import read_each
 
     methods = with_wide(args, make_methods(args))
     paths, bad = list_pairs(args.data)[: args.max_pairs], []
-    pairs = readable(read_pair, paths, bad)
+    pairs = read_each(read_pair, paths, bad, 'pairs')
     with tqdm(total=len(paths), unit='pair') as progress:
         result = evaluate_scenes(methods, pairs, args.max_keypoints, progress.update)
     result['ours'] = {**given_execution(args), **vars(methods[0].find.settings)}

@@ -21,7 +21,6 @@ from __future__ import annotations
 import argparse
 from dataclasses import replace
 from pathlib import Path
-import sys
 from typing import TYPE_CHECKING
 
 from superpoint_ros.cli.options import (
@@ -153,22 +152,21 @@ def _detect(args: argparse.Namespace, names: list[str]) -> tuple[list[ImageFeatu
     from tqdm import tqdm
 
     from superpoint_ros.data.sequences.image_files import read_image
+    from superpoint_ros.files import read_each
     from superpoint_ros.integrations.image_matches import check_name, ImageFeatures, turn_back
 
     detector = make_detector(args)
-    images = []
-    for name in tqdm(names, unit='image', desc='detect'):
-        try:
-            check_name(name, bool(args.hloc))
-            image = read_for_detection(args.images / name)
-            # COLMAP and hloc read images without turning them as their EXIF data say.
-            stored = read_image(args.images / name, upright=False)
-            features = detector(image)
-            features = replace(features, keypoints=turn_back(features.keypoints, image, stored))
-        except (ValueError, OSError) as error:
-            tqdm.write(f'skipped: {error}', file=sys.stderr)
-            continue
-        images.append(ImageFeatures(name, (stored.shape[1], stored.shape[0]), features))
+
+    def detect(name: str) -> ImageFeatures:
+        check_name(name, bool(args.hloc))
+        image = read_for_detection(args.images / name)
+        # COLMAP and hloc read images without turning them as their EXIF data say.
+        stored = read_image(args.images / name, upright=False)
+        features = detector(image)
+        features = replace(features, keypoints=turn_back(features.keypoints, image, stored))
+        return ImageFeatures(name, (stored.shape[1], stored.shape[0]), features)
+
+    images = list(read_each(detect, tqdm(names, unit='image', desc='detect')))
     return images, len(names) - len(images)
 
 

@@ -89,7 +89,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     0: done; 1: failed, or partly done; 2: the input or the command line is wrong; 130: Ctrl-C;
     143: SIGTERM.
     """
-    with lasting_streams(), _shown_compilation(), _raising_signals() as raised:
+    with lasting_streams(), _shown_log(), _raising_signals() as raised:
         return _run(list(sys.argv[1:] if arguments is None else arguments), raised)
 
 
@@ -209,19 +209,24 @@ def _raising_signals() -> Iterator[list[KeyboardInterrupt]]:
 
 
 @contextmanager
-def _shown_compilation() -> Iterator[None]:
-    """Print what the detection logs about its compilation, which delays the first start."""
-    log = logging.getLogger('superpoint_ros.compiled')
-    before = log.level, log.propagate
+def _shown_log() -> Iterator[None]:
+    """
+    Print the warnings of the package, and what it logs about compilation, which takes a minute.
+
+    A command whose log shows progress sets the level of the package's logger to INFO.
+    """
+    log, compilation = map(logging.getLogger, ('superpoint_ros', 'superpoint_ros.compiled'))
+    before = log.level, log.propagate, compilation.level
     handler = _LineHandler()
     log.addHandler(handler)
-    log.setLevel(logging.INFO)
     log.propagate = False
+    log.setLevel(logging.WARNING)
+    compilation.setLevel(logging.INFO)
     try:
         yield
     finally:
         log.removeHandler(handler)
-        log.level, log.propagate = before
+        log.level, log.propagate, compilation.level = before
 
 
 class _LineHandler(logging.Handler):

@@ -58,7 +58,6 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     """Render the frames that are missing; 1 if pictures were left out."""
     import json
-    import logging
     import sys
 
     import cv2
@@ -69,7 +68,6 @@ def run(args: argparse.Namespace) -> int:
     from superpoint_ros.files import demo_photographs, write_atomically
     from superpoint_ros.geometry.camera_model import CameraModel
 
-    logging.basicConfig(level=logging.WARNING, format='superpoint: %(message)s')
     keep_inputs([args.pictures] if args.pictures else [], [args.out])
     settings = read_options(args, FlightSettings)
     if bool(args.scene) == bool(args.street):

@@ -10,12 +10,11 @@ Those of the detector come from its tables, `ExecutionSettings` and `DetectionSe
 from __future__ import annotations
 
 import argparse
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 import math
 from os.path import realpath
 from pathlib import Path
-import sys
-from typing import Any, TYPE_CHECKING, TypeVar
+from typing import Any, TYPE_CHECKING
 
 from superpoint_ros.cli.settings_options import add_options, given_options, refuse_option
 from superpoint_ros.detection.settings import DetectionSettings
@@ -28,8 +27,6 @@ if TYPE_CHECKING:
 
     from superpoint_ros.detector import Detector
     from superpoint_ros.evaluation.baselines import Method
-
-Item = TypeVar('Item')
 
 EXACT = {'precision': 'float32'}
 """Defaults of evaluations: results of the weights, not of the precision that is fast here."""
@@ -155,20 +152,6 @@ def keep_inputs(inputs: Iterable[str | Path], outputs: Iterable[Path]) -> None:
     for path in outputs:
         if realpath(path) in read:
             raise ValueError(f'the results would replace the input {path}: choose another --out')
-
-
-def readable(
-    read: Callable[[Path], Item], paths: Iterable[Path], bad: list[Path]
-) -> Iterator[Item]:
-    """Yield what `read` returns for each path; report those that fail, and add them to `bad`."""
-    from tqdm import tqdm
-
-    for path in paths:
-        try:
-            yield read(path)
-        except (ValueError, OSError) as error:
-            tqdm.write(f'skipped: {error}', file=sys.stderr)
-            bad.append(path)
 
 
 def interrupted(error: OSError, complete: str, path: Path) -> OSError:

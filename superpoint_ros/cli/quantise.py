@@ -18,7 +18,7 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from superpoint_ros.cli.options import output_file, readable
+from superpoint_ros.cli.options import output_file
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -48,13 +48,14 @@ def run(args: argparse.Namespace) -> int:
         read_image,
     )
     from superpoint_ros.engines.int8 import CALIBRATION_IMAGES, store_ranges
+    from superpoint_ros.files import read_each
 
     out = args.out or args.weights
     if out.suffix != '.safetensors':
         raise ValueError(f'ranges are stored in .safetensors files: give --out, not {out.name}')
     chosen = evenly_spaced(find_photographs(args.images), CALIBRATION_IMAGES)
     bad: list[Path] = []
-    images = readable(read_image, tqdm(chosen, unit='image', leave=False), bad)
+    images = read_each(read_image, tqdm(chosen, unit='image', leave=False), bad)
     store_ranges(args.weights, out, images)
     print(f'{out}: activation ranges of {len(chosen) - len(bad)} images')
     return 1 if bad else 0

@@ -60,8 +60,6 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Render the pairs that are missing; 1 if some, or pictures, were left out."""
-    import logging
-
     import cv2
 
     from superpoint_ros.data.scenes.pair_cache import PairCache
@@ -72,7 +70,6 @@ def run(args: argparse.Namespace) -> int:
         read_sources,
     )
 
-    logging.basicConfig(level=logging.WARNING, format='superpoint: %(message)s')
     keep_inputs([args.pictures] if args.pictures else [], [args.out])
     if args.pairs < 1:
         raise ValueError(f'--pairs must be 1 or more, got {args.pairs}')

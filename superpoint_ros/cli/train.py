@@ -65,10 +65,11 @@ def _train(stage: str, recipe, options: argparse.Namespace) -> int:
 
     import torch
 
+    from superpoint_ros.files import PACKAGE
     from superpoint_ros.training.lightning_modules import TrainingDivergedError
     from superpoint_ros.training.trainer import train
 
-    logging.basicConfig(level=logging.INFO, format='%(message)s')
+    logging.getLogger(PACKAGE).setLevel(logging.INFO)
     # Hints about other products of the makers of Lightning.
     logging.getLogger('lightning.pytorch.utilities.rank_zero').setLevel(logging.WARNING)
     if options.threads:

@@ -8,6 +8,7 @@ import json
 import pytest
 
 from superpoint_ros.cli.main import main
+from superpoint_ros.files import demo_photographs
 
 pytest.importorskip('matplotlib')
 pytest.importorskip('psutil')
@@ -27,6 +28,18 @@ def test_benchmark_prints_and_writes_times_of_whole_frames(weights, tmp_path, ca
     assert [case['engine'] for case in written['frames']['cases']] == ['baseline', 'torch']
     assert {case['method'] for case in written['frames']['methods']} == set(METHODS)
     assert written['machine']['threads'] == 1
+    assert (tmp_path / 'out' / 'frames.png').is_file()
+
+
+def test_benchmark_names_and_skips_unreadable_images_and_exits_with_1(weights, tmp_path, capsys):
+    photos = tmp_path / 'photos'
+    photos.mkdir()
+    (photos / 'good.png').write_bytes(demo_photographs()[0].read_bytes())
+    (photos / 'bad.png').write_bytes(b'no image')
+    options = f'--weights {weights} --sizes 96x64 --engines torch --precisions float32 --rounds 1'
+    options += f' --threads 1 --no-memory --max-keypoints 20 --methods --images {photos}'
+    assert main(['benchmark', *options.split(), '--out', str(tmp_path / 'out')]) == 1
+    assert capsys.readouterr().err.count(f'skipped: {photos}/bad.png cannot be read') == 1
     assert (tmp_path / 'out' / 'frames.png').is_file()
 
 

@@ -121,7 +121,7 @@ def test_evaluate_odometry_measures_in_the_simulated_room(weights, tmp_path, cap
 
 
 def test_evaluate_odometry_skips_and_names_photographs_that_cannot_be_read(
-    weights, tmp_path, caplog
+    weights, tmp_path, capsys
 ):
     pytest.importorskip('evo', reason='evo is not installed')
     photographs = tmp_path / 'photographs'
@@ -134,7 +134,7 @@ def test_evaluate_odometry_skips_and_names_photographs_that_cannot_be_read(
     arguments += ['--frames', '3', '--gaps', '1', '--seeds', '0']
     arguments += ['--photographs', str(photographs)]
     assert main([*arguments, '--out', str(tmp_path / 'out')]) == 1
-    assert f'skipped: {photographs / "bad.jpg"} cannot be read' in caplog.text
+    assert f'skipped: {photographs / "bad.jpg"} cannot be read' in capsys.readouterr().err
     assert (tmp_path / 'out' / 'odometry.json').is_file()
     (photographs / 'good.png').unlink()
     assert main([*arguments, '--out', str(tmp_path / 'none')]) == 2

@@ -9,6 +9,7 @@ from contextlib import suppress
 import logging
 import os
 from pathlib import Path
+import re
 import signal
 import subprocess
 import sys
@@ -81,6 +82,16 @@ def test_what_the_detection_logs_about_its_compilation_is_printed(command, capsy
     command(lambda args: logging.getLogger(compiled.__name__).info('compiling') or 0)
     assert program.main(['try']) == 0
     assert capsys.readouterr() == ('', 'compiling\n')
+
+
+def test_a_warning_of_the_package_is_one_line_below_a_progress_bar(command, capsys):
+    log = logging.getLogger('superpoint_ros.data')
+    command(lambda args: sum(log.warning('skipped: %s', name) or 0 for name in tqdm('ab')))
+    assert program.main(['try']) == 0
+    # The bar of an earlier test may still be above this one: its line is left by ESC [A.
+    lines = re.split(r'[\r\n]|\x1b\[A', capsys.readouterr().err)
+    assert [line for line in lines if 'skipped' in line] == ['skipped: a', 'skipped: b']
+    assert not logging.getLogger('superpoint_ros').handlers
 
 
 def test_a_missing_extra_is_named_with_the_way_to_install_it(command, capsys):

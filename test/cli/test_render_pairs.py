@@ -50,14 +50,14 @@ def test_pairs_are_rendered_and_the_same_command_continues(room, tmp_path, capsy
 
 @pytest.mark.parametrize('command', ['render-pairs', 'make-sequence'])
 def test_pictures_that_cannot_be_read_are_skipped_and_named(
-    room, pictures, tmp_path, caplog, command
+    room, pictures, tmp_path, capsys, command
 ):
     bad = Path(pictures, 'bad.png')
     bad.write_bytes(b'no image')
     count = ['--pairs', '1'] if command == 'render-pairs' else ['--frames', '2', '--no-depth']
     words = [command, room, '--pictures', pictures, *count, *SMALL, '--out']
     assert main([*words, str(tmp_path / 'some')]) == 1
-    assert f'skipped: {bad} cannot be read as an image' in caplog.text
+    assert f'skipped: {bad} cannot be read as an image' in capsys.readouterr().err
     assert list((tmp_path / 'some').glob('*.jpg'))
     Path(pictures, 'a.png').unlink()
     assert main([*words, str(tmp_path / 'none')]) == 2

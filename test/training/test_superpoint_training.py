@@ -70,12 +70,14 @@ def test_trained_weights_have_their_activation_ranges_on_the_training_photograph
 
 
 def test_without_openvino_a_run_ends_with_the_command_that_adds_activation_ranges(
-    folders, tmp_path, monkeypatch, caplog
+    folders, tmp_path, monkeypatch, capsys
 ):
     monkeypatch.setitem(sys.modules, 'superpoint_ros.engines.int8', None)
     assert main(superpoint_command(folders, tmp_path, '--max_steps=1')) == 0
     weights = tmp_path / WEIGHTS
-    assert f'superpoint quantise --weights {weights} --images {folders[0]}' in caplog.text
+    assert (
+        f'superpoint quantise --weights {weights} --images {folders[0]}' in capsys.readouterr().err
+    )
     assert read_weights(weights)[0].ranges is None
 
 

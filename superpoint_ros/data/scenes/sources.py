@@ -60,9 +60,8 @@ def read_pictures(folder: Path | None) -> tuple[list[np.ndarray], int]:
     """
     Return the gray pictures of a folder, uint8 (H, W), and the number of those that were skipped.
 
-    Files that cannot be read are skipped with a warning that names them. There are no pictures
-    without a folder. Raises ValueError if the folder has no images, and the error of the last file
-    if none can be read.
+    Files that cannot be read are skipped as in `read_each`. There are no pictures without a
+    folder. Raises ValueError if the folder has no images.
     """
     if folder is None:
         return [], 0

@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-import logging
+from functools import partial
 from pathlib import Path
 import re
 from typing import TypeVar
@@ -15,11 +15,9 @@ import cv2
 import numpy as np
 
 from superpoint_ros.data.image_encodings import decode_image, to_8_bits
-from superpoint_ros.files import demo_photographs
+from superpoint_ros.files import demo_photographs, read_each
 
 Item = TypeVar('Item')
-
-_log = logging.getLogger(__name__)
 
 IMAGE_SUFFIXES = frozenset(
     ('.bmp', '.jpeg', '.jpg', '.jp2', '.pbm', '.pgm', '.png', '.pnm', '.ppm', '.tif', '.tiff')
@@ -70,24 +68,11 @@ def load_image(image: str | Path | np.ndarray, color: bool) -> np.ndarray:
     return read_image(image, color)
 
 
-def load_images(images: Iterable[str | Path | np.ndarray], color: bool) -> Iterator[np.ndarray]:
-    """
-    Yield images as `load_image`; files that cannot be read are skipped with a warning.
-
-    Raises the error of the last file, after all of them, if none can be read.
-    """
-    problem, is_any_read = None, False
-    for image in images:
-        try:
-            loaded = load_image(image, color)
-        except (ValueError, OSError) as error:
-            _log.warning('skipped: %s', error)
-            problem = error
-            continue
-        is_any_read = True
-        yield loaded
-    if problem and not is_any_read:
-        raise problem
+def load_images(
+    images: Iterable[str | Path | np.ndarray], color: bool, skipped: list | None = None
+) -> Iterator[np.ndarray]:
+    """Yield images as `load_image`, and skip files that cannot be read as `read_each` does."""
+    return read_each(partial(load_image, color=color), images, skipped)
 
 
 def convert_color(image: np.ndarray, color: bool) -> np.ndarray:
