@@ -11,7 +11,7 @@ the same name. Live fields are changed by `ros2 param set`; those with `live=Fal
 from __future__ import annotations
 
 from array import array
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 from difflib import get_close_matches
 from types import UnionType
@@ -76,7 +76,7 @@ class Parameters:
         command line gives a parameter a value that is not allowed, or uses an old name.
 
         """
-        self._logger = node.get_logger()
+        self._node, self._logger = node, node.get_logger()
         self._groups = {kind: declare(node, kind) for kind in groups}
         self._check_further, self._applied = check, applied
         _warn_of_misspelt_names(node, [name for kind in self._groups for name in table_of(kind)])
@@ -95,12 +95,21 @@ class Parameters:
         return self._groups
 
     def _correct(self, parameters: list[Parameter]) -> list[Parameter]:
-        """Return the parameters; refuse an old name, so that the caller gets the new one."""
+        """
+        Return the parameters; refuse old and unknown names, so that the caller gets the right one.
+
+        rclpy refuses unknown names, too, but its message has an empty list instead of the name.
+        """
         for name in (parameter.name for parameter in parameters):
+            # The only exception that rclpy sends to a caller in another process.
             if name in self._renamed:
-                # The only exception that rclpy sends to a caller in another process.
                 raise ParameterNotDeclaredException(
                     f'{name}, which was renamed: use {self._renamed[name]}'
+                )
+            if not self._node.has_parameter(name):
+                similar = _similar(name, self._rows)
+                raise ParameterNotDeclaredException(
+                    f'{name}; is {similar} meant?' if similar else name
                 )
         return [_with_type(each, self._rows.get(each.name)) for each in parameters]
 
@@ -167,17 +176,23 @@ def _refuse_old_name(node: Node, old: str, new: str) -> None:
         raise ValueError(f'the parameter {old} was renamed: use {new}')
 
 
-def _warn_of_misspelt_names(node: Node, names: Sequence[str]) -> None:
+def _warn_of_misspelt_names(node: Node, names: Iterable[str]) -> None:
     """
     Warn of values from a parameter file or the command line for names that resemble `names`.
 
     Other unknown names may be meant for other nodes: parameter files may have wildcards.
     """
     for unknown in sorted(name for name in _overrides(node) if not node.has_parameter(name)):
-        for similar in get_close_matches(unknown, names, 1, _SIMILAR):
+        similar = _similar(unknown, names)
+        if similar:
             node.get_logger().warning(
                 f'the parameter {unknown} is unknown and is ignored: is {similar} meant?'
             )
+
+
+def _similar(unknown: str, names: Iterable[str]) -> str:
+    """Return the name that resembles an unknown one most; empty if none does."""
+    return next(iter(get_close_matches(unknown, list(names), 1, _SIMILAR)), '')
 
 
 def _overrides(node: Node) -> dict[str, Parameter]:

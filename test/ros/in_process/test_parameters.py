@@ -121,6 +121,20 @@ def test_setting_a_parameter_by_its_old_name_is_refused_with_the_new_one(make_no
     assert node.get_parameter('low').value == 1
 
 
+@pytest.mark.parametrize(
+    ('name', 'answer'),
+    [('hgh', r'parameter\(s\): hgh; is high meant\?$'), ('other', r'parameter\(s\): other$')],
+)
+def test_setting_an_unknown_parameter_is_refused_with_its_name_and_a_similar_one(
+    make_node, name, answer
+):
+    node = make_node()
+    Parameters(node, (Search,))
+    with pytest.raises(ParameterNotDeclaredException, match=answer):
+        change(node, low=2, **{name: 3.0})
+    assert node.get_parameter('low').value == 1
+
+
 def test_a_fixed_parameter_cannot_be_changed(make_node):
     node = make_node()
     Parameters(node, (Output,))
