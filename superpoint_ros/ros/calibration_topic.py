@@ -120,13 +120,10 @@ class CalibrationTopic:
         return points
 
     def _report(self, error: CameraModelError) -> None:
-        trouble = f'{self.topic}: {error}'
-        text = f'no normalized coordinates: {trouble}'
-        if trouble != self.trouble:
-            self.trouble = trouble
-            self._logger.warning(text)
-        else:
-            self._logger.warning(text, throttle_duration_sec=REPEAT)
+        self.trouble = f'{self.topic}: {error}'
+        self._logger.warning(
+            f'no normalized coordinates: {self.trouble}', throttle_duration_sec=REPEAT
+        )
 
     def _current(self) -> CameraModel:
         """Return the newest calibration, converted if it has changed."""

@@ -8,6 +8,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
 from functools import partial
+import math
 import time
 from typing import Any
 
@@ -53,6 +54,11 @@ class InputTopic(ABC):
     speed_advice = ''
     """What increases the rate of processing, for log messages; may be empty."""
 
+    @property
+    def loss_advice(self) -> str:
+        """Return a further remedy for lost messages, for log messages; may be empty."""
+        return ''
+
     def __init__(self, node: Node, message_type: type, topic: str, qos: QoSProfile):
         self.node = node
         # rclpy throttles per logger and line of code: each topic needs its own logger.
@@ -67,6 +73,7 @@ class InputTopic(ABC):
         self._is_started = False
         self._last_arrival = time.monotonic()
         self._missing = ''
+        self._last_report = -math.inf
 
     @abstractmethod
     def _receive(self, message: Any) -> None:
@@ -140,13 +147,19 @@ class InputTopic(ABC):
         return None
 
     def report_bad_message(self, error: ValueError, reason: str) -> None:
-        """Count and log a message that cannot be used; `reason` is a word for the counter."""
-        count = self.statistics.add_bad_frame(time.monotonic(), reason)
-        text = f'skipped a message of {self.topic} ({reason}, {count} so far): {error}'
-        if count == 1:
-            self.logger.warning(text)
-        else:
-            self.logger.warning(text, throttle_duration_sec=REPEAT)
+        """
+        Count a message that cannot be used; `reason` is a word for the counter.
+
+        The first message of each reason is logged, then at most one per `REPEAT` seconds.
+        """
+        now = time.monotonic()
+        count = self.statistics.add_bad_frame(now, reason)
+        # rclpy's throttle does not count what another line has logged.
+        if count == 1 or now - self._last_report >= REPEAT:
+            self._last_report = now
+            self.logger.warning(
+                f'skipped a message of {self.topic} ({reason}, {count} so far): {error}'
+            )
 
     def watch(self) -> None:
         """Check the topic and log what is wrong; to be called about once per second."""
@@ -162,8 +175,8 @@ class InputTopic(ABC):
                 f'{summary.lately_lost:.0%} of the {self.content} on {self.topic} are lost on the '
                 'way to this node. Possible remedies: start publisher and node with '
                 'dds_profile:=large_images; if the publisher is reliable, set '
-                f'qos_overrides.{self.topic}.subscription.reliability to reliable; '
-                'use image_transport:=compressed',
+                f'qos_overrides.{self.topic}.subscription.reliability to reliable'
+                f'{self.loss_advice}',
                 once=True,
             )
         # In the first seconds, frames are dropped while code is compiled and caches are filled.

@@ -121,6 +121,11 @@ class Camera(InputTopic):
         self.features = node.publisher(PointCloud2, f'{prefix}features', 10, on_match)
         self._overlay = node.publisher(Image, f'{prefix}features/overlay', 1, on_match)
 
+    @property
+    def loss_advice(self) -> str:
+        """Return a further remedy for lost images; empty if they are compressed already."""
+        return '' if self._is_compressed else '; use image_transport:=compressed'
+
     def start(self) -> None:
         """Begin to receive images and calibrations."""
         if self.depth_source:

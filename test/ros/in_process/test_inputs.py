@@ -17,6 +17,7 @@ from rclpy.qos import QoSDurabilityPolicy, QoSProfile, QoSReliabilityPolicy
 from sensor_msgs.msg import CameraInfo, CompressedImage, Image, PointCloud2
 
 from superpoint_ros.ros import inputs
+from superpoint_ros.ros.messages.image_messages import image_message
 from support.ros_domain import ros_domain
 
 DOMAIN = ros_domain(5)
@@ -48,12 +49,12 @@ def test_lost_images_are_counted_and_a_warning_with_the_cures(
         assert cure in line
 
 
-def lose(system, count):
-    """Report lost images to the node, as the middleware does."""
-    (images,) = (each for each in system.node.subscriptions if each.topic_name == '/image')
+def lose(system, count, topic='/image'):
+    """Report lost messages to the node, as the middleware does."""
+    (received,) = (each for each in system.node.subscriptions if each.topic_name == topic)
     (lost,) = (
         each.callback
-        for each in images.event_handlers
+        for each in received.event_handlers
         if each.event_type == QoSSubscriptionEventType.RCL_SUBSCRIPTION_MESSAGE_LOST
     )
     lost(SimpleNamespace(total_count_change=count))
@@ -64,6 +65,23 @@ def test_the_number_with_which_fast_dds_means_none_is_not_counted_as_lost(start_
     for count in (2, 2**31 - 1, 2**31):
         lose(system, count)
     system.wait_until(lambda: system.status('/image')[2]['frames lost'] == '3')
+
+
+@pytest.mark.parametrize(
+    ('topic', 'parameters'),
+    [
+        ('/image/compressed', {'image_transport': 'compressed'}),
+        ('/depth', {'depth_source': 'image'}),
+    ],
+)
+def test_compression_is_no_cure_for_lost_messages_that_are_or_cannot_be_compressed(
+    start_inside, wait_for_log, topic, parameters
+):
+    system = start_inside(**parameters)
+    lose(system, 5, topic)
+    log = wait_for_log(system, f'on {topic} are lost on the way')
+    (line,) = [line for line in log.splitlines() if 'lost on the way' in line]
+    assert line.endswith(f'set qos_overrides.{topic}.subscription.reliability to reliable')
 
 
 def test_a_warning_says_that_images_are_dropped_why_and_what_is_faster(
@@ -215,6 +233,36 @@ def test_stamps_of_the_present_give_a_latency(start_inside, image):
     system.answers(image, stamp=time.time_ns() // 1_000_000)
     system.answers(image, stamp=time.time_ns() // 1_000_000)
     assert float(system.status('/image')[2]['latency p50 (ms)']) < 10_000
+
+
+def test_bad_images_of_a_reason_are_logged_once_in_ten_seconds(start_inside, image, capfd):
+    system = start_inside()
+    system.answers(image)
+    for encoding, width in (('bogus', 160), ('mono8', 0)):
+        image.encoding, image.width = encoding, width
+        for _ in range(4):
+            system.publish(image, 'image')
+            system.rest(0.1)
+    system.wait_until(lambda: int(system.status('/image')[2].get('bad frames', 0)) > 5)
+    lines = [line for line in capfd.readouterr().err.splitlines() if 'skipped a message' in line]
+    assert ['encoding' in line for line in lines] == [True, False]
+
+
+def test_a_calibration_of_another_size_is_reported_once_if_sizes_alternate(
+    start_inside, image, info, wait_for_log
+):
+    system = start_inside(normalized_coordinates=True)
+    small = image_message(np.zeros((60, 80), np.uint8))
+    system.wait_until(
+        lambda: system.publish(info, 'camera_info') or system.answers(image).is_dense
+    )
+    for _ in range(3):
+        assert not system.status('/image')[1].startswith('/camera_info')
+        system.answers(small)
+        assert system.status('/image')[1].startswith('/camera_info')
+        system.answers(image)
+    log = wait_for_log(system, 'no normalized coordinates')
+    assert log.count('no normalized coordinates') == 1
 
 
 @pytest.mark.parametrize('is_latched', [True, False])
