@@ -19,7 +19,7 @@ UNANSWERED = 3
 TROUBLE = 2.0
 """Seconds without a pair after which the reason is reported."""
 
-_COMPARED = 20  # stamps of each topic that are compared to explain how they differ
+_COMPARED = 20  # stamps of each topic since the last pair that explain how they differ
 
 
 class _Waiting(NamedTuple):
@@ -73,6 +73,8 @@ class Pairing:
         partner = min(near, key=lambda each: abs(each.stamp - stamp))
         others.remove(partner)
         self._last_pair = now
+        for stamps in self._stamps:
+            stamps.clear()
         pair = (item, partner.item) if side == 0 else (partner.item, item)
         # Older messages would be overtaken: they wait no longer.
         oldest = min(stamp, partner.stamp)
@@ -91,6 +93,11 @@ class Pairing:
             return is_alone or now - each.arrival >= self._wait
 
         return self._release(is_due)
+
+    def due(self, now: float) -> float | None:
+        """Return the seconds until a waiting message has waited too long; None without any."""
+        arrivals = [each.arrival for queue in self._waiting for each in queue]
+        return max(min(arrivals) + self._wait - now, 0.0) if arrivals else None
 
     def trouble(self, now: float) -> str:
         """Return why there have been no pairs lately, as the end of a sentence; may be empty."""

@@ -80,6 +80,30 @@ def test_topics_whose_stamps_never_agree_are_explained():
     assert pairs.trouble(3.0) == ''
 
 
+def test_only_stamps_since_the_last_pair_explain_why_there_is_none():
+    pairs = Pairing(0.001, 0.05)
+    for index in range(10):
+        now, delay = index / 4, 50 if index > 1 else 0
+        pairs.add(0, f'L{index}', index * 250 * MS, now)
+        pairs.add(1, f'R{index}', (index * 250 + delay) * MS, now)
+    assert pairs.trouble(2.4) == (
+        'stamps differ by at least 50.0 ms; 1.0 ms are allowed (pair_tolerance)'
+    )
+
+
+def test_the_time_until_a_message_has_waited_too_long_is_known():
+    pairs = Pairing(0.001, 0.5)
+    assert pairs.due(0.0) is None
+    pairs.add(0, 'L1', 0, 1.0)
+    pairs.add(1, 'R2', 100 * MS, 1.25)
+    assert pairs.due(1.25) == 0.25
+    assert pairs.expire(1.5) == [('L1', None)]
+    assert pairs.due(1.5) == 0.25
+    assert pairs.due(9.0) == 0
+    pairs.add(0, 'L2', 100 * MS, 1.6)
+    assert pairs.due(1.6) is None
+
+
 def test_partners_that_come_too_late_are_explained():
     pairs = Pairing(0.001, 0.05)
     for index in range(30):

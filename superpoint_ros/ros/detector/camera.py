@@ -129,19 +129,21 @@ class Camera(InputTopic):
     def start(self) -> None:
         """Begin to receive images and calibrations."""
         if self.depth_source:
-            self.depth_source.reset()
+            self.depth_source.start_pairing()
         if self.calibration:
             self.calibration.start()
         super().start()
 
     def stop(self) -> None:
-        """Stop receiving."""
+        """Stop receiving, and forget frames that wait for a partner."""
+        if self.depth_source:
+            self.depth_source.stop_pairing()
         if self.calibration:
             self.calibration.stop()
         super().stop()
 
     def watch(self) -> None:
-        """Check the topics of images and calibrations, and release frames without a partner."""
+        """Check the topics of images and calibrations, and the pairs of a depth source."""
         if self.calibration:
             self.calibration.watch()
         if self.depth_source:

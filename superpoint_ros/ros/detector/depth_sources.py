@@ -9,10 +9,12 @@ from abc import ABC, abstractmethod
 from functools import partial
 import time
 
+from rclpy.clock import Clock, ClockType
 from rclpy.impl.rcutils_logger import RcutilsLogger
 from rclpy.logging import get_logger
 from rclpy.node import Node
 from rclpy.qos import QoSProfile, QoSReliabilityPolicy
+from rclpy.timer import Timer
 from sensor_msgs.msg import Image
 
 from superpoint_ros.data.image_encodings import depth_from_message, ImageMessageError
@@ -33,6 +35,8 @@ from superpoint_ros.ros.messages.image_messages import stamp_nanoseconds
 from superpoint_ros.ros.node_log import REPEAT
 from superpoint_ros.ros.pairing import MessagePair, Pairing
 
+_SHORTEST_PERIOD = 1_000_000  # nanoseconds; a timer without a period would always be ready
+
 _ERRORS = (CameraModelError, DepthImageError, ImageMessageError, StereoError)
 
 
@@ -40,7 +44,8 @@ class DepthSource(ABC):
     """
     Source of the depths of the keypoints of a camera.
 
-    Frames wait in `_pairs` for their partners. `_trouble` is why the last frame has no depths.
+    Frames wait in `_pairs` for their partners between `start` and `stop`. `_trouble` is why the
+    last frame has no depths.
     """
 
     logger: RcutilsLogger
@@ -49,6 +54,7 @@ class DepthSource(ABC):
         self._camera = camera
         camera.depth_source = self
         self._pairs = Pairing(settings.pair_tolerance, settings.pair_wait)
+        self._timer: Timer | None = None
         self._trouble = ''
 
     @property
@@ -84,15 +90,44 @@ class DepthSource(ABC):
         """Return whether a frame has what its depths are measured with."""
         return frame.partner is not None
 
-    def reset(self) -> None:
-        """Forget frames that wait."""
+    def start_pairing(self) -> None:
+        """Begin to pair frames, without those of an earlier start."""
         self._pairs.clear()
+        clock = Clock(clock_type=ClockType.STEADY_TIME)  # simulated time may be paused
+        self._timer = self._camera.node.create_timer(1.0, self._release, clock=clock)
+        self._timer.cancel()
 
-    def check(self) -> None:
-        """Release frames without a partner, and log why there are no pairs; once per second."""
+    def stop_pairing(self) -> None:
+        """Forget the frames that wait."""
+        self._pairs.clear()
+        if self._timer is not None:
+            self._camera.node.destroy_timer(self._timer)
+            self._timer = None
+
+    def _pair(self, side: int, item: CameraFrame | Image, stamp: int, now: float) -> None:
+        """Add a frame or its partner, and deliver what has waited long enough."""
+        self._deliver(self._pairs.add(side, item, stamp, now))
+        if self._timer is not None and self._timer.is_canceled():
+            self._set_timer(now)
+
+    def _release(self) -> None:
+        """Deliver the frames that have waited too long for a partner."""
         now = time.monotonic()
         self._deliver(self._pairs.expire(now))
-        if self._pairs.trouble(now):
+        self._set_timer(now)
+
+    def _set_timer(self, now: float) -> None:
+        """Make the timer call `_release` when a waiting frame has waited too long."""
+        seconds = self._pairs.due(now)
+        if seconds is None:
+            self._timer.cancel()
+        else:
+            self._timer.timer_period_ns = max(int(seconds * 1e9), _SHORTEST_PERIOD)
+            self._timer.reset()
+
+    def check(self) -> None:
+        """Log why there are no pairs; to be called about once per second."""
+        if self._pairs.trouble(time.monotonic()):
             self.logger.warning(self._text(), throttle_duration_sec=REPEAT)
 
     def _text(self) -> str:
@@ -122,8 +157,7 @@ class StereoDepth(DepthSource):
         right.needed_by = left
 
     def _add(self, side: int, frame: CameraFrame) -> None:
-        stamp = stamp_nanoseconds(frame.message)
-        self._deliver(self._pairs.add(side, frame, stamp, frame.arrival))
+        self._pair(side, frame, stamp_nanoseconds(frame.message), frame.arrival)
 
     def _deliver(self, pairs: list[MessagePair]) -> None:
         for pair in pairs:
@@ -182,12 +216,12 @@ class DepthTopic(DepthSource, InputTopic):
         return self._camera.is_wanted()
 
     def _add_frame(self, frame: CameraFrame) -> None:
-        self._deliver(self._pairs.add(0, frame, stamp_nanoseconds(frame.message), frame.arrival))
+        self._pair(0, frame, stamp_nanoseconds(frame.message), frame.arrival)
 
     def _receive(self, message: Image) -> None:
         now = time.monotonic()
         self.statistics.add_arrival(now, replaces=False)
-        self._deliver(self._pairs.add(1, message, stamp_nanoseconds(message), now))
+        self._pair(1, message, stamp_nanoseconds(message), now)
 
     def _deliver(self, pairs: list[MessagePair]) -> None:
         for frame, depth in pairs:

@@ -260,3 +260,26 @@ def test_images_without_a_depth_image_have_features_without_depth(start_inside, 
         assert not camera.features().depths.known.any()
     message = camera.system.status('/image')[1]
     assert message == 'no depths: no depth image of /depth belongs to the images: none arrives'
+
+
+def test_an_image_without_a_depth_image_waits_no_longer_than_pair_wait(start_inside, pixels):
+    camera = DepthCamera(start_inside, pixels, pair_wait=0.3)
+    for timer in camera.system.node.timers:
+        timer.cancel()  # the check that runs once per second
+    for _ in range(2):
+        assert not camera.features().depths.known.any()
+
+
+def test_no_image_waits_for_a_depth_image_after_a_deactivation(start_inside, pixels):
+    camera = DepthCamera(start_inside, pixels, pair_wait=0.3)
+    node, image = camera.system.node, camera.image
+    assert not camera.features().depths.known.any()
+    timers = len(list(node.timers))
+    camera.system.publish(image, 'image', stamp=camera.stamp + 50)
+    camera.system.rest(0.1)
+    node.trigger_deactivate()
+    assert len(list(node.timers)) == timers - 1
+    node.trigger_activate()
+    assert not camera.features().depths.known.any()
+    camera.system.rest(0.5)
+    assert camera.stamp - 50 not in map(milliseconds, camera.system.features['features'])
