@@ -96,8 +96,19 @@ class CalibrationTopic:
     @property
     def model(self) -> CameraModel | None:
         """Return the newest calibration; None, after a warning, if there is no valid one."""
+        return self.model_for(None)
+
+    def model_for(self, image_size: tuple[int, int] | None) -> CameraModel | None:
+        """
+        Return the newest calibration; None, after a warning, if there is no valid one.
+
+        A calibration for another size than `image_size` (width, height) is not valid, unless that
+        is None.
+        """
         try:
             model = self._current()
+            if image_size is not None:
+                model.check_size(image_size)
         except CameraModelError as error:
             self._report(error)
             return None

@@ -26,7 +26,7 @@ class FrameImages:
     It is not a `Pairing`: features are processed when they arrive, with or without their image.
 
     `purpose` names, in log messages, what is not done without images. `received` is the number of
-    images since the last one that was used.
+    images since the last one that was used, `size` (width, height) that of this one, None without.
     """
 
     def __init__(self, node: Node, topic: str, purpose: str):
@@ -36,6 +36,7 @@ class FrameImages:
         self._subscription = None
         self._images: dict[tuple[int, int], Image] = {}
         self._missing = self.received = 0
+        self.size: tuple[int, int] | None = None
 
     def follow_demand(self, wanted: bool) -> None:
         """Subscribe or unsubscribe."""
@@ -52,6 +53,7 @@ class FrameImages:
             self._subscription = None
             self._images.clear()
             self._missing = self.received = 0
+            self.size = None
 
     def _keep(self, message: Image) -> None:
         self.received += 1
@@ -80,6 +82,7 @@ class FrameImages:
         if self._missing >= _MISSING:
             self._node.get_logger().info(f'images on {self._full_topic} fit the features again')
         self._missing = self.received = 0
+        self.size = (image.shape[1], image.shape[0])
         return image
 
     @property

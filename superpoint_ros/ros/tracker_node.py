@@ -130,10 +130,13 @@ class TrackerNode(ProcessingNode):
         features = features_from_message(message)
         output = self.parameters.of(TrackOutput)
         self._tracker.settings = self.parameters.of(TrackerSettings)
-        model = self.calibration.model if self._messages.coordinates == 'normalized' else None
-        size = model.image_size if model and all(model.image_size) else None
         self._follow_demand()
         image = self.images.gray(message)
+        size, model = self.images.size, None
+        if self._messages.coordinates == 'normalized':
+            model = self.calibration.model_for(size)
+            if size is None and model and all(model.image_size):
+                size = model.image_size
         tracks = self._tracker.update(features, seconds_of(message.header.stamp), size, image)
         self._tracked = int((tracks.ages > 1).sum())
         chosen = tracks.select(tracks.ages >= output.min_age)

@@ -281,6 +281,31 @@ def test_another_image_size_starts_new_tracks(graph):
     assert tracks_from_message(tracks[1]).ids.tolist() == list(range(50, 100))
 
 
+def test_nothing_is_published_while_images_have_another_size_than_the_calibration(graph):
+    graph.add(TrackerNode)
+    calibrate(graph)
+    tracks, source = graph.listen(PointCloud, 'tracks'), Source()
+    statuses = graph.listen(DiagnosticArray, '/diagnostics')
+    trouble = 'calibration is for images of 640x480, not 320x240'
+
+    def track(number, size=None):
+        if size:
+            black = np.zeros(size[::-1], np.uint8)
+            graph.publish(image_message(black, source.header(number)), 'image')
+            graph.wait_until(lambda: graph.tested[0].images.received == 1)
+        graph.publish(source.frame(number), 'features')
+
+    track(0, (640, 480))
+    graph.wait_until(lambda: len(tracks) == 1)
+    track(1, (320, 240))
+    track(2)  # without an image, the size is that of the last one
+    graph.wait_until(lambda: trouble in str(statuses[-1:]))
+    track(3, (640, 480))
+    graph.wait_until(lambda: len(tracks) == 2)
+    assert tracks[-1].header.stamp == source.header(3).stamp
+    graph.wait_until(lambda: trouble not in str(statuses[-1:]))
+
+
 def test_invalid_feature_messages_are_counted_and_skipped(graph):
     node = graph.add(TrackerNode, coordinates='pixels')
     tracks, source = graph.listen(PointCloud, 'tracks'), Source()
