@@ -17,6 +17,7 @@ import torch
 
 from superpoint_ros.benchmark.plain_superpoint import PlainDetector
 from superpoint_ros.data.sequences.image_files import (
+    convert_color,
     evenly_spaced,
     find_photographs,
     load_images,
@@ -228,13 +229,14 @@ class TimedBaseline:
     def prepare(self, frames: Sequence[np.ndarray]) -> None:
         """Find the threshold of each frame; this also warms up."""
         self.thresholds = [
-            threshold_of(self._baseline(_gray(frame), LOWEST_THRESHOLD)) for frame in frames
+            threshold_of(self._baseline(convert_color(frame, color=False), LOWEST_THRESHOLD))
+            for frame in frames
         ]
 
     def __call__(self, index: int, frame: np.ndarray) -> tuple[FrameTime, Features]:
         """Return the time and the features of the prepared frame with this index."""
         start = time.perf_counter()
-        features = self._baseline(_gray(frame), self.thresholds[index])
+        features = self._baseline(convert_color(frame, color=False), self.thresholds[index])
         return FrameTime(time.perf_counter() - start, {}), features
 
 
@@ -293,11 +295,6 @@ def alternate(
                 measured[number].times.append(times)
                 measured[number].counts.append(len(features))
     return measured
-
-
-def _gray(image: np.ndarray) -> np.ndarray:
-    """Return a BGR image, uint8 (H, W, 3), in gray."""
-    return cv2.cvtColor(image, cv2.COLOR_BGR2GRAY)
 
 
 def _message_maker() -> Callable[[Features], object] | None:

@@ -15,7 +15,7 @@ import torch
 from torch.utils.benchmark import Timer
 from torch.utils.flop_counter import FlopCounterMode
 
-from superpoint_ros.detection.threads import set_thread_count
+from superpoint_ros.detection.threads import core_count, set_thread_count
 from superpoint_ros.model.config import CELL, SuperPointConfig
 from superpoint_ros.model.superpoint import SuperPoint
 
@@ -25,14 +25,6 @@ PEAK_SIDES = (256, 512, 1024, 2048)
 _LIBRARIES = ('torch', 'openvino')
 _INSTRUCTIONS = ('avx2', 'avx512_f', 'avx512_bf16', 'avx512_vnni', 'amx_bf16', 'amx_int8')
 _LONG = 0.5  # seconds; larger matrices are not tried after a product that took longer
-
-
-def usable_cores() -> int:
-    """Return the number of cores that this process may use."""
-    process = psutil.Process()
-    if hasattr(process, 'cpu_affinity'):  # not on macOS
-        return len(process.cpu_affinity())
-    return psutil.cpu_count() or 1
 
 
 def use_threads(threads: int) -> None:
@@ -49,7 +41,7 @@ def describe_machine(threads: int) -> dict:
     return {
         'processor': processor.get('cpu_name') or platform.processor() or platform.machine(),
         'instructions': ', '.join(instructions) or torch.backends.cpu.get_cpu_capability(),
-        'cores': usable_cores(),
+        'cores': core_count(),
         'threads': threads,
         'load': psutil.getloadavg()[0],
         'gpu': torch.cuda.get_device_name() if torch.cuda.is_available() else None,

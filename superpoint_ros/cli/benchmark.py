@@ -165,8 +165,8 @@ def _plan(args: argparse.Namespace, bad: list[Path]):
     """Return the plan of the measurement of whole frames; add unreadable images to `bad`."""
     from superpoint_ros.benchmark.candidates import Execution, NetworkSource, read_photographs
     from superpoint_ros.benchmark.frame_times import SpeedPlan
-    from superpoint_ros.benchmark.machine import usable_cores
     from superpoint_ros.benchmark.other_detectors import METHODS
+    from superpoint_ros.detection.threads import core_count
     from superpoint_ros.engines.engine import find_device
 
     networks = [NetworkSource(name) for name in args.networks]
@@ -186,7 +186,7 @@ def _plan(args: argparse.Namespace, bad: list[Path]):
         onnx=args.onnx,
         keypoints=args.max_keypoints,
         rounds=args.rounds,
-        threads=args.threads or usable_cores(),
+        threads=args.threads or core_count(),
         photographs=read_photographs(args.images, bad) if args.images else (),
         memory=not args.no_memory,
     )

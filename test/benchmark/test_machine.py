@@ -13,8 +13,8 @@ from superpoint_ros.benchmark.machine import (
     describe_machine,
     multiply_adds,
     peak_rate,
-    usable_cores,
 )
+from superpoint_ros.detection.threads import core_count
 from superpoint_ros.model.config import COMPACT, PAPER, SuperPointConfig
 from superpoint_ros.model.superpoint import SuperPoint
 
@@ -53,6 +53,6 @@ def test_machine_description_names_processor_cores_and_libraries():
     machine = describe_machine(threads=3)
     assert machine['processor']
     assert machine['instructions']
-    assert machine['cores'] == usable_cores() >= 1
+    assert machine['cores'] == core_count() >= 1
     assert machine['threads'] == 3
     assert machine['versions']['torch'].split('+')[0] == torch.__version__.split('+')[0]

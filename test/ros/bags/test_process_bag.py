@@ -98,7 +98,9 @@ def test_undistorted_coordinates_are_those_of_the_recorded_calibration(
     info = CameraInfo(width=64, height=48, distortion_model='plumb_bob')
     info.k, info.d = BAG_CAMERA.matrix.ravel().tolist(), BAG_CAMERA.distortion.tolist()
     expected = CameraModel.from_message(info)
-    for index, (_, _, data) in enumerate(read(target, '/found')):
+    found = read(target, '/found')
+    assert len(found) == 2
+    for index, (_, _, data) in enumerate(found):
         features = detector(picture(index))
         normalized = expected.normalize(features.keypoints, (64, 48))
         when = START + 100_000_000 * index + 1
