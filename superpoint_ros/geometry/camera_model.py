@@ -140,11 +140,13 @@ class CameraModel:
         """
         Return the calibration in a message; raise CameraModelError if it cannot be used.
 
-        With `rectified`, it is that of the rectified images: matrix p and no distortion.
+        With `rectified`, it is that of the rectified images: matrix p and no distortion. Messages
+        of ROS 1 are accepted, too.
         """
-        model, matrix, distortion = info.distortion_model, np.reshape(info.k, (3, 3)), info.d
+        k, d, p = (info.k, info.d, info.p) if hasattr(info, 'k') else (info.K, info.D, info.P)
+        model, matrix, distortion = info.distortion_model, np.reshape(k, (3, 3)), d
         if rectified:
-            model, matrix, distortion = 'plumb_bob', np.reshape(info.p, (3, 4))[:, :3], np.zeros(0)
+            model, matrix, distortion = 'plumb_bob', np.reshape(p, (3, 4))[:, :3], np.zeros(0)
             if not matrix[0, 0] > 0:
                 raise CameraModelError(
                     'the camera is not rectified: the focal lengths in p are not positive'
@@ -170,6 +172,13 @@ class CameraModel:
         whole = self.region if all(self.region) else self.size
         width, height = (side // bins for side, bins in zip(whole, self.binning, strict=True))
         return width, height
+
+    def published(self) -> CameraModel:
+        """Return the calibration of the published images, without offset, binning and region."""
+        shift = np.eye(3)
+        shift[:2, 2] = -np.array(self.offset)
+        matrix = scaling(*(1 / bins for bins in self.binning)) @ shift @ self.matrix
+        return CameraModel(self.model, matrix, self.distortion, self.image_size)
 
     def scaled(self, size: tuple[int, int]) -> CameraModel:
         """Return the calibration of the full images, resized from `size` to (width, height)."""

@@ -84,7 +84,7 @@ class RerunNode(Node):
 
     def _receive_camera(self, message: CameraInfo) -> None:
         if message.k[0] > 0:
-            self._camera = CameraModel.from_message(message)
+            self._camera = CameraModel.from_message(message).published()
 
     def _log_features(self, message: PointCloud2) -> None:
         self.scene.log_keypoints(features_from_message(message))

@@ -121,10 +121,11 @@ def test_a_region_of_interest_and_binning_are_taken_into_account():
     assert model.image_size == (200, 150)
     whole = CameraModel.from_message(make_info('plumb_bob'))
     # Pixel 10 is made of the pixels 20 and 21 of the part, which begins at 100.
-    np.testing.assert_allclose(
-        model.normalize(np.array([[10.0, 20.0]]), (200, 150)),
-        whole.normalize(np.array([[120.5, 100.5]]), (640, 480)),
-    )
+    expected = whole.normalize(np.array([[120.5, 100.5]]), (640, 480))
+    for each in (model, model.published()):
+        found = each.normalize(np.array([[10.0, 20.0]]), (200, 150))
+        np.testing.assert_allclose(found, expected, rtol=1e-6)
+    assert model.published().size == (200, 150)
 
 
 def test_pixels_beyond_the_range_of_the_polynomial_have_no_coordinates():

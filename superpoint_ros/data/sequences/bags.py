@@ -128,14 +128,10 @@ class BagSequence:
         if known is None or known.msgtype != CAMERA_INFO:
             return None
         for number, info in islice(self._messages(reader, topic), _CALIBRATIONS_TRIED):
-            # The fields have capital letters in ROS 1.
-            k, d = (info.k, info.d) if hasattr(info, 'k') else (info.K, info.D)
-            if not k[0] > 0:
+            if not (info.k if hasattr(info, 'k') else info.K)[0] > 0:  # ROS 2 or ROS 1
                 return None  # the driver has no calibration
             try:
-                matrix = np.array(k, float).reshape(3, 3)
-                size = (info.width, info.height)
-                return with_known_size(CameraModel(info.distortion_model, matrix, d, size))
+                return with_known_size(CameraModel.from_message(info).published())
             except ValueError as error:
                 self._warn(topic, number, f'the calibration is left out: {error}')
         return None

@@ -124,6 +124,19 @@ def test_a_defective_calibration_in_a_bag_is_left_out_and_named(write_bag, caplo
     np.testing.assert_allclose(open_sequence(path).camera.matrix, BAG_CAMERA.matrix)
 
 
+@pytest.mark.parametrize(('name', 'storage'), [('drive', 'mcap'), ('drive.bag', 'ros1')])
+def test_the_calibration_of_a_bag_is_that_of_the_published_images(write_bag, name, storage):
+    fields = {'width': 200, 'height': 140, 'binning': (2, 2), 'region': (36, 20, 96, 128)}
+    content = messages()
+    content[1] = ('/front/camera_info', 'info', fields, START)
+    camera = open_sequence(write_bag(content, name, storage)).camera
+    assert camera.size == (64, 48)
+    assert camera.matrix[0, 0] == BAG_CAMERA.matrix[0, 0] / 2
+    # The first pixel of an image is the mean of the pixels 36 and 37 of a row.
+    assert camera.matrix[0, 2] == pytest.approx((BAG_CAMERA.matrix[0, 2] - 36.5) / 2)
+    assert camera.matrix[1, 2] == pytest.approx((BAG_CAMERA.matrix[1, 2] - 20.5) / 2)
+
+
 def test_a_defective_pose_in_a_bag_is_left_out_and_named(write_bag, caplog):
     content = messages()
     content[0] = ('/ground_truth/pose', 'pose', None, content[0][3])
