@@ -115,8 +115,12 @@ def run(args: argparse.Namespace) -> int:
 
     if args.out.exists():
         raise ValueError(f'{args.out} exists: delete it, or choose another --out')
+    # Errors of all files come before the detection, which may take long.
+    if args.hloc:
+        from superpoint_ros.integrations import hloc
+
+        hloc.check_new(args.hloc)
     names = list_collection(args.images)
-    # Errors of both files come before the detection, which may take long.
     listed = read_pairs(args.pairs, names) if args.pairs else []
     calibration = read_calibration(args.calibration) if args.calibration else None
     images, skipped = _detect(args, names)
@@ -133,9 +137,7 @@ def run(args: argparse.Namespace) -> int:
     ratio = args.ratio if args.ratio < 1 else None
     matches = list(match_pairs(images, tqdm(pairs, unit='pair', desc='match'), ratio))
     if args.hloc:
-        from superpoint_ros.integrations.hloc import write_hloc
-
-        write_hloc(args.hloc, images, matches)
+        hloc.write_hloc(args.hloc, images, matches)
     checked = tqdm(matches, unit='pair', desc='verify')
     verified = write_database(args.out, images, cameras, checked, args.max_error)
     keypoints = sum(len(image.features) for image in images) / len(images)

@@ -79,7 +79,13 @@ _LACKS_MEMORY = (
     'bad_alloc',  # C++
 )
 
-_BAD_INPUT = (ValueError, FileNotFoundError, NotADirectoryError, IsADirectoryError)
+_BAD_INPUT = (
+    ValueError,
+    FileExistsError,
+    FileNotFoundError,
+    IsADirectoryError,
+    NotADirectoryError,
+)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

@@ -27,18 +27,33 @@ KEYPOINT_NOISE = 1.0
 """Standard deviation of keypoints in pixels, hloc's value for detectors without an estimate."""
 
 
+def check_new(folder: Path) -> None:
+    """Raise FileExistsError if a folder has one of the files: hloc would use its old entries."""
+    for name in (FEATURES, MATCHES, PAIRS):
+        if (folder / name).exists():
+            raise FileExistsError(f'{folder / name} exists: delete it, or choose another folder')
+
+
 def write_hloc(
     folder: Path, images: Sequence[ImageFeatures], matches: Iterable[PairMatches]
 ) -> None:
     """
-    Write the three files to a folder.
+    Write the three files to a folder; after an error, none is left.
 
-    Raises FileExistsError if one exists: hloc would take old entries of a file for results.
+    Raises FileExistsError as `check_new`.
     """
-    for name in (FEATURES, MATCHES, PAIRS):
-        if (folder / name).exists():
-            raise FileExistsError(f'{folder / name} exists: delete it, or choose another folder')
+    check_new(folder)
     folder.mkdir(parents=True, exist_ok=True)
+    try:
+        _write(folder, images, matches)
+    except BaseException:
+        for name in (FEATURES, MATCHES, PAIRS):
+            (folder / name).unlink(missing_ok=True)
+        raise
+
+
+def _write(folder: Path, images: Sequence[ImageFeatures], matches: Iterable[PairMatches]) -> None:
+    """Write the three files."""
     with h5py.File(folder / FEATURES, 'w') as file:
         for image in images:
             group, features = file.create_group(image.name), image.features

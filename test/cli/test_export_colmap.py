@@ -23,7 +23,10 @@ from superpoint_ros.cli.export_colmap import MAX_KEYPOINTS
 from superpoint_ros.cli.main import main
 from superpoint_ros.data.sequences.image_files import read_image
 from superpoint_ros.detector import Detector
+from superpoint_ros.features import Features
 from superpoint_ros.geometry.camera_model import CameraModel
+from superpoint_ros.integrations.hloc import write_hloc
+from superpoint_ros.integrations.image_matches import ImageFeatures, PairMatches
 from support.colmap import write_calibration
 from support.noise_pictures import noise_picture
 
@@ -82,6 +85,27 @@ def test_keypoints_of_turned_photographs_are_in_the_pixels_that_colmap_reads(pic
         ]
         np.testing.assert_allclose(*map(np.float32, values), atol=1)
     database.close()
+
+
+def test_files_of_hloc_are_not_replaced_and_named_before_the_detection(pictures, capfd):
+    (pictures.parent / 'matches.h5').write_bytes(b'')
+    assert run(pictures, '--hloc', pictures.parent) == 2
+    printed = capfd.readouterr()
+    assert f'{pictures.parent}/matches.h5 exists: delete it' in printed.err
+    assert 'detect' not in printed.err
+
+
+def test_an_error_leaves_no_file_of_hloc(tmp_path):
+    images = [ImageFeatures(name, (64, 48), Features.empty(8)) for name in ('a.png', 'b.png')]
+
+    def interrupted():
+        yield PairMatches(0, 1, np.zeros((0, 2), np.int64), np.zeros(0))
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        write_hloc(tmp_path, images, interrupted())
+    assert not list(tmp_path.iterdir())
+    write_hloc(tmp_path, images, [])
 
 
 def test_names_that_colmap_or_hloc_cannot_hold_are_skipped(pictures, capfd):
