@@ -78,7 +78,7 @@ def evaluate_thresholds(
         on_image()
     return {
         'protocol': ' '.join(__doc__.split()),
-        'weights': detector.weights.name,
+        'weights': detector.weights.name if detector.weights else 'network in memory',
         'threshold': detector.settings.threshold,
         'descriptor_size': detector.descriptor_size,
         'images': len(images),

@@ -102,9 +102,9 @@ def two_views(a: np.ndarray, b: np.ndarray, threshold: float) -> TwoViews | None
 
     Candidates come from an essential matrix (Nister, PAMI 2004), also refined by least squares,
     and from a homography (Malis and Vargas, INRIA RR-6303, 2007), which is better if most of the
-    scene is a plane. The candidate
-    with the smallest sum of reprojection errors is returned, each limited to half of `threshold`:
-    with the full threshold, poses that are degrees off would fit as well as the true one.
+    scene is a plane. The candidate with the smallest sum of reprojection errors is returned, each
+    limited to half of `threshold`: with the full threshold, poses that are degrees off would fit
+    as well as the true one.
     """
     if len(a) < _MIN_POINTS:
         return None

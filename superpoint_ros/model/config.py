@@ -102,7 +102,8 @@ class SuperPointConfig(SettingsGroup):
         if isinstance(self.head_channels, int):
             object.__setattr__(self, 'head_channels', (self.head_channels,) * 2)
         for name in ('stage_channels', 'stage_layers', 'head_channels'):
-            object.__setattr__(self, name, tuple(getattr(self, name)))
+            if isinstance(getattr(self, name), list):  # of JSON
+                object.__setattr__(self, name, tuple(getattr(self, name)))
         super().__post_init__()
 
     @property

@@ -282,8 +282,8 @@ class ProcessedTopic(InputTopic):
     An input whose messages are processed at once, in the executor's callback.
 
     `process` returns how many points it published, None if it published no message; a ValueError
-    means that the message is bad.
-    `stage` names the work in the statistics. The topic is received reliably.
+    means that the message is bad. `stage` names the work in the statistics. The topic is received
+    reliably.
     """
 
     def __init__(

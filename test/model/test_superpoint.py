@@ -149,6 +149,7 @@ def test_a_wrong_image_shape_is_named(shape):
     ('changes', 'message'),
     [
         ({'stage_channels': (1, 2, 3)}, 'stage_channels must be a list of 4 whole numbers'),
+        ({'stage_layers': 2}, 'stage_layers must be a list of 4 whole numbers from 1 to 4, got 2'),
         ({'head_channels': 0}, 'head_channels must lie between 1 and 4096'),
         ({'head_channels': (8, 8, 8)}, 'head_channels must be a list of 2 whole numbers or a'),
         ({'normalization': 'layer'}, "got 'layer'"),
