@@ -5,14 +5,17 @@
 Covariances of the positions that the alignment of patches finds, and their perspective.
 
 The covariance is that of least squares: the variance of the residuals times the inverse of the
-products of the gradients (Baker and Matthews, IJCV 2004), with two corrections. Along an edge,
-linearization fails: a variance is doubled at `_DOUBTFUL_VARIANCE`. Patches that slide along an
-edge, or that show two surfaces, are stretched in one direction: all variances are doubled if the
-logarithm of the ratio of both stretches is `_DOUBTFUL_SHEAR`.
+products of the gradients (Baker and Matthews, IJCV 2004), with three corrections. The variance of
+the gray levels is a power of that of the residuals, `_RESIDUAL_EXPONENT`: a good fit does not show
+every error, and a bad one is partly due to blur and light, which move the position little. Where
+gradients are weak, as along an edge, linearization fails: a variance is doubled at
+`_DOUBTFUL_VARIANCE`. Patches that slide along an edge, or that show two surfaces, are stretched in
+one direction: all variances are doubled if the logarithm of the ratio of both stretches is
+`_DOUBTFUL_SHEAR`.
 
-The constants are a compromise between fits to the quantiles (50, 68, 90 and 95 %) of normalised
-squared errors with exact truth in three simulated rooms and a rendered house, and to those in a
-rendered street (docs/experiments.md). docs/odometry.md has the result, also for other scenes.
+The constants were fitted to the quantiles (50, 68, 90, 95 and 98 %) of normalised squared errors
+with exact truth in simulated rooms and rendered scenes (docs/experiments.md). docs/odometry.md has
+the result, also for other scenes.
 """
 
 from __future__ import annotations
@@ -21,9 +24,9 @@ import numpy as np
 
 from superpoint_ros.compiled import compiled, compiled_part, inlined
 
-_RESIDUAL_FACTOR = 4.0  # neighbouring residuals depend on each other: smoothing
+_RESIDUAL_FACTOR, _RESIDUAL_EXPONENT = 0.65, 0.7
 _LEAST_VARIANCE = 1e-4  # squared pixels; interpolation moves positions by about 0.01 px
-_DOUBTFUL_VARIANCE = 0.008  # squared pixels
+_DOUBTFUL_VARIANCE = 0.002  # squared pixels
 _DOUBTFUL_SHEAR = 0.5
 
 _PERSPECTIVE_SIGMA = 0.03
@@ -110,7 +113,7 @@ def correct_perspective(
 def _variance(correlation, pixels, least):
     """Return the variance of unit gray levels by their residual, which is `least` or more."""
     residual = max(np.float32(2) * (np.float32(1) - correlation), least)
-    return np.float32(_RESIDUAL_FACTOR / pixels) * residual
+    return np.float32(_RESIDUAL_FACTOR / pixels) * residual ** np.float32(_RESIDUAL_EXPONENT)
 
 
 @compiled_part

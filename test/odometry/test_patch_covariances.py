@@ -17,7 +17,8 @@ _LEAST = 1e-4  # squared pixels
 
 def covariance_of(variances, warp=((1, 0), (0, 1)), extra=0.0):
     """Return the covariance (2, 2) whose part from least squares has these two variances."""
-    # 2 (1 - 0.875) * 4 / 1 pixel = 1: the spread is the covariance of least squares.
+    # 0.65 (2 (1 - correlation))^0.7 / 1 pixel = 1: the spread is the covariance of least squares.
+    correlation = 1 - 0.65 ** (-1 / 0.7) / 2
     spreads = np.diag(np.asarray(variances, np.float32))[None]
     result = np.zeros((1, 2, 2), np.float32)
     write_covariances(
@@ -25,7 +26,7 @@ def covariance_of(variances, warp=((1, 0), (0, 1)), extra=0.0):
         spreads,
         np.full(1, extra, np.float32),
         np.array([warp], np.float32),
-        np.full(1, 0.875, np.float32),
+        np.full(1, correlation, np.float32),
         1,
         result,
     )
@@ -33,26 +34,37 @@ def covariance_of(variances, warp=((1, 0), (0, 1)), extra=0.0):
 
 
 def test_the_covariance_of_a_precise_patch_is_that_of_least_squares():
-    expected = np.diag([1e-4 + _LEAST, 4e-4 + _LEAST])
-    np.testing.assert_allclose(covariance_of([1e-4, 4e-4]), expected, rtol=0.05)
+    expected = np.diag([2e-5 + _LEAST, 8e-5 + _LEAST])
+    np.testing.assert_allclose(covariance_of([2e-5, 8e-5]), expected, rtol=0.05)
+
+
+def test_the_variance_grows_with_a_power_of_the_residuals():
+    spread, variances = np.full((1, 2, 2), 1e-3 * np.eye(2), np.float32), []
+    for correlation in (0.9, 0.99):
+        result = np.zeros((1, 2, 2), np.float32)
+        slots, extra = np.zeros(1, np.int64), np.zeros(1, np.float32)
+        found = np.eye(2, dtype=np.float32)[None], np.full(1, correlation, np.float32)
+        write_covariances(slots, spread, extra, *found, 169, result)
+        variances.append(result[0, 0, 0] - _LEAST)
+    assert variances[0] / variances[1] == pytest.approx(10**0.7, rel=0.01)
 
 
 def test_the_variance_along_an_edge_is_enlarged_but_not_that_across_it():
     across, along = np.diag(covariance_of([1e-4, 0.08]))
-    assert across == pytest.approx(1e-4 + _LEAST, rel=0.02)
-    assert along == pytest.approx(0.08 * 11 + _LEAST, rel=0.001)
-    assert covariance_of([0.008, 0.008])[0, 0] == pytest.approx(0.016 + _LEAST, rel=0.001)
+    assert across == pytest.approx(1e-4 + _LEAST, rel=0.03)
+    assert along == pytest.approx(0.08 * 41 + _LEAST, rel=0.001)
+    assert covariance_of([0.002, 0.002])[0, 0] == pytest.approx(0.004 + _LEAST, rel=0.001)
 
 
 @pytest.mark.parametrize('angle', [0.0, 0.7])
 def test_covariances_of_patches_that_are_stretched_in_one_direction_are_doubled(angle):
     turn = np.array([[np.cos(angle), -np.sin(angle)], [np.sin(angle), np.cos(angle)]])
     stretch = turn @ np.diag(np.exp([0.25, -0.25])) @ turn.T  # the area remains
-    small = 1e-6 * np.ones(2)
+    small = 5e-7 * np.ones(2)
     stretched = covariance_of(small, stretch) - np.diag([_LEAST, _LEAST])
-    np.testing.assert_allclose(stretched, 2e-6 * stretch @ stretch.T, atol=2e-9)
+    np.testing.assert_allclose(stretched, 1e-6 * stretch @ stretch.T, atol=2e-9)
     enlarged = covariance_of(small, 1.3 * turn) - np.diag([_LEAST, _LEAST])
-    np.testing.assert_allclose(enlarged, 1.69e-6 * np.eye(2), atol=2e-9)
+    np.testing.assert_allclose(enlarged, 1.69 * 5e-7 * np.eye(2), atol=2e-9)
 
 
 @pytest.mark.parametrize('shear', [0.0, 0.05, 0.4])
@@ -75,7 +87,7 @@ def test_perspective_moves_a_position_as_far_as_the_prior_by_the_stretch_allows(
         assert point.tolist() == [[50, 40]]
         assert not covariance.any()
         return
-    variance = 4 / pixels * 2 * 0.05
+    variance = 0.65 / pixels * (2 * 0.05) ** 0.7
     precision = power + variance / (0.03 * shear) ** 2
     moved = warp @ moves @ (remains / precision)
     np.testing.assert_allclose(point[0] - [50, 40], moved, rtol=1e-3)

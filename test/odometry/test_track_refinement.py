@@ -133,7 +133,7 @@ def plain_picture():
     """Return a picture whose right half is a wall with weak, blurred spots."""
     picture = MovingPicture(noise=0.1)
     spots = np.random.default_rng(3).normal(size=picture.picture.shape)
-    spots = cv2.GaussianBlur(spots, (0, 0), 8)
+    spots = cv2.GaussianBlur(spots, (0, 0), 10)
     wall = 128 + 6 * spots / spots.std()
     picture.picture = np.where(np.arange(2 * SIZE[0]) < SIZE[0], picture.picture, wall)
     return picture
