@@ -282,6 +282,24 @@ def test_frames_that_are_put_together_are_processed_together(start_worker, gate)
     assert gate.batches == [[('left', n), ('right', n)] for n in range(3)]
 
 
+def test_the_thread_gets_frames_that_were_put_together_before_the_caller_continues(
+    start_worker, gate, monkeypatch
+):
+    worker, rests = start_worker(), []
+    while not worker._is_idle:
+        time.sleep(0.001)
+
+    def rest(seconds):
+        rests.append(seconds)
+        assert gate.entered.acquire(timeout=5.0)
+
+    monkeypatch.setattr(worker_module.time, 'sleep', rest)
+    with worker.together():
+        worker.put('left', 1)
+        worker.put('right', 1)
+    assert rests == [worker_module.HANDOVER]
+
+
 @pytest.mark.parametrize('is_running', [False, True])
 def test_a_worker_ends_after_a_signal_has_interrupted_its_start(gate, monkeypatch, is_running):
     start = threading.Thread.start

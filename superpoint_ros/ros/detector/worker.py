@@ -10,8 +10,8 @@ source arrives is dropped. This module does not depend on ROS.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable
-from contextlib import AbstractContextManager
+from collections.abc import Callable, Hashable, Iterator
+from contextlib import contextmanager
 import threading
 import time
 from typing import Any, NamedTuple
@@ -71,6 +71,7 @@ class Worker:
         self._failures_in_row = 0
         self._is_stopping = True
         self._is_idle = False  # waiting for a frame
+        self._is_gathering = False  # inside `together`
         self._thread: threading.Thread | None = None
         self.failures = 0
         """Number of times that `process` raised."""
@@ -101,14 +102,23 @@ class Worker:
             # It keeps the replaced frame's place in the queue, so that no source starves another.
             self._waiting[source] = _Waiting(frame, key)
             self._condition.notify()
-            is_idle = self._is_idle
-        if is_idle:
+            hands_over = self._is_idle and not self._is_gathering
+        if hands_over:
             time.sleep(HANDOVER)
         return replaces
 
-    def together(self) -> AbstractContextManager:
-        """Return a context in which frames are put that must go into the same batch."""
-        return self._condition  # its lock is reentrant
+    @contextmanager
+    def together(self) -> Iterator[None]:
+        """Let frames that are put inside this context, by one thread, go into the same batch."""
+        with self._condition:  # its lock is reentrant; the thread gets it after the context
+            self._is_gathering = True
+            try:
+                yield
+            finally:
+                self._is_gathering = False
+            hands_over = self._is_idle and self._waiting
+        if hands_over:
+            time.sleep(HANDOVER)
 
     def stop(self, timeout: float = 2.0) -> bool:
         """
