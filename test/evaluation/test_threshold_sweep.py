@@ -22,6 +22,8 @@ from superpoint_ros.evaluation.threshold_sweep import (
     thresholds_table,
 )
 from superpoint_ros.files import demo_photographs
+from superpoint_ros.model.superpoint import SuperPoint
+from support.small_networks import SMALL
 
 
 @pytest.fixture(scope='module')
@@ -59,6 +61,13 @@ def test_threshold_row_has_the_keypoints_of_a_detector_with_this_threshold(detec
     settings = replace(detector.settings, threshold=0.03)
     counts = [len(detector(image, settings=settings)) for image in images]
     assert min(counts) * 0.5 < alone['keypoints'] < max(counts) * 1.5
+
+
+def test_thresholds_of_a_network_in_memory_are_measured(images):
+    detector = Detector.from_model(SuperPoint(SMALL).eval(), max_keypoints=50)
+    result = evaluate_thresholds(detector, images[:1], ThresholdPlan((0.001,), views=1))
+    assert result['weights'] == 'network in memory'
+    assert result['rows'][0]['keypoints'] == 50
 
 
 def test_thresholds_out_of_range_and_missing_images_are_refused(detector):
