@@ -68,6 +68,11 @@ class OnnxRuntimeEngine:
                 f'hardware are missing; take other providers, such as {PROVIDER}'
             )
 
+    @property
+    def providers(self) -> tuple[str, ...]:
+        """Return the names of the execution providers, in order of preference."""
+        return tuple(self._session.get_providers())
+
     def _begin(self, threads: int) -> None:
         """Make the session."""
         self._process = os.getpid()

@@ -95,6 +95,13 @@ class VisualOdometry:
         self._share_base = 0
         self._stamp = -np.inf
 
+    def change_camera(self, camera_model: CameraModel) -> None:
+        """Continue with another calibration: a new map starts at the last known pose."""
+        self.camera_model = camera_model
+        self._reference = None
+        if self._map is not None:
+            self._restart()
+
     @property
     def threshold(self) -> float:
         """Return the reprojection threshold in normalised coordinates."""

@@ -34,14 +34,16 @@ def input_status(
     trouble: str = '',
     note: str = '',
     values: Mapping[str, object] | None = None,
+    points: str = 'keypoints',
 ) -> DiagnosticStatus:
     """
     Return the status of an input topic.
 
     `trouble` is what is wrong, empty if nothing is. `note` is why nothing is received on purpose,
-    empty otherwise. `values` are put before the values of the summary.
+    empty otherwise. `values` are put before the values of the summary. `points` is what the points
+    of a frame are called.
     """
-    all_values = {**(values or {}), **_summary_values(summary)}
+    all_values = {**(values or {}), **_summary_values(summary, points)}
     status = DiagnosticStatus(name=name, hardware_id=hardware, values=_key_values(all_values))
     level, message = DiagnosticStatus.WARN, ''
     if trouble:
@@ -77,6 +79,7 @@ def network_status(
             'device': detector.device,
             'engine': detector.engine.name,
             'precision': detector.engine.precision,
+            'providers': ', '.join(getattr(detector.engine, 'providers', ())),
             'weights': detector.weights,
             'recipe': detector.metadata.recipe,
             'descriptor size': detector.descriptor_size,
@@ -91,7 +94,7 @@ def network_status(
     return status
 
 
-def _summary_values(summary: Summary) -> dict[str, object]:
+def _summary_values(summary: Summary, points: str) -> dict[str, object]:
     values = {
         'rate in (Hz)': f'{summary.rate_in:.2f}',
         'rate out (Hz)': f'{summary.rate:.2f}',
@@ -100,7 +103,7 @@ def _summary_values(summary: Summary) -> dict[str, object]:
     for stage, times in summary.stages.items():
         values |= _times(stage, times)
     values |= {
-        'keypoints': summary.keypoints,
+        points: summary.keypoints,
         'frames received': summary.received,
         'frames published': summary.published,
         'frames dropped': summary.dropped,

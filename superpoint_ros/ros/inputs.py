@@ -51,6 +51,9 @@ class InputTopic(ABC):
     content = 'messages'
     """What the messages are, in plural, for log messages."""
 
+    points = 'keypoints'
+    """What the points are called whose number in the last message is in the diagnostics."""
+
     speed_advice = ''
     """What increases the rate of processing, for log messages; may be empty."""
 
@@ -274,6 +277,7 @@ class InputTopic(ABC):
             self._missing or (self.trouble() if self._is_started else ''),
             self.note(),
             values,
+            self.points,
         )
 
 
@@ -282,8 +286,8 @@ class ProcessedTopic(InputTopic):
     An input whose messages are processed at once, in the executor's callback.
 
     `process` returns how many points it published, None if it published no message; a ValueError
-    means that the message is bad. `stage` names the work in the statistics. The topic is received
-    reliably.
+    means that the message is bad. `stage` names the work in the statistics, `points` the points.
+    The topic is received reliably.
     """
 
     def __init__(
@@ -292,11 +296,12 @@ class ProcessedTopic(InputTopic):
         message_type: type,
         topic: str,
         stage: str,
+        points: str,
         process: Callable[[Any], int | None],
         trouble: Callable[[], str],
     ):
         super().__init__(node, message_type, topic, QoSProfile(depth=10))
-        self.content = topic
+        self.content, self.points = topic, points
         self._stage, self._process, self._trouble = stage, process, trouble
 
     def trouble(self) -> str:

@@ -93,7 +93,9 @@ class TrackerNode(ProcessingNode):
         self.images = FrameImages(self, 'image', 'tracks are not refined')
         self._tracked = 0
         self.inputs = [
-            ProcessedTopic(self, PointCloud2, 'features', 'tracking', self.process, self._trouble)
+            ProcessedTopic(
+                self, PointCloud2, 'features', 'tracking', 'tracks', self.process, self._trouble
+            )
         ]
 
     def set_up(self) -> None:

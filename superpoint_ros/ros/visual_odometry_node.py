@@ -93,7 +93,9 @@ class VisualOdometryNode(ProcessingNode):
         self._last: tuple[float, np.ndarray] | None = None
         self._path_time = 0.0
         self.inputs = [
-            ProcessedTopic(self, PointCloud, 'tracks', 'odometry', self.process, self._trouble)
+            ProcessedTopic(
+                self, PointCloud, 'tracks', 'odometry', 'inliers', self.process, self._trouble
+            )
         ]
 
     def set_up(self) -> None:
@@ -140,9 +142,15 @@ class VisualOdometryNode(ProcessingNode):
         if model is None:
             return None
         tracks = tracks_from_message(message)
-        if self._odometry is None or self._odometry.camera_model is not model:
+        if self._odometry is None:
             self._odometry = VisualOdometry(model, refiner=self._refiner)
-            self._last = None
+        elif self._odometry.camera_model is not model:
+            self.get_logger().warning(
+                f'the calibration on {self.calibration.topic} has changed: a new map starts at '
+                'the last pose',
+                throttle_duration_sec=REPEAT,
+            )
+            self._odometry.change_camera(model)
         odometry, status = self._odometry, self._odometry.status
         odometry.settings = self.parameters.of(OdometrySettings)
         stamp = seconds_of(message.header.stamp)

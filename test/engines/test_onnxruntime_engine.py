@@ -56,6 +56,7 @@ def test_onnxruntime_uses_the_given_providers():
     providers = ' CPUExecutionProvider,'
     made = cpu_engine(SuperPoint(COMPACT), engine='onnxruntime', providers=providers)
     assert made._session.get_providers() == ['CPUExecutionProvider']
+    assert made.providers == ('CPUExecutionProvider',)
 
 
 @needs_onnxruntime

@@ -204,6 +204,7 @@ class DepthTopic(DepthSource, InputTopic):
     """
 
     content = 'depth images'
+    points = 'keypoints with depth'
 
     def __init__(self, node: Node, name: str, camera: Camera, settings: DepthInput):
         qos = QoSProfile(depth=5, reliability=QoSReliabilityPolicy.BEST_EFFORT)

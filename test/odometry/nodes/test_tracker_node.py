@@ -119,6 +119,19 @@ def test_without_a_calibration_only_pixel_coordinates_are_published(graph):
     np.testing.assert_allclose(tracks_from_message(tracks[1]).velocities[0], [80, -40], atol=0.1)
 
 
+def test_the_diagnostics_have_the_number_of_tracks(graph):
+    graph.add(TrackerNode, coordinates='pixels')
+    tracks, source = graph.listen(PointCloud, 'tracks'), Source()
+    statuses = graph.listen(DiagnosticArray, '/diagnostics')
+    graph.publish(source.frame(0), 'features')
+    graph.wait_until(lambda: tracks)
+    statuses.clear()
+    graph.wait_until(lambda: statuses)
+    values = {pair.key: pair.value for pair in statuses[-1].status[0].values}
+    assert values['tracks'] == '50'
+    assert 'keypoints' not in values
+
+
 def test_tracks_younger_than_min_age_are_not_published(graph):
     node = graph.add(TrackerNode, coordinates='pixels', min_age=3)
     tracks, source = graph.listen(PointCloud, 'tracks'), Source()

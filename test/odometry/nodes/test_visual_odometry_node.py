@@ -40,14 +40,22 @@ def straight_ahead(count):
     return poses
 
 
-def play(graph, flight):
-    """Publish a flight's calibration and tracks, as the tracker does."""
+def play(graph, flight, changed_at=None):
+    """
+    Publish a flight's calibration and tracks, as the tracker does.
+
+    The calibration changes a little at the frame `changed_at`.
+    """
     model = flight.camera_model
     info = CameraInfo(width=640, height=480, distortion_model='plumb_bob', k=model.matrix.ravel())
     node = graph.tested[0]
     graph.publish(info, 'camera_info')
     graph.wait_until(lambda: node.calibration.model is not None)
     for number, tracks in enumerate(flight.tracks):
+        if number == changed_at:
+            info.d = [1e-9, 0.0, 0.0, 0.0, 0.0]
+            graph.publish(info, 'camera_info')
+            graph.wait_until(lambda: node.calibration.model.coefficients[0] > 0)
         milliseconds = 50 * number
         stamp = Time(sec=100 + milliseconds // 1000, nanosec=milliseconds % 1000 * 1_000_000)
         points = model.normalize(tracks.keypoints)
@@ -98,6 +106,23 @@ def test_poses_use_the_axes_of_rep_103(graph, make_flight):
     linear = last.twist.twist.linear
     assert linear.z == pytest.approx(speed * 2 / np.sqrt(5), rel=0.2)
     assert linear.x == pytest.approx(speed / np.sqrt(5), rel=0.4)
+
+
+def test_the_trajectory_goes_on_at_the_last_pose_if_the_calibration_changes(
+    graph, make_flight, capfd
+):
+    node = graph.add(VisualOdometryNode)
+    odometry = graph.listen(Odometry, 'odometry')
+    poses = straight_ahead(60)
+    poses[:, :3, 3] *= 1.5
+    play(graph, make_flight(poses=poses), changed_at=30)
+    graph.wait_until(lambda: has_frame(odometry, 59))
+    assert node._odometry.restarts == 1
+    frames, way = np.array([*map(frame_of, odometry)]), places(odometry)[:, 0]
+    before, after = way[frames < 30], way[frames >= 30]
+    assert before[-1] > 1.2
+    assert before[-1] < after[0] < after[-1]
+    assert capfd.readouterr().err.count('calibration on /camera_info has changed') == 1
 
 
 def test_keyframes_are_refined_in_a_thread_that_ends_with_the_node(

@@ -71,6 +71,20 @@ def test_the_node_has_the_topics_and_services_that_the_page_lists(start_inside):
         assert listed[service] in (kind, kind.split('/')[0]), service
 
 
+def test_the_diagnostics_have_the_values_that_the_page_lists(start_inside, image):
+    documented, status = {}, ''
+    for first, names, _ in table('Diagnostics'):
+        status = first or status
+        names = re.findall(r'`([^`]+)`', names.partition('by reason')[0])
+        documented.setdefault(status, set()).update(names)
+    network, camera = documented.values()
+    system = start_inside()
+    system.answers(image)
+    for part, names, optional in (('network', network, 'last error'), ('/image', camera, 'depth')):
+        published = {re.sub(r'( p\d\d)? \(.+\)$', '', name) for name in system.status(part)[2]}
+        assert published == names - {optional}
+
+
 def test_the_launch_files_arguments_are_those_of_the_page():
     pytest.importorskip('launch_ros', reason='launch_ros is not installed')
     from launch import LaunchContext
