@@ -94,6 +94,18 @@ def check_writable(path: Path) -> None:
         raise
 
 
+def read_text(path: Path) -> str:
+    """
+    Return the text of a file in UTF-8, without the mark with which programs may begin it.
+
+    Raises ValueError that names the file if it is not such a text.
+    """
+    try:
+        return path.read_text(encoding='utf-8-sig')
+    except UnicodeDecodeError as error:
+        raise ValueError(f'{path} is not a text file in UTF-8: {error}') from error
+
+
 def read_each(
     read: Callable[[Source], Item],
     sources: Iterable[Source],

@@ -15,6 +15,7 @@ from superpoint_ros.files import (
     check_writable,
     find_weights,
     read_each,
+    read_text,
     share_directory,
     write_atomically,
 )
@@ -91,6 +92,15 @@ def test_a_folder_in_the_place_of_a_result_is_named_and_kept(tmp_path):
     with pytest.raises(IsADirectoryError, match='file.csv is a folder: name a file'):
         write_atomically(tmp_path / 'file.csv', b'')
     assert [each.name for each in tmp_path.iterdir()] == ['file.csv']
+
+
+def test_a_text_is_read_without_the_mark_of_utf_8_and_another_file_is_named(tmp_path):
+    path = tmp_path / 'text'
+    path.write_text('\ufeffgrün', encoding='utf-8')
+    assert read_text(path) == 'grün'
+    path.write_text('grün', encoding='latin-1')
+    with pytest.raises(ValueError, match='text is not a text file in UTF-8'):
+        read_text(path)
 
 
 def test_sources_that_cannot_be_read_are_skipped_and_named(caplog):

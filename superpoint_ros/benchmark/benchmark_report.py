@@ -28,6 +28,7 @@ from superpoint_ros.benchmark.benchmark_tables import (
     training_markdown,
 )
 from superpoint_ros.evaluation.reports import write_result
+from superpoint_ros.files import read_text, write_atomically
 
 
 class Part(NamedTuple):
@@ -83,7 +84,7 @@ def update_document(document: Path, machine: Mapping, results: Mapping, out: Pat
     A section lies between the lines `<!-- benchmark: NAME -->` and `<!-- end -->`. Raises
     FileNotFoundError if there is no document, ValueError if it lacks a section.
     """
-    text = document.read_text(encoding='utf-8')
+    text = read_text(document)
     images = document.parent / 'images'
     for name, result in results.items():
         picture = images / f'benchmark_{name}.png'
@@ -94,17 +95,17 @@ def update_document(document: Path, machine: Mapping, results: Mapping, out: Pat
         text = _replace_section(text, name, content, document)
         images.mkdir(exist_ok=True)
         shutil.copyfile(out / f'{name}.png', picture)
-    document.write_text(text, encoding='utf-8')
+    write_atomically(document.resolve(), text.encode())
 
 
 def check_document(document: Path, names: Iterable[str]) -> None:
     """
     Raise an error if `update_document` could not write the sections of these parts.
 
-    FileNotFoundError without a document, ValueError if it lacks a section, PermissionError if it
-    cannot be written.
+    FileNotFoundError without a document, ValueError if it lacks a section or is not a text,
+    PermissionError if it cannot be written.
     """
-    text = document.read_text(encoding='utf-8')
+    text = read_text(document)
     for name in names:
         _replace_section(text, name, '', document)
     with document.open('a'):

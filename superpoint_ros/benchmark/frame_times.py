@@ -173,7 +173,8 @@ def _entries(plan: SpeedPlan, network: NetworkSource, skipped: dict[str, str]) -
             skipped[f'{execution.engine} {execution.precision}'] = str(error)
     if len(entries) == 1:
         reasons = dict.fromkeys(skipped.values())
-        raise ValueError(f'nothing can be measured: {"; ".join(reasons)}')
+        texts = (f'{", ".join(kinds)}: {reason}' for reason, kinds in reasons.items())
+        raise ValueError(f'nothing can be measured: {"; ".join(texts)}')
     return entries
 
 
@@ -289,17 +290,19 @@ def make_each(
     Executions that `make` refuses are reported to `progress` and skipped. Raises ValueError if
     all are refused.
     """
-    reasons, count = [], 0
+    reasons: dict[str, dict[str, None]] = {}  # kinds of executions by reason, each once
+    count = 0
     for network in plan.networks:
         model = network.load()
         for execution in plan.executions:
             try:
                 made = make(execution, model)
             except (ValueError, ImportError) as error:
-                reasons.append(f'{execution.engine} {execution.precision}: {error}')
-                progress(f'skipped {network.name}, {reasons[-1]}')
+                kind = f'{execution.engine} {execution.precision}'
+                reasons.setdefault(str(error), {})[kind] = None
+                progress(f'skipped {network.name}, {kind}: {error}')
                 continue
             count += 1
             yield network, model, execution, made
     if not count:
-        raise ValueError(f'nothing can be measured: {"; ".join(dict.fromkeys(reasons))}')
+        raise ValueError(f'nothing can be measured: {"; ".join(reasons)}')

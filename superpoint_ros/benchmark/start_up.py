@@ -38,7 +38,7 @@ def measure_start_up(rounds: int, out: Path, progress: Progress) -> list[dict]:
     The programs run with the shipped weights and default settings on the CPU. 'elapsed' and
     'processor' are lists of seconds of as many runs; with nothing compiled there is only one run,
     which compiles for several seconds. Without ROS, the nodes are missing. Raises
-    CalledProcessError if `superpoint detect` fails, and what
+    ChildProcessError if `superpoint detect` fails, and what
     `superpoint_ros.ros.testing.latency.Probe` raises.
     """
     out.mkdir(parents=True, exist_ok=True)
@@ -83,8 +83,11 @@ def _time_command(image: Path) -> Times:
     command += ['--device', 'cpu', '--out', str(image.parent)]
     before = psutil.Process().cpu_times()
     start = time.perf_counter()
-    subprocess.run(command, check=True, capture_output=True)
+    ended = subprocess.run(command, capture_output=True, text=True, check=False)
     elapsed = time.perf_counter() - start
+    if ended.returncode:
+        last = (ended.stderr.strip() or 'without a message').splitlines()[-1]
+        raise ChildProcessError(f'{COMMAND} has failed with status {ended.returncode}: {last}')
     after = psutil.Process().cpu_times()
     children = after.children_user + after.children_system
     return elapsed, children - before.children_user - before.children_system

@@ -22,6 +22,9 @@ and named; the exit status is then 1.
 from __future__ import annotations
 
 import argparse
+from collections.abc import Iterable
+from importlib.util import find_spec
+from itertools import chain
 from pathlib import Path
 import sys
 
@@ -40,6 +43,9 @@ _COUNT = number(1, 100_000, int)
 PARTS = ('frames', 'node', 'tracking', 'scaling', 'training', 'start')
 
 _ROUNDS_PER_START = 8  # a start takes seconds
+
+_PACKAGES = {'node': ('rclpy',), 'training': ('lightning', 'pyinstrument')}
+"""Packages that a part needs in addition to those of all parts."""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -143,7 +149,8 @@ def run(args: argparse.Namespace) -> int:
 
     keep_inputs([args.images] if args.images else [], [args.out])
     chosen = [name for name in PARTS if args.all or getattr(args, name)] or ['frames']
-    if args.docs:  # the measurements take minutes to hours
+    _check_packages(chosen)  # as the document: the measurements take minutes to hours
+    if args.docs:
         report.check_document(args.docs, chosen)
     bad: list[Path] = []
     plan = _plan(args, bad)
@@ -159,6 +166,13 @@ def run(args: argparse.Namespace) -> int:
         report.update_document(args.docs, machine, measured, args.out)
     print_written(files)
     return 1 if bad else 0
+
+
+def _check_packages(parts: Iterable[str]) -> None:
+    """Raise ModuleNotFoundError if a package that the parts need is not installed."""
+    for package in chain.from_iterable(_PACKAGES.get(part, ()) for part in parts):
+        if not find_spec(package):
+            raise ModuleNotFoundError(f'No module named {package!r}', name=package)
 
 
 def _plan(args: argparse.Namespace, bad: list[Path]):

@@ -26,6 +26,7 @@ from superpoint_ros.cli.options import (
     add_matching_options,
     add_method_options,
     add_out,
+    check_images,
     EXACT,
     given_execution,
     image_files,
@@ -141,7 +142,11 @@ def _run_homography(args: argparse.Namespace) -> int:
     """Measure on planar scenes, write the report, and print the tables; 1 if some are bad."""
     from tqdm import tqdm
 
-    from superpoint_ros.data.hpatches import list_homography_sequences, read_sequence
+    from superpoint_ros.data.hpatches import (
+        HomographySequence,
+        list_homography_sequences,
+        read_sequence,
+    )
     from superpoint_ros.data.sequences.image_files import evenly_spaced
     from superpoint_ros.evaluation.homography_benchmark import (
         COUNTINGS,
@@ -154,7 +159,12 @@ def _run_homography(args: argparse.Namespace) -> int:
 
     methods = with_wide(args, make_methods(args, max_keypoints=pool_size(args.max_keypoints)))
     folders, bad = list_homography_sequences(args.data), []
-    read = partial(read_sequence, longest_side=args.longest_side, max_pairs=args.max_pairs)
+
+    def read(folder: Path) -> HomographySequence:
+        sequence = read_sequence(folder, args.longest_side, args.max_pairs)
+        check_images(sequence.images, folder)  # narrow ones may be too small when they are reduced
+        return sequence
+
     sequences = read_each(read, tqdm(folders, unit='sequence'), bad, 'sequences')
     result = evaluate_homographies(methods, sequences, args.max_keypoints)
     result['longest_side'] = args.longest_side
@@ -192,7 +202,6 @@ def _run_threshold(args: argparse.Namespace) -> int:
     """Measure each threshold, write the report, and print its table."""
     from tqdm import tqdm
 
-    from superpoint_ros.data.sequences.image_files import reduce_to_side
     from superpoint_ros.evaluation.threshold_sweep import (
         evaluate_thresholds,
         thresholds_table,
@@ -202,8 +211,8 @@ def _run_threshold(args: argparse.Namespace) -> int:
 
     paths = image_files(args.images or demo_photographs())
     bad: list[Path] = []
-    read = read_each(read_for_detection, paths, bad)
-    images = [reduce_to_side(image, args.longest_side) for image in read]
+    read = partial(read_for_detection, longest_side=args.longest_side)
+    images = list(read_each(read, paths, bad))
     plan = read_options(args, ThresholdPlan)
     with tqdm(total=len(images), unit='image') as progress:
         result = evaluate_thresholds(make_detector(args), images, plan, progress.update)

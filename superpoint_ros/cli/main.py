@@ -119,6 +119,8 @@ def _run(arguments: list[str], raised: Sequence[KeyboardInterrupt]) -> int:
         if args.traceback or not error.name or error.name.startswith('superpoint_ros'):
             raise
         extras = COMMANDS[command].extra.split(',')
+        if error.name == 'rclpy' and 'ros' not in extras:  # for an option of the command
+            extras.append('ros')
         if find_spec('rclpy'):  # the extra ros would install it again over that of the system
             extras = [extra for extra in extras if extra != 'ros']
         package = f'.[{",".join(extras)}]' if any(extras) else '.'

@@ -133,17 +133,28 @@ def image_files(sources: Iterable[str | Path]) -> list[Path]:
     return paths
 
 
-def read_for_detection(path: str | Path, color: bool = False) -> np.ndarray:
-    """Return an image as `read_image`; raise ValueError that names it if it is too small."""
-    from superpoint_ros.data.sequences.image_files import read_image
+def read_for_detection(path: str | Path, color: bool = False, longest_side: int = 0) -> np.ndarray:
+    """
+    Return an image as `read_image`, reduced to `longest_side` in pixels; 0: no limit.
+
+    Raises ValueError that names the image if it is too small.
+    """
+    from superpoint_ros.data.sequences.image_files import read_image, reduce_to_side
+
+    image = reduce_to_side(read_image(path, color), longest_side)
+    check_images([image], path)
+    return image
+
+
+def check_images(images: Iterable[np.ndarray], path: str | Path) -> None:
+    """Raise ValueError that names the path if one of its images cannot be processed."""
     from superpoint_ros.detection.preprocessing import check_image
 
-    image = read_image(path, color)
     try:
-        check_image(image)
+        for image in images:
+            check_image(image)
     except ValueError as error:
         raise ValueError(f'{path}: {error}') from error
-    return image
 
 
 def keep_inputs(inputs: Iterable[str | Path], outputs: Iterable[Path]) -> None:

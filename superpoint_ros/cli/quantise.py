@@ -23,7 +23,7 @@ from superpoint_ros.cli.options import output_file
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the options."""
-    parser.add_argument('--weights', type=Path, required=True, metavar='FILE', help='weight file')
+    parser.add_argument('--weights', required=True, metavar='FILE', help='weight file')
     parser.add_argument(
         '--images',
         type=Path,
@@ -48,14 +48,15 @@ def run(args: argparse.Namespace) -> int:
         read_image,
     )
     from superpoint_ros.engines.int8 import CALIBRATION_IMAGES, store_ranges
-    from superpoint_ros.files import read_each
+    from superpoint_ros.files import find_weights, read_each
 
-    out = args.out or args.weights
+    weights = find_weights(args.weights)
+    out = args.out or Path(args.weights)
     if out.suffix != '.safetensors':
         raise ValueError(f'ranges are stored in .safetensors files: give --out, not {out.name}')
     chosen = evenly_spaced(find_photographs(args.images), CALIBRATION_IMAGES)
     bad: list[Path] = []
     images = read_each(read_image, tqdm(chosen, unit='image', leave=False), bad)
-    store_ranges(args.weights, out, images)
+    store_ranges(weights, out, images)
     print(f'{out}: activation ranges of {len(chosen) - len(bad)} images')
     return 1 if bad else 0

@@ -14,7 +14,7 @@ from collections.abc import Sequence
 import hashlib
 from pathlib import Path
 
-from superpoint_ros.files import RECIPES
+from superpoint_ros.files import read_text, RECIPES
 
 
 def image_list_path(name: str) -> Path:
@@ -33,7 +33,7 @@ def image_list_path(name: str) -> Path:
 def read_image_list(path: Path) -> dict[str, str]:
     """Return names by SHA-256; raise ValueError for a line that is not a hash and a name."""
     names = {}
-    for number, line in enumerate(path.read_text(encoding='utf-8').splitlines(), start=1):
+    for number, line in enumerate(read_text(path).splitlines(), start=1):
         digest, _, name = line.strip().partition(' ')
         if not digest:
             continue

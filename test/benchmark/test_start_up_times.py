@@ -47,6 +47,13 @@ def test_starts_of_command_and_node_are_measured(tmp_path, monkeypatch):
     assert (tmp_path / 'start.png').is_file()
 
 
+def test_a_start_that_fails_is_named_with_the_last_line_of_the_program(tmp_path):
+    bad = tmp_path / 'bad.png'
+    bad.write_bytes(b'no image')
+    with pytest.raises(ChildProcessError, match='superpoint detect has failed with status 2: sup'):
+        start_up._time_command(bad)
+
+
 def test_start_table_has_medians_in_seconds():
     results = [{'name': 'superpoint detect', 'elapsed': [1.0, 3.0, 2.5], 'processor': [1.0] * 3}]
     assert '| superpoint detect | 2.50 | 1.00 | 3 |' in start_up_markdown(results)

@@ -7,6 +7,7 @@ import json
 
 import pytest
 
+from superpoint_ros.cli import benchmark
 from superpoint_ros.cli.main import main
 from superpoint_ros.files import demo_photographs
 
@@ -60,14 +61,18 @@ def test_benchmark_names_missing_networks_files_and_devices(options, message, tm
 
 @pytest.mark.parametrize(
     ('content', 'message'),
-    [(None, 'No such file'), ('no section', 'lacks the lines <!-- benchmark: frames -->')],
+    [
+        (None, 'No such file'),
+        ('no section', 'lacks the lines <!-- benchmark: frames -->'),
+        ('\x89', 'page.md is not a text file in UTF-8'),
+    ],
 )
 def test_benchmark_refuses_a_document_that_cannot_be_updated_before_it_measures(
     content, message, weights, tmp_path, capsys
 ):
     document = tmp_path / 'page.md'
     if content:
-        document.write_text(content)
+        document.write_text(content, encoding='latin-1')
     options = ['--weights', weights, '--out', str(tmp_path / 'out'), '--docs', str(document)]
     assert main(['benchmark', *options]) == 2
     printed = capsys.readouterr()
@@ -76,10 +81,26 @@ def test_benchmark_refuses_a_document_that_cannot_be_updated_before_it_measures(
     assert not (tmp_path / 'out').exists()
 
 
-def test_benchmark_gives_each_reason_why_nothing_can_be_measured_once(tmp_path, capsys):
+@pytest.mark.parametrize('part', ['--frames', '--scaling'])
+def test_benchmark_gives_each_reason_why_nothing_can_be_measured_once(part, tmp_path, capsys):
     options = ['--engines', 'torchy', '--networks', 'nano', '--out', str(tmp_path)]
-    assert main(['benchmark', *options]) == 2
-    assert capsys.readouterr().err.count("got 'torchy'") == 1
+    assert main(['benchmark', part, *options]) == 2
+    assert capsys.readouterr().err.splitlines()[-1].count("got 'torchy'") == 1
+
+
+@pytest.mark.parametrize(
+    ('part', 'package'), [('--node', 'rclpy'), ('--training', 'lightning'), ('--all', 'rclpy')]
+)
+def test_benchmark_names_a_missing_package_before_it_measures(
+    part, package, tmp_path, monkeypatch, capsys
+):
+    found = benchmark.find_spec
+    monkeypatch.setattr(benchmark, 'find_spec', lambda name: name != package and found(name))
+    assert main(['benchmark', part, '--out', str(tmp_path / 'out')]) == 1
+    printed = capsys.readouterr()
+    assert f'benchmark needs the module {package}: pip install' in printed.err
+    assert printed.out == ''
+    assert not (tmp_path / 'out').exists()
 
 
 @pytest.mark.parametrize('options', [['--sizes', '640'], ['--rounds', '0'], ['--threads', 'x']])

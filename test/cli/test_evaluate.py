@@ -84,10 +84,16 @@ def test_evaluate_homography_names_and_skips_unreadable_sequences(
     good = next(benchmark.glob('v_*'))
     (data / good.name).symlink_to(good)
     (data / 'v_empty').mkdir()
+    (data / 'v_strip').mkdir()
+    for number in (1, 2):  # 96x3 after the reduction to the longest side
+        cv2.imwrite(str(data / 'v_strip' / f'{number}.png'), noise_picture(0, (640, 20)))
+    np.savetxt(data / 'v_strip' / 'H_1_2', np.eye(3))
     arguments = ['evaluate', 'homography', '--data', str(data), '--weights', weights[0]]
     arguments += ['--max-keypoints', '20', '--longest-side', '96', '--methods', '--pictures', '0']
     assert main([*arguments, '--out', str(tmp_path / 'out')]) == 1
-    assert 'v_empty has no image 1' in capsys.readouterr().err
+    printed = capsys.readouterr().err
+    assert 'v_empty has no image 1' in printed
+    assert 'v_strip: an image must have at least 16x16 pixels; got 96x3' in printed
 
 
 CALIBRATION = """
@@ -253,11 +259,14 @@ def test_evaluate_threshold_takes_folders_and_skips_images_that_are_too_small(
     assert main(command) == 0
     assert '| 0.01 |' in capsys.readouterr().out
     cv2.imwrite(str(photos / 'b.png'), noise[:10])
+    cv2.imwrite(str(photos / 'strip.png'), np.tile(noise[:20], (1, 16)))  # 640x10 if reduced
     assert main(command) == 1
     printed = capsys.readouterr()
     assert '| 0.01 |' in printed.out
     assert 'skipped: ' in printed.err
     assert 'b.png: an image must have at least 16x16 pixels' in printed.err
+    assert 'strip.png: an image must have at least 16x16 pixels; got 640x10' in printed.err
     (photos / 'a.png').unlink()
+    (photos / 'strip.png').unlink()
     assert main(command) == 2
     assert 'none of 1 images could be read' in capsys.readouterr().err

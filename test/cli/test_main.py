@@ -114,6 +114,14 @@ def test_the_extra_for_ros_is_named_only_without_ros(
     assert f"rosbags: pip install '{extras}' in the folder" in capsys.readouterr().err
 
 
+def test_the_extra_for_ros_is_named_if_an_option_needs_ros(command, monkeypatch, capsys):
+    monkeypatch.setattr(program, 'find_spec', lambda name: None)
+    error = ModuleNotFoundError("No module named 'rclpy'", name='rclpy')
+    command(lambda args: raise_(error), extra='benchmark')
+    assert program.main(['try']) == 1
+    assert "rclpy: pip install '.[benchmark,ros]' in the folder" in capsys.readouterr().err
+
+
 def test_a_missing_core_module_is_named_without_a_traceback(command, capsys):
     error = ModuleNotFoundError("No module named 'tqdm'", name='tqdm')
     command(lambda args: raise_(error))

@@ -113,6 +113,14 @@ def test_a_missing_scene_an_empty_folder_and_no_scene_are_named(tmp_path, capsys
     assert 'name .glb files of scenes' in capsys.readouterr().err
 
 
+@pytest.mark.parametrize('size', ['63', '8193'])
+def test_images_that_are_too_small_or_too_large_are_refused(room, tmp_path, capsys, size):
+    with pytest.raises(SystemExit) as stop:
+        main(['render-pairs', room, '--out', str(tmp_path), '--height', size])
+    assert stop.value.code == 2
+    assert f'height must lie between 64 and 8192, got {size}' in capsys.readouterr().err
+
+
 def test_views_that_cannot_overlap_are_reported(room, tmp_path, capsys):
     command = ['render-pairs', room, '--out', str(tmp_path / 'pairs'), '--pairs', '1', *SMALL]
     assert main([*command, '--min-overlap', '0.999', '--min-baseline', '0.6']) == 2

@@ -16,7 +16,7 @@ import torch
 
 from superpoint_ros import Detector
 from superpoint_ros.cli.main import main
-from superpoint_ros.files import share_directory
+from superpoint_ros.files import find_weights, share_directory
 from superpoint_ros.model.config import PAPER, SuperPointConfig
 from superpoint_ros.model.network_arrays import NetworkArrays
 from superpoint_ros.model.superpoint import SuperPoint
@@ -173,6 +173,18 @@ def test_quantise_command_stores_ranges_in_the_weight_file(photographs, tmp_path
     assert f'{weights}: activation ranges of 6 images' in capsys.readouterr().out
     assert list(read_weights(weights)[0].ranges) == PAPER.hidden
     load_weights(weights)
+
+
+def test_quantise_takes_the_name_of_shipped_weights_with_another_file_for_the_result(
+    photographs, tmp_path, capsys
+):
+    cv2.imwrite(str(tmp_path / 'a.png'), photographs[0])
+    command = ['quantise', '--weights', 'superpoint_nano', '--images', str(tmp_path)]
+    assert main([*command, '--out', str(tmp_path / 'out.safetensors')]) == 0
+    shipped = read_weights(find_weights('superpoint_nano'))[0]
+    assert read_weights(tmp_path / 'out.safetensors')[0].arrays.keys() == shipped.arrays.keys()
+    assert main(command) == 2
+    assert 'give --out, not superpoint_nano' in capsys.readouterr().err
 
 
 def test_quantise_command_skips_photographs_that_cannot_be_read(photographs, tmp_path, capsys):

@@ -61,6 +61,9 @@ def test_files_that_are_no_list_are_refused(tmp_path):
     path.write_text('abc  name.jpg\n')
     with pytest.raises(ValueError, match=r'line 1: expected a SHA-256 and a name'):
         read_image_list(path)
+    path.write_bytes(b'\x89PNG')
+    with pytest.raises(ValueError, match='list is not a text file in UTF-8'):
+        read_image_list(path)
     path.write_text('\n')
     with pytest.raises(ValueError, match='is empty'):
         read_image_list(path)

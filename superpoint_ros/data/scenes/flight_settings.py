@@ -8,7 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from superpoint_ros.data.scenes.pairs import MIN_SIDE
+from superpoint_ros.data.scenes.pairs import MAX_SIDE, MIN_SIDE
 from superpoint_ros.data.scenes.ray_casting import PinholeCamera
 from superpoint_ros.settings_table import setting, SettingsGroup
 
@@ -51,8 +51,8 @@ MOTIONS = {
 class FlightSettings(SettingsGroup):
     """Settings of a rendered sequence."""
 
-    width: int = setting(640, 'Width of the images.', unit='px', range=(MIN_SIDE, 8192))
-    height: int = setting(480, 'Height of the images.', unit='px', range=(MIN_SIDE, 8192))
+    width: int = setting(640, 'Width of the images.', unit='px', range=(MIN_SIDE, MAX_SIDE))
+    height: int = setting(480, 'Height of the images.', unit='px', range=(MIN_SIDE, MAX_SIDE))
     field_of_view: float = setting(
         80.0, 'Horizontal field of view.', unit='deg', range=(20.0, 140.0)
     )

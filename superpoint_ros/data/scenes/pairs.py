@@ -42,6 +42,9 @@ MIN_DISTANCE = 0.5
 MIN_SIDE = 64
 """Smallest width and height of rendered images in pixels."""
 
+MAX_SIDE = 8192
+"""Largest width and height of rendered images in pixels."""
+
 ATTEMPTS = 60
 """Second views that are tried for a pair before it counts as impossible."""
 
@@ -60,8 +63,8 @@ COARSE = 8
 class PairSettings(SettingsGroup):
     """Settings of rendered pairs."""
 
-    width: int = setting(320, 'Width of the images.', unit='px', range=(MIN_SIDE, None))
-    height: int = setting(240, 'Height of the images.', unit='px', range=(MIN_SIDE, None))
+    width: int = setting(320, 'Width of the images.', unit='px', range=(MIN_SIDE, MAX_SIDE))
+    height: int = setting(240, 'Height of the images.', unit='px', range=(MIN_SIDE, MAX_SIDE))
     min_baseline: float = setting(
         0.05, 'Smallest distance of the cameras, relative to the median depth.', above=0.0
     )

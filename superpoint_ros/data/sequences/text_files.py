@@ -11,6 +11,7 @@ import re
 import numpy as np
 
 from superpoint_ros.data.sequences.sequence import with_known_size
+from superpoint_ros.files import read_text
 from superpoint_ros.geometry.camera_model import CameraModel
 
 
@@ -20,12 +21,8 @@ def read_rows(path: Path, columns: int, separator: str | None = None) -> list[li
 
     Raises ValueError that names file and line if a line has fewer than `columns` words.
     """
-    try:
-        lines = _read_text(path).splitlines()
-    except UnicodeDecodeError as error:
-        raise ValueError(f'{path} is not a text file: {error}') from error
     rows = []
-    for number, line in enumerate(lines, 1):
+    for number, line in enumerate(read_text(path).splitlines(), 1):
         words = [word.strip() for word in line.split(separator)]
         if not any(words) or words[0].startswith('#'):
             continue
@@ -35,11 +32,6 @@ def read_rows(path: Path, columns: int, separator: str | None = None) -> list[li
             )
         rows.append(words)
     return rows
-
-
-def _read_text(path: Path) -> str:
-    """Return the text of a file in UTF-8, without the mark with which programs may begin it."""
-    return path.read_text(encoding='utf-8-sig')
 
 
 def read_numbers(path: Path, columns: int, separator: str | None = None) -> np.ndarray:
@@ -123,7 +115,7 @@ def _read_yaml(path: Path) -> dict:
         raise ValueError('calibrations are read by PyYAML: pip install pyyaml') from error
     try:
         # OpenCV writes the directive %YAML:1.0, which is not valid YAML, and this tag.
-        text = re.sub('^%.*|!!opencv-matrix', '', _read_text(path), flags=re.MULTILINE)
+        text = re.sub('^%.*|!!opencv-matrix', '', read_text(path), flags=re.MULTILINE)
         content = yaml.safe_load(text)
     except (ValueError, yaml.YAMLError, RecursionError) as error:
         raise ValueError(f'{path} is not a YAML file: {error}') from error
