@@ -164,11 +164,11 @@ def write_picture(path: Path, picture: np.ndarray) -> None:
     Write a picture in the format of the suffix of its name, such as .png.
 
     Missing folders are created. The file is complete or not written at all: OSError, for instance
-    if the disk is full.
+    if the disk is full. Raises ValueError for a format that OpenCV does not write.
     """
-    done, data = cv2.imencode(path.suffix, picture)
-    if not done:
-        raise OSError(f'{path} could not be encoded')
+    if not cv2.haveImageWriter(path.name):
+        raise ValueError(f'{path} has no suffix of a format that OpenCV writes, such as .png')
+    _, data = cv2.imencode(path.suffix, picture)
     write_atomically(path, data.tobytes())
 
 

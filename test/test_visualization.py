@@ -142,3 +142,5 @@ def test_a_picture_is_written_or_an_error_tells_why(tmp_path):
     assert (cv2.imread(str(tmp_path / 'a.png')) == picture).all()
     with pytest.raises(FileExistsError):
         write_picture(tmp_path / 'a.png' / 'b.png', picture)
+    with pytest.raises(ValueError, match='a.text has no suffix of a format that OpenCV writes'):
+        write_picture(tmp_path / 'a.text', picture)
