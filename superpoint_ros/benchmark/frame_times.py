@@ -173,8 +173,7 @@ def _entries(plan: SpeedPlan, network: NetworkSource, skipped: dict[str, str]) -
             skipped[f'{execution.engine} {execution.precision}'] = str(error)
     if len(entries) == 1:
         reasons = dict.fromkeys(skipped.values())
-        texts = (f'{", ".join(kinds)}: {reason}' for reason, kinds in reasons.items())
-        raise ValueError(f'nothing can be measured: {"; ".join(texts)}')
+        raise ValueError(f'nothing can be measured: {"; ".join(reasons)}')
     return entries
 
 
@@ -305,4 +304,5 @@ def make_each(
             count += 1
             yield network, model, execution, made
     if not count:
-        raise ValueError(f'nothing can be measured: {"; ".join(reasons)}')
+        texts = (f'{", ".join(kinds)}: {reason}' for reason, kinds in reasons.items())
+        raise ValueError(f'nothing can be measured: {"; ".join(texts)}')
