@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import logging
 from pathlib import Path
+from shlex import quote
 
 from lightning.fabric.utilities.exceptions import MisconfigurationException
 from lightning.pytorch import Trainer
@@ -113,6 +114,6 @@ def _store_ranges(weights: Path, recipe: SuperPointRecipe) -> None:
             'superpoint quantise --weights %s --images %s',
             weights,
             error,
-            weights,
-            recipe.images,
+            quote(str(weights)),
+            quote(str(recipe.images)),
         )

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 import contextlib
 from pathlib import Path
+from shlex import quote
 from typing import Any
 
 from superpoint_ros.data.sequences.image_files import IMAGE_SUFFIXES
@@ -61,8 +62,8 @@ def open_bag(path: str | Path, ros_1: bool = False) -> Iterator[BagReader]:
         raise FileNotFoundError(f'there is no bag {path}')
     if path.suffix == ROS_1 and path.is_file() and not ros_1:
         raise ValueError(
-            f'{path} is a bag of ROS 1: convert it with `rosbags-convert --src {path} '
-            f'--dst {path.with_suffix("")}` and give the new folder'
+            f'{path} is a bag of ROS 1: convert it with `rosbags-convert --src {quote(str(path))} '
+            f'--dst {quote(str(path.with_suffix("")))}` and give the new folder'
         )
     if not is_bag(path):
         raise ValueError(
@@ -73,13 +74,13 @@ def open_bag(path: str | Path, ros_1: bool = False) -> Iterator[BagReader]:
         if len(files) > 1:
             raise ValueError(
                 f'{path} has no metadata.yaml: give one of its files, such as {files[0]}, or '
-                f'write it with `ros2 bag reindex {path}`'
+                f'write it with `ros2 bag reindex {quote(str(path))}`'
             )
         path = files[0]
     if path.suffix == '.zstd':
         raise ValueError(
             f'{path} is compressed: give the folder with metadata.yaml, or unpack it with '
-            f'`zstd -d {path}` and give the result'
+            f'`zstd -d {quote(str(path))}` and give the result'
         )
     try:
         reader = BagReader(path)
@@ -156,7 +157,7 @@ class BagReader:
     def _damage(self, error: Exception) -> ValueError:
         """Return the error of a bag that cannot be read, with the command that may repair it."""
         repair = _REPAIRS['' if self._path.is_dir() else self._path.suffix]
-        repair = repair.format(path=self._path)
+        repair = repair.format(path=quote(str(self._path)))
         return ValueError(f'the bag {self._path} cannot be read: {error}; {repair}')
 
     def messages(self, connections: Iterable[Any] = ()) -> Iterator[tuple[Any, int, bytes]]:

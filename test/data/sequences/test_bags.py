@@ -269,6 +269,9 @@ def test_a_cut_off_recording_is_named_with_the_command_that_repairs_it(write_bag
     file.write_bytes(content[: len(content) * 2 // 3])
     with pytest.raises(ValueError, match=rf'{file.name} cannot be read: .*{repair}'):
         list(open_sequence(file))
+    spaced = file.rename(file.with_name(f'a bag{file.suffix}'))
+    with pytest.raises(ValueError, match=rf"(mcap recover|sqlite3) '{spaced}' "):
+        list(open_sequence(spaced))
 
 
 def test_a_bag_of_ros_1_that_is_damaged_or_cannot_be_copied_is_named(tmp_path):
