@@ -139,15 +139,23 @@ class InputTopic(ABC):
                 once=True,
             )
             return None
-        seconds = (self.node.get_clock().now().nanoseconds - stamp) * 1e-9
+        now = self.node.get_clock().now().nanoseconds
+        seconds = (now - stamp) * 1e-9
         if abs(seconds) <= MAX_AGE:
             return seconds
         self.logger.info(
             f'latency is not measured: stamps on {self.topic} differ by {seconds:.0f} s from the '
-            "node's clock (set use_sim_time:=true for a bag played with --clock or a simulation)",
+            f"node's clock ({self._clock_advice(now)})",
             once=True,
         )
         return None
+
+    def _clock_advice(self, now: int) -> str:
+        """Return how the node's clock, which is at `now`, can get the time of the messages."""
+        if not self.node.get_clock().ros_time_is_active:
+            return 'set use_sim_time:=true for a bag played with --clock or a simulation'
+        reason = '/clock has another time' if now else 'no time has arrived on /clock'
+        return f'use_sim_time is true, but {reason}'
 
     def report_bad_message(self, error: ValueError, reason: str) -> None:
         """

@@ -219,6 +219,15 @@ def test_stamps_of_another_clock_give_no_latency_and_a_hint(start_inside, image,
     assert 'use_sim_time' in output
 
 
+def test_a_simulated_clock_without_time_is_the_reason_for_no_latency(start_inside, image, capfd):
+    system = start_inside(use_sim_time=True)
+    system.answers(image, stamp=time.time_ns() // 1_000_000)
+    system.status('/image')
+    output = capfd.readouterr().err
+    assert 'use_sim_time is true, but no time has arrived on /clock' in output
+    assert 'set use_sim_time' not in output
+
+
 def test_a_camera_that_sets_no_stamps_is_reported_once(start_inside, image, capfd):
     system = start_inside()
     system.answers(image, stamp=0)
