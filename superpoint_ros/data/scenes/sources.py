@@ -26,16 +26,23 @@ def list_glb(sources: Sequence[Path]) -> list[Path]:
     """
     Return the GLB files that are named, or lie in the folders that are named.
 
-    Raises FileNotFoundError for a file that does not exist and for a folder without GLB files.
+    Hidden files of folders are left out. Raises FileNotFoundError for a file that does not exist,
+    also in a folder (a broken link), and for a folder without GLB files.
     """
     paths: list[Path] = []
     for source in map(Path, sources):
-        found = sorted(source.glob('*.glb')) if source.is_dir() else [source]
-        if not found or not all(path.is_file() for path in found):
-            kind = 'contains no .glb files' if source.is_dir() else 'does not exist'
-            raise FileNotFoundError(f'{source} {kind}; name .glb files, or folders of them')
+        found = sorted(filter(_is_named_glb, source.iterdir())) if source.is_dir() else [source]
+        missing = [f'{path} does not exist' for path in found if not path.is_file()]
+        if not found or missing:
+            problem = missing[0] if missing else f'{source} contains no .glb files'
+            raise FileNotFoundError(f'{problem}; name .glb files, or folders of them')
         paths += found
     return paths
+
+
+def _is_named_glb(path: Path) -> bool:
+    """Return whether a file, which is not hidden, is named like a GLB file."""
+    return path.suffix.lower() == '.glb' and not path.name.startswith('.')
 
 
 def read_sources(
