@@ -55,9 +55,9 @@ def write_pth(path: Path, model: SuperPoint) -> None:
         config = PAPER
     if config.layers.keys() != PAPER.layers.keys() or config.downsampling != PAPER.downsampling:
         raise ValueError(
-            'a .pth file does not record the layers of its network, and programs expect two per '
-            f'stage with pooling; this network has {config.form}: export it to .onnx or .pt, or '
-            'export models/superpoint.safetensors'
+            'a .pth file does not record the layers of its network, and programs expect '
+            f'{PAPER.form} and no fine descriptors; this network has {config.form}: export it to '
+            '.onnx or .pt, or export models/superpoint.safetensors'
         )
     state = {
         name: value.detach().cpu().clone()

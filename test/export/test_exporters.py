@@ -113,7 +113,7 @@ def test_exported_compact_weights_load_unchanged(tmp_path):
     ('config', 'message'),
     [
         (NANO, r'this network has \(1, 1, 1, 2\) layers with stride'),
-        (COMPACT, 'this network has .* with pooling and fine'),
+        (COMPACT, 'expect .* and no fine descriptors; this network has .* with pooling and fine'),
         (replace(COMPACT, normalization='after_relu'), 'cannot be folded exactly'),
     ],
 )
