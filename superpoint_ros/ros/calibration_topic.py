@@ -17,6 +17,7 @@ from sensor_msgs.msg import CameraInfo
 
 from superpoint_ros.geometry.camera_model import CameraModel, CameraModelError
 from superpoint_ros.ros.events import with_events
+from superpoint_ros.ros.inputs import published_topics
 from superpoint_ros.ros.node_log import REPEAT
 
 RECTIFIED = (
@@ -38,6 +39,7 @@ class CalibrationTopic:
         topic: full name of the topic, after remapping.
         newest: newest message, None if there is none.
         trouble: why no coordinates can be computed; empty if they can.
+        silence: why nothing is received, as the end of a sentence; may be empty.
 
     """
 
@@ -51,6 +53,7 @@ class CalibrationTopic:
         self._used: CameraInfo | None = None
         self._model: CameraModel | None = None
         self.trouble = f'no calibration received on {self.topic}'
+        self.silence = ''
 
     def start(self) -> None:
         """Begin to receive calibrations."""
@@ -80,15 +83,28 @@ class CalibrationTopic:
         local itself: the usual publishers, which repeat the calibration, refuse that. To be called
         about once per second, as not every RMW implementation reports new publishers.
         """
-        if self._main is None or self._latched is not None:
+        if self._main is None:
             return
-        latched = QoSDurabilityPolicy.TRANSIENT_LOCAL
         publishers = self._node.get_publishers_info_by_topic(self._unresolved)
-        if any(each.qos_profile.durability == latched for each in publishers):
+        self.silence = '' if publishers or self.newest is not None else self._alternatives()
+        latched = QoSDurabilityPolicy.TRANSIENT_LOCAL
+        if self._latched is None and any(
+            each.qos_profile.durability == latched for each in publishers
+        ):
             qos = QoSProfile(depth=1, durability=latched)
             self._latched = self._node.create_subscription(
                 CameraInfo, self._unresolved, self._receive, qos
             )
+
+    def _alternatives(self) -> str:
+        """Return that the topic has no publisher, and which topics of its type have one."""
+        others = ', '.join(published_topics(self._node, CameraInfo))
+        if not others:
+            return ': the topic has no publisher'
+        return (
+            f': the topic has no publisher; topics of this type are {others} '
+            f'(remap with {self._unresolved}:=TOPIC)'
+        )
 
     def _receive(self, message: CameraInfo) -> None:
         self.newest = message
@@ -140,7 +156,7 @@ class CalibrationTopic:
         """Return the newest calibration, converted if it has changed."""
         newest = self.newest
         if newest is None:
-            raise CameraModelError('no calibration received')
+            raise CameraModelError(f'no calibration received{self.silence}')
         if self._model is None or not _is_same(newest, self._used):
             self._model = None
             self._model = CameraModel.from_message(newest, self._rectified)

@@ -40,6 +40,16 @@ _NO_COUNT = 2**31 - 1
 loss of a message of several fragments (eProsima/Fast-DDS#6366)."""
 
 
+def published_topics(node: Node, message_type: type) -> list[str]:
+    """Return the topics of a type of sensor_msgs that have publishers, without `_OUTPUTS`."""
+    kind = f'sensor_msgs/msg/{message_type.__name__}'
+    return sorted(
+        name
+        for name, types in node.get_topic_names_and_types()
+        if kind in types and not name.endswith(_OUTPUTS) and node.count_publishers(name) > 0
+    )
+
+
 class InputTopic(ABC):
     """
     A topic of messages with a header, received between `start` and `stop`.
@@ -224,23 +234,12 @@ class InputTopic(ABC):
             return f'the topic has the type {", ".join(others)}, not {kind}'
         if publishers:
             return self._why_nothing_arrives(publishers)
-        suggestions = ', '.join(map(self._remap_target, self._published(self._type)))
+        suggestions = ', '.join(map(self._remap_target, published_topics(self.node, self._type)))
         if not suggestions:
             return f'the topic has no publisher, nor has any other topic of {kind}'
         return (
             f'the topic has no publisher; topics of this type are {suggestions} '
             f'(remap with {self._name}:=TOPIC)'
-        )
-
-    def _published(self, message_type: type) -> list[str]:
-        """Return the topics of a type that have publishers, without `_OUTPUTS`."""
-        kind = f'sensor_msgs/msg/{message_type.__name__}'
-        return sorted(
-            name
-            for name, types in self.node.get_topic_names_and_types()
-            if kind in types
-            and not name.endswith(_OUTPUTS)
-            and self.node.count_publishers(name) > 0
         )
 
     def _why_nothing_arrives(self, publishers: list[TopicEndpointInfo]) -> str:

@@ -29,7 +29,7 @@ from superpoint_ros.ros.detector.detector_parameters import (
     FeatureOutput,
 )
 from superpoint_ros.ros.detector.worker import Worker
-from superpoint_ros.ros.inputs import InputTopic
+from superpoint_ros.ros.inputs import InputTopic, published_topics
 from superpoint_ros.ros.messages.feature_messages import features_to_message
 from superpoint_ros.ros.messages.image_messages import gray_from_image, image_message, stamp_key
 from superpoint_ros.visualization import draw_keypoints
@@ -177,7 +177,7 @@ class Camera(InputTopic):
         transport, kind = (
             ('raw', Image) if self._is_compressed else ('compressed', CompressedImage)
         )
-        others = self._published(kind)
+        others = published_topics(self.node, kind)
         if not others:
             return reason
         images = ', '.join(topic.removesuffix('/compressed') for topic in others)

@@ -186,7 +186,10 @@ class StereoDepth(DepthSource):
         messages = [camera.calibration.newest for camera in self._cameras]
         for camera, message in zip(self._cameras, messages, strict=True):
             if message is None:
-                raise CameraModelError(f'no calibration received on {camera.calibration.topic}')
+                source = camera.calibration
+                raise CameraModelError(
+                    f'no calibration received on {source.topic}{source.silence}'
+                )
         camera = StereoCamera.from_messages(*messages)
         camera.left.check_size(frame.gray.shape[::-1])
         return camera

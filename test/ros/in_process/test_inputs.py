@@ -274,6 +274,32 @@ def test_a_calibration_of_another_size_is_reported_once_if_sizes_alternate(
     assert log.count('no normalized coordinates') == 1
 
 
+@pytest.mark.parametrize('depth_source', ['none', 'stereo'])
+def test_a_missing_calibration_names_topics_with_publishers_and_its_own_remapping(
+    start_inside, image, depth_source
+):
+    stereo = {'cameras': ['left', 'right'], 'depth_source': 'stereo'}
+    mono = {'normalized_coordinates': True}
+    system = start_inside(**(stereo if depth_source == 'stereo' else mono))
+    name = 'left/' if depth_source == 'stereo' else ''
+    topics = [f'/{name}image', f'/{name.replace("left", "right")}image']
+    system.listen_to_features(f'{name}features')
+
+    def said(text):
+        for topic in topics:
+            system.publish(image, topic, stamp=1000)
+        system.rest(0.1)
+        return text in system.newest_status(topics[0])[1]
+
+    silent = f'/{name}camera_info: the topic has no publisher'
+    if depth_source == 'none':
+        silent = '/camera_info: no calibration received: the topic has no publisher'
+    system.wait_until(lambda: said(silent))
+    system.observer.create_publisher(CameraInfo, '/camera/infos', 1)
+    there = f'topics of this type are /camera/infos (remap with {name}camera_info:=TOPIC)'
+    system.wait_until(lambda: said(f'{silent}; {there}'))
+
+
 @pytest.mark.parametrize('is_latched', [True, False])
 def test_a_calibration_that_was_published_once_before_the_start_is_received_if_latched(
     start_inside, image, info, is_latched
