@@ -178,7 +178,7 @@ def test_detect_records_images_and_keypoints(pictures):
     ('options', 'status', 'message'),
     [
         (['--rerun', '{}/1.png'], 2, "1.png' does not end in .rrd; for the viewer, write --rerun"),
-        (['--rerun', '{}/0.png/a.rrd'], 1, '0.png'),
+        (['--rerun', '{}/0.png/a.rrd'], 2, '0.png'),
         (['--rerun', '{}/folder.rrd'], 2, 'folder.rrd is a folder: name a file'),
     ],
 )

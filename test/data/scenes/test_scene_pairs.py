@@ -86,7 +86,7 @@ def test_a_scene_without_a_floor_is_refused(monkeypatch):
 @pytest.mark.parametrize(
     ('values', 'message'),
     [
-        ({'width': 8}, 'width must be at least 64'),
+        ({'width': 8}, 'width must lie between 64 and 8192'),
         ({'min_baseline': 0.0}, 'min_baseline must be greater than 0'),
         ({'min_baseline': 0.9}, 'min_baseline must be at most max_baseline'),
         ({'min_overlap': 1.0}, 'min_overlap must be greater than 0.0 and less than 1.0'),
