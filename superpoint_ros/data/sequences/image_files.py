@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from functools import partial
+import logging
 from pathlib import Path
 import re
 from typing import TypeVar
@@ -18,6 +19,8 @@ from superpoint_ros.data.image_encodings import decode_image, to_8_bits
 from superpoint_ros.files import demo_photographs, read_each
 
 Item = TypeVar('Item')
+
+_log = logging.getLogger(__name__)
 
 IMAGE_SUFFIXES = frozenset(
     ('.bmp', '.jpeg', '.jpg', '.jp2', '.pbm', '.pgm', '.png', '.pnm', '.ppm', '.tif', '.tiff')
@@ -98,13 +101,20 @@ def list_images(folder: str | Path) -> list[Path]:
     """
     Return the files of a folder that are named like images, in natural order (2 before 10).
 
-    Subfolders and hidden files are left out. Raises NotADirectoryError if it is not a folder.
+    Subfolders and hidden files are left out, and links to missing files with a warning. Raises
+    NotADirectoryError if it is not a folder.
     """
     folder = Path(folder)
     if not folder.is_dir():
         raise NotADirectoryError(f'{folder} is not a folder')
-    files = (path for path in folder.iterdir() if not path.name.startswith('.'))
-    images = [path for path in files if path.suffix.lower() in IMAGE_SUFFIXES and path.is_file()]
+    named = (path for path in folder.iterdir() if path.suffix.lower() in IMAGE_SUFFIXES)
+    named = [path for path in named if not path.name.startswith('.')]
+    broken = sorted(path.name for path in named if not path.exists())
+    if broken:
+        _log.warning(
+            'left out %d links to missing files in %s, such as %s', len(broken), folder, broken[0]
+        )
+    images = (path for path in named if path.is_file())
     return sorted(images, key=lambda path: _natural_key(path.name))
 
 

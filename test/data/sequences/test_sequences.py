@@ -102,6 +102,16 @@ def test_a_video_gives_its_frames_with_its_own_times(tmp_path):
     assert first.image.shape == (48, 64, 3)
 
 
+def test_links_to_missing_files_are_left_out_with_a_warning(tmp_path, caplog):
+    write(tmp_path / 'a.png', 10)
+    (tmp_path / 'b.png').symlink_to(tmp_path / 'a.png')
+    for name in ('d.png', 'c.png', '.e.png', 'f.txt'):
+        (tmp_path / name).symlink_to(tmp_path / 'missing')
+    assert [path.name for path in list_images(tmp_path)] == ['a.png', 'b.png']
+    [message] = caplog.messages
+    assert message == f'left out 2 links to missing files in {tmp_path}, such as c.png'
+
+
 def test_a_missing_or_unreadable_source_is_named(tmp_path):
     with pytest.raises(FileNotFoundError, match=r'there is no nowhere/x\.mp4'):
         open_sequence('nowhere/x.mp4')
