@@ -22,6 +22,8 @@ from superpoint_ros.training.pseudo_labels import label_folder, write_contact_sh
 from support.small_networks import write_weights
 from support.spots import draw_spots
 
+pytestmark = pytest.mark.usefixtures('restore_threads')  # `ThisProcess` gets those of a worker
+
 RECIPE = AdaptationRecipe(homographies=4, threshold=0.01, nms_radius=2, max_keypoints=20)
 BAD = ('bad.png', 'tiny.png')
 
