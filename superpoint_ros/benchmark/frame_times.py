@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import NamedTuple, TypeVar
 
@@ -56,7 +56,7 @@ class SpeedPlan:
         rounds: measured rounds, after the warm-up.
         warm_up: rounds that do not count.
         threads: threads on the CPU.
-        photographs: uint8 BGR; without any, those of the package are used.
+        photographs: uint8 BGR, by default those of the package.
         memory: whether memory is measured, which starts a process for each case.
         peak_sides: sides of the matrices whose products give the machine's peak.
 
@@ -71,7 +71,7 @@ class SpeedPlan:
     rounds: int = 40
     warm_up: int = 3
     threads: int = 1
-    photographs: Sequence[np.ndarray] = ()
+    photographs: Sequence[np.ndarray] = field(default_factory=read_photographs)
     memory: bool = True
     peak_sides: Sequence[int] = PEAK_SIDES
 
@@ -97,7 +97,6 @@ def measure_frames(plan: SpeedPlan, progress: Progress) -> dict:
     nothing can be run.
     """
     use_threads(plan.threads)
-    photographs = plan.photographs or read_photographs()
     skipped: dict[str, str] = {}
     entries = [entry for network in plan.networks for entry in _entries(plan, network, skipped)]
     methods: list[TimedMethod | TimedOnnx]
@@ -106,7 +105,7 @@ def measure_frames(plan: SpeedPlan, progress: Progress) -> dict:
     peaks, cases, others = [_peaks(plan, entries)], [], []
     for size in plan.sizes:
         progress(f'{len(entries) + len(methods)} candidates at {size[0]}x{size[1]}')
-        frames = frames_of(photographs, size)
+        frames = frames_of(plan.photographs, size)
         of_size, of_methods = _measure_size(plan, entries, methods, frames, progress)
         cases += of_size
         others += of_methods

@@ -19,7 +19,6 @@ from superpoint_ros.benchmark.candidates import (
     frames_of,
     LOWEST_THRESHOLD,
     make_detector,
-    read_photographs,
     threshold_of,
 )
 from superpoint_ros.benchmark.frame_times import make_each, percentiles, Progress, SpeedPlan
@@ -47,9 +46,7 @@ def measure_node(plan: SpeedPlan, out: Path, progress: Progress) -> list[dict]:
     `superpoint_ros.ros.testing.latency.Probe` raises.
     """
     use_threads(plan.threads)
-    photographs = [
-        cv2.cvtColor(each, cv2.COLOR_BGR2GRAY) for each in plan.photographs or read_photographs()
-    ]
+    photographs = [cv2.cvtColor(each, cv2.COLOR_BGR2GRAY) for each in plan.photographs]
     out.mkdir(parents=True, exist_ok=True)
 
     def make(execution: Execution, model: NetworkArrays) -> Detector:

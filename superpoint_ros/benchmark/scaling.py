@@ -15,7 +15,6 @@ from superpoint_ros.benchmark.candidates import (
     frames_of,
     make_candidate,
     NetworkSource,
-    read_photographs,
     TimedDetector,
 )
 from superpoint_ros.benchmark.frame_memory import measure_memory
@@ -63,7 +62,7 @@ def measure_scaling(
     not possible are skipped. Raises ValueError if none is possible.
     """
     use_threads(plan.threads)
-    photographs = (plan.photographs or read_photographs())[:_PHOTOGRAPHS]
+    photographs = plan.photographs[:_PHOTOGRAPHS]
 
     def make(execution: Execution, model: NetworkArrays) -> TimedDetector:
         return make_candidate(execution, model, plan.keypoints, plan.threads)

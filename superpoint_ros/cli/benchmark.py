@@ -201,7 +201,7 @@ def _plan(args: argparse.Namespace, bad: list[Path]):
         keypoints=args.max_keypoints,
         rounds=args.rounds,
         threads=args.threads or core_count(),
-        photographs=read_photographs(args.images, bad) if args.images else (),
+        photographs=read_photographs(args.images, bad),
         memory=not args.no_memory,
     )
 
