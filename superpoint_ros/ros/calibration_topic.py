@@ -17,7 +17,7 @@ from sensor_msgs.msg import CameraInfo
 
 from superpoint_ros.geometry.camera_model import CameraModel, CameraModelError
 from superpoint_ros.ros.events import with_events
-from superpoint_ros.ros.inputs import published_topics
+from superpoint_ros.ros.inputs import alternatives
 from superpoint_ros.ros.node_log import REPEAT
 
 RECTIFIED = (
@@ -86,7 +86,7 @@ class CalibrationTopic:
         if self._main is None:
             return
         publishers = self._node.get_publishers_info_by_topic(self._unresolved)
-        self.silence = '' if publishers or self.newest is not None else self._alternatives()
+        self.silence = '' if publishers or self.newest is not None else self._no_publisher()
         latched = QoSDurabilityPolicy.TRANSIENT_LOCAL
         if self._latched is None and any(
             each.qos_profile.durability == latched for each in publishers
@@ -96,15 +96,10 @@ class CalibrationTopic:
                 CameraInfo, self._unresolved, self._receive, qos
             )
 
-    def _alternatives(self) -> str:
+    def _no_publisher(self) -> str:
         """Return that the topic has no publisher, and which topics of its type have one."""
-        others = ', '.join(published_topics(self._node, CameraInfo))
-        if not others:
-            return ': the topic has no publisher'
-        return (
-            f': the topic has no publisher; topics of this type are {others} '
-            f'(remap with {self._unresolved}:=TOPIC)'
-        )
+        others = alternatives(self._node, CameraInfo, self._unresolved)
+        return ': the topic has no publisher' + (f'; {others}' if others else '')
 
     def _receive(self, message: CameraInfo) -> None:
         self.newest = message

@@ -40,6 +40,18 @@ _NO_COUNT = 2**31 - 1
 loss of a message of several fragments (eProsima/Fast-DDS#6366)."""
 
 
+def alternatives(
+    node: Node, message_type: type, name: str, target: Callable[[str], str] = str
+) -> str:
+    """
+    Return which topics of a type have publishers, and how to use one instead of `name`.
+
+    `target` returns what `name` is remapped to for a topic. The result is empty without topics.
+    """
+    topics = ', '.join(map(target, published_topics(node, message_type)))
+    return f'topics of this type are {topics} (remap with {name}:=TOPIC)' if topics else ''
+
+
 def published_topics(node: Node, message_type: type) -> list[str]:
     """Return the topics of a type of sensor_msgs that have publishers, without `_OUTPUTS`."""
     kind = f'sensor_msgs/msg/{message_type.__name__}'
@@ -234,13 +246,10 @@ class InputTopic(ABC):
             return f'the topic has the type {", ".join(others)}, not {kind}'
         if publishers:
             return self._why_nothing_arrives(publishers)
-        suggestions = ', '.join(map(self._remap_target, published_topics(self.node, self._type)))
-        if not suggestions:
+        others = alternatives(self.node, self._type, self._name, self._remap_target)
+        if not others:
             return f'the topic has no publisher, nor has any other topic of {kind}'
-        return (
-            f'the topic has no publisher; topics of this type are {suggestions} '
-            f'(remap with {self._name}:=TOPIC)'
-        )
+        return f'the topic has no publisher; {others}'
 
     def _why_nothing_arrives(self, publishers: list[TopicEndpointInfo]) -> str:
         """Return why messages of publishers of the right type do not arrive."""
