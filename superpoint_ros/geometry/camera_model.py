@@ -143,7 +143,7 @@ class CameraModel:
         With `rectified`, it is that of the rectified images: matrix p and no distortion. Messages
         of ROS 1 are accepted, too.
         """
-        k, d, p = (info.k, info.d, info.p) if hasattr(info, 'k') else (info.K, info.D, info.P)
+        k, d, p = _calibration_of(info)
         model, matrix, distortion = info.distortion_model, np.reshape(k, (3, 3)), d
         if rectified:
             model, matrix, distortion = 'plumb_bob', np.reshape(p, (3, 4))[:, :3], np.zeros(0)
@@ -223,6 +223,16 @@ class CameraModel:
         wrong = ~(np.linalg.norm(seen - pixels, axis=2)[:, 0] < _TOLERANCE)
         points[wrong] = np.nan
         return points[:, 0].astype(np.float32)
+
+
+def is_calibrated(info: CameraInfo) -> bool:
+    """Return whether a message has a calibration: without one, drivers leave matrix k zero."""
+    return bool(_calibration_of(info)[0][0] > 0)
+
+
+def _calibration_of(info: CameraInfo) -> tuple:
+    """Return k, d and p of a message; they have capital letters in ROS 1."""
+    return (info.k, info.d, info.p) if hasattr(info, 'k') else (info.K, info.D, info.P)
 
 
 def _by(size: tuple[int, int]) -> str:

@@ -15,7 +15,7 @@ from rclpy.qos import qos_profile_sensor_data, QoSProfile
 from sensor_msgs.msg import CameraInfo, Image, PointCloud, PointCloud2
 
 from superpoint_ros.data.sequences.bags import seconds_of
-from superpoint_ros.geometry.camera_model import CameraModel
+from superpoint_ros.geometry.camera_model import CameraModel, is_calibrated
 from superpoint_ros.geometry.rotations import pose_matrix
 from superpoint_ros.geometry.trajectory_alignment import StampedTrajectories
 from superpoint_ros.integrations.rerun_recording import METHOD, RerunScene, TRUTH
@@ -83,7 +83,7 @@ class RerunNode(Node):
         self.scene.log_image(gray_from_image(message))
 
     def _receive_camera(self, message: CameraInfo) -> None:
-        if message.k[0] > 0:
+        if is_calibrated(message):
             self._camera = CameraModel.from_message(message).published()
 
     def _log_features(self, message: PointCloud2) -> None:

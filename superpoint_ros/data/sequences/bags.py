@@ -28,7 +28,7 @@ from superpoint_ros.data.sequences.sequence import (
     GroundTruth,
     with_known_size,
 )
-from superpoint_ros.geometry.camera_model import CameraModel
+from superpoint_ros.geometry.camera_model import CameraModel, is_calibrated
 
 IMAGE, COMPRESSED = 'sensor_msgs/msg/Image', 'sensor_msgs/msg/CompressedImage'
 CAMERA_INFO = 'sensor_msgs/msg/CameraInfo'
@@ -128,8 +128,8 @@ class BagSequence:
         if known is None or known.msgtype != CAMERA_INFO:
             return None
         for number, info in islice(self._messages(reader, topic), _CALIBRATIONS_TRIED):
-            if not (info.k if hasattr(info, 'k') else info.K)[0] > 0:  # ROS 2 or ROS 1
-                return None  # the driver has no calibration
+            if not is_calibrated(info):
+                return None
             try:
                 return with_known_size(CameraModel.from_message(info).published())
             except ValueError as error:
