@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Container, Iterable, Iterator, Sequence
 import io
 import logging
 import os
@@ -92,6 +92,16 @@ def check_writable(path: Path) -> None:
     except OSError as error:
         error.filename = str(folder)
         raise
+
+
+def list_named(folder: Path, suffixes: Container[str]) -> list[Path]:
+    """
+    Return the entries of a folder whose suffixes, in lower case, are among `suffixes`, by name.
+
+    Hidden ones are left out. Entries may be folders, or links to missing files.
+    """
+    named = (path for path in folder.iterdir() if path.suffix.lower() in suffixes)
+    return sorted(path for path in named if not path.name.startswith('.'))
 
 
 def read_text(path: Path) -> str:

@@ -14,6 +14,7 @@ import numpy as np
 from superpoint_ros.data.scenes.meshes import read_glb
 from superpoint_ros.data.scenes.variations import SceneSource
 from superpoint_ros.data.sequences.image_files import find_photographs, load_images
+from superpoint_ros.files import list_named
 
 STREET = 'street'
 """Name of the scene that is composed of objects."""
@@ -31,18 +32,13 @@ def list_glb(sources: Sequence[Path]) -> list[Path]:
     """
     paths: list[Path] = []
     for source in map(Path, sources):
-        found = sorted(filter(_is_named_glb, source.iterdir())) if source.is_dir() else [source]
+        found = list_named(source, ('.glb',)) if source.is_dir() else [source]
         missing = [f'{path} does not exist' for path in found if not path.is_file()]
         if not found or missing:
             problem = missing[0] if missing else f'{source} contains no .glb files'
             raise FileNotFoundError(f'{problem}; name .glb files, or folders of them')
         paths += found
     return paths
-
-
-def _is_named_glb(path: Path) -> bool:
-    """Return whether a file, which is not hidden, is named like a GLB file."""
-    return path.suffix.lower() == '.glb' and not path.name.startswith('.')
 
 
 def read_sources(

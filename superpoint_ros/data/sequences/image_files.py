@@ -16,7 +16,7 @@ import cv2
 import numpy as np
 
 from superpoint_ros.data.image_encodings import decode_image, to_8_bits
-from superpoint_ros.files import demo_photographs, read_each
+from superpoint_ros.files import demo_photographs, list_named, read_each
 
 Item = TypeVar('Item')
 
@@ -107,9 +107,8 @@ def list_images(folder: str | Path) -> list[Path]:
     folder = Path(folder)
     if not folder.is_dir():
         raise NotADirectoryError(f'{folder} is not a folder')
-    named = (path for path in folder.iterdir() if path.suffix.lower() in IMAGE_SUFFIXES)
-    named = [path for path in named if not path.name.startswith('.')]
-    broken = sorted(path.name for path in named if not path.exists())
+    named = list_named(folder, IMAGE_SUFFIXES)
+    broken = [path.name for path in named if not path.exists()]
     if broken:
         _log.warning(
             'left out %d links to missing files in %s, such as %s', len(broken), folder, broken[0]
