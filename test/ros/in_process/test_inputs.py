@@ -1,7 +1,7 @@
 # Copyright 2026 The superpoint_ros developers
 # SPDX-License-Identifier: Apache-2.0
 
-"""What the node reports about its topics: losses, missing publishers, clocks and calibrations."""
+"""What the node reports about its inputs: losses, missing publishers, clocks and bad images."""
 
 from __future__ import annotations
 
@@ -11,18 +11,14 @@ from types import SimpleNamespace
 from diagnostic_msgs.msg import DiagnosticStatus
 import numpy as np
 import pytest
-from rclpy import event_handler
-from rclpy.event_handler import QoSPublisherEventType, QoSSubscriptionEventType
-from rclpy.qos import QoSDurabilityPolicy, QoSProfile, QoSReliabilityPolicy
-from sensor_msgs.msg import CameraInfo, CompressedImage, Image, PointCloud2
+from rclpy.event_handler import QoSSubscriptionEventType
+from rclpy.qos import QoSProfile, QoSReliabilityPolicy
+from sensor_msgs.msg import CompressedImage, Image, PointCloud2
 
 from superpoint_ros.ros import inputs
-from superpoint_ros.ros.messages.image_messages import image_message
 from support.ros_domain import ros_domain
 
 DOMAIN = ros_domain(5)
-
-LATCHED = QoSProfile(depth=1, durability=QoSDurabilityPolicy.TRANSIENT_LOCAL)
 
 
 def test_lost_images_are_counted_and_a_warning_with_the_cures(
@@ -257,70 +253,6 @@ def test_bad_images_of_a_reason_are_logged_once_in_ten_seconds(start_inside, ima
     assert ['encoding' in line for line in lines] == [True, False]
 
 
-def test_a_calibration_of_another_size_is_reported_once_if_sizes_alternate(
-    start_inside, image, info, wait_for_log
-):
-    system = start_inside(normalized_coordinates=True)
-    small = image_message(np.zeros((60, 80), np.uint8))
-    system.wait_until(
-        lambda: system.publish(info, 'camera_info') or system.answers(image).is_dense
-    )
-    for _ in range(3):
-        assert not system.status('/image')[1].startswith('/camera_info')
-        system.answers(small)
-        assert system.status('/image')[1].startswith('/camera_info')
-        system.answers(image)
-    log = wait_for_log(system, 'no normalized coordinates')
-    assert log.count('no normalized coordinates') == 1
-
-
-@pytest.mark.parametrize('depth_source', ['none', 'stereo'])
-def test_a_missing_calibration_names_topics_with_publishers_and_its_own_remapping(
-    start_inside, image, depth_source
-):
-    stereo = {'cameras': ['left', 'right'], 'depth_source': 'stereo'}
-    mono = {'normalized_coordinates': True}
-    system = start_inside(**(stereo if depth_source == 'stereo' else mono))
-    name = 'left/' if depth_source == 'stereo' else ''
-    topics = [f'/{name}image', f'/{name.replace("left", "right")}image']
-    system.listen_to_features(f'{name}features')
-
-    def said(text):
-        for topic in topics:
-            system.publish(image, topic, stamp=1000)
-        system.rest(0.1)
-        return text in system.newest_status(topics[0])[1]
-
-    silent = f'/{name}camera_info: the topic has no publisher'
-    if depth_source == 'none':
-        silent = '/camera_info: no calibration received: the topic has no publisher'
-    system.wait_until(lambda: said(silent))
-    system.observer.create_publisher(CameraInfo, '/camera/infos', 1)
-    there = f'topics of this type are /camera/infos (remap with {name}camera_info:=TOPIC)'
-    system.wait_until(lambda: said(f'{silent}; {there}'))
-
-
-@pytest.mark.parametrize('is_latched', [True, False])
-def test_a_calibration_that_was_published_once_before_the_start_is_received_if_latched(
-    start_inside, image, info, is_latched
-):
-    system = start_inside(normalized_coordinates=True, autostart=False)
-    qos = LATCHED if is_latched else QoSProfile(depth=1)
-    publisher = system.observer.create_publisher(CameraInfo, 'camera_info', qos)
-    publisher.publish(info)
-    system.node.trigger_configure()
-    system.node.trigger_activate()
-    system.answers(image)
-    if is_latched:
-        system.wait_until(lambda: 'calibration' not in system.newest_status('/image')[1])
-        system.wait_until(lambda: system.answers(image).is_dense)
-    else:
-        system.rest(1.0)
-        assert 'no calibration received' in system.status('/image')[1]
-        publisher.publish(info)
-        system.wait_until(lambda: system.answers(image).is_dense)
-
-
 def test_the_quality_of_service_of_every_documented_topic_can_be_overridden(start_inside):
     system = start_inside(
         normalized_coordinates=True,
@@ -347,37 +279,3 @@ def test_the_quality_of_service_of_every_documented_topic_can_be_overridden(star
         '/features/overlay.publisher',
         '/diagnostics.publisher',
     }
-
-
-@pytest.fixture
-def _rmw_without_events(monkeypatch):
-    """Replace events that not every RMW implementation supports, as rclpy reports their lack."""
-    optional = {
-        QoSSubscriptionEventType.RCL_SUBSCRIPTION_MATCHED,
-        QoSSubscriptionEventType.RCL_SUBSCRIPTION_MESSAGE_LOST,
-        QoSPublisherEventType.RCL_PUBLISHER_MATCHED,
-    }
-    make = event_handler.EventHandler.__init__
-
-    def refuse(self, *, event_type, **options):
-        if event_type in optional:
-            raise event_handler.UnsupportedEventTypeError('event type is not supported')
-        make(self, event_type=event_type, **options)
-
-    monkeypatch.setattr(event_handler.EventHandler, '__init__', refuse)
-
-
-@pytest.mark.usefixtures('_rmw_without_events')
-def test_without_events_a_latched_calibration_is_received_and_a_lazy_node_starts_and_stops(
-    start_inside, image, info
-):
-    system = start_inside(normalized_coordinates=True, lazy=True)
-    system.observer.create_publisher(CameraInfo, 'camera_info', LATCHED).publish(info)
-    system.rest(0.2)
-    assert system.observer.count_subscribers('/image') == 0
-    subscription = system.listen_to_features()
-    system.wait_until(lambda: system.observer.count_subscribers('/image') == 1)
-    system.wait_until(lambda: system.answers(image).is_dense)
-    assert 'calibration' not in system.status('/image')[1]
-    system.observer.destroy_subscription(subscription)
-    system.wait_until(lambda: system.observer.count_subscribers('/image') == 0)
