@@ -29,11 +29,11 @@ def test_node_latency_is_what_the_node_adds_to_the_detector(tiny, tmp_path):
         networks=[tiny],
         executions=[Execution('torch')],
         keypoints=50,
-        rounds=10,
+        rounds=40,  # medians of 10 frames differed by 0.02 ms while the machine was busy
     )
     [result] = measure_node(plan, tmp_path, lambda text: None)
-    assert result['rounds'] + result['lost'] == 10
-    assert len(result['added_ms']) == result['rounds'] >= 5
+    assert result['rounds'] + result['lost'] == 40
+    assert len(result['added_ms']) == result['rounds'] >= 20
     assert result['latency']['p50'] > result['detector']['p50'] > 0
     assert result['added']['p50'] == pytest.approx(np.median(result['added_ms']))
     assert result['added']['p50'] > 0
