@@ -105,8 +105,12 @@ class Setting:
     def _is_allowed(self, number: float) -> bool:
         """Return whether a number is finite and within the limits."""
         low, high = self.range or (None, None)
+        try:
+            finite = math.isfinite(number)
+        except OverflowError:  # an integer beyond the range of floating-point numbers
+            finite = False
         return (
-            math.isfinite(number)
+            finite
             and (low is None or low <= number)
             and (high is None or number <= high)
             and (self.above is None or self.above < number)

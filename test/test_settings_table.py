@@ -47,10 +47,12 @@ class Plan(SettingsGroup):
     ('values', 'kind', 'message'),
     [
         ({'radius': 65}, ValueError, 'radius must lie between 0 and 64, got 65'),
+        ({'radius': 10**400}, ValueError, 'radius must lie between 0 and 64, got 1000'),
         ({'radius': 3.0}, TypeError, 'radius must be a whole number from 0 to 64, got 3.0'),
         ({'radius': True}, TypeError, 'radius must be a whole number'),
         ({'rate': 1.0}, ValueError, 'rate must be greater than 0.0 and less than 1.0, got 1.0'),
         ({'rate': math.nan}, ValueError, 'rate must be greater than 0.0'),
+        ({'rate': 10**400}, ValueError, 'rate must be greater than 0.0 and less than 1.0'),
         ({'steps': 'x'}, TypeError, "steps must be a whole number and at least 1, got 'x'"),
         ({'steps': 0}, ValueError, 'steps must be at least 1, got 0'),
         ({'exact': 1}, TypeError, 'exact must be true or false, got 1'),
