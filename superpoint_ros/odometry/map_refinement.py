@@ -36,6 +36,7 @@ class MapRefiner:
         self._executor, self._report = executor, report
         self._job: _Job | None = None
         self._future: Future | None = None
+        self._unwanted: Future | None = None  # discarded while it ran, the last one
         self._is_due = False
 
     def start(self, local: LocalMap) -> None:
@@ -76,14 +77,19 @@ class MapRefiner:
 
     def discard(self) -> None:
         """Forget the refinement of a map that is no longer used."""
-        if self._future is not None:
-            self._future.cancel()
+        if self._future is not None and not self._future.cancel():
+            self._unwanted = self._future
         self._job = self._future = None
         self._is_due = False
 
     def wait(self, timeout: float | None = None) -> bool:
-        """Return whether no work goes on, after waiting for it up to `timeout` seconds."""
-        return self._future is None or bool(wait([self._future], timeout).done)
+        """
+        Return whether no work goes on, after waiting for it up to `timeout` seconds.
+
+        Work whose result was discarded counts, too.
+        """
+        futures = [each for each in (self._unwanted, self._future) if each is not None]
+        return not wait(futures, timeout).not_done
 
 
 class DeferredExecutor(Executor):

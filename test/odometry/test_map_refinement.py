@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
+import threading
 
 import numpy as np
 import pytest
@@ -168,3 +169,21 @@ def test_the_refinement_of_a_discarded_map_changes_nothing(make_flight):
     assert refiner.wait(0) is True
     assert executor.run() == 0  # cancelled
     assert odometry.update(flight.tracks[0], 100.0) is None
+
+
+def test_waiting_includes_a_refinement_that_was_discarded_while_it_ran(make_flight, monkeypatch):
+    begun, may_end = threading.Event(), threading.Event()
+
+    def refine(local):
+        begun.set()
+        may_end.wait(60)
+
+    monkeypatch.setattr(LocalMap, 'refine', refine)
+    with ThreadPoolExecutor(1) as executor:
+        refiner = MapRefiner(executor)
+        _, odometry = fly(make_flight(), refiner)
+        assert begun.wait(60)
+        odometry.reset()
+        assert refiner.wait(0.01) is False
+        may_end.set()
+        assert refiner.wait(60) is True
