@@ -15,6 +15,7 @@ from superpoint_ros.benchmark.frame_times import percentiles, Progress
 from superpoint_ros.benchmark.machine import use_threads
 from superpoint_ros.data.sequences.sequence import Frame
 from superpoint_ros.detector import Detector
+from superpoint_ros.evaluation.front_ends import KLT_LEVELS, KLT_WINDOW
 from superpoint_ros.features import Features
 from superpoint_ros.files import demo_photographs
 from superpoint_ros.geometry.stereo import stereo_depths, StereoCamera, warm_up_stereo
@@ -31,7 +32,6 @@ _REFINEMENT = 'refinement of a keyframe (other thread)'
 
 _RATE, _NOISE, _BASELINE = 10.0, 2.0, 0.12  # frames per second, gray levels, metres
 _WARM_UP = 5  # frames that do not count: patches of the first ones are all new
-_WINDOW, _LEVELS = (21, 21), 3  # of KLT, as in VINS-Mono
 
 
 def measure_tracking(frames: int, keypoints: int, progress: Progress) -> dict:
@@ -121,7 +121,7 @@ class _Candidates:
         if self._before is not None and len(self._before[1]):
             before, points = self._before
             cv2.calcOpticalFlowPyrLK(
-                before, image, points, None, winSize=_WINDOW, maxLevel=_LEVELS
+                before, image, points, None, winSize=KLT_WINDOW, maxLevel=KLT_LEVELS
             )
 
 
