@@ -39,10 +39,10 @@ def run(args: argparse.Namespace) -> int:
     """Process the bag with a progress bar, and print one summary."""
     from tqdm import tqdm
 
-    from superpoint_ros.data.sequences.image_files import read_image
+    from superpoint_ros.data.sequences.image_files import read_mask
     from superpoint_ros.ros.bag_processing import process_bag
 
-    mask = read_image(args.mask) if args.mask else None
+    mask = read_mask(args.mask) if args.mask else None
     options = BagOptions(**given_options(args, BagOptions), mask=mask)
     total = count_images(args.bag, options.topics)
     if args.out.exists():

@@ -79,8 +79,9 @@ def process_bag(
     formats than ROS 2 (JSON, Protobuf) are left out. The bag is written next to `target` and
     renamed when it is complete: an interrupted run leaves nothing there. `on_image` is called
     after each image, `warn` with a line about what is left out and about bad messages, once per
-    topic and reason. Raises FileNotFoundError, FileExistsError, ValueError for unknown topics or
-    a bag that cannot be read, or OSError that names the target if it cannot be written.
+    topic and reason. Raises FileNotFoundError, FileExistsError, ValueError for unknown topics, a
+    mask that does not have the size of a topic's first image, or a bag that cannot be read, or
+    OSError that names the target if it cannot be written.
     """
     source, target, options = Path(source), Path(target), options or BagOptions()
     if target.exists():
@@ -171,6 +172,7 @@ class _Job:
         self._calibrations: dict[str, CameraModel | None] = {}
         self._copied = 0
         self._bad: Counter[tuple[str, str]] = Counter()
+        self._used: set[str] = set()  # topics with an image that could be used
         if options.normalized_coordinates:
             self._read_first_calibrations()
         self._store = get_typestore(Stores.ROS2_JAZZY)
@@ -236,15 +238,19 @@ class _Job:
 
     def _read_image(self, entry: _Entry, connection: Any) -> None:
         """Put message and image into the entry; warn and leave it without image if it is bad."""
+        image = None
         try:
             message = self._reader.deserialize(entry.data, connection.msgtype)
             image = to_gray(gray_of(message))
             check_masks(self._options.mask, [image])
         except ValueError as error:
+            if image is not None and connection.topic not in self._used:
+                raise ValueError(f'{connection.topic}: {error}') from error
             self.summary.bad += 1
             self._warn_of(connection, entry.timestamp, error)
             self._on_image()
             return
+        self._used.add(connection.topic)
         entry.topic, entry.image, entry.message = connection.topic, image, message
         # The calibration that the node would have at this time.
         entry.calibration = self._calibrations.get(self._infos[connection.topic])

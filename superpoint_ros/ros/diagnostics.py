@@ -51,7 +51,8 @@ def input_status(
     elif note:
         level, message = DiagnosticStatus.OK, note
     elif summary.lately_bad > 0:
-        message = f'{summary.lately_bad:.0%} of the frames cannot be read'
+        message = f'{summary.lately_bad:.0%} of the frames cannot be used'
+        message += f': {summary.problem}' if summary.problem else ''
     elif summary.lately_lost > MAX_LOST:
         message = f'{summary.lately_lost:.0%} of the frames are lost before they arrive'
     elif summary.lately_dropped > MAX_DROPPED:

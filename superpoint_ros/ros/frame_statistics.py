@@ -30,11 +30,12 @@ class Summary(NamedTuple):
         stages: times of each stage of the processing.
         latency: time from stamp to publication, None if it was not measured.
         lately_dropped: fraction of the frames received that a newer one replaced.
-        lately_bad: fraction of the frames received that could not be read.
+        lately_bad: fraction of the frames received that could not be used.
         lately_lost: fraction of the frames sent that the middleware lost.
         received, published, dropped, lost: numbers of frames since the start.
         keypoints: number of keypoints of the last frame.
-        bad_frames: number of unreadable frames by reason.
+        bad_frames: number of unusable frames by reason.
+        problem: why the newest unusable frame of the last `WINDOW` seconds was one; may be empty.
 
     """
 
@@ -51,6 +52,7 @@ class Summary(NamedTuple):
     lost: int
     keypoints: int
     bad_frames: dict[str, int]
+    problem: str
 
     def __str__(self) -> str:
         """Return the summary in a line."""
@@ -80,7 +82,7 @@ class FrameStatistics:
         self.start = now
         self._arrivals: deque[tuple[float, bool]] = deque()
         self._frames: deque[tuple[float, dict[str, float], float | None]] = deque()
-        self._recent_bad: deque[tuple[float, int]] = deque()
+        self._recent_bad: deque[tuple[float, str]] = deque()
         self._recent_lost: deque[tuple[float, int]] = deque()
         self._bad: Counter[str] = Counter()
         self._received = self._dropped = self._lost = self._published = self._keypoints = 0
@@ -112,10 +114,14 @@ class FrameStatistics:
             self._published += 1
             self._keypoints = keypoints
 
-    def add_bad_frame(self, now: float, reason: str) -> int:
-        """Count a frame that could not be read; return how many had this reason so far."""
+    def add_bad_frame(self, now: float, reason: str, problem: str = '') -> int:
+        """
+        Count a frame that could not be used; return how many had this reason so far.
+
+        `reason` is a word for the counter, `problem` the text of the error.
+        """
         with self._lock:
-            _append(self._recent_bad, (now, 1))
+            _append(self._recent_bad, (now, problem))
             self._bad[reason] += 1
             return self._bad[reason]
 
@@ -125,7 +131,7 @@ class FrameStatistics:
         with self._lock:
             frames = [frame for frame in self._frames if frame[0] > begin]
             arrivals = [replaces for time, replaces in self._arrivals if time > begin]
-            bad = sum(count for time, count in self._recent_bad if time > begin)
+            problems = [problem for time, problem in self._recent_bad if time > begin]
             lost = sum(count for time, count in self._recent_lost if time > begin)
             counts = (self._received, self._published, self._dropped, self._lost)
             keypoints, by_reason = self._keypoints, dict(self._bad)
@@ -137,11 +143,12 @@ class FrameStatistics:
             {name: _percentiles([s[name] for _, s, _ in frames if name in s]) for name in names},
             _percentiles([latency for _, _, latency in frames if latency is not None]),
             sum(arrivals) / max(len(arrivals), 1),
-            min(bad / max(len(arrivals), 1), 1.0),
+            min(len(problems) / max(len(arrivals), 1), 1.0),
             lost / max(lost + len(arrivals), 1),
             *counts,
             keypoints,
             by_reason,
+            problems[-1] if problems else '',
         )
 
 

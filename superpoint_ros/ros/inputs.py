@@ -24,7 +24,7 @@ from superpoint_ros.ros.diagnostics import input_status, MAX_DROPPED, MAX_LOST
 from superpoint_ros.ros.events import with_events
 from superpoint_ros.ros.frame_statistics import FrameStatistics, Summary, WINDOW
 from superpoint_ros.ros.messages.image_messages import stamp_nanoseconds
-from superpoint_ros.ros.node_log import log_failure, REPEAT
+from superpoint_ros.ros.node_log import error_text, log_failure, REPEAT
 
 WATCHDOG_TIMEOUT = 5.0
 """Seconds without a message after which the watchdog warns."""
@@ -186,7 +186,7 @@ class InputTopic(ABC):
         The first message of each reason is logged, then at most one per `REPEAT` seconds.
         """
         now = time.monotonic()
-        count = self.statistics.add_bad_frame(now, reason)
+        count = self.statistics.add_bad_frame(now, reason, str(error))
         # rclpy's throttle does not count what another line has logged.
         if count == 1 or now - self._last_report >= REPEAT:
             self._last_report = now
@@ -333,7 +333,8 @@ class ProcessedTopic(InputTopic):
             self.report_bad_message(error, 'content')
             return
         except Exception as error:  # noqa: BLE001 - one message must not end the node
-            count = self.statistics.add_bad_frame(time.monotonic(), 'failure')
+            problem = error_text(error)
+            count = self.statistics.add_bad_frame(time.monotonic(), 'failure', problem)
             log_failure(self.logger, f'{self._stage} failed ({count} so far)', error, REPEAT)
             return
         if count is None:

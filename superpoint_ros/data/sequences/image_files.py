@@ -64,6 +64,19 @@ def read_pixels(path: str | Path, flags: int) -> np.ndarray:
     return image
 
 
+def read_mask(path: str | Path) -> np.ndarray:
+    """
+    Return the mask in an image file, uint8 (H, W): 0 where the image is black, elsewhere 255.
+
+    Images of 16 bits and floats are black only where they are 0. Raises as `read_pixels`.
+    """
+    try:
+        pixels = read_pixels(path, cv2.IMREAD_GRAYSCALE | cv2.IMREAD_ANYDEPTH)
+    except (ValueError, OSError) as error:
+        raise type(error)(f'the mask cannot be used: {error}') from error
+    return np.where(pixels != 0, 255, 0).astype(np.uint8)
+
+
 def load_image(image: str | Path | np.ndarray, color: bool) -> np.ndarray:
     """Return an image, uint8, or that in a file, in BGR if `color`, else in gray."""
     if isinstance(image, np.ndarray):

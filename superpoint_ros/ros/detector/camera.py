@@ -7,16 +7,15 @@ from __future__ import annotations
 
 from collections.abc import Callable, Hashable, Sequence
 from dataclasses import dataclass, field, replace
-from pathlib import Path
 import time
 from typing import TYPE_CHECKING
 
-import cv2
 import numpy as np
 from rclpy.qos import QoSProfile, QoSReliabilityPolicy
 from sensor_msgs.msg import CompressedImage, Image, PointCloud2
 
 from superpoint_ros.data.image_encodings import ImageMessageError
+from superpoint_ros.data.sequences.image_files import read_mask
 from superpoint_ros.detection.covariances import keypoint_covariances
 from superpoint_ros.detection.settings import DetectionSettings
 from superpoint_ros.detector import Detector
@@ -71,8 +70,8 @@ class Camera(InputTopic):
     `name` is the prefix of its topics, empty for a single camera, `mask_path` the file of its
     mask, empty for none. Frames are processed by `worker`, which must call `process_frames`.
     Images are received as sensor data (REP 2003) with a queue of 1, features are published
-    reliably; parameters `qos_overrides` change either. Raises ValueError or FileNotFoundError for
-    a mask that cannot be read.
+    reliably; parameters `qos_overrides` change either. Raises ValueError or OSError for a mask
+    that cannot be read.
     """
 
     content = 'images'
@@ -104,7 +103,7 @@ class Camera(InputTopic):
             self.topic = node.resolve_topic_name(self._unresolved)
         self.worker = worker
         self._lazy = settings.lazy
-        self.mask = _read_mask(mask_path)
+        self.mask = read_mask(mask_path) if mask_path else None
         """uint8 (H, W), 0 where no keypoints are allowed; None allows them everywhere."""
         self.calibration: CalibrationTopic | None = None
         if settings.normalized_coordinates or depth.depth_source != 'none':
@@ -159,6 +158,9 @@ class Camera(InputTopic):
 
     def trouble(self) -> str:
         """Return why depths or coordinates cannot be computed; empty if they can."""
+        summary = self.statistics.summary(time.monotonic())
+        if summary.problem and not summary.rate:
+            return ''  # without a usable image, neither has been tried
         if self.depth_source and self.depth_source.trouble():
             return self.depth_source.trouble()
         return self.calibration.trouble if self.calibration and self._positions_wanted() else ''
@@ -290,15 +292,3 @@ def _detect(frames: Frames, detector: Detector, settings: DetectionSettings) -> 
         return
     for (_, frame), features in zip(frames, found, strict=True):
         frame.features = features
-
-
-def _read_mask(path: str) -> np.ndarray | None:
-    """Return the image of a mask, None for an empty path; raise ValueError if it is no image."""
-    if not path:
-        return None
-    if not Path(path).is_file():
-        raise FileNotFoundError(f'there is no mask {path}')
-    mask = cv2.imread(path, cv2.IMREAD_GRAYSCALE)
-    if mask is None:
-        raise ValueError(f'the mask {path} is not an image that OpenCV can read')
-    return mask

@@ -14,7 +14,12 @@ import numpy as np
 import pytest
 
 from superpoint_ros.data.sequences.frame_files import ImageSequence
-from superpoint_ros.data.sequences.image_files import evenly_spaced, list_images, read_image
+from superpoint_ros.data.sequences.image_files import (
+    evenly_spaced,
+    list_images,
+    read_image,
+    read_mask,
+)
 from superpoint_ros.data.sequences.opening import open_sequence
 from superpoint_ros.data.sequences.virtual_camera import VirtualCamera
 from superpoint_ros.geometry.homography import image_corners, warp_points
@@ -144,6 +149,18 @@ def test_gray_tiff_files_of_any_type_are_read(tmp_path, kind, color):
     image = read_image(tmp_path / 'gray.tif', color)
     assert (image.dtype, image.shape) == (np.uint8, (16, 16, 3) if color else (16, 16))
     assert np.abs(image.reshape(256, -1) - np.arange(256.0)[:, None]).max() <= 1
+
+
+@pytest.mark.parametrize('kind', [np.uint8, np.uint16])
+@pytest.mark.parametrize('allowed', [1, 255])
+def test_a_mask_is_black_only_where_its_image_is_0(tmp_path, kind, allowed):
+    pixels = np.full((48, 64), allowed, kind)
+    pixels[0, 0] = 0
+    cv2.imwrite(str(tmp_path / 'mask.png'), pixels)
+    mask = read_mask(tmp_path / 'mask.png')
+    assert (mask.dtype, mask.shape) == (np.uint8, (48, 64))
+    assert mask[0, 0] == 0
+    assert (mask.ravel()[1:] == 255).all()
 
 
 def test_frames_of_a_virtual_camera_agree_with_their_homography():

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import resource
 
+import cv2
 import numpy as np
 import pytest
 
@@ -136,14 +137,31 @@ def test_bad_images_are_copied_named_and_counted(write_bag, tmp_path, detector):
     assert len(read(tmp_path / 'out', '/left/features')) == 2
 
 
-def test_a_mask_of_the_wrong_size_is_named_once(write_bag, tmp_path, detector):
-    source, complaints = write_bag(recording(3)), []
-    options = BagOptions(['/left/image_raw'], mask=np.zeros((30, 40), np.uint8))
+def test_a_mask_that_does_not_fit_the_first_image_is_refused(write_bag, tmp_path, weights, capsys):
+    source = write_bag([*recording(3), ('/other/image_raw', 'image', picture(0)[:40], START + 2)])
+    mask = tmp_path / 'mask.png'
+    for shape, topic, size in (((30, 40), 'left', '64x48'), ((48, 64), 'other', '64x40')):
+        cv2.imwrite(str(mask), np.full(shape, 255, np.uint8))
+        arguments = ['process-bag', str(source), str(tmp_path / 'out'), '--weights', weights]
+        assert main([*arguments, '--mask', str(mask)]) == 2
+        said = f'/{topic}/image_raw: the mask must have the size of the image, {size}; got'
+        assert said in capsys.readouterr().err
+        assert not (tmp_path / 'out').exists()
+    assert main([*arguments, '--mask', str(mask), '--topics', '/left/image_raw']) == 0
+
+
+def test_images_that_the_mask_no_longer_fits_are_named_once(write_bag, tmp_path, detector):
+    smaller = [
+        ('/left/image_raw', 'image', picture(each)[:40, :48], START + 10**9 * each)
+        for each in (1, 2, 3)
+    ]
+    source, complaints = write_bag([*recording(1), *smaller]), []
+    options = BagOptions(['/left/image_raw'], mask=np.zeros((48, 64), np.uint8))
     summary = process_bag(source, tmp_path / 'out', detector, options, warn=complaints.append)
-    assert (summary.images, summary.bad) == (0, 3)
-    reason = 'the mask must have the size of the image, 64x48; got 40x30'
+    assert (summary.images, summary.bad) == (1, 3)
+    reason = 'the mask must have the size of the image, 48x40; got 64x48'
     assert complaints == [
-        f'/left/image_raw at 1700000000.003000001: {reason}',
+        f'/left/image_raw at 1700000001.003000000: {reason}',
         f'/left/image_raw: 2 more messages: {reason}',
     ]
 

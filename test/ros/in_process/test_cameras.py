@@ -8,6 +8,7 @@ from __future__ import annotations
 from array import array
 
 import cv2
+from diagnostic_msgs.msg import DiagnosticStatus
 import numpy as np
 import pytest
 from rclpy.qos import QoSReliabilityPolicy
@@ -142,12 +143,30 @@ def test_no_keypoint_lies_where_the_mask_is_black(start_inside, image, tmp_path)
     system.wait_until(lambda: 'bad frames: image' in system.newest_status('/left/image')[2])
 
 
+def test_the_diagnostics_name_a_mask_of_the_wrong_size(start_inside, image, info, tmp_path):
+    path = tmp_path / 'mask.png'
+    cv2.imwrite(str(path), np.full((60, 80), 255, np.uint8))
+    # There is a calibration: it must not be named in place of the mask.
+    system = start_inside(mask=str(path), normalized_coordinates=True)
+    system.publish(info, 'camera_info')
+    system.publish(image, 'image')
+    system.wait_until(lambda: 'bad frames: image' in system.newest_status('/image')[2])
+    level, message, _ = system.newest_status('/image')
+    assert level == DiagnosticStatus.WARN
+    assert message == (
+        '100% of the frames cannot be used: the mask must have the size of the image, 160x120; '
+        'got 80x60'
+    )
+
+
 def test_a_mask_that_cannot_be_read_is_named(start_inside, tmp_path):
     path = tmp_path / 'mask.png'
-    with pytest.raises(FileNotFoundError, match=f'there is no mask {path}'):
+    said = f'the mask cannot be used: there is no image file {path}'
+    with pytest.raises(FileNotFoundError, match=said):
         start_inside(mask=str(path))
     path.write_text('no image')
-    with pytest.raises(ValueError, match='is not an image that OpenCV can read'):
+    said = f'the mask cannot be used: {path} cannot be read as an image'
+    with pytest.raises(ValueError, match=said):
         start_inside(mask=str(path))
 
 

@@ -29,7 +29,7 @@ def summary(arrivals=0, replaced=0, frames=0, bad=0, lost=0):
     for _ in range(frames):
         statistics.add_frame(1.5, {'inference': 0.02}, 0.03, keypoints=12)
     for _ in range(bad):
-        statistics.add_bad_frame(1.6, 'step')
+        statistics.add_bad_frame(1.6, 'step', 'the step is too small')
     return statistics.summary(now=2.0)
 
 
@@ -52,7 +52,11 @@ def test_the_status_of_a_camera_whose_frames_are_processed_is_ok():
     [
         ({}, 'no images on /image for 5 s', 'no images on /image for 5 s'),
         ({'arrivals': 10, 'replaced': 6, 'frames': 4}, '', '60% of the frames are dropped'),
-        ({'arrivals': 10, 'frames': 8, 'bad': 2}, '', '20% of the frames cannot be read'),
+        (
+            {'arrivals': 10, 'frames': 8, 'bad': 2},
+            '',
+            '20% of the frames cannot be used: the step is too small',
+        ),
         ({'arrivals': 6, 'frames': 6, 'lost': 4}, '', '40% of the frames are lost before they'),
     ],
 )
