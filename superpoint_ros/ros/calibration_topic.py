@@ -9,7 +9,6 @@ from functools import partial
 
 import numpy as np
 from rclpy.event_handler import SubscriptionEventCallbacks
-from rclpy.logging import get_logger
 from rclpy.node import Node
 from rclpy.qos import qos_profile_sensor_data, QoSDurabilityPolicy, QoSProfile
 from rclpy.qos_overriding_options import QoSOverridingOptions
@@ -18,7 +17,7 @@ from sensor_msgs.msg import CameraInfo
 from superpoint_ros.geometry.camera_model import CameraModel, CameraModelError
 from superpoint_ros.ros.events import with_events
 from superpoint_ros.ros.inputs import alternatives
-from superpoint_ros.ros.node_log import REPEAT
+from superpoint_ros.ros.node_log import ThrottledWarnings
 
 RECTIFIED = (
     'The images are rectified (image_rect): the calibration is the matrix p of camera_info, '
@@ -46,7 +45,7 @@ class CalibrationTopic:
     def __init__(self, node: Node, topic: str, rectified: bool = False):
         self._node, self._unresolved = node, topic
         self.topic = node.resolve_topic_name(topic)
-        self._logger = get_logger(node.get_logger().name)
+        self._warnings = ThrottledWarnings(node.get_logger())
         self._rectified = rectified
         self._main = self._latched = None
         self.newest: CameraInfo | None = None
@@ -143,9 +142,7 @@ class CalibrationTopic:
 
     def _report(self, error: CameraModelError) -> None:
         self.trouble = f'{self.topic}: {error}'
-        self._logger.warning(
-            f'no normalized coordinates: {self.trouble}', throttle_duration_sec=REPEAT
-        )
+        self._warnings.warn(f'no normalized coordinates: {self.trouble}')
 
     def _current(self) -> CameraModel:
         """Return the newest calibration, converted if it has changed."""

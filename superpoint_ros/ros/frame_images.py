@@ -13,7 +13,7 @@ from sensor_msgs.msg import Image, PointCloud2
 
 from superpoint_ros.data.image_encodings import ImageMessageError
 from superpoint_ros.ros.messages.image_messages import gray_from_image, stamp_key
-from superpoint_ros.ros.node_log import REPEAT
+from superpoint_ros.ros.node_log import ThrottledWarnings
 
 _KEPT = 30  # images, while the detector works on them
 _MISSING = 20  # successive frames without an image after which the reason is logged
@@ -33,6 +33,7 @@ class FrameImages:
         self._node = node
         self._topic = topic
         self._purpose = purpose
+        self._warnings = ThrottledWarnings(node.get_logger())
         self._subscription = None
         self._images: dict[tuple[int, int], Image] = {}
         self._missing = self.received = 0
@@ -74,9 +75,8 @@ class FrameImages:
         try:
             image = gray_from_image(message)
         except ImageMessageError as error:
-            self._node.get_logger().warning(
-                f'{self._purpose} without a usable image on {self._full_topic}: {error}',
-                throttle_duration_sec=REPEAT,
+            self._warnings.warn(
+                f'{self._purpose} without a usable image on {self._full_topic}: {error}'
             )
             return None
         if self._missing >= _MISSING:

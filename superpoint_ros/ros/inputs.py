@@ -24,7 +24,7 @@ from superpoint_ros.ros.diagnostics import input_status, MAX_DROPPED, MAX_LOST
 from superpoint_ros.ros.events import with_events
 from superpoint_ros.ros.frame_statistics import FrameStatistics, Summary, WINDOW
 from superpoint_ros.ros.messages.image_messages import stamp_nanoseconds
-from superpoint_ros.ros.node_log import error_text, log_failure, REPEAT
+from superpoint_ros.ros.node_log import error_text, log_failure, REPEAT, ThrottledWarnings
 
 WATCHDOG_TIMEOUT = 5.0
 """Seconds without a message after which the watchdog warns."""
@@ -88,6 +88,7 @@ class InputTopic(ABC):
         self.node = node
         # rclpy throttles per logger and line of code: each topic needs its own logger.
         self.logger = get_logger(node.get_logger().name)
+        self._warnings = ThrottledWarnings(self.logger)
         self.statistics = FrameStatistics(time.monotonic())
         self._name = self._unresolved = topic
         self.topic = node.resolve_topic_name(topic)
@@ -199,7 +200,7 @@ class InputTopic(ABC):
         self.follow_demand()
         was_missing, self._missing = self._missing, self._missing_reason()
         if self._missing:
-            self.logger.warning(self._missing, throttle_duration_sec=REPEAT)
+            self._warnings.warn(self._missing)
         elif was_missing and self._subscription is not None:
             self.logger.info(f'receiving {self.content} on {self.topic}')
         summary = self.statistics.summary(time.monotonic())

@@ -6,6 +6,8 @@
 from __future__ import annotations
 
 import logging
+import re
+import time
 import traceback
 from typing import TYPE_CHECKING
 
@@ -16,6 +18,9 @@ if TYPE_CHECKING:
 
 REPEAT = 10.0
 """Least number of seconds between two equal warnings."""
+
+
+_MOST_REASONS = 10  # most warnings of one subject in `REPEAT` seconds
 
 
 def error_text(error: Exception) -> str:
@@ -31,6 +36,27 @@ def log_failure(logger: RcutilsLogger, what: str, error: Exception, seconds: flo
     """
     if logger.error(f'{what}: {error_text(error)}', throttle_duration_sec=seconds):
         logger.debug(''.join(traceback.format_exception(error)))
+
+
+class ThrottledWarnings:
+    """
+    Warnings of one subject, each text at most once per `REPEAT` seconds.
+
+    The throttle of rclpy does not distinguish texts: a warning would suppress that of another
+    reason. Texts that differ only in numbers, such as a count, are one warning here.
+    """
+
+    def __init__(self, logger: RcutilsLogger):
+        self._logger = logger
+        self._last: dict[str, float] = {}
+
+    def warn(self, text: str) -> None:
+        """Log a warning, unless it was logged lately."""
+        now, reason = time.monotonic(), re.sub(r'\d+', '', text)
+        self._last = {each: when for each, when in self._last.items() if now - when < REPEAT}
+        if reason not in self._last and len(self._last) < _MOST_REASONS:
+            self._last[reason] = now
+            self._logger.warning(text)
 
 
 class RosLogHandler(logging.Handler):

@@ -16,7 +16,7 @@ from sensor_msgs.msg import CameraInfo, Image, PointCloud2
 from superpoint_ros.ros.messages.feature_messages import features_from_message
 from superpoint_ros.ros.messages.image_messages import stamp_nanoseconds
 from superpoint_ros.ros.messages.rtabmap_messages import rgbd_image_message
-from superpoint_ros.ros.node_log import REPEAT
+from superpoint_ros.ros.node_log import ThrottledWarnings
 from superpoint_ros.ros.pairing import Pairing, TROUBLE
 
 _WAIT = 2.0
@@ -33,6 +33,7 @@ class RtabmapNode(Node):
 
     def __init__(self, **options):
         super().__init__('superpoint_rtabmap', **options)
+        self._warn = ThrottledWarnings(self.get_logger()).warn
         self.published = 0
         self._info: CameraInfo | None = None
         # Images and depth images of equal stamps are a pair; it waits for its features.
@@ -86,6 +87,3 @@ class RtabmapNode(Node):
             return
         self._publisher.publish(rgbd_image_message(image, depth, self._info, found))
         self.published += 1
-
-    def _warn(self, text: str) -> None:
-        self.get_logger().warning(text, throttle_duration_sec=REPEAT)

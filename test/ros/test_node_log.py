@@ -11,7 +11,8 @@ pytest.importorskip('rclpy', reason='rclpy is not installed')
 
 from rclpy.logging import get_logger
 
-from superpoint_ros.ros.node_log import forward_python_log, RosLogHandler
+from superpoint_ros.ros import node_log
+from superpoint_ros.ros.node_log import forward_python_log, RosLogHandler, ThrottledWarnings
 
 
 @pytest.fixture
@@ -38,3 +39,26 @@ def test_messages_have_their_severity_and_the_name_of_the_newest_node(ours, capf
         assert f'[{severity}]' in line
         assert line.endswith(f'[second]: {text} happens')
     assert sum(isinstance(handler, RosLogHandler) for handler in ours.handlers) == 1
+
+
+def test_warnings_are_throttled_unless_the_reason_changes(capfd, monkeypatch):
+    now = 100.0
+    monkeypatch.setattr(node_log.time, 'monotonic', lambda: now)
+    warnings = ThrottledWarnings(get_logger('throttled'))
+
+    def logged(*texts):
+        for text in texts:
+            warnings.warn(text)
+        lines = capfd.readouterr().err.splitlines()
+        return [line.partition('[throttled]: ')[2] for line in lines if '[throttled]' in line]
+
+    assert logged('nothing', 'nothing', 'invalid', 'nothing', '3 bad') == [
+        'nothing',
+        'invalid',
+        '3 bad',
+    ]
+    now += node_log.REPEAT - 1
+    assert logged('nothing', 'invalid', '4 bad') == []
+    now += 2
+    assert logged('nothing', '5 bad', '6 bad') == ['nothing', '5 bad']
+    assert len(logged(*(chr(ord('a') + index) for index in range(26)))) == 8

@@ -10,8 +10,6 @@ from functools import partial
 import time
 
 from rclpy.clock import Clock, ClockType
-from rclpy.impl.rcutils_logger import RcutilsLogger
-from rclpy.logging import get_logger
 from rclpy.node import Node
 from rclpy.qos import QoSProfile, QoSReliabilityPolicy
 from rclpy.timer import Timer
@@ -32,7 +30,7 @@ from superpoint_ros.ros.detector.camera import Camera, CameraFrame
 from superpoint_ros.ros.detector.detector_parameters import DepthInput
 from superpoint_ros.ros.inputs import InputTopic
 from superpoint_ros.ros.messages.image_messages import stamp_nanoseconds
-from superpoint_ros.ros.node_log import REPEAT
+from superpoint_ros.ros.node_log import ThrottledWarnings
 from superpoint_ros.ros.pairing import MessagePair, Pairing
 
 _SHORTEST_PERIOD = 1_000_000  # nanoseconds; a timer without a period would always be ready
@@ -48,14 +46,13 @@ class DepthSource(ABC):
     last frame has no depths.
     """
 
-    logger: RcutilsLogger
-
     def __init__(self, camera: Camera, settings: DepthInput):
         self._camera = camera
         camera.depth_source = self
         self._pairs = Pairing(settings.pair_tolerance, settings.pair_wait)
         self._timer: Timer | None = None
         self._trouble = ''
+        self._reasons = ThrottledWarnings(camera.node.get_logger())
 
     @property
     @abstractmethod
@@ -128,7 +125,7 @@ class DepthSource(ABC):
     def check(self) -> None:
         """Log why there are no pairs; to be called about once per second."""
         if self._pairs.trouble(time.monotonic()):
-            self.logger.warning(self._text(), throttle_duration_sec=REPEAT)
+            self._reasons.warn(self._text())
 
     def _text(self) -> str:
         return f'{self._camera.topic}: {self.trouble()}'
@@ -150,7 +147,6 @@ class StereoDepth(DepthSource):
     def __init__(self, left: Camera, right: Camera, settings: DepthInput):
         super().__init__(left, settings)
         self._cameras = (left, right)
-        self.logger = get_logger(left.node.get_logger().name)
         warm_up_stereo()
         for side, camera in enumerate(self._cameras):
             camera.divert(partial(self._add, side))
@@ -179,7 +175,7 @@ class StereoDepth(DepthSource):
         )
 
     def _report(self, error: ValueError) -> None:
-        self.logger.warning(self._text(), throttle_duration_sec=REPEAT)
+        self._reasons.warn(self._text())
 
     def _calibration(self, frame: CameraFrame) -> StereoCamera:
         """Return the newest calibration of the pair; raise CameraModelError if it is not valid."""

@@ -5,6 +5,8 @@
 
 from __future__ import annotations
 
+import re
+
 import numpy as np
 import pytest
 from rclpy import event_handler
@@ -13,6 +15,7 @@ from rclpy.qos import QoSDurabilityPolicy, QoSProfile
 from sensor_msgs.msg import CameraInfo
 
 from superpoint_ros.ros.messages.image_messages import image_message
+from superpoint_ros.ros.node_log import REPEAT
 
 LATCHED = QoSProfile(depth=1, durability=QoSDurabilityPolicy.TRANSIENT_LOCAL)
 
@@ -32,6 +35,24 @@ def test_a_calibration_of_another_size_is_reported_once_if_sizes_alternate(
         system.answers(image)
     log = wait_for_log(system, 'no normalized coordinates')
     assert log.count('no normalized coordinates') == 1
+
+
+def test_an_invalid_calibration_is_logged_directly_after_a_missing_one(
+    start_inside, image, info, wait_for_log
+):
+    system = start_inside(normalized_coordinates=True)
+    system.answers(image)
+    info.distortion_model = 'unknown_model'
+    system.publish(info, 'camera_info')
+    system.wait_until(
+        lambda: system.answers(image) and 'unknown_model' in system.newest_status('/image')[1]
+    )
+    log = wait_for_log(system, 'unknown_model')
+    times = [
+        float(re.search(rf'\[WARN\] \[([0-9.]+)\].*no normalized coordinates: .*{text}', log)[1])
+        for text in ('no calibration received', 'unknown_model')
+    ]
+    assert times[1] - times[0] < REPEAT
 
 
 @pytest.mark.parametrize('depth_source', ['none', 'stereo'])
