@@ -48,6 +48,14 @@ class PlayerNode(Node):
 
     def __init__(self, **options):
         super().__init__('player', **options)
+        try:
+            self._open()
+        except BaseException:
+            self.destroy_node()
+            raise
+
+    def _open(self) -> None:
+        """Open the source and make the publishers and the timer."""
         self._settings = declare(self, PlayerSettings)
         self._sequence = open_source(self._settings)
         self._frames: Iterator[Frame] = iter(self._sequence)

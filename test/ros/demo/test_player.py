@@ -267,3 +267,12 @@ def test_a_source_folder_without_images_is_named(start_player, tmp_path):
     output, _ = player.communicate(timeout=PATIENCE)
     assert player.returncode == 1, output
     assert f'{tmp_path} has no images' in output
+
+
+def test_a_player_that_cannot_open_its_source_leaves_no_node(listener, tmp_path):
+    from superpoint_ros.ros.player_node import PlayerNode
+
+    with pytest.raises(FileNotFoundError, match='none.mp4') as raised:
+        listener.add(PlayerNode, {'source': str(tmp_path / 'none.mp4')})
+    assert raised.tb is not None  # its frames keep the node from being collected
+    assert listener.observer.get_node_names() == ['observer']
