@@ -21,7 +21,7 @@ from __future__ import annotations
 import argparse
 from collections.abc import Iterable, Iterator
 from pathlib import Path
-import sys
+from typing import TYPE_CHECKING
 
 from superpoint_ros.cli.options import (
     add_detector_options,
@@ -29,9 +29,15 @@ from superpoint_ros.cli.options import (
     image_files,
     keep_inputs,
     make_detector,
+    naming_lack_of_memory,
     read_for_detection,
 )
 from superpoint_ros.cli.rerun_option import add_rerun_option, open_recording
+
+if TYPE_CHECKING:
+    import numpy as np
+
+    from superpoint_ros.features import Features
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -51,7 +57,7 @@ def run(args: argparse.Namespace) -> int:
     """Detect in every image, report each that fails, and print one summary."""
     from tqdm import tqdm
 
-    from superpoint_ros.cli.main import is_out_of_memory, OUT_OF_MEMORY
+    from superpoint_ros.files import read_each
     from superpoint_ros.visualization import draw_keypoints, write_picture
 
     paths = image_files(args.images)
@@ -62,23 +68,21 @@ def run(args: argparse.Namespace) -> int:
     keep_inputs(paths, [picture for _, picture, _ in jobs])
     detector = make_detector(args)
     args.out.mkdir(parents=True, exist_ok=True)
-    counts, failed = [], 0
+
+    def detect(
+        job: tuple[Path, Path, Path],
+    ) -> tuple[np.ndarray, Features, np.ndarray, Path, Path]:
+        path, picture, arrays = job
+        with naming_lack_of_memory(path):
+            image = read_for_detection(path, color=True)
+            features = detector(image)
+            return image, features, draw_keypoints(image, features), picture, arrays
+
+    counts, skipped = [], []
     with open_recording(args.rerun) as recording:
         scene = recording.scene('images') if recording else None
-        for path, picture, arrays in tqdm(jobs, unit='image'):
-            try:
-                image = read_for_detection(path, color=True)
-                features = detector(image)
-                drawn = draw_keypoints(image, features)
-            except Exception as error:
-                if not (isinstance(error, (ValueError, OSError)) or is_out_of_memory(error)):
-                    raise
-                text = error
-                if is_out_of_memory(error):
-                    text = f'{path}: {OUT_OF_MEMORY}; --max-image-size reduces large images'
-                tqdm.write(f'skipped: {text}', file=sys.stderr)
-                failed += 1
-                continue
+        found = read_each(detect, tqdm(jobs, unit='image'), skipped)
+        for image, features, drawn, picture, arrays in found:
             write_picture(picture, drawn)
             features.save(arrays)
             if scene:
@@ -86,12 +90,10 @@ def run(args: argparse.Namespace) -> int:
                 scene.log_image(image)
                 scene.log_keypoints(features)
             counts.append(len(features))
-    if not counts:
-        raise ValueError(f'none of {failed} images could be read')
     mean = sum(counts) / len(counts)
-    skipped = f', {failed} skipped' if failed else ''
-    print(f'{len(counts)} images, {mean:.0f} keypoints each on average{skipped}: see {args.out}')
-    return 1 if failed else 0
+    left_out = f', {len(skipped)} skipped' if skipped else ''
+    print(f'{len(counts)} images, {mean:.0f} keypoints each on average{left_out}: see {args.out}')
+    return 1 if skipped else 0
 
 
 def _unique_names(paths: Iterable[Path]) -> Iterator[str]:

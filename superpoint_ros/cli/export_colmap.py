@@ -11,7 +11,8 @@ COLMAP then makes the reconstruction from the database and the same folder:
 
 By default all pairs of images are matched, which takes long for more than about 200 images. Of a
 video or a walk, match each image with the next ones (--overlap); of a large collection, the pairs
-that an image retrieval has found (--pairs). Images that cannot be read are skipped and named.
+that an image retrieval has found (--pairs). Images that cannot be read, or need more memory than
+there is, are skipped and named.
 
 Exit status: 0 done; 1 some images were skipped; 2 wrong input.
 """
@@ -26,6 +27,7 @@ from typing import TYPE_CHECKING
 from superpoint_ros.cli.options import (
     add_detector_options,
     make_detector,
+    naming_lack_of_memory,
     number,
     output_file,
     output_folder,
@@ -161,10 +163,11 @@ def _detect(args: argparse.Namespace, names: list[str]) -> tuple[list[ImageFeatu
 
     def detect(name: str) -> ImageFeatures:
         check_name(name, bool(args.hloc))
-        image = read_for_detection(args.images / name)
-        # COLMAP and hloc read images without turning them as their EXIF data say.
-        stored = read_image(args.images / name, upright=False)
-        features = detector(image)
+        with naming_lack_of_memory(args.images / name):
+            image = read_for_detection(args.images / name)
+            # COLMAP and hloc read images without turning them as their EXIF data say.
+            stored = read_image(args.images / name, upright=False)
+            features = detector(image)
         features = replace(features, keypoints=turn_back(features.keypoints, image, stored))
         return ImageFeatures(name, (stored.shape[1], stored.shape[0]), features)
 

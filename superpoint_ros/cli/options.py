@@ -10,7 +10,8 @@ Those of the detector come from its tables, `ExecutionSettings` and `DetectionSe
 from __future__ import annotations
 
 import argparse
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 import math
 from os.path import realpath
 from pathlib import Path
@@ -144,6 +145,20 @@ def read_for_detection(path: str | Path, color: bool = False, longest_side: int 
     image = reduce_to_side(read_image(path, color), longest_side)
     check_images([image], path)
     return image
+
+
+@contextmanager
+def naming_lack_of_memory(path: str | Path) -> Iterator[None]:
+    """Replace an error of lacking memory by a ValueError that names the image at this path."""
+    from superpoint_ros.cli.main import is_out_of_memory, OUT_OF_MEMORY
+
+    try:
+        yield
+    except Exception as error:
+        if not is_out_of_memory(error):
+            raise
+        reason = f'{path}: {OUT_OF_MEMORY}; --max-image-size reduces large images'
+        raise ValueError(reason) from error
 
 
 def check_images(images: Iterable[np.ndarray], path: str | Path) -> None:

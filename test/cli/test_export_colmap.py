@@ -108,6 +108,24 @@ def test_an_error_leaves_no_file_of_hloc(tmp_path):
     write_hloc(tmp_path, images, [])
 
 
+def test_an_image_that_needs_too_much_memory_is_skipped_and_named(pictures, capsys, monkeypatch):
+    cv2.imwrite(str(pictures / 'large.png'), noise_picture(3, (128, 96)))
+    detect = Detector.__call__
+
+    def limited(self, images, *arguments):
+        if getattr(images, 'shape', None) == (96, 128):
+            raise MemoryError
+        return detect(self, images, *arguments)
+
+    monkeypatch.setattr(Detector, '__call__', limited)
+    assert run(pictures) == 1
+    captured = capsys.readouterr()
+    assert (
+        f'skipped: {pictures / "large.png"}: not enough memory; --max-image-size' in captured.err
+    )
+    assert '3 images, ' in captured.out
+
+
 def test_names_that_colmap_or_hloc_cannot_hold_are_skipped(pictures, capfd):
     for name in (b'caf\xe9.png', b'my photo.png'):
         shutil.copy(pictures / '0.png', pictures / os.fsdecode(name))
