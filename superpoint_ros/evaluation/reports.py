@@ -11,6 +11,7 @@ from pathlib import Path
 
 import numpy as np
 
+from superpoint_ros.files import write_atomically
 from superpoint_ros.visualization import contact_sheet, draw_matches
 
 
@@ -18,12 +19,12 @@ def write_result(out: Path, name: str, result: Mapping, markdown: str) -> list[P
     """
     Write `name`.json and `name`.md to the folder `out`, which is made; return the files.
 
-    Raises ValueError for numbers that are not finite.
+    After an error, such as a full disk, a previous file is unchanged. Raises ValueError for
+    numbers that are not finite.
     """
-    out.mkdir(parents=True, exist_ok=True)
     texts = {'json': json.dumps(result, indent=2, allow_nan=False) + '\n', 'md': markdown}
     for suffix, text in texts.items():
-        (out / f'{name}.{suffix}').write_text(text, encoding='utf-8')
+        write_atomically(out / f'{name}.{suffix}', text.encode())
     return [out / f'{name}.{suffix}' for suffix in texts]
 
 
