@@ -253,10 +253,11 @@ def to_8_bits(pixels: np.ndarray) -> np.ndarray:
         return pixels
     if pixels.dtype == np.uint16:
         return _from_16_bits(pixels)
+    is_float = pixels.dtype.kind == 'f'
     pixels = _as_float32(pixels)
     finite = pixels[np.isfinite(pixels)]
     low, high = np.percentile(finite, (_DARKEST, 100 - _DARKEST)) if finite.size else (0.0, 1.0)
-    if low >= -0.5 and high <= 2:
+    if is_float and low >= -0.5 and high <= 2:
         low, high = 0.0, 1.0
     shown = np.nan_to_num(pixels, nan=low).astype(np.float64)
     return np.rint(((shown - low) / max(high - low, 1e-12)).clip(0, 1) * 255).astype(np.uint8)

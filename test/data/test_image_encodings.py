@@ -141,6 +141,14 @@ def test_images_that_use_a_part_of_their_range_get_full_contrast(encoding, sampl
     assert np.abs(gray - expected).max() <= 1.5
 
 
+@pytest.mark.parametrize('encoding', ['8SC1', '16SC1', '32SC1'])
+def test_signed_integers_from_0_to_2_are_not_taken_for_floats_from_0_to_1(encoding):
+    kind = {'8': np.int8, '1': np.int16, '3': np.int32}[encoding[0]]
+    samples = np.arange(48 * 64).reshape(48, 64) % 3
+    gray = gray_from_message(make_message(samples.astype(kind), encoding))
+    np.testing.assert_array_equal(gray, np.array([0, 128, 255])[samples])
+
+
 def test_16_bit_images_of_few_steps_are_not_stretched_to_noise():
     rng = np.random.default_rng(0)
     samples = (1000 + rng.integers(0, 4, (48, 64))).astype(np.uint16)
