@@ -19,7 +19,12 @@ from scipy.ndimage import gaussian_filter1d
 
 from superpoint_ros.data.scenes.changing_light import ChangingLight
 from superpoint_ros.data.scenes.flight_settings import FlightSettings, Motion, MOTIONS
-from superpoint_ros.data.scenes.path_planning import FlightSpace, plan_path
+from superpoint_ros.data.scenes.path_planning import (
+    FlightSpace,
+    lengths_along,
+    places_along,
+    plan_path,
+)
 from superpoint_ros.data.scenes.variations import SceneSource, SceneVariation, vary
 from superpoint_ros.geometry.rotations import camera_pose, unit_vector
 
@@ -59,13 +64,10 @@ class CameraTrajectory:
         times = np.arange(-0.5, seconds + 1.0, TICK)
         speed = 1 + _SPEED_SHARE * np.sin(2 * np.pi * times / _SPEED_PERIOD + phases[0])
         gone = np.concatenate([[0.0], np.cumsum(motion.speed * TICK * speed[:-1])])
-        steps = np.linalg.norm(np.diff(path, axis=0), axis=1)
-        along = np.concatenate([[0.0], np.cumsum(steps)])
-        if along[-1] < gone[-1]:
-            raise ValueError(
-                f'a path of {along[-1]:.1f} m is too short: {gone[-1]:.1f} m are needed'
-            )
-        places = np.stack([np.interp(gone, along, axis) for axis in path.T], axis=1)
+        length = lengths_along(path)[-1]
+        if length < gone[-1]:
+            raise ValueError(f'a path of {length:.1f} m is too short: {gone[-1]:.1f} m are needed')
+        places = places_along(path, gone)
         width = motion.turning / TICK
         # The path consists of short straight pieces: smooth away their corners.
         places = gaussian_filter1d(places, 3, axis=0, mode='nearest')

@@ -26,7 +26,7 @@ from superpoint_ros.data.scenes.ray_casting import RayCaster
 PLACES = 250
 """Free places that are joined: a 57 m long building has one every few metres."""
 
-TRIALS = 40
+TRIALS = 5
 """Places that are tried for each free one."""
 
 NEIGHBOURS = 12
@@ -97,7 +97,7 @@ def plan_path(
 
 def _free_places(space: FlightSpace, rng: np.random.Generator) -> np.ndarray:
     """Return up to `PLACES` places (N, 3) with free space around them."""
-    count = PLACES * TRIALS // 8
+    count = PLACES * TRIALS
     tried = rng.uniform(space.bounds[0], space.bounds[1], (count, 3))
     down = space.caster.cast(tried, np.tile([0, 0, -1.0], (count, 1)))
     tried[:, 2] -= np.where(down.triangle >= 0, down.distance, np.nan)
@@ -253,8 +253,18 @@ def _spline(controls: np.ndarray) -> np.ndarray:
 
 def resample(path: np.ndarray, spacing: float) -> np.ndarray:
     """Return places (N, 3) on a path, `spacing` metres apart or a little less."""
+    length = lengths_along(path)[-1]
+    count = max(int(np.ceil(length / spacing)), 1) + 1
+    return places_along(path, np.linspace(0, length, count))
+
+
+def lengths_along(path: np.ndarray) -> np.ndarray:
+    """Return the length (N,) of a path (N, 3) from its start to each of its places."""
     steps = np.linalg.norm(np.diff(path, axis=0), axis=1)
-    along = np.concatenate([[0.0], np.cumsum(steps)])
-    count = max(int(np.ceil(along[-1] / spacing)), 1) + 1
-    wanted = np.linspace(0, along[-1], count)
-    return np.stack([np.interp(wanted, along, axis) for axis in path.T], axis=1)
+    return np.concatenate([[0.0], np.cumsum(steps)])
+
+
+def places_along(path: np.ndarray, lengths: np.ndarray) -> np.ndarray:
+    """Return the places (M, 3) of a path (N, 3) at lengths (M,) from its start."""
+    along = lengths_along(path)
+    return np.stack([np.interp(lengths, along, axis) for axis in path.T], axis=1)
