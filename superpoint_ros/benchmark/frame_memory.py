@@ -56,7 +56,14 @@ def measure_memory(
         return pool.submit(_measure_memory, *arguments).result()
 
 
-def _measure_memory(network, execution, frame, threshold, keypoints, threads) -> Memory:
+def _measure_memory(
+    network: NetworkSource,
+    execution: Execution,
+    frame: np.ndarray,
+    threshold: float,
+    keypoints: int,
+    threads: int,
+) -> Memory:
     """Return the memory that this process needs for the frame."""
     use_threads(threads)
     candidate = make_candidate(execution, network.load(), keypoints, threads)

@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -66,8 +66,14 @@ def measure_node(plan: SpeedPlan, out: Path, progress: Progress) -> list[dict]:
 
 
 def _measure(
-    plan, weights: Path, execution: Execution, detector: Detector, frames, progress
+    plan: SpeedPlan,
+    weights: Path,
+    execution: Execution,
+    detector: Detector,
+    frames: Sequence[np.ndarray],
+    progress: Progress,
 ) -> dict:
+    """Return the measurements of one case, whose detector has this weight file and execution."""
     from superpoint_ros.ros.testing.latency import Probe
 
     height, width = frames[0].shape
@@ -111,7 +117,7 @@ def _measure(
     }
 
 
-def _threshold(detector: Detector, frames) -> float:
+def _threshold(detector: Detector, frames: Sequence[np.ndarray]) -> float:
     """Return one threshold with which half of the frames reach `max_keypoints`."""
     settings = replace(detector.settings, threshold=LOWEST_THRESHOLD)
     return float(np.median([threshold_of(detector(frame, settings=settings)) for frame in frames]))
@@ -120,7 +126,7 @@ def _threshold(detector: Detector, frames) -> float:
 def _alternate_blocks(
     send: Callable[[np.ndarray], float | None],
     detect: Callable[[np.ndarray], Features],
-    frames,
+    frames: Sequence[np.ndarray],
     rounds: int,
 ) -> tuple[list[float | None], list[float]]:
     """Return the seconds of each frame through the node and through the Detector alone."""

@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 
@@ -15,6 +15,7 @@ from superpoint_ros.benchmark.candidates import (
     frames_of,
     make_candidate,
     NetworkSource,
+    Rounds,
     TimedDetector,
 )
 from superpoint_ros.benchmark.frame_memory import measure_memory
@@ -74,8 +75,14 @@ def measure_scaling(
 
 
 def _measure(
-    plan, network: NetworkSource, candidate: TimedDetector, photographs, counts, progress
+    plan: SpeedPlan,
+    network: NetworkSource,
+    candidate: TimedDetector,
+    photographs: Sequence[np.ndarray],
+    counts: Sequence[int],
+    progress: Progress,
 ) -> dict:
+    """Return the measurements of one network and execution."""
     progress(f'{network.name} at {len(plan.sizes)} sizes')
     areas = _at_sizes(plan, network, candidate, photographs)
     progress(f'{network.name} with {len(counts)} different numbers of keypoints')
@@ -116,7 +123,12 @@ def line_through(pixels: Sequence[float], needed: Sequence[float]) -> dict[str, 
     return {'constant': float(constant), 'per_pixel': float(per_pixel)}
 
 
-def _at_sizes(plan, network: NetworkSource, candidate: TimedDetector, photographs) -> list[dict]:
+def _at_sizes(
+    plan: SpeedPlan,
+    network: NetworkSource,
+    candidate: TimedDetector,
+    photographs: Sequence[np.ndarray],
+) -> list[dict]:
     """Return times and memory of frames of each size."""
     candidates, frames = [], []
     for size in plan.sizes:
@@ -143,7 +155,12 @@ def _at_sizes(plan, network: NetworkSource, candidate: TimedDetector, photograph
     return result
 
 
-def _with_keypoints(plan, candidate: TimedDetector, counts, frames) -> list[dict]:
+def _with_keypoints(
+    plan: SpeedPlan,
+    candidate: TimedDetector,
+    counts: Sequence[int],
+    frames: Sequence[np.ndarray],
+) -> list[dict]:
     """Return times of frames with each number of keypoints."""
     candidates = [candidate.with_keypoints(count) for count in counts]
     result = []
@@ -153,7 +170,9 @@ def _with_keypoints(plan, candidate: TimedDetector, counts, frames) -> list[dict
     return result
 
 
-def _measured(candidates: Sequence[TimedDetector], frames, plan):
+def _measured(
+    candidates: Sequence[TimedDetector], frames: Sequence[Sequence[np.ndarray]], plan: SpeedPlan
+) -> Iterator[tuple[TimedDetector, Sequence[np.ndarray], Rounds]]:
     """Return each candidate with its frames and its measured rounds."""
     for candidate, own in zip(candidates, frames, strict=True):
         candidate.prepare(own)
