@@ -16,6 +16,7 @@ Ctrl-C ends it; then the file appears, unless nothing was received. `rerun camer
 from __future__ import annotations
 
 import argparse
+from contextlib import suppress
 import time
 from typing import Any, TYPE_CHECKING
 import warnings
@@ -85,19 +86,16 @@ def run(args: argparse.Namespace) -> int:
     with open_recording(args.file) as recording:
         from superpoint_ros.ros.rerun_node import RerunNode
 
-        try:
-            with ros_session() as executor:
-                node = make_node(RerunNode, args, recording.scene('camera'))
-                counts = node.counts
-                executor.add_node(node)
-                end = time.monotonic() + (args.seconds or float('inf'))
-                try:
-                    while time.monotonic() < end:
-                        executor.spin_once(timeout_sec=0.1)
-                finally:
-                    node.log_trajectories()
-        except KeyboardInterrupt:
-            pass  # the usual end
+        with suppress(KeyboardInterrupt), ros_session() as executor:  # Ctrl-C is the usual end
+            node = make_node(RerunNode, args, recording.scene('camera'))
+            counts = node.counts
+            executor.add_node(node)
+            end = time.monotonic() + (args.seconds or float('inf'))
+            try:
+                while time.monotonic() < end:
+                    executor.spin_once(timeout_sec=0.1)
+            finally:
+                node.log_trajectories()
     logged = ', '.join(f'{topic} {count}' for topic, count in sorted(counts.items()))
     if not counts:
         logged = 'not written, as ' if args.file else ''

@@ -14,6 +14,7 @@ rtabmap reads with subscribe_rgbd:=true. It needs the ROS package rtabmap_msgs. 
 from __future__ import annotations
 
 import argparse
+from contextlib import suppress
 
 from superpoint_ros.cli.rerun import add_topic_options, make_node
 
@@ -36,13 +37,10 @@ def run(args: argparse.Namespace) -> int:
             'the ROS package rtabmap_msgs is missing: apt install ros-$ROS_DISTRO-rtabmap-msgs'
         ) from error
     node = None
-    try:
-        with ros_session() as executor:
-            node = make_node(RtabmapNode, args)
-            executor.add_node(node)
-            executor.spin()
-    except KeyboardInterrupt:
-        pass  # the usual end
+    with suppress(KeyboardInterrupt), ros_session() as executor:  # Ctrl-C is the usual end
+        node = make_node(RtabmapNode, args)
+        executor.add_node(node)
+        executor.spin()
     published = node.published if node else 0
     print(f'{published} messages')
     return 0 if published else 1
