@@ -32,6 +32,22 @@ def test_benchmark_prints_and_writes_times_of_whole_frames(weights, tmp_path, ca
     assert (tmp_path / 'out' / 'frames.png').is_file()
 
 
+def test_an_interrupted_benchmark_leaves_the_report_of_complete_parts(
+    weights, tmp_path, monkeypatch, capsys
+):
+    def interrupted(*_):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr('superpoint_ros.benchmark.tracking_times.measure_tracking', interrupted)
+    options = f'--frames --tracking --weights {weights} --sizes 96x64 --engines torch --rounds 1'
+    options += ' --precisions float32 --threads 1 --no-memory --max-keypoints 20 --methods'
+    assert main(['benchmark', *options.split(), '--out', str(tmp_path / 'out')]) == 130
+    assert '| random 96x64, torch float32 |' in capsys.readouterr().out
+    written = json.loads((tmp_path / 'out' / 'benchmark.json').read_text())
+    assert list(written) == ['machine', 'frames']
+    assert (tmp_path / 'out' / 'frames.png').is_file()
+
+
 def test_benchmark_names_and_skips_unreadable_images_and_exits_with_1(weights, tmp_path, capsys):
     photos = tmp_path / 'photos'
     photos.mkdir()
