@@ -30,6 +30,7 @@ def test_the_solution_is_that_of_the_matrix_with_its_enlarged_diagonal(size):
         ([[1, np.nan], [np.nan, 1]], 0.0, False),
         ([[1, 1], [1, 1.001]], 1e-4, True),
         ([[1, 1], [1, 1.001]], 1e-2, False),
+        ([[1e-3, 0], [0, 1e3]], 0.5, True),  # the margin is relative to each element
     ],
 )
 def test_a_matrix_must_be_positive_definite_by_a_margin(matrix, least, usable):

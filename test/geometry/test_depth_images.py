@@ -21,7 +21,7 @@ def slanted():
 
 
 def test_depths_of_a_plane_are_exact_between_pixels():
-    points = np.array([[10.0, 10.0], [20.25, 5.75], [38.9, 28.5], [0.3, 0.2]])
+    points = np.array([[10.0, 10.0], [20.25, 5.75], [38.9, 28.8], [0.3, 0.2]])
     depths = image_depths(slanted(), points, SIZE)
     true = 1 / (0.5 + 0.002 * points[:, 0] - 0.003 * points[:, 1])
     np.testing.assert_allclose(depths.values, true, rtol=1e-5)

@@ -110,6 +110,12 @@ def test_erosion_of_the_valid_mask_is_in_pixels_of_the_source():
     doubled = np.argwhere(valid_mask(scaling(2), (20, 10), (40, 20), erosion=3))
     assert doubled.min(axis=0).tolist() == [7, 7]  # source pixel 3 is at 6.5
     assert doubled.max(axis=0).tolist() == [12, 32]
+    tilted = np.array([[1, 0, 0], [0, 1, 0], [0.03, 0.02, 1]])
+    x, y = np.meshgrid(np.arange(20.0), np.arange(10.0))
+    source = warp_points(np.stack([x.ravel(), y.ravel()], axis=1), np.linalg.inv(tilted))
+    expected = ((source >= 2) & (source <= [17, 7])).all(axis=1).reshape(10, 20)
+    assert 10 < expected.sum() < 60
+    np.testing.assert_array_equal(valid_mask(tilted, (20, 10), erosion=2), expected)
 
 
 @pytest.mark.parametrize(
