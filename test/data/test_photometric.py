@@ -163,6 +163,31 @@ def test_blur_does_not_shift_points(probability):
         assert moments['m01'] / moments['m00'] == pytest.approx(30, abs=0.05)
 
 
+def test_motion_blur_is_as_long_as_its_limit_at_most_in_any_direction():
+    rng = np.random.default_rng(0)
+    ranges = replace(NOTHING, motion_blur_probability=1.0, max_motion_blur=15)
+    image = np.zeros((61, 81), np.uint8)
+    image[30, 40] = 255
+    reach = [
+        np.abs(np.argwhere(augment(image, rng, ranges) > 4) - [30, 40]).max(axis=0)
+        for _ in range(200)
+    ]
+    assert np.max(reach, axis=0).tolist() == [7, 7]
+    assert min(max(each) for each in reach) <= 1
+
+
+def test_gaussian_blur_has_the_sigma_that_is_set():
+    rng = np.random.default_rng(0)
+    ranges = replace(NOTHING, blur_probability=1.0, max_blur=3.0)
+    image = np.where(np.indices((61, 81))[1] < 40, 0, 255).astype(np.uint8)
+    sigmas = []
+    for _ in range(200):
+        slope = np.diff(augment(image, rng, ranges)[30].astype(float)) / 255
+        sigmas.append(np.sqrt(slope @ (np.arange(80) - 39.0) ** 2))
+    assert max(sigmas) == pytest.approx(3.0, abs=0.1)
+    assert np.mean(sigmas) == pytest.approx(1.5, abs=0.2)
+
+
 def test_the_noise_preset_is_noisy_but_leaves_the_picture():
     rng = np.random.default_rng(0)
     image = np.where(np.indices((120, 160))[1] < 80, 90, 170).astype(np.uint8)
