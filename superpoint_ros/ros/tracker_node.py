@@ -11,8 +11,10 @@ from dataclasses import dataclass, replace
 from diagnostic_msgs.msg import DiagnosticStatus
 import numpy as np
 from sensor_msgs.msg import Image, PointCloud, PointCloud2
+from std_msgs.msg import Header
 
 from superpoint_ros.data.sequences.bags import seconds_of
+from superpoint_ros.geometry.camera_model import CameraModel
 from superpoint_ros.odometry.odometry_drawing import draw_tracks, TrackTails
 from superpoint_ros.odometry.odometry_settings import TrackerSettings
 from superpoint_ros.odometry.tracker import Tracker, Tracks
@@ -142,27 +144,9 @@ class TrackerNode(ProcessingNode):
         tracks = self._tracker.update(features, seconds_of(message.header.stamp), size, image)
         self._tracked = int((tracks.ages > 1).sum())
         chosen = tracks.select(tracks.ages >= output.min_age)
-        if not self._messages.covariances:
-            chosen = replace(chosen, covariances=None)
         is_published = model is not None or self._messages.coordinates == 'pixels'
         if is_published:
-            points, velocities = self._measured(chosen, model)
-            self._track_publisher.publish(
-                tracks_to_message(
-                    chosen,
-                    message.header,
-                    points,
-                    velocities,
-                    self._messages.layout,
-                    self._messages.camera_id,
-                )
-            )
-            if self._cloud_publisher.get_subscription_count() > 0:
-                # Pixels times a depth are no position.
-                cloud = chosen if model else replace(chosen, depths=None)
-                self._cloud_publisher.publish(
-                    tracks_to_cloud(cloud, message.header, points, velocities)
-                )
+            self._publish(chosen, message.header, model)
         self._tails.length = output.tail_length
         self._tails.update(tracks)
         if image is not None and output.overlay and self._overlay.get_subscription_count() > 0:
@@ -170,8 +154,24 @@ class TrackerNode(ProcessingNode):
             self._overlay.publish(image_message(drawing, message.header))
         return len(chosen) if is_published else None
 
+    def _publish(self, tracks: Tracks, header: Header, model: CameraModel | None) -> None:
+        """Publish tracks, in pixels without a model, and as a cloud if it has a subscriber."""
+        settings = self._messages
+        if not settings.covariances:
+            tracks = replace(tracks, covariances=None)
+        points, velocities = self._measured(tracks, model)
+        self._track_publisher.publish(
+            tracks_to_message(
+                tracks, header, points, velocities, settings.layout, settings.camera_id
+            )
+        )
+        if self._cloud_publisher.get_subscription_count() > 0:
+            # Pixels times a depth are no position.
+            cloud = tracks if model else replace(tracks, depths=None)
+            self._cloud_publisher.publish(tracks_to_cloud(cloud, header, points, velocities))
+
     @staticmethod
-    def _measured(tracks: Tracks, model) -> tuple[np.ndarray, np.ndarray]:
+    def _measured(tracks: Tracks, model: CameraModel | None) -> tuple[np.ndarray, np.ndarray]:
         """Return points and velocities in the coordinates that are published."""
         if model is None:
             return tracks.keypoints, tracks.velocities
