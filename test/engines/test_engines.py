@@ -3,8 +3,6 @@
 
 """Engines run any network at any size, alike, within their memory and threads."""
 
-import os
-from pathlib import Path
 import signal
 import subprocess
 import sys
@@ -182,31 +180,57 @@ def test_openvino_does_not_copy_outputs():
     assert peak < size / 4
 
 
+RESIDENT_MEMORY = """
+import os
+from pathlib import Path
+import torch
+from superpoint_ros.engines.engine import create_engine
+from superpoint_ros.engines.execution_settings import ExecutionSettings
+from superpoint_ros.model.config import COMPACT
+from superpoint_ros.model.superpoint import SuperPoint
+
+def engine():
+    return create_engine(SuperPoint(COMPACT), ExecutionSettings(device='cpu', engine='openvino'))
+
+def memory():
+    pages = int(Path('/proc/self/statm').read_text().split()[1])
+    return pages * os.sysconf('SC_PAGE_SIZE')
+"""
+
+MANY_SIZES = """
+one = engine()
+for index in range(180):
+    height, width = 16 + 8 * (index % 12), 16 + 8 * (index // 12)
+    one.infer(torch.zeros(1, 1, height, width, dtype=torch.uint8))
+    print(memory())
+"""
+
+MANY_NETWORKS = """
+for _ in range(24):
+    engine()
+    print(memory())
+"""
+
+
+def resident_memory(program):
+    """Return the sizes in bytes that a program prints, in a process without other tests."""
+    command = [sys.executable, '-c', RESIDENT_MEMORY + program]
+    done = subprocess.run(command, stdout=subprocess.PIPE, text=True, timeout=300, check=True)
+    return [int(line) for line in done.stdout.split()]
+
+
 @needs_openvino
 def test_openvino_needs_little_memory_for_many_sizes():
-    engine = cpu_engine(SuperPoint(COMPACT), engine='openvino')
-    memory = []
-    for index in range(180):
-        height, width = 16 + 8 * (index % 12), 16 + 8 * (index // 12)
-        engine.infer(torch.zeros(1, 1, height, width, dtype=torch.uint8))
-        memory.append(_resident_memory())
+    memory = resident_memory(MANY_SIZES)
     # By default OpenVINO keeps a megabyte for each size, 60 MB for these.
     assert memory[-1] - memory[119] < 20e6
 
 
 @needs_openvino
 def test_replaced_networks_of_openvino_free_their_memory():
-    memory = []
-    for _ in range(24):
-        cpu_engine(SuperPoint(COMPACT), engine='openvino')
-        memory.append(_resident_memory())
+    memory = resident_memory(MANY_NETWORKS)
     # A network that PyTorch traced would stay in memory: 3 MB each.
     assert memory[-1] - memory[7] < 16e6
-
-
-def _resident_memory():
-    pages = int(Path('/proc/self/statm').read_text().split()[1])
-    return pages * os.sysconf('SC_PAGE_SIZE')
 
 
 @pytest.mark.parametrize(
