@@ -13,6 +13,7 @@ Source: Balntas and others, "HPatches", CVPR 2017.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 import logging
 from pathlib import Path
@@ -37,12 +38,18 @@ class HomographySequence:
     Gray images of a sequence, and the homographies from the first to each of the others.
 
     `kind` is 'viewpoint' or 'illumination'; `homographies` has one entry less than `images`.
+    `numbers` are those of the other images in the names of their files, by default 2, 3, ...
     """
 
     name: str
     kind: str
     images: list[np.ndarray]
     homographies: list[np.ndarray]
+    numbers: Sequence[int] = ()
+
+    def __post_init__(self):
+        if not self.numbers:
+            object.__setattr__(self, 'numbers', range(2, len(self.images) + 1))
 
 
 def list_homography_sequences(data: str | Path) -> list[Path]:
@@ -82,8 +89,10 @@ def read_sequence(
     if '1' not in files:
         raise ValueError(f'{folder} has no image 1 (1.png, 1.ppm, ...)')
     first, to_first = _resized(read_image(files.pop('1')), longest_side)
-    images, homographies = [first], []
-    for number in sorted(files, key=int)[:max_pairs]:
+    images, homographies, numbers = [first], [], []
+    for number in sorted(files, key=int):
+        if len(numbers) == max_pairs:
+            break
         try:
             image, to_resized = _resized(read_image(files[number]), longest_side)
             homography = read_homography(folder / f'H_1_{number}')
@@ -92,9 +101,10 @@ def read_sequence(
             continue
         images.append(image)
         homographies.append(to_resized @ homography @ np.linalg.inv(to_first))
+        numbers.append(int(number))
     if not homographies:
         raise ValueError(f'{folder} has no pair of images with a homography')
-    return HomographySequence(folder.name, KINDS[folder.name[0]], images, homographies)
+    return HomographySequence(folder.name, KINDS[folder.name[0]], images, homographies, numbers)
 
 
 def _resized(image: np.ndarray, longest_side: int | None) -> tuple[np.ndarray, np.ndarray]:

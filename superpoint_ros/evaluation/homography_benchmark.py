@@ -102,10 +102,10 @@ def _measure_sequence(sequence: HomographySequence, method: Method, keypoints: i
             'counting': counting,
             'sequence': sequence.name,
             'kind': sequence.kind,
-            'image': index,
+            'image': number,
             **measure_pair(select_counted(pair, counting, keypoints)),
         }
-        for index, pair in enumerate(pairs_of(sequence, method), start=2)
+        for number, pair in zip(sequence.numbers, pairs_of(sequence, method), strict=True)
         for counting in COUNTINGS
     ]
 
@@ -209,7 +209,10 @@ def picture_of_matches(
 ) -> np.ndarray:
     """Return the matches of each method in the first pair; correct ones green, wrong ones red."""
     sequence = replace(
-        sequence, images=sequence.images[:2], homographies=sequence.homographies[:1]
+        sequence,
+        images=sequence.images[:2],
+        homographies=sequence.homographies[:1],
+        numbers=sequence.numbers[:1],
     )
     matched = {}
     for method in methods:

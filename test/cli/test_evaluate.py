@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 
 import cv2
 import numpy as np
@@ -94,6 +95,19 @@ def test_evaluate_homography_names_and_skips_unreadable_sequences(
     printed = capsys.readouterr().err
     assert 'v_empty has no image 1' in printed
     assert 'v_strip: an image must have at least 16x16 pixels; got 96x3' in printed
+
+
+def test_evaluate_homography_draws_a_pair_that_can_be_read(weights, benchmark, tmp_path):
+    data = tmp_path / 'data'
+    folder = data / 'v_incomplete'
+    shutil.copytree(next(benchmark.glob('v_*')), folder)
+    (folder / '2.png').write_bytes(b'')
+    arguments = ['evaluate', 'homography', '--data', str(data), '--weights', weights[0]]
+    arguments += ['--max-keypoints', '20', '--longest-side', '96', '--methods']
+    assert main([*arguments, '--out', str(tmp_path / 'out')]) == 0
+    result = json.loads((tmp_path / 'out' / 'homography.json').read_text())
+    assert {pair['image'] for pair in result['pairs']} == {3, 4, 5, 6}
+    assert (tmp_path / 'out' / 'matches_v_incomplete.png').is_file()
 
 
 CALIBRATION = """

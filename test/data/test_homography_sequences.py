@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import logging
+import shutil
 
 import cv2
 import numpy as np
@@ -156,6 +157,21 @@ def test_bad_hpatches_pairs_are_named_and_skipped(tmp_path, caplog):
     (folder / '1.png').unlink()
     with pytest.raises(ValueError, match='has no image 1'):
         read_sequence(folder)
+
+
+@pytest.mark.parametrize('lost', ['2.png', 'H_1_2'])
+def test_pairs_of_an_incomplete_sequence_keep_the_numbers_of_files(benchmark, tmp_path, lost):
+    folder = tmp_path / 'v_incomplete'
+    shutil.copytree(next(benchmark.glob('v_*')), folder)
+    whole = read_sequence(folder)
+    assert list(whole.numbers) == [2, 3]
+    (folder / lost).unlink()
+    # The largest number of pairs is that of the pairs that can be read.
+    for max_pairs in (None, 1):
+        sequence = read_sequence(folder, max_pairs=max_pairs)
+        assert list(sequence.numbers) == [3]
+        np.testing.assert_array_equal(sequence.images[1], whole.images[2])
+        np.testing.assert_array_equal(sequence.homographies, whole.homographies[1:])
 
 
 def test_invalid_hpatches_folders_and_homographies_are_named(tmp_path):
