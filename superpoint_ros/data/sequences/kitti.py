@@ -7,18 +7,18 @@ Sequences of the KITTI odometry benchmark (Geiger, Lenz and Urtasun, CVPR 2012).
 `sequences/NN` has images in `image_0` (gray, left) to `image_3`, `times.txt` in seconds, and
 `calib.txt` with a projection matrix for each camera. `poses/NN.txt`, in the folder that contains
 `sequences`, has a line of 12 numbers for each frame: the pose of the left gray camera, camera to
-world.
+world. Images are named after the number of their frame, from 000000 on; some may be missing.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
 
 from superpoint_ros.data.sequences.frame_files import FrameFiles, mean_rate, read_frames
-from superpoint_ros.data.sequences.image_files import list_images, read_image
+from superpoint_ros.data.sequences.image_files import list_images, load_images
 from superpoint_ros.data.sequences.sequence import Frame, SecondCamera
 from superpoint_ros.data.sequences.text_files import read_numbers, read_rows
 from superpoint_ros.geometry.camera_model import CameraModel
@@ -52,21 +52,23 @@ class KittiSequence:
         if not self.images:
             raise ValueError(f'{folder / f"image_{cameras[0]}"} has no images')
         times = folder / 'times.txt'
-        self.stamps = read_numbers(times, 1)[:, 0].tolist()
-        if len(self.stamps) < len(self.images):
-            raise ValueError(f'{times} has {len(self.stamps)} lines for {len(self.images)} images')
-        if not np.isfinite(self.stamps).all():
+        stamps = read_numbers(times, 1)[:, 0]
+        if not np.isfinite(stamps).all():
             raise ValueError(f'{times} has stamps that are not finite')
-        backwards = np.flatnonzero(np.diff(self.stamps) <= 0)
+        backwards = np.flatnonzero(np.diff(stamps) <= 0)
         if len(backwards):
             raise ValueError(
                 f'{times}: the stamps must ascend, number {backwards[0] + 2} does not follow '
                 f'number {backwards[0] + 1}'
             )
-        height, width = read_image(self.images[0]).shape
+        frames = _frame_numbers(self.images, len(stamps), times)
+        self.stamps = stamps[frames].tolist()
+        # Of the first image that can be read.
+        height, width = next(load_images(self.images, color=False)).shape
         self.camera, shift = _read_camera(folder, cameras[0], (width, height))
-        self.poses = _read_poses(folder, shift)
-        self.rate = mean_rate(self.stamps[: len(self.images)], 10.0)
+        poses = _read_poses(folder, shift)
+        self.poses = [poses[frame] if frame < len(poses) else None for frame in frames]
+        self.rate = mean_rate(self.stamps, 10.0)
         right = folder / f'image_{cameras[0] + 1}'
         self.second_camera: SecondCamera | None = None
         if cameras[0] in _LEFT and right.is_dir():
@@ -77,12 +79,31 @@ class KittiSequence:
         self._right = right if with_second and self.second_camera else None
 
     def __iter__(self) -> Iterator[Frame]:
-        poses = [*self.poses, *[None] * len(self.images)]
         images = (
             FrameFiles(path, stamp, pose, self._right / path.name if self._right else None)
-            for path, stamp, pose in zip(self.images, self.stamps, poses, strict=False)
+            for path, stamp, pose in zip(self.images, self.stamps, self.poses, strict=True)
         )
         return read_frames(images, self._color, self.images[0].parent)
+
+
+def _frame_numbers(images: Sequence[Path], count: int, times: Path) -> list[int]:
+    """
+    Return the number of the frame of each image, of `count` frames in the file `times`.
+
+    If images are missing, their names tell which; names that are not numbers are taken in order.
+    Raises ValueError for more images than frames, or a number beyond the last frame.
+    """
+    if len(images) > count:
+        raise ValueError(f'{times} has {count} lines for {len(images)} images')
+    if len(images) == count or not all(path.stem.isdecimal() for path in images):
+        return list(range(len(images)))
+    numbers = [int(path.stem) for path in images]
+    if max(numbers) >= count:
+        raise ValueError(
+            f'{times} has {count} lines, for frames 0 to {count - 1}: there is none for '
+            f'{images[int(np.argmax(numbers))]}'
+        )
+    return numbers
 
 
 def _read_camera(

@@ -130,6 +130,37 @@ def test_poses_of_a_kitti_folder_are_those_of_the_colour_camera(tmp_path):
     np.testing.assert_allclose(frames[2].pose[:3, 3], [2, 0, 4 + 0.06])
 
 
+def test_images_of_a_part_of_a_kitti_sequence_have_their_own_stamps_and_poses(tmp_path):
+    folder = write_kitti(tmp_path, (0, 1))
+    (folder / 'image_0' / '000001.png').unlink()
+    sequence = open_sequence(folder, with_second=True)
+    first, last = sequence
+    assert [first.stamp, last.stamp] == [0, 0.2]
+    assert last.pose[:3, 3].tolist() == [2, 0, 4]
+    assert (int(last.image[0, 0]), int(last.second[0, 0])) == (2, 102)
+    assert sequence.rate == pytest.approx(5)
+    (folder / 'image_0' / '000002.png').rename(folder / 'image_0' / '000003.png')
+    with pytest.raises(ValueError, match=r'times\.txt has 3 lines, for .* none for .*000003\.png'):
+        open_sequence(folder)
+    # Names that are not numbers of frames are in the order of the lines.
+    (folder / 'image_0' / '000003.png').rename(folder / 'image_0' / 'last.png')
+    assert [frame.stamp for frame in open_sequence(folder)] == [0, 0.1]
+
+
+def test_a_damaged_first_image_of_a_kitti_folder_is_skipped_and_named(tmp_path, caplog):
+    folder = write_kitti(tmp_path)
+    (folder / 'image_0' / '000000.png').write_bytes(b'')
+    sequence = open_sequence(folder)
+    assert sequence.camera.size == (32, 24)
+    assert [frame.stamp for frame in sequence] == [0.1, 0.2]
+    assert 'skipped: ' in caplog.text
+    assert '000000.png' in caplog.text
+    for number in (1, 2):
+        (folder / 'image_0' / f'{number:06d}.png').write_bytes(b'')
+    with pytest.raises(ValueError, match='none of 3 images could be read'):
+        open_sequence(folder)
+
+
 def test_a_kitti_folder_without_poses_or_with_too_few_times(tmp_path):
     folder = write_kitti(tmp_path)
     (tmp_path / 'poses' / '07.txt').unlink()
