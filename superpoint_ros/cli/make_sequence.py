@@ -77,7 +77,7 @@ def run(args: argparse.Namespace) -> int:
         raise ValueError(f'{args.scene} has {len(interiors)} scenes: give one of them')
     folder = args.pictures or demo_photographs()[0].parent
     made_by = _made_by(args, settings, interiors or objects, folder)
-    is_outdated = _check_folder(args.out, made_by)
+    _check_folder(args.out, made_by)
     scene = read_sources(interiors, objects, args.unit, args.up)[0]
     pictures, bad = read_pictures(folder)
     cv2.setNumThreads(1)
@@ -86,6 +86,8 @@ def run(args: argparse.Namespace) -> int:
     camera = CameraModel('plumb_bob', lens.matrix, [], (lens.width, lens.height))
     writer = EurocWriter(args.out, camera, settings.rate, settings.baseline, settings.depth)
     stamps = [START + round(flight.time_of(each) * 1e9) for each in range(settings.frames)]
+    # Again, since another process may have begun while the scene was read.
+    is_outdated = _check_folder(args.out, made_by)
     if is_outdated:
         print(
             f'superpoint: {args.out} has frames of another version of the renderer: '

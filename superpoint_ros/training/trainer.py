@@ -5,6 +5,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+import errno
+import fcntl
 import logging
 from pathlib import Path
 from shlex import quote
@@ -28,6 +32,9 @@ from superpoint_ros.training.pair_dataset import HomographyPairDataset
 from superpoint_ros.training.recipe_files import recipe_as_yaml
 from superpoint_ros.training.training_recipes import SuperPointRecipe, TrainingRecipe
 
+LOCK = '.lock'
+"""File in the folder of a run that is locked while a process trains there."""
+
 logger = logging.getLogger(__name__)
 
 
@@ -45,7 +52,8 @@ def train(
     Trainer, such as `accelerator` and `devices`; it starts one process per device.
 
     Raises FileNotFoundError if there is no checkpoint to resume, ValueError if it belongs to
-    another recipe, if a new run would overwrite an old one, or if the devices do not exist.
+    another recipe, if a new run would overwrite an old one, if another process trains in the
+    folder, or if the devices do not exist.
     """
     recipe = module.recipe
     checkpoint = folder / LAST
@@ -57,17 +65,48 @@ def train(
             f'{folder} holds a run already: resume it with --resume, or name another folder'
         )
     trainer = _make_trainer(recipe, folder, **hardware)
+    if not trainer.is_global_zero:  # a process that Lightning started for one more device
+        _fit(trainer, module, checkpoint if resume else None)
+        return folder / WEIGHTS
     folder.mkdir(parents=True, exist_ok=True)
-    write_atomically(folder / 'recipe.yaml', recipe_as_yaml(recipe).encode())
+    with _locked(folder):
+        write_atomically(folder / 'recipe.yaml', recipe_as_yaml(recipe).encode())
+        _fit(trainer, module, checkpoint if resume else None)
+        if isinstance(module, SuperPointModule):
+            _store_ranges(folder / WEIGHTS, module.recipe)
+    return folder / WEIGHTS
+
+
+@contextmanager
+def _locked(folder: Path) -> Iterator[None]:
+    """
+    Lock the folder of a run for this process; the system unlocks it when the process ends.
+
+    Raises ValueError if another process has locked it.
+    """
+    with (folder / LOCK).open('wb') as file:
+        try:
+            # Unlike a lock of flock, it is not inherited by worker processes, which may outlive
+            # a run that was killed.
+            fcntl.lockf(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError as error:
+            if error.errno in (errno.EACCES, errno.EAGAIN):
+                raise ValueError(
+                    f'another process trains in {folder}: wait until it ends, or name another '
+                    'folder'
+                ) from error
+            # Otherwise the file system has no locks.
+        yield
+
+
+def _fit(trainer: Trainer, module: TrainingModule, checkpoint: Path | None) -> None:
+    """Train, from a checkpoint if one is given; Ctrl-C raises KeyboardInterrupt."""
     try:
-        trainer.fit(module, ckpt_path=checkpoint if resume else None, weights_only=True)
+        trainer.fit(module, ckpt_path=checkpoint, weights_only=True)
     except SystemExit as stop:
         if isinstance(stop.__context__, KeyboardInterrupt):  # Lightning's exit after Ctrl-C
             raise stop.__context__ from None
         raise
-    if isinstance(module, SuperPointModule) and trainer.is_global_zero:
-        _store_ranges(folder / WEIGHTS, module.recipe)
-    return folder / WEIGHTS
 
 
 def _make_trainer(recipe: TrainingRecipe, folder: Path, **hardware: int | str) -> Trainer:

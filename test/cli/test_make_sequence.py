@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 from superpoint_ros.cli.main import main
-from superpoint_ros.data.scenes import variations
+from superpoint_ros.data.scenes import sources, variations
 from superpoint_ros.data.scenes.correspondences import DepthView, transfer
 from superpoint_ros.data.sequences.opening import open_sequence
 from superpoint_ros.data.sequences.rectification import RectifiedStereo
@@ -104,6 +104,24 @@ def test_the_same_command_continues_a_flight_and_gives_the_same_files(room, tmp_
     assert files_of(out) == before
     assert main([*command[:-1], '3']) == 2
     assert 'seed is 2 there and 3 here; name another folder' in capsys.readouterr().err
+
+
+def test_flights_of_two_processes_with_other_settings_are_not_mixed(
+    room, tmp_path, capsys, monkeypatch
+):
+    out = tmp_path / 'flight'
+    command = ['make-sequence', room, '--out', str(out), *SMALL, '--frames', '2', '--seed']
+    read = sources.read_sources
+
+    def read_while_another_begins(*arguments):
+        monkeypatch.undo()
+        assert main([*command, '2']) == 0
+        return read(*arguments)
+
+    monkeypatch.setattr(sources, 'read_sources', read_while_another_begins)
+    assert main([*command, '3']) == 2
+    assert 'seed is 2 there and 3 here; name another folder' in capsys.readouterr().err
+    assert json.loads((out / 'sequence.json').read_text())['settings']['seed'] == 2
 
 
 @pytest.mark.parametrize('recorded', [{}, {'renderer': RENDERER_VERSION + 1}])

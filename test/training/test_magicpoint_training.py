@@ -4,6 +4,8 @@
 """Runs of MagicPoint: complete, killed and resumed, diverged, and on a full disk."""
 
 import errno
+import subprocess
+import sys
 
 import pytest
 import torch
@@ -151,6 +153,26 @@ def test_a_new_run_does_not_overwrite_an_old_one(uninterrupted, capsys):
     assert main(['train', 'magicpoint', f'--out={uninterrupted}', *OPTIONS]) == 2
     assert 'holds a run already: resume it with --resume' in capsys.readouterr().err
     assert (uninterrupted / LAST).read_bytes() == before
+
+
+def test_two_processes_do_not_train_in_one_folder(tmp_path, monkeypatch):
+    arguments = ['train', 'magicpoint', f'--out={tmp_path}', '--accelerator=cpu', *OPTIONS]
+    program = [sys.executable, '-m', 'superpoint_ros.cli.main', *arguments]
+    others = []
+
+    def start_another(module, optimizer):
+        if module.global_step in (0, 2):  # before the first checkpoint, and after it
+            more = ['--resume'] if module.global_step else []
+            other = subprocess.run([*program, *more], capture_output=True, text=True, check=False)
+            others.append((other.returncode, other.stderr))
+
+    monkeypatch.setattr(MagicPointModule, 'on_before_optimizer_step', start_another)
+    assert main(arguments) == 0
+    for status, printed in others:
+        assert (status, f'another process trains in {tmp_path}: wait' in printed) == (2, True)
+    assert len(others) == 2
+    assert len(list((tmp_path / 'tensorboard').glob('events*'))) == 1
+    assert final_state(tmp_path)[0] == 6
 
 
 def test_wrong_options_of_train_are_refused_in_one_line(tmp_path, capsys):

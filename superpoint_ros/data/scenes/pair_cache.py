@@ -50,19 +50,27 @@ class PairCache:
     """
     A folder of rendered pairs; it is made, with `cache.json`, by the first pair.
 
-    Raises ValueError if the folder holds pairs that were made by other settings or scenes.
+    Raises ValueError, also while pairs are written, if the folder holds pairs that were made by
+    other settings or scenes.
     """
 
     def __init__(self, folder: Path, settings: PairSettings, scenes: dict[str, str]):
         self.folder = Path(folder)
         self._made_by = {'settings': asdict(settings), 'scenes': scenes}
         self._described = self.folder / 'cache.json'
-        if self._described.exists():
-            check_made_by(self._described, self._made_by)
+        self._check()
+
+    def _check(self) -> bool:
+        """Return whether the folder has a description; raise ValueError if it is another one."""
+        if not self._described.exists():
+            return False
+        check_made_by(self._described, self._made_by)
+        return True
 
     def describe(self) -> None:
         """Write how the pairs are made, unless the folder has the description already."""
-        if not self._described.exists():
+        # Another process may have written it since the folder was opened.
+        if not self._check():
             self.folder.mkdir(parents=True, exist_ok=True)
             write_atomically(self._described, json.dumps(self._made_by, indent=1).encode())
 

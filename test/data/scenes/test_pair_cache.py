@@ -87,6 +87,14 @@ def test_a_folder_without_pairs_can_be_made_by_any_settings(tmp_path):
     PairCache(tmp_path / 'pairs', replace(SETTINGS, seed=1), {}).write(0, some_pair())
 
 
+def test_pairs_of_two_processes_with_other_settings_are_not_mixed(tmp_path):
+    first, second = (PairCache(tmp_path, replace(SETTINGS, seed=seed), {}) for seed in (0, 1))
+    first.write(0, some_pair())
+    with pytest.raises(ValueError, match='other settings: seed is 0 there and 1 here'):
+        second.write(1, some_pair())
+    assert list_pairs(tmp_path) == [first.path(0)]
+
+
 def test_a_folder_without_pairs_is_named(tmp_path):
     with pytest.raises(ValueError, match='holds no rendered pairs'):
         list_pairs(tmp_path)
