@@ -123,6 +123,8 @@ def run(args: argparse.Namespace) -> int:
 
         hloc.check_new(args.hloc)
     names = list_collection(args.images)
+    if args.hloc:
+        hloc.check_distinct(names)
     listed = read_pairs(args.pairs, names) if args.pairs else []
     calibration = read_calibration(args.calibration) if args.calibration else None
     images, skipped = _detect(args, names)

@@ -34,6 +34,18 @@ def check_new(folder: Path) -> None:
             raise FileExistsError(f'{folder / name} exists: delete it, or choose another folder')
 
 
+def check_distinct(names: Iterable[str]) -> None:
+    """Raise ValueError if two images have the same name in the names of pairs."""
+    known: dict[str, str] = {}
+    for name in names:
+        other = known.setdefault(_flat(name), name)
+        if other != name:
+            raise ValueError(
+                f'{other} and {name} have the same name in the matches of hloc, which writes / as '
+                '-: rename one of them'
+            )
+
+
 def write_hloc(
     folder: Path, images: Sequence[ImageFeatures], matches: Iterable[PairMatches]
 ) -> None:

@@ -141,6 +141,17 @@ def test_names_that_colmap_or_hloc_cannot_hold_are_skipped(pictures, capfd):
     assert 'my photo.png: rename it, hloc separates names by spaces' in capfd.readouterr().err
 
 
+def test_images_with_one_name_in_hloc_are_named_before_the_detection(pictures, capfd):
+    (pictures / 'left').mkdir()
+    shutil.copy(pictures / '0.png', pictures / 'left' / '0.png')
+    shutil.copy(pictures / '1.png', pictures / 'left-0.png')
+    assert run(pictures, '--hloc', pictures.parent / 'hloc') == 2
+    printed = capfd.readouterr().err
+    assert 'left-0.png and left/0.png have the same name in the matches of hloc' in printed
+    assert 'detect' not in printed
+    assert run(pictures) == 0
+
+
 def test_images_that_colmap_cannot_read_get_a_guessed_camera(pictures):
     noise = cv2.imread(str(pictures / '1.png'))
     (pictures / '1.png').unlink()
