@@ -36,16 +36,24 @@ class AtomicCheckpointIO(TorchCheckpointIO):
     Lightning writes to the system's temporary folder and moves the file; on another file system
     the move is a copy, which a full disk leaves incomplete. If a checkpoint cannot be written, the
     run continues with a warning and the previous one stays.
+
+    Attributes:
+        failure: why the last checkpoint could not be written, None if it was.
+
     """
+
+    failure: OSError | None = None
 
     def save_checkpoint(
         self, checkpoint: dict[str, Any], path: str | Path, storage_options: Any = None
     ) -> None:
         content = io.BytesIO()
         torch.save(checkpoint, content)
+        self.failure = None
         try:
             write_atomically(Path(path), content.getvalue())
         except OSError as error:
+            self.failure = error
             logger.warning(
                 'the checkpoint of step %d cannot be written (%s); the previous one is kept',
                 checkpoint['global_step'],
@@ -59,6 +67,11 @@ class RunCheckpoint(ModelCheckpoint):
 
     The weight file is written with each. If it cannot be written, the run continues with a
     warning and the previous one stays.
+
+    Attributes:
+        weights: the weight file.
+        failure: why it could not be written with the last checkpoint, None if it was.
+
     """
 
     def __init__(self, folder: Path, minutes: float):
@@ -70,6 +83,7 @@ class RunCheckpoint(ModelCheckpoint):
             enable_version_counter=False,
         )
         self.weights = folder / WEIGHTS
+        self.failure: OSError | None = None
 
     def on_train_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         trainer.save_checkpoint(Path(self.dirpath, LAST.name), weights_only=False)
@@ -78,9 +92,11 @@ class RunCheckpoint(ModelCheckpoint):
         self, trainer: Trainer, pl_module: LightningModule, checkpoint: dict[str, Any]
     ) -> None:
         if trainer.is_global_zero:
+            self.failure = None
             try:
                 pl_module.save_weights(self.weights)
             except OSError as error:
+                self.failure = error
                 logger.warning('the weights cannot be written: %s', error)
 
 

@@ -150,17 +150,22 @@ class TrainingModule(LightningModule):
     def on_save_checkpoint(self, checkpoint: dict) -> None:
         checkpoint['recipe'] = asdict(self.recipe)
 
+    @property
+    def progress(self) -> str:
+        """Return stage, network and step, as the metadata of the weight file have them."""
+        recipe = self.recipe
+        return f'{self.name}, {recipe.network}, step {self.global_step} of {recipe.max_steps}'
+
     def save_weights(self, path: Path) -> None:
         """Write the weight file: batch norms folded, with the widths of the configuration."""
-        recipe = self.recipe
         metadata = WeightsMetadata(
-            recipe=f'{self.name}, {recipe.network}, step {self.global_step} of {recipe.max_steps}',
+            recipe=self.progress,
             data=self.data,
             version=__version__,
             descriptors_trained=self.descriptors_trained,
         )
-        network = fold_batch_norm(self.network)
-        save_weights(path, add_dead_channels(network, CONFIGURATIONS[recipe.network]), metadata)
+        config = CONFIGURATIONS[self.recipe.network]
+        save_weights(path, add_dead_channels(fold_batch_norm(self.network), config), metadata)
 
 
 class MagicPointModule(TrainingModule):

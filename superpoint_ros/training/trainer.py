@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+import contextlib
 import errno
 import fcntl
 import logging
@@ -20,6 +20,7 @@ from lightning.pytorch.loggers import TensorBoardLogger
 
 from superpoint_ros.data.sequences.image_files import evenly_spaced
 from superpoint_ros.files import write_atomically
+from superpoint_ros.model.weights import read_weights
 from superpoint_ros.training.checkpoints import (
     AtomicCheckpointIO,
     check_checkpoint,
@@ -51,9 +52,10 @@ def train(
     there, exactly as if it had not been interrupted. `hardware` holds arguments of Lightning's
     Trainer, such as `accelerator` and `devices`; it starts one process per device.
 
-    Raises FileNotFoundError if there is no checkpoint to resume, ValueError if it belongs to
-    another recipe, if a new run would overwrite an old one, if another process trains in the
-    folder, or if the devices do not exist.
+    Raises OSError if the result cannot be written at the end, as on a full disk; FileNotFoundError
+    if there is no checkpoint to resume; ValueError if it belongs to another recipe, if a new run
+    would overwrite an old one, if another process trains in the folder, or if the devices do not
+    exist.
     """
     recipe = module.recipe
     checkpoint = folder / LAST
@@ -72,12 +74,14 @@ def train(
     with _locked(folder):
         write_atomically(folder / 'recipe.yaml', recipe_as_yaml(recipe).encode())
         _fit(trainer, module, checkpoint if resume else None)
+        _check_written(trainer, checkpoint)
+        _complete_weights(module, folder / WEIGHTS)
         if isinstance(module, SuperPointModule):
             _store_ranges(folder / WEIGHTS, module.recipe)
     return folder / WEIGHTS
 
 
-@contextmanager
+@contextlib.contextmanager
 def _locked(folder: Path) -> Iterator[None]:
     """
     Lock the folder of a run for this process; the system unlocks it when the process ends.
@@ -107,6 +111,31 @@ def _fit(trainer: Trainer, module: TrainingModule, checkpoint: Path | None) -> N
         if isinstance(stop.__context__, KeyboardInterrupt):  # Lightning's exit after Ctrl-C
             raise stop.__context__ from None
         raise
+
+
+def _check_written(trainer: Trainer, checkpoint: Path) -> None:
+    """Raise OSError that says how to go on if the last checkpoint or weights are not written."""
+    failure = trainer.strategy.checkpoint_io.failure or trainer.checkpoint_callback.failure
+    if failure:
+        again = 'repeat the run'
+        if checkpoint.exists():
+            again = 'repeat the command with --resume, which continues from the last checkpoint'
+        reason = failure.strerror or failure
+        raise OSError(
+            failure.errno, f'{reason}; when there is space again, {again}', failure.filename
+        ) from failure
+
+
+def _complete_weights(module: TrainingModule, weights: Path) -> None:
+    """
+    Write the weight file of a complete run, unless it has the weights of the last step.
+
+    It has not if it was lost, or could not be written with the checkpoint that the run resumed.
+    """
+    with contextlib.suppress(ValueError, OSError):
+        if read_weights(weights)[1].recipe == module.progress:
+            return
+    module.save_weights(weights)
 
 
 def _make_trainer(recipe: TrainingRecipe, folder: Path, **hardware: int | str) -> Trainer:

@@ -124,8 +124,9 @@ def test_gradients_that_are_not_finite_stop_the_run_before_the_update(tmp_path, 
 
 
 def test_a_run_on_a_full_disk_continues_and_keeps_the_last_checkpoint(
-    tmp_path, monkeypatch, caplog
+    uninterrupted, tmp_path, monkeypatch, caplog
 ):
+    recipe = read_recipe(MagicPointRecipe, uninterrupted / 'recipe.yaml')
     write, writes = checkpoints.write_atomically, []
 
     def fail_from_the_third(path, content):
@@ -134,12 +135,41 @@ def test_a_run_on_a_full_disk_continues_and_keeps_the_last_checkpoint(
             raise OSError(errno.ENOSPC, 'No space left on device')
         write(path, content)
 
-    monkeypatch.setattr(checkpoints, 'write_atomically', fail_from_the_third)
-    run(tmp_path)
+    with monkeypatch.context() as patch:
+        patch.setattr(checkpoints, 'write_atomically', fail_from_the_third)
+        with pytest.raises(OSError, match='No space left on device; when .* with --resume'):
+            run(tmp_path, recipe)
     assert len(writes) >= 5
     assert final_state(tmp_path)[0] == 2
     assert 'No space left on device' in caplog.text
     assert 'the previous one is kept' in caplog.text
+    run(tmp_path, recipe, resume=True)
+    assert_same_state(tmp_path, uninterrupted)
+
+
+@pytest.mark.parametrize('lost', ['weights', 'all'])
+def test_a_result_that_cannot_be_written_is_an_error(
+    uninterrupted, tmp_path, monkeypatch, capsys, lost
+):
+    def fail(path, *_):
+        raise OSError(errno.ENOSPC, 'No space left on device', str(path))
+
+    arguments = ['train', 'magicpoint', f'--out={tmp_path}', '--accelerator=cpu', *OPTIONS]
+    with monkeypatch.context() as patch:
+        patch.setattr(MagicPointModule, 'save_weights', lambda module, path: fail(path))
+        if lost == 'all':
+            patch.setattr(checkpoints, 'write_atomically', fail)
+        assert main(arguments) == 1
+    again = 'repeat the run' if lost == 'all' else 'repeat the command with --resume'
+    printed = capsys.readouterr().err
+    assert f'No space left on device; when there is space again, {again}' in printed
+    assert main([*arguments, *(['--resume'] if lost == 'weights' else [])]) == 0
+    (network, metadata), (other, others) = (
+        load_weights(folder / WEIGHTS) for folder in (tmp_path, uninterrupted)
+    )
+    assert metadata == others
+    for name, value in other.state_dict().items():
+        assert torch.equal(network.state_dict()[name], value), name
 
 
 def test_a_checkpoint_of_another_recipe_is_refused(uninterrupted, capsys):
