@@ -6,10 +6,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Container, Iterable, Iterator, Sequence
+import errno
 import io
 import logging
 import os
 from pathlib import Path
+import shutil
 import tempfile
 from typing import TypeVar
 
@@ -92,6 +94,18 @@ def check_writable(path: Path) -> None:
     except OSError as error:
         error.filename = str(folder)
         raise
+
+
+def check_space(path: Path, size: int) -> None:
+    """
+    Raise OSError that names the file if its disk has less free space than `size` bytes.
+
+    For libraries that crash on a full disk. The folder of `path` must exist.
+    """
+    free = shutil.disk_usage(path.parent).free
+    if free < size:
+        need = f'{size / 1e6:.1f} MB are needed, {free / 1e6:.1f} MB are free'
+        raise OSError(errno.ENOSPC, f'{os.strerror(errno.ENOSPC)}: {need}', str(path))
 
 
 def list_named(folder: Path, suffixes: Container[str]) -> list[Path]:

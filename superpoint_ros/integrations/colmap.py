@@ -18,11 +18,19 @@ from pathlib import Path
 import numpy as np
 import pycolmap
 
+from superpoint_ros.features import Features
+from superpoint_ros.files import check_space
 from superpoint_ros.geometry.camera_model import CameraModel
 from superpoint_ros.integrations.image_matches import ImageFeatures, PairMatches
 
 CENTRE = 0.5
 """Coordinate of the centre of the first pixel in COLMAP; here it is 0."""
+
+SPARE_SPACE = 8_000_000
+"""Bytes that must stay free on the disk."""
+
+_ROW_BYTES = 1000
+"""Size of the other numbers of an image or a pair."""
 
 MAX_ERROR = 4.0
 """Largest distance in pixels of a verified match from the epipolar line: COLMAP's default."""
@@ -90,7 +98,7 @@ def write_database(
     Write a COLMAP database and return the number of pairs with verified matches.
 
     A match is verified if it fits the two-view geometry that COLMAP estimates by RANSAC. The file
-    appears when it is complete. Raises FileExistsError if it exists.
+    appears when it is complete. Raises FileExistsError if it exists, OSError if the disk is full.
 
     Args:
         path: of the new database.
@@ -104,11 +112,15 @@ def write_database(
     options.ransac.max_error = max_error
     options.ransac.random_seed = 0  # the same input gives the same database
     verified = 0
+    size = sum(_bytes_of(image.features) for image in images)
     with _new_database(path) as database:
+        _check_space(path, size)
         numbers = _write_images(database, images, cameras)
         points = [image.features.keypoints.astype(np.float64) + CENTRE for image in images]
         for a, b, pairs, _ in matches:
             indices = pairs.astype(np.uint32)
+            size += 2 * indices.nbytes + _ROW_BYTES
+            _check_space(path, size)
             geometry = pycolmap.estimate_two_view_geometry(
                 cameras[a], points[a], cameras[b], points[b], indices, options
             )
@@ -116,6 +128,22 @@ def write_database(
             database.write_two_view_geometry(numbers[a], numbers[b], geometry)
             verified += len(geometry.inlier_matches) > 0
     return verified
+
+
+def _bytes_of(features: Features) -> int:
+    """Return the size of the features of an image in the database."""
+    return features.keypoints.nbytes + features.descriptors.nbytes + _ROW_BYTES
+
+
+def _check_space(path: Path, size: int) -> None:
+    """
+    Raise OSError if the disk is too small for a new database with `size` bytes of data.
+
+    COLMAP ends the process if SQLite cannot write. SQLite writes everything twice: to its log,
+    and from there to the database.
+    """
+    written = sum(each.stat().st_size for each in path.parent.glob(f'.{path.name}.partial*'))
+    check_space(path, 2 * size + SPARE_SPACE - written)
 
 
 @contextmanager

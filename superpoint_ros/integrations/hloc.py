@@ -19,9 +19,13 @@ from pathlib import Path
 import h5py
 import numpy as np
 
+from superpoint_ros.files import check_space
 from superpoint_ros.integrations.image_matches import ImageFeatures, PairMatches
 
 FEATURES, MATCHES, PAIRS = 'features.h5', 'matches.h5', 'pairs.txt'
+
+SPARE_SPACE = 8_000_000
+"""Bytes that must stay free on the disk, for what HDF5 has not written yet."""
 
 KEYPOINT_NOISE = 1.0
 """Standard deviation of keypoints in pixels, hloc's value for detectors without an estimate."""
@@ -52,7 +56,7 @@ def write_hloc(
     """
     Write the three files to a folder; after an error, none is left.
 
-    Raises FileExistsError as `check_new`.
+    Raises FileExistsError as `check_new`, OSError if the disk is full.
     """
     check_new(folder)
     folder.mkdir(parents=True, exist_ok=True)
@@ -68,7 +72,11 @@ def _write(folder: Path, images: Sequence[ImageFeatures], matches: Iterable[Pair
     """Write the three files."""
     with h5py.File(folder / FEATURES, 'w') as file:
         for image in images:
-            group, features = file.create_group(image.name), image.features
+            features = image.features
+            # Without space, HDF5 crashes when the file is closed.
+            arrays = (features.keypoints, features.scores, features.descriptors)
+            check_space(folder / FEATURES, sum(each.nbytes for each in arrays) + SPARE_SPACE)
+            group = file.create_group(image.name)
             group['keypoints'] = features.keypoints
             group['keypoints'].attrs['uncertainty'] = KEYPOINT_NOISE
             group['scores'] = features.scores
@@ -80,6 +88,7 @@ def _write(folder: Path, images: Sequence[ImageFeatures], matches: Iterable[Pair
             first, second = images[a], images[b]
             group = file.create_group('/'.join(_flat(each.name) for each in (first, second)))
             count = len(first.features)
+            check_space(folder / MATCHES, 8 * count + SPARE_SPACE)
             # hloc's own files have int16, which ends at 32,767 keypoints.
             indices, scores = np.full(count, -1, np.int32), np.zeros(count, np.float32)
             indices[pairs[:, 0]], scores[pairs[:, 0]] = pairs[:, 1], similarities

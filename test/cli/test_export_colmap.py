@@ -6,8 +6,10 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import struct
+from types import SimpleNamespace
 
 import cv2
 import numpy as np
@@ -139,6 +141,21 @@ def test_names_that_colmap_or_hloc_cannot_hold_are_skipped(pictures, capfd):
     (pictures.parent / 'database.db').unlink()
     assert run(pictures, '--hloc', pictures.parent / 'hloc') == 1
     assert 'my photo.png: rename it, hloc separates names by spaces' in capfd.readouterr().err
+
+
+@pytest.mark.parametrize(('with_hloc', 'checks'), [(False, 0), (False, 2), (True, 0), (True, 4)])
+def test_a_full_disk_is_one_line_and_leaves_no_file(
+    pictures, capfd, monkeypatch, with_hloc, checks
+):
+    # Before the first image, or after some images and pairs.
+    free = [10**9] * checks + [10**6]
+    monkeypatch.setattr(shutil, 'disk_usage', lambda _: SimpleNamespace(free=free.pop(0)))
+    assert run(pictures, *(['--hloc', pictures.parent / 'hloc'] if with_hloc else [])) == 1
+    name = ('hloc/matches.h5' if checks else 'hloc/features.h5') if with_hloc else 'database.db'
+    problem = r'No space left on device: [0-9.]+ MB are needed, 1\.0 MB are free'
+    assert re.search(f'{name}: {problem}', capfd.readouterr().err)
+    left = [path for path in pictures.parent.rglob('*') if path.is_file()]
+    assert all(path.parent == pictures for path in left)
 
 
 def test_images_with_one_name_in_hloc_are_named_before_the_detection(pictures, capfd):
