@@ -47,6 +47,7 @@ def test_a_bag_gives_its_images_with_stamps_poses_and_calibration(write_bag, sto
     assert [frame.stamp - START / 1e9 for frame in frames] == pytest.approx(
         [0, 0.1, 0.2, 0.3], abs=1e-6
     )
+    assert [frame.nanoseconds - START for frame in frames] == [0, 10**8, 2 * 10**8, 3 * 10**8]
     # Every 0.05 s the true position went on by 1, from 0 at 0.05 s before the first image.
     assert [frame.pose[0, 3] for frame in frames] == pytest.approx([1, 3, 5, 7], abs=1e-5)
     np.testing.assert_allclose(sequence.camera.matrix, BAG_CAMERA.matrix)

@@ -172,6 +172,12 @@ def test_a_kitti_folder_without_poses_or_with_too_few_times(tmp_path):
     (folder / 'times.txt').write_text('0.0\n0.1\n0.2\n')
     with pytest.raises(ValueError, match='no line P0'):
         open_sequence(folder)
+    (folder / 'calib.txt').write_text(f'P0: {" 0" * 12}')
+    with pytest.raises(ValueError, match=r'calib\.txt is not a calibration: .* focal lengths'):
+        open_sequence(folder)
+    (folder / 'image_0').rename(folder / 'image_4')
+    with pytest.raises(ValueError, match='07 has none of image_0 to image_3'):
+        open_sequence(folder)
 
 
 @pytest.mark.parametrize('poses', ['state_groundtruth_estimate0', 'mocap0'])
@@ -193,6 +199,18 @@ def test_a_euroc_folder_gives_images_with_stamps_calibration_and_poses(tmp_path,
         np.testing.assert_allclose(frame.pose[:3, 3], [0.05 * index - 0.5, 2, 3], atol=1e-6)
         # x of the camera is y of the body, hence -y of the world.
         np.testing.assert_allclose(frame.pose[:3, 0], [0, -1, 0], atol=1e-12)
+
+
+def test_quaternions_of_a_euroc_folder_begin_with_w(tmp_path):
+    folder = write_euroc(tmp_path / 'MH_01_easy')
+    table = folder / 'mav0' / 'state_groundtruth_estimate0' / 'data.csv'
+    table.write_text(f'{EUROC_START},4,5,6,0.1,0.3,-0.5,0.7')
+    sequence = open_sequence(folder)
+    (first, *_) = sequence
+    body = first.pose @ np.linalg.inv(
+        [[0, -1, 0, 0.5], [1, 0, 0, 0], [0, 0, 1, 0], [0, 0, 0, 1]]  # T_BS of EUROC_SENSOR
+    )
+    np.testing.assert_allclose(body, pose_matrix([4, 5, 6], [0.3, -0.5, 0.7, 0.1]), atol=1e-9)
 
 
 def test_the_second_camera_of_a_euroc_folder_can_be_given(tmp_path):

@@ -16,9 +16,11 @@ import pytest
 from superpoint_ros.data.sequences.frame_files import ImageSequence
 from superpoint_ros.data.sequences.image_files import (
     evenly_spaced,
+    find_photographs,
     list_images,
     read_image,
     read_mask,
+    reduce_to_side,
 )
 from superpoint_ros.data.sequences.opening import open_sequence
 from superpoint_ros.data.sequences.virtual_camera import VirtualCamera
@@ -49,6 +51,23 @@ def test_evenly_spaced_items_are_the_first_the_last_and_some_between():
     assert evenly_spaced(items, 1) == [0]
     assert evenly_spaced(items, 0) == evenly_spaced([], 4) == []
     assert evenly_spaced(items[:3], 4) == [0, 1, 2]
+
+
+@pytest.mark.parametrize(
+    ('longest', 'size'), [(100, (100, 50)), (30, (30, 15)), (200, (200, 100)), (0, (200, 100))]
+)
+def test_images_are_reduced_to_their_longest_side_and_never_enlarged(longest, size):
+    image = np.zeros((100, 200), np.uint8)
+    assert reduce_to_side(image, longest).shape[::-1] == size
+    assert reduce_to_side(image.T, longest).shape == size
+    assert reduce_to_side(image[:3], longest).shape[0] >= 1
+    assert reduce_to_side(image, 300) is image
+
+
+def test_a_folder_of_photographs_must_have_some(tmp_path):
+    with pytest.raises(ValueError, match=f'{tmp_path} has no images'):
+        find_photographs(tmp_path)
+    assert len(find_photographs(None)) == len(find_photographs('')) > 1
 
 
 def test_a_sequence_can_be_iterated_again(tmp_path):

@@ -65,8 +65,10 @@ def test_a_rendered_sequence_has_depth_in_millimetres(tmp_path):
 
 
 def test_a_kitti_folder_gives_the_right_image_and_the_baseline(tmp_path):
-    sequence = open_sequence(write_kitti(tmp_path, (0, 1)), with_second=True)
+    folder = write_kitti(tmp_path, (0, 1))
+    sequence = open_sequence(folder, with_second=True)
     assert [int(frame.second[0, 0]) for frame in sequence] == [100, 101, 102]
+    assert [frame.second for frame in open_sequence(folder)] == [None] * 3
     np.testing.assert_allclose(sequence.second_camera.pose[:3, 3], [0.5, 0, 0])
     stereo = RectifiedStereo(sequence)
     assert stereo.baseline == pytest.approx(0.5)
