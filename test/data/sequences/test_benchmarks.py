@@ -91,10 +91,19 @@ def test_tables_of_windows_programs_are_read(tmp_path):
     assert all(frame.pose is not None for frame in frames)
 
 
-def test_a_tum_folder_with_a_short_line_is_named(tmp_path):
+@pytest.mark.parametrize(
+    ('table', 'line', 'problem'),
+    [
+        ('groundtruth.txt', '100.0 1 2 3 0 0 0', 'groundtruth.txt, line 2: 8 columns are needed'),
+        ('groundtruth.txt', '100.0 1 2 x 0 0 0 1', 'groundtruth.txt must have 8 numbers in each'),
+        ('rgb.txt', 'nan rgb/100.0.png', 'rgb.txt has stamps that are not finite'),
+        ('rgb.txt', '', 'fr1 has no images that rgb.txt lists'),
+    ],
+)
+def test_a_bad_line_of_a_tum_folder_is_named(tmp_path, table, line, problem):
     folder = write_tum(tmp_path / 'fr1', ['100.0'], True)
-    (folder / 'groundtruth.txt').write_text('# poses\n100.0 1 2 3 0 0 0\n')
-    with pytest.raises(ValueError, match=r'groundtruth\.txt, line 2'):
+    (folder / table).write_text(f'# comment\n{line}\n')
+    with pytest.raises(ValueError, match=problem):
         open_sequence(folder)
 
 
@@ -229,6 +238,17 @@ def test_a_euroc_folder_without_tables_has_stamps_and_a_warning(tmp_path, caplog
     assert sequence.camera is None
     assert 'left out the calibration and the true poses' in caplog.text
     assert 'sensor.yaml' in caplog.text
+
+
+def test_a_euroc_folder_with_a_bad_calibration_has_none_and_a_warning(tmp_path, caplog):
+    folder = write_euroc(tmp_path / 'MH_01_easy')
+    bad = EUROC_SENSOR.replace('T_BS:', 'T_SB:')
+    (folder / 'mav0' / 'cam0' / 'sensor.yaml').write_text(bad)
+    with caplog.at_level(logging.WARNING):
+        sequence = open_sequence(folder)
+    assert (sequence.camera, next(iter(sequence)).pose) == (None, None)
+    assert 'sensor.yaml is not a calibration of EuRoC' in caplog.text
+    assert "KeyError: 'T_BS'" in caplog.text
 
 
 def test_a_sensor_yaml_of_euroc_can_be_the_calibration_of_any_source(tmp_path):

@@ -72,6 +72,7 @@ def test_a_kitti_folder_gives_the_right_image_and_the_baseline(tmp_path):
     np.testing.assert_allclose(sequence.second_camera.pose[:3, 3], [0.5, 0, 0])
     stereo = RectifiedStereo(sequence)
     assert stereo.baseline == pytest.approx(0.5)
+    np.testing.assert_allclose(stereo.second_camera.pose[:3, 3], [0.5, 0, 0])
     assert stereo.camera is sequence.camera
     assert [int(frame.second[0, 0]) for frame in stereo] == [100, 101, 102]
 
