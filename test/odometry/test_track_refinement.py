@@ -215,6 +215,32 @@ def test_bridged_tracks_have_no_depth_and_the_others_that_of_their_feature():
     )
 
 
+def test_bridged_tracks_take_the_features_at_their_places():
+    picture, tracker = MovingPicture(), Tracker()
+    for number in range(3):
+        homography = picture.homography((2 * number, 0))
+        if number == 2:  # the features of half of the points match no longer
+            picture.descriptors[40:] = np.eye(80, 32)[:40] - picture.descriptors[40:]
+        features = picture.features(homography, np.roll(np.arange(80), 7 * number))
+        tracks = tracker.update(features, number / 10, None, picture.image(homography))
+    bridged = tracks.ids >= 40
+    assert bridged[tracks.ids < 80].sum() > 35
+    distances = np.linalg.norm(tracks.keypoints - features.keypoints[tracks.indices], axis=1)
+    assert (tracks.indices[tracks.ids < 80] >= 0).mean() > 0.95
+    assert distances[tracks.indices >= 0].max() < 2.0
+    assert len(tracks) <= 82  # at the places of the others, no new track starts
+
+
+def test_of_two_tracks_at_one_place_the_one_without_a_match_ends():
+    picture, tracker = MovingPicture(noise=0.05), Tracker()
+    picture.points[40:] = picture.points[:40] + [1.5, 0]
+    for number, count in enumerate((80, 40)):
+        homography = picture.homography((2 * number, 0))
+        features = picture.features(homography, np.arange(count))
+        tracks = tracker.update(features, number / 10, None, picture.image(homography))
+        assert len(tracks) == count
+
+
 def test_points_that_leave_the_image_are_not_bridged():
     picture = MovingPicture()
     motion = [picture.homography((25 * n, 0)) for n in range(10)]

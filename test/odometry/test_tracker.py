@@ -159,6 +159,22 @@ def test_tracker_rejects_matches_farther_away_than_max_motion():
         assert kept == 1.0 if same else kept < 0.2, limit
 
 
+@pytest.mark.parametrize(
+    ('missed', 'shift', 'same'), [(1, 50, True), (0, 50, False), (4, 80, True)]
+)
+def test_max_motion_grows_with_the_frames_that_tracks_were_lost_up_to_three_times(
+    missed, shift, same
+):
+    scene = Scene()
+    tracker = Tracker(TrackerSettings(max_motion=30.0, geometric_check='none'))
+    first = tracker.update(scene.at((0, 0))[0], 0.0)
+    for number in range(missed):
+        tracker.update(Features.empty(32), 0.1 * (number + 1))
+    tracks = tracker.update(scene.at((shift, 0))[0], 0.1 * (missed + 1))
+    kept = np.isin(tracks.ids, first.ids).mean()
+    assert kept == 1.0 if same else kept < 0.2
+
+
 def test_tracker_measures_motion_from_the_position_predicted_by_the_velocity():
     scene, tracker = Scene(), Tracker(TrackerSettings(max_motion=10.0, geometric_check='none'))
     ids = tracker.update(scene.at((0, 0))[0], 0.0).ids
