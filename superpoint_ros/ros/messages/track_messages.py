@@ -135,7 +135,6 @@ def tracks_to_cloud(
         upper = upper_triangles(tracks.covariances[usable])
         for name, values in zip(COVARIANCE_NAMES, upper, strict=True):
             cloud[name] = values
-    message.is_dense = bool(np.isfinite(cloud['x']).all())
     return message
 
 
