@@ -67,6 +67,16 @@ def test_slow_cameras_wait_for_each_other():
         ]
 
 
+def test_topics_with_pairs_are_no_trouble_for_two_seconds_after_each():
+    pairs = Pairing(0.001, 0.05)
+    for second in range(5):
+        pairs.add(0, f'L{second}', second * 1000 * MS, second)
+        pairs.add(1, f'R{second}', second * 1000 * MS, second)
+        assert pairs.trouble(second + 0.9) == ''
+    pairs.add(0, 'L5', 6500 * MS, 6.5)
+    assert pairs.trouble(6.6) == 'none arrives'
+
+
 def test_topics_whose_stamps_never_agree_are_explained():
     pairs = Pairing(0.001, 0.05)
     for index in range(30):

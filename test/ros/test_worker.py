@@ -114,7 +114,10 @@ def test_stop_waits_for_the_current_frame_and_discards_the_waiting_ones(start_wo
     assert time.monotonic() - start > 0.15
     gate.let_through.release()
     assert worker.stop(PATIENCE)
-    assert gate.batches == [[('camera', 1)]]
+    worker.start()
+    worker.put('other', 3)
+    gate.await_entry()
+    assert gate.batches == [[('camera', 1)], [('other', 3)]]
 
 
 def test_a_stopped_worker_can_be_started_again(gate):
