@@ -219,6 +219,7 @@ def test_odometry_benchmark_names_what_it_cannot_measure():
     for arguments, words in (
         ({'max_keypoints': 0}, 'max_keypoints must be at least 1, got 0'),
         ({'gaps': (0,)}, 'gaps must be at least 1'),
+        ({'gaps': ()}, 'gaps must have at least one value'),
         ({'frames': 5, 'gaps': (5,)}, 'frames must be greater than the largest gap, 5; got 5'),
     ):
         with pytest.raises(ValueError, match=words):

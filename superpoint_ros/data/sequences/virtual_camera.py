@@ -28,8 +28,8 @@ class VirtualCamera:
     photographs, the parameters and the `seed`. A frame never shows anything beyond the borders of
     the photograph; it has the homography from its pixels to those of the photograph.
 
-    Files that cannot be read are skipped with a warning. Raises ValueError if there is no
-    photograph or a side is below one pixel, and the error of the last file if none can be read.
+    Files that cannot be read are skipped as in `read_each`, which raises if none can be. Raises
+    ValueError if there is no photograph or a side is below one pixel.
     """
 
     camera = None  # it zooms: no calibration fits all frames
