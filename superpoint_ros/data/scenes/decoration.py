@@ -11,11 +11,14 @@ front of a surface; triangles without a texture get a picture that repeats every
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import TypeVar
 
 import numpy as np
 
 from superpoint_ros.data.scenes.meshes import merge, quad, TexturedMesh, UNTEXTURED
 from superpoint_ros.data.scenes.ray_casting import RayCaster
+
+Item = TypeVar('Item')
 
 GAP = 0.004
 """Metres between a surface and the poster on it."""
@@ -59,7 +62,7 @@ def with_facades(
             continue
         metres = float(np.exp(rng.uniform(np.log(1.5), np.log(6))))
         offset = rng.uniform(0, 1, 2)
-        textures.append(_pick(pictures, rng))
+        textures.append(pick(pictures, rng))
         for axis, (u, v) in enumerate(((1, 2), (0, 2), (0, 1))):
             chosen = plain[(group == number) & (facing == axis)]
             texture[chosen] = len(textures) - 1
@@ -105,7 +108,7 @@ def _try_poster(
     point = place + hits.distance[0] * direction
     normal = caster.normals(hits)[0]
     normal = normal if normal @ direction < 0 else -normal
-    picture = _pick(pictures, rng)
+    picture = pick(pictures, rng)
     width = float(np.exp(rng.uniform(np.log(0.3), np.log(2.5))))
     right, up = _axes(normal, rng)
     height = width * picture.shape[0] / picture.shape[1]
@@ -152,10 +155,10 @@ def decorate(
     mesh = with_facades(mesh, pictures, FACADES, rng)
     if ceiling and pictures:
         top = float(mesh.bounds[1, 2]) + rng.uniform(0.0, 0.4)
-        mesh = merge([mesh, plane(mesh.bounds, top, _pick(pictures, rng), rng)])
+        mesh = merge([mesh, plane(mesh.bounds, top, pick(pictures, rng), rng)])
     return mesh
 
 
-def _pick(pictures: Sequence[np.ndarray], rng: np.random.Generator) -> np.ndarray:
-    """Return a random picture."""
-    return pictures[int(rng.integers(len(pictures)))]
+def pick(items: Sequence[Item], rng: np.random.Generator) -> Item:
+    """Return a random item, such as a picture."""
+    return items[int(rng.integers(len(items)))]

@@ -14,7 +14,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from superpoint_ros.data.scenes.decoration import plane
+from superpoint_ros.data.scenes.decoration import pick, plane
 from superpoint_ros.data.scenes.meshes import merge, TexturedMesh
 
 BUILDING = 5.0
@@ -51,7 +51,7 @@ def compose_street(
         parts += _row(buildings, side, half_road + pavement, length, rng)
     count = int(rng.integers(15, 40)) if small else 0
     for _ in range(round(count * length / LENGTH)):
-        thing = small[int(rng.integers(len(small)))]
+        thing = pick(small, rng)
         on_road = rng.random() < 0.25
         across = (
             rng.uniform(-half_road, half_road)
@@ -63,7 +63,7 @@ def compose_street(
     street = merge(parts)
     if pictures:
         ground = np.array([[-length, -LENGTH, 0], [length, LENGTH, 0]])
-        picture = pictures[int(rng.integers(len(pictures)))]
+        picture = pick(pictures, rng)
         street = merge([street, plane(ground, -0.02, picture, rng)])
     return street
 
@@ -79,7 +79,7 @@ def _row(
     parts: list[TexturedMesh] = []
     x = -length / 2
     while buildings and x < length / 2:
-        building = buildings[int(rng.integers(len(buildings)))]
+        building = pick(buildings, rng)
         turned = building.moved(_placed(0, 0, np.pi / 2 * int(rng.integers(4))))
         low, high = turned.bounds
         y = side * (front + rng.uniform(0, 2)) - (low[1] if side > 0 else high[1])

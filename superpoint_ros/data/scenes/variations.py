@@ -16,7 +16,7 @@ import cv2
 import numpy as np
 
 from superpoint_ros.data.scenes.cameras import free_position
-from superpoint_ros.data.scenes.decoration import decorate, posters
+from superpoint_ros.data.scenes.decoration import decorate, pick, posters
 from superpoint_ros.data.scenes.meshes import merge, TexturedMesh
 from superpoint_ros.data.scenes.ray_casting import RayCaster
 from superpoint_ros.data.scenes.streets import compose_street, LENGTH
@@ -120,7 +120,7 @@ def _pick_sky(pictures: Sequence[np.ndarray], rng: np.random.Generator) -> np.nd
     """Return a panorama of the sky: the brightened and blurred upper half of a picture."""
     if not pictures:
         return np.full((8, 8), 200, np.uint8)
-    picture = pictures[int(rng.integers(len(pictures)))]
+    picture = pick(pictures, rng)
     upper = picture[: max(picture.shape[0] // 2, 8)].astype(np.float32)
     upper = cv2.GaussianBlur(upper, (0, 0), 3)
     panorama = np.concatenate([upper, upper[:, ::-1]], axis=1)
