@@ -9,7 +9,7 @@ import resource
 
 import pytest
 
-from superpoint_ros.evaluation.reports import write_result
+from superpoint_ros.evaluation.reports import markdown_table, write_result
 
 
 def test_a_report_that_cannot_be_written_leaves_the_previous_one(tmp_path):
@@ -25,3 +25,10 @@ def test_a_report_that_cannot_be_written_leaves_the_previous_one(tmp_path):
         resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
     assert [file.read_bytes() for file in files] == before
     assert len(list(tmp_path.iterdir())) == 2
+
+
+def test_tables_align_numbers_right_with_three_decimals_and_a_dash_for_none():
+    rows = [['a', 0.12345, 7], ['b', None, '1.5']]
+    assert markdown_table(['name', 'share', 'count'], rows) == (
+        '| name | share | count |\n| --- | ---: | ---: |\n| a | 0.123 | 7 |\n| b | - | 1.5 |\n'
+    )

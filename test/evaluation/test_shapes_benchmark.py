@@ -26,8 +26,12 @@ from superpoint_ros.features import Features
 IMAGES = 2
 
 
-def oracle(shift, extra=False):
-    """Return a detector of the ground truth shifted by `shift` px, perhaps with a false point."""
+def oracle(shift, extra=False, false=0):
+    """
+    Return a detector of the ground truth shifted by `shift` px, perhaps with a weak false point.
+
+    In images without points it finds `false` ones.
+    """
     truth = {}
     for condition in ('clean', 'noisy'):
         for category in SHAPES:
@@ -37,6 +41,8 @@ def oracle(shift, extra=False):
 
     def find(image):
         points = truth[image.tobytes()] + [shift, 0]
+        if not len(points):
+            points = np.full((false, 2), 9.0)
         scores = np.ones(len(points))
         if extra:  # a lower score, far from all points
             points, scores = np.vstack([points, [[-50, -50]]]), np.append(scores, 0.5)
@@ -54,6 +60,7 @@ def result():
     methods = [
         Method('exact', oracle(0)),
         Method('shifted', oracle(3, extra=True)),
+        Method('deceived', oracle(0, false=3)),
         Method('blind', blind),
         Method('Harris', harris),
     ]
@@ -74,6 +81,13 @@ def test_shapes_localisation_error_is_in_pixels_and_ignores_weak_false_points(re
     assert shifted['localisation'] == pytest.approx(3.0, abs=0.3)
     assert shifted['map'] > 0.9
     assert shifted['false_per_image'] == 0.0
+
+
+def test_false_detections_are_counted_per_image_without_points(result):
+    deceived = result['methods']['deceived']['clean']
+    assert deceived['map'] == 1.0
+    assert deceived['false_per_image'] == 3.0
+    assert deceived['categories']['ellipses'] == {'false_per_image': 3.0}
 
 
 def test_detector_without_detections_has_zero_map_and_no_localisation_error(result):
