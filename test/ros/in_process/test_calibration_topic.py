@@ -14,6 +14,10 @@ from rclpy.event_handler import QoSPublisherEventType, QoSSubscriptionEventType
 from rclpy.qos import QoSDurabilityPolicy, QoSProfile
 from sensor_msgs.msg import CameraInfo
 
+from superpoint_ros.ros.messages.feature_messages import (
+    features_from_message,
+    normalized_from_message,
+)
 from superpoint_ros.ros.messages.image_messages import image_message
 from superpoint_ros.ros.node_log import REPEAT
 
@@ -100,6 +104,27 @@ def test_a_calibration_that_was_published_once_before_the_start_is_received_if_l
         assert 'no calibration received' in system.status('/image')[1]
         publisher.publish(info)
         system.wait_until(lambda: system.answers(image).is_dense)
+
+
+def test_a_changed_calibration_is_used_and_a_deactivated_node_receives_none(
+    start_inside, image, info
+):
+    system = start_inside(normalized_coordinates=True)
+    info.d = [0.0] * 5
+
+    def is_used():
+        system.publish(info, 'camera_info')
+        message = system.answers(image)
+        keypoints = features_from_message(message).keypoints
+        fx, _, cx, _, fy, cy, *_ = info.k
+        expected = (keypoints - [cx, cy]) / [fx, fy]
+        return np.allclose(normalized_from_message(message), expected, atol=1e-5)
+
+    system.wait_until(is_used)
+    info.k[0] = 300.0
+    system.wait_until(is_used)
+    system.node.trigger_deactivate()
+    system.wait_until(lambda: system.observer.count_subscribers('/camera_info') == 0)
 
 
 @pytest.fixture
