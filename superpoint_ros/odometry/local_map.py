@@ -19,6 +19,7 @@ from superpoint_ros.geometry.epipolar import (
     triangulate,
 )
 from superpoint_ros.odometry.bundle_adjustment import Observations, refine
+from superpoint_ros.odometry.pose_refinement import pose_covariance
 
 _ITERATIONS = 5  # per keyframe; ten did not make the trajectory more accurate
 _FIRST_ITERATIONS = 20  # of the first two keyframes, whose poses and points are not yet refined
@@ -141,11 +142,21 @@ class LocalMap:
         if new.any():
             self.add_points(view.ids[new], view.located(new))
 
-    def count_inliers(self, view: CameraView) -> int:
-        """Return the number of points that are inliers of the view's pose."""
+    def inliers(self, view: CameraView) -> tuple[np.ndarray, np.ndarray]:
+        """Return the positions, in map and view, of the inliers of the view's pose."""
         in_map, in_view = shared_ids(self.ids, view.ids)
         errors = reprojection_errors(view.pose, self.points[in_map], view.seen[in_view])
-        return int((errors < self.threshold).sum())
+        good = errors < self.threshold
+        return in_map[good], in_view[good]
+
+    def pose_noise(self, view: CameraView) -> np.ndarray:
+        """Return the covariance of the view's pose for exact points, as `pose_covariance`."""
+        in_map, in_view = self.inliers(view)
+        depths, weights = (
+            None if each is None else each[in_view] for each in (view.depths, view.weights)
+        )
+        points, seen = self.points[in_map], view.seen[in_view]
+        return pose_covariance(view.pose, points, seen, self.threshold, depths, weights)
 
     def update_visibility(self, view: CameraView) -> None:
         """Remove points that have been outliers or unseen for too long."""

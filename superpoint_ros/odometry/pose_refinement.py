@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 
 """
-Refinement of one camera pose from known points, as compiled loops.
+Refinement of one camera pose from known points, and its covariance, as compiled loops.
 
 Levenberg-Marquardt with the losses of `superpoint_ros.odometry.bundle_adjustment`, whose array
 operations take ten times as long for one camera and some hundred points.
@@ -20,6 +20,9 @@ NEAREST = 1e-3
 
 LEAST_GAIN = 1e-3
 """Relative decrease of the cost below which iterations end."""
+
+UNKNOWN_SIGMA = 1e3
+"""Standard deviation of what is unknown: lengths, and angles in radians."""
 
 _SIZE = 6  # parameters of an update: rotation vector and translation
 
@@ -40,18 +43,47 @@ def refine_pose(
     `weights` (N,) as in `superpoint_ros.odometry.bundle_adjustment.Observations`. The Huber loss
     is linear beyond a third of `threshold`.
     """
-    count = len(points)
-    observed = np.zeros((count, 8))
-    observed[:, :3], observed[:, 3:5] = points, seen
-    observed[:, 5] = 1 if weights is None else weights
-    if depths is not None:
-        observed[:, 6:] = depths
     refined = np.array(pose, float)
-    _refine(refined, observed, threshold / 3, iterations)
+    _refine(refined, _rows(points, seen, depths, weights), threshold / 3, iterations)
     # Each pose is the initial value of the next: rounding errors would grow.
     left, _, right = np.linalg.svd(refined[:3, :3])
     refined[:3, :3] = left @ right
     return refined
+
+
+def pose_covariance(
+    pose: np.ndarray,
+    points: np.ndarray,
+    seen: np.ndarray,
+    threshold: float,
+    depths: np.ndarray | None = None,
+    weights: np.ndarray | None = None,
+) -> np.ndarray:
+    """
+    Return the covariance of a pose that `refine_pose` found with the same arguments, (6, 6).
+
+    Position of the camera and rotation vector, in the camera's axes: the inverse of the normal
+    equations. The standard deviation of an observation with the weight 1 is a third of
+    `threshold`; errors of the points are not included. Standard deviations are at most
+    `UNKNOWN_SIGMA`, also if the points do not determine the pose.
+    """
+    information, width = np.empty((_SIZE, _SIZE)), threshold / 3
+    rows = _rows(points, seen, depths, weights)
+    _linearise(np.asarray(pose, float), rows, width, information, np.empty(_SIZE))
+    # Parameters are rotation, translation; the position moves against the translation.
+    information = np.roll(information, (3, 3), (0, 1)) / width**2
+    values, vectors = np.linalg.eigh(information)
+    return vectors / np.maximum(values, UNKNOWN_SIGMA**-2) @ vectors.T
+
+
+def _rows(points, seen, depths, weights):
+    """Return observations as `_add_point` reads them, (N, 8)."""
+    rows = np.zeros((len(points), 8))
+    rows[:, :3], rows[:, 3:5] = points, seen
+    rows[:, 5] = 1 if weights is None else weights
+    if depths is not None:
+        rows[:, 6:] = depths
+    return rows
 
 
 @compiled
@@ -79,7 +111,7 @@ def _refine(pose, observed, width, iterations):
             break
 
 
-@compiled_part
+@compiled
 def _linearise(pose, observed, width, normal, right):
     """Write the normal equations; return the cost."""
     cost = 0.0

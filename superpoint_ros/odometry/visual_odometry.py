@@ -36,7 +36,8 @@ from superpoint_ros.odometry.local_map import (
 )
 from superpoint_ros.odometry.map_refinement import MapRefiner
 from superpoint_ros.odometry.odometry_settings import OdometrySettings
-from superpoint_ros.odometry.pose_refinement import refine_pose
+from superpoint_ros.odometry.pose_refinement import pose_covariance, refine_pose
+from superpoint_ros.odometry.pose_uncertainty import PoseUncertainty
 from superpoint_ros.odometry.track_refinement import position_sigmas
 from superpoint_ros.odometry.tracker import Tracks
 
@@ -54,6 +55,7 @@ class VisualOdometry:
     `status` is 'starting' until there is a map, 'tracking' while poses are found, and 'lost'
     otherwise. `inliers` is the number of inliers of the last pose; `restarts` counts the maps
     after the first one. `metric` says whether lengths of the current map are in metres.
+    `uncertainty` has the covariance of the last pose.
 
     The world frame is that of the first keyframe (x right, y down, z forward); without depths, the
     distance to the second keyframe is 1. After tracking is lost, a new map starts at the last
@@ -78,13 +80,15 @@ class VisualOdometry:
     @staticmethod
     def warm_up() -> None:
         """Compile the loops, or load them from the cache, so that this delays no frame."""
-        refine_pose(np.eye(4), np.array([[0.0, 0, 1]]), np.zeros((1, 2)), 1.0)
+        for loops in (refine_pose, pose_covariance):
+            loops(np.eye(4), np.array([[0.0, 0, 1]]), np.zeros((1, 2)), 1.0)
 
     def reset(self) -> None:
         """Forget everything."""
         self.status = STARTING
         self.metric = False
         self.inliers = self.restarts = 0
+        self.uncertainty = PoseUncertainty()
         self._refiner.discard()
         self._map: LocalMap | None = None
         self._reference: CameraView | None = None
@@ -233,8 +237,10 @@ class VisualOdometry:
         """Continue from the view, the last keyframe of a new map."""
         self._pose, self._motion = view.pose, np.eye(4)
         self._failures = 0
-        self.inliers = self._share_base = self._map.count_inliers(view)
+        self.inliers = self._share_base = len(self._map.inliers(view)[0])
         self.status = TRACKING
+        pose, noise = invert(view.pose), self._map.pose_noise(view)
+        self.uncertainty.start_map(pose, noise, self._stamp)
         self._store_depth()
 
     def _follow(self, view: CameraView) -> bool:
@@ -266,11 +272,13 @@ class VisualOdometry:
             return False
         view.pose = pose
         local.update_visibility(view)
-        before = self._pose
-        if self._is_keyframe(view):
+        before, noise = self._pose, local.pose_noise(view)
+        is_keyframe = self._is_keyframe(view)
+        if is_keyframe:
             self._add_keyframe(view)
-            self._share_base = max(local.count_inliers(view), self.settings.min_inliers)
+            self._share_base = max(len(local.inliers(view)[0]), self.settings.min_inliers)
         self._pose = view.pose
+        self.uncertainty.update(invert(view.pose), noise, self._stamp, is_keyframe)
         self._motion = self._pose @ invert(before) if self.status == TRACKING else np.eye(4)
         self._failures, self.status = 0, TRACKING
         self._store_depth()

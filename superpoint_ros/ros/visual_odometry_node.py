@@ -10,10 +10,11 @@ from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 import time
+from typing import NamedTuple
 
 import cv2
 from diagnostic_msgs.msg import DiagnosticStatus
-from geometry_msgs.msg import PoseStamped, TransformStamped
+from geometry_msgs.msg import PoseStamped, TransformStamped, TwistWithCovariance
 from nav_msgs.msg import Odometry, Path
 import numpy as np
 from sensor_msgs.msg import PointCloud, PointCloud2
@@ -22,6 +23,8 @@ from std_msgs.msg import Header
 from superpoint_ros.data.sequences.bags import seconds_of
 from superpoint_ros.odometry.map_refinement import MapRefiner
 from superpoint_ros.odometry.odometry_settings import OdometrySettings
+from superpoint_ros.odometry.pose_refinement import UNKNOWN_SIGMA
+from superpoint_ros.odometry.pose_uncertainty import rotate_covariance
 from superpoint_ros.odometry.visual_odometry import LOST, VisualOdometry
 from superpoint_ros.ros.calibration_topic import CalibrationTopic, RECTIFIED
 from superpoint_ros.ros.inputs import ProcessedTopic
@@ -68,6 +71,24 @@ ODOMETRY_GROUPS = (OdometryFrames, OdometrySettings, OdometryOutput)
 """Groups of settings that are parameters of the odometry node, besides `LifecycleSettings`."""
 
 
+class _LastPose(NamedTuple):
+    """
+    The last pose that was published.
+
+    Attributes:
+        stamp: in seconds.
+        pose: of the camera in the frame of the poses (4, 4).
+        noise: covariance of the pose without drift, in that frame (6, 6).
+        restarts: number of maps before that of the pose.
+
+    """
+
+    stamp: float
+    pose: np.ndarray
+    noise: np.ndarray
+    restarts: int
+
+
 class VisualOdometryNode(ProcessingNode):
     """
     Publish the pose of the camera for each message of tracks for which it can be estimated.
@@ -90,7 +111,7 @@ class VisualOdometryNode(ProcessingNode):
         self._refiner: MapRefiner | None = None
         self._broadcaster = None
         self._path: deque[PoseStamped] = deque()
-        self._last: tuple[float, np.ndarray] | None = None
+        self._last: _LastPose | None = None
         self._path_time = 0.0
         self.inputs = [
             ProcessedTopic(
@@ -184,15 +205,9 @@ class VisualOdometryNode(ProcessingNode):
         stamped = pose_message(pose, Header(stamp=header.stamp, frame_id=self._frames.odom_frame))
         message = Odometry(header=stamped.header, child_frame_id=header.frame_id)
         message.pose.pose = stamped.pose
-        if self._last is not None and stamp > self._last[0]:
-            motion = np.linalg.inv(self._last[1]) @ pose
-            elapsed = stamp - self._last[0]
-            # In the camera's current frame, as the message defines it.
-            linear = motion[:3, :3].T @ motion[:3, 3] / elapsed
-            angular = cv2.Rodrigues(motion[:3, :3])[0].ravel() / elapsed
-            message.twist.twist.linear = vector_message(linear)
-            message.twist.twist.angular = vector_message(angular)
-        self._last = (stamp, pose)
+        covariance = self._odometry.uncertainty.covariance
+        message.pose.covariance = rotate_covariance(covariance, UPRIGHT[:3, :3]).ravel()
+        message.twist = self._measure_velocity(pose, stamp)
         self._odometry_publisher.publish(message)
         self._publish_path_and_map(stamped)
         if self._broadcaster is not None:
@@ -200,6 +215,25 @@ class VisualOdometryNode(ProcessingNode):
             transform.transform.translation = vector_message(pose[:3, 3])
             transform.transform.rotation = stamped.pose.orientation
             self._broadcaster.sendTransform(transform)
+
+    def _measure_velocity(self, pose: np.ndarray, stamp: float) -> TwistWithCovariance:
+        """Return the velocity since the last pose, in the camera's axes, and store this one."""
+        noise = rotate_covariance(self._odometry.uncertainty.noise, UPRIGHT[:3, :3])
+        last, restarts = self._last, self._odometry.restarts
+        self._last = _LastPose(stamp, pose, noise, restarts)
+        message = TwistWithCovariance()
+        # Between two maps, the motion is unknown.
+        if last is None or stamp <= last.stamp or last.restarts != restarts:
+            message.covariance = (np.eye(6) * UNKNOWN_SIGMA**2).ravel()
+            return message
+        motion, elapsed = np.linalg.inv(last.pose) @ pose, stamp - last.stamp
+        linear = motion[:3, :3].T @ motion[:3, 3] / elapsed
+        angular = cv2.Rodrigues(motion[:3, :3])[0].ravel() / elapsed
+        message.twist.linear = vector_message(linear)
+        message.twist.angular = vector_message(angular)
+        both = rotate_covariance(noise + last.noise, pose[:3, :3].T)
+        message.covariance = (both / elapsed**2).ravel()
+        return message
 
     def _publish_path_and_map(self, stamped: PoseStamped) -> None:
         """Add a pose to the path; publish path and map every `PATH_PERIOD`, for subscribers."""

@@ -26,10 +26,12 @@ from std_msgs.msg import Header
 
 from superpoint_ros.geometry.trajectory_alignment import position_errors
 from superpoint_ros.odometry.local_map import LocalMap
+from superpoint_ros.odometry.pose_refinement import UNKNOWN_SIGMA
+from superpoint_ros.odometry.pose_uncertainty import rotate_covariance
 from superpoint_ros.ros import visual_odometry_node
 from superpoint_ros.ros.messages.point_clouds import positions_from_message
 from superpoint_ros.ros.messages.track_messages import tracks_to_message
-from superpoint_ros.ros.visual_odometry_node import VisualOdometryNode
+from superpoint_ros.ros.visual_odometry_node import UPRIGHT, VisualOdometryNode
 
 
 def straight_ahead(count):
@@ -106,6 +108,54 @@ def test_poses_use_the_axes_of_rep_103(graph, make_flight):
     linear = last.twist.twist.linear
     assert linear.z == pytest.approx(speed * 2 / np.sqrt(5), rel=0.2)
     assert linear.x == pytest.approx(speed / np.sqrt(5), rel=0.4)
+
+
+def covariance_of(message):
+    """Return the covariances of a pose or a twist and its axes: (6, 6)."""
+    return np.reshape(message.covariance, (6, 6))
+
+
+def test_poses_and_velocities_have_covariances_in_their_axes(graph, make_flight):
+    node = graph.add(VisualOdometryNode)
+    odometry = graph.listen(Odometry, 'odometry')
+    play(graph, make_flight(poses=straight_ahead(40), noise=0.3))
+    graph.wait_until(lambda: has_frame(odometry, 39))
+    for message in odometry:
+        for part in (message.pose, message.twist):
+            assert np.linalg.eigvalsh(covariance_of(part)).min() > 0
+    # Before there are two poses, the velocity is unknown.
+    np.testing.assert_array_equal(covariance_of(odometry[0].twist), np.eye(6) * UNKNOWN_SIGMA**2)
+    last = odometry[-1]
+    # The camera looks along the x of the odometry; it moves 20 times in a second.
+    camera = UPRIGHT[:3, :3].T
+    here = rotate_covariance(covariance_of(last.pose), camera)
+    np.testing.assert_allclose(here, node._odometry.uncertainty.covariance, rtol=1e-9)
+    noise = rotate_covariance(node._odometry.uncertainty.noise, np.eye(3))
+    sigmas, expected = (
+        np.sqrt(np.diag(each)) for each in (covariance_of(last.twist), noise * 2 / 0.05**2)
+    )
+    np.testing.assert_allclose(sigmas, expected, rtol=0.3)
+    drift = [np.trace(covariance_of(message.pose)[:3, :3]) for message in odometry]
+    assert drift[-1] > 3 * drift[0]
+
+
+def test_no_velocity_is_given_across_two_maps(graph, make_flight):
+    graph.add(VisualOdometryNode)
+    odometry = graph.listen(Odometry, 'odometry')
+    flight = make_flight(poses=straight_ahead(40), noise=0.3, depth_error=0.005)
+    play(graph, flight, changed_at=20)
+    graph.wait_until(lambda: has_frame(odometry, 39))
+    unknown = {
+        frame_of(message)
+        for message in odometry
+        if covariance_of(message.twist)[0, 0] == UNKNOWN_SIGMA**2
+    }
+    assert unknown == {0, 20}
+    # How the camera moved to the frame in which the second map starts is unknown.
+    before, after = (covariance_of(odometry[number].pose) for number in (19, 20))
+    motion = np.linalg.norm([2, 1]) / 39
+    grown = np.sqrt(np.diag(after - before)[:3])
+    np.testing.assert_allclose(grown, motion, rtol=0.3)
 
 
 def test_the_trajectory_goes_on_at_the_last_pose_if_the_calibration_changes(
