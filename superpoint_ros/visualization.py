@@ -1,19 +1,24 @@
 # Copyright 2026 The superpoint_ros developers
 # SPDX-License-Identifier: Apache-2.0
 
-"""Pictures of keypoints, matches and heatmaps, and contact sheets, uint8 BGR."""
+"""Pictures of keypoints, matches and heatmaps, contact sheets, uint8 BGR, and files of charts."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+import io
 import math
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import cv2
 import numpy as np
 
 from superpoint_ros.features import Features
 from superpoint_ros.files import write_atomically
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 GREEN, RED, WHITE, DARK = (80, 220, 60), (60, 60, 240), (255, 255, 255), (32, 32, 32)
 
@@ -170,6 +175,17 @@ def write_picture(path: Path, picture: np.ndarray) -> None:
         raise ValueError(f'{path} has no suffix of a format that OpenCV writes, such as .png')
     _, data = cv2.imencode(path.suffix, picture)
     write_atomically(path, data.tobytes())
+
+
+def write_figure(path: Path, figure: Figure, dpi: float | None = None) -> None:
+    """
+    Write a chart to a .png file as `write_atomically` does.
+
+    `dpi` are dots per inch, None for those of the figure.
+    """
+    content = io.BytesIO()
+    figure.savefig(content, format='png', dpi=dpi or 'figure')
+    write_atomically(path, content.getvalue())
 
 
 def _points(keypoints: np.ndarray) -> np.ndarray:

@@ -14,6 +14,7 @@ import numpy as np
 
 from superpoint_ros.benchmark.benchmark_tables import case_name, execution_name, MB, recipe_name
 from superpoint_ros.benchmark.candidates import FRAME_STAGES
+from superpoint_ros.visualization import write_figure
 
 
 def plot_frames(result: Mapping, path: Path) -> None:
@@ -37,7 +38,7 @@ def plot_frames(result: Mapping, path: Path) -> None:
     axes.set_xlabel('median in ms, and speed-up over the baseline')
     axes.legend(fontsize=8)
     axes.grid(axis='x', alpha=0.3)
-    figure.savefig(path, dpi=100)
+    write_figure(path, figure, 100)
 
 
 def plot_node(results: Sequence[Mapping], path: Path) -> None:
@@ -51,7 +52,7 @@ def plot_node(results: Sequence[Mapping], path: Path) -> None:
     axes.set_ylim(0, 1)
     axes.grid(alpha=0.3)
     axes.legend(fontsize=8)
-    figure.savefig(path, dpi=100)
+    write_figure(path, figure, 100)
 
 
 def plot_tracking(result: Mapping, path: Path) -> None:
@@ -66,7 +67,7 @@ def plot_tracking(result: Mapping, path: Path) -> None:
     axes.invert_yaxis()
     axes.set_xlabel('processor time per frame in ms: p50 (bar), p99 (line)')
     axes.grid(axis='x', alpha=0.3)
-    figure.savefig(path, dpi=100)
+    write_figure(path, figure, 100)
 
 
 def plot_scaling(results: Sequence[Mapping], path: Path) -> None:
@@ -99,7 +100,7 @@ def plot_scaling(results: Sequence[Mapping], path: Path) -> None:
             axis.set_major_locator(LogLocator(subs=(1, 2, 5)))
             axis.set_major_formatter('{x:g}')
             axis.set_minor_formatter(NullFormatter())
-    figure.savefig(path, dpi=100)
+    write_figure(path, figure, 100)
 
 
 def _labelled(name: str, exponent: float | None) -> str:
@@ -131,7 +132,7 @@ def plot_training(result: Mapping, path: Path) -> None:
             left += share
     parts.set_yticks(range(len(measured)), [recipe_name(each) for each in measured])
     parts.set_xlabel('share of time')
-    figure.savefig(path, dpi=100)
+    write_figure(path, figure, 100)
 
 
 def plot_start_up(results: Sequence[Mapping], path: Path) -> None:
@@ -147,4 +148,4 @@ def plot_start_up(results: Sequence[Mapping], path: Path) -> None:
     axes.set_xlabel('seconds to the first features')
     axes.grid(axis='x', alpha=0.3)
     axes.legend()
-    figure.savefig(path, dpi=100)
+    write_figure(path, figure, 100)

@@ -17,6 +17,7 @@ threshold: number of keypoints, repeatability and correct matches for each detec
 from __future__ import annotations
 
 import argparse
+from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 
@@ -101,9 +102,11 @@ def _run_shapes(args: argparse.Namespace) -> int:
 
     from superpoint_ros.data.synthetic_shapes.shapes import SHAPES
     from superpoint_ros.evaluation.baselines import DETECTORS, Method
+    from superpoint_ros.evaluation.reports import UnfinishedReport, write_result
     from superpoint_ros.evaluation.shapes_benchmark import (
         CONDITIONS,
         evaluate_shapes,
+        shapes_markdown,
         shapes_table,
         write_shapes_report,
     )
@@ -113,11 +116,17 @@ def _run_shapes(args: argparse.Namespace) -> int:
     methods = [ours, *(Method(name, find) for name, find in DETECTORS.items())]
     plan = read_options(args, ShapesPlan)
     total = plan.images * len(SHAPES) * len(CONDITIONS)
-    with tqdm(total=total, unit='image') as progress:
-        result = evaluate_shapes(methods, plan, progress.update)
-    result['weights'] = detector.weights.name
-    files = write_shapes_report(result, ours, args.out)
-    print(shapes_table(result))
+    weights = {'weights': detector.weights.name}
+
+    def write(result: dict, folder: Path) -> None:
+        write_result(folder, 'shapes', result | weights, shapes_markdown(result))
+
+    unfinished = args.out / 'shapes_unfinished'
+    with UnfinishedReport(unfinished, write, len(CONDITIONS), 'conditions') as report:
+        with tqdm(total=total, unit='image') as progress:
+            result = evaluate_shapes(methods, plan, progress.update, report.keep) | weights
+        print(shapes_table(result))
+        files = write_shapes_report(result, ours, args.out)
     print_written(files)
     return 0
 
@@ -155,6 +164,7 @@ def _run_homography(args: argparse.Namespace) -> int:
         pool_size,
         write_homography_report,
     )
+    from superpoint_ros.evaluation.reports import UnfinishedReport
     from superpoint_ros.files import read_each
 
     methods = with_wide(args, make_methods(args, max_keypoints=pool_size(args.max_keypoints)))
@@ -166,15 +176,26 @@ def _run_homography(args: argparse.Namespace) -> int:
         return sequence
 
     sequences = read_each(read, tqdm(folders, unit='sequence'), bad, 'sequences')
-    result = evaluate_homographies(methods, sequences, args.max_keypoints)
-    result['longest_side'] = args.longest_side
-    result['ours'] = {**given_execution(args), **vars(methods[0].find.settings)}
-    good = [folder for folder in folders if folder not in bad]
-    chosen = evenly_spaced(good, args.pictures)
-    shown = [read_sequence(folder, args.longest_side, 1) for folder in chosen]
-    files = write_homography_report(result, methods, shown, args.out)
-    for counting in COUNTINGS:
-        print(f'{counting} points count:\n\n{homography_table(result, counting, "both")}')
+    chosen = {
+        'longest_side': args.longest_side,
+        'ours': {**given_execution(args), **vars(methods[0].find.settings)},
+    }
+
+    def write(result: dict, folder: Path) -> None:
+        write_homography_report(result | chosen, methods, [], folder)
+
+    unfinished = args.out / 'homography_unfinished'
+    with UnfinishedReport(unfinished, write, len(folders), 'sequences') as report:
+        result = evaluate_homographies(methods, sequences, args.max_keypoints, report.keep)
+        result |= chosen
+        for counting in COUNTINGS:
+            print(f'{counting} points count:\n\n{homography_table(result, counting, "both")}')
+        good = [folder for folder in folders if folder not in bad]
+        shown = [
+            read_sequence(folder, args.longest_side, 1)
+            for folder in evenly_spaced(good, args.pictures)
+        ]
+        files = write_homography_report(result, methods, shown, args.out)
     print_written(files)
     return 1 if bad else 0
 
@@ -202,6 +223,7 @@ def _run_threshold(args: argparse.Namespace) -> int:
     """Measure each threshold, write the report, and print its table."""
     from tqdm import tqdm
 
+    from superpoint_ros.evaluation.reports import UnfinishedReport
     from superpoint_ros.evaluation.threshold_sweep import (
         evaluate_thresholds,
         thresholds_table,
@@ -214,9 +236,17 @@ def _run_threshold(args: argparse.Namespace) -> int:
     read = partial(read_for_detection, longest_side=args.longest_side)
     images = list(read_each(read, paths, bad))
     plan = read_options(args, ThresholdPlan)
-    with tqdm(total=len(images), unit='image') as progress:
-        result = evaluate_thresholds(make_detector(args), images, plan, progress.update)
-    files = write_thresholds_report(result, args.out)
-    print(thresholds_table(result))
+    detector = make_detector(args)
+    unfinished = args.out / 'threshold_unfinished'
+    with UnfinishedReport(unfinished, write_thresholds_report, len(images), 'images') as report:
+        with tqdm(total=len(images), unit='image') as progress:
+
+            def on_image(result: Callable[[], dict]) -> None:
+                progress.update()
+                report.keep(result)
+
+            result = evaluate_thresholds(detector, images, plan, on_image)
+        print(thresholds_table(result))
+        files = write_thresholds_report(result, args.out)
     print_written(files)
     return 1 if bad else 0

@@ -8,6 +8,7 @@ from __future__ import annotations
 import argparse
 from collections.abc import Callable
 from dataclasses import asdict
+from pathlib import Path
 import sys
 from typing import TYPE_CHECKING
 
@@ -77,6 +78,7 @@ def run(args: argparse.Namespace) -> int:
         pairs_table,
         write_odometry_report,
     )
+    from superpoint_ros.evaluation.reports import UnfinishedReport
 
     simulated = {} if args.data else {'frames': 200}
     plan = read_options(args, OdometryPlan, **simulated)
@@ -87,21 +89,29 @@ def run(args: argparse.Namespace) -> int:
     else:
         sequences, bad = _simulated(args, plan.scale)
     total = plan.frames * len(sequences) if plan.frames else None
-    with open_recording(args.rerun) as recording, tqdm(total=total, unit='frame') as progress:
-        log = _make_log(recording)
+    source = {'source': _described(args, sequences)}
 
-        def on_frame(*found) -> None:
-            progress.update()
-            log(*found)
+    def write(result: dict, folder: Path, trajectories: dict) -> list[Path]:
+        return write_odometry_report(result | source, trajectories, folder)
 
-        result, trajectories = evaluate_odometry(methods, sequences, plan, on_frame)
-    result['source'] = _described(args, sequences)
-    files = write_odometry_report(result, trajectories, args.out)
-    print(odometry_table(result['all']))
-    for gap in plan.gaps:
-        print(f'Pairs {gap} frames apart:\n\n{pairs_table(result["all"], gap)}')
-    for reason in result['skipped'].values():
-        print(f'superpoint: left out {reason}', file=sys.stderr)
+    unfinished = args.out / 'odometry_unfinished'
+    with UnfinishedReport(unfinished, write, len(sequences), 'sequences') as report:
+        with open_recording(args.rerun) as recording, tqdm(total=total, unit='frame') as progress:
+            log = _make_log(recording)
+
+            def on_frame(*found) -> None:
+                progress.update()
+                log(*found)
+
+            result, trajectories = evaluate_odometry(
+                methods, sequences, plan, on_frame, report.keep
+            )
+        print(odometry_table(result['all']))
+        for gap in plan.gaps:
+            print(f'Pairs {gap} frames apart:\n\n{pairs_table(result["all"], gap)}')
+        for reason in result['skipped'].values():
+            print(f'superpoint: left out {reason}', file=sys.stderr)
+        files = write(result, args.out, trajectories)
     print(f'written: {", ".join(str(file) for file in files[:3])}, {args.out / "trajectories"}')
     return 1 if result['skipped'] or bad else 0
 

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import argparse
+from collections.abc import Callable
 from pathlib import Path
 
 from superpoint_ros.cli.options import (
@@ -37,6 +38,7 @@ def run(args: argparse.Namespace) -> int:
 
     from superpoint_ros.data.scenes.pair_cache import list_pairs, read_pair
     from superpoint_ros.data.sequences.image_files import evenly_spaced
+    from superpoint_ros.evaluation.reports import UnfinishedReport
     from superpoint_ros.evaluation.scenes_benchmark import (
         evaluate_scenes,
         scenes_table,
@@ -47,12 +49,22 @@ def run(args: argparse.Namespace) -> int:
     methods = with_wide(args, make_methods(args))
     paths, bad = list_pairs(args.data)[: args.max_pairs], []
     pairs = read_each(read_pair, paths, bad, 'pairs')
-    with tqdm(total=len(paths), unit='pair') as progress:
-        result = evaluate_scenes(methods, pairs, args.max_keypoints, progress.update)
-    result['ours'] = {**given_execution(args), **vars(methods[0].find.settings)}
-    good = [path for path in paths if path not in bad]
-    chosen = evenly_spaced(good, args.pictures)
-    files = write_scenes_report(result, methods, [read_pair(path) for path in chosen], args.out)
-    print(scenes_table(result))
+    ours = {'ours': {**given_execution(args), **vars(methods[0].find.settings)}}
+
+    def write(result: dict, folder: Path) -> None:
+        write_scenes_report(result | ours, methods, [], folder)
+
+    with UnfinishedReport(args.out / 'scenes_unfinished', write, len(paths), 'pairs') as report:
+        with tqdm(total=len(paths), unit='pair') as progress:
+
+            def on_pair(result: Callable[[], dict]) -> None:
+                progress.update()
+                report.keep(result)
+
+            result = evaluate_scenes(methods, pairs, args.max_keypoints, on_pair) | ours
+        print(scenes_table(result))
+        good = [path for path in paths if path not in bad]
+        shown = [read_pair(path) for path in evenly_spaced(good, args.pictures)]
+        files = write_scenes_report(result, methods, shown, args.out)
     print_written(files)
     return 1 if bad else 0

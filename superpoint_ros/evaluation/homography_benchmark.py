@@ -16,7 +16,7 @@ points or matches counts 0. The localisation error is the mean over the pairs th
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -67,31 +67,42 @@ def pool_size(keypoints: int) -> int:
 
 
 def evaluate_homographies(
-    methods: Sequence[Method], sequences: Iterable[HomographySequence], keypoints: int
+    methods: Sequence[Method],
+    sequences: Iterable[HomographySequence],
+    keypoints: int,
+    on_sequence: Callable[[Callable[[], dict]], object] = lambda _: None,
 ) -> dict:
     """
     Return the measurements as a dictionary for JSON.
 
     `result['methods'][name][counting][kind]` has the means by name and the number of `pairs`;
-    `result['pairs']` has the measurements of each pair. Raises ValueError for a bad number of
-    keypoints or without sequences.
+    `result['pairs']` has the measurements of each pair. `on_sequence` is called after each
+    sequence with a function that returns this dictionary of the sequences so far. Raises
+    ValueError for a bad number of keypoints or without sequences.
     """
     table_of(DetectionSettings)['max_keypoints'].check(keypoints)
-    rows = []
+    rows: list[dict] = []
+
+    def result() -> dict:
+        of_methods = {
+            method.name: [row for row in rows if row['method'] == method.name]
+            for method in methods
+        }
+        return {
+            'protocol': ' '.join(__doc__.split()),
+            'keypoints': keypoints,
+            'methods': {name: _summarise_method(each) for name, each in of_methods.items()},
+            'pairs': rows,
+        }
+
     for sequence in sequences:
-        for method in methods:
-            rows += _measure_sequence(sequence, method, keypoints)
+        rows += [
+            row for method in methods for row in _measure_sequence(sequence, method, keypoints)
+        ]
+        on_sequence(result)
     if not rows:
         raise ValueError('no sequences to evaluate')
-    return {
-        'protocol': ' '.join(__doc__.split()),
-        'keypoints': keypoints,
-        'methods': {
-            method.name: _summarise_method([row for row in rows if row['method'] == method.name])
-            for method in methods
-        },
-        'pairs': rows,
-    }
+    return result()
 
 
 def _measure_sequence(sequence: HomographySequence, method: Method, keypoints: int) -> list[dict]:

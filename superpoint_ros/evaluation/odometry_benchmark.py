@@ -34,6 +34,9 @@ from superpoint_ros.geometry.camera_model import CameraModel
 _log = logging.getLogger(__name__)
 
 Opener = Callable[[], FrameSequence]
+OnSequence = Callable[[Callable[[], dict[str, Any]], dict[str, 'Trajectories']], object]
+"""Receives a function that returns the measurements so far, and the trajectories so far."""
+
 OnFrame = Callable[[str, CameraModel, Frame, Sequence[OdometryRun]], object]
 """Receives the name of the sequence, its camera, a frame, and the runs that have processed it."""
 
@@ -67,20 +70,40 @@ def evaluate_odometry(
     sequences: Iterable[tuple[str, Opener]],
     plan: OdometryPlan,
     on_frame: OnFrame = lambda *_: None,
+    on_sequence: OnSequence = lambda *_: None,
 ) -> tuple[dict[str, Any], dict[str, Trajectories]]:
     """
     Return the measurements for JSON, and the trajectories by sequence.
 
     `sequences` are names and functions that open the sequence. Frames before the first true pose
-    are skipped. `on_frame` is called after each frame. A sequence that cannot be measured (no
-    calibration, no pairs of frames with true poses, no second camera for stereo, nothing that can
-    be read) is left out, with the reason in `skipped`; raises ValueError with the first reason if
-    none is left.
+    are skipped. `on_frame` is called after each frame, `on_sequence` after each sequence that is
+    measured. A sequence that cannot be measured (no calibration, no pairs of frames with true
+    poses, no second camera for stereo, nothing that can be read) is left out, with the reason in
+    `skipped`; raises ValueError with the first reason if none is left.
     """
     results: dict[str, Any] = {}
     skipped: dict[str, str] = {}
     trajectories: dict[str, Trajectories] = {}
-    all_runs: dict[str, list[OdometryRun]] = {method.name: [] for method in methods}
+    runs_of: dict[str, list[OdometryRun]] = {}
+
+    def result() -> dict[str, Any]:
+        return {
+            'protocol': ' '.join(__doc__.split()),
+            'keypoints': plan.max_keypoints,
+            'gaps': list(plan.gaps),
+            'scale': plan.scale,
+            'sequences': results,
+            'skipped': skipped,
+            'all': {
+                method.name: merge_runs(
+                    [runs_of[name][index] for name in results],
+                    [numbers[method.name] for numbers in results.values()],
+                    plan,
+                )
+                for index, method in enumerate(methods)
+            },
+        }
+
     for name, opener in sequences:
         try:
             runs = _run(methods, name, opener, plan, on_frame)
@@ -89,29 +112,18 @@ def evaluate_odometry(
             begins_with_name = Path(str(error).partition(' ')[0]).name == name
             skipped[name] = str(error) if begins_with_name else f'{name}: {error}'
             continue
-        results[name] = {method: numbers for method, (numbers, _) in measured.items()}
+        runs_of[name] = runs
         trajectories[name] = Trajectories(
             [frame.stamp for frame in runs[0].frames],
             runs[0].truth,
             {run.name: run.estimates for run in runs},
             {method: line for method, (_, line) in measured.items() if line is not None},
         )
-        for run in runs:
-            all_runs[run.name].append(run)
+        results[name] = {method: numbers for method, (numbers, _) in measured.items()}
+        on_sequence(result, trajectories)
     if not results:
         raise ValueError(next(iter(skipped.values()), 'no sequences to evaluate'))
-    return {
-        'protocol': ' '.join(__doc__.split()),
-        'keypoints': plan.max_keypoints,
-        'gaps': list(plan.gaps),
-        'scale': plan.scale,
-        'sequences': results,
-        'skipped': skipped,
-        'all': {
-            name: merge_runs(runs, [numbers[name] for numbers in results.values()], plan)
-            for name, runs in all_runs.items()
-        },
-    }, trajectories
+    return result(), trajectories
 
 
 def _run(

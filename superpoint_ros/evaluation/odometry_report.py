@@ -15,6 +15,7 @@ import numpy as np
 from superpoint_ros.evaluation.odometry_benchmark import Trajectories
 from superpoint_ros.evaluation.reports import markdown_table, write_result
 from superpoint_ros.evaluation.trajectories import write_trajectory
+from superpoint_ros.visualization import write_figure
 
 GROUND_TRUTH = 'ground_truth'
 
@@ -124,4 +125,4 @@ def plot_trajectories(trajectories: Mapping[str, Trajectories], path: Path) -> N
         axes.set_aspect('equal', adjustable='datalim')
         axes.grid(alpha=0.3)
         axes.legend(fontsize=8)
-    figure.savefig(path)
+    write_figure(path, figure)

@@ -1,31 +1,103 @@
 # Copyright 2026 The superpoint_ros developers
 # SPDX-License-Identifier: Apache-2.0
 
-"""Measurements as JSON and Markdown files, tables, and pictures of matches."""
+"""Measurements as JSON and Markdown files, tables, charts, and pictures of matches."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 import json
+import logging
 from pathlib import Path
+import shutil
+import time
 
 import numpy as np
 
 from superpoint_ros.files import write_atomically
 from superpoint_ros.visualization import contact_sheet, draw_matches
 
+_log = logging.getLogger(__name__)
+
+_WRITING_SHARE = 0.05
+"""Largest part of the time that is spent on writing unfinished reports."""
+
 
 def write_result(out: Path, name: str, result: Mapping, markdown: str) -> list[Path]:
     """
     Write `name`.json and `name`.md to the folder `out`, which is made; return the files.
 
-    After an error, such as a full disk, a previous file is unchanged. Raises ValueError for
-    numbers that are not finite.
+    The Markdown begins with the text `result['unfinished']`, if there is one. After an error, such
+    as a full disk, a previous file is unchanged. Raises ValueError for numbers that are not
+    finite.
     """
+    if 'unfinished' in result:
+        markdown = f'**Unfinished: {result["unfinished"]}.**\n\n{markdown}'
     texts = {'json': json.dumps(result, indent=2, allow_nan=False) + '\n', 'md': markdown}
     for suffix, text in texts.items():
         write_atomically(out / f'{name}.{suffix}', text.encode())
     return [out / f'{name}.{suffix}' for suffix in texts]
+
+
+class UnfinishedReport:
+    """
+    Report of what a long measurement has measured so far, in a folder for it alone.
+
+    Used as a context around the measurement and the writing of its complete report. The folder is
+    rewritten during the measurement, and after an error or Ctrl-C, whose log message names it. It
+    is removed after success. A report that cannot be written, for instance because the disk is
+    full, is logged and does not end the measurement.
+
+    Args:
+        folder: folder of the report; what an earlier run left there is replaced.
+        write: writes a report. It receives a result whose key `unfinished` says how much of the
+            work it has, the folder, and what else `keep` received.
+        total: number of parts of the work.
+        unit: name of several parts, such as 'pairs'.
+
+    """
+
+    def __init__(self, folder: Path, write: Callable[..., object], total: int, unit: str):
+        self._folder, self._write, self._total, self._unit = folder, write, total, unit
+        self._kept: tuple[Callable[[], dict], tuple] | None = None
+        self._count, self._written, self._next_time, self._problem = 0, 0, 0.0, ''
+
+    def keep(self, result: Callable[[], dict], *others: object) -> None:
+        """Keep the function that returns what is measured so far; called after each part."""
+        self._count += 1
+        self._kept = result, others
+        start = time.monotonic()
+        if start >= self._next_time:
+            self._rewrite(result, others)
+            end = time.monotonic()
+            self._next_time = end + (end - start) / _WRITING_SHARE
+
+    def _rewrite(self, result: Callable[[], dict], others: tuple) -> None:
+        if not self._written:
+            shutil.rmtree(self._folder, ignore_errors=True)  # of an earlier run
+        done = f'{self._count} of {self._total} {self._unit} were measured'
+        try:
+            self._write({**result(), 'unfinished': done}, self._folder, *others)
+            self._written, self._problem = self._count, ''
+        except OSError as error:
+            if str(error) != self._problem:
+                _log.warning('what is measured so far cannot be written: %s', error)
+            self._problem = str(error)
+
+    def __enter__(self) -> UnfinishedReport:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, *_) -> None:
+        if kind is None:
+            shutil.rmtree(self._folder, ignore_errors=True)
+            return
+        if self._kept and self._written < self._count:
+            self._rewrite(*self._kept)
+        if self._written:
+            _log.warning(
+                '%d of %d %s were measured; their report is in %s',
+                *(self._written, self._total, self._unit, self._folder),
+            )
 
 
 def markdown_table(header: Sequence[str], rows: Sequence[Sequence[object]]) -> str:

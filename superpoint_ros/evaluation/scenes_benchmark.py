@@ -75,42 +75,49 @@ def evaluate_scenes(
     methods: Sequence[Method],
     pairs: Iterable[RenderedPair],
     keypoints: int,
-    on_pair: Callable[[], None] = lambda: None,
+    on_pair: Callable[[Callable[[], dict]], object] = lambda _: None,
 ) -> dict:
     """
     Return the measurements as a dictionary for JSON.
 
     `result['methods'][name]` has the means by name, the areas under the pose error curve and the
     number of `pairs`; `result['pairs']` has the measurements of each pair. `on_pair` is called
-    after each pair. Raises ValueError for a bad number of keypoints or without pairs.
+    after each pair with a function that returns this dictionary of the pairs so far. Raises
+    ValueError for a bad number of keypoints or without pairs.
     """
     table_of(DetectionSettings)['max_keypoints'].check(keypoints)
     rows: list[dict] = []
+
+    def result() -> dict:
+        return {
+            'protocol': ' '.join(__doc__.split()),
+            'keypoints': keypoints,
+            'methods': {
+                method.name: _summarise([row for row in rows if row['method'] == method.name])
+                for method in methods
+            },
+            'pairs': rows,
+        }
+
     for number, pair in enumerate(pairs):
-        for method in methods:
-            a, b, matched = match_views(method, pair, keypoints)
-            error = measure_pose(pair, a, b, matched)
-            rows.append(
-                {
-                    'method': method.name,
-                    'pair': number,
-                    'scene': pair.scene,
-                    **measure_features(pair, a, b, matched),
-                    'rotation_error': error.rotation,
-                    'direction_error': error.direction,
-                }
-            )
-        on_pair()
+        rows += [_measure(method, number, pair, keypoints) for method in methods]
+        on_pair(result)
     if not rows:
         raise ValueError('no rendered pairs to evaluate')
+    return result()
+
+
+def _measure(method: Method, number: int, pair: RenderedPair, keypoints: int) -> dict:
+    """Return the measurements of a method on a pair with this number."""
+    a, b, matched = match_views(method, pair, keypoints)
+    error = measure_pose(pair, a, b, matched)
     return {
-        'protocol': ' '.join(__doc__.split()),
-        'keypoints': keypoints,
-        'methods': {
-            method.name: _summarise([row for row in rows if row['method'] == method.name])
-            for method in methods
-        },
-        'pairs': rows,
+        'method': method.name,
+        'pair': number,
+        'scene': pair.scene,
+        **measure_features(pair, a, b, matched),
+        'rotation_error': error.rotation,
+        'direction_error': error.direction,
     }
 
 

@@ -42,7 +42,14 @@ from superpoint_ros.evaluation.metrics import (
 )
 from superpoint_ros.evaluation.reports import markdown_table, write_result
 from superpoint_ros.geometry.homography import scaling, warp_points
-from superpoint_ros.visualization import contact_sheet, draw_keypoints, GREEN, RED, write_picture
+from superpoint_ros.visualization import (
+    contact_sheet,
+    draw_keypoints,
+    GREEN,
+    RED,
+    write_figure,
+    write_picture,
+)
 
 CORRECT_DISTANCE = 4.0
 """Largest distance in pixels of a correct detection."""
@@ -87,7 +94,10 @@ class _Detections(NamedTuple):
 
 
 def evaluate_shapes(
-    methods: Sequence[Method], plan: ShapesPlan, on_image: Callable[[], object] = lambda: None
+    methods: Sequence[Method],
+    plan: ShapesPlan,
+    on_image: Callable[[], object] = lambda: None,
+    on_condition: Callable[[Callable[[], dict]], object] = lambda _: None,
 ) -> dict:
     """
     Return the measurements as a dictionary for JSON.
@@ -95,9 +105,20 @@ def evaluate_shapes(
     `result['methods'][name][condition]` has `map`, `localisation` (px; None without correct
     detections), `false_per_image` (in categories without points) and, by category,
     `average_precision` and `localisation`, or `false_per_image`. `on_image` is called after each
-    image.
+    image, `on_condition` after each condition with a function that returns this dictionary of the
+    conditions so far.
     """
-    result = {method.name: {} for method in methods}
+    measured: dict[str, dict] = {method.name: {} for method in methods}
+
+    def result() -> dict:
+        return {
+            'protocol': ' '.join(__doc__.split()),
+            'images_per_category': plan.images,
+            'seed': plan.seed,
+            'epsilon_px': CORRECT_DISTANCE,
+            'methods': measured,
+        }
+
     for condition in CONDITIONS:
         found = {method.name: {} for method in methods}
         for category in SHAPES:
@@ -109,14 +130,9 @@ def evaluate_shapes(
             for _ in samples:
                 on_image()
         for method in methods:
-            result[method.name][condition] = _summarise(found[method.name], plan.images)
-    return {
-        'protocol': ' '.join(__doc__.split()),
-        'images_per_category': plan.images,
-        'seed': plan.seed,
-        'epsilon_px': CORRECT_DISTANCE,
-        'methods': result,
-    }
+            measured[method.name][condition] = _summarise(found[method.name], plan.images)
+        on_condition(result)
+    return result()
 
 
 def _detect(method: Method, samples: Sequence[ShapeImage]) -> _Detections:
@@ -196,11 +212,15 @@ def shapes_markdown(result: Mapping) -> str:
         without = key == 'false_per_image'
         rows = [
             [category]
-            + [by[c]['categories'][category][key] for by in methods.values() for c in CONDITIONS]
+            + [
+                each['categories'][category][key]
+                for by in methods.values()
+                for each in by.values()
+            ]
             for category in SHAPES
             if (category in SHAPES_WITHOUT_POINTS) == without
         ]
-        header = ['category'] + [f'{name}, {c}' for name in methods for c in CONDITIONS]
+        header = ['category'] + [f'{name}, {c}' for name, by in methods.items() for c in by]
         parts += [f'## {title}\n', markdown_table(header, rows)]
     return '\n'.join(parts)
 
@@ -208,10 +228,11 @@ def shapes_markdown(result: Mapping) -> str:
 def shapes_table(result: Mapping) -> str:
     """Return the table over all categories: a row for each method."""
     rows = [
-        [name] + [by[condition][key] for key in _OVERALL for condition in CONDITIONS]
+        [name] + [each[key] for key in _OVERALL for each in by.values()]
         for name, by in result['methods'].items()
     ]
-    header = ['method'] + [f'{title}, {c}' for title in _OVERALL.values() for c in CONDITIONS]
+    conditions = next(iter(result['methods'].values()))
+    header = ['method'] + [f'{title}, {c}' for title in _OVERALL.values() for c in conditions]
     return markdown_table(header, rows)
 
 
@@ -231,7 +252,7 @@ def _plot(result: Mapping, path: Path) -> None:
         axes.grid(axis='y', alpha=0.3)
     handles, labels = axes.get_legend_handles_labels()
     figure.legend(handles, labels, loc='outside lower center', ncols=len(labels), fontsize=8)
-    figure.savefig(path)
+    write_figure(path, figure)
 
 
 def _examples(result: Mapping, shown: Method) -> np.ndarray:

@@ -14,6 +14,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -33,7 +34,7 @@ from superpoint_ros.evaluation.metrics import (
     shared_view,
 )
 from superpoint_ros.evaluation.reports import markdown_table, write_result
-from superpoint_ros.features import Features
+from superpoint_ros.visualization import write_figure
 
 MOTION = HomographyRanges(
     translation=0.1,
@@ -51,49 +52,57 @@ def evaluate_thresholds(
     detector: Detector,
     images: Sequence[np.ndarray],
     plan: ThresholdPlan,
-    on_image: Callable[[], object] = lambda: None,
+    on_image: Callable[[Callable[[], dict]], object] = lambda _: None,
 ) -> dict[str, Any]:
     """
     Return the measurements as a dictionary for JSON, with a row for each threshold.
 
     `images` are gray uint8 (H, W). A row has the mean number of keypoints per image, repeatability
     and localisation error (None if no point is repeated), matches and correct matches. `on_image`
-    is called after each image. Raises ValueError without images.
+    is called after each image with a function that returns this dictionary of the images so far.
+    Raises ValueError without images.
     """
     if not images:
         raise ValueError('no images to evaluate')
     settings = replace(detector.settings, threshold=min(plan.thresholds))
-    rows: dict[float, list[dict]] = {threshold: [] for threshold in sorted(plan.thresholds)}
+    thresholds = sorted(plan.thresholds)
+    measured: list[list[list[dict]]] = []  # by image, view and threshold
+
+    def result() -> dict[str, Any]:
+        return {
+            'protocol': ' '.join(__doc__.split()),
+            'weights': detector.weights.name if detector.weights else 'network in memory',
+            'threshold': detector.settings.threshold,
+            'descriptor_size': detector.descriptor_size,
+            'images': len(measured),
+            'views': plan.views,
+            'rows': [
+                {'threshold': threshold, **{name: mean_of(rows, name) for name in _MEANS}}
+                for threshold, *rows in zip(thresholds, *chain(*measured), strict=True)
+            ],
+        }
+
     for number, image in enumerate(images):
         rng = np.random.default_rng([plan.seed, number])
         size = image.shape[::-1]
         first = detector(image, settings=settings)
+        views = []
         for _ in range(plan.views):
             homography = sample_view(rng, size, MOTION)
             view = augment(render_view(image, homography), rng, EXPOSURE)
             second = detector(view, settings=settings)
-            for threshold, measured in rows.items():
-                a, b = (_above(features, threshold) for features in (first, second))
-                measured.append(_measure(Pair(a, b, homography, size, size)))
-        on_image()
-    return {
-        'protocol': ' '.join(__doc__.split()),
-        'weights': detector.weights.name if detector.weights else 'network in memory',
-        'threshold': detector.settings.threshold,
-        'descriptor_size': detector.descriptor_size,
-        'images': len(images),
-        'views': plan.views,
-        'rows': [
-            {'threshold': threshold, **{name: mean_of(measured, name) for name in _MEANS}}
-            for threshold, measured in rows.items()
-        ],
-    }
+            pair = Pair(first, second, homography, size, size)
+            views.append([_measure(_above(pair, threshold)) for threshold in thresholds])
+        measured.append(views)
+        on_image(result)
+    return result()
 
 
-def _above(features: Features, threshold: float) -> Features:
-    """Return the features that a detector with this threshold would find."""
+def _above(pair: Pair, threshold: float) -> Pair:
+    """Return the pair with the features that a detector with this threshold would find."""
     # NMS is independent of the threshold: lower scores never suppress higher ones.
-    return features.best(int((features.scores >= threshold).sum()))
+    a, b = (each.best(int((each.scores >= threshold).sum())) for each in (pair.a, pair.b))
+    return pair._replace(a=a, b=b)
 
 
 def _measure(pair: Pair) -> dict[str, float | None]:
@@ -154,4 +163,4 @@ def _plot(result: dict[str, Any], path: Path) -> None:
     counts.grid(alpha=0.3)
     counts.legend(handles=lines, fontsize=8, loc='upper center')
     figure.suptitle(f'{result["weights"]}, {result["images"]} photographs', fontsize=10)
-    figure.savefig(path)
+    write_figure(path, figure)

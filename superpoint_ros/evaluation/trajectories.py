@@ -27,6 +27,7 @@ from evo.core.trajectory import PosePath3D
 from evo.core.units import Unit
 import numpy as np
 
+from superpoint_ros.files import write_atomically
 from superpoint_ros.geometry.rotations import quaternion_of
 
 FEWEST_POSES = 3
@@ -112,12 +113,12 @@ def write_trajectory(
     """
     Write poses (4, 4), camera to world, in the TUM format: `stamp tx ty tz qx qy qz qw`.
 
-    Frames without a pose are left out. `evo_ape tum` and `evo_rpe tum` read the file.
+    Frames without a pose are left out. `evo_ape tum` and `evo_rpe tum` read the file, which is
+    complete or not written at all.
     """
     lines = []
     for stamp, pose in zip(stamps, poses, strict=True):
         if pose is not None:
             numbers = ' '.join(f'{number:.9f}' for number in (*pose[:3, 3], *quaternion_of(pose)))
             lines.append(f'{stamp:.9f} {numbers}\n')
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(''.join(lines), encoding='utf-8')
+    write_atomically(path, ''.join(lines).encode())

@@ -1,15 +1,18 @@
 # Copyright 2026 The superpoint_ros developers
 # SPDX-License-Identifier: Apache-2.0
 
-"""The reports of measurements remain complete."""
+"""The reports of measurements remain complete, those of stopped ones are marked."""
 
 from __future__ import annotations
 
+import errno
+import logging
 import resource
 
 import pytest
 
-from superpoint_ros.evaluation.reports import markdown_table, write_result
+from superpoint_ros.evaluation.reports import markdown_table, UnfinishedReport, write_result
+from superpoint_ros.visualization import write_figure
 
 
 def test_a_report_that_cannot_be_written_leaves_the_previous_one(tmp_path):
@@ -32,3 +35,70 @@ def test_tables_align_numbers_right_with_three_decimals_and_a_dash_for_none():
     assert markdown_table(['name', 'share', 'count'], rows) == (
         '| name | share | count |\n| --- | ---: | ---: |\n| a | 0.123 | 7 |\n| b | - | 1.5 |\n'
     )
+
+
+def write(result, folder):
+    """Write a result as a report."""
+    return write_result(folder, 'numbers', result, '# Numbers\n')
+
+
+def test_an_unfinished_report_replaces_the_one_of_an_earlier_run(tmp_path):
+    folder = tmp_path / 'unfinished'
+    folder.mkdir()
+    (folder / 'old.txt').write_text('of an earlier run')
+    with UnfinishedReport(folder, write, 2, 'parts') as report:
+        assert (folder / 'old.txt').exists()
+        report.keep(lambda: {'a': 1})
+        assert sorted(path.name for path in folder.iterdir()) == ['numbers.json', 'numbers.md']
+        text = (folder / 'numbers.md').read_text()
+        assert text == '**Unfinished: 1 of 2 parts were measured.**\n\n# Numbers\n'
+    assert not folder.exists()
+
+
+def test_the_writing_of_unfinished_reports_takes_a_small_share_of_the_time(tmp_path, monkeypatch):
+    clock, times = 0.0, []
+
+    def slow(result, folder):
+        nonlocal clock
+        times.append(clock)
+        clock += 1.0
+
+    monkeypatch.setattr('time.monotonic', lambda: clock)
+    with UnfinishedReport(tmp_path / 'unfinished', slow, 100, 'parts') as report:
+        for _ in range(100):
+            report.keep(dict)
+            clock += 1.0
+    assert times == [0.0, 21.0, 42.0, 63.0, 84.0]
+
+
+def test_a_full_disk_does_not_end_a_measurement(tmp_path, caplog):
+    def full(result, folder):
+        raise OSError(errno.ENOSPC, 'No space left on device', str(folder))
+
+    reached = []
+    with UnfinishedReport(tmp_path / 'unfinished', full, 3, 'parts') as report:
+        for part in range(3):
+            report.keep(dict)
+            reached.append(part)
+    assert reached == [0, 1, 2]
+    warnings = [each for each in caplog.records if each.levelno == logging.WARNING]
+    assert len(warnings) == 1
+    assert 'No space left on device' in warnings[0].getMessage()
+
+
+def test_a_chart_that_cannot_be_written_leaves_the_previous_one(tmp_path, monkeypatch):
+    figure = pytest.importorskip('matplotlib.figure').Figure(figsize=(1, 1))
+    path = tmp_path / 'chart.png'
+    path.write_bytes(b'previous')
+
+    def full(_descriptor):
+        raise OSError(errno.ENOSPC, 'No space left on device')
+
+    with monkeypatch.context() as patch:
+        patch.setattr('os.fsync', full)
+        with pytest.raises(OSError, match=r'chart\.png'):
+            write_figure(path, figure)
+    assert path.read_bytes() == b'previous'
+    assert [each.name for each in tmp_path.iterdir()] == ['chart.png']
+    write_figure(path, figure, 50)
+    assert path.read_bytes().startswith(b'\x89PNG')

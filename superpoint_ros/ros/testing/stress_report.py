@@ -10,6 +10,7 @@ from pathlib import Path
 
 import numpy as np
 
+from superpoint_ros.files import write_atomically
 from superpoint_ros.settings_table import setting, SettingsGroup
 
 SETTLING = 5.0
@@ -134,12 +135,14 @@ def write_samples(samples: list[Sample], path: Path) -> None:
     """Write the samples as a table of comma-separated values."""
     names = [field.name for field in fields(Sample)]
     rows = [','.join(f'{value:.3f}' for value in asdict(sample).values()) for sample in samples]
-    path.write_text('\n'.join([','.join(names), *rows]) + '\n', encoding='utf-8')
+    write_atomically(path, ('\n'.join([','.join(names), *rows]) + '\n').encode())
 
 
 def plot_samples(samples: list[Sample], path: Path) -> None:
     """Draw memory, times and rates over time."""
     from matplotlib.figure import Figure
+
+    from superpoint_ros.visualization import write_figure
 
     figure = Figure(figsize=(9, 9), layout='constrained')
     memory, times, rates = figure.subplots(3, sharex=True)
@@ -158,4 +161,4 @@ def plot_samples(samples: list[Sample], path: Path) -> None:
         axes.grid(alpha=0.3)
         axes.legend(loc='center left', bbox_to_anchor=(1, 0.5))
     rates.set_xlabel('seconds')
-    figure.savefig(path, dpi=100)
+    write_figure(path, figure, 100)
