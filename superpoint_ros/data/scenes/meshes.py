@@ -12,6 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+import io
 import logging
 import math
 from pathlib import Path
@@ -19,6 +20,8 @@ from typing import Any
 
 import cv2
 import numpy as np
+
+from superpoint_ros.data.scenes.gltf_files import readable_gltf, SUFFIXES
 
 logger = logging.getLogger(__name__)
 
@@ -33,6 +36,8 @@ LONGEST_SCENE = 1000.0
 
 SHORTEST_SCENE = 0.02
 """Shortest plausible longest side of a scene in metres."""
+
+_LUMA = np.array([0.299, 0.587, 0.114])  # shares of red, green and blue
 
 
 @dataclass
@@ -147,6 +152,7 @@ def read_glb(path: Path, unit: float = 1.0, up: str = 'z') -> TexturedMesh:
         mesh = _select(mesh, finite)
     _check_size(path, mesh)
     _check_orientation(path, scene)
+    _check_opacity(path, scene)
     return mesh
 
 
@@ -154,7 +160,11 @@ def _parse(path: Path) -> tuple[Any, list[TexturedMesh]]:
     """Return the `trimesh.Scene` of a file and its meshes, in the file's unit and axes."""
     import trimesh
 
-    scene = trimesh.load_scene(path)
+    document = readable_gltf(path) if path.suffix.lower() in SUFFIXES else None
+    if document is None:
+        scene = trimesh.load_scene(path)
+    else:
+        scene = trimesh.load_scene(io.BytesIO(document), file_type='gltf')
     textures: dict[int, np.ndarray] = {}
     parts = []
     for node in scene.graph.nodes_geometry:
@@ -216,6 +226,18 @@ def _check_orientation(path: Path, scene) -> None:
         )
 
 
+def _check_opacity(path: Path, scene) -> None:
+    """Warn of materials with transparent parts: all are rendered opaque."""
+    materials = [getattr(each.visual, 'material', None) for each in scene.geometry.values()]
+    clear = [each for each in materials if getattr(each, 'alphaMode', None) in ('MASK', 'BLEND')]
+    names = list(dict.fromkeys(str(material.name) for material in clear))
+    if names:
+        logger.warning(
+            '%s: transparent parts of the materials %s are rendered opaque',
+            *(path, ', '.join(names[:5])),
+        )
+
+
 def _part(geometry, textures: dict[int, np.ndarray]) -> TexturedMesh:
     """Return a mesh of a trimesh geometry; `textures` keeps converted pictures by identity."""
     count = len(geometry.faces)
@@ -223,7 +245,7 @@ def _part(geometry, textures: dict[int, np.ndarray]) -> TexturedMesh:
     uv = np.zeros((count, 3, 2), np.float32)
     index = np.full(count, UNTEXTURED, np.int32)
     material = getattr(geometry.visual, 'material', None)
-    gray = np.full(count, _gray_level(material), np.float32)
+    gray = np.float32(_gray_level(material) * _vertex_grays(geometry))
     picture = getattr(material, 'baseColorTexture', None)
     if picture is None:
         picture = getattr(material, 'image', None)
@@ -244,7 +266,20 @@ def _gray_level(material) -> float:
     colour = np.asarray(colour, np.float64)
     if colour.max() > 1:
         colour = colour / 255
-    return float(colour[:3] @ [0.299, 0.587, 0.114])
+    return float(colour[:3] @ _LUMA)
+
+
+def _vertex_grays(geometry) -> np.ndarray:
+    """Return the mean gray level of each triangle's vertex colours (N,), white if it has none."""
+    visual = geometry.visual
+    colours = visual.vertex_attributes.get('color') if visual.kind == 'texture' else None
+    if visual.kind == 'vertex':
+        colours = visual.vertex_colors
+    if colours is None:
+        return np.ones(len(geometry.faces))
+    colours = np.asarray(colours)
+    white = np.iinfo(colours.dtype).max if colours.dtype.kind in 'iu' else 1.0
+    return (colours[:, :3] @ _LUMA / white)[geometry.faces].mean(axis=1)
 
 
 def _gray_picture(picture) -> np.ndarray:
