@@ -143,7 +143,8 @@ def _stamped_images(camera: Path) -> tuple[Path, list[tuple[Path, int]]]:
     """Return the table or folder that lists images, and these with stamps in ns, in order."""
     table = camera / 'data.csv'
     if table.is_file():
-        named = [(row[0], camera / 'data' / row[1]) for row in read_rows(table, 2, ',')]
+        rows = read_rows(table, 2, ',', has_header=True)
+        named = [(row[0], camera / 'data' / row[1]) for row in rows]
     else:
         table = camera / 'data'
         named = [(path.stem, path) for path in list_images(table)]

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from pathlib import Path
 import re
 
@@ -15,16 +16,22 @@ from superpoint_ros.files import read_text
 from superpoint_ros.geometry.camera_model import CameraModel
 
 
-def read_rows(path: Path, columns: int, separator: str | None = None) -> list[list[str]]:
+def read_rows(
+    path: Path, columns: int, separator: str | None = None, has_header: bool = False
+) -> list[list[str]]:
     """
     Return the words of each line of a text file, without comments (#) and empty lines.
 
-    Raises ValueError that names file and line if a line has fewer than `columns` words.
+    If it may have a header, a first line without any number is left out, too. Raises ValueError
+    that names file and line if a line has fewer than `columns` words.
     """
     rows = []
     for number, line in enumerate(read_text(path).splitlines(), 1):
         words = [word.strip() for word in line.split(separator)]
         if not any(words) or words[0].startswith('#'):
+            continue
+        is_header, has_header = has_header and not _has_number(words), False
+        if is_header:
             continue
         if len(words) < columns:
             raise ValueError(
@@ -34,13 +41,24 @@ def read_rows(path: Path, columns: int, separator: str | None = None) -> list[li
     return rows
 
 
+def _has_number(words: Iterable[str]) -> bool:
+    """Return whether one of the words is a number."""
+    for word in words:
+        try:
+            float(word)
+        except ValueError:
+            continue
+        return True
+    return False
+
+
 def read_numbers(path: Path, columns: int, separator: str | None = None) -> np.ndarray:
     """
-    Return the first columns of a text file of numbers, float64 (N, columns).
+    Return the first columns of a text file of numbers, float64 (N, columns), without its header.
 
     Raises ValueError that names the file if a line is too short or has other words.
     """
-    rows = [row[:columns] for row in read_rows(path, columns, separator)]
+    rows = [row[:columns] for row in read_rows(path, columns, separator, has_header=True)]
     try:
         return np.array(rows, np.float64).reshape(-1, columns)
     except ValueError as error:

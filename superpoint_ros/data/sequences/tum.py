@@ -96,7 +96,7 @@ def _stamped_images(folder: Path, kind: str) -> tuple[Path, list[tuple[float, Pa
         stamps = read_numbers(table, 1)[:, 0].tolist()
         images = [
             (stamp, folder / row[1])
-            for stamp, row in zip(stamps, read_rows(table, 2), strict=True)
+            for stamp, row in zip(stamps, read_rows(table, 2, has_header=True), strict=True)
         ]
         if not np.isfinite(stamps).all():
             raise ValueError(f'{table} has stamps that are not finite')

@@ -19,6 +19,7 @@ from support.recordings import (
     EUROC_START,
     QUARTER,
     TUM_POSES,
+    write_depth,
     write_euroc,
     write_image,
     write_kitti,
@@ -91,10 +92,50 @@ def test_tables_of_windows_programs_are_read(tmp_path):
     assert all(frame.pose is not None for frame in frames)
 
 
+def rewrite(table, header, separator):
+    """Rewrite a table as spreadsheets do: a header without #, CRLF, spaces, and empty lines."""
+    lines = [line for line in table.read_text().splitlines() if not line.startswith('#')]
+    lines = ['', header, *(line.replace(',', separator) for line in lines), '', '  ', '']
+    table.write_bytes(b'\xef\xbb\xbf' + '\r\n'.join(lines).encode())
+
+
+def test_headers_of_tables_need_no_mark(tmp_path):
+    folder = write_euroc(tmp_path / 'MH_01_easy')
+    expected = [(frame.nanoseconds, frame.pose) for frame in open_sequence(folder)]
+    for camera in ('cam0', 'cam1'):
+        rewrite(folder / 'mav0' / camera / 'data.csv', 'timestamp [ns],filename', ', ')
+    poses = folder / 'mav0' / 'state_groundtruth_estimate0' / 'data.csv'
+    rewrite(poses, 'timestamp, p_RS_R_x [m], p_RS_R_y [m]', ' , ')
+    sequence = open_sequence(folder, with_second=True)
+    assert [int(frame.second[0, 0]) for frame in sequence] == [100, 101, 102]
+    for frame, (stamp, pose) in zip(sequence, expected, strict=True):
+        assert frame.nanoseconds == stamp
+        np.testing.assert_array_equal(frame.pose, pose)
+
+    folder = write_tum(tmp_path / 'fr1', ['100.05', '100.10'], True)
+    write_depth(folder / 'depth' / '100.05.png', 5000)
+    (folder / 'depth.txt').write_text('100.05 depth/100.05.png')
+    for table in folder.glob('*.txt'):
+        rewrite(table, 'timestamp value', ',')
+    first, last = open_sequence(folder, with_depth=True)
+    assert [first.stamp, last.stamp] == [100.05, 100.10]
+    assert first.pose is not None
+    assert first.depth.max() == 1
+
+    folder = write_kitti(tmp_path)
+    rewrite(folder / 'times.txt', 'time', ',')
+    rewrite(tmp_path / 'poses' / '07.txt', 'r11 r12 r13 tx', ',')
+    rewrite(folder / 'calib.txt', '', ',')
+    frames = list(open_sequence(folder))
+    assert [frame.stamp for frame in frames] == pytest.approx([0, 0.1, 0.2])
+    assert frames[2].pose[:3, 3].tolist() == [2, 0, 4]
+
+
 @pytest.mark.parametrize(
     ('table', 'line', 'problem'),
     [
         ('groundtruth.txt', '100.0 1 2 3 0 0 0', 'groundtruth.txt, line 2: 8 columns are needed'),
+        ('groundtruth.txt', 'a b\nc d', 'groundtruth.txt, line 3: 8 columns are needed, got 2'),
         ('groundtruth.txt', '100.0 1 2 x 0 0 0 1', 'groundtruth.txt must have 8 numbers in each'),
         ('rgb.txt', 'nan rgb/100.0.png', 'rgb.txt has stamps that are not finite'),
         ('rgb.txt', '', 'fr1 has no images that rgb.txt lists'),
