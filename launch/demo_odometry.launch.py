@@ -19,7 +19,7 @@ from superpoint_ros.ros import launch_arguments as shared
 ARGUMENTS = {
     **shared.ODOMETRY_DETECTOR,
     **shared.PLAYER,
-    'source': ('room', 'room (simulated), a folder of TUM RGB-D or KITTI, or a bag.'),
+    'source': ('room', 'room (simulated), a folder of EuRoC, TUM RGB-D or KITTI, or a bag.'),
     'rate': ('12.0', 'Images per second; 0.0: the rate of the source.'),
     'namespace': ('demo', 'Namespace of the nodes and of their topics.'),
     **shared.ODOMETRY_FILES,

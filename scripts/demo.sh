@@ -12,5 +12,5 @@ set -euo pipefail
 
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 bash "$here/scripts/setup.sh" demo
-exec "$here/.venv/bin/python" -m superpoint_ros.cli.main demo \
-    --output "$here/runs/demo" "$@"
+# Not `python -m`: next to this repository, that takes its folder for the package of its name.
+exec "$here/.venv/bin/superpoint" demo --output "$here/runs/demo" "$@"

@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 from pathlib import Path
 import re
+import shutil
 import subprocess
 import sys
 from xml.etree import ElementTree
@@ -160,6 +161,20 @@ def test_the_environments_of_both_distributions_have_the_same_packages(setup_arg
         assert run.returncode == 1, run.stderr
         assert run.stderr.startswith('setup: no such ')
         assert arguments[-1] in run.stderr
+
+
+def test_the_demo_script_works_from_the_folder_above_the_repository(tmp_path):
+    repository = tmp_path / 'superpoint_ros'
+    program = repository / '.venv' / 'bin' / 'superpoint'
+    for path in (repository / 'scripts' / 'setup.sh', program):
+        path.parent.mkdir(parents=True)
+        path.write_text('#!/bin/sh\necho "$@"\n')
+        path.chmod(0o755)
+    shutil.copy(ROOT / 'scripts' / 'demo.sh', repository / 'scripts')
+    command = ['bash', 'superpoint_ros/scripts/demo.sh', 'my photos', '--seconds', '3']
+    run = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=True)
+    output = f'--output {repository}/runs/demo'
+    assert run.stdout == f'demo\ndemo {output} my photos --seconds 3\n'
 
 
 def test_scripts_are_valid_and_continuous_integration_can_be_executed():

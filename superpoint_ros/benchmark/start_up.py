@@ -83,7 +83,10 @@ def _time_command(image: Path) -> Times:
     command += ['--device', 'cpu', '--out', str(image.parent)]
     before = psutil.Process().cpu_times()
     start = time.perf_counter()
-    ended = subprocess.run(command, capture_output=True, text=True, check=False)
+    # In the folder of the image: next to a clone of the repository, `python -m` takes that for the
+    # package of its name.
+    folder = image.parent
+    ended = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False)
     elapsed = time.perf_counter() - start
     if ended.returncode:
         last = (ended.stderr.strip() or 'without a message').splitlines()[-1]

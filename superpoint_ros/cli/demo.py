@@ -6,9 +6,10 @@ Run a camera player and the detector node as two processes, and measure the feat
 
 Without PATH a virtual camera pans, turns and zooms over the photographs of the package. At the end
 rate, latency and keypoints are printed, and a picture of frames with their keypoints is written.
-With --odometry the camera moves through a simulated room, or PATH is a folder of TUM RGB-D or
-KITTI or a bag; tracker and visual odometry estimate its trajectory. The exit status is 0 if
-features were received, else 1 or, for bad input, 2.
+With --odometry the camera moves through a simulated room, or PATH is a recording with calibration
+(EuRoC, TUM RGB-D, KITTI or a bag); tracker and visual odometry estimate its trajectory. Then the
+defaults of --threshold and --max-keypoints are 0.00001 and 600. The exit status is 0 if features
+were received, else 1 or, for bad input, 2.
 """
 
 from __future__ import annotations

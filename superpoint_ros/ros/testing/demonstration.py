@@ -42,6 +42,7 @@ PICTURES = 6
 LONGEST_SIDE = 640  # larger frames are reduced: best-effort topics lose large messages
 
 _RECEIVE_TIMEOUT = 15.0
+_LAST_RESULTS = 3.0  # seconds without results after the end of a source
 _IMAGES_KEPT = 120
 
 Progress = Callable[[float, str], None]
@@ -180,7 +181,11 @@ def run_and_measure(
     seconds: float,
     progress: Progress,
 ) -> None:
-    """Start the nodes, then the player when all topics are published, and measure."""
+    """
+    Start the nodes, then the player when all topics are published, and measure.
+
+    The measurement ends after some seconds, or when all that the player publishes is processed.
+    """
     executor.add_node(observer)
     for node in nodes:
         node.start()
@@ -188,19 +193,23 @@ def run_and_measure(
     wait_for(executor, nodes, lambda: all(map(observer.count_publishers, topics)))
     player.start()
     progress(0.0, f'waiting for {topics[0]}')
-    processes = [*nodes, player]
-    wait_for(executor, processes, lambda: observer.measurements.arrivals)
-    shown_at = 0.0
+    arrivals = observer.measurements.arrivals
+    wait_for(executor, nodes, lambda: player.check(may_finish=True) or arrivals)
+    started, shown_at = time.monotonic(), 0.0
     while observer.elapsed < seconds:
         executor.spin_once(timeout_sec=0.1)
-        for process in processes:
-            process.check()
+        for node in nodes:
+            node.check()
+        has_ended = player.check(may_finish=True)
         now = time.monotonic()
-        if now - observer.measurements.arrivals[-1] > _RECEIVE_TIMEOUT:
+        silence = now - (arrivals[-1] if arrivals else started)
+        if has_ended and arrivals and silence > _LAST_RESULTS:
+            return
+        if silence > _RECEIVE_TIMEOUT:
             raise ChildProcessError(
                 f'nothing received for {_RECEIVE_TIMEOUT:g} s. {nodes[0].last_lines()}'
             )
-        if now - shown_at > 0.1:
+        if arrivals and now - shown_at > 0.1:
             shown_at = now
             progress(observer.elapsed, observer.summary())
 

@@ -22,6 +22,7 @@ from rclpy.qos import QoSProfile
 from rclpy.time import Time
 from sensor_msgs.msg import Image, PointCloud
 
+from superpoint_ros.data.sequences.opening import open_sequence
 from superpoint_ros.geometry.trajectory_alignment import (
     MIN_POSES,
     position_errors,
@@ -130,9 +131,15 @@ def run_odometry_demonstration(
     """
     Measure for some seconds; return the measurements and the path of a picture in `folder`.
 
-    `source` is as the player's parameter, empty for the simulated room; its camera must be
-    calibrated. The rest is as in `run_demonstration`.
+    A recording that is shorter ends the measurement. `source` is as the player's parameter, empty
+    for the simulated room. Raises ValueError if its camera is not calibrated. The rest is as in
+    `run_demonstration`.
     """
+    if source not in ('', ROOM) and open_sequence(source).camera is None:
+        raise ValueError(
+            f'{source} has no calibration, which odometry needs: give a recording of EuRoC, '
+            'TUM RGB-D or KITTI odometry, or a bag with camera_info'
+        )
     folder.mkdir(parents=True, exist_ok=True)
     namespace = private_namespace('demo')
     player_parameters = {'source': source or ROOM, 'max_side': LONGEST_SIDE, 'loop': False}

@@ -71,11 +71,17 @@ class NodeProcess:
                 preexec_fn=_end_with_parent if _prctl else None,
             )
 
-    def check(self) -> None:
-        """Raise ValueError if the process has ended because of bad input, or ChildProcessError."""
+    def check(self, may_finish: bool = False) -> bool:
+        """
+        Return whether the process has ended with status 0, which is an error unless `may_finish`.
+
+        Raises ValueError if it has ended because of bad input, ChildProcessError for other errors.
+        """
         status = self._process.poll() if self._process else None
         if status is None:
-            return
+            return False
+        if status == 0 and may_finish:
+            return True
         if _BAD_INPUT in self.last_lines():
             raise ValueError(self.last_lines())
         raise ChildProcessError(

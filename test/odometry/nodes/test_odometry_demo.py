@@ -20,8 +20,12 @@ from support.ros_domain import ros_domain
 
 pytest.importorskip('rclpy', reason='rclpy is not installed')
 
+from superpoint_ros.cli.main import main
+from superpoint_ros.files import demo_photographs
+from superpoint_ros.geometry.camera_model import CameraModel
 from superpoint_ros.odometry.odometry_drawing import draw_plan
 from superpoint_ros.ros.testing.odometry_demonstration import OdometryMeasurements
+from superpoint_ros.simulation.room import SimulatedRoom
 
 
 def circle(count=40):
@@ -75,18 +79,53 @@ def test_the_plot_shows_both_trajectories():
     assert draw_plan(truth, [], (400, 300)).shape == (300, 400, 3)
 
 
-def test_the_odometry_demo_measures_and_writes_a_picture(tmp_path):
+def run_demo(*words):
+    """Return the completed process of the demo of odometry."""
     command = [sys.executable, '-m', 'superpoint_ros.cli.main', 'demo', '--odometry']
-    command += ['--seconds', '4', '--output', str(tmp_path)]
-    has_rerun = find_spec('rerun') is not None
-    command += ['--rerun', str(tmp_path / 'demo.rrd')] * has_rerun
-    done = subprocess.run(
-        command,
+    return subprocess.run(
+        [*command, *map(str, words)],
         env={**os.environ, 'ROS_DOMAIN_ID': str(ros_domain(0))},
         capture_output=True,
         text=True,
         timeout=240,
     )
+
+
+def write_flight(folder, count):
+    """Write a flight through the simulated room in the layout of KITTI, at 5 Hz."""
+    camera = CameraModel.of_view((320, 240), degrees=70)
+    (folder / 'image_0').mkdir(parents=True)
+    projection = np.pad(camera.matrix, ((0, 0), (0, 1)))
+    (folder / 'calib.txt').write_text('P0: ' + ' '.join(map(str, projection.ravel())))
+    (folder / 'times.txt').write_text('\n'.join(str(index / 5) for index in range(count)))
+    room = SimulatedRoom(demo_photographs(), camera, rate=15, count=count)
+    for index, frame in enumerate(room):
+        cv2.imwrite(str(folder / 'image_0' / f'{index:06d}.png'), frame.image)
+    return folder
+
+
+def test_a_recording_that_is_shorter_than_the_demo_is_measured_to_its_end(tmp_path):
+    flight = write_flight(tmp_path / 'sequences' / '07', 20)
+    done = run_demo(flight, '--seconds', 100, '--output', tmp_path / 'out')
+    assert done.returncode == 0, done.stderr
+    messages = int(re.search(r'tracks +(\d+) messages', done.stdout)[1])
+    assert 2 <= messages <= 20
+    assert cv2.imread(str(tmp_path / 'out' / 'odometry.jpg')).shape == (240, 640, 3)
+
+
+def test_the_odometry_demo_refuses_images_without_a_calibration(tmp_path, capsys):
+    cv2.imwrite(str(tmp_path / 'image.png'), np.zeros((48, 64), np.uint8))
+    output = tmp_path / 'out'
+    command = ['demo', str(tmp_path), '--odometry', '--output', str(output)]
+    assert main(command) == 2
+    assert f'{tmp_path} has no calibration, which odometry needs' in capsys.readouterr().err
+    assert not output.exists()
+
+
+def test_the_odometry_demo_measures_and_writes_a_picture(tmp_path):
+    words = ['--seconds', 4, '--output', tmp_path]
+    has_rerun = find_spec('rerun') is not None
+    done = run_demo(*words, *['--rerun', tmp_path / 'demo.rrd'] * has_rerun)
     assert done.returncode == 0, done.stderr
     messages, seen = re.search(
         r'tracks +(\d+) messages, .* (\d+) points seen before', done.stdout
