@@ -182,6 +182,16 @@ def read_npz(
         ) from error
 
 
+def is_found(path: Path) -> bool:
+    """
+    Return whether there is such a file or folder, for names that may just as well be missing.
+
+    In a folder that must not be searched, such as the working directory in which another user has
+    started the program, this is False; `Path.exists` raises PermissionError.
+    """
+    return os.access(path, os.F_OK)
+
+
 def share_directory() -> Path:
     """
     Return the directory that contains `models/`, `config/` and `launch/`.
@@ -197,7 +207,7 @@ def share_directory() -> Path:
     for start in starts:
         for ancestor in start.parents:
             for candidate in (ancestor, ancestor / 'share' / PACKAGE):
-                is_ours = (candidate / 'package.xml').is_file()
+                is_ours = is_found(candidate / 'package.xml')
                 if is_ours and (candidate / 'models').is_dir():
                     return candidate
     raise FileNotFoundError(
@@ -231,7 +241,7 @@ def find_weights(weights: str | Path | None = None) -> Path:
     if not isinstance(weights, (str, os.PathLike)):
         raise TypeError(f'a weight file must be given as a string or a path, got {weights!r}')
     path = Path(weights)
-    if path.suffix or path.parent != Path() or path.exists():
+    if path.suffix or path.parent != Path() or is_found(path):
         return path
     shipped = {each.stem: each for each in (share_directory() / 'models').glob('*.safetensors')}
     if path.name not in shipped:

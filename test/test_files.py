@@ -3,6 +3,7 @@
 
 """Atomic writing, and where an installed package finds its files."""
 
+import os
 from pathlib import Path
 import shutil
 import subprocess
@@ -19,6 +20,7 @@ from superpoint_ros.files import (
     share_directory,
     write_atomically,
 )
+from support.closed_folder import closed_folder
 
 SOURCE = Path(superpoint_ros.__file__).resolve().parent
 
@@ -142,3 +144,35 @@ def test_weight_files_of_the_package_are_found_by_name(tmp_path, monkeypatch):
     (tmp_path / 'superpoint_nano').touch()
     monkeypatch.chdir(tmp_path)
     assert find_weights('superpoint_nano') == Path('superpoint_nano')
+
+
+IN_CLOSED_FOLDER = """
+from pathlib import Path
+
+from superpoint_ros.data.sequences.opening import open_sequence
+from superpoint_ros.files import find_weights
+
+try:
+    Path('anything').exists()
+except PermissionError:
+    print('closed')
+print(find_weights('superpoint_nano').name)
+try:
+    open_sequence('987')
+except ValueError as error:
+    print(error)
+"""
+
+
+def test_a_working_directory_that_must_not_be_searched_is_no_obstacle(tmp_path):
+    with closed_folder(tmp_path) as options:
+        done = subprocess.run(
+            [sys.executable, '-c', IN_CLOSED_FOLDER],
+            env={**os.environ, 'PYTHONPATH': str(SOURCE.parent)},
+            capture_output=True,
+            text=True,
+            check=False,
+            **options,
+        )
+    assert done.stdout.splitlines()[:2] == ['closed', 'superpoint_nano.safetensors'], done.stderr
+    assert '987' in done.stdout.splitlines()[2], done.stderr

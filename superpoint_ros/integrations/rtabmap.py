@@ -97,7 +97,7 @@ def find_packages() -> None:
         )
     environments = [Path(named)] if named else [folder / '.venv' for folder in here.parents]
     for environment in environments:
-        if (environment / packages).is_dir():
+        if os.access(environment / packages, os.R_OK | os.X_OK):  # it may be another user's
             if str(environment / packages) not in sys.path:
                 sys.path.append(str(environment / packages))
             break

@@ -88,10 +88,10 @@ def choose_dds_profile(environment: MutableMapping[str, str]) -> None:
 
     It affects what is initialized later. Other RMW implementations ignore it.
     """
-    from superpoint_ros.files import share_directory
+    from superpoint_ros.files import is_found, share_directory
 
     is_chosen = any(name in environment for name in _DDS_CHOICES)
-    if is_chosen or any(Path(name).is_file() for name in _DDS_FILES):
+    if is_chosen or any(is_found(Path(name)) for name in _DDS_FILES):
         return
     try:
         profile = share_directory() / 'config' / DDS_PROFILE

@@ -21,7 +21,8 @@ from support.ros_domain import ros_domain
 pytest.importorskip('rclpy', reason='rclpy is not installed')
 
 from superpoint_ros.ros.run_node import detector as main
-from support.node_processes import START
+from support.closed_folder import closed_folder
+from support.node_processes import Program, START
 
 DOMAIN = ros_domain(1)
 
@@ -78,6 +79,19 @@ def test_a_program_that_cannot_start_prints_one_line_and_fails(
     detector.finish(1)
     (line,) = detector.output.splitlines()
     assert 'detector cannot start: there is no weight file nothing.safetensors' in line
+
+
+def test_a_node_starts_in_a_working_directory_that_must_not_be_searched(tmp_path):
+    # As that of root is for another user, whom sudo or a service has given the program.
+    arguments = ['-m', 'superpoint_ros.ros.run_node', 'player']
+    with closed_folder(tmp_path) as options:
+        player = Program(arguments, DOMAIN, **options)
+        try:
+            player.wait_for("publishing the package's photographs")
+            player.interrupt()
+            player.finish()
+        finally:
+            player.end()
 
 
 def test_an_empty_list_of_cameras_is_one_camera(start_detector, random_weights, tmp_path):

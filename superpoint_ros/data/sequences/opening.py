@@ -17,6 +17,7 @@ from superpoint_ros.data.sequences.sequence import FrameSequence
 from superpoint_ros.data.sequences.text_files import read_calibration
 from superpoint_ros.data.sequences.tum import is_tum_folder, TumSequence
 from superpoint_ros.data.sequences.video import Video
+from superpoint_ros.files import is_found
 
 
 def open_sequence(
@@ -49,7 +50,9 @@ def open_sequence(
     check_source(source)
     path = Path(source)
     sequence: FrameSequence
-    if is_bag(path):
+    if not is_found(path):  # the number of a camera, in any working directory
+        sequence = Video(int(str(source)), color, live=True)
+    elif is_bag(path):
         sequence = BagSequence(path, topic or None, truth_topic or None, color)
     elif find_euroc_camera(path):
         sequence = EurocSequence(path, color, with_second, with_depth)
@@ -61,11 +64,10 @@ def open_sequence(
         sequence = ImageSequence(list_images(path), color, f'the folder {path}')
     elif path.is_char_device():
         sequence = Video(str(path), color, live=True)
-    elif path.exists():
-        is_image = path.suffix.lower() in IMAGE_SUFFIXES
-        sequence = ImageSequence([path], color, str(path)) if is_image else Video(str(path), color)
+    elif path.suffix.lower() in IMAGE_SUFFIXES:
+        sequence = ImageSequence([path], color, str(path))
     else:
-        sequence = Video(int(str(source)), color, live=True)
+        sequence = Video(str(path), color)
     if calibration:
         sequence.camera = read_calibration(calibration)
     return sequence
@@ -73,7 +75,7 @@ def open_sequence(
 
 def check_source(source: str | Path) -> None:
     """Raise FileNotFoundError if a source is neither a path that exists nor a camera's number."""
-    if not Path(source).exists() and not str(source).isdecimal():
+    if not str(source).isdecimal() and not Path(source).exists():
         raise FileNotFoundError(
             f'there is no {source}: give an image, a folder of images, a video file, '
             'a camera (/dev/video0 or 0), or a bag'
