@@ -201,10 +201,15 @@ def _overrides(node: Node) -> dict[str, Parameter]:
 
 
 def _with_type(parameter: Parameter, row: Setting | None) -> Parameter:
-    """Return a whole number for a setting of type float as a float: ROS refuses `threshold: 0`."""
-    if row is None or row.type is not float or parameter.type_ != Parameter.Type.INTEGER:
-        return parameter
-    return Parameter(parameter.name, Parameter.Type.DOUBLE, float(parameter.value))
+    """Return whole numbers for a setting of floats as floats: ROS refuses `threshold: 0`."""
+    kind = row.type if row else None
+    if kind is float and parameter.type_ == Parameter.Type.INTEGER:
+        return Parameter(parameter.name, Parameter.Type.DOUBLE, float(parameter.value))
+    if kind == list[float] and parameter.type_ == Parameter.Type.INTEGER_ARRAY:
+        return Parameter(
+            parameter.name, Parameter.Type.DOUBLE_ARRAY, [float(each) for each in parameter.value]
+        )
+    return parameter
 
 
 def _descriptor(row: Setting) -> ParameterDescriptor:

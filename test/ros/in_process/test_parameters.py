@@ -163,6 +163,7 @@ def test_a_whole_number_is_accepted_where_a_float_is_needed(make_node):
     (result,) = node.set_parameters([Parameter('high', value=60)])
     assert result.successful
     assert repr(parameters.of(Search).high) == '60.0'
+    assert Parameters(make_node(weights=[0, 3]), [Output]).of(Output).weights == [0.0, 3.0]
     (result,) = node.set_parameters([Parameter('low', value=2.0)])
     assert not result.successful
     with pytest.raises(ParameterException, match='expecting type'):
