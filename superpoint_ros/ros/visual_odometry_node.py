@@ -58,7 +58,9 @@ class OdometryOutput(SettingsGroup):
 class OdometryFrames(SettingsGroup, live=False):
     """Settings of the coordinate frames of the poses and of the calibration."""
 
-    odom_frame: str = setting('odom', 'The frame_id of the frame of the poses.')
+    odom_frame: str = setting(
+        'odom', 'The frame_id of the frame of the poses.', constraint='not empty'
+    )
     publish_tf: bool = setting(
         True,
         'Publish the transform from odom_frame to the frame of the camera, if tf2_ros is '
@@ -66,9 +68,19 @@ class OdometryFrames(SettingsGroup, live=False):
     )
     rectified: bool = setting(False, RECTIFIED)
 
+    def __post_init__(self):
+        super().__post_init__()
+        if not _tf_name(self.odom_frame):
+            raise ValueError(f'odom_frame must be the name of a frame, got {self.odom_frame!r}')
+
 
 ODOMETRY_GROUPS = (OdometryFrames, OdometrySettings, OdometryOutput)
 """Groups of settings that are parameters of the odometry node, besides `LifecycleSettings`."""
+
+
+def _tf_name(frame: str) -> str:
+    """Return the name of a frame as tf2 reads it, without the slash of ROS 1."""
+    return frame.removeprefix('/')
 
 
 class _LastPose(NamedTuple):
@@ -211,10 +223,22 @@ class VisualOdometryNode(ProcessingNode):
         self._odometry_publisher.publish(message)
         self._publish_path_and_map(stamped)
         if self._broadcaster is not None:
-            transform = TransformStamped(header=stamped.header, child_frame_id=header.frame_id)
-            transform.transform.translation = vector_message(pose[:3, 3])
-            transform.transform.rotation = stamped.pose.orientation
-            self._broadcaster.sendTransform(transform)
+            self._publish_transform(stamped, pose, header.frame_id)
+
+    def _publish_transform(self, stamped: PoseStamped, pose: np.ndarray, camera: str) -> None:
+        """Publish a pose as the transform to the frame `camera`, unless tf2 would refuse it."""
+        if _tf_name(camera) in ('', _tf_name(self._frames.odom_frame)):
+            self.get_logger().warning(
+                f'no transforms are published: the frame_id of {self.inputs[0].topic} is '
+                f'{camera!r}; set header.frame_id in the camera driver to a frame of the camera '
+                f'that is not {self._frames.odom_frame} (odom_frame)',
+                throttle_duration_sec=REPEAT,
+            )
+            return
+        transform = TransformStamped(header=stamped.header, child_frame_id=camera)
+        transform.transform.translation = vector_message(pose[:3, 3])
+        transform.transform.rotation = stamped.pose.orientation
+        self._broadcaster.sendTransform(transform)
 
     def _measure_velocity(self, pose: np.ndarray, stamp: float) -> TwistWithCovariance:
         """Return the velocity since the last pose, in the camera's axes, and store this one."""

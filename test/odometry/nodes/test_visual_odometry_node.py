@@ -42,11 +42,11 @@ def straight_ahead(count):
     return poses
 
 
-def play(graph, flight, changed_at=None):
+def play(graph, flight, changed_at=None, frame_id='camera_optical'):
     """
     Publish a flight's calibration and tracks, as the tracker does.
 
-    The calibration changes a little at the frame `changed_at`.
+    The calibration changes a little at the frame `changed_at`. `frame_id` is that of the tracks.
     """
     model = flight.camera_model
     info = CameraInfo(width=640, height=480, distortion_model='plumb_bob', k=model.matrix.ravel())
@@ -61,7 +61,7 @@ def play(graph, flight, changed_at=None):
         milliseconds = 50 * number
         stamp = Time(sec=100 + milliseconds // 1000, nanosec=milliseconds % 1000 * 1_000_000)
         points = model.normalize(tracks.keypoints)
-        header = Header(stamp=stamp, frame_id='camera_optical')
+        header = Header(stamp=stamp, frame_id=frame_id)
         message = tracks_to_message(tracks, header, points, tracks.velocities)
         before = node.inputs[0].statistics.summary(0).received
         graph.publish(message, 'tracks')
@@ -271,7 +271,9 @@ def test_settings_change_while_it_runs_and_bad_ones_are_refused(graph):
     assert not result.successful
 
 
-def test_transforms_are_published_if_tf2_is_installed(graph, make_flight, monkeypatch):
+@pytest.fixture
+def transforms(monkeypatch):
+    """Return the list of transforms that nodes publish, without tf2_ros."""
     sent = []
 
     class Broadcaster:
@@ -286,11 +288,15 @@ def test_transforms_are_published_if_tf2_is_installed(graph, make_flight, monkey
     module = types.ModuleType('tf2_ros')
     module.TransformBroadcaster = Broadcaster
     monkeypatch.setitem(sys.modules, 'tf2_ros', module)
+    return sent
+
+
+def test_transforms_are_published_if_tf2_is_installed(graph, make_flight, transforms):
     node = graph.add(VisualOdometryNode, odom_frame='world')
     odometry = graph.listen(Odometry, 'odometry')
     play(graph, make_flight(poses=straight_ahead(20)))
-    graph.wait_until(lambda: odometry and len(odometry) == len(sent))
-    last, pose = sent[-1], odometry[-1].pose.pose
+    graph.wait_until(lambda: odometry and len(odometry) == len(transforms))
+    last, pose = transforms[-1], odometry[-1].pose.pose
     assert (last.header.frame_id, last.child_frame_id) == ('world', 'camera_optical')
     assert last.transform.translation.x == pose.position.x
     assert last.transform.rotation == pose.orientation
@@ -300,3 +306,23 @@ def test_transforms_are_published_if_tf2_is_installed(graph, make_flight, monkey
     graph.wait_until(lambda: graph.observer.count_publishers('/tf') == 0)
     graph.add(VisualOdometryNode, publish_tf=False)
     assert graph.tested[1]._broadcaster is None
+
+
+@pytest.mark.parametrize('frame_id', ['', 'odom', '/odom'])
+def test_transforms_that_tf2_would_refuse_are_not_published(
+    graph, make_flight, transforms, frame_id
+):
+    node = graph.add(VisualOdometryNode)
+    odometry, log = graph.listen(Odometry, 'odometry'), graph.listen(Log, '/rosout')
+    play(graph, make_flight(poses=straight_ahead(20)), frame_id=frame_id)
+    graph.wait_until(lambda: has_frame(odometry, 19))
+    assert transforms == []
+    said = f'no transforms are published: the frame_id of /tracks is {frame_id!r}; set header'
+    graph.wait_until(lambda: sum(said in entry.msg for entry in log) == 1)
+    assert node._broadcaster is not None
+
+
+@pytest.mark.parametrize('name', ['', '/'])
+def test_the_frame_of_the_poses_needs_a_name(graph, name):
+    with pytest.raises(ValueError, match=f"odom_frame must be the name of a frame, got '{name}'"):
+        graph.add(VisualOdometryNode, odom_frame=name)
