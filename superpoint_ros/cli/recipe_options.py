@@ -32,12 +32,13 @@ def parse_options(
     Options that `parser` does not have override values of the recipe. Raises ValueError and
     FileNotFoundError for the recipe.
     """
-    from superpoint_ros.training.recipe_files import read_recipe, recipe_parser, recipe_path
+    from superpoint_ros.training.recipe_files import help_of_values, read_recipe, recipe_path
 
     own, overrides = parser.parse_known_args(options)
+    path = recipe_path(stage, own.recipe)
     if own.help:
+        values = help_of_values(kind, path)
         parser.print_help()
-        print('\nValues of the recipe, each of which is an option:\n')
-        recipe_parser(kind).print_help()
+        print(f'\nValues of the recipe {own.recipe}, each of which is an option:\n\n{values}')
         return own, None
-    return own, read_recipe(kind, recipe_path(stage, own.recipe), overrides)
+    return own, read_recipe(kind, path, overrides)

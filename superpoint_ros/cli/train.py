@@ -13,8 +13,8 @@ Train a network, stage by stage.
 A recipe is the name of a recipe of the package (cpu, paper; for superpoint also corners,
 repeatability, rendered, gpu, shipped_compact, shipped_small, shipped_nano and shipped_large, of
 which all but corners need no labels) or a YAML file. Each of its values is also an option:
-'superpoint train magicpoint --help' lists them. The folder gets the recipe as used, the last
-checkpoint, the weights, curves for TensorBoard and a picture of the validation.
+'superpoint train magicpoint --recipe paper --help' lists them. The folder gets the recipe as used,
+the last checkpoint, the weights, curves for TensorBoard and a picture of the validation.
 """
 
 from __future__ import annotations
@@ -62,6 +62,7 @@ def run(args: argparse.Namespace) -> int:
 def _train(stage: str, recipe, options: argparse.Namespace) -> int:
     """Run the stage under its recipe."""
     import logging
+    import warnings
 
     import torch
 
@@ -72,6 +73,8 @@ def _train(stage: str, recipe, options: argparse.Namespace) -> int:
     logging.getLogger(PACKAGE).setLevel(logging.INFO)
     # Hints about other products of the makers of Lightning.
     logging.getLogger('lightning.pytorch.utilities.rank_zero').setLevel(logging.WARNING)
+    # Lightning calls what newer versions of PyTorch have deprecated.
+    warnings.filterwarnings('ignore', message='`isinstance.treespec, LeafSpec.` is deprecated')
     if options.threads:
         torch.set_num_threads(options.threads)
     try:

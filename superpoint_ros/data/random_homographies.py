@@ -18,13 +18,14 @@ LARGEST_PERSPECTIVE = 0.24
 @dataclass(frozen=True)
 class HomographyRanges(SettingsGroup):
     """
-    Ranges of random homographies; the defaults are those of homographic adaptation.
+    Ranges of random homographies.
 
-    A homography shows a patch of the source, which fills the target. The patch is a rectangle
-    in the middle of the source, which is distorted by `perspective`, scaled, rotated and moved,
-    in this order. Without `allow_artifacts`, a patch that leaves the source is shrunk and moved
-    until it does not, and every pixel of the target shows the source
-    (``superpoint_ros.geometry.homography.valid_mask`` gives the pixels that do).
+    The defaults are those of homographic adaptation. A homography shows a patch of the source,
+    which fills the target. The patch is a rectangle in the middle of the source, which is
+    distorted by `perspective`, scaled, rotated and moved, in this order. Without
+    `allow_artifacts`, a patch that leaves the source is shrunk and moved until it does not, and
+    every pixel of the target shows the source (``superpoint_ros.geometry.homography.valid_mask``
+    gives the pixels that do).
 
     Source for perspective, scale and patch: the ranges of rpautrat/SuperPoint that worked; the
     paper gives none.

@@ -16,6 +16,7 @@ from contextlib import suppress
 import ctypes
 from functools import partial
 from importlib import import_module
+from importlib.util import find_spec
 import logging
 import os
 from pathlib import Path
@@ -247,10 +248,10 @@ def _one_line(error: Exception) -> str:
     """Return the error's text in one line; with its type, unless the cause is the user's."""
     text = ' '.join(str(error).split())
     if isinstance(error, ImportError):  # also of an engine, which is imported when it is chosen
-        return (
-            f'{text} (this is {sys.executable}; activate the environment that has it, then build '
-            'again: colcon build)'
-        )
+        remedy = 'activate the environment that has it, then build again: colcon build'
+        if find_spec('rclpy') is None:
+            remedy = "source ROS 2, or where it is not installed, pip install '.[ros]'"
+        return f'{text} (this is {sys.executable}; {remedy})'
     if 'failed to initialize logging' in text:  # services of systemd have no HOME
         return f'{text} (set ROS_LOG_DIR to a folder in which log files can be written)'
     if type(error).__name__ == 'UnknownROSArgsError':

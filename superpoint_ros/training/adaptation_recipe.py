@@ -23,7 +23,11 @@ from superpoint_ros.settings_table import setting, SettingsGroup
 
 @dataclass(frozen=True)
 class AdaptationRecipe(SettingsGroup):
-    """Values of homographic adaptation; the defaults are those of the paper."""
+    """
+    Values of homographic adaptation.
+
+    The defaults are those of the paper.
+    """
 
     homographies: int = setting(
         100,

@@ -105,9 +105,17 @@ class Photographs:
         self._kept = 0
 
     def check(self) -> None:
-        """Raise ValueError if none can be read or some have labels of other images."""
+        """Raise ValueError if none can be read, some have labels of other images, or none any."""
         for index in range(0, len(self), -(-len(self) // CHECKED)):
             self[index]
+        labels = self.labels
+        if labels and not any(
+            labels.read(path).scores.size for path in labels.labelled(self.folder)
+        ):
+            raise ValueError(
+                f'the labels in {labels.folder} have no keypoint: make others with a lower '
+                "threshold of 'superpoint adapt'"
+            )
 
     def __len__(self) -> int:
         return len(self.paths)

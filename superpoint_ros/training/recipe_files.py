@@ -80,6 +80,17 @@ def _help_texts(kind: type, prefix: str = '') -> Iterator[tuple[str, str]]:
             yield prefix + name, f'{row.help} [{row.allowed}]' if row.allowed else row.help
 
 
+def help_of_values(kind: type, path: str | Path) -> str:
+    """
+    Return a text on all values, which gives those in a recipe file as defaults.
+
+    Raises ValueError as `read_recipe`.
+    """
+    parser = recipe_parser(kind)
+    parser.set_defaults(_read_file(kind, path, parser))
+    return parser.format_help()
+
+
 def read_recipe(kind: type[Recipe], path: str | Path, overrides: Sequence[str] = ()) -> Recipe:
     """
     Return the recipe in a YAML file with values overridden, such as ``['--batch', '8']``.
@@ -87,26 +98,34 @@ def read_recipe(kind: type[Recipe], path: str | Path, overrides: Sequence[str] =
     Names may be written with hyphens. Raises ValueError that names a value that is unknown,
     renamed, of the wrong type or out of range.
     """
+    parser = recipe_parser(kind)
+    file = [f'--recipe={path}'] if _read_file(kind, path, parser) else []
+    overrides = [_underscored(override) for override in overrides]
+    options = [each[2:].partition('=')[0] for each in overrides if each.startswith('--')]
+    _check_renamed(kind, options)
+    try:
+        values = parser.instantiate(parser.parse_args([*file, *overrides]))
+    except ArgumentError as error:
+        raise ValueError(f'these options cannot be used: {error}') from error
+    return kind(**{value.name: values[value.name] for value in fields(kind)})
+
+
+def _read_file(kind: type, path: str | Path, parser: ArgumentParser) -> dict[str, Any]:
+    """Return the values that a recipe file has; raise ValueError if the parser refuses one."""
     try:
         written = yaml.safe_load(Path(path).read_text(encoding='utf-8'))
     except (yaml.YAMLError, UnicodeDecodeError) as error:
         raise ValueError(f'the recipe {path} is not YAML: {error}') from error
     if not isinstance(written, (dict, NoneType)):
         raise ValueError(f"the recipe {path} must be lines of 'name: value', got {written!r}")
-    overrides = [_underscored(override) for override in overrides]
-    options = [each[2:].partition('=')[0] for each in overrides if each.startswith('--')]
-    _check_renamed(kind, [*(written or {}), *options])
-    parser = recipe_parser(kind)
-    file = [f'--recipe={path}'] if written else []
+    if not written:
+        return {}
+    _check_renamed(kind, written)
     try:
-        parser.parse_args(file)
+        parser.parse_args([f'--recipe={path}'])
     except ArgumentError as error:
         raise ValueError(f'the recipe {path} cannot be used: {error}') from error
-    try:
-        values = parser.instantiate(parser.parse_args([*file, *overrides]))
-    except ArgumentError as error:
-        raise ValueError(f'these options cannot be used: {error}') from error
-    return kind(**{value.name: values[value.name] for value in fields(kind)})
+    return written
 
 
 def _check_renamed(kind: type, names: Iterable[Any]) -> None:

@@ -129,6 +129,21 @@ def test_a_missing_module_is_reported_with_the_python_that_lacks_it(
     assert 'activate the environment that has it, then build again: colcon build' in line
 
 
+def test_a_node_without_ros_names_both_ways_to_get_it():
+    program = (
+        'import sys; sys.modules.update(diagnostic_msgs=None); '
+        'from importlib import util; util.find_spec = lambda name: None; '
+        'from superpoint_ros.ros.run_node import run_node; sys.exit(run_node("detector"))'
+    )
+    command = [sys.executable, '-c', program]
+    ended = subprocess.run(command, capture_output=True, text=True, timeout=START, check=False)
+    assert ended.returncode == 1, ended.stderr
+    line = ended.stderr.splitlines()[-1]
+    assert 'diagnostic_msgs' in line
+    assert "source ROS 2, or where it is not installed, pip install '.[ros]'" in line
+    assert 'colcon' not in line
+
+
 def test_a_node_without_a_folder_for_its_log_names_the_variable_that_gives_one(
     tmp_path, monkeypatch
 ):

@@ -4,6 +4,7 @@
 """Runs of MagicPoint: complete, killed and resumed, diverged, and on a full disk."""
 
 import errno
+import re
 import subprocess
 import sys
 
@@ -12,7 +13,10 @@ import torch
 
 pytest.importorskip('lightning', reason="needs the extra 'train'")
 
+import yaml
+
 from superpoint_ros.cli.main import main
+from superpoint_ros.files import RECIPES
 from superpoint_ros.model.weights import load_weights
 from superpoint_ros.training import checkpoints, lightning_modules
 from superpoint_ros.training.checkpoints import LAST, WEIGHTS
@@ -230,6 +234,28 @@ def test_the_help_of_train_lists_the_values_of_the_recipe(capsys):
         assert name in text
     assert 'sample i is made from (seed, i).' in text
     assert 'Share of the images that are warped by a random homography. [0 to 1]' in text
+
+
+@pytest.mark.parametrize(
+    ('recipe', 'network', 'scale'),
+    [('cpu', 'compact', 2.0), ('paper', 'paper', 2.0), ('shipped_nano', 'nano', 2.5)],
+)
+def test_the_help_of_train_gives_the_values_of_the_chosen_recipe(capsys, recipe, network, scale):
+    chosen = [] if recipe == 'cpu' else ['--recipe', recipe]
+    assert main(['train', 'superpoint', *chosen, '--help']) == 0
+    text = ' '.join(capsys.readouterr().out.split())
+    assert f'Values of the recipe {recipe}, each of which is an option:' in text
+    form = re.compile(r'(\S+) .*\(type: \w+, default: ([^)]*)\)')
+    values = dict(found.groups() for found in map(form.match, text.split(' --')) if found)
+    assert values['network'] == network
+    assert float(values['homography.max_scale']) == scale
+    written = yaml.safe_load((RECIPES / f'superpoint_{recipe}.yaml').read_text())
+    assert int(values['max_steps']) == written['max_steps']
+
+
+def test_the_help_of_train_names_a_recipe_that_does_not_exist(capsys):
+    assert main(['train', 'superpoint', '--recipe', 'gnu', '--help']) == 2
+    assert 'there is no recipe gnu' in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(

@@ -18,6 +18,7 @@ import torch
 pytest.importorskip('lightning', reason="needs the extra 'train'")
 
 from superpoint_ros.data.random_homographies import HomographyRanges
+from superpoint_ros.data.sequences.image_files import read_image
 from superpoint_ros.geometry.homography import warp_points
 from superpoint_ros.model.config import DUSTBIN
 from superpoint_ros.training import pair_dataset as pairs
@@ -237,6 +238,20 @@ def test_memory_for_photographs_is_bounded_and_does_not_change_the_samples(recip
     for index, sample in enumerate(expected):
         assert np.array_equal(source[index]['images'].numpy(), sample['images'])
     assert len(source.photographs._scenes) == 2
+
+
+def test_labels_without_any_keypoint_are_refused(tmp_path, recipe):
+    images, folder = write_photographs(tmp_path)
+    labels = LabelFolder(folder)
+    none = Labels(np.zeros((0, 2), np.float32), np.zeros(0, np.float32))
+    paths = sorted(images.iterdir())
+    written = replace(recipe, images=str(images), labels=str(folder))
+    for path in paths:
+        HomographyPairDataset(written)
+        HomographyPairDataset(written, VALIDATION)
+        labels.write(path, read_image(path), none)
+    with pytest.raises(ValueError, match='have no keypoint: make others with a lower threshold'):
+        HomographyPairDataset(written)
 
 
 def test_labels_of_other_images_are_found_before_training_starts(tmp_path, recipe):
