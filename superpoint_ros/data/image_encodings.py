@@ -50,13 +50,23 @@ class _Layout(NamedTuple):
     """Number of rows of samples for an image height; None if it is the height."""
 
 
-def _colour(code: int) -> Callable[[np.ndarray], np.ndarray]:
-    def convert(pixels: np.ndarray) -> np.ndarray:
-        # OpenCV converts these types only.
-        known = pixels.dtype in (np.uint8, np.uint16)
-        return cv2.cvtColor(pixels if known else _as_float32(pixels), code)
+def gray_from_color(pixels: np.ndarray, code: int = cv2.COLOR_BGR2GRAY) -> np.ndarray:
+    """
+    Return pixels (H, W, 3) or (H, W, 4) of any type as gray (H, W); `code` is that of OpenCV.
 
-    return convert
+    Integers keep their type, floats become float32.
+    """
+    if pixels.dtype in (np.uint8, np.uint16):  # OpenCV converts no other integers
+        return cv2.cvtColor(pixels, code)
+    gray = cv2.cvtColor(_as_float32(pixels), code)
+    if pixels.dtype.kind == 'f':
+        return gray
+    limits = np.iinfo(pixels.dtype)
+    return np.rint(gray.astype(np.float64)).clip(limits.min, limits.max).astype(pixels.dtype)
+
+
+def _colour(code: int) -> Callable[[np.ndarray], np.ndarray]:
+    return lambda pixels: gray_from_color(pixels, code)
 
 
 def _as_float32(pixels: np.ndarray) -> np.ndarray:

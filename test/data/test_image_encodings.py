@@ -149,6 +149,20 @@ def test_signed_integers_from_0_to_2_are_not_taken_for_floats_from_0_to_1(encodi
     np.testing.assert_array_equal(gray, np.array([0, 128, 255])[samples])
 
 
+@pytest.mark.parametrize('encoding', ['8SC3', '16SC3', '32SC3', '8SC4', '16SC4', '32SC4'])
+def test_colours_of_signed_integers_are_not_taken_for_floats(encoding):
+    kind = {'8': np.int8, '1': np.int16, '3': np.int32}[encoding[0]]
+    levels = np.arange(48 * 64).reshape(48, 64) % 3
+    samples = np.repeat(levels[..., None], int(encoding[-1]), axis=2).astype(kind)
+    gray = gray_from_message(make_message(samples, encoding))
+    np.testing.assert_array_equal(gray, np.array([0, 128, 255])[levels])
+    limits = np.iinfo(kind)
+    extremes = np.where(levels[..., None] > 1, limits.max, limits.min)
+    samples = np.repeat(extremes, int(encoding[-1]), axis=2).astype(kind)
+    gray = gray_from_message(make_message(samples, encoding))
+    np.testing.assert_array_equal(gray, np.where(levels > 1, 255, 0))
+
+
 def test_16_bit_images_of_few_steps_are_not_stretched_to_noise():
     rng = np.random.default_rng(0)
     samples = (1000 + rng.integers(0, 4, (48, 64))).astype(np.uint16)

@@ -15,7 +15,7 @@ from typing import TypeVar
 import cv2
 import numpy as np
 
-from superpoint_ros.data.image_encodings import decode_image, to_8_bits
+from superpoint_ros.data.image_encodings import decode_image, gray_from_color, to_8_bits
 from superpoint_ros.files import demo_photographs, list_named, read_each
 
 Item = TypeVar('Item')
@@ -47,6 +47,7 @@ def read_pixels(path: str | Path, flags: int) -> np.ndarray:
     """
     Return the image in a file as `cv2.imread` with these flags.
 
+    Colour images of floats and 32-bit integers, which OpenCV does not read as gray, become gray.
     Raises FileNotFoundError if there is no such file, IsADirectoryError if it is a folder,
     ValueError if it is not an image.
     """
@@ -56,7 +57,11 @@ def read_pixels(path: str | Path, flags: int) -> np.ndarray:
     if not path.is_file():
         raise FileNotFoundError(f'there is no image file {path}')
     try:
-        image = decode_image(np.fromfile(path, np.uint8), flags)
+        content = np.fromfile(path, np.uint8)
+        image = decode_image(content, flags)
+        if image is None and not flags & (cv2.IMREAD_COLOR | cv2.IMREAD_ANYCOLOR):
+            image = decode_image(content, flags | cv2.IMREAD_ANYCOLOR)
+            image = image if image is None or image.ndim == 2 else gray_from_color(image)
     except cv2.error as error:
         raise ValueError(f'{path} cannot be read as an image: {error.err}') from error
     if image is None:

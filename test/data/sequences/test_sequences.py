@@ -170,6 +170,16 @@ def test_gray_tiff_files_of_any_type_are_read(tmp_path, kind, color):
     assert np.abs(image.reshape(256, -1) - np.arange(256.0)[:, None]).max() <= 1
 
 
+@pytest.mark.parametrize('color', [False, True])
+@pytest.mark.parametrize('kind', [np.uint8, np.int16, np.int32, np.float32, np.float64])
+def test_colour_tiff_files_of_any_type_are_read(tmp_path, kind, color):
+    levels = np.repeat(np.arange(256, dtype=kind), 3).reshape(16, 16, 3)
+    cv2.imwrite(str(tmp_path / 'colour.tif'), levels)
+    image = read_image(tmp_path / 'colour.tif', color)
+    assert (image.dtype, image.shape) == (np.uint8, (16, 16, 3) if color else (16, 16))
+    assert np.abs(image.reshape(256, -1) - np.arange(256.0)[:, None]).max() <= 1
+
+
 @pytest.mark.parametrize('kind', [np.uint8, np.uint16])
 @pytest.mark.parametrize('allowed', [1, 255])
 def test_a_mask_is_black_only_where_its_image_is_0(tmp_path, kind, allowed):
