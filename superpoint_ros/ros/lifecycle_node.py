@@ -48,6 +48,7 @@ class ProcessingNode(LifecycleNode, ABC):
         self.calibration: CalibrationTopic | None = None
         self._autostart_errors: list[Exception] | None = []
         self._own_publishers: list[Publisher] = []
+        self._is_release_due = False
         self._refuse_impossible_transitions()
         try:
             self.parameters = Parameters(
@@ -163,8 +164,16 @@ class ProcessingNode(LifecycleNode, ABC):
         return super().on_cleanup(state) if self._release() else Result.FAILURE
 
     def on_shutdown(self, state: LifecycleState) -> TransitionCallbackReturn:
-        """Stop and tear down."""
-        return super().on_shutdown(state) if self._release() else Result.FAILURE
+        """
+        Stop and tear down.
+
+        ROS finalizes the node in any case: what a frame that is still processed uses is torn down
+        when that has ended.
+        """
+        if self._release():
+            return super().on_shutdown(state)
+        self._is_release_due = True
+        return Result.FAILURE
 
     def on_error(self, state: LifecycleState) -> TransitionCallbackReturn:
         """Tear down; the node can be configured again."""
@@ -219,6 +228,8 @@ class ProcessingNode(LifecycleNode, ABC):
 
     def _watch(self) -> None:
         """Check the inputs and publish the diagnostics, once per second."""
+        if self._is_release_due and self._pause():
+            self._is_release_due = not self._release()
         if self.calibration:
             self.calibration.watch()
         for each in self.inputs:

@@ -5,11 +5,14 @@
 
 from __future__ import annotations
 
+import threading
+
 from lifecycle_msgs.msg import State, Transition, TransitionEvent
 from lifecycle_msgs.srv import ChangeState, GetAvailableTransitions, GetState
 import pytest
 
 from superpoint_ros.ros import inputs
+from superpoint_ros.ros.detector import detector_node
 
 
 class Manager:
@@ -170,3 +173,30 @@ def test_deactivation_is_not_reported_as_reception(start_managed, monkeypatch, w
     manager.change(Transition.TRANSITION_DEACTIVATE)
     system.rest(1.5)
     assert 'receiving images' not in wait_for_log(system, '')
+
+
+def test_a_shutdown_that_fails_frees_the_network_after_the_frame_in_work(
+    start_managed, image, monkeypatch
+):
+    is_working, may_end = threading.Event(), threading.Event()
+
+    def work(*arguments):
+        is_working.set()
+        may_end.wait()
+        return 0
+
+    monkeypatch.setattr(detector_node, 'process_frames', work)
+    monkeypatch.setattr(detector_node, 'STOP_TIMEOUT', 0.1)
+    system, manager = start_managed()
+    assert manager.change(Transition.TRANSITION_CONFIGURE)
+    assert manager.change(Transition.TRANSITION_ACTIVATE)
+    try:
+        system.wait_until(lambda: system.publish(image, 'image') or is_working.is_set())
+        assert not manager.change(Transition.TRANSITION_ACTIVE_SHUTDOWN)
+        assert manager.state == State.PRIMARY_STATE_FINALIZED
+        system.rest(2)
+        assert system.node.detector is not None
+    finally:
+        may_end.set()
+    system.wait_until(lambda: system.node.detector is None)
+    system.wait_until(lambda: system.observer.count_publishers('/features') == 0)
