@@ -5,6 +5,8 @@
 
 from __future__ import annotations
 
+from itertools import takewhile
+
 import numpy as np
 from rclpy.node import Node
 from rclpy.qos import qos_profile_sensor_data
@@ -21,7 +23,7 @@ _MISSING = 20  # successive frames without an image after which the reason is lo
 
 class FrameImages:
     """
-    Subscription to images, the last of which are kept until their features arrive.
+    Subscription to images, the last of which are kept until features of them or later ones arrive.
 
     It is not a `Pairing`: features are processed when they arrive, with or without their image.
 
@@ -66,7 +68,7 @@ class FrameImages:
         """Return the image with the stamp of a message, uint8 (H, W); None without it."""
         if self._subscription is None:
             return None
-        message = self._images.pop(stamp_key(features), None)
+        message = self._take(stamp_key(features))
         if message is None:
             self._missing += 1
             if self._missing == _MISSING:
@@ -84,6 +86,17 @@ class FrameImages:
         self._missing = self.received = 0
         self.size = (image.shape[1], image.shape[0])
         return image
+
+    def _take(self, key: tuple[int, int]) -> Image | None:
+        """
+        Return the image with a stamp, and forget it and those that came before; None without it.
+
+        Features arrive in the order of their images: those before were dropped by the detector.
+        """
+        if key in self._images:
+            for earlier in takewhile(lambda each: each != key, list(self._images)):
+                del self._images[earlier]
+        return self._images.pop(key, None)
 
     @property
     def note(self) -> str:

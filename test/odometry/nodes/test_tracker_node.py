@@ -231,6 +231,19 @@ def test_tracks_are_refined_by_the_images_of_their_stamps(graph, covariances):
         assert last.covariances is None
 
 
+def test_images_that_the_detector_has_dropped_are_not_kept(graph):
+    node = graph.add(TrackerNode, coordinates='pixels')
+    tracks, source = graph.listen(PointCloud, 'tracks'), Source()
+    graph.publish(source.frame(0), 'features')
+    graph.wait_until(lambda: tracks)
+    for number in range(1, 5):
+        graph.publish(image_message(np.zeros((48, 64), np.uint8), source.header(number)), 'image')
+        graph.wait_until(lambda count=number: node.images.received == count)
+    graph.publish(source.frame(3), 'features')
+    graph.wait_until(lambda: node.images.size == (64, 48))
+    assert list(node.images._images) == [(100, 400_000_000)]
+
+
 def test_images_that_never_have_the_stamp_of_features_are_reported_in_one_line(graph, capfd):
     graph.add(TrackerNode, coordinates='pixels')
     statuses = graph.listen(DiagnosticArray, '/diagnostics')
