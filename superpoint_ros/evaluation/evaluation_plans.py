@@ -24,7 +24,7 @@ class ThresholdPlan(SettingsGroup):
     """Settings of the threshold sweep."""
 
     thresholds: tuple[float, ...] = setting(
-        (0.001, 0.002, 0.004, 0.008, 0.015, 0.03, 0.06, 0.12, 0.25, 0.5),
+        (0.0001, 0.0003, 0.001, 0.002, 0.004, 0.008, 0.015, 0.03, 0.06, 0.12, 0.25, 0.5),
         'Detection thresholds to compare.',
         above=0.0,
         below=1.0,

@@ -16,6 +16,7 @@ pytest.importorskip('matplotlib', reason='matplotlib is not installed')
 
 from superpoint_ros import Detector
 from superpoint_ros.cli.main import main
+from superpoint_ros.detection.settings import DetectionSettings
 from superpoint_ros.evaluation.evaluation_plans import ThresholdPlan
 from superpoint_ros.evaluation.threshold_sweep import (
     evaluate_thresholds,
@@ -68,6 +69,12 @@ def test_thresholds_of_a_network_in_memory_are_measured(images):
     result = evaluate_thresholds(detector, images[:1], ThresholdPlan((0.001,), views=1))
     assert result['weights'] == 'network in memory'
     assert result['rows'][0]['keypoints'] == 50
+
+
+def test_thresholds_on_both_sides_of_the_default_one_are_compared_by_default():
+    compared, default = ThresholdPlan().thresholds, DetectionSettings().threshold
+    assert min(compared) < default < max(compared)
+    assert default in compared  # marked in the chart
 
 
 def test_thresholds_out_of_range_and_missing_images_are_refused(detector):
