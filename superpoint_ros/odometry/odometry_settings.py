@@ -173,3 +173,10 @@ class OdometrySettings(SettingsGroup):
         'accurate and slower. 0 turns it off.',
         range=(0, 50),
     )
+    calibration_error: float = setting(
+        0.01,
+        'Share of the distances and angles that the camera moves by which an inexact calibration '
+        'may change them (standard deviation), for the covariances of poses and velocities. '
+        '0: an exact calibration.',
+        range=(0.0, 1.0),
+    )

@@ -4,10 +4,12 @@
 """
 Covariances of the poses and velocities of a visual odometry.
 
-The error of a pose has two parts: the noise of its own image, and the drift, the error of the map
-from which it was estimated. The noise is that of a least-squares estimate
-(`superpoint_ros.odometry.pose_refinement.pose_covariance`). New keyframes add points to the map
-with the errors of their own poses, so each keyframe adds a multiple of its noise to the drift.
+The error of a pose has three parts: the noise of its own image; the drift, the error of the map
+from which it was estimated; and that of the calibration. The noise is that of a least-squares
+estimate (`superpoint_ros.odometry.pose_refinement.pose_covariance`). New keyframes add points to
+the map with the errors of their own poses, so each keyframe adds a multiple of its noise to the
+drift. An inexact calibration changes all distances and angles by the same share, so that its
+errors add up along the path.
 
 Covariances are 6x6: position, then rotation (a rotation vector), in the order of ROS.
 """
@@ -16,6 +18,8 @@ from __future__ import annotations
 
 import cv2
 import numpy as np
+
+from superpoint_ros.odometry.pose_refinement import UNKNOWN_SIGMA
 
 KEYFRAME_DRIFT = 3.0
 """Covariance that a keyframe adds to the drift, relative to that of its noise.
@@ -27,16 +31,22 @@ frames, normalised by the covariances, are equally large.
 
 class PoseUncertainty:
     """
-    Covariances of the poses of one camera, given its poses one after the other.
+    Covariances of the poses and velocities of one camera, given its poses one after the other.
 
     Errors in the rotation at an earlier keyframe move all later positions: the drift in position
     grows with the distance from there.
+
+    `noise` (6, 6) is the covariance of the last pose without drift and calibration, in the world's
+    axes. `velocity` (6, 6) is that of the linear and the angular velocity since the pose before,
+    in the camera's axes; its standard deviations are `UNKNOWN_SIGMA` if the motion is unknown.
     """
 
     def __init__(self):
+        self.noise = np.zeros((6, 6))
+        self.velocity = unknown_covariance()
         self._drift = np.zeros((6, 6))
+        self._calibration = np.zeros(2)  # standard deviations of position and rotation
         self._pose: np.ndarray | None = None
-        self._noise = np.zeros((6, 6))
         self._stamp = 0.0
         self._speed = np.zeros(2)  # along the path, and of the rotation
 
@@ -48,26 +58,35 @@ class PoseUncertainty:
         Position and rotation in the axes of the world: a rotation vector r is the error of a
         camera-to-world rotation R if the true one is exp(r) R. Zeros before the first pose.
         """
-        return self._drift + self._noise
+        return self._drift + self.noise + _equal_axes(self._calibration)
 
-    @property
-    def noise(self) -> np.ndarray:
-        """Return the covariance (6, 6) of the last pose without drift, in the world's axes."""
-        return self._noise.copy()
-
-    def update(self, pose: np.ndarray, noise: np.ndarray, stamp: float, is_keyframe: bool) -> None:
+    def update(
+        self,
+        pose: np.ndarray,
+        noise: np.ndarray,
+        stamp: float,
+        is_keyframe: bool = False,
+        calibration_error: float = 0.0,
+    ) -> None:
         """
         Continue with the next pose of the same map.
 
         `pose` is camera-to-world (4, 4), `noise` (6, 6) the covariance of its position and
         rotation in the camera's axes, `stamp` in seconds. A keyframe adds points to the map.
+        `calibration_error` is the standard deviation, due to the calibration, of distances and
+        angles, as a share of them.
         """
-        elapsed = stamp - self._stamp
-        if self._pose is not None and elapsed > 0:
-            self._speed = np.array(_lengths(self._pose, pose)) / elapsed
+        before, elapsed = self.noise, stamp - self._stamp
+        lengths = np.zeros(2) if self._pose is None else _lengths(self._pose, pose)
+        self._calibration += calibration_error * lengths
         self._move(pose, noise, stamp)
         if is_keyframe:
-            self._drift += KEYFRAME_DRIFT * self._noise
+            self._drift += KEYFRAME_DRIFT * self.noise
+        self.velocity = unknown_covariance()
+        if elapsed > 0:
+            self._speed = lengths / elapsed
+            both = rotate_covariance(before + self.noise, pose[:3, :3].T)
+            self.velocity = both / elapsed**2 + _equal_axes(calibration_error * self._speed)
 
     def start_map(self, pose: np.ndarray, noise: np.ndarray, stamp: float) -> None:
         """
@@ -77,9 +96,9 @@ class PoseUncertainty:
         camera would have moved at its last speed, along each axis.
         """
         if self._pose is not None:
-            lost = (self._speed * (stamp - self._stamp)) ** 2
-            self._drift += np.diag(np.repeat(lost, 3))
+            self._drift += _equal_axes(self._speed * (stamp - self._stamp))
         self._move(pose, noise, stamp)
+        self.velocity = unknown_covariance()
 
     def _move(self, pose: np.ndarray, noise: np.ndarray, stamp: float) -> None:
         """Store a pose, and transport the drift to its position."""
@@ -89,7 +108,12 @@ class PoseUncertainty:
             transport[:3, 3:] = [[0, z, -y], [-z, 0, x], [y, -x, 0]]
             self._drift = transport @ self._drift @ transport.T
         self._pose, self._stamp = pose, stamp
-        self._noise = rotate_covariance(noise, pose[:3, :3])
+        self.noise = rotate_covariance(noise, pose[:3, :3])
+
+
+def unknown_covariance() -> np.ndarray:
+    """Return the covariance (6, 6) of what is unknown."""
+    return np.eye(6) * UNKNOWN_SIGMA**2
 
 
 def rotate_covariance(covariance: np.ndarray, rotation: np.ndarray) -> np.ndarray:
@@ -98,7 +122,12 @@ def rotate_covariance(covariance: np.ndarray, rotation: np.ndarray) -> np.ndarra
     return both @ covariance @ both.T
 
 
-def _lengths(before: np.ndarray, pose: np.ndarray) -> tuple[float, float]:
+def _equal_axes(sigmas: np.ndarray) -> np.ndarray:
+    """Return the covariance of position and rotation with these two standard deviations."""
+    return np.diag(np.repeat(sigmas**2, 3))
+
+
+def _lengths(before: np.ndarray, pose: np.ndarray) -> np.ndarray:
     """Return the distance and the angle, in radians, between two poses (4, 4)."""
     turn = cv2.Rodrigues(before[:3, :3].T @ pose[:3, :3])[0]
-    return np.linalg.norm(pose[:3, 3] - before[:3, 3]), np.linalg.norm(turn)
+    return np.array([np.linalg.norm(pose[:3, 3] - before[:3, 3]), np.linalg.norm(turn)])

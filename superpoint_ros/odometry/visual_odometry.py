@@ -55,7 +55,7 @@ class VisualOdometry:
     `status` is 'starting' until there is a map, 'tracking' while poses are found, and 'lost'
     otherwise. `inliers` is the number of inliers of the last pose; `restarts` counts the maps
     after the first one. `metric` says whether lengths of the current map are in metres.
-    `uncertainty` has the covariance of the last pose.
+    `uncertainty` has the covariances of the last pose and of the velocity before it.
 
     The world frame is that of the first keyframe (x right, y down, z forward); without depths, the
     distance to the second keyframe is 1. After tracking is lost, a new map starts at the last
@@ -278,7 +278,11 @@ class VisualOdometry:
             self._add_keyframe(view)
             self._share_base = max(len(local.inliers(view)[0]), self.settings.min_inliers)
         self._pose = view.pose
-        self.uncertainty.update(invert(view.pose), noise, self._stamp, is_keyframe)
+        self.uncertainty.update(
+            *(invert(view.pose), noise, self._stamp),
+            is_keyframe=is_keyframe,
+            calibration_error=self.settings.calibration_error,
+        )
         self._motion = self._pose @ invert(before) if self.status == TRACKING else np.eye(4)
         self._failures, self.status = 0, TRACKING
         self._store_depth()

@@ -23,8 +23,7 @@ from std_msgs.msg import Header
 from superpoint_ros.data.sequences.bags import seconds_of
 from superpoint_ros.odometry.map_refinement import MapRefiner
 from superpoint_ros.odometry.odometry_settings import OdometrySettings
-from superpoint_ros.odometry.pose_refinement import UNKNOWN_SIGMA
-from superpoint_ros.odometry.pose_uncertainty import rotate_covariance
+from superpoint_ros.odometry.pose_uncertainty import rotate_covariance, unknown_covariance
 from superpoint_ros.odometry.visual_odometry import LOST, VisualOdometry
 from superpoint_ros.ros.calibration_topic import CalibrationTopic, RECTIFIED
 from superpoint_ros.ros.inputs import ProcessedTopic
@@ -90,14 +89,12 @@ class _LastPose(NamedTuple):
     Attributes:
         stamp: in seconds.
         pose: of the camera in the frame of the poses (4, 4).
-        noise: covariance of the pose without drift, in that frame (6, 6).
         restarts: number of maps before that of the pose.
 
     """
 
     stamp: float
     pose: np.ndarray
-    noise: np.ndarray
     restarts: int
 
 
@@ -242,21 +239,19 @@ class VisualOdometryNode(ProcessingNode):
 
     def _measure_velocity(self, pose: np.ndarray, stamp: float) -> TwistWithCovariance:
         """Return the velocity since the last pose, in the camera's axes, and store this one."""
-        noise = rotate_covariance(self._odometry.uncertainty.noise, UPRIGHT[:3, :3])
         last, restarts = self._last, self._odometry.restarts
-        self._last = _LastPose(stamp, pose, noise, restarts)
+        self._last = _LastPose(stamp, pose, restarts)
         message = TwistWithCovariance()
-        # Between two maps, the motion is unknown.
+        # After frames without a pose, and between two maps, the velocity is unknown.
         if last is None or stamp <= last.stamp or last.restarts != restarts:
-            message.covariance = (np.eye(6) * UNKNOWN_SIGMA**2).ravel()
+            message.covariance = unknown_covariance().ravel()
             return message
         motion, elapsed = np.linalg.inv(last.pose) @ pose, stamp - last.stamp
         linear = motion[:3, :3].T @ motion[:3, 3] / elapsed
         angular = cv2.Rodrigues(motion[:3, :3])[0].ravel() / elapsed
         message.twist.linear = vector_message(linear)
         message.twist.angular = vector_message(angular)
-        both = rotate_covariance(noise + last.noise, pose[:3, :3].T)
-        message.covariance = (both / elapsed**2).ravel()
+        message.covariance = self._odometry.uncertainty.velocity.ravel()
         return message
 
     def _publish_path_and_map(self, stamped: PoseStamped) -> None:

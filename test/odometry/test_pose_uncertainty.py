@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 from superpoint_ros.geometry.epipolar import invert, make_pose, project
+from superpoint_ros.odometry.odometry_settings import OdometrySettings
 from superpoint_ros.odometry.pose_refinement import (
     pose_covariance,
     refine_pose,
@@ -19,6 +20,7 @@ from superpoint_ros.odometry.pose_uncertainty import (
     KEYFRAME_DRIFT,
     PoseUncertainty,
     rotate_covariance,
+    unknown_covariance,
 )
 from superpoint_ros.odometry.visual_odometry import VisualOdometry
 
@@ -99,20 +101,20 @@ def test_keyframes_add_drift_and_rotation_at_a_keyframe_moves_later_positions():
     uncertainty.start_map(pose, noise, 0.0)
     upright = np.diag([1e-4, 1e-4, 1e-4, 4e-6, 1e-6, 9e-6])
     np.testing.assert_allclose(uncertainty.covariance, upright, atol=1e-15)
-    uncertainty.update(pose, noise, 0.1, is_keyframe=False)
+    uncertainty.update(pose, noise, 0.1)
     np.testing.assert_allclose(uncertainty.covariance, upright, atol=1e-15)
     uncertainty.update(pose, noise, 0.2, is_keyframe=True)
     np.testing.assert_allclose(uncertainty.covariance, (1 + KEYFRAME_DRIFT) * upright, atol=1e-15)
     np.testing.assert_allclose(uncertainty.noise, upright, atol=1e-15)
     moved = pose.copy()
     moved[0, 3] = 10.0
-    uncertainty.update(moved, noise, 0.3, is_keyframe=False)
+    uncertainty.update(moved, noise, 0.3)
     sigmas = np.sqrt(np.diag(uncertainty.covariance - upright) / KEYFRAME_DRIFT)
     # Ten metres along x: rotation about y moves z, rotation about z moves y.
     far = np.sqrt(1e-4 + 100 * np.array([0, 9e-6, 1e-6]))
     np.testing.assert_allclose(sigmas, [*far, 2e-3, 1e-3, 3e-3])
     # Back at the keyframe, the drift is again as small as there.
-    uncertainty.update(pose, noise, 0.4, is_keyframe=False)
+    uncertainty.update(pose, noise, 0.4)
     np.testing.assert_allclose(uncertainty.covariance, (1 + KEYFRAME_DRIFT) * upright, atol=1e-14)
 
 
@@ -125,7 +127,7 @@ def test_drift_moves_poses_as_a_rotation_and_a_translation_of_the_map_would():
     uncertainty = PoseUncertainty()
     uncertainty.start_map(start, noise, 0.0)
     uncertainty.update(start, noise, 0.1, is_keyframe=True)
-    uncertainty.update(end, np.zeros((6, 6)), 0.2, is_keyframe=False)
+    uncertainty.update(end, np.zeros((6, 6)), 0.2)
     world_root = np.kron(np.eye(2), start[:3, :3]) @ root
     errors = []
     for column in world_root.T:
@@ -143,10 +145,39 @@ def test_the_motion_while_tracking_was_lost_is_unknown():
     np.testing.assert_allclose(uncertainty.covariance, noise)  # nothing was before
     pose = turned([0, 0.01, 0])
     pose[2, 3] = 0.2
-    uncertainty.update(pose, noise, 10.1, is_keyframe=False)
+    uncertainty.update(pose, noise, 10.1)
     uncertainty.start_map(pose, noise, 10.6)
     sigmas = np.sqrt(np.diag(uncertainty.covariance - noise))
     np.testing.assert_allclose(sigmas, [1.0] * 3 + [0.05] * 3, rtol=1e-6)
+
+
+def test_errors_of_the_calibration_grow_with_the_path_and_the_angle():
+    uncertainty, noise = PoseUncertainty(), np.eye(6) * 1e-8
+    uncertainty.start_map(np.eye(4), noise, 0.0)
+    pose = np.eye(4)
+    for number in range(1, 21):
+        pose = turned([0, 0.1 * number, 0])
+        pose[0, 3] = number % 2  # to and fro: the path gets longer all the same
+        uncertainty.update(pose, noise, 0.5 * number, calibration_error=0.02)
+    sigmas = np.sqrt(np.diag(uncertainty.covariance - noise))
+    np.testing.assert_allclose(sigmas, [0.02 * 20] * 3 + [0.02 * 2.0] * 3, rtol=1e-6)
+    # 2 m/s and 0.2 rad/s; the noise is that of two poses, half a second apart.
+    sigmas = np.sqrt(np.diag(uncertainty.velocity - 2 * noise / 0.5**2))
+    np.testing.assert_allclose(sigmas, [0.04] * 3 + [0.004] * 3, rtol=1e-6)
+
+
+def test_the_velocity_is_unknown_without_an_earlier_pose_of_the_map():
+    uncertainty, noise = PoseUncertainty(), np.eye(6) * 1e-6
+    unknown = unknown_covariance()
+    np.testing.assert_array_equal(uncertainty.velocity, unknown)
+    uncertainty.start_map(np.eye(4), noise, 1.0)
+    np.testing.assert_array_equal(uncertainty.velocity, unknown)
+    uncertainty.update(np.eye(4), noise, 1.0)  # no time has passed
+    np.testing.assert_array_equal(uncertainty.velocity, unknown)
+    uncertainty.update(np.eye(4), noise, 1.1)
+    np.testing.assert_allclose(uncertainty.velocity, 2 * noise / 0.1**2)
+    uncertainty.start_map(np.eye(4), noise, 1.2)
+    np.testing.assert_array_equal(uncertainty.velocity, unknown)
 
 
 @pytest.mark.parametrize('options', [{}, {'depth_error': 0.005}])
@@ -155,7 +186,7 @@ def test_errors_of_simulated_flights_are_as_large_as_their_covariances(make_flig
     for seed in range(6):
         # Two thirds of a pixel: the standard deviation of tracks without covariances.
         flight = make_flight(noise=2 / 3, seed=seed, **options)
-        odometry = VisualOdometry(flight.camera_model)
+        odometry = VisualOdometry(flight.camera_model, OdometrySettings(calibration_error=0.0))
         poses, covariances = [], []
         for frame in zip(flight.tracks, flight.stamps, strict=True):
             poses.append(odometry.update(*frame))

@@ -26,8 +26,7 @@ from std_msgs.msg import Header
 
 from superpoint_ros.geometry.trajectory_alignment import position_errors
 from superpoint_ros.odometry.local_map import LocalMap
-from superpoint_ros.odometry.pose_refinement import UNKNOWN_SIGMA
-from superpoint_ros.odometry.pose_uncertainty import rotate_covariance
+from superpoint_ros.odometry.pose_uncertainty import rotate_covariance, unknown_covariance
 from superpoint_ros.ros import visual_odometry_node
 from superpoint_ros.ros.messages.point_clouds import positions_from_message
 from superpoint_ros.ros.messages.track_messages import tracks_to_message
@@ -124,7 +123,7 @@ def test_poses_and_velocities_have_covariances_in_their_axes(graph, make_flight)
         for part in (message.pose, message.twist):
             assert np.linalg.eigvalsh(covariance_of(part)).min() > 0
     # Before there are two poses, the velocity is unknown.
-    np.testing.assert_array_equal(covariance_of(odometry[0].twist), np.eye(6) * UNKNOWN_SIGMA**2)
+    np.testing.assert_array_equal(covariance_of(odometry[0].twist), unknown_covariance())
     last = odometry[-1]
     # The camera looks along the x of the odometry; it moves 20 times in a second.
     camera = UPRIGHT[:3, :3].T
@@ -148,7 +147,7 @@ def test_no_velocity_is_given_across_two_maps(graph, make_flight):
     unknown = {
         frame_of(message)
         for message in odometry
-        if covariance_of(message.twist)[0, 0] == UNKNOWN_SIGMA**2
+        if (covariance_of(message.twist) == unknown_covariance()).all()
     }
     assert unknown == {0, 20}
     # How the camera moved to the frame in which the second map starts is unknown.
