@@ -97,20 +97,19 @@ class Setting:
             preposition = 'from' if self._limits[:1].isdigit() else 'and'
             limits = f' {preposition} {self._limits}' if self._limits else ''
             raise TypeError(f'{self.name} must be {words}{limits}, got {value!r}')
-        if not all(map(self._is_allowed, _numbers(value))):
-            limits = self._limits.replace(' to ', ' and ') or 'finite'
+        wrong = [number for number in _numbers(value) if not self._is_allowed(number)]
+        if wrong:
+            limits = self._limits.replace(' to ', ' and ')
             verb = 'lie between' if ' to ' in self._limits else 'be'
+            if ' and ' not in limits and not all(map(_is_finite, wrong)):  # no limit on one side
+                limits = f'finite and {limits}' if limits else 'finite'
             raise ValueError(f'{self.name} must {verb} {limits}, got {value}')
 
     def _is_allowed(self, number: float) -> bool:
         """Return whether a number is finite and within the limits."""
         low, high = self.range or (None, None)
-        try:
-            finite = math.isfinite(number)
-        except OverflowError:  # an integer beyond the range of floating-point numbers
-            finite = False
         return (
-            finite
+            _is_finite(number)
             and (low is None or low <= number)
             and (high is None or number <= high)
             and (self.above is None or self.above < number)
@@ -228,6 +227,14 @@ def _fits(value: Any, kind: Any) -> bool:
         number = Integral if kind is int else Real
         return isinstance(value, number) and not isinstance(value, bool)
     return isinstance(value, kind)
+
+
+def _is_finite(number: float) -> bool:
+    """Return whether a number is finite and within the range of floating-point numbers."""
+    try:
+        return math.isfinite(number)
+    except OverflowError:
+        return False
 
 
 def _words(kind: Any) -> str:

@@ -55,6 +55,7 @@ class Plan(SettingsGroup):
         ({'rate': 10**400}, ValueError, 'rate must be greater than 0.0 and less than 1.0'),
         ({'steps': 'x'}, TypeError, "steps must be a whole number and at least 1, got 'x'"),
         ({'steps': 0}, ValueError, 'steps must be at least 1, got 0'),
+        ({'steps': 10**400}, ValueError, 'steps must be finite and at least 1, got 1'),
         ({'exact': 1}, TypeError, 'exact must be true or false, got 1'),
         ({'mode': 'quick'}, ValueError, "mode must be one of fast, slow; got 'quick'"),
         ({'network': 'tiny'}, ValueError, "network must be one of paper, compact; got 'tiny'"),

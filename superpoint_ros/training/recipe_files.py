@@ -12,8 +12,9 @@ from __future__ import annotations
 
 from argparse import SUPPRESS
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import asdict, fields, is_dataclass
+from dataclasses import asdict, fields, is_dataclass, replace
 from pathlib import Path
+import re
 from types import NoneType
 from typing import Any, TypeVar
 
@@ -106,7 +107,8 @@ def read_recipe(kind: type[Recipe], path: str | Path, overrides: Sequence[str] =
     try:
         values = parser.instantiate(parser.parse_args([*file, *overrides]))
     except ArgumentError as error:
-        raise ValueError(f'these options cannot be used: {error}') from error
+        problem = _explained(kind, error)
+        raise ValueError(f'these options cannot be used: {problem}') from error
     return kind(**{value.name: values[value.name] for value in fields(kind)})
 
 
@@ -124,8 +126,24 @@ def _read_file(kind: type, path: str | Path, parser: ArgumentParser) -> dict[str
     try:
         parser.parse_args([f'--recipe={path}'])
     except ArgumentError as error:
-        raise ValueError(f'the recipe {path} cannot be used: {error}') from error
+        problem = _explained(kind, error)
+        raise ValueError(f'the recipe {path} cannot be used: {problem}') from error
     return written
+
+
+def _explained(kind: type, error: ArgumentError) -> str:
+    """Return what is wrong; of a value of another type, what its setting allows."""
+    found = re.search('Parser key "([^"]+)".*Got value: (.*)', str(error), re.DOTALL)
+    if not found:
+        return str(error)
+    *groups, name = found[1].split('.')
+    for group in groups:
+        kind = table_of(kind)[group].type
+    try:
+        replace(table_of(kind)[name], name=found[1]).check(found[2])
+    except (TypeError, ValueError) as problem:
+        return str(problem)
+    return str(error)
 
 
 def _check_renamed(kind: type, names: Iterable[Any]) -> None:

@@ -21,8 +21,9 @@ from superpoint_ros.model.config import CELL, CONFIGURATIONS, SuperPointConfig
 from superpoint_ros.settings_table import setting, SettingsGroup
 
 SHARE = (0, 1)
-COUNT = (1, None)
-WEIGHT = (0, None)
+COUNT = (1, 10**9)
+WEIGHT = (0, 10**6)
+SIDE = (2 * CELL, 8192)
 
 
 @dataclass(frozen=True)
@@ -41,18 +42,14 @@ class TrainingRecipe(SettingsGroup):
     seed: int = setting(
         0,
         'Seed of the weights and of the data: sample i is made from (seed, i).',
-        range=(0, None),
+        range=(0, 2**63 - 1),
     )
     max_steps: int = setting(
         200_000, 'Number of optimizer steps; the schedule depends on it.', range=COUNT
     )
     batch: int = setting(32, 'Images per step and process.', range=COUNT)
-    width: int = setting(
-        160, f'Image width, a multiple of {CELL}.', unit='px', range=(2 * CELL, None)
-    )
-    height: int = setting(
-        120, f'Image height, a multiple of {CELL}.', unit='px', range=(2 * CELL, None)
-    )
+    width: int = setting(160, f'Image width, a multiple of {CELL}.', unit='px', range=SIDE)
+    height: int = setting(120, f'Image height, a multiple of {CELL}.', unit='px', range=SIDE)
     homography: HomographyRanges = setting(HomographyRanges(), 'Ranges of random homographies.')
     augmented: float = setting(
         0.9, 'Share of the images with photometric augmentation.', range=SHARE
@@ -60,7 +57,9 @@ class TrainingRecipe(SettingsGroup):
     photometric: PhotometricRanges = setting(
         PhotometricRanges(), 'Ranges of photometric augmentation.'
     )
-    learning_rate: float = setting(1e-3, 'Highest learning rate of the optimizer.', above=0)
+    learning_rate: float = setting(
+        1e-3, 'Highest learning rate of the optimizer.', above=0, range=(None, 1)
+    )
     beta1: float = setting(0.9, 'First beta of Adam.', range=(0, None), below=1)
     beta2: float = setting(0.999, 'Second beta of Adam.', range=(0, None), below=1)
     weight_decay: float = setting(
@@ -90,10 +89,10 @@ class TrainingRecipe(SettingsGroup):
         False, 'Use the channels-last memory format, which is faster on most machines.'
     )
     workers: int = setting(
-        1, 'Processes that make the images; the images do not depend on it.', range=(0, None)
+        1, 'Processes that make the images; the images do not depend on it.', range=(0, 1024)
     )
     checkpoint_minutes: float = setting(
-        5.0, 'Time between two checkpoints.', unit='min', range=(0, None)
+        5.0, 'Time between two checkpoints.', unit='min', range=(0, 10**6)
     )
     validate_every: int = setting(1000, 'Steps between two validations.', range=COUNT)
     validation_images: int = setting(
@@ -182,11 +181,9 @@ class SuperPointRecipe(TrainingRecipe):
         range=SHARE,
     )
     batch: int = setting(8, 'Pairs per step and process.', range=COUNT)
-    width: int = setting(
-        256, f'Width of both views, a multiple of {CELL}.', unit='px', range=(2 * CELL, None)
-    )
+    width: int = setting(256, f'Width of both views, a multiple of {CELL}.', unit='px', range=SIDE)
     height: int = setting(
-        192, f'Height of both views, a multiple of {CELL}.', unit='px', range=(2 * CELL, None)
+        192, f'Height of both views, a multiple of {CELL}.', unit='px', range=SIDE
     )
     homography: HomographyRanges = setting(
         JOINT_HOMOGRAPHIES, 'Ranges of the homographies from view A to view B.'
