@@ -39,7 +39,11 @@ def run(args: argparse.Namespace) -> int:
     from superpoint_ros.training.adaptation_recipe import AdaptationRecipe
 
     parser = own_parser('superpoint adapt PHOTOS')
-    parser.add_argument('--weights', type=Path, help='weight file (default: shipped)')
+    parser.add_argument(
+        '--weights',
+        type=Path,
+        help='weight file, or name of shipped weights (default: the shipped ones)',
+    )
     parser.add_argument('--out', type=output_folder, metavar='DIR', help='folder for the labels')
     parser.add_argument('--device', default='auto', help='auto, cpu, cuda or cuda:0,cuda:1 ...')
     parser.add_argument('--workers', type=int, help='processes (default: one per device)')

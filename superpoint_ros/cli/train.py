@@ -49,7 +49,11 @@ def run(args: argparse.Namespace) -> int:
     threads = number(1, 1024, int)
     parser.add_argument('--threads', type=threads, help='CPU threads of PyTorch')
     if args.stage == 'superpoint':
-        parser.add_argument('--start', type=Path, help='checkpoint or weight file to start from')
+        parser.add_argument(
+            '--start',
+            type=Path,
+            help='checkpoint, weight file, or name of shipped weights, to start from',
+        )
     kind = {'magicpoint': MagicPointRecipe, 'superpoint': SuperPointRecipe}[args.stage]
     options, recipe = parse_options(parser, args.options, args.stage, kind)
     if recipe is None:

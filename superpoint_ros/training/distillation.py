@@ -26,6 +26,7 @@ from superpoint_ros.detection.descriptors import sample_descriptors
 from superpoint_ros.detection.preprocessing import rescale_keypoints
 from superpoint_ros.engines.engine import create_engine, Engine
 from superpoint_ros.engines.execution_settings import ExecutionSettings
+from superpoint_ros.files import find_weights
 from superpoint_ros.model.weights import read_weights
 from superpoint_ros.training.losses import (
     both_views,
@@ -54,18 +55,20 @@ class DistillationLoss:
     image scales, plus `detector_weight` times the cross-entropy of the cells with the teacher's
     probabilities. `scales` is the number of image scales, see `SCALE_WEIGHTS`.
 
-    The teacher is not trained and not part of checkpoints. Raises FileNotFoundError or
+    The teacher is not trained and not part of checkpoints; `path` may also be the name of a
+    shipped file, see `find_weights`. Raises FileNotFoundError or
     WeightsError for the file, and ValueError if its descriptors are untrained or have fewer
     components than the network's.
     """
 
     def __init__(
         self,
-        path: Path,
+        path: str | Path,
         descriptor_size: int,
         scales: int = len(SCALE_WEIGHTS),
         detector_weight: float = 0.0,
     ):
+        path = find_weights(path)
         self.network, metadata = read_weights(path)
         length = self.network.config.descriptor_size
         if not metadata.descriptors_trained:

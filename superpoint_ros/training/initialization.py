@@ -26,6 +26,7 @@ from torch import nn
 import torch.nn.functional as F
 
 from superpoint_ros.detection.descriptors import dense_descriptors
+from superpoint_ros.files import find_weights
 from superpoint_ros.model.config import CONFIGURATIONS, SuperPointConfig, SuperPointOutput
 from superpoint_ros.model.network_arrays import widths_of
 from superpoint_ros.model.pruning import check_same_layers, remove_dead_channels
@@ -54,19 +55,21 @@ logger = logging.getLogger(__name__)
 
 
 def initialize_from(
-    network: SuperPoint, path: Path, images: torch.Tensor, narrow: bool = False
+    network: SuperPoint, path: str | Path, images: torch.Tensor, narrow: bool = False
 ) -> None:
     """
     Give `network`, which has trainable batch norms or none, the weights of a file.
 
-    The file is a checkpoint of a training run (`.ckpt`) or a weight file, of a network with as
-    many or fewer live channels; with `narrow`, its stages and heads may have more. Its descriptors
-    may be longer: their principal components on `images` are kept. They may lack a fine part.
+    The file is a checkpoint of a training run (`.ckpt`), a weight file or the name of a shipped
+    one (see `find_weights`), of a network with as many or fewer live channels; with `narrow`, its
+    stages and heads may have more. Its descriptors may be longer: their principal components on
+    `images` are kept. They may lack a fine part.
     Batch norms of a checkpoint of the same network are kept; otherwise they become the identity
     on `images` (B, 1, H, W) in [0, 1].
 
     Raises FileNotFoundError, or ValueError that names the file and the reason.
     """
+    path = find_weights(path)
     if path.suffix == '.ckpt':
         source = _network_of_checkpoint(path)
         if source.config == network.config:

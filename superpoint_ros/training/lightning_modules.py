@@ -237,7 +237,7 @@ class SuperPointModule(TrainingModule):
             self.losses['descriptor'] = recipe.descriptor_weight, make_descriptor_loss(recipe)
         if recipe.distill_from:
             loss = DistillationLoss(
-                Path(recipe.distill_from),
+                recipe.distill_from,
                 recipe.configuration.descriptor_size,
                 recipe.distillation_scales,
                 recipe.detector_distillation,

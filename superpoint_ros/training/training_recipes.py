@@ -260,7 +260,9 @@ class SuperPointRecipe(TrainingRecipe):
         constraint='1 for the hinge loss',
     )
     distill_from: str = setting(
-        '', 'Weight file whose multi-scale descriptors are distilled; empty turns this off.'
+        '',
+        'Weight file, or name of shipped weights, whose multi-scale descriptors are distilled; '
+        'empty turns this off.',
     )
     distillation_weight: float = setting(2.0, 'Weight of the distillation loss.', range=WEIGHT)
     distillation_scales: int = setting(

@@ -5,12 +5,14 @@
 
 from __future__ import annotations
 
+import numpy as np
 import pytest
 import torch
 
 pytest.importorskip('lightning', reason="needs the extra 'train'")
 
 from superpoint_ros.detection.descriptors import sample_descriptors
+from superpoint_ros.files import share_directory
 from superpoint_ros.model.config import COMPACT, SuperPointConfig
 from superpoint_ros.model.network_arrays import WeightsError
 from superpoint_ros.model.superpoint import SuperPoint
@@ -126,6 +128,13 @@ def test_the_best_rotation_has_the_smallest_distance():
     for _ in range(20):
         rotation = torch.linalg.qr(torch.randn(8, 8, generator=generator)).Q[:3]
         assert cosine_loss(short @ rotation, targets, valid).item() >= best
+
+
+def test_shipped_weights_are_distilled_by_their_name():
+    path = share_directory() / 'models' / 'superpoint_nano.safetensors'
+    by_name, by_path = (DistillationLoss(name, 16).network for name in ('superpoint_nano', path))
+    assert by_name.config == by_path.config
+    np.testing.assert_array_equal(by_name.arrays['conv1a.weight'], by_path.arrays['conv1a.weight'])
 
 
 def test_weights_that_cannot_be_distilled_are_named(tmp_path):

@@ -4,6 +4,7 @@
 """Initialization from runs and weight files, of networks of the same or other widths."""
 
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 import torch
@@ -11,6 +12,7 @@ import torch.nn.functional as F
 
 pytest.importorskip('lightning', reason="needs the extra 'train'")
 
+from superpoint_ros.files import share_directory
 from superpoint_ros.model.config import COMPACT, CONFIGURATIONS, PAPER, SuperPointConfig
 from superpoint_ros.model.pruning import add_dead_channels
 from superpoint_ros.model.superpoint import fold_batch_norm, SuperPoint
@@ -52,6 +54,19 @@ def save_checkpoint(path, network, configuration):
     state = {f'network.{name}': value for name, value in network.state_dict().items()}
     torch.save({'state_dict': state, 'recipe': {'network': configuration}}, path)
     return path
+
+
+def test_shipped_weights_are_a_start_by_their_name(images):
+    network, expected = (trained(CONFIGURATIONS['nano']) for _ in range(2))
+    path = share_directory() / 'models' / 'superpoint_nano.safetensors'
+    initialize_from(network, Path('superpoint_nano'), images)
+    initialize_from(expected, path, images)
+    for name, value in network.state_dict().items():
+        torch.testing.assert_close(value, expected.state_dict()[name])
+    with pytest.raises(
+        FileNotFoundError, match='no weight file superpoint_tiny; .* superpoint_nano'
+    ):
+        initialize_from(network, Path('superpoint_tiny'), images)
 
 
 def assert_same_outputs(output, expected):
