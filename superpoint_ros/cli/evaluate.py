@@ -176,18 +176,19 @@ def _run_homography(args: argparse.Namespace) -> int:
         return sequence
 
     sequences = read_each(read, tqdm(folders, unit='sequence'), bad, 'sequences')
-    chosen = {
-        'longest_side': args.longest_side,
-        'ours': {**given_execution(args), **vars(methods[0].find.settings)},
-    }
+    ours = {**given_execution(args), **vars(methods[0].find.settings)}
+
+    def described(result: dict) -> dict:
+        skipped = [folder.name for folder in bad]
+        return {**result, 'longest_side': args.longest_side, 'ours': ours, 'skipped': skipped}
 
     def write(result: dict, folder: Path) -> None:
-        write_homography_report(result | chosen, methods, [], folder)
+        write_homography_report(described(result), methods, [], folder)
 
     unfinished = args.out / 'homography_unfinished'
     with UnfinishedReport(unfinished, write, len(folders), 'sequences') as report:
         result = evaluate_homographies(methods, sequences, args.max_keypoints, report.keep)
-        result |= chosen
+        result = described(result)
         for counting in COUNTINGS:
             print(f'{counting} points count:\n\n{homography_table(result, counting, "both")}')
         good = [folder for folder in folders if folder not in bad]
@@ -237,8 +238,13 @@ def _run_threshold(args: argparse.Namespace) -> int:
     images = list(read_each(read, paths, bad))
     plan = read_options(args, ThresholdPlan)
     detector = make_detector(args)
+    skipped = {'skipped': [str(path) for path in bad]}
+
+    def write(result: dict, folder: Path) -> list[Path]:
+        return write_thresholds_report(result | skipped, folder)
+
     unfinished = args.out / 'threshold_unfinished'
-    with UnfinishedReport(unfinished, write_thresholds_report, len(images), 'images') as report:
+    with UnfinishedReport(unfinished, write, len(images), 'images') as report:
         with tqdm(total=len(images), unit='image') as progress:
 
             def on_image(result: Callable[[], dict]) -> None:
@@ -247,6 +253,6 @@ def _run_threshold(args: argparse.Namespace) -> int:
 
             result = evaluate_thresholds(detector, images, plan, on_image)
         print(thresholds_table(result))
-        files = write_thresholds_report(result, args.out)
+        files = write(result, args.out)
     print_written(files)
     return 1 if bad else 0

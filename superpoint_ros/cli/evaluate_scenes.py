@@ -49,10 +49,13 @@ def run(args: argparse.Namespace) -> int:
     methods = with_wide(args, make_methods(args))
     paths, bad = list_pairs(args.data)[: args.max_pairs], []
     pairs = read_each(read_pair, paths, bad, 'pairs')
-    ours = {'ours': {**given_execution(args), **vars(methods[0].find.settings)}}
+    ours = {**given_execution(args), **vars(methods[0].find.settings)}
+
+    def described(result: dict) -> dict:
+        return {**result, 'ours': ours, 'skipped': [path.name for path in bad]}
 
     def write(result: dict, folder: Path) -> None:
-        write_scenes_report(result | ours, methods, [], folder)
+        write_scenes_report(described(result), methods, [], folder)
 
     with UnfinishedReport(args.out / 'scenes_unfinished', write, len(paths), 'pairs') as report:
         with tqdm(total=len(paths), unit='pair') as progress:
@@ -61,7 +64,7 @@ def run(args: argparse.Namespace) -> int:
                 progress.update()
                 report.keep(result)
 
-            result = evaluate_scenes(methods, pairs, args.max_keypoints, on_pair) | ours
+            result = described(evaluate_scenes(methods, pairs, args.max_keypoints, on_pair))
         print(scenes_table(result))
         good = [path for path in paths if path not in bad]
         shown = [read_pair(path) for path in evenly_spaced(good, args.pictures)]

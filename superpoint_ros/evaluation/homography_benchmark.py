@@ -34,7 +34,12 @@ from superpoint_ros.evaluation.metrics import (
     Pair,
     shared_view,
 )
-from superpoint_ros.evaluation.reports import draw_matches_by_method, markdown_table, write_result
+from superpoint_ros.evaluation.reports import (
+    draw_matches_by_method,
+    left_out,
+    markdown_table,
+    write_result,
+)
 from superpoint_ros.settings_table import table_of
 from superpoint_ros.visualization import write_picture
 
@@ -197,6 +202,7 @@ def homography_markdown(result: Mapping) -> str:
     side = f', longest side {size} px' if size else ''
     parts = ['# Homography benchmark\n', result['protocol'] + '\n']
     parts.append(f'At most {result["keypoints"]} keypoints{side}.\n')
+    parts += [left_out(result)] if result.get('skipped') else []
     for counting, title in COUNTINGS.items():
         parts.append(f'## {title}\n')
         for kind in CHANGES:

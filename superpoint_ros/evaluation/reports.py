@@ -100,6 +100,12 @@ class UnfinishedReport:
             )
 
 
+def left_out(result: Mapping) -> str:
+    """Return a paragraph on the inputs `result['skipped']`, '' if there are none."""
+    names = ', '.join(result.get('skipped', ()))
+    return f'Left out, because it cannot be used: {names}.\n\n' if names else ''
+
+
 def markdown_table(header: Sequence[str], rows: Sequence[Sequence[object]]) -> str:
     """Return a table: first column aligned left, others right; floats with three decimals."""
     lines = ['| ' + ' | '.join(header) + ' |']

@@ -42,7 +42,12 @@ from superpoint_ros.evaluation.relative_pose import (
     PoseError,
     summarise_errors,
 )
-from superpoint_ros.evaluation.reports import draw_matches_by_method, markdown_table, write_result
+from superpoint_ros.evaluation.reports import (
+    draw_matches_by_method,
+    left_out,
+    markdown_table,
+    write_result,
+)
 from superpoint_ros.features import Features
 from superpoint_ros.geometry.matching import match_mutual
 from superpoint_ros.settings_table import table_of
@@ -81,7 +86,8 @@ def evaluate_scenes(
     Return the measurements as a dictionary for JSON.
 
     `result['methods'][name]` has the means by name, the areas under the pose error curve and the
-    number of `pairs`; `result['pairs']` has the measurements of each pair. `on_pair` is called
+    number of `pairs`; `result['pairs']` has the measurements of each pair, which
+    `pair` names by its file, or numbers. `on_pair` is called
     after each pair with a function that returns this dictionary of the pairs so far. Raises
     ValueError for a bad number of keypoints or without pairs.
     """
@@ -113,7 +119,7 @@ def _measure(method: Method, number: int, pair: RenderedPair, keypoints: int) ->
     error = measure_pose(pair, a, b, matched)
     return {
         'method': method.name,
-        'pair': number,
+        'pair': pair.name or number,
         'scene': pair.scene,
         **measure_features(pair, a, b, matched),
         'rotation_error': error.rotation,
@@ -198,7 +204,7 @@ def write_scenes_report(
     The pictures show the matches of each method in each pair in `shown`.
     """
     head = f'# Rendered 3-D scenes\n\n{result["protocol"]}\n\n'
-    head += f'At most {result["keypoints"]} keypoints.\n\n'
+    head += f'At most {result["keypoints"]} keypoints.\n\n{left_out(result)}'
     files = write_result(out, 'scenes', result, head + scenes_table(result))
     for number, pair in enumerate(shown):
         path = out / f'matches_{number}_{pair.scene}.png'

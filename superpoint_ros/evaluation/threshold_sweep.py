@@ -33,7 +33,7 @@ from superpoint_ros.evaluation.metrics import (
     repeatability,
     shared_view,
 )
-from superpoint_ros.evaluation.reports import markdown_table, write_result
+from superpoint_ros.evaluation.reports import left_out, markdown_table, write_result
 from superpoint_ros.visualization import write_figure
 
 MOTION = HomographyRanges(
@@ -134,7 +134,8 @@ def thresholds_table(result: dict[str, Any]) -> str:
 
 def write_thresholds_report(result: dict[str, Any], out: Path) -> list[Path]:
     """Write JSON, a table and a chart to the folder `out`; return the files."""
-    text = f'# Detection threshold\n\n{result["protocol"]}\n\n{thresholds_table(result)}'
+    text = f'# Detection threshold\n\n{result["protocol"]}\n\n{left_out(result)}'
+    text += thresholds_table(result)
     files = [*write_result(out, 'threshold', result, text), out / 'threshold.png']
     _plot(result, files[-1])
     return files

@@ -94,6 +94,10 @@ def test_evaluate_homography_names_and_skips_unreadable_sequences(
     assert main([*arguments, '--out', str(tmp_path / 'out')]) == 1
     printed = capsys.readouterr().err
     assert 'v_empty has no image 1' in printed
+    result = json.loads((tmp_path / 'out' / 'homography.json').read_text())
+    assert result['skipped'] == ['v_empty', 'v_strip']
+    text = (tmp_path / 'out' / 'homography.md').read_text()
+    assert 'Left out, because it cannot be used: v_empty, v_strip.\n' in text
     assert 'v_strip: an image must have at least 16x16 pixels; got 96x3' in printed
 
 
@@ -280,6 +284,10 @@ def test_evaluate_threshold_takes_folders_and_skips_images_that_are_too_small(
     assert 'skipped: ' in printed.err
     assert 'b.png: an image must have at least 16x16 pixels' in printed.err
     assert 'strip.png: an image must have at least 16x16 pixels; got 640x10' in printed.err
+    skipped = [str(photos / name) for name in ('b.png', 'strip.png')]
+    assert json.loads((out / 'threshold.json').read_text())['skipped'] == skipped
+    text = (out / 'threshold.md').read_text()
+    assert f'Left out, because it cannot be used: {", ".join(skipped)}.\n' in text
     (photos / 'a.png').unlink()
     (photos / 'strip.png').unlink()
     assert main(command) == 2

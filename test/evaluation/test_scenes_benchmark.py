@@ -143,12 +143,19 @@ def test_the_command_compares_ours_with_baselines(tmp_path, capsys):
     cache = PairCache(data, PairSettings(160, 120), {})
     cache.write(0, room_pair())
     (data / 'pair_000001.npz').write_bytes(b'PK damaged')
+    cache.write(2, room_pair())
     command = ['evaluate', 'scenes', '--data', str(data), '--out', str(out), '--methods', 'sift']
     assert main([*command, '--device', 'cpu', '--max-keypoints', '50', '--pictures', '1']) == 1
     shown = capsys.readouterr()
     assert 'pair_000001.npz is not a rendered pair' in shown.err
     assert '| SuperPoint |' in shown.out
     assert '| SIFT |' in shown.out
+    result = json.loads((out / 'scenes.json').read_text())
+    named = ['pair_000000.npz', 'pair_000002.npz']
+    assert [row['pair'] for row in result['pairs'] if row['method'] == 'SIFT'] == named
+    assert result['skipped'] == ['pair_000001.npz']
+    text = (out / 'scenes.md').read_text()
+    assert 'Left out, because it cannot be used: pair_000001.npz.\n\n| method |' in text
     assert sorted(path.name for path in out.iterdir()) == [
         'matches_0_walls.png',
         'scenes.json',

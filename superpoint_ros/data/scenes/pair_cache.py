@@ -139,7 +139,7 @@ def read_pair(path: Path) -> RenderedPair:
         views = [RenderedView(pixels[k], decode_depth(pixels[k + 1])) for k in (0, 2)]
         height, width = views[0].image.shape
         camera = PinholeCamera(float(focal_length), width, height)
-        return RenderedPair(*views, camera, pose, str(scene))
+        return RenderedPair(*views, camera, pose, str(scene), Path(path).name)
     except (OSError, TypeError, ValueError, cv2.error) as error:
         raise ValueError(f'{path} is not a rendered pair: {error}') from error
 

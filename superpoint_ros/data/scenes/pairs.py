@@ -100,6 +100,7 @@ class RenderedPair(NamedTuple):
         camera: the camera of both views.
         pose: (4, 4), maps coordinates of the first camera to those of the second, in metres.
         scene: name of the scene.
+        name: name of the file from which the pair was read, '' for others.
 
     """
 
@@ -108,6 +109,7 @@ class RenderedPair(NamedTuple):
     camera: PinholeCamera
     pose: np.ndarray
     scene: str
+    name: str = ''
 
     def depth_views(self) -> tuple[DepthView, DepthView]:
         """Return depth and intrinsics of both views."""
