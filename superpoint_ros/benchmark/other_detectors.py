@@ -19,15 +19,16 @@ _TYPES = {'tensor(float)': np.float32, 'tensor(uint8)': np.uint8}
 
 
 class TimedMethod:
-    """A detector of OpenCV for gray images, one of `METHODS`, timed as a whole."""
+    """A detector of OpenCV for gray images, one of `METHODS` in any case, timed as a whole."""
 
     library = 'OpenCV'
 
     def __init__(self, name: str, keypoints: int):
-        if name not in METHODS:
+        names = {known.lower(): known for known in METHODS}
+        if name.lower() not in names:
             raise ValueError(f'unknown method {name!r}: choose from {", ".join(METHODS)}')
-        self.name = name
-        self._find = METHODS[name](keypoints)
+        self.name = names[name.lower()]
+        self._find = METHODS[self.name](keypoints)
 
     def __call__(self, index: int, frame: np.ndarray) -> tuple[FrameTime, Sized]:
         """Return the time and the keypoints of a frame; it needs no preparation."""

@@ -17,7 +17,7 @@ from onnx import helper, save, TensorProto
 from superpoint_ros.benchmark.benchmark_tables import methods_table
 from superpoint_ros.benchmark.candidates import Execution
 from superpoint_ros.benchmark.frame_times import measure_frames, SpeedPlan
-from superpoint_ros.benchmark.other_detectors import TimedOnnx
+from superpoint_ros.benchmark.other_detectors import METHODS, TimedMethod, TimedOnnx
 
 FRAME = np.zeros((48, 64, 3), np.uint8)
 FRAME[10, 20] = FRAME[30, 5] = (0, 255, 255)  # yellow: red and green
@@ -45,6 +45,11 @@ def bright_pixels(path, channels, shape=('h', 'w')):
     ]
     outputs = [('points', TensorProto.INT64, ['n', 2])]
     return write(path, nodes, TensorProto.FLOAT, [1, channels, *shape], outputs)
+
+
+@pytest.mark.parametrize('name', METHODS)
+def test_methods_of_opencv_are_named_in_any_case(name):
+    assert [TimedMethod(each, 9).name for each in (name, name.lower(), name.upper())] == [name] * 3
 
 
 @pytest.mark.parametrize(('channels', 'count'), [(1, 2), (3, 4)])
