@@ -131,7 +131,8 @@ def _make_methods(args: argparse.Namespace) -> list[OdometryMethod]:
 
     methods = [odometry_method(method) for method in make_methods(args, leave_out=('klt',))]
     if 'klt' in args.methods:
-        methods.insert(len(args.weights) + args.methods.index('klt'), KLT)
+        place = list(dict.fromkeys(args.methods)).index('klt')
+        methods.insert(len(args.weights) + place, KLT)
     return methods
 
 

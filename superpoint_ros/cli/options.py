@@ -288,7 +288,7 @@ def make_methods(
 
     A detector is named after its file if there are several (`weight_names`). Baselines to
     `leave_out` are not detectors with descriptors. `settings` replace those that the command line
-    gives.
+    gives. Raises ValueError if a weight file and a baseline have one name.
     """
     from superpoint_ros.evaluation.baselines import described_method, Method
 
@@ -297,8 +297,15 @@ def make_methods(
         Method(name, make_detector(args, weights=weights, **settings))
         for name, weights in zip(names, args.weights, strict=True)
     ]
-    baselines = [name for name in args.methods if name not in leave_out]
-    return methods + [described_method(name, args.max_keypoints) for name in baselines]
+    baselines = [
+        described_method(name, args.max_keypoints)
+        for name in dict.fromkeys(args.methods)
+        if name not in leave_out
+    ]
+    for baseline in baselines:
+        if baseline.name in names:
+            raise ValueError(f'a weight file is named as the baseline {baseline.name}: rename it')
+    return methods + baselines
 
 
 def weight_names(files: Sequence[str]) -> list[str]:

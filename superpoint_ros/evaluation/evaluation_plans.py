@@ -11,6 +11,11 @@ from superpoint_ros.odometry.odometry_settings import OdometrySettings, TrackerS
 from superpoint_ros.settings_table import setting, SettingsGroup
 
 
+def _use_once(plan: SettingsGroup, name: str) -> None:
+    """Leave out values of a list that occur before: they would count more than others."""
+    object.__setattr__(plan, name, tuple(dict.fromkeys(getattr(plan, name))))
+
+
 @dataclass(frozen=True)
 class ShapesPlan(SettingsGroup):
     """Settings of the measurement on synthetic shapes."""
@@ -36,6 +41,7 @@ class ThresholdPlan(SettingsGroup):
         super().__post_init__()
         if not self.thresholds:
             raise ValueError('thresholds must have at least one value')
+        _use_once(self, 'thresholds')
 
 
 @dataclass(frozen=True)
@@ -50,6 +56,10 @@ class RoomPlan(SettingsGroup):
     exposure: float = setting(
         0.0, 'Exposure time of simulated frames, which blurs motion.', unit='s', range=(0.0, None)
     )
+
+    def __post_init__(self):
+        super().__post_init__()
+        _use_once(self, 'seeds')
 
 
 @dataclass(frozen=True)
@@ -86,6 +96,7 @@ class OdometryPlan(SettingsGroup):
         super().__post_init__()
         if not self.gaps:
             raise ValueError('gaps must have at least one value')
+        _use_once(self, 'gaps')
         if self.frames is not None and self.frames <= max(self.gaps):
             raise ValueError(
                 f'frames must be greater than the largest gap, {max(self.gaps)}; got {self.frames}'

@@ -5,7 +5,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
+from itertools import chain, count
 from pathlib import Path
 import re
 
@@ -42,17 +43,27 @@ def write_odometry_report(
     files = write_result(out, 'odometry', result, odometry_markdown(result))
     files.append(out / 'trajectories.png')
     plot_trajectories(trajectories, files[-1])
-    for name, lines in trajectories.items():
-        folder = out / 'trajectories' / file_name(name)
-        for method, poses in {GROUND_TRUTH: lines.truth, **lines.estimated}.items():
-            files.append(folder / f'{file_name(method)}.txt')
+    folders = distinct_file_names(trajectories)
+    for folder, lines in zip(folders, trajectories.values(), strict=True):
+        names = distinct_file_names([GROUND_TRUTH, *lines.estimated])
+        for name, poses in zip(names, [lines.truth, *lines.estimated.values()], strict=True):
+            files.append(out / 'trajectories' / folder / f'{name}.txt')
             write_trajectory(files[-1], lines.stamps, poses)
     return files
 
 
-def file_name(name: str) -> str:
-    """Return a name for files of a sequence or a method: letters, digits and ._- alone."""
-    return re.sub(r'[^\w.-]+', '_', name).strip('_')
+def distinct_file_names(names: Iterable[str]) -> list[str]:
+    """
+    Return a name for files of each sequence or method: letters, digits and ._- alone.
+
+    Of equal ones, the later ones get a number.
+    """
+    found: list[str] = []
+    for name in names:
+        plain = re.sub(r'[^\w.-]+', '_', name).strip('_') or 'unnamed'
+        numbered = (f'{plain}_{number}' for number in count(2))
+        found.append(next(each for each in chain([plain], numbered) if each not in found))
+    return found
 
 
 def odometry_markdown(result: Mapping) -> str:

@@ -144,6 +144,37 @@ def test_evaluate_odometry_measures_in_the_simulated_room(weights, tmp_path, cap
     ).read_text()
 
 
+def test_values_and_methods_that_are_given_twice_count_once(weights, tmp_path):
+    pytest.importorskip('evo', reason='evo is not installed')
+    (tmp_path / 'camera.yaml').write_text(CALIBRATION)
+    arguments = f'evaluate odometry --weights {weights[0]} --methods orb orb klt orb --frames 5'
+    arguments += f' --seeds 4 4 --gaps 2 2 --max-keypoints 60 --out {tmp_path / "out"}'
+    arguments += f' --calibration {tmp_path / "camera.yaml"}'
+    assert main(arguments.split()) == 0
+    result = json.loads((tmp_path / 'out' / 'odometry.json').read_text())
+    assert list(result['all']) == ['SuperPoint', 'ORB', 'Shi-Tomasi + KLT']
+    assert (result['all']['ORB']['frames'], result['gaps']) == (5, [2])
+    assert result['all']['ORB']['two_views']['2']['pairs'] == 3
+    assert result['source']['simulated']['seeds'] == [4]
+
+
+def test_a_weight_file_that_is_named_as_a_baseline_is_refused(
+    weights, benchmark, tmp_path, capsys
+):
+    shutil.copy(weights[0], tmp_path / 'ORB.safetensors')
+    arguments = [
+        'evaluate',
+        'homography',
+        '--data',
+        str(benchmark),
+        '--out',
+        str(tmp_path / 'out'),
+    ]
+    arguments += ['--weights', weights[1], str(tmp_path / 'ORB.safetensors'), '--methods', 'orb']
+    assert main(arguments) == 2
+    assert 'a weight file is named as the baseline ORB: rename it' in capsys.readouterr().err
+
+
 def test_evaluate_odometry_skips_and_names_photographs_that_cannot_be_read(
     weights, tmp_path, capsys
 ):

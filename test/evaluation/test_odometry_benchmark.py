@@ -324,3 +324,17 @@ def test_stereo_and_depth_give_a_metric_trajectory(scale):
         distance = np.linalg.norm(end[:3, 3] - start[:3, 3])
         start, *_, end = trajectories['wall'].truth
         assert distance == pytest.approx(np.linalg.norm(end[:3, 3] - start[:3, 3]), rel=0.03)
+
+
+def test_trajectories_of_names_that_differ_in_punctuation_have_their_own_files(tmp_path):
+    methods = [PERFECT._replace(name=name) for name in ('a b', 'a_b', 'ground_truth', '?')]
+    plan = OdometryPlan(gaps=(2,), frames=4)
+    result, trajectories = evaluate_odometry(
+        methods, [('flight 1', Flight), ('flight_1', Flight)], plan
+    )
+    write_odometry_report(result, trajectories, tmp_path)
+    for folder in ('flight_1', 'flight_1_2'):
+        names = sorted(path.stem for path in (tmp_path / 'trajectories' / folder).iterdir())
+        assert names == ['a_b', 'a_b_2', 'ground_truth', 'ground_truth_2', 'unnamed']
+        truth = (tmp_path / 'trajectories' / folder / 'ground_truth.txt').read_text()
+        assert len(truth.splitlines()) == 4

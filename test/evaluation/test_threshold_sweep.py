@@ -100,3 +100,7 @@ def test_evaluate_threshold_command_writes_table_numbers_and_chart(images, tmp_p
     assert [row['threshold'] for row in result['rows']] == [0.01, 0.1]
     plot = cv2.imread(str(tmp_path / 'out' / 'threshold.png'))
     assert np.ptp(plot) == 255
+
+
+def test_a_threshold_that_is_given_twice_counts_once():
+    assert ThresholdPlan((0.5, 0.1, 0.5)).thresholds == (0.5, 0.1)
