@@ -29,8 +29,8 @@ from types import FrameType
 from typing import Any, NamedTuple
 
 from superpoint_ros import __version__
-from superpoint_ros.cli.standard_streams import lasting_streams
 from superpoint_ros.interruptions import raised_interruptions
+from superpoint_ros.standard_streams import lasting_streams
 
 
 class Command(NamedTuple):

@@ -100,7 +100,7 @@ def _is_importing(frame: FrameType | None) -> bool:
 def exit_now(status: int = 0) -> None:
     """End the process at once, without Python's teardown."""
     with suppress(RuntimeError):  # of a handler that has interrupted a write
-        sys.stderr.flush()
-        sys.stdout.flush()
+        for stream in filter(None, (sys.stderr, sys.stdout)):  # None: closed at the start
+            stream.flush()
     ctypes.CDLL(None).fflush(None)  # what ROS has logged
     os._exit(status)

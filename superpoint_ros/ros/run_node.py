@@ -26,6 +26,7 @@ import traceback
 from typing import Protocol, TYPE_CHECKING
 
 from superpoint_ros.ros.program_signals import exit_now, Signals
+from superpoint_ros.standard_streams import open_closed_streams
 
 if TYPE_CHECKING:
     from rclpy.impl.rcutils_logger import RcutilsLogger
@@ -71,7 +72,9 @@ def run_node(name: str, args: list[str] | None = None) -> int:
     log level debug. `args` are the ROS arguments. By default they are those of the command line;
     then the process ends here.
     """
-    signals = Signals()  # first: until then a signal ends the process with its status
+    if args is None:
+        open_closed_streams()  # before the pipe of the signals, which would be one of them
+    signals = Signals()  # early: until then a signal ends the process with its status
     if args is None:
         choose_dds_profile(os.environ)
         limit_heaps(os.environ)

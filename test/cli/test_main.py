@@ -276,6 +276,18 @@ def test_work_is_done_with_closed_streams(tmp_path):
     assert result.exists()
 
 
+def test_messages_of_libraries_get_into_no_file_if_streams_are_closed(tmp_path):
+    close = {'preexec_fn': lambda: [os.close(number) for number in range(3)]}
+    names = [str(tmp_path / name) for name in 'abc']
+    work = (
+        'import os\n'
+        f"    files = [open(name, 'w') for name in {names}]\n"
+        "    os.write(1, b'output'), os.write(2, b'libpng warning')"
+    )
+    assert run_try(work, **close).returncode == 0
+    assert [Path(name).read_text() for name in names] == ['', '', '']
+
+
 def test_sigterm_removes_unfinished_files_and_is_one_line(tmp_path):
     work = (
         'import os, signal, tempfile\n'

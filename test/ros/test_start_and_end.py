@@ -94,6 +94,28 @@ def test_a_node_starts_in_a_working_directory_that_must_not_be_searched(tmp_path
             player.end()
 
 
+def test_a_node_works_with_closed_standard_streams(tmp_path):
+    player = subprocess.Popen(
+        [sys.executable, '-m', 'superpoint_ros.ros.run_node', 'player'],
+        env={**os.environ, 'ROS_DOMAIN_ID': str(DOMAIN), 'ROS_LOG_DIR': str(tmp_path)},
+        preexec_fn=lambda: [os.close(number) for number in range(3)],
+    )
+    try:
+        end = time.monotonic() + START
+        while not any('publishing' in log.read_text() for log in tmp_path.glob('*.log')):
+            assert player.poll() is None
+            assert time.monotonic() < end
+            time.sleep(0.05)
+        time.sleep(0.5)
+        for number in range(3):
+            assert Path(f'/proc/{player.pid}/fd/{number}').readlink() == Path(os.devnull)
+        player.send_signal(signal.SIGINT)
+        assert player.wait(START) == 0
+    finally:
+        player.kill()
+        player.wait()
+
+
 def test_an_empty_list_of_cameras_is_one_camera(start_detector, random_weights, tmp_path):
     file = tmp_path / 'parameters.yaml'
     file.write_text('/**:\n  ros__parameters:\n    cameras: []\n')

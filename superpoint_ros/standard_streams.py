@@ -1,7 +1,7 @@
 # Copyright 2026 The superpoint_ros developers
 # SPDX-License-Identifier: Apache-2.0
 
-"""Standard output and standard error whose loss does not end the work of a command."""
+"""Standard streams whose loss does not end the work of a program."""
 
 from __future__ import annotations
 
@@ -11,6 +11,20 @@ import os
 from pathlib import Path
 import sys
 from typing import Any, TextIO
+
+
+def open_closed_streams() -> None:
+    """
+    Open /dev/null in place of each standard stream that is closed.
+
+    Otherwise the next files or pipes would get its number, and libraries would write messages for
+    standard error into them.
+    """
+    for number in range(3):
+        try:
+            os.fstat(number)
+        except OSError:
+            os.set_inheritable(os.open(os.devnull, os.O_RDWR), True)  # the lowest free number
 
 
 class LastingStream:
@@ -56,6 +70,7 @@ def lasting_streams() -> Iterator[None]:
     Text to streams that are closed (None) is discarded, and so is text to standard error that
     cannot be written, for instance to a full disk.
     """
+    open_closed_streams()
     before = sys.stdout, sys.stderr
     with Path(os.devnull).open('w') as nowhere:
         sys.stdout = LastingStream(sys.stdout or nowhere, BrokenPipeError)
