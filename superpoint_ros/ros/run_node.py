@@ -153,6 +153,7 @@ def _run(name: str, args: list[str] | None, signals: Signals) -> int:
     try:
         try:
             signals.begin_start()
+            _check_encoding(sys.argv if args is None else args)
             # Our own handlers: with those of rclpy a second signal ends in a traceback.
             rclpy.init(args=args, signal_handler_options=rclpy.SignalHandlerOptions.NO)
             _check_arguments(args, logger)
@@ -188,6 +189,18 @@ def _report(logger: RcutilsLogger, what: str, error: Exception, signals: Signals
     logger.fatal(text)
     logger.debug(traceback.format_exc())
     return _FAILURE
+
+
+def _check_encoding(args: list[str]) -> None:
+    """Raise ValueError that names an argument, such as a path, that is not UTF-8."""
+    for argument in args:
+        try:
+            argument.encode()
+        except UnicodeEncodeError:
+            shown = os.fsencode(argument).decode(errors='backslashreplace')
+            raise ValueError(
+                f'the argument {shown} is not UTF-8, which ROS needs: rename the file'
+            ) from None
 
 
 def _check_arguments(args: list[str] | None, logger: RcutilsLogger) -> None:
@@ -255,7 +268,8 @@ def _one_line(error: Exception) -> str:
         if find_spec('rclpy') is None:
             remedy = "source ROS 2, or where it is not installed, pip install '.[ros]'"
         return f'{text} (this is {sys.executable}; {remedy})'
-    if 'failed to initialize logging' in text:  # services of systemd have no HOME
+    if 'failed to initialize logging' in text and 'external configuration' not in text:
+        # Services of systemd have no HOME.
         return f'{text} (set ROS_LOG_DIR to a folder in which log files can be written)'
     if type(error).__name__ == 'UnknownROSArgsError':
         return f'unknown arguments after --ros-args: {text}'

@@ -54,6 +54,10 @@ def own_domain(monkeypatch):
             'Unexpected QoS override for policy `reliability`: `x`',
         ),
         (['--params-file', 'nothing.yaml'], 'nothing.yaml'),
+        (
+            ['-p', 'mask:=/caf\udce9.png'],
+            r'the argument mask:=/caf\xe9.png is not UTF-8',
+        ),
     ],
 )
 def test_invalid_arguments_of_the_detector_are_named(
@@ -67,6 +71,13 @@ def test_invalid_arguments_of_the_detector_are_named(
     (line,) = [line for line in capfd.readouterr().err.splitlines() if 'FATAL' in line]
     assert 'detector cannot start: ' in line
     assert said in line
+
+
+def test_a_file_that_configures_logging_is_not_taken_for_a_missing_folder(own_domain, capfd):
+    assert main(['--ros-args', '--log-config-file', 'logging.yaml']) == 1
+    (line,) = [line for line in capfd.readouterr().err.splitlines() if 'FATAL' in line]
+    assert "doesn't currently support external configuration" in line
+    assert 'ROS_LOG_DIR' not in line
 
 
 @pytest.mark.parametrize('buffered', ['0', '1'])
