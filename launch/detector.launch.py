@@ -7,7 +7,8 @@ Start the detector node on one camera or several cameras.
     ros2 launch superpoint_ros detector.launch.py image:=/camera/image_raw
     ros2 launch superpoint_ros detector.launch.py cameras:=left,right image:=image_raw
 
-Empty arguments leave the values of the parameter file unchanged.
+Empty arguments leave the values of the parameter file unchanged. On the command line, "''" is
+empty: threshold:="''".
 """
 
 from pathlib import Path
@@ -27,33 +28,21 @@ ARGUMENTS = {
     **shared.DETECTOR,
     **shared.START,
 }
-OVERRIDES = (
-    'weights',
-    'device',
-    'threshold',
-    'image_transport',
-    'depth_source',
-    'autostart',
-    'rectified',
-    'pair_tolerance',
-)
-"""Arguments that are parameters of the node."""
 
 
 def start_detector(context):
     """Return the node, with the arguments that are not empty."""
     given = {name: LaunchConfiguration(name).perform(context) for name in ARGUMENTS}
-    overrides = {name: shared.parse(name, given[name]) for name in OVERRIDES if given[name]}
+    parameters = shared.given_parameters(context, ARGUMENTS.keys() & shared.PARAMETERS)
     cameras = [name.strip() for name in given['cameras'].split(',') if name.strip()]
     if cameras:
-        overrides['cameras'] = cameras
+        parameters['cameras'] = cameras
     remappings = [
         remapping
         for topic in ('image', 'camera_info', 'depth')
         for remapping in camera_remappings(cameras, topic, given[topic])
     ]
-    parameters = [given['params_file'], overrides] if overrides else [given['params_file']]
-    node = shared.node('detector', *parameters, remappings=remappings)
+    node = shared.node('detector', given['params_file'], parameters, remappings=remappings)
     return [*use_profile(given['dds_profile'], context.environment), node]
 
 

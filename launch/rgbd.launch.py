@@ -13,7 +13,6 @@ The features are on features, with depths; tracks, odometry and path are in the 
 
 from launch import LaunchDescription
 from launch.substitutions import LaunchConfiguration
-from launch_ros.parameter_descriptions import ParameterValue
 
 from superpoint_ros.ros import launch_arguments as shared
 
@@ -34,11 +33,10 @@ def generate_launch_description():
     """Return the launch arguments and the three nodes."""
     detector = shared.detector([*PASSED_ON, *TOPICS], depth_source='image')
     topics = {topic: LaunchConfiguration(topic) for topic in ('image', 'camera_info')}
-    rectified = ParameterValue(LaunchConfiguration('rectified'), value_type=bool)
     return LaunchDescription(
         [
             *shared.declare({**PASSED_ON, **TOPICS, **shared.ODOMETRY}),
             detector,
-            shared.odometry_nodes('features', topics, rectified),
+            shared.odometry_nodes('features', topics, ('autostart', 'rectified')),
         ]
     )

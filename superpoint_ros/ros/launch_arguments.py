@@ -14,7 +14,6 @@ from launch.conditions import IfCondition
 from launch.launch_description_sources import PythonLaunchDescriptionSource
 from launch.substitutions import LaunchConfiguration
 from launch_ros.actions import Node
-from launch_ros.parameter_descriptions import ParameterValue
 
 from superpoint_ros.detection.settings import DetectionSettings
 from superpoint_ros.files import share_directory
@@ -108,7 +107,28 @@ PLAYER = {
 }
 """Arguments of the camera player in the demos."""
 
+PARAMETERS = (
+    'weights',
+    'device',
+    'threshold',
+    'image_transport',
+    'depth_source',
+    'autostart',
+    'rectified',
+    'pair_tolerance',
+    'source',
+    *PLAYER,
+)
+"""Arguments that are parameters of nodes; empty ones leave the values of the parameter files."""
+
 _PARSED = {
+    'log_level': Setting(
+        'log_level',
+        'info',
+        DETECTOR['log_level'][1],
+        choices=('debug', 'info', 'warn', 'error', 'fatal'),
+        type=str,
+    ),
     'odometry': Setting('odometry', True, ODOMETRY['odometry'][1], type=bool),
     **{
         name: table_of(group)[name]
@@ -146,13 +166,27 @@ def declare(arguments: Mapping[str, tuple[str, str]]) -> list[LaunchDescriptionE
 
 def parse(name: str, text: str) -> object:
     """
-    Return the value of a launch argument; of an empty one '', which leaves the default.
+    Return the value of a launch argument.
+
+    That of an empty one is '', which leaves the value of the parameter file. The command line
+    refuses empty arguments: there, two quotation marks stand for them.
 
     Raises TypeError, ValueError or FileNotFoundError that names the argument if it is wrong.
     """
+    if name in PARAMETERS and text in ('', "''", '""'):
+        return ''
     if name.endswith('params_file') and not Path(text).is_file():
         raise FileNotFoundError(f'{name} must be a parameter file, got {text!r}')
-    return _PARSED[name].parse(text) if text and name in _PARSED else text
+    if name == 'log_level':  # of all loggers, or of one: NAME:=LEVEL
+        _PARSED[name].parse(text.rpartition(':=')[2].lower())
+        return text
+    return _PARSED[name].parse(text) if name in _PARSED else text
+
+
+def given_parameters(context: LaunchContext, names: Iterable[str]) -> dict[str, object]:
+    """Return the values of those launch arguments that are not empty, as parameters of a node."""
+    values = {name: parse(name, LaunchConfiguration(name).perform(context)) for name in names}
+    return {name: value for name, value in values.items() if value != ''}
 
 
 def detector(names: Iterable[str], **arguments: SomeSubstitutionsType) -> LaunchDescriptionEntity:
@@ -182,7 +216,7 @@ def node(name: str, *parameters: object, **options: object) -> Node:
         executable=name,
         name=name,
         namespace=LaunchConfiguration('namespace'),
-        parameters=list(parameters),
+        parameters=[each for each in parameters if each],
         ros_arguments=['--log-level', LaunchConfiguration('log_level')],
         output='screen',
         **options,
@@ -190,19 +224,20 @@ def node(name: str, *parameters: object, **options: object) -> Node:
 
 
 def odometry_nodes(
-    features: str, topics: Mapping[str, SomeSubstitutionsType], rectified: object
+    features: str,
+    topics: Mapping[str, SomeSubstitutionsType],
+    names: Iterable[str] = ('autostart',),
+    **fixed: object,
 ) -> LaunchDescriptionEntity:
     """
-    Return tracker and visual odometry with the arguments in `ODOMETRY`, and `autostart`.
+    Return tracker and visual odometry with the arguments in `ODOMETRY`.
 
     `features` is the topic of the features, `topics` has those of `image` and `camera_info`.
+    `names` are arguments that are parameters of both nodes, `fixed` further parameters.
     """
 
     def make(context: LaunchContext) -> list[LaunchDescriptionEntity]:
-        parameters = {'rectified': rectified}
-        autostart = LaunchConfiguration('autostart').perform(context)
-        if autostart:
-            parameters['autostart'] = parse('autostart', autostart)
+        parameters = given_parameters(context, names) | fixed
         image_topics = list(topics.items())
         return [
             node(
@@ -222,11 +257,10 @@ def odometry_nodes(
     return OpaqueFunction(function=make, condition=IfCondition(LaunchConfiguration('odometry')))
 
 
-def player() -> Node:
+def player() -> LaunchDescriptionEntity:
     """Return the camera player with the arguments `source` and those in `PLAYER`."""
-    types = {'source': str, 'rate': float, 'max_side': int}
-    parameters = {
-        name: ParameterValue(LaunchConfiguration(name), value_type=kind)
-        for name, kind in types.items()
-    }
-    return node('player', parameters)
+
+    def make(context: LaunchContext) -> list[LaunchDescriptionEntity]:
+        return [node('player', given_parameters(context, ('source', *PLAYER)))]
+
+    return OpaqueFunction(function=make)

@@ -13,6 +13,7 @@ from launch import LaunchContext
 from launch.actions import DeclareLaunchArgument, IncludeLaunchDescription, OpaqueFunction
 from launch.launch_description_sources import PythonLaunchDescriptionSource
 from launch_ros.actions import Node
+from launch_ros.utilities import evaluate_parameters
 
 from superpoint_ros.files import share_directory
 
@@ -51,11 +52,54 @@ def run_until_nodes(file, **arguments):
         ('rgbd', {'odometry_params_file': 'none.yaml'}, 'must be a parameter file'),
         ('demo', {'params_file': 'none.yaml'}, 'must be a parameter file, got .none'),
         ('demo_odometry', {'tracker_params_file': 'x'}, 'must be a parameter file'),
+        ('stereo', {'odometry': ''}, "odometry must be true or false, got ''"),
+        ('demo', {'log_level': 'loud'}, "log_level must be one of debug, .*; got 'loud'"),
+        ('rgbd', {'log_level': ''}, "log_level must be one of debug, .*; got ''"),
     ],
 )
 def test_a_wrong_launch_argument_is_named_before_a_node_starts(file, arguments, message):
     with pytest.raises((TypeError, ValueError, FileNotFoundError), match=message):
         run_until_nodes(file, **arguments)
+
+
+def parameters_of(file, **arguments):
+    """Return the parameters that a launch file gives to each node, besides parameter files."""
+    context, found = LaunchContext(), {}
+    context.launch_configurations.update(arguments)
+
+    def visit(entities):
+        for entity in entities or ():
+            if not isinstance(entity, Node):
+                visit(entity.visit(context))
+                continue
+            found[entity.node_executable] = {}
+            for part in evaluate_parameters(context, entity._Node__parameters):
+                if isinstance(part, dict):
+                    found[entity.node_executable].update(part)
+
+    visit(entities_of(file, context))
+    return found
+
+
+@pytest.mark.parametrize('empty', ['', "''", '""'])
+def test_empty_launch_arguments_leave_the_values_of_the_parameter_files(empty):
+    for file in ('stereo', 'rgbd'):
+        assert parameters_of(file)['detector']['threshold'] == 1e-5
+    nodes = parameters_of('rgbd', threshold=empty, rectified=empty, pair_tolerance=empty)
+    assert nodes == {'detector': {'depth_source': 'image'}, 'tracker': {}, 'visual_odometry': {}}
+    nodes = parameters_of('demo_odometry', threshold=empty, rate=empty, max_side=empty)
+    assert nodes['player'] == {'source': 'room'}
+    assert nodes['detector'] == {}
+
+
+def test_launch_arguments_are_parameters_of_their_types_whatever_their_text():
+    values = {'weights': '/data/run #2: new/1.safetensors', 'device': '0', 'threshold': '1e-3'}
+    detector = parameters_of('detector', autostart='False', **values)['detector']
+    assert detector == {**values, 'threshold': 0.001, 'autostart': False}
+    player = parameters_of('demo', source='0', rate='15')['player']
+    assert player == {'source': '0', 'rate': 15.0, 'max_side': 640}
+    for level in ('debug', 'WARN', 'detector:=debug'):
+        assert parameters_of('demo', log_level=level)
 
 
 @pytest.mark.parametrize('file', ['detector', 'stereo', 'rgbd', 'demo', 'demo_odometry'])
