@@ -12,7 +12,10 @@ from typing import Any
 
 def add_options(parser: argparse.ArgumentParser) -> None:
     """Take the rest of the command line unread, for `parse_options`."""
-    parser.add_argument('options', nargs=argparse.REMAINDER, help='options; --help lists them')
+    options = parser.add_argument(
+        'options', nargs=argparse.REMAINDER, help='options; --help lists them'
+    )
+    options.required = False  # before Python 3.13, errors name it among the missing ones
 
 
 def own_parser(program: str) -> argparse.ArgumentParser:

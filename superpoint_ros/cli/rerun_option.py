@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import argparse
 from contextlib import AbstractContextManager, nullcontext
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -20,18 +21,20 @@ def add_rerun_option(parser: argparse.ArgumentParser) -> None:
         '--rerun',
         nargs='?',
         const='',
-        type=recording_file,
+        type=partial(recording_file, hint='write --rerun as the last word'),
         metavar='FILE.rrd',
         help='also show everything in the Rerun viewer, or write it to a file (needs rerun-sdk)',
     )
 
 
-def recording_file(text: str) -> str:
-    """Return the name of a recording; with `--rerun IMAGE` the image would be taken for it."""
+def recording_file(text: str, hint: str = 'leave it out') -> str:
+    """
+    Return the name of a recording; with `--rerun IMAGE` the image would be taken for it.
+
+    The `hint` of the error says how to get the viewer.
+    """
     if text and not text.endswith('.rrd'):  # argparse also checks the value of --rerun alone
-        raise argparse.ArgumentTypeError(
-            f'{text!r} does not end in .rrd; for the viewer, write --rerun as the last word'
-        )
+        raise argparse.ArgumentTypeError(f'{text!r} does not end in .rrd; for the viewer, {hint}')
     return text
 
 

@@ -172,6 +172,23 @@ def test_an_empty_name_of_a_file_does_not_stand_for_the_current_folder(
     assert list(tmp_path.iterdir()) == []
 
 
+@pytest.mark.parametrize(
+    ('arguments', 'message'),
+    [
+        (['train'], 'the following arguments are required: stage'),
+        (['adapt'], 'the following arguments are required: PHOTOS'),
+        (
+            ['rerun', 'camera.txt'],
+            "'camera.txt' does not end in .rrd; for the viewer, leave it out",
+        ),
+    ],
+)
+def test_the_error_of_a_wrong_command_line_names_what_is_wrong(arguments, message, capsys):
+    with pytest.raises(SystemExit):
+        program.main(arguments)
+    assert capsys.readouterr().err.splitlines()[-1].endswith(message)
+
+
 def test_help_names_every_command_and_imports_no_heavy_library():
     code = (
         'import sys\n'
