@@ -22,6 +22,7 @@ import cv2
 import numpy as np
 
 from superpoint_ros.data.sequences.image_files import list_images, read_image
+from superpoint_ros.data.sequences.text_files import read_rows
 from superpoint_ros.geometry.homography import check_homography, scaling
 
 KINDS = {'v': 'viewpoint', 'i': 'illumination'}
@@ -122,7 +123,7 @@ def _resized(image: np.ndarray, longest_side: int | None) -> tuple[np.ndarray, n
 def read_homography(path: Path) -> np.ndarray:
     """Return the homography in a text file of 3x3 numbers; raise ValueError if it has none."""
     try:
-        return check_homography(np.loadtxt(path, dtype=np.float64))
+        return check_homography(np.array(read_rows(path, 3), np.float64))
     except ValueError as error:
         raise ValueError(f'{path} is not a homography of 3x3 numbers: {error}') from error
 

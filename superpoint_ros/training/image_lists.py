@@ -34,7 +34,8 @@ def read_image_list(path: Path) -> dict[str, str]:
     """Return names by SHA-256; raise ValueError for a line that is not a hash and a name."""
     names = {}
     for number, line in enumerate(read_text(path).splitlines(), start=1):
-        digest, _, name = line.strip().partition(' ')
+        # sha256sum writes a backslash first if it has escaped characters of the name.
+        digest, _, name = line.strip().removeprefix('\\').partition(' ')
         if not digest:
             continue
         if len(digest) != 64 or not set(digest.lower()) <= set('0123456789abcdef') or not name:

@@ -109,7 +109,10 @@ def read_recipe(kind: type[Recipe], path: str | Path, overrides: Sequence[str] =
     except ArgumentError as error:
         problem = _explained(kind, error)
         raise ValueError(f'these options cannot be used: {problem}') from error
-    return kind(**{value.name: values[value.name] for value in fields(kind)})
+    try:
+        return kind(**{value.name: values[value.name] for value in fields(kind)})
+    except TypeError as error:  # of a value of a file: those of options are strings
+        raise ValueError(f'the recipe {path} cannot be used: {error}') from error
 
 
 def _read_file(kind: type, path: str | Path, parser: ArgumentParser) -> dict[str, Any]:

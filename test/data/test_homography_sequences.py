@@ -179,9 +179,15 @@ def test_invalid_hpatches_folders_and_homographies_are_named(tmp_path):
         list_homography_sequences(tmp_path)
     with pytest.raises(NotADirectoryError, match='nowhere is not a folder'):
         list_homography_sequences(tmp_path / 'nowhere')
-    (tmp_path / 'H').write_text('0 0 0\n0 0 0\n0 0 0\n')
-    with pytest.raises(ValueError, match='is not a homography'):
-        read_homography(tmp_path / 'H')
+    for text in ('0 0 0\n0 0 0\n0 0 0\n', '1 0 0 0\n0 1 0 0\n0 0 1 0\n', '1 0 0 0 1 0 0 0 1', ''):
+        (tmp_path / 'H').write_text(text)
+        with pytest.raises(ValueError, match='H is not a homography'):
+            read_homography(tmp_path / 'H')
+
+
+def test_homographies_of_windows_programs_are_read(tmp_path):
+    (tmp_path / 'H').write_bytes(b'\xef\xbb\xbf1 0 2.5\r\n0 1 0\r\n\r\n0 0 1\r\n\r\n')
+    assert read_homography(tmp_path / 'H').tolist() == [[1, 0, 2.5], [0, 1, 0], [0, 0, 1]]
 
 
 def test_unusable_photographs_are_named_and_an_error_only_if_none_is_usable(tmp_path, caplog):

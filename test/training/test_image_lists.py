@@ -73,3 +73,9 @@ def test_files_that_are_no_list_are_refused(tmp_path):
 
 def test_the_list_of_the_package_names_920_images():
     assert len(read_image_list(image_list_path('images_free.sha256'))) == 920
+
+
+def test_names_that_sha256sum_escapes_are_read(tmp_path):
+    digest = hashlib.sha256(b'image').hexdigest()
+    (tmp_path / 'list.sha256').write_text(f'\\{digest}  a\\\\b.png\n')
+    assert list(read_image_list(tmp_path / 'list.sha256')) == [digest]

@@ -86,6 +86,12 @@ def test_a_written_recipe_is_read_back_equal(tmp_path):
         ),
         ('batch: 0', (), 'batch must lie between 1 and 1000000000, got 0'),
         ('width: 100', (), 'width must be a multiple of 8'),
+        ('network: 3', (), "recipe.yaml cannot be used: network must be one of .* got '3'"),
+        (
+            'batch: 3\nprecision:',
+            (),
+            'recipe.yaml cannot be used: precision must be one of .* got None',
+        ),
         ('decay: 1.5', (), 'decay must lie between 0 and 1, got 1.5'),
         ('learning_rate: .nan', (), 'learning_rate must be greater than 0 and at most 1, got nan'),
         ('', ('--learning_rate', '.inf'), 'greater than 0 and at most 1, got inf'),
