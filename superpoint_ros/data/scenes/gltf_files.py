@@ -5,8 +5,9 @@
 Documents of glTF 2.0 in the form that trimesh reads correctly.
 
 trimesh ignores which texture coordinates a picture uses and how they are transformed, and it reads
-integers that stand for fractions and sparse accessors as they are stored. It leaves out pictures
-that are missing, in another folder, or in a format that Pillow does not read.
+integers that stand for fractions and sparse accessors as they are stored. It leaves out fans of
+triangles, and pictures that are missing, in another folder, or in a format that Pillow does not
+read.
 """
 
 from __future__ import annotations
@@ -31,6 +32,7 @@ _WEBP = 'EXT_texture_webp'
 _SUPPORTED = (_TRANSFORM, _WEBP, 'KHR_mesh_quantization', 'KHR_lights_punctual')
 """Extensions that a file may require, in addition to those of materials (`KHR_materials_...`)."""
 
+_TRIANGLES, _FAN = 4, 6  # modes of primitives
 _JSON_CHUNK, _BINARY_CHUNK = 0x4E4F534A, 0x004E4942
 _TYPES = {5120: 'i1', 5121: 'u1', 5122: '<i2', 5123: '<u2', 5125: '<u4', 5126: '<f4'}
 _COLUMNS = {'SCALAR': 1, 'VEC2': 2, 'VEC3': 3, 'VEC4': 4, 'MAT2': 4, 'MAT3': 9, 'MAT4': 16}
@@ -47,7 +49,7 @@ def readable_gltf(path: Path) -> bytes | None:
     gltf = _Document(path, document, binary)
     gltf.check_pictures()
     gltf.convert_accessors()
-    gltf.convert_texture_coordinates()
+    gltf.convert_primitives()
     return gltf.content() if gltf.is_changed else None
 
 
@@ -183,15 +185,31 @@ class _Document:
         self._added += content + bytes(-len(content) % 4)
         self.is_changed = True
 
-    def convert_texture_coordinates(self) -> None:
-        """Make those of the base colour, transformed, the first ones of each primitive."""
+    def convert_primitives(self) -> None:
+        """Make fans lists of triangles, and the texture coordinates that are used the first."""
         materials = self._document.get('materials', [])
         for mesh in self._document.get('meshes', []):
             for primitive in mesh['primitives']:
+                if primitive.get('mode') == _FAN:
+                    self._convert_fan(primitive)
                 if 'material' in primitive:
-                    self._convert_primitive(primitive, materials[primitive['material']])
+                    self._convert_coordinates(primitive, materials[primitive['material']])
 
-    def _convert_primitive(self, primitive: dict, material: dict) -> None:
+    def _convert_fan(self, primitive: dict) -> None:
+        """Make a fan a list of triangles."""
+        accessors = self._document['accessors']
+        corners = np.arange(accessors[primitive['attributes']['POSITION']]['count'])
+        if 'indices' in primitive:
+            corners = self._array(accessors[primitive['indices']])[:, 0]
+        triangles = np.stack(
+            [np.full(len(corners) - 2, corners[0]), corners[1:-1], corners[2:]], 1
+        )
+        accessor = {'type': 'SCALAR', 'count': triangles.size}
+        self._store(accessor, np.uint32(triangles.reshape(-1, 1)))
+        primitive.update(mode=_TRIANGLES, indices=len(accessors))
+        accessors.append(accessor)
+
+    def _convert_coordinates(self, primitive: dict, material: dict) -> None:
         """Make the texture coordinates of the material's picture the first ones."""
         picture, attributes = _base_picture(material), primitive['attributes']
         if picture is None:

@@ -145,6 +145,24 @@ def test_sparse_positions_are_read(model, tmp_path):
     assert mesh.triangles[0] == pytest.approx(np.float32([[0, 0, 0], [1, 0, 0], [0, 0, 5]]))
 
 
+@pytest.mark.parametrize('is_indexed', [False, True])
+def test_fans_of_triangles_are_read(is_indexed, tmp_path):
+    model = Model()
+    corners = np.float32([[0, 0, 0], [1, 0, 0], [1, 0, 1], [0, 0, 1]])
+    order = np.array([[1], [2], [3], [0]], 'u2') if is_indexed else np.arange(4)[:, None]
+    model.attributes = {'POSITION': model.add(corners)}
+    document = model.document()
+    fan = document['meshes'][0]['primitives'][0]
+    fan['mode'] = 6
+    if is_indexed:
+        fan['indices'] = model.add(order)
+        model.accessors[-1]['type'] = 'SCALAR'
+    model.document = lambda: document
+    mesh = read_glb(model.write(tmp_path / 'a.glb'))
+    (a, b, c, d) = corners[order[:, 0]]
+    assert mesh.triangles == pytest.approx(np.stack([[a, b, c], [a, c, d]]))
+
+
 def test_vertex_colours_are_gray_levels(model, tmp_path):
     colours = np.array([[255, 255, 255, 255], [255, 255, 255, 255], [0, 0, 0, 255]], 'u1')
     model.attributes['COLOR_0'] = model.add(colours, normalized=True)
