@@ -16,6 +16,7 @@ from collections.abc import Iterator
 import cv2
 from geometry_msgs.msg import PoseStamped
 import numpy as np
+from rclpy.clock import Clock, ClockType
 from rclpy.duration import Duration
 from rclpy.node import Node
 from rclpy.publisher import Publisher
@@ -28,10 +29,14 @@ from superpoint_ros.data.sequences.image_files import reduce_to_side
 from superpoint_ros.data.sequences.sequence import Frame
 from superpoint_ros.ros.messages.camera_messages import camera_info_message, pose_message
 from superpoint_ros.ros.messages.image_messages import image_message
+from superpoint_ros.ros.node_log import REPEAT
 from superpoint_ros.ros.parameters import declare
 from superpoint_ros.ros.player_parameters import open_source, PlayerSettings
 
 _FLUSH_TIMEOUT = Duration(seconds=1)
+
+_CLOCK_PERIOD = 5.0
+"""Seconds between two checks whether simulated time has begun."""
 
 
 class PlayerNode(Node):
@@ -72,6 +77,8 @@ class PlayerNode(Node):
             self._add_topic(kind, topic)
         rate = self._settings.rate or self._sequence.rate
         self._timer = self.create_timer(1 / rate, self._publish_next)
+        steady = Clock(clock_type=ClockType.STEADY_TIME)
+        self._clock_timer = self.create_timer(_CLOCK_PERIOD, self._check_clock, clock=steady)
         what = self._settings.source or "the package's photographs"
         self.get_logger().info(f'publishing {what} at {rate:g} Hz')
 
@@ -82,6 +89,17 @@ class PlayerNode(Node):
     def stop(self) -> bool:
         """Return True: work ends with its callback."""
         return True
+
+    def _check_clock(self) -> None:
+        """Warn until simulated time, which determines the rate if it is used, begins."""
+        if self.get_clock().now().nanoseconds:
+            self._clock_timer.cancel()
+            return
+        self.get_logger().warning(
+            'no images are published: use_sim_time is true, but no time has arrived on /clock; '
+            'set use_sim_time:=false, or start what publishes /clock',
+            throttle_duration_sec=REPEAT,
+        )
 
     def _next_frame(self) -> Frame | None:
         """Return the next frame, None at the end of a source that is not repeated."""

@@ -13,6 +13,8 @@ import pytest
 
 pytest.importorskip('rclpy', reason='needs ROS 2 (rclpy)')
 
+from rosgraph_msgs.msg import Clock
+
 from superpoint_ros.files import demo_photographs
 from superpoint_ros.geometry.camera_model import CameraModel
 from superpoint_ros.geometry.rotations import pose_matrix
@@ -212,6 +214,18 @@ def test_the_player_ends_after_the_last_frame_without_loop(start_player, folder)
     output, _ = player.communicate(timeout=PATIENCE)
     assert player.returncode == 0, output
     assert '3 frames were published' in output
+
+
+def test_a_player_that_waits_for_simulated_time_says_so_until_it_begins(
+    start_player, listener, folder
+):
+    player = start_player(source=str(folder), rate=50.0, use_sim_time=True)
+    said = 'no images are published: use_sim_time is true, but no time has arrived on /clock'
+    assert any(said in line for line in player.stdout)
+    node = listener.observer
+    clock = node.create_publisher(Clock, '/clock', 1)
+    node.create_timer(0.01, lambda: clock.publish(Clock(clock=node.get_clock().now().to_msg())))
+    listener.receive(3)
 
 
 @pytest.mark.parametrize('sent', [signal.SIGINT, signal.SIGTERM])
