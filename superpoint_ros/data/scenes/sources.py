@@ -11,6 +11,7 @@ from pathlib import Path
 
 import numpy as np
 
+from superpoint_ros.data.scenes.gltf_files import readable_gltf, SUFFIXES
 from superpoint_ros.data.scenes.meshes import read_glb
 from superpoint_ros.data.scenes.variations import SceneSource
 from superpoint_ros.data.sequences.image_files import find_photographs, load_images
@@ -89,8 +90,21 @@ def check_textured(scenes: Sequence[SceneSource], pictures: Sequence[np.ndarray]
 
 
 def fingerprint(paths: Sequence[Path]) -> str:
-    """Return a hash of the content of files, in their order, as 16 hexadecimal digits."""
+    """
+    Return a hash of the content of files, in their order, as 16 hexadecimal digits.
+
+    The files that a scene in a .gltf file refers to are a part of its content.
+    """
     digest = hashlib.sha256()
     for path in paths:
-        digest.update(hashlib.sha256(Path(path).read_bytes()).digest())
+        digest.update(hashlib.sha256(_content(Path(path))).digest())
     return digest.hexdigest()[:16]
+
+
+def _content(path: Path) -> bytes:
+    """Return what is rendered of a file, or its bytes."""
+    try:
+        document = readable_gltf(path) if path.suffix.lower() in SUFFIXES else None
+    except Exception:  # noqa: BLE001 - it is reported, with the name of the file, when it is read
+        document = None
+    return path.read_bytes() if document is None else document

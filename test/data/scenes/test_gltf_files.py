@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 
 from superpoint_ros.data.scenes.meshes import read_glb, UNTEXTURED
+from superpoint_ros.data.scenes.sources import fingerprint
 
 pytest.importorskip('trimesh', reason="needs the extra 'scenes'")
 pytest.importorskip('PIL.Image', reason="needs the extra 'scenes'")
@@ -195,6 +196,23 @@ def test_files_next_to_a_gltf_file_are_read_and_missing_ones_are_named(model, tm
     (folder / 'a model.bin').unlink()
     with pytest.raises(ValueError, match=r'a\.gltf .*a model\.bin is missing'):
         read_glb(path)
+
+
+def test_a_changed_file_next_to_a_gltf_file_changes_its_fingerprint(model, tmp_path):
+    model.image = {'uri': 'bricks.png'}
+    (tmp_path / 'bricks.png').write_bytes(PICTURE)
+    (tmp_path / 'a.bin').write_bytes(model.binary)
+    path = tmp_path / 'a.gltf'
+    path.write_text(json.dumps(model.document('a.bin')))
+    first = fingerprint([path])
+    assert fingerprint([path]) == first
+    picture = cv2.imencode('.png', np.full((4, 4), 91, np.uint8))[1].tobytes()
+    (tmp_path / 'bricks.png').write_bytes(picture)
+    second = fingerprint([path])
+    (tmp_path / 'a.bin').write_bytes(model.binary[:-1] + b'\1')
+    third = fingerprint([path])
+    (tmp_path / 'a.bin').unlink()  # the scene is refused when it is read
+    assert len({first, second, third, fingerprint([path])}) == 4
 
 
 def test_pictures_in_data_uris_are_read(model, tmp_path):
