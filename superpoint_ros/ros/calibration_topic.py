@@ -91,8 +91,14 @@ class CalibrationTopic:
             each.qos_profile.durability == latched for each in publishers
         ):
             qos = QoSProfile(depth=1, durability=latched)
+            # No default events: they would warn that the messages of other publishers, which the
+            # main subscription receives, do not arrive.
             self._latched = self._node.create_subscription(
-                CameraInfo, self._unresolved, self._receive, qos
+                CameraInfo,
+                self._unresolved,
+                self._receive,
+                qos,
+                event_callbacks=SubscriptionEventCallbacks(use_default_callbacks=False),
             )
 
     def _no_publisher(self) -> str:

@@ -106,6 +106,15 @@ def test_a_calibration_that_was_published_once_before_the_start_is_received_if_l
         system.wait_until(lambda: system.answers(image).is_dense)
 
 
+def test_a_latched_and_a_repeated_calibration_cause_no_warning(start_inside, image, info, capfd):
+    system = start_inside(normalized_coordinates=True)
+    system.observer.create_publisher(CameraInfo, 'camera_info', LATCHED).publish(info)
+    system.wait_until(lambda: system.answers(image).is_dense)
+    system.publish(info, 'camera_info')
+    system.rest(1.0)
+    assert 'offering incompatible QoS' not in capfd.readouterr().err
+
+
 def test_a_changed_calibration_is_used_and_a_deactivated_node_receives_none(
     start_inside, image, info
 ):
