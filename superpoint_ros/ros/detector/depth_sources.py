@@ -253,7 +253,7 @@ def make_depth_sources(
     """
     Give the cameras, by name, the depth source of the settings; return the topics to receive.
 
-    Raises ValueError if a stereo pair is asked for, but there are not two cameras.
+    Raises ValueError if a stereo pair is asked for, but there are not two cameras with two topics.
     """
     if settings.depth_source == 'stereo':
         if len(cameras) != 2:
@@ -261,7 +261,12 @@ def make_depth_sources(
                 'depth_source stereo needs two cameras, the left one first, such as '
                 f'cameras: [left, right]; got {len(cameras)}'
             )
-        StereoDepth(*cameras.values(), settings)
+        left, right = cameras.values()
+        if left.topic == right.topic:
+            raise ValueError(
+                f'depth_source stereo needs the images of two cameras; both are on {left.topic}'
+            )
+        StereoDepth(left, right, settings)
     elif settings.depth_source == 'image':
         return [DepthTopic(node, name, camera, settings) for name, camera in cameras.items()]
     return []

@@ -193,6 +193,10 @@ def test_the_left_camera_goes_on_without_the_right_one(start_inside, pixels):
 def test_stereo_needs_two_cameras(start_inside):
     with pytest.raises(ValueError, match='stereo needs two cameras, the left one first'):
         start_inside(depth_source='stereo')
+    names = ['left', 'right']
+    both = [f'{name}/image:=/camera/image_raw' for name in names]
+    with pytest.raises(ValueError, match='two cameras; both are on /camera/image_raw'):
+        start_inside(both, depth_source='stereo', cameras=names)
 
 
 class DepthCamera:
