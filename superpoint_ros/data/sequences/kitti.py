@@ -25,11 +25,18 @@ from superpoint_ros.geometry.camera_model import CameraModel
 
 _CAMERAS = (0, 2, 1, 3)  # the left gray one first, then the left colour one
 _LEFT = (0, 2)
+_FILES = ('times.txt', 'calib.txt')
 
 
 def is_kitti_folder(folder: Path) -> bool:
-    """Return whether a folder has the layout of the benchmark's sequences."""
-    return (folder / 'times.txt').is_file() and (folder / 'calib.txt').is_file()
+    """Return whether a folder has the layout of the benchmark's sequences, perhaps in part."""
+    present = [name for name in _FILES if (folder / name).is_file()]
+    return len(present) == len(_FILES) or bool(present and _cameras(folder))
+
+
+def _cameras(folder: Path) -> list[int]:
+    """Return the numbers of the cameras that a folder has images of, the preferred one first."""
+    return [number for number in _CAMERAS if (folder / f'image_{number}').is_dir()]
 
 
 class KittiSequence:
@@ -38,14 +45,17 @@ class KittiSequence:
 
     The camera is the first of image_0, image_2, image_1, image_3 that exists. Of a left camera,
     `second_camera` is the right one, None if its images are missing; frames have its images
-    `with_second`. Raises ValueError if there is no camera, a file cannot be read, or the times do
-    not ascend.
+    `with_second`. Raises ValueError if there is no camera, a file is missing or cannot be read, or
+    the times do not ascend.
     """
 
     def __init__(self, folder: str | Path, color: bool = False, with_second: bool = False):
         folder = Path(folder)
         self._color = color
-        cameras = [number for number in _CAMERAS if (folder / f'image_{number}').is_dir()]
+        for name in _FILES:
+            if not (folder / name).is_file():
+                raise ValueError(f'{folder} has no {name}, which sequences of KITTI odometry have')
+        cameras = _cameras(folder)
         if not cameras:
             raise ValueError(f'{folder} has none of image_0 to image_3')
         self.images = list_images(folder / f'image_{cameras[0]}')

@@ -10,7 +10,7 @@ import logging
 import numpy as np
 import pytest
 
-from superpoint_ros.data.sequences.opening import open_sequence
+from superpoint_ros.data.sequences.opening import list_sequences, open_sequence
 from superpoint_ros.data.sequences.text_files import read_calibration
 from superpoint_ros.geometry.rotations import pose_matrix
 from support.recordings import (
@@ -208,6 +208,15 @@ def test_a_damaged_first_image_of_a_kitti_folder_is_skipped_and_named(tmp_path, 
     for number in (1, 2):
         (folder / 'image_0' / f'{number:06d}.png').write_bytes(b'')
     with pytest.raises(ValueError, match='none of 3 images could be read'):
+        open_sequence(folder)
+
+
+@pytest.mark.parametrize('name', ['times.txt', 'calib.txt'])
+def test_a_file_that_a_kitti_folder_lacks_is_named(tmp_path, name):
+    folder = write_kitti(tmp_path)
+    (folder / name).unlink()
+    assert list_sequences(tmp_path) == [folder]
+    with pytest.raises(ValueError, match=f'has no {name}, which sequences of KITTI'):
         open_sequence(folder)
 
 
