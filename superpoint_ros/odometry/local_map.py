@@ -149,9 +149,13 @@ class LocalMap:
         good = errors < self.threshold
         return in_map[good], in_view[good]
 
-    def pose_noise(self, view: CameraView) -> np.ndarray:
-        """Return the covariance of the view's pose for exact points, as `pose_covariance`."""
-        in_map, in_view = self.inliers(view)
+    def pose_noise(self, view: CameraView, inliers: tuple[np.ndarray, np.ndarray]) -> np.ndarray:
+        """
+        Return the covariance of the view's pose for exact points, as `pose_covariance`.
+
+        `inliers` are positions in map and view, see `inliers`.
+        """
+        in_map, in_view = inliers
         depths, weights = (
             None if each is None else each[in_view] for each in (view.depths, view.weights)
         )

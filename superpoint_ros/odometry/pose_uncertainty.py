@@ -82,11 +82,12 @@ class PoseUncertainty:
         self._move(pose, noise, stamp)
         if is_keyframe:
             self._drift += KEYFRAME_DRIFT * self.noise
-        self.velocity = unknown_covariance()
-        if elapsed > 0:
-            self._speed = lengths / elapsed
-            both = rotate_covariance(before + self.noise, pose[:3, :3].T)
-            self.velocity = both / elapsed**2 + _equal_axes(calibration_error * self._speed)
+        if not elapsed > 0:
+            self.velocity = unknown_covariance()
+            return
+        self._speed = lengths / elapsed
+        both = rotate_covariance(before + self.noise, pose[:3, :3].T)
+        self.velocity = both / elapsed**2 + _equal_axes(calibration_error * self._speed)
 
     def start_map(self, pose: np.ndarray, noise: np.ndarray, stamp: float) -> None:
         """
@@ -118,8 +119,8 @@ def unknown_covariance() -> np.ndarray:
 
 def rotate_covariance(covariance: np.ndarray, rotation: np.ndarray) -> np.ndarray:
     """Return a covariance (6, 6) of two vectors in axes that `rotation` (3, 3) turns them to."""
-    both = np.kron(np.eye(2), rotation)
-    return both @ covariance @ both.T
+    blocks = covariance.reshape(2, 3, 2, 3).swapaxes(1, 2)
+    return (rotation @ blocks @ rotation.T).swapaxes(1, 2).reshape(6, 6)
 
 
 def _equal_axes(sigmas: np.ndarray) -> np.ndarray:

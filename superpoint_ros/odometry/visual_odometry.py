@@ -237,10 +237,11 @@ class VisualOdometry:
         """Continue from the view, the last keyframe of a new map."""
         self._pose, self._motion = view.pose, np.eye(4)
         self._failures = 0
-        self.inliers = self._share_base = len(self._map.inliers(view)[0])
+        inliers = self._map.inliers(view)
+        self.inliers = self._share_base = len(inliers[0])
         self.status = TRACKING
-        pose, noise = invert(view.pose), self._map.pose_noise(view)
-        self.uncertainty.start_map(pose, noise, self._stamp)
+        noise = self._map.pose_noise(view, inliers)
+        self.uncertainty.start_map(invert(view.pose), noise, self._stamp)
         self._store_depth()
 
     def _follow(self, view: CameraView) -> bool:
@@ -265,14 +266,15 @@ class VisualOdometry:
                         depths=measured,
                         weights=weights[good],
                     )
-            self.inliers = int((reprojection_errors(pose, points, seen) < threshold).sum())
+            good = reprojection_errors(pose, points, seen) < threshold
+            self.inliers = int(good.sum())
         enough = max(self.settings.min_inliers, len(points) // 4)
         if self.inliers < enough:
             self._fail()
             return False
-        view.pose = pose
+        before, view.pose = self._pose, pose
+        noise = local.pose_noise(view, (in_map[good], in_view[good]))
         local.update_visibility(view)
-        before, noise = self._pose, local.pose_noise(view)
         is_keyframe = self._is_keyframe(view)
         if is_keyframe:
             self._add_keyframe(view)
