@@ -86,10 +86,10 @@ def evaluate_scenes(
     Return the measurements as a dictionary for JSON.
 
     `result['methods'][name]` has the means by name, the areas under the pose error curve and the
-    number of `pairs`; `result['pairs']` has the measurements of each pair, which
-    `pair` names by its file, or numbers. `on_pair` is called
-    after each pair with a function that returns this dictionary of the pairs so far. Raises
-    ValueError for a bad number of keypoints or without pairs.
+    number of `pairs`; `result['pairs']` has the measurements of each pair, with the name of its
+    file or its number as `pair`. `on_pair` is called after each pair with a function that returns
+    this dictionary of the pairs so far. Raises ValueError for a bad number of keypoints or without
+    pairs.
     """
     table_of(DetectionSettings)['max_keypoints'].check(keypoints)
     rows: list[dict] = []

@@ -144,10 +144,15 @@ class LocalMap:
 
     def inliers(self, view: CameraView) -> tuple[np.ndarray, np.ndarray]:
         """Return the positions, in map and view, of the inliers of the view's pose."""
-        in_map, in_view = shared_ids(self.ids, view.ids)
-        errors = reprojection_errors(view.pose, self.points[in_map], view.seen[in_view])
+        in_map, in_view, errors = self._errors(view)
         good = errors < self.threshold
         return in_map[good], in_view[good]
+
+    def _errors(self, view: CameraView) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """Return the positions, in map and view, of the points of both, and their errors."""
+        in_map, in_view = shared_ids(self.ids, view.ids)
+        errors = reprojection_errors(view.pose, self.points[in_map], view.seen[in_view])
+        return in_map, in_view, errors
 
     def pose_noise(self, view: CameraView, inliers: tuple[np.ndarray, np.ndarray]) -> np.ndarray:
         """
@@ -164,8 +169,7 @@ class LocalMap:
 
     def update_visibility(self, view: CameraView) -> None:
         """Remove points that have been outliers or unseen for too long."""
-        in_map, in_view = shared_ids(self.ids, view.ids)
-        errors = reprojection_errors(view.pose, self.points[in_map], view.seen[in_view])
+        in_map, _, errors = self._errors(view)
         good = errors < self.threshold
         self._unseen += 1
         self._unseen[in_map] = 0
@@ -272,8 +276,7 @@ class LocalMap:
 
     def _remove_outliers_of(self, view: CameraView) -> None:
         """Remove observations and depths of the view that are outliers of the map."""
-        in_map, in_view = shared_ids(self.ids, view.ids)
-        errors = reprojection_errors(view.pose, self.points[in_map], view.seen[in_view])
+        in_map, in_view, errors = self._errors(view)
         kept = np.ones(len(view), dtype=bool)
         kept[in_view[errors >= self.threshold]] = False
         if view.depths is not None:

@@ -4,12 +4,11 @@
 """
 Covariances of the poses and velocities of a visual odometry.
 
-The error of a pose has three parts: the noise of its own image; the drift, the error of the map
-from which it was estimated; and that of the calibration. The noise is that of a least-squares
-estimate (`superpoint_ros.odometry.pose_refinement.pose_covariance`). New keyframes add points to
-the map with the errors of their own poses, so each keyframe adds a multiple of its noise to the
-drift. An inexact calibration changes all distances and angles by the same share, so that its
-errors add up along the path.
+The error of a pose is the sum of three errors. The noise is the error of a pose that is estimated
+from an exact map (`superpoint_ros.odometry.pose_refinement.pose_covariance`). The drift is the
+error of the map: new keyframes add points that have the errors of these keyframes' poses, so each
+keyframe adds a multiple of its noise. An inexact calibration changes all distances and angles by
+the same share, so that its errors add up along the path.
 
 Covariances are 6x6: position, then rotation (a rotation vector), in the order of ROS.
 """
@@ -69,7 +68,7 @@ class PoseUncertainty:
         calibration_error: float = 0.0,
     ) -> None:
         """
-        Continue with the next pose of the same map.
+        Continue with the next pose of the map that `start_map` began.
 
         `pose` is camera-to-world (4, 4), `noise` (6, 6) the covariance of its position and
         rotation in the camera's axes, `stamp` in seconds. A keyframe adds points to the map.
@@ -77,7 +76,7 @@ class PoseUncertainty:
         angles, as a share of them.
         """
         before, elapsed = self.noise, stamp - self._stamp
-        lengths = np.zeros(2) if self._pose is None else _lengths(self._pose, pose)
+        lengths = _lengths(self._pose, pose)
         self._calibration += calibration_error * lengths
         self._move(pose, noise, stamp)
         if is_keyframe:
