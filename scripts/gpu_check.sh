@@ -9,6 +9,13 @@
 # default that of .venv, which `bash scripts/setup.sh test` makes (with a network connection).
 set -uo pipefail
 
+case ${1:-} in
+    -h | --help)
+        sed -n '2,/^[^#]/s/^# \{0,1\}//p' "${BASH_SOURCE[0]}"
+        exit
+        ;;
+esac
+
 cd "$(dirname "${BASH_SOURCE[0]}")/.." || exit 1
 python=${PYTHON:-.venv/bin/python}
 device=cuda

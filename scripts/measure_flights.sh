@@ -11,6 +11,13 @@
 # rendered again.
 set -euo pipefail
 
+case ${1:-} in
+    -h | --help)
+        sed -n '2,/^[^#]/s/^# \{0,1\}//p' "${BASH_SOURCE[0]}"
+        exit
+        ;;
+esac
+
 if [ $# -lt 2 ] || [ ! -d "$1" ]; then
     echo 'usage: measure_flights.sh SCENES OUT [OPTIONS]; SCENES has interiors/ and street/' >&2
     exit 2

@@ -13,6 +13,13 @@
 #   PIP_...     as pip understands them: PIP_EXTRA_INDEX_URL, PIP_FIND_LINKS, ...
 set -euo pipefail
 
+case ${1:-} in
+    -h | --help)
+        sed -n '2,/^[^#]/s/^# \{0,1\}//p' "${BASH_SOURCE[0]}"
+        exit
+        ;;
+esac
+
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 purpose=${1:-demo}
 distribution=${2:-jazzy}

@@ -6,6 +6,13 @@
 #   bash scripts/test.sh [--kilted] [PYTEST ARGUMENT...]
 set -uo pipefail
 
+case ${1:-} in
+    -h | --help)
+        sed -n '2,/^[^#]/s/^# \{0,1\}//p' "${BASH_SOURCE[0]}"
+        exit
+        ;;
+esac
+
 cd "$(dirname "${BASH_SOURCE[0]}")/.." || exit 1
 failed=()
 

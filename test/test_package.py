@@ -177,6 +177,19 @@ def test_the_demo_script_works_from_the_folder_above_the_repository(tmp_path):
     assert run.stdout == f'demo\ndemo {output} my photos --seconds 3\n'
 
 
+@pytest.mark.parametrize('name', [path.name for path in sorted((ROOT / 'scripts').glob('*.sh'))])
+def test_scripts_explain_their_use_without_installing_anything(tmp_path, name):
+    script = tmp_path / 'scripts' / name
+    shutil.copytree(ROOT / 'scripts', script.parent)
+    for option in ('-h', '--help'):
+        run = subprocess.run(['bash', str(script), option], capture_output=True, text=True)
+        assert run.returncode == 0, run.stderr
+        assert f'\n  bash scripts/{name}' in run.stdout
+        assert '#' not in run.stdout
+        assert run.stderr == ''
+    assert sorted(path.name for path in tmp_path.iterdir()) == ['scripts']
+
+
 def test_scripts_are_valid_and_continuous_integration_can_be_executed():
     for path in [*(ROOT / 'scripts').glob('*.sh'), ROOT / '.ci' / 'run']:
         assert path.read_text().startswith('#!/usr/bin/env bash\n')
