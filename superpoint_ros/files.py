@@ -118,6 +118,15 @@ def list_named(folder: Path, suffixes: Container[str]) -> list[Path]:
     return sorted(path for path in named if not path.name.startswith('.'))
 
 
+def printable(text: str) -> str:
+    """
+    Return a text with the bytes that are not UTF-8, as names of files may have, replaced.
+
+    For libraries that refuse such texts, or crash, as OpenCV 4.14 does.
+    """
+    return os.fsencode(text).decode(errors='replace')
+
+
 def read_text(path: Path) -> str:
     """
     Return the text of a file in UTF-8, without the mark with which programs may begin it.

@@ -15,7 +15,7 @@ import cv2
 import numpy as np
 
 from superpoint_ros.features import Features
-from superpoint_ros.files import write_atomically
+from superpoint_ros.files import printable, write_atomically
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -155,7 +155,7 @@ def contact_sheet(
         left = _GAP + index % columns * step_x
         top = _GAP + index // columns * step_y
         if captions:
-            text, scale = _fitted(captions[index], width)
+            text, scale = _fitted(printable(captions[index]), width)
             origin = (left + 2, top + height + _CAPTION_HEIGHT - 5)
             cv2.putText(sheet, text, origin, _FONT, scale, WHITE, 1, cv2.LINE_AA)
         left += (width - picture.shape[1]) // 2
@@ -171,7 +171,7 @@ def write_picture(path: Path, picture: np.ndarray) -> None:
     Missing folders are created. The file is complete or not written at all: OSError, for instance
     if the disk is full. Raises ValueError for a format that OpenCV does not write.
     """
-    if not cv2.haveImageWriter(path.name):
+    if not cv2.haveImageWriter(f'picture{printable(path.suffix)}'):
         raise ValueError(f'{path} has no suffix of a format that OpenCV writes, such as .png')
     _, data = cv2.imencode(path.suffix, picture)
     write_atomically(path, data.tobytes())

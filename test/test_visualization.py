@@ -5,6 +5,8 @@
 
 from __future__ import annotations
 
+import os
+
 import cv2
 import numpy as np
 import pytest
@@ -144,3 +146,14 @@ def test_a_picture_is_written_or_an_error_tells_why(tmp_path):
         write_picture(tmp_path / 'a.png' / 'b.png', picture)
     with pytest.raises(ValueError, match='a.text has no suffix of a format that OpenCV writes'):
         write_picture(tmp_path / 'a.text', picture)
+
+
+def test_names_of_pictures_and_captions_need_not_be_utf_8(tmp_path):
+    # OpenCV 4.14 crashes on such texts.
+    name = os.fsdecode(b'caf\xe9.png')
+    sheet = contact_sheet([gray()], captions=[name])
+    assert sheet.shape[1] == 68
+    write_picture(tmp_path / name, sheet)
+    assert (cv2.imdecode(np.fromfile(tmp_path / name, np.uint8), 1) == sheet).all()
+    with pytest.raises(ValueError, match='has no suffix of a format that OpenCV writes'):
+        write_picture(tmp_path / os.fsdecode(b'a.\xe9'), sheet)

@@ -14,11 +14,11 @@ import tempfile
 import time
 from unittest.mock import patch
 
-import cv2
 import psutil
 
 from superpoint_ros.benchmark.candidates import frames_of, read_photographs
 from superpoint_ros.benchmark.frame_times import Progress
+from superpoint_ros.visualization import write_picture
 
 SIZE = (160, 120)
 """Width and height of the image for `superpoint detect`: a start, not a detection, is measured."""
@@ -60,7 +60,7 @@ def _programs(rounds: int, out: Path) -> Iterator[tuple[str, int, Callable[[], T
     with tempfile.TemporaryDirectory() as folder:
         image = Path(folder, 'image.png')
         [frame, *_] = frames_of(read_photographs(), SIZE)
-        cv2.imwrite(str(image), frame)
+        write_picture(image, frame)
         _time_command(image)  # compiles, if need be
         yield COMMAND, rounds, lambda: _time_command(image)
     try:

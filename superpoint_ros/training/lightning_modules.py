@@ -12,10 +12,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, replace
+import logging
 import math
 from pathlib import Path
 
-import cv2
 from lightning.pytorch import LightningModule
 import numpy as np
 import torch
@@ -50,13 +50,15 @@ from superpoint_ros.training.training_recipes import (
     TrainingRecipe,
 )
 from superpoint_ros.training.validation import PairValidation, PointValidation
-from superpoint_ros.visualization import contact_sheet
+from superpoint_ros.visualization import contact_sheet, write_picture
 
 EXPECTED_SHARE = 0.05
 """Share of the cells in which a new network expects a keypoint."""
 
 CALIBRATION_PAIRS = 4
 """Pairs from which batch norms take their statistics if the initial weights have none."""
+
+logger = logging.getLogger(__name__)
 
 
 class TrainingDivergedError(ArithmeticError):
@@ -141,7 +143,10 @@ class TrainingModule(LightningModule):
         if not self.trainer.is_global_zero:
             return
         picture = contact_sheet(validation.pictures, columns=2)
-        cv2.imwrite(str(self.folder / 'validation.png'), picture)
+        try:
+            write_picture(self.folder / 'validation.png', picture)
+        except OSError as error:
+            logger.warning('the picture of the validation cannot be written: %s', error)
         if self.logger is not None:
             self.logger.experiment.add_image(
                 'validation', picture[..., ::-1].copy(), self.global_step, dataformats='HWC'

@@ -118,9 +118,7 @@ def write_contact_sheet(folder: LabelFolder, images: Path) -> Path:
         image, keypoints = read_image(path), folder.read(path).keypoints
         small, to_image = reduce_image(image, PICTURE_SIDE / max(image.shape))
         pictures.append(draw_keypoints(small, warp_points(keypoints, np.linalg.inv(to_image))))
-        # File names need not be UTF-8.
-        name = os.fsencode(path.name).decode(errors='replace')
-        captions.append(f'{len(keypoints)}: {name}')
+        captions.append(f'{len(keypoints)}: {path.name}')
     place = folder.folder / CONTACT_SHEET
     write_picture(place, contact_sheet(pictures, captions=captions))
     return place

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import itertools
 import logging
+import os
 from pathlib import Path
 
 import cv2
@@ -142,6 +143,9 @@ def test_a_missing_or_unreadable_source_is_named(tmp_path):
     text = tmp_path / 'text.mp4'
     text.write_text('not a video')
     with pytest.raises(ValueError, match=r'text\.mp4 is neither an image nor a video'):
+        open_sequence(text)
+    text = text.rename(tmp_path / os.fsdecode(b'caf\xe9.mp4'))
+    with pytest.raises(ValueError, match='is not a path in UTF-8, as videos need: rename it'):
         open_sequence(text)
     for number in ('937', Path('937')):
         with pytest.raises(ValueError, match='cannot open a camera at 937'):
