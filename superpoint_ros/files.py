@@ -127,6 +127,12 @@ def printable(text: str) -> str:
     return os.fsencode(text).decode(errors='replace')
 
 
+def check_utf8(path: Path, reader: str) -> None:
+    """Raise ValueError that names a path that is not UTF-8, as the library `reader` needs it."""
+    if printable(str(path)) != str(path):
+        raise ValueError(f'{path} is not a path in UTF-8, as {reader} needs: choose another name')
+
+
 def read_text(path: Path) -> str:
     """
     Return the text of a file in UTF-8, without the mark with which programs may begin it.

@@ -14,7 +14,7 @@ import time
 
 import numpy as np
 
-from superpoint_ros.files import write_atomically
+from superpoint_ros.files import printable, write_atomically
 from superpoint_ros.visualization import contact_sheet, draw_matches
 
 _log = logging.getLogger(__name__)
@@ -33,7 +33,8 @@ def write_result(out: Path, name: str, result: Mapping, markdown: str) -> list[P
     """
     if 'unfinished' in result:
         markdown = f'**Unfinished: {result["unfinished"]}.**\n\n{markdown}'
-    texts = {'json': json.dumps(result, indent=2, allow_nan=False) + '\n', 'md': markdown}
+    numbers = json.dumps(result, indent=2, allow_nan=False) + '\n'
+    texts = {'json': numbers, 'md': printable(markdown)}
     for suffix, text in texts.items():
         write_atomically(out / f'{name}.{suffix}', text.encode())
     return [out / f'{name}.{suffix}' for suffix in texts]

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+import io
 from pathlib import Path
 
 import numpy as np
@@ -93,7 +94,9 @@ def open_onnx(path: Path) -> Run:
 
     from superpoint_ros.engines.onnxruntime_engine import PROVIDER, session_options
 
-    session = onnxruntime.InferenceSession(str(path), session_options(0), providers=[PROVIDER])
+    session = onnxruntime.InferenceSession(
+        path.read_bytes(), session_options(0), providers=[PROVIDER]
+    )
     as_float = session.get_inputs()[0].type == 'tensor(float)'
 
     def run(images: np.ndarray, threshold: float) -> PaddedFeatures:
@@ -106,7 +109,7 @@ def open_onnx(path: Path) -> Run:
 
 def open_torchscript(path: Path, as_float: bool = False, device: str = 'cpu') -> Run:
     """Return a function that runs a TorchScript file; with `as_float`, one for images 0 to 1."""
-    module = torch.jit.load(str(path), map_location=device)
+    module = torch.jit.load(io.BytesIO(path.read_bytes()), map_location=device)
 
     @torch.inference_mode()
     def run(images: np.ndarray, threshold: float) -> PaddedFeatures:

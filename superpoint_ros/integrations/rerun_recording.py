@@ -29,7 +29,7 @@ import rerun
 from rerun import blueprint
 
 from superpoint_ros.features import Features
-from superpoint_ros.files import create_partial
+from superpoint_ros.files import check_utf8, create_partial
 from superpoint_ros.geometry.camera_model import CameraModel
 from superpoint_ros.odometry.tracker import Tracks
 from superpoint_ros.visualization import ranked_colors
@@ -58,8 +58,8 @@ class RerunRecording:
 
     Use it as a context manager: the file appears at its end, also after an error or Ctrl-C. If
     nothing was logged, there is none, and a previous file is unchanged. Raises ValueError for a
-    file whose name does not end in .rrd, OSError if it cannot be written or the viewer does not
-    start.
+    file whose name does not end in .rrd or is not UTF-8, OSError if it cannot be written or the
+    viewer does not start.
     """
 
     def __init__(self, path: Path | None = None):
@@ -80,6 +80,7 @@ class RerunRecording:
             return
         if path.suffix != '.rrd':
             raise ValueError(f'a recording of Rerun must be a file FILE.rrd, got {path}')
+        check_utf8(path, 'Rerun')
         self._partial = create_partial(path)
         self._stream.save(self._partial)
 

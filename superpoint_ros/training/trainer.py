@@ -19,7 +19,7 @@ from lightning.pytorch.callbacks import LearningRateMonitor, TQDMProgressBar
 from lightning.pytorch.loggers import TensorBoardLogger
 
 from superpoint_ros.data.sequences.image_files import evenly_spaced
-from superpoint_ros.files import write_atomically
+from superpoint_ros.files import check_utf8, write_atomically
 from superpoint_ros.model.weights import read_weights
 from superpoint_ros.training.checkpoints import (
     AtomicCheckpointIO,
@@ -54,9 +54,10 @@ def train(
 
     Raises OSError if the result cannot be written at the end, as on a full disk; FileNotFoundError
     if there is no checkpoint to resume; ValueError if it belongs to another recipe, if a new run
-    would overwrite an old one, if another process trains in the folder, or if the devices do not
-    exist.
+    would overwrite an old one, if another process trains in the folder, if the devices do not
+    exist, or if the path of the folder is not UTF-8.
     """
+    check_utf8(folder, 'TensorBoard')
     recipe = module.recipe
     checkpoint = folder / LAST
     if resume:

@@ -6,7 +6,9 @@
 from __future__ import annotations
 
 import errno
+import json
 import logging
+import os
 import resource
 
 import pytest
@@ -102,3 +104,17 @@ def test_a_chart_that_cannot_be_written_leaves_the_previous_one(tmp_path, monkey
     assert [each.name for each in tmp_path.iterdir()] == ['chart.png']
     write_figure(path, figure, 50)
     assert path.read_bytes().startswith(b'\x89PNG')
+
+
+def test_names_in_charts_and_tables_need_not_be_utf_8(tmp_path):
+    figure = pytest.importorskip('matplotlib.figure').Figure(figsize=(1, 1))
+    name = os.fsdecode(b'caf\xe9')
+    axes = figure.subplots()
+    axes.plot([0, 1], [1, 0], label=name)
+    axes.set(title=name)
+    axes.legend()
+    write_figure(tmp_path / f'{name}.png', figure)
+    assert (tmp_path / f'{name}.png').read_bytes().startswith(b'\x89PNG')
+    files = write_result(tmp_path, name, {name: 1}, f'| {name} |')
+    assert json.loads(files[0].read_text()) == {name: 1}
+    assert files[1].read_text() == '| caf\N{REPLACEMENT CHARACTER} |'

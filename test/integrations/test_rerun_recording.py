@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 
 import cv2
@@ -191,6 +192,12 @@ def test_a_recording_that_cannot_be_written_is_named(pictures, options, status, 
         ended = error.code
     assert ended == status
     assert message in capsys.readouterr().err.splitlines()[-1]
+
+
+def test_a_recording_whose_name_is_not_utf_8_is_refused(tmp_path):
+    with pytest.raises(ValueError, match=r'\.rrd is not a path in UTF-8, as Rerun needs'):
+        RerunRecording(tmp_path / os.fsdecode(b'caf\xe9.rrd'))
+    assert not list(tmp_path.iterdir())
 
 
 @pytest.mark.skipif(sys.platform != 'linux', reason='displays of other systems are not checked')

@@ -14,7 +14,9 @@ pytest.importorskip('lightning', reason="needs the extra 'train'")
 
 from superpoint_ros.cli.main import main
 from superpoint_ros.training.checkpoints import LAST
-from superpoint_ros.training.lightning_modules import SuperPointModule
+from superpoint_ros.training.lightning_modules import MagicPointModule, SuperPointModule
+from superpoint_ros.training.trainer import train
+from superpoint_ros.training.training_recipes import MagicPointRecipe
 from support.training_runs import short_run_options, superpoint_command, write_photographs
 
 
@@ -51,6 +53,14 @@ def test_folders_that_are_missing_are_named(folders, tmp_path, capsys):
     assert f'{labels} has labels for none of the images in {tmp_path}' in answer(
         f'--images={tmp_path}', f'--labels={labels}'
     )
+
+
+def test_a_folder_of_a_run_whose_name_is_not_utf_8_is_refused(tmp_path):
+    module = MagicPointModule(MagicPointRecipe(), tmp_path)
+    out = tmp_path / os.fsdecode(b'caf\xe9')
+    with pytest.raises(ValueError, match='is not a path in UTF-8, as TensorBoard needs'):
+        train(module, out)
+    assert not out.exists()
 
 
 def test_labels_of_other_images_are_refused_in_one_line(tmp_path, capsys):

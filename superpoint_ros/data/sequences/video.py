@@ -6,13 +6,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from pathlib import Path
 import time
 
 import cv2
 
 from superpoint_ros.data.sequences.image_files import convert_color
 from superpoint_ros.data.sequences.sequence import DEFAULT_RATE, Frame
-from superpoint_ros.files import printable
+from superpoint_ros.files import check_utf8
 
 
 class Video:
@@ -37,8 +38,8 @@ class Video:
 
     def _open(self) -> cv2.VideoCapture:
         """Return the opened capture."""
-        if isinstance(self._source, str) and printable(self._source) != self._source:
-            raise ValueError(f'{self._source} is not a path in UTF-8, as videos need: rename it')
+        if isinstance(self._source, str):
+            check_utf8(Path(self._source), 'OpenCV')
         capture = cv2.VideoCapture(self._source)
         if not capture.isOpened():
             if self._live:

@@ -145,7 +145,7 @@ def test_a_missing_or_unreadable_source_is_named(tmp_path):
     with pytest.raises(ValueError, match=r'text\.mp4 is neither an image nor a video'):
         open_sequence(text)
     text = text.rename(tmp_path / os.fsdecode(b'caf\xe9.mp4'))
-    with pytest.raises(ValueError, match='is not a path in UTF-8, as videos need: rename it'):
+    with pytest.raises(ValueError, match='is not a path in UTF-8, as OpenCV needs'):
         open_sequence(text)
     for number in ('937', Path('937')):
         with pytest.raises(ValueError, match='cannot open a camera at 937'):
