@@ -73,7 +73,8 @@ step() {
     [ "$result" = passed ] || failed+=("$name")
     printf '%s after %d s\n' "$result" $((SECONDS - began))
     printf '## %s: %s after %d s\n\n```\n' "$name" "$result" $((SECONDS - began)) >> "$report"
-    tail -n 60 "$out/$name.log" >> "$report"
+    # Of a progress bar, the last state.
+    sed 's/.*\r//' "$out/$name.log" | tail -n 60 >> "$report"
     printf '```\n\n' >> "$report"
 }
 
@@ -124,6 +125,7 @@ measure_training() {
     images=$("$python" -c 'from superpoint_ros.files import demo_photographs
 print(demo_photographs()[0].parent)') || return
     runs=$(mktemp -d) || return
+    trap 'rm -rf "$runs"' EXIT  # also after the time limit
     for steps in "${lengths[@]}"; do
         began=$(date +%s.%N)
         "$python" -m superpoint_ros.cli.main train superpoint "${recipe[@]}" --images "$images" \
@@ -136,7 +138,6 @@ print(demo_photographs()[0].parent)') || return
 print(f'{rate:.2f} training steps per second')"
         fi
     done
-    rm -rf "$runs"
 }
 
 export -f describe measure_batches measure_training

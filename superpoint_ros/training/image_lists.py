@@ -27,7 +27,10 @@ def image_list_path(name: str) -> Path:
         if path.is_file():
             return path
     shipped = ', '.join(sorted(path.name for path in RECIPES.glob('*.sha256')))
-    raise FileNotFoundError(f'there is no image list {name}: name a file or one of {shipped}')
+    raise FileNotFoundError(
+        f'there is no image list {name}: name a file or one of the package ({shipped}), or leave '
+        'the value empty to use all images'
+    )
 
 
 def read_image_list(path: Path) -> dict[str, str]:
