@@ -11,6 +11,13 @@ from __future__ import annotations
 
 import numpy as np
 
+OPTICAL_TO_BODY = np.array([[0.0, 0, 1, 0], [-1, 0, 0, 0], [0, -1, 0, 0], [0, 0, 0, 1]])
+"""
+Pose (4, 4) of a camera (x right, y down, z forward) in a body (x forward, y left, z up).
+
+Source of the axes: REP 103.
+"""
+
 
 def pose_matrix(position: np.ndarray, quaternion: np.ndarray) -> np.ndarray:
     """

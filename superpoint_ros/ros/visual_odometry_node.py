@@ -21,6 +21,7 @@ from sensor_msgs.msg import PointCloud, PointCloud2
 from std_msgs.msg import Header
 
 from superpoint_ros.data.sequences.bags import seconds_of
+from superpoint_ros.geometry.rotations import OPTICAL_TO_BODY
 from superpoint_ros.odometry.map_refinement import MapRefiner
 from superpoint_ros.odometry.odometry_settings import OdometrySettings
 from superpoint_ros.odometry.pose_uncertainty import rotate_covariance, unknown_covariance
@@ -33,9 +34,6 @@ from superpoint_ros.ros.messages.point_clouds import positions_message
 from superpoint_ros.ros.messages.track_messages import tracks_from_message
 from superpoint_ros.ros.node_log import log_failure, REPEAT
 from superpoint_ros.settings_table import setting, SettingsGroup
-
-UPRIGHT = np.array([[0.0, 0, 1, 0], [-1, 0, 0, 0], [0, -1, 0, 0], [0, 0, 0, 1]])
-"""From a camera's axes (x right, y down, z forward) to those of a robot's world (REP 103)."""
 
 PATH_PERIOD = 0.5
 """Seconds between two messages of the path, and of the map: each repeats the whole."""
@@ -190,7 +188,7 @@ class VisualOdometryNode(ProcessingNode):
         if pose is None:
             self._last = None
             return None
-        self._publish(UPRIGHT @ pose, stamp, message.header)
+        self._publish(OPTICAL_TO_BODY @ pose, stamp, message.header)
         return odometry.inliers
 
     def _report_failure(self, error: Exception) -> None:
@@ -215,7 +213,7 @@ class VisualOdometryNode(ProcessingNode):
         message = Odometry(header=stamped.header, child_frame_id=header.frame_id)
         message.pose.pose = stamped.pose
         covariance = self._odometry.uncertainty.covariance
-        message.pose.covariance = rotate_covariance(covariance, UPRIGHT[:3, :3]).ravel()
+        message.pose.covariance = rotate_covariance(covariance, OPTICAL_TO_BODY[:3, :3]).ravel()
         message.twist = self._measure_velocity(pose, stamp)
         self._odometry_publisher.publish(message)
         self._publish_path_and_map(stamped)
@@ -267,7 +265,7 @@ class VisualOdometryNode(ProcessingNode):
             self._path_publisher.publish(Path(header=stamped.header, poses=list(self._path)))
         if self._map_publisher.get_subscription_count():
             self._path_time = now
-            points = self._odometry.points @ UPRIGHT[:3, :3].T
+            points = self._odometry.points @ OPTICAL_TO_BODY[:3, :3].T
             self._map_publisher.publish(positions_message(points, stamped.header))
 
     def _trouble(self) -> str:

@@ -21,13 +21,10 @@ import numpy as np
 from superpoint_ros.data.sequences.euroc import DEPTH_FACTOR
 from superpoint_ros.files import write_atomically
 from superpoint_ros.geometry.camera_model import CameraModel
-from superpoint_ros.geometry.rotations import quaternion_of
+from superpoint_ros.geometry.rotations import OPTICAL_TO_BODY, quaternion_of
 
 START = 1_600_000_000_000_000_000
 """Stamp of the first frame in nanoseconds."""
-
-CAMERA_IN_BODY = np.array([[0, 0, 1.0, 0], [-1, 0, 0, 0], [0, -1, 0, 0], [0, 0, 0, 1]])
-"""Pose (4, 4) of the first camera in the body."""
 
 _TRUTH_HEADER = (
     '#timestamp [ns],p_RS_R_x [m],p_RS_R_y [m],p_RS_R_z [m],q_RS_w [],q_RS_x [],q_RS_y [],'
@@ -102,7 +99,7 @@ class EurocWriter:
             self._write_text(f'{sensor}/data.csv', listed)
             self._write_text(f'{sensor}/sensor.yaml', self._sensor_yaml(sensor))
         rows = [_TRUTH_HEADER]
-        to_body = np.linalg.inv(CAMERA_IN_BODY)
+        to_body = np.linalg.inv(OPTICAL_TO_BODY)
         for stamp in truth:
             body = pose_at(stamp) @ to_body
             x, y, z, w = quaternion_of(body)
@@ -113,7 +110,7 @@ class EurocWriter:
 
     def _sensor_yaml(self, sensor: str) -> list[str]:
         """Return the lines of the calibration of a sensor."""
-        pose = CAMERA_IN_BODY.copy()
+        pose = OPTICAL_TO_BODY.copy()
         pose[:3, 3] += pose[:3, 0] * self._offsets.get(sensor, 0.0)
         matrix, (width, height) = self._camera.matrix, self._camera.size
         kind = 'camera' if sensor in self._offsets else 'depth image, millimetres, 0 is unknown'

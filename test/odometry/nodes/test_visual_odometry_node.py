@@ -24,13 +24,14 @@ from rclpy.parameter import Parameter
 from sensor_msgs.msg import CameraInfo, PointCloud2
 from std_msgs.msg import Header
 
+from superpoint_ros.geometry.rotations import OPTICAL_TO_BODY
 from superpoint_ros.geometry.trajectory_alignment import position_errors
 from superpoint_ros.odometry.local_map import LocalMap
 from superpoint_ros.odometry.pose_uncertainty import rotate_covariance, unknown_covariance
 from superpoint_ros.ros import visual_odometry_node
 from superpoint_ros.ros.messages.point_clouds import positions_from_message
 from superpoint_ros.ros.messages.track_messages import tracks_to_message
-from superpoint_ros.ros.visual_odometry_node import UPRIGHT, VisualOdometryNode
+from superpoint_ros.ros.visual_odometry_node import VisualOdometryNode
 
 
 def straight_ahead(count):
@@ -126,7 +127,7 @@ def test_poses_and_velocities_have_covariances_in_their_axes(graph, make_flight)
     np.testing.assert_array_equal(covariance_of(odometry[0].twist), unknown_covariance())
     last = odometry[-1]
     # The camera looks along the x of the odometry; it moves 20 times in a second.
-    camera = UPRIGHT[:3, :3].T
+    camera = OPTICAL_TO_BODY[:3, :3].T
     here = rotate_covariance(covariance_of(last.pose), camera)
     np.testing.assert_allclose(here, node._odometry.uncertainty.covariance, rtol=1e-9)
     noise = rotate_covariance(node._odometry.uncertainty.noise, np.eye(3))
