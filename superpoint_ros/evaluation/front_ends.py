@@ -12,9 +12,9 @@ matrix, and replenished in each frame.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import replace
-from types import MappingProxyType
+from functools import partial
 from typing import Any, NamedTuple
 
 import cv2
@@ -49,13 +49,23 @@ Without it, jumps of the exposure end tracks: on 120 frames of a rendered street
 was 7.2 instead of 0.7 % of the path.
 """
 
+TRACKER_SETTINGS: dict[str, dict[str, Any]] = {'ORB': {'ratio': 0.95}}
+"""
+Settings of the tracker, by the name of the method, under which a baseline works.
+
+The ratio test compares Euclidean distances, which grow with the square root of the Hamming
+distance: 0.95 is a ratio of 0.9 of the Hamming distances, as in ORB-SLAM2. With the default of
+0.8, which is 0.64, ORB had a pose in 51 % of the 120 frames of a rendered street instead of 96 %;
+`docs/experiments.md` has the other values.
+"""
+
 
 class DescriptorFrontEnd:
     """
     Front end of a detector with descriptors: the best `keypoints` features of each image.
 
-    With a `stereo` camera, keypoints have depths if the frame has a second image; otherwise they
-    have depths if it has a depth image.
+    `TRACKER_SETTINGS` of the method replace `settings`. With a `stereo` camera, keypoints have
+    depths if the frame has a second image; otherwise they have depths if it has a depth image.
     """
 
     def __init__(
@@ -66,7 +76,7 @@ class DescriptorFrontEnd:
         stereo: StereoCamera | None,
     ):
         self._find, self._count, self._stereo = method.find, keypoints, stereo
-        self._tracker = Tracker(settings)
+        self._tracker = Tracker(replace(settings, **TRACKER_SETTINGS.get(method.name, {})))
         self.view: Features | None = None
 
     def update(self, frame: Frame) -> Tracks:
@@ -234,41 +244,17 @@ class OdometryMethod(NamedTuple):
     """
     A method in the comparison of odometry.
 
-    `front_end` makes one from the number of keypoints, the settings of the tracker and the stereo
-    camera, None without; `tracker` are settings, by name, that replace those of the plan.
+    `make` returns a front end from the number of keypoints, the settings of the tracker and the
+    stereo camera, None without.
     """
 
     name: str
-    front_end: Callable[[int, TrackerSettings, StereoCamera | None], FrontEnd]
-    tracker: Mapping[str, Any] = MappingProxyType({})
-
-    def make(
-        self, keypoints: int, settings: TrackerSettings, stereo: StereoCamera | None = None
-    ) -> FrontEnd:
-        """Return a new front end for a sequence."""
-        return self.front_end(keypoints, replace(settings, **self.tracker), stereo)
-
-
-TRACKER_SETTINGS: dict[str, dict[str, Any]] = {'ORB': {'ratio': 0.95}}
-"""
-Settings of the tracker, by the name of the method, under which a baseline works.
-
-The ratio test compares Euclidean distances, which grow with the square root of the Hamming
-distance: 0.95 is a ratio of 0.9 of the Hamming distances, as in ORB-SLAM2. With the default of
-0.8, which is 0.64, ORB had a pose in 51 % of the 120 frames of a rendered street instead of 96 %;
-`docs/experiments.md` has the other values.
-"""
+    make: Callable[[int, TrackerSettings, StereoCamera | None], FrontEnd]
 
 
 def odometry_method(method: Method) -> OdometryMethod:
     """Return a detector with descriptors as a method of the comparison."""
-    return OdometryMethod(
-        method.name,
-        lambda keypoints, settings, stereo: DescriptorFrontEnd(
-            method, keypoints, settings, stereo
-        ),
-        TRACKER_SETTINGS.get(method.name, {}),
-    )
+    return OdometryMethod(method.name, partial(DescriptorFrontEnd, method))
 
 
 KLT = OdometryMethod('Shi-Tomasi + KLT', KltFrontEnd)

@@ -27,7 +27,7 @@ def picture():
 
 
 def test_klt_follows_points_and_replaces_those_that_leave(picture):
-    front_end = KLT.make(200, SETTINGS)
+    front_end = KLT.make(200, SETTINGS, None)
     tracks = [
         front_end.update(Frame(shifted_view(picture, index * STEP), index / 10, str(index)))
         for index in range(6)
@@ -51,7 +51,7 @@ def test_klt_follows_points_and_replaces_those_that_leave(picture):
 
 
 def test_klt_matches_two_images_and_finds_nothing_in_a_blank_one(picture):
-    front_end = KLT.make(200, SETTINGS)
+    front_end = KLT.make(200, SETTINGS, None)
     a, b = front_end.match(shifted_view(picture, (0, 0)), shifted_view(picture, 2 * STEP))
     assert len(a) > 120
     assert (np.linalg.norm(b - a - 2 * STEP, axis=1) < 0.5).mean() > 0.95
@@ -63,7 +63,7 @@ def test_klt_matches_two_images_and_finds_nothing_in_a_blank_one(picture):
 
 def test_klt_survives_a_jump_of_the_exposure(picture):
     # Without equalisation, 8 % of the tracks survive.
-    front_end = KLT.make(200, SETTINGS)
+    front_end = KLT.make(200, SETTINGS, None)
     before = front_end.update(Frame(shifted_view(picture, (0, 0)), 0.0, '0'))
     dark = np.rint(0.55 * shifted_view(picture, STEP)).astype(np.uint8)
     after = front_end.update(Frame(dark, 0.1, '1'))
@@ -81,7 +81,7 @@ def test_points_get_their_depth_from_the_second_image_or_the_depth_image(picture
     assert known.mean() > 0.6
     assert np.median(tracks.depths.values[known]) == pytest.approx(2.5, rel=0.01)
     depth = np.full((240, 320), 3.5, np.float32)
-    tracks = method.make(200, SETTINGS).update(Frame(left, 0.0, '0', depth=depth))
+    tracks = method.make(200, SETTINGS, None).update(Frame(left, 0.0, '0', depth=depth))
     np.testing.assert_allclose(tracks.depths.values, 3.5, rtol=1e-6)
     tracks = method.make(200, SETTINGS, stereo).update(Frame(left, 0.0, '0'))
     assert tracks.depths is None
