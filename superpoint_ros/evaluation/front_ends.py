@@ -26,6 +26,7 @@ from superpoint_ros.features import Depths, Features
 from superpoint_ros.geometry.depth_images import image_depths
 from superpoint_ros.geometry.depth_settings import DepthSettings
 from superpoint_ros.geometry.disparity import refine_disparities
+from superpoint_ros.geometry.homography import is_inside
 from superpoint_ros.geometry.matching import match_mutual
 from superpoint_ros.geometry.stereo import stereo_depths, StereoCamera
 from superpoint_ros.odometry.geometric_check import FEWEST_MATCHES
@@ -217,7 +218,7 @@ def track_points(
     good = (forwards & backwards).ravel().astype(bool)
     good &= np.linalg.norm(back - start, axis=2)[:, 0] < KLT_REVERSE_ERROR
     found = found[:, 0]
-    good &= ((found >= 0) & (found <= np.array(b.shape[::-1]) - 1)).all(axis=1)
+    good &= is_inside(found, b.shape[::-1])
     return found[good], np.flatnonzero(good)
 
 

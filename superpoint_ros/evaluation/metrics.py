@@ -21,7 +21,12 @@ from typing import NamedTuple
 import numpy as np
 
 from superpoint_ros.features import Features
-from superpoint_ros.geometry.homography import estimate_homography, image_corners, warp_points
+from superpoint_ros.geometry.homography import (
+    estimate_homography,
+    image_corners,
+    is_inside,
+    warp_points,
+)
 from superpoint_ros.geometry.matching import match_mutual
 
 EPSILON = 3.0
@@ -146,9 +151,7 @@ def matches_of(pair: Pair) -> np.ndarray:
 
 def in_view(points: np.ndarray, homography: np.ndarray, size: tuple[int, int]) -> np.ndarray:
     """Return bool (N,): whether the homography maps points (N, 2) into an image of this size."""
-    warped = warp_points(np.asarray(points, np.float64), homography)
-    with np.errstate(invalid='ignore'):
-        return ((warped >= 0) & (warped <= np.array(size) - 1)).all(axis=1)
+    return is_inside(warp_points(np.asarray(points, np.float64), homography), size)
 
 
 def shared_view(pair: Pair) -> Pair:

@@ -27,6 +27,17 @@ def image_corners(size: tuple[int, int]) -> np.ndarray:
     return np.array([[0, 0], [right, 0], [right, bottom], [0, bottom]])
 
 
+def is_inside(points: np.ndarray, size: tuple[int, int], border: float = 0.0) -> np.ndarray:
+    """
+    Return bool (N,): whether points (N, 2) lie between the centres of an image's outermost pixels.
+
+    A `border` in pixels does not count as inside, nor do points that are not finite.
+    """
+    last = np.array(size) - 1 - border
+    with np.errstate(invalid='ignore'):
+        return ((points >= border) & (points <= last)).all(axis=1)
+
+
 def warp_points(points: np.ndarray, homography: np.ndarray) -> np.ndarray:
     """
     Return the mapped points (N, 2), of the dtype of `points` if that is floating point.

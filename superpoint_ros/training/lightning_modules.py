@@ -28,6 +28,7 @@ from superpoint_ros.data.synthetic_shapes.shapes import ShapeImage
 from superpoint_ros.detection.cpu import keypoints_in_heatmap
 from superpoint_ros.detection.heatmap import heatmap_from_logits
 from superpoint_ros.detection.settings import DetectionSettings
+from superpoint_ros.geometry.homography import is_inside
 from superpoint_ros.model.config import CONFIGURATIONS, DUSTBIN
 from superpoint_ros.model.pruning import add_dead_channels
 from superpoint_ros.model.superpoint import fold_batch_norm, SuperPoint
@@ -332,5 +333,4 @@ def configure_optimizer(network: nn.Module, recipe: TrainingRecipe) -> dict:
 def _off_border(points: np.ndarray, shape: tuple[int, int]) -> np.ndarray:
     """Return the points outside of the border in which detection removes keypoints."""
     margin = DetectionSettings().border_margin
-    pixels = np.floor(points + 0.5)
-    return points[((pixels >= margin) & (pixels < np.array(shape[::-1]) - margin)).all(axis=1)]
+    return points[is_inside(np.floor(points + 0.5), shape[::-1], margin)]

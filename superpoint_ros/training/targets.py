@@ -24,6 +24,7 @@ import torch
 
 from superpoint_ros.detection.cpu_hessian import find_extrema
 from superpoint_ros.detection.cpu_nms import suppress_non_maxima
+from superpoint_ros.geometry.homography import is_inside
 from superpoint_ros.model.config import CELL, DUSTBIN
 from superpoint_ros.training.losses import (
     both_views,
@@ -161,9 +162,7 @@ def cell_labels(
     if points.ndim != 2 or points.shape[1] != 2:
         raise ValueError(f'points must have shape (N, 2), got {points.shape}')
     pixels = np.floor(points + 0.5)
-    with np.errstate(invalid='ignore'):
-        inside = ((pixels >= 0) & (pixels < [width, height])).all(axis=1)
-    x, y = pixels[inside].astype(np.int64).T
+    x, y = pixels[is_inside(pixels, size)].astype(np.int64).T
     cells = (y // CELL) * (width // CELL) + x // CELL
     # In a random order, the first point of each cell is a random one.
     order = rng.permutation(len(cells))
@@ -191,9 +190,7 @@ def is_visible(points: np.ndarray, seen: np.ndarray, border: int = 0) -> np.ndar
     `seen` is bool (H, W); points that are not finite are not visible.
     """
     height, width = seen.shape
-    with np.errstate(invalid='ignore'):
-        last = [width - 1 - border, height - 1 - border]
-        inside = ((points >= border) & (points <= last)).all(axis=1)
+    inside = is_inside(points, (width, height), border)
     x, y = np.rint(np.where(inside[:, None], points, 0)).astype(np.int64).T
     return inside & seen[y, x]
 

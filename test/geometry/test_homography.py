@@ -12,6 +12,7 @@ import pytest
 from superpoint_ros.geometry.homography import (
     estimate_homography,
     homography_inliers,
+    is_inside,
     local_scale,
     resample,
     scaling,
@@ -21,6 +22,14 @@ from superpoint_ros.geometry.homography import (
 )
 
 SHIFT = np.array([[1, 0, 5], [0, 1, -3], [0, 0, 1]], float)
+
+
+def test_points_are_inside_up_to_the_centres_of_the_outermost_pixels():
+    points = np.array([[0, 0], [9, 4], [9.1, 2], [2, 4.1], [-0.1, 2], [np.nan, 2], [2, np.inf]])
+    assert is_inside(points, (10, 5)).tolist() == [True, True, *[False] * 5]
+    assert is_inside(points[:2] + [[2, 1], [-2, -1]], (10, 5), border=1).tolist() == [True, True]
+    assert is_inside(points[:2], (10, 5), border=1).tolist() == [False, False]
+    assert is_inside(np.zeros((0, 2)), (10, 5)).shape == (0,)
 
 
 def test_warped_points_follow_the_homography():

@@ -15,6 +15,8 @@ from typing import NamedTuple
 
 import numpy as np
 
+from superpoint_ros.geometry.homography import is_inside
+
 EDGE = 1.05
 """Ratio of depths of neighbouring pixels from which there is an edge between them."""
 
@@ -77,10 +79,7 @@ def _pixels_around(points: np.ndarray, shape: tuple[int, int]) -> tuple[np.ndarr
 
     The pixels are rows and columns, int (2, 4, N): top left, top right, bottom left, bottom right.
     """
-    last = np.array(shape)[:, None] - 1
-    yx = points.T[::-1]
-    with np.errstate(invalid='ignore'):
-        inside = ((yx >= 0) & (yx <= last)).all(axis=0)
-    first = np.where(inside, yx, 0).astype(np.int64)
-    (top, left), (bottom, right) = first, np.minimum(first + 1, last)
+    inside = is_inside(points, shape[::-1])
+    first = np.where(inside, points.T[::-1], 0).astype(np.int64)
+    (top, left), (bottom, right) = first, np.minimum(first + 1, np.array(shape)[:, None] - 1)
     return inside, np.stack([[top, top, bottom, bottom], [left, right, left, right]])

@@ -11,6 +11,8 @@ import itertools
 import cv2
 import numpy as np
 
+from superpoint_ros.geometry.homography import is_inside
+
 SUPERSAMPLING = 3
 """Side of a pixel of the image in pixels of the drawing."""
 
@@ -120,5 +122,4 @@ class Canvas:
 def points_inside(points: np.ndarray, size: tuple[int, int]) -> np.ndarray:
     """Return the points (N, 2) that lie between the centres of the outermost pixels."""
     points = np.asarray(points, dtype=np.float32).reshape(-1, 2)
-    last = np.array([size[0] - 1, size[1] - 1], dtype=np.float32)
-    return points[((points >= 0) & (points <= last)).all(axis=1)]
+    return points[is_inside(points, size)]

@@ -116,5 +116,4 @@ def warp_shape(shape: ShapeImage, homography: np.ndarray) -> ShapeImage:
             other[:, axis] = 2 * position - other[:, axis]
             mirrored.append(other)
     moved = warp_points(np.concatenate(mirrored), homography)
-    moved = moved[np.isfinite(moved).all(axis=1)]
     return ShapeImage(warped, points_inside(moved, (width, height)))
