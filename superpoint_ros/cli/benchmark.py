@@ -40,8 +40,6 @@ from superpoint_ros.cli.settings_options import refuse_option
 
 _COUNT = number(1, 100_000, int)
 
-PARTS = ('frames', 'node', 'tracking', 'scaling', 'training', 'start')
-
 _ROUNDS_PER_START = 8  # a start takes seconds
 
 _PACKAGES = {'node': ('rclpy',), 'training': ('lightning', 'pyinstrument')}
@@ -148,7 +146,7 @@ def run(args: argparse.Namespace) -> int:
     from superpoint_ros.benchmark.machine import describe_machine
 
     keep_inputs([args.images] if args.images else [], [args.out])
-    chosen = [name for name in PARTS if args.all or getattr(args, name)] or ['frames']
+    chosen = [name for name in report.PARTS if args.all or getattr(args, name)] or ['frames']
     _check_packages(chosen)  # as the document: the measurements take minutes to hours
     if args.docs:
         report.check_document(args.docs, chosen)

@@ -17,7 +17,6 @@ threshold: number of keypoints, repeatability and correct matches for each detec
 from __future__ import annotations
 
 import argparse
-from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 
@@ -245,13 +244,7 @@ def _run_threshold(args: argparse.Namespace) -> int:
 
     unfinished = args.out / 'threshold_unfinished'
     with UnfinishedReport(unfinished, write, len(images), 'images') as report:
-        with tqdm(total=len(images), unit='image') as progress:
-
-            def on_image(result: Callable[[], dict]) -> None:
-                progress.update()
-                report.keep(result)
-
-            result = evaluate_thresholds(detector, images, plan, on_image)
+        result = evaluate_thresholds(detector, tqdm(images, unit='image'), plan, report.keep)
         print(thresholds_table(result))
         files = write(result, args.out)
     print_written(files)

@@ -6,7 +6,6 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Callable
 from pathlib import Path
 
 from superpoint_ros.cli.options import (
@@ -48,7 +47,7 @@ def run(args: argparse.Namespace) -> int:
 
     methods = with_wide(args, make_methods(args))
     paths, bad = list_pairs(args.data)[: args.max_pairs], []
-    pairs = read_each(read_pair, paths, bad, 'pairs')
+    pairs = read_each(read_pair, tqdm(paths, unit='pair'), bad, 'pairs')
     ours = {**given_execution(args), **vars(methods[0].find.settings)}
 
     def described(result: dict) -> dict:
@@ -58,13 +57,7 @@ def run(args: argparse.Namespace) -> int:
         write_scenes_report(described(result), methods, [], folder)
 
     with UnfinishedReport(args.out / 'scenes_unfinished', write, len(paths), 'pairs') as report:
-        with tqdm(total=len(paths), unit='pair') as progress:
-
-            def on_pair(result: Callable[[], dict]) -> None:
-                progress.update()
-                report.keep(result)
-
-            result = described(evaluate_scenes(methods, pairs, args.max_keypoints, on_pair))
+        result = described(evaluate_scenes(methods, pairs, args.max_keypoints, report.keep))
         print(scenes_table(result))
         good = [path for path in paths if path not in bad]
         shown = [read_pair(path) for path in evenly_spaced(good, args.pictures)]

@@ -12,7 +12,7 @@ view counts. All numbers are means over the pairs.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable
 from dataclasses import replace
 from itertools import chain
 from pathlib import Path
@@ -50,7 +50,7 @@ _MEANS = ('keypoints', 'repeatability', 'localisation', 'matches', 'right_matche
 
 def evaluate_thresholds(
     detector: Detector,
-    images: Sequence[np.ndarray],
+    images: Iterable[np.ndarray],
     plan: ThresholdPlan,
     on_image: Callable[[Callable[[], dict]], object] = lambda _: None,
 ) -> dict[str, Any]:
@@ -62,8 +62,6 @@ def evaluate_thresholds(
     is called after each image with a function that returns this dictionary of the images so far.
     Raises ValueError without images.
     """
-    if not images:
-        raise ValueError('no images to evaluate')
     settings = replace(detector.settings, threshold=min(plan.thresholds))
     thresholds = sorted(plan.thresholds)
     measured: list[list[list[dict]]] = []  # by image, view and threshold
@@ -95,6 +93,8 @@ def evaluate_thresholds(
             views.append([_measure(_above(pair, threshold)) for threshold in thresholds])
         measured.append(views)
         on_image(result)
+    if not measured:
+        raise ValueError('no images to evaluate')
     return result()
 
 
