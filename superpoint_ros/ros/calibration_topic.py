@@ -126,7 +126,8 @@ class CalibrationTopic:
             if image_size is not None:
                 model.check_size(image_size)
         except CameraModelError as error:
-            self._report(error)
+            self.trouble = f'{self.topic}: {error}'
+            self._warnings.warn(f'no normalized coordinates: {self.trouble}')
             return None
         self.trouble = ''
         return model
@@ -138,17 +139,10 @@ class CalibrationTopic:
         `image_size` is (width, height). Without a valid calibration of that size the coordinates
         are NaN and `trouble` is the reason.
         """
-        try:
-            points = self._current().normalize(keypoints, image_size)
-        except CameraModelError as error:
-            self._report(error)
+        model = self.model_for(image_size)
+        if model is None:
             return np.full((len(keypoints), 2), np.nan, np.float32)
-        self.trouble = ''
-        return points
-
-    def _report(self, error: CameraModelError) -> None:
-        self.trouble = f'{self.topic}: {error}'
-        self._warnings.warn(f'no normalized coordinates: {self.trouble}')
+        return model.normalize(keypoints)
 
     def _current(self) -> CameraModel:
         """Return the newest calibration, converted if it has changed."""
