@@ -118,8 +118,7 @@ class ProcessingNode(LifecycleNode, ABC):
             depth,
             qos_overriding_options=QoSOverridingOptions.with_default_policies(),
         )
-        events = PublisherEventCallbacks(matched=on_match) if on_match else None
-        publisher = with_events(create, events) if events else create()
+        publisher = with_events(create, PublisherEventCallbacks(matched=on_match))
         self._own_publishers.append(publisher)
         return publisher
 

@@ -15,7 +15,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 from difflib import get_close_matches
 from types import UnionType
-from typing import Any, get_origin, TypeVar
+from typing import Any, get_origin
 
 from rcl_interfaces.msg import (
     FloatingPointRange,
@@ -27,12 +27,11 @@ from rclpy.exceptions import ParameterNotDeclaredException
 from rclpy.node import Node
 from rclpy.parameter import Parameter
 
-from superpoint_ros.settings_table import Setting, setting, SettingsGroup, table_of
+from superpoint_ros.settings_table import Setting, setting, Settings, SettingsGroup, table_of
 
 _SIMILAR = 0.8
 """Similarity of names by difflib: 'treshold' has 0.94, 'max_keypoint' 0.96, 'left.mask' 0.62."""
 
-Settings = TypeVar('Settings', bound=SettingsGroup)
 Hook = Callable[[Mapping[str, Any]], None]
 
 

@@ -57,7 +57,7 @@ class DetectorNode(ProcessingNode):
         self._masks = declare_masks(self, cameras)
         self._slot = ModelSlot(self.parameters.of(ExecutionSettings))
         gather = cameras.sync_wait if len(cameras.names) > 1 else 0.0
-        self._worker = Worker(self._process, self._report, 'inference', gather)
+        self._worker = Worker(self._process, self._report, gather)
         self._is_restoring_weights = False
 
     @property

@@ -57,12 +57,10 @@ class Worker:
         self,
         process: Callable[[Batch], int],
         report: Callable[[Exception | None], None],
-        name: str = 'worker',
         gather: float = 0.0,
     ):
         self._process = process
         self._report = report
-        self._name = name
         self._gather = gather
         self._condition = threading.Condition()
         self._waiting: dict[Hashable, _Waiting] = {}
@@ -86,7 +84,7 @@ class Worker:
         self._failures_in_row = self._waits_in_vain = 0
         self._latest.clear()
         # A daemon: an inference that hangs must not keep the program from ending.
-        self._thread = threading.Thread(target=self._run, name=self._name, daemon=True)
+        self._thread = threading.Thread(target=self._run, name='worker', daemon=True)
         self._thread.start()
 
     def put(self, source: Hashable, frame: Any, key: Hashable = None) -> bool:

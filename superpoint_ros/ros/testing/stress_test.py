@@ -179,11 +179,8 @@ class _Watch(Node):
             self._detector.ask('weights', 'weights', self._weights)
 
 
-Progress = Callable[[Sample], None]
-
-
 def run_soak(
-    load: Load, folder: Path, parameters: dict[str, object], progress: Progress
+    load: Load, folder: Path, parameters: dict[str, object], progress: Callable[[Sample], None]
 ) -> int | None:
     """
     Call `progress` with a sample each second, and return the exit status of the detector.
