@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping
 from functools import partial
 import math
 import time
-from typing import Any
+from typing import Any, TYPE_CHECKING
 
 from diagnostic_msgs.msg import DiagnosticStatus
 from rclpy.event_handler import SubscriptionEventCallbacks
@@ -25,6 +25,9 @@ from superpoint_ros.ros.events import with_events
 from superpoint_ros.ros.frame_statistics import FrameStatistics, Summary, WINDOW
 from superpoint_ros.ros.messages.image_messages import stamp_nanoseconds
 from superpoint_ros.ros.node_log import error_text, log_failure, REPEAT, ThrottledWarnings
+
+if TYPE_CHECKING:
+    from superpoint_ros.ros.calibration_topic import CalibrationTopic
 
 WATCHDOG_TIMEOUT = 5.0
 """Seconds without a message after which the watchdog warns."""
@@ -95,6 +98,8 @@ class InputTopic(ABC):
         """Full name of the topic, after remapping. rclpy would remap it again, if it is given
         this name."""
         self._type, self._qos = message_type, qos
+        self.calibration: CalibrationTopic | None = None
+        """Calibration that is received together with the messages; None for none."""
         self._subscription = None
         self._is_started = False
         self._last_arrival = time.monotonic()
@@ -109,6 +114,8 @@ class InputTopic(ABC):
         """Begin to receive, with new statistics."""
         self._is_started = True
         self.statistics = FrameStatistics(time.monotonic())
+        if self.calibration:
+            self.calibration.start()
         self._subscribe()  # even if nothing is wanted yet: a wrong QoS override is an error now
         self.follow_demand()
 
@@ -116,6 +123,8 @@ class InputTopic(ABC):
         """Stop receiving."""
         self._is_started = False
         self.follow_demand()
+        if self.calibration:
+            self.calibration.stop()
 
     def is_wanted(self) -> bool:
         """Return whether the messages are of use at present."""
@@ -197,6 +206,8 @@ class InputTopic(ABC):
 
     def watch(self) -> None:
         """Check the topic and log what is wrong; to be called about once per second."""
+        if self.calibration:
+            self.calibration.watch()
         self.follow_demand()
         was_missing, self._missing = self._missing, self._missing_reason()
         if self._missing:

@@ -20,7 +20,6 @@ from rclpy.publisher import Publisher
 from rclpy.qos_overriding_options import QoSOverridingOptions
 from rclpy.service import Service
 
-from superpoint_ros.ros.calibration_topic import CalibrationTopic
 from superpoint_ros.ros.events import with_events
 from superpoint_ros.ros.inputs import InputTopic
 from superpoint_ros.ros.parameters import LifecycleSettings, Parameters
@@ -34,8 +33,8 @@ class ProcessingNode(LifecycleNode, ABC):
 
     Subclasses implement `prepare` (called once), `set_up` and `tear_down` (make and remove what
     exists while the node is configured) and, if they process in a thread, `begin_work` and
-    `end_work`. They list their topics in `inputs`, and may set `calibration`, which is received
-    while the node is active. `groups` are the settings of `parameters`.
+    `end_work`. They list their topics in `inputs`, which are received while the node is active.
+    `groups` are the settings of `parameters`.
 
     If the parameter `autostart` is true, the constructor configures and activates the node, and
     raises what prevents that. Call `stop` before `destroy_node`. `options` are those of
@@ -45,7 +44,6 @@ class ProcessingNode(LifecycleNode, ABC):
     def __init__(self, name: str, groups: Iterable[type], **options):
         super().__init__(name, **options)
         self.inputs: Sequence[InputTopic] = ()
-        self.calibration: CalibrationTopic | None = None
         self._autostart_errors: list[Exception] | None = []
         self._own_publishers: list[Publisher] = []
         self._is_release_due = False
@@ -144,8 +142,6 @@ class ProcessingNode(LifecycleNode, ABC):
         """Start to receive messages."""
         try:
             self.begin_work()
-            if self.calibration:
-                self.calibration.start()
             for each in self.inputs:
                 each.start()
         except Exception as error:  # noqa: BLE001 - as above
@@ -211,8 +207,6 @@ class ProcessingNode(LifecycleNode, ABC):
         """Return whether no message is received nor processed any more."""
         for each in self.inputs:
             each.stop()
-        if self.calibration:
-            self.calibration.stop()
         return self.end_work()
 
     def _release(self) -> bool:
@@ -229,8 +223,6 @@ class ProcessingNode(LifecycleNode, ABC):
         """Check the inputs and publish the diagnostics, once per second."""
         if self._is_release_due and self._pause():
             self._is_release_due = not self._release()
-        if self.calibration:
-            self.calibration.watch()
         for each in self.inputs:
             each.watch()
         message = DiagnosticArray(status=self.statuses())

@@ -94,11 +94,11 @@ class TrackerNode(ProcessingNode):
         self._tails = TrackTails()
         self.images = FrameImages(self, 'image', 'tracks are not refined')
         self._tracked = 0
-        self.inputs = [
-            ProcessedTopic(
-                self, PointCloud2, 'features', 'tracking', 'tracks', self.process, self._trouble
-            )
-        ]
+        features = ProcessedTopic(
+            self, PointCloud2, 'features', 'tracking', 'tracks', self.process, self._trouble
+        )
+        features.calibration = self.calibration
+        self.inputs = [features]
 
     def set_up(self) -> None:
         """Make the publishers, and reset the tracker."""

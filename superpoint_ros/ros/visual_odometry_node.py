@@ -120,11 +120,11 @@ class VisualOdometryNode(ProcessingNode):
         self._path: deque[PoseStamped] = deque()
         self._last: _LastPose | None = None
         self._path_time = 0.0
-        self.inputs = [
-            ProcessedTopic(
-                self, PointCloud, 'tracks', 'odometry', 'inliers', self.process, self._trouble
-            )
-        ]
+        tracks = ProcessedTopic(
+            self, PointCloud, 'tracks', 'odometry', 'inliers', self.process, self._trouble
+        )
+        tracks.calibration = self.calibration
+        self.inputs = [tracks]
 
     def set_up(self) -> None:
         """Compile the loops, make the publishers, and forget the map."""

@@ -105,7 +105,6 @@ class Camera(InputTopic):
         self._lazy = settings.lazy
         self.mask = read_mask(mask_path) if mask_path else None
         """uint8 (H, W), 0 where no keypoints are allowed; None allows them everywhere."""
-        self.calibration: CalibrationTopic | None = None
         if settings.normalized_coordinates or depth.depth_source != 'none':
             is_rectified = depth.rectified or depth.depth_source == 'stereo'
             self.calibration = CalibrationTopic(node, f'{prefix}camera_info', is_rectified)
@@ -129,22 +128,16 @@ class Camera(InputTopic):
         """Begin to receive images and calibrations."""
         if self.depth_source:
             self.depth_source.start_pairing()
-        if self.calibration:
-            self.calibration.start()
         super().start()
 
     def stop(self) -> None:
         """Stop receiving, and forget frames that wait for a partner."""
         if self.depth_source:
             self.depth_source.stop_pairing()
-        if self.calibration:
-            self.calibration.stop()
         super().stop()
 
     def watch(self) -> None:
         """Check the topics of images and calibrations, and the pairs of a depth source."""
-        if self.calibration:
-            self.calibration.watch()
         if self.depth_source:
             self.depth_source.check()
         super().watch()
