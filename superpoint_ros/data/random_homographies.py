@@ -113,7 +113,11 @@ def _rotation(rng: np.random.Generator, ranges: HomographyRanges) -> float:
 
 
 def _homography_between(source: np.ndarray, target: np.ndarray) -> np.ndarray:
-    """Return the homography that maps four points (4, 2) to four others, with H[2, 2] = 1."""
+    """
+    Return the homography that maps four points (4, 2) to four others, with H[2, 2] = 1.
+
+    OpenCV's getPerspectiveTransform does the same, but rounds the points to float32.
+    """
     x, y = source.T
     u, v = target.T
     one, zero = np.ones(4), np.zeros(4)
