@@ -16,8 +16,7 @@ DATATYPES = {
 }
 """Datatypes of fields by NumPy's names of the types of their values."""
 
-_TYPES = {'float32': 'f4', 'int8': 'i1'}
-_NUMPY_TYPES = {DATATYPES[name]: name for name in _TYPES.values()}
+_READABLE = {PointField.FLOAT32: np.dtype('f4'), PointField.INT8: np.dtype('i1')}
 
 COVARIANCE_NAMES = ('variance_u', 'covariance_uv', 'variance_v')
 """Names of the fields or channels of covariances of u and v, in squared pixels."""
@@ -127,20 +126,20 @@ def _point_type(message: PointCloud2, names: tuple[str, ...]) -> np.dtype:
     )
 
 
-def _field_format(field: PointField, message: PointCloud2) -> tuple[str, tuple[int, ...]]:
+def _field_format(field: PointField, message: PointCloud2) -> tuple[np.dtype, tuple[int, ...]]:
     """Return type and shape of a field; raise ValueError if they are not as documented."""
     is_descriptor = field.name == 'descriptor'
-    wanted = ('float32', 'int8') if is_descriptor else ('float32',)
-    if field.datatype not in [DATATYPES[_TYPES[name]] for name in wanted]:
-        choices = ' or '.join(f'{name} ({DATATYPES[_TYPES[name]]})' for name in wanted)
+    wanted = tuple(_READABLE) if is_descriptor else (PointField.FLOAT32,)
+    if field.datatype not in wanted:
+        choices = ' or '.join(f'{_READABLE[each]} ({each})' for each in wanted)
         raise ValueError(
             f'field {field.name} must have the datatype {choices}, it has {field.datatype}'
         )
     if field.count < 1 or (field.count > 1 and not is_descriptor):
         choices = '1 or more' if is_descriptor else '1'
         raise ValueError(f'field {field.name} must have the count {choices}, it has {field.count}')
-    kind = ('>' if message.is_bigendian else '<') + _NUMPY_TYPES[field.datatype]
-    end = field.offset + np.dtype(kind).itemsize * field.count
+    kind = _READABLE[field.datatype].newbyteorder('>' if message.is_bigendian else '<')
+    end = field.offset + kind.itemsize * field.count
     if end > message.point_step:
         raise ValueError(
             f'field {field.name} ends at byte {end} of a point, which has {message.point_step}'
