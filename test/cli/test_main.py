@@ -94,39 +94,27 @@ def test_a_warning_of_the_package_is_one_line_below_a_progress_bar(command, caps
     assert not logging.getLogger('superpoint_ros').handlers
 
 
-def test_a_missing_extra_is_named_with_the_way_to_install_it(command, capsys):
-    error = ModuleNotFoundError("No module named 'lightning'", name='lightning')
-    command(lambda args: raise_(error), extra='training')
-    assert program.main(['try']) == 1
-    assert "lightning: pip install '.[training]'" in capsys.readouterr().err
-
-
 @pytest.mark.parametrize(
-    ('has_ros', 'extras'), [(True, '.[bags]'), (False, '.[bags,ros]')], ids=['ros', 'no ros']
+    ('module', 'extra', 'has_ros', 'needed'),
+    [
+        pytest.param('lightning', 'training', False, '.[training]', id='extra'),
+        pytest.param('rosbags', 'bags,ros', True, '.[bags]', id='extra of a machine with ROS'),
+        pytest.param('rosbags', 'bags,ros', False, '.[bags,ros]', id='extra without ROS'),
+        pytest.param('rclpy', 'benchmark', False, '.[benchmark,ros]', id='ROS for an option'),
+        pytest.param('tqdm', '', False, '.', id='module of the base package'),
+    ],
 )
-def test_the_extra_for_ros_is_named_only_without_ros(
-    command, monkeypatch, capsys, has_ros, extras
+def test_a_missing_module_is_named_with_the_way_to_install_it(
+    command, monkeypatch, capsys, module, extra, has_ros, needed
 ):
     monkeypatch.setattr(program, 'find_spec', lambda name: has_ros or None)
-    error = ModuleNotFoundError("No module named 'rosbags'", name='rosbags')
-    command(lambda args: raise_(error), extra='bags,ros')
+    error = ModuleNotFoundError(f'No module named {module!r}', name=module)
+    command(lambda args: raise_(error), extra=extra)
     assert program.main(['try']) == 1
-    assert f"rosbags: pip install '{extras}' in the folder" in capsys.readouterr().err
-
-
-def test_the_extra_for_ros_is_named_if_an_option_needs_ros(command, monkeypatch, capsys):
-    monkeypatch.setattr(program, 'find_spec', lambda name: None)
-    error = ModuleNotFoundError("No module named 'rclpy'", name='rclpy')
-    command(lambda args: raise_(error), extra='benchmark')
-    assert program.main(['try']) == 1
-    assert "rclpy: pip install '.[benchmark,ros]' in the folder" in capsys.readouterr().err
-
-
-def test_a_missing_core_module_is_named_without_a_traceback(command, capsys):
-    error = ModuleNotFoundError("No module named 'tqdm'", name='tqdm')
-    command(lambda args: raise_(error))
-    assert program.main(['try']) == 1
-    assert "needs the module tqdm: pip install '.'" in capsys.readouterr().err
+    assert (
+        f"needs the module {module}: pip install '{needed}' in the folder"
+        in capsys.readouterr().err
+    )
 
 
 def test_an_extra_that_is_missing_when_options_are_declared_is_named(command, capsys):
