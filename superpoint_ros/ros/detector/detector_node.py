@@ -68,16 +68,14 @@ class DetectorNode(ProcessingNode):
     def set_up(self) -> None:
         """Load the network and make the cameras' topics."""
         self._slot.load(self.parameters.of(ExecutionSettings).weights)
-        self._cameras: dict[str, Camera] = {}
-        self.inputs = []
         settings, depth = self.parameters.of(CameraSettings), self.parameters.of(DepthInput)
-        for name in settings.names:
-            camera = Camera(self, name, settings, depth, self._masks[name], self._worker)
-            self._cameras[name] = camera
-            self.inputs.append(camera)
-        self.inputs += make_depth_sources(self, self._cameras, depth)
+        cameras = {
+            name: Camera(self, name, settings, depth, self._masks[name], self._worker)
+            for name in settings.names
+        }
+        self.inputs = [*cameras.values(), *make_depth_sources(self, cameras, depth)]
         self._log_network()
-        for camera in self._cameras.values():
+        for camera in cameras.values():
             self.get_logger().info(
                 f'images from {camera.topic}, features to {camera.features.topic_name}'
             )
