@@ -20,6 +20,7 @@ the renderer made are rendered again.
 from __future__ import annotations
 
 import argparse
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, TYPE_CHECKING
 
@@ -146,8 +147,6 @@ def _render(flight: Flight, writer: EurocWriter, stamps: list[int]) -> None:
     """Render the frames that are missing; `stamps` are those of all frames in nanoseconds."""
     from tqdm import tqdm
 
-    from superpoint_ros.data.sequences.euroc_writer import WrittenFrame
-
     wanted = [number for number, stamp in enumerate(stamps) if not writer.has(stamp)]
     done = len(stamps) - len(wanted)
     try:
@@ -156,7 +155,7 @@ def _render(flight: Flight, writer: EurocWriter, stamps: list[int]) -> None:
             images = {'cam0': rendered.image}
             if rendered.second is not None:
                 images['cam1'] = rendered.second
-            writer.write(WrittenFrame(stamps[number], images, rendered.depth))
+            writer.write(stamps[number], images, rendered.depth)
             done += 1
     except OSError as error:
         raise interrupted(error, f'{done} frames', writer.root) from error
@@ -172,13 +171,13 @@ def _finish(flight: Flight, writer: EurocWriter, stamps: list[int]) -> None:
     numbers = np.arange(_TRUTH_PER_FRAME * (len(stamps) - 1) + 1) / _TRUTH_PER_FRAME
     # At whole numbers these are the stamps of the images.
     truth = np.rint(np.interp(numbers, np.arange(len(stamps)), np.array(stamps) - first))
-    trajectory = flight.trajectory
-    writer.finish(
-        stamps,
-        [first + int(each) for each in truth],
-        lambda stamp: trajectory.pose((stamp - START) * 1e-9),
-        lambda stamp: trajectory.velocity((stamp - START) * 1e-9),
-    )
+
+    def states() -> Iterator[tuple[int, np.ndarray, np.ndarray]]:
+        for stamp in (first + int(each) for each in truth):
+            seconds = (stamp - START) * 1e-9
+            yield stamp, flight.trajectory.pose(seconds), flight.trajectory.velocity(seconds)
+
+    writer.finish(stamps, states())
 
 
 def _draw(writer: EurocWriter, stamps: list[int], path: Path) -> None:

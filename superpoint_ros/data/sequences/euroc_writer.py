@@ -11,9 +11,8 @@ are 0.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import NamedTuple
 
 import cv2
 import numpy as np
@@ -34,14 +33,6 @@ _TRUTH_HEADER = (
 )
 
 
-class WrittenFrame(NamedTuple):
-    """Stamp in nanoseconds, images by the folder of their sensor, and depth in metres."""
-
-    stamp: int
-    images: dict[str, np.ndarray]
-    depth: np.ndarray | None = None
-
-
 class EurocWriter:
     """
     Writer of the sequence in `folder`, for cameras `cam0` and, with a baseline in metres, `cam1`.
@@ -53,7 +44,7 @@ class EurocWriter:
         self, folder: Path, camera: CameraModel, rate: float, baseline: float, depth: bool
     ):
         self.root = Path(folder) / 'mav0'
-        self._camera, self._rate, self._depth = camera, rate, depth
+        self._camera, self._rate = camera, rate
         self._offsets = {'cam0': 0.0, **({'cam1': baseline} if baseline else {})}
         self.sensors = (*self._offsets, *(['depth0'] if depth else []))
 
@@ -70,29 +61,31 @@ class EurocWriter:
         for sensor in self.sensors:
             self.path(sensor, stamp).unlink(missing_ok=True)
 
-    def write(self, frame: WrittenFrame) -> None:
-        """Write a frame; raise OSError if the disk is full."""
-        pictures = dict(frame.images)
-        if self._depth:
-            codes = np.clip(np.rint(frame.depth * DEPTH_FACTOR), 0, 65535)
+    def write(
+        self, stamp: int, images: Mapping[str, np.ndarray], depth: np.ndarray | None
+    ) -> None:
+        """
+        Write a frame with a stamp in nanoseconds; raise OSError if the disk is full.
+
+        `images`, uint8 (H, W), have the names of their cameras; `depth` (H, W) is in metres.
+        """
+        pictures = dict(images)
+        if depth is not None:
+            codes = np.clip(np.rint(depth * DEPTH_FACTOR), 0, 65535)
             # Further away than 65.535 m is unknown, like the sky.
             pictures['depth0'] = np.where(codes < 65535, codes, 0).astype(np.uint16)
         for sensor, picture in pictures.items():
             data = cv2.imencode('.png', picture, [cv2.IMWRITE_PNG_COMPRESSION, 3])[1]
-            write_atomically(self.path(sensor, frame.stamp), data.tobytes())
+            write_atomically(self.path(sensor, stamp), data.tobytes())
 
     def finish(
-        self,
-        stamps: Sequence[int],
-        truth: Sequence[int],
-        pose_at: Callable[[int], np.ndarray],
-        velocity_at: Callable[[int], np.ndarray],
+        self, stamps: Sequence[int], truth: Iterable[tuple[int, np.ndarray, np.ndarray]]
     ) -> None:
         """
         Write the tables of images and ground truth, and the calibrations.
 
-        `stamps` are those of the images, `truth` those of the poses, both in nanoseconds;
-        `pose_at` returns the pose (4, 4) of the first camera, `velocity_at` its velocity (3,).
+        `stamps` are those of the images, in nanoseconds; `truth` has, by such stamps, the pose
+        (4, 4) of the first camera and its velocity (3,).
         """
         listed = ['#timestamp [ns],filename', *(f'{stamp},{stamp}.png' for stamp in stamps)]
         for sensor in self.sensors:
@@ -100,10 +93,10 @@ class EurocWriter:
             self._write_text(f'{sensor}/sensor.yaml', self._sensor_yaml(sensor))
         rows = [_TRUTH_HEADER]
         to_body = np.linalg.inv(OPTICAL_TO_BODY)
-        for stamp in truth:
-            body = pose_at(stamp) @ to_body
+        for stamp, pose, velocity in truth:
+            body = pose @ to_body
             x, y, z, w = quaternion_of(body)
-            numbers = [*body[:3, 3], w, x, y, z, *velocity_at(stamp)]
+            numbers = [*body[:3, 3], w, x, y, z, *velocity]
             values = ','.join(f'{number:.9f}' for number in numbers)
             rows.append(f'{stamp},{values}{",0" * 6}')
         self._write_text('state_groundtruth_estimate0/data.csv', rows)
