@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Container, Iterable, Iterator, Sequence
 import errno
 import io
+from itertools import chain, count
 import logging
 import os
 from pathlib import Path
@@ -116,6 +117,15 @@ def list_named(folder: Path, suffixes: Container[str]) -> list[Path]:
     """
     named = (path for path in folder.iterdir() if path.suffix.lower() in suffixes)
     return sorted(path for path in named if not path.name.startswith('.'))
+
+
+def numbered_names(names: Iterable[str]) -> list[str]:
+    """Return the names, with a number for those that occurred before: a, a_2, a_3."""
+    found: dict[str, None] = {}
+    for name in names:
+        numbered = (f'{name}_{number}' for number in count(2))
+        found[next(each for each in chain([name], numbered) if each not in found)] = None
+    return list(found)
 
 
 def printable(text: str) -> str:

@@ -19,7 +19,6 @@ Exit status: 0 all images are done; 1 some were skipped; 2 all were.
 from __future__ import annotations
 
 import argparse
-from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -57,13 +56,14 @@ def run(args: argparse.Namespace) -> int:
     """Detect in every image, report each that fails, and print one summary."""
     from tqdm import tqdm
 
-    from superpoint_ros.files import read_each
+    from superpoint_ros.files import numbered_names, read_each
     from superpoint_ros.visualization import draw_keypoints, write_picture
 
     paths = image_files(args.images)
+    names = numbered_names(path.stem for path in paths)
     jobs = [
         (path, args.out / f'{name}_keypoints.{args.format}', args.out / f'{name}.npz')
-        for path, name in zip(paths, _unique_names(paths), strict=True)
+        for path, name in zip(paths, names, strict=True)
     ]
     keep_inputs(paths, [picture for _, picture, _ in jobs])
     detector = make_detector(args)
@@ -94,14 +94,3 @@ def run(args: argparse.Namespace) -> int:
     left_out = f', {len(skipped)} skipped' if skipped else ''
     print(f'{len(counts)} images, {mean:.0f} keypoints each on average{left_out}: see {args.out}')
     return 1 if skipped else 0
-
-
-def _unique_names(paths: Iterable[Path]) -> Iterator[str]:
-    """Yield the name of each path without suffix, with a number if it was used before."""
-    used: set[str] = set()
-    for path in paths:
-        name, number = path.stem, 2
-        while name in used:
-            name, number = f'{path.stem}_{number}', number + 1
-        used.add(name)
-        yield name

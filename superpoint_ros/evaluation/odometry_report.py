@@ -6,7 +6,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from itertools import chain, count
 from pathlib import Path
 import re
 
@@ -16,6 +15,7 @@ import numpy as np
 from superpoint_ros.evaluation.odometry_benchmark import Trajectories
 from superpoint_ros.evaluation.reports import markdown_table, write_result
 from superpoint_ros.evaluation.trajectories import write_trajectory
+from superpoint_ros.files import numbered_names
 from superpoint_ros.visualization import write_figure
 
 GROUND_TRUTH = 'ground_truth'
@@ -53,17 +53,8 @@ def write_odometry_report(
 
 
 def distinct_file_names(names: Iterable[str]) -> list[str]:
-    """
-    Return a name for files of each sequence or method: letters, digits and ._- alone.
-
-    Of equal ones, the later ones get a number.
-    """
-    found: list[str] = []
-    for name in names:
-        plain = re.sub(r'[^\w.-]+', '_', name).strip('_') or 'unnamed'
-        numbered = (f'{plain}_{number}' for number in count(2))
-        found.append(next(each for each in chain([plain], numbered) if each not in found))
-    return found
+    """Return a name for files of each sequence or method: letters, digits and ._- alone."""
+    return numbered_names(re.sub(r'[^\w.-]+', '_', name).strip('_') or 'unnamed' for name in names)
 
 
 def odometry_markdown(result: Mapping) -> str:
