@@ -190,11 +190,15 @@ def _matchable(steps: DetectionSteps) -> int:
 
 
 def _example_cells(steps: DetectionSteps) -> dict[str, tuple[int, int]]:
-    """Return row and column of three cells: one with a keypoint, an ambiguous and an empty one."""
+    """
+    Return row and column of three cells: one with a keypoint, an ambiguous and an empty one.
+
+    In an image without keypoints, the first one is that of the highest probability.
+    """
     left, top, columns, rows = _region(steps)
     area = steps.probabilities[:, top : top + rows, left : left + columns]
     measures = {
-        'a keypoint': area[:DUSTBIN].max(axis=0),
+        'a keypoint' if len(steps.features) else 'highest probability': area[:DUSTBIN].max(axis=0),
         'ambiguous': -np.abs(area[DUSTBIN] - 0.5),
         'empty': area[DUSTBIN],
     }

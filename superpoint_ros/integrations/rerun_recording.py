@@ -18,10 +18,13 @@ top-left pixel is (0, 0): points are moved by half a pixel. Rerun's cameras have
 
 from __future__ import annotations
 
+import logging
 import os
 from pathlib import Path
 import re
 import sys
+import sysconfig
+from unittest.mock import patch
 
 import cv2
 import numpy as np
@@ -33,6 +36,8 @@ from superpoint_ros.files import check_utf8, create_partial
 from superpoint_ros.geometry.camera_model import CameraModel
 from superpoint_ros.odometry.tracker import Tracks
 from superpoint_ros.visualization import ranked_colors
+
+_log = logging.getLogger(__name__)
 
 METHOD = 'SuperPoint'
 TRUTH = 'truth'
@@ -57,7 +62,8 @@ class RerunRecording:
     A stream of scenes to the Rerun viewer, or to a file.
 
     Use it as a context manager: the file appears at its end, also after an error or Ctrl-C. If
-    nothing was logged, there is none, and a previous file is unchanged. Raises ValueError for a
+    nothing was logged, there is none, and a previous file is unchanged. If the viewer is closed
+    before the end, a warning says so. Raises ValueError for a
     file whose name does not end in .rrd or is not UTF-8, OSError if it cannot be written or the
     viewer does not start.
     """
@@ -71,8 +77,11 @@ class RerunRecording:
             # The viewer would end without a message.
             if sys.platform == 'linux' and not any(map(os.environ.get, _DISPLAYS)):
                 raise OSError('there is no display for the Rerun viewer: give a file, FILE.rrd')
+            # pip installs the viewer next to this Python, which need not be in the PATH.
+            folders = (os.environ.get('PATH', os.defpath), sysconfig.get_path('scripts'))
             try:
-                self._stream.spawn()
+                with patch.dict(os.environ, PATH=os.pathsep.join(folders)):
+                    self._stream.spawn()
             except Exception as error:
                 raise OSError(
                     f'the Rerun viewer does not start; give a file, FILE.rrd, instead: {error}'
@@ -88,7 +97,12 @@ class RerunRecording:
         return self
 
     def __exit__(self, *_) -> None:
-        self._stream.flush()
+        try:
+            self._stream.flush()
+        except RuntimeError as error:
+            if self._path is not None:
+                raise
+            _log.warning('the Rerun viewer does not answer; was it closed? (%s)', error)
         self._stream.disconnect()
         if self._path is None:
             return

@@ -39,6 +39,8 @@ def read_torch_file(path: Path) -> Any:
 
     Nothing in the file is run as code. Raises WeightsError that names the file and the cause.
     """
+    if path.suffix.lower() == '.onnx':
+        raise _graph_error(path, 'an ONNX graph')
     try:
         content = _checked_copy(path)
         is_graph = _is_torchscript(content)
@@ -58,8 +60,13 @@ def read_torch_file(path: Path) -> Any:
         raise WeightsError(
             f'{path} is damaged, or not a PyTorch file of plain tensors ({reason})'
         ) from error
-    raise WeightsError(
-        f'{path} is a TorchScript graph, as `superpoint export` writes it: give the weight file '
+    raise _graph_error(path, 'a TorchScript graph')
+
+
+def _graph_error(path: Path, kind: str) -> WeightsError:
+    """Return the error that a file is a graph of the detector instead of weights."""
+    return WeightsError(
+        f'{path} is {kind}, as `superpoint export` writes it: give the weight file '
         'from which it was made'
     )
 

@@ -194,6 +194,12 @@ def test_the_example_cells_differ_if_the_best_keypoint_is_ambiguous_too(steps):
     assert cells['empty'] == (top, left)
 
 
+def test_in_an_image_without_keypoints_no_cell_is_said_to_have_one(detector):
+    steps = run_steps(detector, np.zeros((64, 64), np.uint8))
+    assert len(steps.features) == 0
+    assert list(pictures._example_cells(steps)) == ['highest probability', 'ambiguous', 'empty']
+
+
 def test_the_second_view_shows_where_the_homography_takes_points(image):
     view, homography = pictures.other_view(image)
     assert view.shape == image.shape

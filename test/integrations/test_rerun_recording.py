@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 import sys
+import sysconfig
 
 import cv2
 import numpy as np
@@ -208,6 +209,30 @@ def test_a_viewer_without_a_display_is_one_clear_line(pictures, monkeypatch, cap
     assert main(command.split()) == 1
     last = capsys.readouterr().err.splitlines()[-1]
     assert last == ('superpoint: there is no display for the Rerun viewer: give a file, FILE.rrd')
+
+
+def test_the_viewer_is_found_next_to_the_python_that_runs(monkeypatch):
+    given = []
+    monkeypatch.setenv('DISPLAY', ':0')
+    monkeypatch.setenv('PATH', '/somewhere')
+    monkeypatch.setattr('rerun.RecordingStream.spawn', lambda _: given.append(os.environ['PATH']))
+    with RerunRecording():
+        assert given == [f'/somewhere:{sysconfig.get_path("scripts")}']
+        assert os.environ['PATH'] == '/somewhere'
+
+
+def test_a_viewer_that_ends_early_is_a_warning(monkeypatch, caplog):
+    monkeypatch.setenv('DISPLAY', ':0')
+    monkeypatch.setattr('rerun.RecordingStream.spawn', lambda _: None)
+
+    def fail(_):
+        raise RuntimeError('unable to connect')
+
+    monkeypatch.setattr('rerun.RecordingStream.flush', fail)
+    with RerunRecording():
+        pass
+    [message] = caplog.messages
+    assert message == 'the Rerun viewer does not answer; was it closed? (unable to connect)'
 
 
 def test_rerun_that_is_not_installed_is_named(pictures, monkeypatch, capsys):

@@ -214,6 +214,13 @@ def test_a_torchscript_graph_is_named_as_one(tmp_path, recwarn):
     assert not recwarn
 
 
+def test_an_onnx_graph_is_named_as_one(tmp_path):
+    path = tmp_path / 'graph.onnx'
+    path.write_bytes(b'\x08\x0a')
+    with pytest.raises(WeightsError, match=f'^{path} is an ONNX graph, as `superpoint export`'):
+        load_weights(path)
+
+
 @pytest.mark.parametrize('prefix', ['', 'module.', '_orig_mod.', 'network.net.'])
 @pytest.mark.parametrize('container', [None, 'state_dict', 'model'])
 @pytest.mark.parametrize('fine_channels', [0, 4])
