@@ -27,6 +27,8 @@ from superpoint_ros.cli.recipe_options import add_options, own_parser, parse_opt
 
 STAGE = 'adapt'
 
+_MAX_WORKERS = 1024  # as of the recipes of training
+
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the photographs; `run` reads the options with the recipe."""
@@ -97,6 +99,8 @@ def _devices(names: str, workers: int | None) -> list[str]:
     count = len(devices) if workers is None else workers
     if count < 1:
         raise ValueError(f'--workers must be at least 1, got {count}')
+    if count > _MAX_WORKERS:
+        raise ValueError(f'--workers must be at most {_MAX_WORKERS}, got {count}')
     return [devices[index % len(devices)] for index in range(count)]
 
 

@@ -10,13 +10,16 @@ import contextlib
 import errno
 import fcntl
 import logging
+import os
 from pathlib import Path
 from shlex import quote
 
+from lightning.fabric.plugins.environments import LightningEnvironment
 from lightning.fabric.utilities.exceptions import MisconfigurationException
 from lightning.pytorch import Trainer
 from lightning.pytorch.callbacks import LearningRateMonitor, TQDMProgressBar
 from lightning.pytorch.loggers import TensorBoardLogger
+import torch
 
 from superpoint_ros.data.sequences.image_files import evenly_spaced
 from superpoint_ros.files import check_utf8, write_atomically
@@ -36,7 +39,20 @@ from superpoint_ros.training.training_recipes import SuperPointRecipe, TrainingR
 LOCK = '.lock'
 """File in the folder of a run that is locked while a process trains there."""
 
+_OTHER_MACHINES = ('MASTER_ADDR', 'MASTER_PORT', 'NODE_RANK')
+"""Variables by which Lightning finds the other machines, unless a cluster's scheduler does it."""
+
 logger = logging.getLogger(__name__)
+
+
+class _ProgressBar(TQDMProgressBar):
+    """Progress bar that an error closes, too: Lightning's would be drawn around later ones."""
+
+    def on_exception(self, *_) -> None:
+        """Close the bars of training and validation."""
+        for bar in (self._val_progress_bar, self._train_progress_bar):
+            if bar is not None:
+                bar.close()
 
 
 def train(
@@ -142,7 +158,8 @@ def _complete_weights(module: TrainingModule, weights: Path) -> None:
 def _make_trainer(recipe: TrainingRecipe, folder: Path, **hardware: int | str) -> Trainer:
     """Return the trainer of a run; raise ValueError if it cannot use the hardware."""
     try:
-        return Trainer(
+        _check_devices(str(hardware.get('devices', 'auto')))
+        trainer = Trainer(
             **hardware,
             precision=recipe.precision,
             max_steps=recipe.max_steps,
@@ -159,14 +176,38 @@ def _make_trainer(recipe: TrainingRecipe, folder: Path, **hardware: int | str) -
             callbacks=[
                 RunCheckpoint(folder, recipe.checkpoint_minutes),
                 LearningRateMonitor('step'),
-                TQDMProgressBar(refresh_rate=recipe.log_every),
+                _ProgressBar(refresh_rate=recipe.log_every),
             ],
         )
+        _check_machines(trainer)
+        return trainer
     # Lightning raises whatever the parsing of an option raises.
     except (MisconfigurationException, ValueError, TypeError, RuntimeError, KeyError) as error:
         options = ', '.join(f'--{name} {value}' for name, value in hardware.items())
+        machine = f'{os.cpu_count()} CPU cores and {torch.cuda.device_count()} GPUs'
         reason = (str(error).strip() or type(error).__name__).splitlines()[0]
-        raise ValueError(f'cannot train with {options}: {reason}') from error
+        raise ValueError(
+            f'cannot train with {options} on a machine with {machine}: {reason}'
+        ) from error
+
+
+def _check_devices(devices: str) -> None:
+    """Raise ValueError for a number of devices that no machine of this size has."""
+    # All cores, not those of this process: a scheduler may give each process its own.
+    most = max(os.cpu_count() or 1, torch.cuda.device_count())
+    if devices.strip().isdecimal() and int(devices) > most:
+        raise ValueError(f'--devices must be at most {most}')
+
+
+def _check_machines(trainer: Trainer) -> None:
+    """Raise ValueError if the trainer would wait for other machines that it cannot find."""
+    environment = getattr(trainer.strategy, 'cluster_environment', None)
+    missing = [name for name in _OTHER_MACHINES if name not in os.environ]
+    if trainer.num_nodes > 1 and isinstance(environment, LightningEnvironment) and missing:
+        raise ValueError(
+            f'on each machine, set {", ".join(missing)}: address and a free port of the first '
+            'machine, and the number of this one, from 0'
+        )
 
 
 def _store_ranges(weights: Path, recipe: SuperPointRecipe) -> None:

@@ -101,6 +101,7 @@ def test_adapt_distributes_workers_over_the_devices(monkeypatch):
         (['--out', 'x', '--brightness', '1'], 'brightness'),
         (['--out', 'x', '--recipe', 'gpu'], 'name a YAML file or one of corners, cpu, paper'),
         (['--out', 'x', '--workers', '0'], '--workers must be at least 1, got 0'),
+        (['--out', 'x', '--workers', '99999'], '--workers must be at most 1024, got 99999'),
         (['--out', 'x', '--device', 'tpu'], "device must be 'auto', 'cpu', 'cuda' or 'cuda:N'"),
         (['--out', 'x', '--weights', 'none.safetensors'], 'there is no weight file'),
     ],

@@ -4,12 +4,14 @@
 """Runs of MagicPoint: complete, killed and resumed, diverged, and on a full disk."""
 
 import errno
+import os
 import re
 import subprocess
 import sys
 
 import pytest
 import torch
+from tqdm import tqdm
 
 pytest.importorskip('lightning', reason="needs the extra 'train'")
 
@@ -125,6 +127,8 @@ def test_gradients_that_are_not_finite_stop_the_run_before_the_update(tmp_path, 
         train(module, tmp_path, accelerator='cpu')
     for name, value in module.network.named_parameters():
         assert torch.equal(value, before[name])
+    with tqdm(range(1)) as bar:  # the first line is free: the bar of the run is closed
+        assert bar.pos == 0
 
 
 def test_a_run_on_a_full_disk_continues_and_keeps_the_last_checkpoint(
@@ -265,11 +269,19 @@ def test_the_help_of_train_names_a_recipe_that_does_not_exist(capsys):
         ['--accelerator=abacus'],
         ['--accelerator=cpu', '--devices=0'],
         ['--accelerator=cpu', '--devices=x'],
+        ['--accelerator=cpu', '--devices=99999'],
+        ['--accelerator=cpu', f'--devices={10**10}'],
+        ['--devices=99999'],
         ['--accelerator=cpu', '--strategy=x'],
         ['--accelerator=cpu', '--num_nodes=0'],
+        ['--accelerator=cpu', '--num_nodes=2'],
     ],
 )
-def test_hardware_that_does_not_exist_is_named_in_one_line(tmp_path, capsys, hardware):
+def test_hardware_that_does_not_exist_is_named_in_one_line(
+    tmp_path, capsys, monkeypatch, hardware
+):
+    for variable in ('MASTER_ADDR', 'MASTER_PORT', 'NODE_RANK'):
+        monkeypatch.delenv(variable, raising=False)
     if hardware == ['--accelerator=gpu'] and torch.cuda.is_available():
         pytest.skip('this machine has a GPU')
     assert main(['train', 'magicpoint', f'--out={tmp_path / "run"}', *OPTIONS, *hardware]) == 2
@@ -277,7 +289,18 @@ def test_hardware_that_does_not_exist_is_named_in_one_line(tmp_path, capsys, har
     name, value = hardware[-1].split('=')
     assert error.startswith('superpoint: cannot train with')
     assert f'{name} {value}' in error
+    gpus = torch.cuda.device_count()
+    assert f'on a machine with {os.cpu_count()} CPU cores and {gpus} GPUs: ' in error
     assert not (tmp_path / 'run').exists()
+
+
+def test_machines_that_cannot_find_each_other_are_told_what_to_set(tmp_path, capsys, monkeypatch):
+    monkeypatch.setenv('MASTER_ADDR', '10.0.0.1')
+    for variable in ('MASTER_PORT', 'NODE_RANK'):
+        monkeypatch.delenv(variable, raising=False)
+    arguments = [f'--out={tmp_path / "run"}', *OPTIONS, '--accelerator=cpu', '--num_nodes=2']
+    assert main(['train', 'magicpoint', *arguments]) == 2
+    assert 'on each machine, set MASTER_PORT, NODE_RANK: address' in capsys.readouterr().err
 
 
 @pytest.mark.parametrize('threads', ['0', '-1', 'x'])
