@@ -23,18 +23,26 @@ Item = TypeVar('Item')
 _log = logging.getLogger(__name__)
 
 IMAGE_SUFFIXES = frozenset(
-    ('.bmp', '.jpeg', '.jpg', '.jp2', '.pbm', '.pgm', '.png', '.pnm', '.ppm', '.tif', '.tiff')
-    + ('.webp',)
+    ('.avif', '.bmp', '.dib', '.gif', '.jp2', '.jpe', '.jpeg', '.jpg', '.pam', '.pbm', '.pgm')
+    + ('.png', '.pnm', '.ppm', '.tif', '.tiff', '.webp')
 )
+"""
+Suffixes of the formats of OpenCV for photographs.
+
+A build may lack some, such as OpenCV 4.6 .gif: those files are then named as unreadable. Left out
+are formats of floats (.exr, .hdr, .pfm, .pic), since such files often contain disparities and lie
+in one folder with the images, and Sun raster (.ras, .sr), whose gray files OpenCV reads as black.
+"""
 
 
 def read_image(path: str | Path, color: bool = False, upright: bool = True) -> np.ndarray:
     """
     Return the image in a file, uint8: gray (H, W), or BGR (H, W, 3) with `color`.
 
-    It is turned as its EXIF data say if `upright`, otherwise it is as stored. Pixels of 16 bits
-    and floats are converted by `to_8_bits`. Raises FileNotFoundError if there is no such file,
-    IsADirectoryError if it is a folder, ValueError if it is not an image.
+    Of a file with several, such as an animated GIF, it is the first. It is turned as its EXIF data
+    say if `upright`, otherwise it is as stored. Pixels of 16 bits and floats are converted by
+    `to_8_bits`. Raises FileNotFoundError if there is no such file, IsADirectoryError if it is a
+    folder, ValueError if it is not an image.
     """
     # Not IMREAD_COLOR: with it, OpenCV refuses gray TIFF files of floats.
     flags = (cv2.IMREAD_ANYCOLOR if color else cv2.IMREAD_GRAYSCALE) | cv2.IMREAD_ANYDEPTH
@@ -65,7 +73,10 @@ def read_pixels(path: str | Path, flags: int) -> np.ndarray:
     except cv2.error as error:
         raise ValueError(f'{path} cannot be read as an image: {error.err}') from error
     if image is None:
-        raise ValueError(f'{path} cannot be read as an image (empty, damaged or another format)')
+        raise ValueError(
+            f'{path} cannot be read as an image (empty, damaged, or in a format that OpenCV '
+            f'{cv2.__version__} does not read)'
+        )
     return image
 
 

@@ -64,7 +64,7 @@ def open_sequence(
         sequence = ImageSequence(list_images(path), color, f'the folder {path}')
     elif path.is_char_device():
         sequence = Video(str(path), color, live=True)
-    elif path.suffix.lower() in IMAGE_SUFFIXES:
+    elif path.suffix.lower() in IMAGE_SUFFIXES - {'.gif'}:  # a GIF may be a video
         sequence = ImageSequence([path], color, str(path))
     else:
         sequence = Video(str(path), color)

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 import itertools
 import logging
 import os
@@ -18,6 +19,7 @@ from superpoint_ros.data.sequences.frame_files import ImageSequence
 from superpoint_ros.data.sequences.image_files import (
     evenly_spaced,
     find_photographs,
+    IMAGE_SUFFIXES,
     list_images,
     read_image,
     read_mask,
@@ -156,6 +158,52 @@ def test_a_missing_or_unreadable_source_is_named(tmp_path):
         list_images(text)
     with pytest.raises(ValueError, match='has no images'):
         ImageSequence([])
+
+
+def encode(suffix, gray):
+    """Return a file with the picture, in gray or if need be in colour; None if it is refused."""
+    for pixels in (gray, cv2.cvtColor(gray, cv2.COLOR_GRAY2BGR)):
+        with suppress(cv2.error):  # OpenCV 4.14 returns False instead
+            is_written, data = cv2.imencode(suffix, pixels)
+            if is_written:
+                return data.tobytes()
+    return None
+
+
+@pytest.mark.parametrize('suffix', sorted(IMAGE_SUFFIXES))
+def test_images_of_all_formats_of_opencv_are_found_in_folders_and_read(tmp_path, suffix):
+    picture = np.full((32, 32), 255, np.uint8)
+    picture[:, :16] = 0
+    path = tmp_path / f'picture{suffix.upper()}'
+    encoded = encode(suffix, picture)
+    if encoded is None:
+        pytest.skip(f'this OpenCV does not write {suffix}')
+    path.write_bytes(encoded)
+    assert list_images(tmp_path) == [path]
+    [frame] = open_sequence(tmp_path)
+    assert np.abs(frame.image.astype(int) - picture).max() <= 16
+    assert read_image(path, color=True).shape == (32, 32, 3)
+
+
+def test_a_file_in_a_format_that_opencv_does_not_read_is_named(tmp_path):
+    path = tmp_path / 'later.avif'
+    path.write_bytes(b'RIFF of another format')
+    assert list_images(tmp_path) == [path]
+    with pytest.raises(ValueError, match=f'later.avif .* OpenCV {cv2.__version__} does not read'):
+        read_image(path)
+
+
+def test_an_animated_gif_is_a_video_and_its_first_image_a_photograph(tmp_path):
+    pillow = pytest.importorskip('PIL.Image', reason='OpenCV 4.6 does not write GIF files')
+    levels = (20, 120, 220)
+    first, *rest = (pillow.fromarray(np.full((32, 48), level, np.uint8)) for level in levels)
+    path = tmp_path / 'moving.gif'
+    first.save(path, save_all=True, append_images=rest, duration=100)
+    frames = list(open_sequence(path))
+    assert [frame.stamp for frame in frames] == pytest.approx([0.0, 0.1, 0.2])
+    assert [int(frame.image[16, 24]) for frame in frames] == pytest.approx(levels, abs=3)
+    if cv2.haveImageReader(str(path)):
+        assert (read_image(path) == 20).all()
 
 
 # A photograph whose gray value tells the place: rising to the right, so that a frame's pixels can
