@@ -10,6 +10,7 @@ import io
 import math
 from pathlib import Path
 from typing import TYPE_CHECKING
+import unicodedata
 
 import cv2
 import numpy as np
@@ -27,6 +28,17 @@ SHIFT = 4
 
 _FAR = 1e6  # pixels: beyond any picture, and within the range of OpenCV's integers
 _FONT, _CAPTION_HEIGHT, _GAP = cv2.FONT_HERSHEY_SIMPLEX, 18, 4
+
+# Letters without a decomposition in Unicode, and punctuation of file names and titles.
+_TRANSLITERATIONS = str.maketrans(
+    {'ß': 'ss', 'ẞ': 'SS', 'æ': 'ae', 'Æ': 'AE', 'œ': 'oe', 'Œ': 'OE', 'ø': 'o', 'Ø': 'O'}
+    | {'đ': 'd', 'Đ': 'D', 'ð': 'd', 'Ð': 'D', 'þ': 'th', 'Þ': 'Th', 'ł': 'l', 'Ł': 'L'}
+    | {'ħ': 'h', 'Ħ': 'H', 'ŧ': 't', 'Ŧ': 'T', 'ı': 'i', 'ŋ': 'ng', 'Ŋ': 'Ng', 'ə': 'e'}
+    | dict.fromkeys('‐‑‒–—−', '-')
+    | dict.fromkeys('‘’‚′', "'")
+    | dict.fromkeys('“”„«»', '"')
+    | {'×': 'x', '·': '.'}
+)
 
 
 def to_bgr(image: np.ndarray) -> np.ndarray:
@@ -115,6 +127,33 @@ def draw_matches(
     return canvas
 
 
+def to_ascii(text: str) -> str:
+    """
+    Return a text in the characters that the fonts of OpenCV have, the printable ones of ASCII.
+
+    Latin letters lose their accents (ü: u, ß: ss); characters of other scripts become '?'.
+    """
+    letters = unicodedata.normalize('NFKD', text.translate(_TRANSLITERATIONS))
+    letters = ''.join(each for each in letters if not unicodedata.combining(each))
+    return ''.join(each if ' ' <= each <= '~' else '?' for each in letters)
+
+
+def write_text(
+    canvas: np.ndarray,
+    text: str,
+    place: tuple[int, int],
+    scale: float,
+    color: tuple[int, int, int] = WHITE,
+    thickness: int = 1,
+) -> None:
+    """
+    Write a text, as `to_ascii` returns it, into a BGR image.
+
+    `place` is the left end of its base line in pixels, `scale` the font scale of OpenCV.
+    """
+    cv2.putText(canvas, to_ascii(text), place, _FONT, scale, color, thickness, cv2.LINE_AA)
+
+
 def draw_heatmap(probabilities: np.ndarray) -> np.ndarray:
     """Return probabilities (H, W) as colours; their square root makes small values visible."""
     levels = (np.sqrt(probabilities.clip(0, 1)) * 255).astype(np.uint8)
@@ -157,7 +196,7 @@ def contact_sheet(
         if captions:
             text, scale = _fitted(printable(captions[index]), width)
             origin = (left + 2, top + height + _CAPTION_HEIGHT - 5)
-            cv2.putText(sheet, text, origin, _FONT, scale, WHITE, 1, cv2.LINE_AA)
+            write_text(sheet, text, origin, scale)
         left += (width - picture.shape[1]) // 2
         top += (height - picture.shape[0]) // 2
         sheet[top : top + picture.shape[0], left : left + picture.shape[1]] = picture
@@ -238,8 +277,8 @@ def _hues(hues: np.ndarray) -> list[tuple[int, int, int]]:
 
 
 def _fitted(text: str, width: int) -> tuple[str, float]:
-    """Return the text, shortened if necessary, and a font scale to fit `width` pixels."""
-    scale = 0.42
+    """Return the text in ASCII, shortened if necessary, and a font scale to fit `width` pixels."""
+    text, scale = to_ascii(text), 0.42
     length = cv2.getTextSize(text, _FONT, scale, 1)[0][0]
     if length > width - 4:
         scale = max(scale * (width - 4) / length, 0.3)

@@ -19,8 +19,10 @@ from superpoint_ros.visualization import (
     draw_matches,
     GREEN,
     RED,
+    to_ascii,
     to_bgr,
     write_picture,
+    write_text,
 )
 
 
@@ -120,6 +122,29 @@ def test_a_contact_sheet_needs_images_and_as_many_captions():
         contact_sheet([])
     with pytest.raises(ValueError, match='2 images need the same number of captions, got 1'):
         contact_sheet([gray(), gray()], captions=['one'])
+
+
+@pytest.mark.parametrize(
+    ('text', 'shown'),
+    [
+        ('Straße.jpg', 'Strasse.jpg'),
+        ('Übergänge – Cœur, Øresund', 'Ubergange - Coeur, Oresund'),
+        ('U\u0308bung (as macOS writes it)', 'Ubung (as macOS writes it)'),
+        ('Łódź, İstanbul, Đà Nẵng', 'Lodz, Istanbul, Da Nang'),
+        ('道路 7.png', '?? 7.png'),
+        ('\udcfcber.png\n', '?ber.png?'),  # not UTF-8
+        ('640x480: 12 %', '640x480: 12 %'),
+    ],
+)
+def test_texts_in_pictures_are_legible(text, shown):
+    assert to_ascii(text) == shown
+    pictures = np.zeros((2, 24, 300, 3), np.uint8)
+    write_text(pictures[0], text, (2, 16), 0.5)
+    write_text(pictures[1], shown, (2, 16), 0.5)
+    assert pictures[0].any()
+    assert (pictures[0] == pictures[1]).all()
+    sheets = [contact_sheet([gray(200)], captions=[each]) for each in (text, shown)]
+    assert (sheets[0] == sheets[1]).all()
 
 
 @pytest.mark.parametrize(

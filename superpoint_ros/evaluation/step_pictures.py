@@ -23,6 +23,7 @@ from superpoint_ros.visualization import (
     RED,
     to_bgr,
     WHITE,
+    write_text,
 )
 
 CLOSE_UP = (8, 6)
@@ -33,8 +34,6 @@ ZOOM = 8
 
 WHOLE = 480
 """Longest side in pixels of a picture of the whole image."""
-
-_FONT = cv2.FONT_HERSHEY_SIMPLEX
 
 
 def cells(steps: DetectionSteps) -> np.ndarray:
@@ -235,4 +234,4 @@ def _cut(steps: DetectionSteps, pixels: np.ndarray) -> np.ndarray:
 def _write(picture: np.ndarray, text: str, place: tuple[int, int]) -> None:
     """Write white text with a dark outline, legible on any background."""
     for color, width in (((0, 0, 0), 3), (WHITE, 1)):
-        cv2.putText(picture, text, place, _FONT, 0.4, color, width, cv2.LINE_AA)
+        write_text(picture, text, place, 0.4, color, width)

@@ -11,13 +11,12 @@ import cv2
 import numpy as np
 
 from superpoint_ros.odometry.tracker import Tracks
-from superpoint_ros.visualization import fixed_points, SHIFT, to_bgr
+from superpoint_ros.visualization import fixed_points, SHIFT, to_bgr, write_text
 
 _OLD = 30  # age in frames from which a track has the colour of old tracks
 _NEW_COLOR, _OLD_COLOR = np.array([60, 60, 240.0]), np.array([80, 220, 60.0])
 _TRUTH, _ESTIMATE, _DARK = (60, 160, 60), (60, 60, 240), (32, 32, 32)
 _MARGIN = 48
-_FONT = cv2.FONT_HERSHEY_SIMPLEX
 
 
 class TrackTails:
@@ -98,7 +97,7 @@ def draw_plan(
             cv2.circle(canvas, fixed[-1].tolist(), 5 << SHIFT, color, -1, cv2.LINE_AA, SHIFT)
     for row, (name, color) in enumerate((('ground truth', _TRUTH), ('estimate', _ESTIMATE))):
         cv2.line(canvas, (12, 42 + 18 * row), (36, 42 + 18 * row), color, 2, cv2.LINE_AA)
-        cv2.putText(canvas, name, (44, 46 + 18 * row), _FONT, 0.45, _DARK, 1, cv2.LINE_AA)
+        write_text(canvas, name, (44, 46 + 18 * row), 0.45, _DARK)
     return _with_text(canvas, caption)
 
 
@@ -111,9 +110,9 @@ def _draw_scale_bar(canvas: np.ndarray, scale: float) -> None:
     length, bottom = fitting[-1], canvas.shape[0] - 16
     end = 12 + round(length * scale)
     cv2.line(canvas, (12, bottom), (end, bottom), _DARK, 2, cv2.LINE_AA)
-    cv2.putText(canvas, f'{length:g} m', (end + 8, bottom + 4), _FONT, 0.45, _DARK, 1, cv2.LINE_AA)
+    write_text(canvas, f'{length:g} m', (end + 8, bottom + 4), 0.45, _DARK)
 
 
 def _with_text(canvas: np.ndarray, text: str) -> np.ndarray:
-    cv2.putText(canvas, text, (12, 22), _FONT, 0.5, _DARK, 1, cv2.LINE_AA)
+    write_text(canvas, text, (12, 22), 0.5, _DARK)
     return canvas
