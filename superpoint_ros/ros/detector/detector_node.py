@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping
 import time
 from typing import Any
@@ -75,7 +76,10 @@ class DetectorNode(ProcessingNode):
         }
         self.inputs = [*cameras.values(), *make_depth_sources(self, cameras, depth)]
         self._log_network()
-        for camera in cameras.values():
+        topics = Counter(camera.topic for camera in cameras.values())
+        for name, camera in cameras.items():
+            if topics[camera.topic] > 1:  # names in the diagnostics must be unique
+                camera.title += f' ({name})'
             self.get_logger().info(
                 f'images from {camera.topic}, features to {camera.features.topic_name}'
             )

@@ -143,6 +143,18 @@ def test_no_keypoint_lies_where_the_mask_is_black(start_inside, image, tmp_path)
     system.wait_until(lambda: 'bad frames: image' in system.newest_status('/left/image')[2])
 
 
+def test_cameras_with_one_image_topic_have_different_names_in_the_diagnostics(start_inside):
+    names = ['front', 'masked', 'rear']
+    shared = [f'{name}/image:=/camera/image_raw' for name in names[:2]]
+    node = start_inside(shared, cameras=names).node
+    assert [status.name for status in node.statuses()] == [
+        'detector: network',
+        'detector: /camera/image_raw (front)',
+        'detector: /camera/image_raw (masked)',
+        'detector: /rear/image',
+    ]
+
+
 def test_the_diagnostics_name_a_mask_of_the_wrong_size(start_inside, image, info, tmp_path):
     path = tmp_path / 'mask.png'
     cv2.imwrite(str(path), np.full((60, 80), 255, np.uint8))
