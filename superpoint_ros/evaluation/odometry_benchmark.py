@@ -28,7 +28,12 @@ from superpoint_ros.data.sequences.rectification import RectifiedStereo
 from superpoint_ros.data.sequences.sequence import Frame, FrameSequence
 from superpoint_ros.evaluation.evaluation_plans import OdometryPlan
 from superpoint_ros.evaluation.front_ends import OdometryMethod
-from superpoint_ros.evaluation.odometry_run import merge_runs, OdometryRun
+from superpoint_ros.evaluation.odometry_run import (
+    check_pairs,
+    gaps_with_motion,
+    merge_runs,
+    OdometryRun,
+)
 from superpoint_ros.geometry.camera_model import CameraModel
 
 _log = logging.getLogger(__name__)
@@ -134,10 +139,11 @@ def _run(
     on_frame: OnFrame,
 ) -> list[OdometryRun]:
     """Return the runs of all methods on a sequence."""
-    sequence = opener()
+    source = sequence = opener()
     if plan.scale == 'stereo':
         sequence = RectifiedStereo(sequence)
     runs = [OdometryRun(method, sequence, plan) for method in methods]
+    _check_source(source, plan)
     frames = dropwhile(lambda frame: frame.pose is None, _ascending(sequence, name))
     lacking = 0
     for frame in islice(frames, plan.frames):
@@ -149,8 +155,7 @@ def _run(
         on_frame(name, sequence.camera, frame, runs)
     processed = len(runs[0].frames)
     if lacking and lacking == processed:
-        kind = 'second images' if plan.scale == 'stereo' else 'depth images'
-        raise ValueError(f'it has no {kind} for the scale')
+        raise _unscaled(plan)
     without = sum(pose is None for pose in runs[0].truth)
     if without:
         _log.warning('%s: %d of %d frames have no true pose', name, without, processed)
@@ -164,6 +169,28 @@ def _run(
                 *(name, unscaled, run.name),
             )
     return runs
+
+
+def _check_source(sequence: FrameSequence, plan: OdometryPlan) -> None:
+    """Raise ValueError if it is known without any image that the sequence cannot be measured."""
+    if not getattr(sequence, 'has_truth', True):
+        raise ValueError('it has no true poses; those of a bag are on the topic that is given')
+    existing = [each for each in getattr(sequence, 'files', list)() if each.image.is_file()]
+    if not existing:
+        return  # nothing is listed, or reading will tell what is missing
+    frames = list(islice(dropwhile(lambda each: each.pose is None, existing), plan.frames))
+    poses = [each.pose for each in frames or existing]
+    check_pairs(gaps_with_motion(poses, plan.gaps), plan, poses)
+    if plan.scale != 'none':
+        images = (each.second if plan.scale == 'stereo' else each.depth for each in frames)
+        if not any(image and image.is_file() for image in images):
+            raise _unscaled(plan)
+
+
+def _unscaled(plan: OdometryPlan) -> ValueError:
+    """Return the error of a sequence without images for the scale."""
+    kind = 'second images' if plan.scale == 'stereo' else 'depth images'
+    return ValueError(f'it has no {kind} for the scale')
 
 
 def _ascending(sequence: FrameSequence, name: str) -> Iterator[Frame]:

@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -32,6 +32,28 @@ TRAJECTORY_ERRORS = ('position_rmse', 'position_percent', 'translation_drift', '
 
 LEAST_MOTION = 0.005
 """Least distance in metres between the frames of a pair; below, the direction is undefined."""
+
+
+def check_pairs(gaps_with_pairs: Iterable[int], plan: OdometryPlan, poses: Sequence) -> None:
+    """Raise ValueError if not all gaps have pairs; `poses` are those of the frames, or None."""
+    missing = set(plan.gaps) - set(gaps_with_pairs)
+    if missing:
+        with_truth = sum(pose is not None for pose in poses)
+        raise ValueError(
+            f'it has no two frames with true poses, {max(missing)} frames apart, between which '
+            f'the camera moved; it has {len(poses)} frames, {with_truth} of them with a true pose'
+        )
+
+
+def gaps_with_motion(poses: Sequence[np.ndarray | None], gaps: Iterable[int]) -> list[int]:
+    """Return those gaps at which two frames have poses (4, 4) between which the camera moved."""
+    positions = [np.full(3, np.nan) if pose is None else pose[:3, 3] for pose in poses]
+    places = np.reshape(positions, (-1, 3))
+    return [
+        gap
+        for gap in gaps
+        if (np.linalg.norm(places[gap:] - places[:-gap], axis=1) >= LEAST_MOTION).any()
+    ]
 
 
 class FrameResult(NamedTuple):
@@ -184,13 +206,8 @@ class OdometryRun:
 
         Raises ValueError if there are no pairs of frames with true poses.
         """
+        check_pairs({pair.gap for pair in self.pairs}, self._plan, self.truth)
         with_truth = sum(pose is not None for pose in self.truth)
-        if {pair.gap for pair in self.pairs} != set(self._plan.gaps):
-            raise ValueError(
-                f'it has no two frames with true poses, {max(self._plan.gaps)} frames apart, '
-                f'between which the camera moved; it has {len(self.frames)} frames, '
-                f'{with_truth} of them with a true pose'
-            )
         aligned = align_trajectory(*self.paired_poses(), scale=self._plan.scale == 'none')
         numbers = summarise_runs([self], self._plan)
         numbers |= {

@@ -16,6 +16,7 @@ pytest.importorskip('matplotlib', reason='matplotlib is not installed')
 
 from superpoint_ros.cli.main import main
 from superpoint_ros.data.homography_sequences import BenchmarkPlan, make_benchmark
+from superpoint_ros.data.sequences import frame_files
 from superpoint_ros.files import share_directory
 from support.noise_pictures import noise_picture
 from support.small_networks import write_weights
@@ -238,6 +239,52 @@ def write_recording(folder, count):
         poses.append(f'{stamp} {0.1 * index} 0 0 0 0 0 1')
     (folder / 'groundtruth.txt').write_text('\n'.join(poses))
     (folder / 'camera_info.yaml').write_text(CALIBRATION)
+
+
+@pytest.mark.parametrize(
+    ('kind', 'message'),
+    [
+        ('still', '5 frames apart, between which the camera moved; it has 8 frames, 8 of them'),
+        ('another time', 'it has 8 frames, 0 of them with a true pose'),
+        (
+            'too short',
+            '5 frames apart, between which the camera moved; it has 6 frames, 3 of',
+        ),
+        ('no depth', 'recording: it has no depth images for the scale'),
+        ('video', 'it has no true poses'),
+    ],
+)
+def test_evaluate_odometry_refuses_what_has_no_pairs_before_it_reads_images(
+    weights, tmp_path, capsys, monkeypatch, kind, message
+):
+    pytest.importorskip('evo', reason='evo is not installed')
+    source = tmp_path / 'recording'
+    write_recording(source, 8)
+    rows = [row.split() for row in (source / 'groundtruth.txt').read_text().splitlines()]
+    if kind == 'still':
+        rows = [[row[0], '1', *row[2:]] for row in rows]
+    if kind == 'another time':
+        rows = [[f'{float(row[0]) + 1000}', *row[1:]] for row in rows]
+    if kind == 'too short':
+        rows = rows[2:5]
+    (source / 'groundtruth.txt').write_text('\n'.join(map(' '.join, rows)))
+    camera = tmp_path / 'camera.yaml'
+    camera.write_text(CALIBRATION)
+    if kind == 'video':
+        source = tmp_path / 'recording.avi'
+        writer = cv2.VideoWriter(str(source), cv2.VideoWriter_fourcc(*'MJPG'), 20, (96, 72))
+        writer.write(np.zeros((72, 96, 3), np.uint8))
+        writer.release()
+
+    def read(*_):
+        raise AssertionError('an image is read')
+
+    monkeypatch.setattr(frame_files, 'read_image', read)
+    arguments = ['evaluate', 'odometry', '--data', str(source), '--weights', weights[0]]
+    arguments += ['--calibration', str(camera), '--methods', 'klt', '--out', str(tmp_path / 'out')]
+    arguments += ['--scale', 'depth'] if kind == 'no depth' else []
+    assert main(arguments) == 2
+    assert message in capsys.readouterr().err
 
 
 def test_evaluate_odometry_measures_a_folder_of_sequences_and_writes_trajectories(

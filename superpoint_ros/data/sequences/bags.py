@@ -111,6 +111,7 @@ class BagSequence:
             self.camera = self._read_camera(reader, info_topic_of(self.topic))
             self.truth = self._read_truth(reader, truth_topic)
             seconds = reader.duration * 1e-9
+        self.has_truth = len(self.truth) > 0
         is_timed = self.count > 1 and seconds > 0
         self.rate = (self.count - 1) / seconds if is_timed else DEFAULT_RATE
 

@@ -110,8 +110,9 @@ class EurocSequence:
         chosen = nearest_stamps(_seconds(self.images), _seconds(images), _SYNCHRONOUS)
         return {k: images[other][0] for k, other in enumerate(chosen) if other is not None}
 
-    def __iter__(self) -> Iterator[Frame]:
-        images = (
+    def files(self) -> Iterator[FrameFiles]:
+        """Yield the files of the frames."""
+        return (
             FrameFiles(
                 path, stamp, self.truth.at(stamp), self._second.get(k), self._depth.get(k), exact
             )
@@ -119,7 +120,9 @@ class EurocSequence:
                 zip(self.images, _seconds(self.images), strict=True)
             )
         )
-        return read_frames(images, self._color, self.source, DEPTH_FACTOR)
+
+    def __iter__(self) -> Iterator[Frame]:
+        return read_frames(self.files(), self._color, self.source, DEPTH_FACTOR)
 
 
 def _read_second(camera: Path, offset: np.ndarray | None) -> SecondCamera | None:

@@ -152,9 +152,12 @@ class ImageSequence:
         if not any(_is_readable(path) for path in self.paths):
             raise ValueError(f'{source} has no image that can be read')
 
+    def files(self) -> Iterator[FrameFiles]:
+        """Yield the files of the frames."""
+        return (FrameFiles(path, index / self.rate) for index, path in enumerate(self.paths))
+
     def __iter__(self) -> Iterator[Frame]:
-        images = (FrameFiles(path, 0.0) for path in self.paths)
-        frames = read_frames(images, self._color, self._source)
+        frames = read_frames(self.files(), self._color, self._source)
         for index, frame in enumerate(frames):
             yield replace(frame, stamp=index / self.rate)
 

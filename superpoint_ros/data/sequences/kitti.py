@@ -88,12 +88,15 @@ class KittiSequence:
             self.second_camera = SecondCamera(camera, pose)
         self._right = right if with_second and self.second_camera else None
 
-    def __iter__(self) -> Iterator[Frame]:
-        images = (
+    def files(self) -> Iterator[FrameFiles]:
+        """Yield the files of the frames."""
+        return (
             FrameFiles(path, stamp, pose, self._right / path.name if self._right else None)
             for path, stamp, pose in zip(self.images, self.stamps, self.poses, strict=True)
         )
-        return read_frames(images, self._color, self.images[0].parent)
+
+    def __iter__(self) -> Iterator[Frame]:
+        return read_frames(self.files(), self._color, self.images[0].parent)
 
 
 def _frame_numbers(images: Sequence[Path], count: int, times: Path) -> list[int]:

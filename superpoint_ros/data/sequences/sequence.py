@@ -74,7 +74,9 @@ class FrameSequence(Protocol):
     """
     Frames at `rate` Hz on average, and the calibration of their camera, None if unknown.
 
-    Sequences with a second camera have it in an attribute `second_camera`.
+    Sequences with a second camera have it in an attribute `second_camera`. Those whose frames are
+    listed have a method `files`, which returns their `FrameFiles` without reading them. Those
+    without true poses may say so by an attribute `has_truth`.
     """
 
     rate: float

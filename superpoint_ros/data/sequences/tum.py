@@ -77,12 +77,15 @@ class TumSequence:
             chosen = nearest_stamps(stamps, [stamp for stamp, _ in depth], _LONGEST_DIFFERENCE)
             self._depth = [None if other is None else depth[other][1] for other in chosen]
 
-    def __iter__(self) -> Iterator[Frame]:
-        images = (
+    def files(self) -> Iterator[FrameFiles]:
+        """Yield the files of the frames."""
+        return (
             FrameFiles(path, stamp, self.truth.at(stamp), depth=depth)
             for (stamp, path), depth in zip(self.images, self._depth, strict=True)
         )
-        return read_frames(images, self._color, self.source, DEPTH_FACTOR)
+
+    def __iter__(self) -> Iterator[Frame]:
+        return read_frames(self.files(), self._color, self.source, DEPTH_FACTOR)
 
 
 def _stamped_images(folder: Path, kind: str) -> tuple[Path, list[tuple[float, Path]]]:

@@ -26,6 +26,8 @@ class Video:
 
     camera = None  # unknown
 
+    has_truth = False
+
     def __init__(self, source: str | int, color: bool = False, live: bool = False):
         self._source, self._color, self._live = source, color, live
         capture = self._open()
