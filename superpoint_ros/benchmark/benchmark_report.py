@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
-import shutil
 import textwrap
 from typing import NamedTuple
 
@@ -53,14 +52,16 @@ def write_report(machine: Mapping, results: Mapping, out: Path) -> list[Path]:
     """
     Write benchmark.json, benchmark.md and a chart of each part to `out`; return the files.
 
-    `results` maps the names of parts to their measurements.
+    `results` maps the names of parts to their measurements, and `unfinished` to how many of them
+    were measured, if not all were.
     """
+    parts = {name: results[name] for name in results if name in PARTS}
     text = [f'# Benchmark\n\n{machine_line(machine)}\n']
-    for name, result in results.items():
+    for name, result in parts.items():
         part = PARTS[name]
         text.append(f'## {part.title}\n\n{part.markdown(result)}\n![]({name}.png)\n')
     files = write_result(out, 'benchmark', {'machine': machine, **results}, '\n'.join(text))
-    for name, result in results.items():
+    for name, result in parts.items():
         files.append(out / f'{name}.png')
         PARTS[name].plot(result, files[-1])
     return files
@@ -82,10 +83,11 @@ def update_document(document: Path, machine: Mapping, results: Mapping, out: Pat
     Write the measurements into a document, and the charts into `images/` next to it.
 
     A section lies between the lines `<!-- benchmark: NAME -->` and `<!-- end -->`. Raises
-    FileNotFoundError if there is no document, ValueError if it lacks a section.
+    FileNotFoundError if there is no document, ValueError if it lacks a section. After an error,
+    the document is unchanged, and each chart is the old or the new one.
     """
     text = read_text(document)
-    images = document.parent / 'images'
+    images, pictures = document.parent / 'images', {}
     for name, result in results.items():
         picture = images / f'benchmark_{name}.png'
         content = (
@@ -93,8 +95,9 @@ def update_document(document: Path, machine: Mapping, results: Mapping, out: Pat
             f'![{PARTS[name].title}](images/{picture.name})\n'
         )
         text = _replace_section(text, name, content, document)
-        images.mkdir(exist_ok=True)
-        shutil.copyfile(out / f'{name}.png', picture)
+        pictures[picture] = (out / f'{name}.png').read_bytes()
+    for picture, content in pictures.items():
+        write_atomically(picture.resolve(), content)
     write_atomically(document.resolve(), text.encode())
 
 

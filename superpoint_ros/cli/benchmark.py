@@ -12,8 +12,9 @@ against image area and number of keypoints. --training: rates of the training da
 training. --start: seconds from starting a program to its first features, once for 8 rounds. --all:
 all of these.
 
-Writes benchmark.json, benchmark.md and a plot of each part. Images that cannot be read are skipped
-and named; the exit status is then 1.
+Writes benchmark.json, benchmark.md and a plot of each part when all are measured; until then, they
+are in the folder benchmark_unfinished. Images that cannot be read are skipped and named; the exit
+status is then 1.
 
   superpoint benchmark --sizes 640x480 1280x720 --weights models/superpoint_compact.safetensors
   superpoint benchmark --all --docs docs/performance.md
@@ -23,6 +24,7 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Iterable
+from functools import partial
 from importlib.util import find_spec
 from itertools import chain
 from pathlib import Path
@@ -144,6 +146,7 @@ def run(args: argparse.Namespace) -> int:
     """Measure, print the tables, write the report."""
     from superpoint_ros.benchmark import benchmark_report as report
     from superpoint_ros.benchmark.machine import describe_machine
+    from superpoint_ros.evaluation.reports import UnfinishedReport
 
     keep_inputs([args.images] if args.images else [], [args.out])
     chosen = [name for name in report.PARTS if args.all or getattr(args, name)] or ['frames']
@@ -155,13 +158,16 @@ def run(args: argparse.Namespace) -> int:
     machine = describe_machine(plan.threads)
     print(report.machine_line(machine))
     measured = {}
-    for name in chosen:
-        measured[name] = _measure(name, plan, args)
-        # Each part is written at once: the next one may take long.
-        files = report.write_report(machine, measured, args.out)
-        print(f'\n{report.PARTS[name].title}\n\n{report.PARTS[name].markdown(measured[name])}')
-    if args.docs:
-        report.update_document(args.docs, machine, measured, args.out)
+    write = partial(report.write_report, machine)
+    unfinished = args.out / 'benchmark_unfinished'
+    with UnfinishedReport(unfinished, write, len(chosen), 'parts') as parts:
+        for name in chosen:
+            measured[name] = _measure(name, plan, args)
+            parts.keep(measured.copy)
+            print(f'\n{report.PARTS[name].title}\n\n{report.PARTS[name].markdown(measured[name])}')
+        files = write(measured, args.out)
+        if args.docs:
+            report.update_document(args.docs, machine, measured, args.out)
     print_written(files)
     return 1 if bad else 0
 

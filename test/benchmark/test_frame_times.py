@@ -3,6 +3,7 @@
 
 """The benchmark of whole frames measures each case, and its report shows the numbers."""
 
+import errno
 import json
 import sys
 
@@ -181,6 +182,22 @@ def test_benchmark_report_replaces_the_section_of_a_document(result, tmp_path):
     assert (tmp_path / 'images' / 'benchmark_frames.png').is_file()
     with pytest.raises(ValueError, match=r'lacks the lines <!-- benchmark: node -->'):
         report.update_document(document, MACHINE, {'node': []}, tmp_path / 'out')
+
+
+def test_a_full_disk_damages_neither_a_document_nor_its_charts(result, tmp_path, monkeypatch):
+    def fail(path, _):
+        raise OSError(errno.ENOSPC, 'No space left on device', str(path))
+
+    report.write_report(MACHINE, {'frames': result}, tmp_path / 'out')
+    document, chart = tmp_path / 'page.md', tmp_path / 'images' / 'benchmark_frames.png'
+    chart.parent.mkdir()
+    chart.write_bytes(b'old')
+    document.write_text('<!-- benchmark: frames -->\nold\n<!-- end -->\n')
+    monkeypatch.setattr(report, 'write_atomically', fail)
+    with pytest.raises(OSError, match='No space left on device'):
+        report.update_document(document, MACHINE, {'frames': result}, tmp_path / 'out')
+    assert chart.read_bytes() == b'old'
+    assert document.read_text() == '<!-- benchmark: frames -->\nold\n<!-- end -->\n'
 
 
 def test_frame_benchmark_compares_small_networks_with_the_paper_too(monkeypatch, tiny):

@@ -30,9 +30,10 @@ def test_benchmark_prints_and_writes_times_of_whole_frames(weights, tmp_path, ca
     assert {case['method'] for case in written['frames']['methods']} == set(METHODS)
     assert written['machine']['threads'] == 1
     assert (tmp_path / 'out' / 'frames.png').is_file()
+    assert not (tmp_path / 'out' / 'benchmark_unfinished').exists()
 
 
-def test_an_interrupted_benchmark_leaves_the_report_of_complete_parts(
+def test_an_interrupted_benchmark_leaves_a_report_of_its_parts_and_the_complete_one(
     weights, tmp_path, monkeypatch, capsys
 ):
     def interrupted(*_):
@@ -41,11 +42,23 @@ def test_an_interrupted_benchmark_leaves_the_report_of_complete_parts(
     monkeypatch.setattr('superpoint_ros.benchmark.tracking_times.measure_tracking', interrupted)
     options = f'--frames --tracking --weights {weights} --sizes 96x64 --engines torch --rounds 1'
     options += ' --precisions float32 --threads 1 --no-memory --max-keypoints 20 --methods'
-    assert main(['benchmark', *options.split(), '--out', str(tmp_path / 'out')]) == 130
-    assert '| random 96x64, torch float32 |' in capsys.readouterr().out
-    written = json.loads((tmp_path / 'out' / 'benchmark.json').read_text())
-    assert list(written) == ['machine', 'frames']
-    assert (tmp_path / 'out' / 'frames.png').is_file()
+    out = tmp_path / 'out'
+    out.mkdir()
+    earlier = {
+        name: f'earlier {name}' for name in ('benchmark.json', 'benchmark.md', 'frames.png')
+    }
+    for name, content in earlier.items():
+        (out / name).write_text(content)
+    assert main(['benchmark', *options.split(), '--out', str(out)]) == 130
+    printed = capsys.readouterr()
+    assert '| random 96x64, torch float32 |' in printed.out
+    unfinished = out / 'benchmark_unfinished'
+    assert f'1 of 2 parts were measured; their report is in {unfinished}' in printed.err
+    written = json.loads((unfinished / 'benchmark.json').read_text())
+    assert list(written) == ['machine', 'frames', 'unfinished']
+    assert (unfinished / 'benchmark.md').read_text().startswith('**Unfinished: 1 of 2 parts')
+    assert (unfinished / 'frames.png').is_file()
+    assert {name: (out / name).read_text() for name in earlier} == earlier
 
 
 def test_benchmark_names_and_skips_unreadable_images_and_exits_with_1(weights, tmp_path, capsys):
