@@ -31,7 +31,8 @@ class LastingStream:
     """
     A text stream that discards all text after one of the `lost` errors of writing.
 
-    Everything else is that of the stream.
+    Characters that its encoding lacks, as in names of files, are escaped. Everything else is that
+    of the stream.
     """
 
     def __init__(self, stream: TextIO, lost: type[OSError]):
@@ -42,7 +43,11 @@ class LastingStream:
 
     def write(self, text: str) -> int:
         """Write the text."""
-        return self._keep(self._stream.write, text)
+        try:
+            return self._keep(self._stream.write, text)
+        except UnicodeEncodeError as error:
+            shown = text.encode(error.encoding, 'backslashreplace').decode(error.encoding)
+            return self._keep(self._stream.write, shown)
 
     def flush(self) -> None:
         """Write what is buffered."""

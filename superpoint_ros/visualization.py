@@ -194,7 +194,7 @@ def contact_sheet(
         left = _GAP + index % columns * step_x
         top = _GAP + index // columns * step_y
         if captions:
-            text, scale = _fitted(printable(captions[index]), width)
+            text, scale = _fitted(captions[index], width)
             origin = (left + 2, top + height + _CAPTION_HEIGHT - 5)
             write_text(sheet, text, origin, scale)
         left += (width - picture.shape[1]) // 2

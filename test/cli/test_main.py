@@ -310,3 +310,17 @@ def test_output_that_cannot_be_written_is_one_line():
         done = run_try('print(1)', stdout=full, stderr=subprocess.PIPE)
     expected = b'superpoint: standard output: No space left on device\n'
     assert (done.returncode, done.stderr) == (1, expected)
+
+
+@pytest.mark.parametrize(
+    ('encoding', 'shown'),
+    [
+        ('utf-8:strict', 'Straße, \\udcff'),
+        ('ascii:strict', 'Stra\\xdfe, \\udcff'),
+    ],
+)
+def test_names_that_the_encoding_of_the_output_lacks_are_printed(encoding, shown):
+    environment = {**os.environ, 'PYTHONIOENCODING': encoding}
+    work = "print('Stra\\u00dfe, \\udcff')"
+    done = run_try(work, capture_output=True, env=environment)
+    assert (done.returncode, done.stdout.decode(), done.stderr) == (0, f'{shown}\n', b'')
