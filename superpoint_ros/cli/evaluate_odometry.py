@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 from superpoint_ros.cli.options import add_method_options, distinct_names, make_methods
 from superpoint_ros.cli.rerun_option import add_rerun_option, open_recording
-from superpoint_ros.cli.settings_options import add_options, read_options
+from superpoint_ros.cli.settings_options import add_options, given_options, read_options
 from superpoint_ros.evaluation.evaluation_plans import OdometryPlan, RoomPlan
 from superpoint_ros.odometry.odometry_settings import DETECTION_THRESHOLD
 
@@ -80,6 +80,7 @@ def run(args: argparse.Namespace) -> int:
     )
     from superpoint_ros.evaluation.reports import UnfinishedReport
 
+    _refuse_unused(args)
     simulated = {} if args.data else {'frames': 200}
     plan = read_options(args, OdometryPlan, **simulated)
     methods = _make_methods(args)
@@ -183,6 +184,19 @@ def _simulated(args: argparse.Namespace, scale: str) -> tuple[list[Opener], int]
         for seed in seeds
     ]
     return rooms, len(paths) - len(photographs)
+
+
+def _refuse_unused(args: argparse.Namespace) -> None:
+    """Raise ValueError that names options which the source of the frames does not use."""
+    if args.data:
+        unused = [*given_options(args, RoomPlan), *(['photographs'] if args.photographs else [])]
+        reason = 'for the simulated room, which --data replaces'
+    else:
+        unused = [name for name in ('topic', 'truth_topic') if getattr(args, name)]
+        reason = 'for bags: name one with --data'
+    if unused:
+        options = ', '.join(f'--{name.replace("_", "-")}' for name in unused)
+        raise ValueError(f'{options}: {reason}')
 
 
 def _described(args: argparse.Namespace, sequences: list[tuple]) -> dict[str, object]:

@@ -211,6 +211,24 @@ def test_evaluate_odometry_refuses_wrong_numbers_of_the_room(option, message, tm
     assert message in capsys.readouterr().err
 
 
+@pytest.mark.parametrize(
+    ('options', 'message'),
+    [
+        (
+            '--data {} --seeds 1 --noise 0',
+            '--seeds, --noise: for the simulated room, which',
+        ),
+        ('--data {} --photographs {}', '--photographs: for the simulated room, which --data'),
+        ('--topic /image --truth-topic /pose', '--topic, --truth-topic: for bags: name one with'),
+    ],
+)
+def test_evaluate_odometry_refuses_options_without_effect(options, message, tmp_path, capsys):
+    command = f'evaluate odometry --out {tmp_path}/out {options.format(tmp_path, tmp_path)}'
+    assert main(command.split()) == 2
+    assert f'superpoint: {message}' in capsys.readouterr().err
+    assert not (tmp_path / 'out').exists()
+
+
 def test_evaluate_odometry_needs_poses_and_calibration_of_a_recording(weights, tmp_path, capsys):
     pytest.importorskip('evo', reason='evo is not installed')
     folder = tmp_path / 'recording'
