@@ -79,6 +79,8 @@ def _train(stage: str, recipe, options: argparse.Namespace) -> int:
     logging.getLogger('lightning.pytorch.utilities.rank_zero').setLevel(logging.WARNING)
     # Lightning calls what newer versions of PyTorch have deprecated.
     warnings.filterwarnings('ignore', message='`isinstance.treespec, LeafSpec.` is deprecated')
+    # The log has it in the words of the recipe.
+    warnings.filterwarnings('ignore', message='.*AMP with fp16 is not supported on CPU')
     if options.threads:
         torch.set_num_threads(options.threads)
     try:

@@ -128,7 +128,7 @@ class TrainingModule(LightningModule):
 
     def on_before_optimizer_step(self, optimizer: torch.optim.Optimizer) -> None:
         """Raise TrainingDivergedError if gradients are not finite; float16's scaler skips them."""
-        if self.recipe.precision == '16-mixed':
+        if self.trainer.precision == '16-mixed':
             return
         gradients = [p.grad for p in self.network.parameters() if p.grad is not None]
         norm = torch.nn.utils.get_total_norm(gradients)

@@ -180,7 +180,6 @@ def _make_trainer(recipe: TrainingRecipe, folder: Path, **hardware: int | str) -
             ],
         )
         _check_machines(trainer)
-        return trainer
     # Lightning raises whatever the parsing of an option raises.
     except (MisconfigurationException, ValueError, TypeError, RuntimeError, KeyError) as error:
         options = ', '.join(f'--{name} {value}' for name, value in hardware.items())
@@ -189,6 +188,9 @@ def _make_trainer(recipe: TrainingRecipe, folder: Path, **hardware: int | str) -
         raise ValueError(
             f'cannot train with {options} on a machine with {machine}: {reason}'
         ) from error
+    if trainer.precision != recipe.precision:
+        logger.warning('precision %s needs a GPU: %s is used', recipe.precision, trainer.precision)
+    return trainer
 
 
 def _check_devices(devices: str) -> None:

@@ -132,8 +132,7 @@ def test_a_network_that_uses_fewer_channels_is_saved_as_wide_as_its_configuratio
     assert len(features(cv2.imread(str(folders[0] / '0.png'), cv2.IMREAD_GRAYSCALE)).keypoints)
 
 
-def test_the_recipe_of_the_paper_trains(folders, tmp_path):
-    # On a CPU, Lightning uses bfloat16 instead of float16, with a warning.
+def test_the_recipe_of_the_paper_trains(folders, tmp_path, capsys):
     options = short_run_options(
         'batch', 'width', 'height', 'workers', 'validation_images', 'log_every'
     )
@@ -141,6 +140,9 @@ def test_the_recipe_of_the_paper_trains(folders, tmp_path):
     data = [f'--images={images}', f'--labels={labels}', f'--out={tmp_path}', '--accelerator=cpu']
     command = ['train', 'superpoint', '--recipe=paper', *data, *options, '--max_steps=2']
     assert main([*command, '--precision=16-mixed', '--validate_every=1']) == 0
+    said = capsys.readouterr().err
+    assert 'precision 16-mixed needs a GPU: bf16-mixed is used' in said
+    assert 'Trainer(' not in said  # the words of Lightning
     network, _ = load_weights(tmp_path / WEIGHTS)
     assert network.config.descriptor_size == 256
     step, tensors = final_state(tmp_path)
