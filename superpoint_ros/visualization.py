@@ -221,13 +221,15 @@ def write_figure(path: Path, figure: Figure, dpi: float | None = None) -> None:
     Write a chart to a .png file as `write_atomically` does.
 
     `dpi` are dots per inch, None for those of the figure. Texts of the figure that are not UTF-8
-    are made printable.
+    are made printable, and dollar signs, as in names of files, are no formulas.
     """
     from matplotlib.text import Text
 
     for text in figure.findobj(Text):
         if printable(text.get_text()) != text.get_text():
             text.set_text(printable(text.get_text()))
+        if '$' in text.get_text():  # numbers at axes, which are formulas, are not made yet
+            text.set_parse_math(False)
     content = io.BytesIO()
     figure.savefig(content, format='png', dpi=dpi or 'figure')
     write_atomically(path, content.getvalue())

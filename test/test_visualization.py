@@ -21,6 +21,7 @@ from superpoint_ros.visualization import (
     RED,
     to_ascii,
     to_bgr,
+    write_figure,
     write_picture,
     write_text,
 )
@@ -122,6 +123,19 @@ def test_a_contact_sheet_needs_images_and_as_many_captions():
         contact_sheet([])
     with pytest.raises(ValueError, match='2 images need the same number of captions, got 1'):
         contact_sheet([gray(), gray()], captions=['one'])
+
+
+def test_names_with_dollar_signs_are_no_formulas_in_charts(tmp_path):
+    figures = pytest.importorskip('matplotlib.figure', reason='matplotlib is not installed')
+    figure = figures.Figure()
+    axes = figure.subplots()
+    axes.loglog([1, 10], [1, 10], label='a $\\frac$')
+    axes.set_title('sequence_$x_$')
+    legend = axes.legend()
+    write_figure(tmp_path / 'chart.png', figure)
+    assert cv2.imread(str(tmp_path / 'chart.png')) is not None
+    assert not legend.get_texts()[0].get_parse_math()
+    assert axes.get_xticklabels()[0].get_parse_math()
 
 
 @pytest.mark.parametrize(
