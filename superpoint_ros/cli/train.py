@@ -102,7 +102,8 @@ def _train(stage: str, recipe, options: argparse.Namespace) -> int:
         return 1
     except ValueError as error:
         raise ValueError(_cause(error)) from error
-    print(f'weights: {weights}')
+    if weights is not None:
+        print(f'weights: {weights}')
     return 0
 
 

@@ -57,9 +57,11 @@ class _ProgressBar(TQDMProgressBar):
 
 def train(
     module: TrainingModule, folder: Path, resume: bool = False, **hardware: int | str
-) -> Path:
+) -> Path | None:
     """
     Run a stage until the `max_steps` of its recipe and return its weight file.
+
+    Of several processes, the first one writes all files; the others return None.
 
     Joint training adds the activation ranges that int8 needs, if OpenVINO is installed.
 
@@ -86,7 +88,7 @@ def train(
     trainer = _make_trainer(recipe, folder, **hardware)
     if not trainer.is_global_zero:  # a process that Lightning started for one more device
         _fit(trainer, module, checkpoint if resume else None)
-        return folder / WEIGHTS
+        return None
     folder.mkdir(parents=True, exist_ok=True)
     with _locked(folder):
         write_atomically(folder / 'recipe.yaml', recipe_as_yaml(recipe).encode())

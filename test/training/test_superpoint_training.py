@@ -152,9 +152,11 @@ def test_the_recipe_of_the_paper_trains(folders, tmp_path, capsys):
 
 def test_two_processes_share_the_pairs_of_a_step(folders, tmp_path):
     command = superpoint_command(folders, tmp_path, '--devices=2', '--batch=1')
-    subprocess.run(
+    done = subprocess.run(
         [sys.executable, '-m', 'superpoint_ros.cli.main', *command],
         check=True,
         capture_output=True,
+        text=True,
     )
     assert final_state(tmp_path)[0] == 4
+    assert done.stdout.count(f'weights: {tmp_path / WEIGHTS}') == 1
