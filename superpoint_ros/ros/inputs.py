@@ -97,8 +97,8 @@ class InputTopic(ABC):
         self.topic = node.resolve_topic_name(topic)
         """Full name of the topic, after remapping. rclpy would remap it again, if it is given
         this name."""
-        self.title = self.topic
-        """Name of the topic in the diagnostics."""
+        self.suffix = ''
+        """What follows the topic in the diagnostics, for names that differ; may be empty."""
         self._type, self._qos = message_type, qos
         self.calibration: CalibrationTopic | None = None
         """Calibration that is received together with the messages; None for none."""
@@ -301,7 +301,7 @@ class InputTopic(ABC):
     ) -> DiagnosticStatus:
         """Return the diagnostics of the topic, with values of the node before its own."""
         return input_status(
-            f'{self.node.get_fully_qualified_name().lstrip("/")}: {self.title}',
+            f'{self.node.get_fully_qualified_name().lstrip("/")}: {self.topic}{self.suffix}',
             hardware,
             self.statistics.summary(time.monotonic()),
             self._missing or (self.trouble() if self._is_started else ''),

@@ -79,7 +79,7 @@ class DetectorNode(ProcessingNode):
         topics = Counter(camera.topic for camera in cameras.values())
         for name, camera in cameras.items():
             if topics[camera.topic] > 1:  # names in the diagnostics must be unique
-                camera.title += f' ({name})'
+                camera.suffix = f' ({name})'
             self.get_logger().info(
                 f'images from {camera.topic}, features to {camera.features.topic_name}'
             )
