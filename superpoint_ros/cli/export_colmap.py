@@ -127,7 +127,7 @@ def run(args: argparse.Namespace) -> int:
         hloc.check_distinct(names)
     listed = read_pairs(args.pairs, names) if args.pairs else []
     calibration = read_calibration(args.calibration) if args.calibration else None
-    images, skipped = _detect(args, names)
+    images, skipped = _detect(args, names, calibration)
     if len(images) < 2:
         raise ValueError(f'a reconstruction needs two images; {len(images)} could be read')
     cameras = _cameras(args, images, calibration)
@@ -153,8 +153,14 @@ def run(args: argparse.Namespace) -> int:
     return 1 if skipped else 0
 
 
-def _detect(args: argparse.Namespace, names: list[str]) -> tuple[list[ImageFeatures], int]:
-    """Return the features of the images, and the number of those that cannot be read."""
+def _detect(
+    args: argparse.Namespace, names: list[str], calibration: CameraModel | None
+) -> tuple[list[ImageFeatures], int]:
+    """
+    Return the features of the images, and the number of those that cannot be read.
+
+    Raises ValueError for the first image that the calibration does not fit.
+    """
     from tqdm import tqdm
 
     from superpoint_ros.data.sequences.image_files import read_image
@@ -173,22 +179,23 @@ def _detect(args: argparse.Namespace, names: list[str]) -> tuple[list[ImageFeatu
         features = replace(features, keypoints=turn_back(features.keypoints, image, stored))
         return ImageFeatures(name, (stored.shape[1], stored.shape[0]), features)
 
-    images = list(read_each(detect, tqdm(names, unit='image', desc='detect')))
+    images = []
+    for image in read_each(detect, tqdm(names, unit='image', desc='detect')):
+        if calibration is not None and image.size != calibration.size:
+            raise ValueError(
+                f'{args.calibration} is for images of {"x".join(map(str, calibration.size))}, '
+                f'{image.name} has {"x".join(map(str, image.size))}'
+            )
+        images.append(image)
     return images, len(names) - len(images)
 
 
 def _cameras(
     args: argparse.Namespace, images: list[ImageFeatures], calibration: CameraModel | None
 ) -> list[pycolmap.Camera]:
-    """Return the camera of each image; raise ValueError if the calibration does not fit it."""
+    """Return the camera of each image."""
     from superpoint_ros.integrations.colmap import calibrated_camera, camera_of_image
 
     if calibration is None:
         return [camera_of_image(args.images / image.name, image.size) for image in images]
-    for image in images:
-        if image.size != calibration.size:
-            raise ValueError(
-                f'{args.calibration} is for images of {"x".join(map(str, calibration.size))}, '
-                f'{image.name} has {"x".join(map(str, image.size))}'
-            )
     return [calibrated_camera(calibration)] * len(images)

@@ -21,7 +21,7 @@ pytest.importorskip('yaml', reason='PyYAML is not installed')
 
 import pycolmap
 
-from superpoint_ros.cli.export_colmap import MAX_KEYPOINTS
+from superpoint_ros.cli import export_colmap
 from superpoint_ros.cli.main import main
 from superpoint_ros.data.sequences.image_files import read_image
 from superpoint_ros.detector import Detector
@@ -70,7 +70,7 @@ def test_keypoints_of_turned_photographs_are_in_the_pixels_that_colmap_reads(pic
         header = b'\xff\xe1' + struct.pack('>H', len(exif) + 8) + b'Exif\0\0' + exif
         (pictures / f'turned{orientation}.jpg').write_bytes(jpeg[:2] + header + jpeg[2:])
     assert run(pictures, '--overlap', 1) == 0
-    detector = Detector.from_weights(max_keypoints=MAX_KEYPOINTS)
+    detector = Detector.from_weights(max_keypoints=export_colmap.MAX_KEYPOINTS)
     database = pycolmap.Database.open(pictures.parent / 'database.db')
     for image in database.read_all_images():
         path = pictures / image.name
@@ -190,6 +190,17 @@ def test_a_wrong_file_is_refused_before_the_detection(pictures, option, capsys):
     error = capsys.readouterr().err
     assert str(file) in error
     assert 'detect' not in error
+
+
+def test_a_calibration_of_another_size_is_refused_at_the_first_image(pictures, monkeypatch):
+    read, images = export_colmap.read_for_detection, []
+    monkeypatch.setattr(
+        export_colmap, 'read_for_detection', lambda path: images.append(path) or read(path)
+    )
+    file = pictures.parent / 'c.yaml'
+    write_calibration(file, CameraModel.of_view())
+    assert run(pictures, '--calibration', file) == 2
+    assert len(list(pictures.iterdir())) > len(images) == 1
 
 
 @pytest.mark.parametrize(
