@@ -175,6 +175,8 @@ def _check_source(sequence: FrameSequence, plan: OdometryPlan) -> None:
     """Raise ValueError if it is known without any image that the sequence cannot be measured."""
     if not getattr(sequence, 'has_truth', True):
         raise ValueError('it has no true poses; those of a bag are on the topic that is given')
+    if plan.scale == 'depth' and not getattr(sequence, 'has_depth', True):
+        raise _unscaled(plan)
     existing = [each for each in getattr(sequence, 'files', list)() if each.image.is_file()]
     if not existing:
         return  # nothing is listed, or reading will tell what is missing

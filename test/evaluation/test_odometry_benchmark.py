@@ -200,6 +200,21 @@ class Disordered(Flight):
         return iter(frames)
 
 
+class Unreadable(Flight):
+    """Sequence without true poses and depth, of which no image can be read."""
+
+    has_truth = has_depth = False
+
+    def __iter__(self):
+        raise AssertionError('an image is read')
+
+
+class UnreadableTruth(Unreadable):
+    """Such a sequence with true poses."""
+
+    has_truth = True
+
+
 def test_odometry_benchmark_names_what_it_cannot_measure():
     plan = OdometryPlan(gaps=(2,))
     stereo = OdometryPlan(gaps=(2,), scale='stereo')
@@ -211,6 +226,8 @@ def test_odometry_benchmark_names_what_it_cannot_measure():
         ([], plan, 'no sequences'),
         ([('arc', Flight)], stereo, 'arc: a stereo sequence is needed'),
         ([('arc', Flight)], depth, 'arc: it has no depth images for the scale'),
+        ([('arc', Unreadable)], plan, 'arc: it has no true poses'),
+        ([('arc', UnreadableTruth)], depth, 'arc: it has no depth images for the scale'),
     ):
         with pytest.raises(ValueError, match=words):
             evaluate_odometry([RANDOM], sequences, settings)

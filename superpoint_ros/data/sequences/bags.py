@@ -87,6 +87,8 @@ class BagSequence:
     Raises ValueError if a topic does not exist or has another type.
     """
 
+    has_depth = False
+
     def __init__(
         self,
         path: str | Path,

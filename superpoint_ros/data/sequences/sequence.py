@@ -76,7 +76,7 @@ class FrameSequence(Protocol):
 
     Sequences with a second camera have it in an attribute `second_camera`. Those whose frames are
     listed have a method `files`, which returns their `FrameFiles` without reading them. Those
-    without true poses may say so by an attribute `has_truth`.
+    without true poses or depth may say so by attributes `has_truth` and `has_depth`.
     """
 
     rate: float

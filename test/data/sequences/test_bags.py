@@ -78,6 +78,13 @@ def test_one_of_several_topics_of_images_must_be_chosen(write_bag):
         BagSequence(path, '/left/image', '/truth')
 
 
+def test_a_bag_tells_without_reading_images_whether_it_has_true_poses_and_depth(write_bag):
+    with_truth = BagSequence(write_bag(messages()))
+    without = BagSequence(write_bag([('/image', 'image', flat(1), START)], 'without'))
+    assert (with_truth.has_truth, without.has_truth) == (True, False)
+    assert not with_truth.has_depth
+
+
 def test_frames_of_a_bag_are_gray_or_bgr(write_bag):
     red = np.full((48, 64, 3), (0, 0, 255), np.uint8)
     path = write_bag([('/image', 'image', red, START)])
