@@ -17,7 +17,13 @@ from __future__ import annotations
 import argparse
 import sys
 
-from superpoint_ros.cli.options import add_detector_options, given_settings, number, output_folder
+from superpoint_ros.cli.options import (
+    add_detector_options,
+    given_settings,
+    keep_inputs,
+    number,
+    output_folder,
+)
 from superpoint_ros.cli.rerun_option import add_rerun_option, open_recording
 
 
@@ -58,6 +64,8 @@ def run(args: argparse.Namespace) -> int:
 
     if args.path not in ('', ROOM):  # the player starts after the detector, which takes seconds
         check_source(args.path)
+        pictures = [args.output / name for name in ('keypoints.jpg', 'odometry.jpg')]
+        keep_inputs([args.path], [args.output, *pictures])
     form = '{bar:24} {n:4.1f}/{total:g} s  {desc}'
     # Without a terminal each update is a separate line: print a few only.
     interval = 0.1 if sys.stderr.isatty() else 4.0

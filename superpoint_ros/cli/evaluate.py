@@ -30,6 +30,7 @@ from superpoint_ros.cli.options import (
     EXACT,
     given_execution,
     image_files,
+    keep_inputs,
     make_detector,
     make_methods,
     number,
@@ -232,6 +233,7 @@ def _run_threshold(args: argparse.Namespace) -> int:
     from superpoint_ros.files import demo_photographs, read_each
 
     paths = image_files(args.images or demo_photographs())
+    keep_inputs(paths, [args.out / 'threshold.png'])
     bad: list[Path] = []
     read = partial(read_for_detection, longest_side=args.longest_side)
     images = list(read_each(read, paths, bad))

@@ -23,7 +23,7 @@ import argparse
 from pathlib import Path
 import sys
 
-from superpoint_ros.cli.options import number, output_folder
+from superpoint_ros.cli.options import keep_inputs, number, output_folder
 from superpoint_ros.cli.recipe_options import add_options, own_parser, parse_options
 
 STAGES = ('magicpoint', 'superpoint')
@@ -60,6 +60,11 @@ def run(args: argparse.Namespace) -> int:
         return 0
     if options.out is None:
         raise ValueError('name the folder of the run: --out DIR')
+    read = [getattr(recipe, name, '') for name in ('images', 'labels', 'pairs')]
+    keep_inputs(filter(None, read), [options.out])
+    if not options.resume:
+        read = [getattr(options, 'start', None), getattr(recipe, 'distill_from', '')]
+        keep_inputs(filter(None, read), [options.out / 'weights.safetensors'])
     return _train(args.stage, recipe, options)
 
 

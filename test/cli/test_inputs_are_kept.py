@@ -20,7 +20,14 @@ CONFIG = SuperPointConfig(stage_channels=(4, 4, 4, 8), head_channels=8, descript
 @pytest.fixture
 def photos(tmp_path):
     """Return a folder of pictures with the names of results."""
-    for name in ('4_heatmap.png', 'labels.png', 'pairs.jpg', 'frames.png'):
+    for name in (
+        '4_heatmap.png',
+        'labels.png',
+        'pairs.jpg',
+        'frames.png',
+        'threshold.png',
+        'keypoints.jpg',
+    ):
         picture = np.random.default_rng(0).integers(0, 256, (48, 64)).astype(np.uint8)
         cv2.imwrite(str(tmp_path / name), picture)
     return tmp_path
@@ -35,6 +42,12 @@ def photos(tmp_path):
         'benchmark --images {0} --out {0}',
         'render-pairs scene.glb --pictures {0} --out {0} --pairs 1',
         'make-sequence scene.glb --pictures {0} --out {0}',
+        'evaluate threshold {0} --out {0}',
+        'train superpoint --recipe repeatability --images {0} --out {0}',
+        'train superpoint --recipe repeatability --images elsewhere --out {0} '
+        '--start {0}/weights.safetensors',
+        'demo {0} --output {0}',
+        'demo {0}/keypoints.jpg --output {0}',
     ],
 )
 def test_a_command_refuses_to_write_over_its_input(photos, arguments, capsys):
@@ -42,7 +55,9 @@ def test_a_command_refuses_to_write_over_its_input(photos, arguments, capsys):
         pytest.importorskip('embreex')
     if arguments.startswith('adapt'):
         pytest.importorskip('jsonargparse')
-    if arguments.startswith('benchmark'):
+    if arguments.startswith('train'):
+        pytest.importorskip('lightning')
+    if arguments.startswith(('benchmark', 'evaluate')):
         pytest.importorskip('matplotlib')
     write_pth(photos / 'w.pth', SuperPoint(CONFIG))
     before = {path: path.read_bytes() for path in photos.iterdir()}
