@@ -56,6 +56,7 @@ class ProcessingNode(LifecycleNode, ABC):
                 self.apply_parameters,
             )
             self.prepare()
+            self.parameters.warn_of_misspelt_names()
             self._status_publisher = self.publisher(DiagnosticArray, '/diagnostics', 10)
             self._own_publishers.clear()  # the others last until the node is cleaned up
             clock = Clock(clock_type=ClockType.STEADY_TIME)  # simulated time may be paused

@@ -78,7 +78,6 @@ class Parameters:
         self._node, self._logger = node, node.get_logger()
         self._groups = {kind: declare(node, kind) for kind in groups}
         self._check_further, self._applied = check, applied
-        _warn_of_misspelt_names(node, [name for kind in self._groups for name in table_of(kind)])
         self._renamed = {old: new for kind in self._groups for old, new in kind.RENAMED.items()}
         self._rows = {name: row for kind in self._groups for name, row in table_of(kind).items()}
         node.add_pre_set_parameters_callback(self._correct)
@@ -92,6 +91,21 @@ class Parameters:
     def current(self) -> Mapping[type, Any]:
         """Return the current settings of all groups by type, which belong together."""
         return self._groups
+
+    def warn_of_misspelt_names(self) -> None:
+        """
+        Warn of values from a parameter file or the command line for names that resemble settings.
+
+        Other unknown names may be meant for other nodes: parameter files may have wildcards. To be
+        called when all parameters are declared, also those that are not of a group.
+        """
+        given = _overrides(self._node)
+        for unknown in sorted(name for name in given if not self._node.has_parameter(name)):
+            similar = _similar(unknown, self._rows)
+            if similar:
+                self._logger.warning(
+                    f'the parameter {unknown} is unknown and is ignored: is {similar} meant?'
+                )
 
     def _correct(self, parameters: list[Parameter]) -> list[Parameter]:
         """
@@ -173,20 +187,6 @@ def _refuse_old_name(node: Node, old: str, new: str) -> None:
     node.undeclare_parameter(old)
     if parameter.value is not None:
         raise ValueError(f'the parameter {old} was renamed: use {new}')
-
-
-def _warn_of_misspelt_names(node: Node, names: Iterable[str]) -> None:
-    """
-    Warn of values from a parameter file or the command line for names that resemble `names`.
-
-    Other unknown names may be meant for other nodes: parameter files may have wildcards.
-    """
-    for unknown in sorted(name for name in _overrides(node) if not node.has_parameter(name)):
-        similar = _similar(unknown, names)
-        if similar:
-            node.get_logger().warning(
-                f'the parameter {unknown} is unknown and is ignored: is {similar} meant?'
-            )
 
 
 def _similar(unknown: str, names: Iterable[str]) -> str:

@@ -155,6 +155,13 @@ def test_cameras_with_one_image_topic_have_different_names_in_the_diagnostics(st
     ]
 
 
+def test_no_mask_of_a_camera_is_taken_for_a_misspelt_parameter(start_inside, capfd):
+    start_inside(cameras=['a', 'b'], **{'a.mask': '', 'b.mask': '', 'msk': ''})
+    warnings = [line for line in capfd.readouterr().err.splitlines() if 'unknown' in line]
+    assert len(warnings) == 1
+    assert warnings[0].endswith('the parameter msk is unknown and is ignored: is mask meant?')
+
+
 def test_the_diagnostics_name_a_mask_of_the_wrong_size(start_inside, image, info, tmp_path):
     path = tmp_path / 'mask.png'
     cv2.imwrite(str(path), np.full((60, 80), 255, np.uint8))

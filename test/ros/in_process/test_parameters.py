@@ -171,7 +171,8 @@ def test_a_whole_number_is_accepted_where_a_float_is_needed(make_node):
 
 
 def test_a_misspelt_name_in_a_parameter_file_is_named_with_the_right_one(make_node, capfd):
-    Parameters(make_node(hgh=3.0, left__mask='', threads=1, use_sim_time=True), (Search, Output))
+    node = make_node(hgh=3.0, left__mask='', threads=1, use_sim_time=True)
+    Parameters(node, (Search, Output)).warn_of_misspelt_names()
     warnings = [line for line in capfd.readouterr().err.splitlines() if 'unknown' in line]
     assert len(warnings) == 1
     assert warnings[0].endswith('the parameter hgh is unknown and is ignored: is high meant?')
