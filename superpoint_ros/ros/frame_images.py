@@ -60,7 +60,9 @@ class FrameImages:
 
     def _keep(self, message: Image) -> None:
         self.received += 1
-        self._images[stamp_key(message)] = message
+        key = stamp_key(message)
+        self._images.pop(key, None)  # of the round before, if a recording is repeated
+        self._images[key] = message
         while len(self._images) > _KEPT:
             self._images.pop(next(iter(self._images)))
 

@@ -1,0 +1,48 @@
+# Copyright 2026 The superpoint_ros developers
+# SPDX-License-Identifier: Apache-2.0
+
+"""Images wait for features with their stamps."""
+
+from __future__ import annotations
+
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+
+pytest.importorskip('rclpy', reason='needs ROS 2 (rclpy)')
+
+from sensor_msgs.msg import PointCloud2
+from std_msgs.msg import Header
+
+from superpoint_ros.ros.frame_images import FrameImages
+from superpoint_ros.ros.messages.image_messages import image_message
+
+
+def test_images_of_a_repeated_recording_wait_in_the_order_of_their_arrival():
+    receivers = []
+
+    def subscribe(kind, topic, callback, *_, **__):
+        receivers.append(callback)
+        return callback
+
+    node = SimpleNamespace(get_logger=lambda: None, create_subscription=subscribe)
+    images = FrameImages(node, 'image', 'tracks')
+    images.follow_demand(True)
+    (receive,) = receivers
+
+    def header(second):
+        made = Header()
+        made.stamp.sec = second
+        return made
+
+    def arrives(second, value):
+        receive(image_message(np.full((16, 16), value, np.uint8), header(second)))
+
+    arrives(3, 30)  # the detector dropped it, and the recording begins again
+    for second in (1, 2, 3):
+        arrives(second, second)
+    for second in (1, 2, 3):
+        gray = images.gray(PointCloud2(header=header(second)))
+        assert gray is not None
+        assert gray[0, 0] == second
