@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Iterator
 import contextlib
 from pathlib import Path
@@ -94,8 +95,13 @@ def open_bag(path: str | Path, ros_1: bool = False) -> Iterator[BagReader]:
                 raise ValueError(
                     f'the bag {path} cannot be read: metadata.yaml lists {connection.msgcount} '
                     f'messages on {connection.topic}, its files have none that fits (type or QoS '
-                    f'differ); try: ros2 bag reindex {path}'
+                    f'differ); try: ros2 bag reindex {quote(str(path))}'
                 )
+        for topic, count in reader.unlisted.items():
+            raise ValueError(
+                f'the bag {path} cannot be read: metadata.yaml does not list {topic}, of which '
+                f'its files have {count} messages; try: ros2 bag reindex {quote(str(path))}'
+            )
         yield reader
 
 
@@ -111,6 +117,7 @@ class BagReader:
         connections: connections of `rosbags` whose messages can be read.
         left_out: connections in other formats.
         topics: topics of `rosbags` by name, made of `connections`.
+        unlisted: number of messages in the files by topic, of topics that metadata.yaml lacks.
         message_count: number of messages of `connections`, as listed in the bag.
         duration: time from the first message to the last, in nanoseconds.
 
@@ -125,6 +132,7 @@ class BagReader:
         store = get_typestore(Stores.ROS1_NOETIC if is_ros_1 else Stores.ROS2_JAZZY)
         self._deserialize = store.deserialize_ros1 if is_ros_1 else store.deserialize_cdr
         self.left_out: list[Any] = []
+        self.unlisted: Counter[str] = Counter()
         kind = rosbag1.Reader if is_ros_1 else rosbag2.Reader
         try:
             self._reader: Any = kind(path if is_ros_1 else RosTopicsPath(path))
@@ -145,6 +153,8 @@ class BagReader:
         """
         Remove connections in other formats from the reader, and sort its files by time.
 
+        Also count the messages of topics that are not listed.
+
         `rosbags` has no options for this. It makes topics and finds messages from these lists.
         """
         connections = self._reader.connections
@@ -153,6 +163,10 @@ class BagReader:
         # The files of a split bag may be listed in any order.
         files = getattr(self._reader.storage, 'storages', [])
         files.sort(key=lambda file: file.metadata.start_time)
+        listed = {each.topic for each in (*connections, *self.left_out)}
+        for each in (connection for file in files for connection in file.connections):
+            if each.msgcount and each.topic not in listed and _is_of_ros_2(each):
+                self.unlisted[each.topic] += each.msgcount
 
     def _damage(self, error: Exception) -> ValueError:
         """Return the error of a bag that cannot be read, with the command that may repair it."""

@@ -192,6 +192,22 @@ def test_metadata_that_contradicts_the_files_of_a_bag_is_an_error(write_bag):
         open_sequence(path)
 
 
+@pytest.mark.parametrize('storage', ['mcap', 'sqlite3'])
+def test_a_topic_that_metadata_does_not_list_is_an_error(write_bag, storage):
+    yaml = pytest.importorskip('yaml', reason='needs the library pyyaml')
+    path = write_bag(messages(), storage=storage)
+    metadata = yaml.safe_load((path / 'metadata.yaml').read_text())
+    content = metadata['rosbag2_bagfile_information']
+    listed = content['topics_with_message_count']
+    (pose,) = (each for each in listed if each['topic_metadata']['name'].endswith('pose'))
+    listed.remove(pose)
+    content['message_count'] -= pose['message_count']
+    (path / 'metadata.yaml').write_text(yaml.safe_dump(metadata))
+    said = r'not list /ground_truth/pose, of which its files have 10 messages; .* bag reindex'
+    with pytest.raises(ValueError, match=said):
+        open_sequence(path)
+
+
 def test_a_bag_without_metadata_is_read_if_it_is_one_file(write_bag):
     path = write_bag(messages())
     (path / 'metadata.yaml').unlink()
