@@ -23,9 +23,9 @@ from superpoint_ros.data.sequences.bag_reader import BagReader, open_bag
 from superpoint_ros.data.sequences.image_files import convert_color
 from superpoint_ros.data.sequences.mcap_topics import describe_left_out
 from superpoint_ros.data.sequences.sequence import (
-    DEFAULT_RATE,
     Frame,
     GroundTruth,
+    plausible_rate,
     with_known_size,
 )
 from superpoint_ros.geometry.camera_model import CameraModel, is_calibrated
@@ -114,8 +114,7 @@ class BagSequence:
             self.truth = self._read_truth(reader, truth_topic)
             seconds = reader.duration * 1e-9
         self.has_truth = len(self.truth) > 0
-        is_timed = self.count > 1 and seconds > 0
-        self.rate = (self.count - 1) / seconds if is_timed else DEFAULT_RATE
+        self.rate = plausible_rate((self.count - 1) / seconds if seconds > 0 else 0.0)
 
     def _only_topic(self, reader: BagReader) -> str:
         """Return the only topic of images; raise ValueError if there is none or several."""

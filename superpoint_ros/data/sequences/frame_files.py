@@ -15,7 +15,7 @@ import cv2
 import numpy as np
 
 from superpoint_ros.data.sequences.image_files import check_not_empty, read_image, read_pixels
-from superpoint_ros.data.sequences.sequence import DEFAULT_RATE, Frame
+from superpoint_ros.data.sequences.sequence import DEFAULT_RATE, Frame, plausible_rate
 
 _log = logging.getLogger(__name__)
 
@@ -128,7 +128,7 @@ def nearest_stamps(
 def mean_rate(stamps: Sequence[float], default: float) -> float:
     """Return the mean rate in Hz of ascending stamps in seconds, `default` if they give none."""
     seconds = stamps[-1] - stamps[0] if len(stamps) else 0.0
-    return (len(stamps) - 1) / seconds if seconds > 0 else default
+    return plausible_rate((len(stamps) - 1) / seconds if seconds > 0 else 0.0, default)
 
 
 class ImageSequence:

@@ -16,10 +16,16 @@ from superpoint_ros.geometry.camera_model import CameraModel, CameraModelError
 from superpoint_ros.geometry.rotations import pose_matrix
 
 DEFAULT_RATE = 30.0
+_MAX_RATE = 1000.0  # Hz; cameras are slower: the stamps are wrong, or all equal
 LONGEST_GAP = 0.15
 """Longest time in seconds between two measured poses between which poses are interpolated."""
 
 _log = logging.getLogger(__name__)
+
+
+def plausible_rate(rate: float, default: float = DEFAULT_RATE) -> float:
+    """Return a rate in Hz if a camera can have it, else `default`."""
+    return rate if 0 < rate < _MAX_RATE else default
 
 
 @dataclass(frozen=True, eq=False)

@@ -12,7 +12,7 @@ import time
 import cv2
 
 from superpoint_ros.data.sequences.image_files import convert_color
-from superpoint_ros.data.sequences.sequence import DEFAULT_RATE, Frame
+from superpoint_ros.data.sequences.sequence import Frame, plausible_rate
 from superpoint_ros.files import check_utf8
 
 
@@ -36,7 +36,7 @@ class Video:
         capture.release()
         if not has_frame:
             raise ValueError(f'{source} has no frame that can be read')
-        self.rate = reported if 0 < reported < 1000 else DEFAULT_RATE
+        self.rate = plausible_rate(reported)
 
     def _open(self) -> cv2.VideoCapture:
         """Return the opened capture."""

@@ -13,6 +13,7 @@ import pytest
 from superpoint_ros.data.sequences.bag_reader import open_bag
 from superpoint_ros.data.sequences.bags import BagSequence
 from superpoint_ros.data.sequences.opening import open_sequence
+from superpoint_ros.data.sequences.sequence import DEFAULT_RATE
 from support.bags import BAG_CAMERA, write_bag, write_mixed_mcap
 
 START = 1_700_000_000_000_000_000
@@ -206,6 +207,13 @@ def test_a_topic_that_metadata_does_not_list_is_an_error(write_bag, storage):
     said = r'not list /ground_truth/pose, of which its files have 10 messages; .* bag reindex'
     with pytest.raises(ValueError, match=said):
         open_sequence(path)
+
+
+@pytest.mark.parametrize('storage', ['mcap', 'sqlite3', 'ros1'])
+def test_a_bag_whose_messages_have_one_time_has_the_default_rate(write_bag, storage):
+    name = 'drive.bag' if storage == 'ros1' else 'drive'
+    path = write_bag([(*each, START) for *each, _ in messages()], name, storage)
+    assert open_sequence(path).rate == DEFAULT_RATE
 
 
 def test_a_bag_without_metadata_is_read_if_it_is_one_file(write_bag):
