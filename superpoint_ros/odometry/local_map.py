@@ -154,18 +154,20 @@ class LocalMap:
         errors = reprojection_errors(view.pose, self.points[in_map], view.seen[in_view])
         return in_map, in_view, errors
 
-    def pose_noise(self, view: CameraView, inliers: tuple[np.ndarray, np.ndarray]) -> np.ndarray:
+    def pose_noise(
+        self, view: CameraView, inliers: tuple[np.ndarray, np.ndarray], threshold: float
+    ) -> np.ndarray:
         """
         Return the covariance of the view's pose for exact points, as `pose_covariance`.
 
-        `inliers` are positions in map and view, see `inliers`.
+        `inliers` are positions in map and view, `threshold` is the largest error of an inlier.
         """
         in_map, in_view = inliers
         depths, weights = (
             None if each is None else each[in_view] for each in (view.depths, view.weights)
         )
         points, seen = self.points[in_map], view.seen[in_view]
-        return pose_covariance(view.pose, points, seen, self.threshold, depths, weights)
+        return pose_covariance(view.pose, points, seen, threshold, depths, weights)
 
     def update_visibility(self, view: CameraView) -> None:
         """Remove points that have been outliers or unseen for too long."""

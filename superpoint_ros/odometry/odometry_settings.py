@@ -46,6 +46,14 @@ class TrackerSettings(SettingsGroup):
         unit='px',
         range=(0.0, 10_000.0),
     )
+    max_jump: float = setting(
+        1000.0,
+        'Largest distance, as max_motion, within which the tracks of the last frame are searched '
+        'once more if less than a tenth of them is found within max_motion, for example because '
+        'the camera suddenly turns. 0 turns this search off.',
+        unit='px',
+        range=(0.0, 10_000.0),
+    )
     geometric_check: str = setting(
         'fundamental',
         'Model that all matches of a frame must fit: a fundamental matrix (a rigid scene), a '

@@ -22,6 +22,7 @@ MAX_PAUSE = 2.0
 """Seconds between two frames after which all tracks restart: a clock jump or a long pause."""
 
 _LOST_REACH = 0.3  # share of max_motion for lost tracks, whose positions are predicted
+_FEW_FOUND = 0.1  # share of the tracks of the last frame; with fewer, max_jump counts
 _SAME_POINT = 2.0  # pixels; a keypoint this near a bridged track is the same point
 
 
@@ -158,38 +159,76 @@ class Tracker:
         So a lost point that has restarted as a new track keeps its new id, and each group can be
         checked with the geometry of two frames.
         """
-        memory, settings, found = self._memory, self.settings, []
-        tracks = Described(memory.expected, memory.descriptors)
+        memory, settings = self._memory, self.settings
         described = Described(features.keypoints, features.descriptors)
         free = np.ones(len(features), dtype=bool)
-        moved, unseen, last = False, 0, memory.unseen.max(initial=-1)
+        found = [self._match_last(described, free, elapsed)]
+        moved = len(found[0]) >= FEWEST_MATCHES
+        if moved:
+            self._predict_lost(found[0], features.keypoints)
+        unseen, last = 1, memory.unseen.max(initial=0)
         while unseen <= last:
-            groups, after = memory.unseen - unseen, last + 1
+            groups = np.where(memory.unseen >= unseen, memory.unseen, -1)
             if not moved:  # one group at a time
-                rows, after = groups == 0, unseen + 1
-                groups = np.where(rows, 0, -1)
-                memory.expected[rows] += (memory.velocities[rows] * elapsed).astype(np.float32)
-            reach = (settings.max_motion or np.inf) * (_LOST_REACH if moved else min(after, 3))
-            limits = Limits(reach, settings.ratio, settings.min_similarity)
-            pairs = match_groups(tracks, described, groups, free, limits, FEWEST_MATCHES)
-            numbers = memory.unseen[pairs[:, 0]]
-            newest = numbers == numbers[-1:]
-            if newest.sum() >= FEWEST_MATCHES:  # no later group was matched
-                after = numbers[-1] + 1
-                checked = pairs[newest]
-                before, now = memory.keypoints[checked[:, 0]], features.keypoints[checked[:, 1]]
-                checked = checked[fit_geometry(before, now, settings)]
-                free[pairs[newest, 1]], free[checked[:, 1]] = True, False
-                pairs = np.concatenate([pairs[~newest], checked])
-            if unseen == 0 and len(pairs) >= FEWEST_MATCHES:
-                self._predict_lost(pairs, features.keypoints)
-                moved = True
+                groups[groups > unseen] = -1
+                self._predict_by_velocity(groups == unseen, elapsed)
+            reach = settings.max_motion * (_LOST_REACH if moved else min(unseen + 1, 3))
+            pairs, checked = self._match_groups(described, groups, free, reach)
             found.append(pairs)
-            unseen = after
-        if not found:
-            return np.zeros((0, 2), np.int64)
+            unseen = 1 + (checked if checked is not None else groups.max(initial=unseen))
         # If there are too many, tracks that were lost are dropped first.
         return np.concatenate(found)[: settings.max_tracks or None]
+
+    def _match_last(self, features: Described, free: np.ndarray, elapsed: float) -> np.ndarray:
+        """
+        Return the matches of the tracks of the last frame, see `_match_groups`.
+
+        If hardly any of them is found within `max_motion`, those within `max_jump` count, if they
+        are at least twice as many and enough for a geometric model.
+        """
+        settings, last = self.settings, self._memory.unseen == 0
+        self._predict_by_velocity(last, elapsed)
+        groups = np.where(last, 0, -1)
+        pairs, _ = self._match_groups(features, groups, free, settings.max_motion)
+        if not settings.max_motion or not settings.max_jump:
+            return pairs
+        if len(pairs) >= _FEW_FOUND * last.sum():
+            return pairs
+        all_free = np.ones_like(free)
+        far, _ = self._match_groups(features, groups, all_free, settings.max_jump)
+        if len(far) < max(2 * len(pairs), FEWEST_MATCHES):
+            return pairs
+        free[:] = all_free
+        return far
+
+    def _match_groups(
+        self, features: Described, groups: np.ndarray, free: np.ndarray, reach: float
+    ) -> tuple[np.ndarray, int | None]:
+        """
+        Return matches and the group that was checked with the geometric model, None if none was.
+
+        See `match_groups`: the last group is the first one with enough matches for a model, and
+        those which do not fit it are left out. `reach` is the largest distance of a match from
+        the expected position of its track; 0: unlimited.
+        """
+        settings, memory = self.settings, self._memory
+        tracks = Described(memory.expected, memory.descriptors)
+        limits = Limits(reach or np.inf, settings.ratio, settings.min_similarity)
+        pairs = match_groups(tracks, features, groups, free, limits, FEWEST_MATCHES)
+        numbers = groups[pairs[:, 0]]
+        newest = numbers == numbers[-1:]
+        if newest.sum() < FEWEST_MATCHES:
+            return pairs, None
+        candidates = pairs[newest]
+        before, now = memory.keypoints[candidates[:, 0]], features.points[candidates[:, 1]]
+        fitting = candidates[fit_geometry(before, now, settings)]
+        free[candidates[:, 1]], free[fitting[:, 1]] = True, False
+        return np.concatenate([pairs[~newest], fitting]), int(numbers[-1])
+
+    def _predict_by_velocity(self, chosen: np.ndarray, elapsed: float) -> None:
+        """Move the expected positions of the chosen tracks, bool (N,), by their velocities."""
+        memory = self._memory
+        memory.expected[chosen] += (memory.velocities[chosen] * elapsed).astype(np.float32)
 
     def _predict_lost(self, pairs: np.ndarray, keypoints: np.ndarray) -> None:
         """Predict the positions of lost tracks by the affine motion of the matched ones."""
@@ -282,6 +321,10 @@ class Tracker:
         started = TrackState.new(
             ids, points, features.descriptors[new], stamp, self._refiner.start(points)
         )
+        moved = (old.unseen[rows] == 0) & (intervals > 0)
+        if moved.sum() >= FEWEST_MATCHES:  # new tracks are expected to move like the others
+            origins = move_with(points, found.keypoints[moved], before[moved])
+            started.velocities[:] = (points - origins) / intervals[moved][0]
         self._memory = self._memory.join(started)
         return tracks
 

@@ -45,6 +45,8 @@ STARTING, TRACKING, LOST = 'starting', 'tracking', 'lost'
 
 _LEAST_SIGMA = 0.1  # pixels; .3, .05 and .02 were no better on fr2/desk of TUM RGB-D
 
+_COARSE = 4  # times the threshold, for poses in fast turns
+
 _MIN_INLIER_SHARE = 0.6  # of the points that two views share, to initialise a map
 
 
@@ -240,40 +242,28 @@ class VisualOdometry:
         inliers = self._map.inliers(view)
         self.inliers = self._share_base = len(inliers[0])
         self.status = TRACKING
-        noise = self._map.pose_noise(view, inliers)
+        noise = self._map.pose_noise(view, inliers, self.threshold)
         self.uncertainty.start_map(invert(view.pose), noise, self._stamp)
         self._store_depth()
 
     def _follow(self, view: CameraView) -> bool:
-        """Estimate the pose of the view from the map; return whether it succeeded."""
-        local, threshold = self._map, self.threshold
-        local.threshold, local.window = threshold, self.settings.window
+        """
+        Estimate the pose of the view from the map; return whether it succeeded.
+
+        If too few points are inliers, the threshold is `_COARSE` times as large: in fast turns,
+        rolling shutters and motion blur move points by more than the threshold.
+        """
+        local, before = self._map, self._pose
+        local.threshold, local.window = self.threshold, self.settings.window
         local.point_parallax = self.settings.point_parallax
-        in_map, in_view = shared_ids(local.ids, view.ids)
-        points, seen = local.points[in_map], view.seen[in_view]
-        depths = None if view.depths is None else view.depths[in_view]
-        weights = np.ones(len(view)) if view.weights is None else view.weights
-        weights = weights[in_view]
-        self.inliers = 0
-        if len(points) >= self.settings.min_inliers:
-            pose = find_pose(points, seen, threshold, self._motion @ self._pose)
-            for _ in range(2):  # inliers may change with the pose
-                good = reprojection_errors(pose, points, seen) < threshold
-                if good.sum() >= 4:
-                    measured = None if depths is None else depths[good]
-                    pose = refine_pose(
-                        *(pose, points[good], seen[good], threshold),
-                        depths=measured,
-                        weights=weights[good],
-                    )
-            good = reprojection_errors(pose, points, seen) < threshold
-            self.inliers = int(good.sum())
-        enough = max(self.settings.min_inliers, len(points) // 4)
-        if self.inliers < enough:
+        for threshold in (self.threshold, _COARSE * self.threshold):
+            inliers = self._find_pose(view, threshold)
+            if inliers is not None:
+                break
+        else:
             self._fail()
             return False
-        before, view.pose = self._pose, pose
-        noise = local.pose_noise(view, (in_map[good], in_view[good]))
+        noise = local.pose_noise(view, inliers, threshold)
         local.update_visibility(view)
         is_keyframe = self._is_keyframe(view)
         if is_keyframe:
@@ -289,6 +279,39 @@ class VisualOdometry:
         self._failures, self.status = 0, TRACKING
         self._store_depth()
         return True
+
+    def _find_pose(
+        self, view: CameraView, threshold: float
+    ) -> tuple[np.ndarray, np.ndarray] | None:
+        """
+        Estimate the pose of the view from the points of the map that it sees.
+
+        Returns the positions of the inliers, with errors below `threshold`, in map and view; None
+        if there are too few.
+        """
+        in_map, in_view = shared_ids(self._map.ids, view.ids)
+        points, seen = self._map.points[in_map], view.seen[in_view]
+        depths = None if view.depths is None else view.depths[in_view]
+        weights = np.ones(len(points)) if view.weights is None else view.weights[in_view]
+        self.inliers, fewest = 0, self.settings.min_inliers
+        if len(points) < fewest:
+            return None
+        pose = find_pose(points, seen, threshold, self._motion @ self._pose)
+        for _ in range(2):  # inliers may change with the pose
+            good = reprojection_errors(pose, points, seen) < threshold
+            if good.sum() >= 4:
+                measured = None if depths is None else depths[good]
+                pose = refine_pose(
+                    *(pose, points[good], seen[good], threshold),
+                    depths=measured,
+                    weights=weights[good],
+                )
+        good = reprojection_errors(pose, points, seen) < threshold
+        self.inliers = int(good.sum())
+        if self.inliers < max(fewest, len(points) // 4):
+            return None
+        view.pose = pose
+        return in_map[good], in_view[good]
 
     def _finish_refinement(self) -> None:
         """Apply a refinement that has ended since the last frame."""

@@ -152,11 +152,41 @@ def accepted_outliers(scene, moved, check):
 def test_tracker_rejects_matches_farther_away_than_max_motion():
     scene = Scene()
     for limit, same in ((30.0, True), (10.0, False), (0.0, True)):
-        tracker = Tracker(TrackerSettings(max_motion=limit, geometric_check='none'))
+        settings = TrackerSettings(max_motion=limit, max_jump=0.0, geometric_check='none')
+        tracker = Tracker(settings)
         first = tracker.update(scene.at((0, 0))[0], 0.0)
         tracks = tracker.update(scene.at((20, 0))[0], 0.1)
         kept = np.isin(tracks.ids, first.ids).mean()
         assert kept == 1.0 if same else kept < 0.2, limit
+
+
+@pytest.mark.parametrize(('limit', 'same'), [(1000.0, True), (100.0, False), (0.0, False)])
+def test_tracker_finds_tracks_after_a_sudden_turn_up_to_max_jump(limit, same):
+    scene, tracker = Scene(noise=0.02), Tracker(TrackerSettings(max_jump=limit))
+    first = tracker.update(scene.at((0, 0))[0], 0.0)
+    tracks = tracker.update(scene.at((120, 10))[0], 0.1)
+    kept = np.isin(tracks.ids, first.ids).mean()
+    assert kept > 0.9 if same else kept < 0.2
+
+
+def test_tracker_does_not_search_the_image_for_tracks_that_are_out_of_sight():
+    scene, tracker = Scene(count=200), Tracker()
+    first = tracker.update(scene.at((0, 0), np.arange(100))[0], 0.0)
+    tracks = tracker.update(scene.at((0, 0), np.arange(90, 200))[0], 0.1)
+    assert np.isin(first.ids, tracks.ids).sum() == 10
+    scene.places[100:110] += 200  # fewer than a geometric model needs
+    later = tracker.update(scene.at((0, 0), np.arange(100, 110))[0], 0.2)
+    assert not np.isin(later.ids, tracks.ids).any()
+
+
+def test_new_tracks_are_expected_to_move_like_the_others():
+    scene = Scene()
+    tracker = Tracker(TrackerSettings(max_motion=50.0, max_jump=0.0))
+    tracker.update(scene.at((0, 0), np.arange(40))[0], 0.0)
+    tracks = tracker.update(scene.at((40, 0))[0], 0.1)  # half of the tracks are new
+    assert (tracks.velocities[tracks.ages == 1] == 0).all()
+    later = tracker.update(scene.at((120, 0))[0], 0.2)
+    np.testing.assert_array_equal(later.ids, tracks.ids)
 
 
 @pytest.mark.parametrize(
@@ -166,7 +196,8 @@ def test_max_motion_grows_with_the_frames_that_tracks_were_lost_up_to_three_time
     missed, shift, same
 ):
     scene = Scene()
-    tracker = Tracker(TrackerSettings(max_motion=30.0, geometric_check='none'))
+    settings = TrackerSettings(max_motion=30.0, max_jump=0.0, geometric_check='none')
+    tracker = Tracker(settings)
     first = tracker.update(scene.at((0, 0))[0], 0.0)
     for number in range(missed):
         tracker.update(Features.empty(32), 0.1 * (number + 1))

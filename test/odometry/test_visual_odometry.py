@@ -15,6 +15,8 @@ from superpoint_ros.geometry.trajectory_alignment import position_errors
 from superpoint_ros.odometry.odometry_settings import OdometrySettings
 from superpoint_ros.odometry.visual_odometry import LOST, STARTING, TRACKING, VisualOdometry
 
+SIZE = (640, 480)
+
 
 def angle(rotation):
     return np.degrees(np.arccos(np.clip((np.trace(rotation) - 1) / 2, -1, 1)))
@@ -103,6 +105,26 @@ def test_odometry_of_a_still_or_only_rotating_camera_has_no_map(make_flight):
         numbers, _, odometry = fly(make_flight(poses=poses, noise=0.5))
         assert len(numbers) == 0
         assert odometry.status == STARTING
+
+
+def test_odometry_follows_fast_turns_with_a_rolling_shutter(make_flight):
+    flight = make_flight(noise=0.2)
+    _, _, before = fly(replace(flight, tracks=flight.tracks[:30], stamps=flight.stamps[:30]))
+    for number in range(30, 34):  # rows are read while the camera turns
+        tracks = flight.tracks[number]
+        moved = tracks.keypoints.copy()
+        moved[:, 0] += 30 * (moved[:, 1] / SIZE[1] - 0.5)
+        flight.tracks[number] = replace(tracks, keypoints=moved)
+    numbers, poses, odometry = fly(flight)
+    np.testing.assert_array_equal(numbers, np.arange(numbers[0], 60))
+    assert odometry.restarts == 0
+    assert rotation_errors(flight, numbers, poses).max() < 2.5  # 30 px in 480 rows: 3.6 degrees
+    still = (numbers < 30) | (numbers >= 40)
+    assert rotation_errors(flight, numbers[still], poses[still]).max() < 0.1
+    assert relative_error(flight, numbers[still], poses[still]) < 0.01
+    _, _, turning = fly(replace(flight, tracks=flight.tracks[:31], stamps=flight.stamps[:31]))
+    sigmas = [np.sqrt(np.trace(each.uncertainty.covariance[:3, :3])) for each in (before, turning)]
+    assert sigmas[1] > 1.4 * sigmas[0]
 
 
 def test_odometry_without_points_is_lost_and_restarts_at_the_last_pose(make_flight):
