@@ -21,6 +21,7 @@ from contextlib import contextmanager
 import importlib
 from importlib.util import find_spec
 import logging
+import os
 from pathlib import Path
 import signal
 import sys
@@ -193,7 +194,8 @@ def _raising_signals() -> Iterator[list[KeyboardInterrupt]]:
     """
     Let SIGINT raise KeyboardInterrupt and SIGTERM `Terminated`, unless they have other handlers.
 
-    Gives a list of the exceptions that were raised: C++ code may replace them by others.
+    Gives a list of the exceptions that were raised: C++ code may replace them by others. A signal
+    whose exception the interpreter has to ignore, in a finalizer, is sent again after a moment.
     """
     raised: list[KeyboardInterrupt] = []
     usual = {signal.SIGINT: signal.default_int_handler, signal.SIGTERM: signal.SIG_DFL}
@@ -207,11 +209,26 @@ def _raising_signals() -> Iterator[list[KeyboardInterrupt]]:
         raised.append(Terminated() if number == signal.SIGTERM else KeyboardInterrupt())
         raise raised[-1]
 
+    def ignore(unraisable: sys.UnraisableHookArgs) -> None:
+        if unraisable.exc_value not in raised:
+            report(unraisable)
+            return
+        terminated = isinstance(unraisable.exc_value, Terminated)
+        number = signal.SIGTERM if terminated else signal.SIGINT
+        signal.signal(number, end)
+        timers.append(threading.Timer(0.01, os.kill, (os.getpid(), number)))
+        timers[-1].start()
+
+    report, timers = sys.unraisablehook, list[threading.Timer]()
     for number in usual:
         signal.signal(number, end)
+    sys.unraisablehook = ignore
     try:
         yield raised
     finally:
+        for timer in timers:
+            timer.cancel()
+        sys.unraisablehook = report
         for number, handler in usual.items():
             signal.signal(number, handler)
 

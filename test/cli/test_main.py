@@ -13,6 +13,7 @@ import re
 import signal
 import subprocess
 import sys
+import time
 import types
 
 import pytest
@@ -219,6 +220,41 @@ def test_a_signal_whose_exception_a_library_loses_still_ends_the_command(
     assert program.main(['try']) == status
     assert capsys.readouterr().err == f'superpoint: {word}\n'
     assert [signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)] == handlers
+
+
+@pytest.mark.parametrize(
+    ('sent', 'status', 'word'),
+    [(signal.SIGINT, 130, 'interrupted'), (signal.SIGTERM, 143, 'terminated')],
+)
+def test_a_signal_during_a_finalizer_ends_the_command(command, capsys, sent, status, word):
+    class Kept:
+        def __del__(self):
+            signal.raise_signal(sent)
+
+    hook, alive = sys.unraisablehook, []
+
+    def interrupted(args):
+        Kept()
+        alive.append(True)
+        time.sleep(60)
+
+    command(interrupted)
+    assert program.main(['try']) == status
+    assert alive
+    assert capsys.readouterr().err == f'superpoint: {word}\n'
+    assert sys.unraisablehook is hook
+
+
+def test_other_errors_in_finalizers_are_reported_as_usual(command, monkeypatch):
+    class Kept:
+        def __del__(self):
+            raise ValueError
+
+    reports = []
+    monkeypatch.setattr(sys, 'unraisablehook', reports.append)
+    command(lambda args: [Kept() for _ in range(2)] and 0)
+    assert program.main(['try']) == 0
+    assert [report.exc_type for report in reports] == [ValueError, ValueError]
 
 
 def test_bad_input_that_is_found_after_ctrl_c_is_reported(command, capsys):
