@@ -63,9 +63,8 @@ class RerunRecording:
 
     Use it as a context manager: the file appears at its end, also after an error or Ctrl-C. If
     nothing was logged, there is none, and a previous file is unchanged. If the viewer is closed
-    before the end, a warning says so. Raises ValueError for a
-    file whose name does not end in .rrd or is not UTF-8, OSError if it cannot be written or the
-    viewer does not start.
+    before the end, a warning says so. Raises ValueError for a file whose name does not end in .rrd
+    or is not UTF-8, OSError if it cannot be written or the viewer does not start.
     """
 
     def __init__(self, path: Path | None = None):

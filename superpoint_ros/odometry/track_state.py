@@ -38,7 +38,7 @@ class TrackState(_Arrays):
         keypoints: float32 (N, 2), where the track was last seen, in pixels.
         expected: float32 (N, 2), expected position in the last frame; the keypoint itself if the
             track was seen there.
-        velocities: float32 (N, 2), pixels per second.
+        velocities: float32 (N, 2), pixels per second; for new tracks, that of the others there.
         descriptors: float32 (N, D), of the last feature.
         ages: int64 (N,), number of frames in which the point was seen.
         stamps: float64 (N,), of the frame in which it was last seen, in seconds.

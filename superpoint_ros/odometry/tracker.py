@@ -10,19 +10,17 @@ from dataclasses import dataclass, fields
 import numpy as np
 
 from superpoint_ros.features import Depths, Features
-from superpoint_ros.geometry.guided_matching import Described, Limits, match_groups
-from superpoint_ros.odometry.geometric_check import FEWEST_MATCHES, fit_geometry
+from superpoint_ros.odometry.geometric_check import FEWEST_MATCHES
 from superpoint_ros.odometry.motion_prediction import find_nearest, move_with, predict_motion
 from superpoint_ros.odometry.odometry_settings import TrackerSettings
 from superpoint_ros.odometry.patch_alignment import NO_PATCH
+from superpoint_ros.odometry.track_matching import match_tracks
 from superpoint_ros.odometry.track_refinement import keypoint_covariances, TrackRefiner
 from superpoint_ros.odometry.track_state import Sightings, TrackState
 
 MAX_PAUSE = 2.0
 """Seconds between two frames after which all tracks restart: a clock jump or a long pause."""
 
-_LOST_REACH = 0.3  # share of max_motion for lost tracks, whose positions are predicted
-_FEW_FOUND = 0.1  # share of the tracks of the last frame; with fewer, max_jump counts
 _SAME_POINT = 2.0  # pixels; a keypoint this near a bridged track is the same point
 
 
@@ -136,7 +134,8 @@ class Tracker:
         self._image_size = image_size or self._image_size
         elapsed = stamp - self._stamp if self._stamp is not None else 0.0
         self._stamp = stamp
-        found = self._locate(features, self._match(features, elapsed))
+        matches = match_tracks(self._memory, features, elapsed, self.settings)
+        found = self._locate(features, matches)
         return self._advance(features, stamp, found, restarted)
 
     def _must_restart(
@@ -150,97 +149,6 @@ class Tracker:
             or self._memory.descriptors.shape[1] != features.descriptors.shape[1]
             or (image_size or self._image_size) != (self._image_size or image_size)
         )
-
-    def _match(self, features: Features, elapsed: float) -> np.ndarray:
-        """
-        Return matches, int64 (K, 2): index of the track and index of the feature.
-
-        Tracks that were last seen in the same frame are matched together, the newest frame first.
-        So a lost point that has restarted as a new track keeps its new id, and each group can be
-        checked with the geometry of two frames.
-        """
-        memory, settings = self._memory, self.settings
-        described = Described(features.keypoints, features.descriptors)
-        free = np.ones(len(features), dtype=bool)
-        found = [self._match_last(described, free, elapsed)]
-        moved = len(found[0]) >= FEWEST_MATCHES
-        if moved:
-            self._predict_lost(found[0], features.keypoints)
-        unseen, last = 1, memory.unseen.max(initial=0)
-        while unseen <= last:
-            groups = np.where(memory.unseen >= unseen, memory.unseen, -1)
-            if not moved:  # one group at a time
-                groups[groups > unseen] = -1
-                self._predict_by_velocity(groups == unseen, elapsed)
-            reach = settings.max_motion * (_LOST_REACH if moved else min(unseen + 1, 3))
-            pairs, checked = self._match_groups(described, groups, free, reach)
-            found.append(pairs)
-            unseen = 1 + (checked if checked is not None else groups.max(initial=unseen))
-        # If there are too many, tracks that were lost are dropped first.
-        return np.concatenate(found)[: settings.max_tracks or None]
-
-    def _match_last(self, features: Described, free: np.ndarray, elapsed: float) -> np.ndarray:
-        """
-        Return the matches of the tracks of the last frame, see `_match_groups`.
-
-        If hardly any of them is found within `max_motion`, those within `max_jump` count, if they
-        are at least twice as many and enough for a geometric model.
-        """
-        settings, last = self.settings, self._memory.unseen == 0
-        self._predict_by_velocity(last, elapsed)
-        groups = np.where(last, 0, -1)
-        pairs, _ = self._match_groups(features, groups, free, settings.max_motion)
-        if not settings.max_motion or not settings.max_jump:
-            return pairs
-        if len(pairs) >= _FEW_FOUND * last.sum():
-            return pairs
-        all_free = np.ones_like(free)
-        far, _ = self._match_groups(features, groups, all_free, settings.max_jump)
-        if len(far) < max(2 * len(pairs), FEWEST_MATCHES):
-            return pairs
-        free[:] = all_free
-        return far
-
-    def _match_groups(
-        self, features: Described, groups: np.ndarray, free: np.ndarray, reach: float
-    ) -> tuple[np.ndarray, int | None]:
-        """
-        Return matches and the group that was checked with the geometric model, None if none was.
-
-        See `match_groups`: the last group is the first one with enough matches for a model, and
-        those which do not fit it are left out. `reach` is the largest distance of a match from
-        the expected position of its track; 0: unlimited.
-        """
-        settings, memory = self.settings, self._memory
-        tracks = Described(memory.expected, memory.descriptors)
-        limits = Limits(reach or np.inf, settings.ratio, settings.min_similarity)
-        pairs = match_groups(tracks, features, groups, free, limits, FEWEST_MATCHES)
-        numbers = groups[pairs[:, 0]]
-        newest = numbers == numbers[-1:]
-        if newest.sum() < FEWEST_MATCHES:
-            return pairs, None
-        candidates = pairs[newest]
-        before, now = memory.keypoints[candidates[:, 0]], features.points[candidates[:, 1]]
-        fitting = candidates[fit_geometry(before, now, settings)]
-        free[candidates[:, 1]], free[fitting[:, 1]] = True, False
-        return np.concatenate([pairs[~newest], fitting]), int(numbers[-1])
-
-    def _predict_by_velocity(self, chosen: np.ndarray, elapsed: float) -> None:
-        """Move the expected positions of the chosen tracks, bool (N,), by their velocities."""
-        memory = self._memory
-        memory.expected[chosen] += (memory.velocities[chosen] * elapsed).astype(np.float32)
-
-    def _predict_lost(self, pairs: np.ndarray, keypoints: np.ndarray) -> None:
-        """Predict the positions of lost tracks by the affine motion of the matched ones."""
-        memory = self._memory
-        lost = np.ones(len(memory), dtype=bool)
-        lost[pairs[:, 0]] = False
-        lost = np.flatnonzero(lost)
-        # Tracks lost in this frame were already moved by their velocities: start from keypoints.
-        newly = (memory.unseen[lost] == 0)[:, None]
-        start = np.where(newly, memory.keypoints[lost], memory.expected[lost])
-        before, after = memory.keypoints[pairs[:, 0]], keypoints[pairs[:, 1]]
-        memory.expected[lost] = move_with(start, before, after)
 
     def _locate(self, features: Features, matches: np.ndarray) -> Sightings:
         """Return the tracks that are found in the frame, by a match or by their image patch."""

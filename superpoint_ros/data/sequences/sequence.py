@@ -80,9 +80,9 @@ class FrameSequence(Protocol):
     """
     Frames at `rate` Hz on average, and the calibration of their camera, None if unknown.
 
-    Sequences with a second camera have it in an attribute `second_camera`. Those whose frames are
-    listed have a method `files`, which returns their `FrameFiles` without reading them. Those
-    without true poses or depth may say so by attributes `has_truth` and `has_depth`.
+    Some sequences have further attributes: `second_camera`, the second camera; `files()`, the
+    `FrameFiles` of all frames, without reading them; `has_truth` and `has_depth`, false if no
+    frame has a true pose or depth.
     """
 
     rate: float

@@ -1,0 +1,124 @@
+# Copyright 2026 The superpoint_ros developers
+# SPDX-License-Identifier: Apache-2.0
+
+"""Matching of tracks with the features of a frame, near their expected positions."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from superpoint_ros.features import Features
+from superpoint_ros.geometry.guided_matching import Described, Limits, match_groups
+from superpoint_ros.odometry.geometric_check import FEWEST_MATCHES, fit_geometry
+from superpoint_ros.odometry.motion_prediction import move_with
+from superpoint_ros.odometry.odometry_settings import TrackerSettings
+from superpoint_ros.odometry.track_state import TrackState
+
+_LOST_REACH = 0.3  # share of max_motion for lost tracks, whose positions are predicted
+_FEW_FOUND = 0.1  # share of the tracks of the last frame; with fewer, max_jump counts
+
+
+def match_tracks(
+    memory: TrackState, features: Features, elapsed: float, settings: TrackerSettings
+) -> np.ndarray:
+    """
+    Return matches, int64 (K, 2): index of the track and index of the feature.
+
+    Tracks that were last seen in the same frame are matched together, the newest frame first. So a
+    lost point that has restarted as a new track keeps its new id, and each group can be checked
+    with the geometry of two frames. `elapsed` are the seconds since the last frame; expected
+    positions of the tracks are moved to this one.
+    """
+    return _TrackMatching(memory, features, elapsed, settings).match()
+
+
+class _TrackMatching:
+    """Matching of one frame, see `match_tracks`."""
+
+    def __init__(
+        self, memory: TrackState, features: Features, elapsed: float, settings: TrackerSettings
+    ):
+        self._memory, self._elapsed, self._settings = memory, elapsed, settings
+        self._features = Described(features.keypoints, features.descriptors)
+        self._free = np.ones(len(features), dtype=bool)  # features without a match
+
+    def match(self) -> np.ndarray:
+        """Return the matches, see `match_tracks`."""
+        memory, settings = self._memory, self._settings
+        found = [self._match_last()]
+        moved = len(found[0]) >= FEWEST_MATCHES
+        if moved:
+            self._predict_lost(found[0])
+        unseen, last = 1, memory.unseen.max(initial=0)
+        while unseen <= last:
+            groups = np.where(memory.unseen >= unseen, memory.unseen, -1)
+            if not moved:  # one group at a time
+                groups[groups > unseen] = -1
+                self._predict_by_velocity(groups == unseen)
+            reach = settings.max_motion * (_LOST_REACH if moved else min(unseen + 1, 3))
+            pairs, checked = self._match_groups(groups, reach)
+            found.append(pairs)
+            unseen = 1 + (checked if checked is not None else groups.max(initial=unseen))
+        # If there are too many, tracks that were lost are dropped first.
+        return np.concatenate(found)[: settings.max_tracks or None]
+
+    def _match_last(self) -> np.ndarray:
+        """
+        Return the matches of the tracks of the last frame, see `_match_groups`.
+
+        If hardly any of them is found within `max_motion`, those within `max_jump` count, if they
+        are at least twice as many and enough for a geometric model.
+        """
+        settings, last = self._settings, self._memory.unseen == 0
+        self._predict_by_velocity(last)
+        groups = np.where(last, 0, -1)
+        pairs, _ = self._match_groups(groups, settings.max_motion)
+        if not settings.max_motion or not settings.max_jump:
+            return pairs
+        if len(pairs) >= _FEW_FOUND * last.sum():
+            return pairs
+        free, self._free = self._free, np.ones_like(self._free)
+        far, _ = self._match_groups(groups, settings.max_jump)
+        if len(far) >= max(2 * len(pairs), FEWEST_MATCHES):
+            return far
+        self._free = free
+        return pairs
+
+    def _match_groups(self, groups: np.ndarray, reach: float) -> tuple[np.ndarray, int | None]:
+        """
+        Return matches and the group that was checked with the geometric model, None if none was.
+
+        See `match_groups`: the last group is the first one with enough matches for a model, and
+        those which do not fit it are left out. `reach` is the largest distance of a match from
+        the expected position of its track; 0: unlimited.
+        """
+        settings, memory, features = self._settings, self._memory, self._features
+        tracks = Described(memory.expected, memory.descriptors)
+        limits = Limits(reach or np.inf, settings.ratio, settings.min_similarity)
+        pairs = match_groups(tracks, features, groups, self._free, limits, FEWEST_MATCHES)
+        numbers = groups[pairs[:, 0]]
+        newest = numbers == numbers[-1:]
+        if newest.sum() < FEWEST_MATCHES:
+            return pairs, None
+        candidates = pairs[newest]
+        before, now = memory.keypoints[candidates[:, 0]], features.points[candidates[:, 1]]
+        fitting = candidates[fit_geometry(before, now, settings)]
+        self._free[candidates[:, 1]], self._free[fitting[:, 1]] = True, False
+        return np.concatenate([pairs[~newest], fitting]), int(numbers[-1])
+
+    def _predict_by_velocity(self, chosen: np.ndarray) -> None:
+        """Move the expected positions of the chosen tracks, bool (N,), by their velocities."""
+        memory = self._memory
+        memory.expected[chosen] += (memory.velocities[chosen] * self._elapsed).astype(np.float32)
+
+    def _predict_lost(self, pairs: np.ndarray) -> None:
+        """Predict the positions of lost tracks by the affine motion of the matched ones."""
+        memory = self._memory
+        lost = np.ones(len(memory), dtype=bool)
+        lost[pairs[:, 0]] = False
+        lost = np.flatnonzero(lost)
+        # Tracks lost in this frame were already moved by their velocities: start from keypoints.
+        newly = (memory.unseen[lost] == 0)[:, None]
+        start = np.where(newly, memory.keypoints[lost], memory.expected[lost])
+        before, after = memory.keypoints[pairs[:, 0]], self._features.points[pairs[:, 1]]
+        memory.expected[lost] = move_with(start, before, after)
