@@ -60,10 +60,11 @@ def write_report(machine: Mapping, results: Mapping, out: Path) -> list[Path]:
     for name, result in parts.items():
         part = PARTS[name]
         text.append(f'## {part.title}\n\n{part.markdown(result)}\n![]({name}.png)\n')
-    files = write_result(out, 'benchmark', {'machine': machine, **results}, '\n'.join(text))
+    charts = {name: out / f'{name}.png' for name in parts}
+    measured = {'machine': machine, **results}
+    files = write_result(out, 'benchmark', measured, '\n'.join(text), charts.values())
     for name, result in parts.items():
-        files.append(out / f'{name}.png')
-        PARTS[name].plot(result, files[-1])
+        PARTS[name].plot(result, charts[name])
     return files
 
 

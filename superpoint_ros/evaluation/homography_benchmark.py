@@ -187,11 +187,10 @@ def write_homography_report(
 
     The pictures show the matches of each method in the first pair of each sequence in `shown`.
     """
-    files = write_result(out, 'homography', result, homography_markdown(result))
-    for sequence in shown:
-        path = out / f'matches_{sequence.name}.png'
+    pictures = [out / f'matches_{sequence.name}.png' for sequence in shown]
+    files = write_result(out, 'homography', result, homography_markdown(result), pictures)
+    for path, sequence in zip(pictures, shown, strict=True):
         write_picture(path, picture_of_matches(sequence, methods, result['keypoints']))
-        files.append(path)
     return files
 
 

@@ -40,15 +40,17 @@ def write_odometry_report(
     `trajectories` has, for each sequence, the ground truth and what each method estimated, neither
     aligned nor scaled.
     """
-    files = write_result(out, 'odometry', result, odometry_markdown(result))
-    files.append(out / 'trajectories.png')
-    plot_trajectories(trajectories, files[-1])
+    plot, written = out / 'trajectories.png', {}
     folders = distinct_file_names(trajectories)
     for folder, lines in zip(folders, trajectories.values(), strict=True):
         names = distinct_file_names([GROUND_TRUTH, *lines.estimated])
         for name, poses in zip(names, [lines.truth, *lines.estimated.values()], strict=True):
-            files.append(out / 'trajectories' / folder / f'{name}.txt')
-            write_trajectory(files[-1], lines.stamps, poses)
+            written[out / 'trajectories' / folder / f'{name}.txt'] = lines.stamps, poses
+    text = odometry_markdown(result)
+    files = write_result(out, 'odometry', result, text, [plot, *written])
+    plot_trajectories(trajectories, plot)
+    for path, trajectory in written.items():
+        write_trajectory(path, *trajectory)
     return files
 
 

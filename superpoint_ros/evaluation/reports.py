@@ -5,10 +5,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import suppress
 import json
 import logging
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 import shutil
 import time
 
@@ -23,21 +24,58 @@ _WRITING_SHARE = 0.05
 """Largest part of the time that is spent on writing unfinished reports."""
 
 
-def write_result(out: Path, name: str, result: Mapping, markdown: str) -> list[Path]:
+def write_result(
+    out: Path, name: str, result: Mapping, markdown: str, others: Iterable[Path] = ()
+) -> list[Path]:
     """
-    Write `name`.json and `name`.md to the folder `out`, which is made; return the files.
+    Write `name`.json and `name`.md to the folder `out`, which is made; return all files.
+
+    `others` are further files of the report in `out`, such as pictures; the caller writes them.
+    The JSON lists them (`files`, relative to `out`). Files that an earlier report of this name
+    lists and this one does not are removed, and folders that are empty then.
 
     The Markdown begins with the text `result['unfinished']`, if there is one. After an error, such
     as a full disk, a previous file is unchanged. Raises ValueError for numbers that are not
     finite.
     """
+    others = list(others)
+    if others:
+        result = {**result, 'files': [path.relative_to(out).as_posix() for path in others]}
+    earlier = _listed_files(out / f'{name}.json')
     if 'unfinished' in result:
         markdown = f'**Unfinished: {result["unfinished"]}.**\n\n{markdown}'
     numbers = json.dumps(result, indent=2, allow_nan=False) + '\n'
     texts = {'json': numbers, 'md': printable(markdown)}
     for suffix, text in texts.items():
         write_atomically(out / f'{name}.{suffix}', text.encode())
-    return [out / f'{name}.{suffix}' for suffix in texts]
+    files = [*(out / f'{name}.{suffix}' for suffix in texts), *others]
+    _remove(out, [each for each in earlier if out / each not in files])
+    return files
+
+
+def _listed_files(report: Path) -> list[PurePosixPath]:
+    """
+    Return the `files` of an earlier report, relative to its folder.
+
+    They are deleted: paths out of the folder, which `write_result` does not list, are left out.
+    """
+    try:
+        files = [PurePosixPath(name) for name in json.loads(report.read_bytes())['files']]
+    except (OSError, ValueError, LookupError, TypeError):  # no report, another one, or damaged
+        return []
+    return [path for path in files if not path.is_absolute() and '..' not in path.parts]
+
+
+def _remove(out: Path, files: Iterable[PurePosixPath]) -> None:
+    """Remove files of the folder `out`, and the folders in it that are empty then."""
+    for file in files:
+        try:
+            (out / file).unlink(missing_ok=True)
+        except OSError as error:
+            _log.warning('a file of an earlier report cannot be removed: %s', error)
+        with suppress(OSError):  # not empty
+            for folder in file.parents[:-1]:
+                (out / folder).rmdir()
 
 
 class UnfinishedReport:

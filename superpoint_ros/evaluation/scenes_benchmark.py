@@ -205,11 +205,10 @@ def write_scenes_report(
     """
     head = f'# Rendered 3-D scenes\n\n{result["protocol"]}\n\n'
     head += f'At most {result["keypoints"]} keypoints.\n\n{left_out(result)}'
-    files = write_result(out, 'scenes', result, head + scenes_table(result))
-    for number, pair in enumerate(shown):
-        path = out / f'matches_{number}_{pair.scene}.png'
+    pictures = [out / f'matches_{number}_{pair.scene}.png' for number, pair in enumerate(shown)]
+    files = write_result(out, 'scenes', result, head + scenes_table(result), pictures)
+    for path, pair in zip(pictures, shown, strict=True):
         write_picture(path, picture_of_scene_matches(pair, methods, result['keypoints']))
-        files.append(path)
     return files
 
 

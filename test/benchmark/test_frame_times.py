@@ -154,7 +154,8 @@ def test_benchmark_skips_impossible_executions_with_the_reason(tiny):
 def test_benchmark_report_has_numbers_tables_and_a_chart(result, tmp_path):
     files = report.write_report(MACHINE, {'frames': result}, tmp_path)
     assert [file.name for file in files] == ['benchmark.json', 'benchmark.md', 'frames.png']
-    assert json.loads(files[0].read_text())['frames'] == result
+    written = json.loads(files[0].read_text())
+    assert (written['frames'], written['files']) == (result, ['frames.png'])
     text = files[1].read_text()
     assert 'Measured on a processor' in text
     line = next(line for line in text.splitlines() if line.startswith('| tiny 64x48, torch'))

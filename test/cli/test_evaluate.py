@@ -68,6 +68,9 @@ def test_evaluate_homography_compares_with_classic_methods(weights, benchmark, t
     assert (result['ours']['precision'], result['ours']['keypoints']) == ('float32', 'hessian')
     assert len(list(tmp_path.glob('matches_*.png'))) == 1
     assert '| SIFT |' in capsys.readouterr().out
+    arguments[-1] = '0'
+    assert main([*arguments, '--methods', '--out', str(tmp_path)]) == 0
+    assert sorted(path.name for path in tmp_path.iterdir()) == ['homography.json', 'homography.md']
 
 
 def test_evaluate_homography_runs_without_baselines(weights, benchmark, tmp_path):
@@ -143,6 +146,27 @@ def test_evaluate_odometry_measures_in_the_simulated_room(weights, tmp_path, cap
     assert (again / 'odometry.json').read_text() == (
         tmp_path / 'out' / 'odometry.json'
     ).read_text()
+
+
+def test_a_report_of_the_odometry_has_no_trajectories_of_an_earlier_one(weights, tmp_path):
+    pytest.importorskip('evo', reason='evo is not installed')
+    (tmp_path / 'camera.yaml').write_text(CALIBRATION)
+    out = tmp_path / 'out'
+    arguments = ['evaluate', 'odometry', '--weights', weights[0], '--out', str(out)]
+    arguments += ['--calibration', str(tmp_path / 'camera.yaml'), '--max-keypoints', '60']
+    arguments += ['--frames', '4', '--gaps', '2']
+    assert main([*arguments, '--methods', 'orb', '--seeds', '4', '5']) == 0
+    assert {path.name for path in (out / 'trajectories').iterdir()} == {'room_4', 'room_5'}
+    (out / 'trajectories' / 'room_4' / 'notes.txt').write_text('of the user')
+    (out / 'trajectories' / 'room_4' / 'ape.pdf').write_text('of evo')
+    assert main([*arguments, '--methods', '--seeds', '5']) == 0
+    files = {file for file in (out / 'trajectories').rglob('*') if file.is_file()}
+    assert {file.relative_to(out / 'trajectories').as_posix() for file in files} == {
+        'room_4/ape.pdf',
+        'room_4/notes.txt',
+        'room_5/SuperPoint.txt',
+        'room_5/ground_truth.txt',
+    }
 
 
 def test_values_and_methods_that_are_given_twice_count_once(weights, tmp_path):

@@ -32,6 +32,74 @@ def test_a_report_that_cannot_be_written_leaves_the_previous_one(tmp_path):
     assert len(list(tmp_path.iterdir())) == 2
 
 
+def listed(folder, *names):
+    """Write a report whose further files have these names."""
+    write_result(folder, 'numbers', {'a': 1}, '# Numbers\n', [folder / name for name in names])
+    for name in names:
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / name).write_text('written')
+
+
+def test_a_report_replaces_all_files_of_an_earlier_one_and_no_others(tmp_path):
+    out = tmp_path / 'out'
+    listed(out, 'plot.png', 'lines/a/x.txt', 'lines/a/y.txt', 'lines/b/x.txt', 'lines/c/d/x.txt')
+    (out / 'lines' / 'a' / 'notes.txt').write_text('of the user')
+    (out / 'lines' / 'empty').mkdir()
+    (out / 'other.json').write_text('{"files": ["plot.png"]}')
+    listed(out, 'plot.png', 'lines/b/x.txt')
+    left = sorted(path.relative_to(out).as_posix() for path in out.rglob('*'))
+    assert left == [
+        'lines',
+        'lines/a',
+        'lines/a/notes.txt',
+        'lines/b',
+        'lines/b/x.txt',
+        'lines/empty',
+        'numbers.json',
+        'numbers.md',
+        'other.json',
+        'plot.png',
+    ]
+    assert json.loads((out / 'numbers.json').read_text())['files'] == ['plot.png', 'lines/b/x.txt']
+
+
+def test_a_report_removes_nothing_outside_its_folder_or_that_it_cannot_have_written(tmp_path):
+    out, outside = tmp_path / 'out', tmp_path / 'outside.txt'
+    outside.write_text('of the user')
+    (out / 'folder').mkdir(parents=True)
+    files = [str(outside), '../outside.txt', 'a/../../outside.txt', 'folder', 'missing.txt', '']
+    (out / 'numbers.json').write_text(json.dumps({'files': files}))
+    listed(out)
+    assert outside.read_text() == 'of the user'
+    assert (out / 'folder').is_dir()
+
+
+@pytest.mark.parametrize(
+    'content', ['', '[1]', '{}', '{"files": 1}', '{"files": [1]}', '\N{POUND SIGN}']
+)
+def test_a_report_replaces_a_file_that_is_not_one(content, tmp_path):
+    (tmp_path / 'numbers.json').write_text(content, encoding='latin-1')
+    (tmp_path / '1').write_text('of the user')
+    listed(tmp_path)
+    assert json.loads((tmp_path / 'numbers.json').read_text()) == {'a': 1}
+    assert (tmp_path / '1').exists()
+
+
+def test_a_report_that_cannot_be_written_keeps_the_files_of_the_previous_one(
+    tmp_path, monkeypatch
+):
+    listed(tmp_path, 'plot.png')
+
+    def full(_descriptor):
+        raise OSError(errno.ENOSPC, 'No space left on device')
+
+    with monkeypatch.context() as patch:
+        patch.setattr('os.fsync', full)
+        with pytest.raises(OSError, match=r'numbers\.json'):
+            listed(tmp_path)
+    assert (tmp_path / 'plot.png').exists()
+
+
 def test_tables_align_numbers_right_with_three_decimals_and_a_dash_for_none():
     rows = [['a', 0.12345, 7], ['b', None, '1.5']]
     assert markdown_table(['name', 'share', 'count'], rows) == (

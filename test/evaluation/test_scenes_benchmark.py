@@ -154,6 +154,7 @@ def test_the_command_compares_ours_with_baselines(tmp_path, capsys):
     named = ['pair_000000.npz', 'pair_000002.npz']
     assert [row['pair'] for row in result['pairs'] if row['method'] == 'SIFT'] == named
     assert result['skipped'] == ['pair_000001.npz']
+    assert result['files'] == ['matches_0_walls.png']
     text = (out / 'scenes.md').read_text()
     assert 'Left out, because it cannot be used: pair_000001.npz.\n\n| method |' in text
     assert sorted(path.name for path in out.iterdir()) == [
