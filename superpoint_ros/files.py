@@ -29,6 +29,9 @@ DEFAULT_WEIGHTS = 'superpoint_compact.safetensors'
 RECIPES = Path(__file__).parent / 'training' / 'recipes'
 """Folder of the recipes of training and the lists of training images."""
 
+SPARE_SPACE = 8_000_000
+"""Bytes that must stay free on the disk, for what libraries have not written yet."""
+
 
 def write_atomically(path: Path, content: bytes) -> None:
     """
@@ -99,13 +102,13 @@ def check_writable(path: Path) -> None:
 
 def check_space(path: Path, size: int) -> None:
     """
-    Raise OSError that names the file if its disk has less free space than `size` bytes.
+    Raise OSError that names the file if `size` bytes and `SPARE_SPACE` do not fit on its disk.
 
     For libraries that crash on a full disk. The folder of `path` must exist.
     """
-    free = shutil.disk_usage(path.parent).free
-    if free < size:
-        need = f'{size / 1e6:.1f} MB are needed, {free / 1e6:.1f} MB are free'
+    needed, free = size + SPARE_SPACE, shutil.disk_usage(path.parent).free
+    if free < needed:
+        need = f'{needed / 1e6:.1f} MB are needed, {free / 1e6:.1f} MB are free'
         raise OSError(errno.ENOSPC, f'{os.strerror(errno.ENOSPC)}: {need}', str(path))
 
 

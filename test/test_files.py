@@ -8,16 +8,19 @@ from pathlib import Path
 import shutil
 import subprocess
 import sys
+from types import SimpleNamespace
 
 import pytest
 
 import superpoint_ros
 from superpoint_ros.files import (
+    check_space,
     check_writable,
     find_weights,
     read_each,
     read_text,
     share_directory,
+    SPARE_SPACE,
     write_atomically,
 )
 from support.closed_folder import closed_folder
@@ -130,6 +133,14 @@ def test_a_path_that_cannot_be_written_is_named_and_one_that_can_leaves_no_trace
         check_writable(tmp_path / 'file' / 'folder')
     with pytest.raises(OSError, match="'/proc'"):  # where nobody can make files, not even root
         check_writable(Path('/proc/folder'))
+
+
+def test_some_space_on_the_disk_remains_free(tmp_path, monkeypatch):
+    monkeypatch.setattr(shutil, 'disk_usage', lambda _: SimpleNamespace(free=10_000_000))
+    check_space(tmp_path / 'database', 10_000_000 - SPARE_SPACE)
+    with pytest.raises(OSError, match='No space left on device: 10.1 MB are needed') as caught:
+        check_space(tmp_path / 'database', 10_100_000 - SPARE_SPACE)
+    assert caught.value.filename == str(tmp_path / 'database')
 
 
 def test_weight_files_of_the_package_are_found_by_name(tmp_path, monkeypatch):

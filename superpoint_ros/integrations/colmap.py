@@ -26,9 +26,6 @@ from superpoint_ros.integrations.image_matches import ImageFeatures, PairMatches
 CENTRE = 0.5
 """Coordinate of the centre of the first pixel in COLMAP; here it is 0."""
 
-SPARE_SPACE = 8_000_000
-"""Bytes that must stay free on the disk."""
-
 _ROW_BYTES = 1000
 """Size of the other numbers of an image or a pair."""
 
@@ -143,7 +140,7 @@ def _check_space(path: Path, size: int) -> None:
     and from there to the database.
     """
     written = sum(each.stat().st_size for each in path.parent.glob(f'.{path.name}.partial*'))
-    check_space(path, 2 * size + SPARE_SPACE - written)
+    check_space(path, 2 * size - written)
 
 
 @contextmanager

@@ -24,9 +24,6 @@ from superpoint_ros.integrations.image_matches import ImageFeatures, PairMatches
 
 FEATURES, MATCHES, PAIRS = 'features.h5', 'matches.h5', 'pairs.txt'
 
-SPARE_SPACE = 8_000_000
-"""Bytes that must stay free on the disk, for what HDF5 has not written yet."""
-
 KEYPOINT_NOISE = 1.0
 """Standard deviation of keypoints in pixels, hloc's value for detectors without an estimate."""
 
@@ -75,7 +72,7 @@ def _write(folder: Path, images: Sequence[ImageFeatures], matches: Iterable[Pair
             features = image.features
             # Without space, HDF5 crashes when the file is closed.
             arrays = (features.keypoints, features.scores, features.descriptors)
-            check_space(folder / FEATURES, sum(each.nbytes for each in arrays) + SPARE_SPACE)
+            check_space(folder / FEATURES, sum(each.nbytes for each in arrays))
             group = file.create_group(image.name)
             group['keypoints'] = features.keypoints
             group['keypoints'].attrs['uncertainty'] = KEYPOINT_NOISE
@@ -88,7 +85,7 @@ def _write(folder: Path, images: Sequence[ImageFeatures], matches: Iterable[Pair
             first, second = images[a], images[b]
             group = file.create_group('/'.join(_flat(each.name) for each in (first, second)))
             count = len(first.features)
-            check_space(folder / MATCHES, 8 * count + SPARE_SPACE)
+            check_space(folder / MATCHES, 8 * count)
             # hloc's own files have int16, which ends at 32,767 keypoints.
             indices, scores = np.full(count, -1, np.int32), np.zeros(count, np.float32)
             indices[pairs[:, 0]], scores[pairs[:, 0]] = pairs[:, 1], similarities
