@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 
@@ -44,3 +45,28 @@ def test_an_error_of_rclpy_after_a_signal_is_a_keyboard_interrupt(happens, said)
     command = [sys.executable, '-c', PROGRAM.format(happens=happens)]
     ended = subprocess.run(command, capture_output=True, text=True, timeout=60, check=True)
     assert ended.stdout.strip() == said
+
+
+@pytest.mark.parametrize(
+    ('command', 'environment', 'said'),
+    [
+        (['demo', '--seconds', '1'], {'HOME': None}, '(set ROS_LOG_DIR to a folder'),
+        (['demo', '--odometry'], {'ROS_LOG_DIR': __file__}, '(set ROS_LOG_DIR to a folder'),
+        (['soak', '--seconds', '5'], {'ROS_DOMAIN_ID': 'one'}, 'ROS_DOMAIN_ID is not an integral'),
+    ],
+)
+def test_a_command_that_cannot_use_ros_says_why_in_one_line(command, environment, said, tmp_path):
+    variables = os.environ | {'ROS_LOG_DIR': None} | environment
+    ended = subprocess.run(
+        [sys.executable, '-m', 'superpoint_ros.cli.main', *command, '--out', tmp_path / 'out'],
+        env={name: value for name, value in variables.items() if value is not None},
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert ended.returncode == 2
+    [line] = [line for line in ended.stderr.splitlines() if 'superpoint' in line]
+    assert line.startswith('superpoint: ROS cannot be used: failed to initialize ')
+    assert said in line
+    assert 'Traceback' not in ended.stderr

@@ -142,9 +142,17 @@ def ros_session(*processes: NodeProcess) -> Iterator[Executor]:
     Initialize rclpy and give an executor; in the end stop the processes and shut rclpy down.
 
     SIGINT and SIGTERM shut rclpy down behind the block's back; its next call of rclpy then fails,
-    with one of many errors. That raises KeyboardInterrupt.
+    with one of many errors. That raises KeyboardInterrupt. If rclpy cannot be initialized, for
+    example because no folder for log files is known, ValueError is raised.
     """
-    rclpy.init(args=[])
+    try:
+        rclpy.init(args=[])
+    except Exception as error:  # of a type that has no public name
+        rclpy.try_shutdown()
+        reason = str(error)
+        if 'failed to initialize logging' in reason:
+            reason += ' (set ROS_LOG_DIR to a folder in which log files can be written)'
+        raise ValueError(f'ROS cannot be used: {reason}') from error
     executor = SingleThreadedExecutor()
     try:
         yield executor
