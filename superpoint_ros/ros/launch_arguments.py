@@ -121,6 +121,8 @@ PARAMETERS = (
 )
 """Arguments that are parameters of nodes; empty ones leave the values of the parameter files."""
 
+_EMPTY = ("''", '""')  # an empty value on the command line
+
 _PARSED = {
     'log_level': Setting(
         'log_level',
@@ -150,7 +152,8 @@ def declare(arguments: Mapping[str, tuple[str, str]]) -> list[LaunchDescriptionE
     Return the declarations of arguments, given default and description by name.
 
     Their values are checked next, before any node starts: nodes that already run would keep
-    running after the launch has failed.
+    running after the launch has failed. Two quotation marks become an empty value, which the
+    command line refuses.
     """
     declared = [
         DeclareLaunchArgument(name, default_value=default, description=description)
@@ -159,7 +162,10 @@ def declare(arguments: Mapping[str, tuple[str, str]]) -> list[LaunchDescriptionE
 
     def check(context: LaunchContext) -> None:
         for name in arguments:
-            parse(name, LaunchConfiguration(name).perform(context))
+            text = LaunchConfiguration(name).perform(context)
+            if text in _EMPTY:
+                context.launch_configurations[name] = text = ''
+            parse(name, text)
 
     return [*declared, OpaqueFunction(function=check)]
 
@@ -168,12 +174,11 @@ def parse(name: str, text: str) -> object:
     """
     Return the value of a launch argument.
 
-    That of an empty one is '', which leaves the value of the parameter file. The command line
-    refuses empty arguments: there, two quotation marks stand for them.
+    That of an empty one is '', which leaves the value of the parameter file.
 
     Raises TypeError, ValueError or FileNotFoundError that names the argument if it is wrong.
     """
-    if name in PARAMETERS and text in ('', "''", '""'):
+    if name in PARAMETERS and not text:
         return ''
     if name.endswith('params_file') and not Path(text).is_file():
         raise FileNotFoundError(f'{name} must be a parameter file, got {text!r}')

@@ -55,6 +55,7 @@ def run_until_nodes(file, **arguments):
         ('stereo', {'odometry': ''}, "odometry must be true or false, got ''"),
         ('demo', {'log_level': 'loud'}, "log_level must be one of debug, .*; got 'loud'"),
         ('rgbd', {'log_level': ''}, "log_level must be one of debug, .*; got ''"),
+        ('demo', {'params_file': '""'}, "params_file must be a parameter file, got ''"),
     ],
 )
 def test_a_wrong_launch_argument_is_named_before_a_node_starts(file, arguments, message):
@@ -62,23 +63,37 @@ def test_a_wrong_launch_argument_is_named_before_a_node_starts(file, arguments, 
         run_until_nodes(file, **arguments)
 
 
-def parameters_of(file, **arguments):
-    """Return the parameters that a launch file gives to each node, besides parameter files."""
-    context, found = LaunchContext(), {}
+def nodes_of(file, arguments):
+    """Return the nodes that a launch file starts, and the context with which it does."""
+    context, found = LaunchContext(), []
     context.launch_configurations.update(arguments)
 
     def visit(entities):
         for entity in entities or ():
-            if not isinstance(entity, Node):
+            if isinstance(entity, Node):
+                found.append(entity)
+            else:
                 visit(entity.visit(context))
-                continue
-            found[entity.node_executable] = {}
-            for part in evaluate_parameters(context, entity._Node__parameters):
-                if isinstance(part, dict):
-                    found[entity.node_executable].update(part)
 
     visit(entities_of(file, context))
+    return found, context
+
+
+def parameters_of(file, **arguments):
+    """Return the parameters that a launch file gives to each node, besides parameter files."""
+    nodes, context = nodes_of(file, arguments)
+    found = {node.node_executable: {} for node in nodes}
+    for node in nodes:
+        for part in evaluate_parameters(context, node._Node__parameters):
+            if isinstance(part, dict):
+                found[node.node_executable].update(part)
     return found
+
+
+def namespaces_of(file, **arguments):
+    """Return the different namespaces that a launch file gives to its nodes."""
+    nodes, context = nodes_of(file, arguments)
+    return {context.perform_substitution(node._Node__node_namespace) for node in nodes}
 
 
 @pytest.mark.parametrize('empty', ['', "''", '""'])
@@ -90,6 +105,17 @@ def test_empty_launch_arguments_leave_the_values_of_the_parameter_files(empty):
     nodes = parameters_of('demo_odometry', threshold=empty, rate=empty, max_side=empty)
     assert nodes['player'] == {'source': 'room'}
     assert nodes['detector'] == {}
+
+
+@pytest.mark.parametrize('quotes', ["''", '""'])
+def test_two_quotation_marks_stand_for_any_empty_launch_argument(quotes):
+    empty = dict.fromkeys(('namespace', 'cameras', 'dds_profile'), quotes)
+    assert parameters_of('detector', **empty) == {'detector': {}}
+    for file in ('detector', 'stereo', 'rgbd', 'demo', 'demo_odometry'):
+        assert namespaces_of(file, namespace=quotes) == {''}
+    for file, topic in (('detector', 'image'), ('rgbd', 'depth'), ('stereo', 'left_image')):
+        with pytest.raises(ValueError, match='must be the name of a topic'):
+            parameters_of(file, **{topic: quotes})
 
 
 def test_launch_arguments_are_parameters_of_their_types_whatever_their_text():
