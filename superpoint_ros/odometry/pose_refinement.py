@@ -4,8 +4,7 @@
 """
 Refinement of one camera pose from known points, and its covariance, as compiled loops.
 
-Levenberg-Marquardt with the losses of `superpoint_ros.odometry.bundle_adjustment`, whose array
-operations take ten times as long for one camera and some hundred points.
+Levenberg-Marquardt with the errors of `superpoint_ros.odometry.reprojection_errors`.
 """
 
 from __future__ import annotations
@@ -14,12 +13,13 @@ import numpy as np
 
 from superpoint_ros.compiled import compiled, compiled_part
 from superpoint_ros.geometry.cholesky import decompose, solve
-
-NEAREST = 1e-3
-"""Least depth of a usable point."""
-
-LEAST_GAIN = 1e-3
-"""Relative decrease of the cost below which iterations end."""
+from superpoint_ros.odometry.reprojection_errors import (
+    LEAST_GAIN,
+    measurement_rows,
+    move_pose,
+    nearest_rotations,
+    weighted_errors,
+)
 
 UNKNOWN_SIGMA = 1e3
 """Standard deviation of what is unknown: lengths, and angles in radians."""
@@ -44,10 +44,11 @@ def refine_pose(
     is linear beyond a third of `threshold`.
     """
     refined = np.array(pose, float)
-    _refine(refined, _rows(points, seen, depths, weights), threshold / 3, iterations)
+    measured = measurement_rows(seen, depths, weights)
+    points = np.ascontiguousarray(points, float)
+    _refine(refined, points, measured, threshold / 3, iterations)
     # Each pose is the initial value of the next: rounding errors would grow.
-    left, _, right = np.linalg.svd(refined[:3, :3])
-    refined[:3, :3] = left @ right
+    refined[:3, :3] = nearest_rotations(refined[:3, :3])
     return refined
 
 
@@ -68,36 +69,27 @@ def pose_covariance(
     `UNKNOWN_SIGMA`, also if the points do not determine the pose.
     """
     information, width = np.empty((_SIZE, _SIZE)), threshold / 3
-    rows = _rows(points, seen, depths, weights)
-    _linearise(np.asarray(pose, float), rows, width, information, np.empty(_SIZE))
+    measured = measurement_rows(seen, depths, weights)
+    pose, points = (np.ascontiguousarray(each, float) for each in (pose, points))
+    _linearise(pose, points, measured, width, information, np.empty(_SIZE))
     # Parameters are rotation, translation; the position moves against the translation.
     information = np.roll(information, (3, 3), (0, 1)) / width**2
     values, vectors = np.linalg.eigh(information)
     return vectors / np.maximum(values, UNKNOWN_SIGMA**-2) @ vectors.T
 
 
-def _rows(points, seen, depths, weights):
-    """Return observations as `_add_point` reads them, (N, 8)."""
-    rows = np.zeros((len(points), 8))
-    rows[:, :3], rows[:, 3:5] = points, seen
-    rows[:, 5] = 1 if weights is None else weights
-    if depths is not None:
-        rows[:, 6:] = depths
-    return rows
-
-
 @compiled
-def _refine(pose, observed, width, iterations):
-    """Move a pose (4, 4) to the least cost; rows of `observed` as `_add_point` reads them."""
+def _refine(pose, points, measured, width, iterations):
+    """Move a pose (4, 4) to the least cost; `measured` as `measurement_rows` returns it."""
     normal, right = np.empty((_SIZE, _SIZE)), np.empty(_SIZE)
     new_normal, new_right = np.empty((_SIZE, _SIZE)), np.empty(_SIZE)
     moved, step = np.empty_like(pose), np.empty(_SIZE)
-    cost, damping = _linearise(pose, observed, width, normal, right), 1e-4
+    cost, damping = _linearise(pose, points, measured, width, normal, right), 1e-4
     for _ in range(iterations):
         cheaper = False
         if _solve(normal, right, damping, step):
-            _move(pose, step, moved)
-            new_cost = _linearise(moved, observed, width, new_normal, new_right)
+            move_pose(pose, step, moved)
+            new_cost = _linearise(moved, points, measured, width, new_normal, new_right)
             cheaper = new_cost < cost
         if not cheaper:
             damping *= 10
@@ -112,74 +104,23 @@ def _refine(pose, observed, width, iterations):
 
 
 @compiled
-def _linearise(pose, observed, width, normal, right):
+def _linearise(pose, points, measured, width, normal, right):
     """Write the normal equations; return the cost."""
     cost = 0.0
     normal[:] = 0
     right[:] = 0
-    row = np.empty(_SIZE)
-    for index in range(len(observed)):
-        cost += _add_point(pose, observed[index], width, row, normal, right)
+    jacobian, errors = np.empty((3, _SIZE)), np.empty(3)
+    for index in range(len(points)):
+        cost += weighted_errors(pose, points[index], measured[index], width, jacobian, errors)
+        for row in range(3):
+            for a in range(_SIZE):
+                right[a] -= jacobian[row, a] * errors[row]
+                for b in range(a, _SIZE):
+                    normal[a, b] += jacobian[row, a] * jacobian[row, b]
     for a in range(_SIZE):
         for b in range(a):
             normal[a, b] = normal[b, a]
     return cost
-
-
-@compiled_part
-def _add_point(pose, observed, width, row, normal, right):
-    """
-    Add a point to the upper half of the normal equations; return its cost.
-
-    `observed` is the point in the world (3), its image (2) and the weight of that, its inverse
-    depth and the weight of that.
-    """
-    px, py, pz = observed[0], observed[1], observed[2]
-    x = pose[0, 0] * px + pose[0, 1] * py + pose[0, 2] * pz + pose[0, 3]
-    y = pose[1, 0] * px + pose[1, 1] * py + pose[1, 2] * pz + pose[1, 3]
-    z = pose[2, 0] * px + pose[2, 1] * py + pose[2, 2] * pz + pose[2, 3]
-    if not z > NEAREST:
-        return 2 * width  # large and constant: no gradient
-    inverse, weight = 1 / z, observed[5]
-    u, v = x * inverse, y * inverse
-    error_u, error_v = weight * (u - observed[3]), weight * (v - observed[4])
-    length = np.sqrt(error_u * error_u + error_v * error_v)
-    factor = min(1.0, width / max(length, 1e-12))
-    # A small rotation w moves a point p by w x p.
-    along = weight * inverse
-    row[0], row[1], row[2] = -along * u * y, along * (z + u * x), -along * y
-    row[3], row[4], row[5] = along, 0.0, -along * u
-    _add_row(row, error_u, factor, normal, right)
-    row[0], row[1], row[2] = -along * (z + v * y), along * v * x, along * x
-    row[3], row[4], row[5] = 0.0, along, -along * v
-    _add_row(row, error_v, factor, normal, right)
-    cost = _huber(length, width)
-    if observed[7] > 0:
-        error = observed[7] * (inverse - observed[6])
-        # Its own loss: a wrong depth leaves the position in the image valid.
-        factor = min(1.0, width / max(abs(error), 1e-12))
-        along = -observed[7] * inverse * inverse
-        row[0], row[1], row[2] = along * y, -along * x, 0.0
-        row[3], row[4], row[5] = 0.0, 0.0, along
-        _add_row(row, error, factor, normal, right)
-        cost += _huber(abs(error), width)
-    return cost
-
-
-@compiled_part
-def _add_row(row, error, factor, normal, right):
-    """Add one weighted residual to the upper half of the normal equations."""
-    for a in range(_SIZE):
-        scaled = factor * row[a]
-        right[a] -= scaled * error
-        for b in range(a, _SIZE):
-            normal[a, b] += scaled * row[b]
-
-
-@compiled_part
-def _huber(error, width):
-    """Return the Huber loss of an error that is not negative."""
-    return error * error if error <= width else 2 * width * error - width * width
 
 
 @compiled_part
@@ -190,28 +131,3 @@ def _solve(normal, right, damping, step):
         return False
     solve(lower, right, _SIZE, step)
     return True
-
-
-@compiled_part
-def _move(pose, step, moved):
-    """Write the pose after an update: its rotation vector (Rodrigues), then its translation."""
-    angle = np.sqrt(step[0] * step[0] + step[1] * step[1] + step[2] * step[2])
-    # Of sin(angle) / angle and (1 - cos(angle)) / angle^2, the limits at 0.
-    sine = np.sin(angle) / angle if angle > 1e-8 else 1.0
-    half = np.sin(angle / 2) / angle if angle > 1e-8 else 0.5
-    versed = 2 * half * half
-    x, y, z = step[0], step[1], step[2]
-    rotation = np.empty((3, 3))
-    rotation[0, 0], rotation[0, 1] = 1 - versed * (y * y + z * z), versed * x * y - sine * z
-    rotation[0, 2], rotation[1, 0] = versed * x * z + sine * y, versed * x * y + sine * z
-    rotation[1, 1], rotation[1, 2] = 1 - versed * (x * x + z * z), versed * y * z - sine * x
-    rotation[2, 0], rotation[2, 1] = versed * x * z - sine * y, versed * y * z + sine * x
-    rotation[2, 2] = 1 - versed * (x * x + y * y)
-    for a in range(3):
-        for b in range(4):
-            total = 0.0
-            for k in range(3):
-                total += rotation[a, k] * pose[k, b]
-            moved[a, b] = total
-        moved[a, 3] += step[3 + a]
-    moved[3] = pose[3]

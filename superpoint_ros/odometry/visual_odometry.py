@@ -28,6 +28,7 @@ from superpoint_ros.geometry.epipolar import (
     reprojection_errors,
     two_views,
 )
+from superpoint_ros.odometry.bundle_adjustment import Observations, refine
 from superpoint_ros.odometry.local_map import (
     CameraView,
     inverse_depths,
@@ -82,8 +83,11 @@ class VisualOdometry:
     @staticmethod
     def warm_up() -> None:
         """Compile the loops, or load them from the cache, so that this delays no frame."""
+        pose, point, seen = np.eye(4), np.array([[0.0, 0, 1]]), np.zeros((1, 2))
         for loops in (refine_pose, pose_covariance):
-            loops(np.eye(4), np.array([[0.0, 0, 1]]), np.zeros((1, 2)), 1.0)
+            loops(pose, point, seen, 1.0)
+        first = np.zeros(1, int)
+        refine(pose[None], point, Observations(first, first, seen), np.ones(1, bool), 1.0)
 
     def reset(self) -> None:
         """Forget everything."""
