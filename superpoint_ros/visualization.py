@@ -28,6 +28,7 @@ SHIFT = 4
 
 _FAR = 1e6  # pixels: beyond any picture, and within the range of OpenCV's integers
 _FONT, _CAPTION_HEIGHT, _GAP = cv2.FONT_HERSHEY_SIMPLEX, 18, 4
+_MIN_SCALE, _MAX_CAPTION = 0.3, 400  # smallest legible font scale; pixels
 
 # Letters without a decomposition in Unicode, and punctuation of file names and titles.
 _TRANSLITERATIONS = str.maketrans(
@@ -173,9 +174,10 @@ def contact_sheet(
     """
     Return the images in reading order on one BGR sheet, each with its caption below.
 
-    All cells have the size of the largest image; smaller images are centred, not resized. By
-    default, the sheet has about as many rows as columns. Raises ValueError if there is no image or
-    the number of captions differs.
+    All cells have the size of the largest image; smaller images are centred, not resized. Cells
+    are wider if captions of up to `_MAX_CAPTION` pixels need it; longer ones are cut. By default,
+    the sheet has about as many rows as columns. Raises ValueError if there is no image or the
+    number of captions differs.
     """
     if not images:
         raise ValueError('a contact sheet needs at least one image')
@@ -186,7 +188,9 @@ def contact_sheet(
     pictures = [to_bgr(image) for image in images]
     columns = min(columns or math.ceil(math.sqrt(len(pictures))), len(pictures))
     rows = math.ceil(len(pictures) / columns)
-    width = max(picture.shape[1] for picture in pictures)
+    texts = [to_ascii(caption) for caption in captions or ()]
+    longest = max((_text_width(text, _MIN_SCALE) + 4 for text in texts), default=0)
+    width = max(*(picture.shape[1] for picture in pictures), min(longest, _MAX_CAPTION))
     height = max(picture.shape[0] for picture in pictures)
     step_x, step_y = width + _GAP, height + _GAP + (_CAPTION_HEIGHT if captions else 0)
     sheet = np.full((rows * step_y + _GAP, columns * step_x + _GAP, 3), DARK, np.uint8)
@@ -194,7 +198,7 @@ def contact_sheet(
         left = _GAP + index % columns * step_x
         top = _GAP + index // columns * step_y
         if captions:
-            text, scale = _fitted(captions[index], width)
+            text, scale = _fitted(texts[index], width)
             origin = (left + 2, top + height + _CAPTION_HEIGHT - 5)
             write_text(sheet, text, origin, scale)
         left += (width - picture.shape[1]) // 2
@@ -279,11 +283,16 @@ def _hues(hues: np.ndarray) -> list[tuple[int, int, int]]:
 
 
 def _fitted(text: str, width: int) -> tuple[str, float]:
-    """Return the text in ASCII, shortened if necessary, and a font scale to fit `width` pixels."""
-    text, scale = to_ascii(text), 0.42
-    length = cv2.getTextSize(text, _FONT, scale, 1)[0][0]
+    """Return a text in ASCII, shortened if necessary, and a font scale to fit `width` pixels."""
+    scale = 0.42
+    length = _text_width(text, scale)
     if length > width - 4:
-        scale = max(scale * (width - 4) / length, 0.3)
-        while text and cv2.getTextSize(text, _FONT, scale, 1)[0][0] > width - 4:
+        scale = max(scale * (width - 4) / length, _MIN_SCALE)
+        while text and _text_width(text, scale) > width - 4:
             text = text[:-1]
     return text, scale
+
+
+def _text_width(text: str, scale: float) -> int:
+    """Return the width in pixels of a text in ASCII at a font scale."""
+    return cv2.getTextSize(text, _FONT, scale, 1)[0][0]

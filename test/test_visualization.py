@@ -118,6 +118,14 @@ def test_a_contact_sheet_centres_small_images_and_writes_captions():
     assert sheet[:44, 48:58].max() == 32
 
 
+def test_captions_of_small_images_are_not_cut_unless_they_are_very_long():
+    caption = 'heatmap (square root of the probability'
+    whole, other = (contact_sheet([gray(16)], captions=[caption + end]) for end in ')]')
+    assert whole.shape == other.shape
+    assert (whole != other).any()
+    assert contact_sheet([gray(16)], captions=[caption * 9]).shape[1] == 408
+
+
 def test_a_contact_sheet_needs_images_and_as_many_captions():
     with pytest.raises(ValueError, match='at least one image'):
         contact_sheet([])

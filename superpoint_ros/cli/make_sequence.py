@@ -32,9 +32,6 @@ if TYPE_CHECKING:
     from superpoint_ros.data.scenes.flights import Flight
     from superpoint_ros.data.sequences.euroc_writer import EurocWriter
 
-_DESCRIPTION = 'sequence.json'
-"""File in the folder that records how the sequence was made."""
-
 _SHOWN = 12
 """Frames in the picture that is written."""
 
@@ -65,6 +62,7 @@ def run(args: argparse.Namespace) -> int:
 
     from superpoint_ros.data.scenes.flights import Flight
     from superpoint_ros.data.scenes.sources import list_glb, read_pictures, read_sources
+    from superpoint_ros.data.sequences.euroc import DESCRIPTION
     from superpoint_ros.data.sequences.euroc_writer import EurocWriter, START
     from superpoint_ros.files import demo_photographs, write_atomically
     from superpoint_ros.geometry.camera_model import CameraModel
@@ -95,10 +93,9 @@ def run(args: argparse.Namespace) -> int:
             'they are rendered again',
             file=sys.stderr,
         )
-        for stamp in stamps:
-            writer.remove(stamp)
+        writer.remove(stamps)
     # After the removal, so that an interrupted one is repeated.
-    write_atomically(args.out / _DESCRIPTION, json.dumps(made_by, indent=1).encode())
+    write_atomically(args.out / DESCRIPTION, json.dumps(made_by, indent=1).encode())
     _render(flight, writer, stamps)
     _finish(flight, writer, stamps)
     _draw(writer, stamps, args.out / 'frames.jpg')
@@ -134,8 +131,9 @@ def _check_folder(folder: Path, made_by: dict[str, Any]) -> bool:
     import json
 
     from superpoint_ros.data.scenes.pair_cache import check_made_by
+    from superpoint_ros.data.sequences.euroc import DESCRIPTION
 
-    described = folder / _DESCRIPTION
+    described = folder / DESCRIPTION
     if not described.exists():
         return False
     check_made_by(described, made_by)

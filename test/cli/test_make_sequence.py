@@ -14,6 +14,7 @@ import pytest
 from superpoint_ros.cli.main import main
 from superpoint_ros.data.scenes import sources, variations
 from superpoint_ros.data.scenes.correspondences import DepthView, transfer
+from superpoint_ros.data.sequences.euroc_writer import EurocWriter
 from superpoint_ros.data.sequences.opening import open_sequence
 from superpoint_ros.data.sequences.rectification import RectifiedStereo
 from support.rooms import picture, write_room
@@ -145,6 +146,35 @@ def test_frames_of_another_version_of_the_renderer_are_rendered_again(
     assert files_of(out) == before
     assert main(command) == 0
     assert message not in capsys.readouterr().err
+
+
+@pytest.mark.parametrize('outdated', [False, True])
+def test_a_flight_whose_rendering_was_interrupted_is_refused_until_it_is_finished(
+    room, tmp_path, capsys, monkeypatch, outdated
+):
+    out = tmp_path / 'flight'
+    command = ['make-sequence', room, '--out', str(out), *SMALL, '--frames', '3']
+    if outdated:
+        assert main(command) == 0
+        description = json.loads((out / 'sequence.json').read_text())
+        (out / 'sequence.json').write_text(json.dumps({**description, 'renderer': 0}))
+    write, written = EurocWriter.write, []
+
+    def write_two(*arguments):
+        written.append(arguments)
+        if len(written) > 2:
+            raise KeyboardInterrupt
+        write(*arguments)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(EurocWriter, 'write', write_two)
+        assert main(command) == 130
+    capsys.readouterr()
+    assert main(['evaluate', 'odometry', '--data', str(out), '--out', str(tmp_path / 'out')]) == 2
+    expected = f'{out} is not finished: the same superpoint make-sequence continues'
+    assert expected in capsys.readouterr().err
+    assert main(command) == 0
+    assert len(list(open_sequence(out))) == 3
 
 
 def test_a_flight_of_one_camera_has_neither_second_images_nor_depth(room, tmp_path):

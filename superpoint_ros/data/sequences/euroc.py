@@ -37,6 +37,9 @@ from superpoint_ros.geometry.camera_model import CameraModel
 DEPTH_FACTOR = 1000.0
 """Value of a pixel of a depth image at 1 m: millimetres, as in ROS (REP 118)."""
 
+DESCRIPTION = 'sequence.json'
+"""File that records how a sequence was rendered; it is finished if it has true poses, too."""
+
 _POSES = ('state_groundtruth_estimate0', 'mocap0')
 _SYNCHRONOUS = 1e-3  # seconds between two images that were triggered together
 
@@ -66,7 +69,7 @@ class EurocSequence:
     left out with a warning; then there are no poses either, since the pose of the camera in the
     body is unknown. `second_camera` is the next camera (`cam1` for `cam0`), None if it or its
     calibration is missing; frames have its images `with_second`, and depth images `with_depth`.
-    Raises ValueError if there is no image or a table cannot be read.
+    Raises ValueError if there is no image, a table cannot be read, or rendering was interrupted.
     """
 
     def __init__(
@@ -79,24 +82,27 @@ class EurocSequence:
         camera = find_euroc_camera(Path(folder))
         if camera is None:
             raise ValueError(f'{folder} has no mav0/cam0 with a folder data')
+        tables = [camera.parent / name / 'data.csv' for name in _POSES]
+        table = next((each for each in tables if each.is_file()), None)
+        if table is None and (camera.parents[1] / DESCRIPTION).is_file():
+            raise ValueError(
+                f'{camera.parents[1]} is not finished: the same superpoint make-sequence continues'
+            )
         self._color = color
         self.source, self.images = _stamped_images(camera)
         if not self.images:
             raise ValueError(f'{camera} has no images that data.csv lists or that have stamps')
         self.rate = mean_rate(_seconds(self.images), 20.0)
         self.camera: CameraModel | None = None
-        rows, offset, path = [], None, camera / 'sensor.yaml'
+        rows, offset = [], None
         try:
-            self.camera, offset = read_sensor(path)
+            self.camera, offset = read_sensor(camera / 'sensor.yaml')
         except (ValueError, OSError) as error:
             _log.warning('left out the calibration and the true poses: %s', error)
-        for name in _POSES if offset is not None else ():
-            path = camera.parent / name / 'data.csv'
-            if path.is_file():
-                table = read_numbers(path, 8, ',')
-                rows = table[:, [0, 1, 2, 3, 5, 6, 7, 4]] * ([1e-9] + [1.0] * 7)
-                break
-        self.truth = GroundTruth(rows, str(path), offset)
+        if offset is not None and table is not None:
+            states = read_numbers(table, 8, ',')
+            rows = states[:, [0, 1, 2, 3, 5, 6, 7, 4]] * ([1e-9] + [1.0] * 7)
+        self.truth = GroundTruth(rows, str(table), offset)
         second = camera.with_name(f'cam{int(camera.name[3:]) + 1}')
         self.second_camera = _read_second(second, offset)
         self._second = self._associated(second) if with_second else {}

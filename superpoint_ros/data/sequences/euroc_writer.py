@@ -12,6 +12,7 @@ are 0.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from itertools import product
 from pathlib import Path
 
 import cv2
@@ -24,6 +25,8 @@ from superpoint_ros.geometry.rotations import OPTICAL_TO_BODY, quaternion_of
 
 START = 1_600_000_000_000_000_000
 """Stamp of the first frame in nanoseconds."""
+
+_TRUTH = 'state_groundtruth_estimate0/data.csv'
 
 _TRUTH_HEADER = (
     '#timestamp [ns],p_RS_R_x [m],p_RS_R_y [m],p_RS_R_z [m],q_RS_w [],q_RS_x [],q_RS_y [],'
@@ -56,9 +59,10 @@ class EurocWriter:
         """Return whether the frame is complete."""
         return all(self.path(sensor, stamp).is_file() for sensor in self.sensors)
 
-    def remove(self, stamp: int) -> None:
-        """Remove the images of a frame."""
-        for sensor in self.sensors:
+    def remove(self, stamps: Iterable[int]) -> None:
+        """Remove frames and, before them, the true poses, so that the sequence is unfinished."""
+        (self.root / _TRUTH).unlink(missing_ok=True)
+        for stamp, sensor in product(stamps, self.sensors):
             self.path(sensor, stamp).unlink(missing_ok=True)
 
     def write(
@@ -99,7 +103,7 @@ class EurocWriter:
             numbers = [*body[:3, 3], w, x, y, z, *velocity]
             values = ','.join(f'{number:.9f}' for number in numbers)
             rows.append(f'{stamp},{values}{",0" * 6}')
-        self._write_text('state_groundtruth_estimate0/data.csv', rows)
+        self._write_text(_TRUTH, rows)  # last: with it, the sequence is finished
 
     def _sensor_yaml(self, sensor: str) -> list[str]:
         """Return the lines of the calibration of a sensor."""
