@@ -82,9 +82,9 @@ def draw_keypoints(
     if color is not None:
         colors = [color] * len(points)
     radius = radius or _mark_radius(canvas)
-    # In reverse order, so that the best are on top.
-    for point, point_color in zip(points[::-1], colors[::-1], strict=True):
-        _ring(canvas, point, point_color, radius)
+    finite = np.flatnonzero(np.isfinite(points).all(axis=1))[::-1]  # the best on top
+    for index, place in zip(finite, fixed_points(points[finite]).tolist(), strict=True):
+        _ring(canvas, place, colors[index], radius)
     return canvas
 
 
@@ -119,12 +119,12 @@ def draw_matches(
         colors = [GREEN if good else RED for good in correct]
         order = np.argsort(~correct, kind='stable')  # wrong ones last, so that they are visible
     radius = max(_mark_radius(a) - 1, 1)
-    finite = np.isfinite(np.hstack([starts, ends])).all(axis=1)
-    for index in order[finite[order]]:
-        line = fixed_points(np.stack([starts[index], ends[index]])).tolist()
-        cv2.line(canvas, *line, colors[index], 1, cv2.LINE_AA, SHIFT)
-        _ring(canvas, starts[index], colors[index], radius)
-        _ring(canvas, ends[index], colors[index], radius)
+    lines = np.stack([starts, ends], axis=1)
+    order = order[np.isfinite(lines).all(axis=(1, 2))[order]]
+    for index, (start, end) in zip(order, fixed_points(lines[order]).tolist(), strict=True):
+        cv2.line(canvas, start, end, colors[index], 1, cv2.LINE_AA, SHIFT)
+        _ring(canvas, start, colors[index], radius)
+        _ring(canvas, end, colors[index], radius)
     return canvas
 
 
@@ -249,11 +249,9 @@ def _points(keypoints: np.ndarray) -> np.ndarray:
     return points
 
 
-def _ring(canvas: np.ndarray, point: np.ndarray, color: tuple[int, int, int], radius: int) -> None:
-    """Draw a ring around a point, x and y in pixels, if it is finite."""
-    if np.isfinite(point).all():
-        place = fixed_points(point).tolist()
-        cv2.circle(canvas, place, radius << SHIFT, color, 1, cv2.LINE_AA, SHIFT)
+def _ring(canvas: np.ndarray, place: list[int], color: tuple[int, int, int], radius: int) -> None:
+    """Draw a ring around a point as `fixed_points` returns it; the radius is in pixels."""
+    cv2.circle(canvas, place, radius << SHIFT, color, 1, cv2.LINE_AA, SHIFT)
 
 
 def fixed_points(points: np.ndarray) -> np.ndarray:

@@ -5,11 +5,10 @@
 
 from __future__ import annotations
 
-from collections import deque
-
 import cv2
 import numpy as np
 
+from superpoint_ros.odometry.local_map import shared_ids
 from superpoint_ros.odometry.tracker import Tracks
 from superpoint_ros.visualization import fixed_points, SHIFT, to_bgr, write_text
 
@@ -20,26 +19,33 @@ _MARGIN = 48
 
 
 class TrackTails:
-    """Positions of each track in the last `length` frames in which it was seen."""
+    """Positions of each track in the last `length` frames."""
 
     def __init__(self, length: int = 15):
         self.length = length
-        self._places: dict[int, deque] = {}
+        self._ids = np.zeros(0, np.int64)
+        self._places = np.zeros((0, 0, 2), np.float32)
 
     def update(self, tracks: Tracks) -> None:
         """Add the tracks of the next frame; tracks that are not in it lose their tails."""
-        before = self._places
-        self._places = {}
-        for number, point in zip(tracks.ids.tolist(), tracks.keypoints, strict=True):
-            places = before.get(number)
-            if places is None or places.maxlen != self.length + 1:
-                places = deque(places or (), maxlen=self.length + 1)
-            places.append(point)
-            self._places[number] = places
+        places = np.full((len(tracks), self.length + 1, 2), np.nan, np.float32)
+        places[:, -1] = tracks.keypoints
+        before, now = shared_ids(self._ids, tracks.ids)
+        frames = self._places.shape[1]
+        kept = min(self.length, frames)
+        places[now, self.length - kept : -1] = self._places[before, frames - kept :]
+        self._ids, self._places = tracks.ids, places
 
-    def of(self, number: int) -> np.ndarray:
-        """Return the last positions of the track, (K, 2) in pixels, the current one last."""
-        return np.array(self._places.get(number, ()), np.float32).reshape(-1, 2)
+    def of(self, ids: np.ndarray) -> np.ndarray:
+        """
+        Return the last positions of tracks with ascending ids (N,), float32 (N, K, 2) in pixels.
+
+        The current ones are last; those of frames before a track began are NaN.
+        """
+        places = np.full((len(ids), *self._places.shape[1:]), np.nan, np.float32)
+        known, wanted = shared_ids(self._ids, ids)
+        places[wanted] = self._places[known]
+        return places
 
 
 def draw_tracks(image: np.ndarray, tracks: Tracks, tails: TrackTails) -> np.ndarray:
@@ -51,13 +57,17 @@ def draw_tracks(image: np.ndarray, tracks: Tracks, tails: TrackTails) -> np.ndar
     """
     canvas = to_bgr(image)
     order = np.argsort(tracks.ages, kind='stable')  # oldest on top
-    for index in order[np.isfinite(tracks.keypoints[order]).all(axis=1)]:
-        share = min((tracks.ages[index] - 1) / _OLD, 1.0)
-        color = tuple(((1 - share) * _NEW_COLOR + share * _OLD_COLOR).tolist())
-        tail = tails.of(int(tracks.ids[index]))
-        tail = fixed_points(tail[np.isfinite(tail).all(axis=1)])
-        cv2.polylines(canvas, [tail[:, None]], False, color, 1, cv2.LINE_AA, SHIFT)
-        place = fixed_points(tracks.keypoints[index]).tolist()
+    order = order[np.isfinite(tracks.keypoints[order]).all(axis=1)]
+    shares = np.minimum((tracks.ages[order, None] - 1) / _OLD, 1.0)
+    colors = (1 - shares) * _NEW_COLOR + shares * _OLD_COLOR
+    places = fixed_points(tracks.keypoints[order])
+    lines = tails.of(tracks.ids)[order]
+    known = np.isfinite(lines).all(axis=2)
+    lines = fixed_points(np.where(known[..., None], lines, 0))
+    for color, place, line, has_place in zip(
+        colors.tolist(), places.tolist(), lines, known, strict=True
+    ):
+        cv2.polylines(canvas, [line[has_place]], False, color, 1, cv2.LINE_AA, SHIFT)
         cv2.circle(canvas, place, 2 << SHIFT, color, -1, cv2.LINE_AA, SHIFT)
     return canvas
 
