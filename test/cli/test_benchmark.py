@@ -55,7 +55,7 @@ def test_an_interrupted_benchmark_leaves_a_report_of_its_parts_and_the_complete_
     unfinished = out / 'benchmark_unfinished'
     assert f'1 of 2 parts were measured; their report is in {unfinished}' in printed.err
     written = json.loads((unfinished / 'benchmark.json').read_text())
-    assert list(written) == ['machine', 'frames', 'unfinished']
+    assert list(written) == ['machine', 'frames', 'unfinished', 'files']
     assert (unfinished / 'benchmark.md').read_text().startswith('**Unfinished: 1 of 2 parts')
     assert (unfinished / 'frames.png').is_file()
     assert {name: (out / name).read_text() for name in earlier} == earlier
