@@ -39,7 +39,7 @@ def share(directory, *patterns):
 
 
 # launch_pytest does not work with pytest 8.4 and later.
-TEST = ['hypothesis', 'pytest==8.3.5', 'pytest-timeout']
+TEST = ['hypothesis', 'pytest==8.3.5', 'pytest-timeout', 'pytest-xdist']
 TRAIN = ['jsonargparse[signatures]>=4.49', 'lightning>=2.4,<3', 'pyyaml', 'tensorboard']
 DEV = [
     'catkin-pkg',

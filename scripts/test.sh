@@ -29,8 +29,11 @@ run_limited() {
     timeout --foreground --kill-after=30 "$@"
 }
 
+# Each of at most four processes takes a half of the tests in their order, then a half of what
+# another one has left, so that the tests of a file mostly share a process and its fixtures.
 run_pytest() {
-    run_limited 45m "$bin/python" -m pytest --timeout=300 --durations=5 "$@"
+    run_limited 45m "$bin/python" -m pytest --numprocesses "$(nproc)" --maxprocesses 4 \
+        --dist worksteal --timeout=300 --durations=5 "$@"
 }
 
 if [ "${1:-}" = --kilted ]; then
