@@ -237,8 +237,7 @@ class System:
 
     def _answered(self, image):
         self.camera.publish(image, self.stamps(1), period=0.05)
-        self.observer.rest(0.1)
-        return bool(self.observer.messages)
+        return self.observer.rest(0.1, lambda: bool(self.observer.messages))
 
     def stamps(self, count):
         """Return the first of `count` stamps, in milliseconds, that nobody used before."""

@@ -69,11 +69,12 @@ class Observer:
                 pytest.fail(f'not true within {PATIENCE} s')
         return time.thread_time() - start
 
-    def rest(self, seconds):
-        """Handle messages for some time."""
+    def rest(self, seconds, until=lambda: False):
+        """Handle messages for some time, or until the condition is true; return whether it is."""
         end = time.monotonic() + seconds
-        while time.monotonic() < end:
+        while time.monotonic() < end and not until():
             self.executor.spin_once(timeout_sec=0.02)
+        return until()
 
     def listen(self, kind, topic, wait=True):
         """Return a list to which the messages of a topic are added, after it has a publisher."""

@@ -56,12 +56,14 @@ class Inside(Observer):
             self.listen_to_features(features)
         message.header.frame_id = f'call {next(self._calls)}'
 
-        def answered():
-            self.publish(message, topic, **more)
-            self.rest(0.1)
+        def is_answered():
             return len(self.answers_to(message, features)) >= count
 
-        self.wait_until(answered)
+        def publish():
+            self.publish(message, topic, **more)
+            return self.rest(0.1, is_answered)
+
+        self.wait_until(publish)
         return self.answers_to(message, features)[-1]
 
     def answers_to(self, message, features='features'):
