@@ -141,7 +141,7 @@ def _rates_line(title: str, rates: Mapping[str, float | None]) -> str:
 def node_markdown(results: Sequence[Mapping]) -> str:
     """Return the table of latencies through the node."""
     header = ['p50 / p99 ms', 'camera to subscriber', 'Detector alone', 'added']
-    header += ['node without work', 'inference in the node', 'rest', 'frames', 'lost']
+    header += ['by the middleware', 'inference in the node', 'rest', 'frames', 'lost']
     rows = [
         [
             case_name(result),

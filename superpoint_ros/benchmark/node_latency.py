@@ -40,8 +40,8 @@ def measure_node(plan: SpeedPlan, out: Path, progress: Progress) -> list[dict]:
     in this one. `BLOCK` frames go through the node, then the same frames through the Detector, and
     so on; the added latency is the difference of the two times of a frame. A frame is sent after
     the features of the previous one have arrived, so that no frame waits. The latency of a node
-    that does no work (`superpoint_ros.ros.testing.relay_node`) is measured in the same way: it is
-    what rclpy and the middleware take. Times are in milliseconds. Executions that are not possible
+    that waits as long as the Detector takes (`superpoint_ros.ros.testing.relay_node`) is measured
+    in the same way: without that time, it is what rclpy and the middleware take. Times are in milliseconds. Executions that are not possible
     are skipped. Raises ValueError if none is possible, and what
     `superpoint_ros.ros.testing.latency.Probe` raises.
     """
@@ -93,7 +93,12 @@ def _measure(
     with Probe(parameters, weights.parent) as probe:
         through, alone = _alternate_blocks(probe.seconds, detect, frames, plan.rounds)
         stages = dict(probe.stages)
-    message = {'keypoints': plan.keypoints, 'descriptor_size': detector.descriptor_size}
+    pause = float(np.median(alone))
+    message = {
+        'keypoints': plan.keypoints,
+        'descriptor_size': detector.descriptor_size,
+        'seconds': pause,
+    }
     with Probe(message, weights.parent, relay=True) as probe:
         relayed, _ = _alternate_blocks(probe.seconds, detect, frames, plan.rounds)
     pairs = [(a, b) for a, b in zip(through, alone, strict=True) if a is not None]
@@ -111,7 +116,7 @@ def _measure(
         'latency': percentiles([latency for latency, _ in pairs]),
         'detector': percentiles([own for _, own in pairs]),
         'added': percentiles(added),
-        'relay': percentiles([each for each in relayed if each is not None]),
+        'relay': percentiles([each - pause for each in relayed if each is not None]),
         'added_ms': [1e3 * each for each in added],
         'node_stages': stages,
     }
