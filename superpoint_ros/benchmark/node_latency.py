@@ -41,9 +41,9 @@ def measure_node(plan: SpeedPlan, out: Path, progress: Progress) -> list[dict]:
     so on; the added latency is the difference of the two times of a frame. A frame is sent after
     the features of the previous one have arrived, so that no frame waits. The latency of a node
     that waits as long as the Detector takes (`superpoint_ros.ros.testing.relay_node`) is measured
-    in the same way: without that time, it is what rclpy and the middleware take. Times are in milliseconds. Executions that are not possible
-    are skipped. Raises ValueError if none is possible, and what
-    `superpoint_ros.ros.testing.latency.Probe` raises.
+    in the same way: without that time, it is what rclpy and the middleware take. Times are in
+    milliseconds. Executions that are not possible are skipped. Raises ValueError if none is
+    possible, and what `superpoint_ros.ros.testing.latency.Probe` raises.
     """
     use_threads(plan.threads)
     photographs = [cv2.cvtColor(each, cv2.COLOR_BGR2GRAY) for each in plan.photographs]

@@ -132,12 +132,32 @@ def test_the_diagnostics_have_the_number_of_tracks(graph):
     assert 'keypoints' not in values
 
 
+def test_a_node_that_is_behind_continues_with_the_newest_messages_and_counts_the_others(graph):
+    graph.add(TrackerNode, coordinates='pixels')
+    tracks, source = graph.listen(PointCloud, 'tracks'), Source()
+    statuses = graph.listen(DiagnosticArray, '/diagnostics')
+    graph.publish(source.frame(0), 'features')
+    graph.wait_until(lambda: tracks)
+    for number in range(1, 6):  # while the node is not spun
+        graph.publish(source.frame(number), 'features')
+    graph.wait_until(lambda: len(tracks) == 3)
+    assert [each.header for each in tracks[1:]] == [source.header(4), source.header(5)]
+    assert tracks_from_message(tracks[2]).ids.tolist() == list(range(50))
+    graph.publish(source.frame(6), 'features')
+
+    def values():
+        return {pair.key: pair.value for pair in statuses[-1].status[0].values}
+
+    graph.wait_until(lambda: statuses and values()['frames published'] == '4')
+    assert (values()['frames received'], values()['frames dropped']) == ('7', '3')
+
+
 def test_tracks_younger_than_min_age_are_not_published(graph):
     node = graph.add(TrackerNode, coordinates='pixels', min_age=3)
     tracks, source = graph.listen(PointCloud, 'tracks'), Source()
     for number in range(4):
         graph.publish(source.frame(number), 'features')
-    graph.wait_until(lambda: len(tracks) == 4)
+        graph.wait_until(lambda count=number + 1: len(tracks) == count)
     assert [len(message.points) for message in tracks] == [0, 0, 50, 50]
     result = node.set_parameters([Parameter('min_age', value=1), Parameter('ratio', value=0.9)])
     assert all(each.successful for each in result)
