@@ -104,7 +104,7 @@ elif ! fits $environment/bin/python; then
         'but 3.10, 3.11 or 3.12 is needed: move it away'
 fi
 pip() {
-    $environment/bin/python -m pip install --quiet --disable-pip-version-check "$@"
+    $environment/bin/python -m pip install --quiet --disable-pip-version-check --no-compile "$@"
 }
 
 say "installing PyTorch, ROS 2 ${distribution^} and the package: minutes, the first time"
@@ -119,6 +119,9 @@ fi
 say "2 of 2: superpoint_ros[$extras]"
 pip --editable ".[$extras]"
 say "compiling for the first start of the nodes"
+# pip would use one core, and leaves out the package, which it does not copy. Some packages contain
+# examples in other versions of Python.
+$environment/bin/python -m compileall -qq -j 0 $environment/lib superpoint_ros || true
 $environment/bin/superpoint compile >&2 ||
     say 'the code could not be saved: the first start of each node compiles'
 
