@@ -11,13 +11,13 @@ import numpy as np
 from rclpy.event_handler import SubscriptionEventCallbacks
 from rclpy.node import Node
 from rclpy.qos import qos_profile_sensor_data, QoSDurabilityPolicy, QoSProfile
-from rclpy.qos_overriding_options import QoSOverridingOptions
 from sensor_msgs.msg import CameraInfo
 
 from superpoint_ros.geometry.camera_model import CameraModel, CameraModelError
 from superpoint_ros.ros.events import with_events
 from superpoint_ros.ros.inputs import alternatives
 from superpoint_ros.ros.node_log import ThrottledWarnings
+from superpoint_ros.ros.qos_overrides import overriding_options
 
 RECTIFIED = (
     'The images are rectified (image_rect): the calibration is the matrix p of camera_info, '
@@ -62,7 +62,9 @@ class CalibrationTopic:
             self._unresolved,
             self._receive,
             qos_profile_sensor_data,
-            qos_overriding_options=QoSOverridingOptions.with_default_policies(),
+            qos_overriding_options=overriding_options(
+                self._node, 'subscription', self._unresolved
+            ),
         )
         events = SubscriptionEventCallbacks(matched=lambda _: self.watch())
         self._main = with_events(create, events)

@@ -10,12 +10,12 @@ from itertools import takewhile
 import numpy as np
 from rclpy.node import Node
 from rclpy.qos import qos_profile_sensor_data
-from rclpy.qos_overriding_options import QoSOverridingOptions
 from sensor_msgs.msg import Image, PointCloud2
 
 from superpoint_ros.data.image_encodings import ImageMessageError
 from superpoint_ros.ros.messages.image_messages import gray_from_image, stamp_key
 from superpoint_ros.ros.node_log import ThrottledWarnings
+from superpoint_ros.ros.qos_overrides import overriding_options
 
 _KEPT = 30  # images, while the detector works on them
 _MISSING = 20  # successive frames without an image after which the reason is logged
@@ -49,7 +49,7 @@ class FrameImages:
                 self._topic,
                 self._keep,
                 qos_profile_sensor_data,
-                qos_overriding_options=QoSOverridingOptions.with_default_policies(),
+                qos_overriding_options=overriding_options(self._node, 'subscription', self._topic),
             )
         elif not wanted and self._subscription is not None:
             self._node.destroy_subscription(self._subscription)

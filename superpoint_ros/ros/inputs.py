@@ -22,7 +22,6 @@ from rclpy.qos import (
     QoSProfile,
     QoSReliabilityPolicy,
 )
-from rclpy.qos_overriding_options import QoSOverridingOptions
 from rclpy.topic_endpoint_info import TopicEndpointInfo
 
 from superpoint_ros.ros.diagnostics import input_status, MAX_DROPPED, MAX_LOST
@@ -30,6 +29,7 @@ from superpoint_ros.ros.events import with_events
 from superpoint_ros.ros.frame_statistics import FrameStatistics, Summary, WINDOW
 from superpoint_ros.ros.messages.image_messages import stamp_nanoseconds
 from superpoint_ros.ros.node_log import error_text, log_failure, REPEAT, ThrottledWarnings
+from superpoint_ros.ros.qos_overrides import overriding_options
 
 if TYPE_CHECKING:
     from superpoint_ros.ros.calibration_topic import CalibrationTopic
@@ -162,7 +162,9 @@ class InputTopic(ABC):
             self._unresolved,
             self._on_message,
             self._qos,
-            qos_overriding_options=QoSOverridingOptions.with_default_policies(),
+            qos_overriding_options=overriding_options(
+                self.node, 'subscription', self._unresolved, self._name
+            ),
         )
         events = SubscriptionEventCallbacks(message_lost=self._on_lost)
         self._subscription = with_events(create, events)

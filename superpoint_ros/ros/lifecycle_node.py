@@ -17,12 +17,12 @@ from rclpy.clock import Clock, ClockType
 from rclpy.event_handler import PublisherEventCallbacks
 from rclpy.lifecycle import LifecycleNode, LifecycleState, TransitionCallbackReturn
 from rclpy.publisher import Publisher
-from rclpy.qos_overriding_options import QoSOverridingOptions
 from rclpy.service import Service
 
 from superpoint_ros.ros.events import with_events
 from superpoint_ros.ros.inputs import InputTopic
 from superpoint_ros.ros.parameters import LifecycleSettings, Parameters
+from superpoint_ros.ros.qos_overrides import overriding_options
 
 Result = TransitionCallbackReturn
 
@@ -115,7 +115,7 @@ class ProcessingNode(LifecycleNode, ABC):
             message_type,
             topic,
             depth,
-            qos_overriding_options=QoSOverridingOptions.with_default_policies(),
+            qos_overriding_options=overriding_options(self, 'publisher', topic),
         )
         publisher = with_events(create, PublisherEventCallbacks(matched=on_match))
         self._own_publishers.append(publisher)

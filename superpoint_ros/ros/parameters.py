@@ -99,7 +99,7 @@ class Parameters:
         Other unknown names may be meant for other nodes: parameter files may have wildcards. To be
         called when all parameters are declared, also those that are not of a group.
         """
-        given = _overrides(self._node)
+        given = given_parameters(self._node)
         for unknown in sorted(name for name in given if not self._node.has_parameter(name)):
             similar = _similar(unknown, self._rows)
             if similar:
@@ -166,7 +166,7 @@ def declare(node: Node, kind: type[Settings], prefix: str = '') -> Settings:
     start = f'{prefix}.' if prefix else ''
     for old, new in kind.RENAMED.items():
         _refuse_old_name(node, start + old, start + new)
-    values, given = {}, _overrides(node)
+    values, given = {}, given_parameters(node)
     for name, row in table_of(kind).items():
         if start + name in given:
             given[start + name] = _with_type(given[start + name], row)
@@ -194,8 +194,8 @@ def _similar(unknown: str, names: Iterable[str]) -> str:
     return next(iter(get_close_matches(unknown, list(names), 1, _SIMILAR)), '')
 
 
-def _overrides(node: Node) -> dict[str, Parameter]:
-    """Return the values from a parameter file or the command line, which may be replaced."""
+def given_parameters(node: Node) -> dict[str, Parameter]:
+    """Return the values from parameter files and the command line; they may be replaced."""
     return getattr(node, '_parameter_overrides', {})  # rclpy has no public name for them
 
 

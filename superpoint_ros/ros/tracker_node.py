@@ -113,6 +113,7 @@ class TrackerNode(ProcessingNode):
 
     def begin_work(self) -> None:
         """Subscribe to images: before features, so that the executor takes images first."""
+        self.images.follow_demand(wanted=True)  # a wrong QoS override is an error now
         self._follow_demand()
 
     def end_work(self) -> bool:

@@ -51,7 +51,7 @@ def own_domain(monkeypatch):
         (['-p', 'descriptor_format:=int4'], "one of float32, int8; got 'int4'"),
         (
             ['-p', 'weights:={weights}', '-p', 'qos_overrides./image.subscription.reliability:=x'],
-            'Unexpected QoS override for policy `reliability`: `x`',
+            'image.subscription.reliability must be one of system_default, reliable, best_effort',
         ),
         (['--params-file', 'nothing.yaml'], 'nothing.yaml'),
         (
