@@ -33,6 +33,6 @@ def generate_launch_description():
         [
             *shared.declare(ARGUMENTS),
             shared.player(),
-            shared.detector(shared.DETECTOR),
+            *shared.detector(shared.DETECTOR),
         ]
     )

@@ -31,7 +31,7 @@ def generate_launch_description():
     return LaunchDescription(
         [
             *shared.declare(ARGUMENTS),
-            shared.detector(shared.DETECTOR),
+            *shared.detector(shared.DETECTOR),
             shared.node('tracker', LaunchConfiguration('tracker_params_file')),
             shared.node('visual_odometry', LaunchConfiguration('odometry_params_file')),
             shared.player(),

@@ -36,7 +36,7 @@ def generate_launch_description():
     return LaunchDescription(
         [
             *shared.declare({**PASSED_ON, **TOPICS, **shared.ODOMETRY}),
-            detector,
+            *detector,
             shared.odometry_nodes('features', topics, ('autostart', 'rectified')),
         ]
     )

@@ -42,7 +42,7 @@ def generate_launch_description():
     return LaunchDescription(
         [
             *shared.declare({**PASSED_ON, **TOPICS, **shared.ODOMETRY}),
-            detector,
+            *detector,
             shared.odometry_nodes('left/features', left, rectified=True),
         ]
     )

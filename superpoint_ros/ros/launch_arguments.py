@@ -9,7 +9,13 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 from launch import LaunchContext, LaunchDescriptionEntity, SomeSubstitutionsType
-from launch.actions import DeclareLaunchArgument, IncludeLaunchDescription, OpaqueFunction
+from launch.actions import (
+    DeclareLaunchArgument,
+    IncludeLaunchDescription,
+    OpaqueFunction,
+    PopLaunchConfigurations,
+    PushLaunchConfigurations,
+)
 from launch.conditions import IfCondition
 from launch.launch_description_sources import PythonLaunchDescriptionSource
 from launch.substitutions import LaunchConfiguration
@@ -194,20 +200,24 @@ def given_parameters(context: LaunchContext, names: Iterable[str]) -> dict[str, 
     return {name: value for name, value in values.items() if value != ''}
 
 
-def detector(names: Iterable[str], **arguments: SomeSubstitutionsType) -> LaunchDescriptionEntity:
+def detector(
+    names: Iterable[str], **arguments: SomeSubstitutionsType
+) -> list[LaunchDescriptionEntity]:
     """
     Return detector.launch.py with these arguments of the calling file, and further ones.
 
     Its other arguments have their defaults: without a value, they would take that of a launch
-    argument of the same name that is given to the calling file, which does not have it.
+    argument of the same name that is given to the calling file, which does not have it. Nor do its
+    values stay set for other launch files, unlike its environment variables.
     """
     file = share_directory() / 'launch' / 'detector.launch.py'
     defaults = {name: default for name, (default, _) in (CAMERAS | DETECTOR | START).items()}
     given = {name: LaunchConfiguration(name) for name in names}
-    return IncludeLaunchDescription(
+    include = IncludeLaunchDescription(
         PythonLaunchDescriptionSource(str(file)),
         launch_arguments=(defaults | given | arguments).items(),
     )
+    return [PushLaunchConfigurations(), include, PopLaunchConfigurations()]
 
 
 def node(name: str, *parameters: object, **options: object) -> Node:

@@ -141,3 +141,12 @@ def test_launch_arguments_of_the_detector_do_not_leak_from_other_launch_files(na
     [include] = entities(name, IncludeLaunchDescription)
     passed = {argument for argument, _ in include.launch_arguments}
     assert passed == {each.name for each in entities('detector', DeclareLaunchArgument)}
+
+
+@pytest.mark.parametrize('name', ['demo', 'demo_odometry', 'stereo', 'rgbd'])
+def test_values_for_the_detector_do_not_leak_into_the_next_launch_file(name):
+    _, context = nodes_of(name, {})
+    declared = [
+        each.name for each in entities_of(name, context) if isinstance(each, DeclareLaunchArgument)
+    ]
+    assert context.launch_configurations.keys() == set(declared)
