@@ -351,6 +351,7 @@ class ProcessedTopic(InputTopic):
         self.content, self.points = topic, points
         self._stage, self._process, self._trouble = stage, process, trouble
         self._number: int | None = None  # of the last message, counted by its publisher
+        self._is_comparable = True  # whether the last gap was in the numbers of one publisher
 
     def trouble(self) -> str:
         """Return what the function `trouble` of the node reports."""
@@ -370,16 +371,19 @@ class ProcessedTopic(InputTopic):
         Count the messages that the queue has dropped since the last one.
 
         `number` is that of this message; the middleware may not have any. Gaps in the numbers say
-        nothing if there are several publishers or messages may be lost on the way.
+        nothing if messages may be lost on the way, nor if there are several publishers: then not
+        even the first gap after all but one have ended.
         """
         last, self._number = self._number, number
         if last is None or number is None or number <= last + 1:
             return
         reliability = self._subscription.qos_profile.reliability
-        if (
+        was_comparable, self._is_comparable = (
+            self._is_comparable,
             reliability == QoSReliabilityPolicy.RELIABLE
-            and self.node.count_publishers(self.topic) == 1
-        ):
+            and self.node.count_publishers(self.topic) == 1,
+        )
+        if was_comparable and self._is_comparable:
             for _ in range(number - last - 1):
                 self.statistics.add_arrival(time.monotonic(), replaces=True)
 

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 from array import array
+import time
 
 import numpy as np
 import pytest
@@ -15,6 +16,7 @@ pytest.importorskip('rclpy', reason='rclpy is not installed')
 from builtin_interfaces.msg import Time
 from diagnostic_msgs.msg import DiagnosticArray
 from rcl_interfaces.srv import DescribeParameters
+import rclpy
 from rclpy.parameter import Parameter
 from sensor_msgs.msg import CameraInfo, Image, PointCloud, PointCloud2
 from std_msgs.msg import Header
@@ -150,6 +152,33 @@ def test_a_node_that_is_behind_continues_with_the_newest_messages_and_counts_the
 
     graph.wait_until(lambda: statuses and values()['frames published'] == '4')
     assert (values()['frames received'], values()['frames dropped']) == ('7', '3')
+
+
+def test_a_second_detector_that_ends_is_not_taken_for_dropped_messages(graph):
+    node = graph.add(TrackerNode, coordinates='pixels')
+    tracks, source = graph.listen(PointCloud, 'tracks'), Source()
+    second = rclpy.create_node('second', context=graph.context)
+
+    def publish(publish_one):
+        count = len(tracks)
+        publish_one(source.frame(count))
+        graph.wait_until(lambda: len(tracks) > count)
+
+    for _ in range(20):
+        publish(lambda frame: graph.publish(frame, 'features'))
+    other = second.create_publisher(PointCloud2, 'features', 10)
+    graph.wait_until(lambda: other.get_subscription_count() > 0)
+    for _ in range(3):
+        publish(other.publish)
+        publish(lambda frame: graph.publish(frame, 'features'))
+    publish(other.publish)
+    second.destroy_node()
+    graph.wait_until(lambda: node.count_publishers('/features') == 1)
+    for _ in range(3):
+        publish(lambda frame: graph.publish(frame, 'features'))
+    (features,) = node.inputs
+    summary = features.statistics.summary(time.monotonic())
+    assert (summary.received, summary.dropped) == (30, 0)
 
 
 def test_tracks_younger_than_min_age_are_not_published(graph):
