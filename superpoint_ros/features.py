@@ -91,7 +91,9 @@ class Features:
                 f'got {self.keypoints.shape}, {self.scores.shape} and {self.descriptors.shape}'
             )
         if self.depths is not None and len(self.depths) != count:
-            raise ValueError(f'{count} keypoints need as many depths, got {len(self.depths)}')
+            raise ValueError(
+                f'there must be a depth for each keypoint: got {len(self.depths)} for {count}'
+            )
 
     def __len__(self) -> int:
         return len(self.scores)

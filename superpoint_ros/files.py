@@ -185,7 +185,9 @@ def read_each(
         yield item
     if problem and not is_any_read:
         error = FileNotFoundError if isinstance(problem, FileNotFoundError) else ValueError
-        raise error(f'none of {len(skipped)} {kind} could be read: {problem}') from problem
+        raise error(
+            f'none of the {kind} could be read ({len(skipped)} skipped): {problem}'
+        ) from problem
 
 
 def read_npz(

@@ -183,7 +183,7 @@ def contact_sheet(
         raise ValueError('a contact sheet needs at least one image')
     if captions is not None and len(captions) != len(images):
         raise ValueError(
-            f'{len(images)} images need the same number of captions, got {len(captions)}'
+            f'there must be a caption for each image: got {len(captions)} for {len(images)}'
         )
     pictures = [to_bgr(image) for image in images]
     columns = min(columns or math.ceil(math.sqrt(len(pictures))), len(pictures))

@@ -370,7 +370,7 @@ def test_each_image_of_a_list_can_have_its_own_mask(detector):
     free, masked = detector([image, image], mask=[None, mask])
     assert as_set(free) == as_set(detector(image))
     assert as_set(masked) == as_set(detector(image, mask=mask)) != as_set(free)
-    with pytest.raises(ValueError, match='a mask for each of 2 images; got 1'):
+    with pytest.raises(ValueError, match='a mask for each image; got 1 for 2 images'):
         detector([image, image], mask=[mask])
     reducing = Detector(detector.engine, 16, DetectionSettings(0.02, max_image_size=80))
     inner = reducing(image, mask=mask).keypoints

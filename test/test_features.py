@@ -52,7 +52,7 @@ def test_a_track_without_a_keypoint_has_no_depth():
 
 
 def test_depths_that_do_not_fit_are_refused():
-    with pytest.raises(ValueError, match='3 keypoints need as many depths, got 2'):
+    with pytest.raises(ValueError, match='a depth for each keypoint: got 2 for 3'):
         Features(np.zeros((3, 2)), np.zeros(3), np.eye(3), Depths.unknown(2))
     with pytest.raises(ValueError, match=r'of one N; got \(2,\) and \(3,\)'):
         Depths([1, 2], [1, 2, 3])

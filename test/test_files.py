@@ -119,9 +119,13 @@ def test_sources_that_cannot_be_read_are_skipped_and_named(caplog):
 
 
 def test_sources_none_of_which_can_be_read_are_an_error():
-    with pytest.raises(ValueError, match="none of 2 numbers could be read: .*'b'"):
+    with pytest.raises(
+        ValueError, match=r"none of the numbers could be read \(2 skipped\): .*'b'"
+    ):
         list(read_each(int, ['a', 'b'], kind='numbers'))
-    with pytest.raises(FileNotFoundError, match='none of 1 images could be read: .*missing'):
+    with pytest.raises(
+        FileNotFoundError, match=r'none of the images could be read \(1 skipped\): .*missing'
+    ):
         list(read_each(Path.read_bytes, [Path('missing')]))
 
 

@@ -129,7 +129,7 @@ def test_captions_of_small_images_are_not_cut_unless_they_are_very_long():
 def test_a_contact_sheet_needs_images_and_as_many_captions():
     with pytest.raises(ValueError, match='at least one image'):
         contact_sheet([])
-    with pytest.raises(ValueError, match='2 images need the same number of captions, got 1'):
+    with pytest.raises(ValueError, match='a caption for each image: got 1 for 2'):
         contact_sheet([gray(), gray()], captions=['one'])
 
 

@@ -28,6 +28,7 @@ from superpoint_ros.benchmark.benchmark_tables import (
 )
 from superpoint_ros.evaluation.reports import write_result
 from superpoint_ros.files import read_text, write_atomically
+from superpoint_ros.wording import counted
 
 
 class Part(NamedTuple):
@@ -71,10 +72,10 @@ def write_report(machine: Mapping, results: Mapping, out: Path) -> list[Path]:
 def machine_line(machine: Mapping) -> str:
     """Return a sentence on the machine and its load."""
     versions = ', '.join(f'{name} {version}' for name, version in machine['versions'].items())
+    cores, threads = (counted(machine[f'{each}s'], each) for each in ('core', 'thread'))
     text = (
-        f'Measured on {machine["processor"]} ({machine["instructions"]}), {machine["cores"]} '
-        f'cores, {machine["threads"]} threads, load average at the start {machine["load"]:.1f}; '
-        f'{versions}.'
+        f'Measured on {machine["processor"]} ({machine["instructions"]}), {cores}, '
+        f'{threads}, load average at the start {machine["load"]:.1f}; {versions}.'
     )
     return textwrap.fill(text, 100)
 

@@ -32,6 +32,7 @@ from superpoint_ros.benchmark.other_detectors import TimedMethod, TimedOnnx
 from superpoint_ros.benchmark.roofline import memory_bandwidth, network_traffic, roofline
 from superpoint_ros.model.config import PAPER, SuperPointConfig
 from superpoint_ros.model.network_arrays import NetworkArrays
+from superpoint_ros.wording import counted
 
 Size = tuple[int, int]
 
@@ -104,7 +105,8 @@ def measure_frames(plan: SpeedPlan, progress: Progress) -> dict:
     methods += [TimedOnnx(path, plan.threads) for path in plan.onnx]
     peaks, cases, others = [_peaks(plan, entries)], [], []
     for size in plan.sizes:
-        progress(f'{len(entries) + len(methods)} candidates at {size[0]}x{size[1]}')
+        candidates = counted(len(entries) + len(methods), 'candidate')
+        progress(f'{candidates} at {size[0]}x{size[1]}')
         frames = frames_of(plan.photographs, size)
         of_size, of_methods = _measure_size(plan, entries, methods, frames, progress)
         cases += of_size

@@ -29,6 +29,7 @@ from superpoint_ros.benchmark.frame_times import (
 )
 from superpoint_ros.benchmark.machine import use_threads
 from superpoint_ros.model.network_arrays import NetworkArrays
+from superpoint_ros.wording import counted
 
 SIZES: tuple[Size, ...] = (
     (160, 120),
@@ -83,9 +84,9 @@ def _measure(
     progress: Progress,
 ) -> dict:
     """Return the measurements of one network and execution."""
-    progress(f'{network.name} at {len(plan.sizes)} sizes')
+    progress(f'{network.name} at {counted(len(plan.sizes), "size")}')
     areas = _at_sizes(plan, network, candidate, photographs)
-    progress(f'{network.name} with {len(counts)} different numbers of keypoints')
+    progress(f'{network.name} with different numbers of keypoints: {len(counts)}')
     keypoints = _with_keypoints(plan, candidate, counts, frames_of(photographs, REFERENCE_SIZE))
     pixels = [width * height for width, height in plan.sizes]
     memory = [each['memory']['frame'] for each in areas if each['memory']]

@@ -19,6 +19,7 @@ import psutil
 from superpoint_ros.benchmark.candidates import frames_of, read_photographs
 from superpoint_ros.benchmark.frame_times import Progress
 from superpoint_ros.visualization import write_picture
+from superpoint_ros.wording import counted
 
 SIZE = (160, 120)
 """Width and height of the image for `superpoint detect`: a start, not a detection, is measured."""
@@ -44,7 +45,7 @@ def measure_start_up(rounds: int, out: Path, progress: Progress) -> list[dict]:
     out.mkdir(parents=True, exist_ok=True)
     results = []
     for name, count, run in _programs(rounds, out):
-        progress(f'start of {name}, {count} times')
+        progress(f'start of {name}, {counted(count, "time")}')
         times = [run() for _ in range(count)]
         elapsed, processor = zip(*times, strict=True)
         results.append({'name': name, 'elapsed': list(elapsed), 'processor': list(processor)})

@@ -24,6 +24,7 @@ import sys
 
 from superpoint_ros.cli.options import keep_inputs, number, output_folder
 from superpoint_ros.cli.recipe_options import add_options, own_parser, parse_options
+from superpoint_ros.wording import counted_keypoints
 
 STAGE = 'adapt'
 
@@ -76,12 +77,10 @@ def _label(photographs: Path, args: argparse.Namespace, recipe) -> int:
     counts, skipped = label_folder(
         photographs, find_weights(args.weights), args.out, recipe, devices, args.bfloat16, threads
     )
-    print(
-        f'{len(counts)} photographs are labelled, {sum(counts) / len(counts):.0f} keypoints each '
-        f'on average: see {args.out / CONTACT_SHEET}'
-    )
+    labelled = counted_keypoints(len(counts), sum(counts), 'photograph')
+    print(f'labelled {labelled}: see {args.out / CONTACT_SHEET}')
     if skipped:
-        print(f'{len(skipped)} were skipped (see above)', file=sys.stderr)
+        print(f'skipped: {len(skipped)} (see above)', file=sys.stderr)
     if not any(counts):
         print(
             f'no photograph has a keypoint: the threshold {recipe.threshold} is too high for '

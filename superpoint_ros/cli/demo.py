@@ -25,6 +25,7 @@ from superpoint_ros.cli.options import (
     output_folder,
 )
 from superpoint_ros.cli.rerun_option import add_rerun_option, open_recording
+from superpoint_ros.wording import counted
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -104,7 +105,7 @@ def _print_features(measured, seconds: float) -> None:
     keypoints = measured.keypoints
     mean = sum(keypoints) / len(keypoints)
     print(f'images      {width}x{height}, {measured.images / seconds:.1f} per second')
-    print(f'features    {len(keypoints)} messages, {measured.rate:.1f} per second')
+    print(f'features    {counted(len(keypoints), "message")}, {measured.rate:.1f} per second')
     print(f'latency     p50 {p50:.0f} ms, p99 {p99:.0f} ms, from image stamp to features received')
     print(f'keypoints   {mean:.0f} on average, {min(keypoints)} to {max(keypoints)}')
 
@@ -113,13 +114,13 @@ def _print_trajectory(measured, seconds: float) -> None:
     """Print the measurements of tracker and odometry."""
     import numpy as np
 
-    tracks = f'{len(measured.tracked)} messages, {measured.rate:.1f} per second'
+    tracks = f'{counted(len(measured.tracked), "message")}, {measured.rate:.1f} per second'
     print(f'tracks      {tracks}, {np.mean(measured.tracked):.0f} points seen before on average')
     if not measured.estimated:
         print(f'odometry    no pose in {seconds:g} s: too little parallax, or no calibration')
         return
     p50, p99 = (1000 * measured.latency(percentile) for percentile in (50, 99))
-    print(f'odometry    {len(measured.estimated)} poses')
+    print(f'odometry    {counted(len(measured.estimated), "pose")}')
     print(f'latency     p50 {p50:.0f} ms, p99 {p99:.0f} ms, from image stamp to pose received')
     error = measured.error()
     if error is None:

@@ -32,6 +32,7 @@ from superpoint_ros.cli.options import (
     read_for_detection,
 )
 from superpoint_ros.cli.rerun_option import add_rerun_option, open_recording
+from superpoint_ros.wording import counted_keypoints
 
 if TYPE_CHECKING:
     import numpy as np
@@ -90,7 +91,6 @@ def run(args: argparse.Namespace) -> int:
                 scene.log_image(image)
                 scene.log_keypoints(features)
             counts.append(len(features))
-    mean = sum(counts) / len(counts)
     left_out = f', {len(skipped)} skipped' if skipped else ''
-    print(f'{len(counts)} images, {mean:.0f} keypoints each on average{left_out}: see {args.out}')
+    print(f'{counted_keypoints(len(counts), sum(counts))}{left_out}: see {args.out}')
     return 1 if skipped else 0

@@ -17,6 +17,7 @@ from superpoint_ros.cli.rerun_option import add_rerun_option, open_recording
 from superpoint_ros.cli.settings_options import add_options, given_options, read_options
 from superpoint_ros.evaluation.evaluation_plans import OdometryPlan, RoomPlan
 from superpoint_ros.odometry.odometry_settings import DETECTION_THRESHOLD
+from superpoint_ros.wording import counted
 
 if TYPE_CHECKING:
     from superpoint_ros.data.sequences.sequence import FrameSequence
@@ -109,7 +110,8 @@ def run(args: argparse.Namespace) -> int:
             )
         print(odometry_table(result['all']))
         for gap in plan.gaps:
-            print(f'Pairs {gap} frames apart:\n\n{pairs_table(result["all"], gap)}')
+            table = pairs_table(result['all'], gap)
+            print(f'Pairs {counted(gap, "frame")} apart:\n\n{table}')
         for reason in result['skipped'].values():
             print(f'superpoint: left out {reason}', file=sys.stderr)
         files = write(result, args.out, trajectories)

@@ -23,6 +23,7 @@ from superpoint_ros.cli.options import (
     make_detector,
     read_for_detection,
 )
+from superpoint_ros.wording import counted
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -70,5 +71,6 @@ def run(args: argparse.Namespace) -> int:
     for path, picture in files.items():
         write_picture(path, picture)
     print(*decision, sep='\n')
-    print(f'{len(steps.features)} keypoints, {len(made)} pictures: see {args.out}')
+    keypoints = counted(len(steps.features), 'keypoint')
+    print(f'{keypoints}, {len(made)} pictures: see {args.out}')
     return 0

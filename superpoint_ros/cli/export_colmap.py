@@ -33,6 +33,7 @@ from superpoint_ros.cli.options import (
     output_folder,
     read_for_detection,
 )
+from superpoint_ros.wording import counted, counted_keypoints
 
 if TYPE_CHECKING:
     import pycolmap
@@ -144,11 +145,10 @@ def run(args: argparse.Namespace) -> int:
         hloc.write_hloc(args.hloc, images, matches)
     checked = tqdm(matches, unit='pair', desc='verify')
     verified = write_database(args.out, images, cameras, checked, args.max_error)
-    keypoints = sum(len(image.features) for image in images) / len(images)
+    found = counted_keypoints(len(images), sum(len(image.features) for image in images))
     print(
-        f'{args.out}: {len(images)} images, {keypoints:.0f} keypoints each on average, '
-        f'{verified} of {len(matches)} pairs with verified matches'
-        + (f'; {skipped} images skipped' if skipped else '')
+        f'{args.out}: {found}, {verified} of {counted(len(matches), "pair")} with verified matches'
+        + (f'; {counted(skipped, "image")} skipped' if skipped else '')
     )
     return 1 if skipped else 0
 

@@ -19,6 +19,7 @@ from pathlib import Path
 from superpoint_ros.cli.options import add_out, image_files
 from superpoint_ros.cli.settings_options import add_options, read_options
 from superpoint_ros.data.homography_sequences import BenchmarkPlan, make_benchmark
+from superpoint_ros.wording import counted
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -42,10 +43,10 @@ def run(args: argparse.Namespace) -> int:
     photographs = image_files(args.photographs)
     with tqdm(total=plan.sequences, unit='sequence') as progress:
         bad = make_benchmark(photographs, args.out, plan, progress.update)
-    skipped = f', {len(bad)} photographs skipped' if bad else ''
+    skipped = f', {counted(len(bad), "photograph")} skipped' if bad else ''
     close_ups = f', {plan.close_ups} close-up' if plan.close_ups else ''
     print(
         f'{plan.viewpoint} viewpoint{close_ups} and {plan.illumination} illumination sequences of '
-        f'{plan.pairs} pairs{skipped}: see {args.out}'
+        f'{counted(plan.pairs, "pair")}{skipped}: see {args.out}'
     )
     return 1 if bad else 0

@@ -27,6 +27,7 @@ from typing import Any, TYPE_CHECKING
 from superpoint_ros.cli.options import add_out, add_scene_options, interrupted, keep_inputs
 from superpoint_ros.cli.settings_options import add_options, read_options
 from superpoint_ros.data.scenes.flight_settings import FlightSettings
+from superpoint_ros.wording import counted
 
 if TYPE_CHECKING:
     from superpoint_ros.data.scenes.flights import Flight
@@ -99,7 +100,7 @@ def run(args: argparse.Namespace) -> int:
     _render(flight, writer, stamps)
     _finish(flight, writer, stamps)
     _draw(writer, stamps, args.out / 'frames.jpg')
-    print(f'{len(stamps)} frames: see {args.out}')
+    print(f'{counted(len(stamps), "frame")}: see {args.out}')
     return 1 if bad else 0
 
 
@@ -156,7 +157,7 @@ def _render(flight: Flight, writer: EurocWriter, stamps: list[int]) -> None:
             writer.write(stamps[number], images, rendered.depth)
             done += 1
     except OSError as error:
-        raise interrupted(error, f'{done} frames', writer.root) from error
+        raise interrupted(error, counted(done, 'frame'), writer.root) from error
 
 
 def _finish(flight: Flight, writer: EurocWriter, stamps: list[int]) -> None:

@@ -30,6 +30,7 @@ from superpoint_ros.cli.options import (
     make_detector,
     read_for_detection,
 )
+from superpoint_ros.wording import counted
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -67,5 +68,6 @@ def run(args: argparse.Namespace) -> int:
     if matched.to_b is not None:
         rotation, zoom = rotation_and_zoom(matched.to_b, images[1].shape[1::-1])
         how = f' after alignment by {rotation:.0f} degrees and a zoom of {zoom:.2f}'
-    print(f'{len(points_a)} matches{how}, {fitting} of them fit one homography: see {args.out}')
+    matches = counted(len(points_a), 'match', 'matches')
+    print(f'{matches}{how}, {fitting} of them consistent with one homography: see {args.out}')
     return 0

@@ -183,8 +183,8 @@ def keep_inputs(inputs: Iterable[str | Path], outputs: Iterable[Path]) -> None:
 def interrupted(error: OSError, complete: str, path: Path) -> OSError:
     """Return the error of a command that can be continued; `complete` says what is done."""
     reason = error.strerror or error
-    again = 'are complete, and the same command continues when there is space again'
-    return OSError(error.errno, f'{reason}; {complete} {again}', str(path))
+    again = 'the same command continues when there is space again'
+    return OSError(error.errno, f'{reason}; complete: {complete}; {again}', str(path))
 
 
 def print_written(files: Iterable[Path]) -> None:

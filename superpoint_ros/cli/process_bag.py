@@ -22,6 +22,7 @@ import time
 from superpoint_ros.cli.options import add_detector_options, make_detector, output_folder
 from superpoint_ros.cli.settings_options import add_options, given_options
 from superpoint_ros.ros.bag_options import BagOptions, count_images
+from superpoint_ros.wording import counted, counted_keypoints
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -59,12 +60,11 @@ def run(args: argparse.Namespace) -> int:
             lambda text: tqdm.write(f'skipped: {text}', file=sys.stderr),
         )
     seconds = time.perf_counter() - start
-    mean = summary.keypoints / max(summary.images, 1)
     skipped = f', {summary.bad} skipped' if summary.bad else ''
     if summary.left_out:
-        skipped += f', {summary.left_out} messages left out'
+        skipped += f', {counted(summary.left_out, "message")} left out'
     print(
-        f'{summary.images} images, {mean:.0f} keypoints each on average{skipped}; '
+        f'{counted_keypoints(summary.images, summary.keypoints)}{skipped}; '
         f'{seconds:.1f} s for {summary.seconds:.1f} s of recording'
     )
     for images, features in summary.topics.items():

@@ -19,6 +19,7 @@ import argparse
 from pathlib import Path
 
 from superpoint_ros.cli.options import output_file
+from superpoint_ros.wording import counted
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -58,5 +59,5 @@ def run(args: argparse.Namespace) -> int:
     bad: list[Path] = []
     images = read_each(read_image, tqdm(chosen, unit='image', leave=False), bad)
     store_ranges(weights, out, images)
-    print(f'{out}: activation ranges of {len(chosen) - len(bad)} images')
+    print(f'{out}: activation ranges of {counted(len(chosen) - len(bad), "image")}')
     return 1 if bad else 0

@@ -34,6 +34,7 @@ from superpoint_ros.cli.options import (
 )
 from superpoint_ros.cli.settings_options import add_options, read_options
 from superpoint_ros.data.scenes.pairs import PairSettings, render_pairs, RenderedPair
+from superpoint_ros.wording import counted
 
 if TYPE_CHECKING:
     from superpoint_ros.data.scenes.pair_cache import PairCache
@@ -92,7 +93,7 @@ def run(args: argparse.Namespace) -> int:
         )
     _draw(args.out)
     skipped = f', {failed} left out because no views overlapped enough' if failed else ''
-    print(f'{done} pairs{skipped}: see {args.out}')
+    print(f'{counted(done, "pair")}{skipped}: see {args.out}')
     return 1 if failed or bad else 0
 
 
@@ -116,7 +117,7 @@ def _write(
                     done += 1
                 progress.update()
     except OSError as error:
-        raise interrupted(error, f'{done} pairs', args.out) from error
+        raise interrupted(error, counted(done, 'pair'), args.out) from error
     return done, failed
 
 

@@ -17,6 +17,7 @@ import argparse
 from contextlib import suppress
 
 from superpoint_ros.cli.rerun import add_topic_options, make_node
+from superpoint_ros.wording import counted
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -42,5 +43,5 @@ def run(args: argparse.Namespace) -> int:
         executor.add_node(node)
         executor.spin()
     published = node.published if node else 0
-    print(f'{published} messages')
+    print(counted(published, 'message'))
     return 0 if published else 1

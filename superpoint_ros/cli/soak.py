@@ -31,6 +31,7 @@ from superpoint_ros.ros.testing.stress_report import (
     Sample,
     write_samples,
 )
+from superpoint_ros.wording import counted
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -109,7 +110,7 @@ def _print_summary(samples) -> None:
         if len(calls):
             print(
                 f'{name:<12}p50 {np.median(calls):.0f} ms, slowest {calls.max():.0f} ms, '
-                f'{len(calls)} calls'
+                f'{counted(len(calls), "call")}'
             )
     memory = values('memory')
     print(f'memory      {memory[0]:.0f} MB at the start, {memory[-1]:.0f} MB at the end')

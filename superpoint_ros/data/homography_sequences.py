@@ -214,7 +214,7 @@ def _usable(
             continue
         waiting.append(path)
         yield path, photograph
-    raise ValueError(f'none of the {len(bad)} photographs can be used')
+    raise ValueError(f'none of the photographs can be used ({len(bad)} skipped)')
 
 
 def _load(path: Path, longest_side: int) -> np.ndarray:

@@ -20,6 +20,8 @@ from typing import NamedTuple, TYPE_CHECKING
 import cv2
 import numpy as np
 
+from superpoint_ros.wording import counted
+
 if TYPE_CHECKING:
     from sensor_msgs.msg import CompressedImage, Image
 
@@ -213,8 +215,8 @@ def gray_from_compressed(message: CompressedImage) -> np.ndarray:
     if pixels is None:
         raise ImageMessageError(
             'compression',
-            f'a compressed image of format {message.format!r} and {len(message.data)} bytes '
-            'cannot be decoded; it must be a complete JPEG or PNG',
+            f'a compressed image of {counted(len(message.data), "byte")} and format '
+            f'{message.format!r} cannot be decoded; it must be a complete JPEG or PNG',
         )
     if is_mosaic and pixels.ndim == 3:
         pixels = cv2.cvtColor(pixels, cv2.COLOR_BGR2GRAY)

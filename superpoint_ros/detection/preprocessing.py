@@ -18,6 +18,7 @@ import numpy as np
 
 from superpoint_ros.detection.settings import DetectionSettings
 from superpoint_ros.model.config import CELL, SMALLEST_SIDE
+from superpoint_ros.wording import counted
 
 Points = TypeVar('Points')
 
@@ -81,7 +82,8 @@ def check_masks(
     """
     masks = list(mask) if isinstance(mask, (list, tuple)) else [mask] * len(grays)
     if len(masks) != len(grays):
-        raise ValueError(f'there must be a mask for each of {len(grays)} images; got {len(masks)}')
+        counts = f'{len(masks)} for {counted(len(grays), "image")}'
+        raise ValueError(f'there must be a mask for each image; got {counts}')
     masks = [each if each is None else np.asarray(each) for each in masks]
     for each, gray in zip(masks, grays, strict=True):
         if each is not None and each.shape != gray.shape:

@@ -28,6 +28,7 @@ from superpoint_ros.engines.processor import has_fast_int8
 from superpoint_ros.interruptions import raised_interruptions
 from superpoint_ros.model.config import SuperPointOutput
 from superpoint_ros.model.network_arrays import NetworkArrays
+from superpoint_ros.wording import counted
 
 if TYPE_CHECKING:
     import torch
@@ -209,7 +210,7 @@ def find_device(device: str) -> str:
         return 'cuda:0' if count else 'cpu'
     index = int(found[1] or 0)
     if index >= count:
-        available = f'only {count} CUDA device(s)' if count else 'no CUDA device'
+        available = f'only {counted(count, "CUDA device")}' if count else 'no CUDA device'
         raise ValueError(
             f'device {device!r} is not available: torch {torch.__version__} finds {available}; '
             "use 'cpu' or 'auto'"

@@ -101,11 +101,11 @@ class DetectionSteps:
             window = self.maxima[top : y + radius + 1, left : x + radius + 1]
             dy, dx = np.unravel_index(window.argmax(), window.shape)
             return (
-                f'It is not a keypoint: pixel {left + dx}, {top + dy} within {radius} pixels '
+                f'It is not a keypoint: pixel {left + dx}, {top + dy} within {radius} px '
                 f'suppresses it with a score of {window.max():.4f}.'
             )
         if min(x, y, width - 1 - x, height - 1 - y) < margin:
-            return f'It is not a keypoint: it is within {margin} pixels of the border.'
+            return f'It is not a keypoint: it is within {margin} px of the border.'
         distances = np.abs(self.features.keypoints - [x, y]).max(axis=1, initial=0)
         # Refinement moves a keypoint by two pixels at most; suppression keeps others further away.
         near = np.nonzero((distances <= 2) & (self.features.scores == self.maxima[y, x]))[0]
@@ -116,7 +116,7 @@ class DetectionSteps:
             )
         point = self.features.keypoints[near[0]]
         return (
-            f'It has the highest score within {radius} pixels. It is keypoint {near[0] + 1} of '
+            f'It has the highest score within {radius} px. It is keypoint {near[0] + 1} of '
             f'{len(self.features)}, at {point[0]:.2f}, {point[1]:.2f}.'
         )
 

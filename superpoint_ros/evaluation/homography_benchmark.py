@@ -42,6 +42,7 @@ from superpoint_ros.evaluation.reports import (
 )
 from superpoint_ros.settings_table import table_of
 from superpoint_ros.visualization import write_picture
+from superpoint_ros.wording import counted
 
 COUNTINGS = {
     'all': 'All points count',
@@ -200,13 +201,14 @@ def homography_markdown(result: Mapping) -> str:
     size = result.get('longest_side')
     side = f', longest side {size} px' if size else ''
     parts = ['# Homography benchmark\n', result['protocol'] + '\n']
-    parts.append(f'At most {result["keypoints"]} keypoints{side}.\n')
+    parts.append(f'At most {counted(result["keypoints"], "keypoint")}{side}.\n')
     parts += [left_out(result)] if result.get('skipped') else []
     for counting, title in COUNTINGS.items():
         parts.append(f'## {title}\n')
         for kind in CHANGES:
             if by_kind[kind] is not None:
-                parts.append(f'{kind.capitalize()}, {by_kind[kind]["pairs"]} pairs:\n')
+                pairs = counted(by_kind[kind]['pairs'], 'pair')
+                parts.append(f'{kind.capitalize()}, {pairs}:\n')
                 parts.append(homography_table(result, counting, kind))
     return '\n'.join(parts)
 

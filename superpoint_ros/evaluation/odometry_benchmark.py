@@ -35,8 +35,12 @@ from superpoint_ros.evaluation.odometry_run import (
     OdometryRun,
 )
 from superpoint_ros.geometry.camera_model import CameraModel
+from superpoint_ros.wording import counted
 
 _log = logging.getLogger(__name__)
+
+_SCALE_IMAGES = {'stereo': 'second', 'depth': 'depth'}
+"""Images that each source of the scale needs."""
 
 Opener = Callable[[], FrameSequence]
 OnSequence = Callable[[Callable[[], dict[str, Any]], dict[str, 'Trajectories']], object]
@@ -158,15 +162,18 @@ def _run(
         raise _unscaled(plan)
     without = sum(pose is None for pose in runs[0].truth)
     if without:
-        _log.warning('%s: %d of %d frames have no true pose', name, without, processed)
+        _log.warning('%s: the true pose is missing in %d of %d frames', name, without, processed)
     if lacking:
-        _log.warning('%s: %d of %d frames have no %s', name, lacking, processed, plan.scale)
+        _log.warning(
+            '%s: the %s image is missing in %d of %d frames',
+            *(name, _SCALE_IMAGES[plan.scale], lacking, processed),
+        )
     for run in runs if plan.scale != 'none' else ():
         unscaled = sum(frame.estimate is not None and not frame.is_metric for frame in run.frames)
         if unscaled:
             _log.warning(
-                '%s: %d poses of %s have no metric scale: too few points had depths',
-                *(name, unscaled, run.name),
+                '%s: %s of %s without metric scale: too few points had depths',
+                *(name, counted(unscaled, 'pose'), run.name),
             )
     return runs
 
@@ -191,8 +198,7 @@ def _check_source(sequence: FrameSequence, plan: OdometryPlan) -> None:
 
 def _unscaled(plan: OdometryPlan) -> ValueError:
     """Return the error of a sequence without images for the scale."""
-    kind = 'second images' if plan.scale == 'stereo' else 'depth images'
-    return ValueError(f'it has no {kind} for the scale')
+    return ValueError(f'it has no {_SCALE_IMAGES[plan.scale]} images for the scale')
 
 
 def _ascending(sequence: FrameSequence, name: str) -> Iterator[Frame]:
@@ -205,4 +211,4 @@ def _ascending(sequence: FrameSequence, name: str) -> Iterator[Frame]:
         last = frame.stamp
         yield frame
     if late:
-        _log.warning('%s: %d frames whose stamps do not ascend are left out', name, late)
+        _log.warning('%s: left out %s: stamps must ascend', name, counted(late, 'frame'))

@@ -17,6 +17,7 @@ from superpoint_ros.evaluation.reports import markdown_table, write_result
 from superpoint_ros.evaluation.trajectories import write_trajectory
 from superpoint_ros.files import numbered_names
 from superpoint_ros.visualization import write_figure
+from superpoint_ros.wording import counted
 
 GROUND_TRUTH = 'ground_truth'
 
@@ -63,14 +64,14 @@ def odometry_markdown(result: Mapping) -> str:
     """Return the tables over all sequences and, if there are several, of each sequence."""
     parts = ['# Visual odometry\n', result['protocol'] + '\n']
     scale = {'none': 'One camera: no scale.'}.get(result['scale'], f'Scale: {result["scale"]}.')
-    parts.append(f'At most {result["keypoints"]} keypoints per frame. {scale}\n')
+    parts.append(f'At most {counted(result["keypoints"], "keypoint")} per frame. {scale}\n')
     parts += [f'Left out: {reason}\n' for reason in result['skipped'].values()]
     whole = {'All sequences': result['all']} if len(result['sequences']) > 1 else {}
     for title, by_method in {**whole, **result['sequences']}.items():
         frames = next(iter(by_method.values()))['frames']
-        parts += [f'## {title}, {frames} frames\n', odometry_table(by_method)]
+        parts += [f'## {title}, {counted(frames, "frame")}\n', odometry_table(by_method)]
         for gap in result['gaps']:
-            parts += [f'Pairs {gap} frames apart:\n', pairs_table(by_method, gap)]
+            parts += [f'Pairs {counted(gap, "frame")} apart:\n', pairs_table(by_method, gap)]
     return '\n'.join(parts)
 
 

@@ -26,6 +26,7 @@ from superpoint_ros.features import Features
 from superpoint_ros.geometry.stereo import StereoCamera
 from superpoint_ros.odometry.tracker import Tracks
 from superpoint_ros.odometry.visual_odometry import VisualOdometry
+from superpoint_ros.wording import counted
 
 TRAJECTORY_ERRORS = ('position_rmse', 'position_percent', 'translation_drift', 'rotation_drift')
 """Errors of an `AlignedTrajectory` that are reported; None without an alignment."""
@@ -40,8 +41,9 @@ def check_pairs(gaps_with_pairs: Iterable[int], plan: OdometryPlan, poses: Seque
     if missing:
         with_truth = sum(pose is not None for pose in poses)
         raise ValueError(
-            f'it has no two frames with true poses, {max(missing)} frames apart, between which '
-            f'the camera moved; it has {len(poses)} frames, {with_truth} of them with a true pose'
+            f'it has no two frames with true poses, {counted(max(missing), "frame")} apart, '
+            f'between which the camera moved; it has {counted(len(poses), "frame")}, '
+            f'{with_truth} of them with a true pose'
         )
 
 

@@ -114,7 +114,7 @@ class UnfinishedReport:
     def _rewrite(self, result: Callable[[], dict], others: tuple) -> None:
         if not self._written:
             shutil.rmtree(self._folder, ignore_errors=True)  # of an earlier run
-        done = f'{self._count} of {self._total} {self._unit} were measured'
+        done = f'measured {self._count} of {self._total} {self._unit}'
         try:
             self._write({**result(), 'unfinished': done}, self._folder, *others)
             self._written, self._problem = self._count, ''
@@ -134,7 +134,7 @@ class UnfinishedReport:
             self._rewrite(*self._kept)
         if self._written:
             _log.warning(
-                '%d of %d %s were measured; their report is in %s',
+                'measured %d of %d %s; their report is in %s',
                 *(self._written, self._total, self._unit, self._folder),
             )
 

@@ -52,6 +52,7 @@ from superpoint_ros.features import Features
 from superpoint_ros.geometry.matching import match_mutual
 from superpoint_ros.settings_table import table_of
 from superpoint_ros.visualization import write_picture
+from superpoint_ros.wording import counted
 
 _COLUMNS = {
     'repeatability': 'rep',
@@ -204,7 +205,7 @@ def write_scenes_report(
     The pictures show the matches of each method in each pair in `shown`.
     """
     head = f'# Rendered 3-D scenes\n\n{result["protocol"]}\n\n'
-    head += f'At most {result["keypoints"]} keypoints.\n\n{left_out(result)}'
+    head += f'At most {counted(result["keypoints"], "keypoint")}.\n\n{left_out(result)}'
     pictures = [out / f'matches_{number}_{pair.scene}.png' for number, pair in enumerate(shown)]
     files = write_result(out, 'scenes', result, head + scenes_table(result), pictures)
     for path, pair in zip(pictures, shown, strict=True):

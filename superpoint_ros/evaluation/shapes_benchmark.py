@@ -50,6 +50,7 @@ from superpoint_ros.visualization import (
     write_figure,
     write_picture,
 )
+from superpoint_ros.wording import counted
 
 CORRECT_DISTANCE = 4.0
 """Largest distance in pixels of a correct detection."""
@@ -204,7 +205,7 @@ def shapes_markdown(result: Mapping) -> str:
     methods = result['methods']
     parts = ['# Synthetic shapes\n', result['protocol'] + '\n']
     parts.append(
-        f'{result["images_per_category"]} images of 160x120 px per category, '
+        f'{counted(result["images_per_category"], "image")} of 160x120 px per category, '
         f'seed {result["seed"]}.\n'
     )
     parts.append(shapes_table(result))

@@ -25,6 +25,7 @@ from superpoint_ros.visualization import (
     WHITE,
     write_text,
 )
+from superpoint_ros.wording import counted
 
 CLOSE_UP = (8, 6)
 """Number of columns and rows of cells in a close-up."""
@@ -104,7 +105,7 @@ def heatmap(steps: DetectionSteps) -> np.ndarray:
     return contact_sheet(
         [draw_keypoints(small, points), draw_heatmap(highest)],
         columns=2,
-        captions=[f'{len(points)} keypoints', 'heatmap (square root of the probability)'],
+        captions=[counted(len(points), 'keypoint'), 'heatmap (square root of the probability)'],
     )
 
 
@@ -128,7 +129,7 @@ def selection(steps: DetectionSteps) -> np.ndarray:
     points = warp_points(steps.features.keypoints - [left * CELL, top * CELL], scaling(5))
     final = draw_keypoints(image * 2, points, radius=4)
     captions = [
-        f'{settings.keypoints}, at least {settings.threshold}: {int(above.sum())} pixels',
+        f'{settings.keypoints}, at least {settings.threshold}: {int(above.sum())} px',
         f'green: highest score within {radius} px',
         'keypoints, refined' if settings.subpixel else 'keypoints',
     ]

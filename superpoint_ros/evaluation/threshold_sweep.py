@@ -35,6 +35,7 @@ from superpoint_ros.evaluation.metrics import (
 )
 from superpoint_ros.evaluation.reports import left_out, markdown_table, write_result
 from superpoint_ros.visualization import write_figure
+from superpoint_ros.wording import counted
 
 MOTION = HomographyRanges(
     translation=0.1,
@@ -163,5 +164,6 @@ def _plot(result: dict[str, Any], path: Path) -> None:
     shares.set_ylabel('share of points repeated within 3 px')
     counts.grid(alpha=0.3)
     counts.legend(handles=lines, fontsize=8, loc='upper center')
-    figure.suptitle(f'{result["weights"]}, {result["images"]} photographs', fontsize=10)
+    photographs = counted(result['images'], 'photograph')
+    figure.suptitle(f'{result["weights"]}, {photographs}', fontsize=10)
     write_figure(path, figure)

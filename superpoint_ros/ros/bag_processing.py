@@ -37,6 +37,7 @@ from superpoint_ros.geometry.camera_model import CameraModel, CameraModelError
 from superpoint_ros.ros.bag_options import BagOptions, choose_topics
 from superpoint_ros.ros.messages.feature_messages import features_to_message
 from superpoint_ros.ros.messages.rosbags_messages import as_recorded, features_qos, FEATURES_TYPE
+from superpoint_ros.wording import counted
 
 Warn = Callable[[str], None]
 
@@ -200,21 +201,21 @@ class _Job:
         self._finish(waiting)
         for (topic, reason), count in self._bad.items():
             if count > 1:
-                self._warn(f'{topic}: {count - 1} more messages: {reason}')
+                self._warn(f'{topic}: {counted(count - 1, "more message")}: {reason}')
 
     def check(self, path: Path) -> None:
         """Raise ValueError unless all messages were read, and the new bag at `path` has them."""
         if self._copied != self._reader.message_count:
             raise ValueError(
-                f'the bag has {self._reader.message_count} messages by its metadata, but '
-                f'{self._copied} could be read: it is damaged'
+                f'the bag has {counted(self._reader.message_count, "message")} by its metadata, '
+                f'but {self._copied} could be read: it is damaged'
             )
         with open_bag(path) as written:
             expected = self._copied + self.summary.images
             if written.message_count != expected:
                 raise ValueError(
-                    f'the new bag has {written.message_count} messages instead of {expected}: '
-                    'nothing is kept of it'
+                    f'the new bag has {counted(written.message_count, "message")} instead of '
+                    f'{expected}: nothing is kept of it'
                 )
 
     def _copy_connection(self, connection: Any) -> Any:

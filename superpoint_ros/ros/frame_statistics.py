@@ -12,6 +12,8 @@ from typing import NamedTuple
 
 import numpy as np
 
+from superpoint_ros.wording import counted
+
 WINDOW = 10.0
 """Seconds that a summary looks back."""
 
@@ -56,7 +58,9 @@ class Summary(NamedTuple):
 
     def __str__(self) -> str:
         """Return the summary in a line."""
-        parts = [f'{self.published} frames published, {self.rate:.1f} per second lately']
+        parts = [
+            f'{counted(self.published, "frame")} published, {self.rate:.1f} per second lately'
+        ]
         times = dict(self.stages)
         if self.latency:
             times['latency'] = self.latency

@@ -30,6 +30,7 @@ from superpoint_ros.ros.frame_statistics import FrameStatistics, Summary, WINDOW
 from superpoint_ros.ros.messages.image_messages import stamp_nanoseconds
 from superpoint_ros.ros.node_log import error_text, log_failure, REPEAT, ThrottledWarnings
 from superpoint_ros.ros.qos_overrides import overriding_options
+from superpoint_ros.wording import counted
 
 if TYPE_CHECKING:
     from superpoint_ros.ros.calibration_topic import CalibrationTopic
@@ -287,15 +288,16 @@ class InputTopic(ABC):
         if len(checks) == sum(result == QoSCompatibility.ERROR for result, _ in checks):
             text = ' '.join(' '.join(sorted(reasons)).split()).rstrip(';')
             return f'the quality of service of the publisher does not fit ({text})'
-        summary, count = self.statistics.summary(time.monotonic()), len(publishers)
+        summary = self.statistics.summary(time.monotonic())
+        there = counted(len(publishers), 'publisher')
         if summary.lately_lost > MAX_LOST:
-            return f'the messages of {count} publisher(s) are lost on the way'
+            return f'the messages of {there} are lost on the way'
         if summary.received:
-            return f'{count} publisher(s), but no more messages arrive: it is paused or blocked'
+            return f'{there}, but no more messages arrive: it is paused or blocked'
         return (
-            f'{count} publisher(s), but no message has arrived: they have not published any, or '
-            'they run in another container or as another user, with which Fast DDS cannot share '
-            'memory (set FASTDDS_BUILTIN_TRANSPORTS=UDPv4 for this node)'
+            f'{there}, but no message has arrived: nothing was published, or it comes from '
+            'another container or user, with which Fast DDS cannot share memory (set '
+            'FASTDDS_BUILTIN_TRANSPORTS=UDPv4 for this node)'
         )
 
     def _remap_target(self, topic: str) -> str:

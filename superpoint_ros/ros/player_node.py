@@ -32,6 +32,7 @@ from superpoint_ros.ros.messages.image_messages import image_message
 from superpoint_ros.ros.node_log import REPEAT
 from superpoint_ros.ros.parameters import declare
 from superpoint_ros.ros.player_parameters import open_source, PlayerSettings
+from superpoint_ros.wording import counted
 
 _FLUSH_TIMEOUT = Duration(seconds=1)
 
@@ -114,7 +115,8 @@ class PlayerNode(Node):
         frame = self._next_frame()
         if frame is None:
             self._timer.cancel()
-            self.get_logger().info(f'end of the source: {self.published} frames were published')
+            frames = counted(self.published, 'frame')
+            self.get_logger().info(f'end of the source: published {frames}')
             self._topics['image'].wait_for_all_acked(_FLUSH_TIMEOUT)
             self.context.try_shutdown()
             return

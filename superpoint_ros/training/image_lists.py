@@ -68,7 +68,7 @@ def select_listed(paths: Sequence[Path], name: str) -> list[Path]:
     if missing:
         first = min(missing, key=listed.__getitem__)
         raise ValueError(
-            f'{len(missing)} of the {len(listed)} images of {name} are missing from the folder, '
-            f'such as {listed[first]} (SHA-256 {first[:12]}...)'
+            f'the folder lacks {len(missing)} of the {len(listed)} images of {name}, such as '
+            f'{listed[first]} (SHA-256 {first[:12]}...)'
         )
     return list(found.values())

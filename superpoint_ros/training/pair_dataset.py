@@ -41,6 +41,7 @@ from superpoint_ros.training.targets import (
     ViewPair,
 )
 from superpoint_ros.training.training_recipes import SuperPointRecipe
+from superpoint_ros.wording import counted
 
 UNTRUSTED_BORDER = 3
 """Border of a photograph in pixels that counts as not seen."""
@@ -96,10 +97,10 @@ class Photographs:
         held_out = _held_out(found) if found else set()
         self.paths = [path for path in found if (path in held_out) == (stream == VALIDATION)]
         if not self.paths:
-            kind = 'labelled images' if self.labels else 'images'
+            count = counted(len(found), 'labelled image' if self.labels else 'image')
             raise ValueError(
-                f'{images} holds {len(found)} {kind}; there must be at least 2, one to train on '
-                'and one to validate with'
+                f'{images} holds {count}; there must be at least 2, one to train on and one to '
+                'validate with'
             )
         self._scenes: dict[int, Scene | None] = {}
         self._kept = 0
@@ -126,7 +127,9 @@ class Photographs:
             scene = self._read((index + offset) % len(self))
             if scene is not None:
                 return scene
-        raise ValueError(f'none of the {len(self)} photographs in {self.folder} can be read')
+        raise ValueError(
+            f'none of the photographs in {self.folder} can be read ({len(self)} skipped)'
+        )
 
     def _read(self, index: int) -> Scene | None:
         """Return a photograph, None if it cannot be read."""

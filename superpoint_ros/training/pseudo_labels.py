@@ -76,14 +76,16 @@ def label_folder(
     try:
         skipped = _label_all(pool, missing, len(paths))
     except BrokenProcessPool as error:
+        workers = len(devices)
         raise ChildProcessError(
-            f'one of {len(devices)} processes was killed, perhaps because memory ran out; '
-            'finished labels are kept: run the command again with fewer workers'
+            'a worker process was killed, perhaps because memory ran out; finished labels are '
+            'kept: run the command again'
+            + (f' with fewer workers than {workers}' if workers > 1 else '')
         ) from error
     finally:
         pool.shutdown(cancel_futures=True)
     if len(skipped) == len(paths):
-        raise ValueError(f'none of the {len(paths)} images in {images} could be read')
+        raise ValueError(f'none of the images in {images} could be read ({len(paths)} skipped)')
     write_contact_sheet(folder, images)
     return [len(folder.read(path).keypoints) for path in folder.labelled(images)], skipped
 

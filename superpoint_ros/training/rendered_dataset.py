@@ -26,6 +26,7 @@ from superpoint_ros.training.datasets import TRAINING
 from superpoint_ros.training.pair_dataset import augmented_view, HomographyPairDataset, make_sample
 from superpoint_ros.training.targets import make_detector_targets, ViewPair
 from superpoint_ros.training.training_recipes import SuperPointRecipe
+from superpoint_ros.wording import counted
 
 GRID = 16
 """Pixels between the points that determine which part of a view the other one shows."""
@@ -51,8 +52,8 @@ class RenderedPairDataset(Dataset):
         self.paths = list_pairs(Path(recipe.pairs))
         if len(self.paths) < recipe.rendered_count:
             raise ValueError(
-                f'{recipe.pairs} holds {len(self.paths)} rendered pairs, and rendered_count is '
-                f'{recipe.rendered_count}'
+                f'{recipe.pairs} holds {counted(len(self.paths), "rendered pair")}, and '
+                f'rendered_count is {recipe.rendered_count}'
             )
         self.paths = self.paths[: recipe.rendered_count or None]
 

@@ -35,6 +35,7 @@ from superpoint_ros.training.lightning_modules import SuperPointModule, Training
 from superpoint_ros.training.pair_dataset import HomographyPairDataset
 from superpoint_ros.training.recipe_files import recipe_as_yaml
 from superpoint_ros.training.training_recipes import SuperPointRecipe, TrainingRecipe
+from superpoint_ros.wording import counted
 
 LOCK = '.lock'
 """File in the folder of a run that is locked while a process trains there."""
@@ -185,7 +186,8 @@ def _make_trainer(recipe: TrainingRecipe, folder: Path, **hardware: int | str) -
     # Lightning raises whatever the parsing of an option raises.
     except (MisconfigurationException, ValueError, TypeError, RuntimeError, KeyError) as error:
         options = ', '.join(f'--{name} {value}' for name, value in hardware.items())
-        machine = f'{os.cpu_count()} CPU cores and {torch.cuda.device_count()} GPUs'
+        cores, gpus = os.cpu_count() or 1, torch.cuda.device_count()
+        machine = f'{counted(cores, "CPU core")} and {counted(gpus, "GPU")}'
         reason = (str(error).strip() or type(error).__name__).splitlines()[0]
         raise ValueError(
             f'cannot train with {options} on a machine with {machine}: {reason}'

@@ -47,9 +47,9 @@ def test_adapt_writes_labels_for_a_folder_of_photographs(weights, photos, tmp_pa
     options = ['--weights', weights, '--out', str(out), '--homographies', '3', '--device', 'cpu']
     assert main(['adapt', str(photos), *options, '--max-keypoints=7']) == 1
     said = capsys.readouterr()
-    labelled = '2 photographs are labelled, 7 keypoints each on average: see '
+    labelled = 'labelled 2 photographs, 7 keypoints each on average: see '
     assert f'{labelled}{out / "labels.png"}' in said.out
-    assert '1 were skipped (see above)' in said.err
+    assert 'skipped: 1 (see above)' in said.err
     assert [path.name for path in LabelFolder(out).labelled(photos)] == ['a.png', 'b.png']
     recipe = json.loads((out / 'labels.json').read_text())['recipe']
     assert (recipe['homographies'], recipe['max_keypoints']) == (3, 7)
@@ -61,7 +61,7 @@ def test_adapt_says_that_no_photograph_has_a_keypoint(weights, photos, tmp_path,
     options = ['--weights', weights, '--out', str(tmp_path / 'labels'), '--device', 'cpu']
     assert main(['adapt', str(photos), *options, '--homographies=2', '--threshold=1']) == 1
     said = capsys.readouterr()
-    assert '2 photographs are labelled, 0 keypoints each on average' in said.out
+    assert 'labelled 2 photographs, 0 keypoints each on average' in said.out
     assert 'no photograph has a keypoint: the threshold 1.0 is too high' in said.err
 
 

@@ -53,10 +53,12 @@ def test_an_interrupted_benchmark_leaves_a_report_of_its_parts_and_the_complete_
     printed = capsys.readouterr()
     assert '| random 96x64, torch float32 |' in printed.out
     unfinished = out / 'benchmark_unfinished'
-    assert f'1 of 2 parts were measured; their report is in {unfinished}' in printed.err
+    assert f'measured 1 of 2 parts; their report is in {unfinished}' in printed.err
     written = json.loads((unfinished / 'benchmark.json').read_text())
     assert list(written) == ['machine', 'frames', 'unfinished', 'files']
-    assert (unfinished / 'benchmark.md').read_text().startswith('**Unfinished: 1 of 2 parts')
+    assert (
+        (unfinished / 'benchmark.md').read_text().startswith('**Unfinished: measured 1 of 2 parts')
+    )
     assert (unfinished / 'frames.png').is_file()
     assert {name: (out / name).read_text() for name in earlier} == earlier
 

@@ -89,7 +89,7 @@ def test_detect_fails_if_no_image_can_be_read(weights, tmp_path, capsys):
     bad = tmp_path / 'bad.png'
     bad.write_bytes(b'')
     assert main(['detect', str(bad), '--out', str(tmp_path / 'o'), '--weights', weights]) == 2
-    assert 'superpoint: none of 1 images could be read' in capsys.readouterr().err
+    assert 'superpoint: none of the images could be read (1 skipped)' in capsys.readouterr().err
     empty = tmp_path / 'empty'
     empty.mkdir()
     assert main(['detect', str(empty), '--out', str(tmp_path / 'o'), '--weights', weights]) == 2

@@ -411,4 +411,4 @@ def test_evaluate_threshold_takes_folders_and_skips_images_that_are_too_small(
     (photos / 'a.png').unlink()
     (photos / 'strip.png').unlink()
     assert main(command) == 2
-    assert 'none of 1 images could be read' in capsys.readouterr().err
+    assert 'none of the images could be read (1 skipped)' in capsys.readouterr().err

@@ -57,7 +57,7 @@ def test_images_that_cannot_be_read_are_skipped_and_named(pictures, capsys):
     assert 'skipped: ' in captured.err
     assert '1.png' in captured.err
     assert '2 images, ' in captured.out
-    assert 'of 1 pairs' in captured.out
+    assert 'of 1 pair with' in captured.out
     database = pycolmap.Database.open(pictures.parent / 'database.db')
     assert sorted(image.name for image in database.read_all_images()) == ['0.png', '2.png']
     database.close()

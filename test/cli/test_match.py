@@ -37,7 +37,7 @@ def test_match_writes_a_picture_and_the_matched_keypoints(photos, options, tmp_p
     assert np.mean(offsets < 1) > 0.9
     assert cv2.imread(str(out / 'matches.png')).shape == (160, 360, 3)
     fitting = int((offsets < 3).sum())
-    expected = f'{len(a)} matches, {fitting} of them fit one homography: see {out}\n'
+    expected = f'{len(a)} matches, {fitting} of them consistent with one homography: see {out}\n'
     assert capsys.readouterr().out == expected
 
 
@@ -55,7 +55,7 @@ def test_match_of_blank_images_prints_that_there_are_no_matches(tmp_path, capsys
     cv2.imwrite(str(blank), np.zeros((40, 60), np.uint8))
     out = tmp_path / 'out'
     assert main(['match', str(blank), str(blank), '--wide', '--out', str(out), *CPU]) == 0
-    assert capsys.readouterr().out.startswith('0 matches, 0 of them fit')
+    assert capsys.readouterr().out.startswith('0 matches, 0 of them consistent with')
     with np.load(out / 'matches.npz') as arrays:
         assert arrays['keypoints_a'].shape == (0, 2)
 

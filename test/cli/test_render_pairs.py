@@ -140,7 +140,7 @@ def test_a_full_disk_ends_the_command_and_nothing_is_lost(room, tmp_path, capsys
     monkeypatch.setattr(PairCache, 'write', full)
     assert main(command) == 1
     error = capsys.readouterr().err
-    assert 'No space left on device; 2 pairs are complete' in error
+    assert 'No space left on device; complete: 2 pairs; the same command' in error
     assert 'continues when there is space again' in error
     monkeypatch.setattr(PairCache, 'write', write)
     assert main(command) == 0

@@ -103,10 +103,10 @@ def test_a_stopped_evaluation_leaves_a_report_of_what_was_measured(
     with monkeypatch.context() as patch:
         patch.setattr(module, function, interrupted)
         assert main(command) == 130
-    assert f'{done} were measured; their report is in {unfinished}' in capsys.readouterr().err
+    assert f'measured {done}; their report is in {unfinished}' in capsys.readouterr().err
     measured = json.loads((unfinished / f'{kind}.json').read_text())
-    assert measured['unfinished'] == f'{done} were measured'
-    assert (unfinished / f'{kind}.md').read_text().startswith(f'**Unfinished: {done} were')
+    assert measured['unfinished'] == f'measured {done}'
+    assert (unfinished / f'{kind}.md').read_text().startswith(f'**Unfinished: measured {done}.**')
     assert not report.exists()
 
     assert main(command) == 0
@@ -168,4 +168,4 @@ def test_what_was_measured_survives_if_the_complete_report_cannot_be_written(
     assert '| ORB |' in printed.out
     assert 'odometry.json: No space left on device' in printed.err
     measured = json.loads((out / 'odometry_unfinished' / 'odometry.json').read_text())
-    assert measured['unfinished'] == '3 of 3 sequences were measured'
+    assert measured['unfinished'] == 'measured 3 of 3 sequences'

@@ -193,11 +193,11 @@ def test_quantise_command_skips_photographs_that_cannot_be_read(photographs, tmp
     command = ['quantise', '--weights', str(weights), '--images', str(tmp_path)]
     (tmp_path / 'damaged.png').write_bytes(b'\x89PNG')
     assert main(command) == 2
-    assert 'none of 1 images could be read: ' in capsys.readouterr().err
+    assert 'none of the images could be read (1 skipped): ' in capsys.readouterr().err
     cv2.imwrite(str(tmp_path / 'good.png'), photographs[0])
     assert main(command) == 1
     printed = capsys.readouterr()
-    assert f'{weights}: activation ranges of 1 images' in printed.out
+    assert f'{weights}: activation ranges of 1 image\n' in printed.out
     assert 'damaged.png cannot be read as an image' in printed.err
     assert read_weights(weights)[0].ranges == int8.calibrate(network(), photographs[:1])
 

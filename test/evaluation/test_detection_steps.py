@@ -120,7 +120,7 @@ def test_a_suppressed_pixel_names_the_one_that_suppressed_it(steps):
     window = steps.maxima[top : y + 4, left : x + 4]
     dy, dx = np.unravel_index(window.argmax(), window.shape)
     assert steps.explain(x, y)[-1] == (
-        f'It is not a keypoint: pixel {left + dx}, {top + dy} within 3 pixels suppresses it with '
+        f'It is not a keypoint: pixel {left + dx}, {top + dy} within 3 px suppresses it with '
         f'a score of {window.max():.4f}.'
     )
 
@@ -130,7 +130,7 @@ def test_border_and_number_are_reasons_too(detector, image, steps):
     distance = min(x, y, 300 - x, 202 - y)
     strict = Detector(detector.engine, 128, replace(detector.settings, border_margin=distance + 1))
     fate = run_steps(strict, image).explain(x, y)[-1]
-    assert fate == f'It is not a keypoint: it is within {distance + 1} pixels of the border.'
+    assert fate == f'It is not a keypoint: it is within {distance + 1} px of the border.'
     few = Detector(detector.engine, 128, replace(detector.settings, max_keypoints=3))
     fate = run_steps(few, image).explain(x, y)[-1]
     assert fate == (

@@ -222,7 +222,7 @@ def test_odometry_benchmark_names_what_it_cannot_measure():
     for sequences, settings, words in (
         ([('arc', Unknown)], plan, 'arc: it has no calibration'),
         ([('arc', Still)], plan, 'arc: it has no two frames'),
-        ([('arc', Short)], plan, 'it has 1 frames, 1 of them with a true pose'),
+        ([('arc', Short)], plan, 'it has 1 frame, 1 of them with a true pose'),
         ([], plan, 'no sequences'),
         ([('arc', Flight)], stereo, 'arc: a stereo sequence is needed'),
         ([('arc', Flight)], depth, 'arc: it has no depth images for the scale'),
@@ -270,7 +270,7 @@ def test_odometry_goes_on_where_the_ground_truth_ends(caplog):
     assert numbers['two_views']['2']['pairs'] == 16
     assert numbers['position_rmse'] < 0.01
     assert trajectories['arc'].estimated['Perfect'][-1] is not None
-    assert 'arc: 4 of 22 frames have no true pose' in caplog.text
+    assert 'arc: the true pose is missing in 4 of 22 frames' in caplog.text
 
 
 def test_frames_whose_stamps_go_back_are_left_out(caplog):
@@ -280,7 +280,7 @@ def test_frames_whose_stamps_go_back_are_left_out(caplog):
     # Frames 11, 12, 13 and 10 follow frame 14.
     assert numbers['frames'] == COUNT - 4
     assert numbers['position_rmse'] < 0.02
-    assert 'arc: 4 frames whose stamps do not ascend are left out' in caplog.text
+    assert 'arc: left out 4 frames: stamps must ascend' in caplog.text
 
 
 class Wall:
@@ -322,7 +322,7 @@ def test_odometry_benchmark_warns_of_poses_without_the_scale_that_was_asked_for(
             result, _ = evaluate_odometry(methods, [('wall', sequence)], plan)
         share = result['sequences']['wall'][methods[0].name]['frames_with_pose']
         assert share > 0.5
-        words = f'wall: {share * 14:.0f} poses of SIFT have no metric scale: too few points'
+        words = f'wall: {share * 14:.0f} poses of SIFT without metric scale: too few points'
         assert (words in caplog.text) == is_warned
 
 

@@ -121,7 +121,7 @@ def test_an_unfinished_report_replaces_the_one_of_an_earlier_run(tmp_path):
         report.keep(lambda: {'a': 1})
         assert sorted(path.name for path in folder.iterdir()) == ['numbers.json', 'numbers.md']
         text = (folder / 'numbers.md').read_text()
-        assert text == '**Unfinished: 1 of 2 parts were measured.**\n\n# Numbers\n'
+        assert text == '**Unfinished: measured 1 of 2 parts.**\n\n# Numbers\n'
     assert not folder.exists()
 
 

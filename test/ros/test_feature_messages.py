@@ -160,7 +160,7 @@ def change_field(index, **values):
         (change(fields=[]), 'lacks the field u, v, score, descriptor; it has no fields'),
         (change_field(2, name='response'), 'lacks the field score; it has u, v, response, desc'),
         (change(height=2), 'has height 1; this one has 2'),
-        (change(width=4), r'cut short: 4 points of 28 bytes need 112 bytes, it has 84'),
+        (change(width=4), 'cut short: for 4 points of 28 bytes it needs 112 bytes, it has 84'),
         (change_field(0, datatype=PointField.FLOAT64), 'u must have the datatype float32'),
         (change_field(3, datatype=PointField.UINT8), r'datatype float32 \(7\) or int8 \(1\)'),
         (change_field(1, count=2), 'v must have the count 1, it has 2'),

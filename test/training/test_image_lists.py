@@ -52,7 +52,7 @@ def test_missing_and_changed_images_are_named(folder, tmp_path):
     chosen = write_list(tmp_path / 'some.sha256', images[:3])
     images[0].unlink()
     images[1].write_bytes(images[1].read_bytes() + b' ')
-    with pytest.raises(ValueError, match=r'2 of the 3 images of .* missing.* such as 0\.png'):
+    with pytest.raises(ValueError, match=r'lacks 2 of the 3 images of .* such as 0\.png'):
         select_listed(list_images(folder), chosen)
 
 

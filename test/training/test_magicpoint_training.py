@@ -26,6 +26,7 @@ from superpoint_ros.training.lightning_modules import MagicPointModule, Training
 from superpoint_ros.training.recipe_files import read_recipe
 from superpoint_ros.training.trainer import train
 from superpoint_ros.training.training_recipes import MagicPointRecipe
+from superpoint_ros.wording import counted
 from support.training_runs import assert_same_state, final_state, kill_in_step, SHORT_RUN
 
 RUN = {name: value for name, value in SHORT_RUN.items() if name != 'points'}
@@ -289,8 +290,8 @@ def test_hardware_that_does_not_exist_is_named_in_one_line(
     name, value = hardware[-1].split('=')
     assert error.startswith('superpoint: cannot train with')
     assert f'{name} {value}' in error
-    gpus = torch.cuda.device_count()
-    assert f'on a machine with {os.cpu_count()} CPU cores and {gpus} GPUs: ' in error
+    cores, gpus = counted(os.cpu_count(), 'CPU core'), counted(torch.cuda.device_count(), 'GPU')
+    assert f'on a machine with {cores} and {gpus}: ' in error
     assert not (tmp_path / 'run').exists()
 
 

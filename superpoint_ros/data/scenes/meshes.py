@@ -22,6 +22,7 @@ import cv2
 import numpy as np
 
 from superpoint_ros.data.scenes.gltf_files import readable_gltf, SUFFIXES
+from superpoint_ros.wording import counted
 
 logger = logging.getLogger(__name__)
 
@@ -148,7 +149,8 @@ def read_glb(path: Path, unit: float = 1.0, up: str = 'z') -> TexturedMesh:
     if not finite.any():
         raise ValueError(f'{path} has no triangle with finite corners')
     if not finite.all():
-        logger.warning('%s: %d triangles without finite corners left out', path, (~finite).sum())
+        count = counted((~finite).sum(), 'triangle')
+        logger.warning('%s: %s without finite corners left out', path, count)
         mesh = _select(mesh, finite)
     _check_size(path, mesh)
     _check_orientation(path, scene)

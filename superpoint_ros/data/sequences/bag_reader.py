@@ -14,6 +14,7 @@ from typing import Any
 
 from superpoint_ros.data.sequences.image_files import IMAGE_SUFFIXES
 from superpoint_ros.data.sequences.mcap_topics import NoRosTopicsError, RosTopicsPath
+from superpoint_ros.wording import counted
 
 SUFFIXES = ('.db3', '.mcap', '.zstd')
 ROS_1 = '.bag'
@@ -92,15 +93,17 @@ def open_bag(path: str | Path, ros_1: bool = False) -> Iterator[BagReader]:
     with contextlib.closing(reader):
         for connection in reader.connections:
             if connection.msgcount and next(reader.messages([connection]), None) is None:
+                messages = counted(connection.msgcount, 'message')
                 raise ValueError(
-                    f'the bag {path} cannot be read: metadata.yaml lists {connection.msgcount} '
-                    f'messages on {connection.topic}, its files have none that fits (type or QoS '
-                    f'differ); try: ros2 bag reindex {quote(str(path))}'
+                    f'the bag {path} cannot be read: metadata.yaml lists {messages} on '
+                    f'{connection.topic}, its files have none that fits (type or QoS differ); '
+                    f'try: ros2 bag reindex {quote(str(path))}'
                 )
         for topic, count in reader.unlisted.items():
             raise ValueError(
                 f'the bag {path} cannot be read: metadata.yaml does not list {topic}, of which '
-                f'its files have {count} messages; try: ros2 bag reindex {quote(str(path))}'
+                f'its files have {counted(count, "message")}; try: '
+                f'ros2 bag reindex {quote(str(path))}'
             )
         yield reader
 
@@ -190,7 +193,7 @@ class BagReader:
             if bytes(data[:4]) == _ZSTD:
                 hint = '; it is compressed: the bag must have a metadata.yaml'
             raise ValueError(
-                f'a message of {len(data)} bytes is not a {message_type}: {error}{hint}'
+                f'a message of {counted(len(data), "byte")} is not a {message_type}: {error}{hint}'
             ) from error
 
     def close(self) -> None:

@@ -29,6 +29,7 @@ from superpoint_ros.data.sequences.sequence import (
     with_known_size,
 )
 from superpoint_ros.geometry.camera_model import CameraModel, is_calibrated
+from superpoint_ros.wording import counted
 
 IMAGE, COMPRESSED = 'sensor_msgs/msg/Image', 'sensor_msgs/msg/CompressedImage'
 CAMERA_INFO = 'sensor_msgs/msg/CameraInfo'
@@ -188,10 +189,10 @@ class BagSequence:
         count = sum(each.msgcount for each in connections)
         if number + 1 != count:
             _log.warning(
-                '%s, topic %s: %d messages could be read, %d are listed',
+                '%s, topic %s: %s could be read instead of the %d listed',
                 self.path,
                 topic,
-                number + 1,
+                counted(number + 1, 'message'),
                 count,
             )
 

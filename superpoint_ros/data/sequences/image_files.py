@@ -140,7 +140,8 @@ def list_images(folder: str | Path) -> list[Path]:
     broken = [path.name for path in named if not path.exists()]
     if broken:
         _log.warning(
-            'left out %d links to missing files in %s, such as %s', len(broken), folder, broken[0]
+            'links to missing files in %s left out: %d, the first is %s',
+            *(folder, len(broken), broken[0]),
         )
     images = (path for path in named if path.is_file())
     return sorted(images, key=lambda path: _natural_key(path.name))

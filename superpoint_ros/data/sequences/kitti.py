@@ -22,6 +22,7 @@ from superpoint_ros.data.sequences.image_files import list_images, load_images
 from superpoint_ros.data.sequences.sequence import Frame, SecondCamera
 from superpoint_ros.data.sequences.text_files import read_numbers, read_rows
 from superpoint_ros.geometry.camera_model import CameraModel
+from superpoint_ros.wording import counted
 
 _CAMERAS = (0, 2, 1, 3)  # the left gray one first, then the left colour one
 _LEFT = (0, 2)
@@ -106,14 +107,15 @@ def _frame_numbers(images: Sequence[Path], count: int, times: Path) -> list[int]
     If images are missing, their names tell which; names that are not numbers are taken in order.
     Raises ValueError for more images than frames, or a number beyond the last frame.
     """
+    lines = counted(count, 'line')
     if len(images) > count:
-        raise ValueError(f'{times} has {count} lines for {len(images)} images')
+        raise ValueError(f'{times} has {lines} for {counted(len(images), "image")}')
     if len(images) == count or not all(path.stem.isdecimal() for path in images):
         return list(range(len(images)))
     numbers = [int(path.stem) for path in images]
     if max(numbers) >= count:
         raise ValueError(
-            f'{times} has {count} lines, for frames 0 to {count - 1}: there is none for '
+            f'{times} has {lines}, for frames 0 to {count - 1}: there is none for '
             f'{images[int(np.argmax(numbers))]}'
         )
     return numbers

@@ -17,6 +17,8 @@ from pathlib import Path
 import struct
 from typing import Any, BinaryIO
 
+from superpoint_ros.wording import counted
+
 _ROS_DEFINITIONS = ('', 'ros2msg', 'ros2idl', 'omgidl')
 # Records of an MCAP file (mcap.dev/spec): one byte of kind, eight of length, the content.
 _FOOTER, _SCHEMA, _CHANNEL, _OFFSETS = 0x02, 0x03, 0x04, 0x0E
@@ -56,7 +58,8 @@ class RosTopicsPath(type(Path())):
 def describe_left_out(connection: Any) -> str:
     """Return what is left out of a bag, as its messages are not of ROS 2."""
     name = connection.ext.serialization_format
-    return f'{connection.topic}: {connection.msgcount} messages in the format {name}, not of ROS 2'
+    messages = counted(connection.msgcount, 'message')
+    return f'{connection.topic}: {messages} in the format {name}, not of ROS 2'
 
 
 class _ChangedFile(io.RawIOBase):

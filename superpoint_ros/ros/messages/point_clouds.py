@@ -9,6 +9,8 @@ import numpy as np
 from sensor_msgs.msg import PointCloud2, PointField
 from std_msgs.msg import Header
 
+from superpoint_ros.wording import counted
+
 DATATYPES = {
     'f4': PointField.FLOAT32,
     'i4': PointField.INT32,
@@ -101,8 +103,8 @@ def read_points(message: PointCloud2, names: tuple[str, ...]) -> np.ndarray:
         raise ValueError(f'an unorganised cloud has height 1; this one has {message.height}')
     if len(message.data) < needed:
         raise ValueError(
-            f'the message is cut short: {message.width} points of {message.point_step} bytes need '
-            f'{needed} bytes, it has {len(message.data)}'
+            f'the message is cut short: for {counted(message.width, "point")} of '
+            f'{message.point_step} bytes it needs {needed} bytes, it has {len(message.data)}'
         )
     return np.frombuffer(message.data, point_type, message.width)
 

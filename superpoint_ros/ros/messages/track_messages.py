@@ -40,6 +40,7 @@ from superpoint_ros.ros.messages.point_clouds import (
     covariances_of,
     upper_triangles,
 )
+from superpoint_ros.wording import counted
 
 LAYOUTS = {
     'vins_mono': ('id', 'u', 'v', 'velocity_x', 'velocity_y'),
@@ -157,7 +158,8 @@ def tracks_from_message(message: PointCloud) -> Tracks:
     short = [name for name in (*wanted, *extra) if len(channels[name]) != count]
     if short:
         raise ValueError(
-            f'the channel {short[0]} has {len(channels[short[0]])} values for {count} points'
+            f'the channel {short[0]} has {counted(len(channels[short[0]]), "value")} for '
+            f'{counted(count, "point")}'
         )
     ids, u, v, velocity_x, velocity_y = (np.array(channels[name], np.float32) for name in wanted)
     bad = ~(np.abs(ids) < 2**31)  # also NaN

@@ -34,6 +34,7 @@ from superpoint_ros.ros.testing.subprocesses import (
     wait_for,
 )
 from superpoint_ros.visualization import contact_sheet, draw_keypoints, write_picture
+from superpoint_ros.wording import counted
 
 if TYPE_CHECKING:
     from superpoint_ros.integrations.rerun_recording import RerunRecording
@@ -113,7 +114,8 @@ class Observer(MeasuringNode):
         """Return the present measurements, in a line."""
         measured = self.measurements
         latest = measured.latencies[-1] * 1000
-        return f'{measured.rate:5.1f} Hz, {latest:4.0f} ms, {measured.keypoints[-1]} keypoints'
+        keypoints = counted(measured.keypoints[-1], 'keypoint')
+        return f'{measured.rate:5.1f} Hz, {latest:4.0f} ms, {keypoints}'
 
     def _on_image(self, message: Image) -> None:
         self._images[stamp_key(message)] = message
@@ -226,7 +228,7 @@ def _write_picture(observer: Observer, path: Path) -> Path:
     if not observer.shown:
         raise ChildProcessError('no image was received for the features: there is no picture')
     images = [draw_keypoints(image, features) for image, features in observer.shown]
-    captions = [f'{len(features)} keypoints' for _, features in observer.shown]
+    captions = [counted(len(features), 'keypoint') for _, features in observer.shown]
     columns = 3 if len(images) > 2 else None
     write_picture(path, contact_sheet(images, columns=columns, captions=captions))
     return path

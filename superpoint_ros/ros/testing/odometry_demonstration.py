@@ -42,6 +42,7 @@ from superpoint_ros.ros.testing.demonstration import (
 )
 from superpoint_ros.ros.testing.subprocesses import NodeProcess, private_namespace, ros_session
 from superpoint_ros.visualization import write_picture
+from superpoint_ros.wording import counted
 
 if TYPE_CHECKING:
     from superpoint_ros.integrations.rerun_recording import RerunRecording
@@ -77,7 +78,7 @@ class OdometryMeasurements(Arrivals, StampedTrajectories):
 
     def summary_of_error(self) -> str:
         """Return the number of poses and the error, if it is known."""
-        text, error = f'{len(self.estimated)} poses', self.error()
+        text, error = counted(len(self.estimated), 'pose'), self.error()
         if error:
             text += f', error {100 * error[0]:.1f} cm in {error[1]:.1f} m'
         return text

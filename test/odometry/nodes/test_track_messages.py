@@ -145,7 +145,7 @@ def test_invalid_track_messages_are_refused_with_the_reason():
         tracks_from_message(message)
     message = message_of(some_tracks())
     message.channels[2].values = message.channels[2].values[:1]
-    with pytest.raises(ValueError, match='channel v has 1 values for 3 points'):
+    with pytest.raises(ValueError, match='channel v has 1 value for 3 points'):
         tracks_from_message(message)
     with pytest.raises(ValueError, match='id 8 occurs twice'):
         tracks_from_message(message_of(some_tracks((8, 8, 9))))

@@ -213,7 +213,7 @@ def test_the_player_ends_after_the_last_frame_without_loop(start_player, folder)
     player = start_player(source=str(folder), rate=50.0, loop=False)
     output, _ = player.communicate(timeout=PATIENCE)
     assert player.returncode == 0, output
-    assert '3 frames were published' in output
+    assert 'published 3 frames' in output
 
 
 def test_a_player_that_waits_for_simulated_time_says_so_until_it_begins(

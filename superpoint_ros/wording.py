@@ -1,0 +1,25 @@
+# Copyright 2026 The superpoint_ros developers
+# SPDX-License-Identifier: Apache-2.0
+
+"""Wording of messages to users."""
+
+from __future__ import annotations
+
+
+def counted(number: int, singular: str, plural: str = '') -> str:
+    """
+    Return a number with its noun, such as '1 image' or '0 images'.
+
+    `plural` is that of a noun to which it is not enough to add an s.
+    """
+    return f'{number} {singular if number == 1 else plural or singular + "s"}'
+
+
+def counted_keypoints(images: int, keypoints: int, noun: str = 'image') -> str:
+    """
+    Return the number of images and their mean number of keypoints; `keypoints` is the sum.
+
+    Such as '2 images, 300 keypoints each on average' or '1 image, 300 keypoints'.
+    """
+    mean = counted(round(keypoints / max(images, 1)), 'keypoint')
+    return f'{counted(images, noun)}, {mean}' + (' each on average' if images != 1 else '')
