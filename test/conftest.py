@@ -19,6 +19,10 @@ if find_spec('torch') is None:
 # Nodes of tests, also in other processes, do not look for nodes on other machines.
 os.environ['ROS_AUTOMATIC_DISCOVERY_RANGE'] = 'LOCALHOST'
 
+# Waiting threads of PyTorch leave the core to other tests. They would spin, which takes several
+# times the processor time of the work if other processes use the cores, too.
+os.environ.setdefault('OMP_WAIT_POLICY', 'passive')
+
 # ROS's pytest plugins import launch, which installs a class of loggers that do not propagate:
 # caplog would stay empty. The package makes its loggers when it is imported.
 logging.setLoggerClass(logging.Logger)
