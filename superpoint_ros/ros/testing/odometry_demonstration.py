@@ -47,6 +47,7 @@ from superpoint_ros.wording import counted
 if TYPE_CHECKING:
     from superpoint_ros.integrations.rerun_recording import RerunRecording
 
+_PLAN_SIZE = (320, 240)  # least width and height in pixels: room for the legend
 _ROOM_RATE = 12.0  # Hz: what a two-core machine renders, detects and draws
 
 
@@ -174,9 +175,12 @@ def _write_picture(observer: OdometryObserver, path: Path) -> Path:
     if message is None:
         raise ChildProcessError('no overlay of the tracks was received: there is no picture')
     tracks = np.frombuffer(message.data, np.uint8).reshape(message.height, message.width, 3)
+    zoom = -(-_PLAN_SIZE[0] // message.width)
+    tracks = tracks.repeat(zoom, axis=0).repeat(zoom, axis=1)
+    below = max(_PLAN_SIZE[1] - len(tracks), 0)
+    tracks = np.pad(tracks, ((0, below), (0, 0), (0, 0)))
     measured = observer.measurements
-    size = (message.width, message.height)
-    plan = draw_plan(*measured.aligned(), size, measured.summary_of_error())
+    plan = draw_plan(*measured.aligned(), tracks.shape[1::-1], measured.summary_of_error())
     write_picture(path, np.hstack([tracks, plan]))
     return path
 

@@ -11,6 +11,7 @@ from pathlib import Path
 import re
 import subprocess
 import sys
+from types import SimpleNamespace
 
 import cv2
 import numpy as np
@@ -24,7 +25,7 @@ from superpoint_ros.cli.main import main
 from superpoint_ros.files import demo_photographs
 from superpoint_ros.geometry.camera_model import CameraModel
 from superpoint_ros.odometry.odometry_drawing import draw_plan
-from superpoint_ros.ros.testing.odometry_demonstration import OdometryMeasurements
+from superpoint_ros.ros.testing.odometry_demonstration import _write_picture, OdometryMeasurements
 from superpoint_ros.simulation.room import SimulatedRoom
 
 
@@ -77,6 +78,24 @@ def test_the_plot_shows_both_trajectories():
         assert empty.shape == (300, 400, 3)
         assert (empty < 255).any()  # a text instead of trajectories
     assert draw_plan(truth, [], (400, 300)).shape == (300, 400, 3)
+
+
+@pytest.mark.parametrize(
+    ('size', 'expected'), [((160, 120), (320, 240)), ((640, 130), (640, 240))]
+)
+def test_the_trajectory_next_to_small_images_does_not_cross_the_legend(tmp_path, size, expected):
+    line = {(n, 0): np.array([0.1 * n, 0, 0.001 * n**2]) for n in range(20)}
+    ways = OdometryMeasurements(truth=line, estimated=line)
+    pixels = bytes([90]) * 3 * size[0] * size[1]
+    overlay = SimpleNamespace(width=size[0], height=size[1], data=pixels)
+    observer = SimpleNamespace(overlay=overlay, measurements=ways)
+    picture = cv2.imread(str(_write_picture(observer, tmp_path / 'picture.png')))
+    assert picture.shape == (expected[1], 2 * expected[0], 3)
+    assert (picture[: size[1], : expected[0]] == 90).all()
+    legend = picture[30:72, expected[0] + 42 : expected[0] + 150]
+    # Only the letters, which are gray.
+    assert (legend.max(axis=2) == legend.min(axis=2)).all()
+    assert legend.min() < 100
 
 
 def run_demo(*words):
