@@ -19,9 +19,10 @@ from support.ros_domain import ros_domain
 
 pytest.importorskip('rclpy', reason='rclpy is not installed')
 
+from superpoint_ros import visualization
 from superpoint_ros.cli.main import main
 from superpoint_ros.ros.testing import stress_test as soak
-from superpoint_ros.ros.testing.stress_report import judge, Sample, write_samples
+from superpoint_ros.ros.testing.stress_report import judge, plot_samples, Sample, write_samples
 from superpoint_ros.ros.testing.stress_test import Load, run_soak
 
 GOOD = Sample(0.0, 200.0, 20.0, 180.0, 60.0, 80.0, 50.0, 5.0, 15.0, 2.0, 500.0)
@@ -39,6 +40,18 @@ def test_a_node_that_meets_all_requirements_is_not_blamed():
     assert judge(samples(), status=0) == {}
     assert judge(samples(parameters=lambda s: math.nan if s % 2 else 5.0), status=0) == {}
     assert judge(samples(weights=lambda s: math.nan), status=0) == {}
+
+
+def test_constant_values_lie_below_the_frame_of_the_chart(tmp_path, monkeypatch):
+    pytest.importorskip('matplotlib', reason='matplotlib is not installed')
+    figures = []
+    monkeypatch.setattr(
+        visualization, 'write_figure', lambda _, figure, __: figures.append(figure)
+    )
+    plot_samples(samples(memory=lambda s: 500.0 - (s == 0)), tmp_path / 'soak.png')
+    lowest, highest = figures[0].axes[0].get_ylim()
+    assert lowest == 0
+    assert 520 < highest < 550
 
 
 @pytest.mark.parametrize(

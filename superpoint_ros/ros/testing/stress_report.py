@@ -157,7 +157,7 @@ def plot_samples(samples: list[Sample], path: Path) -> None:
             style = '.' if name in CALLS else '-'  # not in every second
             axes.plot(seconds, values, style, label=name.replace('_', ' '))
         axes.set_ylabel(unit)
-        axes.set_ylim(bottom=0)
+        axes.set_ylim(0, 1.05 * axes.get_ylim()[1])  # constant values are below the frame
         axes.grid(alpha=0.3)
         axes.legend(loc='center left', bbox_to_anchor=(1, 0.5))
     rates.set_xlabel('seconds')
