@@ -159,8 +159,7 @@ def run(args: argparse.Namespace) -> int:
     print(report.machine_line(machine))
     measured = {}
     write = partial(report.write_report, machine)
-    unfinished = args.out / 'benchmark_unfinished'
-    with UnfinishedReport(unfinished, write, len(chosen), 'parts') as parts:
+    with UnfinishedReport(args.out, 'benchmark', write, len(chosen), 'parts') as parts:
         for name in chosen:
             measured[name] = _measure(name, plan, args)
             parts.keep(measured.copy)

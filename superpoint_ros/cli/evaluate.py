@@ -121,8 +121,7 @@ def _run_shapes(args: argparse.Namespace) -> int:
     def write(result: dict, folder: Path) -> None:
         write_result(folder, 'shapes', result | weights, shapes_markdown(result))
 
-    unfinished = args.out / 'shapes_unfinished'
-    with UnfinishedReport(unfinished, write, len(CONDITIONS), 'conditions') as report:
+    with UnfinishedReport(args.out, 'shapes', write, len(CONDITIONS), 'conditions') as report:
         with tqdm(total=total, unit='image') as progress:
             result = evaluate_shapes(methods, plan, progress.update, report.keep) | weights
         print(shapes_table(result))
@@ -185,8 +184,7 @@ def _run_homography(args: argparse.Namespace) -> int:
     def write(result: dict, folder: Path) -> None:
         write_homography_report(described(result), methods, [], folder)
 
-    unfinished = args.out / 'homography_unfinished'
-    with UnfinishedReport(unfinished, write, len(folders), 'sequences') as report:
+    with UnfinishedReport(args.out, 'homography', write, len(folders), 'sequences') as report:
         result = evaluate_homographies(methods, sequences, args.max_keypoints, report.keep)
         result = described(result)
         for counting in COUNTINGS:
@@ -244,8 +242,7 @@ def _run_threshold(args: argparse.Namespace) -> int:
     def write(result: dict, folder: Path) -> list[Path]:
         return write_thresholds_report(result | skipped, folder)
 
-    unfinished = args.out / 'threshold_unfinished'
-    with UnfinishedReport(unfinished, write, len(images), 'images') as report:
+    with UnfinishedReport(args.out, 'threshold', write, len(images), 'images') as report:
         result = evaluate_thresholds(detector, tqdm(images, unit='image'), plan, report.keep)
         print(thresholds_table(result))
         files = write(result, args.out)

@@ -96,8 +96,7 @@ def run(args: argparse.Namespace) -> int:
     def write(result: dict, folder: Path, trajectories: dict) -> list[Path]:
         return write_odometry_report(result | source, trajectories, folder)
 
-    unfinished = args.out / 'odometry_unfinished'
-    with UnfinishedReport(unfinished, write, len(sequences), 'sequences') as report:
+    with UnfinishedReport(args.out, 'odometry', write, len(sequences), 'sequences') as report:
         with open_recording(args.rerun) as recording, tqdm(total=total, unit='frame') as progress:
             log = _make_log(recording)
 

@@ -56,7 +56,7 @@ def run(args: argparse.Namespace) -> int:
     def write(result: dict, folder: Path) -> None:
         write_scenes_report(described(result), methods, [], folder)
 
-    with UnfinishedReport(args.out / 'scenes_unfinished', write, len(paths), 'pairs') as report:
+    with UnfinishedReport(args.out, 'scenes', write, len(paths), 'pairs') as report:
         result = described(evaluate_scenes(methods, pairs, args.max_keypoints, report.keep))
         print(scenes_table(result))
         good = [path for path in paths if path not in bad]

@@ -82,13 +82,16 @@ class UnfinishedReport:
     """
     Report of what a long measurement has measured so far, in a folder for it alone.
 
+    The folder is `name`_unfinished in `out`; what an earlier run left there is replaced.
+
     Used as a context around the measurement and the writing of its complete report. The folder is
     rewritten during the measurement, and after an error or Ctrl-C, whose log message names it. It
     is removed after success. A report that cannot be written, for instance because the disk is
     full, is logged and does not end the measurement.
 
     Args:
-        folder: folder of the report; what an earlier run left there is replaced.
+        out: folder of the complete report.
+        name: name of the report, such as 'odometry'.
         write: writes a report. It receives a result whose key `unfinished` says how much of the
             work it has, the folder, and what else `keep` received.
         total: number of parts of the work.
@@ -96,8 +99,9 @@ class UnfinishedReport:
 
     """
 
-    def __init__(self, folder: Path, write: Callable[..., object], total: int, unit: str):
-        self._folder, self._write, self._total, self._unit = folder, write, total, unit
+    def __init__(self, out: Path, name: str, write: Callable[..., object], total: int, unit: str):
+        self._folder = out / f'{name}_unfinished'
+        self._write, self._total, self._unit = write, total, unit
         self._kept: tuple[Callable[[], dict], tuple] | None = None
         self._count, self._written, self._next_time, self._problem = 0, 0, 0.0, ''
 

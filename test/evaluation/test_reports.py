@@ -113,10 +113,10 @@ def write(result, folder):
 
 
 def test_an_unfinished_report_replaces_the_one_of_an_earlier_run(tmp_path):
-    folder = tmp_path / 'unfinished'
+    folder = tmp_path / 'numbers_unfinished'
     folder.mkdir()
     (folder / 'old.txt').write_text('of an earlier run')
-    with UnfinishedReport(folder, write, 2, 'parts') as report:
+    with UnfinishedReport(tmp_path, 'numbers', write, 2, 'parts') as report:
         assert (folder / 'old.txt').exists()
         report.keep(lambda: {'a': 1})
         assert sorted(path.name for path in folder.iterdir()) == ['numbers.json', 'numbers.md']
@@ -134,7 +134,7 @@ def test_the_writing_of_unfinished_reports_takes_a_small_share_of_the_time(tmp_p
         clock += 1.0
 
     monkeypatch.setattr('time.monotonic', lambda: clock)
-    with UnfinishedReport(tmp_path / 'unfinished', slow, 100, 'parts') as report:
+    with UnfinishedReport(tmp_path, 'numbers', slow, 100, 'parts') as report:
         for _ in range(100):
             report.keep(dict)
             clock += 1.0
@@ -146,7 +146,7 @@ def test_a_full_disk_does_not_end_a_measurement(tmp_path, caplog):
         raise OSError(errno.ENOSPC, 'No space left on device', str(folder))
 
     reached = []
-    with UnfinishedReport(tmp_path / 'unfinished', full, 3, 'parts') as report:
+    with UnfinishedReport(tmp_path, 'numbers', full, 3, 'parts') as report:
         for part in range(3):
             report.keep(dict)
             reached.append(part)
