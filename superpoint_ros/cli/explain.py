@@ -66,8 +66,11 @@ def run(args: argparse.Namespace) -> int:
             steps, run_steps(detector, view), homography, detector.metadata.descriptors_trained
         )
     files = {args.out / f'{name}.png': picture for name, picture in made.items()}
-    keep_inputs([args.image], files)
+    descriptors = args.out / '6_descriptors.png'
+    keep_inputs([args.image], [*files, descriptors])
     args.out.mkdir(parents=True, exist_ok=True)
+    if descriptors not in files:
+        descriptors.unlink(missing_ok=True)  # of an image that was explained there before
     for path, picture in files.items():
         write_picture(path, picture)
     print(*decision, sep='\n')

@@ -44,9 +44,11 @@ def test_explain_explains_the_given_pixel(photo, tmp_path, capsys):
     assert 'pixel 200, 3 is outside the image of 200x160' in capsys.readouterr().err
 
 
-def test_explain_omits_descriptors_of_an_image_without_keypoints(tmp_path, capsys):
+def test_explain_omits_descriptors_of_an_image_without_keypoints(photo, tmp_path, capsys):
     cv2.imwrite(str(tmp_path / 'blank.png'), np.full((64, 64), 100, np.uint8))
     out = tmp_path / 'out'
+    assert main(['explain', photo, '--out', str(out)]) == 0
+    assert (out / '6_descriptors.png').is_file()
     options = ['--out', str(out), '--threshold', '1']
     assert main(['explain', str(tmp_path / 'blank.png'), *options]) == 0
     assert sorted(path.name for path in out.iterdir()) == [f'{step}.png' for step in STEPS[:5]]
