@@ -9,10 +9,13 @@ from importlib.util import find_spec
 import os
 import subprocess
 import sys
+import time
 
 import pytest
 
 pytest.importorskip('rclpy', reason='rclpy is not installed')
+
+from superpoint_ros.ros.testing.subprocesses import NodeProcess
 
 PROGRAM = """
 import os, signal, time
@@ -46,6 +49,26 @@ def test_an_error_of_rclpy_after_a_signal_is_a_keyboard_interrupt(happens, said)
     command = [sys.executable, '-c', PROGRAM.format(happens=happens)]
     ended = subprocess.run(command, capture_output=True, text=True, timeout=60, check=True)
     assert ended.stdout.strip() == said
+
+
+def test_a_node_that_a_command_starts_imports_nothing_from_the_working_folder(
+    tmp_path, monkeypatch
+):
+    (tmp_path / 'queue.py').write_text('raise ImportError("the queue of the user")')
+    (tmp_path / 'superpoint_ros').mkdir()
+    (tmp_path / 'superpoint_ros' / '__init__.py').write_text('raise ImportError("a version")')
+    monkeypatch.chdir(tmp_path)
+    player = NodeProcess('player', '/session', {'source': 'missing.mp4'}, tmp_path)
+    player.start()
+    end = time.monotonic() + 60
+
+    def watch():
+        while time.monotonic() < end:
+            player.check()
+            time.sleep(0.1)
+
+    with pytest.raises(ValueError, match=r'player cannot start: there is no .*missing\.mp4'):
+        watch()
 
 
 @pytest.mark.parametrize(

@@ -26,6 +26,13 @@ NODES_MODULE = 'superpoint_ros.ros.run_node'
 START_TIMEOUT = 180.0
 """Seconds until a node must answer: a first start reads torch from a cold disk, and compiles."""
 
+_RUN_MODULE = (
+    'import sys; sys.path[:] = {}; from runpy import run_module; '
+    "run_module(sys.argv.pop(1), run_name='__main__', alter_sys=True)"
+)
+"""Program that runs a module with the search path of this process. `python -m` would import from
+the working folder first, such as a `queue.py` or another version of this package."""
+
 _STOP_TIMEOUT = 10.0  # a node ends within two seconds, but the machine may be busy
 _BAD_INPUT = ' cannot start: '  # how `run_node` begins the error of its user
 _PR_SET_PDEATHSIG = 1  # linux/prctl.h
@@ -54,7 +61,7 @@ class NodeProcess:
         # JSON's strings, numbers and booleans are YAML's, which ROS parses: "0" stays a string.
         pairs = [f'{key}:={json.dumps(value)}' for key, value in parameters.items()]
         self.command = [
-            *(sys.executable, '-m', module, name, '--ros-args'),
+            *(sys.executable, '-c', _RUN_MODULE.format(sys.path), module, name, '--ros-args'),
             *('-r', f'__ns:={namespace}'),
             *(word for pair in pairs for word in ('-p', pair)),
         ]
