@@ -64,7 +64,9 @@ class RerunRecording:
     Use it as a context manager: the file appears at its end, also after an error or Ctrl-C. If
     nothing was logged, there is none, and a previous file is unchanged. If the viewer is closed
     before the end, a warning says so. Raises ValueError for a file whose name does not end in .rrd
-    or is not UTF-8, OSError if it cannot be written or the viewer does not start.
+    or is not UTF-8, OSError if it cannot be written or the viewer does not start. A file that
+    cannot be completed, for instance if the disk is full, is removed: OSError at the end, or a
+    warning after another error.
     """
 
     def __init__(self, path: Path | None = None):
@@ -90,17 +92,24 @@ class RerunRecording:
             raise ValueError(f'a recording of Rerun must be a file FILE.rrd, got {path}')
         check_utf8(path, 'Rerun')
         self._partial = create_partial(path)
-        self._stream.save(self._partial)
+        try:
+            self._stream.save(self._partial)
+        except RuntimeError as error:
+            raise self._removed(error) from error
 
     def __enter__(self) -> RerunRecording:
         return self
 
-    def __exit__(self, *_) -> None:
+    def __exit__(self, kind: type[BaseException] | None, *_) -> None:
         try:
             self._stream.flush()
         except RuntimeError as error:
             if self._path is not None:
-                raise
+                problem = self._removed(error)
+                if kind is None:
+                    raise problem from error
+                _log.warning('%s', problem)
+                return
             _log.warning('the Rerun viewer does not answer; was it closed? (%s)', error)
         self._stream.disconnect()
         if self._path is None:
@@ -109,6 +118,11 @@ class RerunRecording:
             self._partial.replace(self._path)
         else:
             self._partial.unlink()
+
+    def _removed(self, error: RuntimeError) -> OSError:
+        """Remove the file that Rerun cannot write, and return the error that names its path."""
+        self._partial.unlink(missing_ok=True)
+        return OSError(f'{self._path} cannot be written: is the disk full? ({error})')
 
     def scene(self, name: str, method: str = METHOD) -> RerunScene:
         """

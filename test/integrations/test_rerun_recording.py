@@ -235,6 +235,33 @@ def test_a_viewer_that_ends_early_is_a_warning(monkeypatch, caplog):
     assert message == 'the Rerun viewer does not answer; was it closed? (unable to connect)'
 
 
+@pytest.mark.parametrize('fails', ['save', 'flush'])
+def test_a_recording_on_a_full_disk_is_one_clear_line(pictures, monkeypatch, capsys, fails):
+    def fail(*_, **__):
+        raise RuntimeError('No space left on device')
+
+    (pictures / 'a.rrd').write_bytes(b'old')
+    monkeypatch.setattr(f'rerun.RecordingStream.{fails}', fail)
+    command = f'detect {pictures}/0.png --out {pictures}/out --rerun {pictures}/a.rrd'
+    assert main(command.split()) == 1
+    problem = f'{pictures}/a.rrd cannot be written: is the disk full? (No space left on device)'
+    assert capsys.readouterr().err.splitlines()[-1] == f'superpoint: {problem}'
+    assert (pictures / 'a.rrd').read_bytes() == b'old'
+    assert not list(pictures.glob('.partial*'))
+    assert (pictures / 'out' / '0.npz').exists() == (fails == 'flush')
+
+
+def test_an_error_before_the_end_is_not_hidden_by_a_full_disk(tmp_path, monkeypatch, caplog):
+    def fail(*_, **__):
+        raise RuntimeError('No space left on device')
+
+    monkeypatch.setattr('rerun.RecordingStream.flush', fail)
+    with pytest.raises(KeyboardInterrupt), RerunRecording(tmp_path / 'a.rrd'):
+        raise KeyboardInterrupt
+    assert 'a.rrd cannot be written: is the disk full?' in caplog.messages[-1]
+    assert not list(tmp_path.iterdir())
+
+
 def test_rerun_that_is_not_installed_is_named(pictures, monkeypatch, capsys):
     monkeypatch.setitem(sys.modules, 'rerun', None)
     monkeypatch.delitem(sys.modules, 'superpoint_ros.integrations.rerun_recording')
