@@ -14,6 +14,7 @@ case ${1:-} in
 esac
 
 cd "$(dirname "${BASH_SOURCE[0]}")/.." || exit 1
+unset PYTHONDONTWRITEBYTECODE  # each process would compile the tests for itself
 failed=()
 
 check() {
