@@ -10,6 +10,7 @@ PyTorch on a CPU. `python test/detection/test_golden.py` writes the file again: 
 change is meant to alter features.
 """
 
+from functools import cache
 from pathlib import Path
 
 import cv2
@@ -25,7 +26,7 @@ KEYPOINTS = {
     'hessian': {'keypoints': 'hessian', 'threshold': 0.001},
     'heatmap': {'keypoints': 'heatmap', 'threshold': 0.015},
 }
-EXACT = {'precision': 'float32', 'engine': 'torch'}
+EXACT = ('torch', 'float32')
 
 ENGINES = {
     # engine, precision: share of keypoints found again within half a pixel, least cosine
@@ -38,10 +39,13 @@ ENGINES = {
 }
 
 
-def make_detector(weights, kind, **execution):
+@cache
+def detect(weights, kind, engine, precision):
+    """Return the features of each photograph, by its name."""
     path = share_directory() / 'models' / f'{weights}.safetensors'
-    settings = {**KEYPOINTS[kind], 'max_keypoints': 100}
-    return Detector.from_weights(path, device='cpu', **execution, **settings)
+    execution = {'device': 'cpu', 'engine': engine, 'precision': precision}
+    detector = Detector.from_weights(path, **execution, **KEYPOINTS[kind], max_keypoints=100)
+    return {path.stem: detector(cv2.imread(str(path))) for path in demo_photographs()}
 
 
 def compare(found, golden):
@@ -62,13 +66,12 @@ def test_golden_features_are_found_again_by_every_engine(weights, kind, name):
     engine, precision, share, cosine = ENGINES[name]
     if engine != 'torch':
         pytest.importorskip(engine, reason=f'{engine} is not installed')
-    detector = make_detector(weights, kind, engine=engine, precision=precision)
     shares, cosines = [], []
     with np.load(GOLDEN) as arrays:
-        for path in demo_photographs():
-            prefix = f'{weights}/{kind}/{path.stem}/'
+        for stem, features in detect(weights, kind, engine, precision).items():
+            prefix = f'{weights}/{kind}/{stem}/'
             golden = {name: arrays[prefix + name] for name in ('keypoints', 'descriptors')}
-            found, similar = compare(detector(cv2.imread(str(path))), golden)
+            found, similar = compare(features, golden)
             shares.append(found)
             cosines.append(similar)
     assert np.mean(shares) >= share
@@ -78,11 +81,9 @@ def test_golden_features_are_found_again_by_every_engine(weights, kind, name):
 @pytest.mark.parametrize('kind', KEYPOINTS)
 @pytest.mark.parametrize('weights', WEIGHTS)
 def test_golden_scores_and_order_are_reproduced_exactly_enough(weights, kind):
-    detector = make_detector(weights, kind, **EXACT)
     with np.load(GOLDEN) as arrays:
-        for path in demo_photographs():
-            prefix = f'{weights}/{kind}/{path.stem}/'
-            found = detector(cv2.imread(str(path)))
+        for stem, found in detect(weights, kind, *EXACT).items():
+            prefix = f'{weights}/{kind}/{stem}/'
             keypoints, scores = arrays[prefix + 'keypoints'], arrays[prefix + 'scores']
             np.testing.assert_allclose(found.scores, scores, atol=1e-4)
             # Keypoints whose scores are equal up to rounding change places, and one may be the
@@ -99,10 +100,8 @@ def main():
     arrays = {}
     for weights in WEIGHTS:
         for kind in KEYPOINTS:
-            detector = make_detector(weights, kind, **EXACT)
-            for path in demo_photographs():
-                features = detector(cv2.imread(str(path)))
-                prefix = f'{weights}/{kind}/{path.stem}/'
+            for stem, features in detect(weights, kind, *EXACT).items():
+                prefix = f'{weights}/{kind}/{stem}/'
                 arrays[prefix + 'keypoints'] = features.keypoints
                 arrays[prefix + 'scores'] = features.scores
                 arrays[prefix + 'descriptors'] = features.descriptors.astype(np.float16)
