@@ -288,7 +288,7 @@ def _one_line(problem: object) -> str:
     """Return the text of the problem; of an error of the system without its number."""
     if isinstance(problem, OSError) and problem.strerror:
         where = f'{problem.filename}: ' if problem.filename else ''
-        return f'{where}{problem.strerror}'
+        return f'{where}{" ".join(problem.strerror.split())}'  # of HDF5, several lines
     return ' '.join(str(problem).split())
 
 

@@ -67,10 +67,11 @@ def write_hloc(
 
 def _write(folder: Path, images: Sequence[ImageFeatures], matches: Iterable[PairMatches]) -> None:
     """Write the three files."""
+    # Without space, HDF5 crashes when the file is closed, and its errors have several lines.
+    check_space(folder / FEATURES, 0)
     with h5py.File(folder / FEATURES, 'w') as file:
         for image in images:
             features = image.features
-            # Without space, HDF5 crashes when the file is closed.
             arrays = (features.keypoints, features.scores, features.descriptors)
             check_space(folder / FEATURES, sum(each.nbytes for each in arrays))
             group = file.create_group(image.name)
@@ -80,6 +81,7 @@ def _write(folder: Path, images: Sequence[ImageFeatures], matches: Iterable[Pair
             group['descriptors'] = features.descriptors.T
             group['image_size'] = np.array(image.size)
     lines = []
+    check_space(folder / MATCHES, 0)
     with h5py.File(folder / MATCHES, 'w') as file:
         for a, b, pairs, similarities in matches:
             first, second = images[a], images[b]

@@ -55,6 +55,11 @@ def test_a_command_gets_its_arguments_and_gives_the_exit_status(command):
         (ValueError('threshold must\n be in 0 to 1'), 2, 'threshold must be in 0 to 1'),
         (FileNotFoundError(2, 'No such file or directory', 'a.png'), 2, 'a.png: No such file'),
         (OSError(28, 'No space left on device'), 1, 'No space left on device'),
+        (
+            OSError(28, 'write failed\n, no space', 'a  b.h5'),
+            1,
+            'a  b.h5: write failed , no space',
+        ),
         (KeyboardInterrupt(), 130, 'interrupted'),
         (MemoryError('Unable to allocate 601. MiB for an array'), 1, 'not enough memory'),
         (RuntimeError("DefaultCPUAllocator: can't allocate memory: you"), 1, 'not enough memory'),
