@@ -79,7 +79,7 @@ class PlayerNode(Node):
         rate = self._settings.rate or self._sequence.rate
         self._timer = self.create_timer(1 / rate, self._publish_next)
         steady = Clock(clock_type=ClockType.STEADY_TIME)
-        self._clock_timer = self.create_timer(_CLOCK_PERIOD, self._check_clock, clock=steady)
+        self.create_timer(_CLOCK_PERIOD, self._check_clock, clock=steady)
         what = self._settings.source or "the package's photographs"
         self.get_logger().info(f'publishing {what} at {rate:g} Hz')
 
@@ -94,7 +94,6 @@ class PlayerNode(Node):
     def _check_clock(self) -> None:
         """Warn until simulated time, which determines the rate if it is used, begins."""
         if self.get_clock().now().nanoseconds:
-            self._clock_timer.cancel()
             return
         self.get_logger().warning(
             'no images are published: use_sim_time is true, but no time has arrived on /clock; '

@@ -146,7 +146,8 @@ class Camera(InputTopic):
         """Return whether images are needed: if lazy, while features have a subscriber."""
         if self.needed_by is not None and self.needed_by.is_wanted():
             return True
-        publishers = (self.features, self._overlay)
+        has_overlay = self.node.parameters.of(FeatureOutput).overlay
+        publishers = (self.features, self._overlay) if has_overlay else (self.features,)
         return not self._lazy or any(each.get_subscription_count() for each in publishers)
 
     def trouble(self) -> str:

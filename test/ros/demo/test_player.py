@@ -228,6 +228,17 @@ def test_a_player_that_waits_for_simulated_time_says_so_until_it_begins(
     listener.receive(3)
 
 
+def test_a_player_that_is_set_to_simulated_time_later_says_that_it_has_not_begun(
+    start_player, listener, folder
+):
+    player = start_player(source=str(folder), rate=50.0)
+    listener.receive(1)
+    listener.rest(6.0)  # it checks its clock every five seconds
+    (result,) = listener.set_parameters_of('player', use_sim_time=True)
+    assert result.successful
+    assert any('no time has arrived on /clock' in line for line in player.stdout)
+
+
 @pytest.mark.parametrize('sent', [signal.SIGINT, signal.SIGTERM])
 def test_a_signal_ends_the_player_cleanly(start_player, receive_images, folder, sent):
     player = start_player(source=str(folder), rate=50.0)

@@ -12,7 +12,7 @@ from diagnostic_msgs.msg import DiagnosticStatus
 import numpy as np
 import pytest
 from rclpy.qos import QoSReliabilityPolicy
-from sensor_msgs.msg import CompressedImage
+from sensor_msgs.msg import CompressedImage, Image
 
 from superpoint_ros.ros.detector import worker
 from superpoint_ros.ros.messages.feature_messages import (
@@ -233,6 +233,17 @@ def test_a_lazy_node_subscribes_to_images_only_for_subscribers(start_inside, ima
     assert system.answers(image).width > 20
     system.observer.destroy_subscription(subscription)
     system.wait_until(lambda: system.observer.count_subscribers('/image') == 0)
+
+
+def test_an_overlay_that_is_turned_off_is_no_reason_to_subscribe_to_images(start_inside):
+    system = start_inside(lazy=True, overlay=False)
+    system.observer.create_subscription(Image, 'features/overlay', print, 1)
+    (camera,) = system.node.inputs
+    system.wait_until(lambda: camera._overlay.get_subscription_count() > 0)
+    system.rest(0.2)
+    assert system.observer.count_subscribers('/image') == 0
+    system.set_parameters_of('detector', overlay=True)
+    system.wait_until(lambda: system.observer.count_subscribers('/image') == 1)
 
 
 def test_a_wrong_override_of_the_qos_is_an_error_at_the_start_of_a_lazy_node(start_inside):
