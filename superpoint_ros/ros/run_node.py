@@ -145,7 +145,7 @@ def _run(name: str, args: list[str] | None, signals: Signals) -> int:
 
         from superpoint_ros.ros.node_log import forward_python_log
     except ImportError as error:
-        logging.getLogger(name).critical(f'{name} cannot start: {_one_line(error)}')
+        logging.getLogger(name).critical(f'{name} cannot start: {error_line(error)}')
         return _FAILURE
     logger = rclpy.logging.get_logger(name)
     forward_python_log(logger)
@@ -182,7 +182,7 @@ def _report(logger: RcutilsLogger, what: str, error: Exception, signals: Signals
     After a signal it is not a failure: KeyboardInterrupt may surface as any other exception.
     """
     is_failure = not signals.has_received  # a signal may come while the text is made
-    text = f'{what}: {_one_line(error)}'
+    text = f'{what}: {error_line(error)}'
     if not is_failure:
         logger.debug(f'after a signal: {text}\n{traceback.format_exc()}')
         return _SUCCESS
@@ -260,7 +260,7 @@ def _clean_up(node: StoppableNode | None) -> bool:
     return has_ended
 
 
-def _one_line(error: Exception) -> str:
+def error_line(error: Exception) -> str:
     """Return the error's text in one line; with its type, unless the cause is the user's."""
     text = ' '.join(str(error).split())
     if isinstance(error, ImportError):  # also of an engine, which is imported when it is chosen

@@ -34,6 +34,7 @@ from superpoint_ros.ros.messages.point_clouds import positions_message
 from superpoint_ros.ros.messages.track_messages import tracks_from_message
 from superpoint_ros.ros.node_log import log_failure, REPEAT
 from superpoint_ros.settings_table import setting, SettingsGroup
+from superpoint_ros.wording import counted
 
 PATH_PERIOD = 0.5
 """Seconds between two messages of the path, and of the map: each repeats the whole."""
@@ -199,7 +200,8 @@ class VisualOdometryNode(ProcessingNode):
         """Log the new status."""
         scale = 'metric' if odometry.metric else 'arbitrary'
         text = (
-            f'{odometry.status}: {odometry.inliers} inliers, {odometry.restarts} restarts, '
+            f'{odometry.status}: {counted(odometry.inliers, "inlier")}, '
+            f'{counted(odometry.restarts, "restart")}, '
             f'{scale} scale'
         )
         if odometry.status == LOST:

@@ -20,6 +20,8 @@ import time
 import rclpy
 from rclpy.executors import Executor, SingleThreadedExecutor
 
+from superpoint_ros.ros.run_node import error_line
+
 NODES_MODULE = 'superpoint_ros.ros.run_node'
 """The module that runs the nodes of the package."""
 
@@ -156,10 +158,7 @@ def ros_session(*processes: NodeProcess) -> Iterator[Executor]:
         rclpy.init(args=[])
     except Exception as error:  # of a type that has no public name
         rclpy.try_shutdown()
-        reason = str(error)
-        if 'failed to initialize logging' in reason:
-            reason += ' (set ROS_LOG_DIR to a folder in which log files can be written)'
-        raise ValueError(f'ROS cannot be used: {reason}') from error
+        raise ValueError(f'ROS cannot be used: {error_line(error)}') from error
     executor = SingleThreadedExecutor()
     try:
         yield executor
