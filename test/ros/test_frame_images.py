@@ -26,7 +26,12 @@ def test_images_of_a_repeated_recording_wait_in_the_order_of_their_arrival():
         receivers.append(callback)
         return callback
 
-    node = SimpleNamespace(get_logger=lambda: None, create_subscription=subscribe)
+    node = SimpleNamespace(
+        get_logger=lambda: None,
+        create_subscription=subscribe,
+        resolve_topic_name=lambda name: f'/{name}',
+        has_parameter=lambda name: False,
+    )
     images = FrameImages(node, 'image', 'tracks')
     images.follow_demand(True)
     (receive,) = receivers
