@@ -185,7 +185,7 @@ NANO = SuperPointConfig(
     downsampling='stride',
     fine_channels=16,
 )
-"""Network for the cheapest CPUs: 0.17 M parameters, 0.95 GMAC at 640x480."""
+"""Network for the cheapest CPUs: 0.16 M parameters, 0.95 GMAC at 640x480."""
 
 CONFIGURATIONS = {'paper': PAPER, 'large': LARGE, 'compact': COMPACT, 'small': SMALL, 'nano': NANO}
 
