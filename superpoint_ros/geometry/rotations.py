@@ -61,6 +61,12 @@ def quaternion_of(pose: np.ndarray) -> np.ndarray:
     return quaternion if quaternion[3] >= 0 else -quaternion
 
 
+def nearest_rotations(matrices: np.ndarray) -> np.ndarray:
+    """Return the rotations (..., 3, 3) that are nearest to matrices that almost are some."""
+    left, _, right = np.linalg.svd(matrices)
+    return left @ right
+
+
 def unit_vector(azimuth: float, elevation: float) -> np.ndarray:
     """Return the unit vector (3,) of a direction, angles in radians."""
     level = np.cos(elevation)

@@ -23,12 +23,10 @@ from typing import NamedTuple
 
 import numpy as np
 
+from superpoint_ros.geometry.rotations import nearest_rotations
 from superpoint_ros.odometry.bundle_adjustment_loops import refine_all, SortedObservations
-from superpoint_ros.odometry.reprojection_errors import (
-    LEAST_GAIN,
-    measurement_rows,
-    nearest_rotations,
-)
+from superpoint_ros.odometry.levenberg_marquardt import LEAST_GAIN
+from superpoint_ros.odometry.reprojection_errors import measurement_rows
 
 
 class Observations(NamedTuple):

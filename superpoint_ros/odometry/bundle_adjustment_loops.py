@@ -16,6 +16,7 @@ import numpy as np
 
 from superpoint_ros.compiled import compiled, compiled_part, inlined
 from superpoint_ros.geometry.cholesky import decompose, solve
+from superpoint_ros.odometry.levenberg_marquardt import FIRST_DAMPING, judge_step
 from superpoint_ros.odometry.reprojection_errors import move_pose, weighted_errors
 
 
@@ -72,25 +73,19 @@ def refine_all(poses, points, observed, limits, iterations):
     normal, moved_normal = _blocks(observed, count, size), _blocks(observed, count, size)
     moved_poses, moved_points = poses.copy(), points.copy()
     pose_steps, point_steps = np.zeros((size, 6)), np.zeros((count, 3))
-    cost, damping = _linearise(poses, points, observed, width, normal), 1e-4
+    cost, damping = _linearise(poses, points, observed, width, normal), FIRST_DAMPING
     for _ in range(iterations):
-        cheaper = False
+        new_cost = np.inf
         if _solve(normal, observed, damping, pose_steps, point_steps):
             for slot, camera in enumerate(observed.free):
                 move_pose(poses[camera], pose_steps[slot], moved_poses[camera])
             moved_points[:] = points + point_steps
             new_cost = _linearise(moved_poses, moved_points, observed, width, moved_normal)
-            cheaper = new_cost < cost
-        if not cheaper:
-            damping *= 10
-            if damping > 1e3:
-                break
-            continue
-        gain, before = cost - new_cost, cost
-        poses[:], points[:] = moved_poses, moved_points
-        normal, moved_normal = moved_normal, normal
-        cost, damping = new_cost, max(damping / 5, 1e-9)
-        if gain < least_gain * before:
+        is_taken, damping, is_done = judge_step(cost, new_cost, damping, least_gain)
+        if is_taken:
+            poses[:], points[:], cost = moved_poses, moved_points, new_cost
+            normal, moved_normal = moved_normal, normal
+        if is_done:
             break
 
 

@@ -13,11 +13,11 @@ import numpy as np
 
 from superpoint_ros.compiled import compiled, compiled_part
 from superpoint_ros.geometry.cholesky import decompose, solve
+from superpoint_ros.geometry.rotations import nearest_rotations
+from superpoint_ros.odometry.levenberg_marquardt import FIRST_DAMPING, judge_step, LEAST_GAIN
 from superpoint_ros.odometry.reprojection_errors import (
-    LEAST_GAIN,
     measurement_rows,
     move_pose,
-    nearest_rotations,
     weighted_errors,
 )
 
@@ -84,22 +84,16 @@ def _refine(pose, points, measured, width, iterations):
     normal, right = np.empty((_SIZE, _SIZE)), np.empty(_SIZE)
     new_normal, new_right = np.empty((_SIZE, _SIZE)), np.empty(_SIZE)
     moved, step = np.empty_like(pose), np.empty(_SIZE)
-    cost, damping = _linearise(pose, points, measured, width, normal, right), 1e-4
+    cost, damping = _linearise(pose, points, measured, width, normal, right), FIRST_DAMPING
     for _ in range(iterations):
-        cheaper = False
+        new_cost = np.inf
         if _solve(normal, right, damping, step):
             move_pose(pose, step, moved)
             new_cost = _linearise(moved, points, measured, width, new_normal, new_right)
-            cheaper = new_cost < cost
-        if not cheaper:
-            damping *= 10
-            if damping > 1e3:
-                break
-            continue
-        gain, before = cost - new_cost, cost
-        pose[:], normal[:], right[:] = moved, new_normal, new_right
-        cost, damping = new_cost, max(damping / 5, 1e-9)
-        if gain < LEAST_GAIN * before:
+        is_taken, damping, is_done = judge_step(cost, new_cost, damping, LEAST_GAIN)
+        if is_taken:
+            pose[:], normal[:], right[:], cost = moved, new_normal, new_right, new_cost
+        if is_done:
             break
 
 

@@ -17,9 +17,6 @@ from superpoint_ros.compiled import compiled_part, inlined
 NEAREST = 1e-3
 """Least depth of a usable point."""
 
-LEAST_GAIN = 1e-3
-"""Relative decrease of the cost below which iterations end."""
-
 
 def measurement_rows(
     seen: np.ndarray, depths: np.ndarray | None, weights: np.ndarray | None
@@ -36,12 +33,6 @@ def measurement_rows(
     if depths is not None:
         rows[:, 3:] = depths
     return rows
-
-
-def nearest_rotations(matrices: np.ndarray) -> np.ndarray:
-    """Return the rotations (..., 3, 3) that are nearest to matrices that almost are some."""
-    left, _, right = np.linalg.svd(matrices)
-    return left @ right
 
 
 @inlined
