@@ -124,5 +124,10 @@ def _times(name: str, times: Percentiles | None) -> dict[str, str]:
     return {f'{name} p50 (ms)': p50, f'{name} p99 (ms)': p99}
 
 
+def status_values(status: DiagnosticStatus) -> dict[str, str]:
+    """Return the values of a status by their keys."""
+    return {pair.key: pair.value for pair in status.values}
+
+
 def _key_values(values: Mapping[str, object]) -> list[KeyValue]:
     return [KeyValue(key=key, value=str(value)) for key, value in values.items()]

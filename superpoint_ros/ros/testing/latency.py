@@ -15,6 +15,7 @@ from rclpy.node import Node
 from rclpy.qos import qos_profile_sensor_data
 from sensor_msgs.msg import Image, PointCloud2
 
+from superpoint_ros.ros.diagnostics import status_values
 from superpoint_ros.ros.messages.image_messages import image_message, stamp_key
 from superpoint_ros.ros.testing import relay_node
 from superpoint_ros.ros.testing.subprocesses import (
@@ -107,7 +108,7 @@ class Probe:
     def _on_diagnostics(self, message: DiagnosticArray) -> None:
         for status in message.status:
             if status.name.startswith(self._namespace.lstrip('/')):
-                values = {pair.key: pair.value for pair in status.values}
+                values = status_values(status)
                 medians = {
                     key.removesuffix(' p50 (ms)'): float(value)
                     for key, value in values.items()

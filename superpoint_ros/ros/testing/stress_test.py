@@ -32,6 +32,7 @@ from rclpy.time import Time
 from sensor_msgs.msg import Image, PointCloud2
 
 from superpoint_ros.data.image_encodings import ENCODINGS
+from superpoint_ros.ros.diagnostics import status_values
 from superpoint_ros.ros.messages.image_messages import image_message
 from superpoint_ros.ros.testing.stress_report import CALLS, Load, Sample
 from superpoint_ros.ros.testing.subprocesses import (
@@ -154,7 +155,7 @@ class _Watch(Node):
 
     def _on_diagnostics(self, message: DiagnosticArray) -> None:
         for status in message.status:
-            values = {pair.key: pair.value for pair in status.values}
+            values = status_values(status)
             if status.name.startswith(self.get_namespace().lstrip('/')) and (
                 'inference p50 (ms)' in values
             ):

@@ -22,6 +22,7 @@ from sensor_msgs.msg import CameraInfo, Image, PointCloud, PointCloud2
 from std_msgs.msg import Header
 
 from superpoint_ros.features import Features
+from superpoint_ros.ros.diagnostics import status_values
 from superpoint_ros.ros.messages.feature_messages import features_to_message
 from superpoint_ros.ros.messages.image_messages import image_message
 from superpoint_ros.ros.messages.track_messages import tracks_from_message
@@ -107,7 +108,7 @@ def test_without_a_calibration_only_pixel_coordinates_are_published(graph):
 
     def counts():
         complaints = [
-            {pair.key: pair.value for pair in status.values}
+            status_values(status)
             for message in statuses
             for status in message.status
             if 'no calibration received' in status.message
@@ -129,7 +130,7 @@ def test_the_diagnostics_have_the_number_of_tracks(graph):
     graph.wait_until(lambda: tracks)
     statuses.clear()
     graph.wait_until(lambda: statuses)
-    values = {pair.key: pair.value for pair in statuses[-1].status[0].values}
+    values = status_values(statuses[-1].status[0])
     assert values['tracks'] == '50'
     assert 'keypoints' not in values
 
@@ -148,7 +149,7 @@ def test_a_node_that_is_behind_continues_with_the_newest_messages_and_counts_the
     graph.publish(source.frame(6), 'features')
 
     def values():
-        return {pair.key: pair.value for pair in statuses[-1].status[0].values}
+        return status_values(statuses[-1].status[0])
 
     graph.wait_until(lambda: statuses and values()['frames published'] == '4')
     assert (values()['frames received'], values()['frames dropped']) == ('7', '3')

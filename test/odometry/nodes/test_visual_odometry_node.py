@@ -29,6 +29,7 @@ from superpoint_ros.geometry.trajectory_alignment import position_errors
 from superpoint_ros.odometry.local_map import LocalMap
 from superpoint_ros.odometry.pose_uncertainty import rotate_covariance, unknown_covariance
 from superpoint_ros.ros import visual_odometry_node
+from superpoint_ros.ros.diagnostics import status_values
 from superpoint_ros.ros.messages.point_clouds import positions_from_message
 from superpoint_ros.ros.messages.track_messages import tracks_to_message
 from superpoint_ros.ros.visual_odometry_node import VisualOdometryNode
@@ -256,7 +257,7 @@ def test_lost_tracking_is_reported_in_the_diagnostics(graph, make_flight):
         return [status for status in every if status.message.startswith('lost: too few points')]
 
     graph.wait_until(lost)
-    values = {pair.key: pair.value for pair in lost()[-1].values}
+    values = status_values(lost()[-1])
     assert values['status'] == 'lost'
     assert values['restarts'] == '1'
     assert lost()[-1].level == b'\x01'

@@ -15,6 +15,7 @@ pytest.importorskip('rclpy', reason='rclpy is not installed')
 from rclpy.parameter import Parameter
 from sensor_msgs.msg import CameraInfo
 
+from superpoint_ros.ros.diagnostics import status_values
 from support.ros import Observer
 from support.ros_domain import ros_domain
 
@@ -81,8 +82,7 @@ class Inside(Observer):
         """Return level, message and values of a part's last status; (None, '', {}) without."""
         for status in self.diagnostics[-1].status if self.diagnostics else ():
             if status.name.endswith(f': {part}'):
-                values = {pair.key: pair.value for pair in status.values}
-                return status.level, status.message, values
+                return status.level, status.message, status_values(status)
         return None, '', {}
 
     def set_parameters(self, **values):

@@ -11,14 +11,10 @@ from diagnostic_msgs.msg import DiagnosticStatus
 import pytest
 
 from superpoint_ros.ros import inputs
-from superpoint_ros.ros.diagnostics import input_status, network_status
+from superpoint_ros.ros.diagnostics import input_status, network_status, status_values
 from superpoint_ros.ros.frame_statistics import FrameStatistics
 
 OK, WARN, ERROR = DiagnosticStatus.OK, DiagnosticStatus.WARN, DiagnosticStatus.ERROR
-
-
-def values_of(status):
-    return {pair.key: pair.value for pair in status.values}
 
 
 def summary(arrivals=0, replaced=0, frames=0, bad=0, lost=0):
@@ -37,7 +33,7 @@ def test_the_status_of_a_camera_whose_frames_are_processed_is_ok():
     status = input_status('detector: /image', 'cpu', summary(arrivals=8, replaced=2, frames=6))
     assert (status.level, status.message) == (OK, '3.0 frames per second')
     assert (status.name, status.hardware_id) == ('detector: /image', 'cpu')
-    values = values_of(status)
+    values = status_values(status)
     assert values['rate in (Hz)'] == '4.00'
     assert values['rate out (Hz)'] == '3.00'
     assert values['latency p50 (ms)'] == values['latency p99 (ms)'] == '30.00'
