@@ -189,7 +189,7 @@ class Tracker:
         free[found.indices] = False
         columns = np.flatnonzero(free)
         nearest = find_nearest(points, features.keypoints[columns], _SAME_POINT)
-        indices = np.append(columns, -1)[nearest]
+        indices = np.where(good, np.append(columns, -1)[nearest], -1)
         is_first = np.zeros(len(rows), bool)
         is_first[np.unique(indices, return_index=True)[1]] = True
         indices[~is_first] = -1  # one track for each feature

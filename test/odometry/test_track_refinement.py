@@ -241,6 +241,23 @@ def test_of_two_tracks_at_one_place_the_one_without_a_match_ends():
         assert len(tracks) == count
 
 
+def test_a_track_that_ends_does_not_take_the_feature_of_another_one():
+    picture, tracker = MovingPicture(noise=0.05), Tracker()
+    kept, ending, bridged = np.arange(20), np.arange(40, 60), np.arange(60, 80)
+    picture.points[ending] = picture.points[kept] + [1.5, 0]  # nearer than 2 px to a match
+    picture.points[bridged] = picture.points[kept] + [3.2, 0]
+    for number in range(2):
+        homography = picture.homography((2 * number, 0))
+        features = picture.features(homography)
+        if number == 1:  # new features near both kinds of tracks
+            features = features.select(np.arange(60))
+            features.keypoints[ending] = features.keypoints[kept] + [2.6, 0]
+            features.descriptors[ending] *= -1
+        tracks = tracker.update(features, number / 10, None, picture.image(homography))
+    np.testing.assert_array_equal(tracks.ids, [*range(40), *bridged])
+    np.testing.assert_array_equal(tracks.indices, range(60))
+
+
 def test_points_that_leave_the_image_are_not_bridged():
     picture = MovingPicture()
     motion = [picture.homography((25 * n, 0)) for n in range(10)]
