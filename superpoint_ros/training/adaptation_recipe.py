@@ -54,7 +54,7 @@ class AdaptationRecipe(SettingsGroup):
         4, 'NMS radius (square window) in the reduced image.', unit='px', range=(0, 64)
     )
     max_keypoints: int = setting(
-        400, 'Maximum number of pseudo labels per image.', range=(1, None)
+        400, 'Maximum number of pseudo labels per image.', range=(1, 100_000)
     )
     network: bool = setting(
         True, 'Use the heatmap of the network; false uses only Hessian keypoints and corners.'

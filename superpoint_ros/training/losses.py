@@ -199,10 +199,10 @@ def both_views(values: torch.Tensor) -> torch.Tensor:
 
 
 def resize_batch(images: torch.Tensor, factor: float) -> torch.Tensor:
-    """Return images (B, 1, H, W) resized by about `factor`, to multiples of a cell."""
+    """Return images (B, 1, H, W) resized by about `factor`, to one or more whole cells."""
     if factor == 1:
         return images
-    size = [round(side * factor / CELL) * CELL for side in images.shape[2:]]
+    size = [max(round(side * factor / CELL), 1) * CELL for side in images.shape[2:]]
     return F.interpolate(images, size, mode='area' if factor < 1 else 'bicubic')
 
 

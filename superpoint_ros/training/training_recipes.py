@@ -17,13 +17,14 @@ from typing import ClassVar
 
 from superpoint_ros.data.photometric import PhotometricRanges
 from superpoint_ros.data.random_homographies import HomographyRanges
+from superpoint_ros.data.synthetic_shapes.shapes import MIN_SHAPE_SIDE
 from superpoint_ros.model.config import CELL, CONFIGURATIONS, SuperPointConfig
 from superpoint_ros.settings_table import setting, SettingsGroup
 
 SHARE = (0, 1)
 COUNT = (1, 10**9)
 WEIGHT = (0, 10**6)
-SIDE = (2 * CELL, 8192)
+SIDE = (MIN_SHAPE_SIDE, 8192)
 
 
 @dataclass(frozen=True)
@@ -192,7 +193,7 @@ class SuperPointRecipe(TrainingRecipe):
         0.8,
         'Smallest factor by which view A reduces the photograph; the largest is the one at which '
         'the photograph fills the view.',
-        above=0,
+        range=(0.01, None),
     )
     shapes: float = setting(
         0.1, 'Share of the pairs that show synthetic shapes instead of a photograph.', range=SHARE

@@ -51,6 +51,13 @@ def test_labels_lie_on_the_points_that_were_drawn():
         assert {(x // 8, y // 8) for x, y in labelled} == {(x // 8, y // 8) for x, y in points}
 
 
+def test_the_smallest_images_of_a_recipe_have_room_for_shapes():
+    samples = ShapeDataset(MagicPointRecipe(width=32, height=32))
+    shapes = [samples.draw(samples.rng(index)) for index in range(100)]
+    assert {image.shape for image, _ in shapes} == {(32, 32)}
+    assert sum(len(points) for _, points in shapes) > 100
+
+
 def test_validation_images_of_shapes_are_not_training_images():
     training, validation = ShapeDataset(RECIPE)[0], ShapeDataset(RECIPE, VALIDATION)[0]
     assert not torch.equal(training['image'], validation['image'])

@@ -41,6 +41,7 @@ def test_batches_are_resized_to_whole_cells():
     images = torch.zeros(1, 1, 32, 64)
     assert resize_batch(images, 0.7).shape == (1, 1, 24, 48)
     assert resize_batch(images, 1.0) is images
+    assert resize_batch(torch.zeros(1, 1, 32, 96), 1 / 8).shape == (1, 1, 8, 16)
 
 
 def test_the_cross_entropy_of_cells_is_the_papers_formula():

@@ -251,7 +251,7 @@ PAIRS = SuperPointRecipe(
             None,
             'max_steps batch validate_every validation_images log_every',
         ),
-        (MagicPointRecipe(), 16, None, 'width height'),
+        (MagicPointRecipe(), 32, 8192, 'width height'),
         (PAIRS, 0, 1, 'min_score shapes rendered keypoint_share'),
         (PAIRS, 0, None, 'descriptor_weight coarse_descriptor_weight hinge_positive_weight'),
         (PAIRS, 0, None, 'distillation_weight detector_distillation'),
@@ -262,10 +262,12 @@ PAIRS = SuperPointRecipe(
         (PAIRS, 1, 3, 'distillation_scales'),
         (PAIRS, 1, None, 'batch validation_images'),
         (PAIRS, 2, None, 'points'),
+        (PAIRS, 0.01, None, 'min_downscale'),
         (AdaptationRecipe(), 0, 1, 'threshold hessian corners'),
         (AdaptationRecipe(), 0, None, 'longest_side seed'),
         (AdaptationRecipe(), 0, 64, 'nms_radius'),
-        (AdaptationRecipe(), 1, None, 'homographies max_keypoints candidates batch'),
+        (AdaptationRecipe(), 1, 100_000, 'max_keypoints'),
+        (AdaptationRecipe(), 1, None, 'homographies candidates batch'),
     ],
 )
 def test_recipe_values_are_accepted_up_to_their_limits_only(recipe, low, high, names):
@@ -276,6 +278,13 @@ def test_recipe_values_are_accepted_up_to_their_limits_only(recipe, low, high, n
             assert getattr(replace(recipe, **{name: kind(limit)}), name) == limit
             with pytest.raises(ValueError, match=f'{name} must '):
                 replace(recipe, **{name: outside})
+
+
+def test_the_detection_accepts_the_limits_of_adaptation():
+    for limits in ((0.0, 0, 1), (1.0, 64, 100_000)):
+        values = dict(zip(('threshold', 'nms_radius', 'max_keypoints'), limits, strict=True))
+        settings = AdaptationRecipe(**values).detection_settings()
+        assert {name: getattr(settings, name) for name in values} == values
 
 
 @pytest.mark.parametrize(
