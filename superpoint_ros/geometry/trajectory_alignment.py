@@ -43,15 +43,15 @@ def align(estimated: np.ndarray, ground_truth: np.ndarray) -> TrajectoryAlignmen
             f'an alignment needs two lists of the same length with at least {_MIN_POSITIONS} '
             f'positions; got {estimated.shape} and {ground_truth.shape}'
         )
+    # Not by the distances from the mean, which has a rounding error.
+    if not np.ptp(estimated, axis=0).any():
+        raise ValueError('the estimated positions are all equal: nothing can be aligned')
     mean_a, mean_b = estimated.mean(axis=0), ground_truth.mean(axis=0)
     a, b = estimated - mean_a, ground_truth - mean_b
-    spread = (a**2).sum()
-    if not spread > 0:
-        raise ValueError('the estimated positions are all equal: nothing can be aligned')
     left, values, right = np.linalg.svd(b.T @ a)
     signs = np.array([1.0, 1.0, np.sign(np.linalg.det(left) * np.linalg.det(right))])
     rotation = left @ np.diag(signs) @ right
-    scale = float((values * signs).sum() / spread)
+    scale = float((values * signs).sum() / (a**2).sum())
     return TrajectoryAlignment(scale, rotation, mean_b - scale * rotation @ mean_a)
 
 

@@ -32,8 +32,9 @@ def test_trajectory_alignment_finds_scale_rotation_and_translation():
     assert np.linalg.det(mirrored.rotation) == pytest.approx(1)
     with pytest.raises(ValueError, match='at least 3 positions'):
         align(points[:2], truth[:2])
-    with pytest.raises(ValueError, match='all equal'):
-        align(np.zeros((5, 3)), truth[:5])
+    for position in (0.0, 0.1, 1000.1):
+        with pytest.raises(ValueError, match='all equal'):
+            align(np.full((10, 3), position), truth[:10])
 
 
 def stamped(positions, first=0):
