@@ -137,7 +137,7 @@ def read_glb(path: Path, unit: float = 1.0, up: str = 'z') -> TexturedMesh:
     if not path.is_file():
         raise FileNotFoundError(f'{path} does not exist; name a .glb file')
     try:
-        scene, parts = _parse(path)
+        geometries, parts = _parse(path)
     except ModuleNotFoundError:
         raise
     except Exception as error:  # trimesh and Pillow raise what their decoders raise
@@ -153,13 +153,17 @@ def read_glb(path: Path, unit: float = 1.0, up: str = 'z') -> TexturedMesh:
         logger.warning('%s: %s without finite corners left out', path, count)
         mesh = _select(mesh, finite)
     _check_size(path, mesh)
-    _check_orientation(path, scene)
-    _check_opacity(path, scene)
+    _check_orientation(path, geometries)
+    _check_opacity(path, geometries)
     return mesh
 
 
-def _parse(path: Path) -> tuple[Any, list[TexturedMesh]]:
-    """Return the `trimesh.Scene` of a file and its meshes, in the file's unit and axes."""
+def _parse(path: Path) -> tuple[dict[str, Any], list[TexturedMesh]]:
+    """
+    Return the `trimesh.Trimesh` of each name in a file, and what its nodes show of them.
+
+    Meshes are in the file's unit and axes; lines and points are left out.
+    """
     import trimesh
 
     document = readable_gltf(path) if path.suffix.lower() in SUFFIXES else None
@@ -167,14 +171,18 @@ def _parse(path: Path) -> tuple[Any, list[TexturedMesh]]:
         scene = trimesh.load_scene(path)
     else:
         scene = trimesh.load_scene(io.BytesIO(document), file_type='gltf')
+    geometries = {
+        name: geometry
+        for name, geometry in scene.geometry.items()
+        if isinstance(geometry, trimesh.Trimesh) and len(geometry.faces)
+    }
     textures: dict[int, np.ndarray] = {}
     parts = []
     for node in scene.graph.nodes_geometry:
         pose, name = scene.graph[node]
-        geometry = scene.geometry[name]
-        if isinstance(geometry, trimesh.Trimesh) and len(geometry.faces):
-            parts.append(_part(geometry, textures).moved(np.asarray(pose)))
-    return scene, parts
+        if name in geometries:
+            parts.append(_part(geometries[name], textures).moved(np.asarray(pose)))
+    return geometries, parts
 
 
 def _to_metres(unit: float, up: str) -> np.ndarray:
@@ -213,12 +221,12 @@ def _check_size(path: Path, mesh: TexturedMesh) -> None:
         raise ValueError(f'{path} is {1000 * longest:.2f} mm long; scale it to metres with --unit')
 
 
-def _check_orientation(path: Path, scene) -> None:
+def _check_orientation(path: Path, geometries: dict[str, Any]) -> None:
     """Warn if closed meshes have triangles that face inwards; all are rendered from both sides."""
     inside_out = [
         name
-        for name, geometry in scene.geometry.items()
-        if getattr(geometry, 'is_watertight', False) and geometry.volume < 0
+        for name, geometry in geometries.items()
+        if geometry.is_watertight and geometry.volume < 0
     ]
     if inside_out:
         logger.warning(
@@ -228,9 +236,9 @@ def _check_orientation(path: Path, scene) -> None:
         )
 
 
-def _check_opacity(path: Path, scene) -> None:
+def _check_opacity(path: Path, geometries: dict[str, Any]) -> None:
     """Warn of materials with transparent parts: all are rendered opaque."""
-    materials = [getattr(each.visual, 'material', None) for each in scene.geometry.values()]
+    materials = [getattr(each.visual, 'material', None) for each in geometries.values()]
     clear = [each for each in materials if getattr(each, 'alphaMode', None) in ('MASK', 'BLEND')]
     names = list(dict.fromkeys(str(material.name) for material in clear))
     if names:
@@ -262,13 +270,8 @@ def _part(geometry, textures: dict[int, np.ndarray]) -> TexturedMesh:
 
 def _gray_level(material) -> float:
     """Return the gray level of a material's base colour, from 0 to 1; white if it has none."""
-    colour = getattr(material, 'baseColorFactor', None)
-    if colour is None:
-        return 1.0
-    colour = np.asarray(colour, np.float64)
-    if colour.max() > 1:
-        colour = colour / 255
-    return float(colour[:3] @ _LUMA)
+    colour = getattr(material, 'baseColorFactor', None)  # uint8 (4,)
+    return 1.0 if colour is None else float(colour[:3] @ _LUMA) / 255
 
 
 def _vertex_grays(geometry) -> np.ndarray:

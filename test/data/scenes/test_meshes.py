@@ -36,6 +36,37 @@ def test_a_file_in_millimetres_is_refused_and_read_with_its_unit(tmp_path):
 def test_a_file_with_y_up_is_turned(tmp_path):
     mesh = read_glb(write_room(tmp_path / 'room.glb'), up='y')
     assert np.ptp(mesh.bounds, axis=0) == pytest.approx([6, 3, 5], rel=1e-5)
+    with pytest.raises(ValueError, match="must be 'y' or 'z', got 'x'"):
+        read_glb(tmp_path / 'room.glb', up='x')
+
+
+def test_a_tiny_file_is_refused(tmp_path):
+    path = write_room(tmp_path / 'room.glb', scale=0.001)
+    with pytest.raises(ValueError, match=r'is 6\.00 mm long; scale it to metres with --unit'):
+        read_glb(path)
+
+
+def test_lines_and_points_of_a_file_are_left_out(tmp_path):
+    line = trimesh.load_path(np.array([[0, 0, 0], [1, 0, 0], [1, 1, 0.0]]))
+    points = trimesh.PointCloud(np.eye(3))
+    trimesh.Scene([trimesh.creation.box(), line, points]).export(tmp_path / 'mixed.glb')
+    assert len(read_glb(tmp_path / 'mixed.glb')) == 12
+    trimesh.Scene([line, points]).export(tmp_path / 'lines.glb')
+    with pytest.raises(ValueError, match=r'lines\.glb contains no triangles'):
+        read_glb(tmp_path / 'lines.glb')
+
+
+def test_triangles_without_finite_corners_are_left_out_and_counted(tmp_path, caplog):
+    mesh = trimesh.creation.box()
+    mesh.unmerge_vertices()
+    mesh.vertices[:3] = np.nan
+    trimesh.Trimesh(mesh.vertices, mesh.faces, process=False).export(tmp_path / 'box.glb')
+    assert len(read_glb(tmp_path / 'box.glb')) == 11
+    assert '1 triangle without finite corners left out' in caplog.text
+    mesh.vertices[:] = np.nan
+    trimesh.Trimesh(mesh.vertices, mesh.faces, process=False).export(tmp_path / 'none.glb')
+    with pytest.raises(ValueError, match='has no triangle with finite corners'):
+        read_glb(tmp_path / 'none.glb')
 
 
 def test_a_mesh_without_texture_is_plain(tmp_path):
