@@ -115,13 +115,13 @@ def makers_of(store, ros_1):
         return types['sensor_msgs/msg/CompressedImage'](header(nanoseconds), 'png', data)
 
     def info(fields, nanoseconds):
-        values = {'height': 48, 'width': 64, 'd': BAG_CAMERA.distortion}
+        values = {'height': 48, 'width': 64, 'd': BAG_CAMERA.distortion, 'k': BAG_CAMERA.matrix}
         values |= {'binning': (0, 0), 'region': (0, 0, 0, 0)}  # x, y, height, width
         values |= {'distortion_model': BAG_CAMERA.model, **(fields or {})}
         region = types['sensor_msgs/msg/RegionOfInterest'](*values['region'], False)
         return types['sensor_msgs/msg/CameraInfo'](
             header(nanoseconds), values['height'], values['width'], values['distortion_model'],
-            values['d'], BAG_CAMERA.matrix.ravel(), np.eye(3).ravel(), np.zeros(12),
+            values['d'], values['k'].ravel(), np.eye(3).ravel(), np.zeros(12),
             *values['binning'], region,
         )  # fmt: skip
 

@@ -132,7 +132,7 @@ class BagSequence:
             return None
         for number, info in islice(self._messages(reader, topic), _CALIBRATIONS_TRIED):
             if not is_calibrated(info):
-                return None
+                continue
             try:
                 return with_known_size(CameraModel.from_message(info).published())
             except ValueError as error:

@@ -77,6 +77,19 @@ def test_one_of_several_topics_of_images_must_be_chosen(write_bag):
         BagSequence(path, '/rear/image')
     with pytest.raises(ValueError, match='no topic /truth'):
         BagSequence(path, '/left/image', '/truth')
+    with pytest.raises(ValueError, match='/right/image must have the type geometry_msgs'):
+        BagSequence(path, '/left/image', '/right/image')
+
+
+def test_a_topic_of_images_without_messages_is_named(tmp_path):
+    rosbag2 = pytest.importorskip('rosbags.rosbag2', reason='needs the library rosbags')
+    from rosbags.typesys import get_typestore, Stores
+
+    store = get_typestore(Stores.ROS2_JAZZY)
+    with rosbag2.Writer(tmp_path / 'bag', version=9) as writer:
+        writer.add_connection('/image', 'sensor_msgs/msg/Image', typestore=store)
+    with pytest.raises(ValueError, match='bag has no message on /image'):
+        BagSequence(tmp_path / 'bag')
 
 
 def test_a_bag_tells_without_reading_images_whether_it_has_true_poses_and_depth(write_bag):
@@ -129,6 +142,17 @@ def test_a_defective_calibration_in_a_bag_is_left_out_and_named(write_bag, caplo
     assert f'{path}, topic /front/camera_info, message 0: the calibration' in caplog.text
     assert reason in caplog.text
     # A later calibration that is valid is used.
+    path = write_bag([*content, ('/front/camera_info', 'info', None, START + 9)], 'two')
+    np.testing.assert_allclose(open_sequence(path).camera.matrix, BAG_CAMERA.matrix)
+
+
+def test_a_bag_whose_driver_is_calibrated_during_the_recording_has_the_calibration(
+    write_bag, caplog
+):
+    content = messages()
+    content[1] = ('/front/camera_info', 'info', {'k': np.zeros(9)}, START)
+    assert open_sequence(write_bag(content)).camera is None
+    assert caplog.text == ''
     path = write_bag([*content, ('/front/camera_info', 'info', None, START + 9)], 'two')
     np.testing.assert_allclose(open_sequence(path).camera.matrix, BAG_CAMERA.matrix)
 

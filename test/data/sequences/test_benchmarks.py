@@ -234,8 +234,17 @@ def test_a_kitti_folder_without_poses_or_with_too_few_times(tmp_path):
     (folder / 'calib.txt').write_text(f'P0: {" 0" * 12}')
     with pytest.raises(ValueError, match=r'calib\.txt is not a calibration: .* focal lengths'):
         open_sequence(folder)
+    (folder / 'calib.txt').write_text(f'P0: {" 1" * 11} one')
+    with pytest.raises(ValueError, match=r'calib\.txt, line P0: could not convert'):
+        open_sequence(folder)
+    (folder / 'times.txt').write_text('0.0\nnan\n0.2\n')
+    with pytest.raises(ValueError, match=r'times\.txt has stamps that are not finite'):
+        open_sequence(folder)
     (folder / 'image_0').rename(folder / 'image_4')
     with pytest.raises(ValueError, match='07 has none of image_0 to image_3'):
+        open_sequence(folder)
+    (folder / 'image_0').mkdir()
+    with pytest.raises(ValueError, match='image_0 has no images'):
         open_sequence(folder)
 
 
@@ -299,6 +308,29 @@ def test_a_euroc_folder_with_a_bad_calibration_has_none_and_a_warning(tmp_path, 
     assert (sequence.camera, next(iter(sequence)).pose) == (None, None)
     assert 'sensor.yaml is not a calibration of EuRoC' in caplog.text
     assert "KeyError: 'T_BS'" in caplog.text
+
+
+def test_a_euroc_pose_of_the_camera_must_be_finite(tmp_path, caplog):
+    folder = write_euroc(tmp_path / 'MH_01_easy')
+    bad = EUROC_SENSOR.replace('data: [0,', 'data: [.nan,')
+    (folder / 'mav0' / 'cam0' / 'sensor.yaml').write_text(bad)
+    assert open_sequence(folder).camera is None
+    assert 'T_BS has numbers that are not finite' in caplog.text
+
+
+@pytest.mark.parametrize('stamp', ['soon', '1.5', '9' * 20])
+def test_a_stamp_of_a_euroc_image_that_is_no_number_of_nanoseconds_is_named(tmp_path, stamp):
+    folder = write_euroc(tmp_path / 'MH_01_easy')
+    (folder / 'mav0' / 'cam0' / 'data.csv').write_text(f'#stamp,name\n0,a.png\n{stamp},b.png')
+    with pytest.raises(ValueError, match=r'data\.csv must have stamps in nanoseconds'):
+        open_sequence(folder)
+
+
+def test_a_calibration_file_that_is_not_yaml_is_named(tmp_path):
+    write_image(tmp_path / '1.png', 5)
+    (tmp_path / 'sensor.yaml').write_text('T_BS: [0, 1')
+    with pytest.raises(ValueError, match=r'sensor\.yaml is not a YAML file'):
+        open_sequence(tmp_path / '1.png', calibration=tmp_path / 'sensor.yaml')
 
 
 def test_a_sensor_yaml_of_euroc_can_be_the_calibration_of_any_source(tmp_path):
