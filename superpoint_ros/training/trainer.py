@@ -23,6 +23,7 @@ import torch
 
 from superpoint_ros.data.sequences.image_files import evenly_spaced
 from superpoint_ros.files import check_utf8, write_atomically
+from superpoint_ros.interruptions import raised_interruptions
 from superpoint_ros.model.weights import read_weights
 from superpoint_ros.training.checkpoints import (
     AtomicCheckpointIO,
@@ -64,7 +65,7 @@ def train(
 
     Of several processes, the first one writes all files; the others return None.
 
-    Joint training adds the activation ranges that int8 needs, if OpenVINO is installed.
+    Joint training adds the activation ranges that int8 needs, if OpenVINO is installed and works.
 
     `folder` gets the recipe as used, `checkpoints/last.ckpt`, `weights.safetensors`, curves for
     TensorBoard and `validation.png`. With `resume` the run continues from the last checkpoint
@@ -219,12 +220,14 @@ def _check_machines(trainer: Trainer) -> None:
 def _store_ranges(weights: Path, recipe: SuperPointRecipe) -> None:
     """Add to a weight file its activation ranges on the photographs that it was trained on."""
     try:
-        from superpoint_ros.engines.int8 import CALIBRATION_IMAGES, store_ranges
+        with raised_interruptions():
+            from superpoint_ros.engines.int8 import CALIBRATION_IMAGES, store_ranges
 
-        photographs = HomographyPairDataset(recipe).photographs
-        chosen = evenly_spaced(range(len(photographs)), CALIBRATION_IMAGES)
-        store_ranges(weights, weights, (photographs[index].image for index in chosen))
-    except (ModuleNotFoundError, OSError) as error:
+            photographs = HomographyPairDataset(recipe).photographs
+            chosen = evenly_spaced(range(len(photographs)), CALIBRATION_IMAGES)
+            store_ranges(weights, weights, (photographs[index].image for index in chosen))
+    # RuntimeError and other ImportErrors: OpenVINO is installed but does not work.
+    except (ImportError, RuntimeError, OSError) as error:
         logger.warning(
             '%s has no activation ranges for int8 (%s); to add them, which needs OpenVINO, run '
             'superpoint quantise --weights %s --images %s',

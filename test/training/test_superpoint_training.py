@@ -6,6 +6,7 @@
 import shutil
 import subprocess
 import sys
+from types import ModuleType
 
 import cv2
 import pytest
@@ -69,10 +70,17 @@ def test_trained_weights_have_their_activation_ranges_on_the_training_photograph
     assert network.ranges == pytest.approx(expected)
 
 
+@pytest.mark.parametrize('openvino', ['missing', 'cannot be imported', 'fails'])
 def test_without_openvino_a_run_ends_with_the_command_that_adds_activation_ranges(
-    folders, tmp_path, monkeypatch, capsys
+    folders, tmp_path, monkeypatch, capsys, openvino
 ):
-    monkeypatch.setitem(sys.modules, 'superpoint_ros.engines.int8', None)
+    def fail(*_):
+        raise RuntimeError('no plug-in for the CPU')
+
+    module = None if openvino == 'missing' else ModuleType('superpoint_ros.engines.int8')
+    if openvino == 'fails':
+        vars(module).update(CALIBRATION_IMAGES=1, store_ranges=fail)
+    monkeypatch.setitem(sys.modules, 'superpoint_ros.engines.int8', module)
     assert main(superpoint_command(folders, tmp_path, '--max_steps=1')) == 0
     weights = tmp_path / WEIGHTS
     assert (
