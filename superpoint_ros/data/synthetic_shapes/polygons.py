@@ -22,7 +22,7 @@ from superpoint_ros.data.synthetic_shapes.shape_geometry import (
     subtract,
 )
 
-_POLYGON_ATTEMPTS, _CUBE_ATTEMPTS = 8, 30
+_POLYGON_ATTEMPTS = 8
 _CORNERS = np.array([[x, y, z] for x in (-1, 1) for y in (-1, 1) for z in (-1, 1)], np.float64)
 # Each face: its corners in order, its axis, the sign of its side.
 _FACES = (
@@ -78,16 +78,13 @@ def draw_cube(canvas: Canvas) -> np.ndarray:
     shortest = max(5.0, 0.07 * canvas.side)
     centre = np.array([canvas.width - 1, canvas.height - 1]) * rng.uniform(0.3, 0.7, 2)
     extent = canvas.side * rng.uniform(0.25, 0.5)
-    corners, faces = _random_cuboid(rng)
-    for _ in range(_CUBE_ATTEMPTS):
-        outlines = [(corners[[*face]] * extent).tolist() for face in faces]
+    while True:  # in the smallest images, one of nine cuboids has clear corners
+        corners, faces = _random_cuboid(rng)
+        corners = corners * extent
+        outlines = [corners[[*face]].tolist() for face in faces]
         if len(faces) == 3 and all(has_clear_corners(o, shortest, bend=30) for o in outlines):
             break
-        corners, faces = _random_cuboid(rng)
-    else:
-        corners, faces = _cuboid(np.ones(3), np.deg2rad([45, 35, rng.uniform(0, 360)]), 6.0)
-        extent = max(extent, 3 * shortest)
-    corners = centre + corners * extent
+    corners += centre
     for face, colour in zip(faces, canvas.colours(len(faces)), strict=True):
         canvas.fill_polygon(corners[[*face]], colour)
     return corners[sorted({corner for face in faces for corner in face})]
