@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+import sys
 
 import pytest
 import torch
@@ -17,6 +18,7 @@ from superpoint_ros.files import demo_photographs
 from superpoint_ros.model.config import COMPACT, LARGE, PAPER
 from superpoint_ros.model.superpoint import SuperPoint
 from superpoint_ros.model.weights import save_weights, WeightsMetadata
+from support.small_networks import write_weights
 
 
 def test_export_writes_a_replacement_for_superpoint_v1(tmp_path, capsys):
@@ -50,6 +52,19 @@ def test_export_compares_a_graph_with_the_detector(tmp_path, capsys, monkeypatch
     monkeypatch.setattr(pipeline, 'suppress_non_maxima', lambda scores, *_: (scores, 0 * scores))
     assert main(['export', *options]) == 1
     assert 'this is more than rounding' in capsys.readouterr().err
+
+
+def test_export_writes_a_graph_without_comparison_if_onnxruntime_is_missing(
+    tmp_path, capsys, monkeypatch
+):
+    pytest.importorskip('onnx', reason="needs the extra 'export'")
+    weights, out = tmp_path / 'small.safetensors', tmp_path / 'small.onnx'
+    write_weights(weights, seed=1)
+    monkeypatch.setitem(sys.modules, 'onnxruntime', None)
+    assert main(['export', '--weights', str(weights), '--out', str(out)]) == 0
+    said = capsys.readouterr().out
+    assert f'{out}: written; not compared, as onnxruntime is not installed' in said
+    assert out.is_file()
 
 
 @pytest.mark.parametrize(

@@ -113,6 +113,12 @@ def test_a_missing_scene_an_empty_folder_and_no_scene_are_named(tmp_path, capsys
     assert 'name .glb files of scenes' in capsys.readouterr().err
 
 
+def test_at_least_one_pair_must_be_rendered(room, tmp_path, capsys):
+    assert main(['render-pairs', room, '--out', str(tmp_path / 'pairs'), '--pairs', '0']) == 2
+    assert '--pairs must be 1 or more, got 0' in capsys.readouterr().err
+    assert not (tmp_path / 'pairs').exists()
+
+
 @pytest.mark.parametrize('size', ['63', '8193'])
 def test_images_that_are_too_small_or_too_large_are_refused(room, tmp_path, capsys, size):
     with pytest.raises(SystemExit) as stop:

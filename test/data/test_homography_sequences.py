@@ -231,3 +231,7 @@ def test_make_benchmark_command_makes_a_benchmark_and_prints_where(photographs, 
     with pytest.raises(SystemExit):
         main([*arguments, '--pairs', '0'])
     assert 'pairs must be at least 1, got 0' in capsys.readouterr().err
+    nothing = ['--viewpoint', '0', '--illumination', '0']
+    assert main(['make-benchmark', str(folder), '--out', str(tmp_path / 'no'), *nothing]) == 2
+    assert 'close_ups are all 0: there is nothing to make' in capsys.readouterr().err
+    assert not (tmp_path / 'no').exists()
