@@ -39,6 +39,20 @@ def test_features_are_saved_and_loaded_with_and_without_depths(tmp_path):
     assert Features.load(tmp_path / 'without.npz').depths is None
 
 
+def test_features_that_do_not_fit_together_are_refused(tmp_path):
+    for shapes in (((2, 2), 3, (3, 4)), ((3, 3), 3, (3, 4)), ((3, 2), 3, (2, 4)), ((3, 2), 3, 3)):
+        with pytest.raises(ValueError, match=r'features need keypoints \(N, 2\), scores \(N,\)'):
+            Features(*map(np.zeros, shapes))
+    arrays = {
+        'keypoints': np.zeros((2, 2)),
+        'scores': np.zeros(3),
+        'descriptors': np.zeros((3, 4)),
+    }
+    np.savez(tmp_path / 'other.npz', **arrays)
+    with pytest.raises(ValueError, match=r'other\.npz has no features: features need keypoints'):
+        Features.load(tmp_path / 'other.npz')
+
+
 def test_the_best_features_keep_their_depths():
     best = features_with_depths().best(2)
     assert len(best) == len(best.depths) == 2

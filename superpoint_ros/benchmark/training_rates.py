@@ -8,7 +8,6 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, nullcontext
 import inspect
-import itertools
 from pathlib import Path
 import tempfile
 import time
@@ -174,13 +173,12 @@ def _images(batch: dict[str, torch.Tensor]) -> int:
 
 def calls_per_second(work: Callable[[], Any], seconds: float) -> float:
     """Return calls of `work` per second, measured for `seconds` and at least two calls."""
-    start = time.perf_counter()
-    for count in itertools.count(1):
+    start, count, elapsed = time.perf_counter(), 0, 0.0
+    while elapsed < seconds or count < 2:
         work()
+        count += 1
         elapsed = time.perf_counter() - start
-        if elapsed >= seconds and count >= 2:
-            return count / elapsed
-    raise AssertionError
+    return count / elapsed
 
 
 def _stepper(stage: TrainingModule) -> Callable[[dict[str, torch.Tensor]], None]:

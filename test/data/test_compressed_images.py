@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from array import array
 import struct
+import zlib
 
 import cv2
 import numpy as np
@@ -80,6 +81,15 @@ def test_compressed_16_bit_images_are_converted_like_raw_ones(factor):
     samples = PHOTOGRAPH_GRAY.astype(np.uint16) * factor
     gray = gray_from_compressed(compressed(samples, '.png', 'mono16; png compressed '))
     np.testing.assert_array_equal(gray, to_8_bits(samples))
+
+
+def test_a_compressed_image_whose_head_claims_a_huge_size_is_refused():
+    message = compressed(PHOTOGRAPH_GRAY, '.png', 'mono8; png compressed ')
+    head = b'IHDR' + (60_000).to_bytes(4, 'big') * 2 + bytes(message.data[24:29])
+    data = bytes(message.data[:12]) + head + zlib.crc32(head).to_bytes(4, 'big')
+    message.data = array('B', data + bytes(message.data[33:]))
+    with pytest.raises(ImageMessageError, match='cannot be decoded; it must be a complete JPEG'):
+        gray_from_compressed(message)
 
 
 @pytest.mark.parametrize('form', ['16UC1; compressedDepth', '32FC1; compressedDepth png'])

@@ -217,6 +217,14 @@ def test_damaged_ranges_are_an_error_that_names_the_file(tmp_path, text):
         Detector.from_weights(path)
 
 
+@pytest.mark.parametrize('limits', [(1, 0), (2, 2), (0, float('inf'))])
+def test_ranges_that_are_empty_or_not_finite_are_an_error_that_names_the_layer(tmp_path, limits):
+    ranges = dict.fromkeys(network().config.hidden, (0.0, 1.0)) | {'conv2a': limits}
+    save_weights(tmp_path / 'w.safetensors', replace(network(), ranges=ranges), WeightsMetadata())
+    with pytest.raises(ValueError, match=r'w\.safetensors has .* range of conv2a is'):
+        Detector.from_weights(tmp_path / 'w.safetensors')
+
+
 def test_quantise_refuses_to_write_ranges_into_other_formats(tmp_path, capsys):
     assert main(['quantise', '--weights', str(tmp_path / 'superpoint_v1.pth')]) == 2
     assert 'give --out, not superpoint_v1.pth' in capsys.readouterr().err

@@ -10,6 +10,7 @@ import pickle
 
 import numpy as np
 import pytest
+from safetensors import safe_open
 from safetensors.torch import load_file, save_file
 import torch
 import torch.nn.functional as F
@@ -48,6 +49,16 @@ def test_saved_weights_are_loaded_unchanged(tmp_path, config):
     with torch.no_grad():
         for expected, got in zip(model(read()).parts, loaded(read()).parts, strict=True):
             assert torch.allclose(got, expected, atol=1e-5)
+
+
+def test_files_of_a_later_version_and_other_names_are_refused(file, tmp_path):
+    with safe_open(file, framework='np') as opened:
+        texts = {**opened.metadata(), 'format_version': '99'}
+    save_file(load_file(file), file, metadata=texts)
+    with pytest.raises(WeightsError, match=r'format version 99, version .* update the package'):
+        load_weights(file)
+    with pytest.raises(ValueError, match=r"must end in \.safetensors, got 'weights\.pt'"):
+        save_weights(tmp_path / 'weights.pt', SuperPoint(TINY), METADATA)
 
 
 def test_weight_files_use_the_layer_names_of_other_programs(file):

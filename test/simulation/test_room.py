@@ -178,6 +178,7 @@ def test_room_names_arguments_out_of_range(photographs):
         ({'exposure': 0.1}, 'exposure must be 0 to'),
         ({'noise': -1}, 'noise must be 0 to 100'),
         ({'count': 0}, 'count must be 1 or more, got 0'),
+        ({'baseline': -0.1}, 'baseline must be 0 to 1 m, got -0.1'),
     ):
         with pytest.raises(ValueError, match=words):
             SimulatedRoom(photographs, SMALL, **arguments)
