@@ -248,7 +248,7 @@ class _Job:
             if image is not None and connection.topic not in self._used:
                 raise ValueError(f'{connection.topic}: {error}') from error
             self.summary.bad += 1
-            self._warn_of(connection, entry.timestamp, error)
+            self._warn_of(connection.topic, entry.timestamp, error)
             self._on_image()
             return
         self._used.add(connection.topic)
@@ -279,9 +279,18 @@ class _Job:
         header.stamp.sec, header.stamp.nanosec = recorded.stamp.sec, recorded.stamp.nanosec
         normalized = None
         if self._options.normalized_coordinates:
-            normalized = _normalize(entry.calibration, features.keypoints, entry.image.shape[::-1])
+            normalized = self._normalize(entry, features.keypoints)
         made = features_to_message(features, header, self._options.descriptor_format, normalized)
         return self._store.serialize_cdr(as_recorded(made, self._store.types), FEATURES_TYPE)
+
+    def _normalize(self, entry: _Entry, keypoints: np.ndarray) -> np.ndarray:
+        """Return normalized coordinates (N, 2), NaN without a calibration of the image's size."""
+        try:
+            if entry.calibration is not None:
+                return entry.calibration.normalize(keypoints, entry.image.shape[::-1])
+        except CameraModelError as error:
+            self._warn_of(self._infos[entry.topic], entry.timestamp, error)
+        return np.full((len(keypoints), 2), np.nan, np.float32)
 
     def _read_first_calibrations(self) -> None:
         """Read the first calibration of each camera: it is used for earlier images, too."""
@@ -302,17 +311,17 @@ class _Job:
             message = self._reader.deserialize(data, connection.msgtype)
             model = CameraModel.from_message(message)
         except ValueError as error:
-            self._warn_of(connection, timestamp, error)
+            self._warn_of(connection.topic, timestamp, error)
             model = None
         self._calibrations[connection.topic] = model
 
-    def _warn_of(self, connection: Any, timestamp: int, error: ValueError) -> None:
+    def _warn_of(self, topic: str, timestamp: int, error: ValueError) -> None:
         """Warn of the first message of a topic with this error, and count the others."""
-        fault = connection.topic, str(error)
+        fault = topic, str(error)
         self._bad[fault] += 1
         if self._bad[fault] == 1:
             seconds, nanoseconds = divmod(timestamp, 1_000_000_000)
-            self._warn(f'{connection.topic} at {seconds}.{nanoseconds:09d}: {error}')
+            self._warn(f'{topic} at {seconds}.{nanoseconds:09d}: {error}')
 
 
 def _definition(connection: Any, standard: Any) -> dict[str, Any]:
@@ -341,15 +350,3 @@ def _definition(connection: Any, standard: Any) -> dict[str, Any]:
     except Exception:  # noqa: BLE001 - not every definition can be parsed; it is kept
         digest = f'RIHS01_{"0" * 64}'
     return {'msgdef': definition, 'rihs01': digest}
-
-
-def _normalize(
-    model: CameraModel | None, keypoints: np.ndarray, size: tuple[int, int]
-) -> np.ndarray:
-    """Return normalized coordinates (N, 2), NaN without a calibration of this image size."""
-    if model is not None:
-        try:
-            return model.normalize(keypoints, size)
-        except CameraModelError:
-            pass
-    return np.full((len(keypoints), 2), np.nan, np.float32)

@@ -110,6 +110,26 @@ def test_undistorted_coordinates_are_those_of_the_recorded_calibration(
         np.testing.assert_array_equal(normalized_from_message(message), normalized)
 
 
+def test_a_calibration_of_another_size_is_named_and_not_used(write_bag, tmp_path, detector):
+    content = recording(3)
+    content[0] = ('/left/camera_info', 'info', {'width': 32, 'height': 24}, START)
+    content[5] = ('/left/camera_info', 'info', {'width': 32, 'height': 24}, START + 100_000_000)
+    complaints = []
+    options = BagOptions(['/left/image_raw'], normalized_coordinates=True)
+    target = tmp_path / 'out'
+    process_bag(write_bag(content), target, detector, options, warn=complaints.append)
+    known = [
+        np.isfinite(normalized_from_message(deserialize_message(data, PointCloud2))).all()
+        for _, _, data in read(target, '/left/features')
+    ]
+    assert known == [False, False, True]
+    reason = 'the calibration is for images of 32x24, not 64x48'
+    assert complaints == [
+        f'/left/camera_info at 1700000000.003000001: {reason}',
+        f'/left/camera_info: 1 more message: {reason}',
+    ]
+
+
 def test_process_bag_finds_no_keypoints_where_the_mask_is_black(write_bag, tmp_path, detector):
     mask = np.zeros((48, 64), np.uint8)
     mask[:, 32:] = 255
