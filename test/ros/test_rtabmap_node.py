@@ -217,6 +217,32 @@ def test_the_topic_whose_stamps_differ_is_named(bridge, features, capfd):
     assert not received
 
 
+@pytest.mark.parametrize(
+    ('lacks', 'warning'),
+    [
+        ('camera_info', 'no calibration received on /rig/camera_info'),
+        ('fields', '/rig/features: the message lacks the field'),
+    ],
+)
+def test_what_the_messages_of_a_frame_lack_is_named(bridge, features, capfd, lacks, warning):
+    graph, _, received = bridge
+    points = PointCloud2() if lacks == 'fields' else features_to_message(features, Header())
+    output = ''
+    for step in range(100):
+        if lacks != 'camera_info':
+            info = camera_info_message(CameraModel.of_view((160, 120)), Header())
+            graph.publish(info, INFO, 1000 + step)
+        graph.publish(image_message(noise_picture(0)), '/rig/image', 1000 + step)
+        graph.publish(image_message(noise_picture(1)), '/rig/aligned', 1000 + step)
+        graph.publish(points, '/rig/features', 1000 + step)
+        graph.rest(0.2)
+        output += capfd.readouterr().err
+        if warning in output:
+            break
+    assert warning in output
+    assert not received
+
+
 @pytest.mark.skipif('rtabmap_msgs' in sys.modules, reason='rtabmap_msgs is installed')
 def test_the_command_names_the_missing_package(capsys):
     assert main(['rtabmap-bridge']) == 2
