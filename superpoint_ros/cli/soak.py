@@ -96,14 +96,17 @@ def _print_summary(samples) -> None:
     def values(name):
         return np.array([getattr(sample, name) for sample in samples])
 
+    def time(name, combine):
+        known = values(name)[np.isfinite(values(name))]
+        return f'{combine(known):.0f} ms' if len(known) else 'unknown'
+
     print(
         f'images      {values("sent").mean():.0f} sent, {values("answered").mean():.1f} answered, '
         f'{values("dropped").mean():.0f} replaced per second'
     )
     print(
-        f'latency     p50 {np.nanmedian(values("latency_p50")):.0f} ms, '
-        f'p99 {np.nanmax(values("latency_p99")):.0f} ms; '
-        f'inference {np.nanmedian(values("inference")):.0f} ms'
+        f'latency     p50 {time("latency_p50", np.median)}, p99 {time("latency_p99", np.max)}; '
+        f'inference {time("inference", np.median)}'
     )
     for name in CALLS:
         calls = values(name)[np.isfinite(values(name))]

@@ -162,6 +162,35 @@ def test_an_interrupted_soak_writes_what_was_measured(tmp_path, monkeypatch):
     assert (tmp_path / 'soak.png').is_file()
 
 
+@pytest.mark.parametrize(
+    ('changes', 'printed', 'status'),
+    [
+        ({}, ['latency     p50 60 ms, p99 80 ms; inference 50 ms', 'promises    kept'], 0),
+        (
+            dict.fromkeys(('latency_p50', 'latency_p99', 'inference'), math.nan),
+            ['latency     p50 unknown, p99 unknown; inference unknown', 'BROKEN      latency: '],
+            1,
+        ),
+    ],
+)
+def test_soak_prints_what_was_measured_and_whether_promises_are_kept(
+    tmp_path, monkeypatch, capsys, recwarn, changes, printed, status
+):
+    pytest.importorskip('matplotlib', reason='matplotlib is not installed')
+
+    def run(load, folder, parameters, progress):
+        for sample in samples(5):
+            progress(replace(sample, **changes))
+        return 0
+
+    monkeypatch.setattr(soak, 'run_soak', run)
+    assert main(['soak', '--output', str(tmp_path)]) == status
+    said = capsys.readouterr().out
+    for line in ('parameters  p50 5 ms, slowest 5 ms, 5 calls', *printed):
+        assert line in said
+    assert not [each for each in recwarn if each.category is RuntimeWarning]
+
+
 HEAPS = """
 import ctypes
 import sys
