@@ -205,6 +205,13 @@ def test_initialization_from_a_network_that_does_not_fit_is_refused(
         initialize_from(trained(NARROW), path, images)
 
 
+def test_initialization_from_batch_norms_that_cannot_be_folded_is_refused(tmp_path, images):
+    path = tmp_path / 'other.safetensors'
+    save_weights(path, SuperPoint(replace(NARROW, normalization='after_relu')), WeightsMetadata())
+    with pytest.raises(ValueError, match=f'from {path}: it has batch norms that cannot be folded'):
+        initialize_from(trained(NARROW), path, images)
+
+
 def test_the_stages_of_a_wider_network_are_narrowed_on_request(tmp_path, images):
     path = tmp_path / 'wide.safetensors'
     source = random_network(WIDER)

@@ -3,6 +3,7 @@
 
 """Joint training that cannot start or continue names the cause in one line."""
 
+import errno
 import os
 import signal
 
@@ -13,11 +14,17 @@ import torch
 pytest.importorskip('lightning', reason="needs the extra 'train'")
 
 from superpoint_ros.cli.main import main
-from superpoint_ros.training.checkpoints import LAST
+from superpoint_ros.training import trainer
+from superpoint_ros.training.checkpoints import LAST, WEIGHTS
 from superpoint_ros.training.lightning_modules import MagicPointModule, SuperPointModule
 from superpoint_ros.training.trainer import train
 from superpoint_ros.training.training_recipes import MagicPointRecipe
-from support.training_runs import short_run_options, superpoint_command, write_photographs
+from support.training_runs import (
+    SHORT_RUN,
+    short_run_options,
+    superpoint_command,
+    write_photographs,
+)
 
 
 def test_initialization_from_a_file_that_is_not_a_checkpoint_is_refused(
@@ -32,6 +39,28 @@ def test_initialization_from_a_file_that_is_not_a_checkpoint_is_refused(
     torch.save({'weights': torch.zeros(2)}, damaged)
     assert main(superpoint_command(folders, tmp_path, f'--start={damaged}')) == 2
     assert f'{damaged} is not a checkpoint of a training run' in capsys.readouterr().err
+
+
+def test_a_checkpoint_of_another_program_is_not_resumed(tmp_path):
+    (tmp_path / LAST).parent.mkdir()
+    torch.save({'global_step': 1}, tmp_path / LAST)
+    module = MagicPointModule(MagicPointRecipe(), tmp_path)
+    with pytest.raises(ValueError, match='is not a checkpoint of this package: it records no'):
+        train(module, tmp_path, resume=True)
+
+
+def test_a_run_starts_on_a_file_system_without_locks_and_with_a_picture_that_cannot_be_written(
+    tmp_path, monkeypatch, capsys
+):
+    def no_locks(*_):
+        raise OSError(errno.ENOLCK, 'No locks available')
+
+    monkeypatch.setattr(trainer.fcntl, 'lockf', no_locks)
+    (tmp_path / 'validation.png').mkdir()
+    names = [name for name in SHORT_RUN if name != 'points']
+    assert main(['train', 'magicpoint', f'--out={tmp_path}', *short_run_options(*names)]) == 0
+    assert (tmp_path / WEIGHTS).is_file()
+    assert 'the picture of the validation cannot be written' in capsys.readouterr().err
 
 
 def test_folders_that_are_missing_are_named(folders, tmp_path, capsys):
