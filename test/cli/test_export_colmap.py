@@ -221,6 +221,16 @@ def test_a_calibration_of_another_size_is_refused_at_the_first_image(pictures, m
             '0.png is paired with itself',
         ),
         (
+            lambda folder: (folder.parent / 'p.txt').write_text('# none yet\n'),
+            ['--pairs', '{}/p.txt'],
+            'p.txt has no pairs: write two names of images in each line',
+        ),
+        (
+            lambda folder: (folder.parent / 'database.db-wal').touch(),
+            [],
+            'database.db-wal exists: delete it, or choose another file',
+        ),
+        (
             lambda folder: (folder.parent / 'p.txt').write_text('0.png\n'),
             ['--pairs', '{}/p.txt'],
             'line 1: 2 columns are needed',

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 
 import cv2
@@ -229,3 +230,25 @@ def test_a_folder_of_several_scenes_is_refused(tmp_path, capsys):
         write_room(tmp_path / name)
     assert main(['make-sequence', str(tmp_path), '--out', str(tmp_path / 'out')]) == 2
     assert 'has 2 scenes: give one of them' in capsys.readouterr().err
+
+
+def test_a_full_disk_ends_the_flight_and_the_same_command_continues(
+    room, flight, tmp_path, capsys, monkeypatch
+):
+    write, written = EurocWriter.write, []
+
+    def full(self, stamp, *arguments):
+        if len(written) == 2:
+            raise OSError(errno.ENOSPC, 'No space left on device')
+        written.append(stamp)
+        write(self, stamp, *arguments)
+
+    out = tmp_path / 'room'
+    command = ['make-sequence', room, '--out', str(out), *SMALL, *STILL]
+    monkeypatch.setattr(EurocWriter, 'write', full)
+    assert main(command) == 1
+    error = capsys.readouterr().err
+    assert 'No space left on device; complete: 2 frames; the same command continues' in error
+    monkeypatch.setattr(EurocWriter, 'write', write)
+    assert main(command) == 0
+    assert files_of(out) == files_of(flight)
