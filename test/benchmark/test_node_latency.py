@@ -12,6 +12,7 @@ pytest.importorskip('matplotlib', reason='matplotlib is not installed')
 pytest.importorskip('psutil', reason='psutil is not installed')
 pytest.importorskip('rclpy', reason='rclpy is not installed')
 
+from superpoint_ros.benchmark.benchmark_charts import plot_node
 from superpoint_ros.benchmark.benchmark_tables import node_markdown
 from superpoint_ros.benchmark.candidates import Execution
 from superpoint_ros.benchmark.frame_times import SpeedPlan
@@ -42,3 +43,5 @@ def test_node_latency_is_what_the_node_adds_to_the_detector(tiny, tmp_path):
     reported = {**result, 'node_stages': {'inference': 2.0}, 'latency': {'p50': 4.5, 'p99': 5.0}}
     assert '| 2.00 | 2.50 |' in node_markdown([reported])
     assert sorted(path.name for path in tmp_path.iterdir()) == ['detector.log', 'relay.log']
+    plot_node([result], tmp_path / 'node.png')
+    assert (tmp_path / 'node.png').stat().st_size > 1000

@@ -55,3 +55,15 @@ def test_scaling_measures_time_by_area_and_by_keypoints(tiny, tmp_path):
     assert f'Time grows with the power {result["area_exponent"]:.2f} of the area.' in text
     plot_scaling([result], tmp_path / 'scaling.png')
     assert (tmp_path / 'scaling.png').stat().st_size > 1000
+    with_memory = {
+        **result,
+        'areas': [{**each, 'memory': {'frame': 5e6}} for each in result['areas']],
+        'memory_exponent': 0.5,
+        'memory_line': {'constant': 4e6, 'per_pixel': 12.3},
+        'largest_bytes_per_pixel': 65.1,
+    }
+    text = ' '.join(scaling_markdown([with_memory]).split())
+    assert 'memory with the power 0.50: 4 MB and 12 bytes per pixel; the largest image' in text
+    assert 'takes 65 bytes per pixel' in text
+    plot_scaling([with_memory], tmp_path / 'with_memory.png')
+    assert (tmp_path / 'with_memory.png').stat().st_size > 1000
