@@ -178,6 +178,33 @@ def test_the_diagnostics_name_a_mask_of_the_wrong_size(start_inside, image, info
     )
 
 
+def test_a_mask_of_the_wrong_size_does_not_stop_the_other_camera(
+    start_inside, image, tmp_path, monkeypatch
+):
+    monkeypatch.setattr(worker, 'ALIVE', PATIENCE)  # frames of one stamp are always one batch
+    path = tmp_path / 'mask.png'
+    cv2.imwrite(str(path), np.full((60, 80), 255, np.uint8))
+    system = start_inside(cameras=['left', 'right'], sync_wait=1.0, **{'right.mask': str(path)})
+    for side in ('left', 'right'):
+        system.listen_to_features(f'{side}/features')
+    left = system.features['left/features']
+
+    def publish(stamp):
+        for side in ('left', 'right'):
+            system.publish(image, f'{side}/image', stamp=stamp)
+
+    publish(1)
+    system.rest(0.5)
+    for stamp in range(2, 7):
+        publish(stamp)
+        system.wait_until(lambda stamp=stamp: stamp in map(milliseconds, left))
+    assert left[-1].width > 20
+    system.wait_until(lambda: 'the mask must have the size' in system.status('/right/image')[1])
+    assert int(system.newest_status('/right/image')[2]['bad frames: image']) >= 4
+    assert 'bad frames: image' not in system.newest_status('/left/image')[2]
+    assert not system.features['right/features']
+
+
 def test_a_mask_that_cannot_be_read_is_named(start_inside, tmp_path):
     path = tmp_path / 'mask.png'
     said = f'the mask cannot be used: there is no image file {path}'
