@@ -2,13 +2,14 @@
 # SPDX-License-Identifier: Apache-2.0
 
 """
-Matching of images that are turned by any angle and zoomed by up to 4.
+Matching of images that are turned by any angle, zoomed by up to 4, or taken from oblique angles.
 
-The descriptors match views that are turned by up to about 45 degrees and differ in scale by up to
-about 1.5. For other pairs, the images are aligned first. A search matches small versions of both
-images at several scales and rotations, and fits a similarity to the matches of each combination.
-Then both images are drawn at one scale and rotation, and their keypoints are detected and matched
-in these aligned views. Keypoints are returned in pixels of the images as they were passed.
+The descriptors match views that are turned by up to about 45 degrees, differ in scale by up to
+about 1.5, and are stretched by up to about 2. For other pairs, the images are aligned first. A
+search matches small versions of both images at several scales, rotations and tilts, and fits a
+similarity, an affinity or a homography to the matches of each combination. Then both images are
+drawn as one camera would see them, and their keypoints are detected and matched in these aligned
+views. Keypoints are returned in pixels of the images as they were passed.
 
 Matching after view synthesis is known from ASIFT (Morel and Yu, SIAM J. Imaging Sciences 2009) and
 MODS (Mishkin and others, CVIU 2015).
@@ -31,7 +32,7 @@ from superpoint_ros.geometry.homography import (
     estimate_homography,
     image_corners,
     INLIER_DISTANCE,
-    local_scale,
+    local_jacobian,
     resample,
     scaling,
     valid_mask,
@@ -44,30 +45,37 @@ SEARCH_SIDE = 320
 """Longest side of images in the search, px: 480 and 640 found no more of 40 pairs."""
 SEARCH_SCALES = (1.0, 0.5, 0.25)
 """Scales of the search. Steps of 2 and rotations of 90 degrees found 38 of 40 pairs."""
+SEARCH_TILT, SEARCH_DIRECTIONS = 2.8, (0, 45, 90, 135)
+"""Factor by which tilted views of the search are reduced in one direction, and these directions in
+degrees."""
 SEARCH_SETTINGS = {'threshold': 1e-5, 'max_keypoints': 400}
 """Small images have few keypoints: of 40 pairs, one more was found than with 0.0001."""
 TOLERANCE = 0.02
-"""Largest distance from a similarity, relative to the longest side of the image."""
+"""Largest distance from an alignment, relative to the longest side of the image."""
 PLAIN_INLIERS, PLAIN_SHARE = 30, 0.25
-"""Number and share of matches that must fit one similarity, for the search to be skipped."""
-PLAIN_ROTATION, PLAIN_ZOOM = 25.0, 1.4
-"""Largest rotation in degrees and change of scale that need no alignment."""
-MAX_ZOOM = 12.0
-"""Largest change of scale of an alignment, for safety."""
+"""Number and share of matches that must fit one alignment, for the search to be skipped. Tilted
+views are searched if no other view has that number."""
+PLAIN_ROTATION, PLAIN_ZOOM, PLAIN_STRETCH = 20.0, 1.25, 1.25
+"""Largest rotation in degrees, change of scale and stretch that need no alignment."""
+MAX_ZOOM, MAX_STRETCH = 12.0, 6.0
+"""Largest change of scale and stretch of an alignment, for safety."""
+MODEL_GAIN = 1.25
+"""An affinity must fit so many times the matches that a similarity fits, to be preferred to it; so
+must a homography, compared with the better one of them."""
 MATCH_RADIUS = 0.1
 """Largest distance of matched keypoints in aligned views, relative to their longest side. .05 and
 .03 made no difference on planar pairs; parallax needs some."""
 MAX_PERSPECTIVE = 0.5
-"""Largest distance of a view's corners by its homography and by a similarity, relative to its
-longest side: .25 rejects some homographies of planar pairs."""
+"""Largest distance of a view's corners by its homography and by a simpler alignment, relative to
+its longest side there: .25 rejects some homographies of planar pairs."""
 MIN_INLIERS, MIN_INLIER_SHARE = 4.5, 1 / 3
 """At least `MIN_INLIERS` plus this share of all matches must fit one similarity of the aligned
 views. Of 323 alignments of unrelated photographs none is accepted, and all lack at least 2.2
 matches. Of 77 alignments of close-ups, the three that are lost are wrong; of 14 rendered pairs,
 none is lost."""
-PASSES = 2
+PASSES, MAX_PASSES, PASS_GAIN = 2, 4, 1.1
 """Alignments by the matches of the previous one: on 40 pairs one, two and three had an area under
-the homography error curve of .79, .84, .83."""
+the homography error curve of .79, .84, .83. There are more while so many times the matches fit."""
 
 
 class MatchedImages(NamedTuple):
@@ -92,11 +100,39 @@ class MatchedImages(NamedTuple):
         return self.a.keypoints[self.matches[:, 0]], self.b.keypoints[self.matches[:, 1]]
 
 
-class Similarity(NamedTuple):
-    """Similarity (3, 3) between two images, and the number of matches that fit it."""
+class Alignment(NamedTuple):
+    """Homography (3, 3) from image a to image b, and the number of matches that fit it."""
 
     to_b: np.ndarray
     inliers: int
+
+
+class ViewChange(NamedTuple):
+    """
+    What a homography from a to b does in the middle of b, NaN beyond the horizon.
+
+    It turns by `rotation` degrees clockwise, magnifies lengths by `zoom` (the root of the
+    magnification of areas) and magnifies one direction by `stretch` >= 1 more than the one across.
+    With a reflection, `zoom` is NaN.
+    """
+
+    rotation: float
+    zoom: float
+    stretch: float
+
+    @property
+    def is_possible(self) -> bool:
+        """Whether a real pair may have this change."""
+        return 1 / MAX_ZOOM <= self.zoom <= MAX_ZOOM and self.stretch <= MAX_STRETCH
+
+    @property
+    def is_small(self) -> bool:
+        """Whether the descriptors match without alignment."""
+        return (
+            abs(self.rotation) <= PLAIN_ROTATION
+            and 1 / PLAIN_ZOOM <= self.zoom <= PLAIN_ZOOM
+            and self.stretch <= PLAIN_STRETCH
+        )
 
 
 def match_images(
@@ -121,59 +157,70 @@ def match_wide(
     settings: DetectionSettings | None = None,
 ) -> MatchedImages:
     """
-    Return matches of two images that may be turned by any angle and zoomed by up to 4.
+    Return matches of two images that may be turned, zoomed by up to 4, or seen at oblique angles.
 
     The result is that of `match_images` if no alignment is needed, none is found, it leaves fewer
-    matches that fit one similarity, or too few of its matches fit one for images that show the
-    same. Zoom is relative to the sizes of the images. Images are as for `Detector`; without
-    keypoints there are no matches. Raises ValueError if an image is invalid.
+    matches that fit one alignment, or too few of its matches fit one similarity for images that
+    show the same. Zoom is relative to the sizes of the images. Images are as for `Detector`;
+    without keypoints there are no matches. Raises ValueError if an image is invalid.
     """
     settings = settings or detector.settings
     a, b = to_gray(image_a), to_gray(image_b)
+    size_a, size_b = a.shape[::-1], b.shape[::-1]
     plain = match_images(a, b, detector, settings)
-    before = _similarity_of(plain, b)
+    before = fit_alignment(*plain.points, size_a, size_b)
     alignment = before
     if before.inliers < max(PLAIN_INLIERS, PLAIN_SHARE * len(plain.matches)):
         alignment = max(before, search_alignment(a, b, detector), key=lambda found: found.inliers)
-    else:
-        rotation, zoom = rotation_and_zoom(before.to_b, b.shape[::-1])
-        if abs(rotation) <= PLAIN_ROTATION and 1 / PLAIN_ZOOM <= zoom <= PLAIN_ZOOM:
-            return plain
+    elif view_change(before.to_b, size_b).is_small:
+        return plain
     if not alignment.inliers:
         return plain
     result, to_b = plain, alignment.to_b
-    for _ in range(PASSES):
+    for number in range(MAX_PASSES):
         aligned = match_aligned(a, b, to_b, detector, settings)
         if aligned is None:
             break
+        more_may_fit = aligned.inliers > PASS_GAIN * result.inliers
         result, to_b = aligned, aligned.to_b
+        if number + 1 >= PASSES and not more_may_fit:
+            break
     confirmed = result.inliers >= MIN_INLIERS + MIN_INLIER_SHARE * len(result.matches)
-    more_fit = _similarity_of(result, b).inliers > before.inliers
+    more_fit = fit_alignment(*result.points, size_a, size_b).inliers > before.inliers
     return result if confirmed and more_fit else plain
 
 
-def search_alignment(a: np.ndarray, b: np.ndarray, detector: Detector) -> Similarity:
+def search_alignment(a: np.ndarray, b: np.ndarray, detector: Detector) -> Alignment:
     """
-    Return the similarity between two gray images with the most matches of small views.
+    Return the alignment of two gray images with the most matches of small views.
 
     One image in full is matched with the other at each scale and in four rotations, and the other
-    way round. The keypoints of each view are detected once.
+    way round; then with tilted views of the other, if none of these fits well. The keypoints of
+    each view are detected once.
     """
     settings = replace(
         detector.settings, **SEARCH_SETTINGS, max_image_size=0, upscale_factor=1.0, grid_cells=0
     )
-    best = Similarity(np.eye(3), 0)
-    full = [next(_views(image, SEARCH_SCALES[:1]), None) for image in (a, b)]
+    best = Alignment(np.eye(3), 0)
+    full = [next(_zoomed_views(image, SEARCH_SCALES[:1]), None) for image in (a, b)]
     if None in full:  # narrow strips
         return best
     whole_a, whole_b = (_features_of_view(*view, detector, settings) for view in full)
-    for scales, image, swap in ((SEARCH_SCALES, b, False), (SEARCH_SCALES[1:], a, True)):
-        for view in _views(image, scales):
-            features = _features_of_view(*view, detector, settings)
-            pair = (features, whole_b) if swap else (whole_a, features)
-            matches = match_mutual(pair[0].descriptors, pair[1].descriptors)
-            found = _similarity_of(MatchedImages(*pair, matches), b)
-            best = max(best, found, key=lambda each: each.inliers)
+    searches = (
+        (_zoomed_views(b, SEARCH_SCALES), _zoomed_views(a, SEARCH_SCALES[1:])),
+        (_tilted_views(b), _tilted_views(a)),
+    )
+    for views_of_b, views_of_a in searches:
+        for views, swap in ((views_of_b, False), (views_of_a, True)):
+            for view in views:
+                features = _features_of_view(*view, detector, settings)
+                pair = (features, whole_b) if swap else (whole_a, features)
+                matches = match_mutual(pair[0].descriptors, pair[1].descriptors)
+                points = MatchedImages(*pair, matches).points
+                found = fit_alignment(*points, a.shape[::-1], b.shape[::-1])
+                best = max(best, found, key=lambda each: each.inliers)
+        if best.inliers >= PLAIN_INLIERS:
+            break
     return best
 
 
@@ -192,14 +239,15 @@ def match_aligned(
     root of the zoom. `to_b` of the result is estimated from the matches. Returns None if the
     images do not overlap, or the homography is not that of a real pair.
     """
-    _, zoom = rotation_and_zoom(to_b, b.shape[::-1])
-    if not 1 / MAX_ZOOM <= zoom <= MAX_ZOOM:
+    change = view_change(to_b, b.shape[::-1])
+    if not change.is_possible:
         return None
     settings = settings or detector.settings
-    if zoom >= 1:
-        return _match_in_frame(a, b, to_b, np.sqrt(zoom), detector, settings)
+    scale = np.sqrt(change.zoom)
+    if scale >= 1:
+        return _match_in_frame(a, b, to_b, scale, detector, settings)
     # Draw the views from the image that shows more, so that neither is larger than needed.
-    swapped = _match_in_frame(b, a, np.linalg.inv(to_b), 1 / np.sqrt(zoom), detector, settings)
+    swapped = _match_in_frame(b, a, np.linalg.inv(to_b), 1 / scale, detector, settings)
     if swapped is None:
         return None
     back = np.linalg.inv(swapped.to_b)
@@ -230,8 +278,7 @@ def _match_in_frame(
     matches = match_mutual(in_a.descriptors, in_b.descriptors, allowed=allowed)
     aligned = MatchedImages(in_a, in_b, matches)
     similarity = fit_similarity(*aligned.points, TOLERANCE * max(size))
-    alignment = _alignment_of(aligned, similarity.to_b, size)
-    refined = np.linalg.inv(b_to_frame) @ alignment @ a_to_frame
+    refined = np.linalg.inv(b_to_frame) @ _refined(aligned, size) @ a_to_frame
     return MatchedImages(
         _moved(in_a, np.linalg.inv(a_to_frame)),
         _moved(in_b, np.linalg.inv(b_to_frame)),
@@ -241,34 +288,64 @@ def _match_in_frame(
     )
 
 
-def rotation_and_zoom(to_b: np.ndarray, size_b: tuple[int, int]) -> tuple[float, float]:
-    """
-    Return how far a homography from a to b turns clockwise, in degrees, and how far it magnifies.
-
-    Both are those in the middle of image b of `size_b`, and NaN if that is beyond the horizon.
-    """
+def view_change(to_b: np.ndarray, size_b: tuple[int, int]) -> ViewChange:
+    """Return what a homography from a to b of `size_b` does in the middle of b."""
     middle = (np.array(size_b) - 1) / 2
-    from_b = np.linalg.inv(to_b)
-    origin, right = warp_points(middle + [[0, 0], [1, 0]], from_b)
-    rotation = np.degrees(np.arctan2(*(right - origin)[::-1]))
-    return float(-rotation), 1 / local_scale(from_b, middle)
+    (xx, xy), (yx, yy) = local_jacobian(np.linalg.inv(to_b), middle)
+    # Half the sum and half the difference of the singular values; negative with a reflection.
+    mean, half = np.hypot(xx + yy, yx - xy) / 2, np.hypot(xx - yy, yx + xy) / 2
+    determinant = mean**2 - half**2 if mean > half else np.nan
+    return ViewChange(
+        rotation=float(-np.degrees(np.arctan2(yx - xy, xx + yy))),
+        zoom=float(1 / np.sqrt(determinant)),
+        stretch=float((mean + half) / abs(mean - half)) if mean != half else np.inf,
+    )
 
 
-def _views(image: np.ndarray, scales: tuple[float, ...]) -> Iterator[tuple]:
-    """Yield (view, homography from the image to it): at each scale, in four rotations."""
+def _zoomed_views(
+    image: np.ndarray, scales: tuple[float, ...]
+) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+    """Yield (view, homography to it): at each scale, in four rotations."""
     height, width = image.shape
     for scale in scales:
-        factor = scale * min(1.0, SEARCH_SIDE / max(image.shape))
+        factor = scale * _search_factor(image)
         size = (round(width * factor), round(height * factor))
         if min(size) < SMALLEST_SIDE:
             return
         to_view = scaling(size[0] / width, size[1] / height)
-        view = resample(image, to_view, size)
-        for _ in range(4):
-            yield view, to_view
-            # np.rot90 takes (x, y) to (y, width - 1 - x).
-            turn = np.array([[0, 1, 0], [-1, 0, view.shape[1] - 1], [0, 0, 1]], np.float64)
-            view, to_view = np.ascontiguousarray(np.rot90(view)), turn @ to_view
+        yield from _rotations(resample(image, to_view, size), to_view)
+
+
+def _tilted_views(image: np.ndarray) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+    """Yield (view, homography to it): reduced in one direction, in four rotations."""
+    factor = _search_factor(image)
+    corners = image_corners(image.shape[::-1])
+    for direction in SEARCH_DIRECTIONS:
+        angle = np.radians(direction)
+        turn = factor * np.array([[np.cos(angle), np.sin(angle)], [-np.sin(angle), np.cos(angle)]])
+        turned = corners @ turn.T
+        low, size = turned.min(axis=0), np.ceil(np.ptp(turned, axis=0)).astype(int) + 1
+        reduced = (round(size[0] / SEARCH_TILT), int(size[1]))
+        if min(reduced) < SMALLEST_SIDE:
+            continue
+        to_turned = np.vstack([np.column_stack([turn, -low]), [0, 0, 1]])
+        to_view = scaling(reduced[0] / size[0], 1.0)
+        view = resample(resample(image, to_turned, tuple(map(int, size))), to_view, reduced)
+        yield from _rotations(view, to_view @ to_turned)
+
+
+def _search_factor(image: np.ndarray) -> float:
+    """Return the scale of an image in full in the search."""
+    return min(1.0, SEARCH_SIDE / max(image.shape))
+
+
+def _rotations(view: np.ndarray, to_view: np.ndarray) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+    """Yield (view, homography to it) in four rotations by 90 degrees."""
+    for _ in range(4):
+        yield view, to_view
+        # np.rot90 takes (x, y) to (y, width - 1 - x).
+        turn = np.array([[0, 1, 0], [-1, 0, view.shape[1] - 1], [0, 0, 1]], np.float64)
+        view, to_view = np.ascontiguousarray(np.rot90(view)), turn @ to_view
 
 
 def _features_of_view(
@@ -283,19 +360,41 @@ def _moved(features: Features, homography: np.ndarray) -> Features:
     return replace(features, keypoints=warp_points(features.keypoints, homography))
 
 
-def _similarity_of(matched: MatchedImages, b: np.ndarray) -> Similarity:
-    """Return the similarity that most matches fit, with no inliers if there is none."""
-    return fit_similarity(*matched.points, TOLERANCE * max(b.shape))
+def fit_alignment(
+    points_a: np.ndarray,
+    points_b: np.ndarray,
+    size_a: tuple[int, int],
+    size_b: tuple[int, int],
+) -> Alignment:
+    """
+    Return the similarity, affinity or homography that most matched points (K, 2) fit, by RANSAC.
+
+    Points are those of images of these sizes. The simpler one is preferred, unless the other fits
+    clearly more matches (`MODEL_GAIN`). Without any, the result is the identity with no inliers.
+    """
+    tolerance = TOLERANCE * max(size_b)
+    best = fit_similarity(points_a, points_b, tolerance)
+    affinity = _fit_affinity(points_a, points_b, tolerance)
+    if affinity is None or not view_change(affinity.to_b, size_b).is_possible:
+        return best
+    if affinity.inliers > MODEL_GAIN * best.inliers:
+        best = affinity
+    homography = _fit_homography(points_a, points_b, tolerance)
+    if homography is not None and homography.inliers > MODEL_GAIN * best.inliers:
+        bounded = _is_bounded(homography.to_b, affinity.to_b, image_corners(size_a))
+        if bounded and view_change(homography.to_b, size_b).is_possible:
+            best = homography
+    return best
 
 
-def fit_similarity(points_a: np.ndarray, points_b: np.ndarray, tolerance: float) -> Similarity:
+def fit_similarity(points_a: np.ndarray, points_b: np.ndarray, tolerance: float) -> Alignment:
     """
     Return the similarity without reflection that most matched points (K, 2) fit, by RANSAC.
 
     `tolerance` is in pixels of b. Without such a similarity, the result is the identity with no
     inliers.
     """
-    none = Similarity(np.eye(3), 0)
+    none = Alignment(np.eye(3), 0)
     if len(points_a) < 3:
         return none
     matrix, inliers = cv2.estimateAffinePartial2D(
@@ -308,7 +407,45 @@ def fit_similarity(points_a: np.ndarray, points_b: np.ndarray, tolerance: float)
     )
     if matrix is None or not 1 / MAX_ZOOM <= np.hypot(matrix[0, 0], matrix[1, 0]) <= MAX_ZOOM:
         return none
-    return Similarity(np.vstack([matrix, [0, 0, 1]]), int(inliers.sum()))
+    return Alignment(np.vstack([matrix, [0, 0, 1]]), int(inliers.sum()))
+
+
+def _fit_affinity(
+    points_a: np.ndarray, points_b: np.ndarray, tolerance: float
+) -> Alignment | None:
+    """Return the affinity that most matched points (K, 2) fit, None for fewer than 4."""
+    if len(points_a) < 4:
+        return None
+    matrix, inliers = cv2.estimateAffine2D(
+        np.asarray(points_a, np.float64),
+        np.asarray(points_b, np.float64),
+        method=cv2.RANSAC,
+        ransacReprojThreshold=tolerance,
+        maxIters=2000,
+        confidence=0.999,
+    )
+    if matrix is None:
+        return None
+    return Alignment(np.vstack([matrix, [0, 0, 1]]), int(inliers.sum()))
+
+
+def _fit_homography(
+    points_a: np.ndarray, points_b: np.ndarray, tolerance: float
+) -> Alignment | None:
+    """Return the homography that most matched points (K, 2) fit, None for fewer than 5."""
+    if len(points_a) < 5:
+        return None
+    matrix, inliers = cv2.findHomography(
+        np.asarray(points_a, np.float64),
+        np.asarray(points_b, np.float64),
+        cv2.RANSAC,
+        tolerance,
+        maxIters=2000,
+        confidence=0.999,
+    )
+    if matrix is None:
+        return None
+    return Alignment(matrix, int(inliers.sum()))
 
 
 def _common_frame(
@@ -328,25 +465,28 @@ def _common_frame(
     return scaling(size[0] / width, size[1] / height) @ crop, size
 
 
-def _alignment_of(
-    aligned: MatchedImages, similarity: np.ndarray, size: tuple[int, int]
-) -> np.ndarray:
+def _refined(aligned: MatchedImages, size: tuple[int, int]) -> np.ndarray:
     """
-    Return the homography between two views that are nearly aligned, by their `similarity`.
+    Return the homography (3, 3) between two views of one size that are nearly aligned.
 
-    It is the similarity if less than half of the matches lie in one plane, or a corner of the view
-    moves otherwise than by the similarity: the homography of a small plane is inaccurate in the
-    rest of the views.
+    It is the result of `fit_alignment` if less than half of the matches lie in one plane, or a
+    corner of the view moves otherwise than by that: the homography of a small plane is inaccurate
+    in the rest of the views.
     """
     a, b = aligned.points
+    fitted = fit_alignment(a, b, size, size).to_b
     homography = estimate_homography(a, b)
-    if homography is None:
-        return similarity
-    corners = image_corners(size)
+    if homography is None or not _is_bounded(homography, fitted, image_corners(size)):
+        return fitted
+    distances = np.linalg.norm(warp_points(a, homography) - b, axis=1)
+    return homography if np.mean(distances < INLIER_DISTANCE) >= 0.5 else fitted
+
+
+def _is_bounded(homography: np.ndarray, simpler: np.ndarray, corners: np.ndarray) -> bool:
+    """Return whether corners (4, 2) move nearly as by a simpler alignment (`MAX_PERSPECTIVE`)."""
     try:
-        moves = warp_points(corners, homography) - warp_points(corners, similarity)
-        distances = np.linalg.norm(warp_points(a, homography) - b, axis=1)
+        by_homography, expected = (warp_points(corners, each) for each in (homography, simpler))
     except ValueError:  # the homography cannot be inverted
-        return similarity
-    bounded = np.linalg.norm(moves, axis=1).max() <= MAX_PERSPECTIVE * max(size)
-    return homography if bounded and np.mean(distances < INLIER_DISTANCE) >= 0.5 else similarity
+        return False
+    moves = np.linalg.norm(by_homography - expected, axis=1)
+    return bool(moves.max() <= MAX_PERSPECTIVE * np.ptp(expected, axis=0).max())

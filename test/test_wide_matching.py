@@ -1,7 +1,7 @@
 # Copyright 2026 The superpoint_ros developers
 # SPDX-License-Identifier: Apache-2.0
 
-"""Images that are turned by any angle and zoomed match after alignment; others match as before."""
+"""Images that are turned, zoomed or oblique match after alignment; others match as before."""
 
 from __future__ import annotations
 
@@ -13,13 +13,14 @@ from superpoint_ros.detector import Detector
 from superpoint_ros.files import demo_photographs
 from superpoint_ros.geometry.homography import resample, scaling, warp_points
 from superpoint_ros.wide_matching import (
+    fit_alignment,
     fit_similarity,
     match_aligned,
     match_images,
     match_wide,
     PLAIN_INLIERS,
-    rotation_and_zoom,
     TOLERANCE,
+    view_change,
 )
 from support.noise_pictures import noise_picture
 
@@ -78,8 +79,38 @@ def test_wide_matching_finds_a_close_up_that_is_turned_and_zoomed(
         assert len(correct) > 30
         assert correct.mean() > 0.9
         assert wide.inliers > 0.9 * len(wide.matches)
-        found = rotation_and_zoom(wide.to_b, SIZE)
-        assert found == pytest.approx(rotation_and_zoom(truth, SIZE), rel=0.05, abs=1.5)
+        found = view_change(wide.to_b, SIZE)
+        assert found == pytest.approx(view_change(truth, SIZE), rel=0.05, abs=1.5)
+
+
+def oblique(degrees, direction):
+    """
+    Return the homography from the photograph to a view at an oblique angle, through its middle.
+
+    The camera is `degrees` from the normal of the photograph, seen from a `direction` in degrees.
+    """
+    focal, distance = 600.0, 1200.0
+    axis = np.array([np.cos(np.radians(direction)), np.sin(np.radians(direction)), 0])
+    rotation = cv2.Rodrigues(np.radians(degrees) * axis)[0]
+    camera = np.array([[focal, 0, (SIZE[0] - 1) / 2], [0, focal, (SIZE[1] - 1) / 2], [0, 0, 1]])
+    from_middle = np.array([[1, 0, -319.5], [0, 1, -239.5], [0, 0, 1]])
+    pose = np.column_stack([rotation[:, 0], rotation[:, 1], [0, 0, distance]])
+    return camera @ pose @ from_middle
+
+
+@pytest.mark.parametrize(('degrees', 'direction'), [(60, 0), (-66, 90), (66, 30), (72, 120)])
+def test_wide_matching_finds_a_view_at_an_oblique_angle(detector, photograph, degrees, direction):
+    to_front, to_oblique = scaling(0.5), oblique(degrees, direction)
+    front, tilted = resample(photograph, to_front, SIZE), resample(photograph, to_oblique, SIZE)
+    truth = to_oblique @ np.linalg.inv(to_front)
+    for a, b, homography in ((front, tilted, truth), (tilted, front, np.linalg.inv(truth))):
+        plain, wide = (match(a, b, detector) for match in (match_images, match_wide))
+        correct = errors(wide, homography) < 3
+        assert correct.sum() > 1.3 * np.sum(errors(plain, homography) < 3)
+        assert correct.mean() > 0.75
+        change, true_change = (view_change(each, SIZE) for each in (wide.to_b, homography))
+        assert change == pytest.approx(true_change, rel=0.2, abs=5)
+        assert change.stretch == pytest.approx(true_change.stretch, rel=0.2)
 
 
 def test_wide_matching_of_images_that_match_anyway_is_plain_matching(detector, photograph):
@@ -107,9 +138,7 @@ def test_wide_matching_of_a_blank_or_tiny_image_has_no_matches(detector, photogr
 def test_wide_matching_of_unrelated_images_aligns_only_if_more_matches_fit(detector, photograph):
     whole, other = resample(photograph, scaling(0.5), SIZE), noise_picture(5, SIZE)
     plain, wide = (match(whole, other, detector) for match in (match_images, match_wide))
-    before, after = (
-        fit_similarity(*each.points, TOLERANCE * max(SIZE)).inliers for each in (plain, wide)
-    )
+    before, after = (fit_alignment(*each.points, SIZE, SIZE).inliers for each in (plain, wide))
     assert after > before if wide.to_b is not None else after == before
     assert after < PLAIN_INLIERS
 
@@ -127,7 +156,7 @@ def test_alignment_by_a_homography_that_shrinks_both_middles_ends(detector, phot
     whole = resample(photograph, scaling(0.5), SIZE)
     strange = np.array([[2, 0, -200], [0, 2, 0], [0.0037, 0, 1]])
     for homography in (strange, np.linalg.inv(strange)):
-        assert rotation_and_zoom(homography, SIZE)[1] < 1
+        assert view_change(homography, SIZE).zoom < 1
         matched = match_aligned(whole, whole, homography, detector)
         assert matched is None or (matched.matches >= 0).all()
 
@@ -164,6 +193,35 @@ def test_no_similarity_is_found_for_too_few_or_coincident_points(points):
     np.testing.assert_array_equal(found.to_b, np.eye(3))
 
 
-def test_rotation_and_zoom_of_a_known_homography():
-    assert rotation_and_zoom(turned(75, 2.0), SIZE) == pytest.approx((75, 2.0))
-    assert rotation_and_zoom(np.eye(3), SIZE) == pytest.approx((0, 1))
+@pytest.mark.parametrize('count', [40, 12])
+def test_the_simplest_alignment_that_fits_is_found(count):
+    rng = np.random.default_rng(1)
+    a = rng.uniform(0, 300, (60, 2))
+    shear = np.array([[1.6, 0.4, 5], [-0.2, 0.5, 40], [0, 0, 1]])
+    perspective = np.array([[1.2, 0.1, 5], [0.3, 0.9, 20], [0.0015, 0.0005, 1]])
+    for truth, tolerance in ((turned(75, 2.0), 1.0), (shear, 1.0), (perspective, 2.0)):
+        b = warp_points(a, truth)
+        b[count:] = rng.uniform(0, 300, (60 - count, 2))
+        found = fit_alignment(a, b, SIZE, SIZE)
+        assert found.inliers >= count
+        distances = np.linalg.norm(warp_points(a[:count], found.to_b) - b[:count], axis=1)
+        assert np.median(distances) < tolerance + 2 * (count < 20)
+    similarity = fit_alignment(a, warp_points(a, turned(75, 2.0)), SIZE, SIZE).to_b
+    expected = fit_similarity(a, warp_points(a, turned(75, 2.0)), TOLERANCE * max(SIZE)).to_b
+    np.testing.assert_array_equal(similarity, expected)
+
+
+@pytest.mark.parametrize(
+    'points', [np.zeros((0, 2)), np.ones((9, 2)), np.stack([np.arange(9.0)] * 2, axis=1)]
+)
+def test_degenerate_points_give_no_alignment_with_a_strange_shape(points):
+    found = fit_alignment(points, points, SIZE, SIZE)
+    np.testing.assert_allclose(found.to_b, np.eye(3), atol=1e-6)
+
+
+def test_view_change_of_known_homographies():
+    assert view_change(turned(75, 2.0), SIZE) == pytest.approx((75, 2.0, 1.0))
+    assert view_change(np.eye(3), SIZE) == pytest.approx((0, 1, 1))
+    assert view_change(np.diag([3.0, 0.75, 1.0]), SIZE) == pytest.approx((0, 1.5, 4))
+    assert np.isnan(view_change(np.diag([-1.0, 1.0, 1.0]), SIZE).zoom)
+    assert not view_change(np.diag([-1.0, 1.0, 1.0]), SIZE).is_possible

@@ -41,7 +41,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         '--wide',
         action='store_true',
-        help='align images that are turned by any angle or zoomed by up to 4 before matching',
+        help='before matching, align images that are turned, zoomed or seen at oblique angles',
     )
     add_detector_options(parser)
 
@@ -51,7 +51,7 @@ def run(args: argparse.Namespace) -> int:
     from superpoint_ros.files import write_npz
     from superpoint_ros.geometry.homography import homography_inliers
     from superpoint_ros.visualization import draw_matches, write_picture
-    from superpoint_ros.wide_matching import match_images, match_wide, rotation_and_zoom
+    from superpoint_ros.wide_matching import match_images, match_wide, view_change
 
     picture, arrays = args.out / 'matches.png', args.out / 'matches.npz'
     keep_inputs([args.image_a, args.image_b], [picture, arrays])
@@ -66,8 +66,11 @@ def run(args: argparse.Namespace) -> int:
     fitting = int(homography_inliers(points_a, points_b).sum())
     how = ''
     if matched.to_b is not None:
-        rotation, zoom = rotation_and_zoom(matched.to_b, images[1].shape[1::-1])
-        how = f' after alignment by {rotation:.0f} degrees and a zoom of {zoom:.2f}'
+        change = view_change(matched.to_b, images[1].shape[1::-1])
+        how = (
+            f' after alignment by {change.rotation:.0f} degrees, a zoom of {change.zoom:.2f} '
+            f'and a stretch of {change.stretch:.2f}'
+        )
     matches = counted(len(points_a), 'match', 'matches')
     print(f'{matches}{how}, {fitting} of them consistent with one homography: see {args.out}')
     return 0

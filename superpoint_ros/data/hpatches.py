@@ -2,13 +2,16 @@
 # SPDX-License-Identifier: Apache-2.0
 
 """
-Image sequences with known homographies in the layout of HPatches.
+Image sequences with known homographies in the layout of HPatches, or of its predecessor.
 
-A data set is a folder of sequences: `v_NAME` with changes of the viewpoint, `i_NAME` with changes
-of the illumination. A sequence has images `1.png`, `2.png`, ... (also .ppm and other formats) and
-text files `H_1_2`, `H_1_3`, ... with the homographies from image 1 to the others.
+A data set is a folder of sequences. In HPatches (Balntas and others, CVPR 2017), they are `v_NAME`
+with changes of the viewpoint and `i_NAME` with changes of the illumination. A sequence has images
+`1.png`, `2.png`, ... (also .ppm and other formats) and text files `H_1_2`, `H_1_3`, ... with the
+homographies from image 1 to the others.
 
-Source: Balntas and others, "HPatches", CVPR 2017.
+In the benchmark of Mikolajczyk and others ("A comparison of affine region detectors", IJCV 2005),
+the sequences are `bark`, `bikes`, ..., the images `img1.ppm`, `img2.ppm`, ..., and the
+homographies `H1to2p`, `H1to3p`, ...
 """
 
 from __future__ import annotations
@@ -17,6 +20,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 import logging
 from pathlib import Path
+import re
 
 import cv2
 import numpy as np
@@ -25,7 +29,9 @@ from superpoint_ros.data.sequences.image_files import list_images, read_image
 from superpoint_ros.data.sequences.text_files import read_rows
 from superpoint_ros.geometry.homography import check_homography, scaling
 
-KINDS = {'v': 'viewpoint', 'i': 'illumination'}
+KINDS = {'v_': 'viewpoint', 'i_': 'illumination'}
+FIXED_CAMERA = ('bikes', 'leuven', 'trees', 'ubc')
+"""Sequences of Mikolajczyk and others with blur, light and JPEG; they count as illumination."""
 
 INCOMPLETE = 'incomplete'
 """File in the folder of a benchmark that is being made."""
@@ -67,11 +73,15 @@ def list_homography_sequences(data: str | Path) -> list[Path]:
             f'{data} is incomplete: `superpoint make-benchmark` has not finished; if it was '
             'interrupted, delete the folder and make the benchmark again'
         )
-    folders = [path for path in data.iterdir() if path.is_dir() and path.name[:2] in ('v_', 'i_')]
+    folders = [
+        path
+        for path in data.iterdir()
+        if path.is_dir() and (path.name[:2] in KINDS or any(path.glob('H1to*p')))
+    ]
     if not folders:
         raise ValueError(
             f'{data} has no sequences: expected folders v_* and i_* with images 1.png, 2.png, '
-            '... and homographies H_1_2, ...'
+            '... and homographies H_1_2, ..., or folders with img1.ppm, ... and H1to2p, ...'
         )
     return sorted(folders)
 
@@ -86,9 +96,12 @@ def read_sequence(
     addition to the first. Images that cannot be read, or whose homography cannot, are skipped with
     a warning. Raises ValueError if no pair is left.
     """
-    files = {path.stem: path for path in list_images(folder) if path.stem.isdecimal()}
+    is_hpatches = folder.name[:2] in KINDS
+    stem, homography_name = ('', 'H_1_{}') if is_hpatches else ('img', 'H1to{}p')
+    found = ((re.fullmatch(stem + r'(\d+)', path.stem), path) for path in list_images(folder))
+    files = {match[1]: path for match, path in found if match}
     if '1' not in files:
-        raise ValueError(f'{folder} has no image 1 (1.png, 1.ppm, ...)')
+        raise ValueError(f'{folder} has no image 1 ({stem}1.png, {stem}1.ppm, ...)')
     first, to_first = _resized(read_image(files.pop('1')), longest_side)
     images, homographies, numbers = [first], [], []
     for number in sorted(files, key=int):
@@ -96,7 +109,7 @@ def read_sequence(
             break
         try:
             image, to_resized = _resized(read_image(files[number]), longest_side)
-            homography = read_homography(folder / f'H_1_{number}')
+            homography = read_homography(folder / homography_name.format(number))
         except (ValueError, OSError) as error:
             _log.warning('skipped image %s of %s: %s', number, folder.name, error)
             continue
@@ -105,7 +118,9 @@ def read_sequence(
         numbers.append(int(number))
     if not homographies:
         raise ValueError(f'{folder} has no pair of images with a homography')
-    return HomographySequence(folder.name, KINDS[folder.name[0]], images, homographies, numbers)
+    default = 'illumination' if folder.name in FIXED_CAMERA else 'viewpoint'
+    kind = KINDS.get(folder.name[:2], default)
+    return HomographySequence(folder.name, kind, images, homographies, numbers)
 
 
 def _resized(image: np.ndarray, longest_side: int | None) -> tuple[np.ndarray, np.ndarray]:

@@ -80,17 +80,29 @@ def resample(image: np.ndarray, homography: np.ndarray, size: tuple[int, int]) -
     """
     Return the target image of `size`, as `warp_image`, without aliasing where it shrinks.
 
-    An image that the homography shrinks is reduced by area averages first, by the factor in the
-    middle of the target. Pixels outside the source repeat its border.
+    An image that the homography shrinks is reduced by area averages first, along x and along y by
+    the factors in the middle of the target. Pixels outside the source repeat its border.
     """
     height, width = image.shape[:2]
-    centre = (np.array([size], np.float64) - 1) / 2
-    factor = 1 / local_scale(np.linalg.inv(check_homography(homography)), centre[0])
-    if factor < 1:
-        reduced = (max(round(width * factor), 1), max(round(height * factor), 1))
+    middle = (np.array(size, np.float64) - 1) / 2
+    to_source = local_jacobian(np.linalg.inv(check_homography(homography)), middle)
+    factors = 1 / np.maximum(np.linalg.norm(to_source, axis=1), 1.0)
+    if (factors < 1).any():
+        reduced = (max(round(width * factors[0]), 1), max(round(height * factors[1]), 1))
         image = cv2.resize(image, reduced, interpolation=cv2.INTER_AREA)
         homography = homography @ scaling(width / reduced[0], height / reduced[1])
     return warp_image(image, homography, size, cv2.BORDER_REPLICATE)
+
+
+def local_jacobian(homography: np.ndarray, point: np.ndarray) -> np.ndarray:
+    """
+    Return the affine part (2, 2) of the homography at a point (2,), NaN beyond the horizon.
+
+    Column 0 is what a step of one pixel along x becomes, column 1 that of a step along y.
+    """
+    around = np.asarray(point, np.float64) + [[0, 0], [0.5, 0], [0, 0.5]]
+    origin, x, y = warp_points(around, homography)
+    return np.stack([x - origin, y - origin], axis=1) / 0.5
 
 
 def local_scale(homography: np.ndarray, point: np.ndarray) -> float:
@@ -99,10 +111,8 @@ def local_scale(homography: np.ndarray, point: np.ndarray) -> float:
 
     The value is the square root of the magnification of areas.
     """
-    around = np.asarray(point, np.float64) + [[0, 0], [0.5, 0], [0, 0.5]]
-    origin, x, y = warp_points(around, homography)
-    (a, b), (c, d) = (x - origin) / 0.5, (y - origin) / 0.5
-    return float(np.sqrt(abs(a * d - b * c)))
+    (xx, xy), (yx, yy) = local_jacobian(homography, point)
+    return float(np.sqrt(abs(xx * yy - xy * yx)))
 
 
 def valid_mask(

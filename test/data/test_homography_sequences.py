@@ -174,6 +174,32 @@ def test_pairs_of_an_incomplete_sequence_keep_the_numbers_of_files(benchmark, tm
         np.testing.assert_array_equal(sequence.homographies, whole.homographies[1:])
 
 
+def test_the_layout_of_the_affine_region_benchmark_is_read_as_published(benchmark, tmp_path):
+    kinds = {'bark': 'viewpoint', 'leuven': 'illumination', 'other': 'viewpoint'}
+    expected = [read_sequence(folder) for folder in list_homography_sequences(benchmark)[:3]]
+    for name, sequence in zip(kinds, expected, strict=True):
+        folder = tmp_path / name
+        folder.mkdir()
+        for number, image in enumerate(sequence.images, start=1):
+            cv2.imwrite(str(folder / f'img{number}.ppm'), cv2.cvtColor(image, cv2.COLOR_GRAY2BGR))
+        for number, homography in zip(sequence.numbers, sequence.homographies, strict=True):
+            write_homography(folder / f'H1to{number}p', homography)
+    (tmp_path / 'other' / 'readme.ppm').write_bytes(b'')
+    (tmp_path / 'pictures').mkdir()
+    folders = list_homography_sequences(tmp_path)
+    assert [folder.name for folder in folders] == list(kinds)
+    for folder, original in zip(folders, expected, strict=True):
+        sequence = read_sequence(folder)
+        assert sequence.kind == kinds[folder.name]
+        assert list(sequence.numbers) == list(original.numbers)
+        np.testing.assert_array_equal(sequence.homographies, original.homographies)
+        for image, first in zip(sequence.images, original.images, strict=True):
+            np.testing.assert_array_equal(image, first)
+    (tmp_path / 'bark' / 'img1.ppm').unlink()
+    with pytest.raises(ValueError, match='has no image 1 .img1.png'):
+        read_sequence(tmp_path / 'bark')
+
+
 def test_invalid_hpatches_folders_and_homographies_are_named(tmp_path):
     with pytest.raises(ValueError, match='has no sequences: expected folders v_'):
         list_homography_sequences(tmp_path)
