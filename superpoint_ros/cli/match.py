@@ -11,9 +11,9 @@ are mutual nearest neighbours of the descriptors.
 The number of matches that fit one homography tells whether the images show the same: of unrelated
 images, no more than about 20 do.
 
-With --wide, the images may be turned by any angle and zoomed by up to 4, for relocalisation, loop
-closures or drones: they are aligned first. This takes several times as long, except for images
-that match well as they are.
+With --wide, the images may be turned by any angle, zoomed by up to 4, or taken at oblique angles,
+for relocalisation, loop closures or drones: they are aligned first. This takes several times as
+long, except for images that match well as they are.
 
 Exit status: 0 done, also without any match; 2 if an image cannot be read.
 """

@@ -250,7 +250,7 @@ def add_matching_options(parser: argparse.ArgumentParser, max_pairs: str) -> Non
     parser.add_argument(
         '--wide',
         action='store_true',
-        help='also measure the matching of images that are turned and zoomed, which takes longer',
+        help='also measure the matching of images from distant viewpoints, which takes longer',
     )
 
 
