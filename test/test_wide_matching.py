@@ -193,7 +193,7 @@ def test_no_similarity_is_found_for_too_few_or_coincident_points(points):
     np.testing.assert_array_equal(found.to_b, np.eye(3))
 
 
-@pytest.mark.parametrize('count', [40, 12])
+@pytest.mark.parametrize('count', [40, 20])
 def test_the_simplest_alignment_that_fits_is_found(count):
     rng = np.random.default_rng(1)
     a = rng.uniform(0, 300, (60, 2))
@@ -205,7 +205,7 @@ def test_the_simplest_alignment_that_fits_is_found(count):
         found = fit_alignment(a, b, SIZE, SIZE)
         assert found.inliers >= count
         distances = np.linalg.norm(warp_points(a[:count], found.to_b) - b[:count], axis=1)
-        assert np.median(distances) < tolerance + 2 * (count < 20)
+        assert np.median(distances) < tolerance
     similarity = fit_alignment(a, warp_points(a, turned(75, 2.0)), SIZE, SIZE).to_b
     expected = fit_similarity(a, warp_points(a, turned(75, 2.0)), TOLERANCE * max(SIZE)).to_b
     np.testing.assert_array_equal(similarity, expected)
