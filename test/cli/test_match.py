@@ -47,7 +47,8 @@ def test_match_wide_prints_how_the_images_were_aligned(photos, tmp_path, capsys)
     out = tmp_path / 'out'
     assert main(['match', photos[0], str(turned), '--wide', '--out', str(out), *CPU]) == 0
     # np.rot90 turns counter-clockwise.
-    assert 'after alignment by -90 degrees, a zoom of 1.00 and a stretch of 1.00' in capsys.readouterr().out
+    printed = capsys.readouterr().out
+    assert 'after alignment by -90 degrees, a zoom of 1.00 and a stretch of 1.00' in printed
 
 
 def test_match_of_blank_images_prints_that_there_are_no_matches(tmp_path, capsys):
