@@ -47,7 +47,7 @@ SEARCH_SCALES = (1.0, 0.5, 0.25)
 """Scales of the search. Steps of 2 and rotations of 90 degrees found 38 of 40 pairs."""
 SEARCH_TILT, SEARCH_DIRECTIONS = 2.8, (0, 45, 90, 135)
 """Factor by which tilted views of the search are reduced in one direction, and these directions in
-degrees."""
+degrees: of 60 oblique pairs, 59 were found, with a factor of 2.0 58, without these views 57."""
 SEARCH_SETTINGS = {'threshold': 1e-5, 'max_keypoints': 400}
 """Small images have few keypoints: of 40 pairs, one more was found than with 0.0001."""
 TOLERANCE = 0.02
