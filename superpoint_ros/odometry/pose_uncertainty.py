@@ -27,6 +27,10 @@ Fitted to 22 flights with true poses: with it, squared errors of the motion over
 frames, normalised by the covariances, are equally large.
 """
 
+LONGEST_GAP = 60.0
+"""Largest number of seconds between two maps that counts: a longer time means that the clock was
+set, for example by NTP after the start of a computer without a battery for its clock."""
+
 
 class PoseUncertainty:
     """
@@ -93,10 +97,12 @@ class PoseUncertainty:
         Continue with the first pose of another map, arguments as in `update`.
 
         How the camera moved since the last pose is unknown: the drift grows by as much as the
-        camera would have moved at its last speed, along each axis.
+        camera would have moved at its last speed, along each axis, in the time since then, at most
+        `LONGEST_GAP`. A clock that goes back counts as one that goes ahead by as much.
         """
         if self._pose is not None:
-            self._drift += _equal_axes(self._speed * (stamp - self._stamp))
+            elapsed = min(abs(stamp - self._stamp), LONGEST_GAP)
+            self._drift += _equal_axes(self._speed * elapsed)
         self._move(pose, noise, stamp)
         self.velocity = unknown_covariance()
 

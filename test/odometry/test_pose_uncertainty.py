@@ -18,6 +18,7 @@ from superpoint_ros.odometry.pose_refinement import (
 )
 from superpoint_ros.odometry.pose_uncertainty import (
     KEYFRAME_DRIFT,
+    LONGEST_GAP,
     PoseUncertainty,
     rotate_covariance,
     unknown_covariance,
@@ -149,6 +150,20 @@ def test_the_motion_while_tracking_was_lost_is_unknown():
     uncertainty.start_map(pose, noise, 10.6)
     sigmas = np.sqrt(np.diag(uncertainty.covariance - noise))
     np.testing.assert_allclose(sigmas, [1.0] * 3 + [0.05] * 3, rtol=1e-6)
+
+
+@pytest.mark.parametrize(
+    ('stamp', 'counted'), [(1.7e9, LONGEST_GAP), (-1.7e9, LONGEST_GAP), (8.1, 2.0)]
+)
+def test_a_clock_that_was_set_adds_the_drift_of_a_bounded_time(stamp, counted):
+    uncertainty, noise = PoseUncertainty(), np.eye(6) * 1e-6
+    uncertainty.start_map(np.eye(4), noise, 10.0)
+    pose = np.eye(4)
+    pose[2, 3] = 0.2
+    uncertainty.update(pose, noise, 10.1)
+    uncertainty.start_map(pose, noise, stamp)
+    sigmas = np.sqrt(np.diag(uncertainty.covariance - noise)[:3])
+    np.testing.assert_allclose(sigmas, 2 * counted, rtol=1e-6)
 
 
 def test_errors_of_the_calibration_grow_with_the_path_and_the_angle():
