@@ -210,8 +210,10 @@ class VisualOdometryNode(ProcessingNode):
             self.get_logger().info(text)
 
     def _publish(self, pose: np.ndarray, stamp: float, header: Header) -> None:
-        """Publish a pose as odometry, on the path, and as a transform."""
+        """Publish a pose as a transform, as odometry, and on the path."""
         stamped = pose_message(pose, Header(stamp=header.stamp, frame_id=self._frames.odom_frame))
+        if self._broadcaster is not None:  # first: who receives the odometry may look it up
+            self._publish_transform(stamped, pose, header.frame_id)
         message = Odometry(header=stamped.header, child_frame_id=header.frame_id)
         message.pose.pose = stamped.pose
         covariance = self._odometry.uncertainty.covariance
@@ -219,8 +221,6 @@ class VisualOdometryNode(ProcessingNode):
         message.twist = self._measure_velocity(pose, stamp)
         self._odometry_publisher.publish(message)
         self._publish_path_and_map(stamped)
-        if self._broadcaster is not None:
-            self._publish_transform(stamped, pose, header.frame_id)
 
     def _publish_transform(self, stamped: PoseStamped, pose: np.ndarray, camera: str) -> None:
         """Publish a pose as the transform to the frame `camera`, unless tf2 would refuse it."""

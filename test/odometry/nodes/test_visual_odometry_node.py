@@ -309,6 +309,25 @@ def test_transforms_are_published_if_tf2_is_installed(graph, make_flight, transf
     assert graph.tested[1]._broadcaster is None
 
 
+def test_a_transform_is_sent_before_the_odometry_that_it_belongs_to(
+    graph, make_flight, transforms, monkeypatch
+):
+    node = graph.add(VisualOdometryNode)
+    publisher, sent_before = node._odometry_publisher, []
+    publish = publisher.publish
+
+    def note_transforms(message):
+        sent_before.append(transforms[-1].header == message.header if transforms else False)
+        publish(message)
+
+    monkeypatch.setattr(publisher, 'publish', note_transforms)
+    odometry = graph.listen(Odometry, 'odometry')
+    play(graph, make_flight(poses=straight_ahead(20)))
+    graph.wait_until(lambda: has_frame(odometry, 19))
+    assert len(sent_before) > 5
+    assert all(sent_before)
+
+
 @pytest.mark.parametrize('frame_id', ['', 'odom', '/odom'])
 def test_transforms_that_tf2_would_refuse_are_not_published(
     graph, make_flight, transforms, frame_id
