@@ -19,6 +19,7 @@ from superpoint_ros.ros.qos_overrides import overriding_options
 
 _KEPT = 30  # images, while the detector works on them
 _MISSING = 20  # successive frames without an image after which the reason is logged
+_UNSET = (0, 0)  # key of the stamp of drivers that set none
 
 
 class FrameImages:
@@ -27,8 +28,12 @@ class FrameImages:
 
     It is not a `Pairing`: features are processed when they arrive, with or without their image.
 
+    Images with the stamp 0 are not used: all features of a driver that sets no stamps would have
+    the newest one.
+
     `purpose` names, in log messages, what is not done without images. `received` is the number of
-    images since the last one that was used, `size` (width, height) that of this one, None without.
+    images since the last one that was used, `size` (width, height) that of this one, None without,
+    and after `_MISSING` frames without an image.
     """
 
     def __init__(self, node: Node, topic: str, purpose: str):
@@ -61,6 +66,8 @@ class FrameImages:
     def _keep(self, message: Image) -> None:
         self.received += 1
         key = stamp_key(message)
+        if key == _UNSET:
+            return
         self._images.pop(key, None)  # of the round before, if a recording is repeated
         self._images[key] = message
         while len(self._images) > _KEPT:
@@ -74,7 +81,8 @@ class FrameImages:
         if message is None:
             self._missing += 1
             if self._missing == _MISSING:
-                self._report()
+                self.size = None  # the camera may have changed it meanwhile
+                self._report(stamp_key(features) == _UNSET)
             return None
         try:
             image = gray_from_image(message)
@@ -111,9 +119,14 @@ class FrameImages:
     def _full_topic(self) -> str:
         return self._node.resolve_topic_name(self._topic)
 
-    def _report(self) -> None:
+    def _report(self, without_stamps: bool) -> None:
         """Log why frames have no image."""
-        if self.received:
+        if without_stamps:
+            self._node.get_logger().warning(
+                f'{self._purpose}: the stamps of the features are 0, so that their images on '
+                f'{self._full_topic} are unknown; set header.stamp in the driver'
+            )
+        elif self.received:
             self._node.get_logger().warning(
                 f'{self._purpose}: {self.received} images arrived on {self._full_topic}, but '
                 f'none has the stamp of any of the last {_MISSING} frames of features (remap '

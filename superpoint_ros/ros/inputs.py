@@ -174,9 +174,9 @@ class InputTopic(ABC):
         stamp = stamp_nanoseconds(message)
         if not stamp:
             self.logger.warning(
-                f'the stamps on {self.topic} are 0: no latency is measured, and what is paired by '
-                'stamps (several cameras, depths, images of tracks) may not belong together; set '
-                'header.stamp in the driver',
+                f'the stamps on {self.topic} are 0: no latency is measured, tracks are not '
+                'refined, and what is paired by stamps (several cameras, depths) may not belong '
+                'together; set header.stamp in the driver',
                 once=True,
             )
             return None

@@ -382,6 +382,49 @@ def test_nothing_is_published_while_images_have_another_size_than_the_calibratio
     graph.wait_until(lambda: trouble not in str(statuses[-1:]))
 
 
+def test_tracks_go_on_if_images_stay_away_after_the_camera_has_changed_their_size(graph):
+    graph.add(TrackerNode)
+    calibrate(graph)
+    tracks, source = graph.listen(PointCloud, 'tracks'), Source()
+    node, statistics = graph.tested[0], graph.tested[0].inputs[0].statistics
+    graph.publish(image_message(np.zeros((480, 640), np.uint8), source.header(0)), 'image')
+    graph.wait_until(lambda: node.images.received == 1)
+    graph.publish(source.frame(0), 'features')
+    graph.wait_until(lambda: len(tracks) == 1)
+    graph.publish(info(width=1280, height=960), 'camera_info')
+    graph.wait_until(lambda: node.calibration.model.size == (1280, 960))
+    for number in range(1, 25):
+        graph.publish(source.frame(number % 10), 'features')
+        graph.wait_until(lambda n=number: statistics.summary(time.monotonic()).received == n + 1)
+    graph.wait_until(lambda: len(tracks) > 4)
+    assert node.calibration.trouble == ''
+    graph.rest(0.2)
+    assert len(tracks) == 6  # the first one, and those after 20 frames without an image
+
+
+def test_images_without_stamps_do_not_refine_tracks_of_other_images(graph, capfd):
+    graph.add(TrackerNode, coordinates='pixels')
+    tracks, source = graph.listen(PointCloud, 'tracks'), Source()
+    picture = noise_picture(4, (640, 480))
+    for number in range(24):
+        here = number % 10
+        # The features are those of an image that came two frames before the newest one.
+        newest = np.roll(picture, (-4 * (here + 2), 8 * (here + 2)), axis=(0, 1))
+        graph.publish(image_message(newest, Header()), 'image')
+        graph.wait_until(lambda n=number: graph.tested[0].images.received == n + 1)
+        features = source.frame(here)
+        features.header.stamp = Time()
+        graph.publish(features, 'features')
+        graph.wait_until(lambda n=number: len(tracks) == n + 1)
+    last = tracks_from_message(tracks[9])
+    assert last.covariances is None
+    np.testing.assert_allclose(last.keypoints, source.places + [72, -36], atol=1e-3)
+    assert last.ids.tolist() == list(range(50))
+    lines = [line for line in capfd.readouterr().err.splitlines() if 'not refined: ' in line]
+    assert len(lines) == 1
+    assert 'the stamps of the features are 0' in lines[0]
+
+
 def test_invalid_feature_messages_are_counted_and_skipped(graph):
     node = graph.add(TrackerNode, coordinates='pixels')
     tracks, source = graph.listen(PointCloud, 'tracks'), Source()
