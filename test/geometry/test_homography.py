@@ -167,6 +167,14 @@ def test_resampling_with_perspective_is_without_aliasing_in_the_middle():
     np.testing.assert_allclose(small[10:20, 15:18], 100, atol=10)
 
 
+def test_resampling_that_shrinks_one_direction_keeps_the_other_sharp():
+    fine, coarse = np.tile(np.array([0, 200], np.uint8), 64), np.repeat([0, 1], 32)
+    stripes = fine[None] * coarse[:, None].astype(np.uint8)  # (64, 128): fine along x, a step in y
+    small = resample(stripes, np.diag([0.25, 1.0, 1.0]), (32, 64))
+    np.testing.assert_allclose(small[:32], 0)
+    np.testing.assert_allclose(small[32:], 100, atol=2)
+
+
 def test_resampling_that_enlarges_is_plain_warping():
     image = np.random.default_rng(0).integers(0, 256, (20, 30)).astype(np.uint8)
     large = resample(image, scaling(2), (60, 40))
