@@ -21,18 +21,25 @@ from collections.abc import Iterator
 from dataclasses import replace
 from typing import NamedTuple
 
-import cv2
 import numpy as np
 
 from superpoint_ros.detection.preprocessing import to_gray
 from superpoint_ros.detection.settings import DetectionSettings
 from superpoint_ros.detector import Detector
 from superpoint_ros.features import Features
+from superpoint_ros.geometry.alignment import (
+    Alignment,
+    fit_alignment,
+    fit_similarity,
+    is_bounded,
+    TOLERANCE,
+    view_change,
+    ViewChange,
+)
 from superpoint_ros.geometry.homography import (
     estimate_homography,
     image_corners,
     INLIER_DISTANCE,
-    local_jacobian,
     resample,
     scaling,
     valid_mask,
@@ -50,27 +57,14 @@ SEARCH_TILT, SEARCH_DIRECTIONS = 2.8, (0, 45, 90, 135)
 degrees: of 60 oblique pairs, 59 were found, with a factor of 2.0 58, without these views 57."""
 SEARCH_SETTINGS = {'threshold': 1e-5, 'max_keypoints': 400}
 """Small images have few keypoints: of 40 pairs, one more was found than with 0.0001."""
-TOLERANCE = 0.02
-"""Largest distance from an alignment, relative to the longest side of the image."""
 PLAIN_INLIERS, PLAIN_SHARE = 30, 0.25
 """Number and share of matches that must fit one alignment, for the search to be skipped. Tilted
 views are searched if no other view has that number."""
 PLAIN_ROTATION, PLAIN_ZOOM, PLAIN_STRETCH = 20.0, 1.25, 1.25
 """Largest rotation in degrees, change of scale and stretch that need no alignment."""
-MAX_ZOOM, MAX_STRETCH = 12.0, 6.0
-"""Largest change of scale and stretch of an alignment, for safety."""
-MODEL_GAIN = 1.25
-"""An affinity must fit so many times the matches that a similarity fits, to be preferred to it; so
-must a homography, compared with the better one of them."""
-MIN_AFFINE = 12
-"""Matches that must fit an affinity for a homography to be tried, which takes 40 ms if few matches
-fit: of 200 random matches, 4 to 9 fit an alignment."""
 MATCH_RADIUS = 0.1
 """Largest distance of matched keypoints in aligned views, relative to their longest side. .05 and
 .03 made no difference on planar pairs; parallax needs some."""
-MAX_PERSPECTIVE = 0.5
-"""Largest distance of a view's corners by its homography and by a simpler alignment, relative to
-its longest side there: .25 rejects some homographies of planar pairs."""
 MIN_INLIERS, MIN_INLIER_SHARE = 4.5, 1 / 3
 """At least `MIN_INLIERS` plus this share of all matches must fit one similarity of the aligned
 views. Of 323 alignments of unrelated photographs none is accepted, and all lack at least 2.2
@@ -78,7 +72,8 @@ matches. Of 77 alignments of close-ups, the three that are lost are wrong; of 14
 none is lost."""
 PASSES, MAX_PASSES, PASS_GAIN = 2, 4, 1.1
 """Alignments by the matches of the previous one: on 40 pairs one, two and three had an area under
-the homography error curve of .79, .84, .83. There are more while so many times the matches fit."""
+the homography error curve of .79, .84, .83. Up to `MAX_PASSES` follow while the number of inliers
+grows by `PASS_GAIN`."""
 
 
 class MatchedImages(NamedTuple):
@@ -101,41 +96,6 @@ class MatchedImages(NamedTuple):
     def points(self) -> tuple[np.ndarray, np.ndarray]:
         """Return the matched keypoints of both images, float32 (K, 2) each."""
         return self.a.keypoints[self.matches[:, 0]], self.b.keypoints[self.matches[:, 1]]
-
-
-class Alignment(NamedTuple):
-    """Homography (3, 3) from image a to image b, and the number of matches that fit it."""
-
-    to_b: np.ndarray
-    inliers: int
-
-
-class ViewChange(NamedTuple):
-    """
-    What a homography from a to b does in the middle of b, NaN beyond the horizon.
-
-    It turns by `rotation` degrees clockwise, magnifies lengths by `zoom` (the root of the
-    magnification of areas) and magnifies one direction by `stretch` >= 1 more than the one across.
-    With a reflection, `zoom` is NaN.
-    """
-
-    rotation: float
-    zoom: float
-    stretch: float
-
-    @property
-    def is_possible(self) -> bool:
-        """Whether a real pair may have this change."""
-        return 1 / MAX_ZOOM <= self.zoom <= MAX_ZOOM and self.stretch <= MAX_STRETCH
-
-    @property
-    def is_small(self) -> bool:
-        """Whether the descriptors match without alignment."""
-        return (
-            abs(self.rotation) <= PLAIN_ROTATION
-            and 1 / PLAIN_ZOOM <= self.zoom <= PLAIN_ZOOM
-            and self.stretch <= PLAIN_STRETCH
-        )
 
 
 def match_images(
@@ -175,7 +135,7 @@ def match_wide(
     alignment = before
     if before.inliers < max(PLAIN_INLIERS, PLAIN_SHARE * len(plain.matches)):
         alignment = max(before, search_alignment(a, b, detector), key=lambda found: found.inliers)
-    elif view_change(before.to_b, size_b).is_small:
+    elif _is_small(view_change(before.to_b, size_b)):
         return plain
     if not alignment.inliers:
         return plain
@@ -191,6 +151,15 @@ def match_wide(
     confirmed = result.inliers >= MIN_INLIERS + MIN_INLIER_SHARE * len(result.matches)
     more_fit = fit_alignment(*result.points, size_a, size_b).inliers > before.inliers
     return result if confirmed and more_fit else plain
+
+
+def _is_small(change: ViewChange) -> bool:
+    """Return whether the descriptors match without alignment."""
+    return (
+        abs(change.rotation) <= PLAIN_ROTATION
+        and 1 / PLAIN_ZOOM <= change.zoom <= PLAIN_ZOOM
+        and change.stretch <= PLAIN_STRETCH
+    )
 
 
 def search_alignment(a: np.ndarray, b: np.ndarray, detector: Detector) -> Alignment:
@@ -291,20 +260,6 @@ def _match_in_frame(
     )
 
 
-def view_change(to_b: np.ndarray, size_b: tuple[int, int]) -> ViewChange:
-    """Return what a homography from a to b of `size_b` does in the middle of b."""
-    middle = (np.array(size_b) - 1) / 2
-    (xx, xy), (yx, yy) = local_jacobian(np.linalg.inv(to_b), middle)
-    # Half the sum and half the difference of the singular values; negative with a reflection.
-    mean, half = np.hypot(xx + yy, yx - xy) / 2, np.hypot(xx - yy, yx + xy) / 2
-    determinant = mean**2 - half**2 if mean > half else np.nan
-    return ViewChange(
-        rotation=float(-np.degrees(np.arctan2(yx - xy, xx + yy))),
-        zoom=float(1 / np.sqrt(determinant)),
-        stretch=float((mean + half) / abs(mean - half)) if mean != half else np.inf,
-    )
-
-
 def _zoomed_views(
     image: np.ndarray, scales: tuple[float, ...]
 ) -> Iterator[tuple[np.ndarray, np.ndarray]]:
@@ -363,96 +318,6 @@ def _moved(features: Features, homography: np.ndarray) -> Features:
     return replace(features, keypoints=warp_points(features.keypoints, homography))
 
 
-def fit_alignment(
-    points_a: np.ndarray,
-    points_b: np.ndarray,
-    size_a: tuple[int, int],
-    size_b: tuple[int, int],
-) -> Alignment:
-    """
-    Return the similarity, affinity or homography that most matched points (K, 2) fit, by RANSAC.
-
-    Points are those of images of these sizes. The simpler one is preferred, unless the other fits
-    clearly more matches (`MODEL_GAIN`). Without any, the result is the identity with no inliers.
-    """
-    tolerance = TOLERANCE * max(size_b)
-    best = fit_similarity(points_a, points_b, tolerance)
-    affinity = _fit_affinity(points_a, points_b, tolerance)
-    if affinity is None or not view_change(affinity.to_b, size_b).is_possible:
-        return best
-    if affinity.inliers > MODEL_GAIN * best.inliers:
-        best = affinity
-    if affinity.inliers < MIN_AFFINE:
-        return best
-    homography = _fit_homography(points_a, points_b, tolerance)
-    if homography is not None and homography.inliers > MODEL_GAIN * best.inliers:
-        bounded = _is_bounded(homography.to_b, affinity.to_b, image_corners(size_a))
-        if bounded and view_change(homography.to_b, size_b).is_possible:
-            best = homography
-    return best
-
-
-def fit_similarity(points_a: np.ndarray, points_b: np.ndarray, tolerance: float) -> Alignment:
-    """
-    Return the similarity without reflection that most matched points (K, 2) fit, by RANSAC.
-
-    `tolerance` is in pixels of b. Without such a similarity, the result is the identity with no
-    inliers.
-    """
-    none = Alignment(np.eye(3), 0)
-    if len(points_a) < 3:
-        return none
-    matrix, inliers = cv2.estimateAffinePartial2D(
-        np.asarray(points_a, np.float64),
-        np.asarray(points_b, np.float64),
-        method=cv2.RANSAC,
-        ransacReprojThreshold=tolerance,
-        maxIters=1000,
-        confidence=0.999,
-    )
-    if matrix is None or not 1 / MAX_ZOOM <= np.hypot(matrix[0, 0], matrix[1, 0]) <= MAX_ZOOM:
-        return none
-    return Alignment(np.vstack([matrix, [0, 0, 1]]), int(inliers.sum()))
-
-
-def _fit_affinity(
-    points_a: np.ndarray, points_b: np.ndarray, tolerance: float
-) -> Alignment | None:
-    """Return the affinity that most matched points (K, 2) fit, None for fewer than 4."""
-    if len(points_a) < 4:
-        return None
-    matrix, inliers = cv2.estimateAffine2D(
-        np.asarray(points_a, np.float64),
-        np.asarray(points_b, np.float64),
-        method=cv2.RANSAC,
-        ransacReprojThreshold=tolerance,
-        maxIters=2000,
-        confidence=0.999,
-    )
-    if matrix is None:
-        return None
-    return Alignment(np.vstack([matrix, [0, 0, 1]]), int(inliers.sum()))
-
-
-def _fit_homography(
-    points_a: np.ndarray, points_b: np.ndarray, tolerance: float
-) -> Alignment | None:
-    """Return the homography that most matched points (K, 2) fit, None for fewer than 5."""
-    if len(points_a) < 5:
-        return None
-    matrix, inliers = cv2.findHomography(
-        np.asarray(points_a, np.float64),
-        np.asarray(points_b, np.float64),
-        cv2.RANSAC,
-        tolerance,
-        maxIters=2000,
-        confidence=0.999,
-    )
-    if matrix is None:
-        return None
-    return Alignment(matrix, int(inliers.sum()))
-
-
 def _common_frame(
     size_a: tuple[int, int], size_b: tuple[int, int], to_b: np.ndarray, scale: float
 ) -> tuple[np.ndarray, tuple[int, int]] | None:
@@ -481,17 +346,7 @@ def _refined(aligned: MatchedImages, size: tuple[int, int]) -> np.ndarray:
     a, b = aligned.points
     fitted = fit_alignment(a, b, size, size).to_b
     homography = estimate_homography(a, b)
-    if homography is None or not _is_bounded(homography, fitted, image_corners(size)):
+    if homography is None or not is_bounded(homography, fitted, image_corners(size)):
         return fitted
     distances = np.linalg.norm(warp_points(a, homography) - b, axis=1)
     return homography if np.mean(distances < INLIER_DISTANCE) >= 0.5 else fitted
-
-
-def _is_bounded(homography: np.ndarray, simpler: np.ndarray, corners: np.ndarray) -> bool:
-    """Return whether corners (4, 2) move nearly as by a simpler alignment (`MAX_PERSPECTIVE`)."""
-    try:
-        by_homography, expected = (warp_points(corners, each) for each in (homography, simpler))
-    except ValueError:  # the homography cannot be inverted
-        return False
-    moves = np.linalg.norm(by_homography - expected, axis=1)
-    return bool(moves.max() <= MAX_PERSPECTIVE * np.ptp(expected, axis=0).max())

@@ -11,17 +11,14 @@ import pytest
 
 from superpoint_ros.detector import Detector
 from superpoint_ros.files import demo_photographs
-from superpoint_ros.geometry.homography import resample, scaling, warp_points
-from superpoint_ros.wide_matching import (
+from superpoint_ros.geometry.alignment import (
     fit_alignment,
     fit_similarity,
-    match_aligned,
-    match_images,
-    match_wide,
-    PLAIN_INLIERS,
     TOLERANCE,
     view_change,
 )
+from superpoint_ros.geometry.homography import resample, scaling, warp_points
+from superpoint_ros.wide_matching import match_aligned, match_images, match_wide, PLAIN_INLIERS
 from support.noise_pictures import noise_picture
 
 SIZE = (320, 240)

@@ -49,9 +49,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     """Match both images, write picture and arrays, and print one summary."""
     from superpoint_ros.files import write_npz
+    from superpoint_ros.geometry.alignment import view_change
     from superpoint_ros.geometry.homography import homography_inliers
     from superpoint_ros.visualization import draw_matches, write_picture
-    from superpoint_ros.wide_matching import match_images, match_wide, view_change
+    from superpoint_ros.wide_matching import match_images, match_wide
 
     picture, arrays = args.out / 'matches.png', args.out / 'matches.npz'
     keep_inputs([args.image_a, args.image_b], [picture, arrays])
