@@ -5,8 +5,6 @@
 
 from __future__ import annotations
 
-from functools import partial
-
 import numpy as np
 from rclpy.event_handler import SubscriptionEventCallbacks
 from rclpy.node import Node
@@ -14,10 +12,9 @@ from rclpy.qos import qos_profile_sensor_data, QoSDurabilityPolicy, QoSProfile
 from sensor_msgs.msg import CameraInfo
 
 from superpoint_ros.geometry.camera_model import CameraModel, CameraModelError
-from superpoint_ros.ros.events import with_events
-from superpoint_ros.ros.inputs import alternatives
+from superpoint_ros.ros.endpoints import subscribe_to
 from superpoint_ros.ros.node_log import ThrottledWarnings
-from superpoint_ros.ros.qos_overrides import overriding_options
+from superpoint_ros.ros.silent_topics import no_publisher
 
 RECTIFIED = (
     'The images are rectified (image_rect): the calibration is the matrix p of camera_info, '
@@ -56,18 +53,10 @@ class CalibrationTopic:
 
     def start(self) -> None:
         """Begin to receive calibrations."""
-        create = partial(
-            self._node.create_subscription,
-            CameraInfo,
-            self._unresolved,
-            self._receive,
-            qos_profile_sensor_data,
-            qos_overriding_options=overriding_options(
-                self._node, 'subscription', self._unresolved
-            ),
+        self._main = subscribe_to(
+            *(self._node, CameraInfo, self._unresolved, self._receive, qos_profile_sensor_data),
+            matched=lambda _: self.watch(),
         )
-        events = SubscriptionEventCallbacks(matched=lambda _: self.watch())
-        self._main = with_events(create, events)
 
     def stop(self) -> None:
         """Stop receiving."""
@@ -87,7 +76,9 @@ class CalibrationTopic:
         if self._main is None:
             return
         publishers = self._node.get_publishers_info_by_topic(self._unresolved)
-        self.silence = '' if publishers or self.newest is not None else self._no_publisher()
+        self.silence = ''
+        if not publishers and self.newest is None:
+            self.silence = f': {no_publisher(self._node, CameraInfo, self._unresolved)}'
         latched = QoSDurabilityPolicy.TRANSIENT_LOCAL
         if self._latched is None and any(
             each.qos_profile.durability == latched for each in publishers
@@ -102,11 +93,6 @@ class CalibrationTopic:
                 qos,
                 event_callbacks=SubscriptionEventCallbacks(use_default_callbacks=False),
             )
-
-    def _no_publisher(self) -> str:
-        """Return that the topic has no publisher, and which topics of its type have one."""
-        others = alternatives(self._node, CameraInfo, self._unresolved)
-        return ': the topic has no publisher' + (f'; {others}' if others else '')
 
     def _receive(self, message: CameraInfo) -> None:
         self.newest = message

@@ -13,9 +13,9 @@ from rclpy.qos import qos_profile_sensor_data
 from sensor_msgs.msg import Image, PointCloud2
 
 from superpoint_ros.data.image_encodings import ImageMessageError
+from superpoint_ros.ros.endpoints import subscribe_to
 from superpoint_ros.ros.messages.image_messages import gray_from_image, stamp_key
 from superpoint_ros.ros.node_log import ThrottledWarnings
-from superpoint_ros.ros.qos_overrides import overriding_options
 
 _KEPT = 30  # images, while the detector works on them
 _MISSING = 20  # successive frames without an image after which the reason is logged
@@ -49,12 +49,8 @@ class FrameImages:
     def follow_demand(self, wanted: bool) -> None:
         """Subscribe or unsubscribe."""
         if wanted and self._subscription is None:
-            self._subscription = self._node.create_subscription(
-                Image,
-                self._topic,
-                self._keep,
-                qos_profile_sensor_data,
-                qos_overriding_options=overriding_options(self._node, 'subscription', self._topic),
+            self._subscription = subscribe_to(
+                self._node, Image, self._topic, self._keep, qos_profile_sensor_data
             )
         elif not wanted and self._subscription is not None:
             self._node.destroy_subscription(self._subscription)

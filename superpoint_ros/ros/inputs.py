@@ -6,33 +6,24 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Mapping
-from functools import partial
+from collections.abc import Mapping
 import math
 import time
-from typing import Any, TYPE_CHECKING
+from typing import Any
 
 from diagnostic_msgs.msg import DiagnosticStatus
-from rclpy.event_handler import SubscriptionEventCallbacks
 from rclpy.logging import get_logger
 from rclpy.node import Node
-from rclpy.qos import (
-    qos_check_compatible,
-    QoSCompatibility,
-    QoSProfile,
-)
-from rclpy.topic_endpoint_info import TopicEndpointInfo
+from rclpy.qos import QoSProfile
 
+from superpoint_ros.ros.calibration_topic import CalibrationTopic
 from superpoint_ros.ros.diagnostics import input_status, MAX_DROPPED, MAX_LOST
-from superpoint_ros.ros.events import with_events
+from superpoint_ros.ros.endpoints import subscribe_to
 from superpoint_ros.ros.frame_statistics import FrameStatistics, Summary, WINDOW
 from superpoint_ros.ros.messages.image_messages import stamp_nanoseconds
 from superpoint_ros.ros.node_log import REPEAT, ThrottledWarnings
-from superpoint_ros.ros.qos_overrides import overriding_options
+from superpoint_ros.ros.silent_topics import no_publisher, wrong_qos, wrong_types
 from superpoint_ros.wording import counted
-
-if TYPE_CHECKING:
-    from superpoint_ros.ros.calibration_topic import CalibrationTopic
 
 WATCHDOG_TIMEOUT = 5.0
 """Seconds without a message after which the watchdog warns."""
@@ -40,34 +31,9 @@ WATCHDOG_TIMEOUT = 5.0
 MAX_AGE = 60.0
 """Seconds; a stamp that is older, or as far in the future, is from another clock."""
 
-_OUTPUTS = ('/features/overlay', '/tracks/overlay', '/tracks/cloud', '/map')
-"""Ends of the topics of this package that are no input of its nodes."""
-
 _NO_COUNT = 2**31 - 1
 """Number of messages that Fast DDS reports as lost, in addition, with the message that follows the
 loss of a message of several fragments (eProsima/Fast-DDS#6366)."""
-
-
-def alternatives(
-    node: Node, message_type: type, name: str, target: Callable[[str], str] = str
-) -> str:
-    """
-    Return which topics of a type have publishers, and how to use one instead of `name`.
-
-    `target` returns what `name` is remapped to for a topic. The result is empty without topics.
-    """
-    topics = ', '.join(map(target, published_topics(node, message_type)))
-    return f'topics of this type are {topics} (remap with {name}:=TOPIC)' if topics else ''
-
-
-def published_topics(node: Node, message_type: type) -> list[str]:
-    """Return the topics of a type of sensor_msgs that have publishers, without `_OUTPUTS`."""
-    kind = f'sensor_msgs/msg/{message_type.__name__}'
-    return sorted(
-        name
-        for name, types in node.get_topic_names_and_types()
-        if kind in types and not name.endswith(_OUTPUTS) and node.count_publishers(name) > 0
-    )
 
 
 class InputTopic(ABC):
@@ -149,18 +115,11 @@ class InputTopic(ABC):
 
     def _subscribe(self) -> None:
         self._last_arrival = time.monotonic()
-        create = partial(
-            self.node.create_subscription,
-            self._type,
-            self._unresolved,
-            self._on_message,
-            self._qos,
-            qos_overriding_options=overriding_options(
-                self.node, 'subscription', self._unresolved, self._name
-            ),
+        self._subscription = subscribe_to(
+            *(self.node, self._type, self._unresolved, self._on_message, self._qos),
+            name=self._name,
+            message_lost=self._on_lost,
         )
-        events = SubscriptionEventCallbacks(message_lost=self._on_lost)
-        self._subscription = with_events(create, events)
 
     def _on_message(self, message: Any) -> None:
         self._last_arrival = time.monotonic()
@@ -260,28 +219,19 @@ class InputTopic(ABC):
         )
 
     def _diagnose(self) -> str:
-        kind = f'sensor_msgs/msg/{self._type.__name__}'
         publishers = self.node.get_publishers_info_by_topic(self._unresolved)
-        others = sorted({p.topic_type for p in publishers if p.topic_type != kind})
-        if others:
-            return f'the topic has the type {", ".join(others)}, not {kind}'
-        if publishers:
-            return self._why_nothing_arrives(publishers)
-        others = alternatives(self.node, self._type, self._name, self._remap_target)
-        if not others:
-            return f'the topic has no publisher, nor has any other topic of {kind}'
-        return f'the topic has no publisher; {others}'
+        if not publishers:
+            return no_publisher(self.node, self._type, self._name, self._remap_target)
+        return (
+            wrong_types(publishers, self._type)
+            or wrong_qos(publishers, self._subscription.qos_profile)
+            or self._why_publishers_are_not_received(len(publishers))
+        )
 
-    def _why_nothing_arrives(self, publishers: list[TopicEndpointInfo]) -> str:
-        """Return why messages of publishers of the right type do not arrive."""
-        ours = self._subscription.qos_profile
-        checks = [qos_check_compatible(each.qos_profile, ours) for each in publishers]
-        reasons = {reason for result, reason in checks if result == QoSCompatibility.ERROR}
-        if len(checks) == sum(result == QoSCompatibility.ERROR for result, _ in checks):
-            text = ' '.join(' '.join(sorted(reasons)).split()).rstrip(';')
-            return f'the quality of service of the publisher does not fit ({text})'
+    def _why_publishers_are_not_received(self, count: int) -> str:
+        """Return why nothing comes from `count` publishers that fit."""
         summary = self.statistics.summary(time.monotonic())
-        there = counted(len(publishers), 'publisher')
+        there = counted(count, 'publisher')
         if summary.lately_lost > MAX_LOST:
             return f'the messages of {there} are lost on the way'
         if summary.received:

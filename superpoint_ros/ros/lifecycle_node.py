@@ -7,22 +7,19 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from functools import partial
 import time
 from typing import Any
 
 from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus
 from lifecycle_msgs.srv import ChangeState, GetAvailableTransitions, GetState
 from rclpy.clock import Clock, ClockType
-from rclpy.event_handler import PublisherEventCallbacks
 from rclpy.lifecycle import LifecycleNode, LifecycleState, TransitionCallbackReturn
 from rclpy.publisher import Publisher
 from rclpy.service import Service
 
-from superpoint_ros.ros.events import with_events
+from superpoint_ros.ros.endpoints import publish_to
 from superpoint_ros.ros.inputs import InputTopic
 from superpoint_ros.ros.parameters import LifecycleSettings, Parameters
-from superpoint_ros.ros.qos_overrides import overriding_options
 
 Result = TransitionCallbackReturn
 
@@ -110,14 +107,7 @@ class ProcessingNode(LifecycleNode, ABC):
         `on_match` is called when a subscriber appears or disappears, if the RMW implementation
         reports that. Publishers that `set_up` makes are destroyed after `tear_down`.
         """
-        create = partial(
-            self.create_publisher,
-            message_type,
-            topic,
-            depth,
-            qos_overriding_options=overriding_options(self, 'publisher', topic),
-        )
-        publisher = with_events(create, PublisherEventCallbacks(matched=on_match))
+        publisher = publish_to(self, message_type, topic, depth, matched=on_match)
         self._own_publishers.append(publisher)
         return publisher
 

@@ -28,9 +28,10 @@ from superpoint_ros.ros.detector.detector_parameters import (
     FeatureOutput,
 )
 from superpoint_ros.ros.detector.worker import Worker
-from superpoint_ros.ros.inputs import InputTopic, published_topics
+from superpoint_ros.ros.inputs import InputTopic
 from superpoint_ros.ros.messages.feature_messages import features_to_message
 from superpoint_ros.ros.messages.image_messages import gray_from_image, image_message, stamp_key
+from superpoint_ros.ros.silent_topics import published_topics, type_name
 from superpoint_ros.visualization import draw_keypoints
 
 if TYPE_CHECKING:
@@ -166,9 +167,8 @@ class Camera(InputTopic):
 
     def _diagnose(self) -> str:
         reason = super()._diagnose()
-        ours = f'sensor_msgs/msg/{self._type.__name__}'
         publishers = self.node.get_publishers_info_by_topic(self._unresolved)
-        if any(each.topic_type == ours for each in publishers):
+        if type_name(self._type) in {each.topic_type for each in publishers}:
             return reason
         transport, kind = (
             ('raw', Image) if self._is_compressed else ('compressed', CompressedImage)
