@@ -19,7 +19,7 @@ from launch.substitutions import LaunchConfiguration
 
 from superpoint_ros.ros import launch_arguments as shared
 from superpoint_ros.ros.camera_topics import camera_remappings
-from superpoint_ros.ros.run_node import profile_variables
+from superpoint_ros.ros.process_environment import profile_variables
 
 PROFILES = {'large_images': shared.CONFIG / 'fastdds_large_images.xml'}
 

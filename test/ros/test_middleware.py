@@ -11,14 +11,14 @@ import sys
 
 import pytest
 
-from superpoint_ros.ros.run_node import choose_dds_profile
+from superpoint_ros.ros.process_environment import choose_dds_profile
 from support.ros_domain import ros_domain
 
 ROUND_TRIP = """
 import os
 import rclpy
 from sensor_msgs.msg import PointCloud2
-from superpoint_ros.ros.run_node import choose_dds_profile
+from superpoint_ros.ros.process_environment import choose_dds_profile
 
 choose_dds_profile(os.environ)
 rclpy.init()

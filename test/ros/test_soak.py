@@ -195,7 +195,7 @@ HEAPS = """
 import ctypes
 import sys
 import threading
-from superpoint_ros.ros.run_node import limit_heaps
+from superpoint_ros.ros.process_environment import limit_heaps
 
 limit_heaps(dict(pair.split('=') for pair in sys.argv[2:]))
 libc = ctypes.CDLL(None)

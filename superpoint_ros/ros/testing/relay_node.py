@@ -22,7 +22,7 @@ from sensor_msgs.msg import Image, PointCloud2
 
 from superpoint_ros.features import Features
 from superpoint_ros.ros.messages.feature_messages import features_to_message
-from superpoint_ros.ros.run_node import choose_dds_profile
+from superpoint_ros.ros.process_environment import choose_dds_profile
 
 _LEAST_SLEEP = 1e-3  # seconds; more than by which `time.sleep` is late
 
