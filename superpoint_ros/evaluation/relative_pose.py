@@ -18,7 +18,7 @@ import cv2
 import numpy as np
 
 from superpoint_ros.evaluation.metrics import area_under_accuracy
-from superpoint_ros.geometry.epipolar import make_pose
+from superpoint_ros.geometry.poses import make_pose
 
 LIMITS = (5, 10, 20)
 """Limits in degrees of the area under the pose error curve (AUC)."""

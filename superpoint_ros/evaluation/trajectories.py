@@ -28,7 +28,7 @@ from evo.core.units import Unit
 import numpy as np
 
 from superpoint_ros.files import write_atomically
-from superpoint_ros.geometry.rotations import quaternion_of
+from superpoint_ros.geometry.poses import quaternion_of
 
 FEWEST_POSES = 3
 """Number of poses that an alignment needs."""

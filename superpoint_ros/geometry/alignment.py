@@ -16,6 +16,7 @@ import cv2
 import numpy as np
 
 from superpoint_ros.geometry.homography import image_corners, local_jacobian, warp_points
+from superpoint_ros.geometry.robust_estimation import estimate_robustly
 
 TOLERANCE = 0.02
 """Largest distance from an alignment, relative to the longest side of the image."""
@@ -115,7 +116,7 @@ def fit_similarity(points_a: np.ndarray, points_b: np.ndarray, tolerance: float)
 
 
 def _fit(
-    estimate: Callable[..., tuple[np.ndarray | None, np.ndarray]],
+    estimator: Callable,
     points_a: np.ndarray,
     points_b: np.ndarray,
     tolerance: float,
@@ -125,9 +126,8 @@ def _fit(
     """Return what most points (K, 2) fit by an estimator of OpenCV, None for too few points."""
     if len(points_a) < min_points:
         return None
-    matrix, inliers = estimate(
-        np.asarray(points_a, np.float64),
-        np.asarray(points_b, np.float64),
+    matrix, inliers = estimate_robustly(
+        *(estimator, points_a, points_b),
         method=cv2.RANSAC,
         ransacReprojThreshold=tolerance,
         maxIters=iterations,

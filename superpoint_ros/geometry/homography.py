@@ -14,6 +14,8 @@ from __future__ import annotations
 import cv2
 import numpy as np
 
+from superpoint_ros.geometry.robust_estimation import estimate_robustly
+
 RANSAC_THRESHOLD, RANSAC_ITERATIONS, RANSAC_CONFIDENCE = 2.0, 5000, 0.9999
 """Of `estimate_homography`; the threshold is in pixels."""
 
@@ -168,23 +170,16 @@ def estimate_homography(points_a: np.ndarray, points_b: np.ndarray) -> np.ndarra
 
     OpenCV's USAC_ACCURATE (graph-cut RANSAC) with a threshold of 2 px, at most 5,000 iterations
     and a confidence of .9999: of OpenCV's estimators it gave SIFT, ORB and AKAZE the smallest
-    corner errors. The seed is fixed, so that results are reproducible.
+    corner errors.
     """
     if len(points_a) < 4:
         return None
-    cv2.setRNGSeed(0)
-    try:
-        found, _ = cv2.findHomography(
-            np.asarray(points_a, np.float64),
-            np.asarray(points_b, np.float64),
-            cv2.USAC_ACCURATE,
-            RANSAC_THRESHOLD,
-            maxIters=RANSAC_ITERATIONS,
-            confidence=RANSAC_CONFIDENCE,
-        )
-    except cv2.error:  # assertions of 4.14 fail for coincident or collinear points
-        return None
-    return found
+    homography, _ = estimate_robustly(
+        *(cv2.findHomography, points_a, points_b, cv2.USAC_ACCURATE, RANSAC_THRESHOLD),
+        maxIters=RANSAC_ITERATIONS,
+        confidence=RANSAC_CONFIDENCE,
+    )
+    return homography
 
 
 def homography_inliers(points_a: np.ndarray, points_b: np.ndarray) -> np.ndarray:

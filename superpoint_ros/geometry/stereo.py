@@ -23,6 +23,7 @@ from superpoint_ros.geometry.depth_settings import DepthSettings
 from superpoint_ros.geometry.disparity import refine_disparities
 from superpoint_ros.geometry.guided_matching import Described, Limits, match_nearby
 from superpoint_ros.geometry.matching import match_mutual
+from superpoint_ros.geometry.robust_estimation import estimate_robustly
 
 if TYPE_CHECKING:
     from sensor_msgs.msg import CameraInfo
@@ -33,6 +34,7 @@ _FEW = 0.2  # share of keypoints with a depth below which the reason is sought
 _FEWEST = 30  # matches that are enough to judge a pair by
 _RATIO = 0.9  # ratio test
 _CONSISTENT = 0.6  # share of matches that fit one geometry if the images show one scene
+_EPIPOLAR_DISTANCE = 2.0  # pixels; largest one of a match that fits
 
 
 class StereoError(ValueError):
@@ -181,7 +183,12 @@ def _match_rows(
 def _explain(left: Features, right: Features, tolerance: float) -> None:
     """Raise StereoError with the reason if matches outside of rows show why rows have few."""
     a, b = match_mutual(left.descriptors, right.descriptors, _RATIO, _MIN_SIMILARITY).T
-    inliers = _inliers(left.keypoints[a], right.keypoints[b])
+    if len(a) < _FEWEST:
+        return
+    _, inliers = estimate_robustly(
+        *(cv2.findFundamentalMat, left.keypoints[a], right.keypoints[b]),
+        *(cv2.USAC_DEFAULT, _EPIPOLAR_DISTANCE, 0.999, 500),
+    )
     if inliers.sum() < max(_FEWEST, _CONSISTENT * len(a)):
         return  # images without common content, such as of a covered lens
     shifts, gaps = (left.keypoints[a] - right.keypoints[b])[inliers].T
@@ -192,19 +199,6 @@ def _explain(left: Features, right: Features, tolerance: float) -> None:
             f'the disparities of {len(shifts)} matches are negative in the median '
             f'({np.median(shifts):.1f} px): left and right image are exchanged'
         )
-
-
-def _inliers(a: np.ndarray, b: np.ndarray) -> np.ndarray:
-    """Return bool (N,): which matches fit the geometry of two views of one scene."""
-    none = np.zeros(len(a), dtype=bool)
-    if len(a) < _FEWEST:
-        return none
-    cv2.setRNGSeed(0)  # for reproducible results
-    try:
-        _, inliers = cv2.findFundamentalMat(a, b, cv2.USAC_DEFAULT, 2.0, 0.999, 500)
-    except cv2.error:  # assertions of 4.14 fail for collinear points
-        return none
-    return none if inliers is None else inliers.ravel().astype(bool)
 
 
 def _not_rectified(gaps: np.ndarray) -> str:

@@ -23,7 +23,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from superpoint_ros.geometry.rotations import nearest_rotations
+from superpoint_ros.geometry.poses import nearest_rotations
 from superpoint_ros.odometry.bundle_adjustment_loops import refine_all, SortedObservations
 from superpoint_ros.odometry.levenberg_marquardt import LEAST_GAIN
 from superpoint_ros.odometry.reprojection_errors import measurement_rows

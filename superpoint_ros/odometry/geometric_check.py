@@ -8,6 +8,7 @@ from __future__ import annotations
 import cv2
 import numpy as np
 
+from superpoint_ros.geometry.robust_estimation import estimate_robustly
 from superpoint_ros.odometry.odometry_settings import TrackerSettings
 
 FEWEST_MATCHES = 16
@@ -24,21 +25,14 @@ def fit_geometry(before: np.ndarray, now: np.ndarray, settings: TrackerSettings)
     `before` and `now` (N, 2) are the positions in two frames, in pixels. All matches fit if the
     settings choose no model, or if none is found.
     """
-    threshold, everything = settings.geometric_threshold, np.ones(len(before), bool)
+    everything, threshold = np.ones(len(before), bool), settings.geometric_threshold
     if settings.geometric_check == 'none':
         return everything
-    cv2.setRNGSeed(0)  # results repeat
-    try:
-        if settings.geometric_check == 'homography':
-            _, inliers = cv2.findHomography(before, now, cv2.USAC_FAST, threshold)
-        else:
-            _, inliers = cv2.findFundamentalMat(
-                before, now, cv2.USAC_FAST, threshold, _CONFIDENCE, _ITERATIONS
-            )
-    except cv2.error:  # OpenCV 4.14 fails an assertion if its refined model is invalid
-        return everything
+    if settings.geometric_check == 'homography':
+        estimator, limits = cv2.findHomography, ()
+    else:
+        estimator, limits = cv2.findFundamentalMat, (_CONFIDENCE, _ITERATIONS)
+    _, inliers = estimate_robustly(estimator, before, now, cv2.USAC_FAST, threshold, *limits)
     # No model: for example, all points in one place, or, with OpenCV 4.6, a motion without noise
     # for which many models are exact, such as none.
-    if inliers is None or not inliers.any():
-        return everything
-    return inliers.ravel().astype(bool)
+    return inliers if inliers.any() else everything

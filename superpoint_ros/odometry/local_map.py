@@ -11,13 +11,8 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from superpoint_ros.features import Depths
-from superpoint_ros.geometry.epipolar import (
-    invert,
-    parallax,
-    project,
-    reprojection_errors,
-    triangulate,
-)
+from superpoint_ros.geometry.poses import invert
+from superpoint_ros.geometry.projection import parallax, project, reprojection_errors, triangulate
 from superpoint_ros.odometry.bundle_adjustment import Observations, refine
 from superpoint_ros.odometry.pose_refinement import pose_covariance
 

@@ -11,7 +11,7 @@ from functools import partial
 
 import numpy as np
 
-from superpoint_ros.geometry.epipolar import invert
+from superpoint_ros.geometry.poses import invert
 from superpoint_ros.odometry.local_map import LocalMap, shared_ids
 
 

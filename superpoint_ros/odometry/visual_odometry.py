@@ -20,14 +20,9 @@ from __future__ import annotations
 import numpy as np
 
 from superpoint_ros.geometry.camera_model import CameraModel
-from superpoint_ros.geometry.epipolar import (
-    find_pose,
-    invert,
-    parallax,
-    project,
-    reprojection_errors,
-    two_views,
-)
+from superpoint_ros.geometry.pose_estimation import find_pose, two_views
+from superpoint_ros.geometry.poses import invert
+from superpoint_ros.geometry.projection import parallax, project, reprojection_errors
 from superpoint_ros.odometry.bundle_adjustment import Observations, refine
 from superpoint_ros.odometry.local_map import (
     CameraView,

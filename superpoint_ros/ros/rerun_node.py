@@ -16,7 +16,7 @@ from sensor_msgs.msg import CameraInfo, Image, PointCloud, PointCloud2
 
 from superpoint_ros.data.sequences.bags import seconds_of
 from superpoint_ros.geometry.camera_model import CameraModel, is_calibrated
-from superpoint_ros.geometry.rotations import pose_matrix
+from superpoint_ros.geometry.poses import pose_matrix
 from superpoint_ros.geometry.trajectory_alignment import StampedTrajectories
 from superpoint_ros.integrations.rerun_recording import METHOD, RerunScene, TRUTH
 from superpoint_ros.odometry.tracker import Tracks

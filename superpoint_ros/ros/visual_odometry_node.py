@@ -21,7 +21,7 @@ from sensor_msgs.msg import PointCloud, PointCloud2
 from std_msgs.msg import Header
 
 from superpoint_ros.data.sequences.bags import seconds_of
-from superpoint_ros.geometry.rotations import OPTICAL_TO_BODY
+from superpoint_ros.geometry.poses import OPTICAL_TO_BODY
 from superpoint_ros.odometry.map_refinement import MapRefiner
 from superpoint_ros.odometry.odometry_settings import OdometrySettings
 from superpoint_ros.odometry.pose_uncertainty import rotate_covariance, unknown_covariance

@@ -14,7 +14,7 @@ import numpy as np
 from superpoint_ros.data.sequences.image_files import load_images
 from superpoint_ros.data.sequences.sequence import DEFAULT_RATE, Frame, SecondCamera
 from superpoint_ros.geometry.camera_model import CameraModel
-from superpoint_ros.geometry.rotations import camera_pose, unit_vector
+from superpoint_ros.geometry.poses import camera_pose, unit_vector
 from superpoint_ros.simulation.layout import FREE_SPACE, furnish, ROOM_SIZE
 from superpoint_ros.simulation.rendering import Renderer, Rendering
 

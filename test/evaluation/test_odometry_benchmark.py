@@ -24,7 +24,7 @@ from superpoint_ros.evaluation.odometry_benchmark import evaluate_odometry
 from superpoint_ros.evaluation.odometry_report import odometry_markdown, write_odometry_report
 from superpoint_ros.features import Features
 from superpoint_ros.geometry.camera_model import CameraModel
-from superpoint_ros.geometry.rotations import pose_matrix
+from superpoint_ros.geometry.poses import pose_matrix
 from support.arc_flight import arc_pose, COUNT
 from support.moving_picture import layered_picture, shifted_view, SIZE
 

@@ -12,7 +12,7 @@ import pytest
 
 from superpoint_ros.data.sequences.sequence import with_known_size
 from superpoint_ros.geometry.camera_model import CameraModel, CameraModelError
-from superpoint_ros.geometry.rotations import camera_pose, pose_matrix, quaternion_of
+from superpoint_ros.geometry.poses import camera_pose, pose_matrix, quaternion_of
 
 ANGLES = strategies.floats(-3.2, 3.2)
 

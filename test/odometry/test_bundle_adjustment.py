@@ -9,7 +9,7 @@ import cv2
 import numpy as np
 import pytest
 
-from superpoint_ros.geometry.epipolar import make_pose
+from superpoint_ros.geometry.poses import make_pose
 from superpoint_ros.odometry import bundle_adjustment
 from superpoint_ros.odometry.bundle_adjustment import Observations, refine
 

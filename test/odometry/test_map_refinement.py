@@ -11,7 +11,8 @@ import threading
 import numpy as np
 import pytest
 
-from superpoint_ros.geometry.epipolar import invert, project
+from superpoint_ros.geometry.poses import invert
+from superpoint_ros.geometry.projection import project
 from superpoint_ros.geometry.trajectory_alignment import position_errors
 from superpoint_ros.odometry.local_map import CameraView, LocalMap
 from superpoint_ros.odometry.map_refinement import DeferredExecutor, MapRefiner

@@ -9,7 +9,8 @@ import cv2
 import numpy as np
 import pytest
 
-from superpoint_ros.geometry.epipolar import invert, make_pose, project
+from superpoint_ros.geometry.poses import invert, make_pose
+from superpoint_ros.geometry.projection import project
 from superpoint_ros.odometry.pose_refinement import refine_pose
 
 _WIDE = 10.0  # a threshold that no error reaches: least squares

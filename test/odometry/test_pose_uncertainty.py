@@ -9,7 +9,8 @@ import cv2
 import numpy as np
 import pytest
 
-from superpoint_ros.geometry.epipolar import invert, make_pose, project
+from superpoint_ros.geometry.poses import invert, make_pose
+from superpoint_ros.geometry.projection import project
 from superpoint_ros.odometry.odometry_settings import OdometrySettings
 from superpoint_ros.odometry.pose_refinement import (
     pose_covariance,

@@ -14,7 +14,8 @@ import pytest
 from superpoint_ros import Detector
 from superpoint_ros.data.scenes.correspondences import depth_at
 from superpoint_ros.files import demo_photographs
-from superpoint_ros.geometry.epipolar import invert, project
+from superpoint_ros.geometry.poses import invert
+from superpoint_ros.geometry.projection import project
 from superpoint_ros.odometry.pose_refinement import refine_pose
 from superpoint_ros.odometry.tracker import Tracker
 from superpoint_ros.odometry.visual_odometry import VisualOdometry

@@ -8,7 +8,7 @@ from __future__ import annotations
 import numpy as np
 
 from superpoint_ros.data.scenes.ray_casting import PinholeCamera, RayCaster
-from superpoint_ros.geometry.rotations import camera_pose, unit_vector
+from superpoint_ros.geometry.poses import camera_pose, unit_vector
 
 CLEARANCE = 0.25
 """Smallest distance in metres of a camera from any surface."""

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from superpoint_ros.data.scenes.ray_casting import Lamp, Lighting
-from superpoint_ros.geometry.rotations import unit_vector
+from superpoint_ros.geometry.poses import unit_vector
 
 LAMPS = 4
 """Lamps that are switched on around a camera indoors: the nearest ones."""

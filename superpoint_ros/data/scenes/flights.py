@@ -26,7 +26,7 @@ from superpoint_ros.data.scenes.path_planning import (
     plan_path,
 )
 from superpoint_ros.data.scenes.variations import SceneSource, SceneVariation, vary
-from superpoint_ros.geometry.rotations import camera_pose, unit_vector
+from superpoint_ros.geometry.poses import camera_pose, unit_vector
 
 RENDERER_VERSION = 2
 """

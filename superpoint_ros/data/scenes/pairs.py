@@ -21,7 +21,7 @@ from superpoint_ros.data.scenes import cameras
 from superpoint_ros.data.scenes.correspondences import DepthView, transfer
 from superpoint_ros.data.scenes.ray_casting import Lamp, Lighting, PinholeCamera, RenderedView
 from superpoint_ros.data.scenes.variations import SceneSource, SceneVariation, vary
-from superpoint_ros.geometry.rotations import unit_vector
+from superpoint_ros.geometry.poses import unit_vector
 from superpoint_ros.settings_table import setting, SettingsGroup
 
 PAIRS_PER_VARIATION = 20

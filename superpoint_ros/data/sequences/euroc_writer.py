@@ -21,7 +21,7 @@ import numpy as np
 from superpoint_ros.data.sequences.euroc import DEPTH_FACTOR
 from superpoint_ros.files import write_atomically
 from superpoint_ros.geometry.camera_model import CameraModel
-from superpoint_ros.geometry.rotations import OPTICAL_TO_BODY, quaternion_of
+from superpoint_ros.geometry.poses import OPTICAL_TO_BODY, quaternion_of
 
 START = 1_600_000_000_000_000_000
 """Stamp of the first frame in nanoseconds."""

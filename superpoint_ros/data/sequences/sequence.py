@@ -13,7 +13,7 @@ from typing import NamedTuple, Protocol
 import numpy as np
 
 from superpoint_ros.geometry.camera_model import CameraModel, CameraModelError
-from superpoint_ros.geometry.rotations import pose_matrix
+from superpoint_ros.geometry.poses import pose_matrix
 
 DEFAULT_RATE = 30.0
 _MAX_RATE = 1000.0  # Hz; cameras are slower: the stamps are wrong, or all equal

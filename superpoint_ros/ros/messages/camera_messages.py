@@ -11,7 +11,7 @@ from sensor_msgs.msg import CameraInfo
 from std_msgs.msg import Header
 
 from superpoint_ros.geometry.camera_model import CameraModel
-from superpoint_ros.geometry.rotations import quaternion_of
+from superpoint_ros.geometry.poses import quaternion_of
 
 
 def camera_info_message(camera: CameraModel, header: Header, baseline: float = 0.0) -> CameraInfo:

@@ -12,7 +12,7 @@ import pytest
 
 from superpoint_ros.data.sequences.opening import list_sequences, open_sequence
 from superpoint_ros.data.sequences.text_files import read_calibration
-from superpoint_ros.geometry.rotations import pose_matrix
+from superpoint_ros.geometry.poses import pose_matrix
 from support.recordings import (
     CALIBRATION,
     EUROC_SENSOR,

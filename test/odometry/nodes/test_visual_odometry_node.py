@@ -24,7 +24,7 @@ from rclpy.parameter import Parameter
 from sensor_msgs.msg import CameraInfo, PointCloud2
 from std_msgs.msg import Header
 
-from superpoint_ros.geometry.rotations import OPTICAL_TO_BODY
+from superpoint_ros.geometry.poses import OPTICAL_TO_BODY
 from superpoint_ros.geometry.trajectory_alignment import position_errors
 from superpoint_ros.odometry.local_map import LocalMap
 from superpoint_ros.odometry.pose_uncertainty import rotate_covariance, unknown_covariance

@@ -2,19 +2,21 @@
 # SPDX-License-Identifier: Apache-2.0
 
 """
-Geometry of two or more views: rays, triangulation and relative poses.
+Poses of cameras from what they see: of one relative to another, and from known points.
 
-Image points are undistorted, normalised coordinates (N, 2): x and y at distance 1. In this module
-a pose is float64 (4, 4) and takes points of the world to the camera (x right, y down, z forward).
+Image points and poses are those of `superpoint_ros.geometry.projection`.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import NamedTuple
 
 import cv2
 import numpy as np
+
+from superpoint_ros.geometry.poses import make_pose
+from superpoint_ros.geometry.projection import reprojection_errors, triangulate
+from superpoint_ros.geometry.robust_estimation import estimate_robustly
 
 _IDENTITY = np.eye(3)
 _MIN_POINTS = 8
@@ -24,63 +26,6 @@ _PLANE_ITERATIONS, _PLANE_SHARE = 100, 0.4
 _RANKED = 100  # points that rank the solutions of one matrix
 _REFINEMENTS = 5  # Gauss-Newton steps; together 2 ms
 _STEP = 1e-6  # radians, for derivatives
-
-
-def invert(pose: np.ndarray) -> np.ndarray:
-    """Return the inverse of a rigid pose (4, 4)."""
-    inverse = np.eye(4)
-    inverse[:3, :3] = pose[:3, :3].T
-    inverse[:3, 3] = -pose[:3, :3].T @ pose[:3, 3]
-    return inverse
-
-
-def make_pose(rotation: np.ndarray, translation: np.ndarray) -> np.ndarray:
-    """Return the pose (4, 4) of a rotation (3, 3) and a translation (3)."""
-    pose = np.eye(4)
-    pose[:3, :3], pose[:3, 3] = rotation, np.asarray(translation).ravel()
-    return pose
-
-
-def project(pose: np.ndarray, points: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Return the image points (N, 2) of points (N, 3) of the world, and their depths (N)."""
-    seen = points @ pose[:3, :3].T + pose[:3, 3]
-    depths = seen[:, 2]
-    with np.errstate(divide='ignore', invalid='ignore'):
-        return seen[:, :2] / depths[:, None], depths
-
-
-def reprojection_errors(pose: np.ndarray, points: np.ndarray, seen: np.ndarray) -> np.ndarray:
-    """Return distances (N) of points (N, 3) from image points; infinite behind the camera."""
-    expected, depths = project(pose, points)
-    errors = np.linalg.norm(expected - seen, axis=1)
-    return np.where((depths > 1e-6) & np.isfinite(errors), errors, np.inf)
-
-
-def rays(points: np.ndarray) -> np.ndarray:
-    """Return the unit vectors (N, 3) to image points (N, 2)."""
-    vectors = np.concatenate([points, np.ones((len(points), 1))], axis=1)
-    return vectors / np.linalg.norm(vectors, axis=1, keepdims=True)
-
-
-def parallax(pose_a: np.ndarray, a: np.ndarray, pose_b: np.ndarray, b: np.ndarray) -> np.ndarray:
-    """Return the angles (N) in degrees between the rays of two cameras to the same points."""
-    (ax, ay, az), (bx, by, bz) = (rays(a) @ pose_a[:3, :3]).T, (rays(b) @ pose_b[:3, :3]).T
-    # Unlike the cosine, the sine (length of the cross product) is precise at small angles.
-    sine = np.sqrt((ay * bz - az * by) ** 2 + (az * bx - ax * bz) ** 2 + (ax * by - ay * bx) ** 2)
-    return np.degrees(np.arctan2(sine, ax * bx + ay * by + az * bz))
-
-
-def triangulate(
-    pose_a: np.ndarray, a: np.ndarray, pose_b: np.ndarray, b: np.ndarray
-) -> np.ndarray:
-    """Return the points (N, 3) of the world at image points a and b (N, 2) of two cameras."""
-    if not len(a):
-        return np.zeros((0, 3))
-    found = cv2.triangulatePoints(
-        pose_a[:3], pose_b[:3], np.ascontiguousarray(a.T, float), np.ascontiguousarray(b.T, float)
-    )
-    with np.errstate(divide='ignore', invalid='ignore'):
-        return (found[:3] / found[3]).T
 
 
 class TwoViews(NamedTuple):
@@ -136,10 +81,11 @@ def _two_view_cost(
 
 def _candidates(a: np.ndarray, b: np.ndarray, threshold: float) -> list[list[np.ndarray]]:
     """Return candidates of the relative pose from a to b: the solutions of each matrix."""
-    cv2.setRNGSeed(0)  # for reproducible results
     found = []
-    essential, _ = _estimated(
-        cv2.findEssentialMat, a, b, _IDENTITY, cv2.USAC_DEFAULT, prob=0.9999, threshold=threshold
+    essential, _ = estimate_robustly(
+        *(cv2.findEssentialMat, a, b, _IDENTITY, cv2.USAC_DEFAULT),
+        prob=0.9999,
+        threshold=threshold,
     )
     if essential is not None and essential.shape == (3, 3) and np.isfinite(essential).all():
         for matrix in (essential, _refine_essential(essential, a, b, threshold)):
@@ -151,7 +97,7 @@ def _candidates(a: np.ndarray, b: np.ndarray, threshold: float) -> list[list[np.
                     for sign in (1, -1)
                 ]
             )
-    homography, on_plane = _estimated(
+    homography, on_plane = estimate_robustly(
         *(cv2.findHomography, a, b, cv2.USAC_FAST, threshold),
         maxIters=_PLANE_ITERATIONS,
         confidence=0.9999,
@@ -223,14 +169,6 @@ def _sampson_distances(essential: np.ndarray, a: np.ndarray, b: np.ndarray) -> n
     return ((b * lines_b[:, :2]).sum(axis=1) + lines_b[:, 2]) / np.maximum(lengths, 1e-12)
 
 
-def _estimated(estimate: Callable, *arguments, **options) -> tuple:
-    """Return the matrix that OpenCV estimates and its inliers, None and None if it finds none."""
-    try:
-        return estimate(*arguments, **options)
-    except cv2.error:  # assertions of 4.14 fail for coincident or collinear points
-        return None, None
-
-
 def find_pose(
     points: np.ndarray, seen: np.ndarray, threshold: float, guess: np.ndarray
 ) -> np.ndarray:
@@ -253,7 +191,7 @@ def find_pose(
                 confidence=0.999,
                 flags=cv2.SOLVEPNP_AP3P,
             )
-        except cv2.error:  # as in _estimated
+        except cv2.error:  # as in estimate_robustly
             found = False
         if found and np.isfinite(rotation).all() and np.isfinite(translation).all():
             candidates.append(make_pose(cv2.Rodrigues(rotation)[0], translation))

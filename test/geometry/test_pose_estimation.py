@@ -9,17 +9,10 @@ import cv2
 import numpy as np
 import pytest
 
-from superpoint_ros.geometry import epipolar
-from superpoint_ros.geometry.epipolar import (
-    find_pose,
-    invert,
-    make_pose,
-    parallax,
-    project,
-    reprojection_errors,
-    triangulate,
-    two_views,
-)
+from superpoint_ros.geometry import pose_estimation
+from superpoint_ros.geometry.pose_estimation import find_pose, two_views
+from superpoint_ros.geometry.poses import invert, make_pose
+from superpoint_ros.geometry.projection import parallax, project, reprojection_errors, triangulate
 
 FIRST = make_pose(cv2.Rodrigues(np.array([0.1, 0.2, -0.1]))[0], [0.3, -0.2, 0.1])
 SECOND = make_pose(cv2.Rodrigues(np.array([-0.1, 0.1, 0.2]))[0], [-0.5, 0.1, 0.2])
@@ -128,7 +121,7 @@ def test_each_error_of_two_views_counts_up_to_half_of_the_threshold(
     points = np.c_[a, np.ones(100)] * 200
     b = np.concatenate([project(first, points[:55])[0], project(second, points[55:])[0]])
     poses = [first, second]
-    monkeypatch.setattr(epipolar, '_candidates', lambda *_: [poses[:1], poses[1:]])
+    monkeypatch.setattr(pose_estimation, '_candidates', lambda *_: [poses[:1], poses[1:]])
     np.testing.assert_array_equal(two_views(a, b, THRESHOLD).pose, poses[chosen])
 
 

@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 
 """
-Poses as matrices, from and to quaternions (x, y, z, w), and from directions; z is up.
+Rigid poses as matrices (4, 4), from and to quaternions (x, y, z, w), and from directions; z is up.
 
 Own code, because scipy, whose `Rotation` does the same, is not a dependency of the base package.
 """
@@ -17,6 +17,21 @@ Pose (4, 4) of a camera (x right, y down, z forward) in a body (x forward, y lef
 
 Source of the axes: REP 103.
 """
+
+
+def invert(pose: np.ndarray) -> np.ndarray:
+    """Return the inverse of a rigid pose (4, 4)."""
+    inverse = np.eye(4)
+    inverse[:3, :3] = pose[:3, :3].T
+    inverse[:3, 3] = -pose[:3, :3].T @ pose[:3, 3]
+    return inverse
+
+
+def make_pose(rotation: np.ndarray, translation: np.ndarray) -> np.ndarray:
+    """Return the pose (4, 4) of a rotation (3, 3) and a translation (3)."""
+    pose = np.eye(4)
+    pose[:3, :3], pose[:3, 3] = rotation, np.asarray(translation).ravel()
+    return pose
 
 
 def pose_matrix(position: np.ndarray, quaternion: np.ndarray) -> np.ndarray:
