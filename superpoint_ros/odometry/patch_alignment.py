@@ -25,7 +25,7 @@ import numpy as np
 from superpoint_ros.compiled import compiled
 from superpoint_ros.odometry.patch_alignment_loops import align_patches
 from superpoint_ros.odometry.patch_covariances import correct_perspective, write_covariances
-from superpoint_ros.odometry.patch_pixels import GAINS, PIXELS
+from superpoint_ros.odometry.patch_pixels import GAINS, PatchMemory, PIXELS
 from superpoint_ros.odometry.patch_preparation import prepare_patches
 
 NO_PATCH = -1
@@ -90,9 +90,8 @@ class PatchPool:
 
     def __init__(self):
         self._free: list[int] = []
-        # See `prepare_patches`; the last is a variance that is added to both coordinates.
         shapes = (PIXELS,), (GAINS, PIXELS), (2, 2), (2, 2, 2), ()
-        self._arrays = [np.zeros((0, *shape), np.float32) for shape in shapes]
+        self._memory = PatchMemory(*(np.zeros((0, *shape), np.float32) for shape in shapes))
 
     def add(self, image: np.ndarray, points: np.ndarray) -> np.ndarray:
         """
@@ -105,8 +104,7 @@ class PatchPool:
             self._grow()
         slots = np.array([self._free.pop() for _ in range(len(points))], np.int64)
         good = np.zeros(len(points), bool)
-        self._arrays[-1][slots] = 0
-        prepare_patches(image, points, slots, tuple(self._arrays[:-1]), good)
+        prepare_patches(image, points, slots, self._memory, good)
         self._free += slots[~good].tolist()
         slots[~good] = NO_PATCH
         return slots
@@ -117,7 +115,7 @@ class PatchPool:
 
     def add_variances(self, slots: np.ndarray, variances: np.ndarray) -> None:
         """Add variances (N,) to both coordinates in all later alignments of patches (N,)."""
-        self._arrays[-1][slots] += variances
+        self._memory.variances[slots] += variances
 
     def align(
         self, image: np.ndarray, slots: np.ndarray, points: np.ndarray, warps: np.ndarray
@@ -127,26 +125,27 @@ class PatchPool:
 
         Points without a patch, whose slot is `NO_PATCH`, get a correlation of -1.
         """
-        count = len(slots)
-        points = np.array(points, np.float32)
-        warps = np.array(warps, np.float32)
-        correlations = np.full(count, -1, np.float32)
-        covariances = np.zeros((count, 2, 2), np.float32)
+        count, slots = len(slots), np.ascontiguousarray(slots)
+        found = Alignment(
+            points=np.array(points, np.float32),
+            warps=np.array(warps, np.float32),
+            correlations=np.full(count, -1, np.float32),
+            covariances=np.zeros((count, 2, 2), np.float32),
+        )
         remains = np.zeros((count, 2), np.float32)
-        slots = np.ascontiguousarray(slots)
-        values, gains, spreads, perspectives, variances = self._arrays
-        align_patches(image, slots, (values, gains), points, warps, correlations, remains)
-        write_covariances(slots, spreads, variances, warps, correlations, PIXELS, covariances)
-        found = warps, correlations, points, covariances
-        correct_perspective(slots, perspectives, remains, PIXELS, *found)
-        return Alignment(points, warps, correlations, covariances)
+        align_patches(image, self._memory, slots, found, remains)
+        write_covariances(self._memory, slots, found)
+        correct_perspective(self._memory, slots, remains, found)
+        return found
 
     def _grow(self) -> None:
         """Double the number of slots."""
-        old = len(self._arrays[0])
+        old = len(self._memory.values)
         more = max(old, 256)
         self._free += range(old + more - 1, old - 1, -1)
-        self._arrays = [
-            np.concatenate([array, np.zeros((more, *array.shape[1:]), np.float32)])
-            for array in self._arrays
-        ]
+        self._memory = PatchMemory(
+            *(
+                np.concatenate([array, np.zeros((more, *array.shape[1:]), np.float32)])
+                for array in self._memory
+            )
+        )

@@ -29,26 +29,27 @@ _MAX_STRETCH = 2.0  # of a warp, along any direction: beyond, the patch differs 
 
 
 @compiled
-def align_patches(image, slots, patches, points, warps, correlations, remains):
+def align_patches(image, memory, slots, found, remains):
     """
-    Move points (N, 2) and warps (N, 2, 2) to the best fit of the patches in slots (N,).
+    Move the points and warps of an `Alignment` to the best fit of the patches in slots (N,).
 
-    `patches` are values and gains of all slots; points without a slot, -1, are left out. Write
-    correlations (N,) of those that converge inside the image, and the products of their residuals
-    and the gains of the perspective, `remains` (N, 2), if the whole warp converges.
+    `memory` is a `PatchMemory`; points without a slot, -1, are left out. Write the correlations of
+    those that converge inside the image, and the products of their residuals and the gains of the
+    perspective, `remains` (N, 2), if the whole warp converges.
     """
-    values, gains = patches
+    values, gains = memory.values, memory.gains
+    points, warps, correlations = found.points, found.warps, found.correlations
     size, pixels = image.shape, image.ravel()
-    places, found = np.empty(PIXELS, np.uint32), np.empty(PIXELS, np.uint32)
+    places, packed = np.empty(PIXELS, np.uint32), np.empty(PIXELS, np.uint32)
     right, below = np.empty(PIXELS, np.float32), np.empty(PIXELS, np.float32)
     sampled = np.empty(PIXELS, np.float32)
-    memory = places, found, right, below, sampled
+    buffers = places, packed, right, below, sampled
     update = np.zeros(6, np.float32)
     for index in range(len(slots)):
         slot = slots[index]
         if slot < 0:
             continue
-        fit = pixels, size, values[slot], points[index], warps[index], memory, update
+        fit = pixels, size, values[slot], points[index], warps[index], buffers, update
         # The position alone converges from farther away than the whole warp.
         update[:] = 0
         correlation = _iterate(fit, gains[slot], 6, _POSITION_STEPS, _POSITION_CONVERGED)
@@ -72,11 +73,11 @@ def _iterate(fit, gains, first, iterations, converged):
 
     Return the correlation before the last update; -1 if the iterations leave the image or diverge.
     """
-    pixels, size, values, point, warp, memory, update = fit
-    places, found, right, below, sampled = memory
+    pixels, size, values, point, warp, buffers, update = fit
+    places, packed, right, below, sampled = buffers
     correlation = np.float32(-1)
     for _ in range(iterations):
-        if not _sample(pixels, size, point, warp, places, found, right, below, sampled):
+        if not _sample(pixels, size, point, warp, places, packed, right, below, sampled):
             return np.float32(-1)
         norm = centre(sampled)
         if not norm > np.float32(1e-3):
@@ -92,11 +93,11 @@ def _iterate(fit, gains, first, iterations, converged):
 
 
 @compiled
-def _sample(pixels, size, point, warp, places, found, right, below, sampled):
+def _sample(pixels, size, point, warp, places, packed, right, below, sampled):
     """
     Write the gray levels of a warped patch to the last argument; return if all are inside.
 
-    The other four arrays are memory. (In a tuple, counting their references would cost more time
+    The other four arrays are buffers. (In a tuple, counting their references would cost more time
     than the rest.)
     """
     height, width = size
@@ -119,9 +120,9 @@ def _sample(pixels, size, point, warp, places, found, right, below, sampled):
         right[pixel], below[pixel] = x - np.float32(column), y - np.float32(row)
         places[pixel] = row * np.int32(width) + column
     for pixel in range(PIXELS):
-        found[pixel] = pixels[places[pixel]]
+        packed[pixel] = pixels[places[pixel]]
     for pixel in range(PIXELS):
-        sampled[pixel] = interpolated(found[pixel], right[pixel], below[pixel])
+        sampled[pixel] = interpolated(packed[pixel], right[pixel], below[pixel])
     return True
 
 

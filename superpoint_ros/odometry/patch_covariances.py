@@ -39,14 +39,14 @@ from the point that the camera moves to: 20 to 120 px on a road in images of 320
 
 
 @compiled
-def write_covariances(slots, spreads, variances, warps, correlations, pixels, covariances):
+def write_covariances(memory, slots, found):
     """
-    Write the covariances (N, 2, 2) of aligned positions in squared pixels.
+    Write the covariances of an `Alignment` of the patches in slots (N,) of a `PatchMemory`.
 
-    `spreads` (see `prepare_patches`) and `variances`, which are added to both coordinates, are
-    those of all patches, which have this number of pixels. Points without a slot, -1, and those
-    with a negative correlation are left out.
+    Points without a slot, -1, and those with a negative correlation are left out.
     """
+    spreads, variances, pixels = memory.spreads, memory.variances, memory.values.shape[1]
+    warps, correlations, covariances = found.warps, found.correlations, found.covariances
     for index in range(len(slots)):
         if slots[index] < 0 or not correlations[index] >= 0:
             continue
@@ -64,18 +64,17 @@ def write_covariances(slots, spreads, variances, warps, correlations, pixels, co
 
 
 @compiled
-def correct_perspective(
-    slots, perspectives, remains, pixels, warps, correlations, points, covariances
-):
+def correct_perspective(memory, slots, remains, found):
     """
-    Move points (N, 2) to where the centres of their patches are in perspective.
+    Move the points of an `Alignment` to where the centres of their patches are in perspective.
 
     The perspective is estimated from `remains` (N, 2), see `align_patches`, with a prior by the
-    stretches of the warp; its covariance is added to `covariances` (N, 2, 2). `perspectives` (see
-    `prepare_patches`) are those of all patches, which have this number of pixels. Points without a
-    slot, -1, and those with a negative correlation are left out. Points whose whole warp has not
-    converged are not moved; their covariance grows as if it had.
+    stretches of the warp; its covariance is added to theirs. Points without a slot, -1, and those
+    with a negative correlation are left out. Points whose whole warp has not converged are not
+    moved; their covariance grows as if it had.
     """
+    perspectives, pixels = memory.perspectives, memory.values.shape[1]
+    points, warps, correlations, covariances = found
     moves = np.empty((2, 2), np.float32)
     for index in range(len(slots)):
         if slots[index] < 0 or not correlations[index] >= 0:

@@ -14,6 +14,8 @@ per pixel: single reads cannot be vectorized and took most of the time.
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 import numpy as np
 
 from superpoint_ros.compiled import compiled
@@ -33,6 +35,26 @@ Six update the whole warp, two the position alone, and two measure the perspecti
 OFFSETS_X = np.tile(np.arange(-RADIUS, RADIUS + 1, dtype=np.float32), SIZE)
 OFFSETS_Y = np.repeat(np.arange(-RADIUS, RADIUS + 1, dtype=np.float32), SIZE)
 """Offsets of the pixels of a patch from its centre, float32 (PIXELS,)."""
+
+
+class PatchMemory(NamedTuple):
+    """
+    Patches in numbered slots, and what their alignment needs of them, all float32.
+
+    Attributes:
+        values: gray levels with mean 0 and norm 1 (S, PIXELS).
+        gains: matrices from gray levels of an image to updates of the warp (S, GAINS, PIXELS).
+        spreads: covariances of the position for residuals of variance 1 (S, 2, 2).
+        perspectives: the position in perspective, see `prepare_patches` (S, 2, 2, 2).
+        variances: added to both coordinates of the position, in squared pixels (S,).
+
+    """
+
+    values: np.ndarray
+    gains: np.ndarray
+    spreads: np.ndarray
+    perspectives: np.ndarray
+    variances: np.ndarray
 
 
 @compiled

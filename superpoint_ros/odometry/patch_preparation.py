@@ -29,16 +29,14 @@ _MIN_CURVATURE = 1e-3  # of the squared difference of unit patches per squared p
 
 
 @compiled
-def prepare_patches(image, points, slots, patches, good):
+def prepare_patches(image, points, slots, memory, good):
     """
     Write the patch around each point (N, 2) to its slot, and whether it is usable to `good` (N,).
 
-    A usable patch is in the image and has contrast. `patches` has, for each slot, gray levels with
-    mean 0 and norm 1 (PIXELS); the matrix from gray levels of an image to updates of the warp
-    (GAINS, PIXELS); the covariance of the position for residuals of the gray levels with variance
-    1 (2, 2); and two matrices for perspective (2, 2, 2), see `_write_perspective`.
+    A usable patch is in the image and has contrast. `memory` is a `PatchMemory`, whose variances
+    become 0; for its matrices of the perspective see `_write_perspective`.
     """
-    values, gains, spreads, perspectives = patches
+    values, gains, spreads, perspectives, variances = memory
     height, width = image.shape
     wide = SIZE + 2
     window = np.empty((wide, wide), np.float32)
@@ -55,6 +53,7 @@ def prepare_patches(image, points, slots, patches, good):
             for x in range(wide):
                 window[y, x] = interpolated(image[row + y, column + x], right, below)
         slot = slots[index]
+        variances[slot] = 0
         norm = _normalise(window, values[slot])
         found = values[slot], gains[slot], spreads[slot], perspectives[slot]
         good[index] = norm > np.float32(_MIN_DEVIATION * SIZE) and _write_gains(

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from superpoint_ros.odometry.patch_alignment import NO_PATCH, PatchPool, smoothed
-from superpoint_ros.odometry.patch_pixels import GAINS, PIXELS
+from superpoint_ros.odometry.patch_pixels import GAINS, PatchMemory, PIXELS
 from superpoint_ros.odometry.patch_preparation import prepare_patches
 from support.noise_pictures import noise_picture
 
@@ -83,15 +83,15 @@ def test_the_gains_of_a_patch_turn_the_gray_levels_of_a_shifted_one_into_the_shi
 
     def prepared(places):
         count = len(places)
-        shapes = (count, PIXELS), (count, GAINS, PIXELS), (count, 2, 2), (count, 2, 2, 2)
-        arrays = tuple(np.zeros(shape, np.float32) for shape in shapes)
+        shapes = (PIXELS,), (GAINS, PIXELS), (2, 2), (2, 2, 2), ()
+        memory = PatchMemory(*(np.zeros((count, *shape), np.float32) for shape in shapes))
         good = np.zeros(count, bool)
-        prepare_patches(smoothed(picture), places, np.arange(count), arrays, good)
+        prepare_patches(smoothed(picture), places, np.arange(count), memory, good)
         assert good.all()
-        return arrays
+        return memory
 
     values, gains, *_ = prepared(points)
-    moved = prepared(points + shift)[0]
+    moved = prepared(points + shift).values
     np.testing.assert_allclose(np.einsum('ngp,np->ng', gains, values), 0, atol=1e-4)
     updates = np.einsum('ngp,np->ng', gains, moved)
     np.testing.assert_allclose(np.median(updates[:, :2], axis=0), shift, rtol=0.1)

@@ -9,28 +9,45 @@ import numpy as np
 import pytest
 
 from superpoint_ros.odometry.odometry_settings import TrackerSettings
+from superpoint_ros.odometry.patch_alignment import Alignment
 from superpoint_ros.odometry.patch_covariances import correct_perspective, write_covariances
+from superpoint_ros.odometry.patch_pixels import GAINS, PatchMemory
 from superpoint_ros.odometry.track_refinement import position_sigmas, TrackRefiner
 
 _LEAST = 1e-4  # squared pixels
+
+
+SLOT = np.zeros(1, np.int64)
+
+
+def memory_of(pixels, spread=0.0, perspective=0.0, variance=0.0):
+    """Return the memory of one patch."""
+    return PatchMemory(
+        values=np.zeros((1, pixels), np.float32),
+        gains=np.zeros((1, GAINS, pixels), np.float32),
+        spreads=np.full((1, 2, 2), spread, np.float32),
+        perspectives=np.full((1, 2, 2, 2), perspective, np.float32),
+        variances=np.full(1, variance, np.float32),
+    )
+
+
+def found_with(correlation, warp=((1, 0), (0, 1)), point=(0, 0)):
+    """Return the alignment of one patch, without a covariance."""
+    return Alignment(
+        points=np.array([point], np.float32),
+        warps=np.array([warp], np.float32),
+        correlations=np.full(1, correlation, np.float32),
+        covariances=np.zeros((1, 2, 2), np.float32),
+    )
 
 
 def covariance_of(variances, warp=((1, 0), (0, 1)), extra=0.0):
     """Return the covariance (2, 2) whose part from least squares has these two variances."""
     # 0.65 (2 (1 - correlation))^0.7 / 1 pixel = 1: the spread is the covariance of least squares.
     correlation = 1 - 0.65 ** (-1 / 0.7) / 2
-    spreads = np.diag(np.asarray(variances, np.float32))[None]
-    result = np.zeros((1, 2, 2), np.float32)
-    write_covariances(
-        np.zeros(1, np.int64),
-        spreads,
-        np.full(1, extra, np.float32),
-        np.array([warp], np.float32),
-        np.full(1, correlation, np.float32),
-        1,
-        result,
-    )
-    return result[0]
+    found = found_with(correlation, warp)
+    write_covariances(memory_of(1, np.diag(variances), variance=extra), SLOT, found)
+    return found.covariances[0]
 
 
 def test_the_covariance_of_a_precise_patch_is_that_of_least_squares():
@@ -39,13 +56,11 @@ def test_the_covariance_of_a_precise_patch_is_that_of_least_squares():
 
 
 def test_the_variance_grows_with_a_power_of_the_residuals():
-    spread, variances = np.full((1, 2, 2), 1e-3 * np.eye(2), np.float32), []
+    variances = []
     for correlation in (0.9, 0.99):
-        result = np.zeros((1, 2, 2), np.float32)
-        slots, extra = np.zeros(1, np.int64), np.zeros(1, np.float32)
-        found = np.eye(2, dtype=np.float32)[None], np.full(1, correlation, np.float32)
-        write_covariances(slots, spread, extra, *found, 169, result)
-        variances.append(result[0, 0, 0] - _LEAST)
+        found = found_with(correlation)
+        write_covariances(memory_of(169, 1e-3 * np.eye(2)), SLOT, found)
+        variances.append(found.covariances[0, 0, 0] - _LEAST)
     assert variances[0] / variances[1] == pytest.approx(10**0.7, rel=0.01)
 
 
@@ -71,18 +86,11 @@ def test_covariances_of_patches_that_are_stretched_in_one_direction_are_doubled(
 def test_perspective_moves_a_position_as_far_as_the_prior_by_the_stretch_allows(shear):
     warp = np.diag(np.exp([shear / 2, -shear / 2])).astype(np.float32)
     moves, power = np.array([[14.0, 1.0], [2.0, 12.0]]), 20.0
-    point, covariance = np.array([[50, 40]], np.float32), np.zeros((1, 2, 2), np.float32)
     remains, pixels = np.array([0.03, -0.02]) * power, 169
-    correct_perspective(
-        np.zeros(1, np.int64),
-        np.array([[moves, power * np.eye(2)]], np.float32),
-        remains[None].astype(np.float32),
-        pixels,
-        warp[None],
-        np.full(1, 0.95, np.float32),
-        point,
-        covariance,
-    )
+    memory = memory_of(pixels, perspective=[moves, power * np.eye(2)])
+    found = found_with(0.95, warp, (50, 40))
+    correct_perspective(memory, SLOT, remains[None].astype(np.float32), found)
+    point, _, _, covariance = found
     if not shear:
         assert point.tolist() == [[50, 40]]
         assert not covariance.any()
