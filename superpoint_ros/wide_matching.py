@@ -32,6 +32,7 @@ from superpoint_ros.geometry.alignment import (
     fit_alignment,
     fit_similarity,
     is_bounded,
+    NO_ALIGNMENT,
     TOLERANCE,
     view_change,
     ViewChange,
@@ -173,7 +174,7 @@ def search_alignment(a: np.ndarray, b: np.ndarray, detector: Detector) -> Alignm
     settings = replace(
         detector.settings, **SEARCH_SETTINGS, max_image_size=0, upscale_factor=1.0, grid_cells=0
     )
-    best = Alignment(np.eye(3), 0)
+    best = NO_ALIGNMENT
     full = [next(_zoomed_views(image, SEARCH_SCALES[:1]), None) for image in (a, b)]
     if None in full:  # narrow strips
         return best

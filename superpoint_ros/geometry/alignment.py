@@ -40,6 +40,9 @@ class Alignment(NamedTuple):
     inliers: int
 
 
+NO_ALIGNMENT = Alignment(np.eye(3), 0)
+
+
 class ViewChange(NamedTuple):
     """
     What a homography from a to b does in the middle of b, NaN beyond the horizon.
@@ -83,19 +86,19 @@ def fit_alignment(
     Return the similarity, affinity or homography that most matched points (K, 2) fit, by RANSAC.
 
     Points are those of images of these sizes. The simpler one is preferred, unless the other fits
-    clearly more matches (`MODEL_GAIN`). Without any, the result is the identity with no inliers.
+    clearly more matches (`MODEL_GAIN`). The result may be `NO_ALIGNMENT`.
     """
     tolerance = TOLERANCE * max(size_b)
     best = fit_similarity(points_a, points_b, tolerance)
     affinity = _fit(cv2.estimateAffine2D, points_a, points_b, tolerance, 4, 2000)
-    if affinity is None or not view_change(affinity.to_b, size_b).is_possible:
+    if not view_change(affinity.to_b, size_b).is_possible:
         return best
     if affinity.inliers > MODEL_GAIN * best.inliers:
         best = affinity
     if affinity.inliers < MIN_AFFINE:
         return best
     homography = _fit(cv2.findHomography, points_a, points_b, tolerance, 5, 2000)
-    if homography is not None and homography.inliers > MODEL_GAIN * best.inliers:
+    if homography.inliers > MODEL_GAIN * best.inliers:
         bounded = is_bounded(homography.to_b, affinity.to_b, image_corners(size_a))
         if bounded and view_change(homography.to_b, size_b).is_possible:
             best = homography
@@ -106,13 +109,11 @@ def fit_similarity(points_a: np.ndarray, points_b: np.ndarray, tolerance: float)
     """
     Return the similarity without reflection that most matched points (K, 2) fit, by RANSAC.
 
-    `tolerance` is in pixels of b. Without such a similarity, the result is the identity with no
-    inliers.
+    `tolerance` is in pixels of b. The result may be `NO_ALIGNMENT`.
     """
     found = _fit(cv2.estimateAffinePartial2D, points_a, points_b, tolerance, 3, 1000)
-    if found is None or not 1 / MAX_ZOOM <= np.hypot(*found.to_b[:2, 0]) <= MAX_ZOOM:
-        return Alignment(np.eye(3), 0)
-    return found
+    zoom = np.hypot(*found.to_b[:2, 0])
+    return found if 1 / MAX_ZOOM <= zoom <= MAX_ZOOM else NO_ALIGNMENT
 
 
 def _fit(
@@ -122,10 +123,10 @@ def _fit(
     tolerance: float,
     min_points: int,
     iterations: int,
-) -> Alignment | None:
-    """Return what most points (K, 2) fit by an estimator of OpenCV, None for too few points."""
+) -> Alignment:
+    """Return what most points (K, 2) fit by an estimator of OpenCV, if there are enough."""
     if len(points_a) < min_points:
-        return None
+        return NO_ALIGNMENT
     matrix, inliers = estimate_robustly(
         *(estimator, points_a, points_b),
         method=cv2.RANSAC,
@@ -134,7 +135,7 @@ def _fit(
         confidence=0.999,
     )
     if matrix is None:
-        return None
+        return NO_ALIGNMENT
     to_b = matrix if len(matrix) == 3 else np.vstack([matrix, [0, 0, 1]])
     return Alignment(to_b, int(inliers.sum()))
 

@@ -107,16 +107,6 @@ def local_jacobian(homography: np.ndarray, point: np.ndarray) -> np.ndarray:
     return np.stack([x - origin, y - origin], axis=1) / 0.5
 
 
-def local_scale(homography: np.ndarray, point: np.ndarray) -> float:
-    """
-    Return by how much the homography magnifies lengths at a point (2,); NaN beyond the horizon.
-
-    The value is the square root of the magnification of areas.
-    """
-    (xx, xy), (yx, yy) = local_jacobian(homography, point)
-    return float(np.sqrt(abs(xx * yy - xy * yx)))
-
-
 def valid_mask(
     homography: np.ndarray,
     source_size: tuple[int, int],

@@ -27,7 +27,7 @@ from superpoint_ros.data.hpatches import (
     read_sequence,
     write_homography,
 )
-from superpoint_ros.geometry.homography import local_scale, resample, valid_mask, warp_points
+from superpoint_ros.geometry.homography import local_jacobian, resample, valid_mask, warp_points
 from support.noise_pictures import noise_picture, write_pictures
 
 
@@ -110,7 +110,8 @@ def test_close_ups_are_turned_and_zoomed_in_both_directions(photographs, tmp_pat
         # The close-up shows nothing beyond the photograph, except for a small motion of the hand.
         assert valid_mask(np.linalg.inv(to_whole), size).mean() > 0.8
         middle = (np.array(size) - 1) / 2
-        assert 1 / 6 < local_scale(to_whole, middle) < 1 / 1.9
+        area = abs(np.linalg.det(local_jacobian(to_whole, middle)))
+        assert 1 / 6 < np.sqrt(area) < 1 / 1.9
         ends = warp_points(middle + [[0, 0], [1, 0]], to_whole)
         angles.append(np.degrees(np.arctan2(*(ends[1] - ends[0])[::-1])))
         close_up, whole = (first, second) if close_up_first else (second, first)

@@ -13,7 +13,7 @@ from superpoint_ros.geometry.homography import (
     estimate_homography,
     homography_inliers,
     is_inside,
-    local_scale,
+    local_jacobian,
     resample,
     scaling,
     valid_mask,
@@ -140,11 +140,11 @@ def test_an_invalid_homography_is_refused(homography, message):
         warp_points(np.zeros((1, 2)), homography)
 
 
-def test_local_scale_is_the_magnification_at_a_point():
-    assert local_scale(scaling(3), np.array([5.0, 7.0])) == pytest.approx(3)
-    assert local_scale(np.diag([4.0, 1.0, 1.0]), np.zeros(2)) == pytest.approx(2)
+def test_the_local_jacobian_is_the_magnification_at_a_point():
+    jacobian = local_jacobian(np.diag([4.0, 3.0, 1.0]), np.array([5.0, 7.0]))
+    np.testing.assert_allclose(jacobian, [[4, 0], [0, 3]])
     horizon = np.array([[1, 0, 0], [0, 1, 0], [-0.1, 0, 1]])
-    assert np.isnan(local_scale(horizon, np.array([20.0, 1.0])))
+    assert np.isnan(local_jacobian(horizon, np.array([20.0, 1.0]))).all()
 
 
 def test_resampling_shrinks_without_aliasing_and_keeps_positions():
