@@ -24,6 +24,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from superpoint_ros.data.sequences.frame_files import FileSequence
 from superpoint_ros.data.sequences.rectification import RectifiedStereo
 from superpoint_ros.data.sequences.sequence import Frame, FrameSequence
 from superpoint_ros.evaluation.evaluation_plans import OdometryPlan
@@ -180,11 +181,12 @@ def _run(
 
 def _check_source(sequence: FrameSequence, plan: OdometryPlan) -> None:
     """Raise ValueError if it is known without any image that the sequence cannot be measured."""
-    if not getattr(sequence, 'has_truth', True):
+    if not sequence.has_truth:
         raise ValueError('it has no true poses; those of a bag are on the topic that is given')
-    if plan.scale == 'depth' and not getattr(sequence, 'has_depth', True):
+    if plan.scale == 'depth' and not sequence.has_depth:
         raise _unscaled(plan)
-    existing = [each for each in getattr(sequence, 'files', list)() if each.image.is_file()]
+    files = sequence.files() if isinstance(sequence, FileSequence) else ()
+    existing = [each for each in files if each.image.is_file()]
     if not existing:
         return  # nothing is listed, or reading will tell what is missing
     frames = list(islice(dropwhile(lambda each: each.pose is None, existing), plan.frames))

@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 
 from superpoint_ros.data.sequences.image_files import load_images
-from superpoint_ros.data.sequences.sequence import DEFAULT_RATE, Frame, SecondCamera
+from superpoint_ros.data.sequences.sequence import DEFAULT_RATE, Frame, FrameSequence, SecondCamera
 from superpoint_ros.geometry.camera_model import CameraModel
 from superpoint_ros.geometry.poses import camera_pose, unit_vector
 from superpoint_ros.simulation.layout import FREE_SPACE, furnish, ROOM_SIZE
@@ -65,7 +65,7 @@ class CameraPath:
         return centre + np.array(FREE_SPACE) * ((1 - _SECOND) * slow + _SECOND * fast)
 
 
-class SimulatedRoom:
+class SimulatedRoom(FrameSequence):
     """
     Sequence of a camera that flies through a room covered with photographs.
 
@@ -119,7 +119,6 @@ class SimulatedRoom:
         self.seed, self.rate, self.count = int(seed), float(rate), count
         self.exposure, self.noise = float(exposure), float(noise)
         self.with_depth = with_depth
-        self.second_camera: SecondCamera | None = None
         if baseline:
             pose = np.eye(4)
             pose[0, 3] = baseline

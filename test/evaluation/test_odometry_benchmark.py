@@ -16,7 +16,7 @@ import pytest
 pytest.importorskip('evo', reason='evo is not installed')
 pytest.importorskip('matplotlib', reason='matplotlib is not installed')
 
-from superpoint_ros.data.sequences.sequence import Frame, SecondCamera
+from superpoint_ros.data.sequences.sequence import Frame, FrameSequence, SecondCamera
 from superpoint_ros.evaluation.baselines import described_method, Method
 from superpoint_ros.evaluation.evaluation_plans import OdometryPlan
 from superpoint_ros.evaluation.front_ends import KLT, odometry_method
@@ -31,7 +31,7 @@ from support.moving_picture import layered_picture, shifted_view, SIZE
 CAMERA = CameraModel.of_view((640, 480), 70)
 
 
-class Flight:
+class Flight(FrameSequence):
     """Sequence whose images contain only the number of their frame."""
 
     rate, camera = 10.0, CAMERA
@@ -283,7 +283,7 @@ def test_frames_whose_stamps_go_back_are_left_out(caplog):
     assert 'arc: left out 4 frames: stamps must ascend' in caplog.text
 
 
-class Wall:
+class Wall(FrameSequence):
     """Stereo sequence with depth of a camera that moves parallel to a wall at 2.5 m."""
 
     rate = 10.0

@@ -24,6 +24,7 @@ from superpoint_ros.data.sequences.image_files import convert_color
 from superpoint_ros.data.sequences.mcap_topics import describe_left_out
 from superpoint_ros.data.sequences.sequence import (
     Frame,
+    FrameSequence,
     GroundTruth,
     plausible_rate,
     with_known_size,
@@ -78,7 +79,7 @@ def gray_of(message: Any) -> np.ndarray:
     return gray_from_compressed(message) if compressed else gray_from_message(message)
 
 
-class BagSequence:
+class BagSequence(FrameSequence):
     """
     Frames of one topic of a bag, gray.
 

@@ -24,15 +24,14 @@ import re
 import numpy as np
 
 from superpoint_ros.data.sequences.frame_files import (
+    FileSequence,
     FrameFiles,
     mean_rate,
     nearest_stamps,
-    read_frames,
 )
 from superpoint_ros.data.sequences.image_files import list_images
-from superpoint_ros.data.sequences.sequence import Frame, GroundTruth, SecondCamera
+from superpoint_ros.data.sequences.sequence import GroundTruth, SecondCamera
 from superpoint_ros.data.sequences.text_files import read_numbers, read_rows, read_sensor
-from superpoint_ros.geometry.camera_model import CameraModel
 
 DEPTH_FACTOR = 1000.0
 """Value of a pixel of a depth image at 1 m: millimetres, as in ROS (REP 118)."""
@@ -61,7 +60,7 @@ def find_euroc_camera(folder: Path) -> Path | None:
     return None
 
 
-class EurocSequence:
+class EurocSequence(FileSequence):
     """
     Frames of one camera, with stamps in seconds, its calibration and true poses.
 
@@ -71,6 +70,8 @@ class EurocSequence:
     calibration is missing; frames have its images `with_second`, and depth images `with_depth`.
     Raises ValueError if there is no image, a table cannot be read, or rendering was interrupted.
     """
+
+    depth_factor = DEPTH_FACTOR
 
     def __init__(
         self,
@@ -88,12 +89,11 @@ class EurocSequence:
             raise ValueError(
                 f'{camera.parents[1]} is not finished: the same superpoint make-sequence continues'
             )
-        self._color = color
+        self.color = color
         self.source, self.images = _stamped_images(camera)
         if not self.images:
             raise ValueError(f'{camera} has no images that data.csv lists or that have stamps')
         self.rate = mean_rate(_seconds(self.images), 20.0)
-        self.camera: CameraModel | None = None
         rows, offset = [], None
         try:
             self.camera, offset = read_sensor(camera / 'sensor.yaml')
@@ -117,7 +117,6 @@ class EurocSequence:
         return {k: images[other][0] for k, other in enumerate(chosen) if other is not None}
 
     def files(self) -> Iterator[FrameFiles]:
-        """Yield the files of the frames."""
         return (
             FrameFiles(
                 path, stamp, self.truth.at(stamp), self._second.get(k), self._depth.get(k), exact
@@ -126,9 +125,6 @@ class EurocSequence:
                 zip(self.images, _seconds(self.images), strict=True)
             )
         )
-
-    def __iter__(self) -> Iterator[Frame]:
-        return read_frames(self.files(), self._color, self.source, DEPTH_FACTOR)
 
 
 def _read_second(camera: Path, offset: np.ndarray | None) -> SecondCamera | None:

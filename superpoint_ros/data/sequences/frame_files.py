@@ -5,8 +5,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from abc import abstractmethod
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
+from functools import partial
 import logging
 from pathlib import Path
 from typing import NamedTuple
@@ -15,7 +17,12 @@ import cv2
 import numpy as np
 
 from superpoint_ros.data.sequences.image_files import check_not_empty, read_image, read_pixels
-from superpoint_ros.data.sequences.sequence import DEFAULT_RATE, Frame, plausible_rate
+from superpoint_ros.data.sequences.sequence import (
+    DEFAULT_RATE,
+    Frame,
+    FrameSequence,
+    plausible_rate,
+)
 
 _log = logging.getLogger(__name__)
 
@@ -42,42 +49,54 @@ class FrameFiles(NamedTuple):
     nanoseconds: int | None = None
 
 
-def read_frames(
-    images: Iterable[FrameFiles], color: bool, source: str | Path, depth_factor: float = 1000.0
-) -> Iterator[Frame]:
+class FileSequence(FrameSequence):
     """
-    Yield the frames of image files.
+    Frames of image files.
 
-    `depth_factor` is the value of a pixel of the depth images at 1 m. Images that cannot be read
-    are skipped with a warning that names them; without its second image or depth, a frame has
-    None there. Raises ValueError that names `source`, which lists the files, if no image can be
-    read.
+    Images that cannot be read are skipped with a warning that names them; without its second
+    image or depth, a frame has None there. Reading raises ValueError if no image can be read.
+
+    Attributes:
+        source: file or folder that lists the images, for errors.
+        color: whether frames are BGR, else gray.
+        depth_factor: value of a pixel of the depth images at 1 m.
+
     """
-    last, count = None, 0
-    for files in images:
-        try:
-            image = read_image(files.image, color)
-        except (ValueError, OSError) as error:
-            _log.warning('skipped: %s', error)
-            last = error
-            continue
-        count += 1
-        second = _read_extra(files.second, lambda path: read_image(path, color))
-        depth = _read_extra(files.depth, lambda path: read_depth(path, depth_factor))
-        if depth is not None and depth.shape != image.shape[:2]:
-            _log.warning('left out: %s has another size than %s', files.depth, files.image)
-            depth = None
-        yield Frame(
-            image,
-            files.stamp,
-            files.image.name,
-            pose=files.pose,
-            second=second,
-            depth=depth,
-            nanoseconds=files.nanoseconds,
-        )
-    if not count:
-        raise ValueError(f'no image of {source} can be read: {last}')
+
+    source: str | Path
+    color: bool
+    depth_factor = 1000.0
+
+    @abstractmethod
+    def files(self) -> Iterator[FrameFiles]:
+        """Return the files of all frames, without reading them."""
+
+    def __iter__(self) -> Iterator[Frame]:
+        last, count = None, 0
+        for files in self.files():
+            try:
+                image = read_image(files.image, self.color)
+            except (ValueError, OSError) as error:
+                _log.warning('skipped: %s', error)
+                last = error
+                continue
+            count += 1
+            second = _read_extra(files.second, partial(read_image, color=self.color))
+            depth = _read_extra(files.depth, partial(read_depth, factor=self.depth_factor))
+            if depth is not None and depth.shape != image.shape[:2]:
+                _log.warning('left out: %s has another size than %s', files.depth, files.image)
+                depth = None
+            yield Frame(
+                image,
+                files.stamp,
+                files.image.name,
+                pose=files.pose,
+                second=second,
+                depth=depth,
+                nanoseconds=files.nanoseconds,
+            )
+        if not count:
+            raise ValueError(f'no image of {self.source} can be read: {last}')
 
 
 def _read_extra(path: Path | None, read: Callable[[Path], np.ndarray]) -> np.ndarray | None:
@@ -131,7 +150,7 @@ def mean_rate(stamps: Sequence[float], default: float) -> float:
     return plausible_rate((len(stamps) - 1) / seconds if seconds > 0 else 0.0, default)
 
 
-class ImageSequence:
+class ImageSequence(FileSequence):
     """
     Frames of image files in the given order, at DEFAULT_RATE Hz.
 
@@ -139,26 +158,23 @@ class ImageSequence:
     is left; `source` names the folder in the message.
     """
 
-    camera = None  # unknown
-
     rate = DEFAULT_RATE
 
     def __init__(
         self, paths: Sequence[Path], color: bool = False, source: str = 'the list of files'
     ):
         self.paths = list(paths)
-        self._color, self._source = color, source
+        self.color, self.source = color, source
         check_not_empty(self.paths, source)
         if not any(_is_readable(path) for path in self.paths):
             raise ValueError(f'{source} has no image that can be read')
 
     def files(self) -> Iterator[FrameFiles]:
-        """Yield the files of the frames."""
         return (FrameFiles(path, index / self.rate) for index, path in enumerate(self.paths))
 
     def __iter__(self) -> Iterator[Frame]:
-        frames = read_frames(self.files(), self._color, self._source)
-        for index, frame in enumerate(frames):
+        # A file that is skipped leaves no gap.
+        for index, frame in enumerate(super().__iter__()):
             yield replace(frame, stamp=index / self.rate)
 
 

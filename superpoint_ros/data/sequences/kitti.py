@@ -17,9 +17,9 @@ from pathlib import Path
 
 import numpy as np
 
-from superpoint_ros.data.sequences.frame_files import FrameFiles, mean_rate, read_frames
+from superpoint_ros.data.sequences.frame_files import FileSequence, FrameFiles, mean_rate
 from superpoint_ros.data.sequences.image_files import list_images, load_images
-from superpoint_ros.data.sequences.sequence import Frame, SecondCamera
+from superpoint_ros.data.sequences.sequence import SecondCamera
 from superpoint_ros.data.sequences.text_files import read_numbers, read_rows
 from superpoint_ros.geometry.camera_model import CameraModel
 from superpoint_ros.wording import counted
@@ -40,7 +40,7 @@ def _cameras(folder: Path) -> list[int]:
     return [number for number in _CAMERAS if (folder / f'image_{number}').is_dir()]
 
 
-class KittiSequence:
+class KittiSequence(FileSequence):
     """
     Frames of one camera of a sequence, with their true poses if `poses/` has them.
 
@@ -52,16 +52,17 @@ class KittiSequence:
 
     def __init__(self, folder: str | Path, color: bool = False, with_second: bool = False):
         folder = Path(folder)
-        self._color = color
+        self.color = color
         for name in _FILES:
             if not (folder / name).is_file():
                 raise ValueError(f'{folder} has no {name}, which sequences of KITTI odometry have')
         cameras = _cameras(folder)
         if not cameras:
             raise ValueError(f'{folder} has none of image_0 to image_3')
-        self.images = list_images(folder / f'image_{cameras[0]}')
+        self.source = folder / f'image_{cameras[0]}'
+        self.images = list_images(self.source)
         if not self.images:
-            raise ValueError(f'{folder / f"image_{cameras[0]}"} has no images')
+            raise ValueError(f'{self.source} has no images')
         times = folder / 'times.txt'
         stamps = read_numbers(times, 1)[:, 0]
         if not np.isfinite(stamps).all():
@@ -81,7 +82,6 @@ class KittiSequence:
         self.poses = [poses[frame] if frame < len(poses) else None for frame in frames]
         self.rate = mean_rate(self.stamps, 10.0)
         right = folder / f'image_{cameras[0] + 1}'
-        self.second_camera: SecondCamera | None = None
         if cameras[0] in _LEFT and right.is_dir():
             camera, right_shift = _read_camera(folder, cameras[0] + 1, (width, height))
             pose = np.eye(4)
@@ -90,14 +90,10 @@ class KittiSequence:
         self._right = right if with_second and self.second_camera else None
 
     def files(self) -> Iterator[FrameFiles]:
-        """Yield the files of the frames."""
         return (
             FrameFiles(path, stamp, pose, self._right / path.name if self._right else None)
             for path, stamp, pose in zip(self.images, self.stamps, self.poses, strict=True)
         )
-
-    def __iter__(self) -> Iterator[Frame]:
-        return read_frames(self.files(), self._color, self.images[0].parent)
 
 
 def _frame_numbers(images: Sequence[Path], count: int, times: Path) -> list[int]:

@@ -32,7 +32,7 @@ class _Map(NamedTuple):
         return cv2.remap(image, self.x, self.y, cv2.INTER_LINEAR)
 
 
-class RectifiedStereo:
+class RectifiedStereo(FrameSequence):
     """
     Rectified frames of a stereo sequence whose frames have second images.
 
@@ -44,7 +44,7 @@ class RectifiedStereo:
     """
 
     def __init__(self, sequence: FrameSequence):
-        second = getattr(sequence, 'second_camera', None)
+        second = sequence.second_camera
         if sequence.camera is None or second is None:
             lacking = 'calibration' if sequence.camera is None else 'second camera'
             raise ValueError(f'a stereo sequence is needed, this one has no {lacking}')

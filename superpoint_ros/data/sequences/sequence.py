@@ -5,10 +5,11 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 import logging
-from typing import NamedTuple, Protocol
+from typing import NamedTuple
 
 import numpy as np
 
@@ -76,21 +77,28 @@ class SecondCamera(NamedTuple):
     pose: np.ndarray
 
 
-class FrameSequence(Protocol):
+class FrameSequence(ABC):
     """
-    Frames at `rate` Hz on average, and the calibration of their camera, None if unknown.
+    Frames, and what is known of them before they are read.
 
-    Some sequences have further attributes: `second_camera`, the second camera; `files()`, the
-    `FrameFiles` of all frames, without reading them; `has_truth` and `has_depth`, false if no
-    frame has a true pose or depth.
+    Attributes:
+        rate: mean rate in Hz.
+        camera: calibration of the camera, None if it is unknown.
+        second_camera: second camera of a stereo pair, None if there is none.
+        has_truth: whether frames may have a true pose.
+        has_depth: whether frames may have depth.
+
     """
 
     rate: float
-    camera: CameraModel | None
+    camera: CameraModel | None = None
+    second_camera: SecondCamera | None = None
+    has_truth = True
+    has_depth = True
 
+    @abstractmethod
     def __iter__(self) -> Iterator[Frame]:
         """Return the frames from the beginning."""
-        ...
 
 
 class GroundTruth:

@@ -19,21 +19,18 @@ import re
 import numpy as np
 
 from superpoint_ros.data.sequences.frame_files import (
+    FileSequence,
     FrameFiles,
     mean_rate,
     nearest_stamps,
-    read_frames,
 )
 from superpoint_ros.data.sequences.image_files import list_images
-from superpoint_ros.data.sequences.sequence import DEFAULT_RATE, Frame, GroundTruth
+from superpoint_ros.data.sequences.sequence import DEFAULT_RATE, GroundTruth
 from superpoint_ros.data.sequences.text_files import read_calibration, read_numbers, read_rows
 from superpoint_ros.geometry.camera_model import CameraModel
 
 GROUND_TRUTH = 'groundtruth.txt'
 CALIBRATION = 'camera_info.yaml'
-DEPTH_FACTOR = 5000.0
-"""Value of a pixel of a depth image at 1 m."""
-
 _LONGEST_DIFFERENCE = 0.02  # seconds between image and depth, the default of associate.py
 
 # The calibrations that the benchmark publishes: fx, fy, cx, cy, then k1, k2, p1, p2, k3.
@@ -51,7 +48,7 @@ def is_tum_folder(folder: Path) -> bool:
     return (folder / GROUND_TRUTH).is_file() or (folder / 'rgb.txt').is_file()
 
 
-class TumSequence:
+class TumSequence(FileSequence):
     """
     Frames of a folder of the benchmark, with their true poses if these are known.
 
@@ -60,9 +57,11 @@ class TumSequence:
     have their depth `with_depth`. Raises ValueError if there is no image or a line cannot be read.
     """
 
+    depth_factor = 5000.0
+
     def __init__(self, folder: str | Path, color: bool = False, with_depth: bool = False):
         folder = Path(folder)
-        self._color = color
+        self.color = color
         self.source, self.images = _stamped_images(folder, 'rgb')
         if not self.images:
             raise ValueError(f'{folder} has no images that rgb.txt lists or that have stamps')
@@ -78,14 +77,10 @@ class TumSequence:
             self._depth = [None if other is None else depth[other][1] for other in chosen]
 
     def files(self) -> Iterator[FrameFiles]:
-        """Yield the files of the frames."""
         return (
             FrameFiles(path, stamp, self.truth.at(stamp), depth=depth)
             for (stamp, path), depth in zip(self.images, self._depth, strict=True)
         )
-
-    def __iter__(self) -> Iterator[Frame]:
-        return read_frames(self.files(), self._color, self.source, DEPTH_FACTOR)
 
 
 def _stamped_images(folder: Path, kind: str) -> tuple[Path, list[tuple[float, Path]]]:

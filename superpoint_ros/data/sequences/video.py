@@ -12,19 +12,17 @@ import time
 import cv2
 
 from superpoint_ros.data.sequences.image_files import convert_color
-from superpoint_ros.data.sequences.sequence import Frame, plausible_rate
+from superpoint_ros.data.sequences.sequence import Frame, FrameSequence, plausible_rate
 from superpoint_ros.files import check_utf8
 
 
-class Video:
+class Video(FrameSequence):
     """
     Frames of a video file or, with `live`, of a camera.
 
     `rate` is what the file or the camera reports, in Hz. The frames of a camera end if it is
     unplugged. Raises ValueError if the source cannot be opened or has no frame.
     """
-
-    camera = None  # unknown
 
     has_truth = False
 

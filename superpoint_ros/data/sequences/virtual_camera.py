@@ -14,11 +14,11 @@ import cv2
 import numpy as np
 
 from superpoint_ros.data.sequences.image_files import load_images
-from superpoint_ros.data.sequences.sequence import DEFAULT_RATE, Frame
+from superpoint_ros.data.sequences.sequence import DEFAULT_RATE, Frame, FrameSequence
 from superpoint_ros.geometry.homography import scaling, warp_image
 
 
-class VirtualCamera:
+class VirtualCamera(FrameSequence):
     """
     Endless sequence of a camera that pans, rotates and zooms smoothly over photographs.
 
@@ -26,13 +26,13 @@ class VirtualCamera:
     height), are gray unless `color`, and have a `rate` in Hz. Each photograph is shown for
     `seconds_each`; after the last one, the first follows. The frames depend only on the
     photographs, the parameters and the `seed`. A frame never shows anything beyond the borders of
-    the photograph; it has the homography from its pixels to those of the photograph.
+    the photograph; it has the homography from its pixels to those of the photograph. As the camera
+    zooms, no calibration fits all frames.
 
     Files that cannot be read are skipped as in `read_each`, which raises if none can be. Raises
     ValueError if there is no photograph or a side is below one pixel.
     """
 
-    camera = None  # it zooms: no calibration fits all frames
     MAX_ANGLE = math.radians(20)
     NEAREST, FURTHEST = 0.5, 0.95  # size of the view relative to the largest that always fits
     PERIODS: ClassVar = {'x': 11.0, 'y': 7.3, 'angle': 17.9, 'zoom': 13.1}  # s, incommensurable

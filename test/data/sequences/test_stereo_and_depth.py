@@ -15,7 +15,7 @@ import pytest
 from superpoint_ros.data.sequences.frame_files import nearest_stamps
 from superpoint_ros.data.sequences.opening import list_sequences, open_sequence
 from superpoint_ros.data.sequences.rectification import RectifiedStereo
-from superpoint_ros.data.sequences.sequence import Frame, SecondCamera
+from superpoint_ros.data.sequences.sequence import Frame, FrameSequence, SecondCamera
 from superpoint_ros.geometry.camera_model import CameraModel
 from support.recordings import EUROC_START, write_depth, write_euroc, write_kitti, write_tum
 
@@ -133,7 +133,7 @@ def test_stamps_are_associated_one_to_one_smallest_difference_first():
     assert nearest_stamps([1.0], [], 0.02) == [None]
 
 
-class Pair:
+class Pair(FrameSequence):
     """One frame of a stereo pair with distortion, whose cameras are turned a little."""
 
     rate = 10.0
