@@ -113,7 +113,7 @@ def find_keypoints(
         images: gray levels (B, 1, H, W), used with Hessian keypoints only.
         settings: of these, the ones that resize images have no effect.
         threshold: replaces that of the settings; a tensor (1,) keeps it variable in graphs.
-        mask: (B, H, W), bool or float32; keypoints may not be at zeros.
+        mask: bool (B, H, W), false where keypoints may not be.
         rounds: of suppression, see `suppress_non_maxima`.
 
     """

@@ -130,7 +130,7 @@ class _Graph:
         self._host_threshold = torch.zeros(1, pin_memory=pinned)
         self._images = self._host_images.to(device)
         self._threshold = self._host_threshold.to(device)
-        self._allowed = torch.ones((count, *key.size), device=device)
+        self._allowed = torch.ones((count, *key.size), dtype=torch.bool, device=device)
         self._all_allowed = True
         self._stream = torch.cuda.Stream(device) if pinned else None
         shape = self._warm_up() if pinned else self._calculate().shape
@@ -200,7 +200,7 @@ class _Graph:
             return
         self._all_allowed = mask is None
         if mask is None:
-            self._allowed.fill_(1.0)
+            self._allowed.fill_(True)
         else:
             self._allowed.copy_(mask)
         if self._stream is not None:
