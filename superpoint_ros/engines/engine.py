@@ -37,10 +37,6 @@ if TYPE_CHECKING:
 
 _log = logging.getLogger(__name__)
 
-# OpenVINO imports this module if it is installed. It starts processes and sends reports over the
-# network, which a node on a robot must not do; without it OpenVINO works the same.
-sys.modules.setdefault('openvino_telemetry', None)
-
 
 class Engine(Protocol):
     """
@@ -80,11 +76,9 @@ def limit_threads_after_fork() -> bool:
     return True
 
 
-def create_engine(
-    network: SuperPoint | NetworkArrays, execution: ExecutionSettings | None = None
-) -> Engine:
+def create_engine(network: SuperPoint | NetworkArrays, execution: ExecutionSettings) -> Engine:
     """
-    Return the engine that runs a network as the settings ask for, by default with all of 'auto'.
+    Return the engine that runs a network as the settings ask for.
 
     `ExecutionSettings` describes them; their `weights` are not read. A number of threads also
     applies to all of PyTorch in this process. The engine 'onnxruntime' runs in float32 and returns
@@ -94,7 +88,6 @@ def create_engine(
     Raises ValueError if the device is not available, the engine is not installed, or device,
     engine and precision do not go together.
     """
-    execution = execution or ExecutionSettings()
     engine, precision, threads = execution.engine, execution.precision, execution.threads
     is_onnx = engine == 'onnxruntime'
     device = find_device('cpu' if is_onnx and execution.device == 'auto' else execution.device)
@@ -133,7 +126,7 @@ def _openvino_engine(network: NetworkArrays, precision: str, threads: int) -> En
         if network.ranges is not None and has_fast_int8():
             precision = 'int8'
         else:
-            precision = 'bfloat16' if openvino_engine.native_bfloat16() else 'float32'
+            precision = 'bfloat16' if openvino_engine.openvino_has_bfloat16() else 'float32'
     if precision == 'int8':
         from superpoint_ros.engines.int8 import quantise
 
@@ -183,7 +176,7 @@ def _takes_openvino(engine: str, device: str, precision: str) -> bool:
         with raised_interruptions():
             from superpoint_ros.engines import openvino_engine
 
-            openvino_engine.native_bfloat16()
+            openvino_engine.openvino_has_bfloat16()
     except (ImportError, RuntimeError) as error:
         if must:
             raise ValueError(f"engine 'openvino' does not work here: {error}") from error

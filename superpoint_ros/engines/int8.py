@@ -26,9 +26,9 @@ from openvino import opset13 as ops
 
 from superpoint_ros.data.sequences.image_files import read_image
 from superpoint_ros.engines.openvino_engine import (
-    native_bfloat16,
     NetworkGraph,
     openvino_core,
+    openvino_has_bfloat16,
     pool,
 )
 from superpoint_ros.files import demo_photographs
@@ -88,7 +88,7 @@ class _QuantisedGraph(NetworkGraph):
             return super().prepare(name, pooled)
         low, high = self.network.ranges[name]
         narrow = len(self.network.arrays[f'{name}.bias']) < NARROW
-        if pooled and narrow and native_bfloat16():
+        if pooled and narrow and openvino_has_bfloat16():
             # OpenVINO pools int8 in blocks of 32 channels; with fewer it takes several times as
             # long as in bfloat16. The result is the same except for rounding to bfloat16.
             return _round(pool(self.outputs[name]), low, high)

@@ -11,22 +11,17 @@ from functools import cache
 import math
 import os
 import re
-import sys
 import threading
 from typing import TYPE_CHECKING
 
 import numpy as np
+import openvino as ov
+from openvino import opset13 as ops
+from openvino.preprocess import PrePostProcessor
 
 from superpoint_ros.engines.conversion import as_array, like_images
 from superpoint_ros.model.config import CELL, FINE_CELL, Layer, SuperPointOutput
 from superpoint_ros.model.network_arrays import NetworkArrays
-
-# Not to be imported, see `engines.engine`.
-sys.modules.setdefault('openvino_telemetry', None)
-
-import openvino as ov  # noqa: E402
-from openvino import opset13 as ops  # noqa: E402
-from openvino.preprocess import PrePostProcessor  # noqa: E402
 
 if TYPE_CHECKING:
     import torch
@@ -64,7 +59,7 @@ def openvino_core() -> ov.Core:
     return ov.Core()
 
 
-def native_bfloat16() -> bool:
+def openvino_has_bfloat16() -> bool:
     """Return whether OpenVINO supports bfloat16 on this processor, and the user allows it."""
     capabilities = openvino_core().get_property('CPU', 'OPTIMIZATION_CAPABILITIES')
     return 'BF16' in capabilities and not _bfloat16_forbidden()
@@ -108,7 +103,7 @@ class OpenVinoEngine:
         self.precision = precision
         self._channels = [output.partial_shape[1].get_length() for output in network.outputs]
         # In int8 this applies to the layers that are not quantised.
-        short = precision == 'bfloat16' or (precision == 'int8' and native_bfloat16())
+        short = precision == 'bfloat16' or (precision == 'int8' and openvino_has_bfloat16())
         self._settings = {
             'INFERENCE_PRECISION_HINT': 'bf16' if short else 'f32',
             'PERFORMANCE_HINT': 'LATENCY',

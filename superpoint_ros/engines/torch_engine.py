@@ -17,10 +17,10 @@ def best_precision(device: str) -> str:
     """Return the fastest precision of PyTorch on a device that finds the same keypoints."""
     if device != 'cpu':
         return 'float16'
-    return 'bfloat16' if native_bfloat16() else 'float32'
+    return 'bfloat16' if torch_has_bfloat16() else 'float32'
 
 
-def native_bfloat16() -> bool:
+def torch_has_bfloat16() -> bool:
     """Return whether PyTorch knows that this processor has bfloat16 instructions."""
     # These functions are not documented, so a version of PyTorch may lack them.
     names = ('_is_avx512_bf16_supported', '_is_amx_tile_supported')

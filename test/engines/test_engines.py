@@ -3,6 +3,7 @@
 
 """Engines run any network at any size, alike, within their memory and threads."""
 
+import importlib
 import os
 import signal
 import subprocess
@@ -89,17 +90,10 @@ def test_openvino_leaves_the_last_fine_layer_of_arrays_to_the_detection():
 
 
 @pytest.mark.parametrize(('native', 'precision'), [(True, 'bfloat16'), (False, 'float32')])
-@pytest.mark.parametrize(
-    ('engine', 'where'),
-    [
-        pytest.param('openvino', 'openvino_engine', marks=needs_openvino),
-        ('torch', 'torch_engine'),
-    ],
-)
-def test_a_cpu_runs_in_bfloat16_if_it_supports_it(monkeypatch, engine, where, native, precision):
-    if engine == 'openvino':
-        import superpoint_ros.engines.openvino_engine  # noqa: F401
-    monkeypatch.setattr(f'superpoint_ros.engines.{where}.native_bfloat16', lambda: native)
+@pytest.mark.parametrize('engine', [pytest.param('openvino', marks=needs_openvino), 'torch'])
+def test_a_cpu_runs_in_bfloat16_if_it_supports_it(monkeypatch, engine, native, precision):
+    module = importlib.import_module(f'superpoint_ros.engines.{engine}_engine')
+    monkeypatch.setattr(module, f'{engine}_has_bfloat16', lambda: native)
     assert cpu_engine(SuperPoint(COMPACT), engine=engine).precision == precision
 
 
@@ -182,6 +176,7 @@ def test_openvino_does_not_copy_outputs():
 
 
 RESIDENT_MEMORY = """
+import importlib
 import os
 from pathlib import Path
 import torch

@@ -53,7 +53,7 @@ def test_shipped_weights_have_activation_ranges(path):
 )
 def test_precision_auto_is_int8_if_it_is_fast_and_calibrated(monkeypatch, fast, ranges, precision):
     monkeypatch.setattr('superpoint_ros.engines.engine.has_fast_int8', lambda: fast)
-    monkeypatch.setattr(openvino_engine, 'native_bfloat16', lambda: True)
+    monkeypatch.setattr(openvino_engine, 'openvino_has_bfloat16', lambda: True)
     engine = cpu_engine(replace(network(), ranges=ranges), engine='openvino')
     assert engine.precision == precision
 
