@@ -27,9 +27,14 @@ from superpoint_ros.benchmark.candidates import (
     TimedDetector,
 )
 from superpoint_ros.benchmark.frame_memory import measure_memory
-from superpoint_ros.benchmark.machine import multiply_adds, peak_rate, PEAK_SIDES, use_threads
+from superpoint_ros.benchmark.machine import (
+    memory_bandwidth,
+    peak_rate,
+    PEAK_SIDES,
+    use_threads,
+)
 from superpoint_ros.benchmark.other_detectors import TimedMethod, TimedOnnx
-from superpoint_ros.benchmark.roofline import memory_bandwidth, network_traffic, roofline
+from superpoint_ros.benchmark.roofline import multiply_adds, network_traffic, roofline
 from superpoint_ros.model.config import PAPER, SuperPointConfig
 from superpoint_ros.model.network_arrays import NetworkArrays
 from superpoint_ros.wording import counted

@@ -1,7 +1,7 @@
 # Copyright 2026 The superpoint_ros developers
 # SPDX-License-Identifier: Apache-2.0
 
-"""The machine that a measurement runs on, its peak rate, and the work of a network."""
+"""The machine that a measurement runs on, and its limits."""
 
 from __future__ import annotations
 
@@ -13,17 +13,19 @@ import cv2
 import psutil
 import torch
 from torch.utils.benchmark import Timer
-from torch.utils.flop_counter import FlopCounterMode
 
 from superpoint_ros.detection.threads import core_count, set_thread_count
-from superpoint_ros.model.config import CELL, SuperPointConfig
-from superpoint_ros.model.superpoint import SuperPoint
 
 PEAK_SIDES = (256, 512, 1024, 2048)
 """Sides of the square matrices whose products give the peak rate of the machine."""
 
+COPIED = {'cpu': 1 << 26, 'cuda': 1 << 28}
+"""Bytes of the tensor whose copying gives the bandwidth. With its copy it is larger than the
+caches. A longer copy on a CPU would not end within the time slice of a busy machine."""
+
 _LIBRARIES = ('torch', 'openvino')
 _INSTRUCTIONS = ('avx2', 'avx512_f', 'avx512_bf16', 'avx512_vnni', 'amx_bf16', 'amx_int8')
+_COPIES = 20
 _LONG = 0.5  # seconds; larger matrices are not tried after a product that took longer
 
 
@@ -54,14 +56,6 @@ def _version(library: str) -> str | None:
         return version(library)
     except PackageNotFoundError:
         return None
-
-
-def multiply_adds(config: SuperPointConfig, size: tuple[int, int]) -> int:
-    """Return the multiply-adds of the network for one image (width, height), padded to cells."""
-    width, height = (-(-side // CELL) * CELL for side in size)
-    with torch.device('meta'), FlopCounterMode(display=False) as counter:
-        SuperPoint(config)(torch.zeros(1, 1, height, width))
-    return counter.get_total_flops() // 2
 
 
 def peak_rate(
@@ -100,3 +94,20 @@ def _product(precision: str, device: torch.device, side: int) -> Timer:
         globals={'multiply': multiply, 'a': a, 'b': b},
         num_threads=torch.get_num_threads(),
     )
+
+
+def memory_bandwidth(device: str, size: int = 0) -> float:
+    """
+    Return the bytes per second, read and written, of the fastest of some copies of a tensor.
+
+    The tensor has `size` bytes, by default those of `COPIED`.
+    """
+    size = size or COPIED[device.partition(':')[0]]
+    source = torch.ones(size, dtype=torch.uint8, device=device)
+    target = torch.empty_like(source)
+    timer = Timer(
+        'target.copy_(source)',
+        globals={'source': source, 'target': target},
+        num_threads=torch.get_num_threads(),
+    )
+    return 2 * size / min(timer.timeit(1).mean for _ in range(_COPIES))

@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 
 """
-The roofline of a network: the least time that arithmetic and memory allow.
+The work of a network, and its roofline: the least time that arithmetic and memory allow.
 
 Source: Williams, Waterman, Patterson, "Roofline: An Insightful Visual Performance Model for
 Multicore Architectures", CACM 2009.
@@ -13,34 +13,20 @@ from __future__ import annotations
 from typing import NamedTuple
 
 import torch
+from torch.utils.flop_counter import FlopCounterMode
 
 from superpoint_ros.model.config import CELL, SuperPointConfig
-
-COPIED = {'cpu': 1 << 26, 'cuda': 1 << 28}
-"""Bytes of the tensor whose copying gives the bandwidth. With its copy it is larger than the
-caches. A longer copy on a CPU would not end within the time slice of a busy machine."""
+from superpoint_ros.model.superpoint import SuperPoint
 
 _BYTES = {'float32': 4, 'bfloat16': 2, 'float16': 2, 'int8': 1}
-_COPIES = 20
 
 
-def memory_bandwidth(device: str, size: int = 0) -> float:
-    """
-    Return the bytes per second, read and written, of the fastest of some copies of a tensor.
-
-    The tensor has `size` bytes, by default those of `COPIED`.
-    """
-    from torch.utils.benchmark import Timer  # needs setuptools, which not every machine has
-
-    size = size or COPIED[device.partition(':')[0]]
-    source = torch.ones(size, dtype=torch.uint8, device=device)
-    target = torch.empty_like(source)
-    timer = Timer(
-        'target.copy_(source)',
-        globals={'source': source, 'target': target},
-        num_threads=torch.get_num_threads(),
-    )
-    return 2 * size / min(timer.timeit(1).mean for _ in range(_COPIES))
+def multiply_adds(config: SuperPointConfig, size: tuple[int, int]) -> int:
+    """Return the multiply-adds of the network for one image (width, height), padded to cells."""
+    width, height = (-(-side // CELL) * CELL for side in size)
+    with torch.device('meta'), FlopCounterMode(display=False) as counter:
+        SuperPoint(config)(torch.zeros(1, 1, height, width))
+    return counter.get_total_flops() // 2
 
 
 def network_traffic(config: SuperPointConfig, size: tuple[int, int], precision: str) -> int:

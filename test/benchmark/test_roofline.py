@@ -1,15 +1,37 @@
 # Copyright 2026 The superpoint_ros developers
 # SPDX-License-Identifier: Apache-2.0
 
-"""The roofline relates a network to the limits of arithmetic and memory."""
+"""The work of a network, and its relation to the limits of arithmetic and memory."""
 
 import pytest
 import torch
 from torch import nn
 
-from superpoint_ros.benchmark.roofline import memory_bandwidth, network_traffic, roofline
-from superpoint_ros.model.config import SuperPointConfig
+from superpoint_ros.benchmark.roofline import multiply_adds, network_traffic, roofline
+from superpoint_ros.model.config import COMPACT, PAPER, SuperPointConfig
 from superpoint_ros.model.superpoint import SuperPoint
+
+
+def test_multiply_adds_of_both_networks_are_the_published_ones():
+    assert multiply_adds(PAPER, (640, 480)) == pytest.approx(26.05e9, rel=1e-3)
+    assert multiply_adds(COMPACT, (640, 480)) == pytest.approx(6.335e9, rel=1e-3)
+
+
+def test_multiply_adds_are_those_of_the_executed_convolutions():
+    model = SuperPoint(SuperPointConfig((3, 4, 5, 6), 7, 8))
+    counted = []
+
+    def count(layer, inputs, output):
+        per_output = layer.in_channels * layer.kernel_size[0] * layer.kernel_size[1]
+        counted.append(output[0].numel() * per_output)
+
+    for layer in model.modules():
+        if isinstance(layer, nn.Conv2d):
+            layer.register_forward_hook(count)
+    model(torch.zeros(1, 1, 40, 56))
+    assert len(counted) == 12
+    # 50x34 is padded to 56x40.
+    assert multiply_adds(model.config, (50, 34)) == sum(counted)
 
 
 @pytest.mark.parametrize('downsampling', ['pooling', 'stride'])
@@ -40,7 +62,3 @@ def test_a_network_is_bound_by_what_takes_longer():
     found = roofline(2e9, 10**9, 20.0, peak=1e12, bandwidth=1e11)
     assert found == (pytest.approx(0.1), pytest.approx(0.5), pytest.approx(10), 'memory')
     assert roofline(2e9, 10**9, 20.0, peak=None, bandwidth=1e11).share_of_peak is None
-
-
-def test_memory_bandwidth_is_that_of_copies():
-    assert 1e7 < memory_bandwidth('cpu', size=1 << 20) < 1e13
