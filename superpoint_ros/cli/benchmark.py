@@ -30,13 +30,13 @@ from itertools import chain
 from pathlib import Path
 import sys
 
+from superpoint_ros.cli.method_options import weight_names
 from superpoint_ros.cli.options import (
     image_size,
     keep_inputs,
     number,
     output_folder,
     print_written,
-    weight_names,
 )
 from superpoint_ros.cli.settings_options import refuse_option
 

@@ -22,13 +22,13 @@ import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from superpoint_ros.cli.memory_errors import naming_lack_of_memory
 from superpoint_ros.cli.options import (
     add_detector_options,
     add_out,
     image_files,
     keep_inputs,
     make_detector,
-    naming_lack_of_memory,
     read_for_detection,
 )
 from superpoint_ros.cli.rerun_option import add_rerun_option, open_recording

@@ -1,7 +1,7 @@
 # Copyright 2026 The superpoint_ros developers
 # SPDX-License-Identifier: Apache-2.0
 
-"""The measurement `superpoint evaluate odometry`."""
+"""`superpoint evaluate odometry`: trajectories of the features, compared with baselines."""
 
 from __future__ import annotations
 
@@ -12,7 +12,8 @@ from pathlib import Path
 import sys
 from typing import TYPE_CHECKING
 
-from superpoint_ros.cli.options import add_method_options, distinct_names, make_methods
+from superpoint_ros.cli.method_options import add_method_options, make_methods
+from superpoint_ros.cli.options import distinct_names
 from superpoint_ros.cli.rerun_option import add_rerun_option, open_recording
 from superpoint_ros.cli.settings_options import add_options, given_options, read_options
 from superpoint_ros.evaluation.evaluation_plans import OdometryPlan, RoomPlan

@@ -8,14 +8,13 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from superpoint_ros.cli.options import (
+from superpoint_ros.cli.method_options import (
     add_matching_options,
     add_method_options,
-    given_execution,
     make_methods,
-    print_written,
     with_wide,
 )
+from superpoint_ros.cli.options import given_execution, print_written
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

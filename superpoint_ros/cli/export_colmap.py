@@ -24,10 +24,10 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from superpoint_ros.cli.memory_errors import naming_lack_of_memory
 from superpoint_ros.cli.options import (
     add_detector_options,
     make_detector,
-    naming_lack_of_memory,
     number,
     output_file,
     output_folder,

@@ -21,16 +21,13 @@ from contextlib import contextmanager
 import importlib
 from importlib.util import find_spec
 import logging
-import os
 from pathlib import Path
-import signal
 import sys
-import threading
-from types import FrameType
 from typing import Any, NamedTuple
 
 from superpoint_ros import __version__
-from superpoint_ros.interruptions import raised_interruptions
+from superpoint_ros.cli.memory_errors import is_out_of_memory, OUT_OF_MEMORY
+from superpoint_ros.interruptions import raised_interruptions, raising_signals, Terminated
 from superpoint_ros.standard_streams import lasting_streams
 
 
@@ -69,17 +66,6 @@ EXIT_BAD_INPUT = 2
 EXIT_INTERRUPTED = 130
 EXIT_TERMINATED = 143
 
-OUT_OF_MEMORY = 'not enough memory'
-
-_LACKS_MEMORY = (
-    "can't allocate memory",  # torch on a CPU
-    'cannot allocate memory',  # the system
-    'out of memory',  # torch on CUDA
-    'failed to allocate',  # OpenVINO and OpenCV
-    'insufficient memory',  # OpenCV
-    'bad_alloc',  # C++
-)
-
 _BAD_INPUT = (
     ValueError,
     FileExistsError,
@@ -96,7 +82,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     0: done; 1: failed, or partly done; 2: the input or the command line is wrong; 130: Ctrl-C;
     143: SIGTERM.
     """
-    with lasting_streams(), _shown_log(), _raising_signals() as raised:
+    with lasting_streams(), _shown_log(), raising_signals() as raised:
         return _run(list(sys.argv[1:] if arguments is None else arguments), raised)
 
 
@@ -139,12 +125,6 @@ def _run(arguments: list[str], raised: Sequence[KeyboardInterrupt]) -> int:
         return _report(OUT_OF_MEMORY, EXIT_FAILED)
 
 
-def is_out_of_memory(error: Exception) -> bool:
-    """Return whether an error of Python, NumPy, OpenCV, torch or OpenVINO means lack of memory."""
-    text = str(error).lower()
-    return isinstance(error, MemoryError) or any(words in text for words in _LACKS_MEMORY)
-
-
 def _named_command(arguments: Sequence[str]) -> str | None:
     """Return the command in the command line, None if it has none that exists."""
     words = [word for word in arguments if not word.startswith('-')]
@@ -183,54 +163,6 @@ class _Parser(argparse.ArgumentParser):
         if not text and is_name and not is_rest and action.default not in ('', ['']):
             raise argparse.ArgumentError(action, 'must not be empty: is a variable unset?')
         return value
-
-
-class Terminated(KeyboardInterrupt):
-    """The end of the work by SIGTERM, which removes unfinished files as Ctrl-C does."""
-
-
-@contextmanager
-def _raising_signals() -> Iterator[list[KeyboardInterrupt]]:
-    """
-    Let SIGINT raise KeyboardInterrupt and SIGTERM `Terminated`, unless they have other handlers.
-
-    Gives a list of the exceptions that were raised: C++ code may replace them by others. A signal
-    whose exception the interpreter has to ignore, in a finalizer, is sent again after a moment.
-    """
-    raised: list[KeyboardInterrupt] = []
-    usual = {signal.SIGINT: signal.default_int_handler, signal.SIGTERM: signal.SIG_DFL}
-    if threading.current_thread() is not threading.main_thread():
-        usual = {}
-    usual = {number: each for number, each in usual.items() if signal.getsignal(number) == each}
-
-    def end(number: int, frame: FrameType | None) -> None:
-        if number == signal.SIGTERM:
-            signal.signal(number, signal.SIG_IGN)  # timeout(1) sends it twice
-        raised.append(Terminated() if number == signal.SIGTERM else KeyboardInterrupt())
-        raise raised[-1]
-
-    def ignore(unraisable: sys.UnraisableHookArgs) -> None:
-        if unraisable.exc_value not in raised:
-            report(unraisable)
-            return
-        terminated = isinstance(unraisable.exc_value, Terminated)
-        number = signal.SIGTERM if terminated else signal.SIGINT
-        signal.signal(number, end)
-        timers.append(threading.Timer(0.01, os.kill, (os.getpid(), number)))
-        timers[-1].start()
-
-    report, timers = sys.unraisablehook, list[threading.Timer]()
-    for number in usual:
-        signal.signal(number, end)
-    sys.unraisablehook = ignore
-    try:
-        yield raised
-    finally:
-        for timer in timers:
-            timer.cancel()
-        sys.unraisablehook = report
-        for number, handler in usual.items():
-            signal.signal(number, handler)
 
 
 @contextmanager

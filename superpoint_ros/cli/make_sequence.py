@@ -24,7 +24,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, TYPE_CHECKING
 
-from superpoint_ros.cli.options import add_out, add_scene_options, interrupted, keep_inputs
+from superpoint_ros.cli.options import add_out, keep_inputs
+from superpoint_ros.cli.scene_options import add_scene_options, interrupted
 from superpoint_ros.cli.settings_options import add_options, read_options
 from superpoint_ros.data.scenes.flight_settings import FlightSettings
 from superpoint_ros.wording import counted

@@ -10,14 +10,13 @@ Those of the detector come from its tables, `ExecutionSettings` and `DetectionSe
 from __future__ import annotations
 
 import argparse
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 import math
 from os.path import realpath
 from pathlib import Path
 from typing import Any, TYPE_CHECKING
 
-from superpoint_ros.cli.settings_options import add_options, given_options, refuse_option
+from superpoint_ros.cli.settings_options import add_options, given_options
 from superpoint_ros.detection.settings import DetectionSettings
 from superpoint_ros.engines.execution_settings import ExecutionSettings
 from superpoint_ros.files import check_writable
@@ -27,7 +26,6 @@ if TYPE_CHECKING:
     import numpy as np
 
     from superpoint_ros.detector import Detector
-    from superpoint_ros.evaluation.baselines import Method
 
 EXACT = {'precision': 'float32'}
 """Defaults of evaluations: results of the weights, not of the precision that is fast here."""
@@ -147,20 +145,6 @@ def read_for_detection(path: str | Path, color: bool = False, longest_side: int 
     return image
 
 
-@contextmanager
-def naming_lack_of_memory(path: str | Path) -> Iterator[None]:
-    """Replace an error of lacking memory by a ValueError that names the image at this path."""
-    from superpoint_ros.cli.main import is_out_of_memory, OUT_OF_MEMORY
-
-    try:
-        yield
-    except Exception as error:
-        if not is_out_of_memory(error):
-            raise
-        reason = f'{path}: {OUT_OF_MEMORY}; --max-image-size reduces large images'
-        raise ValueError(reason) from error
-
-
 def check_images(images: Iterable[np.ndarray], path: str | Path) -> None:
     """Raise ValueError that names the path if one of its images cannot be processed."""
     from superpoint_ros.detection.preprocessing import check_image
@@ -180,13 +164,6 @@ def keep_inputs(inputs: Iterable[str | Path], outputs: Iterable[Path]) -> None:
             raise ValueError(f'the results would replace the input {path}: choose another --out')
 
 
-def interrupted(error: OSError, complete: str, path: Path) -> OSError:
-    """Return the error of a command that can be continued; `complete` says what is done."""
-    reason = error.strerror or error
-    again = 'the same command continues when there is space again'
-    return OSError(error.errno, f'{reason}; complete: {complete}; {again}', str(path))
-
-
 def print_written(files: Iterable[Path]) -> None:
     """Print the names of files that a command has written."""
     print(f'written: {", ".join(map(str, files))}')
@@ -198,126 +175,6 @@ def make_detector(args: argparse.Namespace, **settings: Any) -> Detector:
 
     settings = {**given_settings(args), **settings}
     return Detector.from_weights(settings.pop('weights', None), **settings)
-
-
-def add_method_options(
-    parser: argparse.ArgumentParser,
-    methods: tuple[str, ...],
-    max_keypoints: int,
-    extra: tuple[str, ...] = (),
-    **settings: float,
-) -> None:
-    """
-    Add the options for a comparison with baselines; `extra` are more names of baselines.
-
-    `settings` are defaults of the command for settings of the detection.
-    """
-    names = ', '.join(('sift', 'orb', 'akaze', *extra))
-    parser.add_argument(
-        '--methods',
-        nargs='*',
-        default=list(methods),
-        metavar='NAME',
-        help=f'baselines: {names}; none without a name (default: {" ".join(methods)})',
-    )
-    parser.add_argument(
-        '--weights',
-        nargs='+',
-        metavar='FILE',
-        default=[''],
-        help='weight files to compare (default: the weights that are shipped)',
-    )
-    defaults = {**EXACT, 'max_keypoints': max_keypoints, **settings}
-    execution = ('device', 'precision', 'engine', 'threads', 'providers')
-    add_detector_options(parser, defaults, execution)
-    refuse_option(parser, '--heatmap', '--keypoints heatmap')
-
-
-def add_matching_options(parser: argparse.ArgumentParser, max_pairs: str) -> None:
-    """
-    Add `--max-pairs`, with a help text, `--pictures` and `--wide` to a comparison of methods.
-
-    `with_wide` reads the last.
-    """
-    parser.add_argument('--max-pairs', type=number(1, 10**6, int), metavar='N', help=max_pairs)
-    parser.add_argument(
-        '--pictures',
-        type=number(0, 1000, int),
-        default=4,
-        metavar='N',
-        help='drawings of matches (default: 4)',
-    )
-    parser.add_argument(
-        '--wide',
-        action='store_true',
-        help='also measure the matching of images from distant viewpoints, which takes longer',
-    )
-
-
-def with_wide(args: argparse.Namespace, methods: list[Method]) -> list[Method]:
-    """Return the methods and, with `--wide`, our detectors with wide matching after them."""
-    from superpoint_ros.evaluation.baselines import wide_method
-
-    ours = methods[: len(args.weights)] if args.wide else []
-    return methods + [wide_method(method, args.max_keypoints) for method in ours]
-
-
-def add_scene_options(parser: argparse.ArgumentParser) -> None:
-    """Declare the options of commands that read 3-D scenes, except the scenes themselves."""
-    parser.add_argument(
-        '--street',
-        nargs='+',
-        type=Path,
-        default=[],
-        metavar='OBJECT',
-        help='.glb files of single buildings and objects, or folders of them, for a street',
-    )
-    parser.add_argument(
-        '--unit', type=float, default=1.0, metavar='M', help="the files' unit in metres"
-    )
-    parser.add_argument(
-        '--up', choices=('z', 'y'), default='z', help="the files' axis that points up"
-    )
-
-
-def make_methods(
-    args: argparse.Namespace, leave_out: Collection[str] = (), **settings: Any
-) -> list[Method]:
-    """
-    Return the methods to compare: a detector for each weight file, then the baselines.
-
-    A detector is named after its file if there are several (`weight_names`). Baselines to
-    `leave_out` are not detectors with descriptors. `settings` replace those that the command line
-    gives. Raises ValueError if a weight file and a baseline have one name.
-    """
-    from superpoint_ros.evaluation.baselines import described_method, Method
-
-    names = weight_names(args.weights) if len(args.weights) > 1 else ['SuperPoint']
-    methods = [
-        Method(name, make_detector(args, weights=weights, **settings))
-        for name, weights in zip(names, args.weights, strict=True)
-    ]
-    baselines = [
-        described_method(name, args.max_keypoints)
-        for name in dict.fromkeys(args.methods)
-        if name not in leave_out
-    ]
-    for baseline in baselines:
-        if baseline.name in names:
-            raise ValueError(f'a weight file is named as the baseline {baseline.name}: rename it')
-    return methods + baselines
-
-
-def weight_names(files: Sequence[str]) -> list[str]:
-    """
-    Return a name for each weight file: without suffix, with folders if names would be the same.
-
-    Raises ValueError if a file is given twice.
-    """
-    paths = [Path(file).resolve().with_suffix('') for file in files]
-    if len(set(paths)) < len(paths):
-        raise ValueError(f'a weight file is given twice: {", ".join(files)}')
-    return distinct_names(paths)
 
 
 def distinct_names(paths: Sequence[Path]) -> list[str]:

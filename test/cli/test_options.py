@@ -13,12 +13,8 @@ import pytest
 import torch
 
 from superpoint_ros.cli.main import COMMANDS, main
-from superpoint_ros.cli.options import (
-    add_detector_options,
-    given_settings,
-    make_detector,
-    weight_names,
-)
+from superpoint_ros.cli.method_options import weight_names
+from superpoint_ros.cli.options import add_detector_options, given_settings, make_detector
 from superpoint_ros.detection.settings import DetectionSettings
 from superpoint_ros.settings_table import table_of
 from support.settings import other_settings

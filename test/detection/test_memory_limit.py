@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 from superpoint_ros import Detector
-from superpoint_ros.cli.main import is_out_of_memory
+from superpoint_ros.cli.memory_errors import is_out_of_memory
 from superpoint_ros.detection import memory_limit
 from superpoint_ros.detection.memory_limit import LARGE, limit_memory
 
