@@ -120,6 +120,7 @@ def create_engine(network: SuperPoint | NetworkArrays, execution: ExecutionSetti
 def _openvino_engine(network: NetworkArrays, precision: str, threads: int) -> Engine:
     """Return the network in OpenVINO."""
     from superpoint_ros.engines import openvino_engine
+    from superpoint_ros.engines.openvino_graph import NetworkGraph
 
     network = network.prepare_for_inference()
     if precision == 'auto':
@@ -132,7 +133,7 @@ def _openvino_engine(network: NetworkArrays, precision: str, threads: int) -> En
 
         model = quantise(network)
     else:
-        model = openvino_engine.convert(network)
+        model = NetworkGraph(network).model()
     return openvino_engine.OpenVinoEngine(model, precision, threads, network.fine_projection)
 
 

@@ -25,12 +25,8 @@ import openvino as ov
 from openvino import opset13 as ops
 
 from superpoint_ros.data.sequences.image_files import read_image
-from superpoint_ros.engines.openvino_engine import (
-    NetworkGraph,
-    openvino_core,
-    openvino_has_bfloat16,
-    pool,
-)
+from superpoint_ros.engines.openvino_engine import openvino_core, openvino_has_bfloat16
+from superpoint_ros.engines.openvino_graph import NetworkGraph, pool
 from superpoint_ros.files import demo_photographs
 from superpoint_ros.model.config import CELL
 from superpoint_ros.model.network_arrays import ActivationRanges, NetworkArrays
