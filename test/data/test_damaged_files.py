@@ -140,7 +140,7 @@ def is_sensor(path: Path) -> bool:
 
 def glb(folder: Path):
     pytest.importorskip('trimesh', reason='needs the extra scenes')
-    from superpoint_ros.data.scenes.meshes import read_glb
+    from superpoint_ros.data.scenes.glb_meshes import read_glb
     from support.rooms import write_room
 
     def read(path):

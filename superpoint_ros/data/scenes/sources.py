@@ -11,8 +11,8 @@ from pathlib import Path
 
 import numpy as np
 
+from superpoint_ros.data.scenes.glb_meshes import read_glb
 from superpoint_ros.data.scenes.gltf_files import readable_gltf, SUFFIXES
-from superpoint_ros.data.scenes.meshes import read_glb
 from superpoint_ros.data.scenes.variations import SceneSource
 from superpoint_ros.data.sequences.image_files import find_photographs, load_images
 from superpoint_ros.files import list_named

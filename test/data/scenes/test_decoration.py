@@ -7,7 +7,8 @@ import numpy as np
 import pytest
 
 from superpoint_ros.data.scenes.decoration import decorate, GAP, posters, with_facades
-from superpoint_ros.data.scenes.meshes import read_glb, UNTEXTURED
+from superpoint_ros.data.scenes.glb_meshes import read_glb
+from superpoint_ros.data.scenes.meshes import UNTEXTURED
 from superpoint_ros.data.scenes.ray_casting import RayCaster
 from support.rooms import picture, write_room
 

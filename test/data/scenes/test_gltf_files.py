@@ -12,7 +12,8 @@ import cv2
 import numpy as np
 import pytest
 
-from superpoint_ros.data.scenes.meshes import read_glb, UNTEXTURED
+from superpoint_ros.data.scenes.glb_meshes import read_glb
+from superpoint_ros.data.scenes.meshes import UNTEXTURED
 from superpoint_ros.data.scenes.sources import fingerprint
 
 pytest.importorskip('trimesh', reason="needs the extra 'scenes'")

@@ -8,7 +8,8 @@ import math
 import numpy as np
 import pytest
 
-from superpoint_ros.data.scenes.meshes import merge, quad, read_glb, UNTEXTURED
+from superpoint_ros.data.scenes.glb_meshes import read_glb
+from superpoint_ros.data.scenes.meshes import merge, quad, UNTEXTURED
 from support.rooms import SIZE, write_room
 
 trimesh = pytest.importorskip('trimesh', reason="needs the extra 'scenes'")

@@ -11,7 +11,8 @@ import pytest
 
 from superpoint_ros.data.scenes import variations
 from superpoint_ros.data.scenes.correspondences import transfer
-from superpoint_ros.data.scenes.meshes import quad, read_glb
+from superpoint_ros.data.scenes.glb_meshes import read_glb
+from superpoint_ros.data.scenes.meshes import quad
 from superpoint_ros.data.scenes.pairs import overlap, PairSettings, render_pairs
 from superpoint_ros.data.scenes.variations import SceneSource
 from support.rooms import picture, write_room
