@@ -25,7 +25,7 @@ import numpy as np
 from superpoint_ros.data.hpatches import HomographySequence
 from superpoint_ros.detection.settings import DetectionSettings
 from superpoint_ros.evaluation.baselines import Method
-from superpoint_ros.evaluation.metrics import (
+from superpoint_ros.evaluation.pair_metrics import (
     area_under_accuracy,
     corner_errors_of,
     judged_matches,

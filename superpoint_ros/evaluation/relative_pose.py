@@ -17,7 +17,7 @@ from typing import NamedTuple
 import cv2
 import numpy as np
 
-from superpoint_ros.evaluation.metrics import area_under_accuracy
+from superpoint_ros.evaluation.pair_metrics import area_under_accuracy
 from superpoint_ros.geometry.poses import make_pose
 
 LIMITS = (5, 10, 20)

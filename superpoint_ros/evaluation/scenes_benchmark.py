@@ -28,7 +28,7 @@ from superpoint_ros.data.scenes.correspondences import transfer
 from superpoint_ros.data.scenes.pairs import RenderedPair
 from superpoint_ros.detection.settings import DetectionSettings
 from superpoint_ros.evaluation.baselines import Method
-from superpoint_ros.evaluation.metrics import (
+from superpoint_ros.evaluation.pair_metrics import (
     distances_to_nearest,
     EPSILON,
     matching_accuracy,

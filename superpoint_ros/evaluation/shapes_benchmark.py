@@ -33,13 +33,13 @@ from superpoint_ros.data.synthetic_shapes.shapes import (
     SHAPES_WITHOUT_POINTS,
 )
 from superpoint_ros.evaluation.baselines import Method
-from superpoint_ros.evaluation.evaluation_plans import ShapesPlan
-from superpoint_ros.evaluation.metrics import (
+from superpoint_ros.evaluation.detection_metrics import (
     average_precision,
     best_score,
     match_to_truth,
     precision_recall,
 )
+from superpoint_ros.evaluation.evaluation_plans import ShapesPlan
 from superpoint_ros.evaluation.reports import markdown_table, write_result
 from superpoint_ros.geometry.homography import scaling, warp_points
 from superpoint_ros.visualization import (

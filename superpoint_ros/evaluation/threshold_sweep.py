@@ -26,7 +26,7 @@ from superpoint_ros.data.photometric import augment
 from superpoint_ros.data.random_homographies import HomographyRanges
 from superpoint_ros.detector import Detector
 from superpoint_ros.evaluation.evaluation_plans import ThresholdPlan
-from superpoint_ros.evaluation.metrics import (
+from superpoint_ros.evaluation.pair_metrics import (
     judged_matches,
     mean_of,
     Pair,

@@ -9,12 +9,12 @@ import numpy as np
 import torch
 
 from superpoint_ros.detector import Detector
-from superpoint_ros.evaluation.metrics import (
+from superpoint_ros.evaluation.detection_metrics import match_to_truth
+from superpoint_ros.evaluation.pair_metrics import (
     area_under_accuracy,
     corner_errors_of,
     EPSILON,
     judged_matches,
-    match_to_truth,
     mean_of,
     measure_pair,
     Pair,

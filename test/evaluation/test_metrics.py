@@ -8,14 +8,17 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from superpoint_ros.evaluation.metrics import (
-    area_under_accuracy,
+from superpoint_ros.evaluation.detection_metrics import (
     average_precision,
     best_score,
+    match_to_truth,
+    precision_recall,
+)
+from superpoint_ros.evaluation.pair_metrics import (
+    area_under_accuracy,
     corner_error,
     in_view,
     match_distances,
-    match_to_truth,
     matches_of,
     matching_accuracy,
     matching_score,
@@ -23,7 +26,6 @@ from superpoint_ros.evaluation.metrics import (
     nearest_distances,
     nearest_neighbour_precision,
     Pair,
-    precision_recall,
     repeatability,
     shared_view,
 )
