@@ -25,9 +25,9 @@ from tqdm.contrib.logging import logging_redirect_tqdm
 from superpoint_ros.data.sequences.image_files import evenly_spaced, find_photographs, read_image
 from superpoint_ros.geometry.homography import warp_points
 from superpoint_ros.model.weights import load_weights
+from superpoint_ros.training.adaptation_candidates import add_candidates
 from superpoint_ros.training.adaptation_recipe import AdaptationRecipe
 from superpoint_ros.training.homographic_adaptation import (
-    add_candidates,
     label_image,
     network_heatmaps,
     reduce_image,

@@ -17,15 +17,17 @@ from superpoint_ros.data.sequences.image_files import read_image
 from superpoint_ros.files import demo_photographs
 from superpoint_ros.model.config import SuperPointConfig
 from superpoint_ros.model.superpoint import SuperPoint
-from superpoint_ros.training.adaptation_recipe import AdaptationRecipe
-from superpoint_ros.training.homographic_adaptation import (
-    adapted_heatmap,
+from superpoint_ros.training.adaptation_candidates import (
     add_candidates,
     BUMP_RADIUS,
     corner_response,
     hessian_response,
-    label_image,
     mark_maxima,
+)
+from superpoint_ros.training.adaptation_recipe import AdaptationRecipe
+from superpoint_ros.training.homographic_adaptation import (
+    adapted_heatmap,
+    label_image,
     network_heatmaps,
 )
 from support.spots import draw_spots
