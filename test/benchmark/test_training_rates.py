@@ -14,12 +14,8 @@ pytest.importorskip('pyinstrument', reason='pyinstrument is not installed')
 
 from superpoint_ros.benchmark.benchmark_charts import plot_training
 from superpoint_ros.benchmark.benchmark_tables import training_markdown
-from superpoint_ros.benchmark.training_rates import (
-    calls_per_second,
-    measure_training,
-    REST,
-    shares_of,
-)
+from superpoint_ros.benchmark.time_shares import REST, shares_of
+from superpoint_ros.benchmark.training_rates import calls_per_second, measure_training
 
 SMALL = ['--width=64', '--height=48', '--batch=2', '--workers=0']
 
