@@ -26,7 +26,6 @@ import numpy as np
 from superpoint_ros.geometry.poses import nearest_rotations
 from superpoint_ros.odometry.bundle_adjustment_loops import refine_all, SortedObservations
 from superpoint_ros.odometry.levenberg_marquardt import LEAST_GAIN
-from superpoint_ros.odometry.reprojection_errors import measurement_rows
 
 
 class Observations(NamedTuple):
@@ -36,23 +35,17 @@ class Observations(NamedTuple):
     Attributes:
         cameras: indices of the cameras, int (O,).
         points: indices of the points, int (O,).
-        seen: normalised image coordinates (O, 2).
-        depths: measured inverse depth and its weight, (O, 2); None without depths. The weight is
-            the standard deviation of the image coordinates divided by that of the inverse depth,
-            so that both errors have one unit; 0 if the depth is unknown.
-        weights: of the errors in the image (O,); None if all are 1.
+        measured: `measurement_rows`, float64 (O, 5).
 
     """
 
     cameras: np.ndarray
     points: np.ndarray
-    seen: np.ndarray
-    depths: np.ndarray | None = None
-    weights: np.ndarray | None = None
+    measured: np.ndarray
 
     def select(self, chosen: np.ndarray) -> Observations:
         """Return the chosen observations, by bool (O,)."""
-        return Observations(*(None if part is None else part[chosen] for part in self))
+        return Observations(*(part[chosen] for part in self))
 
 
 def refine(
@@ -78,7 +71,7 @@ def refine(
         poses,
         points,
         SortedObservations(
-            measurement_rows(chosen.seen, chosen.depths, chosen.weights),
+            chosen.measured,
             chosen.cameras,
             np.where(free, np.cumsum(free) - 1, -1)[chosen.cameras],
             np.concatenate([[0], np.cumsum(counts)]),

@@ -28,53 +28,52 @@ class CameraView:
     """
     Observed points of one frame and the pose of its camera.
 
-    `ids` (N,) are ascending track ids, `seen` (N, 2) normalised coordinates, `pose` (4, 4) is
-    world-to-camera. `depths` (N, 2) are inverse depths and weights as in `Observations`, None if
-    no depth is known. `weights` (N,) are those of the errors in the image, None if all are 1.
+    `ids` (N,) are ascending track ids, `measured` (N, 5) are `measurement_rows`, `pose` (4, 4) is
+    world-to-camera.
     """
 
     ids: np.ndarray
-    seen: np.ndarray
+    measured: np.ndarray
     pose: np.ndarray
-    depths: np.ndarray | None = None
-    weights: np.ndarray | None = None
 
     def __len__(self) -> int:
         return len(self.ids)
 
+    @property
+    def seen(self) -> np.ndarray:
+        """Return the normalised coordinates (N, 2)."""
+        return self.measured[:, :2]
+
     def keep(self, kept: np.ndarray) -> None:
         """Remove all other points than those to keep, bool (N,)."""
-        self.ids, self.seen = self.ids[kept], self.seen[kept]
-        if self.depths is not None:
-            self.depths = self.depths[kept]
-        if self.weights is not None:
-            self.weights = self.weights[kept]
+        self.ids, self.measured = self.ids[kept], self.measured[kept]
 
     def has_depth(self) -> np.ndarray:
         """Return bool (N,): which points have a depth that is precise enough to place them."""
-        if self.depths is None:
-            return np.zeros(len(self), dtype=bool)
-        return self.depths[:, 1] > 0
+        return self.measured[:, 4] > 0
+
+    def forget_depths(self, chosen: np.ndarray | slice = slice(None)) -> None:
+        """Make the depths of the chosen points unknown."""
+        self.measured = self.measured.copy()  # other views may share it
+        self.measured[chosen, 4] = 0
 
     def located(self, chosen: np.ndarray) -> np.ndarray:
         """Return the chosen points (M, 3), which must have depths, in the world."""
-        inverse = self.depths[chosen, :1]
+        inverse = self.measured[chosen, 3:4]
         local = np.c_[self.seen[chosen], np.ones(len(inverse))] / inverse
         world = invert(self.pose)
         return local @ world[:3, :3].T + world[:3, 3]
 
 
-def inverse_depths(depths: Depths, sigma: float) -> np.ndarray | None:
+def inverse_depths(depths: Depths, sigma: float) -> np.ndarray:
     """
-    Return depths as in `Observations`, None if no depth is known.
+    Return inverse depths and weights (N, 2) for `measurement_rows`.
 
     `sigma` is the standard deviation of image points in normalised coordinates. Depths with a
     standard deviation above `_LARGEST_DEPTH_ERROR` of their value count as unknown.
     """
     with np.errstate(invalid='ignore'):
         usable = depths.sigmas < _LARGEST_DEPTH_ERROR * depths.values
-    if not usable.any():
-        return None
     values = np.where(usable, depths.values, 1).astype(float)
     # The standard deviation of 1 / z is that of z, divided by z squared.
     weights = np.where(usable, sigma * values**2 / np.where(usable, depths.sigmas, 1), 0)
@@ -158,11 +157,7 @@ class LocalMap:
         `inliers` are positions in map and view, `threshold` is the largest error of an inlier.
         """
         in_map, in_view = inliers
-        depths, weights = (
-            None if each is None else each[in_view] for each in (view.depths, view.weights)
-        )
-        points, seen = self.points[in_map], view.seen[in_view]
-        return pose_covariance(view.pose, points, seen, threshold, depths, weights)
+        return pose_covariance(view.pose, self.points[in_map], view.measured[in_view], threshold)
 
     def update_visibility(self, view: CameraView) -> None:
         """Remove points that have been outliers or unseen for too long."""
@@ -215,10 +210,9 @@ class LocalMap:
         if len(views) == 1:
             return
         observations = self._observations(views)
-        counts = np.ones(len(observations.points))
-        if observations.depths is not None:
-            counts += observations.depths[:, 1] > 0  # one view with depth determines a point
-        seen_by = np.bincount(observations.points, counts, minlength=len(self))
+        has_depth = observations.measured[:, 4] > 0
+        # One view with depth determines a point.
+        seen_by = np.bincount(observations.points, 1 + has_depth, minlength=len(self))
         if not (seen_by > 1).any():
             return
         observations = observations.select(seen_by[observations.points] > 1)
@@ -231,7 +225,7 @@ class LocalMap:
             self.threshold,
             _ITERATIONS if len(views) > 2 else _FIRST_ITERATIONS,
         )
-        if len(views) - free.sum() < 2 and observations.depths is None:
+        if len(views) - free.sum() < 2 and not has_depth.any():
             poses, points = _restore_scale(views, poses, points)
         for view, pose in zip(views, poses, strict=True):
             view.pose = pose
@@ -242,21 +236,14 @@ class LocalMap:
         """Return the observations, in all views, of the points that the last views see."""
         recent = np.unique(np.concatenate([view.ids for view in views[-self.window :]]))
         known = np.isin(self.ids, recent)
-        cameras, points, seen, depths, weights = [], [], [], [], []
+        cameras, points, measured = [], [], []
         for number, view in enumerate(views):
             in_map, in_view = shared_ids(self.ids, view.ids)
             chosen = known[in_map]
             points.append(in_map[chosen])
-            seen.append(view.seen[in_view[chosen]])
+            measured.append(view.measured[in_view[chosen]])
             cameras.append(np.full(len(points[-1]), number))
-            no_depth = np.zeros((len(view), 2))
-            depths.append((no_depth if view.depths is None else view.depths)[in_view[chosen]])
-            ones = np.ones(len(view))
-            weights.append((ones if view.weights is None else view.weights)[in_view[chosen]])
-        parts = [np.concatenate(part) for part in (cameras, points, seen, depths, weights)]
-        if not parts[3][:, 1].any():
-            parts[3] = None
-        return Observations(*parts)
+        return Observations(*map(np.concatenate, (cameras, points, measured)))
 
     def _remove_outliers(self, views: list[CameraView]) -> None:
         """
@@ -276,13 +263,12 @@ class LocalMap:
         in_map, in_view, errors = self._errors(view)
         kept = np.ones(len(view), dtype=bool)
         kept[in_view[errors >= self.threshold]] = False
-        if view.depths is not None:
+        if view.has_depth().any():
             _, expected = project(view.pose, self.points[in_map])
-            inverse, weights = view.depths[in_view].T
+            inverse, weights = view.measured[in_view, 3:].T
             with np.errstate(divide='ignore'):
                 wrong = ~(weights * np.abs(1 / expected - inverse) < self.threshold)
-            view.depths = view.depths.copy()
-            view.depths[in_view[wrong], 1] = 0
+            view.forget_depths(in_view[wrong])
         view.keep(kept)
 
 

@@ -15,11 +15,7 @@ from superpoint_ros.compiled import compiled, compiled_part
 from superpoint_ros.geometry.cholesky import decompose, solve
 from superpoint_ros.geometry.poses import nearest_rotations
 from superpoint_ros.odometry.levenberg_marquardt import FIRST_DAMPING, judge_step, LEAST_GAIN
-from superpoint_ros.odometry.reprojection_errors import (
-    measurement_rows,
-    move_pose,
-    weighted_errors,
-)
+from superpoint_ros.odometry.reprojection_errors import move_pose, weighted_errors
 
 UNKNOWN_SIGMA = 1e3
 """Standard deviation of what is unknown: lengths, and angles in radians."""
@@ -30,21 +26,17 @@ _SIZE = 6  # parameters of an update: rotation vector and translation
 def refine_pose(
     pose: np.ndarray,
     points: np.ndarray,
-    seen: np.ndarray,
+    measured: np.ndarray,
     threshold: float,
     iterations: int = 10,
-    depths: np.ndarray | None = None,
-    weights: np.ndarray | None = None,
 ) -> np.ndarray:
     """
     Return the world-to-camera pose with the smallest reprojection errors.
 
-    `points` (N, 3) are in the world, `seen` (N, 2) are normalised coordinates, `depths` (N, 2) and
-    `weights` (N,) as in `superpoint_ros.odometry.bundle_adjustment.Observations`. The Huber loss
-    is linear beyond a third of `threshold`.
+    `points` (N, 3) are in the world, `measured` (N, 5) are `measurement_rows`. The Huber loss is
+    linear beyond a third of `threshold`.
     """
     refined = np.array(pose, float)
-    measured = measurement_rows(seen, depths, weights)
     points = np.ascontiguousarray(points, float)
     _refine(refined, points, measured, threshold / 3, iterations)
     # Each pose is the initial value of the next: rounding errors would grow.
@@ -53,12 +45,7 @@ def refine_pose(
 
 
 def pose_covariance(
-    pose: np.ndarray,
-    points: np.ndarray,
-    seen: np.ndarray,
-    threshold: float,
-    depths: np.ndarray | None = None,
-    weights: np.ndarray | None = None,
+    pose: np.ndarray, points: np.ndarray, measured: np.ndarray, threshold: float
 ) -> np.ndarray:
     """
     Return the covariance of a pose that `refine_pose` found with the same arguments, (6, 6).
@@ -69,7 +56,6 @@ def pose_covariance(
     `UNKNOWN_SIGMA`, also if the points do not determine the pose.
     """
     information, width = np.empty((_SIZE, _SIZE)), threshold / 3
-    measured = measurement_rows(seen, depths, weights)
     pose, points = (np.ascontiguousarray(each, float) for each in (pose, points))
     _linearise(pose, points, measured, width, information, np.empty(_SIZE))
     # Parameters are rotation, translation; the position moves against the translation.
@@ -80,7 +66,7 @@ def pose_covariance(
 
 @compiled
 def _refine(pose, points, measured, width, iterations):
-    """Move a pose (4, 4) to the least cost; `measured` as `measurement_rows` returns it."""
+    """Move a pose (4, 4) to the least cost."""
     normal, right = np.empty((_SIZE, _SIZE)), np.empty(_SIZE)
     new_normal, new_right = np.empty((_SIZE, _SIZE)), np.empty(_SIZE)
     moved, step = np.empty_like(pose), np.empty(_SIZE)

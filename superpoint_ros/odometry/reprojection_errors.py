@@ -19,13 +19,20 @@ NEAREST = 1e-3
 
 
 def measurement_rows(
-    seen: np.ndarray, depths: np.ndarray | None, weights: np.ndarray | None
+    seen: np.ndarray, depths: np.ndarray | None = None, weights: np.ndarray | None = None
 ) -> np.ndarray:
     """
-    Return what was measured of some points as the compiled loops read it, float64 (N, 5).
+    Return what was measured of some points, float64 (N, 5), as all refinements need it.
 
-    A row is `seen` (2), its weight, and the inverse depth and its weight; for the arguments see
-    `superpoint_ros.odometry.bundle_adjustment.Observations`.
+    A row is `seen` (2), the weight of its error, the inverse depth and the weight of its error.
+
+    Args:
+        seen: normalised image coordinates (N, 2).
+        depths: inverse depths and weights of their errors (N, 2); all unknown by default. The
+            weight is the standard deviation of the image coordinates divided by that of the
+            inverse depth, so that both errors have one unit; 0 if the depth is unknown.
+        weights: of the errors in the image (N,); 1 by default.
+
     """
     rows = np.zeros((len(seen), 5))
     rows[:, :2] = seen

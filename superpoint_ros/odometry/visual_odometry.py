@@ -34,6 +34,7 @@ from superpoint_ros.odometry.map_refinement import MapRefiner
 from superpoint_ros.odometry.odometry_settings import OdometrySettings
 from superpoint_ros.odometry.pose_refinement import pose_covariance, refine_pose
 from superpoint_ros.odometry.pose_uncertainty import PoseUncertainty
+from superpoint_ros.odometry.reprojection_errors import measurement_rows
 from superpoint_ros.odometry.track_refinement import position_sigmas
 from superpoint_ros.odometry.tracker import Tracks
 
@@ -78,11 +79,11 @@ class VisualOdometry:
     @staticmethod
     def warm_up() -> None:
         """Compile the loops, or load them from the cache, so that this delays no frame."""
-        pose, point, seen = np.eye(4), np.array([[0.0, 0, 1]]), np.zeros((1, 2))
+        pose, point = np.eye(4), np.array([[0.0, 0, 1]])
+        measured, first = measurement_rows(np.zeros((1, 2))), np.zeros(1, int)
         for loops in (refine_pose, pose_covariance):
-            loops(pose, point, seen, 1.0)
-        first = np.zeros(1, int)
-        refine(pose[None], point, Observations(first, first, seen), np.ones(1, bool), 1.0)
+            loops(pose, point, measured, 1.0)
+        refine(pose[None], point, Observations(first, first, measured), np.ones(1, bool), 1.0)
 
     def reset(self) -> None:
         """Forget everything."""
@@ -131,11 +132,13 @@ class VisualOdometry:
         """
         seen = self.camera_model.normalize(tracks.keypoints)
         usable = np.isfinite(seen).all(axis=1)
-        view = CameraView(tracks.ids[usable], seen[usable].astype(float), self._pose)
-        if tracks.covariances is not None:
-            view.weights = self._weights(tracks.covariances[usable])
+        depths = weights = None
         if tracks.depths is not None:
-            view.depths = inverse_depths(tracks.depths.select(usable), self.threshold / 3)
+            depths = inverse_depths(tracks.depths.select(usable), self.threshold / 3)
+        if tracks.covariances is not None:
+            weights = self._weights(tracks.covariances[usable])
+        measured = measurement_rows(seen[usable], depths, weights)
+        view = CameraView(tracks.ids[usable], measured, self._pose)
         if self._map is not None and (tracks.restarted or stamp < self._stamp):
             self._restart()
         self._stamp = stamp
@@ -144,7 +147,7 @@ class VisualOdometry:
         if self._map is not None and has_scale and not self.metric:
             self._restart()
         if not (has_scale or self.metric):
-            view.depths = None  # too few to change the scale of a map
+            view.forget_depths()  # too few to change the scale of a map
         if self._map is not None:
             found = self._follow(view)
         elif has_scale:
@@ -289,9 +292,8 @@ class VisualOdometry:
         if there are too few.
         """
         in_map, in_view = shared_ids(self._map.ids, view.ids)
-        points, seen = self._map.points[in_map], view.seen[in_view]
-        depths = None if view.depths is None else view.depths[in_view]
-        weights = np.ones(len(points)) if view.weights is None else view.weights[in_view]
+        points, measured = self._map.points[in_map], view.measured[in_view]
+        seen = view.seen[in_view]
         self.inliers, fewest = 0, self.settings.min_inliers
         if len(points) < fewest:
             return None
@@ -299,12 +301,7 @@ class VisualOdometry:
         for _ in range(2):  # inliers may change with the pose
             good = reprojection_errors(pose, points, seen) < threshold
             if good.sum() >= 4:
-                measured = None if depths is None else depths[good]
-                pose = refine_pose(
-                    *(pose, points[good], seen[good], threshold),
-                    depths=measured,
-                    weights=weights[good],
-                )
+                pose = refine_pose(pose, points[good], measured[good], threshold)
         good = reprojection_errors(pose, points, seen) < threshold
         self.inliers = int(good.sum())
         if self.inliers < max(fewest, len(points) // 4):

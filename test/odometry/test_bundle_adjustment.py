@@ -12,6 +12,7 @@ import pytest
 from superpoint_ros.geometry.poses import make_pose
 from superpoint_ros.odometry import bundle_adjustment
 from superpoint_ros.odometry.bundle_adjustment import Observations, refine
+from superpoint_ros.odometry.reprojection_errors import measurement_rows
 
 THRESHOLD = 0.006
 CAMERAS, POINTS = 4, 30
@@ -47,7 +48,7 @@ def scene():
     depths[::7, 0] *= 1.3
     depths[::5, 1] = 0
     weights = rng.uniform(0.3, 2, len(local))
-    return poses, points, Observations(cameras, indices, seen, depths, weights)
+    return poses, points, Observations(cameras, indices, measurement_rows(seen, depths, weights))
 
 
 def huber(error):
@@ -58,15 +59,10 @@ def huber(error):
 def cost(poses, points, observations):
     """Return the sum of the losses, one observation after the other."""
     total = 0.0
-    depths, weights = observations.depths, observations.weights
-    for row, (camera, point) in enumerate(
-        zip(observations.cameras, observations.points, strict=True)
-    ):
+    for camera, point, (*seen, weight, inverse, precision) in zip(*observations, strict=True):
         x, y, z = poses[camera, :3, :3] @ points[point] + poses[camera, :3, 3]
-        error = np.array([x / z, y / z]) - observations.seen[row]
-        total += huber((1 if weights is None else weights[row]) * np.linalg.norm(error))
-        if depths is not None:
-            total += huber(abs(depths[row, 1] * (1 / z - depths[row, 0])))
+        total += huber(weight * np.linalg.norm(np.array([x / z, y / z]) - seen))
+        total += huber(abs(precision * (1 / z - inverse)))
     return total
 
 
@@ -98,9 +94,9 @@ def gradient(poses, points, observations, free):
 def test_bundle_adjustment_ends_where_the_cost_has_no_slope(scene, parts):
     poses, points, observations = scene
     if 'depths' not in parts:
-        observations = observations._replace(depths=None)
+        observations.measured[:, 3:] = 0
     if 'weights' not in parts:
-        observations = observations._replace(weights=None)
+        observations.measured[:, 2] = 1
     rng = np.random.default_rng(1)
     free = np.arange(CAMERAS) >= 2
     start = np.array([moved(pose, rng.normal(0, 0.01, 6)) for pose in poses])
@@ -143,11 +139,3 @@ def test_iterations_end_when_the_cost_falls_by_less_than_the_least_gain(scene, m
         monkeypatch.setattr(bundle_adjustment, 'LEAST_GAIN', least)
         for found, part in zip(refined(2), expected, strict=True):
             np.testing.assert_array_equal(found, part)
-
-
-def test_the_chosen_observations_keep_their_depths_and_weights(scene):
-    _, _, observations = scene
-    chosen = observations.cameras == 1
-    for part, kept in zip(observations, observations.select(chosen), strict=True):
-        np.testing.assert_array_equal(kept, part[chosen])
-    assert observations._replace(depths=None).select(chosen).depths is None

@@ -16,6 +16,7 @@ from superpoint_ros.geometry.projection import project
 from superpoint_ros.geometry.trajectory_alignment import position_errors
 from superpoint_ros.odometry.local_map import CameraView, LocalMap
 from superpoint_ros.odometry.map_refinement import DeferredExecutor, MapRefiner
+from superpoint_ros.odometry.reprojection_errors import measurement_rows
 from superpoint_ros.odometry.visual_odometry import TRACKING, VisualOdometry
 
 
@@ -84,7 +85,8 @@ def test_a_metric_scale_is_kept(make_flight):
 def view_from(pose, points, rng, ids=None):
     """Return a view of points, with noise of about a pixel."""
     seen = project(pose, points)[0] + rng.normal(0, 2e-3, (len(points), 2))
-    return CameraView(np.arange(len(points)) if ids is None else ids, seen, pose)
+    ids = np.arange(len(points)) if ids is None else ids
+    return CameraView(ids, measurement_rows(seen), pose)
 
 
 def test_views_and_points_since_the_start_move_with_the_newest_refined_keyframe():

@@ -24,6 +24,7 @@ from superpoint_ros.odometry.pose_uncertainty import (
     rotate_covariance,
     unknown_covariance,
 )
+from superpoint_ros.odometry.reprojection_errors import measurement_rows
 from superpoint_ros.odometry.visual_odometry import VisualOdometry
 
 _SIGMA = 0.002
@@ -67,11 +68,11 @@ def test_the_covariance_of_a_pose_is_that_of_repeated_estimates(with_depths):
         if with_depths:
             noise = rng.normal(0, _SIGMA, len(points)) / np.maximum(depth_weights, 1)
             depths = np.c_[1 / z + noise, depth_weights]
-        options = {'depths': depths, 'weights': weights}
+        measured = measurement_rows(seen, depths, weights)
         # With this threshold, the loss is quadratic up to 30 standard deviations.
-        found = refine_pose(pose, points, seen, 90 * _SIGMA, 20, **options)
-        noise = pose_covariance(found, points, seen, 90 * _SIGMA, **options) / 30**2
-        robust = pose_covariance(found, points, seen, 3 * _SIGMA, **options)
+        found = refine_pose(pose, points, measured, 90 * _SIGMA, 20)
+        noise = pose_covariance(found, points, measured, 90 * _SIGMA) / 30**2
+        robust = pose_covariance(found, points, measured, 3 * _SIGMA)
         # Observations beyond one standard deviation then count less.
         assert (np.diag(noise) < np.diag(robust)).all()
         assert (np.diag(robust) < 2 * np.diag(noise)).all()
@@ -85,9 +86,9 @@ def test_the_covariance_of_a_pose_is_that_of_repeated_estimates(with_depths):
 
 
 def test_what_points_do_not_determine_has_a_large_standard_deviation():
-    points, seen = np.array([[0.0, 0, 4]]), np.zeros((1, 2))
+    points, measured = np.array([[0.0, 0, 4]]), measurement_rows(np.zeros((1, 2)))
     for count in (0, 1):
-        covariance = pose_covariance(np.eye(4), points[:count], seen[:count], 0.01)
+        covariance = pose_covariance(np.eye(4), points[:count], measured[:count], 0.01)
         np.testing.assert_array_equal(covariance, covariance.T)
         variances = np.linalg.eigvalsh(covariance)
         assert variances.min() > 0
