@@ -102,10 +102,11 @@ class Pairing:
     def trouble(self, now: float) -> str:
         """Return why there have been no pairs lately, as the end of a sentence; may be empty."""
         is_early = now - self._first_arrival < TROUBLE
-        if is_early or now - self._last_pair < TROUBLE or now - self._arrivals[0] > TROUBLE:
+        if is_early or now - self._last_pair < TROUBLE or now - self._arrivals[0] >= TROUBLE:
             return ''
-        if now - self._arrivals[1] > TROUBLE:
+        if now - self._arrivals[1] >= TROUBLE:
             return 'none arrives'
+        # Both topics have arrived since the last pair: there are stamps of both.
         gap = min(abs(a - b) for a in self._stamps[0] for b in self._stamps[1])
         if gap <= self._tolerance:
             return f'none arrives within {self._wait:g} s (pair_wait)'

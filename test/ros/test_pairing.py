@@ -77,6 +77,13 @@ def test_topics_with_pairs_are_no_trouble_for_two_seconds_after_each():
     assert pairs.trouble(6.6) == 'none arrives'
 
 
+def test_topics_that_are_silent_since_a_pair_just_two_seconds_ago_are_no_trouble():
+    pairs = Pairing(0.001, 0.05)
+    pairs.add(0, 'L', 0, 1.0)
+    pairs.add(1, 'R', 0, 1.0)
+    assert pairs.trouble(3.0) == ''
+
+
 def test_topics_whose_stamps_never_agree_are_explained():
     pairs = Pairing(0.001, 0.05)
     for index in range(30):
