@@ -17,7 +17,8 @@ from superpoint_ros.model.config import COMPACT, CONFIGURATIONS, PAPER, SuperPoi
 from superpoint_ros.model.pruning import add_dead_channels
 from superpoint_ros.model.superpoint import fold_batch_norm, SuperPoint
 from superpoint_ros.model.weights import save_weights, WeightsMetadata
-from superpoint_ros.training.initialization import initialize_from, select_channels, widen
+from superpoint_ros.training.channel_selection import select_channels
+from superpoint_ros.training.initialization import initialize_from, widen
 
 NARROW = SuperPointConfig(stage_channels=(4, 4, 8, 8), head_channels=8, descriptor_size=8)
 WIDER = SuperPointConfig(stage_channels=(8, 12, 16, 20), head_channels=24, descriptor_size=16)

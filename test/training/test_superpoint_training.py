@@ -20,11 +20,11 @@ from superpoint_ros.detector import Detector
 from superpoint_ros.model.config import COMPACT
 from superpoint_ros.model.pruning import remove_dead_channels
 from superpoint_ros.model.weights import load_weights, read_weights
-from superpoint_ros.training import initialization, lightning_modules
+from superpoint_ros.training import channel_selection, lightning_modules
 from superpoint_ros.training.checkpoints import read_checkpoint, WEIGHTS
-from superpoint_ros.training.datasets import TRAINING
+from superpoint_ros.training.data_loading import TRAINING
 from superpoint_ros.training.lightning_modules import SuperPointModule
-from superpoint_ros.training.pair_dataset import Photographs
+from superpoint_ros.training.photographs import Photographs
 from superpoint_ros.training.recipe_files import read_recipe
 from superpoint_ros.training.training_recipes import SuperPointRecipe
 from support.training_runs import (
@@ -123,7 +123,7 @@ def test_a_network_that_uses_fewer_channels_is_saved_as_wide_as_its_configuratio
 
     # The choice of channels is tested elsewhere; on all pairs and in four rounds it takes long.
     monkeypatch.setattr(lightning_modules, 'CALIBRATION_PAIRS', 1)
-    monkeypatch.setattr(initialization, 'ROUNDS', 1)
+    monkeypatch.setattr(channel_selection, 'ROUNDS', 1)
     options = ['--stage_channels=[8, 16, 24, 32]', '--head_channels=24', '--max_steps=2']
     options.append(f'--start={magicpoint}')
     command = superpoint_command(folders, tmp_path / 'run', *options)
