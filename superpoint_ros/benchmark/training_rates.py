@@ -25,7 +25,7 @@ from superpoint_ros.files import default_weights, demo_photographs
 from superpoint_ros.model.config import CELL
 from superpoint_ros.model.weights import load_weights
 from superpoint_ros.training.adaptation_recipe import AdaptationRecipe
-from superpoint_ros.training.datasets import endless_loader, ShapeDataset, Steps
+from superpoint_ros.training.data_loading import endless_loader, Steps
 from superpoint_ros.training.homographic_adaptation import (
     adapted_heatmap,
     label_image,
@@ -40,6 +40,7 @@ from superpoint_ros.training.lightning_modules import (
 )
 from superpoint_ros.training.pair_dataset import HomographyPairDataset
 from superpoint_ros.training.recipe_files import read_recipe, recipe_path
+from superpoint_ros.training.shape_dataset import ShapeDataset
 from superpoint_ros.training.training_recipes import MagicPointRecipe, SuperPointRecipe
 
 RECIPE = 'cpu'

@@ -33,7 +33,7 @@ from superpoint_ros.model.config import CONFIGURATIONS, DUSTBIN
 from superpoint_ros.model.pruning import add_dead_channels
 from superpoint_ros.model.superpoint import fold_batch_norm, SuperPoint
 from superpoint_ros.model.weights import save_weights, WeightsMetadata
-from superpoint_ros.training.datasets import endless_loader, ShapeDataset, Steps, VALIDATION
+from superpoint_ros.training.data_loading import endless_loader, Steps, VALIDATION
 from superpoint_ros.training.distillation import DistillationLoss
 from superpoint_ros.training.initialization import initialize_from
 from superpoint_ros.training.losses import (
@@ -44,6 +44,7 @@ from superpoint_ros.training.losses import (
 )
 from superpoint_ros.training.pair_dataset import HomographyPairDataset
 from superpoint_ros.training.rendered_dataset import make_pair_dataset
+from superpoint_ros.training.shape_dataset import ShapeDataset
 from superpoint_ros.training.targets import make_detector_targets
 from superpoint_ros.training.training_recipes import (
     MagicPointRecipe,

@@ -22,7 +22,7 @@ from superpoint_ros.data.scenes.correspondences import DepthView, transfer
 from superpoint_ros.data.scenes.pair_cache import list_pairs, read_pair
 from superpoint_ros.data.scenes.pairs import RenderedPair
 from superpoint_ros.geometry.homography import warp_points
-from superpoint_ros.training.datasets import TRAINING
+from superpoint_ros.training.data_loading import TRAINING
 from superpoint_ros.training.pair_dataset import augmented_view, HomographyPairDataset, make_sample
 from superpoint_ros.training.targets import make_detector_targets, ViewPair
 from superpoint_ros.training.training_recipes import SuperPointRecipe

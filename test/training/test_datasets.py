@@ -11,7 +11,8 @@ import pytest
 import torch
 
 from superpoint_ros.model.config import DUSTBIN
-from superpoint_ros.training.datasets import endless_loader, ShapeDataset, Steps, VALIDATION
+from superpoint_ros.training.data_loading import endless_loader, Steps, VALIDATION
+from superpoint_ros.training.shape_dataset import ShapeDataset
 from superpoint_ros.training.training_recipes import MagicPointRecipe
 
 RECIPE = MagicPointRecipe(width=64, height=48, seed=3)

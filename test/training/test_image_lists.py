@@ -9,9 +9,10 @@ import hashlib
 import pytest
 
 from superpoint_ros.data.sequences.image_files import list_images
-from superpoint_ros.training.datasets import TRAINING
+from superpoint_ros.training.data_loading import TRAINING
 from superpoint_ros.training.image_lists import image_list_path, read_image_list, select_listed
-from superpoint_ros.training.pair_dataset import HomographyPairDataset, Photographs
+from superpoint_ros.training.pair_dataset import HomographyPairDataset
+from superpoint_ros.training.photographs import Photographs
 from superpoint_ros.training.training_recipes import SuperPointRecipe
 from support.training_runs import write_photographs
 

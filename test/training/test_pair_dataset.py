@@ -22,11 +22,12 @@ from superpoint_ros.data.sequences.image_files import read_image
 from superpoint_ros.geometry.homography import warp_points
 from superpoint_ros.model.config import DUSTBIN
 from superpoint_ros.training import pair_dataset as pairs
-from superpoint_ros.training.datasets import endless_loader, Steps, VALIDATION
+from superpoint_ros.training.data_loading import endless_loader, Steps, VALIDATION
 from superpoint_ros.training.homographic_adaptation import Labels
 from superpoint_ros.training.label_files import LabelFolder
 from superpoint_ros.training.losses import cell_centres, IGNORED
-from superpoint_ros.training.pair_dataset import FAR_AWAY, HomographyPairDataset, Photographs
+from superpoint_ros.training.pair_dataset import FAR_AWAY, HomographyPairDataset
+from superpoint_ros.training.photographs import Photographs
 from superpoint_ros.training.training_recipes import SuperPointRecipe
 from support.training_runs import write_photographs
 
@@ -233,7 +234,7 @@ def test_photographs_that_are_smaller_than_a_view_fill_it(tmp_path, recipe, size
 
 def test_memory_for_photographs_is_bounded_and_does_not_change_the_samples(recipe, monkeypatch):
     expected = samples(recipe, 8)
-    monkeypatch.setattr(pairs, 'KEPT_BYTES', 2 * 150 * 110)
+    monkeypatch.setattr('superpoint_ros.training.photographs.KEPT_BYTES', 2 * 150 * 110)
     source = HomographyPairDataset(recipe)
     for index, sample in enumerate(expected):
         assert np.array_equal(source[index]['images'].numpy(), sample['images'])
