@@ -114,7 +114,7 @@ class EurocSequence(FileSequence):
             return {}
         _, images = _stamped_images(sensor)
         chosen = nearest_stamps(_seconds(self.images), _seconds(images), _SYNCHRONOUS)
-        return {k: images[other][0] for k, other in enumerate(chosen) if other is not None}
+        return {k: images[other][0] for k, other in chosen.items()}
 
     def files(self) -> Iterator[FrameFiles]:
         return (

@@ -125,9 +125,9 @@ def read_depth(path: str | Path, factor: float) -> np.ndarray:
 
 def nearest_stamps(
     stamps: Sequence[float], others: Sequence[float], tolerance: float
-) -> list[int | None]:
+) -> dict[int, int]:
     """
-    Return, for each stamp, the index of the other stamp that belongs to it, None if there is none.
+    Return the index of the other stamp that belongs to a stamp, by the index of the stamp.
 
     Pairs with the smallest differences come first and no index occurs twice, as `associate.py` of
     the TUM RGB-D benchmark does it. Both lists must ascend; times are in seconds.
@@ -135,10 +135,10 @@ def nearest_stamps(
     a, b = np.asarray(stamps, np.float64), np.asarray(others, np.float64)
     first, last = np.searchsorted(b, a - tolerance), np.searchsorted(b, a + tolerance, 'right')
     near = [(i, j) for i in range(len(a)) for j in range(first[i], last[i])]
-    result: list[int | None] = [None] * len(a)
+    result: dict[int, int] = {}
     used: set[int] = set()
     for i, j in sorted(near, key=lambda pair: abs(a[pair[0]] - b[pair[1]])):
-        if result[i] is None and j not in used:
+        if i not in result and j not in used:
             result[i] = j
             used.add(j)
     return result

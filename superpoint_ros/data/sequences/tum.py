@@ -70,16 +70,16 @@ class TumSequence(FileSequence):
         self.camera = _camera_of(folder)
         stamps = [stamp for stamp, _ in self.images]
         self.rate = mean_rate(stamps, DEFAULT_RATE)
-        self._depth: list[Path | None] = [None] * len(stamps)
+        self._depth: dict[int, Path] = {}
         if with_depth and ((folder / 'depth.txt').is_file() or (folder / 'depth').is_dir()):
             _, depth = _stamped_images(folder, 'depth')
             chosen = nearest_stamps(stamps, [stamp for stamp, _ in depth], _LONGEST_DIFFERENCE)
-            self._depth = [None if other is None else depth[other][1] for other in chosen]
+            self._depth = {k: depth[other][1] for k, other in chosen.items()}
 
     def files(self) -> Iterator[FrameFiles]:
         return (
-            FrameFiles(path, stamp, self.truth.at(stamp), depth=depth)
-            for (stamp, path), depth in zip(self.images, self._depth, strict=True)
+            FrameFiles(path, stamp, self.truth.at(stamp), depth=self._depth.get(k))
+            for k, (stamp, path) in enumerate(self.images)
         )
 
 

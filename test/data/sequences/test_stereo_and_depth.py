@@ -126,11 +126,11 @@ def test_depth_images_that_cannot_be_used_are_left_out_and_named(tmp_path, caplo
 
 
 def test_stamps_are_associated_one_to_one_smallest_difference_first():
-    assert nearest_stamps([1.0, 2.0, 3.0], [1.01, 1.99, 2.005, 4.0], 0.02) == [0, 2, None]
+    assert nearest_stamps([1.0, 2.0, 3.0], [1.01, 1.99, 2.005, 4.0], 0.02) == {0: 0, 1: 2}
     # 1.00 is nearer to 1.004 than 1.01 is.
-    assert nearest_stamps([1.0, 1.01], [1.004], 0.02) == [0, None]
-    assert nearest_stamps([], [1.0], 0.02) == []
-    assert nearest_stamps([1.0], [], 0.02) == [None]
+    assert nearest_stamps([1.0, 1.01], [1.004], 0.02) == {0: 0}
+    assert nearest_stamps([], [1.0], 0.02) == {}
+    assert nearest_stamps([1.0], [], 0.02) == {}
 
 
 class Pair(FrameSequence):
