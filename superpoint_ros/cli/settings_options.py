@@ -8,6 +8,7 @@ from __future__ import annotations
 import argparse
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import replace
+from functools import partial
 from typing import Any, get_args
 
 from superpoint_ros.settings_table import make_settings, Setting, Settings, table_of
@@ -92,7 +93,7 @@ def _form(row: Setting, parse: Callable[[str], Any] | None) -> dict[str, Any]:
     many = {}
     if ... in get_args(row.type):
         many, row = {'nargs': '+'}, replace(row, type=get_args(row.type)[0])
-    return {'type': parse or _Parser(row), 'metavar': _metavar(row), **many}
+    return {'type': parse or partial(_parse, row), 'metavar': _metavar(row), **many}
 
 
 def _metavar(row: Setting) -> str:
@@ -102,17 +103,12 @@ def _metavar(row: Setting) -> str:
     return row.unit.upper() if row.unit else {int: 'N', float: 'X'}.get(row.type, row.name.upper())
 
 
-class _Parser:
-    """Function that turns the text of an option into its value; argparse reports its errors."""
-
-    def __init__(self, row: Setting):
-        self._row = row
-
-    def __call__(self, text: str) -> Any:
-        try:
-            return self._row.parse(text)
-        except (TypeError, ValueError) as error:
-            raise argparse.ArgumentTypeError(str(error)) from error
+def _parse(row: Setting, text: str) -> Any:
+    """Return the value of an option from its text; argparse reports the error."""
+    try:
+        return row.parse(text)
+    except (TypeError, ValueError) as error:
+        raise argparse.ArgumentTypeError(str(error)) from error
 
 
 def _help(row: Setting, default: Any) -> str:
