@@ -24,19 +24,13 @@ from superpoint_ros.geometry.homography import scaling, warp_image, warp_points
 from superpoint_ros.model.config import CELL, SMALLEST_SIDE
 from superpoint_ros.model.superpoint import SuperPoint
 from superpoint_ros.training.adaptation_recipe import AdaptationRecipe
+from superpoint_ros.training.label_files import Labels
 
 Heatmaps = Callable[[np.ndarray], np.ndarray]
 """Images uint8 (B, H, W) with sides of multiples of 8 -> heatmaps float32 (B, H, W)."""
 
 UNTRUSTED_BORDER = 4
 """Border in pixels, of a view and of the image in it, that does not count."""
-
-
-class Labels(NamedTuple):
-    """Keypoints (N, 2) of an image and their scores (N,), both float32, highest score first."""
-
-    keypoints: np.ndarray
-    scores: np.ndarray
 
 
 class WarpedView(NamedTuple):

@@ -17,16 +17,23 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import NamedTuple
 import zlib
 
 import numpy as np
 
 from superpoint_ros.data.sequences.image_files import list_images
 from superpoint_ros.files import read_npz, write_atomically, write_npz
-from superpoint_ros.training.homographic_adaptation import Labels
 
 MANIFEST = 'labels.json'
 FORMAT = 'superpoint_ros labels 1'
+
+
+class Labels(NamedTuple):
+    """Keypoints (N, 2) of an image and their scores (N,), both float32, highest score first."""
+
+    keypoints: np.ndarray
+    scores: np.ndarray
 
 
 class LabelFolder:

@@ -89,8 +89,7 @@ def features(folder: Path):
 
 def labels(folder: Path):
     pytest.importorskip('tqdm')
-    from superpoint_ros.training.homographic_adaptation import Labels
-    from superpoint_ros.training.label_files import LabelFolder
+    from superpoint_ros.training.label_files import LabelFolder, Labels
 
     made = LabelFolder(folder, {'recipe': 'fuzz'})
     rng = np.random.default_rng(0)

@@ -19,8 +19,7 @@ pytest.importorskip('lightning', reason="needs the extra 'train'")
 
 from superpoint_ros.data.sequences.image_files import read_image
 from superpoint_ros.training.checkpoints import LAST, read_checkpoint
-from superpoint_ros.training.homographic_adaptation import Labels
-from superpoint_ros.training.label_files import LabelFolder
+from superpoint_ros.training.label_files import LabelFolder, Labels
 from support.spots import draw_spots
 
 SIZE = (150, 110)

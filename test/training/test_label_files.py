@@ -13,8 +13,7 @@ import numpy as np
 import pytest
 
 from superpoint_ros.data.sequences.image_files import read_image
-from superpoint_ros.training.homographic_adaptation import Labels
-from superpoint_ros.training.label_files import LabelFolder
+from superpoint_ros.training.label_files import LabelFolder, Labels
 
 ORIGIN = {'weights': 'abc', 'recipe': {'homographies': 3, 'scales': (1.0, 0.5)}}
 LABELS = Labels(np.array([[1.25, 2.5], [30.0, 4.0]], np.float32), np.array([0.9, 0.5], np.float32))

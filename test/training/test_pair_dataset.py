@@ -23,8 +23,7 @@ from superpoint_ros.geometry.homography import warp_points
 from superpoint_ros.model.config import DUSTBIN
 from superpoint_ros.training import pair_dataset as pairs
 from superpoint_ros.training.data_loading import endless_loader, Steps, VALIDATION
-from superpoint_ros.training.homographic_adaptation import Labels
-from superpoint_ros.training.label_files import LabelFolder
+from superpoint_ros.training.label_files import LabelFolder, Labels
 from superpoint_ros.training.losses import cell_centres, IGNORED
 from superpoint_ros.training.pair_dataset import FAR_AWAY, HomographyPairDataset
 from superpoint_ros.training.photographs import Photographs

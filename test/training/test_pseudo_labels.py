@@ -16,8 +16,7 @@ import pytest
 
 from superpoint_ros.training import pseudo_labels
 from superpoint_ros.training.adaptation_recipe import AdaptationRecipe
-from superpoint_ros.training.homographic_adaptation import Labels
-from superpoint_ros.training.label_files import LabelFolder
+from superpoint_ros.training.label_files import LabelFolder, Labels
 from superpoint_ros.training.pseudo_labels import label_folder, write_contact_sheet
 from support.small_networks import write_weights
 from support.spots import draw_spots
