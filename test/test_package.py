@@ -1,7 +1,7 @@
 # Copyright 2026 The superpoint_ros developers
 # SPDX-License-Identifier: Apache-2.0
 
-"""What is delivered: versions that agree, files that are installed, valid descriptions."""
+"""What is delivered: versions that agree, installed files, valid descriptions, guides."""
 
 from __future__ import annotations
 
@@ -222,3 +222,10 @@ def test_the_development_container_builds_the_dockerfile():
     assert (folder / container['build']['context']).resolve() == ROOT
     workspace = re.search(r'^WORKDIR (\S+)$', (ROOT / 'Dockerfile').read_text(), re.MULTILINE)
     assert container['workspaceFolder'].startswith(f'{workspace.group(1)}/src/')
+
+
+def test_the_guide_of_a_folder_names_each_of_its_modules():
+    for file in (ROOT / 'superpoint_ros').rglob('__init__.py'):
+        _, is_guide, names = file.read_text().split('"""')[1].partition('\n- ')
+        modules = {path.stem for path in file.parent.glob('*.py')} - {'__init__'}
+        assert not is_guide or set(re.findall(r'`(\w+)`', names)) == modules, file.parent.name
