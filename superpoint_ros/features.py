@@ -78,7 +78,7 @@ class Features:
     depths: Depths | None = None
 
     def __post_init__(self):
-        for name in ('keypoints', 'scores', 'descriptors'):
+        for name in _ARRAYS:
             object.__setattr__(self, name, np.asarray(getattr(self, name), dtype=np.float32))
         count = len(self.scores) if self.scores.ndim == 1 else -1
         if (

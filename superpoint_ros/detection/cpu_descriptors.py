@@ -22,14 +22,14 @@ def sample_descriptors(
 
     `output` is the network's output for these images, as arrays.
     """
-    levels = [
+    parts = (
         (output.descriptors, CELL, None),
         (output.fine, FINE_CELL, output.fine_projection),
-    ]
+    )
     maps = [
-        (np.ascontiguousarray(each.transpose(0, 2, 3, 1)), np.float32(cell), projection)
-        for each, cell, projection in levels
-        if each is not None
+        (np.ascontiguousarray(part.transpose(0, 2, 3, 1)), np.float32(cell), projection)
+        for part, cell, projection in parts
+        if part is not None
     ]
     rows = []
     for index, points in enumerate(keypoints):

@@ -89,7 +89,6 @@ class DetectionSettings(SettingsGroup):
         'levels': 'descriptor_scales',
         'magnification': 'upscale_factor',
     }
-    """Names of earlier versions, and what replaces them."""
 
     def __post_init__(self):
         super().__post_init__()

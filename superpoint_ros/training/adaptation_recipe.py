@@ -4,9 +4,7 @@
 """
 Recipe of homographic adaptation: every value with its default, range and help text.
 
-`superpoint_ros.training.recipe_files` reads and writes it. The recipe raises TypeError or
-ValueError that names the value that is not allowed. `RENAMED` maps names of earlier versions to
-what replaces them.
+`superpoint_ros.training.recipe_files` reads and writes it.
 """
 
 from __future__ import annotations

@@ -4,9 +4,7 @@
 """
 Recipes of the training stages: every value with its default, range and help text.
 
-`superpoint_ros.training.recipe_files` reads and writes them. Each recipe raises TypeError or
-ValueError that names the value that is not allowed. `RENAMED` maps names of earlier versions to
-what replaces them.
+`superpoint_ros.training.recipe_files` reads and writes them.
 """
 
 from __future__ import annotations
