@@ -67,18 +67,20 @@ def match_groups(
     numbers the group of each point of a, in the order in which they are matched; those with
     negative numbers are left out. The first group with at least `enough` matches is the last one.
     """
-    arrays = (np.ascontiguousarray(each, np.float32) for each in (*a, *b))
-    return _match_groups(*arrays, groups, free, np.array(limits, np.float32), enough)
+    a, b = (
+        Described(*(np.ascontiguousarray(each, np.float32) for each in side)) for side in (a, b)
+    )
+    return _match_groups(a, b, groups, free, Limits(*map(np.float32, limits)), enough)
 
 
 @compiled
-def _match_groups(points_a, descriptors_a, points_b, descriptors_b, groups, free, limits, enough):
-    """Return the matches of the groups, see `match_groups`."""
+def _match_groups(a, b, groups, free, limits, enough):
+    """Return the matches of the groups, see `match_groups`; all numbers are float32."""
     pairs, total = np.empty((min(len(groups), len(free)), 2), np.int64), 0
-    ascending = np.argsort(points_b[:, 1])
+    ascending = np.argsort(b.points[:, 1])
     for group in range(groups.max() + 1 if len(groups) else 0):
         rows, columns = np.flatnonzero(groups == group), ascending[free[ascending]]
-        of_a = _match(points_a, descriptors_a, points_b, descriptors_b, rows, columns, limits)
+        of_a = _match(a, b, rows, columns, limits)
         before = total
         for i in range(len(rows)):
             if of_a[i] >= 0:
@@ -91,26 +93,25 @@ def _match_groups(points_a, descriptors_a, points_b, descriptors_b, groups, free
 
 
 @compiled
-def _match(points_a, descriptors_a, points_b, descriptors_b, rows, columns, limits):
+def _match(a, b, rows, columns, limits):
     """
     Return the match of each row, int64 (N,), as an index into the columns; -1 without one.
 
     The columns have ascending y, so that only those in a strip are compared with a row.
     """
-    ratio, min_similarity = limits[1], limits[2]
-    in_a, in_b = _near_pairs(points_a, points_b, rows, columns, limits)
-    similarities = _similarities(descriptors_a, descriptors_b, rows, columns, in_a, in_b)
+    in_a, in_b = _near_pairs(a.points, b.points, rows, columns, limits)
+    similarities = _similarities(a.descriptors, b.descriptors, rows, columns, in_a, in_b)
     of_a, highest_a, second_a = _two_highest(in_a, in_b, similarities, len(rows))
     of_b, _, second_b = _two_highest(in_b, in_a, similarities, len(columns))
     for i in range(len(rows)):
         j, similarity = of_a[i], highest_a[i]
-        if j < 0 or of_b[j] != i or similarity < min_similarity:
+        if j < 0 or of_b[j] != i or similarity < limits.min_similarity:
             of_a[i] = -1
-        elif ratio < np.float32(1):
+        elif limits.ratio < np.float32(1):
             # The squared distance of unit vectors is 2 - 2 s.
             distance = max(np.float32(1) - similarity, np.float32(0))
             second = np.float32(1) - max(second_a[i], second_b[j])
-            if not distance < ratio * ratio * max(second, np.float32(0)):
+            if not distance < limits.ratio * limits.ratio * max(second, np.float32(0)):
                 of_a[i] = -1
     return of_a
 
@@ -118,8 +119,7 @@ def _match(points_a, descriptors_a, points_b, descriptors_b, rows, columns, limi
 @compiled
 def _near_pairs(points_a, points_b, rows, columns, limits):
     """Return the pairs of near points, as indices into the rows and into the columns (K,)."""
-    reach, width, height = limits[0], limits[3], limits[4]
-    above = min(reach, height)
+    reach, above = limits.reach, min(limits.reach, limits.height)
     x_b, y_b = points_b[columns, 0], points_b[columns, 1]
     first, end = np.empty(len(rows), np.int64), np.empty(len(rows), np.int64)
     for i in range(len(rows)):
@@ -135,7 +135,8 @@ def _near_pairs(points_a, points_b, rows, columns, limits):
             in_a[total], in_b[total] = i, j  # overwritten unless near: cheaper than a branch
             along_x, along_y = abs(x_b[j] - x), abs(y_b[j] - y)
             is_near = along_x * along_x + along_y * along_y <= reach * reach
-            total += np.int64(is_near & (along_x <= width) & (along_y <= height))
+            is_near &= (along_x <= limits.width) & (along_y <= limits.height)
+            total += np.int64(is_near)
     return in_a[:total], in_b[:total]
 
 
