@@ -17,22 +17,20 @@ MODS (Mishkin and others, CVIU 2015).
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import replace
 from typing import NamedTuple
 
 import numpy as np
 
+from superpoint_ros.alignment_search import ENOUGH_INLIERS, search_alignment
 from superpoint_ros.detection.preprocessing import to_gray
 from superpoint_ros.detection.settings import DetectionSettings
 from superpoint_ros.detector import Detector
 from superpoint_ros.features import Features
 from superpoint_ros.geometry.alignment import (
-    Alignment,
     fit_alignment,
     fit_similarity,
     is_bounded,
-    NO_ALIGNMENT,
     TOLERANCE,
     view_change,
     ViewChange,
@@ -49,18 +47,9 @@ from superpoint_ros.geometry.homography import (
 from superpoint_ros.geometry.matching import match_mutual
 from superpoint_ros.model.config import SMALLEST_SIDE
 
-SEARCH_SIDE = 320
-"""Longest side of images in the search, px: 480 and 640 found no more of 40 pairs."""
-SEARCH_SCALES = (1.0, 0.5, 0.25)
-"""Scales of the search. Steps of 2 and rotations of 90 degrees found 38 of 40 pairs."""
-SEARCH_TILT, SEARCH_DIRECTIONS = 2.8, (0, 45, 90, 135)
-"""Factor by which tilted views of the search are reduced in one direction, and these directions in
-degrees: of 60 oblique pairs, 59 were found, with a factor of 2.0 58, without these views 57."""
-SEARCH_SETTINGS = {'threshold': 1e-5, 'max_keypoints': 400}
-"""Small images have few keypoints: of 40 pairs, one more was found than with 0.0001."""
-PLAIN_INLIERS, PLAIN_SHARE = 30, 0.25
-"""Number and share of matches that must fit one alignment, for the search to be skipped. Tilted
-views are searched if no other view has that number."""
+PLAIN_SHARE = 0.25
+"""Share of matches that must fit one alignment, besides `ENOUGH_INLIERS`, for the search to be
+skipped."""
 PLAIN_ROTATION, PLAIN_ZOOM, PLAIN_STRETCH = 20.0, 1.25, 1.25
 """Largest rotation in degrees, change of scale and stretch that need no alignment."""
 MATCH_RADIUS = 0.1
@@ -134,7 +123,7 @@ def match_wide(
     plain = match_images(a, b, detector, settings)
     before = fit_alignment(*plain.points, size_a, size_b)
     alignment = before
-    if before.inliers < max(PLAIN_INLIERS, PLAIN_SHARE * len(plain.matches)):
+    if before.inliers < max(ENOUGH_INLIERS, PLAIN_SHARE * len(plain.matches)):
         alignment = max(before, search_alignment(a, b, detector), key=lambda found: found.inliers)
     elif _is_small(view_change(before.to_b, size_b)):
         return plain
@@ -161,40 +150,6 @@ def _is_small(change: ViewChange) -> bool:
         and 1 / PLAIN_ZOOM <= change.zoom <= PLAIN_ZOOM
         and change.stretch <= PLAIN_STRETCH
     )
-
-
-def search_alignment(a: np.ndarray, b: np.ndarray, detector: Detector) -> Alignment:
-    """
-    Return the alignment of two gray images with the most matches of small views.
-
-    One image in full is matched with the other at each scale and in four rotations, and the other
-    way round; then with tilted views of the other, if none of these fits well. The keypoints of
-    each view are detected once.
-    """
-    settings = replace(
-        detector.settings, **SEARCH_SETTINGS, max_image_size=0, upscale_factor=1.0, grid_cells=0
-    )
-    best = NO_ALIGNMENT
-    full = [next(_zoomed_views(image, SEARCH_SCALES[:1]), None) for image in (a, b)]
-    if None in full:  # narrow strips
-        return best
-    whole_a, whole_b = (_features_of_view(*view, detector, settings) for view in full)
-    searches = (
-        (_zoomed_views(b, SEARCH_SCALES), _zoomed_views(a, SEARCH_SCALES[1:])),
-        (_tilted_views(b), _tilted_views(a)),
-    )
-    for views_of_b, views_of_a in searches:
-        for views, swap in ((views_of_b, False), (views_of_a, True)):
-            for view in views:
-                features = _features_of_view(*view, detector, settings)
-                pair = (features, whole_b) if swap else (whole_a, features)
-                matches = match_mutual(pair[0].descriptors, pair[1].descriptors)
-                points = MatchedImages(*pair, matches).points
-                found = fit_alignment(*points, a.shape[::-1], b.shape[::-1])
-                best = max(best, found, key=lambda each: each.inliers)
-        if best.inliers >= PLAIN_INLIERS:
-            break
-    return best
 
 
 def match_aligned(
@@ -259,59 +214,6 @@ def _match_in_frame(
         refined,
         similarity.inliers,
     )
-
-
-def _zoomed_views(
-    image: np.ndarray, scales: tuple[float, ...]
-) -> Iterator[tuple[np.ndarray, np.ndarray]]:
-    """Yield (view, homography to it): at each scale, in four rotations."""
-    height, width = image.shape
-    for scale in scales:
-        factor = scale * _search_factor(image)
-        size = (round(width * factor), round(height * factor))
-        if min(size) < SMALLEST_SIDE:
-            return
-        to_view = scaling(size[0] / width, size[1] / height)
-        yield from _rotations(resample(image, to_view, size), to_view)
-
-
-def _tilted_views(image: np.ndarray) -> Iterator[tuple[np.ndarray, np.ndarray]]:
-    """Yield (view, homography to it): reduced in one direction, in four rotations."""
-    factor = _search_factor(image)
-    corners = image_corners(image.shape[::-1])
-    for direction in SEARCH_DIRECTIONS:
-        angle = np.radians(direction)
-        turn = factor * np.array([[np.cos(angle), np.sin(angle)], [-np.sin(angle), np.cos(angle)]])
-        turned = corners @ turn.T
-        low, size = turned.min(axis=0), np.ceil(np.ptp(turned, axis=0)).astype(int) + 1
-        reduced = (round(size[0] / SEARCH_TILT), int(size[1]))
-        if min(reduced) < SMALLEST_SIDE:
-            continue
-        to_turned = np.vstack([np.column_stack([turn, -low]), [0, 0, 1]])
-        to_view = scaling(reduced[0] / size[0], 1.0)
-        view = resample(resample(image, to_turned, tuple(map(int, size))), to_view, reduced)
-        yield from _rotations(view, to_view @ to_turned)
-
-
-def _search_factor(image: np.ndarray) -> float:
-    """Return the scale of an image in full in the search."""
-    return min(1.0, SEARCH_SIDE / max(image.shape))
-
-
-def _rotations(view: np.ndarray, to_view: np.ndarray) -> Iterator[tuple[np.ndarray, np.ndarray]]:
-    """Yield (view, homography to it) in four rotations by 90 degrees."""
-    for _ in range(4):
-        yield view, to_view
-        # np.rot90 takes (x, y) to (y, width - 1 - x).
-        turn = np.array([[0, 1, 0], [-1, 0, view.shape[1] - 1], [0, 0, 1]], np.float64)
-        view, to_view = np.ascontiguousarray(np.rot90(view)), turn @ to_view
-
-
-def _features_of_view(
-    view: np.ndarray, to_view: np.ndarray, detector: Detector, settings: DetectionSettings
-) -> Features:
-    """Return the features of a view, with keypoints in pixels of the image."""
-    return _moved(detector(view, settings=settings), np.linalg.inv(to_view))
 
 
 def _moved(features: Features, homography: np.ndarray) -> Features:

@@ -9,11 +9,12 @@ import cv2
 import numpy as np
 import pytest
 
+from superpoint_ros.alignment_search import ENOUGH_INLIERS
 from superpoint_ros.detector import Detector
 from superpoint_ros.files import demo_photographs
 from superpoint_ros.geometry.alignment import fit_alignment, view_change
 from superpoint_ros.geometry.homography import resample, scaling, warp_points
-from superpoint_ros.wide_matching import match_aligned, match_images, match_wide, PLAIN_INLIERS
+from superpoint_ros.wide_matching import match_aligned, match_images, match_wide
 from support.noise_pictures import noise_picture
 
 SIZE = (320, 240)
@@ -132,7 +133,7 @@ def test_wide_matching_of_unrelated_images_aligns_only_if_more_matches_fit(detec
     plain, wide = (match(whole, other, detector) for match in (match_images, match_wide))
     before, after = (fit_alignment(*each.points, SIZE, SIZE).inliers for each in (plain, wide))
     assert after > before if wide.to_b is not None else after == before
-    assert after < PLAIN_INLIERS
+    assert after < ENOUGH_INLIERS
 
 
 def test_unrelated_photographs_are_matched_without_alignment(detector):
