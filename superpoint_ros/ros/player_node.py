@@ -120,12 +120,7 @@ class PlayerNode(Node):
             self.context.try_shutdown()
             return
         image = self._reduced(frame.image)
-        stamp = self.get_clock().now()
-        if self._settings.recorded_stamps:
-            # Seconds since 1970 in a float are exact to about 0.2 microseconds.
-            exact = frame.nanoseconds
-            stamp = Time(nanoseconds=round(frame.stamp * 1e6) * 1000 if exact is None else exact)
-        header = Header(stamp=stamp.to_msg(), frame_id=self._settings.frame_id)
+        header = Header(stamp=self._stamp(frame).to_msg(), frame_id=self._settings.frame_id)
         # The image last: a subscriber that has it has the rest already.
         if self._sequence.camera is not None:
             self._topics['camera_info'].publish(self._info(image, header))
@@ -134,6 +129,21 @@ class PlayerNode(Node):
                 self._add_topic(PoseStamped, 'ground_truth/pose')
             in_world = Header(stamp=header.stamp, frame_id=self._settings.world_frame_id)
             self._topics['ground_truth/pose'].publish(pose_message(frame.pose, in_world))
+        self._publish_second_and_depth(frame, header)
+        self._topics['image'].publish(image_message(image, header))
+        self.published += 1
+
+    def _stamp(self, frame: Frame) -> Time:
+        """Return the stamp of the messages of a frame that is published now."""
+        if not self._settings.recorded_stamps:
+            return self.get_clock().now()
+        if frame.nanoseconds is not None:
+            return Time(nanoseconds=frame.nanoseconds)
+        # Seconds since 1970 in a float are exact to about 0.2 microseconds.
+        return Time(nanoseconds=round(frame.stamp * 1e6) * 1000)
+
+    def _publish_second_and_depth(self, frame: Frame, header: Header) -> None:
+        """Publish right image and depth image, if the frame has them and they are wanted."""
         if self._settings.stereo and frame.second is not None:
             # In the frame of the left camera.
             right = self._reduced(frame.second)
@@ -144,8 +154,6 @@ class PlayerNode(Node):
             # Depths at edges must not be mixed: the nearest pixel.
             depth = self._reduced(frame.depth, cv2.INTER_NEAREST)
             self._topics['depth'].publish(image_message(depth, header))
-        self._topics['image'].publish(image_message(image, header))
-        self.published += 1
 
     def _info(self, image: np.ndarray, header: Header, baseline: float = 0.0) -> CameraInfo:
         """Return the calibration of an image of any size."""

@@ -162,13 +162,7 @@ def tracks_from_message(message: PointCloud) -> Tracks:
             f'{counted(count, "point")}'
         )
     ids, u, v, velocity_x, velocity_y = (np.array(channels[name], np.float32) for name in wanted)
-    bad = ~(np.abs(ids) < 2**31)  # also NaN
-    if bad.any():
-        raise ValueError(f'the channel id has the value {ids[bad][0]}')
-    order = np.argsort(ids, kind='stable')
-    numbers = ids[order].astype(np.int64)
-    if (np.diff(numbers) == 0).any():
-        raise ValueError(f'the id {numbers[:-1][np.diff(numbers) == 0][0]} occurs twice')
+    order = _order_of_ids(ids)
     unknown = np.full((count, 2), np.nan, np.float32)
     depths = None
     if {*DEPTH_CHANNELS} <= {*extra}:
@@ -178,7 +172,7 @@ def tracks_from_message(message: PointCloud) -> Tracks:
         upper = (np.array(channels[name], np.float32)[order] for name in COVARIANCE_NAMES)
         covariances = covariances_of(*upper)
     return Tracks(
-        numbers,
+        ids[order].astype(np.int64),
         np.stack([u, v], axis=1)[order],
         unknown,
         unknown[:, 0].astype(np.float64),
@@ -188,6 +182,18 @@ def tracks_from_message(message: PointCloud) -> Tracks:
         depths=depths,
         covariances=covariances,
     )
+
+
+def _order_of_ids(ids: np.ndarray) -> np.ndarray:
+    """Return the indices (N,) that sort ids (N,); raise ValueError if these are not valid."""
+    bad = ~(np.abs(ids) < 2**31)  # also NaN
+    if bad.any():
+        raise ValueError(f'the channel id has the value {ids[bad][0]}')
+    order = np.argsort(ids, kind='stable')
+    numbers = ids[order].astype(np.int64)
+    if (np.diff(numbers) == 0).any():
+        raise ValueError(f'the id {numbers[:-1][np.diff(numbers) == 0][0]} occurs twice')
+    return order
 
 
 def _usable(points: np.ndarray, velocities: np.ndarray) -> np.ndarray:
