@@ -35,8 +35,15 @@ from superpoint_ros.detector import Detector
 from superpoint_ros.features import Features
 from superpoint_ros.geometry.camera_model import CameraModel, CameraModelError
 from superpoint_ros.ros.bag_options import BagOptions, choose_topics
+from superpoint_ros.ros.bag_writing import (
+    as_recorded,
+    definition_of,
+    features_qos,
+    FEATURES_TYPE,
+    make_writer,
+    storage_of,
+)
 from superpoint_ros.ros.messages.feature_messages import features_to_message
-from superpoint_ros.ros.messages.rosbags_messages import as_recorded, features_qos, FEATURES_TYPE
 from superpoint_ros.wording import counted
 
 Warn = Callable[[str], None]
@@ -92,8 +99,8 @@ def process_bag(
     try:
         with open_bag(source) as reader:
             partial.mkdir(parents=True)
-            storage = _storage_of(source) if options.storage == 'same' else options.storage
-            with _make_writer(partial / target.name, storage) as writer:
+            storage = storage_of(source) if options.storage == 'same' else options.storage
+            with make_writer(partial / target.name, storage) as writer:
                 job = _Job(reader, writer, detector, options, on_image, warn)
                 job.copy_messages()
             job.check(partial / target.name)
@@ -105,19 +112,6 @@ def process_bag(
     finally:
         shutil.rmtree(partial, ignore_errors=True)
     return job.summary
-
-
-def _storage_of(source: Path) -> str:
-    """Return the storage of a bag."""
-    files = [source] if source.is_file() else list(source.iterdir())
-    return 'mcap' if any('.mcap' in file.suffixes for file in files) else 'sqlite3'
-
-
-def _make_writer(path: Path, storage: str) -> Any:
-    """Return the writer of a new bag, a context manager."""
-    from rosbags.rosbag2 import StoragePlugin, Writer
-
-    return Writer(path, version=9, storage_plugin=StoragePlugin[storage.upper()])
 
 
 @dataclass
@@ -225,7 +219,7 @@ class _Job:
             connection.msgtype,
             serialization_format=connection.ext.serialization_format,
             offered_qos_profiles=connection.ext.offered_qos_profiles,
-            **_definition(connection, self._store),
+            **definition_of(connection, self._store),
         )
 
     def _add_features(self, name: str) -> Any:
@@ -322,31 +316,3 @@ class _Job:
         if self._bad[fault] == 1:
             seconds, nanoseconds = divmod(timestamp, 1_000_000_000)
             self._warn(f'{topic} at {seconds}.{nanoseconds:09d}: {error}')
-
-
-def _definition(connection: Any, standard: Any) -> dict[str, Any]:
-    """
-    Return the definition of a connection's type and its hash, as the writer takes them.
-
-    They are those recorded, or those of the `standard` types. A type that is in neither gets a
-    stand-in. Its hash is that of the stand-in: readers refuse a bag if the two do not match.
-    """
-    from rosbags.typesys import get_types_from_idl, get_types_from_msg, get_typestore, Stores
-
-    recorded, name = connection.msgdef.data, connection.msgtype
-    if recorded and connection.digest:
-        return {'msgdef': recorded, 'rihs01': connection.digest}
-    if not recorded and name in standard.fielddefs:
-        return {'typestore': standard}
-    definition = recorded or '# not recorded'
-    _, *parts = definition.split('=' * 80 + '\nIDL: ')
-    store = get_typestore(Stores.EMPTY)
-    try:
-        for part in parts:
-            store.register(get_types_from_idl(part.partition('\n')[2]))
-        if not parts:
-            store.register(get_types_from_msg(definition, name))
-        digest = store.hash_rihs01(name)
-    except Exception:  # noqa: BLE001 - not every definition can be parsed; it is kept
-        digest = f'RIHS01_{"0" * 64}'
-    return {'msgdef': definition, 'rihs01': digest}

@@ -20,7 +20,7 @@ import yaml
 
 from superpoint_ros.ros.bag_options import BagOptions
 from superpoint_ros.ros.bag_processing import process_bag
-from superpoint_ros.ros.messages.rosbags_messages import features_qos
+from superpoint_ros.ros.bag_writing import features_qos
 from support.recorded_cameras import picture, read, recording, START
 
 
