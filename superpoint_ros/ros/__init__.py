@@ -1,4 +1,16 @@
 # Copyright 2026 The superpoint_ros developers
 # SPDX-License-Identifier: Apache-2.0
 
-"""The ROS 2 part of the package: nodes, messages and parameters."""
+"""
+The ROS 2 part of the package: nodes, messages and parameters.
+
+- Nodes: the detector's folder, `tracker_node`, `visual_odometry_node`, `player_node` with its
+  `player_parameters`; for other programs `rerun_node`, `rtabmap_node`.
+- Programs that run them: `run_node`, `program_signals`, `process_environment`.
+- Base of the nodes: `lifecycle_node`, `parameters`, `node_log`, `diagnostics`.
+- Topics that they receive: `inputs` is the base, `processed_topic` that of tracker and odometry,
+  `calibration_topic`, `frame_images`; `pairing` of two topics. In use there: `endpoints`,
+  `silent_topics`, `frame_statistics`.
+- Launch files: `launch_arguments`, `camera_topics`.
+- Bags without a node: `bag_processing`, `bag_options`, `bag_writing`.
+"""
