@@ -14,6 +14,7 @@ RTABMAP naming the folder of the sources of RTAB-Map, its own code reads the des
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from importlib import import_module
 import os
 from pathlib import Path
 import re
@@ -40,6 +41,7 @@ from superpoint_ros.ros.messages.camera_messages import camera_info_message
 from superpoint_ros.ros.messages.feature_messages import features_to_message
 from superpoint_ros.ros.messages.image_messages import image_message
 from support.noise_pictures import noise_picture
+from support.ros_domain import ros_domain
 
 INFO = '/rig/camera_info'
 
@@ -162,7 +164,6 @@ def bridge(messages, monkeypatch):
     """Return an observer, the node, and what it publishes; it warns at once."""
     from superpoint_ros.ros import rtabmap_node
     from support.ros import Observer
-    from support.ros_domain import ros_domain
 
     # A message that rclpy can send stands for RGBDImage.
     monkeypatch.setattr(rtabmap_node, 'RGBDImage', PointCloud2)
@@ -241,6 +242,32 @@ def test_what_the_messages_of_a_frame_lack_is_named(bridge, features, capfd, lac
             break
     assert warning in output
     assert not received
+
+
+@pytest.mark.parametrize(('count', 'said', 'status'), [(2, '2 messages', 0), (0, '0 messages', 1)])
+def test_the_command_publishes_until_it_is_interrupted(
+    messages, monkeypatch, capsys, count, said, status
+):
+    rtabmap_node = import_module('superpoint_ros.ros.rtabmap_node')  # again, as the command does
+
+    class Interrupted(rtabmap_node.RtabmapNode):
+        """A node that has published some messages when Ctrl-C comes."""
+
+        def __init__(self, **options):
+            super().__init__(**options)
+            self.published = count
+            assert self.resolve_topic_name('depth') == '/rig/aligned'
+            self.create_timer(0.01, self.interrupt)
+
+        def interrupt(self):
+            raise KeyboardInterrupt
+
+    monkeypatch.setenv('ROS_DOMAIN_ID', str(ros_domain(8)))
+    monkeypatch.setattr(rtabmap_node, 'RGBDImage', PointCloud2)
+    monkeypatch.setattr(rtabmap_node, 'RtabmapNode', Interrupted)
+    options = ['--namespace', '/rig', '--remap', 'depth:=aligned']
+    assert main(['rtabmap-bridge', *options]) == status
+    assert capsys.readouterr().out == f'{said}\n'
 
 
 @pytest.mark.skipif('rtabmap_msgs' in sys.modules, reason='rtabmap_msgs is installed')
