@@ -41,7 +41,8 @@ class InputTopic(ABC):
     A topic of messages with a header, received between `start` and `stop`.
 
     It counts what arrives, gets lost and is processed, warns if nothing arrives, and reports all
-    that in the diagnostics. Subclasses handle the messages.
+    that in the diagnostics. Subclasses handle the messages. `name` is the topic as users remap it,
+    `topic` another one that is received instead; by default none.
     """
 
     content = 'messages'
@@ -58,14 +59,16 @@ class InputTopic(ABC):
         """Return a further remedy for lost messages, for log messages; may be empty."""
         return ''
 
-    def __init__(self, node: Node, message_type: type, topic: str, qos: QoSProfile):
+    def __init__(
+        self, node: Node, message_type: type, name: str, qos: QoSProfile, topic: str = ''
+    ):
         self.node = node
         # rclpy throttles per logger and line of code: each topic needs its own logger.
         self.logger = get_logger(node.get_logger().name)
         self._warnings = ThrottledWarnings(self.logger)
         self.statistics = FrameStatistics(time.monotonic())
-        self._name = self._unresolved = topic
-        self.topic = node.resolve_topic_name(topic)
+        self._name, self._unresolved = name, topic or name
+        self.topic = node.resolve_topic_name(self._unresolved)
         """Full name of the topic, after remapping. rclpy would remap it again, if it is given
         this name."""
         self.suffix = ''

@@ -92,16 +92,12 @@ class Camera(InputTopic):
     ):
         self._is_compressed = settings.image_transport == 'compressed'
         prefix = f'{name}/' if name else ''
-        super().__init__(
-            node,
-            CompressedImage if self._is_compressed else Image,
-            f'{prefix}image',
-            QoSProfile(depth=1, reliability=QoSReliabilityPolicy.BEST_EFFORT),
-        )
+        kind, image, topic = Image, f'{prefix}image', ''
         if self._is_compressed:
             # As image_transport does it: remapping the image remaps its compressed form, too.
-            self._unresolved = f'{self.topic}/compressed'
-            self.topic = node.resolve_topic_name(self._unresolved)
+            kind, topic = CompressedImage, f'{node.resolve_topic_name(image)}/compressed'
+        qos = QoSProfile(depth=1, reliability=QoSReliabilityPolicy.BEST_EFFORT)
+        super().__init__(node, kind, image, qos, topic)
         self.worker = worker
         self._lazy = settings.lazy
         self.mask = read_mask(mask_path) if mask_path else None
