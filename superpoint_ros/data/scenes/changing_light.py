@@ -9,6 +9,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from superpoint_ros.data.scenes.flight_settings import FlightSettings
 from superpoint_ros.data.scenes.ray_casting import Lamp, Lighting
 from superpoint_ros.geometry.poses import unit_vector
 
@@ -32,20 +33,14 @@ class ChangingLight:
     """
     Lamps that swing, or a sun that moves, and an exposure that drifts and jumps.
 
-    `places` (N, 3) are on the path of the camera; without `lamps` there is a sun. `motion` and
-    `exposure` scale the changes of light and exposure, 0 is none; `noise` is in gray levels.
+    `places` (N, 3) are on the path of the camera; without `lamps` there is a sun.
     """
 
     def __init__(
-        self,
-        places: np.ndarray,
-        lamps: bool,
-        motion: float,
-        exposure: float,
-        noise: float,
-        rng: np.random.Generator,
+        self, places: np.ndarray, lamps: bool, settings: FlightSettings, rng: np.random.Generator
     ):
-        self._motion, self._exposure, self._noise = motion, exposure, noise
+        self._motion, self._exposure = settings.light_change, settings.exposure_change
+        self._noise = settings.noise
         self._ambient = rng.uniform(0.3, 0.5)
         self._shadows = bool(rng.random() < 0.7)
         self._vignetting = rng.uniform(0.1, 0.4)

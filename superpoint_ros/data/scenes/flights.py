@@ -135,14 +135,8 @@ class Flight:
         path = plan_path(space, settings.metres, motion.corners, rng)
         seconds = settings.frames / settings.rate
         self.trajectory = CameraTrajectory(path, motion, seconds, rng)
-        self._light = ChangingLight(
-            path,
-            not scene.street,
-            settings.light_change,
-            settings.exposure_change,
-            settings.noise,
-            np.random.default_rng([seed, _LIGHT]),
-        )
+        rng = np.random.default_rng([seed, _LIGHT])
+        self._light = ChangingLight(path, not scene.street, settings, rng)
 
     def time_of(self, number: int) -> float:
         """Return the time of a frame, the middle of its exposure, in whole nanoseconds."""

@@ -143,8 +143,8 @@ def test_the_exposure_changes_and_lamps_swing_without_jumps():
     places = np.stack([np.linspace(0, 20, 200), np.zeros(200), np.zeros(200)], axis=1)
 
     def light(motion, exposure, seed=0):
-        rng = np.random.default_rng(seed)
-        return ChangingLight(places, True, motion, exposure, 2.0, rng)
+        settings = FlightSettings(light_change=motion, exposure_change=exposure)
+        return ChangingLight(places, True, settings, np.random.default_rng(seed))
 
     times = np.arange(0, 12, 0.02)
     changing = [light(1.0, 1.0).at(time, places[5], 0) for time in times]
@@ -160,7 +160,7 @@ def test_the_exposure_changes_and_lamps_swing_without_jumps():
     walking = [light(0.0, 0.0).at(0.0, place, 0) for place in places]
     totals = np.array([sum(lamp.strength for lamp in each.lamps) for each in walking])
     assert np.abs(np.diff(totals)).max() < 0.25
-    sunny = ChangingLight(places, False, 1.0, 1.0, 0.0, np.random.default_rng(1))
+    sunny = ChangingLight(places, False, FlightSettings(), np.random.default_rng(1))
     suns = np.array([sunny.at(time, places[0], 0).sun for time in times])
     assert np.ptp(np.linalg.norm(suns, axis=1)) > 0.1
     assert (suns[:, 2] > 0).all()
