@@ -158,9 +158,17 @@ def _run(
         for run in runs:
             run.add(frame)
         on_frame(name, sequence.camera, frame, runs)
-    processed = len(runs[0].frames)
-    if lacking and lacking == processed:
+    if lacking and lacking == len(runs[0].frames):
         raise _unscaled(plan)
+    _warn_of_missing(name, runs, plan, lacking)
+    return runs
+
+
+def _warn_of_missing(
+    name: str, runs: Sequence[OdometryRun], plan: OdometryPlan, lacking: int
+) -> None:
+    """Log how many frames have no true pose, image for the scale (`lacking`) or metric scale."""
+    processed = len(runs[0].frames)
     without = sum(pose is None for pose in runs[0].truth)
     if without:
         _log.warning('%s: the true pose is missing in %d of %d frames', name, without, processed)
@@ -176,7 +184,6 @@ def _run(
                 '%s: %s of %s without metric scale: too few points had depths',
                 *(name, counted(unscaled, 'pose'), run.name),
             )
-    return runs
 
 
 def _check_source(sequence: FrameSequence, plan: OdometryPlan) -> None:

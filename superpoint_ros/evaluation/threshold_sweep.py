@@ -12,8 +12,9 @@ view counts. All numbers are means over the pairs.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
+from functools import partial
 from itertools import chain
 from pathlib import Path
 from typing import Any
@@ -34,6 +35,7 @@ from superpoint_ros.evaluation.pair_metrics import (
     shared_view,
 )
 from superpoint_ros.evaluation.reports import left_out, markdown_table, write_result
+from superpoint_ros.features import Features
 from superpoint_ros.visualization import write_figure
 from superpoint_ros.wording import counted
 
@@ -83,20 +85,26 @@ def evaluate_thresholds(
 
     for number, image in enumerate(images):
         rng = np.random.default_rng([plan.seed, number])
-        size = image.shape[::-1]
-        first = detector(image, settings=settings)
-        views = []
-        for _ in range(plan.views):
-            homography = sample_view(rng, size, MOTION)
-            view = augment(render_view(image, homography), rng, EXPOSURE)
-            second = detector(view, settings=settings)
-            pair = Pair(first, second, homography, size, size)
-            views.append([_measure(_above(pair, threshold)) for threshold in thresholds])
-        measured.append(views)
+        pairs = _pairs(image, partial(detector, settings=settings), plan.views, rng)
+        measured.append([[_measure(_above(pair, each)) for each in thresholds] for pair in pairs])
         on_image(result)
     if not measured:
         raise ValueError('no images to evaluate')
     return result()
+
+
+def _pairs(
+    image: np.ndarray,
+    find: Callable[[np.ndarray], Features],
+    views: int,
+    rng: np.random.Generator,
+) -> Iterator[Pair]:
+    """Yield the pairs of an image with random views of it."""
+    size, first = image.shape[::-1], find(image)
+    for _ in range(views):
+        homography = sample_view(rng, size, MOTION)
+        view = augment(render_view(image, homography), rng, EXPOSURE)
+        yield Pair(first, find(view), homography, size, size)
 
 
 def _above(pair: Pair, threshold: float) -> Pair:

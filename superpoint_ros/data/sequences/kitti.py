@@ -64,15 +64,7 @@ class KittiSequence(FileSequence):
         if not self.images:
             raise ValueError(f'{self.source} has no images')
         times = folder / 'times.txt'
-        stamps = read_numbers(times, 1)[:, 0]
-        if not np.isfinite(stamps).all():
-            raise ValueError(f'{times} has stamps that are not finite')
-        backwards = np.flatnonzero(np.diff(stamps) <= 0)
-        if len(backwards):
-            raise ValueError(
-                f'{times}: the stamps must ascend, number {backwards[0] + 2} does not follow '
-                f'number {backwards[0] + 1}'
-            )
+        stamps = _read_stamps(times)
         frames = _frame_numbers(self.images, len(stamps), times)
         self.stamps = stamps[frames].tolist()
         # Of the first image that can be read.
@@ -94,6 +86,20 @@ class KittiSequence(FileSequence):
             FrameFiles(path, stamp, pose, self._right / path.name if self._right else None)
             for path, stamp, pose in zip(self.images, self.stamps, self.poses, strict=True)
         )
+
+
+def _read_stamps(path: Path) -> np.ndarray:
+    """Return the stamps (N,) of frames in seconds; raise ValueError if they do not ascend."""
+    stamps = read_numbers(path, 1)[:, 0]
+    if not np.isfinite(stamps).all():
+        raise ValueError(f'{path} has stamps that are not finite')
+    backwards = np.flatnonzero(np.diff(stamps) <= 0)
+    if len(backwards):
+        raise ValueError(
+            f'{path}: the stamps must ascend, number {backwards[0] + 2} does not follow '
+            f'number {backwards[0] + 1}'
+        )
+    return stamps
 
 
 def _frame_numbers(images: Sequence[Path], count: int, times: Path) -> list[int]:
