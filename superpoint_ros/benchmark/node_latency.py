@@ -101,24 +101,31 @@ def _measure(
     }
     with Probe(message, weights.parent, relay=True) as probe:
         relayed, _ = _alternate_blocks(probe.seconds, detect, frames, plan.rounds)
-    pairs = [(a, b) for a, b in zip(through, alone, strict=True) if a is not None]
-    if not pairs:
+    if not any(through):
         raise ChildProcessError(f'the node returned no features for images of {width}x{height}')
-    added = [latency - own for latency, own in pairs]
     return {
         'network': name,
         'size': [width, height],
         'engine': engine.name,
         'precision': engine.precision,
         'device': detector.device,
+        **_summary_of(through, alone),
+        'relay': percentiles([each - pause for each in relayed if each is not None]),
+        'node_stages': stages,
+    }
+
+
+def _summary_of(through: Sequence[float | None], alone: Sequence[float]) -> dict:
+    """Return the latencies of frames in seconds, None if lost, and of the Detector alone."""
+    pairs = [(a, b) for a, b in zip(through, alone, strict=True) if a is not None]
+    added = [latency - own for latency, own in pairs]
+    return {
         'rounds': len(pairs),
         'lost': len(through) - len(pairs),
         'latency': percentiles([latency for latency, _ in pairs]),
         'detector': percentiles([own for _, own in pairs]),
         'added': percentiles(added),
-        'relay': percentiles([each - pause for each in relayed if each is not None]),
         'added_ms': [1e3 * each for each in added],
-        'node_stages': stages,
     }
 
 
