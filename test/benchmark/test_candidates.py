@@ -45,14 +45,20 @@ def test_candidates_find_the_requested_number_of_keypoints_in_each_frame(tiny, f
 def test_stage_times_add_up_to_the_frame_time(tiny, frames):
     candidate = make_candidate(TORCH, tiny.load(), keypoints=100, threads=1)
     candidate.prepare(frames)
-    start = time.perf_counter()
-    times, _ = candidate(0, frames[0])
-    elapsed = time.perf_counter() - start
-    stages = {name: seconds for name, seconds in times.stages.items() if name != 'message'}
-    assert set(stages) == set(FRAME_STAGES) - {'message'}
-    assert 0.8 * times.frame < sum(stages.values()) <= times.frame
-    assert ('message' in times.stages) == (find_spec('sensor_msgs') is not None)
-    assert 0.5 * elapsed < sum(times.stages.values()) <= elapsed
+    shares = []
+    for _ in range(10):
+        start = time.perf_counter()
+        times, _ = candidate(0, frames[0])
+        elapsed = time.perf_counter() - start
+        stages = {name: seconds for name, seconds in times.stages.items() if name != 'message'}
+        assert set(stages) == set(FRAME_STAGES) - {'message'}
+        assert sum(stages.values()) <= times.frame
+        assert ('message' in times.stages) == (find_spec('sensor_msgs') is not None)
+        assert sum(times.stages.values()) <= elapsed
+        shares.append((sum(stages.values()) / times.frame, sum(times.stages.values()) / elapsed))
+    # On a busy computer, a pause between two stages belongs to none of them.
+    assert max(frame for frame, _ in shares) > 0.8
+    assert max(call for _, call in shares) > 0.5
 
 
 def test_stopwatch_adds_up_the_time_of_each_stage():
