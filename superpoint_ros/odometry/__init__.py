@@ -8,7 +8,8 @@ Tracking of features through an image sequence, and visual odometry from the tra
 - Tracker: `tracker`, `track_state`, `track_matching`, `geometric_check`, `motion_prediction`.
 - Its positions, from image patches: `track_refinement`, `patch_alignment`; the loops are
   `patch_pixels`, `patch_preparation`, `patch_alignment_loops`, `patch_covariances`.
-- Visual odometry: `visual_odometry`, `local_map`, `map_refinement`, `pose_uncertainty`.
+- Visual odometry: `visual_odometry`, `map_initialization`, `local_map`, `map_refinement`,
+  `pose_uncertainty`.
 - Its optimization: `pose_refinement`, `bundle_adjustment`; the loops are
   `bundle_adjustment_loops`, `reprojection_errors`, `levenberg_marquardt`.
 - Pictures of both: `odometry_drawing`.

@@ -6,7 +6,7 @@ A small visual odometry: the camera trajectory from tracked points.
 
 If the tracks have depths (stereo, RGB-D), the map is initialised from the first view, new points
 of keyframes are located by their depths, and the scale is metric. Otherwise the map is initialised
-from the first two views with enough parallax (`two_views`), and the scale is arbitrary: the
+from the first two views with enough parallax (`initial_map`), and the scale is arbitrary: the
 distance between the first two keyframes is 1. Later poses are estimated from the points of the map
 (`find_pose`), points without depth are triangulated between keyframes, and the last keyframes are
 refined by bundle adjustment (`MapRefiner`), the first two as well. There is no loop closure.
@@ -20,7 +20,7 @@ from __future__ import annotations
 import numpy as np
 
 from superpoint_ros.geometry.camera_model import CameraModel
-from superpoint_ros.geometry.pose_estimation import find_pose, two_views
+from superpoint_ros.geometry.pose_estimation import find_pose
 from superpoint_ros.geometry.poses import invert
 from superpoint_ros.geometry.projection import parallax, project, reprojection_errors
 from superpoint_ros.odometry.bundle_adjustment import Observations, refine
@@ -30,6 +30,7 @@ from superpoint_ros.odometry.local_map import (
     LocalMap,
     shared_ids,
 )
+from superpoint_ros.odometry.map_initialization import initial_map, InitialMap
 from superpoint_ros.odometry.map_refinement import MapRefiner
 from superpoint_ros.odometry.odometry_settings import OdometrySettings
 from superpoint_ros.odometry.pose_refinement import pose_covariance, refine_pose
@@ -43,8 +44,6 @@ STARTING, TRACKING, LOST = 'starting', 'tracking', 'lost'
 _LEAST_SIGMA = 0.1  # pixels; .3, .05 and .02 were no better on fr2/desk of TUM RGB-D
 
 _COARSE = 4  # times the threshold, for poses in fast turns
-
-_MIN_INLIER_SHARE = 0.6  # of the points that two views share, to initialise a map
 
 
 class VisualOdometry:
@@ -151,7 +150,8 @@ class VisualOdometry:
         if self._map is not None:
             found = self._follow(view)
         elif has_scale:
-            found = self._initialize_metric(view)
+            self._start_map(view)
+            found = True
         else:
             found = self._initialize(view)
         return invert(self._pose) if found else None
@@ -168,77 +168,34 @@ class VisualOdometry:
         clipped = np.clip(sigmas, min(_LEAST_SIGMA, largest), largest)
         return largest / np.where(np.isfinite(clipped), clipped, largest)
 
-    def _initialize_metric(self, view: CameraView) -> bool:
-        """Start the map with the points of one view that have depths; return True."""
-        self._start_map(metric=True)
-        self._add_keyframe(view)
-        self._begin_tracking(view)
-        return True
-
     def _initialize(self, view: CameraView) -> bool:
-        """Initialise the map from the reference view and this one; return whether it succeeded."""
+        """Start a map from the reference view and this one; return whether it succeeded."""
         self.inliers = 0
-        reference = self._reference
-        if reference is None:
-            self._reference = view
-            return False
-        in_reference, in_view = shared_ids(reference.ids, view.ids)
-        enough = 2 * self.settings.min_inliers
-        if len(in_view) < enough:
+        enough, reference = 2 * self.settings.min_inliers, self._reference
+        if reference is None or len(shared_ids(reference.ids, view.ids)[0]) < enough:
             # Too few points of the reference are still in view: this view replaces it.
             self._reference = view
             return False
-        a, b = reference.seen[in_reference], view.seen[in_view]
-        flow = np.median(parallax(np.eye(4), a, np.eye(4), b))
-        if flow < self.settings.initial_parallax / 2:
-            return False  # hardly any motion
-        start = two_views(a, b, self.threshold)
-        if start is None or start.inliers.sum() < max(enough, _MIN_INLIER_SHARE * len(a)):
-            return False
-        angles = parallax(np.eye(4), a, start.pose, b)[start.inliers]
-        if np.median(angles) < self.settings.initial_parallax:
-            return False
-        good = start.inliers
-        self._make_map(view, view.ids[in_view[good]], start.pose, start.points[good])
-        return True
+        start = initial_map(reference, view, self.threshold, self.settings, self._depth)
+        if start is not None:
+            self._start_map(view, start)
+        return start is not None
 
-    def _make_map(
-        self, view: CameraView, ids: np.ndarray, pose: np.ndarray, points: np.ndarray
-    ) -> None:
+    def _start_map(self, view: CameraView, start: InitialMap | None = None) -> None:
         """
-        Start the map with the reference view, this view and the points that both see.
+        Replace the map, and begin to track from the view, its last keyframe.
 
-        `pose` (4, 4) of this view and `points` (M, 3) with `ids` (M,) are those of `two_views`, in
-        the frame of the reference view.
+        The points are those of `start`, which the reference view sees, too. Without it, they are
+        the points of the view that have depths.
         """
-        reference = self._reference
-        scale = 1.0
-        if self._depth is not None:
-            scale = self._depth / np.median(points[:, 2])
-        pose = pose.copy()
-        pose[:3, 3] *= scale
-        world = invert(reference.pose)
-        points = points * scale @ world[:3, :3].T + world[:3, 3]
-        view.pose = pose @ reference.pose
-        self._start_map(metric=False)
-        self._map.keyframes.append(reference)
-        self._map.add_points(ids, points)
-        self._add_keyframe(view)
-        self._begin_tracking(view)
-
-    def _start_map(self, metric: bool) -> None:
-        """Replace the map by an empty one."""
         settings = self.settings
         self._map = LocalMap(self.threshold, settings.window, settings.point_parallax)
-        self.metric = metric
-
-    def _add_keyframe(self, view: CameraView) -> None:
-        """Add a keyframe to the map, and refine the map."""
-        self._map.add_keyframe(view)
-        self._refiner.start(self._map)
-
-    def _begin_tracking(self, view: CameraView) -> None:
-        """Continue from the view, the last keyframe of a new map."""
+        self.metric = start is None
+        if start is not None:
+            view.pose = start.pose
+            self._map.keyframes.append(self._reference)
+            self._map.add_points(start.ids, start.points)
+        self._add_keyframe(view)
         self._pose, self._motion = view.pose, np.eye(4)
         self._failures = 0
         inliers = self._map.inliers(view)
@@ -247,6 +204,11 @@ class VisualOdometry:
         noise = self._map.pose_noise(view, inliers, self.threshold)
         self.uncertainty.start_map(invert(view.pose), noise, self._stamp)
         self._store_depth()
+
+    def _add_keyframe(self, view: CameraView) -> None:
+        """Add a keyframe to the map, and refine the map."""
+        self._map.add_keyframe(view)
+        self._refiner.start(self._map)
 
     def _follow(self, view: CameraView) -> bool:
         """
