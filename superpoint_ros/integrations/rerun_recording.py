@@ -75,18 +75,7 @@ class RerunRecording:
         self._logged: set[str] = set()
         self._path = path
         if path is None:
-            # The viewer would end without a message.
-            if sys.platform == 'linux' and not any(map(os.environ.get, _DISPLAYS)):
-                raise OSError('there is no display for the Rerun viewer: give a file, FILE.rrd')
-            # pip installs the viewer next to this Python, which need not be in the PATH.
-            folders = (os.environ.get('PATH', os.defpath), sysconfig.get_path('scripts'))
-            try:
-                with patch.dict(os.environ, PATH=os.pathsep.join(folders)):
-                    self._stream.spawn()
-            except Exception as error:
-                raise OSError(
-                    f'the Rerun viewer does not start; give a file, FILE.rrd, instead: {error}'
-                ) from error
+            _start_viewer(self._stream)
             return
         if path.suffix != '.rrd':
             raise ValueError(f'a recording of Rerun must be a file FILE.rrd, got {path}')
@@ -140,6 +129,22 @@ class RerunRecording:
             )
         )
         return RerunScene(self._stream, root, self._logged)
+
+
+def _start_viewer(stream: rerun.RecordingStream) -> None:
+    """Show a stream in a new viewer; raise OSError if that does not start."""
+    # The viewer would end without a message.
+    if sys.platform == 'linux' and not any(map(os.environ.get, _DISPLAYS)):
+        raise OSError('there is no display for the Rerun viewer: give a file, FILE.rrd')
+    # pip installs the viewer next to this Python, which need not be in the PATH.
+    folders = (os.environ.get('PATH', os.defpath), sysconfig.get_path('scripts'))
+    try:
+        with patch.dict(os.environ, PATH=os.pathsep.join(folders)):
+            stream.spawn()
+    except Exception as error:
+        raise OSError(
+            f'the Rerun viewer does not start; give a file, FILE.rrd, instead: {error}'
+        ) from error
 
 
 class RerunScene:
