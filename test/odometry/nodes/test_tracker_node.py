@@ -65,13 +65,19 @@ def calibrate(graph, message=None):
     graph.wait_until(lambda: node.calibration.model is not None)
 
 
+def track(graph, tracks, features):
+    """Publish features, and wait for their tracks."""
+    count = len(tracks)
+    graph.publish(features, 'features')
+    graph.wait_until(lambda: len(tracks) > count)
+
+
 def test_tracks_have_ids_directions_and_velocities(graph):
     graph.add(TrackerNode)
     calibrate(graph)
     tracks, source = graph.listen(PointCloud, 'tracks'), Source()
     for number in range(3):
-        graph.publish(source.frame(number), 'features')
-        graph.wait_until(lambda count=number + 1: len(tracks) == count)
+        track(graph, tracks, source.frame(number))
     for number, message in enumerate(tracks):
         assert message.header == source.header(number)
         found = tracks_from_message(message)
@@ -126,8 +132,7 @@ def test_the_diagnostics_have_the_number_of_tracks(graph):
     graph.add(TrackerNode, coordinates='pixels')
     tracks, source = graph.listen(PointCloud, 'tracks'), Source()
     statuses = graph.listen(DiagnosticArray, '/diagnostics')
-    graph.publish(source.frame(0), 'features')
-    graph.wait_until(lambda: tracks)
+    track(graph, tracks, source.frame(0))
     statuses.clear()
     graph.wait_until(lambda: statuses)
     values = status_values(statuses[-1].status[0])
@@ -139,8 +144,7 @@ def test_a_node_that_is_behind_continues_with_the_newest_messages_and_counts_the
     graph.add(TrackerNode, coordinates='pixels')
     tracks, source = graph.listen(PointCloud, 'tracks'), Source()
     statuses = graph.listen(DiagnosticArray, '/diagnostics')
-    graph.publish(source.frame(0), 'features')
-    graph.wait_until(lambda: tracks)
+    track(graph, tracks, source.frame(0))
     for number in range(1, 6):  # while the node is not spun
         graph.publish(source.frame(number), 'features')
     graph.wait_until(lambda: len(tracks) == 3)
@@ -160,23 +164,23 @@ def test_a_second_detector_that_ends_is_not_taken_for_dropped_messages(graph):
     tracks, source = graph.listen(PointCloud, 'tracks'), Source()
     second = rclpy.create_node('second', context=graph.context)
 
-    def publish(publish_one):
+    def track_second():
         count = len(tracks)
-        publish_one(source.frame(count))
+        other.publish(source.frame(count))
         graph.wait_until(lambda: len(tracks) > count)
 
-    for _ in range(20):
-        publish(lambda frame: graph.publish(frame, 'features'))
+    for number in range(20):
+        track(graph, tracks, source.frame(number))
     other = second.create_publisher(PointCloud2, 'features', 10)
     graph.wait_until(lambda: other.get_subscription_count() > 0)
     for _ in range(3):
-        publish(other.publish)
-        publish(lambda frame: graph.publish(frame, 'features'))
-    publish(other.publish)
+        track_second()
+        track(graph, tracks, source.frame(len(tracks)))
+    track_second()
     second.destroy_node()
     graph.wait_until(lambda: node.count_publishers('/features') == 1)
     for _ in range(3):
-        publish(lambda frame: graph.publish(frame, 'features'))
+        track(graph, tracks, source.frame(len(tracks)))
     (features,) = node.inputs
     summary = features.statistics.summary(time.monotonic())
     assert (summary.received, summary.dropped) == (30, 0)
@@ -186,13 +190,11 @@ def test_tracks_younger_than_min_age_are_not_published(graph):
     node = graph.add(TrackerNode, coordinates='pixels', min_age=3)
     tracks, source = graph.listen(PointCloud, 'tracks'), Source()
     for number in range(4):
-        graph.publish(source.frame(number), 'features')
-        graph.wait_until(lambda count=number + 1: len(tracks) == count)
+        track(graph, tracks, source.frame(number))
     assert [len(message.points) for message in tracks] == [0, 0, 50, 50]
     result = node.set_parameters([Parameter('min_age', value=1), Parameter('ratio', value=0.9)])
     assert all(each.successful for each in result)
-    graph.publish(Source(seed=1).frame(5), 'features')
-    graph.wait_until(lambda: len(tracks) == 5)
+    track(graph, tracks, Source(seed=1).frame(5))
     assert len(tracks[4].points) == 50  # other points: all are new
 
 
@@ -284,8 +286,7 @@ def test_tracks_are_refined_by_the_images_of_their_stamps(graph, covariances):
 def test_images_that_the_detector_has_dropped_are_not_kept(graph):
     node = graph.add(TrackerNode, coordinates='pixels')
     tracks, source = graph.listen(PointCloud, 'tracks'), Source()
-    graph.publish(source.frame(0), 'features')
-    graph.wait_until(lambda: tracks)
+    track(graph, tracks, source.frame(0))
     for number in range(1, 5):
         graph.publish(image_message(np.zeros((48, 64), np.uint8), source.header(number)), 'image')
         graph.wait_until(lambda count=number: node.images.received == count)
@@ -301,8 +302,7 @@ def test_images_that_never_have_the_stamp_of_features_are_reported_in_one_line(g
     black = np.zeros((480, 640), np.uint8)
     for number in range(25):
         graph.publish(image_message(black, source.header(5000 + number)), 'image')
-        graph.publish(source.frame(number % 10), 'features')
-        graph.wait_until(lambda count=number + 1: len(tracks) == count)
+        track(graph, tracks, source.frame(number % 10))
     lines = [line for line in capfd.readouterr().err.splitlines() if 'not refined' in line]
     assert len(lines) == 1
     assert 'images arrived on /image, but none has the stamp of any of the last 20' in lines[0]
@@ -324,8 +324,7 @@ def test_tracks_go_on_without_images_and_with_unreadable_ones(graph, capfd):
         bad.header = source.header(number)
         graph.publish(bad, 'image')
         graph.wait_until(lambda count=number + 1: graph.tested[0].images.received == count)
-        graph.publish(source.frame(number), 'features')
-        graph.wait_until(lambda count=number + 1: len(tracks) == count)
+        track(graph, tracks, source.frame(number))
     assert tracks_from_message(tracks[-1]).ids.tolist() == list(range(50))
     lines = [line for line in capfd.readouterr().err.splitlines() if 'usable image' in line]
     assert len(lines) == 1
@@ -347,13 +346,11 @@ def test_another_image_size_starts_new_tracks(graph):
     graph.add(TrackerNode)
     calibrate(graph)
     tracks, source = graph.listen(PointCloud, 'tracks'), Source()
-    graph.publish(source.frame(0), 'features')
-    graph.wait_until(lambda: len(tracks) == 1)
+    track(graph, tracks, source.frame(0))
     node = graph.tested[0]
     graph.publish(info(width=1280, height=960), 'camera_info')
     graph.wait_until(lambda: node.calibration.model.size == (1280, 960))
-    graph.publish(source.frame(1), 'features')
-    graph.wait_until(lambda: len(tracks) == 2)
+    track(graph, tracks, source.frame(1))
     assert tracks_from_message(tracks[1]).ids.tolist() == list(range(50, 100))
 
 
@@ -389,8 +386,7 @@ def test_tracks_go_on_if_images_stay_away_after_the_camera_has_changed_their_siz
     node, statistics = graph.tested[0], graph.tested[0].inputs[0].statistics
     graph.publish(image_message(np.zeros((480, 640), np.uint8), source.header(0)), 'image')
     graph.wait_until(lambda: node.images.received == 1)
-    graph.publish(source.frame(0), 'features')
-    graph.wait_until(lambda: len(tracks) == 1)
+    track(graph, tracks, source.frame(0))
     graph.publish(info(width=1280, height=960), 'camera_info')
     graph.wait_until(lambda: node.calibration.model.size == (1280, 960))
     for number in range(1, 25):
@@ -414,8 +410,7 @@ def test_images_without_stamps_do_not_refine_tracks_of_other_images(graph, capfd
         graph.wait_until(lambda n=number: graph.tested[0].images.received == n + 1)
         features = source.frame(here)
         features.header.stamp = Time()
-        graph.publish(features, 'features')
-        graph.wait_until(lambda n=number: len(tracks) == n + 1)
+        track(graph, tracks, features)
     last = tracks_from_message(tracks[9])
     assert last.covariances is None
     np.testing.assert_allclose(last.keypoints, source.places + [72, -36], atol=1e-3)
@@ -431,8 +426,7 @@ def test_invalid_feature_messages_are_counted_and_skipped(graph):
     bad = source.frame(0)
     bad.fields[0].name = 'x'
     graph.publish(bad, 'features')
-    graph.publish(source.frame(1), 'features')
-    graph.wait_until(lambda: len(tracks) == 1)
+    track(graph, tracks, source.frame(1))
     assert node.inputs[0].statistics.summary(1e9).bad_frames == {'content': 1}
 
 
@@ -451,5 +445,4 @@ def test_a_lifecycle_manager_changes_the_state_of_the_tracker(graph):
         trigger()
         assert node.state == state
     tracks = graph.listen(PointCloud, 'tracks')
-    graph.publish(Source().frame(0), 'features')
-    graph.wait_until(lambda: len(tracks) == 1)
+    track(graph, tracks, Source().frame(0))

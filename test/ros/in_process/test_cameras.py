@@ -273,12 +273,6 @@ def test_an_overlay_that_is_turned_off_is_no_reason_to_subscribe_to_images(start
     system.wait_until(lambda: system.observer.count_subscribers('/image') == 1)
 
 
-def test_a_wrong_override_of_the_qos_is_an_error_at_the_start_of_a_lazy_node(start_inside):
-    override = {'qos_overrides./image.subscription.reliability': 'wrong'}
-    with pytest.raises(ValueError, match='reliability must be one of .*, best_effort, .*wrong'):
-        start_inside(lazy=True, **override)
-
-
 def test_images_are_received_as_sensor_data_and_features_published_reliably(start_inside):
     system = start_inside()
 
