@@ -88,7 +88,6 @@ def features(folder: Path):
 
 
 def labels(folder: Path):
-    pytest.importorskip('tqdm')
     from superpoint_ros.training.label_files import LabelFolder, Labels
 
     made = LabelFolder(folder, {'recipe': 'fuzz'})

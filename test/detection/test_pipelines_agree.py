@@ -143,10 +143,3 @@ def test_both_pipelines_take_images_of_few_cells(size, keypoints):
     detection = DetectionSettings(threshold=0.0, border_margin=0, keypoints=keypoints)
     [found] = run_both(random_network(0, 2.0), [image], detection)
     assert len(found)
-
-
-def test_a_uniform_image_has_no_hessian_keypoints():
-    image = np.full((40, 48), 77, np.uint8)
-    [found] = run_both(random_network(0, 2.0), [image], DetectionSettings())
-    assert found.keypoints.shape == (0, 2)
-    assert found.descriptors.shape == (0, 16)

@@ -5,7 +5,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import json
 
 import cv2
@@ -94,13 +93,9 @@ def test_labels_of_one_origin_are_not_mixed_with_another(tmp_path):
         LabelFolder(tmp_path, ORIGIN | {'recipe': {'homographies': 4}})
 
 
-@pytest.mark.parametrize('content', [b'', b'not an archive' * 20, None])
-def test_a_damaged_label_file_is_named(photo, tmp_path, content):
+def test_a_file_that_is_no_archive_is_named_as_damaged_labels(photo, tmp_path):
     folder = LabelFolder(tmp_path / 'labels', ORIGIN)
-    folder.write(photo, read_image(photo), LABELS)
-    path = folder.path(photo)
-    whole = path.read_bytes()
-    path.write_bytes(whole[: len(whole) // 2] if content is None else content)
+    folder.path(photo).write_bytes(b'not an archive' * 20)
     with pytest.raises(ValueError, match=r'a\.png\.npz is damaged: delete it'):
         folder.read(photo)
 
@@ -133,15 +128,3 @@ def test_a_folder_without_labels_is_named_with_how_to_make_them(tmp_path):
     (tmp_path / 'labels.json').write_text('{"format": "something else"}')
     with pytest.raises(ValueError, match='does not have the format'):
         LabelFolder(tmp_path)
-
-
-def test_a_label_file_with_any_byte_changed_is_read_or_named(photo, tmp_path):
-    folder = LabelFolder(tmp_path / 'labels', ORIGIN)
-    folder.write(photo, read_image(photo), LABELS)
-    path = folder.path(photo)
-    content = path.read_bytes()
-    for index in range(len(content)):
-        path.write_bytes(content[:index] + bytes([255 - content[index]]) + content[index + 1 :])
-        with contextlib.suppress(ValueError):
-            labels = folder.read(photo)
-            assert labels.keypoints.tolist() == LABELS.keypoints.tolist()
