@@ -128,7 +128,7 @@ def _check_folder(folder: Path, made_by: dict[str, Any]) -> bool:
     """
     Return whether another version of the renderer made the sequence in the folder.
 
-    Raises ValueError if other settings or scenes made it.
+    Raises ValueError if other settings or scenes made it, or another program.
     """
     import json
 
@@ -137,6 +137,11 @@ def _check_folder(folder: Path, made_by: dict[str, Any]) -> bool:
 
     described = folder / DESCRIPTION
     if not described.exists():
+        if (folder / 'mav0').exists():
+            raise ValueError(
+                f'{folder} has a sequence that superpoint make-sequence did not make; '
+                'name another folder'
+            )
         return False
     check_made_by(described, made_by)
     recorded = json.loads(described.read_text(encoding='utf-8'))

@@ -18,6 +18,7 @@ from superpoint_ros.data.scenes.correspondences import DepthView, transfer
 from superpoint_ros.data.sequences.euroc_writer import EurocWriter
 from superpoint_ros.data.sequences.opening import open_sequence
 from superpoint_ros.data.sequences.rectification import RectifiedStereo
+from support.recordings import write_euroc
 from support.rooms import picture, write_room
 
 pytest.importorskip('embreex', reason="needs the extra 'scenes'")
@@ -106,6 +107,14 @@ def test_the_same_command_continues_a_flight_and_gives_the_same_files(room, tmp_
     assert files_of(out) == before
     assert main([*command[:-1], '3']) == 2
     assert 'seed is 2 there and 3 here; name another folder' in capsys.readouterr().err
+
+
+def test_a_recording_is_not_overwritten(room, tmp_path, capsys):
+    folder = write_euroc(tmp_path / 'MH_01_easy')
+    before = files_of(folder)
+    assert main(['make-sequence', room, '--out', str(folder), *SMALL]) == 2
+    assert 'that superpoint make-sequence did not make; name another' in capsys.readouterr().err
+    assert files_of(folder) == before
 
 
 def test_flights_of_two_processes_with_other_settings_are_not_mixed(
