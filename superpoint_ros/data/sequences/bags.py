@@ -21,6 +21,7 @@ import numpy as np
 from superpoint_ros.data.image_encodings import gray_from_compressed, gray_from_message
 from superpoint_ros.data.sequences.bag_reader import BagReader, open_bag
 from superpoint_ros.data.sequences.image_files import convert_color
+from superpoint_ros.data.sequences.limited_warnings import LimitedWarnings
 from superpoint_ros.data.sequences.mcap_topics import describe_left_out
 from superpoint_ros.data.sequences.sequence import (
     Frame,
@@ -99,6 +100,7 @@ class BagSequence(FrameSequence):
         color: bool = False,
     ):
         self.path, self._color = Path(path), color
+        self._warnings = LimitedWarnings(_log, self.path)
         with open_bag(self.path, ros_1=True) as reader:
             self.topic = topic or self._only_topic(reader)
             found = reader.topics.get(self.topic)
@@ -115,6 +117,7 @@ class BagSequence(FrameSequence):
             self.camera = self._read_camera(reader, info_topic_of(self.topic))
             self.truth = self._read_truth(reader, truth_topic)
             seconds = reader.duration * 1e-9
+        self._warnings.finish()
         self.has_truth = len(self.truth) > 0
         self.rate = plausible_rate((self.count - 1) / seconds if seconds > 0 else 0.0)
 
@@ -159,6 +162,17 @@ class BagSequence(FrameSequence):
 
     def __iter__(self) -> Iterator[Frame]:
         is_empty = True
+        try:
+            for frame in self._frames():
+                is_empty = False
+                yield frame
+        finally:
+            self._warnings.finish()
+        if is_empty:
+            raise ValueError(f'{self.path} has no image on {self.topic} that can be read')
+
+    def _frames(self) -> Iterator[Frame]:
+        """Yield the frames of the images that can be read."""
         with open_bag(self.path, ros_1=True) as reader:
             for number, message in self._messages(reader, self.topic):
                 try:
@@ -167,14 +181,11 @@ class BagSequence(FrameSequence):
                     self._warn(self.topic, number, f'skipped: {error}')
                     continue
                 image = convert_color(image, self._color)
-                is_empty = False
                 recorded = message.header.stamp
                 stamp = seconds_of(recorded)
                 exact = recorded.sec * 1_000_000_000 + recorded.nanosec
                 pose = self.truth.at(stamp)
                 yield Frame(image, stamp, f'{number:06d}', pose=pose, nanoseconds=exact)
-        if is_empty:
-            raise ValueError(f'{self.path} has no image on {self.topic} that can be read')
 
     def _messages(self, reader: BagReader, topic: str) -> Iterator[tuple[int, Any]]:
         """Yield the numbers, from 0, and messages of a topic, in the order of the recording."""
@@ -199,4 +210,4 @@ class BagSequence(FrameSequence):
 
     def _warn(self, topic: str, number: int, text: str) -> None:
         """Log what is wrong with a message."""
-        _log.warning('%s, topic %s, message %d: %s', self.path, topic, number, text)
+        self._warnings.warn(f'%s, topic {topic}, message %d: %s', self.path, number, text)

@@ -24,10 +24,10 @@ import re
 import numpy as np
 
 from superpoint_ros.data.sequences.frame_files import (
+    associate_files,
     FileSequence,
     FrameFiles,
     mean_rate,
-    nearest_stamps,
 )
 from superpoint_ros.data.sequences.image_files import list_images
 from superpoint_ros.data.sequences.sequence import GroundTruth, SecondCamera
@@ -112,9 +112,9 @@ class EurocSequence(FileSequence):
         """Return the images of another sensor by the number of the frame of the same instant."""
         if not (sensor / 'data').is_dir():
             return {}
-        _, images = _stamped_images(sensor)
-        chosen = nearest_stamps(_seconds(self.images), _seconds(images), _SYNCHRONOUS)
-        return {k: images[other][0] for k, other in chosen.items()}
+        source, images = _stamped_images(sensor)
+        others = list(zip(_seconds(images), (path for path, _ in images), strict=True))
+        return associate_files(_seconds(self.images), others, _SYNCHRONOUS, source)
 
     def files(self) -> Iterator[FrameFiles]:
         return (

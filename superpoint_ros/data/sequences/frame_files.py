@@ -17,6 +17,7 @@ import cv2
 import numpy as np
 
 from superpoint_ros.data.sequences.image_files import check_not_empty, read_image, read_pixels
+from superpoint_ros.data.sequences.limited_warnings import LimitedWarnings
 from superpoint_ros.data.sequences.sequence import (
     DEFAULT_RATE,
     Frame,
@@ -53,8 +54,9 @@ class FileSequence(FrameSequence):
     """
     Frames of image files.
 
-    Images that cannot be read are skipped with a warning that names them; without its second
-    image or depth, a frame has None there. Reading raises ValueError if no image can be read.
+    Images that cannot be read are skipped with warnings, of which the first ones name them;
+    without its second image or depth, a frame has None there. Reading raises ValueError if no
+    image can be read.
 
     Attributes:
         source: file or folder that lists the images, for errors.
@@ -72,19 +74,29 @@ class FileSequence(FrameSequence):
         """Return the files of all frames, without reading them."""
 
     def __iter__(self) -> Iterator[Frame]:
+        warnings = LimitedWarnings(_log, self.source)
+        try:
+            yield from self._read(warnings)
+        finally:
+            warnings.finish()
+
+    def _read(self, warnings: LimitedWarnings) -> Iterator[Frame]:
+        """Yield the frames whose image can be read."""
         last, count = None, 0
         for files in self.files():
             try:
                 image = read_image(files.image, self.color)
             except (ValueError, OSError) as error:
-                _log.warning('skipped: %s', error)
+                warnings.warn('skipped: %s', error)
                 last = error
                 continue
             count += 1
-            second = _read_extra(files.second, partial(read_image, color=self.color))
-            depth = _read_extra(files.depth, partial(read_depth, factor=self.depth_factor))
+            second = _read_extra(files.second, partial(read_image, color=self.color), warnings)
+            depth = _read_extra(
+                files.depth, partial(read_depth, factor=self.depth_factor), warnings
+            )
             if depth is not None and depth.shape != image.shape[:2]:
-                _log.warning('left out: %s has another size than %s', files.depth, files.image)
+                warnings.warn('left out: %s has another size than %s', files.depth, files.image)
                 depth = None
             yield Frame(
                 image,
@@ -99,14 +111,16 @@ class FileSequence(FrameSequence):
             raise ValueError(f'no image of {self.source} can be read: {last}')
 
 
-def _read_extra(path: Path | None, read: Callable[[Path], np.ndarray]) -> np.ndarray | None:
+def _read_extra(
+    path: Path | None, read: Callable[[Path], np.ndarray], warnings: LimitedWarnings
+) -> np.ndarray | None:
     """Return the second image or the depth in a file, None with a warning if it is unreadable."""
     if path is None:
         return None
     try:
         return read(path)
     except (ValueError, OSError) as error:
-        _log.warning('left out: %s', error)
+        warnings.warn('left out: %s', error)
         return None
 
 
@@ -142,6 +156,28 @@ def nearest_stamps(
             result[i] = j
             used.add(j)
     return result
+
+
+def associate_files(
+    stamps: Sequence[float], others: Sequence[tuple[float, Path]], tolerance: float, source: Path
+) -> dict[int, Path]:
+    """
+    Return the file whose stamp belongs to a stamp, as `nearest_stamps`, by the index of the stamp.
+
+    If there are files and none belongs to a stamp, the reason is logged with `source`.
+    """
+    times = [stamp for stamp, _ in others]
+    chosen = nearest_stamps(stamps, times, tolerance)
+    if stamps and times and not chosen:
+        places = np.searchsorted(times, stamps)
+        beside = np.clip([places - 1, places], 0, len(times) - 1)
+        nearest = np.abs(np.array(times)[beside] - np.array(stamps)).min()
+        _log.warning(
+            '%s: none of its images belongs to one of the camera: stamps differ by at least '
+            '%.4g s, %g s are allowed',
+            *(source, nearest, tolerance),
+        )
+    return {index: others[other][1] for index, other in chosen.items()}
 
 
 def mean_rate(stamps: Sequence[float], default: float) -> float:

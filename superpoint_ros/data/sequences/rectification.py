@@ -53,6 +53,8 @@ class RectifiedStereo(FrameSequence):
         self._turn = np.eye(4)
         self.camera = sequence.camera
         self.baseline = float(second.pose[0, 3])
+        if not second.pose[:3, 3].any():
+            raise ValueError('both cameras are in one place: check their calibrations')
         if not _is_rectified(sequence.camera, second):
             self._rectify(sequence.camera, second)
         if not self.baseline > 0:

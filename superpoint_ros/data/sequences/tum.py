@@ -19,10 +19,10 @@ import re
 import numpy as np
 
 from superpoint_ros.data.sequences.frame_files import (
+    associate_files,
     FileSequence,
     FrameFiles,
     mean_rate,
-    nearest_stamps,
 )
 from superpoint_ros.data.sequences.image_files import list_images
 from superpoint_ros.data.sequences.sequence import DEFAULT_RATE, GroundTruth
@@ -72,9 +72,8 @@ class TumSequence(FileSequence):
         self.rate = mean_rate(stamps, DEFAULT_RATE)
         self._depth: dict[int, Path] = {}
         if with_depth and ((folder / 'depth.txt').is_file() or (folder / 'depth').is_dir()):
-            _, depth = _stamped_images(folder, 'depth')
-            chosen = nearest_stamps(stamps, [stamp for stamp, _ in depth], _LONGEST_DIFFERENCE)
-            self._depth = {k: depth[other][1] for k, other in chosen.items()}
+            source, depth = _stamped_images(folder, 'depth')
+            self._depth = associate_files(stamps, depth, _LONGEST_DIFFERENCE, source)
 
     def files(self) -> Iterator[FrameFiles]:
         return (

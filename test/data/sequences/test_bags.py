@@ -123,6 +123,15 @@ def test_an_unreadable_image_of_a_bag_is_named_and_skipped(write_bag, caplog):
     assert f'{path}, topic /image, message 1: skipped' in caplog.text
 
 
+def test_unreadable_images_of_a_bag_are_not_all_named(write_bag, caplog):
+    broken = np.zeros((1, 0), np.uint8)
+    path = write_bag([('/image', 'image', broken if n else flat(1), START + n) for n in range(8)])
+    with caplog.at_level(logging.WARNING):
+        assert len(list(open_sequence(path))) == 1
+    assert caplog.text.count('topic /image, message ') == 5
+    assert caplog.messages[-1] == f'{path}: 2 more warnings like these'
+
+
 @pytest.mark.parametrize(
     ('fields', 'reason'),
     [

@@ -17,7 +17,14 @@ from superpoint_ros.data.sequences.opening import list_sequences, open_sequence
 from superpoint_ros.data.sequences.rectification import RectifiedStereo
 from superpoint_ros.data.sequences.sequence import Frame, FrameSequence, SecondCamera
 from superpoint_ros.geometry.camera_model import CameraModel
-from support.recordings import EUROC_START, write_depth, write_euroc, write_kitti, write_tum
+from support.recordings import (
+    EUROC_START,
+    write_depth,
+    write_euroc,
+    write_image,
+    write_kitti,
+    write_tum,
+)
 
 
 def test_a_euroc_folder_gives_the_second_image_and_the_pose_of_its_camera(tmp_path):
@@ -125,6 +132,36 @@ def test_depth_images_that_cannot_be_used_are_left_out_and_named(tmp_path, caplo
     assert '100.20.png cannot be read as an image' in caplog.text
 
 
+def test_depth_images_that_all_have_one_fault_are_not_all_named(tmp_path, caplog):
+    stamps = [f'{100 + 0.05 * number:.2f}' for number in range(9)]
+    folder = write_tum(tmp_path / 'fr1', stamps)
+    for stamp in stamps:
+        write_image(folder / 'depth' / f'{stamp}.png', 5)
+    with caplog.at_level(logging.WARNING):
+        assert len(list(open_sequence(folder, with_depth=True))) == 9
+    assert caplog.text.count('is not a depth image') == 5
+    assert caplog.messages[-1].endswith(': 4 more warnings like these')
+
+
+@pytest.mark.parametrize('kind', ['stereo', 'depth'])
+def test_stamps_that_never_belong_together_are_named(tmp_path, caplog, kind):
+    if kind == 'stereo':
+        folder = write_euroc(tmp_path / 'MH_01_easy')
+        table = folder / 'mav0' / 'cam1' / 'data.csv'
+        rows = [line.split(',') for line in table.read_text().splitlines()[1:]]
+        table.write_text(''.join(f'{int(stamp) + 25_000_000},{name}\n' for stamp, name in rows))
+        named, difference = table, '0.025 s, 0.001 s are allowed'
+    else:
+        folder = write_tum(tmp_path / 'fr1', ['100.00', '100.05', '100.10'])
+        named, difference = folder / 'depth', '0.08 s, 0.02 s are allowed'
+        write_depth(named / '100.18.png', 5000)
+    with caplog.at_level(logging.WARNING):
+        frames = list(open_sequence(folder, with_second=True, with_depth=True))
+    assert [(frame.second, frame.depth) for frame in frames] == [(None, None)] * 3
+    assert f'{named}: none of its images belongs to one of the camera' in caplog.text
+    assert f'stamps differ by at least {difference}' in caplog.text
+
+
 def test_stamps_are_associated_one_to_one_smallest_difference_first():
     assert nearest_stamps([1.0, 2.0, 3.0], [1.01, 1.99, 2.005, 4.0], 0.02) == {0: 0, 1: 2}
     # 1.00 is nearer to 1.004 than 1.01 is.
@@ -201,6 +238,9 @@ def test_cameras_that_are_not_side_by_side_are_named():
     pair = Pair()
     pair.second_camera.pose[:3, 3] *= -1
     with pytest.raises(ValueError, match='to the right of the first: exchange'):
+        RectifiedStereo(pair)
+    pair.second_camera.pose[:3, 3] = 0
+    with pytest.raises(ValueError, match='both cameras are in one place'):
         RectifiedStereo(pair)
     pair.second_camera.pose[:3, 3] = [0, 0.1, 0]
     with pytest.raises(ValueError, match='one camera is above the other'):
