@@ -38,6 +38,7 @@ from superpoint_ros.simulation.room import SimulatedRoom
 
 ROOT = Path(__file__).resolve().parents[2]
 EIGEN = Path('/usr/include/eigen3')
+OPENCV = Path('/usr/include/opencv4')
 COUNT = 8
 
 
@@ -193,6 +194,8 @@ int main(int count, char ** paths)
 
 def test_vins_fusion_stores_the_tracks_as_they_were_published(flight, tmp_path):
     folder = sources('VINS_FUSION') / 'vins_estimator' / 'src'
+    if not (OPENCV / 'opencv2' / 'calib3d.hpp').is_file():
+        pytest.skip('needs all headers of OpenCV (libopencv-dev)')
     for name, text in VINS_HEADERS.items():
         path = tmp_path / 'stubs' / name
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -202,7 +205,7 @@ def test_vins_fusion_stores_the_tracks_as_they_were_published(flight, tmp_path):
     driver = tmp_path / 'driver.cpp'
     driver.write_text(READ + VINS_BEFORE + callback + VINS_AFTER)
     manager = folder / 'estimator' / 'feature_manager.cpp'
-    opencv = ['-I/usr/include/opencv4', '-lopencv_core', '-lopencv_calib3d', '-lopencv_imgproc']
+    opencv = [f'-I{OPENCV}', '-lopencv_core', '-lopencv_calib3d', '-lopencv_imgproc']
     includes = [f'-I{tmp_path / "stubs"}', f'-I{folder}']
     program = compiled(tmp_path / 'vins', driver, manager, *includes, *opencv)
     found = run(program, write_messages(flight, tmp_path, 'vins_fusion'))
