@@ -76,4 +76,6 @@ def test_a_plan_shows_the_ground_truth_in_the_middle_and_the_estimate_at_its_sca
         assert middle == pytest.approx((150, 120), abs=6)  # the last position has a circle
     [bar] = np.nonzero((picture[240 - 16] == 32).all(axis=1)[: 300 // 3 + 12])
     assert np.ptp(bar) == pytest.approx(0.2 * scale, abs=3)  # 2 m; 5 m exceed a third
-    assert (draw_plan(truth[:0], truth[:2], (300, 240)) != 255).any()
+    # A text instead of trajectories, and an estimate alone.
+    for few in ((truth[:0], truth[:2]), (truth[:0], truth[:0]), (estimate, truth[:0])):
+        assert (draw_plan(*few, (300, 240)) != 255).any()

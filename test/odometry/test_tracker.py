@@ -267,18 +267,3 @@ def test_tracks_are_reproducible():
 
     for a, b in zip(run(), run(), strict=True):
         np.testing.assert_array_equal(a, b)
-
-
-@pytest.mark.parametrize(
-    ('values', 'message'),
-    [
-        ({'ratio': 1.5}, r'ratio must lie between 0.1 and 1.0, got 1.5'),
-        ({'max_lost_frames': -1}, r'max_lost_frames must lie between 0 and 1000, got -1'),
-        ({'max_lost_frames': 2.5}, r'max_lost_frames must be a whole number'),
-        ({'max_motion': True}, r'max_motion must be a number'),
-        ({'geometric_check': 'affine'}, r"none, fundamental, homography; got 'affine'"),
-    ],
-)
-def test_tracker_settings_out_of_range_are_refused_by_name(values, message):
-    with pytest.raises((TypeError, ValueError), match=message):
-        TrackerSettings(**values)

@@ -218,10 +218,3 @@ def smooth_poses(count):
     poses = np.repeat(np.eye(4)[None], count, axis=0)
     poses[:, 0, 3] = np.linspace(0, 2, count)
     return poses
-
-
-def test_odometry_settings_out_of_range_are_refused_by_name():
-    with pytest.raises(ValueError, match='min_inliers must lie between 6 and 10000, got 3'):
-        OdometrySettings(min_inliers=3)
-    with pytest.raises(TypeError, match='window must be a whole number'):
-        OdometrySettings(window=2.0)

@@ -5,8 +5,6 @@
 
 from __future__ import annotations
 
-import array
-
 import cv2
 import numpy as np
 import pytest
@@ -238,11 +236,3 @@ def test_parameters_are_set_at_once_under_overload(system, random_weights):
     # The quickest, as the machine may be busy with more than the node.
     assert min(times['threshold']) < 0.1
     assert min(times['weights']) < 0.1
-
-
-def test_the_data_of_a_features_message_are_plain_bytes(system, image):
-    (message,) = system.features_of(image)
-    assert isinstance(message.data, array.array)
-    assert not message.is_bigendian
-    assert message.is_dense
-    assert message.row_step == message.width * message.point_step == len(message.data)

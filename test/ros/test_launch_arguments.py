@@ -128,11 +128,6 @@ def test_launch_arguments_are_parameters_of_their_types_whatever_their_text():
         assert parameters_of('demo', log_level=level)
 
 
-@pytest.mark.parametrize('file', ['detector', 'stereo', 'rgbd', 'demo', 'demo_odometry'])
-def test_the_defaults_of_launch_arguments_pass_the_check(file):
-    run_until_nodes(file)
-
-
 @pytest.mark.parametrize('name', ['demo', 'demo_odometry', 'stereo', 'rgbd'])
 def test_launch_arguments_of_the_detector_do_not_leak_from_other_launch_files(name):
     def entities(file, kind):

@@ -79,32 +79,9 @@ def test_a_fast_camera_does_not_starve_a_slow_one(start_worker, gate):
     assert gate.batches[1] == [('fast', 3), ('slow', 2)]
 
 
-def test_a_failure_is_reported_and_the_next_frame_is_processed():
-    done, errors = [], []
-    arrived = threading.Semaphore(0)
-
-    def process(batch):
-        try:
-            if batch[0][1] == 'bad':
-                raise RuntimeError('out of memory')
-            done.append(batch[0][1])
-            return 1
-        finally:
-            arrived.release()
-
-    worker = Worker(process, errors.append)
-    worker.start()
-    for frame in ('good', 'bad', 'better'):
-        worker.put('camera', frame)
-        assert arrived.acquire(timeout=PATIENCE)
-    assert worker.stop(PATIENCE)
-    assert done == ['good', 'better']
-    assert worker.failures == 1
-    assert worker.error is None
-    assert list(map(str, errors)) == ['out of memory', 'None']
-
-
-def test_stop_waits_for_the_current_frame_and_discards_the_waiting_ones(start_worker, gate):
+def test_a_stopped_worker_ends_its_frame_discards_the_waiting_ones_and_can_start_again(
+    start_worker, gate
+):
     worker = start_worker()
     worker.put('camera', 1)
     gate.await_entry()
@@ -114,28 +91,11 @@ def test_stop_waits_for_the_current_frame_and_discards_the_waiting_ones(start_wo
     assert time.monotonic() - start > 0.15
     gate.let_through.release()
     assert worker.stop(PATIENCE)
-    worker.start()
-    worker.put('other', 3)
-    gate.await_entry()
-    assert gate.batches == [[('camera', 1)], [('other', 3)]]
-
-
-def test_a_stopped_worker_can_be_started_again(gate):
-    worker = Worker(gate, lambda error: None)
-    for frame in (1, 2):
-        worker.start()
-        worker.put('camera', frame)
-        gate.await_entry()
-        gate.let_through.release()
-        assert worker.stop(PATIENCE)
     assert not worker.put('camera', 3)
-    assert gate.batches == [[('camera', 1)], [('camera', 2)]]
-
-
-def test_a_worker_without_frames_stops_at_once():
-    worker = Worker(len, lambda error: None)
     worker.start()
-    assert worker.stop(PATIENCE)
+    worker.put('other', 4)
+    gate.await_entry()
+    assert gate.batches == [[('camera', 1)], [('other', 4)]]
 
 
 def test_a_worker_that_does_not_end_cannot_be_started_again(start_worker, gate):
@@ -147,7 +107,7 @@ def test_a_worker_that_does_not_end_cannot_be_started_again(start_worker, gate):
         worker.start()
 
 
-def test_a_batch_without_usable_frames_does_not_end_a_failure():
+def test_a_failure_is_reported_until_frames_are_processed_again():
     outcomes = iter([RuntimeError('out of memory'), 0, 1])
     reported, processed = [], threading.Semaphore(0)
 
@@ -165,6 +125,8 @@ def test_a_batch_without_usable_frames_does_not_end_a_failure():
         assert processed.acquire(timeout=PATIENCE)
     assert worker.stop(PATIENCE)
     assert [str(error) for error in reported] == ['out of memory', 'None']
+    assert worker.failures == 1
+    assert worker.error is None
 
 
 def test_repeated_failures_are_retried_with_growing_pauses():

@@ -24,7 +24,6 @@ pytest.importorskip('rclpy', reason='rclpy is not installed')
 from superpoint_ros.cli.main import main
 from superpoint_ros.files import demo_photographs
 from superpoint_ros.geometry.camera_model import CameraModel
-from superpoint_ros.odometry.odometry_drawing import draw_plan
 from superpoint_ros.ros.testing.odometry_demonstration import _write_picture, OdometryMeasurements
 from superpoint_ros.simulation.room import SimulatedRoom
 
@@ -59,25 +58,6 @@ def test_no_error_is_reported_without_ground_truth():
     estimated, truth = way.aligned()
     assert len(estimated) == 40
     assert len(truth) == 0
-
-
-def test_the_plot_shows_both_trajectories():
-    truth = circle()
-    picture = draw_plan(truth + [0.3, 0, 0], truth, (400, 300), 'a caption')
-    assert picture.shape == (300, 400, 3)
-    true, estimated = (
-        (picture == (60, 160, 60)).all(axis=2),
-        (picture == (60, 60, 240)).all(axis=2),
-    )
-    assert true.sum() > 200
-    assert estimated.sum() > 100
-    # Ways that are one cover each other: the thin estimate lies on the broad truth.
-    same = draw_plan(truth, truth, (400, 300))
-    assert (same == (60, 160, 60)).all(axis=2).sum() > 200
-    for empty in (draw_plan([], [], (400, 300)), draw_plan([], truth[:2], (400, 300))):
-        assert empty.shape == (300, 400, 3)
-        assert (empty < 255).any()  # a text instead of trajectories
-    assert draw_plan(truth, [], (400, 300)).shape == (300, 400, 3)
 
 
 @pytest.mark.parametrize(

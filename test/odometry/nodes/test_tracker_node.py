@@ -15,7 +15,6 @@ pytest.importorskip('rclpy', reason='rclpy is not installed')
 
 from builtin_interfaces.msg import Time
 from diagnostic_msgs.msg import DiagnosticArray
-from rcl_interfaces.srv import DescribeParameters
 import rclpy
 from rclpy.parameter import Parameter
 from sensor_msgs.msg import CameraInfo, Image, PointCloud, PointCloud2
@@ -196,38 +195,6 @@ def test_tracks_younger_than_min_age_are_not_published(graph):
     assert all(each.successful for each in result)
     track(graph, tracks, Source(seed=1).frame(5))
     assert len(tracks[4].points) == 50  # other points: all are new
-
-
-def test_bad_values_are_refused_as_a_whole_with_the_reason(graph):
-    node = graph.add(TrackerNode, coordinates='pixels')
-    result = node.set_parameters_atomically(
-        [Parameter('max_motion', value=20.0), Parameter('geometric_check', value='affine')]
-    )
-    assert not result.successful
-    assert "none, fundamental, homography; got 'affine'" in result.reason
-    assert node.get_parameter('max_motion').value == 50.0
-    result = node.set_parameters([Parameter('layout', value='vins_fusion')])[0]
-    assert not result.successful
-    with pytest.raises(ValueError, match="layout must be one of vins_mono, vins_fusion; got 'x'"):
-        graph.add(TrackerNode, layout='x')
-
-
-def test_every_parameter_describes_itself_and_numbers_have_ranges(graph):
-    node = graph.add(TrackerNode)
-    client = graph.observer.create_client(DescribeParameters, '/tracker/describe_parameters')
-    graph.wait_until(client.service_is_ready)
-    names = [
-        *('min_similarity', 'ratio', 'max_motion', 'geometric_check', 'geometric_threshold'),
-        *('max_lost_frames', 'min_spacing', 'max_tracks', 'min_age', 'overlay', 'tail_length'),
-        *('layout', 'coordinates', 'camera_id', 'autostart'),
-    ]
-    future = client.call_async(DescribeParameters.Request(names=names))
-    graph.wait_until(future.done)
-    for descriptor in future.result().descriptors:
-        assert len(descriptor.description) > 20, descriptor.name
-        value = node.get_parameter(descriptor.name).value
-        if isinstance(value, (int, float)) and not isinstance(value, bool):
-            assert descriptor.floating_point_range or descriptor.integer_range, descriptor.name
 
 
 def test_the_overlay_is_the_image_with_the_tracks_and_their_tails(graph):

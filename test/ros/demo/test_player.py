@@ -5,8 +5,6 @@
 
 from __future__ import annotations
 
-import signal
-
 import cv2
 import numpy as np
 import pytest
@@ -239,16 +237,6 @@ def test_a_player_that_is_set_to_simulated_time_later_says_that_it_has_not_begun
     assert any('no time has arrived on /clock' in line for line in player.stdout)
 
 
-@pytest.mark.parametrize('sent', [signal.SIGINT, signal.SIGTERM])
-def test_a_signal_ends_the_player_cleanly(start_player, receive_images, folder, sent):
-    player = start_player(source=str(folder), rate=50.0)
-    receive_images(1)
-    player.send_signal(sent)
-    output, _ = player.communicate(timeout=PATIENCE)
-    assert player.returncode == 0, output
-    assert 'Traceback' not in output
-
-
 @pytest.mark.parametrize(
     ('parameters', 'words'),
     [
@@ -285,13 +273,6 @@ def test_the_seed_chooses_the_path_of_the_virtual_camera():
     first, other, again = (frame.homography for frame in frames)
     np.testing.assert_array_equal(other, again)
     assert np.abs(first - other).max() > 1
-
-
-def test_a_source_folder_without_images_is_named(start_player, tmp_path):
-    player = start_player(source=str(tmp_path))
-    output, _ = player.communicate(timeout=PATIENCE)
-    assert player.returncode == 1, output
-    assert f'{tmp_path} has no images' in output
 
 
 def test_a_player_that_cannot_open_its_source_leaves_no_node(listener, tmp_path):

@@ -5,12 +5,9 @@
 
 from __future__ import annotations
 
-from array import array
-
 from diagnostic_msgs.msg import DiagnosticStatus
 import pytest
 
-from superpoint_ros.ros import inputs
 from superpoint_ros.ros.diagnostics import input_status, network_status, status_values
 from superpoint_ros.ros.frame_statistics import FrameStatistics
 
@@ -90,17 +87,6 @@ def test_the_diagnostics_of_a_running_node_have_rates_times_and_network(
     assert values['image conversion'].startswith(('cv_bridge', 'built-in ('))
     assert values['engine'] == system.node.detector.engine.name
     assert values['precision'] == system.node.detector.engine.precision
-
-
-def test_bad_frames_and_a_silent_topic_are_warnings(start_inside, image, monkeypatch):
-    monkeypatch.setattr(inputs, 'WATCHDOG_TIMEOUT', 1.0)
-    system = start_inside()
-    image.encoding, image.data = 'rgb8', array('B', bytes(10))
-    system.publish(image, 'image')
-    system.wait_until(lambda: system.newest_status('/image')[2].get('bad frames: step') == '1')
-    system.wait_until(lambda: 'no images on /image' in system.newest_status('/image')[1])
-    level, _, values = system.newest_status('/image')
-    assert (level, values['bad frames']) == (WARN, '1')
 
 
 def fail(*arguments):
