@@ -16,8 +16,8 @@ from superpoint_ros.cli.method_options import add_method_options, make_methods
 from superpoint_ros.cli.options import distinct_names
 from superpoint_ros.cli.rerun_option import add_rerun_option, open_recording
 from superpoint_ros.cli.settings_options import add_options, given_options, read_options
+from superpoint_ros.detection.settings import LOW_THRESHOLD
 from superpoint_ros.evaluation.evaluation_plans import OdometryPlan, RoomPlan
-from superpoint_ros.odometry.odometry_settings import DETECTION_THRESHOLD
 from superpoint_ros.wording import counted
 
 if TYPE_CHECKING:
@@ -45,7 +45,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         ('klt', 'sift', 'orb'),
         max_keypoints=500,
         extra=('klt',),
-        threshold=DETECTION_THRESHOLD,
+        threshold=LOW_THRESHOLD,
     )
 
 

@@ -33,6 +33,7 @@ from superpoint_ros.cli.options import (
     output_folder,
     read_for_detection,
 )
+from superpoint_ros.detection.settings import LOW_THRESHOLD
 from superpoint_ros.wording import counted, counted_keypoints
 
 if TYPE_CHECKING:
@@ -41,8 +42,8 @@ if TYPE_CHECKING:
     from superpoint_ros.geometry.camera_model import CameraModel
     from superpoint_ros.integrations.image_matches import ImageFeatures
 
-MAX_KEYPOINTS, THRESHOLD = 2000, 1e-5
-"""Defaults of the command: reconstructions need more points, also on plain walls, than others."""
+MAX_KEYPOINTS = 2000
+"""Default of the command: reconstructions need more points than odometry."""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -71,7 +72,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "COLMAP's guess, for COLMAP to refine)",
     )
     _add_matching(parser)
-    add_detector_options(parser, {'max_keypoints': MAX_KEYPOINTS, 'threshold': THRESHOLD})
+    add_detector_options(parser, {'max_keypoints': MAX_KEYPOINTS, 'threshold': LOW_THRESHOLD})
 
 
 def _add_matching(parser: argparse.ArgumentParser) -> None:

@@ -11,14 +11,6 @@ from superpoint_ros.settings_table import setting, SettingsGroup
 
 GEOMETRIC_CHECKS = ('none', 'fundamental', 'homography')
 
-DETECTION_THRESHOLD = 1e-5
-"""
-Detection threshold of features for the odometry, lower than the default of the detector.
-
-Plain walls have few points above 0.001. With this one, flights through rendered rooms are up to a
-third more accurate; if there are enough points, it makes no difference (docs/experiments.md).
-"""
-
 
 @dataclass(frozen=True)
 class TrackerSettings(SettingsGroup):

@@ -21,9 +21,8 @@ from launch.launch_description_sources import PythonLaunchDescriptionSource
 from launch.substitutions import LaunchConfiguration
 from launch_ros.actions import Node
 
-from superpoint_ros.detection.settings import DetectionSettings
+from superpoint_ros.detection.settings import DetectionSettings, LOW_THRESHOLD
 from superpoint_ros.files import share_directory
-from superpoint_ros.odometry.odometry_settings import DETECTION_THRESHOLD
 from superpoint_ros.ros.detector.detector_parameters import CameraSettings, DepthInput
 from superpoint_ros.ros.parameters import LifecycleSettings
 from superpoint_ros.ros.player_parameters import PlayerSettings
@@ -93,7 +92,7 @@ DETECTOR = {
 
 ODOMETRY_DETECTOR = {
     **DETECTOR,
-    'threshold': (f'{DETECTION_THRESHOLD:.5f}', DETECTOR['threshold'][1]),
+    'threshold': (f'{LOW_THRESHOLD:.5f}', DETECTOR['threshold'][1]),
 }
 """Arguments of a detector whose features are for the odometry."""
 

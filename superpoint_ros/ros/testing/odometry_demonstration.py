@@ -23,13 +23,13 @@ from rclpy.time import Time
 from sensor_msgs.msg import Image, PointCloud
 
 from superpoint_ros.data.sequences.opening import open_sequence
+from superpoint_ros.detection.settings import LOW_THRESHOLD
 from superpoint_ros.geometry.trajectory_alignment import (
     MIN_POSES,
     position_errors,
     StampedTrajectories,
 )
 from superpoint_ros.odometry.odometry_drawing import draw_plan
-from superpoint_ros.odometry.odometry_settings import DETECTION_THRESHOLD
 from superpoint_ros.ros.messages.image_messages import stamp_key
 from superpoint_ros.ros.player_parameters import ROOM
 from superpoint_ros.ros.testing.demonstration import (
@@ -152,7 +152,7 @@ def run_odometry_demonstration(
         'tracker': {},
         'detector': {
             'max_keypoints': 600,
-            'threshold': DETECTION_THRESHOLD,
+            'threshold': LOW_THRESHOLD,
             **detector_parameters,
         },
         'player': player_parameters,
