@@ -150,6 +150,9 @@ def test_evaluate_threshold_takes_folders_and_skips_images_that_are_too_small(
     command += ['--weights', weights[0], '--out', str(out)]
     assert main(command) == 0
     assert '| 0.01 |' in capsys.readouterr().out
+    result = json.loads((out / 'threshold.json').read_text())
+    assert [row['threshold'] for row in result['rows']] == [0.01]
+    assert np.ptp(cv2.imread(str(out / 'threshold.png'))) == 255
     cv2.imwrite(str(photos / 'b.png'), noise[:10])
     cv2.imwrite(str(photos / 'strip.png'), np.tile(noise[:20], (1, 16)))  # 640x10 if reduced
     assert main(command) == 1

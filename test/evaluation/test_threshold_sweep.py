@@ -6,16 +6,13 @@
 from __future__ import annotations
 
 from dataclasses import replace
-import json
 
 import cv2
-import numpy as np
 import pytest
 
 pytest.importorskip('matplotlib', reason='matplotlib is not installed')
 
 from superpoint_ros import Detector
-from superpoint_ros.cli.main import main
 from superpoint_ros.detection.settings import DetectionSettings
 from superpoint_ros.evaluation.evaluation_plans import ThresholdPlan
 from superpoint_ros.evaluation.threshold_sweep import (
@@ -86,20 +83,6 @@ def test_thresholds_out_of_range_and_missing_images_are_refused(detector):
         ThresholdPlan(views=0)
     with pytest.raises(ValueError, match='no images to evaluate'):
         evaluate_thresholds(detector, [], ThresholdPlan())
-
-
-def test_evaluate_threshold_command_writes_table_numbers_and_chart(images, tmp_path, capsys):
-    path = tmp_path / 'image.png'
-    cv2.imwrite(str(path), images[0])
-    arguments = ['evaluate', 'threshold', str(path), '--views', '1', '--device', 'cpu']
-    arguments += ['--thresholds', '0.01', '0.1', '--out', str(tmp_path / 'out')]
-    assert main(arguments) == 0
-    output = capsys.readouterr().out
-    assert '| 0.01 |' in output
-    result = json.loads((tmp_path / 'out' / 'threshold.json').read_text())
-    assert [row['threshold'] for row in result['rows']] == [0.01, 0.1]
-    plot = cv2.imread(str(tmp_path / 'out' / 'threshold.png'))
-    assert np.ptp(plot) == 255
 
 
 def test_a_threshold_that_is_given_twice_counts_once():
