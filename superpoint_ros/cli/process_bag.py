@@ -21,7 +21,7 @@ import time
 
 from superpoint_ros.cli.options import add_detector_options, make_detector, output_folder
 from superpoint_ros.cli.settings_options import add_options, given_options
-from superpoint_ros.ros.bag_options import BagOptions, count_images
+from superpoint_ros.ros.bags.bag_options import BagOptions, count_images
 from superpoint_ros.wording import counted, counted_keypoints
 
 
@@ -41,7 +41,7 @@ def run(args: argparse.Namespace) -> int:
     from tqdm import tqdm
 
     from superpoint_ros.data.sequences.image_files import read_mask
-    from superpoint_ros.ros.bag_processing import process_bag
+    from superpoint_ros.ros.bags.bag_processing import process_bag
 
     mask = read_mask(args.mask) if args.mask else None
     options = BagOptions(**given_options(args, BagOptions), mask=mask)

@@ -7,10 +7,7 @@ The ROS 2 part of the package: nodes, messages and parameters.
 - Nodes: the detector's folder, `tracker_node`, `visual_odometry_node`, `player_node` with its
   `player_parameters`; for other programs `rerun_node`, `rtabmap_node`.
 - Programs that run them: `run_node`, `program_signals`, `process_environment`.
-- Base of the nodes: `lifecycle_node`, `parameters`, `node_log`, `diagnostics`.
-- Topics that they receive: `inputs` is the base, `processed_topic` that of tracker and odometry,
-  `calibration_topic`, `frame_images`; `pairing` of two topics. In use there: `endpoints`,
-  `silent_topics`, `frame_statistics`.
+- Base of the nodes: `lifecycle_node`, `parameters`, `node_log`; `diagnostics` from
+  `frame_statistics`. The topics that nodes receive have a folder.
 - Launch files: `launch_arguments`, `camera_topics`.
-- Bags without a node: `bag_processing`, `bag_options`, `bag_writing`.
 """

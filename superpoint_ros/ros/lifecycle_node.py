@@ -17,9 +17,9 @@ from rclpy.lifecycle import LifecycleNode, LifecycleState, TransitionCallbackRet
 from rclpy.publisher import Publisher
 from rclpy.service import Service
 
-from superpoint_ros.ros.endpoints import publish_to
-from superpoint_ros.ros.inputs import InputTopic
 from superpoint_ros.ros.parameters import LifecycleSettings, Parameters
+from superpoint_ros.ros.topics.endpoints import publish_to
+from superpoint_ros.ros.topics.input_topic import InputTopic
 
 Result = TransitionCallbackReturn
 

@@ -17,7 +17,7 @@ from superpoint_ros.ros.messages.feature_messages import features_from_message
 from superpoint_ros.ros.messages.image_messages import stamp_nanoseconds
 from superpoint_ros.ros.messages.rtabmap_messages import rgbd_image_message
 from superpoint_ros.ros.node_log import ThrottledWarnings
-from superpoint_ros.ros.pairing import Pairing, TROUBLE
+from superpoint_ros.ros.topics.pairing import Pairing, TROUBLE
 
 _WAIT = 2.0
 """Seconds that an image waits for its depth image and its features."""

@@ -18,13 +18,13 @@ from superpoint_ros.geometry.camera_model import CameraModel
 from superpoint_ros.odometry.odometry_drawing import draw_tracks, TrackTails
 from superpoint_ros.odometry.odometry_settings import TrackerSettings
 from superpoint_ros.odometry.tracker import Tracker, Tracks
-from superpoint_ros.ros.calibration_topic import CalibrationTopic, RECTIFIED
-from superpoint_ros.ros.frame_images import FrameImages
 from superpoint_ros.ros.lifecycle_node import ProcessingNode
 from superpoint_ros.ros.messages.feature_messages import features_from_message
 from superpoint_ros.ros.messages.image_messages import image_message
 from superpoint_ros.ros.messages.track_messages import LAYOUTS, tracks_to_cloud, tracks_to_message
-from superpoint_ros.ros.processed_topic import ProcessedTopic
+from superpoint_ros.ros.topics.calibration_topic import CalibrationTopic, RECTIFIED
+from superpoint_ros.ros.topics.frame_images import FrameImages
+from superpoint_ros.ros.topics.processed_topic import ProcessedTopic
 from superpoint_ros.settings_table import setting, SettingsGroup
 
 COORDINATES = ('normalized', 'pixels')

@@ -26,13 +26,13 @@ from superpoint_ros.odometry.map_refinement import MapRefiner
 from superpoint_ros.odometry.odometry_settings import OdometrySettings
 from superpoint_ros.odometry.pose_uncertainty import rotate_covariance, unknown_covariance
 from superpoint_ros.odometry.visual_odometry import LOST, VisualOdometry
-from superpoint_ros.ros.calibration_topic import CalibrationTopic, RECTIFIED
 from superpoint_ros.ros.lifecycle_node import ProcessingNode
 from superpoint_ros.ros.messages.camera_messages import pose_message, vector_message
 from superpoint_ros.ros.messages.point_clouds import positions_message
 from superpoint_ros.ros.messages.track_messages import tracks_from_message
 from superpoint_ros.ros.node_log import log_failure, REPEAT
-from superpoint_ros.ros.processed_topic import ProcessedTopic
+from superpoint_ros.ros.topics.calibration_topic import CalibrationTopic, RECTIFIED
+from superpoint_ros.ros.topics.processed_topic import ProcessedTopic
 from superpoint_ros.settings_table import setting, SettingsGroup
 from superpoint_ros.wording import counted
 

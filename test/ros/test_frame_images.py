@@ -15,8 +15,8 @@ pytest.importorskip('rclpy', reason='needs ROS 2 (rclpy)')
 from sensor_msgs.msg import PointCloud2
 from std_msgs.msg import Header
 
-from superpoint_ros.ros.frame_images import FrameImages
 from superpoint_ros.ros.messages.image_messages import image_message
+from superpoint_ros.ros.topics.frame_images import FrameImages
 
 
 def test_images_of_a_repeated_recording_wait_in_the_order_of_their_arrival():

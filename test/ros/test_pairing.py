@@ -8,7 +8,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from superpoint_ros.ros.pairing import Pairing
+from superpoint_ros.ros.topics.pairing import Pairing
 
 MS = 1_000_000
 

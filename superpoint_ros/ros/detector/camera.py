@@ -21,17 +21,17 @@ from superpoint_ros.detection.settings import DetectionSettings
 from superpoint_ros.detector import Detector
 from superpoint_ros.features import Features
 from superpoint_ros.geometry.depth_settings import DepthSettings
-from superpoint_ros.ros.calibration_topic import CalibrationTopic
 from superpoint_ros.ros.detector.detector_parameters import (
     CameraSettings,
     DepthInput,
     FeatureOutput,
 )
 from superpoint_ros.ros.detector.worker import Worker
-from superpoint_ros.ros.inputs import InputTopic
 from superpoint_ros.ros.messages.feature_messages import features_to_message
 from superpoint_ros.ros.messages.image_messages import gray_from_image, image_message, stamp_key
-from superpoint_ros.ros.silent_topics import published_topics, type_name
+from superpoint_ros.ros.topics.calibration_topic import CalibrationTopic
+from superpoint_ros.ros.topics.input_topic import InputTopic
+from superpoint_ros.ros.topics.silent_topics import published_topics, type_name
 from superpoint_ros.visualization import draw_keypoints
 
 if TYPE_CHECKING:

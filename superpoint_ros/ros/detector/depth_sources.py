@@ -28,10 +28,10 @@ from superpoint_ros.geometry.stereo import (
 )
 from superpoint_ros.ros.detector.camera import Camera, CameraFrame
 from superpoint_ros.ros.detector.detector_parameters import DepthInput
-from superpoint_ros.ros.inputs import InputTopic
 from superpoint_ros.ros.messages.image_messages import stamp_nanoseconds
 from superpoint_ros.ros.node_log import ThrottledWarnings
-from superpoint_ros.ros.pairing import MessagePair, Pairing
+from superpoint_ros.ros.topics.input_topic import InputTopic
+from superpoint_ros.ros.topics.pairing import MessagePair, Pairing
 
 _SHORTEST_PERIOD = 1_000_000  # nanoseconds; a timer without a period would always be ready
 

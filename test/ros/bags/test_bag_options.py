@@ -9,7 +9,7 @@ import pytest
 
 pytest.importorskip('rosbags', reason='needs the library rosbags')
 
-from superpoint_ros.ros.bag_options import BagOptions, choose_topics
+from superpoint_ros.ros.bags.bag_options import BagOptions, choose_topics
 
 
 def test_features_are_named_after_the_cameras_namespace():

@@ -18,9 +18,9 @@ from rosbags.rosbag2 import CompressionFormat, CompressionMode, Reader, StorageP
 from rosbags.typesys import get_types_from_idl, get_types_from_msg, get_typestore, Stores
 import yaml
 
-from superpoint_ros.ros.bag_options import BagOptions
-from superpoint_ros.ros.bag_processing import process_bag
-from superpoint_ros.ros.bag_writing import features_qos
+from superpoint_ros.ros.bags.bag_options import BagOptions
+from superpoint_ros.ros.bags.bag_processing import process_bag
+from superpoint_ros.ros.bags.bag_writing import features_qos
 from support.recorded_cameras import picture, read, recording, START
 
 

@@ -27,8 +27,8 @@ from std_msgs.msg import Header
 from superpoint_ros.cli.main import main
 from superpoint_ros.geometry.camera_model import CameraModel
 from superpoint_ros.model.weights import save_weights, WeightsMetadata
-from superpoint_ros.ros.bag_options import BagOptions
-from superpoint_ros.ros.bag_processing import process_bag
+from superpoint_ros.ros.bags.bag_options import BagOptions
+from superpoint_ros.ros.bags.bag_processing import process_bag
 from superpoint_ros.ros.messages.feature_messages import (
     features_from_message,
     features_to_message,

@@ -11,8 +11,8 @@ from lifecycle_msgs.msg import State, Transition, TransitionEvent
 from lifecycle_msgs.srv import ChangeState, GetAvailableTransitions, GetState
 import pytest
 
-from superpoint_ros.ros import inputs
 from superpoint_ros.ros.detector import detector_node
+from superpoint_ros.ros.topics import input_topic
 
 
 class Manager:
@@ -135,7 +135,7 @@ def test_transitions_are_published_and_can_be_requested_by_label(start_managed):
 
 
 def test_deactivation_is_not_reported_as_reception(start_managed, monkeypatch, wait_for_log):
-    monkeypatch.setattr(inputs, 'WATCHDOG_TIMEOUT', 0.5)
+    monkeypatch.setattr(input_topic, 'WATCHDOG_TIMEOUT', 0.5)
     system, manager = start_managed()
     manager.change(Transition.TRANSITION_CONFIGURE)
     manager.change(Transition.TRANSITION_ACTIVATE)

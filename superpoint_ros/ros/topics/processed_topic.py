@@ -12,8 +12,8 @@ from typing import Any
 from rclpy.node import Node
 from rclpy.qos import QoSProfile, QoSReliabilityPolicy
 
-from superpoint_ros.ros.inputs import InputTopic
 from superpoint_ros.ros.node_log import error_text, log_failure, REPEAT
+from superpoint_ros.ros.topics.input_topic import InputTopic
 
 _QUEUE = 2
 """Number of messages that wait while one is processed in a callback.

@@ -34,8 +34,8 @@ from superpoint_ros.detection.preprocessing import check_masks, to_gray
 from superpoint_ros.detector import Detector
 from superpoint_ros.features import Features
 from superpoint_ros.geometry.camera_model import CameraModel, CameraModelError
-from superpoint_ros.ros.bag_options import BagOptions, choose_topics
-from superpoint_ros.ros.bag_writing import (
+from superpoint_ros.ros.bags.bag_options import BagOptions, choose_topics
+from superpoint_ros.ros.bags.bag_writing import (
     as_recorded,
     definition_of,
     features_qos,

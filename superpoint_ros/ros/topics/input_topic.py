@@ -16,13 +16,13 @@ from rclpy.logging import get_logger
 from rclpy.node import Node
 from rclpy.qos import QoSProfile
 
-from superpoint_ros.ros.calibration_topic import CalibrationTopic
 from superpoint_ros.ros.diagnostics import input_status, MAX_DROPPED, MAX_LOST
-from superpoint_ros.ros.endpoints import subscribe_to
 from superpoint_ros.ros.frame_statistics import FrameStatistics, Summary, WINDOW
 from superpoint_ros.ros.messages.image_messages import stamp_nanoseconds
 from superpoint_ros.ros.node_log import REPEAT, ThrottledWarnings
-from superpoint_ros.ros.silent_topics import no_publisher, wrong_qos, wrong_types
+from superpoint_ros.ros.topics.calibration_topic import CalibrationTopic
+from superpoint_ros.ros.topics.endpoints import subscribe_to
+from superpoint_ros.ros.topics.silent_topics import no_publisher, wrong_qos, wrong_types
 from superpoint_ros.wording import counted
 
 WATCHDOG_TIMEOUT = 5.0

@@ -12,9 +12,9 @@ from rclpy.qos import qos_profile_sensor_data, QoSDurabilityPolicy, QoSProfile
 from sensor_msgs.msg import CameraInfo
 
 from superpoint_ros.geometry.camera_model import CameraModel, CameraModelError
-from superpoint_ros.ros.endpoints import subscribe_to
 from superpoint_ros.ros.node_log import ThrottledWarnings
-from superpoint_ros.ros.silent_topics import no_publisher
+from superpoint_ros.ros.topics.endpoints import subscribe_to
+from superpoint_ros.ros.topics.silent_topics import no_publisher
 
 RECTIFIED = (
     'The images are rectified (image_rect): the calibration is the matrix p of camera_info, '

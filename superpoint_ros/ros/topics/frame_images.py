@@ -13,9 +13,9 @@ from rclpy.qos import qos_profile_sensor_data
 from sensor_msgs.msg import Image, PointCloud2
 
 from superpoint_ros.data.image_encodings import ImageMessageError
-from superpoint_ros.ros.endpoints import subscribe_to
 from superpoint_ros.ros.messages.image_messages import gray_from_image, stamp_key
 from superpoint_ros.ros.node_log import ThrottledWarnings
+from superpoint_ros.ros.topics.endpoints import subscribe_to
 
 _KEPT = 30  # images, while the detector works on them
 _MISSING = 20  # successive frames without an image after which the reason is logged

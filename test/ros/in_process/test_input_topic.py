@@ -15,7 +15,7 @@ from rclpy.event_handler import QoSSubscriptionEventType
 from rclpy.qos import QoSProfile, QoSReliabilityPolicy
 from sensor_msgs.msg import CompressedImage, Image, PointCloud2
 
-from superpoint_ros.ros import inputs
+from superpoint_ros.ros.topics import input_topic
 from support.ros_domain import ros_domain
 
 DOMAIN = ros_domain(5)
@@ -84,7 +84,7 @@ def test_compression_is_no_cure_for_lost_messages_that_are_or_cannot_be_compress
 def test_a_warning_says_that_images_are_dropped_why_and_what_is_faster(
     start_inside, wait_for_log, monkeypatch
 ):
-    monkeypatch.setattr(inputs, 'WINDOW', 0.0)
+    monkeypatch.setattr(input_topic, 'WINDOW', 0.0)
     system = start_inside()
     (camera,) = system.node.inputs
     for number in range(10):
@@ -106,7 +106,7 @@ def reason(system, topic):
 
 @pytest.fixture
 def _short_watchdog_timeout(monkeypatch):
-    monkeypatch.setattr(inputs, 'WATCHDOG_TIMEOUT', 0.5)
+    monkeypatch.setattr(input_topic, 'WATCHDOG_TIMEOUT', 0.5)
 
 
 @pytest.mark.usefixtures('_short_watchdog_timeout')

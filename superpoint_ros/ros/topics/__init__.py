@@ -1,0 +1,11 @@
+# Copyright 2026 The superpoint_ros developers
+# SPDX-License-Identifier: Apache-2.0
+
+"""
+Topics that nodes receive, with statistics, a watchdog and diagnostics.
+
+- `input_topic` is the base, `processed_topic` that of tracker and odometry.
+- Received in addition: `calibration_topic`, `frame_images`.
+- `pairing` of the messages of two topics.
+- In use by all: `endpoints`, `silent_topics`.
+"""
