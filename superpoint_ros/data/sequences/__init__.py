@@ -9,4 +9,5 @@ Image sequences: files, folders, videos, cameras, public data sets and bags.
 - Data sets: `euroc`, `euroc_writer`, `kitti`, `tum`.
 - Bags: `bags`, `bag_reader`, `mcap_topics`.
 - Others: `video`, `virtual_camera`.
+- Of readers: `limited_warnings`.
 """
