@@ -13,7 +13,6 @@ import cv2
 import numpy as np
 import pytest
 
-from superpoint_ros.cli.main import main
 from superpoint_ros.data.homography_sequences import (
     BenchmarkPlan,
     make_benchmark,
@@ -246,19 +245,3 @@ def test_a_benchmark_that_was_interrupted_is_not_read(photographs, tmp_path):
     assert len(list((tmp_path / 'out').glob('v_*'))) == 1
     with pytest.raises(ValueError, match='out is incomplete: .* delete the folder'):
         list_homography_sequences(tmp_path / 'out')
-
-
-def test_make_benchmark_command_makes_a_benchmark_and_prints_where(photographs, tmp_path, capsys):
-    folder, out = photographs[0].parent, tmp_path / 'bench'
-    arguments = ['make-benchmark', str(folder), '--out', str(out), '--viewpoint', '1']
-    assert main([*arguments, '--illumination', '1', '--pairs', '1']) == 0
-    said = capsys.readouterr().out
-    assert said.startswith('1 viewpoint and 1 illumination sequences of 1 pair: see')
-    assert len(list_homography_sequences(out)) == 2
-    with pytest.raises(SystemExit):
-        main([*arguments, '--pairs', '0'])
-    assert 'pairs must be at least 1, got 0' in capsys.readouterr().err
-    nothing = ['--viewpoint', '0', '--illumination', '0']
-    assert main(['make-benchmark', str(folder), '--out', str(tmp_path / 'no'), *nothing]) == 2
-    assert 'close_ups are all 0: there is nothing to make' in capsys.readouterr().err
-    assert not (tmp_path / 'no').exists()
