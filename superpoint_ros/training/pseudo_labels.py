@@ -113,17 +113,15 @@ def origin_of(weights: Path, recipe: AdaptationRecipe, bfloat16: bool = False) -
     }
 
 
-def write_contact_sheet(folder: LabelFolder, images: Path) -> Path:
-    """Write a picture of labelled images, evenly spread over the folder; return its path."""
+def write_contact_sheet(folder: LabelFolder, images: Path) -> None:
+    """Write a picture of labelled images, evenly spread over the folder."""
     pictures, captions = [], []
     for path in evenly_spaced(folder.labelled(images), PICTURES):
         image, keypoints = read_image(path), folder.read(path).keypoints
         small, to_image = reduce_image(image, PICTURE_SIDE / max(image.shape))
         pictures.append(draw_keypoints(small, warp_points(keypoints, np.linalg.inv(to_image))))
         captions.append(f'{len(keypoints)}: {path.name}')
-    place = folder.folder / CONTACT_SHEET
-    write_picture(place, contact_sheet(pictures, captions=captions))
-    return place
+    write_picture(folder.folder / CONTACT_SHEET, contact_sheet(pictures, captions=captions))
 
 
 def _queue_of(devices: list[str]):
