@@ -124,13 +124,13 @@ class Camera(InputTopic):
     def start(self) -> None:
         """Begin to receive images and calibrations."""
         if self.depth_source:
-            self.depth_source.start_pairing()
+            self.depth_source.pairs.start()
         super().start()
 
     def stop(self) -> None:
         """Stop receiving, and forget frames that wait for a partner."""
         if self.depth_source:
-            self.depth_source.stop_pairing()
+            self.depth_source.pairs.stop()
         super().stop()
 
     def watch(self) -> None:

@@ -9,10 +9,8 @@ from abc import ABC, abstractmethod
 from functools import partial
 import time
 
-from rclpy.clock import Clock, ClockType
 from rclpy.node import Node
 from rclpy.qos import QoSProfile, QoSReliabilityPolicy
-from rclpy.timer import Timer
 from sensor_msgs.msg import Image
 
 from superpoint_ros.data.image_encodings import depth_from_message, ImageMessageError
@@ -31,9 +29,8 @@ from superpoint_ros.ros.detector.detector_parameters import DepthInput
 from superpoint_ros.ros.messages.image_messages import stamp_nanoseconds
 from superpoint_ros.ros.node_log import ThrottledWarnings
 from superpoint_ros.ros.topics.input_topic import InputTopic
-from superpoint_ros.ros.topics.pairing import MessagePair, Pairing
-
-_SHORTEST_PERIOD = 1_000_000  # nanoseconds; a timer without a period would always be ready
+from superpoint_ros.ros.topics.pairing import MessagePair
+from superpoint_ros.ros.topics.timed_pairing import TimedPairing
 
 _ERRORS = (CameraModelError, DepthImageError, ImageMessageError, StereoError)
 
@@ -42,15 +39,15 @@ class DepthSource(ABC):
     """
     Source of the depths of the keypoints of a camera.
 
-    Frames wait in `_pairs` for their partners between `start` and `stop`. `_trouble` is why the
-    last frame has no depths.
+    Frames wait in `pairs` for their partners. `_trouble` is why the last frame has no depths.
     """
 
     def __init__(self, camera: Camera, settings: DepthInput):
         self._camera = camera
         camera.depth_source = self
-        self._pairs = Pairing(settings.pair_tolerance, settings.pair_wait)
-        self._timer: Timer | None = None
+        self.pairs = TimedPairing(
+            camera.node, settings.pair_tolerance, settings.pair_wait, self._deliver
+        )
         self._trouble = ''
         self._reasons = ThrottledWarnings(camera.node.get_logger())
 
@@ -87,44 +84,9 @@ class DepthSource(ABC):
         """Return whether a frame has what its depths are measured with."""
         return frame.partner is not None
 
-    def start_pairing(self) -> None:
-        """Begin to pair frames, without those of an earlier start."""
-        self._pairs.clear()
-        clock = Clock(clock_type=ClockType.STEADY_TIME)  # simulated time may be paused
-        self._timer = self._camera.node.create_timer(1.0, self._release, clock=clock)
-        self._timer.cancel()
-
-    def stop_pairing(self) -> None:
-        """Forget the frames that wait."""
-        self._pairs.clear()
-        if self._timer is not None:
-            self._camera.node.destroy_timer(self._timer)
-            self._timer = None
-
-    def _pair(self, side: int, item: CameraFrame | Image, stamp: int, now: float) -> None:
-        """Add a frame or its partner, and deliver what has waited long enough."""
-        self._deliver(self._pairs.add(side, item, stamp, now))
-        if self._timer is not None and self._timer.is_canceled():
-            self._set_timer(now)
-
-    def _release(self) -> None:
-        """Deliver the frames that have waited too long for a partner."""
-        now = time.monotonic()
-        self._deliver(self._pairs.expire(now))
-        self._set_timer(now)
-
-    def _set_timer(self, now: float) -> None:
-        """Make the timer call `_release` when a waiting frame has waited too long."""
-        seconds = self._pairs.due(now)
-        if seconds is None:
-            self._timer.cancel()
-        else:
-            self._timer.timer_period_ns = max(int(seconds * 1e9), _SHORTEST_PERIOD)
-            self._timer.reset()
-
     def check(self) -> None:
         """Log why there are no pairs; to be called about once per second."""
-        if self._pairs.trouble(time.monotonic()):
+        if self.pairs.trouble():
             self._reasons.warn(self._text())
 
     def _text(self) -> str:
@@ -132,7 +94,7 @@ class DepthSource(ABC):
 
     def trouble(self) -> str:
         """Return why keypoints have no depths; empty if they have."""
-        reason = self._pairs.trouble(time.monotonic())
+        reason = self.pairs.trouble()
         return f'no depths: {self._unpaired}: {reason}' if reason else self._trouble
 
 
@@ -153,7 +115,7 @@ class StereoDepth(DepthSource):
         right.needed_by = left
 
     def _add(self, side: int, frame: CameraFrame) -> None:
-        self._pair(side, frame, stamp_nanoseconds(frame.message), frame.arrival)
+        self.pairs.add(side, frame, stamp_nanoseconds(frame.message), frame.arrival)
 
     def _deliver(self, pairs: list[MessagePair]) -> None:
         for pair in pairs:
@@ -216,12 +178,12 @@ class DepthTopic(DepthSource, InputTopic):
         return self._camera.is_wanted()
 
     def _add_frame(self, frame: CameraFrame) -> None:
-        self._pair(0, frame, stamp_nanoseconds(frame.message), frame.arrival)
+        self.pairs.add(0, frame, stamp_nanoseconds(frame.message), frame.arrival)
 
     def _receive(self, message: Image) -> None:
         now = time.monotonic()
         self.statistics.add_arrival(now, replaces=False)
-        self._pair(1, message, stamp_nanoseconds(message), now)
+        self.pairs.add(1, message, stamp_nanoseconds(message), now)
 
     def _deliver(self, pairs: list[MessagePair]) -> None:
         for frame, depth in pairs:
