@@ -59,7 +59,20 @@ def open_bag(path: str | Path, ros_1: bool = False) -> Iterator[BagReader]:
     with `ros_1`. Raises FileNotFoundError if there is no bag, ValueError if it cannot be read or
     its metadata.yaml contradicts the files.
     """
-    path = Path(path)
+    path = _path_of_bag(Path(path), ros_1)
+    try:
+        reader = BagReader(path)
+    except ModuleNotFoundError as error:
+        raise ValueError(
+            'bags are read by the library rosbags: pip install rosbags pyyaml'
+        ) from error
+    with contextlib.closing(reader):
+        _check_listed(reader, path)
+        yield reader
+
+
+def _path_of_bag(path: Path, ros_1: bool) -> Path:
+    """Return the path to open for a bag; raise an error if it cannot be one that is read."""
     if not path.exists():
         raise FileNotFoundError(f'there is no bag {path}')
     if path.suffix == ROS_1 and path.is_file() and not ros_1:
@@ -84,28 +97,24 @@ def open_bag(path: str | Path, ros_1: bool = False) -> Iterator[BagReader]:
             f'{path} is compressed: give the folder with metadata.yaml, or unpack it with '
             f'`zstd -d {quote(str(path))}` and give the result'
         )
-    try:
-        reader = BagReader(path)
-    except ModuleNotFoundError as error:
-        raise ValueError(
-            'bags are read by the library rosbags: pip install rosbags pyyaml'
-        ) from error
-    with contextlib.closing(reader):
-        for connection in reader.connections:
-            if connection.msgcount and next(reader.messages([connection]), None) is None:
-                messages = counted(connection.msgcount, 'message')
-                raise ValueError(
-                    f'the bag {path} cannot be read: metadata.yaml lists {messages} on '
-                    f'{connection.topic}, its files have none that fits (type or QoS differ); '
-                    f'try: ros2 bag reindex {quote(str(path))}'
-                )
-        for topic, count in reader.unlisted.items():
+    return path
+
+
+def _check_listed(reader: BagReader, path: Path) -> None:
+    """Raise ValueError if metadata.yaml and the files differ in the topics with messages."""
+    repair = f'try: ros2 bag reindex {quote(str(path))}'
+    for connection in reader.connections:
+        if connection.msgcount and next(reader.messages([connection]), None) is None:
+            messages = counted(connection.msgcount, 'message')
             raise ValueError(
-                f'the bag {path} cannot be read: metadata.yaml does not list {topic}, of which '
-                f'its files have {counted(count, "message")}; try: '
-                f'ros2 bag reindex {quote(str(path))}'
+                f'the bag {path} cannot be read: metadata.yaml lists {messages} on '
+                f'{connection.topic}, its files have none that fits (type or QoS differ); {repair}'
             )
-        yield reader
+    for topic, count in reader.unlisted.items():
+        raise ValueError(
+            f'the bag {path} cannot be read: metadata.yaml does not list {topic}, of which '
+            f'its files have {counted(count, "message")}; {repair}'
+        )
 
 
 class BagReader:
