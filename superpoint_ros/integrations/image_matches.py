@@ -84,9 +84,9 @@ def turn_back(keypoints: np.ndarray, upright: np.ndarray, stored: np.ndarray) ->
     # x and y of each stored pixel, (H, W), as views that take no memory.
     axes = np.broadcast_arrays(np.arange(width), np.arange(height)[:, None])
     for turns in range(4):
-        for way in (1, -1):
-            if np.array_equal(np.rot90(stored, turns)[:, ::way], upright):
-                turned = [np.rot90(axis, turns)[:, ::way] for axis in axes]
+        for step in (1, -1):
+            if np.array_equal(np.rot90(stored, turns)[:, ::step], upright):
+                turned = [np.rot90(axis, turns)[:, ::step] for axis in axes]
                 first, right, below = (
                     np.array([axis[row, column] for axis in turned])
                     for row, column in ((0, 0), (0, 1), (1, 0))

@@ -24,11 +24,11 @@ WAIT = 20.0
 
 
 def wait_for_listener(publisher):
-    """Wait until somebody listens, which takes from 0.06 to about 3 seconds."""
+    """Wait for a subscriber, which takes from 0.06 to about 3 seconds."""
     end = time.monotonic() + WAIT
     while publisher.get_subscription_count() < 1:
         if time.monotonic() > end:
-            raise TimeoutError(f'nobody listens to {publisher.topic_name}')
+            raise TimeoutError(f'{publisher.topic_name} has no subscriber')
         time.sleep(0.02)
 
 

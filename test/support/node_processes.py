@@ -240,7 +240,7 @@ class System:
         return self.observer.rest(0.1, lambda: bool(self.observer.messages))
 
     def stamps(self, count):
-        """Return the first of `count` stamps, in milliseconds, that nobody used before."""
+        """Return the first of `count` stamps, in milliseconds, that were not used before."""
         self._stamp += count
         return self._stamp - count
 

@@ -34,28 +34,28 @@ def circle(count=40):
 
 
 def test_the_error_is_measured_at_aligned_poses_with_ground_truth():
-    way = OdometryMeasurements()
+    measured = OdometryMeasurements()
     truth = circle()
     turn = cv2.Rodrigues(np.array([0.3, -0.2, 0.5]))[0]
     for number, place in enumerate(truth):
-        way.truth[(number, 0)] = place
+        measured.truth[(number, 0)] = place
         if number >= 5:  # the first poses are not known
-            way.estimated[(number, 0)] = 0.2 * turn @ place + [1, 2, 3]
-    way.estimated[(1000, 0)] = np.zeros(3)  # no true pose of it
-    miss, length = way.error()
+            measured.estimated[(number, 0)] = 0.2 * turn @ place + [1, 2, 3]
+    measured.estimated[(1000, 0)] = np.zeros(3)  # no true pose of it
+    miss, length = measured.error()
     assert miss == pytest.approx(0, abs=1e-9)
     assert length == pytest.approx(np.linalg.norm(np.diff(truth[5:], axis=0), axis=1).sum())
-    estimated, true = way.aligned()
+    estimated, true = measured.aligned()
     np.testing.assert_allclose(estimated[:-1], truth[5:], atol=1e-9)
     assert len(true) == 40
-    way.estimated[(20, 0)] += 0.05
-    assert 0.01 < way.error()[0] < 0.1
+    measured.estimated[(20, 0)] += 0.05
+    assert 0.01 < measured.error()[0] < 0.1
 
 
 def test_no_error_is_reported_without_ground_truth():
-    way = OdometryMeasurements(estimated={(n, 0): place for n, place in enumerate(circle())})
-    assert way.error() is None
-    estimated, truth = way.aligned()
+    measured = OdometryMeasurements(estimated={(n, 0): place for n, place in enumerate(circle())})
+    assert measured.error() is None
+    estimated, truth = measured.aligned()
     assert len(estimated) == 40
     assert len(truth) == 0
 
@@ -65,10 +65,10 @@ def test_no_error_is_reported_without_ground_truth():
 )
 def test_the_trajectory_next_to_small_images_does_not_cross_the_legend(tmp_path, size, expected):
     line = {(n, 0): np.array([0.1 * n, 0, 0.001 * n**2]) for n in range(20)}
-    ways = OdometryMeasurements(truth=line, estimated=line)
+    measured = OdometryMeasurements(truth=line, estimated=line)
     pixels = bytes([90]) * 3 * size[0] * size[1]
     overlay = SimpleNamespace(width=size[0], height=size[1], data=pixels)
-    observer = SimpleNamespace(overlay=overlay, measurements=ways)
+    observer = SimpleNamespace(overlay=overlay, measurements=measured)
     picture = cv2.imread(str(_write_picture(observer, tmp_path / 'picture.png')))
     assert picture.shape == (expected[1], 2 * expected[0], 3)
     assert (picture[: size[1], : expected[0]] == 90).all()

@@ -96,8 +96,8 @@ def test_poses_use_the_axes_of_rep_103(graph, make_flight):
     true = flight.poses[[frame_of(message) for message in odometry]][:, :3, 3]
     assert position_errors(found, true).max() < 0.05
     # Two to the front for one to the right: x is the front, and the right is minus y.
-    way = found[-1] / np.linalg.norm(found[-1])
-    np.testing.assert_allclose(way, np.array([2, -1, 0]) / np.sqrt(5), atol=0.05)
+    direction = found[-1] / np.linalg.norm(found[-1])
+    np.testing.assert_allclose(direction, np.array([2, -1, 0]) / np.sqrt(5), atol=0.05)
     last = odometry[-1]
     assert last.header.frame_id == 'odom'
     assert last.child_frame_id == 'camera_optical'
@@ -169,8 +169,8 @@ def test_the_trajectory_goes_on_at_the_last_pose_if_the_calibration_changes(
     play(graph, make_flight(poses=poses), changed_at=30)
     graph.wait_until(lambda: has_frame(odometry, 59))
     assert node._odometry.restarts == 1
-    frames, way = np.array([*map(frame_of, odometry)]), places(odometry)[:, 0]
-    before, after = way[frames < 30], way[frames >= 30]
+    frames, ahead = np.array([*map(frame_of, odometry)]), places(odometry)[:, 0]
+    before, after = ahead[frames < 30], ahead[frames >= 30]
     assert before[-1] > 1.2
     assert before[-1] < after[0] < after[-1]
     assert capfd.readouterr().err.count('calibration on /camera_info has changed') == 1

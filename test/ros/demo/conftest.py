@@ -1,14 +1,12 @@
 # Copyright 2026 The superpoint_ros developers
 # SPDX-License-Identifier: Apache-2.0
 
-"""The player as a process, and somebody who listens to it."""
+"""The player as a process, and an observer of its topics."""
 
 from __future__ import annotations
 
 import json
 import os
-import subprocess
-import sys
 import time
 
 import pytest
@@ -19,6 +17,7 @@ from geometry_msgs.msg import PoseStamped
 from rclpy.qos import QoSProfile
 from sensor_msgs.msg import CameraInfo, Image
 
+from support.node_processes import Program
 from support.ros import Observer, PATIENCE
 from support.ros_domain import ros_domain
 
@@ -41,19 +40,14 @@ def start_player():
 
     def start(**parameters):
         words = [f'{name}:={json.dumps(value)}' for name, value in parameters.items()]
-        command = [sys.executable, '-m', 'superpoint_ros.ros.run_node', 'player', '--ros-args']
-        command += [part for word in words for part in ('-p', word)]
-        command += ['-r', f'__ns:={NAMESPACE}']
-        process = subprocess.Popen(
-            command, text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT
-        )
-        started.append(process)
-        return process
+        arguments = ['-m', 'superpoint_ros.ros.run_node', 'player', '--ros-args']
+        arguments += [part for word in words for part in ('-p', word)]
+        started.append(Program([*arguments, '-r', f'__ns:={NAMESPACE}'], DOMAIN))
+        return started[-1]
 
     yield start
-    for process in started:
-        process.kill()
-        process.communicate()
+    for program in started:
+        program.end()
 
 
 class Listener(Observer):

@@ -209,17 +209,17 @@ def test_the_player_reduces_large_images_on_demand(start_player, receive_images,
 
 def test_the_player_ends_after_the_last_frame_without_loop(start_player, folder):
     player = start_player(source=str(folder), rate=50.0, loop=False)
-    output, _ = player.communicate(timeout=PATIENCE)
-    assert player.returncode == 0, output
-    assert 'published 3 frames' in output
+    player.finish()
+    assert 'published 3 frames' in player.output
 
 
 def test_a_player_that_waits_for_simulated_time_says_so_until_it_begins(
     start_player, listener, folder
 ):
     player = start_player(source=str(folder), rate=50.0, use_sim_time=True)
-    said = 'no images are published: use_sim_time is true, but no time has arrived on /clock'
-    assert any(said in line for line in player.stdout)
+    player.wait_for(
+        'no images are published: use_sim_time is true, but no time has arrived on /clock'
+    )
     node = listener.observer
     clock = node.create_publisher(Clock, '/clock', 1)
     node.create_timer(0.01, lambda: clock.publish(Clock(clock=node.get_clock().now().to_msg())))
@@ -234,7 +234,7 @@ def test_a_player_that_is_set_to_simulated_time_later_says_that_it_has_not_begun
     listener.rest(6.0)  # it checks its clock every five seconds
     (result,) = listener.set_parameters_of('player', use_sim_time=True)
     assert result.successful
-    assert any('no time has arrived on /clock' in line for line in player.stdout)
+    player.wait_for('no time has arrived on /clock')
 
 
 @pytest.mark.parametrize(
@@ -249,10 +249,9 @@ def test_a_player_that_is_set_to_simulated_time_later_says_that_it_has_not_begun
 )
 def test_invalid_parameters_of_the_player_are_named_and_end_it(start_player, parameters, words):
     player = start_player(**parameters)
-    output, _ = player.communicate(timeout=PATIENCE)
-    assert player.returncode == 1, output
-    assert words in output
-    assert 'Traceback' not in output
+    player.finish(1)
+    assert words in player.output
+    assert 'Traceback' not in player.output
 
 
 @pytest.mark.parametrize(

@@ -107,7 +107,7 @@ def test_a_simulated_clock_that_stands_still_or_jumps_stops_nothing(start_inside
     from rosgraph_msgs.msg import Clock
 
     system = start_inside(use_sim_time=True)
-    assert system.answers(image, stamp=90_000).width > 20  # nobody has said the time so far
+    assert system.answers(image, stamp=90_000).width > 20  # no time has arrived so far
     for seconds in (100, 5, 4000):
         clock = Clock()
         clock.clock.sec = seconds
