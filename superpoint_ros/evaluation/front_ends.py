@@ -117,7 +117,7 @@ class KltFrontEnd:
         self._count, self._settings, self._stereo = keypoints, settings, stereo
         self._next_id = 0
         self.view: np.ndarray | None = None
-        self._tracks = _tracks(np.zeros((0, 2)), np.zeros(0, np.int64))
+        self._tracks = Tracks.new(np.zeros(0, np.int64), np.zeros((0, 2)))
         self._stamp = 0.0
 
     @property
@@ -138,8 +138,10 @@ class KltFrontEnd:
         ids = np.arange(self._next_id, self._next_id + len(new))
         self._next_id += len(new)
         seconds = stamp - self._stamp
-        tracks = _tracks(
-            np.concatenate([points, new]), np.concatenate([before.ids[kept], ids]), restarted
+        tracks = Tracks.new(
+            np.concatenate([before.ids[kept], ids]),
+            np.concatenate([points, new]),
+            restarted=restarted,
         )
         old = slice(0, len(kept))
         tracks.previous[old], tracks.intervals[old] = before.keypoints[kept], seconds
@@ -220,21 +222,6 @@ def track_points(
     found = found[:, 0]
     good &= is_inside(found, b.shape[::-1])
     return found[good], np.flatnonzero(good)
-
-
-def _tracks(points: np.ndarray, ids: np.ndarray, restarted: bool = False) -> Tracks:
-    """Return tracks without a past."""
-    count = len(points)
-    return Tracks(
-        ids,
-        points.astype(np.float32),
-        np.full((count, 2), np.nan, np.float32),
-        np.full(count, np.nan),
-        np.zeros((count, 2), np.float32),
-        np.ones(count, np.int64),
-        np.arange(count),
-        restarted,
-    )
 
 
 FrontEnd = DescriptorFrontEnd | KltFrontEnd

@@ -57,6 +57,20 @@ class Tracks:
     depths: Depths | None = None
     covariances: np.ndarray | None = None
 
+    @classmethod
+    def new(cls, ids: np.ndarray, keypoints: np.ndarray, **known: object) -> Tracks:
+        """Return tracks that are seen for the first time; `known` are other fields by name."""
+        count = len(ids)
+        first = {
+            'previous': np.full((count, 2), np.nan, np.float32),
+            'intervals': np.full(count, np.nan),
+            'velocities': np.zeros((count, 2), np.float32),
+            'ages': np.ones(count, np.int64),
+            'indices': np.arange(count),
+        }
+        keypoints = np.asarray(keypoints, np.float32).reshape(count, 2)
+        return cls(np.asarray(ids, np.int64), keypoints, **(first | known))
+
     def __len__(self) -> int:
         return len(self.ids)
 

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 import time
 
 from geometry_msgs.msg import Pose, PoseStamped
@@ -137,12 +138,4 @@ def _with_history(tracks: Tracks, before: Tracks | None) -> Tracks:
     if before is not None:
         _, now, then = np.intersect1d(tracks.ids, before.ids, return_indices=True)
         ages[now], previous[now] = before.ages[then] + 1, before.keypoints[then]
-    return Tracks(
-        tracks.ids,
-        tracks.keypoints,
-        previous,
-        tracks.intervals,
-        tracks.velocities,
-        ages,
-        tracks.indices,
-    )
+    return replace(tracks, previous=previous, ages=ages)

@@ -179,12 +179,10 @@ def test_cpp_reads_depths_and_covariances_of_keypoints(printed, features):
 )
 def test_tracks_are_the_same_in_cpp_and_python(printed, layout):
     rng = np.random.default_rng(1)
-    ids, unknown = np.array([3, 9, 70000]), np.full((3, 2), np.nan, np.float32)
+    ids = np.array([3, 9, 70000])
     points, velocities = rng.normal(size=(2, 3, 2)).astype(np.float32)
     keypoints = rng.random((3, 2)).astype(np.float32) * 640
-    tracks = Tracks(
-        ids, keypoints, unknown, unknown[:, 0], velocities, np.full(3, 2), np.arange(3)
-    )
+    tracks = Tracks.new(ids, keypoints)
     depths = Depths([2.0, np.nan, 0.25], [0.1, np.nan, 0.1])  # exact in float32
     depth, covariance = np.full((3, 2), np.nan), np.full((3, 3), np.nan)
     if layout.endswith('with depths'):

@@ -73,15 +73,7 @@ def test_images_are_recorded(recorded):
 def test_tracks_are_recorded_with_their_motion(recorded):
     keypoints = np.array([[5, 6], [7, 8]], np.float32)
     previous = np.array([[4, 6], [np.nan, np.nan]], np.float32)
-    tracks = Tracks(
-        np.array([3, 9]),
-        keypoints,
-        previous,
-        np.array([0.1, np.nan]),
-        np.zeros((2, 2), np.float32),
-        np.array([30, 1]),
-        np.arange(2),
-    )
+    tracks = Tracks.new([3, 9], keypoints, previous=previous, ages=np.array([30, 1]))
     rows = recorded(lambda scene: scene.log_tracks(tracks))
     [points] = rows['scene/world/camera/image/tracks/SuperPoint']
     np.testing.assert_array_equal(points['positions'], keypoints + 0.5)

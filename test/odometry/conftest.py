@@ -48,22 +48,6 @@ def smooth_trajectory(count, length=4.0, turn=0.5):
     return np.array(poses)
 
 
-def tracks_of(ids, keypoints, restarted=False, depths=None):
-    count = len(ids)
-    unknown = np.full((count, 2), np.nan, np.float32)
-    return Tracks(
-        np.asarray(ids, np.int64),
-        np.asarray(keypoints, np.float32).reshape(-1, 2),
-        unknown,
-        unknown[:, 0].astype(float),
-        np.zeros((count, 2), np.float32),
-        np.ones(count, np.int64),
-        np.arange(count),
-        restarted,
-        depths,
-    )
-
-
 def measured(depths, error, rng):
     """Return depths with errors as of a stereo camera: `error` is that at 1 m, in metres."""
     sigmas = error * depths**2
@@ -107,7 +91,7 @@ def make_flight():
                 true = local[ids, 2]
                 true[rng.random(len(ids)) < wrong] *= 0.6
                 depths = measured(true, depth_error, rng)
-            frames.append(tracks_of(ids, pixels, depths=depths))
+            frames.append(Tracks.new(ids, pixels, depths=depths))
         stamps = np.arange(len(poses)) / 20
         return Flight(model, poses, stamps, frames)
 

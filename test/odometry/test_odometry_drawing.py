@@ -12,33 +12,18 @@ from superpoint_ros.odometry.odometry_drawing import draw_plan, draw_tracks, Tra
 from superpoint_ros.odometry.tracker import Tracks
 
 
-def make_tracks(ids, places):
-    """Return tracks with these ids (N,) and positions (N, 2)."""
-    count = len(ids)
-    unknown = np.full((count, 2), np.nan, np.float32)
-    return Tracks(
-        np.array(ids),
-        np.array(places, np.float32).reshape(count, 2),
-        unknown,
-        unknown[:, 0].astype(np.float64),
-        np.zeros((count, 2), np.float32),
-        np.ones(count, np.int64),
-        np.arange(count),
-    )
-
-
 def test_tails_are_the_last_positions_of_tracks_that_were_never_lost():
     tails = TrackTails(2)
     assert tails.of(np.arange(3)).shape == (3, 0, 2)
     for frame, ids in enumerate(([1, 4], [1, 4, 5], [], [4, 6], [4, 6], [4, 6])):
-        tails.update(make_tracks(ids, [(number, frame) for number in ids]))
+        tails.update(Tracks.new(ids, [(number, frame) for number in ids]))
     unknown = [np.nan, np.nan]
     np.testing.assert_array_equal(
         tails.of(np.array([1, 4, 6])), [[unknown] * 3, *([[k, 3], [k, 4], [k, 5]] for k in (4, 6))]
     )
     for frame, length, first in ((6, 1, 5), (7, 3, 5), (8, 0, 8), (9, 2, 8)):
         tails.length = length
-        tails.update(make_tracks([4], [(4, frame)]))
+        tails.update(Tracks.new([4], [(4, frame)]))
         expected = [
             [4, each] if each >= first else unknown for each in range(frame - length, frame + 1)
         ]
@@ -49,7 +34,7 @@ def test_tails_are_the_last_positions_of_tracks_that_were_never_lost():
 def test_tracks_without_a_position_in_the_picture_are_left_out(position):
     tails, places = TrackTails(), np.array([[position, 12], [30, 20]], np.float32)
     for shift in (0, 5):  # the first frame of the tail
-        tracks = make_tracks(np.arange(2), places + np.float32(shift))
+        tracks = Tracks.new(np.arange(2), places + np.float32(shift))
         tails.update(tracks)
     image = np.full((60, 80), 100, np.uint8)
     picture = draw_tracks(image, tracks, tails)

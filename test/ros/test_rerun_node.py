@@ -66,20 +66,6 @@ def watched(graph, tmp_path):
         node.destroy_node()
 
 
-def tracks_of(ids, keypoints):
-    count = len(ids)
-    unknown = np.full((count, 2), np.nan, np.float32)
-    return Tracks(
-        np.array(ids),
-        np.array(keypoints, np.float32),
-        unknown,
-        unknown[:, 0],
-        np.zeros((count, 2), np.float32),
-        np.ones(count, np.int64),
-        np.arange(count),
-    )
-
-
 def test_everything_that_is_published_is_logged_at_its_stamp(graph, watched):
     node, read = watched
     camera = CameraModel.of_view((160, 120))
@@ -91,7 +77,7 @@ def test_everything_that_is_published_is_logged_at_its_stamp(graph, watched):
         if step < 2:
             graph.publish(image_message(noise_picture(0)), '/rig/camera/image_raw', stamp)
             graph.publish(features_to_message(features, Header()), '/rig/features', stamp)
-            tracks = tracks_of([1, 2 + step], [[3 + step, 4], [5, 6]])
+            tracks = Tracks.new([1, 2 + step], [[3 + step, 4], [5, 6]])
             message = tracks_to_message(tracks, Header(), tracks.keypoints, tracks.velocities)
             graph.publish(message, '/rig/tracks', stamp)
         truth, estimate = PoseStamped(), Odometry()

@@ -163,7 +163,6 @@ def tracks_from_message(message: PointCloud) -> Tracks:
         )
     ids, u, v, velocity_x, velocity_y = (np.array(channels[name], np.float32) for name in wanted)
     order = _order_of_ids(ids)
-    unknown = np.full((count, 2), np.nan, np.float32)
     depths = None
     if {*DEPTH_CHANNELS} <= {*extra}:
         depths = Depths(*(channels[name] for name in DEPTH_CHANNELS)).select(order)
@@ -171,14 +170,12 @@ def tracks_from_message(message: PointCloud) -> Tracks:
     if {*COVARIANCE_NAMES} <= {*extra}:
         upper = (np.array(channels[name], np.float32)[order] for name in COVARIANCE_NAMES)
         covariances = covariances_of(*upper)
-    return Tracks(
-        ids[order].astype(np.int64),
+    return Tracks.new(
+        ids[order],
         np.stack([u, v], axis=1)[order],
-        unknown,
-        unknown[:, 0].astype(np.float64),
-        np.stack([velocity_x, velocity_y], axis=1)[order],
-        np.full(count, 2, np.int64),
-        order,
+        velocities=np.stack([velocity_x, velocity_y], axis=1)[order],
+        ages=np.full(count, 2, np.int64),
+        indices=order,
         depths=depths,
         covariances=covariances,
     )

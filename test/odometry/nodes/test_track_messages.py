@@ -29,15 +29,7 @@ from superpoint_ros.ros.messages.track_messages import (
 def some_tracks(ids=(3, 8, 20)):
     count = len(ids)
     places = np.arange(2 * count, dtype=np.float32).reshape(count, 2)
-    return Tracks(
-        np.array(ids, np.int64),
-        100 + places,
-        99 + places,
-        np.full(count, 0.1),
-        np.full((count, 2), 10, np.float32),
-        np.full(count, 5),
-        np.arange(count),
-    )
+    return Tracks.new(ids, 100 + places)
 
 
 def message_of(tracks, layout='vins_mono', points=None, **options):
