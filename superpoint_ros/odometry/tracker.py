@@ -225,19 +225,21 @@ class Tracker:
         self._next_id += count
         unknown = np.full((count, 2), np.nan, np.float32)
         points = features.keypoints[new]
+        indices = np.concatenate([found.indices, new])
+        covariances = None
+        if self._refiner.has_image:
+            covariances = np.concatenate([found.covariances, keypoint_covariances(count)])
         tracks = Tracks(
-            np.concatenate([old.ids[rows], ids]),
-            np.concatenate([found.keypoints, points]),
-            np.concatenate([before, unknown]),
-            np.concatenate([intervals, unknown[:, 0]]),
-            np.concatenate([velocities, np.zeros_like(points)]).astype(np.float32),
-            np.concatenate([old.ages[rows] + 1, np.ones(count, np.int64)]),
-            np.concatenate([found.indices, new]),
-            restarted,
-            features.depths_at(np.concatenate([found.indices, new])),
-            np.concatenate([found.covariances, keypoint_covariances(count)])
-            if self._refiner.has_image
-            else None,
+            ids=np.concatenate([old.ids[rows], ids]),
+            keypoints=np.concatenate([found.keypoints, points]),
+            previous=np.concatenate([before, unknown]),
+            intervals=np.concatenate([intervals, unknown[:, 0]]),
+            velocities=np.concatenate([velocities, np.zeros_like(points)]).astype(np.float32),
+            ages=np.concatenate([old.ages[rows] + 1, np.ones(count, np.int64)]),
+            indices=indices,
+            restarted=restarted,
+            depths=features.depths_at(indices),
+            covariances=covariances,
         )
         self._update_old(features, stamp, found, tracks.velocities[: len(rows)])
         started = TrackState.new(

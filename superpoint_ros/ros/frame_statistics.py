@@ -137,22 +137,27 @@ class FrameStatistics:
             arrivals = [replaces for time, replaces in self._arrivals if time > begin]
             problems = [problem for time, problem in self._recent_bad if time > begin]
             lost = sum(count for time, count in self._recent_lost if time > begin)
-            counts = (self._received, self._published, self._dropped, self._lost)
-            keypoints, by_reason = self._keypoints, dict(self._bad)
+            totals = {
+                'received': self._received,
+                'published': self._published,
+                'dropped': self._dropped,
+                'lost': self._lost,
+                'keypoints': self._keypoints,
+                'bad_frames': dict(self._bad),
+            }
         span = min(max(now - self.start, 1e-3), WINDOW)
         names = dict.fromkeys(name for _, stages, _ in frames for name in stages)
+        stages = {n: _percentiles([s[n] for _, s, _ in frames if n in s]) for n in names}
         return Summary(
-            len(arrivals) / span,
-            len(frames) / span,
-            {name: _percentiles([s[name] for _, s, _ in frames if name in s]) for name in names},
-            _percentiles([latency for _, _, latency in frames if latency is not None]),
-            sum(arrivals) / max(len(arrivals), 1),
-            min(len(problems) / max(len(arrivals), 1), 1.0),
-            lost / max(lost + len(arrivals), 1),
-            *counts,
-            keypoints,
-            by_reason,
-            problems[-1] if problems else '',
+            rate_in=len(arrivals) / span,
+            rate=len(frames) / span,
+            stages=stages,
+            latency=_percentiles([latency for _, _, latency in frames if latency is not None]),
+            lately_dropped=sum(arrivals) / max(len(arrivals), 1),
+            lately_bad=min(len(problems) / max(len(arrivals), 1), 1.0),
+            lately_lost=lost / max(lost + len(arrivals), 1),
+            problem=problems[-1] if problems else '',
+            **totals,
         )
 
 

@@ -25,6 +25,7 @@ from diagnostic_msgs.msg import DiagnosticArray
 import numpy as np
 from rcl_interfaces.srv import SetParameters
 import rclpy
+from rclpy.executors import Executor
 from rclpy.node import Node
 from rclpy.parameter import Parameter
 from rclpy.qos import QoSProfile, QoSReliabilityPolicy
@@ -208,7 +209,9 @@ def run_soak(
         return detector.stop()
 
 
-def _samples(executor, watch, flood, detector, seconds) -> Iterator[Sample]:
+def _samples(
+    executor: Executor, watch: _Watch, flood: _Flood, detector: NodeProcess, seconds: float
+) -> Iterator[Sample]:
     """Yield a sample per second."""
     start = last = time.monotonic()
     while last - start < seconds:
@@ -223,13 +226,13 @@ def _samples(executor, watch, flood, detector, seconds) -> Iterator[Sample]:
         span, last = now - last, now
         latencies = watch.latencies or [float('nan')]
         yield Sample(
-            now - start,
-            (flood.sent - sent) / span,
-            len(watch.latencies) / span,
-            (watch.dropped - dropped) / span,
-            float(np.percentile(latencies, 50)),
-            float(np.percentile(latencies, 99)),
-            watch.inference,
-            *(watch.answers.get(kind, float('nan')) for kind in CALLS),
-            detector.memory() / 1e6,
+            time=now - start,
+            sent=(flood.sent - sent) / span,
+            answered=len(watch.latencies) / span,
+            dropped=(watch.dropped - dropped) / span,
+            latency_p50=float(np.percentile(latencies, 50)),
+            latency_p99=float(np.percentile(latencies, 99)),
+            inference=watch.inference,
+            **{kind: watch.answers.get(kind, float('nan')) for kind in CALLS},
+            memory=detector.memory() / 1e6,
         )
