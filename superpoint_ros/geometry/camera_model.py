@@ -192,18 +192,14 @@ class CameraModel:
                 f'the calibration is for images of {_by(self.image_size)}, not {_by(image_size)}'
             )
 
-    def normalize(
-        self, keypoints: np.ndarray, image_size: tuple[int, int] | None = None
-    ) -> np.ndarray:
+    def normalize(self, keypoints: np.ndarray) -> np.ndarray:
         """
         Return the normalised coordinates (N, 2), float32, of keypoints (N, 2) in pixels.
 
         They are NaN for pixels at which the distortion cannot be inverted, as happens with a
-        polynomial far outside the area in which it was fitted. Raises CameraModelError if the
-        calibration is for another image size than `image_size` (width, height).
+        polynomial far outside the area in which it was fitted. `check_size` tells whether the
+        calibration is for images of the size of theirs.
         """
-        if image_size is not None:
-            self.check_size(image_size)
         if not len(keypoints):
             return np.zeros((0, 2), np.float32)
         # The centre of a binned pixel is the middle of the pixels that it consists of.

@@ -52,9 +52,7 @@ def test_normalized_coordinates_are_those_of_the_point_seen_at_the_pixel(model):
     x, y = np.meshgrid(np.linspace(-0.7, 0.7, 15), np.linspace(-0.5, 0.5, 11))
     points = np.stack([x.ravel(), y.ravel()], axis=1)
     pixels = seen_at(points, model, DISTORTIONS[model])
-    found = CameraModel.from_message(make_info(model)).normalize(
-        pixels.astype(np.float32), (640, 480)
-    )
+    found = CameraModel.from_message(make_info(model)).normalize(pixels.astype(np.float32))
     assert found.dtype == np.float32
     np.testing.assert_allclose(found, points, atol=2e-5)
 
@@ -62,7 +60,7 @@ def test_normalized_coordinates_are_those_of_the_point_seen_at_the_pixel(model):
 @pytest.mark.parametrize(('model', 'd'), [('plumb_bob', []), ('', []), ('equidistant', [])])
 def test_a_camera_model_without_distortion_uses_the_matrix_only(model, d):
     found = CameraModel.from_message(make_info(model, d)).normalize(
-        np.array([[320.5, 238.0], [720.5, 238.0]]), (640, 480)
+        np.array([[320.5, 238.0], [720.5, 238.0]])
     )
     right = np.tan(1.0) if model == 'equidistant' else 1.0
     np.testing.assert_allclose(found, [[0, 0], [right, 0]], atol=1e-5)
@@ -121,9 +119,9 @@ def test_a_region_of_interest_and_binning_are_taken_into_account():
     assert model.image_size == (200, 150)
     whole = CameraModel.from_message(make_info('plumb_bob'))
     # Pixel 10 is made of the pixels 20 and 21 of the part, which begins at 100.
-    expected = whole.normalize(np.array([[120.5, 100.5]]), (640, 480))
+    expected = whole.normalize(np.array([[120.5, 100.5]]))
     for each in (model, model.published()):
-        found = each.normalize(np.array([[10.0, 20.0]]), (200, 150))
+        found = each.normalize(np.array([[10.0, 20.0]]))
         np.testing.assert_allclose(found, expected, rtol=1e-6)
     assert model.published().size == (200, 150)
 
@@ -131,13 +129,13 @@ def test_a_region_of_interest_and_binning_are_taken_into_account():
 def test_pixels_beyond_the_range_of_the_polynomial_have_no_coordinates():
     model = CameraModel.from_message(make_info('plumb_bob', [-0.5, 0.0, 0.0, 0.0, 0.0]))
     # r (1 - r^2 / 2) is never more than 0.544, which is 218 pixels from the centre.
-    found = model.normalize(np.array([[320.5 + 150, 238.0], [320.5 + 260, 238.0]]), (640, 480))
+    found = model.normalize(np.array([[320.5 + 150, 238.0], [320.5 + 260, 238.0]]))
     assert np.isfinite(found[0]).all()
     assert np.isnan(found[1]).all()
 
 
 def test_no_keypoints_have_no_coordinates():
-    found = CameraModel.from_message(make_info()).normalize(np.zeros((0, 2)), (640, 480))
+    found = CameraModel.from_message(make_info()).normalize(np.zeros((0, 2)))
     assert found.shape == (0, 2)
 
 
@@ -160,4 +158,4 @@ def test_a_calibration_that_cannot_be_used_is_named(info, said):
 
 def test_images_of_another_size_than_the_calibration_are_refused():
     with pytest.raises(CameraModelError, match='for images of 640x480, not 320x240'):
-        CameraModel.from_message(make_info()).normalize(np.zeros((1, 2)), (320, 240))
+        CameraModel.from_message(make_info()).check_size((320, 240))

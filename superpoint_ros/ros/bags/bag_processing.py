@@ -281,7 +281,8 @@ class _Job:
         """Return normalized coordinates (N, 2), NaN without a calibration of the image's size."""
         try:
             if entry.calibration is not None:
-                return entry.calibration.normalize(keypoints, entry.image.shape[::-1])
+                entry.calibration.check_size(entry.image.shape[::-1])
+                return entry.calibration.normalize(keypoints)
         except CameraModelError as error:
             self._warn_of(self._infos[entry.topic], entry.timestamp, error)
         return np.full((len(keypoints), 2), np.nan, np.float32)

@@ -103,7 +103,7 @@ def test_undistorted_coordinates_are_those_of_the_recorded_calibration(
     assert len(found) == 2
     for index, (_, _, data) in enumerate(found):
         features = detector(picture(index))
-        normalized = expected.normalize(features.keypoints, (64, 48))
+        normalized = expected.normalize(features.keypoints)
         when = START + 100_000_000 * index + 1
         message = deserialize_message(data, PointCloud2)
         assert message == expected_message(detector, index, when, normalized=normalized)
