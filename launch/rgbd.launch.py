@@ -37,6 +37,6 @@ def generate_launch_description():
         [
             *shared.declare({**PASSED_ON, **TOPICS, **shared.ODOMETRY}),
             *detector,
-            shared.odometry_nodes('features', topics, ('autostart', 'rectified')),
+            shared.odometry_nodes('features', topics, ('rectified',)),
         ]
     )

@@ -103,6 +103,11 @@ START = {
         'Fast DDS profile: large_images (for images of 0.5 MB and more; start the camera with '
         'it, too) or the path of another one; empty: none.',
     ),
+    'use_sim_time': (
+        '',
+        'true or false: the clock of the nodes is /clock, of a simulation or of a bag that is '
+        'played with --clock; empty: as the parameter files, where it is false by default.',
+    ),
 }
 """Arguments of the detector that the demos do not have."""
 
@@ -119,6 +124,7 @@ PARAMETERS = (
     'image_transport',
     'depth_source',
     'autostart',
+    'use_sim_time',
     'rectified',
     'pair_tolerance',
     'source',
@@ -137,6 +143,7 @@ _PARSED = {
         type=str,
     ),
     'odometry': Setting('odometry', True, ODOMETRY['odometry'][1], type=bool),
+    'use_sim_time': Setting('use_sim_time', False, START['use_sim_time'][1], type=bool),
     **{
         name: table_of(group)[name]
         for group, names in (
@@ -240,18 +247,20 @@ def node(name: str, *parameters: object, **options: object) -> Node:
 def odometry_nodes(
     features: str,
     topics: Mapping[str, SomeSubstitutionsType],
-    names: Iterable[str] = ('autostart',),
+    names: Iterable[str] = (),
     **fixed: object,
 ) -> LaunchDescriptionEntity:
     """
     Return tracker and visual odometry with the arguments in `ODOMETRY`.
 
     `features` is the topic of the features, `topics` has those of `image` and `camera_info`.
-    `names` are arguments that are parameters of both nodes, `fixed` further parameters.
+    `names` are arguments that are parameters of both nodes, besides `autostart` and
+    `use_sim_time`; `fixed` are further parameters.
     """
+    of_both = ('autostart', 'use_sim_time', *names)
 
     def make(context: LaunchContext) -> list[LaunchDescriptionEntity]:
-        parameters = given_parameters(context, names) | fixed
+        parameters = given_parameters(context, of_both) | fixed
         image_topics = list(topics.items())
         return [
             node(

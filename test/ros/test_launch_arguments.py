@@ -46,6 +46,7 @@ def run_until_nodes(file, **arguments):
         ('demo_odometry', {'rate': 'fast'}, 'rate must be a number from 0.0 to 1000.0'),
         ('demo_odometry', {'max_side': '9.5'}, 'max_side must be a whole number'),
         ('detector', {'autostart': '2'}, "autostart must be true or false, got '2'"),
+        ('rgbd', {'use_sim_time': 'yes'}, "use_sim_time must be true or false, got 'yes'"),
         ('detector', {'image_transport': 'jpg'}, 'must be one of raw, compressed'),
         ('detector', {'depth_source': 'lidar'}, 'must be one of none, stereo, image'),
         ('stereo', {'tracker_params_file': 'none.yaml'}, 'must be a parameter file'),
@@ -126,6 +127,13 @@ def test_launch_arguments_are_parameters_of_their_types_whatever_their_text():
     assert player == {'source': '0', 'rate': 15.0, 'max_side': 640}
     for level in ('debug', 'WARN', 'detector:=debug'):
         assert parameters_of('demo', log_level=level)
+
+
+@pytest.mark.parametrize('file', ['detector', 'stereo', 'rgbd'])
+def test_the_launch_argument_use_sim_time_holds_for_all_nodes(file):
+    for text, value in (('true', True), ('False', False), ("''", None)):
+        nodes = parameters_of(file, use_sim_time=text)
+        assert [node.get('use_sim_time') for node in nodes.values()] == [value] * len(nodes)
 
 
 @pytest.mark.parametrize('name', ['demo', 'demo_odometry', 'stereo', 'rgbd'])
