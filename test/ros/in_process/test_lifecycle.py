@@ -118,6 +118,30 @@ def test_an_impossible_transition_is_refused_and_the_node_continues(start_inside
     assert system.answers(image).width > 20
 
 
+STARTUP = [
+    (Transition.TRANSITION_CONFIGURE, State.PRIMARY_STATE_INACTIVE),
+    (Transition.TRANSITION_ACTIVATE, State.PRIMARY_STATE_ACTIVE),
+]
+PAUSE = [(Transition.TRANSITION_DEACTIVATE, State.PRIMARY_STATE_INACTIVE)]
+RESUME = [(Transition.TRANSITION_ACTIVATE, State.PRIMARY_STATE_ACTIVE)]
+RESET = [*PAUSE, (Transition.TRANSITION_CLEANUP, State.PRIMARY_STATE_UNCONFIGURED)]
+SHUTDOWN = [
+    *RESET,
+    (Transition.TRANSITION_UNCONFIGURED_SHUTDOWN, State.PRIMARY_STATE_FINALIZED),
+]
+
+
+def test_the_commands_of_nav2s_lifecycle_manager_lead_the_node(start_managed, image):
+    # nav2_lifecycle_manager: each transition by its number, after each the state is asked for.
+    system, manager = start_managed()
+    for command in (STARTUP, PAUSE, RESUME, RESET, STARTUP, SHUTDOWN):
+        for transition, state in command:
+            assert manager.change(transition)
+            assert manager.state == state
+        if state == State.PRIMARY_STATE_ACTIVE:
+            assert system.answers(image).width > 20
+
+
 def test_transitions_are_published_and_can_be_requested_by_label(start_managed):
     system, manager = start_managed()
     events = []
