@@ -87,12 +87,14 @@ class Tracker:
     Tracker of the features of one camera.
 
     `settings` may be replaced between two frames. Dropped frames are tolerated: predictions use
-    the time between the stamps.
+    the time between the stamps. `restart_reason` is why all tracks restarted with the last frame;
+    empty if they did not, and after `reset`.
     """
 
     def __init__(self, settings: TrackerSettings | None = None):
         self.settings = settings or TrackerSettings()
         self._next_id = 0
+        self.restart_reason = ''
         self.reset()
 
     @staticmethod
@@ -139,7 +141,8 @@ class Tracker:
                     f'got {image.dtype} of the shape {image.shape}'
                 )
             image_size = image_size or (image.shape[1], image.shape[0])
-        if self._must_restart(features, stamp, image_size):
+        self.restart_reason = self._why_restart(features, stamp, image_size)
+        if self.restart_reason:
             self.reset()
         self._refiner.set_image(image)
         restarted = self._memory is None
@@ -152,17 +155,24 @@ class Tracker:
         found = self._locate(features, matches)
         return self._advance(features, stamp, found, restarted)
 
-    def _must_restart(
+    def _why_restart(
         self, features: Features, stamp: float, image_size: tuple[int, int] | None
-    ) -> bool:
-        """Return whether the frame does not continue the previous ones."""
+    ) -> str:
+        """Return why the frame does not continue the previous ones; empty if it does."""
         if self._memory is None or self._stamp is None:
-            return False
-        return (
-            not 0 <= stamp - self._stamp <= MAX_PAUSE
-            or self._memory.descriptors.shape[1] != features.descriptors.shape[1]
-            or (image_size or self._image_size) != (self._image_size or image_size)
-        )
+            return ''
+        elapsed = stamp - self._stamp
+        if elapsed < 0:
+            return f'the stamps went back by {-elapsed:.3f} s'
+        if elapsed > MAX_PAUSE:
+            return f'the stamps of two frames differ by {elapsed:.3f} s'
+        length = features.descriptors.shape[1]
+        if length != self._memory.descriptors.shape[1]:
+            return f'descriptors have {length} numbers now'
+        old = self._image_size
+        if image_size and old and image_size != old:
+            return 'images have {} x {} px now'.format(*image_size)
+        return ''
 
     def _locate(self, features: Features, matches: np.ndarray) -> Sightings:
         """Return the tracks that are found in the frame, by a match or by their image patch."""

@@ -38,6 +38,7 @@ from superpoint_ros.odometry.pose_uncertainty import PoseUncertainty
 from superpoint_ros.odometry.reprojection_errors import measurement_rows
 from superpoint_ros.odometry.track_refinement import position_sigmas
 from superpoint_ros.odometry.tracker import Tracks
+from superpoint_ros.wording import counted
 
 STARTING, TRACKING, LOST = 'starting', 'tracking', 'lost'
 
@@ -52,8 +53,9 @@ class VisualOdometry:
 
     `status` is 'starting' until there is a map, 'tracking' while poses are found, and 'lost'
     otherwise. `inliers` is the number of inliers of the last pose; `restarts` counts the maps
-    after the first one. `metric` says whether lengths of the current map are in metres.
-    `uncertainty` has the covariances of the last pose and of the velocity before it.
+    after the first one, and `restart_reason` is why the last map was discarded. `metric` says
+    whether lengths of the current map are in metres. `uncertainty` has the covariances of the last
+    pose and of the velocity before it.
 
     The world frame is that of the first keyframe (x right, y down, z forward); without depths, the
     distance to the second keyframe is 1. After tracking is lost, a new map starts at the last
@@ -89,6 +91,7 @@ class VisualOdometry:
         self.status = STARTING
         self.metric = False
         self.inliers = self.restarts = 0
+        self.restart_reason = ''
         self.uncertainty = PoseUncertainty()
         self._refiner.discard()
         self._map: LocalMap | None = None
@@ -105,7 +108,7 @@ class VisualOdometry:
         self.camera_model = camera_model
         self._reference = None
         if self._map is not None:
-            self._restart()
+            self._restart('the calibration has changed')
 
     @property
     def threshold(self) -> float:
@@ -138,13 +141,15 @@ class VisualOdometry:
             weights = self._weights(tracks.covariances[usable])
         measured = measurement_rows(seen[usable], depths, weights)
         view = CameraView(tracks.ids[usable], measured, self._pose)
-        if self._map is not None and (tracks.restarted or stamp < self._stamp):
-            self._restart()
+        if self._map is not None and stamp < self._stamp:
+            self._restart(f'the stamps went back by {self._stamp - stamp:.3f} s')
+        elif self._map is not None and tracks.restarted:
+            self._restart('all tracks have restarted')
         self._stamp = stamp
         self._finish_refinement()
         has_scale = view.has_depth().sum() >= 2 * self.settings.min_inliers
         if self._map is not None and has_scale and not self.metric:
-            self._restart()
+            self._restart('the points have depths now')
         if not (has_scale or self.metric):
             view.forget_depths()  # too few to change the scale of a map
         if self._map is not None:
@@ -291,10 +296,11 @@ class VisualOdometry:
         self._failures += 1
         self.status = LOST
         if self._failures >= self.settings.max_lost_frames:
-            self._restart()
+            self._restart(f'no pose in {counted(self._failures, "frame")}')
 
-    def _restart(self) -> None:
+    def _restart(self, reason: str) -> None:
         """Discard the map; the next one starts at the last known pose."""
+        self.restart_reason = reason
         self._refiner.discard()
         self._map = self._reference = None
         self.metric = False

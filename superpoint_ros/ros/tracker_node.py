@@ -22,6 +22,7 @@ from superpoint_ros.ros.lifecycle_node import ProcessingNode
 from superpoint_ros.ros.messages.feature_messages import features_from_message
 from superpoint_ros.ros.messages.image_messages import image_message
 from superpoint_ros.ros.messages.track_messages import LAYOUTS, tracks_to_cloud, tracks_to_message
+from superpoint_ros.ros.node_log import ThrottledWarnings
 from superpoint_ros.ros.topics.calibration_topic import CalibrationTopic, RECTIFIED
 from superpoint_ros.ros.topics.frame_images import FrameImages
 from superpoint_ros.ros.topics.processed_topic import ProcessedTopic
@@ -92,6 +93,7 @@ class TrackerNode(ProcessingNode):
         self.calibration = CalibrationTopic(self, 'camera_info', self._messages.rectified)
         self._tracker = Tracker()
         self._tails = TrackTails()
+        self._restarts = ThrottledWarnings(self.get_logger())
         self.images = FrameImages(self, 'image', 'tracks are not refined')
         self._tracked = 0
         features = ProcessedTopic(
@@ -143,6 +145,8 @@ class TrackerNode(ProcessingNode):
             if size is None and model and all(model.image_size):
                 size = model.image_size
         tracks = self._tracker.update(features, seconds_of(message.header.stamp), size, image)
+        if self._tracker.restart_reason:
+            self._restarts.warn(f'all tracks restart: {self._tracker.restart_reason}')
         self._tracked = int((tracks.ages > 1).sum())
         chosen = tracks.select(tracks.ages >= output.min_age)
         is_published = model is not None or self._messages.coordinates == 'pixels'

@@ -180,12 +180,14 @@ class VisualOdometryNode(ProcessingNode):
                 throttle_duration_sec=REPEAT,
             )
             self._odometry.change_camera(model)
-        odometry, status = self._odometry, self._odometry.status
+        odometry = self._odometry
+        status, restarts = odometry.status, odometry.restarts
         odometry.settings = self.parameters.of(OdometrySettings)
         stamp = seconds_of(message.header.stamp)
         pose = odometry.update(tracks, stamp)
-        if odometry.status != status:
-            self._log_status(odometry)
+        has_restarted = odometry.restarts != restarts
+        if has_restarted or odometry.status != status:
+            self._log_status(odometry, has_restarted)
         if pose is None:
             self._last = None
             return None
@@ -196,15 +198,17 @@ class VisualOdometryNode(ProcessingNode):
         """Log why a refinement failed; the odometry continues with the unrefined map."""
         log_failure(self.get_logger(), 'the refinement of keyframes failed', error, REPEAT)
 
-    def _log_status(self, odometry: VisualOdometry) -> None:
-        """Log the new status."""
+    def _log_status(self, odometry: VisualOdometry, has_restarted: bool) -> None:
+        """Log the new status, or the same one of a new map."""
         scale = 'metric' if odometry.metric else 'arbitrary'
         text = (
             f'{odometry.status}: {counted(odometry.inliers, "inlier")}, '
             f'{counted(odometry.restarts, "restart")}, '
             f'{scale} scale'
         )
-        if odometry.status == LOST:
+        if has_restarted:
+            text += f'; a new map starts at the last pose: {odometry.restart_reason}'
+        if has_restarted or odometry.status == LOST:
             self.get_logger().warning(text)
         else:
             self.get_logger().info(text)

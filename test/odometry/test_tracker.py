@@ -214,14 +214,24 @@ def test_tracker_measures_motion_from_the_position_predicted_by_the_velocity():
         np.testing.assert_array_equal(tracks.ids, ids)
 
 
-@pytest.mark.parametrize('jump', [-0.01, -100.0, 2.5, 1e6])
-def test_tracker_restarts_with_new_ids_after_a_clock_jump(jump):
+@pytest.mark.parametrize(
+    ('jump', 'reason'),
+    [
+        (-0.01, 'the stamps went back by 0.010 s'),
+        (-100.0, 'the stamps went back by 100.000 s'),
+        (2.5, 'the stamps of two frames differ by 2.500 s'),
+        (1e6, 'the stamps of two frames differ by 1000000.000 s'),
+    ],
+)
+def test_tracker_restarts_with_new_ids_after_a_clock_jump(jump, reason):
     scene, tracker = Scene(), Tracker()
     before = tracker.update(scene.at((0, 0))[0], 100.0)
     assert before.restarted
     assert not tracker.update(scene.at((0, 0))[0], 100.05).restarted
+    assert tracker.restart_reason == ''
     tracks = tracker.update(scene.at((0, 0))[0], 100.05 + jump)
     assert tracks.restarted
+    assert tracker.restart_reason == reason
     assert (tracks.ages == 1).all()
     assert not np.isin(tracks.ids, before.ids).any()
 
@@ -240,9 +250,11 @@ def test_tracker_restarts_after_a_change_of_image_or_descriptor_size():
     assert not tracker.update(scene.at((0, 0))[0], 0.1).restarted
     assert not tracker.update(scene.at((0, 0))[0], 0.2, (640, 480)).restarted
     assert tracker.update(scene.at((0, 0))[0], 0.3, (320, 240)).restarted
+    assert tracker.restart_reason == 'images have 320 x 240 px now'
     features = scene.at((0, 0))[0]
     other = Features(features.keypoints, features.scores, features.descriptors[:, :16])
     assert tracker.update(other, 0.4, (320, 240)).restarted
+    assert tracker.restart_reason == 'descriptors have 16 numbers now'
 
 
 def test_new_tracks_respect_min_spacing_and_max_tracks():

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+import re
 
 import cv2
 import numpy as np
@@ -146,6 +147,7 @@ def test_odometry_without_points_is_lost_and_restarts_at_the_last_pose(make_flig
     assert odometry.inliers > 50
     assert odometry.status == TRACKING
     assert odometry.restarts == 1
+    assert re.fullmatch(r'no pose in \d+ frames', odometry.restart_reason)
     restart = next(n for n in range(46, 60) if poses[n] is not None)
     # The new trajectory starts at the end of the old one and has about its scale.
     jump = np.linalg.norm(poses[restart][:3, 3] - poses[39][:3, 3])
@@ -175,8 +177,10 @@ def test_odometry_restarts_the_map_with_new_tracks_or_when_the_clock_goes_back(m
         frame = flight.tracks[0]
         if change == 'tracks':
             assert odometry.update(replace(frame, restarted=True), 100.0) is None
+            assert odometry.restart_reason == 'all tracks have restarted'
         else:
-            assert odometry.update(frame, 1.0) is None
+            assert odometry.update(frame, flight.stamps[-1] - 1) is None
+            assert odometry.restart_reason == 'the stamps went back by 1.000 s'
         assert odometry.restarts == 1
         assert odometry.status == LOST
     odometry.reset()

@@ -81,6 +81,8 @@ class InputTopic(ABC):
         self._last_arrival = time.monotonic()
         self._missing = ''
         self._last_report = -math.inf
+        self._last_stamp: int | None = None
+        self._clock_trouble = ''
 
     @abstractmethod
     def _receive(self, message: Any) -> None:
@@ -134,23 +136,27 @@ class InputTopic(ABC):
     def age(self, message: Any) -> float | None:
         """Return the seconds since a message's stamp; None if it is 0 or from another clock."""
         stamp = stamp_nanoseconds(message)
+        last, self._last_stamp = self._last_stamp, stamp
         if not stamp:
-            self.logger.warning(
-                f'the stamps on {self.topic} are 0: no latency is measured, tracks are not '
-                'refined, and what is paired by stamps (several cameras, depths) may not belong '
-                'together; set header.stamp in the driver',
-                once=True,
-            )
+            if last == 0:  # one alone may be the start of a simulation
+                self.logger.warning(
+                    f'the stamps on {self.topic} are 0: no latency is measured, tracks are not '
+                    'refined, and what is paired by stamps (several cameras, depths) may not '
+                    'belong together; set header.stamp in the driver',
+                    once=True,
+                )
             return None
         now = self.node.get_clock().now().nanoseconds
         seconds = (now - stamp) * 1e-9
-        if abs(seconds) <= MAX_AGE:
+        if now and abs(seconds) <= MAX_AGE:
             return seconds
-        self.logger.info(
-            f'latency is not measured: stamps on {self.topic} differ by {seconds:.0f} s from the '
-            f"node's clock ({self._clock_advice(now)})",
-            once=True,
-        )
+        trouble = self._clock_advice(now)
+        if trouble != self._clock_trouble:
+            self._clock_trouble = trouble
+            self.logger.info(
+                f'latency is not measured: stamps on {self.topic} differ by {seconds:.0f} s from '
+                f"the node's clock ({trouble})"
+            )
         return None
 
     def _clock_advice(self, now: int) -> str:

@@ -309,6 +309,18 @@ def test_images_are_received_only_if_they_are_of_use(graph):
     graph.wait_until(lambda: node.count_subscribers('image') == 0)
 
 
+def test_a_recording_that_is_repeated_restarts_all_tracks_with_one_line_in_the_log(graph, capfd):
+    graph.add(TrackerNode, coordinates='pixels')
+    tracks, source = graph.listen(PointCloud, 'tracks'), Source()
+    for number in (0, 1, 2, 0, 1, 2, 0, 1):
+        track(graph, tracks, source.frame(number))
+    ages = [tracks_from_message(message).ids.min() // 50 for message in tracks]
+    assert ages == [0, 0, 0, 1, 1, 1, 2, 2]
+    lines = [line for line in capfd.readouterr().err.splitlines() if 'restart' in line]
+    assert len(lines) == 1
+    assert lines[0].endswith('all tracks restart: the stamps went back by 0.200 s')
+
+
 def test_another_image_size_starts_new_tracks(graph):
     graph.add(TrackerNode)
     calibrate(graph)

@@ -263,6 +263,17 @@ def test_lost_tracking_is_reported_in_the_diagnostics(graph, make_flight):
     assert lost()[-1].level == b'\x01'
 
 
+def test_the_log_says_why_a_new_map_starts(graph, make_flight, capfd):
+    graph.add(VisualOdometryNode)
+    flight = make_flight(poses=straight_ahead(30))
+    for _ in range(2):  # as a bag that is played in a loop
+        play(graph, flight)
+    lines = [line for line in capfd.readouterr().err.splitlines() if 'new map' in line]
+    assert len(lines) == 1
+    reason = 'a new map starts at the last pose: the stamps went back by 1.450 s'
+    assert lines[0].endswith(f'1 restart, arbitrary scale; {reason}')
+
+
 def test_settings_change_while_it_runs_and_bad_ones_are_refused(graph):
     node = graph.add(VisualOdometryNode)
     result = node.set_parameters([Parameter('window', value=51)])[0]

@@ -216,13 +216,37 @@ def test_stamps_of_another_clock_give_no_latency_and_a_hint(start_inside, image,
     assert 'use_sim_time' in output
 
 
-def test_a_simulated_clock_without_time_is_the_reason_for_no_latency(start_inside, image, capfd):
+@pytest.mark.parametrize('stamp', [5000, time.time_ns() // 1_000_000])  # simulations start at 0
+def test_a_simulated_clock_without_time_is_the_reason_for_no_latency(
+    start_inside, image, capfd, stamp
+):
     system = start_inside(use_sim_time=True)
-    system.answers(image, stamp=time.time_ns() // 1_000_000)
-    system.status('/image')
+    system.answers(image, stamp=stamp)
+    assert system.status('/image')[2]['latency p50 (ms)'] == 'unknown'
     output = capfd.readouterr().err
-    assert 'use_sim_time is true, but no time has arrived on /clock' in output
+    assert output.count('use_sim_time is true, but no time has arrived on /clock') == 1
     assert 'set use_sim_time' not in output
+
+
+def test_another_reason_for_no_latency_is_logged_when_use_sim_time_is_set(
+    start_inside, image, capfd
+):
+    system = start_inside()
+    system.answers(image, stamp=1000)
+    assert system.set_parameters(use_sim_time=True).successful
+    for _ in range(2):
+        system.answers(image, stamp=1000)
+    output = capfd.readouterr().err
+    assert output.count('set use_sim_time:=true for a bag') == 1
+    assert output.count('use_sim_time is true, but no time has arrived on /clock') == 1
+
+
+def test_a_single_stamp_of_0_is_the_start_of_a_simulation(start_inside, image, capfd):
+    (camera,) = start_inside().node.inputs
+    for seconds in (0, 1, 2):
+        image.header.stamp.sec = seconds
+        assert camera.age(image) is None
+    assert 'are 0' not in capfd.readouterr().err
 
 
 def test_a_camera_that_sets_no_stamps_is_reported_once(start_inside, image, capfd):
