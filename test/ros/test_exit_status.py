@@ -230,3 +230,19 @@ def test_arguments_that_nothing_reads_are_named(run, capfd):
     )
     assert run(Ending, ['--ros-args', '-r', 'a:=b']) == 0
     assert 'ignored' not in capfd.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ('name', 'namespace', 'is_meant'),
+    [('stub', '/', True), ('stub', '/robot', False), ('other', '/', False), ('/**', '/r', True)],
+)
+def test_a_parameter_file_for_other_nodes_is_named(
+    run, capfd, tmp_path, name, namespace, is_meant
+):
+    path = tmp_path / 'parameters.yaml'
+    path.write_text(f'{name}:\n  ros__parameters:\n    threshold: 0.1\n')
+    arguments = ['--ros-args', '--params-file', str(path), '-r', f'__ns:={namespace}']
+    assert run(TimerNode, arguments) == 0
+    output = capfd.readouterr().err
+    said = f'the parameter file {path} has no effect: it has parameters of /{name.strip("/")}, but'
+    assert output.count(said) == (not is_meant)
