@@ -28,6 +28,9 @@ from superpoint_ros.wording import counted
 WATCHDOG_TIMEOUT = 5.0
 """Seconds without a message after which the watchdog warns."""
 
+SHARED = 30.0
+"""Seconds after which several publishers are reported: one that was killed is seen for 20 s."""
+
 MAX_AGE = 60.0
 """Seconds; a stamp that is older, or as far in the future, is from another clock."""
 
@@ -81,6 +84,7 @@ class InputTopic(ABC):
         self._last_arrival = time.monotonic()
         self._missing = ''
         self._last_report = -math.inf
+        self._shared_since: float | None = None
         self._last_stamp: int | None = None
         self._clock_trouble = ''
 
@@ -191,6 +195,7 @@ class InputTopic(ABC):
             self._warnings.warn(self._missing)
         elif was_missing and self._subscription is not None:
             self.logger.info(f'receiving {self.content} on {self.topic}')
+        self._check_publishers()
         summary = self.statistics.summary(time.monotonic())
         if summary.lately_lost > MAX_LOST:
             self.logger.warning(
@@ -205,6 +210,25 @@ class InputTopic(ABC):
         is_settled = time.monotonic() > self.statistics.start + WINDOW
         if is_settled and summary.lately_dropped > MAX_DROPPED:
             self._report_drops(summary)
+
+    def _check_publishers(self) -> None:
+        """Log once that several publishers have shared the topic for a while."""
+        publishers = self.node.get_publishers_info_by_topic(self._unresolved)
+        now = time.monotonic()
+        if self._subscription is None or len(publishers) < 2:
+            self._shared_since = None
+            return
+        self._shared_since = self._shared_since or now
+        if now - self._shared_since >= SHARED:
+            names = sorted(
+                f'{each.node_namespace.rstrip("/")}/{each.node_name}' for each in publishers
+            )
+            self.logger.warning(
+                f'{len(publishers)} publishers of {self.topic} ({", ".join(names)}): their '
+                f'{self.content} are processed as those of one. End all but one, or separate '
+                'them by namespaces',
+                once=True,
+            )
 
     def _report_drops(self, summary: Summary) -> None:
         """Log once that most messages are dropped, and which stage of the processing is slow."""

@@ -206,6 +206,19 @@ def test_a_silent_topic_without_any_candidate_is_reported(start_inside):
     assert 'nor has any other topic of sensor_msgs/msg/Image' in reason(system, '/image')
 
 
+def test_several_publishers_of_a_topic_are_named_once_if_they_stay(
+    start_inside, monkeypatch, wait_for_log
+):
+    monkeypatch.setattr(input_topic, 'SHARED', 3.0)
+    system = start_inside()
+    for _ in range(2):
+        system.observer.create_publisher(Image, '/image', 1)
+    log = wait_for_log(system, 'End all but one')
+    assert '2 publishers of /image (/observer, /observer): their images are processed' in log
+    system.rest(2.5)
+    assert wait_for_log(system, '').count('End all but one') == 1
+
+
 def test_stamps_of_another_clock_give_no_latency_and_a_hint(start_inside, image, capfd):
     system = start_inside()
     system.answers(image, stamp=1000)  # 1970
