@@ -5,22 +5,31 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+import time
+
 import numpy as np
 from rclpy.event_handler import SubscriptionEventCallbacks
 from rclpy.node import Node
 from rclpy.qos import qos_profile_sensor_data, QoSDurabilityPolicy, QoSProfile
+from rclpy.topic_endpoint_info import TopicEndpointInfo
 from sensor_msgs.msg import CameraInfo
 
 from superpoint_ros.geometry.camera_model import CameraModel, CameraModelError
 from superpoint_ros.ros.node_log import ThrottledWarnings
 from superpoint_ros.ros.topics.endpoints import subscribe_to
-from superpoint_ros.ros.topics.silent_topics import no_publisher
+from superpoint_ros.ros.topics.silent_topics import no_publisher, wrong_qos, wrong_types
+from superpoint_ros.wording import counted
 
 RECTIFIED = (
     'The images are rectified (image_rect): the calibration is the matrix p of camera_info, '
     'without distortion.'
 )
 """Help text of the parameter `rectified` of nodes that receive a calibration."""
+
+
+PATIENCE = 5.0
+"""Seconds without a calibration from a publisher after which the reason is looked for."""
 
 
 class CalibrationTopic:
@@ -50,9 +59,11 @@ class CalibrationTopic:
         self._model: CameraModel | None = None
         self.trouble = f'no calibration received on {self.topic}'
         self.silence = ''
+        self._start = 0.0
 
     def start(self) -> None:
         """Begin to receive calibrations."""
+        self._start = time.monotonic()
         self._main = subscribe_to(
             *(self._node, CameraInfo, self._unresolved, self._receive, qos_profile_sensor_data),
             matched=lambda _: self.watch(),
@@ -76,9 +87,7 @@ class CalibrationTopic:
         if self._main is None:
             return
         publishers = self._node.get_publishers_info_by_topic(self._unresolved)
-        self.silence = ''
-        if not publishers and self.newest is None:
-            self.silence = f': {no_publisher(self._node, CameraInfo, self._unresolved)}'
+        self.silence = '' if self.newest else self._why_silent(publishers)
         latched = QoSDurabilityPolicy.TRANSIENT_LOCAL
         if self._latched is None and any(
             each.qos_profile.durability == latched for each in publishers
@@ -93,6 +102,20 @@ class CalibrationTopic:
                 qos,
                 event_callbacks=SubscriptionEventCallbacks(use_default_callbacks=False),
             )
+
+    def _why_silent(self, publishers: Sequence[TopicEndpointInfo]) -> str:
+        """Return why nothing comes from the publishers, as the end of a sentence."""
+        if not publishers:
+            return f': {no_publisher(self._node, CameraInfo, self._unresolved)}'
+        if time.monotonic() - self._start < PATIENCE:
+            return ''
+        reason = (
+            wrong_types(publishers, CameraInfo)
+            or wrong_qos(publishers, qos_profile_sensor_data)
+            or f'{counted(len(publishers), "publisher")}, but no message has arrived; one that '
+            'publishes it only once must have the durability transient local'
+        )
+        return f': {reason}'
 
     def _receive(self, message: CameraInfo) -> None:
         self.newest = message

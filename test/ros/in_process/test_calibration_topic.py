@@ -12,7 +12,7 @@ import pytest
 from rclpy import event_handler
 from rclpy.event_handler import QoSPublisherEventType, QoSSubscriptionEventType
 from rclpy.qos import QoSDurabilityPolicy, QoSProfile
-from sensor_msgs.msg import CameraInfo
+from sensor_msgs.msg import CameraInfo, Image
 
 from superpoint_ros.ros.messages.feature_messages import (
     features_from_message,
@@ -20,6 +20,11 @@ from superpoint_ros.ros.messages.feature_messages import (
 )
 from superpoint_ros.ros.messages.image_messages import image_message
 from superpoint_ros.ros.node_log import REPEAT
+from superpoint_ros.ros.topics import calibration_topic
+from support.ros import Observer
+from support.ros_domain import ros_domain
+
+DOMAIN = ros_domain(5)
 
 LATCHED = QoSProfile(depth=1, durability=QoSDurabilityPolicy.TRANSIENT_LOCAL)
 
@@ -85,10 +90,27 @@ def test_a_missing_calibration_names_topics_with_publishers_and_its_own_remappin
     system.wait_until(lambda: said(f'{silent}; {there}'))
 
 
+def test_a_topic_of_another_type_is_the_reason_for_a_missing_calibration(
+    start_inside, image, monkeypatch
+):
+    monkeypatch.setattr(calibration_topic, 'PATIENCE', 0.5)
+    system = start_inside(normalized_coordinates=True)
+    other = Observer(DOMAIN)  # Fast DDS refuses two types of one topic in a context
+    try:
+        other.observer.create_publisher(Image, 'camera_info', 1)
+        reason = 'received: the topic has the type sensor_msgs/msg/Image, not sensor_msgs/msg/C'
+        system.wait_until(
+            lambda: system.answers(image) and reason in system.newest_status('/image')[1]
+        )
+    finally:
+        other.close()
+
+
 @pytest.mark.parametrize('is_latched', [True, False])
 def test_a_calibration_that_was_published_once_before_the_start_is_received_if_latched(
-    start_inside, image, info, is_latched
+    start_inside, image, info, is_latched, monkeypatch
 ):
+    monkeypatch.setattr(calibration_topic, 'PATIENCE', 0.5)
     system = start_inside(normalized_coordinates=True, autostart=False)
     qos = LATCHED if is_latched else QoSProfile(depth=1)
     publisher = system.observer.create_publisher(CameraInfo, 'camera_info', qos)
@@ -101,7 +123,9 @@ def test_a_calibration_that_was_published_once_before_the_start_is_received_if_l
         system.wait_until(lambda: system.answers(image).is_dense)
     else:
         system.rest(1.0)
-        assert 'no calibration received' in system.status('/image')[1]
+        system.answers(image)
+        reason = '1 publisher, but no message has arrived; one that publishes it only once'
+        assert f'no calibration received: {reason}' in system.status('/image')[1]
         publisher.publish(info)
         system.wait_until(lambda: system.answers(image).is_dense)
 
