@@ -24,7 +24,9 @@ def warn_of_other_nodes(node: Node, arguments: Sequence[str]) -> None:
     for before, path in pairwise(arguments):
         if before != '--params-file' or not Path(path).is_file():  # a pipe is empty by now
             continue
-        named = list(node_names(yaml.safe_load(Path(path).read_text(encoding='utf-8'))))
+        text = Path(path).read_text(encoding='utf-8')
+        # Of the values, nothing is needed, and launch_ros writes tags of Python, such as tuples.
+        named = list(node_names(yaml.load(text, Loader=yaml.BaseLoader)))
         if named and not any(is_name_of(each, name) for each in named):
             node.get_logger().warning(
                 f'the parameter file {path} has no effect: it has parameters of '
