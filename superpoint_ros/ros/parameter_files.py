@@ -25,8 +25,9 @@ def warn_of_other_nodes(node: Node, arguments: Sequence[str]) -> None:
         if before != '--params-file' or not Path(path).is_file():  # a pipe is empty by now
             continue
         text = Path(path).read_text(encoding='utf-8')
-        # Of the values, nothing is needed, and launch_ros writes tags of Python, such as tuples.
-        named = list(node_names(yaml.load(text, Loader=yaml.BaseLoader)))
+        # launch_ros writes tags of Python, such as tuples; this loader makes strings of values.
+        content = yaml.load(text, Loader=yaml.BaseLoader)  # noqa: S506
+        named = list(node_names(content))
         if named and not any(is_name_of(each, name) for each in named):
             node.get_logger().warning(
                 f'the parameter file {path} has no effect: it has parameters of '
