@@ -19,14 +19,20 @@ _WILDCARDS = {'*': r'/\w+', '**': r'(/\w+)*'}
 
 
 def warn_of_other_nodes(node: Node, arguments: Sequence[str]) -> None:
-    """Warn of each parameter file in `arguments` that has parameters, but none for the node."""
+    """
+    Warn of each parameter file in `arguments` that has parameters, but none for the node.
+
+    ROS has read the files; one that cannot be read here is passed over.
+    """
     name = node.get_fully_qualified_name()
     for before, path in pairwise(arguments):
         if before != '--params-file' or not Path(path).is_file():  # a pipe is empty by now
             continue
-        text = Path(path).read_text(encoding='utf-8')
-        # launch_ros writes tags of Python, such as tuples; this loader makes strings of values.
-        content = yaml.load(text, Loader=yaml.BaseLoader)  # noqa: S506
+        try:
+            # launch_ros writes tags of Python, such as tuples; this loader reads them as text.
+            content = yaml.load(Path(path).read_bytes(), Loader=yaml.BaseLoader)  # noqa: S506
+        except (OSError, yaml.YAMLError):
+            continue
         named = list(node_names(content))
         if named and not any(is_name_of(each, name) for each in named):
             node.get_logger().warning(

@@ -5,6 +5,8 @@
 
 from __future__ import annotations
 
+from types import SimpleNamespace
+
 import pytest
 
 pytest.importorskip('rclpy', reason='rclpy is not installed')
@@ -12,7 +14,7 @@ pytest.importorskip('rclpy', reason='rclpy is not installed')
 import rclpy
 import yaml
 
-from superpoint_ros.ros.parameter_files import is_name_of, node_names
+from superpoint_ros.ros.parameter_files import is_name_of, node_names, warn_of_other_nodes
 from superpoint_ros.ros.parameters import given_parameters
 from support.ros_domain import ros_domain
 
@@ -47,3 +49,24 @@ def test_names_of_nodes_in_parameter_files_are_compared_as_ros_does(name, namesp
 def test_files_without_parameters_name_no_node():
     for content in (None, {}, {'detector': None}, {'detector': {}}, 'text'):
         assert list(node_names(content)) == []
+
+
+@pytest.mark.parametrize(
+    ('name', 'value', 'count'),
+    [
+        ('/tracker', '!!python/tuple [left, right]', 1),  # as launch_ros writes it
+        ('/**', '!!python/tuple [left, right]', 0),
+        ('/tracker', '[left, right', 0),  # ROS has refused it
+    ],
+)
+def test_files_with_tags_or_errors_do_not_end_the_node(name, value, count, tmp_path):
+    path = tmp_path / 'parameters.yaml'
+    path.write_text(f'{name}:\n  ros__parameters:\n    cameras: {value}\n')
+    warnings = []
+    node = SimpleNamespace(
+        get_fully_qualified_name=lambda: '/detector',
+        get_logger=lambda: SimpleNamespace(warning=warnings.append),
+    )
+    warn_of_other_nodes(node, ['--ros-args', '--params-file', str(path)])
+    assert len(warnings) == count
+    assert all(f'{path} has no effect: it has parameters of /tracker' in each for each in warnings)
