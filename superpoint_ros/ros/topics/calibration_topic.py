@@ -18,7 +18,12 @@ from sensor_msgs.msg import CameraInfo
 from superpoint_ros.geometry.camera_model import CameraModel, CameraModelError
 from superpoint_ros.ros.node_log import ThrottledWarnings
 from superpoint_ros.ros.topics.endpoints import subscribe_to
-from superpoint_ros.ros.topics.silent_topics import no_publisher, wrong_qos, wrong_types
+from superpoint_ros.ros.topics.silent_topics import (
+    no_publisher,
+    WATCHDOG_TIMEOUT,
+    wrong_qos,
+    wrong_types,
+)
 from superpoint_ros.wording import counted
 
 RECTIFIED = (
@@ -26,10 +31,6 @@ RECTIFIED = (
     'without distortion.'
 )
 """Help text of the parameter `rectified` of nodes that receive a calibration."""
-
-
-PATIENCE = 5.0
-"""Seconds without a calibration from a publisher after which the reason is looked for."""
 
 
 class CalibrationTopic:
@@ -107,7 +108,7 @@ class CalibrationTopic:
         """Return why nothing comes from the publishers, as the end of a sentence."""
         if not publishers:
             return f': {no_publisher(self._node, CameraInfo, self._unresolved)}'
-        if time.monotonic() - self._start < PATIENCE:
+        if time.monotonic() - self._start < WATCHDOG_TIMEOUT:
             return ''
         reason = (
             wrong_types(publishers, CameraInfo)

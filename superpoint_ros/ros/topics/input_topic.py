@@ -22,11 +22,13 @@ from superpoint_ros.ros.messages.image_messages import stamp_nanoseconds
 from superpoint_ros.ros.node_log import REPEAT, ThrottledWarnings
 from superpoint_ros.ros.topics.calibration_topic import CalibrationTopic
 from superpoint_ros.ros.topics.endpoints import subscribe_to
-from superpoint_ros.ros.topics.silent_topics import no_publisher, wrong_qos, wrong_types
+from superpoint_ros.ros.topics.silent_topics import (
+    no_publisher,
+    WATCHDOG_TIMEOUT,
+    wrong_qos,
+    wrong_types,
+)
 from superpoint_ros.wording import counted
-
-WATCHDOG_TIMEOUT = 5.0
-"""Seconds without a message after which the watchdog warns."""
 
 SHARED = 30.0
 """Seconds after which several publishers are reported: one that was killed is seen for 20 s."""
@@ -213,13 +215,13 @@ class InputTopic(ABC):
 
     def _check_publishers(self) -> None:
         """Log once that several publishers have shared the topic for a while."""
-        publishers = self.node.get_publishers_info_by_topic(self._unresolved)
-        now = time.monotonic()
-        if self._subscription is None or len(publishers) < 2:
+        if self._subscription is None or self.node.count_publishers(self._unresolved) < 2:
             self._shared_since = None
             return
+        now = time.monotonic()
         self._shared_since = self._shared_since or now
         if now - self._shared_since >= SHARED:
+            publishers = self.node.get_publishers_info_by_topic(self._unresolved)
             names = sorted(
                 f'{each.node_namespace.rstrip("/")}/{each.node_name}' for each in publishers
             )

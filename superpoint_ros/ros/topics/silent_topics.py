@@ -11,6 +11,9 @@ from rclpy.node import Node
 from rclpy.qos import qos_check_compatible, QoSCompatibility, QoSProfile
 from rclpy.topic_endpoint_info import TopicEndpointInfo
 
+WATCHDOG_TIMEOUT = 5.0
+"""Seconds without a message after which the reason is looked for."""
+
 _OUTPUTS = ('/features/overlay', '/tracks/overlay', '/tracks/cloud', '/map')
 """Ends of the topics of this package that are no input of its nodes."""
 

@@ -93,7 +93,7 @@ def test_a_missing_calibration_names_topics_with_publishers_and_its_own_remappin
 def test_a_topic_of_another_type_is_the_reason_for_a_missing_calibration(
     start_inside, image, monkeypatch
 ):
-    monkeypatch.setattr(calibration_topic, 'PATIENCE', 0.5)
+    monkeypatch.setattr(calibration_topic, 'WATCHDOG_TIMEOUT', 0.5)
     system = start_inside(normalized_coordinates=True)
     other = Observer(DOMAIN)  # Fast DDS refuses two types of one topic in a context
     try:
@@ -110,7 +110,7 @@ def test_a_topic_of_another_type_is_the_reason_for_a_missing_calibration(
 def test_a_calibration_that_was_published_once_before_the_start_is_received_if_latched(
     start_inside, image, info, is_latched, monkeypatch
 ):
-    monkeypatch.setattr(calibration_topic, 'PATIENCE', 0.5)
+    monkeypatch.setattr(calibration_topic, 'WATCHDOG_TIMEOUT', 0.5)
     system = start_inside(normalized_coordinates=True, autostart=False)
     qos = LATCHED if is_latched else QoSProfile(depth=1)
     publisher = system.observer.create_publisher(CameraInfo, 'camera_info', qos)
