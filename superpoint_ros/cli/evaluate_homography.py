@@ -8,12 +8,7 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from superpoint_ros.cli.method_options import (
-    add_matching_options,
-    add_method_options,
-    make_methods,
-    with_wide,
-)
+from superpoint_ros.cli.method_options import add_matching_options, make_matching_methods
 from superpoint_ros.cli.options import check_images, given_execution, number, print_written
 
 
@@ -29,8 +24,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar='PX',
         help='size to which the longer side of images is resized (default: 480)',
     )
-    add_matching_options(parser, 'maximum pairs per sequence (default: all)')
-    add_method_options(parser, ('sift', 'orb', 'akaze'), max_keypoints=300)
+    add_matching_options(parser, 'maximum pairs per sequence (default: all)', max_keypoints=300)
 
 
 def run(args: argparse.Namespace) -> int:
@@ -53,7 +47,7 @@ def run(args: argparse.Namespace) -> int:
     from superpoint_ros.evaluation.reports import UnfinishedReport
     from superpoint_ros.files import read_each
 
-    methods = with_wide(args, make_methods(args, max_keypoints=pool_size(args.max_keypoints)))
+    methods = make_matching_methods(args, max_keypoints=pool_size(args.max_keypoints))
     folders, bad = list_homography_sequences(args.data), []
 
     def read(folder: Path) -> HomographySequence:

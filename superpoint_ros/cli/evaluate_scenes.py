@@ -8,12 +8,7 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from superpoint_ros.cli.method_options import (
-    add_matching_options,
-    add_method_options,
-    make_methods,
-    with_wide,
-)
+from superpoint_ros.cli.method_options import add_matching_options, make_matching_methods
 from superpoint_ros.cli.options import given_execution, print_written
 
 
@@ -26,8 +21,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar='DIR',
         help="folder of rendered pairs, as made by 'superpoint render-pairs'",
     )
-    add_matching_options(parser, 'the first N pairs (default: all)')
-    add_method_options(parser, ('sift', 'orb', 'akaze'), max_keypoints=500)
+    add_matching_options(parser, 'the first N pairs (default: all)', max_keypoints=500)
 
 
 def run(args: argparse.Namespace) -> int:
@@ -44,7 +38,7 @@ def run(args: argparse.Namespace) -> int:
     )
     from superpoint_ros.files import read_each
 
-    methods = with_wide(args, make_methods(args))
+    methods = make_matching_methods(args)
     paths, bad = list_pairs(args.data)[: args.max_pairs], []
     pairs = read_each(read_pair, tqdm(paths, unit='pair'), bad, 'pairs')
     ours = {**given_execution(args), **vars(methods[0].find.settings)}

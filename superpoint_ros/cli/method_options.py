@@ -56,11 +56,13 @@ def add_method_options(
     refuse_option(parser, '--heatmap', '--keypoints heatmap')
 
 
-def add_matching_options(parser: argparse.ArgumentParser, max_pairs: str) -> None:
+def add_matching_options(
+    parser: argparse.ArgumentParser, max_pairs: str, max_keypoints: int
+) -> None:
     """
-    Add `--max-pairs`, with a help text, `--pictures` and `--wide` to a comparison of methods.
+    Add the options of a comparison on pairs of images, which `make_matching_methods` reads.
 
-    `with_wide` reads the last.
+    `max_pairs` is the help text of `--max-pairs`, `max_keypoints` the default of the command.
     """
     parser.add_argument('--max-pairs', type=number(1, 10**6, int), metavar='N', help=max_pairs)
     parser.add_argument(
@@ -75,12 +77,14 @@ def add_matching_options(parser: argparse.ArgumentParser, max_pairs: str) -> Non
         action='store_true',
         help='also measure the matching of images from distant viewpoints, which takes longer',
     )
+    add_method_options(parser, ('sift', 'orb', 'akaze'), max_keypoints)
 
 
-def with_wide(args: argparse.Namespace, methods: list[Method]) -> list[Method]:
-    """Return the methods and, with `--wide`, our detectors with wide matching after them."""
+def make_matching_methods(args: argparse.Namespace, **settings: Any) -> list[Method]:
+    """Return `make_methods` and, with `--wide`, our detectors with wide matching after them."""
     from superpoint_ros.evaluation.baselines import wide_method
 
+    methods = make_methods(args, **settings)
     ours = methods[: len(args.weights)] if args.wide else []
     return methods + [wide_method(method, args.max_keypoints) for method in ours]
 
