@@ -11,6 +11,7 @@ a signal ends a program cleanly even while torch is being imported.
 
 from __future__ import annotations
 
+import faulthandler
 from functools import partial
 from importlib import import_module
 from importlib.util import find_spec
@@ -60,6 +61,7 @@ def run_node(name: str, args: list[str] | None = None) -> int:
     """
     if args is None:
         open_closed_streams()  # before the pipe of the signals, which would be one of them
+        faulthandler.enable(2)  # a crash in a library prints where each thread was
     signals = Signals()  # early: until then a signal ends the process with its status
     if args is None:
         choose_dds_profile(os.environ)

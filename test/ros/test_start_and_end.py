@@ -73,9 +73,11 @@ def test_invalid_arguments_of_the_detector_are_named(
     assert said in line
 
 
-def test_a_file_that_configures_logging_is_not_taken_for_a_missing_folder(own_domain, capfd):
-    assert main(['--ros-args', '--log-config-file', 'logging.yaml']) == 1
-    (line,) = [line for line in capfd.readouterr().err.splitlines() if 'FATAL' in line]
+def test_a_file_that_configures_logging_is_not_taken_for_a_missing_folder(start_detector):
+    # In a process of its own: its logging can no longer be configured.
+    detector = start_detector(DOMAIN, '--log-config-file', 'logging.yaml')
+    detector.finish(1)
+    (line,) = [line for line in detector.output.splitlines() if 'FATAL' in line]
     assert "doesn't currently support external configuration" in line
     assert 'ROS_LOG_DIR' not in line
 
@@ -125,6 +127,18 @@ def test_a_node_works_with_closed_standard_streams(tmp_path):
     finally:
         player.kill()
         player.wait()
+
+
+def test_a_crash_prints_where_each_thread_was():
+    player = Program(['-m', 'superpoint_ros.ros.run_node', 'player'], DOMAIN)
+    try:
+        player.wait_for('publishing')
+        player.interrupt(signal.SIGSEGV)  # as if a library had crashed
+        player.finish(-signal.SIGSEGV)
+    finally:
+        player.end()
+    assert 'Fatal Python error: Segmentation fault' in player.output
+    assert 'in spin' in player.output
 
 
 def test_an_empty_list_of_cameras_is_one_camera(start_detector, random_weights, tmp_path):

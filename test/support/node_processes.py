@@ -67,7 +67,8 @@ class Program:
         end = time.monotonic() + timeout
         while text not in self.output:
             if self.process.poll() is not None and not self._reader.is_alive():
-                pytest.fail(f'ended before it said {text!r}:\n{self.output}')
+                status = self.process.returncode
+                pytest.fail(f'ended with status {status} before it said {text!r}:\n{self.output}')
             if time.monotonic() > end:
                 pytest.fail(f'did not say {text!r} within {timeout} s:\n{self.output}')
             time.sleep(0.02)
