@@ -372,8 +372,16 @@ def test_each_image_of_a_list_can_have_its_own_mask(detector):
     assert as_set(masked) == as_set(detector(image, mask=mask)) != as_set(free)
     with pytest.raises(ValueError, match='a mask for each image; got 1 for 2 images'):
         detector([image, image], mask=[mask])
-    reducing = Detector(detector.engine, 16, DetectionSettings(0.02, max_image_size=80))
-    inner = reducing(image, mask=mask).keypoints
-    assert len(inner) > 0
-    assert (inner.min(axis=0) > [47, 37]).all()
-    assert (inner.max(axis=0) < [103, 83]).all()
+
+
+@pytest.mark.parametrize('size', [107, 80])
+def test_keypoints_of_a_reduced_image_are_where_the_mask_allows_them(detector, size):
+    image, mask = photograph(320, 240), np.zeros((240, 320), bool)
+    mask[81:161, 101:201] = True
+    reducing = replace_settings(detector, threshold=0.0, nms_radius=0, max_image_size=size)
+    inner, outer = reducing(image, mask=mask).keypoints, reducing(image, mask=~mask).keypoints
+    # The edges of the outermost pixels that are allowed.
+    left_top, right_bottom = np.array([101, 81]) - 0.5, np.array([201, 161]) - 0.5
+    assert len(inner) > 10
+    assert ((inner >= left_top) & (inner <= right_bottom)).all()
+    assert not ((outer > left_top) & (outer < right_bottom)).all(axis=1).any()

@@ -98,12 +98,17 @@ def check_masks(
 
 
 def resize_mask(mask: np.ndarray, shape: tuple[int, int]) -> np.ndarray:
-    """Return a mask (H, W), true where it is not zero, as bool of another shape."""
+    """
+    Return a mask (H, W), true where it is not zero, as bool of another shape.
+
+    A pixel of the result is true if all pixels are that it covers, even in part.
+    """
     allowed = mask != 0
     if allowed.shape == shape:
         return allowed
-    size = (shape[1], shape[0])
-    return cv2.resize(allowed.astype(np.uint8), size, interpolation=cv2.INTER_NEAREST) != 0
+    levels, size = allowed.astype(np.uint8) * np.uint8(255), (shape[1], shape[0])
+    # Means over areas. OpenCV's INTER_NEAREST takes the first pixel of each area.
+    return cv2.resize(levels, size, interpolation=cv2.INTER_AREA) == 255
 
 
 def resize(gray: np.ndarray, settings: DetectionSettings) -> np.ndarray:

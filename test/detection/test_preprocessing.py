@@ -9,7 +9,12 @@ import numpy as np
 import pytest
 import torch
 
-from superpoint_ros.detection.preprocessing import image_pyramid, pad, rescale_keypoints
+from superpoint_ros.detection.preprocessing import (
+    image_pyramid,
+    pad,
+    rescale_keypoints,
+    resize_mask,
+)
 from superpoint_ros.export.graph import pad_to_cells
 
 
@@ -47,3 +52,19 @@ def test_keypoints_of_a_resized_image_lie_at_the_same_fraction_of_it(make):
     moved = rescale_keypoints(points, before, after)
     assert moved.tolist() == [[-0.5, -0.5], [89.5, 19.5], [44.5, 9.5]]
     assert rescale_keypoints(points, before, before) is points
+
+
+@pytest.mark.parametrize('size', [(20, 30), (10, 15), (16, 21), (60, 90), (61, 100), (40, 25)])
+def test_a_resized_mask_forbids_each_pixel_of_which_the_mask_forbids_a_part(size):
+    mask = random_image(40, 60) > 10
+    expected = np.ones(size, bool)
+    for row, column in np.argwhere(~mask):
+        # The pixels (y, x) that cover a part of this one.
+        expected[
+            row * size[0] // 40 : -(-(row + 1) * size[0] // 40),
+            column * size[1] // 60 : -(-(column + 1) * size[1] // 60),
+        ] = False
+    assert expected.any()
+    resized = resize_mask(mask.astype(np.uint8) * 3, size)
+    assert resized.dtype == bool
+    np.testing.assert_array_equal(resized, expected)
