@@ -151,8 +151,9 @@ class PlayerNode(Node):
             self._topics['right/camera_info'].publish(info)
             self._topics['right/image'].publish(image_message(right, header))
         if self._settings.depth and frame.depth is not None:
-            # Depths at edges must not be mixed: the nearest pixel.
-            depth = self._reduced(frame.depth, cv2.INTER_NEAREST)
+            # Depths at edges must not be mixed. INTER_NEAREST takes the first of the pixels that
+            # are merged, this the one in their middle.
+            depth = self._reduced(frame.depth, cv2.INTER_NEAREST_EXACT)
             self._topics['depth'].publish(image_message(depth, header))
 
     def _info(self, image: np.ndarray, header: Header, baseline: float = 0.0) -> CameraInfo:

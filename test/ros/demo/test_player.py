@@ -148,6 +148,18 @@ def test_the_room_is_published_as_a_stereo_pair_with_depth(start_player, listene
     assert last['image'].data != last['right/image'].data
 
 
+def test_depths_of_reduced_images_are_those_at_the_centres_of_their_pixels(start_player, listener):
+    from sensor_msgs.msg import Image
+
+    received = listener.listen(Image, 'depth', wait=False)
+    settings = {'source': 'room', 'width': 162, 'height': 120, 'depth': True}
+    start_player(rate=5.0, max_side=54, **settings)
+    listener.wait_until(lambda: len(received) > 0, 60)
+    depth = np.frombuffer(received[0].data, np.float32).reshape(40, 54)
+    room = open_source(PlayerSettings(rate=5.0, **settings))
+    assert any(np.array_equal(depth, room.frame(i).depth[1::3, 1::3]) for i in range(100))
+
+
 def test_the_calibration_of_reduced_images_is_reduced_with_them(start_player, listener):
     start_player(source='room', rate=10.0, width=160, height=120, max_side=80)
     (_, info), *_ = listener.receive(1, what='infos')
