@@ -126,6 +126,10 @@ class Detector:
             )
         return self._made_by, ()
 
+    def __repr__(self) -> str:
+        weights = self.weights.name if self.weights else 'network in memory'
+        return f'Detector({weights}, {self.engine.name} {self.engine.precision} on {self.device})'
+
     @property
     def settings(self) -> DetectionSettings:
         """Return the settings of calls that are given no others; they cannot be replaced."""

@@ -11,12 +11,13 @@ from pathlib import Path
 import numpy as np
 
 from superpoint_ros.files import read_npz, write_npz
+from superpoint_ros.wording import counted
 
 _ARRAYS = ('keypoints', 'scores', 'descriptors')
 _DEPTH_ARRAYS = ('depths', 'depth_sigmas')
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class Depths:
     """
     Depths of points along the optical axis of their camera, and their standard deviations.
@@ -45,6 +46,9 @@ class Depths:
     def __len__(self) -> int:
         return len(self.values)
 
+    def __repr__(self) -> str:
+        return f'Depths({self.known.sum()} of {len(self)} known)'
+
     @classmethod
     def unknown(cls, count: int) -> Depths:
         """Return the depths of `count` points of unknown depth."""
@@ -60,7 +64,7 @@ class Depths:
         return Depths(self.values[chosen], self.sigmas[chosen])
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class Features:
     """
     Keypoints of one image with scores and descriptors, highest score first.
@@ -97,6 +101,11 @@ class Features:
 
     def __len__(self) -> int:
         return len(self.scores)
+
+    def __repr__(self) -> str:
+        depths = f', {self.depths}' if self.depths is not None else ''
+        keypoints, size = counted(len(self), 'keypoint'), self.descriptors.shape[1]
+        return f'Features({keypoints}, descriptor size {size}{depths})'
 
     @classmethod
     def empty(cls, descriptor_size: int) -> Features:

@@ -284,6 +284,14 @@ def test_a_detector_with_the_weights_of_a_file_can_be_pickled(tmp_path, engine):
     np.testing.assert_array_equal(copy(image).keypoints, detector(image).keypoints)
 
 
+def test_a_printed_detector_names_its_weights_and_what_runs_them(tmp_path, detector):
+    assert repr(detector) == 'Detector(network in memory, torch float32 on cpu)'
+    save_weights(tmp_path / 'own.safetensors', lively_model(), WeightsMetadata())
+    options = {'device': 'cpu', 'engine': 'torch', 'precision': 'bfloat16'}
+    loaded = Detector.from_weights(tmp_path / 'own.safetensors', **options)
+    assert repr(loaded) == 'Detector(own.safetensors, torch bfloat16 on cpu)'
+
+
 def test_a_detector_of_a_network_in_memory_is_refused_by_pickle(detector):
     with pytest.raises(TypeError, match=r'use Detector\.from_weights'):
         pickle.dumps(detector)

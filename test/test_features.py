@@ -53,6 +53,15 @@ def test_features_that_do_not_fit_together_are_refused(tmp_path):
         Features.load(tmp_path / 'other.npz')
 
 
+def test_printed_features_depths_and_tracks_are_one_short_line():
+    features = features_with_depths()
+    assert repr(features) == 'Features(3 keypoints, descriptor size 3, Depths(2 of 3 known))'
+    assert repr(Features.empty(64)) == 'Features(0 keypoints, descriptor size 64)'
+    tracker = Tracker()
+    assert repr(tracker.update(features.best(1), 0.0)) == 'Tracks(1 track, 0 seen before)'
+    assert repr(tracker.update(features, 0.1)) == 'Tracks(3 tracks, 1 seen before)'
+
+
 def test_the_best_features_keep_their_depths():
     best = features_with_depths().best(2)
     assert len(best) == len(best.depths) == 2

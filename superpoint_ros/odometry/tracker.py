@@ -17,6 +17,7 @@ from superpoint_ros.odometry.patch_alignment import NO_PATCH
 from superpoint_ros.odometry.track_matching import match_tracks
 from superpoint_ros.odometry.track_refinement import keypoint_covariances, TrackRefiner
 from superpoint_ros.odometry.track_state import Sightings, TrackState
+from superpoint_ros.wording import counted
 
 MAX_PAUSE = 2.0
 """Seconds between two frames after which all tracks restart: a clock jump or a long pause."""
@@ -24,7 +25,7 @@ MAX_PAUSE = 2.0
 _SAME_POINT = 2.0  # pixels; a keypoint this near a bridged track is the same point
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class Tracks:
     """
     The points that are tracked in one frame, oldest track first.
@@ -73,6 +74,9 @@ class Tracks:
 
     def __len__(self) -> int:
         return len(self.ids)
+
+    def __repr__(self) -> str:
+        return f'Tracks({counted(len(self), "track")}, {(self.ages > 1).sum()} seen before)'
 
     def select(self, chosen: np.ndarray) -> Tracks:
         """Return the chosen tracks, by bool (N,) or by indices."""
