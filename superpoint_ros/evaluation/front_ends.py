@@ -196,7 +196,6 @@ class KltFrontEnd:
         every = np.ones(len(now), bool)
         if self._settings.geometric_check == 'none' or len(now) < FEWEST_MATCHES:
             return every
-        cv2.setRNGSeed(0)
         threshold = self._settings.geometric_threshold
         _, inliers = cv2.findFundamentalMat(before, now, cv2.FM_RANSAC, threshold, 0.99)
         return every if inliers is None else inliers.ravel().astype(bool)

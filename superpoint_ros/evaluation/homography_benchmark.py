@@ -9,9 +9,9 @@ Each pair is the first image of a sequence and one of the others. Pairs are eval
 or not, as in the SuperPoint paper. `shared`: keypoints outside the shared view are removed before
 the best n are taken, as in rpautrat/SuperPoint, which gives higher numbers. Matches are mutual
 nearest neighbours; points and matches are correct within 3 px. Homographies are estimated with
-OpenCV's USAC_ACCURATE (2 px, 5,000 iterations, confidence .9999, fixed seed) and judged by the
-mean error of the four corners of the first image. All numbers are means over pairs; a pair without
-points or matches counts 0. The localisation error is the mean over the pairs that have one.
+OpenCV's USAC_ACCURATE (2 px, 5,000 iterations, confidence .9999) and judged by the mean error of
+the four corners of the first image. All numbers are means over pairs; a pair without points or
+matches counts 0. The localisation error is the mean over the pairs that have one.
 """
 
 from __future__ import annotations

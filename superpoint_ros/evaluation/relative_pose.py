@@ -63,7 +63,6 @@ def estimate_pose(a: np.ndarray, b: np.ndarray, focal_length: float) -> Relative
     a, b = a[known].astype(np.float64), b[known].astype(np.float64)
     if len(a) < _FEWEST:
         return RelativePose(None, 0)
-    cv2.setRNGSeed(0)
     matrices, mask = cv2.findEssentialMat(
         a, b, np.eye(3), cv2.RANSAC, _CONFIDENCE, _THRESHOLD / focal_length
     )

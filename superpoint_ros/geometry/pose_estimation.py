@@ -179,7 +179,6 @@ def find_pose(
     """
     candidates = [guess]
     if len(points) >= 4:
-        cv2.setRNGSeed(0)
         try:
             found, rotation, translation, _ = cv2.solvePnPRansac(
                 points,

@@ -1,7 +1,11 @@
 # Copyright 2026 The superpoint_ros developers
 # SPDX-License-Identifier: Apache-2.0
 
-"""OpenCV's estimators that tolerate outliers (RANSAC), with results that repeat."""
+"""
+OpenCV's estimators that tolerate outliers (RANSAC).
+
+Their results repeat: each call has its own random numbers, with a constant seed.
+"""
 
 from __future__ import annotations
 
@@ -24,7 +28,6 @@ def estimate_robustly(
     The estimator is a function of OpenCV, such as cv2.findHomography; `arguments` and `options`
     follow the points. Without a result, the matrix is None and no point fits.
     """
-    cv2.setRNGSeed(0)
     points = (np.asarray(points_a, np.float64), np.asarray(points_b, np.float64))
     try:
         matrix, inliers = estimator(*points, *arguments, **options)
