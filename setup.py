@@ -110,7 +110,7 @@ setup(
     ],
     extras_require={
         'bags': BAGS,
-        'benchmark': ['matplotlib>=3.8', 'psutil', 'pyinstrument>=5', *TRAIN],
+        'benchmark': ['matplotlib>=3.8', 'psutil', *TRAIN],
         'colmap': COLMAP,
         'dev': DEV,
         'evaluate': ['evo>=1.28', 'matplotlib>=3.8', *BAGS],

@@ -108,10 +108,10 @@ def _labelled(name: str, exponent: float | None) -> str:
 
 
 def plot_training(result: Mapping, path: Path) -> None:
-    """Draw the rates of data and network, and the time shares of their parts."""
-    stages, adaptation = result['stages'], result['adaptation']
-    figure = Figure(figsize=(12, 4.2), layout='constrained')
-    rates, parts = figure.subplots(1, 2)
+    """Draw the rates of data and network."""
+    stages = result['stages']
+    figure = Figure(figsize=(7, 4.2), layout='constrained')
+    rates = figure.subplots()
     kinds = {'data_rate': 'data alone', 'network_rate': 'network alone'}
     kinds['together_rate'] = 'both together'
     for offset, (key, label) in enumerate(kinds.items()):
@@ -122,16 +122,6 @@ def plot_training(result: Mapping, path: Path) -> None:
     rates.set_ylabel('images per second')
     rates.grid(axis='y', alpha=0.3)
     rates.legend()
-    measured = [*stages, adaptation]
-    for row, each in enumerate(measured):
-        left = 0.0
-        for name, share in each['parts'].items():
-            parts.barh(row, share, left=left, edgecolor='white')
-            if share > 0.08:
-                parts.annotate(name, (left + share / 2, row), ha='center', va='center', fontsize=7)
-            left += share
-    parts.set_yticks(range(len(measured)), [recipe_name(each) for each in measured])
-    parts.set_xlabel('share of time')
     write_figure(path, figure, 100)
 
 

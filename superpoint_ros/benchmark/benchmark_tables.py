@@ -250,17 +250,12 @@ def training_markdown(result: Mapping) -> str:
         for stage in result['stages']
     ]
     adaptation = result['adaptation']
-    parts = [
-        markdown_table(header, rows),
+    return (
+        f'{markdown_table(header, rows)}\n'
         f'Homographic adaptation: {adaptation["view_rate"]:.1f} views per second '
         f'({adaptation["views"]} per image), the network alone '
-        f'{adaptation["network_rate"]:.1f}.\n',
-    ]
-    for each in (*result['stages'], adaptation):
-        parts.append(f'Parts of {recipe_name(each)}:\n')
-        shares = [[name, f'{share:.0%}'] for name, share in each['parts'].items()]
-        parts.append(markdown_table(['part', 'share of the time'], shares))
-    return '\n'.join(parts)
+        f'{adaptation["network_rate"]:.1f}.\n'
+    )
 
 
 def start_up_markdown(results: Sequence[Mapping]) -> str:

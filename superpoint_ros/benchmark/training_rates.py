@@ -19,7 +19,6 @@ from torch.utils.data import Dataset
 
 from superpoint_ros.benchmark.frame_times import Progress
 from superpoint_ros.benchmark.machine import use_threads
-from superpoint_ros.benchmark.time_shares import shares_of
 from superpoint_ros.data.sequences.image_files import read_image
 from superpoint_ros.files import default_weights, demo_photographs
 from superpoint_ros.model.config import CELL
@@ -27,7 +26,6 @@ from superpoint_ros.model.weights import load_weights
 from superpoint_ros.training.adaptation_recipe import AdaptationRecipe
 from superpoint_ros.training.data_loading import endless_loader, Steps
 from superpoint_ros.training.homographic_adaptation import (
-    adapted_heatmap,
     label_image,
     network_heatmaps,
     reduce_image,
@@ -48,8 +46,6 @@ RECIPE = 'cpu'
 SECONDS = 10.0
 """Duration of the measurement of each rate; at least two steps are made."""
 
-
-_PROFILED = 24  # samples that are profiled
 _IN_ADVANCE = 4  # batches that each process of `endless_loader` makes in advance
 _AUTOCAST = {'bf16-mixed': torch.bfloat16, '16-mixed': torch.float16}
 
@@ -65,8 +61,8 @@ def measure_training(
 
     The data comes from the processes of the recipe, each with one thread. The network makes whole
     steps on a batch in memory, with `threads`. Together, the network waits for the data as in
-    training. The parts are the shares of time of the functions that make a sample. Of homographic
-    adaptation, the warped views per second are measured, and those of the network alone.
+    training. Of homographic adaptation, the warped views per second are measured, and those of the
+    network alone.
     `changes` are options that override the recipes 'magicpoint', 'superpoint' and 'adapt'.
     """
     use_threads(threads)
@@ -120,11 +116,6 @@ def _measure_stage(
     _drain(batches, recipe.workers)
     waits: list[float] = []
     together_rate = calls_per_second(lambda: step(_timed(batches, waits)), seconds)
-
-    def samples() -> None:
-        for index in range(_PROFILED):
-            dataset[index]
-
     return {
         'stage': stage.name,
         'size': [recipe.width, recipe.height],
@@ -135,7 +126,6 @@ def _measure_stage(
         'network_rate': images * network_rate,
         'together_rate': images * together_rate,
         'waiting': min(sum(waits) / len(waits) * together_rate, 1.0),
-        'parts': shares_of(samples, type(dataset).__getitem__),
     }
 
 
@@ -194,7 +184,7 @@ def _quiet() -> Iterator[None]:
 
 
 def _measure_adaptation(labels: Path, changes: Sequence[str], progress: Progress) -> dict:
-    """Label the photographs of the package; return the views per second and their parts."""
+    """Label the photographs of the package; return the views per second."""
     recipe = read_recipe(AdaptationRecipe, recipe_path('adapt', RECIPE), changes)
     model, _ = load_weights(default_weights())
     heatmaps = network_heatmaps(model, 'cpu')
@@ -219,15 +209,10 @@ def _measure_adaptation(labels: Path, changes: Sequence[str], progress: Progress
         for _ in range(batches):
             heatmaps(batch)
         alone += time.perf_counter() - start
-
-    def label() -> None:
-        label_image(photographs[0], heatmaps, recipe, np.random.default_rng(0))
-
     return {
         'stage': 'adaptation',
         'recipe': RECIPE,
         'views': recipe.homographies,
         'view_rate': recipe.homographies * len(paths) / labelling,
         'network_rate': batches * recipe.batch * len(paths) / alone,
-        'parts': shares_of(label, adapted_heatmap),
     }

@@ -44,7 +44,7 @@ _COUNT = number(1, 100_000, int)
 
 _ROUNDS_PER_START = 8  # a start takes seconds
 
-_PACKAGES = {'node': ('rclpy',), 'training': ('lightning', 'pyinstrument')}
+_PACKAGES = {'node': ('rclpy',), 'training': ('lightning',)}
 """Packages that a part needs in addition to those of all parts."""
 
 
