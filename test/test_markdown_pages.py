@@ -20,6 +20,7 @@ import pytest
 
 from superpoint_ros.cli.main import COMMANDS, main
 from superpoint_ros.features import Features
+from superpoint_ros.files import demo_photographs
 
 ROOT = Path(__file__).parents[1]
 PAGES = [
@@ -133,6 +134,19 @@ def test_the_python_example_of_the_readme_runs(photograph, tmp_path, monkeypatch
     names = {}
     exec(code, names)
     assert 100 < len(names['features'].keypoints) <= 500
+
+
+def test_the_example_with_an_own_detection_measures_it(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    photographs = str(demo_photographs()[0].parent)
+    words = ['--viewpoint', '1', '--illumination', '0', '--pairs', '1', '--longest-side', '320']
+    assert main(['make-benchmark', photographs, '--out', 'runs/benchmark', *words]) == 0
+    [code] = blocks(ROOT / 'docs' / 'paper.md', 'python')
+    capsys.readouterr()
+    exec(code, {})
+    table = capsys.readouterr().out
+    assert '| own | ' in table
+    assert '| SIFT | ' in table
 
 
 def test_recipe_values_on_the_training_page_exist():
