@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from pathlib import Path
+import sys
 
 from launch import LaunchContext, LaunchDescriptionEntity, SomeSubstitutionsType
 from launch.actions import (
@@ -18,6 +19,7 @@ from launch.actions import (
 )
 from launch.conditions import IfCondition
 from launch.launch_description_sources import PythonLaunchDescriptionSource
+from launch.logging import get_logger
 from launch.substitutions import LaunchConfiguration
 from launch_ros.actions import Node
 
@@ -27,6 +29,7 @@ from superpoint_ros.ros.detector.detector_parameters import CameraSettings, Dept
 from superpoint_ros.ros.parameters import LifecycleSettings
 from superpoint_ros.ros.player_parameters import PlayerSettings
 from superpoint_ros.settings_table import Setting, table_of
+from superpoint_ros.wording import similar_name
 
 CONFIG = share_directory() / 'config'
 
@@ -132,6 +135,15 @@ PARAMETERS = (
 )
 """Arguments that are parameters of nodes; empty ones leave the values of the parameter files."""
 
+_OF_LAUNCH = (
+    'emulate_tty',
+    'launch-prefix',
+    'launch-prefix-filter',
+    'sigkill_timeout',
+    'sigterm_timeout',
+)
+"""Arguments that the launch system itself reads."""
+
 _EMPTY = ("''", '""')  # an empty value on the command line
 
 _PARSED = {
@@ -173,6 +185,7 @@ def declare(arguments: Mapping[str, tuple[str, str]]) -> list[LaunchDescriptionE
     ]
 
     def check(context: LaunchContext) -> None:
+        _warn_of_unknown_names(context, arguments)
         for name in arguments:
             text = LaunchConfiguration(name).perform(context)
             if text in _EMPTY:
@@ -180,6 +193,28 @@ def declare(arguments: Mapping[str, tuple[str, str]]) -> list[LaunchDescriptionE
             parse(name, text)
 
     return [*declared, OpaqueFunction(function=check)]
+
+
+def _warn_of_unknown_names(context: LaunchContext, known: Iterable[str]) -> None:
+    """
+    Warn of arguments on the command line that the launch file which it names does not have.
+
+    `ros2 launch` ignores them. Launch files that include one of these may have further arguments.
+    """
+    file = Path(getattr(context.locals, 'current_launch_file_path', '')).name
+    if not file or not any(Path(each).name == file for each in sys.argv):
+        return
+    given = {argument.partition(':=')[0] for argument in context.argv}
+    for unknown in sorted(given.difference(known, _OF_LAUNCH)):
+        similar = similar_name(unknown, known)
+        advice = (
+            f'is {similar} meant?'
+            if similar
+            else '--show-args lists those that it has; params_file sets any parameter'
+        )
+        get_logger('launch.user').warning(
+            f'{file} has no argument {unknown}, which is ignored: {advice}'
+        )
 
 
 def parse(name: str, text: str) -> object:

@@ -13,7 +13,6 @@ from __future__ import annotations
 from array import array
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
-from difflib import get_close_matches
 from types import UnionType
 from typing import Any, get_origin
 
@@ -28,9 +27,7 @@ from rclpy.node import Node
 from rclpy.parameter import Parameter
 
 from superpoint_ros.settings_table import Setting, setting, Settings, SettingsGroup, table_of
-
-_SIMILAR = 0.8
-"""Similarity of names by difflib: 'treshold' has 0.94, 'max_keypoint' 0.96, 'left.mask' 0.62."""
+from superpoint_ros.wording import similar_name
 
 Hook = Callable[[Mapping[str, Any]], None]
 
@@ -101,7 +98,7 @@ class Parameters:
         """
         given = given_parameters(self._node)
         for unknown in sorted(name for name in given if not self._node.has_parameter(name)):
-            similar = _similar(unknown, self._rows)
+            similar = similar_name(unknown, self._rows)
             if similar:
                 self._logger.warning(
                     f'the parameter {unknown} is unknown and is ignored: is {similar} meant?'
@@ -120,7 +117,7 @@ class Parameters:
                     f'{name}, which was renamed: use {self._renamed[name]}'
                 )
             if not self._node.has_parameter(name):
-                similar = _similar(name, self._rows)
+                similar = similar_name(name, self._rows)
                 raise ParameterNotDeclaredException(
                     f'{name}; is {similar} meant?' if similar else name
                 )
@@ -187,11 +184,6 @@ def _refuse_old_name(node: Node, old: str, new: str) -> None:
     node.undeclare_parameter(old)
     if parameter.value is not None:
         raise ValueError(f'the parameter {old} was renamed: use {new}')
-
-
-def _similar(unknown: str, names: Iterable[str]) -> str:
-    """Return the name that resembles an unknown one most; empty if none does."""
-    return next(iter(get_close_matches(unknown, list(names), 1, _SIMILAR)), '')
 
 
 def given_parameters(node: Node) -> dict[str, Parameter]:

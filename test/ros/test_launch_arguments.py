@@ -5,6 +5,9 @@
 
 from __future__ import annotations
 
+import re
+import sys
+
 import pytest
 
 pytest.importorskip('launch_ros', reason='launch_ros is not installed')
@@ -12,6 +15,7 @@ pytest.importorskip('launch_ros', reason='launch_ros is not installed')
 from launch import LaunchContext
 from launch.actions import DeclareLaunchArgument, IncludeLaunchDescription, OpaqueFunction
 from launch.launch_description_sources import PythonLaunchDescriptionSource
+from launch.logging import get_logger
 from launch_ros.actions import Node
 from launch_ros.utilities import evaluate_parameters
 
@@ -64,20 +68,50 @@ def test_a_wrong_launch_argument_is_named_before_a_node_starts(file, arguments, 
         run_until_nodes(file, **arguments)
 
 
+def nodes_among(entities, context):
+    """Return the nodes among entities and those that they lead to, which are executed."""
+    return [
+        node
+        for entity in entities or ()
+        for node in (
+            [entity] if isinstance(entity, Node) else nodes_among(entity.visit(context), context)
+        )
+    ]
+
+
+@pytest.mark.parametrize(
+    ('program', 'argument', 'text'),
+    [
+        ('stereo.launch.py', 'left_imag', 'has no argument left_imag, .*: is left_image meant'),
+        ('/opt/stereo.launch.py', 'max_keypoints', 'has no argument max_keypoints, .* params_f'),
+        ('stereo.launch.py', 'left_image', ''),
+        ('stereo.launch.py', 'sigterm_timeout', ''),
+        ('robot.launch.py', 'left_imag', ''),  # which includes stereo.launch.py
+    ],
+)
+def test_an_unknown_argument_of_the_command_line_is_named(
+    monkeypatch, caplog, program, argument, text
+):
+    monkeypatch.setattr(sys, 'argv', ['ros2', 'launch', program, f'{argument}:=3'])
+    context = LaunchContext(argv=[f'{argument}:=3'])
+    path = share_directory() / 'launch' / 'stereo.launch.py'
+    include = IncludeLaunchDescription(PythonLaunchDescriptionSource(str(path)))
+    logger = get_logger('launch.user')
+    logger.addHandler(caplog.handler)
+    try:
+        assert nodes_among([include], context)
+    finally:
+        logger.removeHandler(caplog.handler)
+    messages = [record.getMessage() for record in caplog.records]
+    assert len(messages) == bool(text)
+    assert not text or re.match(f'stereo.launch.py {text}', messages[0])
+
+
 def nodes_of(file, arguments):
     """Return the nodes that a launch file starts, and the context with which it does."""
-    context, found = LaunchContext(), []
+    context = LaunchContext()
     context.launch_configurations.update(arguments)
-
-    def visit(entities):
-        for entity in entities or ():
-            if isinstance(entity, Node):
-                found.append(entity)
-            else:
-                visit(entity.visit(context))
-
-    visit(entities_of(file, context))
-    return found, context
+    return nodes_among(entities_of(file, context), context), context
 
 
 def parameters_of(file, **arguments):
