@@ -262,24 +262,26 @@ def find_weights(weights: str | Path | None = None) -> Path:
     Return the path of a weight file.
 
     `weights` is a path, or the name of a shipped file without its ending, such as
-    `superpoint_nano`; None and '' stand for the shipped file for general use. Raises
-    FileNotFoundError for a name that is neither, or if the shipped files are missing, and
-    TypeError for another type.
+    `superpoint_nano`, unless there is a file of this name in the working directory; None and ''
+    stand for the shipped file for general use. Raises FileNotFoundError for a name that is
+    neither, or if the shipped files are missing, and TypeError for another type.
     """
     if not weights:
         return default_weights()
     if not isinstance(weights, (str, os.PathLike)):
         raise TypeError(f'a weight file must be given as a string or a path, got {weights!r}')
     path = Path(weights)
-    if path.suffix or path.parent != Path() or is_found(path):
+    is_name = not path.suffix and path.parent == Path()
+    if not is_name or (is_found(path) and not path.is_dir()):
         return path
     shipped = {each.stem: each for each in (share_directory() / 'models').glob('*.safetensors')}
-    if path.name not in shipped:
-        raise FileNotFoundError(
-            f'there is no weight file {weights}; those of the package are '
-            f'{", ".join(sorted(shipped))}'
-        )
-    return shipped[path.name]
+    if path.name in shipped:
+        return shipped[path.name]
+    if is_found(path):  # a folder: who reads it says what is wrong
+        return path
+    raise FileNotFoundError(
+        f'there is no weight file {weights}; those of the package are {", ".join(sorted(shipped))}'
+    )
 
 
 def demo_photographs() -> list[Path]:

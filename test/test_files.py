@@ -156,8 +156,12 @@ def test_weight_files_of_the_package_are_found_by_name(tmp_path, monkeypatch):
     # Paths are not looked up: reading them says whether they exist.
     for given in ('runs/superpoint', 'superpoint.safetensors', './superpoint_nano.pth'):
         assert find_weights(given) == Path(given)
-    (tmp_path / 'superpoint_nano').touch()
     monkeypatch.chdir(tmp_path)
+    for folder in ('superpoint', 'tiny'):  # the first as the environment of the README
+        (tmp_path / folder).mkdir()
+    assert find_weights('superpoint') == shipped / 'superpoint.safetensors'
+    assert find_weights('tiny') == Path('tiny')
+    (tmp_path / 'superpoint_nano').touch()
     assert find_weights('superpoint_nano') == Path('superpoint_nano')
 
 
