@@ -17,7 +17,7 @@ from rclpy.lifecycle import LifecycleNode, LifecycleState, TransitionCallbackRet
 from rclpy.publisher import Publisher
 from rclpy.service import Service
 
-from superpoint_ros.ros.parameters import LifecycleSettings, Parameters
+from superpoint_ros.ros.parameters import LifecycleSettings, Parameters, warn_of_misspelt_names
 from superpoint_ros.ros.topics.endpoints import publish_to
 from superpoint_ros.ros.topics.input_topic import InputTopic
 
@@ -53,7 +53,7 @@ class ProcessingNode(LifecycleNode, ABC):
                 self.apply_parameters,
             )
             self.prepare()
-            self.parameters.warn_of_misspelt_names()
+            warn_of_misspelt_names(self)
             self._status_publisher = self.publisher(DiagnosticArray, '/diagnostics', 10)
             self._own_publishers.clear()  # the others last until the node is cleaned up
             clock = Clock(clock_type=ClockType.STEADY_TIME)  # simulated time may be paused

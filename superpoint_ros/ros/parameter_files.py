@@ -1,7 +1,7 @@
 # Copyright 2026 The superpoint_ros developers
 # SPDX-License-Identifier: Apache-2.0
 
-"""Parameter files of the command line, which ROS ignores without a message for other nodes."""
+"""Parameters and parameter files of the command line that ROS ignores without a message."""
 
 from __future__ import annotations
 
@@ -14,31 +14,76 @@ from typing import Any
 from rclpy.node import Node
 import yaml
 
+from superpoint_ros.ros.parameters import unknown_parameters
+
 _PARAMETERS = 'ros__parameters'
 _WILDCARDS = {'*': r'/\w+', '**': r'(/\w+)*'}
 
 
-def warn_of_other_nodes(node: Node, arguments: Sequence[str]) -> None:
+def warn_of_ignored_parameters(node: Node, arguments: Sequence[str]) -> None:
     """
-    Warn of each parameter file in `arguments` that has parameters, but none for the node.
+    Warn of parameter files and parameters in `arguments` that have no effect on the node.
 
-    ROS has read the files; one that cannot be read here is passed over.
+    Such a file has parameters of other nodes only. Such a parameter is set for this node, by its
+    name or without any, but the node does not have it; names that resemble a known one are left
+    to `warn_of_misspelt_names`. ROS has read the files; one that cannot be read here is passed
+    over.
     """
-    name = node.get_fully_qualified_name()
+    name, logger = node.get_fully_qualified_name(), node.get_logger()
+    own = set(_single_parameters(name, arguments))
+    for path, content in _parameter_files(arguments):
+        named = list(node_names(content))
+        if named and not any(is_name_of(each, name) for each in named):
+            logger.warning(
+                f'the parameter file {path} has no effect: it has parameters of '
+                f'{", ".join(named)}, but the name of this node is {name} (use that name or /**)'
+            )
+        own.update(_parameters_of(name, content))
+    for unknown, similar in unknown_parameters(node).items():
+        if unknown in own and not similar:
+            logger.warning(
+                f'the parameter {unknown} is unknown and is ignored; '
+                f'ros2 param list {name} lists those of the node'
+            )
+
+
+def _parameter_files(arguments: Sequence[str]) -> Iterator[tuple[str, Any]]:
+    """Return path and content of each parameter file that can be read."""
     for before, path in pairwise(arguments):
         if before != '--params-file' or not Path(path).is_file():  # a pipe is empty by now
             continue
         try:
             # launch_ros writes tags of Python, such as tuples; this loader reads them as text.
-            content = yaml.load(Path(path).read_bytes(), Loader=yaml.BaseLoader)  # noqa: S506
+            yield path, yaml.load(Path(path).read_bytes(), Loader=yaml.BaseLoader)  # noqa: S506
         except (OSError, yaml.YAMLError):
             continue
-        named = list(node_names(content))
-        if named and not any(is_name_of(each, name) for each in named):
-            node.get_logger().warning(
-                f'the parameter file {path} has no effect: it has parameters of '
-                f'{", ".join(named)}, but the name of this node is {name} (use that name or /**)'
-            )
+
+
+def _single_parameters(name: str, arguments: Sequence[str]) -> Iterator[str]:
+    """Return the parameters that `-p` sets for a node, or for any."""
+    for before, rule in pairwise(arguments):
+        if before in ('-p', '--param'):
+            node, _, parameter = rule.partition(':=')[0].rpartition(':')
+            if node in ('', name, name.rpartition('/')[2]):
+                yield parameter
+
+
+def _parameters_of(name: str, content: Any, prefix: str = '') -> Iterator[str]:
+    """Return the parameters that the content of a file sets for a node by its full name."""
+    for key, value in content.items() if isinstance(content, Mapping) else ():
+        if key != _PARAMETERS:
+            yield from _parameters_of(name, value, f'{prefix}/{str(key).lstrip("/")}')
+        elif prefix == name:
+            yield from _flat_names(value)
+
+
+def _flat_names(parameters: Any, prefix: str = '') -> Iterator[str]:
+    """Return the names of parameters, whose parts are joined by dots."""
+    for key, value in parameters.items() if isinstance(parameters, Mapping) else ():
+        if isinstance(value, Mapping):
+            yield from _flat_names(value, f'{prefix}{key}.')
+        else:
+            yield f'{prefix}{key}'
 
 
 def node_names(content: Any, prefix: str = '') -> Iterator[str]:

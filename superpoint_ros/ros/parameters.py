@@ -29,6 +29,9 @@ from rclpy.parameter import Parameter
 from superpoint_ros.settings_table import Setting, setting, Settings, SettingsGroup, table_of
 from superpoint_ros.wording import similar_name
 
+QOS_OVERRIDES = 'qos_overrides.'
+"""Beginning of the names of parameters for the quality of service of topics."""
+
 Hook = Callable[[Mapping[str, Any]], None]
 
 
@@ -88,21 +91,6 @@ class Parameters:
     def current(self) -> Mapping[type, Any]:
         """Return the current settings of all groups by type, which belong together."""
         return self._groups
-
-    def warn_of_misspelt_names(self) -> None:
-        """
-        Warn of values from a parameter file or the command line for names that resemble settings.
-
-        Other unknown names may be meant for other nodes: parameter files may have wildcards. To be
-        called when all parameters are declared, also those that are not of a group.
-        """
-        given = given_parameters(self._node)
-        for unknown in sorted(name for name in given if not self._node.has_parameter(name)):
-            similar = similar_name(unknown, self._rows)
-            if similar:
-                self._logger.warning(
-                    f'the parameter {unknown} is unknown and is ignored: is {similar} meant?'
-                )
 
     def _correct(self, parameters: list[Parameter]) -> list[Parameter]:
         """
@@ -184,6 +172,35 @@ def _refuse_old_name(node: Node, old: str, new: str) -> None:
     node.undeclare_parameter(old)
     if parameter.value is not None:
         raise ValueError(f'the parameter {old} was renamed: use {new}')
+
+
+def unknown_parameters(node: Node) -> dict[str, str]:
+    """
+    Return the names from parameter files and the command line that no parameter of the node has.
+
+    The value of each is the name of the parameter that it resembles; empty if it resembles none.
+    Values of `qos_overrides` belong to topics, and are left out.
+    """
+    known = node.list_parameters([], 0).names
+    return {
+        name: similar_name(name, known)
+        for name in sorted(given_parameters(node))
+        if not node.has_parameter(name) and not name.startswith(QOS_OVERRIDES)
+    }
+
+
+def warn_of_misspelt_names(node: Node) -> None:
+    """
+    Warn of values from a parameter file or the command line for names that resemble parameters.
+
+    Other unknown names may be meant for other nodes: parameter files may have wildcards. To be
+    called when all parameters are declared.
+    """
+    for unknown, similar in unknown_parameters(node).items():
+        if similar:
+            node.get_logger().warning(
+                f'the parameter {unknown} is unknown and is ignored: is {similar} meant?'
+            )
 
 
 def given_parameters(node: Node) -> dict[str, Parameter]:

@@ -30,7 +30,7 @@ from superpoint_ros.data.sequences.sequence import Frame
 from superpoint_ros.ros.messages.camera_messages import camera_info_message, pose_message
 from superpoint_ros.ros.messages.image_messages import image_message
 from superpoint_ros.ros.node_log import REPEAT
-from superpoint_ros.ros.parameters import declare
+from superpoint_ros.ros.parameters import declare, warn_of_misspelt_names
 from superpoint_ros.ros.player_parameters import open_source, PlayerSettings
 from superpoint_ros.wording import counted
 
@@ -63,6 +63,7 @@ class PlayerNode(Node):
     def _open(self) -> None:
         """Open the source and make the publishers and the timer."""
         self._settings = declare(self, PlayerSettings)
+        warn_of_misspelt_names(self)
         self._sequence = open_source(self._settings)
         self._frames: Iterator[Frame] = iter(self._sequence)
         self.published = 0

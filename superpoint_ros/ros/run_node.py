@@ -82,7 +82,7 @@ def _run(name: str, args: list[str] | None, signals: Signals) -> int:
         import rclpy
 
         from superpoint_ros.ros.node_log import forward_python_log
-        from superpoint_ros.ros.parameter_files import warn_of_other_nodes
+        from superpoint_ros.ros.parameter_files import warn_of_ignored_parameters
     except ImportError as error:
         logging.getLogger(name).critical(f'{name} cannot start: {error_line(error)}')
         return _FAILURE
@@ -97,7 +97,7 @@ def _run(name: str, args: list[str] | None, signals: Signals) -> int:
             rclpy.init(args=args, signal_handler_options=rclpy.SignalHandlerOptions.NO)
             _check_arguments(args, logger)
             node = create()
-            warn_of_other_nodes(node, sys.argv if args is None else args)
+            warn_of_ignored_parameters(node, sys.argv if args is None else args)
             signals.end_start()
             status = _spin(node, signals)
         except Exception as error:  # noqa: BLE001 - whatever it was, the user gets one line

@@ -14,7 +14,11 @@ pytest.importorskip('rclpy', reason='rclpy is not installed')
 import rclpy
 import yaml
 
-from superpoint_ros.ros.parameter_files import is_name_of, node_names, warn_of_other_nodes
+from superpoint_ros.ros.parameter_files import (
+    is_name_of,
+    node_names,
+    warn_of_ignored_parameters,
+)
 from superpoint_ros.ros.parameters import given_parameters
 from support.ros_domain import ros_domain
 
@@ -66,7 +70,40 @@ def test_files_with_tags_or_errors_do_not_end_the_node(name, value, count, tmp_p
     node = SimpleNamespace(
         get_fully_qualified_name=lambda: '/detector',
         get_logger=lambda: SimpleNamespace(warning=warnings.append),
+        list_parameters=lambda *_: SimpleNamespace(names=[]),
     )
-    warn_of_other_nodes(node, ['--ros-args', '--params-file', str(path)])
+    warn_of_ignored_parameters(node, ['--ros-args', '--params-file', str(path)])
     assert len(warnings) == count
     assert all(f'{path} has no effect: it has parameters of /tracker' in each for each in warnings)
+
+
+@pytest.mark.parametrize(
+    ('key', 'text', 'is_named'),
+    [
+        ('', 'max_features: 1', True),
+        ('/robot/detector', 'max_features: 1', True),
+        ('detector', 'max_features: 1', False),  # of the node without a namespace
+        ('/**', 'max_features: 1', False),  # may be meant for another node
+        ('/robot/detector', 'size: 1', False),
+        ('/robot/detector', 'siz: 1', False),  # another warning names the right one
+        ('/robot/detector', 'sensor: {gain: 1}', True),
+        ('/robot/detector', 'qos_overrides: {/tf: {publisher: {depth: 1}}}', False),
+    ],
+)
+def test_an_unknown_parameter_for_the_node_is_named(key, text, is_named, tmp_path, capfd):
+    path = tmp_path / 'parameters.yaml'
+    path.write_text(f'{key}:\n  ros__parameters:\n    {text}\n')
+    source = ['--params-file', str(path)] if key else ['-p', text.replace(': ', ':=')]
+    context, arguments = rclpy.Context(), ['--ros-args', *source]
+    rclpy.init(args=arguments, context=context, domain_id=DOMAIN)
+    try:
+        node = rclpy.create_node('detector', namespace='/robot', context=context)
+        node.declare_parameter('size', 1)
+        warn_of_ignored_parameters(node, arguments)
+        node.destroy_node()
+    finally:
+        context.shutdown()
+    name = 'sensor.gain' if 'gain' in text else 'max_features'
+    said = f'the parameter {name} is unknown and is ignored; ros2 param list /robot/detector'
+    output = capfd.readouterr().err
+    assert (said in output) == ('is unknown' in output) == is_named

@@ -20,9 +20,7 @@ from rclpy.qos import QoSHistoryPolicy, QoSProfile, QoSReliabilityPolicy
 from rclpy.qos_overriding_options import QoSOverridingOptions
 from rclpy.subscription import Subscription
 
-from superpoint_ros.ros.parameters import given_parameters
-
-_PREFIX = 'qos_overrides.'
+from superpoint_ros.ros.parameters import given_parameters, QOS_OVERRIDES
 
 _POLICIES = {'history': QoSHistoryPolicy, 'reliability': QoSReliabilityPolicy}
 _MAX_DEPTH = 2**31 - 1  # of DDS
@@ -77,15 +75,15 @@ def _with_overrides(
 def _check_overrides(node: Node, kind: str, topic: str, name: str) -> None:
     """Check the parameters for a 'publisher' or 'subscription' at its first use."""
     topic = node.resolve_topic_name(topic)
-    if not node.has_parameter(f'{_PREFIX}{topic}.{kind}.depth'):
+    if not node.has_parameter(f'{QOS_OVERRIDES}{topic}.{kind}.depth'):
         for key, parameter in given_parameters(node).items():
             _check(node, key, parameter.value, (topic, kind), name)
 
 
 def _check(node: Node, key: str, value: object, used: tuple[str, str], name: str) -> None:
     """Check one parameter of the node; `used` are the full topic and the kind of its end."""
-    parts = key.removeprefix(_PREFIX).split('.')  # names of topics have no dots
-    if not key.startswith(_PREFIX) or len(parts) != 3:
+    parts = key.removeprefix(QOS_OVERRIDES).split('.')  # names of topics have no dots
+    if not key.startswith(QOS_OVERRIDES) or len(parts) != 3:
         return
     topic, kind, policy = parts
     if (topic, kind) == used:
@@ -97,7 +95,7 @@ def _check(node: Node, key: str, value: object, used: tuple[str, str], name: str
                 'overridden'
             )
     elif kind == used[1] and topic.strip('/') == name.strip('/'):
-        right = f'{_PREFIX}{used[0]}.{kind}.{policy}'
+        right = f'{QOS_OVERRIDES}{used[0]}.{kind}.{policy}'
         node.get_logger().warning(
             f'the parameter {key} has no effect: the full name of {name} is {used[0]}, use {right}'
         )

@@ -249,6 +249,12 @@ def test_a_player_that_is_set_to_simulated_time_later_says_that_it_has_not_begun
     player.wait_for('no time has arrived on /clock')
 
 
+def test_the_player_names_parameters_that_it_does_not_have(start_player, folder):
+    player = start_player(sorce='room', exposure_time=0.1, source=str(folder))
+    player.wait_for('the parameter sorce is unknown and is ignored: is source meant?')
+    player.wait_for('the parameter exposure_time is unknown and is ignored; ros2 param list')
+
+
 @pytest.mark.parametrize(
     ('parameters', 'words'),
     [

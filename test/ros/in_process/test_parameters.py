@@ -13,7 +13,7 @@ import rclpy
 from rclpy.exceptions import ParameterException, ParameterNotDeclaredException
 from rclpy.parameter import Parameter
 
-from superpoint_ros.ros.parameters import declare, Parameters
+from superpoint_ros.ros.parameters import declare, Parameters, warn_of_misspelt_names
 from superpoint_ros.settings_table import setting, SettingsGroup
 from support.ros_domain import ros_domain
 
@@ -172,7 +172,8 @@ def test_a_whole_number_is_accepted_where_a_float_is_needed(make_node):
 
 def test_a_misspelt_name_in_a_parameter_file_is_named_with_the_right_one(make_node, capfd):
     node = make_node(hgh=3.0, left__mask='', threads=1, use_sim_time=True)
-    Parameters(node, (Search, Output)).warn_of_misspelt_names()
+    Parameters(node, (Search, Output))
+    warn_of_misspelt_names(node)
     warnings = [line for line in capfd.readouterr().err.splitlines() if 'unknown' in line]
     assert len(warnings) == 1
     assert warnings[0].endswith('the parameter hgh is unknown and is ignored: is high meant?')
