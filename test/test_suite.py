@@ -54,7 +54,7 @@ def test_tests_are_collected_with_the_required_packages_alone():
 
 
 def test_logged_warnings_are_seen_although_launch_is_installed():
-    file = 'test/data/test_homography_sequences.py'
+    file = 'test/data/test_benchmark_from_photographs.py'
     run = run_pytest('-p', 'support.launch_plugins', file, '-k', 'unusable')
     assert re.search(r'^\d+ passed', run.stdout.splitlines()[-1]), run.stdout[-3000:]
 

@@ -18,7 +18,7 @@ from pathlib import Path
 
 from superpoint_ros.cli.options import add_out, image_files
 from superpoint_ros.cli.settings_options import add_options, read_options
-from superpoint_ros.data.homography_sequences import BenchmarkPlan, make_benchmark
+from superpoint_ros.data.benchmark_from_photographs import BenchmarkPlan, make_benchmark
 from superpoint_ros.wording import counted
 
 

@@ -22,7 +22,7 @@ from typing import Any
 from matplotlib.figure import Figure
 import numpy as np
 
-from superpoint_ros.data.homography_sequences import EXPOSURE, render_view, sample_view
+from superpoint_ros.data.benchmark_from_photographs import EXPOSURE, render_view, sample_view
 from superpoint_ros.data.photometric import augment
 from superpoint_ros.data.random_homographies import HomographyRanges
 from superpoint_ros.detector import Detector

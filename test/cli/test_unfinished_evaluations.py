@@ -16,7 +16,7 @@ pytest.importorskip('evo', reason='evo is not installed')
 pytest.importorskip('matplotlib', reason='matplotlib is not installed')
 
 from superpoint_ros.cli.main import main
-from superpoint_ros.data.homography_sequences import BenchmarkPlan, make_benchmark
+from superpoint_ros.data.benchmark_from_photographs import BenchmarkPlan, make_benchmark
 from superpoint_ros.data.scenes.pair_cache import PairCache
 from superpoint_ros.data.scenes.pairs import PairSettings, RenderedPair
 from superpoint_ros.data.scenes.ray_casting import PinholeCamera, RenderedView

@@ -11,7 +11,7 @@ import cv2
 import numpy as np
 import pytest
 
-from superpoint_ros.data.homography_sequences import BenchmarkPlan, make_benchmark
+from superpoint_ros.data.benchmark_from_photographs import BenchmarkPlan, make_benchmark
 from superpoint_ros.data.hpatches import (
     HomographySequence,
     list_homography_sequences,

@@ -13,7 +13,7 @@ import cv2
 import numpy as np
 import pytest
 
-from superpoint_ros.data.homography_sequences import (
+from superpoint_ros.data.benchmark_from_photographs import (
     BenchmarkPlan,
     make_benchmark,
     MIN_OVERLAP,
