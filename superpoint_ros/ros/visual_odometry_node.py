@@ -14,7 +14,7 @@ from typing import NamedTuple
 
 import cv2
 from diagnostic_msgs.msg import DiagnosticStatus
-from geometry_msgs.msg import PoseStamped, TransformStamped, TwistWithCovariance
+from geometry_msgs.msg import PoseStamped, TwistWithCovariance
 from nav_msgs.msg import Odometry, Path
 import numpy as np
 from sensor_msgs.msg import PointCloud, PointCloud2
@@ -32,6 +32,7 @@ from superpoint_ros.ros.messages.point_clouds import positions_message
 from superpoint_ros.ros.messages.track_messages import tracks_from_message
 from superpoint_ros.ros.node_log import log_failure, REPEAT
 from superpoint_ros.ros.topics.calibration_topic import CalibrationTopic, RECTIFIED
+from superpoint_ros.ros.topics.camera_transforms import CameraTransforms, tf_name
 from superpoint_ros.ros.topics.processed_topic import ProcessedTopic
 from superpoint_ros.settings_table import setting, SettingsGroup
 from superpoint_ros.wording import counted
@@ -68,17 +69,12 @@ class OdometryFrames(SettingsGroup, live=False):
 
     def __post_init__(self):
         super().__post_init__()
-        if not _tf_name(self.odom_frame):
+        if not tf_name(self.odom_frame):
             raise ValueError(f'odom_frame must be the name of a frame, got {self.odom_frame!r}')
 
 
 ODOMETRY_GROUPS = (OdometryFrames, OdometrySettings, OdometryOutput)
 """Groups of settings that are parameters of the odometry node, besides `LifecycleSettings`."""
-
-
-def _tf_name(frame: str) -> str:
-    """Return the name of a frame as tf2 reads it, without the slash of ROS 1."""
-    return frame.removeprefix('/')
 
 
 class _LastPose(NamedTuple):
@@ -117,7 +113,7 @@ class VisualOdometryNode(ProcessingNode):
         self._odometry: VisualOdometry | None = None
         self._thread: ThreadPoolExecutor | None = None
         self._refiner: MapRefiner | None = None
-        self._broadcaster = None
+        self._transforms: CameraTransforms | None = None
         self._path: deque[PoseStamped] = deque()
         self._last: _LastPose | None = None
         self._path_time = 0.0
@@ -138,7 +134,7 @@ class VisualOdometryNode(ProcessingNode):
         self._path_publisher = self.publisher(Path, 'path', 1)
         self._map_publisher = self.publisher(PointCloud2, 'map', 1)
         if self._frames.publish_tf:
-            self._broadcaster = self._make_broadcaster()
+            self._transforms = self._make_transforms()
         self.get_logger().info(
             f'tracks from {self.inputs[0].topic}, '
             f'odometry to {self._odometry_publisher.topic_name}'
@@ -152,18 +148,17 @@ class VisualOdometryNode(ProcessingNode):
         """End the thread, and remove the publisher of the transforms."""
         if self._thread is not None:
             self._thread.shutdown()
-        if self._broadcaster is not None:
-            self.destroy_publisher(self._broadcaster.pub_tf)
-            self._broadcaster = None
+        if self._transforms is not None:
+            self._transforms.destroy()
+            self._transforms = None
 
-    def _make_broadcaster(self):
-        """Return a broadcaster of transforms; None without tf2_ros."""
+    def _make_transforms(self) -> CameraTransforms | None:
+        """Return a publisher of transforms; None without tf2_ros."""
         try:
-            from tf2_ros import TransformBroadcaster
+            return CameraTransforms(self, self._frames.odom_frame)
         except ImportError:
             self.get_logger().info('no transforms are published: tf2_ros is not installed')
             return None
-        return TransformBroadcaster(self)
 
     def process(self, message: PointCloud) -> int | None:
         """Publish the pose for some tracks; return the number of inliers, None without a pose."""
@@ -216,8 +211,8 @@ class VisualOdometryNode(ProcessingNode):
     def _publish(self, pose: np.ndarray, stamp: float, header: Header) -> None:
         """Publish a pose as a transform, as odometry, and on the path."""
         stamped = pose_message(pose, Header(stamp=header.stamp, frame_id=self._frames.odom_frame))
-        if self._broadcaster is not None:  # first: who receives the odometry may look it up
-            self._publish_transform(stamped, pose, header.frame_id)
+        if self._transforms is not None:  # first: who receives the odometry may look it up
+            self._transforms.send(stamped, header.frame_id)
         message = Odometry(header=stamped.header, child_frame_id=header.frame_id)
         message.pose.pose = stamped.pose
         covariance = self._odometry.uncertainty.covariance
@@ -225,21 +220,6 @@ class VisualOdometryNode(ProcessingNode):
         message.twist = self._measure_velocity(pose, stamp)
         self._odometry_publisher.publish(message)
         self._publish_path_and_map(stamped)
-
-    def _publish_transform(self, stamped: PoseStamped, pose: np.ndarray, camera: str) -> None:
-        """Publish a pose as the transform to the frame `camera`, unless tf2 would refuse it."""
-        if _tf_name(camera) in ('', _tf_name(self._frames.odom_frame)):
-            self.get_logger().warning(
-                f'no transforms are published: the frame_id of {self.inputs[0].topic} is '
-                f'{camera!r}; set header.frame_id in the camera driver to a frame of the camera '
-                f'that is not {self._frames.odom_frame} (odom_frame)',
-                throttle_duration_sec=REPEAT,
-            )
-            return
-        transform = TransformStamped(header=stamped.header, child_frame_id=camera)
-        transform.transform.translation = vector_message(pose[:3, 3])
-        transform.transform.rotation = stamped.pose.orientation
-        self._broadcaster.sendTransform(transform)
 
     def _measure_velocity(self, pose: np.ndarray, stamp: float) -> TwistWithCovariance:
         """Return the velocity since the last pose, in the camera's axes, and store this one."""

@@ -21,6 +21,7 @@ from nav_msgs.msg import Odometry, Path
 from rcl_interfaces.msg import Log
 from rclpy.lifecycle import TransitionCallbackReturn
 from rclpy.parameter import Parameter
+from rclpy.qos import QoSDurabilityPolicy, QoSProfile
 from sensor_msgs.msg import CameraInfo, PointCloud2
 from std_msgs.msg import Header
 
@@ -297,9 +298,16 @@ def transforms(monkeypatch):
         def sendTransform(self, transform):  # noqa: N802
             sent.append(transform)
 
-    module = types.ModuleType('tf2_ros')
+    module, messages = types.ModuleType('tf2_ros'), types.ModuleType('tf2_msgs.msg')
     module.TransformBroadcaster = Broadcaster
+    # One transform stands for a tf2_msgs.msg.TFMessage, which has a list of them.
+    messages.TFMessage = TransformStamped
+    monkeypatch.setattr(
+        TransformStamped, 'transforms', property(lambda self: [self]), raising=False
+    )
     monkeypatch.setitem(sys.modules, 'tf2_ros', module)
+    monkeypatch.setitem(sys.modules, 'tf2_msgs', types.ModuleType('tf2_msgs'))
+    monkeypatch.setitem(sys.modules, 'tf2_msgs.msg', messages)
     return sent
 
 
@@ -317,7 +325,7 @@ def test_transforms_are_published_if_tf2_is_installed(graph, make_flight, transf
     node.trigger_cleanup()
     graph.wait_until(lambda: graph.observer.count_publishers('/tf') == 0)
     graph.add(VisualOdometryNode, publish_tf=False)
-    assert graph.tested[1]._broadcaster is None
+    assert graph.tested[1]._transforms is None
 
 
 def test_a_transform_is_sent_before_the_odometry_that_it_belongs_to(
@@ -348,9 +356,27 @@ def test_transforms_that_tf2_would_refuse_are_not_published(
     play(graph, make_flight(poses=straight_ahead(20)), frame_id=frame_id)
     graph.wait_until(lambda: has_frame(odometry, 19))
     assert transforms == []
-    said = f'no transforms are published: the frame_id of /tracks is {frame_id!r}; set header'
+    said = f'no transforms are published: the frame_id of the images is {frame_id!r}; set header'
     graph.wait_until(lambda: sum(said in entry.msg for entry in log) == 1)
-    assert node._broadcaster is not None
+    assert node._transforms is not None
+
+
+@pytest.mark.parametrize(('child', 'has_parent'), [('/camera_optical', True), ('lidar', False)])
+def test_no_transforms_are_published_to_a_camera_that_is_mounted_on_a_robot(
+    graph, make_flight, transforms, child, has_parent
+):
+    latched = QoSProfile(depth=1, durability=QoSDurabilityPolicy.TRANSIENT_LOCAL)
+    static = graph.observer.create_publisher(TransformStamped, '/tf_static', latched)
+    static.publish(TransformStamped(header=Header(frame_id='base_link'), child_frame_id=child))
+    node = graph.add(VisualOdometryNode)
+    graph.wait_until(lambda: node._transforms._parents)
+    odometry, log = graph.listen(Odometry, 'odometry'), graph.listen(Log, '/rosout')
+    play(graph, make_flight(poses=straight_ahead(20)))
+    graph.wait_until(lambda: has_frame(odometry, 19))
+    assert (transforms == []) == has_parent
+    if has_parent:
+        said = 'no transforms are published: the frame camera_optical of the camera has the parent'
+        graph.wait_until(lambda: any(f'{said} base_link' in entry.msg for entry in log))
 
 
 @pytest.mark.parametrize('name', ['', '/'])
