@@ -30,17 +30,6 @@ _FAR = 1e6  # pixels: beyond any picture, and within the range of OpenCV's integ
 _FONT, _CAPTION_HEIGHT, _GAP = cv2.FONT_HERSHEY_SIMPLEX, 18, 4
 _MIN_SCALE, _MAX_CAPTION = 0.3, 400  # smallest legible font scale; pixels
 
-# Letters without a decomposition in Unicode, and punctuation of file names and titles.
-_TRANSLITERATIONS = str.maketrans(
-    {'ß': 'ss', 'ẞ': 'SS', 'æ': 'ae', 'Æ': 'AE', 'œ': 'oe', 'Œ': 'OE', 'ø': 'o', 'Ø': 'O'}
-    | {'đ': 'd', 'Đ': 'D', 'ð': 'd', 'Ð': 'D', 'þ': 'th', 'Þ': 'Th', 'ł': 'l', 'Ł': 'L'}
-    | {'ħ': 'h', 'Ħ': 'H', 'ŧ': 't', 'Ŧ': 'T', 'ı': 'i', 'ŋ': 'ng', 'Ŋ': 'Ng', 'ə': 'e'}
-    | dict.fromkeys('‐‑‒–—−', '-')
-    | dict.fromkeys('‘’‚′', "'")
-    | dict.fromkeys('“”„«»', '"')
-    | {'×': 'x', '·': '.'}
-)
-
 
 def to_bgr(image: np.ndarray) -> np.ndarray:
     """
@@ -132,9 +121,9 @@ def to_ascii(text: str) -> str:
     """
     Return a text in the characters that the fonts of OpenCV have, the printable ones of ASCII.
 
-    Latin letters lose their accents (ü: u, ß: ss); characters of other scripts become '?'.
+    Latin letters lose their accents (ü: u); other characters become '?'.
     """
-    letters = unicodedata.normalize('NFKD', text.translate(_TRANSLITERATIONS))
+    letters = unicodedata.normalize('NFKD', text)
     letters = ''.join(each for each in letters if not unicodedata.combining(each))
     return ''.join(each if ' ' <= each <= '~' else '?' for each in letters)
 
