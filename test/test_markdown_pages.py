@@ -160,7 +160,7 @@ def test_recipe_values_on_the_training_page_exist():
     named = {name for row in rows for name in re.findall(r'`(\w+)`', row)}
     assert len(named) > 20
     assert named <= {field.name for field in fields(SuperPointRecipe)}
-    adaptation = {'longest_side', 'scales', 'hessian', 'corners', 'candidates', 'homographies'}
+    adaptation = {'longest_side', 'scales', 'corners', 'candidates', 'homographies'}
     assert all(f'`{name}`' in labels for name in adaptation)
     assert adaptation <= set(table_of(AdaptationRecipe))
 

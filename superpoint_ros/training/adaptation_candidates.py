@@ -2,11 +2,11 @@
 # SPDX-License-Identifier: Apache-2.0
 
 """
-Hessian keypoints and Shi-Tomasi corners as candidates for pseudo labels.
+Shi-Tomasi corners as candidates for pseudo labels.
 
-A network that was trained on synthetic shapes ignores gravel, foliage and lattices. There, Hessian
-keypoints and corners can serve as candidates: homographic adaptation keeps those that are
-repeatable. Source of the corners: Shi, Tomasi, "Good Features to Track", CVPR 1994.
+A network that was trained on synthetic shapes ignores gravel, foliage and lattices. There, corners
+can serve as candidates: homographic adaptation keeps those that are repeatable. Source: Shi,
+Tomasi, "Good Features to Track", CVPR 1994.
 """
 
 from __future__ import annotations
@@ -33,30 +33,21 @@ CORNER_SCALE, CORNER_WINDOW = 1.0, 1.5
 """Sigmas in pixels of the gradients of a corner and of the window over which they are summed."""
 
 
-def add_candidates(heatmaps: Heatmaps | None, recipe: AdaptationRecipe) -> Heatmaps:
+def add_candidates(heatmaps: Heatmaps | None, recipe: AdaptationRecipe) -> Heatmaps | None:
     """
-    Return a function that adds Hessian keypoints and corners to heatmaps, weighted by the recipe.
+    Return a function that adds corners to heatmaps, weighted by the recipe.
 
     Without `heatmaps` there are only these.
     """
-    kinds = [(recipe.hessian, hessian_response), (recipe.corners, corner_response)]
-    kinds = [(weight, response) for weight, response in kinds if weight]
-    if not kinds:
+    if not recipe.corners:
         return heatmaps
 
     def combined(images: np.ndarray) -> np.ndarray:
-        total = np.zeros(images.shape, np.float32) if heatmaps is None else heatmaps(images)
-        for weight, response in kinds:
-            marks = [mark_maxima(response(image), recipe.candidates) for image in images]
-            total = total + weight * np.stack(marks)
-        return total
+        marks = [mark_maxima(corner_response(image), recipe.candidates) for image in images]
+        corners = recipe.corners * np.stack(marks)
+        return corners if heatmaps is None else heatmaps(images) + corners
 
     return combined
-
-
-def hessian_response(image: np.ndarray) -> np.ndarray:
-    """Return the Hessian response of a gray image at each pixel, float32 (H, W)."""
-    return hessian.hessian_response(torch.from_numpy(image)[None, None]).response[0].numpy()
 
 
 def corner_response(image: np.ndarray) -> np.ndarray:

@@ -9,9 +9,7 @@ Recipe of homographic adaptation: every value with its default, range and help t
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import ClassVar
 
 from superpoint_ros.data.random_homographies import HomographyRanges
 from superpoint_ros.detection.settings import DetectionSettings
@@ -54,18 +52,11 @@ class AdaptationRecipe(SettingsGroup):
     max_keypoints: int = setting(
         400, 'Maximum number of pseudo labels per image.', range=(1, 100_000)
     )
-    network: bool = setting(
-        True, 'Use the heatmap of the network; false uses only Hessian keypoints and corners.'
-    )
-    hessian: float = setting(
-        0.0, 'Weight of Hessian keypoints, added to the heatmap of the network.', range=(0, 1)
-    )
+    network: bool = setting(True, 'Use the heatmap of the network; false uses only corners.')
     corners: float = setting(
         0.0, 'Weight of Shi-Tomasi corners, added to the heatmap of the network.', range=(0, 1)
     )
-    candidates: int = setting(
-        400, 'Most Hessian keypoints, and most corners, of each view.', range=(1, None)
-    )
+    candidates: int = setting(400, 'Most corners of each view.', range=(1, None))
     batch: int = setting(8, 'Views that the network processes together.', range=(1, None))
     seed: int = setting(
         0,
@@ -73,13 +64,11 @@ class AdaptationRecipe(SettingsGroup):
         range=(0, None),
     )
 
-    RENAMED: ClassVar[Mapping[str, str]] = {'blobs': 'hessian'}
-
     def __post_init__(self):
         object.__setattr__(self, 'scales', tuple(self.scales))
         super().__post_init__()
-        if not (self.network or self.hessian or self.corners):
-            raise ValueError('without the network, hessian or corners must be greater than 0')
+        if not (self.network or self.corners):
+            raise ValueError('without the network, corners must be greater than 0')
         if not self.scales:
             raise ValueError('scales must have at least one value')
         if 0 < self.longest_side < SMALLEST_SIDE:

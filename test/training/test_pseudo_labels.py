@@ -19,7 +19,6 @@ from superpoint_ros.training.adaptation_recipe import AdaptationRecipe
 from superpoint_ros.training.label_files import LabelFolder, Labels
 from superpoint_ros.training.pseudo_labels import label_folder, write_contact_sheet
 from support.small_networks import write_weights
-from support.spots import draw_spots
 
 pytestmark = pytest.mark.usefixtures('restore_threads')  # `ThisProcess` gets those of a worker
 
@@ -157,19 +156,6 @@ def test_labelling_fails_if_no_photograph_can_be_read(weights, tmp_path, in_this
         ValueError, match=r'none of the images in .*photos could be read \(2 skipped\)'
     ):
         label_folder(photos, weights, tmp_path / 'labels', RECIPE, ['cpu'])
-
-
-def test_hessian_keypoints_are_labelled_on_request(weights, tmp_path, in_this_process):
-    photos = tmp_path / 'photos'
-    photos.mkdir()
-    cv2.imwrite(str(photos / 'spot.png'), draw_spots([(41.3, 37.6)], (96, 80), sigma=2))
-    found = []
-    for name, weight in (('with', 0.9), ('without', 0.0)):
-        recipe = AdaptationRecipe(homographies=6, threshold=0.25, hessian=weight)
-        label_folder(photos, weights, tmp_path / name, recipe, ['cpu'])
-        found.append(LabelFolder(tmp_path / name).read(photos / 'spot.png').keypoints)
-    assert found[0] == pytest.approx(np.array([[41.3, 37.6]]), abs=0.2)
-    assert len(found[1]) == 0
 
 
 def test_without_the_network_only_corners_are_labelled(

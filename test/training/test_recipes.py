@@ -225,8 +225,8 @@ def test_a_wrong_value_of_joint_training_is_named(value, message):
         ({'scales': (9.0,)}, r'scales must lie between 0.1 and 4.0, got \(9.0,\)'),
         ({'longest_side': 8}, 'longest_side must be 0 or at least 16'),
         ({'threshold': 2.0}, 'threshold must lie between'),
-        ({'hessian': -0.5}, 'hessian must lie between 0 and 1, got -0.5'),
-        ({'network': False}, 'without the network, hessian or corners must be greater than 0'),
+        ({'corners': -0.5}, 'corners must lie between 0 and 1, got -0.5'),
+        ({'network': False}, 'without the network, corners must be greater than 0'),
     ],
 )
 def test_a_wrong_value_of_adaptation_is_named(values, message):
@@ -263,7 +263,7 @@ PAIRS = SuperPointRecipe(
         (PAIRS, 1, None, 'batch validation_images'),
         (PAIRS, 2, None, 'points'),
         (PAIRS, 0.01, None, 'min_downscale'),
-        (AdaptationRecipe(), 0, 1, 'threshold hessian corners'),
+        (AdaptationRecipe(), 0, 1, 'threshold corners'),
         (AdaptationRecipe(), 0, None, 'longest_side seed'),
         (AdaptationRecipe(), 0, 64, 'nms_radius'),
         (AdaptationRecipe(), 1, 100_000, 'max_keypoints'),
