@@ -41,25 +41,26 @@ class Command(NamedTuple):
 
 COMMANDS = {
     'demo': Command('demo', 'run camera player and detector node, and measure', extra='ros'),
-    'adapt': Command('adapt', 'label photographs by homographic adaptation', 'train'),
-    'benchmark': Command('benchmark', 'measure the speed against plain PyTorch', 'benchmark'),
-    'compile': Command('compile', 'compile for this processor, after an installation'),
     'detect': Command('detect', 'draw and save the keypoints of images'),
+    'match': Command('match', 'match the keypoints of two images'),
+    'explain': Command('explain', 'show the steps of the detection in pictures'),
+    'compile': Command('compile', 'compile for this processor, after an installation'),
+    'train': Command('train', 'train a network, stage by stage', extra='train'),
+    'adapt': Command('adapt', 'label photographs by homographic adaptation', 'train'),
+    'render-pairs': Command('render_pairs', 'render pairs of views of 3-D scenes', 'scenes'),
+    'quantise': Command('quantise', 'prepare weights for precision int8', 'openvino'),
+    'export': Command('export', 'export weights or detector to other programs', 'export'),
+    'export-colmap': Command('export_colmap', 'write features to a COLMAP database', 'colmap'),
     'evaluate': Command('evaluate', 'measure detectors on data with ground truth', 'evaluate'),
     'make-benchmark': Command('make_benchmark', 'make planar scenes from photographs'),
     'make-sequence': Command('make_sequence', 'render a flight through a 3-D scene', 'scenes'),
-    'match': Command('match', 'match the keypoints of two images'),
+    'benchmark': Command('benchmark', 'measure the speed against plain PyTorch', 'benchmark'),
     'process-bag': Command('process_bag', 'add the features to a recorded bag', 'bags,ros'),
-    'explain': Command('explain', 'show the steps of the detection in pictures'),
-    'export': Command('export', 'export weights or detector to other programs', 'export'),
-    'export-colmap': Command('export_colmap', 'write features to a COLMAP database', 'colmap'),
-    'quantise': Command('quantise', 'prepare weights for precision int8', 'openvino'),
-    'render-pairs': Command('render_pairs', 'render pairs of views of 3-D scenes', 'scenes'),
     'rerun': Command('rerun', 'show or record the topics of nodes in Rerun', 'rerun,ros'),
     'rtabmap-bridge': Command('rtabmap_bridge', 'join images and features for RTAB-Map', 'ros'),
     'soak': Command('soak', 'run the node under overload and check it', 'soak'),
-    'train': Command('train', 'train a network, stage by stage', extra='train'),
 }
+"""Commands in the order of the help: detect, train, export, measure, and with running nodes."""
 
 EXIT_FAILED = 1
 EXIT_BAD_INPUT = 2
