@@ -40,9 +40,9 @@ def write_atomically(path: Path, content: bytes) -> None:
     After an error, such as a full disk (OSError that names the file), a previous file at `path` is
     unchanged.
     """
-    partial = create_partial(path)
+    partial = partial_name(path)
     try:
-        with partial.open('wb') as file:
+        with partial.open('xb') as file:
             file.write(content)
             file.flush()
             os.fsync(file.fileno())
@@ -54,24 +54,18 @@ def write_atomically(path: Path, content: bytes) -> None:
         raise
 
 
-def create_partial(path: Path) -> Path:
+def partial_name(path: Path) -> Path:
     """
-    Return a new, empty file with another name in the folder of `path`, which is made if missing.
+    Return a new name in the folder of `path`, which is made if missing, for an unfinished file.
 
-    The caller writes it and renames it to `path` when it is complete. Raises OSError that names
-    the path if it is a folder or cannot be written.
+    The caller makes the file and renames it to `path` when it is complete. The name is known
+    before the file is made: it can be removed after an interruption at any moment. Raises OSError
+    that names the path if it is a folder, or its folder if that cannot be made.
     """
     if path.is_dir():
         raise IsADirectoryError(f'{path} is a folder: name a file for the result')
     path.parent.mkdir(parents=True, exist_ok=True)
-    try:
-        handle, name = tempfile.mkstemp(dir=path.parent, prefix='.partial_', suffix=path.suffix)
-    except OSError as error:
-        error.filename = str(path)
-        raise
-    os.fchmod(handle, 0o644)
-    os.close(handle)
-    return Path(name)
+    return path.with_name(f'.partial_{os.urandom(8).hex()}{path.suffix}')
 
 
 def write_npz(path: Path, **arrays: np.ndarray) -> None:

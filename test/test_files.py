@@ -92,6 +92,48 @@ def test_a_failed_write_leaves_the_previous_file_and_nothing_else(tmp_path, monk
     assert list(tmp_path.iterdir()) == [path]
 
 
+def interrupted_write(path, moment):
+    """Write a file, interrupted before line number `moment` that runs; return whether it was."""
+    count = 0
+
+    def trace(frame, event, argument):
+        nonlocal count
+        count += event == 'line'
+        if count > moment:
+            sys.settrace(None)
+            raise KeyboardInterrupt
+        return trace
+
+    before = sys.gettrace()
+    sys.settrace(trace)
+    try:
+        write_atomically(path, b'new')
+    except KeyboardInterrupt:
+        return True
+    finally:
+        sys.settrace(before)
+    return False
+
+
+def test_an_interruption_at_any_moment_leaves_no_unfinished_file(tmp_path):
+    path, moment = tmp_path / 'folder' / 'file', 0
+    while interrupted_write(path, moment):
+        assert not list(tmp_path.glob('**/.*')), f'moment {moment}'
+        moment += 1
+    assert moment > 10
+    assert path.read_bytes() == b'new'
+
+
+@pytest.mark.parametrize('mask', [0o077, 0o022, 0o002])
+def test_the_user_decides_who_may_read_results(tmp_path, mask):
+    before = os.umask(mask)
+    try:
+        write_atomically(tmp_path / 'file', b'')
+    finally:
+        os.umask(before)
+    assert (tmp_path / 'file').stat().st_mode & 0o777 == 0o666 & ~mask
+
+
 def test_a_folder_in_the_place_of_a_result_is_named_and_kept(tmp_path):
     (tmp_path / 'file.csv').mkdir()
     with pytest.raises(IsADirectoryError, match='file.csv is a folder: name a file'):

@@ -11,6 +11,8 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from superpoint_ros.cli.options import output_file
+
 if TYPE_CHECKING:
     from superpoint_ros.integrations.rerun_recording import RerunRecording
 
@@ -31,10 +33,12 @@ def recording_file(text: str, hint: str = 'leave it out') -> str:
     """
     Return the name of a recording; with `--rerun IMAGE` the image would be taken for it.
 
-    The `hint` of the error says how to get the viewer.
+    The `hint` of the error says how to get the viewer. Raises OSError if it cannot be written.
     """
     if text and not text.endswith('.rrd'):  # argparse also checks the value of --rerun alone
         raise argparse.ArgumentTypeError(f'{text!r} does not end in .rrd; for the viewer, {hint}')
+    if text:
+        output_file(text)
     return text
 
 

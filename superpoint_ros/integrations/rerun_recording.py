@@ -32,7 +32,7 @@ import rerun
 from rerun import blueprint
 
 from superpoint_ros.features import Features
-from superpoint_ros.files import check_utf8, create_partial
+from superpoint_ros.files import check_utf8, partial_name
 from superpoint_ros.geometry.camera_model import CameraModel
 from superpoint_ros.odometry.tracker import Tracks
 from superpoint_ros.visualization import ranked_colors
@@ -80,7 +80,7 @@ class RerunRecording:
         if path.suffix != '.rrd':
             raise ValueError(f'a recording of Rerun must be a file FILE.rrd, got {path}')
         check_utf8(path, 'Rerun')
-        self._partial = create_partial(path)
+        self._partial = partial_name(path)
         try:
             self._stream.save(self._partial)
         except RuntimeError as error:
