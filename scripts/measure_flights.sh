@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Renders a flight through each scene of a folder and measures visual odometry on all of them, with
-# one camera and with stereo: the tables of docs/odometry.md.
+# one camera and with stereo: the tables of docs/odometry_accuracy.md.
 #
 #   bash scripts/measure_flights.sh SCENES OUT [OPTIONS]
 #

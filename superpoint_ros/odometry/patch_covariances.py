@@ -14,8 +14,8 @@ one direction: all variances are doubled if the logarithm of the ratio of both s
 `_DOUBTFUL_SHEAR`.
 
 The constants were fitted to the quantiles (50, 68, 90, 95 and 98 %) of normalised squared errors
-with exact truth in simulated rooms and rendered scenes (docs/experiments.md). docs/odometry.md has
-the result, also for other scenes.
+with exact truth in simulated rooms and rendered scenes (docs/experiments.md).
+docs/odometry_accuracy.md has the result, also for other scenes.
 """
 
 from __future__ import annotations
