@@ -55,7 +55,9 @@ class VisualOdometry:
     otherwise. `inliers` is the number of inliers of the last pose; `restarts` counts the maps
     after the first one, and `restart_reason` is why the last map was discarded. `metric` says
     whether lengths of the current map are in metres. `uncertainty` has the covariances of the last
-    pose and of the velocity before it.
+    pose and of the velocity before it. `motion` (4, 4) is the pose of the camera at the last frame
+    relative to that at the frame before, by the same map: poses also differ by what a refinement
+    has changed in between. It is None if a frame had no pose, or was in another map.
 
     The world frame is that of the first keyframe (x right, y down, z forward); without depths, the
     distance to the second keyframe is 1. After tracking is lost, a new map starts at the last
@@ -98,6 +100,7 @@ class VisualOdometry:
         self._reference: CameraView | None = None
         self._pose = np.eye(4)
         self._motion = np.eye(4)
+        self.motion: np.ndarray | None = None
         self._depth: float | None = None
         self._failures = 0
         self._share_base = 0
@@ -145,7 +148,7 @@ class VisualOdometry:
             self._restart(f'the stamps went back by {self._stamp - stamp:.3f} s')
         elif self._map is not None and tracks.restarted:
             self._restart('all tracks have restarted')
-        self._stamp = stamp
+        self._stamp, self.motion = stamp, None
         self._finish_refinement()
         has_scale = view.has_depth().sum() >= 2 * self.settings.min_inliers
         if self._map is not None and has_scale and not self.metric:
@@ -233,6 +236,8 @@ class VisualOdometry:
             self._fail()
             return False
         noise = local.pose_noise(view, inliers, threshold)
+        # Both poses by the same points: a refinement is no motion.
+        motion = view.pose @ invert(before)
         local.update_visibility(view)
         is_keyframe = self._is_keyframe(view)
         if is_keyframe:
@@ -244,7 +249,9 @@ class VisualOdometry:
             is_keyframe=is_keyframe,
             calibration_error=self.settings.calibration_error,
         )
-        self._motion = self._pose @ invert(before) if self.status == TRACKING else np.eye(4)
+        is_known = self.status == TRACKING  # at the previous frame, too
+        self._motion = motion if is_known else np.eye(4)
+        self.motion = invert(motion) if is_known else None
         self._failures, self.status = 0, TRACKING
         self._store_depth()
         return True

@@ -10,7 +10,6 @@ from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 import time
-from typing import NamedTuple
 
 import cv2
 from diagnostic_msgs.msg import DiagnosticStatus
@@ -77,22 +76,6 @@ ODOMETRY_GROUPS = (OdometryFrames, OdometrySettings, OdometryOutput)
 """Groups of settings that are parameters of the odometry node, besides `LifecycleSettings`."""
 
 
-class _LastPose(NamedTuple):
-    """
-    The last pose that was published.
-
-    Attributes:
-        stamp: in seconds.
-        pose: of the camera in the frame of the poses (4, 4).
-        restarts: number of maps before that of the pose.
-
-    """
-
-    stamp: float
-    pose: np.ndarray
-    restarts: int
-
-
 class VisualOdometryNode(ProcessingNode):
     """
     Publish the pose of the camera for each message of tracks for which it can be estimated.
@@ -115,7 +98,7 @@ class VisualOdometryNode(ProcessingNode):
         self._refiner: MapRefiner | None = None
         self._transforms: CameraTransforms | None = None
         self._path: deque[PoseStamped] = deque()
-        self._last: _LastPose | None = None
+        self._stamp = 0.0  # of the last tracks, in seconds
         self._path_time = 0.0
         tracks = ProcessedTopic(
             self, PointCloud, 'tracks', 'odometry', 'inliers', self.process, self._trouble
@@ -126,7 +109,7 @@ class VisualOdometryNode(ProcessingNode):
     def set_up(self) -> None:
         """Compile the loops, make the publishers, and forget the map."""
         VisualOdometry.warm_up()
-        self._odometry = self._last = None
+        self._odometry = None
         self._path.clear()
         self._thread = ThreadPoolExecutor(1, 'refinement')
         self._refiner = MapRefiner(self._thread, self._report_failure)
@@ -179,14 +162,14 @@ class VisualOdometryNode(ProcessingNode):
         status, restarts = odometry.status, odometry.restarts
         odometry.settings = self.parameters.of(OdometrySettings)
         stamp = seconds_of(message.header.stamp)
+        elapsed, self._stamp = stamp - self._stamp, stamp
         pose = odometry.update(tracks, stamp)
         has_restarted = odometry.restarts != restarts
         if has_restarted or odometry.status != status:
             self._log_status(odometry, has_restarted)
         if pose is None:
-            self._last = None
             return None
-        self._publish(OPTICAL_TO_BODY @ pose, stamp, message.header)
+        self._publish(OPTICAL_TO_BODY @ pose, elapsed, message.header)
         return odometry.inliers
 
     def _report_failure(self, error: Exception) -> None:
@@ -208,8 +191,8 @@ class VisualOdometryNode(ProcessingNode):
         else:
             self.get_logger().info(text)
 
-    def _publish(self, pose: np.ndarray, stamp: float, header: Header) -> None:
-        """Publish a pose as a transform, as odometry, and on the path."""
+    def _publish(self, pose: np.ndarray, elapsed: float, header: Header) -> None:
+        """Publish a pose as a transform, as odometry, and on the path; see `_velocity`."""
         stamped = pose_message(pose, Header(stamp=header.stamp, frame_id=self._frames.odom_frame))
         if self._transforms is not None:  # first: who receives the odometry may look it up
             self._transforms.send(stamped, header.frame_id)
@@ -217,20 +200,16 @@ class VisualOdometryNode(ProcessingNode):
         message.pose.pose = stamped.pose
         covariance = self._odometry.uncertainty.covariance
         message.pose.covariance = rotate_covariance(covariance, OPTICAL_TO_BODY[:3, :3]).ravel()
-        message.twist = self._measure_velocity(pose, stamp)
+        message.twist = self._velocity(elapsed)
         self._odometry_publisher.publish(message)
         self._publish_path_and_map(stamped)
 
-    def _measure_velocity(self, pose: np.ndarray, stamp: float) -> TwistWithCovariance:
-        """Return the velocity since the last pose, in the camera's axes, and store this one."""
-        last, restarts = self._last, self._odometry.restarts
-        self._last = _LastPose(stamp, pose, restarts)
-        message = TwistWithCovariance()
-        # After frames without a pose, and between two maps, the velocity is unknown.
-        if last is None or stamp <= last.stamp or last.restarts != restarts:
+    def _velocity(self, elapsed: float) -> TwistWithCovariance:
+        """Return the velocity in the camera's axes; the last frame was `elapsed` seconds ago."""
+        motion, message = self._odometry.motion, TwistWithCovariance()
+        if motion is None or not elapsed > 0:
             message.covariance = unknown_covariance().ravel()
             return message
-        motion, elapsed = np.linalg.inv(last.pose) @ pose, stamp - last.stamp
         linear = motion[:3, :3].T @ motion[:3, 3] / elapsed
         angular = cv2.Rodrigues(motion[:3, :3])[0].ravel() / elapsed
         message.twist.linear = vector_message(linear)

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
+import itertools
 import threading
 
 import numpy as np
@@ -80,6 +81,46 @@ def test_a_metric_scale_is_kept(make_flight):
     moved = np.linalg.norm(poses[-1][:3, 3] - poses[0][:3, 3])
     true = np.linalg.norm(flight.poses[-1][:3, 3] - flight.poses[0][:3, 3])
     assert moved == pytest.approx(true, rel=0.01)
+
+
+class MovingRefiner(MapRefiner):
+    """Instead of a refinement, moves the whole map at the fourth keyframe, at once or later."""
+
+    def __init__(self, at_once):
+        super().__init__()
+        self._at_once, self._keyframes, self._is_due = at_once, 0, False
+
+    def start(self, local):
+        self._keyframes += 1
+        self._is_due = self._keyframes == 4
+        if self._at_once:
+            self.finish(local)
+
+    def finish(self, local):
+        if not self._is_due:
+            return None
+        self._is_due, correction = False, np.eye(4)
+        correction[:3, 3] = 0.1, 0.2, -0.3
+        for view in local.keyframes:
+            view.pose = view.pose @ correction
+        local.points = local.points - correction[:3, 3]
+        return correction
+
+
+@pytest.mark.parametrize('at_once', [True, False])
+def test_the_motion_between_two_frames_is_free_of_what_a_refinement_changes(make_flight, at_once):
+    flight, motions = make_flight(noise=0.3, depth_error=0.002), []
+    odometry = VisualOdometry(flight.camera_model, refiner=MovingRefiner(at_once))
+    poses = []
+    for tracks, stamp in zip(flight.tracks, flight.stamps, strict=True):
+        poses.append(odometry.update(tracks, stamp))
+        motions.append(odometry.motion)
+    assert motions[0] is None
+    true = [invert(a) @ b for a, b in itertools.pairwise(flight.poses)]
+    np.testing.assert_allclose(motions[1:], true, atol=0.01)
+    by_poses = [invert(a) @ b for a, b in itertools.pairwise(poses)]
+    jumps = np.linalg.norm(np.subtract(by_poses, true)[:, :3, 3], axis=1)
+    assert (jumps > 0.3).sum() == 1
 
 
 def view_from(pose, points, rng, ids=None):
