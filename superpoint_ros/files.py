@@ -6,7 +6,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Container, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 import errno
+import fcntl
 import io
 from itertools import chain, count
 import logging
@@ -66,6 +68,52 @@ def partial_name(path: Path) -> Path:
         raise IsADirectoryError(f'{path} is a folder: name a file for the result')
     path.parent.mkdir(parents=True, exist_ok=True)
     return path.with_name(f'.partial_{os.urandom(8).hex()}{path.suffix}')
+
+
+@contextmanager
+def unfinished_folder(path: Path) -> Iterator[Path]:
+    """
+    Give a new, empty folder on the disk of `path` for a result that is renamed when complete.
+
+    The folder is deleted at the end; what is left of a run that was killed, at the next start.
+    Raises ValueError if another process is inside this context for the same path. Errors of files
+    in the folder name them as if they were next to `path`.
+    """
+    folder = path.with_name(f'.{path.name}.partial')
+    new = folder / 'new'
+    folder.mkdir(parents=True, exist_ok=True)
+    with locked(folder / 'lock', f'another process writes {path}'):
+        try:
+            shutil.rmtree(new, ignore_errors=True)
+            new.mkdir()
+            yield new
+        except OSError as error:
+            if isinstance(error.filename, str):
+                error.filename = error.filename.replace(str(new), str(path.parent))
+            raise
+        finally:
+            shutil.rmtree(folder, ignore_errors=True)
+
+
+@contextmanager
+def locked(path: Path, problem: str) -> Iterator[None]:
+    """
+    Lock a file, which is made if missing; the system unlocks it when the process ends.
+
+    Raises ValueError with the problem and its solution if another process has locked it.
+    """
+    with path.open('wb') as file:
+        try:
+            # Unlike a lock of flock, it is not inherited by worker processes, which may outlive
+            # a run that was killed.
+            fcntl.lockf(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError as error:
+            if error.errno in (errno.EACCES, errno.EAGAIN):
+                raise ValueError(
+                    f'{problem}: wait until it ends, or choose another name'
+                ) from error
+            # Otherwise the file system has no locks.
+        yield
 
 
 def write_npz(path: Path, **arrays: np.ndarray) -> None:

@@ -21,6 +21,7 @@ from superpoint_ros.files import (
     read_text,
     share_directory,
     SPARE_SPACE,
+    unfinished_folder,
     write_atomically,
 )
 from support.closed_folder import closed_folder
@@ -132,6 +133,41 @@ def test_the_user_decides_who_may_read_results(tmp_path, mask):
     finally:
         os.umask(before)
     assert (tmp_path / 'file').stat().st_mode & 0o777 == 0o666 & ~mask
+
+
+def test_an_unfinished_result_of_another_process_is_kept_and_one_that_was_killed_deleted(tmp_path):
+    path = tmp_path / 'result'
+    program = (
+        'import sys; from pathlib import Path\n'
+        'from superpoint_ros.files import unfinished_folder\n'
+        f'with unfinished_folder(Path({str(path)!r})) as folder:\n'
+        '    (folder / "part").touch(); print("made", flush=True); sys.stdin.read()'
+    )
+    pipes = {'stdin': subprocess.PIPE, 'stdout': subprocess.PIPE}
+    with subprocess.Popen([sys.executable, '-c', program], **pipes) as other:
+        assert other.stdout.readline() == b'made\n'
+        with (
+            pytest.raises(ValueError, match='another process writes .*result: wait until it ends'),
+            unfinished_folder(path),
+        ):
+            pass
+        assert len(list(tmp_path.rglob('part'))) == 1
+        other.kill()
+    with unfinished_folder(path) as folder:
+        assert not list(folder.iterdir())
+        (folder / 'result').write_text('complete')
+        (folder / 'result').rename(path)
+    assert [each.name for each in tmp_path.iterdir()] == ['result']
+
+
+def test_an_error_of_an_unfinished_result_names_its_final_place(tmp_path):
+    with (
+        pytest.raises(FileNotFoundError) as error,
+        unfinished_folder(tmp_path / 'a') as folder,
+    ):
+        (folder / 'b').read_bytes()
+    assert error.value.filename == str(tmp_path / 'b')
+    assert not list(tmp_path.iterdir())
 
 
 def test_a_folder_in_the_place_of_a_result_is_named_and_kept(tmp_path):

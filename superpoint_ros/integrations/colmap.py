@@ -19,7 +19,7 @@ import numpy as np
 import pycolmap
 
 from superpoint_ros.features import Features
-from superpoint_ros.files import check_space
+from superpoint_ros.files import check_space, unfinished_folder
 from superpoint_ros.geometry.camera_model import CameraModel
 from superpoint_ros.integrations.image_matches import ImageFeatures, PairMatches
 
@@ -110,14 +110,14 @@ def write_database(
     options.ransac.random_seed = 0  # the same input gives the same database
     verified = 0
     size = sum(_bytes_of(image.features) for image in images)
-    with _new_database(path) as database:
-        _check_space(path, size)
+    with _new_database(path) as (database, folder):
+        _check_space(path, folder, size)
         numbers = _write_images(database, images, cameras)
         points = [image.features.keypoints.astype(np.float64) + CENTRE for image in images]
         for a, b, pairs, _ in matches:
             indices = pairs.astype(np.uint32)
             size += 2 * indices.nbytes + _ROW_BYTES
-            _check_space(path, size)
+            _check_space(path, folder, size)
             geometry = pycolmap.estimate_two_view_geometry(
                 cameras[a], points[a], cameras[b], points[b], indices, options
             )
@@ -132,37 +132,36 @@ def _bytes_of(features: Features) -> int:
     return features.keypoints.nbytes + features.descriptors.nbytes + _ROW_BYTES
 
 
-def _check_space(path: Path, size: int) -> None:
+def _check_space(path: Path, folder: Path, size: int) -> None:
     """
-    Raise OSError if the disk is too small for a new database with `size` bytes of data.
+    Raise OSError if the disk is too small for a database with `size` bytes of data.
 
-    COLMAP ends the process if SQLite cannot write. SQLite writes everything twice: to its log,
-    and from there to the database.
+    The database is made in `folder`. COLMAP ends the process if SQLite cannot write. SQLite writes
+    everything twice: to its log, and from there to the database.
     """
-    written = sum(each.stat().st_size for each in path.parent.glob(f'.{path.name}.partial*'))
+    written = sum(each.stat().st_size for each in folder.iterdir())
     check_space(path, 2 * size - written)
 
 
 @contextmanager
-def _new_database(path: Path) -> Iterator[pycolmap.Database]:
-    """Open a database that gets its name when it is complete, and is deleted after an error."""
-    # SQLite would apply a log that a program left which did not end properly.
-    for used in (path, *(path.with_name(path.name + end) for end in ('-wal', '-journal'))):
-        if used.exists():
-            raise FileExistsError(f'{used} exists: delete it, or choose another file')
-    path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_name(f'.{path.name}.partial')
-    partial.unlink(missing_ok=True)
-    database = pycolmap.Database.open(partial)
-    try:
-        with pycolmap.DatabaseTransaction(database):
-            yield database
-        database.close()
-        partial.rename(path)
-    except BaseException:
-        database.close()
-        partial.unlink(missing_ok=True)
-        raise
+def _new_database(path: Path) -> Iterator[tuple[pycolmap.Database, Path]]:
+    """
+    Give a database that gets its name when it is complete, and the folder in which it is made.
+
+    It is deleted after an error.
+    """
+    with unfinished_folder(path) as folder:
+        # SQLite would apply a log that a program left which did not end properly.
+        for used in (path, *(path.with_name(path.name + end) for end in ('-wal', '-journal'))):
+            if used.exists():
+                raise FileExistsError(f'{used} exists: delete it, or choose another file')
+        database = pycolmap.Database.open(folder / path.name)
+        try:
+            with pycolmap.DatabaseTransaction(database):
+                yield database, folder
+        finally:
+            database.close()
+        (folder / path.name).rename(path)
 
 
 def _write_images(

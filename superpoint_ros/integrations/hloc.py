@@ -19,7 +19,7 @@ from pathlib import Path
 import h5py
 import numpy as np
 
-from superpoint_ros.files import check_space
+from superpoint_ros.files import check_space, unfinished_folder
 from superpoint_ros.integrations.image_matches import ImageFeatures, PairMatches
 
 FEATURES, MATCHES, PAIRS = 'features.h5', 'matches.h5', 'pairs.txt'
@@ -51,49 +51,55 @@ def write_hloc(
     folder: Path, images: Sequence[ImageFeatures], matches: Iterable[PairMatches]
 ) -> None:
     """
-    Write the three files to a folder; after an error, none is left.
+    Write the three files to a folder; they appear when they are complete.
 
     Raises FileExistsError as `check_new`, OSError if the disk is full.
     """
-    check_new(folder)
     folder.mkdir(parents=True, exist_ok=True)
-    try:
-        _write(folder, images, matches)
-    except BaseException:
+    with unfinished_folder(folder / FEATURES) as unfinished:
+        check_new(folder)
+        _write_features(unfinished / FEATURES, images)
+        lines = _write_matches(unfinished / MATCHES, images, matches)
+        (unfinished / PAIRS).write_text(''.join(lines), encoding='utf-8')
         for name in (FEATURES, MATCHES, PAIRS):
-            (folder / name).unlink(missing_ok=True)
-        raise
+            (unfinished / name).rename(folder / name)
 
 
-def _write(folder: Path, images: Sequence[ImageFeatures], matches: Iterable[PairMatches]) -> None:
-    """Write the three files."""
+def _write_features(path: Path, images: Sequence[ImageFeatures]) -> None:
+    """Write the file of the features."""
     # Without space, HDF5 crashes when the file is closed, and its errors have several lines.
-    check_space(folder / FEATURES, 0)
-    with h5py.File(folder / FEATURES, 'w') as file:
+    check_space(path, 0)
+    with h5py.File(path, 'w') as file:
         for image in images:
             features = image.features
             arrays = (features.keypoints, features.scores, features.descriptors)
-            check_space(folder / FEATURES, sum(each.nbytes for each in arrays))
+            check_space(path, sum(each.nbytes for each in arrays))
             group = file.create_group(image.name)
             group['keypoints'] = features.keypoints
             group['keypoints'].attrs['uncertainty'] = KEYPOINT_NOISE
             group['scores'] = features.scores
             group['descriptors'] = features.descriptors.T
             group['image_size'] = np.array(image.size)
+
+
+def _write_matches(
+    path: Path, images: Sequence[ImageFeatures], matches: Iterable[PairMatches]
+) -> list[str]:
+    """Write the file of the matches, and return the lines of the pairs."""
     lines = []
-    check_space(folder / MATCHES, 0)
-    with h5py.File(folder / MATCHES, 'w') as file:
+    check_space(path, 0)
+    with h5py.File(path, 'w') as file:
         for a, b, pairs, similarities in matches:
             first, second = images[a], images[b]
             group = file.create_group('/'.join(_flat(each.name) for each in (first, second)))
             count = len(first.features)
-            check_space(folder / MATCHES, 8 * count)
+            check_space(path, 8 * count)
             # hloc's own files have int16, which ends at 32,767 keypoints.
             indices, scores = np.full(count, -1, np.int32), np.zeros(count, np.float32)
             indices[pairs[:, 0]], scores[pairs[:, 0]] = pairs[:, 1], similarities
             group['matches0'], group['matching_scores0'] = indices, scores
             lines.append(f'{first.name} {second.name}\n')
-    (folder / PAIRS).write_text(''.join(lines), encoding='utf-8')
+    return lines
 
 
 def _flat(name: str) -> str:

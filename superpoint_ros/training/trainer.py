@@ -5,10 +5,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 import contextlib
-import errno
-import fcntl
 import logging
 import os
 from pathlib import Path
@@ -22,7 +19,7 @@ from lightning.pytorch.loggers import TensorBoardLogger
 import torch
 
 from superpoint_ros.data.sequences.image_files import evenly_spaced
-from superpoint_ros.files import check_utf8, write_atomically
+from superpoint_ros.files import check_utf8, locked, write_atomically
 from superpoint_ros.interruptions import raised_interruptions
 from superpoint_ros.model.weights import read_weights
 from superpoint_ros.training.checkpoints import (
@@ -92,7 +89,7 @@ def train(
         _fit(trainer, module, checkpoint if resume else None)
         return None
     folder.mkdir(parents=True, exist_ok=True)
-    with _locked(folder):
+    with locked(folder / LOCK, f'another process trains in {folder}'):
         write_atomically(folder / 'recipe.yaml', recipe_as_yaml(recipe).encode())
         _fit(trainer, module, checkpoint if resume else None)
         _check_written(trainer, checkpoint)
@@ -100,28 +97,6 @@ def train(
         if isinstance(module, SuperPointModule):
             _store_ranges(folder / WEIGHTS, module.recipe)
     return folder / WEIGHTS
-
-
-@contextlib.contextmanager
-def _locked(folder: Path) -> Iterator[None]:
-    """
-    Lock the folder of a run for this process; the system unlocks it when the process ends.
-
-    Raises ValueError if another process has locked it.
-    """
-    with (folder / LOCK).open('wb') as file:
-        try:
-            # Unlike a lock of flock, it is not inherited by worker processes, which may outlive
-            # a run that was killed.
-            fcntl.lockf(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError as error:
-            if error.errno in (errno.EACCES, errno.EAGAIN):
-                raise ValueError(
-                    f'another process trains in {folder}: wait until it ends, or name another '
-                    'folder'
-                ) from error
-            # Otherwise the file system has no locks.
-        yield
 
 
 def _fit(trainer: Trainer, module: TrainingModule, checkpoint: Path | None) -> None:

@@ -14,7 +14,6 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-import shutil
 import sqlite3
 from typing import Any
 
@@ -33,6 +32,7 @@ from superpoint_ros.data.sequences.mcap_topics import describe_left_out
 from superpoint_ros.detection.preprocessing import check_masks, to_gray
 from superpoint_ros.detector import Detector
 from superpoint_ros.features import Features
+from superpoint_ros.files import unfinished_folder
 from superpoint_ros.geometry.camera_model import CameraModel, CameraModelError
 from superpoint_ros.ros.bags.bag_options import BagOptions, choose_topics
 from superpoint_ros.ros.bags.bag_writing import (
@@ -94,23 +94,18 @@ def process_bag(
     source, target, options = Path(source), Path(target), options or BagOptions()
     if target.exists():
         raise FileExistsError(f'{target} already exists: remove it, or choose another name')
-    partial = target.with_name(f'.{target.name}.partial')
-    shutil.rmtree(partial, ignore_errors=True)  # left by a run that was killed
     try:
-        with open_bag(source) as reader:
-            partial.mkdir(parents=True)
+        with open_bag(source) as reader, unfinished_folder(target) as folder:
             storage = storage_of(source) if options.storage == 'same' else options.storage
-            with make_writer(partial / target.name, storage) as writer:
+            with make_writer(folder / target.name, storage) as writer:
                 job = _Job(reader, writer, detector, options, on_image, warn)
                 job.copy_messages()
-            job.check(partial / target.name)
-        (partial / target.name).rename(target)
+            job.check(folder / target.name)
+            (folder / target.name).rename(target)
     except (sqlite3.Error, OSError) as error:  # of writing, as those of reading are ValueErrors
         if isinstance(error, OSError) and (error.filename or error.errno is None):
             raise  # it names the file
         raise OSError(f'{target} cannot be written: {error}') from error
-    finally:
-        shutil.rmtree(partial, ignore_errors=True)
     return job.summary
 
 
