@@ -27,6 +27,8 @@ from superpoint_ros.cli.options import (
 from superpoint_ros.cli.rerun_option import add_rerun_option, open_recording
 from superpoint_ros.wording import counted
 
+_MANY_DROPPED = 0.1  # a fraction of the images that the user should know of
+
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the options."""
@@ -105,7 +107,10 @@ def _print_features(measured, seconds: float) -> None:
     keypoints = measured.keypoints
     mean = sum(keypoints) / len(keypoints)
     print(f'images      {width}x{height}, {measured.images / seconds:.1f} per second')
-    print(f'features    {counted(len(keypoints), "message")}, {measured.rate:.1f} per second')
+    dropped = 1 - len(keypoints) / max(measured.images, 1)
+    too_fast = f': {dropped:.0%} of the images are dropped, since they arrive too fast'
+    features = f'{counted(len(keypoints), "message")}, {measured.rate:.1f} per second'
+    print(f'features    {features}{too_fast if dropped > _MANY_DROPPED else ""}')
     print(f'latency     p50 {p50:.0f} ms, p99 {p99:.0f} ms, from image stamp to features received')
     print(f'keypoints   {mean:.0f} on average, {min(keypoints)} to {max(keypoints)}')
 

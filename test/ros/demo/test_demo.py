@@ -17,6 +17,7 @@ import numpy as np
 import pytest
 from sensor_msgs.msg import Image, PointCloud2
 
+from superpoint_ros.cli.demo import _print_features
 from superpoint_ros.cli.main import main
 from superpoint_ros.ros.testing.demonstration import Measurements, Observer
 from superpoint_ros.ros.testing.subprocesses import ros_session
@@ -52,6 +53,15 @@ def test_rate_and_latency_are_those_of_the_arrivals():
     assert measured.latency(50) == pytest.approx(0.03)
     assert measured.latency(100) == pytest.approx(0.05)
     assert Measurements(arrivals=[1.0]).rate == 0.0
+
+
+def test_the_demo_says_how_many_images_the_detector_dropped(capsys):
+    measured = Measurements([0.0, 1.0], [0.1, 0.1], keypoints=[7, 8], images=20)
+    _print_features(measured, seconds=1.0)
+    assert '1.0 per second: 90% of the images are dropped' in capsys.readouterr().out
+    measured.images = 2
+    _print_features(measured, seconds=1.0)
+    assert 'dropped' not in capsys.readouterr().out
 
 
 def test_a_missing_source_is_named_before_a_node_starts(tmp_path, capsys):
