@@ -70,8 +70,23 @@ ODOMETRY_FILES = {
 }
 """Arguments for the parameter files of tracker and visual odometry."""
 
+ODOMETRY_FRAMES = {
+    'odom_frame': (
+        '',
+        'The frame_id of the frame of the poses, such as robot1/odom; empty: as the parameter '
+        'file.',
+    ),
+    'publish_tf': (
+        '',
+        'true or false: publish the transform from odom_frame to the camera; empty: as the '
+        'parameter file.',
+    ),
+}
+"""Arguments that are parameters of the visual odometry alone."""
+
 ODOMETRY = {
     'odometry': ('true', 'true or false: start tracker and visual odometry, too.'),
+    **ODOMETRY_FRAMES,
     **ODOMETRY_FILES,
 }
 """Arguments of tracker and visual odometry next to a detector with depths."""
@@ -131,6 +146,7 @@ PARAMETERS = (
     'rectified',
     'pair_tolerance',
     'source',
+    *ODOMETRY_FRAMES,
     *PLAYER,
 )
 """Arguments that are parameters of nodes; empty ones leave the values of the parameter files."""
@@ -155,6 +171,7 @@ _PARSED = {
         type=str,
     ),
     'odometry': Setting('odometry', True, ODOMETRY['odometry'][1], type=bool),
+    'publish_tf': Setting('publish_tf', True, ODOMETRY_FRAMES['publish_tf'][1], type=bool),
     'use_sim_time': Setting('use_sim_time', False, START['use_sim_time'][1], type=bool),
     **{
         name: table_of(group)[name]
@@ -307,7 +324,7 @@ def odometry_nodes(
             node(
                 'visual_odometry',
                 LaunchConfiguration('odometry_params_file'),
-                parameters,
+                parameters | given_parameters(context, ODOMETRY_FRAMES),
                 remappings=image_topics,
             ),
         ]

@@ -57,6 +57,7 @@ def run_until_nodes(file, **arguments):
         ('rgbd', {'odometry_params_file': 'none.yaml'}, 'must be a parameter file'),
         ('demo', {'params_file': 'none.yaml'}, 'must be a parameter file, got .none'),
         ('demo_odometry', {'tracker_params_file': 'x'}, 'must be a parameter file'),
+        ('stereo', {'publish_tf': 'no'}, "publish_tf must be true or false, got 'no'"),
         ('stereo', {'odometry': ''}, "odometry must be true or false, got ''"),
         ('demo', {'log_level': 'loud'}, "log_level must be one of debug, .*; got 'loud'"),
         ('rgbd', {'log_level': ''}, "log_level must be one of debug, .*; got ''"),
@@ -168,6 +169,15 @@ def test_the_launch_argument_use_sim_time_holds_for_all_nodes(file):
     for text, value in (('true', True), ('False', False), ("''", None)):
         nodes = parameters_of(file, use_sim_time=text)
         assert [node.get('use_sim_time') for node in nodes.values()] == [value] * len(nodes)
+
+
+@pytest.mark.parametrize('file', ['stereo', 'rgbd'])
+def test_the_frames_of_the_odometry_are_launch_arguments_for_that_node_alone(file):
+    frames = {'odom_frame': '7', 'publish_tf': False}
+    nodes = parameters_of(file, odom_frame='7', publish_tf='false')
+    assert frames.items() <= nodes['visual_odometry'].items()
+    for name in ('detector', 'tracker'):
+        assert not frames.keys() & nodes[name].keys()
 
 
 @pytest.mark.parametrize('name', ['demo', 'demo_odometry', 'stereo', 'rgbd'])
