@@ -20,7 +20,8 @@ def match_mutual(
 
     The similarity of two descriptors is their dot product, from -1 to 1. Rows ascend by the index
     into `a`, and no index occurs twice. Of equally near neighbours the first is used. Empty inputs
-    give (0, 2). Raises ValueError if the shapes do not fit or `ratio` is not in (0, 1].
+    give (0, 2), and a descriptor with a number that is not finite has no match. Raises ValueError
+    if the shapes do not fit or `ratio` is not in (0, 1].
 
     Args:
         a: descriptors (N, D) of unit length.
@@ -45,7 +46,10 @@ def match_mutual(
         )
     if not len(a) or not len(b):
         return np.zeros((0, 2), np.int64)
-    similarity = a @ b.T
+    with np.errstate(invalid='ignore'):
+        similarity = a @ b.T
+    similarity[~np.isfinite(a).all(axis=1)] = -np.inf  # argmax would take NaN as the largest
+    similarity[:, ~np.isfinite(b).all(axis=1)] = -np.inf
     if allowed is not None:
         similarity[~allowed] = -np.inf
     nearest_b, nearest_a = similarity.argmax(axis=1), similarity.argmax(axis=0)

@@ -62,6 +62,15 @@ def test_no_descriptors_give_no_matches(n, m):
     assert found.dtype == np.int64
 
 
+@pytest.mark.parametrize('value', [np.nan, np.inf, -np.inf])
+@pytest.mark.parametrize('options', [{}, {'ratio': 0.9}])
+def test_a_descriptor_that_is_not_finite_matches_none_and_disturbs_no_other(value, options):
+    a, b = directions(0, 40, 90), directions(1, 41, 91)
+    a[1, 0] = value
+    assert match_mutual(a, b, **options).tolist() == [[0, 0], [2, 2]]
+    assert match_mutual(b, a, **options).tolist() == [[0, 0], [2, 2]]
+
+
 def test_a_single_descriptor_passes_the_ratio_test():
     assert match_mutual(directions(0), directions(60), ratio=0.5).tolist() == [[0, 0]]
 
