@@ -26,7 +26,7 @@ import numpy as np
 
 from superpoint_ros.data.sequences.frame_files import FileSequence
 from superpoint_ros.data.sequences.rectification import RectifiedStereo
-from superpoint_ros.data.sequences.sequence import Frame, FrameSequence
+from superpoint_ros.data.sequences.sequence import Frame, FrameSequence, naming_frame
 from superpoint_ros.evaluation.evaluation_plans import OdometryPlan
 from superpoint_ros.evaluation.front_ends import OdometryMethod
 from superpoint_ros.evaluation.odometry_run import (
@@ -155,8 +155,9 @@ def _run(
         lacking += (plan.scale == 'stereo' and frame.second is None) or (
             plan.scale == 'depth' and frame.depth is None
         )
-        for run in runs:
-            run.add(frame)
+        with naming_frame(frame):
+            for run in runs:
+                run.add(frame)
         on_frame(name, sequence.camera, frame, runs)
     if lacking and lacking == len(runs[0].frames):
         raise _unscaled(plan)

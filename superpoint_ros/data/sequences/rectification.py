@@ -13,7 +13,12 @@ from typing import NamedTuple
 import cv2
 import numpy as np
 
-from superpoint_ros.data.sequences.sequence import Frame, FrameSequence, SecondCamera
+from superpoint_ros.data.sequences.sequence import (
+    Frame,
+    FrameSequence,
+    naming_frame,
+    SecondCamera,
+)
 from superpoint_ros.geometry.camera_model import CameraModel
 
 _ROWS = 1e-3  # pixels by which rows of a pair that needs no rectification may differ
@@ -98,10 +103,11 @@ class RectifiedStereo(FrameSequence):
             if not self._maps:
                 yield frame
                 continue
-            image, second = (
-                None if each is None else of_camera.apply(each)
-                for each, of_camera in zip((frame.image, frame.second), self._maps, strict=True)
-            )
+            with naming_frame(frame):
+                image, second = (
+                    None if each is None else camera.apply(each)
+                    for each, camera in zip((frame.image, frame.second), self._maps, strict=True)
+                )
             pose = None if frame.pose is None else frame.pose @ self._turn
             # Depth belongs to the pixels of the original image.
             yield replace(frame, image=image, second=second, pose=pose, depth=None)

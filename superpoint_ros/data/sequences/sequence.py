@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 import logging
 from typing import NamedTuple
@@ -61,6 +62,15 @@ class Frame:
     second: np.ndarray | None = None
     depth: np.ndarray | None = None
     nanoseconds: int | None = None
+
+
+@contextmanager
+def naming_frame(frame: Frame) -> Iterator[None]:
+    """Add the name of a frame to a ValueError inside this context, as one of another size."""
+    try:
+        yield
+    except ValueError as error:
+        raise ValueError(f'{frame.name}: {error}') from error
 
 
 def with_known_size(camera: CameraModel) -> CameraModel:

@@ -253,7 +253,7 @@ def test_images_of_another_size_than_the_calibration_are_not_rectified():
             for frame in super().__iter__():
                 yield replace(frame, second=frame.second[::2, ::2])
 
-    with pytest.raises(ValueError, match='calibration is for images of 320x240, not 160x120'):
+    with pytest.raises(ValueError, match='0: .* for images of 320x240, not 160x120'):
         next(iter(RectifiedStereo(Reduced())))
 
 
