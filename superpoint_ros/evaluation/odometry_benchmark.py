@@ -24,6 +24,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from superpoint_ros.data.sequences.bags import BagSequence
 from superpoint_ros.data.sequences.frame_files import FileSequence
 from superpoint_ros.data.sequences.rectification import RectifiedStereo
 from superpoint_ros.data.sequences.sequence import Frame, FrameSequence, naming_frame
@@ -190,7 +191,7 @@ def _warn_of_missing(
 def _check_source(sequence: FrameSequence, plan: OdometryPlan) -> None:
     """Raise ValueError if it is known without any image that the sequence cannot be measured."""
     if not sequence.has_truth:
-        raise ValueError('it has no true poses; those of a bag are on the topic that is given')
+        raise ValueError(f'it has no true poses{_topics_to_choose(sequence)}')
     if plan.scale == 'depth' and not sequence.has_depth:
         raise _unscaled(plan)
     files = sequence.files() if isinstance(sequence, FileSequence) else ()
@@ -204,6 +205,13 @@ def _check_source(sequence: FrameSequence, plan: OdometryPlan) -> None:
         images = (each.second if plan.scale == 'stereo' else each.depth for each in frames)
         if not any(image and image.is_file() for image in images):
             raise _unscaled(plan)
+
+
+def _topics_to_choose(sequence: FrameSequence) -> str:
+    """Return how to name the topic of the true poses, if the sequence is a bag with poses."""
+    if not isinstance(sequence, BagSequence) or not sequence.pose_topics:
+        return ''
+    return f'; name their topic with --truth-topic: {" or ".join(sequence.pose_topics)}'
 
 
 def _unscaled(plan: OdometryPlan) -> ValueError:

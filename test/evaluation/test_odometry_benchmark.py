@@ -16,6 +16,7 @@ import pytest
 pytest.importorskip('evo', reason='evo is not installed')
 pytest.importorskip('matplotlib', reason='matplotlib is not installed')
 
+from superpoint_ros.data.sequences.bags import BagSequence
 from superpoint_ros.data.sequences.sequence import Frame, FrameSequence, SecondCamera
 from superpoint_ros.evaluation.baselines import described_method, Method
 from superpoint_ros.evaluation.evaluation_plans import OdometryPlan
@@ -241,6 +242,14 @@ def test_odometry_benchmark_names_what_it_cannot_measure():
     ):
         with pytest.raises(ValueError, match=words):
             OdometryPlan(**arguments)
+
+
+def test_odometry_benchmark_names_the_topics_of_a_bag_that_may_have_the_true_poses(write_bag):
+    image = ('/image', 'image', np.zeros((48, 64), np.uint8), 1)
+    path = write_bag([image, ('/camera_info', 'info', None, 1), ('/vicon', 'pose', 0.0, 1)])
+    words = 'bag: it has no true poses; name their topic with --truth-topic: /vicon'
+    with pytest.raises(ValueError, match=words):
+        evaluate_odometry([KLT], [('bag', lambda: BagSequence(path))], OdometryPlan(gaps=(2,)))
 
 
 def test_odometry_benchmark_leaves_out_a_bad_sequence_and_measures_the_others():

@@ -58,6 +58,11 @@ def image_topics(reader: BagReader) -> list[str]:
     )
 
 
+def pose_topics(reader: BagReader) -> list[str]:
+    """Return the names of the topics of a bag that may have true poses."""
+    return sorted(name for name, topic in reader.topics.items() if topic.msgtype in POSES)
+
+
 def without_transports(topics: Sequence[str]) -> list[str]:
     """
     Return the topics of images, each camera's images once.
@@ -115,6 +120,7 @@ class BagSequence(FrameSequence):
             if not self.count:
                 raise ValueError(f'{self.path} has no message on {self.topic}')
             self.camera = self._read_camera(reader, info_topic_of(self.topic))
+            self.pose_topics = pose_topics(reader)
             self.truth = self._read_truth(reader, truth_topic)
             seconds = reader.duration * 1e-9
         self._warnings.finish()
@@ -146,12 +152,14 @@ class BagSequence(FrameSequence):
     def _read_truth(self, reader: BagReader, topic: str | None) -> GroundTruth:
         """Return the true poses in the bag, of which there may be none."""
         if topic is None:
-            named = [name for name in reader.topics if name.endswith(DEFAULT_TRUTH)]
+            named = [name for name in self.pose_topics if name.endswith(DEFAULT_TRUTH)]
             topic = named[0] if len(named) == 1 else ''
-        elif topic not in reader.topics:
-            raise ValueError(f'{self.path} has no topic {topic}')
-        if topic and reader.topics[topic].msgtype not in POSES:
-            raise ValueError(f'{topic} must have the type {" or ".join(POSES)}')
+        elif topic not in self.pose_topics:
+            topics = ', '.join(self.pose_topics) or 'none'
+            raise ValueError(
+                f'{self.path} has no poses ({" or ".join(POSES)}) on {topic}; '
+                f'topics of poses: {topics}'
+            )
         rows = []
         for _, message in self._messages(reader, topic) if topic else ():
             pose = message.pose if message.__msgtype__ == POSES[0] else message.pose.pose

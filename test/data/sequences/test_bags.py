@@ -75,10 +75,20 @@ def test_one_of_several_topics_of_images_must_be_chosen(write_bag):
     assert frame.pose is None
     with pytest.raises(ValueError, match='no images on /rear/image; topics of images: /left'):
         BagSequence(path, '/rear/image')
-    with pytest.raises(ValueError, match='no topic /truth'):
-        BagSequence(path, '/left/image', '/truth')
-    with pytest.raises(ValueError, match='/right/image must have the type geometry_msgs'):
-        BagSequence(path, '/left/image', '/right/image')
+
+
+def test_a_topic_without_poses_is_refused_with_those_that_have_them(write_bag):
+    content = [('/left/image', 'image', flat(1), START)]
+    path = write_bag(content)
+    poses = [(f'/{name}', 'pose', 0.0, START) for name in ('vicon', 'odometry')]
+    with_poses = write_bag([*content, *poses], 'with_poses')
+    for topic in ('/truth', '/left/image'):
+        with pytest.raises(
+            ValueError, match=rf'no poses \(.*\) on {topic}; topics of poses: none'
+        ):
+            BagSequence(path, '/left/image', topic)
+        with pytest.raises(ValueError, match='topics of poses: /odometry, /vicon'):
+            BagSequence(with_poses, '/left/image', topic)
 
 
 def test_a_topic_of_images_without_messages_is_named(tmp_path):
