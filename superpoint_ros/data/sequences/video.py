@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from itertools import count
 from pathlib import Path
 import time
 
@@ -20,8 +21,9 @@ class Video(FrameSequence):
     """
     Frames of a video file or, with `live`, of a camera.
 
-    `rate` is what the file or the camera reports, in Hz. The frames of a camera end if it is
-    unplugged. Raises ValueError if the source cannot be opened or has no frame.
+    `rate` is what the file or the camera reports, in Hz: the mean of a file whose frames have
+    uneven times. The frames of a camera end if it is unplugged. Raises ValueError if the source
+    cannot be opened or has no frame.
     """
 
     has_truth = False
@@ -50,14 +52,19 @@ class Video(FrameSequence):
     def __iter__(self) -> Iterator[Frame]:
         capture = self._open()
         try:
-            index = 0
-            while True:
+            start = stamp = 0.0
+            for index in count():
                 has_frame, image = capture.read()
                 if not has_frame:
                     return
-                image = convert_color(image, self._color)
-                stamp = time.time() if self._live else index / self.rate
-                yield Frame(image, stamp, f'{index:06d}')
-                index += 1
+                position = capture.get(cv2.CAP_PROP_POS_MSEC) / 1000
+                if self._live:
+                    stamp = time.time()
+                elif not index:
+                    start = position
+                else:  # not all formats give positions
+                    known = position - start > stamp
+                    stamp = position - start if known else stamp + 1 / self.rate
+                yield Frame(convert_color(image, self._color), stamp, f'{index:06d}')
         finally:
             capture.release()

@@ -129,6 +129,16 @@ def test_a_video_gives_its_frames_with_its_own_times(tmp_path):
     assert first.image.shape == (48, 64, 3)
 
 
+def test_frames_of_a_video_without_times_have_those_of_its_rate(tmp_path, monkeypatch):
+    path = str(tmp_path / 'video.avi')
+    writer = cv2.VideoWriter(path, cv2.VideoWriter_fourcc(*'MJPG'), 20, (64, 48))
+    for _ in range(3):
+        writer.write(np.zeros((48, 64, 3), np.uint8))
+    writer.release()
+    monkeypatch.setattr('cv2.CAP_PROP_POS_MSEC', -1)  # an unknown property, which is 0
+    assert [frame.stamp for frame in open_sequence(path)] == pytest.approx([0, 0.05, 0.1])
+
+
 def test_links_to_missing_files_are_left_out_with_a_warning(tmp_path, caplog):
     write(tmp_path / 'a.png', 10)
     (tmp_path / 'b.png').symlink_to(tmp_path / 'a.png')
@@ -198,9 +208,9 @@ def test_an_animated_gif_is_a_video_and_its_first_image_a_photograph(tmp_path):
     levels = (20, 120, 220)
     first, *rest = (pillow.fromarray(np.full((32, 48), level, np.uint8)) for level in levels)
     path = tmp_path / 'moving.gif'
-    first.save(path, save_all=True, append_images=rest, duration=100)
+    first.save(path, save_all=True, append_images=rest, duration=[100, 300, 200])
     frames = list(open_sequence(path))
-    assert [frame.stamp for frame in frames] == pytest.approx([0.0, 0.1, 0.2])
+    assert [frame.stamp for frame in frames] == pytest.approx([0.0, 0.1, 0.4])
     assert [int(frame.image[16, 24]) for frame in frames] == pytest.approx(levels, abs=3)
     if cv2.haveImageReader(str(path)):
         assert (read_image(path) == 20).all()
