@@ -111,12 +111,16 @@ def resize_mask(mask: np.ndarray, shape: tuple[int, int]) -> np.ndarray:
     return cv2.resize(levels, size, interpolation=cv2.INTER_AREA) == 255
 
 
+def longer_side(side: int, settings: DetectionSettings) -> int:
+    """Return the longer side that the settings ask for, from that of an image, in pixels."""
+    wanted = round(settings.upscale_factor * side)
+    return min(wanted, settings.max_image_size) if settings.max_image_size else wanted
+
+
 def resize(gray: np.ndarray, settings: DetectionSettings) -> np.ndarray:
     """Return an image (H, W) in the size that `upscale_factor` and `max_image_size` ask for."""
     largest = max(gray.shape)
-    wanted = round(settings.upscale_factor * largest)
-    if settings.max_image_size:
-        wanted = min(wanted, settings.max_image_size)
+    wanted = longer_side(largest, settings)
     if wanted == largest:
         return gray
     # The aspect ratio of a narrow strip changes: no side may be shorter than the network needs.

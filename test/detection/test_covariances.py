@@ -9,6 +9,7 @@ import cv2
 import numpy as np
 
 from superpoint_ros.detection.covariances import keypoint_covariances
+from superpoint_ros.detection.settings import DetectionSettings
 from support.noise_pictures import noise_picture
 
 
@@ -48,3 +49,22 @@ def test_points_without_contrast_and_at_borders_have_finite_covariances():
     found = keypoint_covariances(noise_picture(1), corners)
     assert (np.linalg.eigvalsh(found) > 0).all()
     assert keypoint_covariances(flat, np.zeros((0, 2))).shape == (0, 2, 2)
+
+
+def test_covariances_grow_with_the_pixels_in_which_keypoints_are_detected():
+    picture, points = noise_picture(2), np.array([[30.5, 40], [100, 60]])
+    plain = keypoint_covariances(picture, points)
+    reduced = keypoint_covariances(picture, points, DetectionSettings(max_image_size=80))
+    assert picture.shape[1] == 160
+    np.testing.assert_allclose(reduced, 4 * plain, rtol=1e-6)
+    enlarged = keypoint_covariances(picture, points, DetectionSettings(upscale_factor=2.0))
+    np.testing.assert_allclose(enlarged, plain / 4, rtol=1e-6)
+
+
+def test_keypoints_that_are_less_precise_have_larger_variances():
+    picture, points = noise_picture(2), np.array([[30.5, 40], [100, 60]])
+    plain = keypoint_covariances(picture, points, DetectionSettings())
+    whole = keypoint_covariances(picture, points, DetectionSettings(subpixel=False))
+    np.testing.assert_allclose(whole - plain, np.tile(np.eye(2) / 12, (2, 1, 1)), atol=1e-6)
+    heatmap = keypoint_covariances(picture, points, DetectionSettings(keypoints='heatmap'))
+    np.testing.assert_allclose(heatmap - plain, np.tile(np.eye(2) / 10, (2, 1, 1)), atol=1e-6)

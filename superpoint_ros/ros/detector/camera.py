@@ -213,7 +213,9 @@ class Camera(InputTopic):
     def _positions_wanted(self) -> bool:
         return self._has_directions or self.depth_source is not None
 
-    def publish(self, frame: CameraFrame, output: FeatureOutput) -> None:
+    def publish(
+        self, frame: CameraFrame, settings: DetectionSettings, output: FeatureOutput
+    ) -> None:
         """Publish the features of a frame, and its overlay if it has a subscriber."""
         start = time.perf_counter()
         features, header = frame.features, frame.message.header
@@ -225,7 +227,7 @@ class Camera(InputTopic):
                 normalized[~features.depths.known] = np.nan
         covariances = None
         if output.covariances:
-            covariances = keypoint_covariances(frame.gray, features.keypoints)
+            covariances = keypoint_covariances(frame.gray, features.keypoints, settings)
         self.features.publish(
             features_to_message(
                 features, header, output.descriptor_format, normalized, covariances
@@ -263,7 +265,7 @@ def process_frames(
     for camera, frame in done:
         frame.stages['inference'] = elapsed
         camera.add_depths(frame, depth_settings)
-        camera.publish(frame, output)
+        camera.publish(frame, settings, output)
     return len(done)
 
 

@@ -12,12 +12,15 @@ import threading
 import numpy as np
 import pytest
 
+from superpoint_ros.detection.covariances import keypoint_covariances
+from superpoint_ros.detection.settings import DetectionSettings
 from superpoint_ros.ros.detector import detector_node, model_slot
 from superpoint_ros.ros.detector.detector_parameters import DETECTOR_GROUPS
 from superpoint_ros.ros.messages.feature_messages import (
     covariances_from_message,
     features_from_message,
 )
+from superpoint_ros.ros.messages.image_messages import gray_from_image
 from superpoint_ros.settings_table import table_of
 from support.ros import PATIENCE
 from support.small_networks import SMALL, write_weights
@@ -89,6 +92,13 @@ def test_covariances_are_published_while_they_are_asked_for(start_inside, image)
     assert covariances.shape == (message.width, 2, 2)
     assert message.width > 0
     assert (np.linalg.eigvalsh(covariances) > 0).all()
+    assert system.set_parameters(keypoints='heatmap').successful
+    message = system.answers(image)
+    settings = DetectionSettings(keypoints='heatmap')
+    expected = keypoint_covariances(
+        gray_from_image(image), features_from_message(message).keypoints, settings
+    )
+    np.testing.assert_array_equal(covariances_from_message(message), expected)
     assert system.set_parameters(covariances=False).successful
     assert covariances_from_message(system.answers(image)) is None
 
