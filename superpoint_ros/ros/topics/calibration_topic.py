@@ -20,6 +20,7 @@ from superpoint_ros.ros.node_log import ThrottledWarnings
 from superpoint_ros.ros.topics.endpoints import subscribe_to
 from superpoint_ros.ros.topics.silent_topics import (
     no_publisher,
+    publisher_names,
     WATCHDOG_TIMEOUT,
     wrong_qos,
     wrong_types,
@@ -162,10 +163,21 @@ class CalibrationTopic:
         if newest is None:
             raise CameraModelError(f'no calibration received{self.silence}')
         if self._model is None or not _is_same(newest, self._used):
+            if self._used is not None:
+                self._warn_of_several_publishers()
             self._model = None
             self._model = CameraModel.from_message(newest, self._rectified)
             self._used = newest
         return self._model
+
+    def _warn_of_several_publishers(self) -> None:
+        """Log the publishers of a calibration that has changed, if there are several."""
+        if self._node.count_publishers(self._unresolved) > 1:
+            publishers = self._node.get_publishers_info_by_topic(self._unresolved)
+            self._warnings.warn(
+                f'different calibrations on {self.topic}, which has {len(publishers)} publishers '
+                f'({publisher_names(publishers)}). End all but one, or separate them by namespaces'
+            )
 
 
 def _is_same(a: CameraInfo, b: CameraInfo | None) -> bool:

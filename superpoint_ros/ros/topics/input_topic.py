@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 import math
 import time
 from typing import Any
@@ -15,6 +15,7 @@ from diagnostic_msgs.msg import DiagnosticStatus
 from rclpy.logging import get_logger
 from rclpy.node import Node
 from rclpy.qos import QoSProfile
+from rclpy.topic_endpoint_info import TopicEndpointInfo
 
 from superpoint_ros.ros.diagnostics import input_status, MAX_DROPPED, MAX_LOST
 from superpoint_ros.ros.frame_statistics import FrameStatistics, Summary, WINDOW
@@ -24,6 +25,7 @@ from superpoint_ros.ros.topics.calibration_topic import CalibrationTopic
 from superpoint_ros.ros.topics.endpoints import subscribe_to
 from superpoint_ros.ros.topics.silent_topics import (
     no_publisher,
+    publisher_names,
     WATCHDOG_TIMEOUT,
     wrong_qos,
     wrong_types,
@@ -55,6 +57,9 @@ class InputTopic(ABC):
 
     points = 'keypoints'
     """What the points are called whose number in the last message is in the diagnostics."""
+
+    pauses = 'it is paused or blocked, or was killed a moment ago'
+    """Why a publisher that was received publishes nothing any more, for log messages."""
 
     speed_advice = ''
     """What increases the rate of processing, for log messages; may be empty."""
@@ -222,13 +227,10 @@ class InputTopic(ABC):
         self._shared_since = self._shared_since or now
         if now - self._shared_since >= SHARED:
             publishers = self.node.get_publishers_info_by_topic(self._unresolved)
-            names = sorted(
-                f'{each.node_namespace.rstrip("/")}/{each.node_name}' for each in publishers
-            )
             self.logger.warning(
-                f'{len(publishers)} publishers of {self.topic} ({", ".join(names)}): their '
-                f'{self.content} are processed as those of one. End all but one, or separate '
-                'them by namespaces',
+                f'{len(publishers)} publishers of {self.topic} ({publisher_names(publishers)}): '
+                f'their {self.content} are processed as those of one. End all but one, or '
+                'separate them by namespaces',
                 once=True,
             )
 
@@ -260,17 +262,17 @@ class InputTopic(ABC):
         return (
             wrong_types(publishers, self._type)
             or wrong_qos(publishers, self._subscription.qos_profile)
-            or self._why_publishers_are_not_received(len(publishers))
+            or self._why_publishers_are_not_received(publishers)
         )
 
-    def _why_publishers_are_not_received(self, count: int) -> str:
-        """Return why nothing comes from `count` publishers that fit."""
+    def _why_publishers_are_not_received(self, publishers: Sequence[TopicEndpointInfo]) -> str:
+        """Return why nothing comes from publishers that fit."""
         summary = self.statistics.summary(time.monotonic())
-        there = counted(count, 'publisher')
+        there = f'{counted(len(publishers), "publisher")} ({publisher_names(publishers)})'
         if summary.lately_lost > MAX_LOST:
             return f'the messages of {there} are lost on the way'
         if summary.received:
-            return f'{there}, but no more messages arrive: it is paused or blocked'
+            return f'{there}, but no more messages arrive: {self.pauses}'
         return (
             f'{there}, but no message has arrived: nothing was published, or it comes from '
             'another container or user, with which Fast DDS cannot share memory (set '

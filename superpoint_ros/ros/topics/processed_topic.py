@@ -32,6 +32,10 @@ class ProcessedTopic(InputTopic):
     `_QUEUE`, and older ones are dropped; parameters `qos_overrides` change that.
     """
 
+    pauses = (
+        'it is not active, lacks its own inputs or calibration (see its log), or was killed a '
+        'moment ago'
+    )
     speed_advice = '. To process more, reduce max_keypoints of the detector'
 
     def __init__(

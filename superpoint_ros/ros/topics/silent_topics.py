@@ -49,6 +49,13 @@ def no_publisher(
     )
 
 
+def publisher_names(publishers: Sequence[TopicEndpointInfo]) -> str:
+    """Return the full names of the nodes that publish a topic."""
+    return ', '.join(
+        sorted(f'{each.node_namespace.rstrip("/")}/{each.node_name}' for each in publishers)
+    )
+
+
 def wrong_types(publishers: Sequence[TopicEndpointInfo], message_type: type) -> str:
     """Return that a topic is published with other types; empty if it is not."""
     wanted = type_name(message_type)

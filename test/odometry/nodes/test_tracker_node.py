@@ -25,6 +25,7 @@ from superpoint_ros.ros.diagnostics import status_values
 from superpoint_ros.ros.messages.feature_messages import features_to_message
 from superpoint_ros.ros.messages.image_messages import image_message
 from superpoint_ros.ros.messages.track_messages import tracks_from_message
+from superpoint_ros.ros.topics import input_topic
 from superpoint_ros.ros.tracker_node import TrackerNode
 from support.noise_pictures import noise_picture
 
@@ -156,6 +157,16 @@ def test_a_node_that_is_behind_continues_with_the_newest_messages_and_counts_the
 
     graph.wait_until(lambda: statuses and values()['frames published'] == '4')
     assert (values()['frames received'], values()['frames dropped']) == ('7', '3')
+
+
+def test_a_detector_that_publishes_nothing_any_more_is_named_with_usual_reasons(
+    graph, monkeypatch
+):
+    monkeypatch.setattr(input_topic, 'WATCHDOG_TIMEOUT', 0.5)
+    node = graph.add(TrackerNode, coordinates='pixels')
+    track(graph, graph.listen(PointCloud, 'tracks'), Source().frame(0))
+    said = '1 publisher (/observer), but no more messages arrive: it is not active, lacks its own'
+    graph.wait_until(lambda: said in node.statuses()[0].message)
 
 
 def test_a_second_detector_that_ends_is_not_taken_for_dropped_messages(graph):

@@ -192,3 +192,28 @@ def test_without_events_a_latched_calibration_is_received_and_a_lazy_node_starts
     assert 'calibration' not in system.status('/image')[1]
     system.observer.destroy_subscription(subscription)
     system.wait_until(lambda: system.observer.count_subscribers('/image') == 0)
+
+
+@pytest.mark.parametrize('is_shared', [True, False])
+def test_publishers_of_different_calibrations_on_one_topic_are_named(
+    start_inside, image, info, wait_for_log, capfd, is_shared
+):
+    system = start_inside(normalized_coordinates=True)
+    publishers = [system.observer.create_publisher(CameraInfo, 'camera_info', 5)]
+    if is_shared:
+        publishers.append(system.observer.create_publisher(CameraInfo, 'camera_info', 5))
+    system.wait_until(lambda: system.node.count_publishers('camera_info') == len(publishers))
+    system.wait_until(lambda: publishers[0].publish(info) or system.answers(image).is_dense)
+    used = system.node.inputs[0].calibration
+    info.k[0] += 1.0
+    system.wait_until(
+        lambda: (
+            publishers[-1].publish(info)
+            or (system.answers(image) and used._used.k[0] == info.k[0])
+        )
+    )
+    said = 'different calibrations on /camera_info, which has 2 publishers (/observer, /observer)'
+    if is_shared:
+        wait_for_log(system, said)
+    else:
+        assert 'different calibrations' not in capfd.readouterr().err
