@@ -10,11 +10,13 @@ import logging
 import os
 from pathlib import Path
 from shlex import quote
+import signal
+import threading
 
 from lightning.fabric.plugins.environments import LightningEnvironment
 from lightning.fabric.utilities.exceptions import MisconfigurationException
-from lightning.pytorch import Trainer
-from lightning.pytorch.callbacks import LearningRateMonitor, TQDMProgressBar
+from lightning.pytorch import LightningModule, Trainer
+from lightning.pytorch.callbacks import Callback, LearningRateMonitor, TQDMProgressBar
 from lightning.pytorch.loggers import TensorBoardLogger
 import torch
 
@@ -52,6 +54,23 @@ class _ProgressBar(TQDMProgressBar):
         for bar in (self._val_progress_bar, self._train_progress_bar):
             if bar is not None:
                 bar.close()
+
+
+class _SigtermHandler(Callback):
+    """
+    Replaces Lightning's handler of SIGTERM by the previous one if several processes train.
+
+    Lightning's waits for the other processes, which may wait for this one in another operation.
+    """
+
+    def __init__(self):
+        self._previous = signal.getsignal(signal.SIGTERM)
+
+    def on_train_start(self, trainer: Trainer, _module: LightningModule) -> None:
+        """Set the previous handler; Lightning has set its own one after `on_fit_start`."""
+        in_main_thread = threading.current_thread() is threading.main_thread()
+        if trainer.world_size > 1 and in_main_thread:
+            signal.signal(signal.SIGTERM, self._previous)
 
 
 def train(
@@ -156,6 +175,7 @@ def _make_trainer(recipe: TrainingRecipe, folder: Path, **hardware: int | str) -
                 RunCheckpoint(folder, recipe.checkpoint_minutes),
                 LearningRateMonitor('step'),
                 _ProgressBar(refresh_rate=recipe.log_every),
+                _SigtermHandler(),
             ],
         )
         _check_machines(trainer)
@@ -201,8 +221,9 @@ def _store_ranges(weights: Path, recipe: SuperPointRecipe) -> None:
             photographs = HomographyPairDataset(recipe).photographs
             chosen = evenly_spaced(range(len(photographs)), CALIBRATION_IMAGES)
             store_ranges(weights, weights, (photographs[index].image for index in chosen))
-    # RuntimeError and other ImportErrors: OpenVINO is installed but does not work.
-    except (ImportError, RuntimeError, OSError) as error:
+    # RuntimeError and other ImportErrors: OpenVINO is installed but does not work. ValueError:
+    # the photographs were removed while the run continued with those in memory.
+    except (ImportError, RuntimeError, OSError, ValueError) as error:
         logger.warning(
             '%s has no activation ranges for int8 (%s); to add them, which needs OpenVINO, run '
             'superpoint quantise --weights %s --images %s',

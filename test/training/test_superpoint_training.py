@@ -3,7 +3,10 @@
 
 """Runs of joint training: complete, killed and resumed, and with several processes."""
 
+import contextlib
+import os
 import shutil
+import signal
 import subprocess
 import sys
 from types import ModuleType
@@ -34,6 +37,23 @@ from support.training_runs import (
     short_run_options,
     superpoint_command,
 )
+
+TERMINATED = """
+import os, signal, sys, time
+from superpoint_ros.cli.main import main
+from superpoint_ros.training.lightning_modules import SuperPointModule
+
+train = SuperPointModule.training_step
+
+def train_or_end(self, batch, index):
+    if self.global_step == 1 and self.trainer.is_global_zero:
+        time.sleep(1)  # the other process waits for this one after its backward pass
+        os.kill(os.getpid(), signal.SIGTERM)
+    return train(self, batch, index)
+
+SuperPointModule.training_step = train_or_end
+sys.exit(main(sys.argv[1:]))
+"""
 
 
 @pytest.fixture(scope='module')
@@ -168,3 +188,15 @@ def test_two_processes_share_the_pairs_of_a_step(folders, tmp_path):
     )
     assert final_state(tmp_path)[0] == 4
     assert done.stdout.count(f'weights: {tmp_path / WEIGHTS}') == 1
+
+
+def test_sigterm_ends_a_run_of_two_processes(folders, tmp_path):
+    program = tmp_path / 'terminated.py'  # Lightning starts it again for the second process
+    program.write_text(TERMINATED)
+    command = superpoint_command(folders, tmp_path / 'out', '--devices=2', '--batch=1')
+    run = subprocess.Popen([sys.executable, program, *command], start_new_session=True)
+    try:
+        assert run.wait(timeout=100) == 143
+    finally:
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(run.pid, signal.SIGKILL)
