@@ -105,17 +105,18 @@ def _train(stage: str, recipe, options: argparse.Namespace) -> int:
             file=sys.stderr,
         )
         return 1
-    except ValueError as error:
-        raise ValueError(_cause(error)) from error
+    except (ValueError, OSError) as error:
+        if not str(error).startswith('Caught '):
+            raise
+        raise type(error)(_cause_in_worker(error)) from error
     if weights is not None:
         print(f'weights: {weights}')
     return 0
 
 
-def _cause(error: ValueError) -> str:
-    """Return what was wrong; of an error in a worker process, without that one's traceback."""
-    text = str(error).strip()
-    return text.splitlines()[-1].removeprefix('ValueError: ') if text[:7] == 'Caught ' else text
+def _cause_in_worker(error: Exception) -> str:
+    """Return what was wrong in a worker process, without the traceback that the error has."""
+    return str(error).strip().splitlines()[-1].removeprefix(f'{type(error).__name__}: ')
 
 
 def _make_module(stage: str, recipe, options: argparse.Namespace):

@@ -120,15 +120,38 @@ def test_a_run_that_a_signal_ends_has_the_exit_status_of_other_commands(
     assert capsys.readouterr().err.endswith(f'superpoint: {said}\n')
 
 
-def test_an_error_of_a_worker_process_is_reported_in_one_line(tmp_path, capsys, monkeypatch):
+@pytest.mark.parametrize(
+    ('kind', 'text'),
+    [
+        (ValueError, 'a.png.npz was made for another image'),
+        (FileNotFoundError, "[Errno 2] No such file or directory: 'a.png.npz'"),
+    ],
+)
+def test_an_error_of_a_worker_process_is_reported_in_one_line(
+    tmp_path, capsys, monkeypatch, kind, text
+):
     images, labels = write_photographs(tmp_path)
-    text = 'Caught ValueError in DataLoader worker process 0.\nOriginal Traceback (most ...):\n'
+    name = kind.__name__
+    caught = f'Caught {name} in DataLoader worker process 0.\nOriginal Traceback (most ...):\n'
 
     def fail(*_):
-        raise ValueError(f'{text}ValueError: a.png.npz was made for another image\n')
+        raise kind(f'{caught}{name}: {text}\n')
 
     monkeypatch.setattr(SuperPointModule, 'training_step', fail)
     assert main(superpoint_command((images, labels), tmp_path / 'out')) == 2
     error = capsys.readouterr().err
-    assert 'superpoint: a.png.npz was made for another image' in error
+    assert f'superpoint: {text}' in error
     assert 'Traceback' not in error
+
+
+def test_a_run_whose_photographs_are_removed_ends_with_its_weights(tmp_path, capsys, monkeypatch):
+    images, labels = write_photographs(tmp_path)
+
+    def remove(self):
+        for path in images.iterdir():
+            path.unlink()
+
+    monkeypatch.setattr(SuperPointModule, 'on_train_end', remove)
+    assert main(superpoint_command((images, labels), tmp_path / 'out')) == 0
+    assert (tmp_path / 'out' / WEIGHTS).is_file()
+    assert 'has no activation ranges for int8' in capsys.readouterr().err
