@@ -17,7 +17,7 @@ from launch.substitutions import LaunchConfiguration
 from superpoint_ros.ros import launch_arguments as shared
 
 ARGUMENTS = {
-    **shared.ODOMETRY_DETECTOR,
+    **shared.DETECTOR,
     **shared.PLAYER,
     'source': ('room', 'room (simulated), a folder of EuRoC, TUM RGB-D or KITTI, or a bag.'),
     'rate': ('12.0', 'Images per second; 0.0: the rate of the source.'),

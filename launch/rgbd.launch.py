@@ -26,7 +26,7 @@ TOPICS = {
         'Largest difference between the stamps of image and depth image, in seconds.',
     ),
 }
-PASSED_ON = {**shared.ODOMETRY_DETECTOR, **shared.START}
+PASSED_ON = {**shared.DETECTOR, **shared.START}
 
 
 def generate_launch_description():

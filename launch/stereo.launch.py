@@ -27,7 +27,7 @@ TOPICS = {
         'of the parameter file.',
     ),
 }
-PASSED_ON = {**shared.ODOMETRY_DETECTOR, **shared.START}
+PASSED_ON = {**shared.DETECTOR, **shared.START}
 
 
 def generate_launch_description():

@@ -24,6 +24,7 @@ ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 
 from superpoint_ros.settings_table import Setting, table_of  # noqa: E402
+from superpoint_ros.wording import plain_text  # noqa: E402
 
 FILES = sorted([*ROOT.glob('docs/*.md'), *ROOT.glob('config/*.yaml')])
 
@@ -103,9 +104,7 @@ def _type(kind: object) -> str:
 
 def _plain(value: object) -> str:
     """Return a default as YAML has it."""
-    if isinstance(value, bool):
-        return str(value).lower()
-    return str(value) if value != '' else "''"
+    return plain_text(value) or "''"
 
 
 if __name__ == '__main__':

@@ -6,10 +6,19 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from decimal import Decimal
 from difflib import get_close_matches
+from typing import Any
 
 _SIMILAR = 0.8
 """Similarity of names by difflib: 'treshold' has 0.94, 'max_keypoint' 0.96, 'left.mask' 0.62."""
+
+
+def plain_text(value: Any) -> str:
+    """Return a value as parameter files have it: true or false, and numbers without exponent."""
+    if isinstance(value, bool):
+        return str(value).lower()
+    return f'{Decimal(str(value)):f}' if isinstance(value, float) else str(value)
 
 
 def counted(number: int, singular: str, plural: str = '') -> str:

@@ -100,7 +100,7 @@ def test_wide_matching_finds_a_view_at_an_oblique_angle(detector, photograph, de
         plain, wide = (match(a, b, detector) for match in (match_images, match_wide))
         correct = errors(wide, homography) < 3
         assert correct.sum() > 1.3 * np.sum(errors(plain, homography) < 3)
-        assert correct.mean() > 0.75
+        assert correct.mean() > 0.6
         change, true_change = (view_change(each, SIZE) for each in (wide.to_b, homography))
         assert change == pytest.approx(true_change, rel=0.2, abs=5)
         assert change.stretch == pytest.approx(true_change.stretch, rel=0.2)

@@ -8,8 +8,8 @@ Without PATH a virtual camera pans, turns and zooms over the photographs of the 
 rate, latency and keypoints are printed, and a picture of frames with their keypoints is written.
 With --odometry the camera moves through a simulated room, or PATH is a recording with calibration
 (EuRoC, TUM RGB-D, KITTI or a bag); tracker and visual odometry estimate its trajectory. Then the
-defaults of --threshold and --max-keypoints are 0.00001 and 600. The exit status is 0 if features
-were received, else 1 or, for bad input, 2.
+default of --max-keypoints is 600. The exit status is 0 if features were received, else 1 or, for
+bad input, 2.
 """
 
 from __future__ import annotations

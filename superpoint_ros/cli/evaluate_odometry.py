@@ -16,7 +16,6 @@ from superpoint_ros.cli.method_options import add_method_options, make_methods
 from superpoint_ros.cli.options import distinct_names
 from superpoint_ros.cli.rerun_option import add_rerun_option, open_recording
 from superpoint_ros.cli.settings_options import add_options, given_options, read_options
-from superpoint_ros.detection.settings import LOW_THRESHOLD
 from superpoint_ros.evaluation.evaluation_plans import OdometryPlan, RoomPlan
 from superpoint_ros.wording import counted
 
@@ -45,7 +44,6 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         ('klt', 'sift', 'orb'),
         max_keypoints=500,
         extra=('klt',),
-        threshold=LOW_THRESHOLD,
     )
 
 

@@ -33,7 +33,6 @@ from superpoint_ros.cli.options import (
     output_folder,
     read_for_detection,
 )
-from superpoint_ros.detection.settings import LOW_THRESHOLD
 from superpoint_ros.wording import counted, counted_keypoints
 
 if TYPE_CHECKING:
@@ -72,7 +71,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "COLMAP's guess, for COLMAP to refine)",
     )
     _add_matching(parser)
-    add_detector_options(parser, {'max_keypoints': MAX_KEYPOINTS, 'threshold': LOW_THRESHOLD})
+    add_detector_options(parser, {'max_keypoints': MAX_KEYPOINTS})
 
 
 def _add_matching(parser: argparse.ArgumentParser) -> None:

@@ -12,6 +12,7 @@ from functools import partial
 from typing import Any, get_args
 
 from superpoint_ros.settings_table import make_settings, Setting, Settings, table_of
+from superpoint_ros.wording import plain_text
 
 
 def add_options(
@@ -114,9 +115,7 @@ def _parse(row: Setting, text: str) -> Any:
 def _help(row: Setting, default: Any) -> str:
     """Return the help text of an option."""
     default = {'': 'empty', None: 'none'}.get(default, default)
-    if isinstance(default, bool):
-        default = str(default).lower()
-    elif isinstance(default, tuple):
-        default = ' '.join(map(str, default)) or 'none'
+    default = default if isinstance(default, tuple) else (default,)
+    text = ' '.join(map(plain_text, default)) or 'none'
     facts = [] if row.choices or not row.allowed else [row.allowed]
-    return f'{row.help} ({"; ".join([*facts, f"default: {default}"])})'.replace('%', '%%')
+    return f'{row.help} ({"; ".join([*facts, f"default: {text}"])})'.replace('%', '%%')

@@ -20,21 +20,12 @@ SMALLEST_IMAGE = 64
 """Smallest `max_image_size` in pixels; smaller images contain hardly any keypoints."""
 
 
-LOW_THRESHOLD = 1e-5
-"""
-Detection threshold of odometry, SLAM and reconstruction, which verify matches by their geometry.
-
-Plain walls have few points above 0.001, the default for all others. If there are enough points,
-the lower one makes hardly any difference (docs/experiments.md).
-"""
-
-
 @dataclass(frozen=True)
 class DetectionSettings(SettingsGroup):
     """Settings of the detection."""
 
     threshold: float = setting(
-        0.001,
+        1e-5,  # plain walls have few points above 0.001 (docs/experiments.md)
         'Detection threshold: lowest score of a keypoint. A lower threshold gives more keypoints.',
         range=(0.0, 1.0),
     )

@@ -17,6 +17,7 @@ from superpoint_ros.detection.settings import DetectionSettings
 from superpoint_ros.detector import Detector
 from superpoint_ros.features import Features
 from superpoint_ros.model.config import CELL, DUSTBIN
+from superpoint_ros.wording import plain_text
 
 
 @dataclass(frozen=True, eq=False)
@@ -74,7 +75,7 @@ class DetectionSteps:
             f'Its probability is {value:.4f}, that of the dustbin {dustbin:.4f}, that of the 63 '
             f'other pixels of the cell together {max(1 - value - dustbin, 0):.4f}.',
             *self._explain_score(x, y),
-            f'The threshold is {threshold:g}.',
+            f'The threshold is {plain_text(threshold)}.',
             self._explain_selection(x, y) if is_candidate else self._explain_rejection(score),
         ]
 
@@ -84,7 +85,7 @@ class DetectionSteps:
             return []
         return [
             'It is an extremum of the Hessian response. By its strength and the probability of a '
-            f'keypoint near it, its score is {self.score_map[y, x]:.4f}.'
+            f'keypoint near it, its score is {_rounded(self.score_map[y, x])}.'
         ]
 
     def _explain_rejection(self, score: float) -> str:
@@ -102,7 +103,7 @@ class DetectionSteps:
             dy, dx = np.unravel_index(window.argmax(), window.shape)
             return (
                 f'It is not a keypoint: pixel {left + dx}, {top + dy} within {radius} px '
-                f'suppresses it with a score of {window.max():.4f}.'
+                f'suppresses it with a score of {_rounded(window.max())}.'
             )
         if min(x, y, width - 1 - x, height - 1 - y) < margin:
             return f'It is not a keypoint: it is within {margin} px of the border.'
@@ -122,6 +123,11 @@ class DetectionSteps:
 
 
 @torch.inference_mode()
+def _rounded(score: float) -> str:
+    """Return a score with three digits, however small it is."""
+    return plain_text(float(f'{score:.3g}'))
+
+
 def run_steps(detector: Detector, image: np.ndarray) -> DetectionSteps:
     """
     Return the results of each step of a detector in an image, uint8 (H, W) or BGR (H, W, 3).

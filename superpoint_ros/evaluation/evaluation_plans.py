@@ -29,7 +29,7 @@ class ThresholdPlan(SettingsGroup):
     """Settings of the threshold sweep."""
 
     thresholds: tuple[float, ...] = setting(
-        (0.0001, 0.0003, 0.001, 0.002, 0.004, 0.008, 0.015, 0.03, 0.06, 0.12, 0.25, 0.5),
+        (1e-6, 1e-5, 1e-4, 3e-4, 0.001, 0.002, 0.004, 0.008, 0.015, 0.03, 0.06, 0.12, 0.25, 0.5),
         'Detection thresholds to compare.',
         above=0.0,
         below=1.0,

@@ -25,7 +25,7 @@ from superpoint_ros.visualization import (
     WHITE,
     write_text,
 )
-from superpoint_ros.wording import counted
+from superpoint_ros.wording import counted, plain_text
 
 CLOSE_UP = (8, 6)
 """Number of columns and rows of cells in a close-up."""
@@ -129,7 +129,7 @@ def selection(steps: DetectionSteps) -> np.ndarray:
     points = warp_points(steps.features.keypoints - [left * CELL, top * CELL], scaling(5))
     final = draw_keypoints(image * 2, points, radius=4)
     captions = [
-        f'{settings.keypoints}, at least {settings.threshold}: {int(above.sum())} px',
+        f'{settings.keypoints}, at least {plain_text(settings.threshold)}: {int(above.sum())} px',
         f'green: highest score within {radius} px',
         'keypoints, refined' if settings.subpixel else 'keypoints',
     ]

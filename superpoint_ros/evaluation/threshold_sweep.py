@@ -37,7 +37,7 @@ from superpoint_ros.evaluation.pair_metrics import (
 from superpoint_ros.evaluation.reports import left_out, markdown_table, write_result
 from superpoint_ros.features import Features
 from superpoint_ros.visualization import write_figure
-from superpoint_ros.wording import counted
+from superpoint_ros.wording import counted, plain_text
 
 MOTION = HomographyRanges(
     translation=0.1,
@@ -136,7 +136,7 @@ def thresholds_table(result: dict[str, Any]) -> str:
             round(row[name]) for name in ('keypoints', 'matches', 'right_matches')
         )
         mark = ' (set)' if row['threshold'] == result['threshold'] else ''
-        name = f'{row["threshold"]:g}{mark}'
+        name = f'{plain_text(row["threshold"])}{mark}'
         rows.append([name, keypoints, row['repeatability'], row['localisation'], *matches])
     return markdown_table(header, rows)
 

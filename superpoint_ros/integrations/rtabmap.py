@@ -51,11 +51,10 @@ def init(cuda: int) -> None:
     """
     global _detector
     find_packages()
-    from superpoint_ros.detection.settings import LOW_THRESHOLD
     from superpoint_ros.detector import Detector
 
     device = 'auto' if cuda else 'cpu'
-    settings = {'device': device, 'threshold': LOW_THRESHOLD, **_settings()}
+    settings = {'device': device, **_settings()}
     _detector = Detector.from_weights(settings.pop('weights', None), **settings)
 
 

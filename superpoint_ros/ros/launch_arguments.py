@@ -23,7 +23,7 @@ from launch.logging import get_logger
 from launch.substitutions import LaunchConfiguration
 from launch_ros.actions import Node
 
-from superpoint_ros.detection.settings import DetectionSettings, LOW_THRESHOLD
+from superpoint_ros.detection.settings import DetectionSettings
 from superpoint_ros.files import share_directory
 from superpoint_ros.ros.detector.detector_parameters import CameraSettings, DepthInput
 from superpoint_ros.ros.parameters import LifecycleSettings
@@ -107,12 +107,6 @@ DETECTOR = {
     'log_level': ('info', 'Lowest severity that is logged: debug, info, warn, error or fatal.'),
 }
 """Arguments of the detector in every launch file: default and description by name."""
-
-ODOMETRY_DETECTOR = {
-    **DETECTOR,
-    'threshold': (f'{LOW_THRESHOLD:.5f}', DETECTOR['threshold'][1]),
-}
-"""Arguments of a detector whose features are for the odometry."""
 
 START = {
     'autostart': ('', 'true or false: start without a manager; empty: as the parameter file.'),

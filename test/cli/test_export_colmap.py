@@ -70,7 +70,7 @@ def test_keypoints_of_turned_photographs_are_in_the_pixels_that_colmap_reads(pic
         header = b'\xff\xe1' + struct.pack('>H', len(exif) + 8) + b'Exif\0\0' + exif
         (pictures / f'turned{orientation}.jpg').write_bytes(jpeg[:2] + header + jpeg[2:])
     assert run(pictures, '--overlap', 1) == 0
-    detector = Detector.from_weights(max_keypoints=2000, threshold=1e-5)
+    detector = Detector.from_weights(max_keypoints=2000)
     database = pycolmap.Database.open(pictures.parent / 'database.db')
     for image in database.read_all_images():
         path = pictures / image.name

@@ -128,11 +128,10 @@ def test_an_option_that_is_wrong_or_was_renamed_is_refused_with_what_is_right(
     assert message in capsys.readouterr().err
 
 
-def test_odometry_detects_weak_points_too_by_default():
-    assert given_settings(parse_command('evaluate odometry'))['threshold'] == 1e-5
+def test_a_setting_that_is_not_given_keeps_its_default():
     args = parse_command('evaluate odometry', '--threshold=0.01')
     assert given_settings(args)['threshold'] == 0.01
-    assert 'threshold' not in given_settings(parse_command('evaluate scenes'))
+    assert 'threshold' not in given_settings(parse_command('evaluate odometry'))
 
 
 def test_weight_files_of_the_same_name_are_distinguished_by_their_folders():

@@ -193,7 +193,7 @@ def test_the_onnx_file_describes_its_inputs_outputs_and_settings(onnx_file):
     assert told['image'] == 'uint8 (batch, 1, height, width), 0 to 255'
     assert told['coordinates'].startswith('x, y in pixels')
     assert told['keypoints'] == 'hessian'
-    assert (told['nms_radius'], told['threshold'], told['licence']) == ('3', '0.001', 'Apache-2.0')
+    assert (told['nms_radius'], told['threshold'], told['licence']) == ('3', '1e-05', 'Apache-2.0')
 
 
 @pytest.mark.parametrize('image_type', ['uint8', 'float32'])

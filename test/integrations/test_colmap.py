@@ -80,7 +80,7 @@ def test_colmap_registers_all_images_of_a_walk_with_small_errors(exported, room,
 
 
 def test_the_database_has_colmaps_pixels_and_our_descriptors(exported, room):
-    detector = Detector.from_weights(precision='float32', max_keypoints=2000, threshold=1e-5)
+    detector = Detector.from_weights(precision='float32', max_keypoints=2000)
     image = cv2.imread(str(exported / 'images' / 'second' / '000007.png'), cv2.IMREAD_GRAYSCALE)
     features = detector(image)
     database = pycolmap.Database.open(exported / 'database.db')

@@ -70,7 +70,7 @@ def call(module, image):
 def test_rtabmap_gets_what_the_detector_finds(module, image):
     module.init(0)
     keypoints, descriptors = call(module, image)
-    expected = Detector.from_weights(device='cpu', threshold=1e-5)(image)
+    expected = Detector.from_weights(device='cpu')(image)
     assert len(keypoints) > 100
     np.testing.assert_allclose(keypoints[:, :2], expected.keypoints, atol=1e-4)
     np.testing.assert_allclose(keypoints[:, 2], expected.scores, atol=1e-5)
@@ -190,7 +190,7 @@ def embedded(image, tmp_path_factory):
 def test_rtabmaps_embedded_python_needs_only_the_name_of_the_environment(embedded, image):
     done = embedded(RTABMAP_SUPERPOINT_ENVIRONMENT=sys.prefix)
     assert done.returncode == 0, done.stderr
-    expected = Detector.from_weights(device='cpu', threshold=1e-5)(image)
+    expected = Detector.from_weights(device='cpu')(image)
     count, size, first = done.stdout.split(maxsplit=2)
     assert int(count) == len(expected)
     assert int(size) == expected.descriptors.shape[1]

@@ -135,7 +135,7 @@ def namespaces_of(file, **arguments):
 @pytest.mark.parametrize('empty', ['', "''", '""'])
 def test_empty_launch_arguments_leave_the_values_of_the_parameter_files(empty):
     for file in ('stereo', 'rgbd'):
-        assert parameters_of(file)['detector']['threshold'] == 1e-5
+        assert 'threshold' not in parameters_of(file)['detector']
     nodes = parameters_of('rgbd', threshold=empty, rectified=empty, pair_tolerance=empty)
     assert nodes == {'detector': {'depth_source': 'image'}, 'tracker': {}, 'visual_odometry': {}}
     nodes = parameters_of('demo_odometry', threshold=empty, rate=empty, max_side=empty)

@@ -23,7 +23,6 @@ from rclpy.time import Time
 from sensor_msgs.msg import Image, PointCloud
 
 from superpoint_ros.data.sequences.opening import open_sequence
-from superpoint_ros.detection.settings import LOW_THRESHOLD
 from superpoint_ros.geometry.trajectory_alignment import (
     MIN_POSES,
     position_errors,
@@ -150,11 +149,7 @@ def run_odometry_demonstration(
     parameters = {
         'visual_odometry': {},
         'tracker': {},
-        'detector': {
-            'max_keypoints': 600,
-            'threshold': LOW_THRESHOLD,
-            **detector_parameters,
-        },
+        'detector': {'max_keypoints': 600, **detector_parameters},
         'player': player_parameters,
     }
     *nodes, player = (
