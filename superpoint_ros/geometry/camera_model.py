@@ -5,8 +5,9 @@
 Camera models: from pixels to undistorted, normalised coordinates.
 
 Normalised coordinates are x and y of the point at distance 1 along the optical axis (REP 103: x to
-the right, y down) that is seen at a pixel. OpenCV undoes the distortion; pixels at which it fails
-are found by distorting its result again.
+the right, y down) that is seen at a pixel. OpenCV undoes the distortion of polynomials in these
+coordinates; pixels at which it fails are found by distorting its result again. That of fisheye
+lenses is a polynomial in the angle from the axis, which `_undistort_fisheye` inverts.
 """
 
 from __future__ import annotations
@@ -38,6 +39,7 @@ _OTHER_NAMES = {
 """Names of the same models in drivers, EuRoC, Kalibr and OpenCV (ros2/common_interfaces#160)."""
 
 _LENGTHS = {'plumb_bob': (0, 4, 5), 'rational_polynomial': (0, 8, 12, 14), 'equidistant': (0, 4)}
+_ANGLES = np.linspace(0, np.pi / 2, 1000, endpoint=False)  # from the axis of a fisheye lens
 _TOLERANCE = 0.05  # largest distance in pixels between a point and its distorted, undistorted self
 _ITERATIONS = (cv2.TERM_CRITERIA_COUNT | cv2.TERM_CRITERIA_EPS, 60, 1e-10)
 
@@ -197,28 +199,48 @@ class CameraModel:
         Return the normalised coordinates (N, 2), float32, of keypoints (N, 2) in pixels.
 
         They are NaN for pixels at which the distortion cannot be inverted, as happens with a
-        polynomial far outside the area in which it was fitted. `check_size` tells whether the
-        calibration is for images of the size of theirs.
+        polynomial far outside the area in which it was fitted, and for points that are not in
+        front of a fisheye camera. `check_size` tells whether the calibration is for images of the
+        size of theirs.
         """
         if not len(keypoints):
             return np.zeros((0, 2), np.float32)
         # The centre of a binned pixel is the middle of the pixels that it consists of.
         pixels = (keypoints.astype(float) + 0.5) * self.binning - 0.5 + self.offset
-        pixels = pixels[:, None]
         distortion = self.coefficients
         if self.model == 'equidistant':
-            points = cv2.fisheye.undistortPoints(pixels, self.matrix, distortion)
-            seen = cv2.fisheye.distortPoints(points, self.matrix, distortion)
-        else:
-            points = cv2.undistortPointsIter(
-                pixels, self.matrix, distortion, None, None, _ITERATIONS
-            )
-            rays = cv2.convertPointsToHomogeneous(points)
-            origin = np.zeros(3)
-            seen, _ = cv2.projectPoints(rays, origin, origin, self.matrix, distortion)
+            return _undistort_fisheye(pixels, self.matrix, distortion).astype(np.float32)
+        pixels = pixels[:, None]
+        points = cv2.undistortPointsIter(pixels, self.matrix, distortion, None, None, _ITERATIONS)
+        rays = cv2.convertPointsToHomogeneous(points)
+        origin = np.zeros(3)
+        seen, _ = cv2.projectPoints(rays, origin, origin, self.matrix, distortion)
         wrong = ~(np.linalg.norm(seen - pixels, axis=2)[:, 0] < _TOLERANCE)
         points[wrong] = np.nan
         return points[:, 0].astype(np.float32)
+
+
+def _undistort_fisheye(
+    pixels: np.ndarray, matrix: np.ndarray, coefficients: np.ndarray
+) -> np.ndarray:
+    """
+    Return the normalised coordinates (N, 2) of pixels (N, 2) by the model equidistant.
+
+    They are NaN from 90 degrees on, and beyond the angle up to which the polynomial rises. (OpenCV
+    has no result for distorted angles above 90 degrees, at which lenses of stereographic
+    projection see 76 degrees.)
+    """
+    polynomial = np.polynomial.Polynomial([0, 1, *np.c_[np.zeros(4), coefficients].ravel()])
+    distorted = polynomial(_ANGLES)
+    count = 1 + np.argmin(np.append(np.diff(distorted) > 0, False))
+    offsets = (pixels - matrix[:2, 2]) / np.diag(matrix)[:2]
+    lengths = np.linalg.norm(offsets, axis=1)
+    # The table is exact to 1e-6; Newton's method then to rounding.
+    angles = np.interp(lengths, distorted[:count], _ANGLES[:count], right=np.nan)
+    for _ in range(2):
+        angles -= (polynomial(angles) - lengths) / polynomial.deriv()(angles)
+    scales = np.divide(np.tan(angles), lengths, out=np.ones_like(lengths), where=lengths > 0)
+    return offsets * scales[:, None]
 
 
 def is_calibrated(info: CameraInfo) -> bool:

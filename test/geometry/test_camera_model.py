@@ -134,6 +134,27 @@ def test_pixels_beyond_the_range_of_the_polynomial_have_no_coordinates():
     assert np.isnan(found[1]).all()
 
 
+def test_a_fisheye_lens_sees_up_to_90_degrees():
+    stereographic = [1 / 12, 1 / 120, 17 / 20160, 31 / 362880]
+    model = CameraModel.from_message(make_info('equidistant', stereographic))
+    angles = np.radians([0, 30, 60, 75, 80, 85, 89])
+    points = np.tan(angles)[:, None] * [0.6, -0.8]
+    found = model.normalize(seen_at(points, 'equidistant', stereographic))
+    np.testing.assert_allclose(found, points, rtol=1e-6, atol=1e-9)
+    beyond = seen_at(1e6 * points[-1:], 'equidistant', stereographic) * 1.01
+    assert np.isnan(model.normalize(beyond)).all()
+
+
+def test_the_angle_of_a_fisheye_lens_ends_where_its_polynomial_falls():
+    # An angle of 60 degrees is at the maximum, 40 degrees.
+    model = CameraModel.from_message(make_info('equidistant', [-1 / np.pi**2 * 3, 0, 0, 0]))
+    largest = np.radians(40) * K[0]
+    pixels = np.array([[K[2] + largest - 0.01, K[5]], [K[2] + largest + 0.5, K[5]]])
+    found = model.normalize(pixels)
+    assert found[0, 0] == pytest.approx(np.tan(np.radians(60)), rel=0.03)
+    assert np.isnan(found[1]).all()
+
+
 def test_no_keypoints_have_no_coordinates():
     found = CameraModel.from_message(make_info()).normalize(np.zeros((0, 2)))
     assert found.shape == (0, 2)
