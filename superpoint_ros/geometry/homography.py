@@ -23,6 +23,10 @@ INLIER_DISTANCE = 3.0
 """Largest distance in pixels from a homography of matches that fit it."""
 
 
+LARGEST_SIDE = 32766
+"""Longest side in pixels of the images that OpenCV warps, and of those that it makes."""
+
+
 def image_corners(size: tuple[int, int]) -> np.ndarray:
     """Return the centres of an image's corner pixels, (4, 2), clockwise from the top left one."""
     right, bottom = size[0] - 1.0, size[1] - 1.0
@@ -61,21 +65,31 @@ def warp_image(
     homography: np.ndarray,
     size: tuple[int, int] | None = None,
     border: int = cv2.BORDER_CONSTANT,
+    interpolation: int = cv2.INTER_LINEAR,
 ) -> np.ndarray:
     """
     Return the target image (height, width[, C]) of a source image, with linear interpolation.
 
     The dtype is that of `image`, and `size` by default the size of the source. Pixels outside the
-    source are 0, or what another `border` mode of OpenCV gives.
+    source are 0, or what another `border` mode of OpenCV gives. Raises ValueError if a side of
+    either image is longer than `LARGEST_SIDE`.
     """
     height, width = image.shape[:2]
+    size = size or (width, height)
+    check_sides((width, height), 'the image')
+    check_sides(size, 'its target')
     return cv2.warpPerspective(
-        image,
-        check_homography(homography),
-        size or (width, height),
-        flags=cv2.INTER_LINEAR,
-        borderMode=border,
+        image, check_homography(homography), size, flags=interpolation, borderMode=border
     )
+
+
+def check_sides(size: tuple[int, int], name: str) -> None:
+    """Raise ValueError if OpenCV cannot warp an image of this (width, height), or make it."""
+    if max(size) > LARGEST_SIDE:
+        raise ValueError(
+            f'{name} has {size[0]}x{size[1]} pixels; to be warped, no side may be longer than '
+            f'{LARGEST_SIDE}'
+        )
 
 
 def resample(image: np.ndarray, homography: np.ndarray, size: tuple[int, int]) -> np.ndarray:

@@ -130,7 +130,7 @@ def _trusted(view: WarpedView, size: tuple[int, int]) -> np.ndarray:
 
 def _warp_mask(mask: np.ndarray, homography: np.ndarray, size: tuple[int, int]) -> np.ndarray:
     """Return the warped mask, uint8, with nearest-neighbour interpolation."""
-    return cv2.warpPerspective(mask, homography, size, flags=cv2.INTER_NEAREST)
+    return warp_image(mask, homography, size, interpolation=cv2.INTER_NEAREST)
 
 
 def _draw_views(

@@ -14,6 +14,7 @@ import zlib
 import numpy as np
 
 from superpoint_ros.data.sequences.image_files import list_images, read_image
+from superpoint_ros.geometry.homography import check_sides
 from superpoint_ros.training.data_loading import VALIDATION
 from superpoint_ros.training.image_lists import select_listed
 from superpoint_ros.training.label_files import LabelFolder
@@ -45,9 +46,9 @@ class Photographs:
 
     One of `HELD_OUT` photographs, chosen by its name, or else a single one, is kept for
     validation; `stream` selects the part. With a folder of `labels`, only images with labels
-    are used, and with an `image_list`, only its images. Photographs that cannot be read are
-    skipped with a warning that names them. Raises ValueError if none is left, if the labels were
-    made for other images, or if images of the list are missing.
+    are used, and with an `image_list`, only its images. Photographs that cannot be read, or are
+    too large to be warped, are skipped with a warning that names them. Raises ValueError if none
+    is left, if the labels were made for other images, or if images of the list are missing.
     """
 
     def __init__(
@@ -102,12 +103,13 @@ class Photographs:
         )
 
     def _read(self, index: int) -> Scene | None:
-        """Return a photograph, None if it cannot be read."""
+        """Return a photograph, None if it cannot be read or is too large."""
         if index in self._scenes:
             return self._scenes[index]
         path = self.paths[index]
         try:
             image = read_image(path)
+            check_sides(image.shape[::-1], str(path))
         except (ValueError, OSError) as error:
             logger.warning('skipped: %s', error)
             self._scenes[index] = None

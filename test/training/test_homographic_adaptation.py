@@ -248,6 +248,12 @@ def test_an_image_too_small_for_the_network_is_named():
         )
 
 
+def test_an_image_whose_views_are_too_large_is_named():
+    recipe = AdaptationRecipe(homographies=2, longest_side=0, scales=[2.0])
+    with pytest.raises(ValueError, match='has 32768x32 pixels; to be warped, no side may be'):
+        label_image(np.zeros((16, 16384), np.uint8), brightness, recipe, np.random.default_rng(0))
+
+
 def test_heatmaps_of_a_network_are_the_softmax_of_its_logits():
     torch.manual_seed(0)
     model = SuperPoint(SuperPointConfig((4, 4, 4, 8), 8, 8)).eval()

@@ -310,6 +310,19 @@ def test_an_unreadable_photograph_is_skipped_and_named(tmp_path, repeatability, 
     assert samples(replace(repeatability, images=str(images)), 8)
 
 
+def test_a_photograph_that_is_too_large_to_be_warped_is_skipped_and_named(
+    tmp_path, repeatability, caplog
+):
+    images, _ = write_photographs(tmp_path)
+    cv2.imwrite(str(images / '2.png'), np.zeros((8, 32767), np.uint8))
+    assert samples(replace(repeatability, images=str(images)), 8)
+    assert f'skipped: {images / "2.png"} has 32767x8 pixels; to be warped, no side' in caplog.text
+    cv2.imwrite(str(images / '2.png'), np.zeros((8, 32766), np.uint8))
+    caplog.clear()
+    assert samples(replace(repeatability, images=str(images)), 8)
+    assert not caplog.text
+
+
 def test_photographs_of_which_none_can_be_read_are_an_error(tmp_path, repeatability):
     for name in ('a.png', 'b.png', 'c.png'):
         (tmp_path / name).write_bytes(b'no image')
