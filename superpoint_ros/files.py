@@ -164,6 +164,33 @@ def list_named(folder: Path, suffixes: Container[str]) -> list[Path]:
     return sorted(path for path in named if not path.name.startswith('.'))
 
 
+def walk_folders(
+    root: Path, is_leaf: Callable[[Path], bool] = lambda folder: False
+) -> Iterator[Path]:
+    """
+    Yield a folder and the folders in it at any depth, by name, without hidden ones.
+
+    Folders in those of which `is_leaf` is true are left out, and so are, with a warning, folders
+    that the user must not read, such as `lost+found`. Links are followed, but no folder occurs
+    twice.
+    """
+    waiting, seen = [root], {root.resolve()}
+    while waiting:
+        folder = waiting.pop()
+        yield folder
+        if is_leaf(folder):
+            continue
+        named = (path for path in folder.iterdir() if not path.name.startswith('.'))
+        for path in sorted(named, reverse=True):
+            if not is_found(path) or not path.is_dir() or path.resolve() in seen:
+                continue
+            seen.add(path.resolve())
+            if os.access(path, os.R_OK | os.X_OK):
+                waiting.append(path)
+            else:
+                _log.warning('left out: there is no permission to read the folder %s', path)
+
+
 def numbered_names(names: Iterable[str]) -> list[str]:
     """Return the names, with a number for those that occurred before: a, a_2, a_3."""
     found: dict[str, None] = {}

@@ -273,3 +273,46 @@ def test_a_working_directory_that_must_not_be_searched_is_no_obstacle(tmp_path):
         )
     assert done.stdout.splitlines()[:2] == ['closed', 'superpoint_nano.safetensors'], done.stderr
     assert '987' in done.stdout.splitlines()[2], done.stderr
+
+
+READ_NEXT_TO_CLOSED_FOLDER = """
+import logging, sys
+from pathlib import Path
+from superpoint_ros.data.sequences.image_files import list_images
+from superpoint_ros.data.sequences.opening import list_sequences
+from superpoint_ros.files import walk_folders
+from superpoint_ros.integrations.image_matches import list_collection
+logging.basicConfig(format='%(message)s', stream=sys.stdout)
+root = Path(sys.argv[1])
+print([path.name for path in walk_folders(root)])
+print([path.name for path in list_images(root)])
+print([path.name for path in list_sequences(root)])
+print(list_collection(root))
+"""
+
+
+def test_folders_that_must_not_be_read_are_left_out_and_named(tmp_path):
+    disk = tmp_path / 'disk'
+    for name in ('lost+found', 'b', 'a/c', '.hidden'):
+        (disk / name).mkdir(parents=True)
+    (disk / 'a' / 'back').symlink_to(disk)
+    for name in ('0.png', 'a/1.png', 'a/c/d.mcap'):
+        (disk / name).touch()
+    (disk / 'closed.png').symlink_to(disk / 'lost+found' / 'secret.png')
+    with closed_folder(disk / 'lost+found') as options:
+        done = subprocess.run(
+            [sys.executable, '-c', READ_NEXT_TO_CLOSED_FOLDER, str(disk)],
+            env={**os.environ, 'PYTHONPATH': str(SOURCE.parent)},
+            capture_output=True,
+            text=True,
+            check=False,
+            **options,
+        )
+    closed = f'left out: there is no permission to read the folder {disk}/lost+found'
+    link = f'links to missing or closed files in {disk} left out: 1, the first is closed.png'
+    assert done.stdout.splitlines() == [
+        *(closed, "['disk', 'a', 'c', 'b']"),
+        *(link, "['0.png']"),
+        *(closed, "['c']"),
+        *(link, closed, "['0.png', 'a/1.png']"),
+    ], done.stderr

@@ -15,6 +15,7 @@ import numpy as np
 from superpoint_ros.data.sequences.image_files import list_images
 from superpoint_ros.data.sequences.text_files import read_rows
 from superpoint_ros.features import Features
+from superpoint_ros.files import walk_folders
 from superpoint_ros.geometry.matching import match_mutual
 
 
@@ -50,14 +51,14 @@ def list_collection(folder: str | Path) -> list[str]:
     """
     Return the names of the images in a folder and its subfolders, relative to the folder.
 
-    The order is that of the folders and, in each, natural (2 before 10). Hidden folders are left
-    out. Raises NotADirectoryError if it is not a folder, ValueError if it has no images.
+    The order is that of the folders and, in each, natural (2 before 10). Hidden folders, and those
+    that must not be read, are left out. Raises NotADirectoryError if it is not a folder,
+    ValueError if it has no images.
     """
     root = Path(folder)
-    paths = list_images(root)
-    for subfolder in sorted(path for path in root.rglob('*') if path.is_dir()):
-        if not any(part.startswith('.') for part in subfolder.relative_to(root).parts):
-            paths += list_images(subfolder)
+    if not root.is_dir():
+        raise NotADirectoryError(f'{root} is not a folder')
+    paths = [path for subfolder in walk_folders(root) for path in list_images(subfolder)]
     if not paths:
         raise ValueError(f'{root} has no images')
     return [path.relative_to(root).as_posix() for path in paths]

@@ -14,6 +14,7 @@ from typing import Any
 
 from superpoint_ros.data.sequences.image_files import IMAGE_SUFFIXES
 from superpoint_ros.data.sequences.mcap_topics import NoRosTopicsError, RosTopicsPath
+from superpoint_ros.files import is_found
 from superpoint_ros.wording import counted
 
 SUFFIXES = ('.db3', '.mcap', '.zstd')
@@ -44,7 +45,7 @@ def is_bag(path: Path) -> bool:
 
 def _storage_files(folder: Path) -> list[Path]:
     """Return the files of a bag in a folder, none if it has images."""
-    files = sorted(path for path in folder.iterdir() if path.is_file())
+    files = sorted(path for path in folder.iterdir() if is_found(path) and path.is_file())
     if any(path.suffix.lower() in IMAGE_SUFFIXES for path in files):
         return []
     return [path for path in files if path.suffix in SUFFIXES]

@@ -16,7 +16,7 @@ import cv2
 import numpy as np
 
 from superpoint_ros.data.image_encodings import decode_image, gray_from_color, to_8_bits
-from superpoint_ros.files import demo_photographs, list_named, read_each
+from superpoint_ros.files import demo_photographs, is_found, list_named, read_each
 
 Item = TypeVar('Item')
 
@@ -130,20 +130,21 @@ def list_images(folder: str | Path) -> list[Path]:
     """
     Return the files of a folder that are named like images, in natural order (2 before 10).
 
-    Subfolders and hidden files are left out, and links to missing files with a warning. Raises
-    NotADirectoryError if it is not a folder.
+    Subfolders and hidden files are left out, and links to missing files, or to those in
+    folders that must not be searched, with a warning. Raises NotADirectoryError if it is not a
+    folder.
     """
     folder = Path(folder)
     if not folder.is_dir():
         raise NotADirectoryError(f'{folder} is not a folder')
     named = list_named(folder, IMAGE_SUFFIXES)
-    broken = [path.name for path in named if not path.exists()]
+    broken = [path.name for path in named if not is_found(path)]
     if broken:
         _log.warning(
-            'links to missing files in %s left out: %d, the first is %s',
+            'links to missing or closed files in %s left out: %d, the first is %s',
             *(folder, len(broken), broken[0]),
         )
-    images = (path for path in named if path.is_file())
+    images = (path for path in named if is_found(path) and path.is_file())
     return sorted(images, key=lambda path: _natural_key(path.name))
 
 

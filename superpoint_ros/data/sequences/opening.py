@@ -17,7 +17,7 @@ from superpoint_ros.data.sequences.sequence import FrameSequence
 from superpoint_ros.data.sequences.text_files import read_calibration
 from superpoint_ros.data.sequences.tum import is_tum_folder, TumSequence
 from superpoint_ros.data.sequences.video import Video
-from superpoint_ros.files import is_found
+from superpoint_ros.files import is_found, walk_folders
 
 
 def open_sequence(
@@ -93,16 +93,12 @@ def list_sequences(source: str | Path) -> list[Path]:
     if not path.is_dir() or is_recording(path):
         return [path]
     found: list[Path] = []
-    folders, seen = [path], {path.resolve()}
-    while folders:
-        for child in sorted(folders.pop().iterdir()):
-            if is_recording(child):
-                found.append(child)
-            elif child.is_dir() and not child.name.startswith('.'):
-                # Links may lead back.
-                if child.resolve() not in seen:
-                    folders.append(child)
-                seen.add(child.resolve())
+    for folder in walk_folders(path, is_recording):
+        if is_recording(folder):
+            found.append(folder)
+            continue
+        files = (each for each in folder.iterdir() if is_found(each) and each.is_file())
+        found += filter(is_bag, files)
     return sorted(found) or [path]
 
 

@@ -146,7 +146,10 @@ def test_links_to_missing_files_are_left_out_with_a_warning(tmp_path, caplog):
         (tmp_path / name).symlink_to(tmp_path / 'missing')
     assert [path.name for path in list_images(tmp_path)] == ['a.png', 'b.png']
     [message] = caplog.messages
-    assert message == f'links to missing files in {tmp_path} left out: 2, the first is c.png'
+    assert (
+        message
+        == f'links to missing or closed files in {tmp_path} left out: 2, the first is c.png'
+    )
 
 
 def test_a_missing_or_unreadable_source_is_named(tmp_path):
