@@ -171,7 +171,7 @@ def _plot(result: dict[str, Any], path: Path) -> None:
     shares.set_ylim(0, 1)
     shares.set_ylabel('share of points repeated within 3 px')
     counts.grid(alpha=0.3)
-    counts.legend(handles=lines, fontsize=8, loc='upper center')
+    counts.legend(handles=lines, fontsize=8, loc='upper right')
     photographs = counted(result['images'], 'photograph')
     figure.suptitle(f'{result["weights"]}, {photographs}', fontsize=10)
     write_figure(path, figure)
