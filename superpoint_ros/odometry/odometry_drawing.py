@@ -15,7 +15,8 @@ from superpoint_ros.visualization import fixed_points, SHIFT, to_bgr, write_text
 _OLD = 30  # age in frames from which a track has the colour of old tracks
 _NEW_COLOR, _OLD_COLOR = np.array([60, 60, 240.0]), np.array([80, 220, 60.0])
 _TRUTH, _ESTIMATE, _DARK = (60, 160, 60), (60, 60, 240), (32, 32, 32)
-_MARGIN = 48
+_ABOVE, _BELOW, _BESIDE = 60, 40, 24  # pixels around a plan: caption and legend, scale bar, sides
+_LEGEND = (('ground truth', _TRUTH), ('estimate', _ESTIMATE))
 
 
 class TrackTails:
@@ -95,9 +96,9 @@ def draw_plan(
         return _with_text(canvas, caption or 'no trajectory yet')
     plane = plane_of(shown)
     low, high = (shown @ plane.T).min(axis=0), (shown @ plane.T).max(axis=0)
-    room = np.array([width, height]) - 2 * _MARGIN
+    room = np.array([width - 2 * _BESIDE, height - _ABOVE - _BELOW])
     scale = float((room / np.maximum(high - low, 1e-9)).min())
-    offset = np.array([width, height]) / 2 - scale * (low + high) / 2 * [1, -1]
+    offset = [_BESIDE, _ABOVE] + room / 2 - scale * (low + high) / 2 * [1, -1]
     _draw_scale_bar(canvas, scale)
     for points, color, thickness in zip(trajectories, (_TRUTH, _ESTIMATE), (3, 1), strict=True):
         if len(points):
@@ -105,9 +106,9 @@ def draw_plan(
             fixed = fixed_points(places)
             cv2.polylines(canvas, [fixed[:, None]], False, color, thickness, cv2.LINE_AA, SHIFT)
             cv2.circle(canvas, fixed[-1].tolist(), 5 << SHIFT, color, -1, cv2.LINE_AA, SHIFT)
-    for row, (name, color) in enumerate((('ground truth', _TRUTH), ('estimate', _ESTIMATE))):
-        cv2.line(canvas, (12, 42 + 18 * row), (36, 42 + 18 * row), color, 2, cv2.LINE_AA)
-        write_text(canvas, name, (44, 46 + 18 * row), 0.45, _DARK)
+    for column, (name, color) in zip((12, 160), _LEGEND, strict=True):
+        cv2.line(canvas, (column, 42), (column + 24, 42), color, 2, cv2.LINE_AA)
+        write_text(canvas, name, (column + 32, 46), 0.45, _DARK)
     return _with_text(canvas, caption)
 
 

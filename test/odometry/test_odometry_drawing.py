@@ -45,22 +45,32 @@ def test_tracks_without_a_position_in_the_picture_are_left_out(position):
 
 
 @pytest.mark.parametrize('plane', [(0, 1), (2, 0)])
-def test_a_plan_shows_the_ground_truth_in_the_middle_and_the_estimate_at_its_scale(plane):
+def test_a_plan_shows_the_ground_truth_below_the_legend_and_the_estimate_at_its_scale(plane):
     truth, estimate = np.zeros((2, 4, 3))
     truth[:, plane] = np.array([[0, 0], [10, 0], [10, 5], [0, 5]]) + [20, -30]
     estimate[:, plane] = np.array([[2, 1], [8, 1], [8, 4], [2, 4]]) + [20, -30]
     picture = draw_plan(estimate, truth, (300, 240))
     assert picture.shape == (240, 300, 3)
-    scale = 300 - 2 * 48  # 10 m
-    _, green, red = np.moveaxis(picture[64:].astype(int), 2, 0)  # below the legend
-    for drawn, length, width in ((green - red, 1.0, 0.5), (red - green, 0.6, 0.3)):
+    scale = (300 - 2 * 24) / 10  # pixels per metre
+    _, green, red = np.moveaxis(picture[50:].astype(int), 2, 0)  # below the legend
+    for drawn, length, width in ((green - red, 10, 5), (red - green, 6, 3)):
         rows, columns = np.nonzero(drawn > 40)
         extents = np.ptp(columns), np.ptp(rows)
         assert extents == pytest.approx((length * scale, width * scale), abs=12)
-        middle = columns.min() + extents[0] / 2, 64 + rows.min() + extents[1] / 2
-        assert middle == pytest.approx((150, 120), abs=6)  # the last position has a circle
+        middle = columns.min() + extents[0] / 2, 50 + rows.min() + extents[1] / 2
+        assert middle == pytest.approx((150, 130), abs=6)  # the last position has a circle
     [bar] = np.nonzero((picture[240 - 16] == 32).all(axis=1)[: 300 // 3 + 12])
-    assert np.ptp(bar) == pytest.approx(0.2 * scale, abs=3)  # 2 m; 5 m exceed a third
+    assert np.ptp(bar) == pytest.approx(2 * scale, abs=3)  # 2 m; 5 m exceed a third
     # A text instead of trajectories, and an estimate alone.
     for few in ((truth[:0], truth[:2]), (truth[:0], truth[:0]), (estimate, truth[:0])):
         assert (draw_plan(*few, (300, 240)) != 255).any()
+
+
+@pytest.mark.parametrize('size', [(320, 240), (640, 480), (320, 480)])
+def test_a_trajectory_of_any_shape_does_not_cross_the_texts_of_a_plan(size):
+    legend = draw_plan(*np.zeros((2, 3, 3)), size, 'caption')[:50]
+    for width, height in ((3, 3), (9, 1), (1, 9)):
+        corners = [[0, 0, 0], [width, 0, 0], [width, height, 0], [0, height, 0], [0, 0, 0]]
+        plan = draw_plan(np.array(corners), np.array(corners), size, 'caption')
+        np.testing.assert_array_equal(plan[:50], legend)
+        assert (plan[-33:-26] == 255).all()  # above the scale bar
