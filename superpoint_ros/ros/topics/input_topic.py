@@ -38,6 +38,9 @@ SHARED = 30.0
 MAX_AGE = 60.0
 """Seconds; a stamp that is older, or as far in the future, is from another clock."""
 
+_FIRST_DATE = 10**18
+"""Nanoseconds from 1970 to 2001; earlier stamps are no dates."""
+
 _NO_COUNT = 2**31 - 1
 """Number of messages that Fast DDS reports as lost, in addition, with the message that follows the
 loss of a message of several fragments (eProsima/Fast-DDS#6366)."""
@@ -93,7 +96,7 @@ class InputTopic(ABC):
         self._last_report = -math.inf
         self._shared_since: float | None = None
         self._last_stamp: int | None = None
-        self._clock_trouble = ''
+        self._clock_troubles: set[str] = set()
 
     @abstractmethod
     def _receive(self, message: Any) -> None:
@@ -161,21 +164,31 @@ class InputTopic(ABC):
         seconds = (now - stamp) * 1e-9
         if now and abs(seconds) <= MAX_AGE:
             return seconds
-        trouble = self._clock_advice(now)
-        if trouble != self._clock_trouble:
-            self._clock_trouble = trouble
+        trouble = self._clock_advice(now, stamp)
+        if trouble not in self._clock_troubles:
+            self._clock_troubles.add(trouble)
             self.logger.info(
                 f'latency is not measured: stamps on {self.topic} differ by {seconds:.0f} s from '
                 f"the node's clock ({trouble})"
             )
         return None
 
-    def _clock_advice(self, now: int) -> str:
-        """Return how the node's clock, which is at `now`, can get the time of the messages."""
-        if not self.node.get_clock().ros_time_is_active:
-            return 'set use_sim_time:=true for a bag played with --clock or a simulation'
-        reason = '/clock has another time' if now else 'no time has arrived on /clock'
-        return f'use_sim_time is true, but {reason}'
+    def _clock_advice(self, now: int, stamp: int) -> str:
+        """Return why a stamp is far from the node's clock, which is at `now`, and the remedy."""
+        if self.node.get_clock().ros_time_is_active:
+            reason = '/clock has another time' if now else 'no time has arrived on /clock'
+            return f'use_sim_time is true, but {reason}'
+        if stamp < _FIRST_DATE:
+            return (
+                'for a simulation set use_sim_time:=true; otherwise the driver stamps with '
+                'another clock, such as the time since the computer was started'
+            )
+        if stamp > now:
+            return 'the stamps are in the future: the clocks of two computers differ'
+        return (
+            'for a bag played with --clock set use_sim_time:=true; otherwise the clocks of two '
+            'computers differ'
+        )
 
     def report_bad_message(self, error: ValueError, reason: str) -> None:
         """
