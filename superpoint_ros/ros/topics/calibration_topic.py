@@ -27,6 +27,10 @@ from superpoint_ros.ros.topics.silent_topics import (
 )
 from superpoint_ros.wording import counted
 
+_DISCOVERY = 3.0
+"""Seconds by which a calibration may arrive later than the first frame without a warning: the
+discovery of a publisher takes that long at times."""
+
 RECTIFIED = (
     'The images are rectified (image_rect): the calibration is the matrix p of camera_info, '
     'without distortion.'
@@ -62,10 +66,11 @@ class CalibrationTopic:
         self.trouble = f'no calibration received on {self.topic}'
         self.silence = ''
         self._start = 0.0
+        self._missing_since: float | None = None
 
     def start(self) -> None:
         """Begin to receive calibrations."""
-        self._start = time.monotonic()
+        self._start, self._missing_since = time.monotonic(), None
         self._main = subscribe_to(
             *(self._node, CameraInfo, self._unresolved, self._receive, qos_profile_sensor_data),
             matched=lambda _: self.watch(),
@@ -140,7 +145,8 @@ class CalibrationTopic:
                 model.check_size(image_size)
         except CameraModelError as error:
             self.trouble = f'{self.topic}: {error}'
-            self._warnings.warn(f'no normalized coordinates: {self.trouble}')
+            if self.newest or self._is_overdue():
+                self._warnings.warn(f'no normalized coordinates: {self.trouble}')
             return None
         self.trouble = ''
         return model
@@ -169,6 +175,12 @@ class CalibrationTopic:
             self._model = CameraModel.from_message(newest, self._rectified)
             self._used = newest
         return self._model
+
+    def _is_overdue(self) -> bool:
+        """Return whether a calibration has been missing for longer than its discovery takes."""
+        now = time.monotonic()
+        self._missing_since = self._missing_since or now
+        return now - self._missing_since > _DISCOVERY
 
     def _warn_of_several_publishers(self) -> None:
         """Log the publishers of a calibration that has changed, if there are several."""

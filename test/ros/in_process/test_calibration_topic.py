@@ -47,10 +47,12 @@ def test_a_calibration_of_another_size_is_reported_once_if_sizes_alternate(
 
 
 def test_an_invalid_calibration_is_logged_directly_after_a_missing_one(
-    start_inside, image, info, wait_for_log
+    start_inside, image, info, wait_for_log, monkeypatch
 ):
+    monkeypatch.setattr(calibration_topic, '_DISCOVERY', 0.0)
     system = start_inside(normalized_coordinates=True)
-    system.answers(image)
+    for _ in range(2):
+        system.answers(image)
     info.distortion_model = 'unknown_model'
     system.publish(info, 'camera_info')
     system.wait_until(
@@ -62,6 +64,21 @@ def test_an_invalid_calibration_is_logged_directly_after_a_missing_one(
         for text in ('no calibration received', 'unknown_model')
     ]
     assert times[1] - times[0] < REPEAT
+
+
+@pytest.mark.parametrize(('discovery', 'count'), [(0.2, 1), (60.0, 0)])
+def test_a_calibration_that_comes_a_little_later_than_the_images_causes_no_warning(
+    start_inside, image, info, capfd, monkeypatch, discovery, count
+):
+    monkeypatch.setattr(calibration_topic, '_DISCOVERY', discovery)
+    system = start_inside(normalized_coordinates=True)
+    system.answers(image)
+    system.rest(0.4)
+    system.answers(image)
+    system.wait_until(
+        lambda: system.publish(info, 'camera_info') or system.answers(image).is_dense
+    )
+    assert capfd.readouterr().err.count('no normalized coordinates') == count
 
 
 @pytest.mark.parametrize('depth_source', ['none', 'stereo'])
