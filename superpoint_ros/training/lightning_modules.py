@@ -147,12 +147,12 @@ class TrainingModule(LightningModule):
         picture = contact_sheet(validation.pictures, columns=2)
         try:
             write_picture(self.folder / 'validation.png', picture)
+            if self.logger is not None:
+                self.logger.experiment.add_image(
+                    'validation', picture[..., ::-1].copy(), self.global_step, dataformats='HWC'
+                )
         except OSError as error:
             logger.warning('the picture of the validation cannot be written: %s', error)
-        if self.logger is not None:
-            self.logger.experiment.add_image(
-                'validation', picture[..., ::-1].copy(), self.global_step, dataformats='HWC'
-            )
 
     def on_save_checkpoint(self, checkpoint: dict) -> None:
         checkpoint['recipe'] = asdict(self.recipe)

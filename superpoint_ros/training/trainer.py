@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
 import contextlib
 import logging
 import os
@@ -54,6 +55,34 @@ class _ProgressBar(TQDMProgressBar):
         for bar in (self._val_progress_bar, self._train_progress_bar):
             if bar is not None:
                 bar.close()
+
+
+class _Curves(TensorBoardLogger):
+    """Curves for TensorBoard, without which a run continues if they cannot be written."""
+
+    _ended = False
+
+    def log_metrics(self, metrics: Mapping[str, float], step: int | None = None) -> None:
+        self._attempt(super().log_metrics, metrics, step)
+
+    def save(self) -> None:
+        self._attempt(super().save)
+
+    def finalize(self, status: str) -> None:
+        self._attempt(super().finalize, status)
+
+    def _attempt(self, write: Callable[..., None], *values: object) -> None:
+        """Call a method that writes; after an OSError, once with a warning, none is called."""
+        if self._ended:
+            return
+        try:
+            write(*values)
+        except (OSError, ValueError) as error:
+            cause = error if isinstance(error, OSError) else error.__cause__  # Lightning's
+            if not isinstance(cause, OSError):
+                raise
+            self._ended = True
+            logger.warning('the curves end here, as they cannot be written: %s', cause)
 
 
 class _SigtermHandler(Callback):
@@ -169,7 +198,7 @@ def _make_trainer(recipe: TrainingRecipe, folder: Path, **hardware: int | str) -
             log_every_n_steps=recipe.log_every,
             use_distributed_sampler=False,
             enable_model_summary=False,
-            logger=TensorBoardLogger(folder, name='tensorboard', version=''),
+            logger=_Curves(folder, name='tensorboard', version=''),
             plugins=[AtomicCheckpointIO()],
             callbacks=[
                 RunCheckpoint(folder, recipe.checkpoint_minutes),

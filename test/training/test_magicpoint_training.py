@@ -15,6 +15,7 @@ from tqdm import tqdm
 
 pytest.importorskip('lightning', reason="needs the extra 'train'")
 
+from tensorboard.summary.writer.record_writer import RecordWriter
 import yaml
 
 from superpoint_ros.cli.main import main
@@ -154,6 +155,24 @@ def test_a_run_on_a_full_disk_continues_and_keeps_the_last_checkpoint(
     assert 'the previous one is kept' in caplog.text
     run(tmp_path, recipe, resume=True)
     assert_same_state(tmp_path, uninterrupted)
+
+
+@pytest.mark.filterwarnings('ignore::pytest.PytestUnhandledThreadExceptionWarning')
+def test_a_run_whose_curves_cannot_be_written_continues(
+    uninterrupted, tmp_path, monkeypatch, caplog
+):
+    write, writes = RecordWriter.write, []
+
+    def fail_from_the_third(writer, data):
+        writes.append(data)
+        if len(writes) >= 3:
+            raise OSError(errno.ENOSPC, 'No space left on device')
+        write(writer, data)
+
+    monkeypatch.setattr(RecordWriter, 'write', fail_from_the_third)
+    run(tmp_path, read_recipe(MagicPointRecipe, uninterrupted / 'recipe.yaml'))
+    assert_same_state(tmp_path, uninterrupted)
+    assert caplog.text.count('the curves end here, as they cannot be written') == 1
 
 
 @pytest.mark.parametrize('lost', ['weights', 'all'])
