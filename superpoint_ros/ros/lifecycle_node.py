@@ -246,9 +246,11 @@ class ProcessingNode(LifecycleNode, ABC):
             wanted = request.transition
             if wanted.label in possible or (not wanted.label and wanted.id in possible.values()):
                 return change(request, response)
+            others = ', '.join(sorted(possible))
             self.get_logger().warning(
                 f'the transition {wanted.label or wanted.id} is not possible: the node is '
-                f'{self.state}; possible are {", ".join(sorted(possible))}'
+                f'{self.state}; '
+                + (f'possible are {others}' if others else 'end the program and start it again')
             )
             response.success = False
             return response

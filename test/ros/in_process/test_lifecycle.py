@@ -118,6 +118,17 @@ def test_an_impossible_transition_is_refused_and_the_node_continues(start_inside
     assert system.answers(image).width > 20
 
 
+def test_a_transition_after_the_shutdown_is_refused_with_the_remedy(start_managed, capfd):
+    _system, manager = start_managed()
+    assert not manager.change(Transition.TRANSITION_ACTIVATE)
+    said = 'the transition 3 is not possible: the node is unconfigured; possible are configure, sh'
+    assert said in capfd.readouterr().err
+    assert manager.change(Transition.TRANSITION_UNCONFIGURED_SHUTDOWN)
+    assert not manager.change(Transition.TRANSITION_CONFIGURE)
+    said = 'the transition 1 is not possible: the node is finalized; end the program and start it'
+    assert said in capfd.readouterr().err
+
+
 STARTUP = [
     (Transition.TRANSITION_CONFIGURE, State.PRIMARY_STATE_INACTIVE),
     (Transition.TRANSITION_ACTIVATE, State.PRIMARY_STATE_ACTIVE),
