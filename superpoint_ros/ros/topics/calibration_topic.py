@@ -27,10 +27,6 @@ from superpoint_ros.ros.topics.silent_topics import (
 )
 from superpoint_ros.wording import counted
 
-_DISCOVERY = 3.0
-"""Seconds by which a calibration may arrive later than the first frame without a warning: the
-discovery of a publisher takes that long at times."""
-
 RECTIFIED = (
     'The images are rectified (image_rect): the calibration is the matrix p of camera_info, '
     'without distortion.'
@@ -65,12 +61,14 @@ class CalibrationTopic:
         self._model: CameraModel | None = None
         self.trouble = f'no calibration received on {self.topic}'
         self.silence = ''
-        self._start = 0.0
-        self._missing_since: float | None = None
+        self._has_publisher = False
+        self._start = 0.0  # time since which a message may have come
+        self._missing_since: float | None = None  # first frame since then without a calibration
 
     def start(self) -> None:
         """Begin to receive calibrations."""
-        self._start, self._missing_since = time.monotonic(), None
+        self._has_publisher = False
+        self._wait()
         self._main = subscribe_to(
             *(self._node, CameraInfo, self._unresolved, self._receive, qos_profile_sensor_data),
             matched=lambda _: self.watch(),
@@ -94,6 +92,9 @@ class CalibrationTopic:
         if self._main is None:
             return
         publishers = self._node.get_publishers_info_by_topic(self._unresolved)
+        if publishers and not self._has_publisher:
+            self._wait()
+        self._has_publisher = bool(publishers)
         self.silence = '' if self.newest else self._why_silent(publishers)
         latched = QoSDurabilityPolicy.TRANSIENT_LOCAL
         if self._latched is None and any(
@@ -176,11 +177,16 @@ class CalibrationTopic:
             self._used = newest
         return self._model
 
+    def _wait(self) -> None:
+        """Give the first message time to arrive: discovery takes seconds at times."""
+        self._start, self._missing_since = time.monotonic(), None
+
     def _is_overdue(self) -> bool:
-        """Return whether a calibration has been missing for longer than its discovery takes."""
+        """Return whether frames have had no calibration for too long."""
         now = time.monotonic()
-        self._missing_since = self._missing_since or now
-        return now - self._missing_since > _DISCOVERY
+        since = self._missing_since or now  # another thread may wait anew meanwhile
+        self._missing_since = since
+        return now - since > WATCHDOG_TIMEOUT
 
     def _warn_of_several_publishers(self) -> None:
         """Log the publishers of a calibration that has changed, if there are several."""

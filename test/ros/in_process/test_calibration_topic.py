@@ -49,7 +49,7 @@ def test_a_calibration_of_another_size_is_reported_once_if_sizes_alternate(
 def test_an_invalid_calibration_is_logged_directly_after_a_missing_one(
     start_inside, image, info, wait_for_log, monkeypatch
 ):
-    monkeypatch.setattr(calibration_topic, '_DISCOVERY', 0.0)
+    monkeypatch.setattr(calibration_topic, 'WATCHDOG_TIMEOUT', 0.0)
     system = start_inside(normalized_coordinates=True)
     for _ in range(2):
         system.answers(image)
@@ -70,7 +70,7 @@ def test_an_invalid_calibration_is_logged_directly_after_a_missing_one(
 def test_a_calibration_that_comes_a_little_later_than_the_images_causes_no_warning(
     start_inside, image, info, capfd, monkeypatch, discovery, count
 ):
-    monkeypatch.setattr(calibration_topic, '_DISCOVERY', discovery)
+    monkeypatch.setattr(calibration_topic, 'WATCHDOG_TIMEOUT', discovery)
     system = start_inside(normalized_coordinates=True)
     system.answers(image)
     system.rest(0.4)
@@ -234,3 +234,21 @@ def test_publishers_of_different_calibrations_on_one_topic_are_named(
         wait_for_log(system, said)
     else:
         assert 'different calibrations' not in capfd.readouterr().err
+
+
+def test_a_publisher_that_appears_late_has_time_to_publish(
+    start_inside, image, info, capfd, monkeypatch
+):
+    system = start_inside(normalized_coordinates=True)
+    monkeypatch.setattr(calibration_topic, 'WATCHDOG_TIMEOUT', 0.2)
+    system.answers(image)
+    system.rest(0.4)
+    system.answers(image)  # without a publisher: the warning is due
+    monkeypatch.setattr(calibration_topic, 'WATCHDOG_TIMEOUT', 30.0)
+    publisher = system.observer.create_publisher(CameraInfo, 'camera_info', 5)
+    system.wait_until(lambda: system.node.inputs[0].calibration._has_publisher)
+    system.answers(image)
+    system.wait_until(lambda: publisher.publish(info) or system.answers(image).is_dense)
+    log = capfd.readouterr().err
+    assert log.count('no normalized coordinates') == 1
+    assert 'no message has arrived' not in log
