@@ -45,9 +45,10 @@ NO_ALIGNMENT = Alignment(np.eye(3), 0)
 
 class ViewChange(NamedTuple):
     """
-    What a homography from a to b does in the middle of b, NaN beyond the horizon.
+    What a homography from a to b does in the middle of b.
 
-    It turns by `rotation` degrees clockwise, magnifies lengths by `zoom` (the root of the
+    It is NaN beyond the horizon, and for a homography that cannot be inverted. The homography
+    turns by `rotation` degrees clockwise, magnifies lengths by `zoom` (the root of the
     magnification of areas) and magnifies one direction by `stretch` >= 1 more than the one across.
     With a reflection, `zoom` is NaN.
     """
@@ -65,7 +66,10 @@ class ViewChange(NamedTuple):
 def view_change(to_b: np.ndarray, size_b: tuple[int, int]) -> ViewChange:
     """Return what a homography from a to b of `size_b` does in the middle of b."""
     middle = (np.array(size_b) - 1) / 2
-    (xx, xy), (yx, yy) = local_jacobian(np.linalg.inv(to_b), middle)
+    try:
+        (xx, xy), (yx, yy) = local_jacobian(np.linalg.inv(to_b), middle)
+    except (np.linalg.LinAlgError, ValueError):  # that of points on a line, for example
+        return ViewChange(np.nan, np.nan, np.nan)
     # Half the sum and half the difference of the singular values; negative with a reflection.
     mean, half = np.hypot(xx + yy, yx - xy) / 2, np.hypot(xx - yy, yx + xy) / 2
     determinant = mean**2 - half**2 if mean > half else np.nan

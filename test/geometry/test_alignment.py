@@ -73,3 +73,19 @@ def test_view_change_of_known_homographies():
     assert view_change(np.diag([3.0, 0.75, 1.0]), SIZE) == pytest.approx((0, 1.5, 4))
     assert np.isnan(view_change(np.diag([-1.0, 1.0, 1.0]), SIZE).zoom)
     assert not view_change(np.diag([-1.0, 1.0, 1.0]), SIZE).is_possible
+
+
+@pytest.mark.parametrize('matrix', [np.diag([1.0, 0.0, 1.0]), np.diag([1e9, 1e9, 1.0])])
+def test_a_homography_that_cannot_be_inverted_has_no_view_change(matrix):
+    change = view_change(matrix, SIZE)
+    assert np.isnan(change).all()
+    assert not change.is_possible
+
+
+@pytest.mark.parametrize('seed', range(40))
+def test_matches_of_points_on_a_line_have_an_alignment_or_none(seed):
+    rng = np.random.default_rng(seed)
+    x = rng.uniform(0, 400, 60)
+    a = np.stack([x, 2 * x + 3], axis=1).astype(np.float32)
+    found = fit_alignment(a, rng.integers(0, 4, (60, 2)) * 100.0, SIZE, SIZE)
+    assert np.isfinite(found.to_b).all()
