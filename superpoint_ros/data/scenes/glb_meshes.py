@@ -29,6 +29,10 @@ LONGEST_SCENE = 1000.0
 SHORTEST_SCENE = 0.02
 """Shortest plausible longest side of a scene in metres."""
 
+SCAN_TRIANGLES = 10_000
+"""Triangles with corners of different colours from which a mesh counts as a coloured scan."""
+
+_WHITE = np.full((1, 1), 255, np.uint8)  # texture of scans: their gray levels are not changed
 _LUMA = np.array([0.299, 0.587, 0.114])  # shares of red, green and blue
 
 
@@ -162,12 +166,15 @@ def _part(geometry, textures: dict[int, np.ndarray]) -> TexturedMesh:
     uv = np.zeros((count, 3, 2), np.float32)
     index = np.full(count, UNTEXTURED, np.int32)
     material = getattr(geometry.visual, 'material', None)
-    gray = np.float32(_gray_level(material) * _vertex_grays(geometry))
+    corners = _vertex_grays(geometry)
+    gray = np.float32(_gray_level(material) * corners.mean(axis=1))
     picture = getattr(material, 'baseColorTexture', None)
     if picture is None:
         picture = getattr(material, 'image', None)
     coordinates = getattr(geometry.visual, 'uv', None)
     if picture is None or coordinates is None:
+        if np.count_nonzero(np.ptp(corners, axis=1) > 1e-4) >= SCAN_TRIANGLES:
+            return TexturedMesh(triangles, uv, np.zeros(count, np.int32), gray, [_WHITE])
         return TexturedMesh(triangles, uv, index, gray, [])
     if id(picture) not in textures:
         textures[id(picture)] = _gray_picture(picture)
@@ -182,16 +189,16 @@ def _gray_level(material) -> float:
 
 
 def _vertex_grays(geometry) -> np.ndarray:
-    """Return the mean gray level of each triangle's vertex colours (N,), white if it has none."""
+    """Return the gray levels of the corners of each triangle (N, 3), white without colours."""
     visual = geometry.visual
     colours = visual.vertex_attributes.get('color') if visual.kind == 'texture' else None
     if visual.kind == 'vertex':
         colours = visual.vertex_colors
     if colours is None:
-        return np.ones(len(geometry.faces))
+        return np.ones((len(geometry.faces), 3))
     colours = np.asarray(colours)
     white = np.iinfo(colours.dtype).max if colours.dtype.kind in 'iu' else 1.0
-    return (colours[:, :3] @ _LUMA / white)[geometry.faces].mean(axis=1)
+    return (colours[:, :3] @ _LUMA / white)[geometry.faces]
 
 
 def _gray_picture(picture) -> np.ndarray:

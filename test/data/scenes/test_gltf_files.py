@@ -12,11 +12,14 @@ import cv2
 import numpy as np
 import pytest
 
+from superpoint_ros.data.scenes.decoration import with_facades
 from superpoint_ros.data.scenes.glb_meshes import read_glb
 from superpoint_ros.data.scenes.meshes import UNTEXTURED
-from superpoint_ros.data.scenes.sources import fingerprint
+from superpoint_ros.data.scenes.sources import check_textured, fingerprint
+from superpoint_ros.data.scenes.texture_lookup import TexturePyramids
+from superpoint_ros.data.scenes.variations import SceneSource
 
-pytest.importorskip('trimesh', reason="needs the extra 'scenes'")
+trimesh = pytest.importorskip('trimesh', reason="needs the extra 'scenes'")
 pytest.importorskip('PIL.Image', reason="needs the extra 'scenes'")
 
 TRIANGLE = np.float32([[0, 0, 0], [1, 0, 0], [0, 0, 2]])
@@ -177,6 +180,22 @@ def test_vertex_colours_are_gray_levels(model, tmp_path):
     mesh = read_glb(model.write(tmp_path / 'b.glb'))
     assert mesh.gray == pytest.approx([2 / 3], abs=0.01)
     assert (mesh.texture == UNTEXTURED).all()
+
+
+def test_a_scan_with_coloured_vertices_is_textured_and_keeps_its_colours(tmp_path):
+    ball = trimesh.creation.icosphere(subdivisions=5)  # 20,480 triangles
+    levels = np.arange(len(ball.vertices)) % 251
+    ball.visual.vertex_colors = np.stack([levels] * 3, axis=1).astype(np.uint8)
+    ball.export(tmp_path / 'scan.glb')
+    mesh = read_glb(tmp_path / 'scan.glb')
+    assert check_textured([SceneSource('scan', (mesh,))], []) == []
+    pictures = [np.zeros((8, 8), np.uint8)]
+    decorated = with_facades(mesh, pictures, 1.0, np.random.default_rng(0))
+    shown = TexturePyramids(decorated.textures).look_up(
+        decorated.texture, decorated.uv[:, 0], np.ones(len(mesh))
+    )
+    faces = trimesh.load(tmp_path / 'scan.glb', force='mesh', process=False).faces
+    assert shown * decorated.gray == pytest.approx(levels[faces].mean(axis=1), abs=0.01)
 
 
 def test_files_next_to_a_gltf_file_are_read_and_missing_ones_are_named(model, tmp_path):
