@@ -97,16 +97,20 @@ def heatmap(steps: DetectionSteps) -> np.ndarray:
     small = reduce_to_side(steps.image, WHOLE)
     scale = min(1.0, WHOLE / max(steps.image.shape))
     points = warp_points(steps.features.keypoints, scaling(scale))
-    # The maximum of the pixels that are merged: the mean would hide peaks.
-    radius = math.ceil(1 / scale) // 2
-    square = np.ones((2 * radius + 1,) * 2)
-    highest = cv2.dilate(steps.heatmap, square)
-    highest = cv2.resize(highest, small.shape[::-1], interpolation=cv2.INTER_NEAREST)
+    highest = reduced_maxima(steps.heatmap, small.shape)
     return contact_sheet(
         [draw_keypoints(small, points), draw_heatmap(highest)],
         columns=2,
         captions=[counted(len(points), 'keypoint'), 'heatmap (square root of the probability)'],
     )
+
+
+def reduced_maxima(heatmap: np.ndarray, shape: tuple[int, int]) -> np.ndarray:
+    """Return a heatmap, reduced to a shape, with maxima of pixels: means would hide peaks."""
+    radius = math.ceil(max(heatmap.shape) / max(shape)) // 2
+    highest = cv2.dilate(heatmap, np.ones((2 * radius + 1,) * 2))
+    # In the middle of the merged pixels; INTER_NEAREST takes the first of them.
+    return cv2.resize(highest, shape[::-1], interpolation=cv2.INTER_NEAREST_EXACT)
 
 
 def selection(steps: DetectionSteps) -> np.ndarray:

@@ -217,3 +217,15 @@ def test_small_and_narrow_images_have_pictures_too(detector, shape):
     for draw in (pictures.cells, pictures.channels, pictures.pixel_shuffle, pictures.heatmap):
         assert draw(steps).dtype == np.uint8
     assert pictures.selection(steps).shape[2] == 3
+
+
+@pytest.mark.parametrize('width', [480, 640, 960, 1080, 1280, 1920])
+def test_every_peak_of_a_heatmap_is_in_its_place_in_the_reduced_picture(width):
+    scale = width / 480
+    for x in range(0, width, 7):
+        heatmap = np.zeros((round(90 * scale), width), np.float32)
+        heatmap[30, x] = 1
+        reduced = pictures.reduced_maxima(heatmap, (90, 480))
+        y_found, x_found = np.argwhere(reduced == 1).mean(axis=0)
+        assert abs(x_found - ((x + 0.5) / scale - 0.5)) <= 0.75
+        assert abs(y_found - (30.5 / scale - 0.5)) <= 0.75
