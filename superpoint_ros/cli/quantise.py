@@ -52,7 +52,7 @@ def run(args: argparse.Namespace) -> int:
     from superpoint_ros.files import find_weights, read_each
 
     weights = find_weights(args.weights)
-    out = args.out or Path(args.weights)
+    out = args.out or output_file(args.weights)
     if out.suffix != '.safetensors':
         raise ValueError(f'ranges are stored in .safetensors files: give --out, not {out.name}')
     chosen = evenly_spaced(find_photographs(args.images), CALIBRATION_IMAGES)

@@ -187,6 +187,18 @@ def test_quantise_takes_the_name_of_shipped_weights_with_another_file_for_the_re
     assert 'give --out, not superpoint_nano' in capsys.readouterr().err
 
 
+def test_quantise_names_a_weight_file_that_cannot_be_written_before_it_measures(
+    tmp_path, capsys, monkeypatch
+):
+    def refuse(folder):
+        raise PermissionError(13, 'Permission denied', str(folder))
+
+    monkeypatch.setattr('superpoint_ros.cli.options.check_writable', refuse)
+    monkeypatch.setattr('superpoint_ros.engines.int8.store_ranges', None)
+    assert main(['quantise', '--weights', str(tmp_path / 'w.safetensors')]) == 1
+    assert capsys.readouterr().err == f'superpoint: {tmp_path}: Permission denied\n'
+
+
 def test_quantise_command_skips_photographs_that_cannot_be_read(photographs, tmp_path, capsys):
     weights = tmp_path / 'w.safetensors'
     save_weights(weights, network(), WeightsMetadata())
