@@ -78,8 +78,13 @@ ODOMETRY_FRAMES = {
     ),
     'publish_tf': (
         '',
-        'true or false: publish the transform from odom_frame to the camera; empty: as the '
+        'true or false: publish the transform from odom_frame to base_frame; empty: as the '
         'parameter file.',
+    ),
+    'base_frame': (
+        '',
+        'Frame of the robot, such as base_link, to which the transform is published; empty: as '
+        'the parameter file.',
     ),
 }
 """Arguments that are parameters of the visual odometry alone."""

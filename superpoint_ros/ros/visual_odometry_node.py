@@ -61,8 +61,14 @@ class OdometryFrames(SettingsGroup, live=False):
     )
     publish_tf: bool = setting(
         True,
-        'Publish the transform from odom_frame to the frame of the camera, if tf2_ros is '
-        'installed. Turn it off if the frame of the camera already has a parent.',
+        'Publish the transform from odom_frame to base_frame, if tf2_ros is installed. Turn it '
+        'off if another node, such as wheel odometry, publishes it.',
+    )
+    base_frame: str = setting(
+        '',
+        'The frame of the robot, such as base_link, to which the transform is published; '
+        '/tf_static must have the transforms from it to the camera. Empty: the frame of the '
+        'camera, if it has no parent on /tf_static.',
     )
     rectified: bool = setting(False, RECTIFIED)
 
@@ -70,6 +76,11 @@ class OdometryFrames(SettingsGroup, live=False):
         super().__post_init__()
         if not tf_name(self.odom_frame):
             raise ValueError(f'odom_frame must be the name of a frame, got {self.odom_frame!r}')
+        if self.base_frame and tf_name(self.base_frame) in ('', tf_name(self.odom_frame)):
+            raise ValueError(
+                f'base_frame must be a frame of the robot, not {self.base_frame!r} (odom_frame is '
+                f'{self.odom_frame!r})'
+            )
 
 
 ODOMETRY_GROUPS = (OdometryFrames, OdometrySettings, OdometryOutput)
@@ -81,7 +92,8 @@ class VisualOdometryNode(ProcessingNode):
     Publish the pose of the camera for each message of tracks for which it can be estimated.
 
     The pose is that of the camera's optical frame, the frame of the tracks' header, in the frame
-    `odom_frame`: x forward, y left and z up, as seen from the camera at the first keyframe.
+    `odom_frame`: x forward, y left and z up, as seen from the camera at the first keyframe, or
+    the frame `base_frame` of the robot at that moment.
 
     Keyframes are refined in another thread; the poses of later frames include the result.
     """
@@ -99,6 +111,8 @@ class VisualOdometryNode(ProcessingNode):
         self._transforms: CameraTransforms | None = None
         self._path: deque[PoseStamped] = deque()
         self._stamp = 0.0  # of the last tracks, in seconds
+        self._start = OPTICAL_TO_BODY  # pose of the camera at the first keyframe
+        self._unmounted = ''  # why that is unknown
         self._path_time = 0.0
         tracks = ProcessedTopic(
             self, PointCloud, 'tracks', 'odometry', 'inliers', self.process, self._trouble
@@ -116,7 +130,7 @@ class VisualOdometryNode(ProcessingNode):
         self._odometry_publisher = self.publisher(Odometry, 'odometry', 10)
         self._path_publisher = self.publisher(Path, 'path', 1)
         self._map_publisher = self.publisher(PointCloud2, 'map', 1)
-        if self._frames.publish_tf:
+        if self._frames.publish_tf or self._frames.base_frame:
             self._transforms = self._make_transforms()
         self.get_logger().info(
             f'tracks from {self.inputs[0].topic}, '
@@ -136,10 +150,13 @@ class VisualOdometryNode(ProcessingNode):
             self._transforms = None
 
     def _make_transforms(self) -> CameraTransforms | None:
-        """Return a publisher of transforms; None without tf2_ros."""
+        """Return a publisher of transforms; None without tf2_ros if it is not needed."""
+        frames = self._frames
         try:
-            return CameraTransforms(self, self._frames.odom_frame)
-        except ImportError:
+            return CameraTransforms(self, frames.odom_frame, frames.base_frame, frames.publish_tf)
+        except ImportError as error:
+            if frames.base_frame:
+                raise ValueError(f'base_frame needs tf2_ros and tf2_msgs: {error}') from None
             self.get_logger().info('no transforms are published: tf2_ros is not installed')
             return None
 
@@ -167,10 +184,23 @@ class VisualOdometryNode(ProcessingNode):
         has_restarted = odometry.restarts != restarts
         if has_restarted or odometry.status != status:
             self._log_status(odometry, has_restarted)
-        if pose is None:
+        if pose is None or not self._find_start(message.header.frame_id):
             return None
-        self._publish(OPTICAL_TO_BODY @ pose, elapsed, message.header)
+        self._publish(self._start @ pose, elapsed, message.header)
         return odometry.inliers
+
+    def _find_start(self, camera: str) -> bool:
+        """Return whether it is known how the camera is mounted on the base frame."""
+        mount = OPTICAL_TO_BODY if self._transforms is None else self._transforms.mount(camera)
+        self._unmounted = ''
+        if mount is None:
+            self._unmounted = (
+                f'/tf_static has no transforms from {self._frames.base_frame} (base_frame) to '
+                f'{camera or "the camera, whose images have no frame_id"}'
+            )
+            return False
+        self._start = mount
+        return True
 
     def _report_failure(self, error: Exception) -> None:
         """Log why a refinement failed; the odometry continues with the unrefined map."""
@@ -195,11 +225,11 @@ class VisualOdometryNode(ProcessingNode):
         """Publish a pose as a transform, as odometry, and on the path; see `_velocity`."""
         stamped = pose_message(pose, Header(stamp=header.stamp, frame_id=self._frames.odom_frame))
         if self._transforms is not None:  # first: who receives the odometry may look it up
-            self._transforms.send(stamped, header.frame_id)
+            self._transforms.send(pose, stamped.header, header.frame_id)
         message = Odometry(header=stamped.header, child_frame_id=header.frame_id)
         message.pose.pose = stamped.pose
         covariance = self._odometry.uncertainty.covariance
-        message.pose.covariance = rotate_covariance(covariance, OPTICAL_TO_BODY[:3, :3]).ravel()
+        message.pose.covariance = rotate_covariance(covariance, self._start[:3, :3]).ravel()
         message.twist = self._velocity(elapsed)
         self._odometry_publisher.publish(message)
         self._publish_path_and_map(stamped)
@@ -230,12 +260,12 @@ class VisualOdometryNode(ProcessingNode):
             self._path_publisher.publish(Path(header=stamped.header, poses=list(self._path)))
         if self._map_publisher.get_subscription_count():
             self._path_time = now
-            points = self._odometry.points @ OPTICAL_TO_BODY[:3, :3].T
+            points = self._odometry.points @ self._start[:3, :3].T + self._start[:3, 3]
             self._map_publisher.publish(positions_message(points, stamped.header))
 
     def _trouble(self) -> str:
         """Return why there are no poses; empty if there are."""
-        trouble = self.calibration.trouble
+        trouble = self.calibration.trouble or self._unmounted
         if not trouble and self._odometry is not None and self._odometry.status == LOST:
             trouble = 'lost: too few points agree with any pose; the scale may change'
         return trouble

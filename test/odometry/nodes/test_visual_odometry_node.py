@@ -16,7 +16,7 @@ pytest.importorskip('rclpy', reason='rclpy is not installed')
 
 from builtin_interfaces.msg import Time
 from diagnostic_msgs.msg import DiagnosticArray
-from geometry_msgs.msg import TransformStamped
+from geometry_msgs.msg import Quaternion, TransformStamped
 from nav_msgs.msg import Odometry, Path
 from rcl_interfaces.msg import Log
 from rclpy.lifecycle import TransitionCallbackReturn
@@ -44,11 +44,12 @@ def straight_ahead(count):
     return poses
 
 
-def play(graph, flight, changed_at=None, frame_id='camera_optical'):
+def play(graph, flight, changed_at=None, frame_id='camera_optical', calls=None):
     """
     Publish a flight's calibration and tracks, as the tracker does.
 
     The calibration changes a little at the frame `changed_at`. `frame_id` is that of the tracks.
+    `calls` are functions, by the number of the frame before which they are called.
     """
     model = flight.camera_model
     info = CameraInfo(width=640, height=480, distortion_model='plumb_bob', k=model.matrix.ravel())
@@ -56,6 +57,8 @@ def play(graph, flight, changed_at=None, frame_id='camera_optical'):
     graph.publish(info, 'camera_info')
     graph.wait_until(lambda: node.calibration.model is not None)
     for number, tracks in enumerate(flight.tracks):
+        if calls and number in calls:
+            calls[number]()
         if number == changed_at:
             info.d = [1e-9, 0.0, 0.0, 0.0, 0.0]
             graph.publish(info, 'camera_info')
@@ -369,7 +372,7 @@ def test_no_transforms_are_published_to_a_camera_that_is_mounted_on_a_robot(
     static = graph.observer.create_publisher(TransformStamped, '/tf_static', latched)
     static.publish(TransformStamped(header=Header(frame_id='base_link'), child_frame_id=child))
     node = graph.add(VisualOdometryNode)
-    graph.wait_until(lambda: node._transforms._parents)
+    graph.wait_until(lambda: node._transforms._mounts)
     odometry, log = graph.listen(Odometry, 'odometry'), graph.listen(Log, '/rosout')
     play(graph, make_flight(poses=straight_ahead(20)))
     graph.wait_until(lambda: has_frame(odometry, 19))
@@ -377,6 +380,66 @@ def test_no_transforms_are_published_to_a_camera_that_is_mounted_on_a_robot(
     if has_parent:
         said = 'no transforms are published: the frame camera_optical of the camera has the parent'
         graph.wait_until(lambda: any(f'{said} base_link' in entry.msg for entry in log))
+
+
+def mount_camera(graph, *more):
+    """Publish a camera that looks ahead, 0.2 m in front of base_link and 0.3 m above it."""
+    latched = QoSProfile(depth=10, durability=QoSDurabilityPolicy.TRANSIENT_LOCAL)
+    static = graph.observer.create_publisher(TransformStamped, '/tf_static', latched)
+    mast = TransformStamped(header=Header(frame_id='base_link'), child_frame_id='mast')
+    mast.transform.translation.z = 0.3
+    optical = TransformStamped(header=Header(frame_id='/mast'), child_frame_id='camera_optical')
+    optical.transform.translation.x = 0.2
+    optical.transform.rotation = Quaternion(x=-0.5, y=0.5, z=-0.5, w=0.5)
+    for each in (*more, mast, optical):
+        static.publish(each)
+
+
+def test_poses_and_transforms_of_a_robot_begin_where_its_base_stood(
+    graph, make_flight, transforms
+):
+    broken = TransformStamped(header=Header(frame_id='base_link'), child_frame_id='arm')
+    broken.transform.rotation.w = 0.0
+    circle = TransformStamped(header=Header(frame_id='lidar'), child_frame_id='lidar')
+    node = graph.add(VisualOdometryNode, base_frame='/base_link')
+    odometry, log = graph.listen(Odometry, 'odometry'), graph.listen(Log, '/rosout')
+
+    def mount():
+        graph.wait_until(lambda: 'has no transforms from /base_link' in node._trouble())
+        assert odometry == []
+        mount_camera(graph, broken, circle)
+        graph.wait_until(lambda: len(node._transforms._mounts) == 3)
+        graph.wait_until(lambda: any('[0.0, 0.0, 0.0, 0.0] are not a' in e.msg for e in log))
+
+    play(graph, make_flight(poses=straight_ahead(30), depth_error=0.005), calls={20: mount})
+    graph.wait_until(lambda: has_frame(odometry, 29) and len(odometry) == len(transforms))
+    assert node._trouble() == ''
+    assert odometry[-1].child_frame_id == 'camera_optical'
+    np.testing.assert_allclose(places(odometry[-1:]), [[2.2, -1, 0.3]], atol=0.05)
+    last = transforms[-1]
+    assert (last.header.frame_id, last.child_frame_id) == ('odom', 'base_link')
+    place = last.transform.translation
+    np.testing.assert_allclose([place.x, place.y, place.z], [2, -1, 0], atol=0.05)
+    assert abs(last.transform.rotation.w) == pytest.approx(1, abs=1e-3)
+
+
+def test_no_transforms_are_published_to_a_base_that_has_a_parent(graph, make_flight, transforms):
+    footprint = TransformStamped(header=Header(frame_id='footprint'), child_frame_id='base_link')
+    mount_camera(graph, footprint)
+    node = graph.add(VisualOdometryNode, base_frame='base_link')
+    graph.wait_until(lambda: len(node._transforms._mounts) == 3)
+    odometry, log = graph.listen(Odometry, 'odometry'), graph.listen(Log, '/rosout')
+    play(graph, make_flight(poses=straight_ahead(20)))
+    graph.wait_until(lambda: has_frame(odometry, 19))
+    assert transforms == []
+    said = 'base_link (base_frame) has the parent footprint on /tf_static: choose footprint'
+    graph.wait_until(lambda: any(said in entry.msg for entry in log))
+
+
+@pytest.mark.parametrize('name', ['/', 'odom', '/odom'])
+def test_the_base_must_be_a_frame_of_the_robot(graph, name):
+    with pytest.raises(ValueError, match='base_frame must be a frame of the robot'):
+        graph.add(VisualOdometryNode, base_frame=name)
 
 
 @pytest.mark.parametrize('name', ['', '/'])
