@@ -23,8 +23,8 @@ from typing import get_args, get_origin
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 
-from superpoint_ros.settings_table import Setting, table_of  # noqa: E402
-from superpoint_ros.wording import plain_text  # noqa: E402
+from superpoint_ros.common.settings_table import Setting, table_of  # noqa: E402
+from superpoint_ros.common.wording import plain_text  # noqa: E402
 
 FILES = sorted([*ROOT.glob('docs/*.md'), *ROOT.glob('config/*.yaml')])
 

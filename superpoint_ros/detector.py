@@ -13,6 +13,7 @@ from typing import Any, TYPE_CHECKING
 
 import numpy as np
 
+from superpoint_ros.common.settings_table import make_settings, table_of
 from superpoint_ros.detection.cpu import CpuPipeline
 from superpoint_ros.detection.cpu_descriptors import average_scales
 from superpoint_ros.detection.cpu_heatmap import heatmap_from_logits
@@ -32,7 +33,6 @@ from superpoint_ros.engines.execution_settings import ExecutionSettings
 from superpoint_ros.features import Features
 from superpoint_ros.files import find_weights
 from superpoint_ros.model.weights import read_weights, WeightsMetadata
-from superpoint_ros.settings_table import make_settings, table_of
 
 if TYPE_CHECKING:
     from superpoint_ros.model.superpoint import SuperPoint

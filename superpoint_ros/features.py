@@ -10,8 +10,8 @@ from pathlib import Path
 
 import numpy as np
 
+from superpoint_ros.common.wording import counted
 from superpoint_ros.files import read_npz, write_npz
-from superpoint_ros.wording import counted
 
 _ARRAYS = ('keypoints', 'scores', 'descriptors')
 _DEPTH_ARRAYS = ('depths', 'depth_sigmas')

@@ -150,7 +150,7 @@ def test_the_example_with_an_own_detection_measures_it(tmp_path, monkeypatch, ca
 
 
 def test_recipe_values_on_the_training_page_exist():
-    from superpoint_ros.settings_table import table_of
+    from superpoint_ros.common.settings_table import table_of
     from superpoint_ros.training.adaptation_recipe import AdaptationRecipe
     from superpoint_ros.training.training_recipes import SuperPointRecipe
 

@@ -15,11 +15,11 @@ pytest.importorskip('rclpy', reason='rclpy is not installed')
 
 import yaml
 
+from superpoint_ros.common.settings_table import table_of
 from superpoint_ros.ros.detector.detector_parameters import DETECTOR_GROUPS
 from superpoint_ros.ros.parameters import LifecycleSettings
 from superpoint_ros.ros.tracker_node import TRACKER_GROUPS
 from superpoint_ros.ros.visual_odometry_node import ODOMETRY_GROUPS
-from superpoint_ros.settings_table import table_of
 
 ROOT = Path(__file__).resolve().parents[1]
 SCRIPT = ROOT / 'scripts' / 'update_settings.py'

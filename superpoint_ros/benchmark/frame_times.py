@@ -35,9 +35,9 @@ from superpoint_ros.benchmark.machine import (
 )
 from superpoint_ros.benchmark.other_detectors import TimedMethod, TimedOnnx
 from superpoint_ros.benchmark.roofline import multiply_adds, network_traffic, roofline
+from superpoint_ros.common.wording import counted
 from superpoint_ros.model.config import PAPER, SuperPointConfig
 from superpoint_ros.model.network_arrays import NetworkArrays
-from superpoint_ros.wording import counted
 
 Size = tuple[int, int]
 

@@ -28,8 +28,8 @@ from superpoint_ros.benchmark.frame_times import (
     summary_of,
 )
 from superpoint_ros.benchmark.machine import use_threads
+from superpoint_ros.common.wording import counted
 from superpoint_ros.model.network_arrays import NetworkArrays
-from superpoint_ros.wording import counted
 
 SIZES: tuple[Size, ...] = (
     (160, 120),

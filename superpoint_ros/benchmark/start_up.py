@@ -18,8 +18,8 @@ import psutil
 
 from superpoint_ros.benchmark.candidates import frames_of, read_photographs
 from superpoint_ros.benchmark.frame_times import Progress
+from superpoint_ros.common.wording import counted
 from superpoint_ros.visualization import write_picture
-from superpoint_ros.wording import counted
 
 SIZE = (160, 120)
 """Width and height of the image for `superpoint detect`: a start, not a detection, is measured."""

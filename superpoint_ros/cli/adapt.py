@@ -24,7 +24,7 @@ import sys
 
 from superpoint_ros.cli.options import keep_inputs, number, output_folder
 from superpoint_ros.cli.recipe_options import add_options, own_parser, parse_options
-from superpoint_ros.wording import counted_keypoints
+from superpoint_ros.common.wording import counted_keypoints
 
 STAGE = 'adapt'
 

@@ -20,7 +20,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Compile what the nodes need, with any of their settings; 1 if code cannot be saved."""
-    from superpoint_ros.compiled import is_all_saved
+    from superpoint_ros.common.compiled import is_all_saved
     from superpoint_ros.geometry.stereo import warm_up_stereo
     from superpoint_ros.odometry.tracker import Tracker
     from superpoint_ros.odometry.visual_odometry import VisualOdometry

@@ -25,7 +25,7 @@ from superpoint_ros.cli.options import (
     output_folder,
 )
 from superpoint_ros.cli.rerun_option import add_rerun_option, open_recording
-from superpoint_ros.wording import counted
+from superpoint_ros.common.wording import counted
 
 _MANY_DROPPED = 0.1  # a fraction of the images that the user should know of
 

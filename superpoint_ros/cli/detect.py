@@ -32,7 +32,7 @@ from superpoint_ros.cli.options import (
     read_for_detection,
 )
 from superpoint_ros.cli.rerun_option import add_rerun_option, open_recording
-from superpoint_ros.wording import counted_keypoints
+from superpoint_ros.common.wording import counted_keypoints
 
 if TYPE_CHECKING:
     import numpy as np

@@ -16,8 +16,8 @@ from superpoint_ros.cli.method_options import add_method_options, make_methods
 from superpoint_ros.cli.options import distinct_names
 from superpoint_ros.cli.rerun_option import add_rerun_option, open_recording
 from superpoint_ros.cli.settings_options import add_options, given_options, read_options
+from superpoint_ros.common.wording import counted
 from superpoint_ros.evaluation.evaluation_plans import OdometryPlan, RoomPlan
-from superpoint_ros.wording import counted
 
 if TYPE_CHECKING:
     from superpoint_ros.data.sequences.sequence import FrameSequence

@@ -23,7 +23,7 @@ from superpoint_ros.cli.options import (
     make_detector,
     read_for_detection,
 )
-from superpoint_ros.wording import counted
+from superpoint_ros.common.wording import counted
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

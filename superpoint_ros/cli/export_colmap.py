@@ -33,7 +33,7 @@ from superpoint_ros.cli.options import (
     output_folder,
     read_for_detection,
 )
-from superpoint_ros.wording import counted, counted_keypoints
+from superpoint_ros.common.wording import counted, counted_keypoints
 
 if TYPE_CHECKING:
     import pycolmap

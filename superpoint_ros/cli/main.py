@@ -27,8 +27,8 @@ from typing import Any, NamedTuple
 
 from superpoint_ros import __version__
 from superpoint_ros.cli.memory_errors import is_out_of_memory, OUT_OF_MEMORY
-from superpoint_ros.interruptions import raised_interruptions, raising_signals, Terminated
-from superpoint_ros.standard_streams import lasting_streams
+from superpoint_ros.common.interruptions import raised_interruptions, raising_signals, Terminated
+from superpoint_ros.common.standard_streams import lasting_streams
 
 
 class Command(NamedTuple):
@@ -173,7 +173,7 @@ def _shown_log() -> Iterator[None]:
 
     A command whose log shows progress sets the level of the package's logger to INFO.
     """
-    log, compilation = map(logging.getLogger, ('superpoint_ros', 'superpoint_ros.compiled'))
+    log, compilation = map(logging.getLogger, ('superpoint_ros', 'superpoint_ros.common.compiled'))
     before = log.level, log.propagate, compilation.level
     handler = _LineHandler()
     log.addHandler(handler)

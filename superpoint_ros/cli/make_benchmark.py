@@ -18,8 +18,8 @@ from pathlib import Path
 
 from superpoint_ros.cli.options import add_out, image_files
 from superpoint_ros.cli.settings_options import add_options, read_options
+from superpoint_ros.common.wording import counted
 from superpoint_ros.data.benchmark_from_photographs import BenchmarkPlan, make_benchmark
-from superpoint_ros.wording import counted
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

@@ -21,8 +21,8 @@ import time
 
 from superpoint_ros.cli.options import add_detector_options, make_detector, output_folder
 from superpoint_ros.cli.settings_options import add_options, given_options
+from superpoint_ros.common.wording import counted, counted_keypoints
 from superpoint_ros.ros.bags.bag_options import BagOptions, count_images
-from superpoint_ros.wording import counted, counted_keypoints
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

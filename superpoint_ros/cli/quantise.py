@@ -19,7 +19,7 @@ import argparse
 from pathlib import Path
 
 from superpoint_ros.cli.options import output_file
-from superpoint_ros.wording import counted
+from superpoint_ros.common.wording import counted
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

@@ -28,8 +28,8 @@ from typing import TYPE_CHECKING
 from superpoint_ros.cli.options import add_out, distinct_names, keep_inputs
 from superpoint_ros.cli.scene_options import add_scene_options, interrupted
 from superpoint_ros.cli.settings_options import add_options, read_options
+from superpoint_ros.common.wording import counted
 from superpoint_ros.data.scenes.pairs import PairSettings, render_pairs, RenderedPair
-from superpoint_ros.wording import counted
 
 if TYPE_CHECKING:
     from superpoint_ros.data.scenes.pair_cache import PairCache

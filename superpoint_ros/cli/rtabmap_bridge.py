@@ -17,7 +17,7 @@ import argparse
 from contextlib import suppress
 
 from superpoint_ros.cli.rerun import add_topic_options, make_node
-from superpoint_ros.wording import counted
+from superpoint_ros.common.wording import counted
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

@@ -11,8 +11,8 @@ from dataclasses import replace
 from functools import partial
 from typing import Any, get_args
 
-from superpoint_ros.settings_table import make_settings, Setting, Settings, table_of
-from superpoint_ros.wording import plain_text
+from superpoint_ros.common.settings_table import make_settings, Setting, Settings, table_of
+from superpoint_ros.common.wording import plain_text
 
 
 def add_options(

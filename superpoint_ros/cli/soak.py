@@ -23,6 +23,7 @@ from superpoint_ros.cli.options import (
     output_folder,
 )
 from superpoint_ros.cli.settings_options import add_options, given_options
+from superpoint_ros.common.wording import counted
 from superpoint_ros.ros.testing.stress_report import (
     CALLS,
     judge,
@@ -31,7 +32,6 @@ from superpoint_ros.ros.testing.stress_report import (
     Sample,
     write_samples,
 )
-from superpoint_ros.wording import counted
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

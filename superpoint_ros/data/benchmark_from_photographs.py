@@ -30,12 +30,12 @@ import re
 import cv2
 import numpy as np
 
+from superpoint_ros.common.settings_table import setting, SettingsGroup
 from superpoint_ros.data.hpatches import INCOMPLETE, write_homography
 from superpoint_ros.data.photometric import augment, PhotometricRanges
 from superpoint_ros.data.random_homographies import HomographyRanges, sample_homography
 from superpoint_ros.data.sequences.image_files import read_image, reduce_to_side
 from superpoint_ros.geometry.homography import scaling, valid_mask
-from superpoint_ros.settings_table import setting, SettingsGroup
 from superpoint_ros.visualization import write_picture
 
 VIEWPOINT = HomographyRanges(

@@ -20,7 +20,7 @@ from typing import NamedTuple, TYPE_CHECKING
 import cv2
 import numpy as np
 
-from superpoint_ros.wording import counted
+from superpoint_ros.common.wording import counted
 
 if TYPE_CHECKING:
     from sensor_msgs.msg import CompressedImage, Image

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 
-from superpoint_ros.settings_table import setting, SettingsGroup, table_of
+from superpoint_ros.common.settings_table import setting, SettingsGroup, table_of
 
 SHARE = (0.0, 1.0)
 

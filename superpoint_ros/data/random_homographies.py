@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from superpoint_ros.settings_table import setting, SettingsGroup
+from superpoint_ros.common.settings_table import setting, SettingsGroup
 
 LARGEST_PERSPECTIVE = 0.24
 """A square stays convex if each corner moves by less than a quarter of its side."""

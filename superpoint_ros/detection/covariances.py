@@ -16,7 +16,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from superpoint_ros.compiled import compiled, compiled_part
+from superpoint_ros.common.compiled import compiled, compiled_part
 from superpoint_ros.detection.preprocessing import longer_side
 from superpoint_ros.detection.settings import DetectionSettings
 

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from superpoint_ros.compiled import compiled, inlined
+from superpoint_ros.common.compiled import compiled, inlined
 from superpoint_ros.detection.preprocessing import SCALE_WEIGHT
 from superpoint_ros.model.config import CELL, FINE_CELL, SuperPointOutput
 

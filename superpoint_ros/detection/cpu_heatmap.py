@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from superpoint_ros.compiled import compiled, compiled_part, inlined
+from superpoint_ros.common.compiled import compiled, compiled_part, inlined
 from superpoint_ros.detection.cpu_hessian import HessianExtrema
 from superpoint_ros.detection.hessian_constants import HALF_STRENGTH, PROBABILITY_KERNEL
 from superpoint_ros.model.config import CELL

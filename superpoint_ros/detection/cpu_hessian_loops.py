@@ -10,7 +10,7 @@ extrema are computed from the last rows at each scale, which stay in the process
 
 import numpy as np
 
-from superpoint_ros.compiled import compiled
+from superpoint_ros.common.compiled import compiled
 from superpoint_ros.detection.cpu_hessian_peaks import (
     fill_outside,
     find_peaks,

@@ -5,7 +5,7 @@
 
 import numpy as np
 
-from superpoint_ros.compiled import compiled_part
+from superpoint_ros.common.compiled import compiled_part
 from superpoint_ros.detection.cpu_hessian_rows import (
     BAND,
     columns_of_blocks,

@@ -5,7 +5,7 @@
 
 import numpy as np
 
-from superpoint_ros.compiled import compiled_part, inlined
+from superpoint_ros.common.compiled import compiled_part, inlined
 from superpoint_ros.detection.cpu_hessian_rows import (
     columns_of_blocks,
     ONE,

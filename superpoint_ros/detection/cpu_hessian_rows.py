@@ -14,7 +14,7 @@ unsigned, because in Numba negative signed ones count from the end of an array.
 
 import numpy as np
 
-from superpoint_ros.compiled import compiled_part, inlined
+from superpoint_ros.common.compiled import compiled_part, inlined
 
 BAND = 4
 """Rows that are processed at a time, so that they share most of what they read."""

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from superpoint_ros.compiled import compiled, compiled_part
+from superpoint_ros.common.compiled import compiled, compiled_part
 
 _EVERYWHERE = np.empty((0, 0), np.bool_)
 _ALL_BITS = np.uint64(0xFFFFFFFFFFFFFFFF)

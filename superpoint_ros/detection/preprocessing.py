@@ -16,9 +16,9 @@ from typing import Any, TypeVar
 import cv2
 import numpy as np
 
+from superpoint_ros.common.wording import counted
 from superpoint_ros.detection.settings import DetectionSettings
 from superpoint_ros.model.config import CELL, SMALLEST_SIDE
-from superpoint_ros.wording import counted
 
 Points = TypeVar('Points')
 

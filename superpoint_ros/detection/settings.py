@@ -12,7 +12,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import ClassVar
 
-from superpoint_ros.settings_table import setting, SettingsGroup
+from superpoint_ros.common.settings_table import setting, SettingsGroup
 
 KEYPOINTS = ('hessian', 'heatmap')
 

@@ -21,6 +21,7 @@ from typing import ClassVar, NamedTuple
 import numpy as np
 import torch
 
+from superpoint_ros.common.settings_table import table_of
 from superpoint_ros.detection.descriptors import sample_descriptors
 from superpoint_ros.detection.nms import ROUNDS
 from superpoint_ros.detection.pipeline import count_places, detect, PaddedFeatures
@@ -28,7 +29,6 @@ from superpoint_ros.detection.preprocessing import pad
 from superpoint_ros.detection.settings import DetectionSettings
 from superpoint_ros.features import Features
 from superpoint_ros.model.config import SuperPointOutput
-from superpoint_ros.settings_table import table_of
 
 GRAPHS = 4
 """Number of graphs, for sizes of images and settings, that are kept: each occupies GPU memory."""

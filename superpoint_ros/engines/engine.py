@@ -22,13 +22,13 @@ from typing import Protocol, TYPE_CHECKING
 
 import numpy as np
 
+from superpoint_ros.common.interruptions import raised_interruptions
+from superpoint_ros.common.wording import counted
 from superpoint_ros.detection.threads import set_thread_count
 from superpoint_ros.engines.execution_settings import ExecutionSettings
 from superpoint_ros.engines.processor import has_fast_int8
-from superpoint_ros.interruptions import raised_interruptions
 from superpoint_ros.model.config import SuperPointOutput
 from superpoint_ros.model.network_arrays import NetworkArrays
-from superpoint_ros.wording import counted
 
 if TYPE_CHECKING:
     import torch

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from superpoint_ros.settings_table import setting, SettingsGroup
+from superpoint_ros.common.settings_table import setting, SettingsGroup
 
 PRECISIONS = ('auto', 'float32', 'bfloat16', 'float16', 'int8')
 ENGINES = ('auto', 'torch', 'openvino', 'onnxruntime')

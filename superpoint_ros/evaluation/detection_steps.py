@@ -10,6 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 
+from superpoint_ros.common.wording import plain_text
 from superpoint_ros.detection.descriptors import dense_descriptors
 from superpoint_ros.detection.pipeline import detect
 from superpoint_ros.detection.preprocessing import pad, to_gray
@@ -17,7 +18,6 @@ from superpoint_ros.detection.settings import DetectionSettings
 from superpoint_ros.detector import Detector
 from superpoint_ros.features import Features
 from superpoint_ros.model.config import CELL, DUSTBIN
-from superpoint_ros.wording import plain_text
 
 
 @dataclass(frozen=True, eq=False)

@@ -7,8 +7,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+from superpoint_ros.common.settings_table import setting, SettingsGroup
 from superpoint_ros.odometry.odometry_settings import OdometrySettings, TrackerSettings
-from superpoint_ros.settings_table import setting, SettingsGroup
 
 
 def _use_once(plan: SettingsGroup, name: str) -> None:

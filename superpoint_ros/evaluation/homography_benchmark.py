@@ -22,6 +22,8 @@ from pathlib import Path
 
 import numpy as np
 
+from superpoint_ros.common.settings_table import table_of
+from superpoint_ros.common.wording import counted
 from superpoint_ros.data.hpatches import HomographySequence
 from superpoint_ros.detection.settings import DetectionSettings
 from superpoint_ros.evaluation.baselines import Method
@@ -40,9 +42,7 @@ from superpoint_ros.evaluation.reports import (
     markdown_table,
     write_result,
 )
-from superpoint_ros.settings_table import table_of
 from superpoint_ros.visualization import write_picture
-from superpoint_ros.wording import counted
 
 COUNTINGS = {
     'all': 'All points count',

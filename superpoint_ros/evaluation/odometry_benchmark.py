@@ -24,6 +24,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from superpoint_ros.common.wording import counted
 from superpoint_ros.data.sequences.bags import BagSequence
 from superpoint_ros.data.sequences.frame_files import FileSequence
 from superpoint_ros.data.sequences.rectification import RectifiedStereo
@@ -37,7 +38,6 @@ from superpoint_ros.evaluation.odometry_run import (
     OdometryRun,
 )
 from superpoint_ros.geometry.camera_model import CameraModel
-from superpoint_ros.wording import counted
 
 _log = logging.getLogger(__name__)
 

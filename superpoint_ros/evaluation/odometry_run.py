@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from superpoint_ros.common.wording import counted
 from superpoint_ros.data.sequences.sequence import Frame, FrameSequence
 from superpoint_ros.evaluation.evaluation_plans import OdometryPlan
 from superpoint_ros.evaluation.front_ends import OdometryMethod
@@ -26,7 +27,6 @@ from superpoint_ros.features import Features
 from superpoint_ros.geometry.stereo import StereoCamera
 from superpoint_ros.odometry.tracker import Tracks
 from superpoint_ros.odometry.visual_odometry import VisualOdometry
-from superpoint_ros.wording import counted
 
 TRAJECTORY_ERRORS = ('position_rmse', 'position_percent', 'translation_drift', 'rotation_drift')
 """Errors of an `AlignedTrajectory` that are reported; None without an alignment."""

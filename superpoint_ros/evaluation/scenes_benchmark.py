@@ -24,6 +24,8 @@ from typing import NamedTuple
 
 import numpy as np
 
+from superpoint_ros.common.settings_table import table_of
+from superpoint_ros.common.wording import counted
 from superpoint_ros.data.scenes.correspondences import transfer
 from superpoint_ros.data.scenes.pairs import RenderedPair
 from superpoint_ros.detection.settings import DetectionSettings
@@ -50,9 +52,7 @@ from superpoint_ros.evaluation.reports import (
 )
 from superpoint_ros.features import Features
 from superpoint_ros.geometry.matching import match_mutual
-from superpoint_ros.settings_table import table_of
 from superpoint_ros.visualization import write_picture
-from superpoint_ros.wording import counted
 
 _COLUMNS = {
     'repeatability': 'rep',

@@ -25,6 +25,7 @@ import cv2
 from matplotlib.figure import Figure
 import numpy as np
 
+from superpoint_ros.common.wording import counted
 from superpoint_ros.data.photometric import augment, NOISE
 from superpoint_ros.data.synthetic_shapes.shapes import (
     draw_shape,
@@ -50,7 +51,6 @@ from superpoint_ros.visualization import (
     write_figure,
     write_picture,
 )
-from superpoint_ros.wording import counted
 
 CORRECT_DISTANCE = 4.0
 """Largest distance in pixels of a correct detection."""

@@ -10,6 +10,7 @@ import math
 import cv2
 import numpy as np
 
+from superpoint_ros.common.wording import counted, plain_text
 from superpoint_ros.data.sequences.image_files import reduce_to_side
 from superpoint_ros.evaluation.detection_steps import DetectionSteps
 from superpoint_ros.geometry.homography import scaling, warp_image, warp_points
@@ -25,7 +26,6 @@ from superpoint_ros.visualization import (
     WHITE,
     write_text,
 )
-from superpoint_ros.wording import counted, plain_text
 
 CLOSE_UP = (8, 6)
 """Number of columns and rows of cells in a close-up."""

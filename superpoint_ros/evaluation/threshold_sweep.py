@@ -22,6 +22,7 @@ from typing import Any
 from matplotlib.figure import Figure
 import numpy as np
 
+from superpoint_ros.common.wording import counted, plain_text
 from superpoint_ros.data.benchmark_from_photographs import EXPOSURE, render_view, sample_view
 from superpoint_ros.data.photometric import augment
 from superpoint_ros.data.random_homographies import HomographyRanges
@@ -37,7 +38,6 @@ from superpoint_ros.evaluation.pair_metrics import (
 from superpoint_ros.evaluation.reports import left_out, markdown_table, write_result
 from superpoint_ros.features import Features
 from superpoint_ros.visualization import write_figure
-from superpoint_ros.wording import counted, plain_text
 
 MOTION = HomographyRanges(
     translation=0.1,

@@ -10,7 +10,7 @@ length. Arrays are float64.
 
 import numpy as np
 
-from superpoint_ros.compiled import inlined
+from superpoint_ros.common.compiled import inlined
 
 
 @inlined

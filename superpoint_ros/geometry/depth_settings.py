@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from superpoint_ros.settings_table import setting, SettingsGroup
+from superpoint_ros.common.settings_table import setting, SettingsGroup
 
 
 @dataclass(frozen=True)

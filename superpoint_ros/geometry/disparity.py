@@ -18,7 +18,7 @@ from __future__ import annotations
 import cv2
 import numpy as np
 
-from superpoint_ros.compiled import compiled, compiled_part
+from superpoint_ros.common.compiled import compiled, compiled_part
 from superpoint_ros.geometry.cholesky import decompose, solve
 
 _RADIUS = 5  # pixels; a window of 11x11

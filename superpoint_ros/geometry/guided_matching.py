@@ -15,7 +15,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from superpoint_ros.compiled import compiled
+from superpoint_ros.common.compiled import compiled
 
 
 class Described(NamedTuple):

@@ -30,8 +30,8 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     import numpy as np
 
+    from superpoint_ros.common.settings_table import Setting
     from superpoint_ros.detector import Detector
-    from superpoint_ros.settings_table import Setting
 
 PREFIX = 'RTABMAP_SUPERPOINT_'
 ENVIRONMENT = f'{PREFIX}ENVIRONMENT'
@@ -113,9 +113,9 @@ def find_packages() -> None:
 
 def _table() -> dict[str, Setting]:
     """Return the settings that are environment variables, by name."""
+    from superpoint_ros.common.settings_table import table_of
     from superpoint_ros.detection.settings import DetectionSettings
     from superpoint_ros.engines.execution_settings import ExecutionSettings
-    from superpoint_ros.settings_table import table_of
 
     table = {**table_of(ExecutionSettings), **table_of(DetectionSettings)}
     del table['device']  # RTAB-Map has a parameter for it

@@ -14,7 +14,7 @@ from dataclasses import dataclass, replace
 from string import ascii_lowercase
 from typing import NamedTuple, TYPE_CHECKING
 
-from superpoint_ros.settings_table import setting, SettingsGroup
+from superpoint_ros.common.settings_table import setting, SettingsGroup
 
 if TYPE_CHECKING:
     import numpy as np

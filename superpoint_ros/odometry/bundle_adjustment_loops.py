@@ -14,7 +14,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from superpoint_ros.compiled import compiled, compiled_part, inlined
+from superpoint_ros.common.compiled import compiled, compiled_part, inlined
 from superpoint_ros.geometry.cholesky import decompose, solve
 from superpoint_ros.odometry.levenberg_marquardt import FIRST_DAMPING, judge_step
 from superpoint_ros.odometry.reprojection_errors import move_pose, weighted_errors

@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from superpoint_ros.compiled import inlined
+from superpoint_ros.common.compiled import inlined
 
 FIRST_DAMPING = 1e-4
 """Factor of the diagonal that is added to it in the first iteration."""

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from superpoint_ros.compiled import compiled
+from superpoint_ros.common.compiled import compiled
 
 _NEIGHBOURS = 4  # points whose motion predicts that of another
 

@@ -22,7 +22,7 @@ from typing import NamedTuple
 import cv2
 import numpy as np
 
-from superpoint_ros.compiled import compiled
+from superpoint_ros.common.compiled import compiled
 from superpoint_ros.odometry.patch_alignment_loops import align_patches
 from superpoint_ros.odometry.patch_covariances import correct_perspective, write_covariances
 from superpoint_ros.odometry.patch_pixels import GAINS, PatchMemory, PIXELS

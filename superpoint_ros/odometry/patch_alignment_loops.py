@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from superpoint_ros.compiled import compiled
+from superpoint_ros.common.compiled import compiled
 from superpoint_ros.odometry.patch_pixels import (
     centre,
     dot,

@@ -22,7 +22,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from superpoint_ros.compiled import compiled, compiled_part, inlined
+from superpoint_ros.common.compiled import compiled, compiled_part, inlined
 
 _RESIDUAL_FACTOR, _RESIDUAL_EXPONENT = 0.65, 0.7
 _LEAST_VARIANCE = 1e-4  # squared pixels; interpolation moves positions by about 0.01 px

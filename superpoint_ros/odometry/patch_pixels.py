@@ -18,7 +18,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from superpoint_ros.compiled import compiled
+from superpoint_ros.common.compiled import compiled
 
 RADIUS = 6
 """Pixels from the centre of a patch to its sides: 13x13 pixels."""

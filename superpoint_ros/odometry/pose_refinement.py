@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from superpoint_ros.compiled import compiled, compiled_part
+from superpoint_ros.common.compiled import compiled, compiled_part
 from superpoint_ros.geometry.cholesky import decompose, solve
 from superpoint_ros.geometry.poses import nearest_rotations
 from superpoint_ros.odometry.levenberg_marquardt import FIRST_DAMPING, judge_step, LEAST_GAIN

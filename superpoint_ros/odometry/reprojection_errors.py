@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from superpoint_ros.compiled import compiled_part, inlined
+from superpoint_ros.common.compiled import compiled_part, inlined
 
 NEAREST = 1e-3
 """Least depth of a usable point."""

@@ -9,6 +9,7 @@ from dataclasses import dataclass, fields
 
 import numpy as np
 
+from superpoint_ros.common.wording import counted
 from superpoint_ros.features import Depths, Features
 from superpoint_ros.odometry.geometric_check import FEWEST_MATCHES
 from superpoint_ros.odometry.motion_prediction import find_nearest, move_with, predict_motion
@@ -17,7 +18,6 @@ from superpoint_ros.odometry.patch_alignment import NO_PATCH
 from superpoint_ros.odometry.track_matching import match_tracks
 from superpoint_ros.odometry.track_refinement import keypoint_covariances, TrackRefiner
 from superpoint_ros.odometry.track_state import Sightings, TrackState
-from superpoint_ros.wording import counted
 
 MAX_PAUSE = 2.0
 """Seconds between two frames after which all tracks restart: a clock jump or a long pause."""

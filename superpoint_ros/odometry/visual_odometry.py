@@ -19,6 +19,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from superpoint_ros.common.wording import counted
 from superpoint_ros.geometry.camera_model import CameraModel
 from superpoint_ros.geometry.pose_estimation import find_pose
 from superpoint_ros.geometry.poses import invert
@@ -38,7 +39,6 @@ from superpoint_ros.odometry.pose_uncertainty import PoseUncertainty
 from superpoint_ros.odometry.reprojection_errors import measurement_rows
 from superpoint_ros.odometry.track_refinement import position_sigmas
 from superpoint_ros.odometry.tracker import Tracks
-from superpoint_ros.wording import counted
 
 STARTING, TRACKING, LOST = 'starting', 'tracking', 'lost'
 

@@ -12,7 +12,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from superpoint_ros.wording import counted
+from superpoint_ros.common.wording import counted
 
 WINDOW = 10.0
 """Seconds that a summary looks back."""

@@ -23,13 +23,13 @@ from launch.logging import get_logger
 from launch.substitutions import LaunchConfiguration
 from launch_ros.actions import Node
 
+from superpoint_ros.common.settings_table import Setting, table_of
+from superpoint_ros.common.wording import similar_name
 from superpoint_ros.detection.settings import DetectionSettings
 from superpoint_ros.files import share_directory
 from superpoint_ros.ros.detector.detector_parameters import CameraSettings, DepthInput
 from superpoint_ros.ros.parameters import LifecycleSettings
 from superpoint_ros.ros.player_parameters import PlayerSettings
-from superpoint_ros.settings_table import Setting, table_of
-from superpoint_ros.wording import similar_name
 
 CONFIG = share_directory() / 'config'
 

@@ -4,8 +4,9 @@
 """
 Groups of settings as parameters of a node, for all nodes.
 
-A group is a dataclass made with `superpoint_ros.settings_table`; each field is one parameter of
-the same name. Live fields are changed by `ros2 param set`; those with `live=False` are read-only.
+A group is a dataclass made with `superpoint_ros.common.settings_table`; each field is one
+parameter of the same name. Live fields are changed by `ros2 param set`; those with `live=False`
+are read-only.
 """
 
 from __future__ import annotations
@@ -26,8 +27,14 @@ from rclpy.exceptions import ParameterNotDeclaredException
 from rclpy.node import Node
 from rclpy.parameter import Parameter
 
-from superpoint_ros.settings_table import Setting, setting, Settings, SettingsGroup, table_of
-from superpoint_ros.wording import similar_name
+from superpoint_ros.common.settings_table import (
+    Setting,
+    setting,
+    Settings,
+    SettingsGroup,
+    table_of,
+)
+from superpoint_ros.common.wording import similar_name
 
 QOS_OVERRIDES = 'qos_overrides.'
 """Beginning of the names of parameters for the quality of service of topics."""

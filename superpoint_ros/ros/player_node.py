@@ -25,6 +25,7 @@ from rclpy.time import Time
 from sensor_msgs.msg import CameraInfo, Image
 from std_msgs.msg import Header
 
+from superpoint_ros.common.wording import counted
 from superpoint_ros.data.sequences.image_files import reduce_to_side
 from superpoint_ros.data.sequences.sequence import Frame
 from superpoint_ros.ros.messages.camera_messages import camera_info_message, pose_message
@@ -32,7 +33,6 @@ from superpoint_ros.ros.messages.image_messages import image_message
 from superpoint_ros.ros.node_log import REPEAT
 from superpoint_ros.ros.parameters import declare, warn_of_misspelt_names
 from superpoint_ros.ros.player_parameters import open_source, PlayerSettings
-from superpoint_ros.wording import counted
 
 _FLUSH_TIMEOUT = Duration(seconds=1)
 

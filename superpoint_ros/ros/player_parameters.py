@@ -7,13 +7,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from superpoint_ros.common.settings_table import setting, SettingsGroup
 from superpoint_ros.data.sequences.image_files import find_photographs
 from superpoint_ros.data.sequences.opening import open_sequence
 from superpoint_ros.data.sequences.rectification import RectifiedStereo
 from superpoint_ros.data.sequences.sequence import FrameSequence
 from superpoint_ros.data.sequences.virtual_camera import VirtualCamera
 from superpoint_ros.geometry.camera_model import CameraModel
-from superpoint_ros.settings_table import setting, SettingsGroup
 from superpoint_ros.simulation.room import SimulatedRoom
 
 ROOM = 'room'

@@ -22,9 +22,9 @@ import threading
 import traceback
 from typing import Protocol, TYPE_CHECKING
 
+from superpoint_ros.common.standard_streams import open_closed_streams
 from superpoint_ros.ros.process_environment import choose_dds_profile, limit_heaps
 from superpoint_ros.ros.program_signals import exit_now, Signals
-from superpoint_ros.standard_streams import open_closed_streams
 
 if TYPE_CHECKING:
     from rclpy.impl.rcutils_logger import RcutilsLogger

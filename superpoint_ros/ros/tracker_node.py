@@ -13,6 +13,7 @@ import numpy as np
 from sensor_msgs.msg import Image, PointCloud, PointCloud2
 from std_msgs.msg import Header
 
+from superpoint_ros.common.settings_table import setting, SettingsGroup
 from superpoint_ros.data.sequences.bags import seconds_of
 from superpoint_ros.geometry.camera_model import CameraModel
 from superpoint_ros.odometry.odometry_drawing import draw_tracks, TrackTails
@@ -26,7 +27,6 @@ from superpoint_ros.ros.node_log import ThrottledWarnings
 from superpoint_ros.ros.topics.calibration_topic import CalibrationTopic, RECTIFIED
 from superpoint_ros.ros.topics.frame_images import FrameImages
 from superpoint_ros.ros.topics.processed_topic import ProcessedTopic
-from superpoint_ros.settings_table import setting, SettingsGroup
 
 COORDINATES = ('normalized', 'pixels')
 

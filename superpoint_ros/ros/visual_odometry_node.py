@@ -19,6 +19,8 @@ import numpy as np
 from sensor_msgs.msg import PointCloud, PointCloud2
 from std_msgs.msg import Header
 
+from superpoint_ros.common.settings_table import setting, SettingsGroup
+from superpoint_ros.common.wording import counted
 from superpoint_ros.data.sequences.bags import seconds_of
 from superpoint_ros.geometry.poses import OPTICAL_TO_BODY
 from superpoint_ros.odometry.map_refinement import MapRefiner
@@ -33,8 +35,6 @@ from superpoint_ros.ros.node_log import log_failure, REPEAT
 from superpoint_ros.ros.topics.calibration_topic import CalibrationTopic, RECTIFIED
 from superpoint_ros.ros.topics.camera_transforms import CameraTransforms, tf_name
 from superpoint_ros.ros.topics.processed_topic import ProcessedTopic
-from superpoint_ros.settings_table import setting, SettingsGroup
-from superpoint_ros.wording import counted
 
 PATH_PERIOD = 0.5
 """Seconds between two messages of the path, and of the map: each repeats the whole."""

@@ -11,10 +11,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from superpoint_ros.common.settings_table import setting, SettingsGroup
 from superpoint_ros.data.random_homographies import HomographyRanges
 from superpoint_ros.detection.settings import DetectionSettings
 from superpoint_ros.model.config import SMALLEST_SIDE
-from superpoint_ros.settings_table import setting, SettingsGroup
 
 
 @dataclass(frozen=True)

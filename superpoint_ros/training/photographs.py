@@ -13,12 +13,12 @@ import zlib
 
 import numpy as np
 
+from superpoint_ros.common.wording import counted
 from superpoint_ros.data.sequences.image_files import list_images, read_image
 from superpoint_ros.geometry.homography import check_sides
 from superpoint_ros.training.data_loading import VALIDATION
 from superpoint_ros.training.image_lists import select_listed
 from superpoint_ros.training.label_files import LabelFolder
-from superpoint_ros.wording import counted
 
 HELD_OUT = 20
 """One of this many photographs is kept for validation."""

@@ -18,6 +18,7 @@ import numpy as np
 import torch
 from torch.utils.data import Dataset
 
+from superpoint_ros.common.wording import counted
 from superpoint_ros.data.scenes.correspondences import DepthView, transfer
 from superpoint_ros.data.scenes.pair_cache import list_pairs, read_pair
 from superpoint_ros.data.scenes.pairs import RenderedPair
@@ -26,7 +27,6 @@ from superpoint_ros.training.data_loading import TRAINING
 from superpoint_ros.training.pair_dataset import augmented_view, HomographyPairDataset, make_sample
 from superpoint_ros.training.targets import make_detector_targets, ViewPair
 from superpoint_ros.training.training_recipes import SuperPointRecipe
-from superpoint_ros.wording import counted
 
 GRID = 16
 """Pixels between the points that determine which part of a view the other one shows."""

@@ -21,9 +21,10 @@ from lightning.pytorch.callbacks import Callback, LearningRateMonitor, TQDMProgr
 from lightning.pytorch.loggers import TensorBoardLogger
 import torch
 
+from superpoint_ros.common.interruptions import raised_interruptions
+from superpoint_ros.common.wording import counted
 from superpoint_ros.data.sequences.image_files import evenly_spaced
 from superpoint_ros.files import check_utf8, locked, write_atomically
-from superpoint_ros.interruptions import raised_interruptions
 from superpoint_ros.model.weights import read_weights
 from superpoint_ros.training.checkpoints import (
     AtomicCheckpointIO,
@@ -36,7 +37,6 @@ from superpoint_ros.training.lightning_modules import SuperPointModule, Training
 from superpoint_ros.training.pair_dataset import HomographyPairDataset
 from superpoint_ros.training.recipe_files import recipe_as_yaml
 from superpoint_ros.training.training_recipes import SuperPointRecipe, TrainingRecipe
-from superpoint_ros.wording import counted
 
 LOCK = '.lock'
 """File in the folder of a run that is locked while a process trains there."""

@@ -13,11 +13,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import ClassVar
 
+from superpoint_ros.common.settings_table import setting, SettingsGroup
 from superpoint_ros.data.photometric import PhotometricRanges
 from superpoint_ros.data.random_homographies import HomographyRanges
 from superpoint_ros.data.synthetic_shapes.shapes import MIN_SHAPE_SIDE
 from superpoint_ros.model.config import CELL, CONFIGURATIONS, SuperPointConfig
-from superpoint_ros.settings_table import setting, SettingsGroup
 
 SHARE = (0, 1)
 COUNT = (1, 10**9)

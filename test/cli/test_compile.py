@@ -7,9 +7,9 @@ from functools import partial
 import subprocess
 import sys
 
-from superpoint_ros import compiled
 from superpoint_ros.cli import compile as command
 from superpoint_ros.cli.main import main
+from superpoint_ros.common import compiled
 from support.compiled_functions import COMPILED
 
 PROGRAM = (

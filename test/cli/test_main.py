@@ -19,8 +19,8 @@ import types
 import pytest
 from tqdm import tqdm
 
-from superpoint_ros import compiled
 from superpoint_ros.cli import main as program
+from superpoint_ros.common import compiled
 
 
 @pytest.fixture
@@ -285,7 +285,7 @@ def run_try(work, **streams):
     program = f"""
 import sys, types
 from superpoint_ros.cli import main as program
-from superpoint_ros import compiled
+from superpoint_ros.common import compiled
 module = types.ModuleType('superpoint_ros.cli.try_it')
 module.add_arguments = lambda parser: None
 def run(args):

@@ -15,8 +15,8 @@ import torch
 from superpoint_ros.cli.main import COMMANDS, main
 from superpoint_ros.cli.method_options import weight_names
 from superpoint_ros.cli.options import add_detector_options, given_settings, make_detector
+from superpoint_ros.common.settings_table import table_of
 from superpoint_ros.detection.settings import DetectionSettings
-from superpoint_ros.settings_table import table_of
 from support.settings import other_settings
 
 RUN_A_DETECTOR = (

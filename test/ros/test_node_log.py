@@ -28,7 +28,7 @@ def ours():
 def test_messages_have_their_severity_and_the_name_of_the_newest_node(ours, capfd):
     forward_python_log(get_logger('first'))
     forward_python_log(get_logger('second'))
-    library = logging.getLogger('superpoint_ros.compiled')
+    library = logging.getLogger('superpoint_ros.common.compiled')
     for log, text in ((library.info, 'a'), (library.warning, 'b'), (library.error, 'c')):
         log('%s happens', text)
     library.debug('not shown')

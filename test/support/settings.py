@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from superpoint_ros.settings_table import table_of
+from superpoint_ros.common.settings_table import table_of
 
 
 def other_settings(kind):

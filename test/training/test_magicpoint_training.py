@@ -19,6 +19,7 @@ from tensorboard.summary.writer.record_writer import RecordWriter
 import yaml
 
 from superpoint_ros.cli.main import main
+from superpoint_ros.common.wording import counted
 from superpoint_ros.files import RECIPES
 from superpoint_ros.model.weights import load_weights
 from superpoint_ros.training import checkpoints, lightning_modules
@@ -27,7 +28,6 @@ from superpoint_ros.training.lightning_modules import MagicPointModule, Training
 from superpoint_ros.training.recipe_files import read_recipe
 from superpoint_ros.training.trainer import train
 from superpoint_ros.training.training_recipes import MagicPointRecipe
-from superpoint_ros.wording import counted
 from support.training_runs import assert_same_state, final_state, kill_in_step, SHORT_RUN
 
 RUN = {name: value for name, value in SHORT_RUN.items() if name != 'points'}

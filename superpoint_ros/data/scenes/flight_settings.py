@@ -8,9 +8,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import NamedTuple
 
+from superpoint_ros.common.settings_table import setting, SettingsGroup
 from superpoint_ros.data.scenes.pairs import MAX_SIDE, MIN_SIDE
 from superpoint_ros.data.scenes.ray_casting import PinholeCamera
-from superpoint_ros.settings_table import setting, SettingsGroup
 
 
 class Motion(NamedTuple):

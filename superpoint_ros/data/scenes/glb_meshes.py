@@ -14,9 +14,9 @@ from typing import Any
 import cv2
 import numpy as np
 
+from superpoint_ros.common.wording import counted
 from superpoint_ros.data.scenes.gltf_files import readable_gltf, SUFFIXES
 from superpoint_ros.data.scenes.meshes import merge, TexturedMesh, UNTEXTURED
-from superpoint_ros.wording import counted
 
 logger = logging.getLogger(__name__)
 

@@ -17,12 +17,12 @@ from typing import ClassVar, NamedTuple
 import cv2
 import numpy as np
 
+from superpoint_ros.common.settings_table import setting, SettingsGroup
 from superpoint_ros.data.scenes import cameras
 from superpoint_ros.data.scenes.correspondences import DepthView, transfer
 from superpoint_ros.data.scenes.ray_casting import Lamp, Lighting, PinholeCamera, RenderedView
 from superpoint_ros.data.scenes.variations import SceneSource, SceneVariation, vary
 from superpoint_ros.geometry.poses import unit_vector
-from superpoint_ros.settings_table import setting, SettingsGroup
 
 PAIRS_PER_VARIATION = 20
 """Pairs of one decoration of a scene: building it costs about as much as rendering two pairs."""

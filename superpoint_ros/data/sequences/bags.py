@@ -18,6 +18,7 @@ from typing import Any
 
 import numpy as np
 
+from superpoint_ros.common.wording import counted
 from superpoint_ros.data.image_encodings import gray_from_compressed, gray_from_message
 from superpoint_ros.data.sequences.bag_reader import BagReader, open_bag
 from superpoint_ros.data.sequences.image_files import convert_color
@@ -31,7 +32,6 @@ from superpoint_ros.data.sequences.sequence import (
     with_known_size,
 )
 from superpoint_ros.geometry.camera_model import CameraModel, is_calibrated
-from superpoint_ros.wording import counted
 
 IMAGE, COMPRESSED = 'sensor_msgs/msg/Image', 'sensor_msgs/msg/CompressedImage'
 CAMERA_INFO = 'sensor_msgs/msg/CameraInfo'

@@ -17,12 +17,12 @@ from pathlib import Path
 
 import numpy as np
 
+from superpoint_ros.common.wording import counted
 from superpoint_ros.data.sequences.frame_files import FileSequence, FrameFiles, mean_rate
 from superpoint_ros.data.sequences.image_files import list_images, load_images
 from superpoint_ros.data.sequences.sequence import SecondCamera
 from superpoint_ros.data.sequences.text_files import read_numbers, read_rows
 from superpoint_ros.geometry.camera_model import CameraModel
-from superpoint_ros.wording import counted
 
 _CAMERAS = (0, 2, 1, 3)  # the left gray one first, then the left colour one
 _LEFT = (0, 2)

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections import Counter
 import logging
 
-from superpoint_ros.wording import counted
+from superpoint_ros.common.wording import counted
 
 SHOWN = 5
 """Number of warnings of one kind that are logged."""

@@ -17,7 +17,7 @@ from pathlib import Path
 import struct
 from typing import Any, BinaryIO
 
-from superpoint_ros.wording import counted
+from superpoint_ros.common.wording import counted
 
 _ROS_DEFINITIONS = ('', 'ros2msg', 'ros2idl', 'omgidl')
 # Records of an MCAP file (mcap.dev/spec): one byte of kind, eight of length, the content.

@@ -12,13 +12,13 @@ import re
 
 import numpy as np
 
+from superpoint_ros.common.settings_table import setting, SettingsGroup
 from superpoint_ros.data.sequences.bag_reader import open_bag
 from superpoint_ros.data.sequences.bags import (
     image_topics,
     info_topic_of,
     without_transports,
 )
-from superpoint_ros.settings_table import setting, SettingsGroup
 
 _FULL_TOPIC_NAME = re.compile('(/[A-Za-z_][A-Za-z0-9_]*)+')
 

@@ -21,6 +21,7 @@ import numpy as np
 from std_msgs.msg import Header
 
 from superpoint_ros import __version__
+from superpoint_ros.common.wording import counted
 from superpoint_ros.data.sequences.bag_reader import open_bag
 from superpoint_ros.data.sequences.bags import (
     CAMERA_INFO,
@@ -44,7 +45,6 @@ from superpoint_ros.ros.bags.bag_writing import (
     storage_of,
 )
 from superpoint_ros.ros.messages.feature_messages import features_to_message
-from superpoint_ros.wording import counted
 
 Warn = Callable[[str], None]
 

@@ -11,13 +11,13 @@ import re
 
 from rclpy.node import Node
 
+from superpoint_ros.common.settings_table import setting, SettingsGroup
 from superpoint_ros.detection.settings import DetectionSettings
 from superpoint_ros.engines.execution_settings import ExecutionSettings
 from superpoint_ros.geometry.depth_settings import DepthSettings
 from superpoint_ros.ros.messages.feature_messages import DESCRIPTOR_FORMATS
 from superpoint_ros.ros.parameters import declare, LifecycleSettings
 from superpoint_ros.ros.topics.calibration_topic import RECTIFIED
-from superpoint_ros.settings_table import setting, SettingsGroup
 
 TRANSPORTS = ('raw', 'compressed')
 

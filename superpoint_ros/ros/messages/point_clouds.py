@@ -9,7 +9,7 @@ import numpy as np
 from sensor_msgs.msg import PointCloud2, PointField
 from std_msgs.msg import Header
 
-from superpoint_ros.wording import counted
+from superpoint_ros.common.wording import counted
 
 DATATYPES = {
     'f4': PointField.FLOAT32,

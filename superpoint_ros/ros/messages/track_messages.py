@@ -32,6 +32,7 @@ import numpy as np
 from sensor_msgs.msg import ChannelFloat32, PointCloud, PointCloud2
 from std_msgs.msg import Header
 
+from superpoint_ros.common.wording import counted
 from superpoint_ros.features import Depths
 from superpoint_ros.odometry.tracker import Tracks
 from superpoint_ros.ros.messages.point_clouds import (
@@ -40,7 +41,6 @@ from superpoint_ros.ros.messages.point_clouds import (
     covariances_of,
     upper_triangles,
 )
-from superpoint_ros.wording import counted
 
 LAYOUTS = {
     'vins_mono': ('id', 'u', 'v', 'velocity_x', 'velocity_y'),

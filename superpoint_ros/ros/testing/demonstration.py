@@ -24,6 +24,7 @@ from rclpy.qos import QoSProfile
 from rclpy.time import Time
 from sensor_msgs.msg import Image, PointCloud2
 
+from superpoint_ros.common.wording import counted
 from superpoint_ros.features import Features
 from superpoint_ros.ros.messages.feature_messages import features_from_message
 from superpoint_ros.ros.messages.image_messages import gray_from_image, stamp_key
@@ -34,7 +35,6 @@ from superpoint_ros.ros.testing.subprocesses import (
     wait_for,
 )
 from superpoint_ros.visualization import contact_sheet, draw_keypoints, write_picture
-from superpoint_ros.wording import counted
 
 if TYPE_CHECKING:
     from superpoint_ros.integrations.rerun_recording import RerunRecording

@@ -22,6 +22,7 @@ from rclpy.qos import QoSProfile
 from rclpy.time import Time
 from sensor_msgs.msg import Image, PointCloud
 
+from superpoint_ros.common.wording import counted
 from superpoint_ros.data.sequences.opening import open_sequence
 from superpoint_ros.geometry.trajectory_alignment import (
     MIN_POSES,
@@ -41,7 +42,6 @@ from superpoint_ros.ros.testing.demonstration import (
 )
 from superpoint_ros.ros.testing.subprocesses import NodeProcess, private_namespace, ros_session
 from superpoint_ros.visualization import write_picture
-from superpoint_ros.wording import counted
 
 if TYPE_CHECKING:
     from superpoint_ros.integrations.rerun_recording import RerunRecording

@@ -15,6 +15,7 @@ from rclpy.qos import qos_profile_sensor_data, QoSDurabilityPolicy, QoSProfile
 from rclpy.topic_endpoint_info import TopicEndpointInfo
 from sensor_msgs.msg import CameraInfo
 
+from superpoint_ros.common.wording import counted
 from superpoint_ros.geometry.camera_model import CameraModel, CameraModelError
 from superpoint_ros.ros.node_log import ThrottledWarnings
 from superpoint_ros.ros.topics.endpoints import subscribe_to
@@ -25,7 +26,6 @@ from superpoint_ros.ros.topics.silent_topics import (
     wrong_qos,
     wrong_types,
 )
-from superpoint_ros.wording import counted
 
 RECTIFIED = (
     'The images are rectified (image_rect): the calibration is the matrix p of camera_info, '

@@ -17,6 +17,7 @@ from rclpy.node import Node
 from rclpy.qos import QoSProfile
 from rclpy.topic_endpoint_info import TopicEndpointInfo
 
+from superpoint_ros.common.wording import counted
 from superpoint_ros.ros.diagnostics import input_status, MAX_DROPPED, MAX_LOST
 from superpoint_ros.ros.frame_statistics import FrameStatistics, Summary, WINDOW
 from superpoint_ros.ros.messages.image_messages import stamp_nanoseconds
@@ -30,7 +31,6 @@ from superpoint_ros.ros.topics.silent_topics import (
     wrong_qos,
     wrong_types,
 )
-from superpoint_ros.wording import counted
 
 SHARED = 30.0
 """Seconds after which several publishers are reported: one that was killed is seen for 20 s."""

@@ -12,6 +12,7 @@ import threading
 import numpy as np
 import pytest
 
+from superpoint_ros.common.settings_table import table_of
 from superpoint_ros.detection.covariances import keypoint_covariances
 from superpoint_ros.detection.settings import DetectionSettings
 from superpoint_ros.ros.detector import detector_node, model_slot
@@ -21,7 +22,6 @@ from superpoint_ros.ros.messages.feature_messages import (
     features_from_message,
 )
 from superpoint_ros.ros.messages.image_messages import gray_from_image
-from superpoint_ros.settings_table import table_of
 from support.ros import PATIENCE
 from support.small_networks import SMALL, write_weights
 

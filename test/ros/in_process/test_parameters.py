@@ -13,8 +13,8 @@ import rclpy
 from rclpy.exceptions import ParameterException, ParameterNotDeclaredException
 from rclpy.parameter import Parameter
 
+from superpoint_ros.common.settings_table import setting, SettingsGroup
 from superpoint_ros.ros.parameters import declare, Parameters, warn_of_misspelt_names
-from superpoint_ros.settings_table import setting, SettingsGroup
 from support.ros_domain import ros_domain
 
 

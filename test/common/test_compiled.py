@@ -14,10 +14,10 @@ import numba
 from numba.core.caching import CompileResultCacheImpl
 import pytest
 
-from superpoint_ros import compiled as module
-from superpoint_ros.compiled import compiled, compiled_part, inlined
+from superpoint_ros.common import compiled as module
+from superpoint_ros.common.compiled import compiled, compiled_part, inlined
 
-PACKAGE = Path(module.__file__).parent
+PACKAGE = Path(module.__file__).parents[1]
 
 
 def doubled(x):

@@ -3,7 +3,7 @@
 
 """Messages have the plural of a noun except for 1, and numbers without exponents."""
 
-from superpoint_ros.wording import counted, counted_keypoints, plain_text
+from superpoint_ros.common.wording import counted, counted_keypoints, plain_text
 
 
 def test_a_noun_has_its_plural_except_for_1():

@@ -13,7 +13,7 @@ from typing import ClassVar, Literal
 import pytest
 
 from superpoint_ros.cli.settings_options import add_options, given_options
-from superpoint_ros.settings_table import make_settings, setting, SettingsGroup, table_of
+from superpoint_ros.common.settings_table import make_settings, setting, SettingsGroup, table_of
 
 
 @dataclass(frozen=True)

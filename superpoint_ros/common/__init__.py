@@ -1,0 +1,11 @@
+# Copyright 2026 The superpoint_ros developers
+# SPDX-License-Identifier: Apache-2.0
+
+"""
+What all folders may use: settings, compiled loops, and the treatment of users' terminals.
+
+- Settings: `settings_table` declares a setting once, with type, default, range, unit and help.
+- Speed: `compiled` compiles loops and stores the machine code.
+- Terminals: `interruptions` treats Ctrl-C, `standard_streams` closed streams, `wording` has the
+  words of messages.
+"""
