@@ -122,12 +122,12 @@ class DetectionSteps:
         )
 
 
-@torch.inference_mode()
 def _rounded(score: float) -> str:
     """Return a score with three digits, however small it is."""
     return plain_text(float(f'{score:.3g}'))
 
 
+@torch.inference_mode()
 def run_steps(detector: Detector, image: np.ndarray) -> DetectionSteps:
     """
     Return the results of each step of a detector in an image, uint8 (H, W) or BGR (H, W, 3).

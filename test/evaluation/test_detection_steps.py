@@ -10,9 +10,12 @@ import re
 
 import numpy as np
 import pytest
+import torch
 
 from superpoint_ros.data.sequences.image_files import read_image
+from superpoint_ros.detection.pipeline import detect
 from superpoint_ros.detector import Detector
+from superpoint_ros.evaluation import detection_steps
 from superpoint_ros.evaluation import step_pictures as pictures
 from superpoint_ros.evaluation.detection_steps import run_steps
 from superpoint_ros.files import demo_photographs
@@ -35,6 +38,18 @@ def image():
 def steps(detector, image):
     """Return the steps of the detector in the photograph."""
     return run_steps(detector, image)
+
+
+def test_steps_record_nothing_for_gradients(detector, image, monkeypatch):
+    modes = []
+
+    def noting(*arguments, **options):
+        modes.append(torch.is_inference_mode_enabled())
+        return detect(*arguments, **options)
+
+    monkeypatch.setattr(detection_steps, 'detect', noting)
+    run_steps(detector, image)
+    assert modes == [True]
 
 
 def pixels_of(steps):
