@@ -111,8 +111,7 @@ class VisualOdometryNode(ProcessingNode):
         self._transforms: CameraTransforms | None = None
         self._path: deque[PoseStamped] = deque()
         self._stamp = 0.0  # of the last tracks, in seconds
-        self._start = OPTICAL_TO_BODY  # pose of the camera at the first keyframe
-        self._unmounted = ''  # why that is unknown
+        self._unmounted = ''  # why it is unknown how the camera is mounted
         self._path_time = 0.0
         tracks = ProcessedTopic(
             self, PointCloud, 'tracks', 'odometry', 'inliers', self.process, self._trouble
@@ -184,13 +183,14 @@ class VisualOdometryNode(ProcessingNode):
         has_restarted = odometry.restarts != restarts
         if has_restarted or odometry.status != status:
             self._log_status(odometry, has_restarted)
-        if pose is None or not self._find_start(message.header.frame_id):
+        mount = None if pose is None else self._mount(message.header.frame_id)
+        if mount is None:
             return None
-        self._publish(self._start @ pose, elapsed, message.header)
+        self._publish(pose, mount, elapsed, message.header)
         return odometry.inliers
 
-    def _find_start(self, camera: str) -> bool:
-        """Return whether it is known how the camera is mounted on the base frame."""
+    def _mount(self, camera: str) -> np.ndarray | None:
+        """Return the pose (4, 4) of the camera at the first keyframe, None if it is unknown."""
         mount = OPTICAL_TO_BODY if self._transforms is None else self._transforms.mount(camera)
         self._unmounted = ''
         if mount is None:
@@ -198,9 +198,7 @@ class VisualOdometryNode(ProcessingNode):
                 f'/tf_static has no transforms from {self._frames.base_frame} (base_frame) to '
                 f'{camera or "the camera, whose images have no frame_id"}'
             )
-            return False
-        self._start = mount
-        return True
+        return mount
 
     def _report_failure(self, error: Exception) -> None:
         """Log why a refinement failed; the odometry continues with the unrefined map."""
@@ -221,18 +219,25 @@ class VisualOdometryNode(ProcessingNode):
         else:
             self.get_logger().info(text)
 
-    def _publish(self, pose: np.ndarray, elapsed: float, header: Header) -> None:
-        """Publish a pose as a transform, as odometry, and on the path; see `_velocity`."""
+    def _publish(
+        self, pose: np.ndarray, start: np.ndarray, elapsed: float, header: Header
+    ) -> None:
+        """
+        Publish a pose as a transform, as odometry, and on the path; see `_velocity`.
+
+        It is relative to the camera at the first keyframe, whose pose is `start`.
+        """
+        pose = start @ pose
         stamped = pose_message(pose, Header(stamp=header.stamp, frame_id=self._frames.odom_frame))
         if self._transforms is not None:  # first: who receives the odometry may look it up
-            self._transforms.send(pose, stamped.header, header.frame_id)
+            self._transforms.send(pose, start, stamped.header, header.frame_id)
         message = Odometry(header=stamped.header, child_frame_id=header.frame_id)
         message.pose.pose = stamped.pose
         covariance = self._odometry.uncertainty.covariance
-        message.pose.covariance = rotate_covariance(covariance, self._start[:3, :3]).ravel()
+        message.pose.covariance = rotate_covariance(covariance, start[:3, :3]).ravel()
         message.twist = self._velocity(elapsed)
         self._odometry_publisher.publish(message)
-        self._publish_path_and_map(stamped)
+        self._publish_path_and_map(stamped, start)
 
     def _velocity(self, elapsed: float) -> TwistWithCovariance:
         """Return the velocity in the camera's axes; the last frame was `elapsed` seconds ago."""
@@ -247,7 +252,7 @@ class VisualOdometryNode(ProcessingNode):
         message.covariance = self._odometry.uncertainty.velocity.ravel()
         return message
 
-    def _publish_path_and_map(self, stamped: PoseStamped) -> None:
+    def _publish_path_and_map(self, stamped: PoseStamped, start: np.ndarray) -> None:
         """Add a pose to the path; publish path and map every `PATH_PERIOD`, for subscribers."""
         self._path.append(stamped)
         while len(self._path) > self.parameters.of(OdometryOutput).path_length:
@@ -260,7 +265,7 @@ class VisualOdometryNode(ProcessingNode):
             self._path_publisher.publish(Path(header=stamped.header, poses=list(self._path)))
         if self._map_publisher.get_subscription_count():
             self._path_time = now
-            points = self._odometry.points @ self._start[:3, :3].T + self._start[:3, 3]
+            points = self._odometry.points @ start[:3, :3].T + start[:3, 3]
             self._map_publisher.publish(positions_message(points, stamped.header))
 
     def _trouble(self) -> str:

@@ -13,7 +13,7 @@ from rclpy.node import Node
 from rclpy.qos import QoSDurabilityPolicy, QoSProfile
 from std_msgs.msg import Header
 
-from superpoint_ros.geometry.poses import OPTICAL_TO_BODY, pose_matrix
+from superpoint_ros.geometry.poses import invert, OPTICAL_TO_BODY, pose_matrix
 from superpoint_ros.ros.messages.camera_messages import pose_message
 from superpoint_ros.ros.node_log import ThrottledWarnings
 
@@ -74,11 +74,11 @@ class CameraTransforms:
             pose = step @ pose
         return None
 
-    def send(self, pose: np.ndarray, header: Header, camera: str) -> None:
+    def send(self, pose: np.ndarray, mount: np.ndarray, header: Header, camera: str) -> None:
         """
         Publish the transform for a pose (4, 4) of the frame `camera` in the fixed frame.
 
-        `header` is that of the pose. The mounting of the camera must be known.
+        `mount` is the result of the method for this camera, `header` is that of the pose.
         """
         if self._broadcaster is None:
             return
@@ -87,7 +87,7 @@ class CameraTransforms:
             self._warnings.warn(f'no transforms are published: {why_not}')
             return
         if self._base not in ('', tf_name(camera)):
-            pose, camera = pose @ np.linalg.inv(self.mount(camera)), self._base
+            pose, camera = pose @ invert(mount), self._base
         found = pose_message(pose, header).pose
         transform = TransformStamped(header=header, child_frame_id=camera)
         position = found.position
