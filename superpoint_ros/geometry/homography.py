@@ -68,11 +68,11 @@ def warp_image(
     interpolation: int = cv2.INTER_LINEAR,
 ) -> np.ndarray:
     """
-    Return the target image (height, width[, C]) of a source image, with linear interpolation.
+    Return the target image (height, width[, C]) of a source image.
 
     The dtype is that of `image`, and `size` by default the size of the source. Pixels outside the
-    source are 0, or what another `border` mode of OpenCV gives. Raises ValueError if a side of
-    either image is longer than `LARGEST_SIDE`.
+    source are 0, or what another `border` mode of OpenCV gives; `interpolation` is a mode of
+    OpenCV, too. Raises ValueError if a side of either image is longer than `LARGEST_SIDE`.
     """
     height, width = image.shape[:2]
     size = size or (width, height)

@@ -56,8 +56,6 @@ def list_collection(folder: str | Path) -> list[str]:
     ValueError if it has no images.
     """
     root = Path(folder)
-    if not root.is_dir():
-        raise NotADirectoryError(f'{root} is not a folder')
     paths = [path for subfolder in walk_folders(root) for path in list_images(subfolder)]
     if not paths:
         raise ValueError(f'{root} has no images')

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+from functools import cache
 from pathlib import Path
 
 from superpoint_ros.data.sequences.bag_reader import is_bag
@@ -90,11 +91,12 @@ def list_sequences(source: str | Path) -> list[Path]:
     that `open_sequence` reads.
     """
     path = Path(source)
-    if not path.is_dir() or is_recording(path):
+    if not path.is_dir():
         return [path]
     found: list[Path] = []
-    for folder in walk_folders(path, is_recording):
-        if is_recording(folder):
+    is_leaf = cache(is_recording)  # of folders, which are read to decide it
+    for folder in walk_folders(path, is_leaf):
+        if is_leaf(folder):
             found.append(folder)
             continue
         files = (each for each in folder.iterdir() if is_found(each) and each.is_file())

@@ -184,7 +184,7 @@ class CalibrationTopic:
     def _is_overdue(self) -> bool:
         """Return whether frames have had no calibration for too long."""
         now = time.monotonic()
-        since = self._missing_since or now  # another thread may wait anew meanwhile
+        since = self._missing_since or now  # another thread may call `_wait` meanwhile
         self._missing_since = since
         return now - since > WATCHDOG_TIMEOUT
 
