@@ -32,13 +32,14 @@ def warn_of_ignored_parameters(node: Node, arguments: Sequence[str]) -> None:
     name, logger = node.get_fully_qualified_name(), node.get_logger()
     own = set(_single_parameters(name, arguments))
     for path, content in _parameter_files(arguments):
-        named = list(node_names(content))
+        named = node_names(content)
         if named and not any(is_name_of(each, name) for each in named):
             logger.warning(
                 f'the parameter file {path} has no effect: it has parameters of '
                 f'{", ".join(named)}, but the name of this node is {name} (use that name or /**)'
             )
-        own.update(_parameters_of(name, content))
+        for each, parameters in _sections(content):
+            own.update(_flat_names(parameters) if each == name else ())
     for unknown, similar in unknown_parameters(node).items():
         if unknown in own and not similar:
             logger.warning(
@@ -68,15 +69,6 @@ def _single_parameters(name: str, arguments: Sequence[str]) -> Iterator[str]:
                 yield parameter
 
 
-def _parameters_of(name: str, content: Any, prefix: str = '') -> Iterator[str]:
-    """Return the parameters that the content of a file sets for a node by its full name."""
-    for key, value in content.items() if isinstance(content, Mapping) else ():
-        if key != _PARAMETERS:
-            yield from _parameters_of(name, value, f'{prefix}/{str(key).lstrip("/")}')
-        elif prefix == name:
-            yield from _flat_names(value)
-
-
 def _flat_names(parameters: Any, prefix: str = '') -> Iterator[str]:
     """Return the names of parameters, whose parts are joined by dots."""
     for key, value in parameters.items() if isinstance(parameters, Mapping) else ():
@@ -86,13 +78,18 @@ def _flat_names(parameters: Any, prefix: str = '') -> Iterator[str]:
             yield f'{prefix}{key}'
 
 
-def node_names(content: Any, prefix: str = '') -> Iterator[str]:
+def node_names(content: Any) -> list[str]:
     """Return the names of the nodes, also with wildcards, that a parameter file is for."""
+    return [name for name, _ in _sections(content)]
+
+
+def _sections(content: Any, prefix: str = '') -> Iterator[tuple[str, Any]]:
+    """Return each name of `node_names` with the parameters of these nodes."""
     for key, value in content.items() if isinstance(content, Mapping) else ():
         if key == _PARAMETERS:
-            yield prefix
+            yield prefix, value
         else:
-            yield from node_names(value, f'{prefix}/{str(key).lstrip("/")}')
+            yield from _sections(value, f'{prefix}/{str(key).lstrip("/")}')
 
 
 def is_name_of(pattern: str, name: str) -> bool:
