@@ -19,7 +19,6 @@ if TYPE_CHECKING:
 REPEAT = 10.0
 """Least number of seconds between two equal warnings."""
 
-
 _MOST_REASONS = 10  # most warnings of one subject in `REPEAT` seconds
 
 
@@ -43,7 +42,8 @@ class ThrottledWarnings:
     Warnings of one subject, each text at most once per `REPEAT` seconds.
 
     The throttle of rclpy does not distinguish texts: a warning would suppress that of another
-    reason. Texts that differ only in numbers, such as a count, are one warning here.
+    reason. Texts that differ only in numbers, such as a count, are one warning here. Any thread
+    may call `warn`.
     """
 
     def __init__(self, logger: RcutilsLogger):
@@ -53,10 +53,12 @@ class ThrottledWarnings:
     def warn(self, text: str) -> None:
         """Log a warning, unless it was logged lately."""
         now, reason = time.monotonic(), re.sub(r'\d+', '', text)
-        self._last = {each: when for each, when in self._last.items() if now - when < REPEAT}
-        if reason not in self._last and len(self._last) < _MOST_REASONS:
-            self._last[reason] = now
+        # A new dictionary, as another thread may be reading the old one.
+        last = {each: when for each, when in self._last.items() if now - when < REPEAT}
+        if reason not in last and len(last) < _MOST_REASONS:
+            last[reason] = now
             self._logger.warning(text)
+        self._last = last
 
 
 class RosLogHandler(logging.Handler):

@@ -152,9 +152,8 @@ class Camera(InputTopic):
         summary = self.statistics.summary(time.monotonic())
         if summary.problem and not summary.rate:
             return ''  # without a usable image, neither has been tried
-        if self.depth_source and self.depth_source.trouble():
-            return self.depth_source.trouble()
-        return self.calibration.trouble if self.calibration and self._positions_wanted() else ''
+        reason = self.depth_source.trouble() if self.depth_source else ''
+        return reason or (self.calibration.trouble if self._positions_wanted() else '')
 
     def note(self) -> str:
         """Return why no images are received, although nothing is wrong."""

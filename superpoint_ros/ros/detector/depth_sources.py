@@ -39,7 +39,8 @@ class DepthSource(ABC):
     """
     Source of the depths of the keypoints of a camera.
 
-    Frames wait in `pairs` for their partners. `_trouble` is why the last frame has no depths.
+    Frames wait in `pairs` for their partners, in the executor's thread; `depths` is called in the
+    worker's. `_trouble` is why the last frame has no depths.
     """
 
     def __init__(self, camera: Camera, settings: DepthInput):
@@ -86,16 +87,17 @@ class DepthSource(ABC):
 
     def check(self) -> None:
         """Log why there are no pairs; to be called about once per second."""
-        if self.pairs.trouble():
-            self._reasons.warn(self._text())
-
-    def _text(self) -> str:
-        return f'{self._camera.topic}: {self.trouble()}'
+        reason = self._pairs_trouble()
+        if reason:
+            self._reasons.warn(f'{self._camera.topic}: {reason}')
 
     def trouble(self) -> str:
-        """Return why keypoints have no depths; empty if they have."""
+        """Return why keypoints have no depths; empty if they have. For the executor's thread."""
+        return self._pairs_trouble() or self._trouble
+
+    def _pairs_trouble(self) -> str:
         reason = self.pairs.trouble()
-        return f'no depths: {self._unpaired}: {reason}' if reason else self._trouble
+        return f'no depths: {self._unpaired}: {reason}' if reason else ''
 
 
 class StereoDepth(DepthSource):
@@ -137,7 +139,7 @@ class StereoDepth(DepthSource):
         )
 
     def _report(self, error: ValueError) -> None:
-        self._reasons.warn(self._text())
+        self._reasons.warn(f'{self._camera.topic}: {self._trouble}')
 
     def _calibration(self, frame: CameraFrame) -> StereoCamera:
         """Return the newest calibration of the pair; raise CameraModelError if it is not valid."""

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import threading
 import time
 
 from diagnostic_msgs.msg import DiagnosticStatus
@@ -17,6 +18,7 @@ from superpoint_ros.ros.messages.feature_messages import (
     normalized_from_message,
 )
 from superpoint_ros.ros.messages.image_messages import image_message
+from superpoint_ros.ros.topics.pairing import Pairing
 from support.rooms import picture
 from support.ros import milliseconds
 
@@ -156,6 +158,20 @@ def test_pairs_that_are_not_rectified_have_features_without_depth_until_they_are
     rig.right = good
     assert features_from_message(rig.features()).depths.known.any()
     assert 'no depths' not in rig.trouble()
+
+
+def test_only_the_executors_thread_uses_the_queue_of_pairs(start_inside, pixels, monkeypatch):
+    threads = set()
+
+    def trouble(self, now):
+        threads.add(threading.current_thread())
+        return ''
+
+    monkeypatch.setattr(Pairing, 'trouble', trouble)
+    rig = Rig(start_inside, pixels)
+    rig.features()  # without a calibration, so that the worker's thread reports trouble
+    assert 'no calibration received' in rig.trouble()
+    assert threads == {threading.current_thread()}
 
 
 def test_images_whose_stamps_differ_are_not_paired_and_not_lost(start_inside, pixels):
