@@ -75,7 +75,7 @@ class DetectorNode(ProcessingNode):
             for name in settings.names
         }
         self.inputs = [*cameras.values(), *make_depth_sources(self, cameras, depth)]
-        self._log_network()
+        self._log_network(self.detector)
         topics = Counter(camera.topic for camera in cameras.values())
         for name, camera in cameras.items():
             if topics[camera.topic] > 1:  # names in the diagnostics must be unique
@@ -106,13 +106,13 @@ class DetectorNode(ProcessingNode):
     def statuses(self) -> list[DiagnosticStatus]:
         """Return the status of the network and of each camera."""
         self._restore_weights()
-        detector, worker = self.detector, self._worker
+        detector, error = self.detector, self._worker.error
         network = network_status(
             f'{self.get_fully_qualified_name().lstrip("/")}: network',
             detector,
             self.state,
-            worker.failures,
-            error_text(worker.error) if worker.error else '',
+            self._worker.failures,
+            error_text(error) if error else '',
         )
         hardware = detector.device if detector else ''
         return [network, *(each.status(hardware) for each in self.inputs)]
@@ -137,8 +137,8 @@ class DetectorNode(ProcessingNode):
         what = f'inference failed ({self._worker.failures} so far)'
         log_failure(self.get_logger(), what, error, _REPEAT)
 
-    def _log_network(self) -> None:
-        detector, logger = self.detector, self.get_logger()
+    def _log_network(self, detector: Detector) -> None:
+        logger = self.get_logger()
         logger.info(
             f'weights {detector.weights} (descriptor size {detector.descriptor_size}), '
             f'device {detector.device}, engine {detector.engine.name}, '
@@ -154,9 +154,8 @@ class DetectorNode(ProcessingNode):
 
     def apply_parameters(self, values: Mapping[str, Any]) -> None:
         """Change to a new weight file, which was checked, as soon as its network is ready."""
-        is_new = 'weights' in values and not self._is_restoring_weights
-        if is_new and self.detector is not None:
-            self._slot.replace(values['weights'], self._log_network)
+        if 'weights' in values and not self._is_restoring_weights:
+            self._slot.replace(self._log_network)
 
     def _restore_weights(self) -> None:
         """Set the parameter to the weights in use, if new ones could not be run."""

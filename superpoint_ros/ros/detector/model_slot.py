@@ -11,6 +11,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import suppress
 from pathlib import Path
 import sys
+import threading
 from typing import NamedTuple
 
 from superpoint_ros.detection.settings import DetectionSettings
@@ -37,9 +38,9 @@ class ModelSlot:
     """
     The detector in use, with hot swap of its weights.
 
-    Read `detector` once per batch: it may be replaced at any time. `weights` is its weight file as
-    given, empty for the shipped one. `execution` determines how networks run; its `weights` are
-    not used.
+    One thread calls the methods, another one makes new detectors. Read `detector` once per batch:
+    it may be replaced at any time. `weights` is its weight file as given, empty for the shipped
+    one. `execution` determines how networks run; its `weights` are not used.
     """
 
     def __init__(self, execution: ExecutionSettings):
@@ -52,6 +53,7 @@ class ModelSlot:
         self._builders = ThreadPoolExecutor(1, 'swap')
         self._checked: _WeightFile | None = None
         self._swap: Future[None] | None = None
+        self._lock = threading.Lock()  # of what a finished replacement changes, if it is wanted
         self._request = 0  # replacements with an older number are obsolete
         self._refusal = ''
 
@@ -74,27 +76,34 @@ class ModelSlot:
 
         Raises what `check` raises, and ValueError for device or precision.
         """
-        self._request += 1
+        self._supersede()
         self._refusal = ''
         self.detector, self.weights = self._build(self._read(weights)), weights
 
-    def replace(self, weights: str, on_success: Callable[[], None]) -> None:
+    def replace(self, on_success: Callable[[Detector], None]) -> None:
         """
-        Replace the detector as soon as one with these weights is ready; return at once.
+        Replace the detector as soon as one with the weights checked last is ready; return at once.
 
         A thread makes the new network and runs it once while the old one is still in use, then
-        calls `on_success`. If that fails, the old one stays and `take_refusal` returns why. Of
-        several calls the last counts.
+        calls `on_success` with the new detector. If that fails, the old one stays and
+        `take_refusal` returns why. Of several calls the last counts. Without a detector, nothing
+        is made.
         """
-        file, self._checked = self._checked, None
-        if file is None or file.weights != weights:
-            file = self._read(weights)
-        self._request += 1
-        self._swap = Future()
+        request = self._supersede()
+        self._refusal = ''
+        if self.detector is None:
+            return
+        file, self._checked, self._swap = self._checked, None, Future()
         # The reader passes it on after the file: a slow disk does not occupy the builder.
         self._readers.submit(
-            self._builders.submit, self._replace, self._request, file, on_success, self._swap
+            self._builders.submit, self._replace, request, file, on_success, self._swap
         )
+
+    def _supersede(self) -> int:
+        """Make all replacements so far obsolete; return the number of the next one."""
+        with self._lock:
+            self._request += 1
+            return self._request
 
     def _read(self, weights: str) -> _WeightFile:
         """Return a weight file, which a thread begins to read."""
@@ -102,36 +111,44 @@ class ModelSlot:
         return _WeightFile(weights, path, self._readers.submit(read_weights, path))
 
     def _replace(
-        self, request: int, file: _WeightFile, on_success: Callable[[], None], swap: Future[None]
+        self,
+        request: int,
+        file: _WeightFile,
+        on_success: Callable[[Detector], None],
+        swap: Future[None],
     ) -> None:
         """Replace the detector by one with a file that was read, and mark the swap as done."""
         try:
             if request != self._request:
                 return
             detector = self._build(file)
-            if request == self._request:
+            with self._lock:
+                if request != self._request:
+                    return
                 self.detector, self.weights = detector, file.weights
-                on_success()
+            on_success(detector)
         except Exception as error:  # noqa: BLE001 - CUDA's errors are of many types
-            if request == self._request:
-                self._refusal = f'the weights {file.weights} cannot be used: {error}'
+            with self._lock:
+                if request == self._request:
+                    self._refusal = f'the weights {file.weights} cannot be used: {error}'
         finally:
             swap.set_result(None)
 
     def take_refusal(self) -> str:
         """Return why the last replacement failed, and forget it; empty if it did not."""
-        refusal, self._refusal = self._refusal, ''
+        with self._lock:
+            refusal, self._refusal = self._refusal, ''
         return refusal
 
     def stop(self, timeout: float) -> bool:
         """Return whether no file is read and no network made, after waiting `timeout` seconds."""
-        self._request += 1
+        self._supersede()
         content = self._checked.content if self._checked else None
         return not futures.wait(filter(None, (content, self._swap)), timeout).not_done
 
     def clear(self) -> None:
         """Free the network and its memory."""
-        self._request += 1
+        self._supersede()
         self.detector = self._checked = None
         self.free_memory()
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 from diagnostic_msgs.msg import DiagnosticStatus
 import pytest
 
+from superpoint_ros.ros.detector.worker import Worker
 from superpoint_ros.ros.diagnostics import input_status, network_status, status_values
 from superpoint_ros.ros.frame_statistics import FrameStatistics
 
@@ -119,3 +120,12 @@ def test_a_failing_network_is_reported_and_tried_until_it_works(
     system.wait_until(lambda: system.newest_status('network')[0] == OK)
     said = wait_for_log(system, 'inference recovered')
     assert 'inference failed (1 so far): RuntimeError: CUDA out of memory' in said
+
+
+def test_a_network_that_recovers_while_its_status_is_made_has_a_status(start_inside, monkeypatch):
+    system = start_inside()
+    errors = iter([RuntimeError('CUDA out of memory')])
+    with monkeypatch.context() as patch:
+        patch.setattr(Worker, 'error', property(lambda self: next(errors, None)), raising=False)
+        network = system.node.statuses()[0]
+    assert network.message == 'inference fails: RuntimeError: CUDA out of memory'

@@ -145,6 +145,26 @@ def test_weights_that_cannot_be_used_are_replaced_by_those_in_use(
     assert descriptor_size(system.answers(image)) == 16
 
 
+def test_weights_that_cannot_be_used_do_not_undo_those_that_are_set_after_them(
+    start_inside, image, other_weights, tmp_path, hold, monkeypatch
+):
+    def fail(*arguments):
+        raise RuntimeError('CUDA out of memory')
+
+    system = start_inside()
+    with monkeypatch.context() as patch:
+        patch.setattr(model_slot, 'create_engine', fail)
+        bad = write_weights(tmp_path / 'bad.safetensors', 7, SMALL)
+        assert system.set_parameters(weights=str(bad)).successful
+        system.node._slot._swap.result(PATIENCE)
+    _, released = hold('create_engine')
+    assert system.set_parameters(weights=str(other_weights)).successful
+    system.status('network')  # at the same time, failures are looked for
+    released.set()
+    system.wait_until(lambda: descriptor_size(system.answers(image)) == 24)
+    assert system.node.get_parameter('weights').value == str(other_weights)
+
+
 def test_a_call_with_one_invalid_value_changes_no_parameter(start_inside, image, other_weights):
     system = start_inside()
     before = system.answers(image)
