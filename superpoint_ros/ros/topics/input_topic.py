@@ -155,8 +155,7 @@ class InputTopic(ABC):
             if last == 0:  # one alone may be the start of a simulation
                 self.logger.warning(
                     f'the stamps on {self.topic} are 0: no latency is measured, tracks are not '
-                    'refined, and what is paired by stamps (several cameras, depths) may not '
-                    'belong together; set header.stamp in the driver',
+                    'refined, and keypoints get no depths; set header.stamp in the driver',
                     once=True,
                 )
             return None

@@ -42,6 +42,9 @@ class Pairing:
     message waits for its partner, both in seconds. Each message is returned exactly once: in a
     pair, or with None as its partner. Messages do not wait while the other topic has been silent
     for `silence` seconds.
+
+    Messages with the stamp 0 have no partner: those of a driver that sets no stamps would be
+    paired with any other, and after a lost one with the next one for good.
     """
 
     def __init__(self, tolerance: float, wait: float, silence: float = SILENCE):
@@ -66,6 +69,8 @@ class Pairing:
         self._first_arrival = min(self._first_arrival, now)
         self._stamps[side].append(stamp)
         others = self._waiting[1 - side]
+        if not stamp:
+            return [_alone(item, side), *self.expire(now)]
         near = [each for each in others if abs(each.stamp - stamp) <= self._tolerance]
         if not near:
             self._waiting[side].append(_Waiting(item, stamp, now))
@@ -107,6 +112,8 @@ class Pairing:
         if now - self._arrivals[1] >= TROUBLE:
             return 'none arrives'
         # Both topics have arrived since the last pair: there are stamps of both.
+        if not all(stamps[-1] for stamps in self._stamps):
+            return 'stamps are 0; set header.stamp in the driver'
         gap = min(abs(a - b) for a in self._stamps[0] for b in self._stamps[1])
         if gap <= self._tolerance:
             return f'none arrives within {self._wait:g} s (pair_wait)'
@@ -123,4 +130,9 @@ class Pairing:
         for each, side in due:
             self._waiting[side].remove(each)
         due.sort(key=lambda entry: (entry[0].stamp, entry[1]))
-        return [(None, each.item) if side else (each.item, None) for each, side in due]
+        return [_alone(each.item, side) for each, side in due]
+
+
+def _alone(item: Any, side: int) -> MessagePair:
+    """Return the item of a topic without a partner."""
+    return (None, item) if side else (item, None)
