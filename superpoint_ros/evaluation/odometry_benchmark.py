@@ -7,11 +7,12 @@ Odometry benchmark: features in visual odometry on sequences with ground-truth p
 The best N keypoints of each frame count; all methods use the same odometry, and all descriptors
 the same tracker. Two views: matches between frames with a given gap (mutual nearest neighbours;
 for KLT, points tracked from the first image to the second), essential matrix by RANSAC at 1 px;
-the error is the larger of the angles of rotation and translation direction, and AUC is the area
-under the share of pairs below 5, 10 and 20 degrees. Odometry: errors of its relative poses over
-the same pairs, a frame without a pose having the largest error; the root mean square distance of
-the estimated positions from the ground truth after alignment (by a similarity, or without scale if
-stereo or depth gives it); and the drift over segments of 10 to 50 % of the path.
+the error is the larger of the angles of rotation and of the direction of translation in the second
+view, and AUC is the area under the share of pairs below 5, 10 and 20 degrees. Odometry: errors of
+its relative poses over the same pairs, a frame without a pose having the largest error; the root
+mean square distance of the estimated positions from the ground truth after alignment (by a
+similarity, or without scale if stereo or depth gives it); and the drift over segments of 10 to
+50 % of the path.
 """
 
 from __future__ import annotations

@@ -189,7 +189,7 @@ class OdometryRun:
         first, last = self.frames[-1 - gap], self.frames[-1]
         if first.truth is None or last.truth is None:
             return
-        truth = np.linalg.inv(first.truth) @ last.truth
+        truth = np.linalg.inv(last.truth) @ first.truth
         if np.linalg.norm(truth[:3, 3]) < LEAST_MOTION:
             return
         a, b = (
@@ -199,7 +199,7 @@ class OdometryRun:
         views = estimate_pose(a, b, self._focal)
         two_views, odometry = pose_error(views.pose, truth), NO_POSE
         if first.estimate is not None and last.estimate is not None:
-            odometry = pose_error(np.linalg.inv(first.estimate) @ last.estimate, truth)
+            odometry = pose_error(np.linalg.inv(last.estimate) @ first.estimate, truth)
         self.pairs.append(PairResult(gap, len(a), views.inliers, two_views, odometry))
 
     def result(self) -> tuple[dict[str, Any], np.ndarray | None]:

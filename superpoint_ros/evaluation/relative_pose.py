@@ -6,7 +6,8 @@ Relative pose of two views from matches, and its error.
 
 Protocol of SuperGlue (Sarlin and others, CVPR 2020): essential matrix by RANSAC; the error of a
 pair is the larger of the angle of the rotation error and the angle between the directions of
-translation, whose sign is ambiguous. A pair without an estimate has the largest possible error.
+translation, whose sign is ambiguous. The direction is that in the second camera: in the first one,
+an error of the rotation would add to it. A pair without an estimate has the largest error.
 """
 
 from __future__ import annotations
@@ -28,10 +29,19 @@ WORST_ROTATION, WORST_DIRECTION = 180.0, 90.0
 _THRESHOLD = 1.0  # pixels
 _CONFIDENCE = 0.99999
 _FEWEST = 8
+_FARTHEST = 1e9
+"""
+Depth of points, in lengths of the translation, up to which they decide between the four poses that
+an essential matrix allows; all do. OpenCV's limit of 50 leaves slow cameras without a pose.
+"""
 
 
 class RelativePose(NamedTuple):
-    """Estimated pose (4, 4) from camera b to camera a, up to scale, and its inliers."""
+    """
+    Estimated pose (4, 4), its translation of unit length, and the number of its inliers.
+
+    It maps coordinates of camera a to those of camera b; None if there is none.
+    """
 
     pose: np.ndarray | None
     inliers: int
@@ -69,14 +79,18 @@ def estimate_pose(a: np.ndarray, b: np.ndarray, focal_length: float) -> Relative
     if matrices is None or matrices.shape != (3, 3):
         return RelativePose(None, 0)
     inliers = int(mask.sum())
-    count, rotation, translation, _ = cv2.recoverPose(matrices, a, b, np.eye(3), mask=mask)
-    if not count:
-        return RelativePose(None, inliers)
-    return RelativePose(np.linalg.inv(make_pose(rotation, translation)), inliers)
+    count, rotation, translation, *_ = cv2.recoverPose(
+        matrices, a, b, np.eye(3), distanceThresh=_FARTHEST, mask=mask
+    )
+    return RelativePose(make_pose(rotation, translation) if count else None, inliers)
 
 
 def pose_error(estimate: np.ndarray | None, truth: np.ndarray) -> PoseError:
-    """Return the errors of an estimated relative pose (4, 4); `NO_POSE` without one."""
+    """
+    Return the errors of an estimated pose from camera a to camera b; `NO_POSE` without one.
+
+    Both poses are (4, 4); that of `truth` has a translation.
+    """
     if estimate is None or not np.isfinite(estimate).all():
         return NO_POSE
     difference = estimate[:3, :3].T @ truth[:3, :3]

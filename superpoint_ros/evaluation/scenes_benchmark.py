@@ -11,9 +11,9 @@ correct if the keypoint is visible and lies within 3 px of its match. Methods na
 the views; their keypoints lie in the part that both show. MMA: correct matches as a share of all
 matches. Matching score: correct matches as a share of the visible keypoints, mean of both views.
 Pose: essential matrix by RANSAC (1 px); the error is the larger of the angles of rotation and of
-the direction of translation. All numbers are means over pairs. A pair without keypoints or matches
-counts 0, a pair without a pose has the largest error. The localisation error is the mean distance
-of repeated keypoints, of those pairs that have some.
+the direction of translation in the second view. All numbers are means over pairs. A pair without
+keypoints or matches counts 0, a pair without a pose has the largest error. The localisation error
+is the mean distance of repeated keypoints, of those pairs that have some.
 """
 
 from __future__ import annotations
@@ -183,7 +183,7 @@ def measure_pose(pair: RenderedPair, a: Features, b: Features, matched: SceneMat
         (features.keypoints[chosen] - centre) / focal_length
         for features, chosen in zip((a, b), matched.matches.T, strict=True)
     ]
-    return pose_error(estimate_pose(*rays, focal_length).pose, np.linalg.inv(pair.pose))
+    return pose_error(estimate_pose(*rays, focal_length).pose, pair.pose)
 
 
 def _summarise(rows: Sequence[dict]) -> dict[str, float | None]:

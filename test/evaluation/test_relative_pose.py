@@ -26,10 +26,10 @@ def pose(rotation=(0, 0, 0), translation=(0, 0, 0)):
 
 
 def two_views(truth, count=200, wrong=0):
-    """Return normalised coordinates in cameras a and b; `truth` is the pose from b to a."""
+    """Return normalised coordinates in cameras a and b; `truth` is the pose from a to b."""
     rng = np.random.default_rng(0)
     points = rng.uniform((-2, -2, 3), (2, 2, 7), (count, 3))
-    in_b = (points - truth[:3, 3]) @ truth[:3, :3]
+    in_b = points @ truth[:3, :3].T + truth[:3, 3]
     a, b = points[:, :2] / points[:, 2:], in_b[:, :2] / in_b[:, 2:]
     b[:wrong] = rng.uniform(-0.5, 0.5, (wrong, 2))
     return a, b
@@ -44,8 +44,14 @@ def test_relative_pose_is_found_among_wrong_matches():
     error = pose_error(views.pose, truth)
     assert error.rotation < 0.1
     assert error.direction < 0.5
-    # Direction and sign: from b to a.
+    # The sign, too: from a to b.
     assert views.pose[:3, 3] @ truth[:3, 3] > 0
+
+
+def test_relative_pose_of_a_slow_camera_is_found():
+    truth = pose((0, 1, 0), (0.02, 0, 0.01))  # points are 150 to 350 times as far away
+    error = pose_error(estimate_pose(*two_views(truth), 500).pose, truth)
+    assert error.largest < 1
 
 
 def test_relative_pose_of_too_few_matches_is_unknown():
