@@ -122,7 +122,7 @@ PYTHON
 # Steps per second from the difference of a long and a short training, without start and end.
 measure_training() {
     local began steps short='' images seconds runs
-    images=$("$python" -c 'from superpoint_ros.files import demo_photographs
+    images=$("$python" -c 'from superpoint_ros.resources import demo_photographs
 print(demo_photographs()[0].parent)') || return
     runs=$(mktemp -d) || return
     trap 'rm -rf "$runs"' EXIT  # also after the time limit

@@ -31,8 +31,8 @@ from superpoint_ros.detection.settings import DetectionSettings
 from superpoint_ros.engines.engine import create_engine, Engine, limit_threads_after_fork
 from superpoint_ros.engines.execution_settings import ExecutionSettings
 from superpoint_ros.features import Features
-from superpoint_ros.files import find_weights
 from superpoint_ros.model.weights import read_weights, WeightsMetadata
+from superpoint_ros.resources import find_weights
 
 if TYPE_CHECKING:
     from superpoint_ros.model.superpoint import SuperPoint

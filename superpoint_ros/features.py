@@ -10,8 +10,9 @@ from pathlib import Path
 
 import numpy as np
 
+from superpoint_ros.common.file_reading import read_npz
+from superpoint_ros.common.file_writing import write_npz
 from superpoint_ros.common.wording import counted
-from superpoint_ros.files import read_npz, write_npz
 
 _ARRAYS = ('keypoints', 'scores', 'descriptors')
 _DEPTH_ARRAYS = ('depths', 'depth_sigmas')

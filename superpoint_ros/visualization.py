@@ -15,8 +15,9 @@ import unicodedata
 import cv2
 import numpy as np
 
+from superpoint_ros.common.file_reading import printable
+from superpoint_ros.common.file_writing import write_atomically
 from superpoint_ros.features import Features
-from superpoint_ros.files import printable, write_atomically
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

@@ -43,7 +43,7 @@ def pytest_pycollect_makemodule(module_path, parent):
 def photograph():
     """Return a gray photograph whose sides are no whole cells, uint8 (211, 301)."""
     from superpoint_ros.data.sequences.image_files import read_image
-    from superpoint_ros.files import demo_photographs
+    from superpoint_ros.resources import demo_photographs
 
     [path] = [path for path in demo_photographs() if path.stem == 'bricks']
     return read_image(path)[:211, :301].copy()

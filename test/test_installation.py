@@ -62,7 +62,7 @@ def test_a_wheel_works_from_another_folder(installed_wheel, tmp_path):
     assert '.npz' in {path.suffix for path in (tmp_path / 'found').iterdir()}
     share = installed_wheel / 'share' / 'superpoint_ros'
     code = (
-        'from superpoint_ros.files import default_weights, RECIPES, share_directory\n'
+        'from superpoint_ros.resources import default_weights, RECIPES, share_directory\n'
         'print(share_directory(), default_weights(), RECIPES / "superpoint_cpu.yaml")\n'
         'print(*(share_directory() / "launch").glob("*.launch.py"))'
     )

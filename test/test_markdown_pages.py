@@ -20,7 +20,7 @@ import pytest
 
 from superpoint_ros.cli.main import COMMANDS, main
 from superpoint_ros.features import Features
-from superpoint_ros.files import demo_photographs
+from superpoint_ros.resources import demo_photographs
 
 ROOT = Path(__file__).parents[1]
 PAGES = [

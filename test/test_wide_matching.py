@@ -11,9 +11,9 @@ import pytest
 
 from superpoint_ros.alignment_search import ENOUGH_INLIERS
 from superpoint_ros.detector import Detector
-from superpoint_ros.files import demo_photographs
 from superpoint_ros.geometry.alignment import fit_alignment, view_change
 from superpoint_ros.geometry.homography import resample, scaling, warp_points
+from superpoint_ros.resources import demo_photographs
 from superpoint_ros.wide_matching import match_aligned, match_images, match_wide
 from support.noise_pictures import noise_picture
 

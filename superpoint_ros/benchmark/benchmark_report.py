@@ -26,9 +26,10 @@ from superpoint_ros.benchmark.benchmark_tables import (
     tracking_markdown,
     training_markdown,
 )
+from superpoint_ros.common.file_reading import read_text
+from superpoint_ros.common.file_writing import write_atomically
 from superpoint_ros.common.wording import counted
 from superpoint_ros.evaluation.reports import write_result
-from superpoint_ros.files import read_text, write_atomically
 
 
 class Part(NamedTuple):

@@ -27,11 +27,11 @@ from superpoint_ros.detector import Detector
 from superpoint_ros.engines.engine import create_engine
 from superpoint_ros.engines.execution_settings import ExecutionSettings
 from superpoint_ros.features import Features
-from superpoint_ros.files import find_weights
 from superpoint_ros.model.config import CONFIGURATIONS
 from superpoint_ros.model.network_arrays import NetworkArrays
 from superpoint_ros.model.superpoint import build_network, SuperPoint
 from superpoint_ros.model.weights import read_weights
+from superpoint_ros.resources import find_weights
 
 FRAME_STAGES = ('preprocessing', 'hessian', 'network', 'keypoints', 'descriptors', 'message')
 """Stages of a frame in order; the last is not part of the Detector. On CUDA the whole graph, with

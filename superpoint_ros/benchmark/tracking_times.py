@@ -17,11 +17,11 @@ from superpoint_ros.data.sequences.sequence import Frame
 from superpoint_ros.detector import Detector
 from superpoint_ros.evaluation.front_ends import KLT_LEVELS, KLT_WINDOW
 from superpoint_ros.features import Features
-from superpoint_ros.files import demo_photographs
 from superpoint_ros.geometry.stereo import stereo_depths, StereoCamera, warm_up_stereo
 from superpoint_ros.odometry.map_refinement import DeferredExecutor, MapRefiner
 from superpoint_ros.odometry.tracker import Tracker
 from superpoint_ros.odometry.visual_odometry import VisualOdometry
+from superpoint_ros.resources import demo_photographs
 from superpoint_ros.simulation.room import SimulatedRoom
 
 KLT = 'KLT (OpenCV)'

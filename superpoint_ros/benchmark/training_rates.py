@@ -20,9 +20,9 @@ from torch.utils.data import Dataset
 from superpoint_ros.benchmark.frame_times import Progress
 from superpoint_ros.benchmark.machine import use_threads
 from superpoint_ros.data.sequences.image_files import read_image
-from superpoint_ros.files import default_weights, demo_photographs
 from superpoint_ros.model.config import CELL
 from superpoint_ros.model.weights import load_weights
+from superpoint_ros.resources import default_weights, demo_photographs
 from superpoint_ros.training.adaptation_recipe import AdaptationRecipe
 from superpoint_ros.training.data_loading import endless_loader, Steps
 from superpoint_ros.training.homographic_adaptation import (

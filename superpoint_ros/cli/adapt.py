@@ -68,7 +68,7 @@ def _label(photographs: Path, args: argparse.Namespace, recipe) -> int:
     """Make the labels with the recipe."""
     import logging
 
-    from superpoint_ros.files import find_weights, PACKAGE
+    from superpoint_ros.resources import find_weights, PACKAGE
     from superpoint_ros.training.pseudo_labels import CONTACT_SHEET, label_folder
 
     logging.getLogger(PACKAGE).setLevel(logging.INFO)

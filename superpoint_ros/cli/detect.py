@@ -57,7 +57,7 @@ def run(args: argparse.Namespace) -> int:
     """Detect in every image, report each that fails, and print one summary."""
     from tqdm import tqdm
 
-    from superpoint_ros.files import numbered_names, read_each
+    from superpoint_ros.common.file_reading import numbered_names, read_each
     from superpoint_ros.visualization import draw_keypoints, write_picture
 
     paths = image_files(args.images)

@@ -31,6 +31,7 @@ def run(args: argparse.Namespace) -> int:
     """Measure on planar scenes, write the report, and print the tables; 1 if some are bad."""
     from tqdm import tqdm
 
+    from superpoint_ros.common.file_reading import read_each
     from superpoint_ros.data.hpatches import (
         HomographySequence,
         list_homography_sequences,
@@ -45,7 +46,6 @@ def run(args: argparse.Namespace) -> int:
         write_homography_report,
     )
     from superpoint_ros.evaluation.reports import UnfinishedReport
-    from superpoint_ros.files import read_each
 
     methods = make_matching_methods(args, max_keypoints=pool_size(args.max_keypoints))
     folders, bad = list_homography_sequences(args.data), []

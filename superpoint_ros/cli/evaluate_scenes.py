@@ -28,6 +28,7 @@ def run(args: argparse.Namespace) -> int:
     """Measure on rendered pairs, write the report, print its table; 1 if some pairs are bad."""
     from tqdm import tqdm
 
+    from superpoint_ros.common.file_reading import read_each
     from superpoint_ros.data.scenes.pair_cache import list_pairs, read_pair
     from superpoint_ros.data.sequences.image_files import evenly_spaced
     from superpoint_ros.evaluation.reports import UnfinishedReport
@@ -36,7 +37,6 @@ def run(args: argparse.Namespace) -> int:
         scenes_table,
         write_scenes_report,
     )
-    from superpoint_ros.files import read_each
 
     methods = make_matching_methods(args)
     paths, bad = list_pairs(args.data)[: args.max_pairs], []

@@ -46,13 +46,14 @@ def run(args: argparse.Namespace) -> int:
     """Measure each threshold, write the report, and print its table."""
     from tqdm import tqdm
 
+    from superpoint_ros.common.file_reading import read_each
     from superpoint_ros.evaluation.reports import UnfinishedReport
     from superpoint_ros.evaluation.threshold_sweep import (
         evaluate_thresholds,
         thresholds_table,
         write_thresholds_report,
     )
-    from superpoint_ros.files import demo_photographs, read_each
+    from superpoint_ros.resources import demo_photographs
 
     paths = image_files(args.images or demo_photographs())
     keep_inputs(paths, [args.out / 'threshold.png'])

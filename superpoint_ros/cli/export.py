@@ -103,7 +103,7 @@ def _report(args: argparse.Namespace, detector) -> int:
     """Compare the file with the detector, print the agreement and return the exit status."""
     from superpoint_ros.data.sequences.image_files import read_image
     from superpoint_ros.export.check import compare, open_onnx, open_torchscript
-    from superpoint_ros.files import demo_photographs
+    from superpoint_ros.resources import demo_photographs
 
     path = args.out
     if path.suffix == '.onnx':

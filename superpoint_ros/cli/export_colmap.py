@@ -163,8 +163,8 @@ def _detect(
     """
     from tqdm import tqdm
 
+    from superpoint_ros.common.file_reading import read_each
     from superpoint_ros.data.sequences.image_files import read_image
-    from superpoint_ros.files import read_each
     from superpoint_ros.integrations.image_matches import check_name, ImageFeatures, turn_back
 
     detector = make_detector(args)

@@ -62,12 +62,13 @@ def run(args: argparse.Namespace) -> int:
 
     import cv2
 
+    from superpoint_ros.common.file_writing import write_atomically
     from superpoint_ros.data.scenes.flights import Flight
     from superpoint_ros.data.scenes.sources import list_glb, read_pictures, read_sources
     from superpoint_ros.data.sequences.euroc import DESCRIPTION
     from superpoint_ros.data.sequences.euroc_writer import EurocWriter, START
-    from superpoint_ros.files import demo_photographs, write_atomically
     from superpoint_ros.geometry.camera_model import CameraModel
+    from superpoint_ros.resources import demo_photographs
 
     keep_inputs([args.pictures] if args.pictures else [], [args.out])
     settings = read_options(args, FlightSettings)

@@ -48,7 +48,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Match both images, write picture and arrays, and print one summary."""
-    from superpoint_ros.files import write_npz
+    from superpoint_ros.common.file_writing import write_npz
     from superpoint_ros.geometry.alignment import view_change
     from superpoint_ros.geometry.homography import homography_inliers
     from superpoint_ros.visualization import draw_matches, write_picture

@@ -17,10 +17,10 @@ from pathlib import Path
 from typing import Any, TYPE_CHECKING
 
 from superpoint_ros.cli.settings_options import add_options, given_options
+from superpoint_ros.common.file_writing import check_writable
 from superpoint_ros.common.settings_table import table_of
 from superpoint_ros.detection.settings import DetectionSettings
 from superpoint_ros.engines.execution_settings import ExecutionSettings
-from superpoint_ros.files import check_writable
 
 if TYPE_CHECKING:
     import numpy as np

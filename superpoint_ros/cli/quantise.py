@@ -43,13 +43,14 @@ def run(args: argparse.Namespace) -> int:
     """Calibrate the ranges, write the file, and print what was done."""
     from tqdm import tqdm
 
+    from superpoint_ros.common.file_reading import read_each
     from superpoint_ros.data.sequences.image_files import (
         evenly_spaced,
         find_photographs,
         read_image,
     )
     from superpoint_ros.engines.int8 import CALIBRATION_IMAGES, store_ranges
-    from superpoint_ros.files import find_weights, read_each
+    from superpoint_ros.resources import find_weights
 
     weights = find_weights(args.weights)
     out = args.out or output_file(args.weights)

@@ -75,7 +75,7 @@ def _train(stage: str, recipe, options: argparse.Namespace) -> int:
 
     import torch
 
-    from superpoint_ros.files import PACKAGE
+    from superpoint_ros.resources import PACKAGE
     from superpoint_ros.training.lightning_modules import TrainingDivergedError
     from superpoint_ros.training.trainer import train
 

@@ -27,10 +27,10 @@ from openvino import opset13 as ops
 from superpoint_ros.data.sequences.image_files import read_image
 from superpoint_ros.engines.openvino_engine import openvino_core, openvino_has_bfloat16
 from superpoint_ros.engines.openvino_graph import NetworkGraph, pool
-from superpoint_ros.files import demo_photographs
 from superpoint_ros.model.config import CELL
 from superpoint_ros.model.network_arrays import ActivationRanges, NetworkArrays
 from superpoint_ros.model.weights import read_weights, save_weights
+from superpoint_ros.resources import demo_photographs
 
 CALIBRATION_IMAGES = 100
 """Number of calibration images; ranges hardly change with more."""

@@ -12,11 +12,11 @@ import re
 from matplotlib.figure import Figure
 import numpy as np
 
+from superpoint_ros.common.file_reading import numbered_names
 from superpoint_ros.common.wording import counted
 from superpoint_ros.evaluation.odometry_benchmark import Trajectories
 from superpoint_ros.evaluation.reports import markdown_table, write_result
 from superpoint_ros.evaluation.trajectories import write_trajectory
-from superpoint_ros.files import numbered_names
 from superpoint_ros.visualization import write_figure
 
 GROUND_TRUTH = 'ground_truth'

@@ -15,7 +15,8 @@ import time
 
 import numpy as np
 
-from superpoint_ros.files import printable, write_atomically
+from superpoint_ros.common.file_reading import printable
+from superpoint_ros.common.file_writing import write_atomically
 from superpoint_ros.visualization import contact_sheet, draw_matches
 
 _log = logging.getLogger(__name__)

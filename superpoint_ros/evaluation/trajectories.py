@@ -27,7 +27,7 @@ from evo.core.trajectory import PosePath3D
 from evo.core.units import Unit
 import numpy as np
 
-from superpoint_ros.files import write_atomically
+from superpoint_ros.common.file_writing import write_atomically
 from superpoint_ros.geometry.poses import quaternion_of
 
 FEWEST_POSES = 3

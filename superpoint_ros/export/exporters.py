@@ -21,11 +21,11 @@ import warnings
 
 import torch
 
+from superpoint_ros.common.file_writing import write_atomically
 from superpoint_ros.common.settings_table import table_of
 from superpoint_ros.detection.pipeline import PaddedFeatures
 from superpoint_ros.detection.settings import DetectionSettings
 from superpoint_ros.export.graph import DetectorGraph, IMAGE_TYPES, UNSUPPORTED
-from superpoint_ros.files import write_atomically
 from superpoint_ros.model.config import PAPER
 from superpoint_ros.model.superpoint import fold_batch_norm, SuperPoint
 from superpoint_ros.model.weights import WeightsMetadata

@@ -18,8 +18,8 @@ from pathlib import Path
 import numpy as np
 import pycolmap
 
+from superpoint_ros.common.file_writing import check_space, unfinished_folder
 from superpoint_ros.features import Features
-from superpoint_ros.files import check_space, unfinished_folder
 from superpoint_ros.geometry.camera_model import CameraModel
 from superpoint_ros.integrations.image_matches import ImageFeatures, PairMatches
 

@@ -19,7 +19,7 @@ from pathlib import Path
 import h5py
 import numpy as np
 
-from superpoint_ros.files import check_space, unfinished_folder
+from superpoint_ros.common.file_writing import check_space, unfinished_folder
 from superpoint_ros.integrations.image_matches import ImageFeatures, PairMatches
 
 FEATURES, MATCHES, PAIRS = 'features.h5', 'matches.h5', 'pairs.txt'

@@ -12,10 +12,10 @@ from typing import NamedTuple
 
 import numpy as np
 
+from superpoint_ros.common.file_reading import walk_folders
 from superpoint_ros.data.sequences.image_files import list_images
 from superpoint_ros.data.sequences.text_files import read_rows
 from superpoint_ros.features import Features
-from superpoint_ros.files import walk_folders
 from superpoint_ros.geometry.matching import match_mutual
 
 

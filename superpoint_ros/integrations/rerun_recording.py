@@ -31,8 +31,9 @@ import numpy as np
 import rerun
 from rerun import blueprint
 
+from superpoint_ros.common.file_reading import check_utf8
+from superpoint_ros.common.file_writing import partial_name
 from superpoint_ros.features import Features
-from superpoint_ros.files import check_utf8, partial_name
 from superpoint_ros.geometry.camera_model import CameraModel
 from superpoint_ros.odometry.tracker import Tracks
 from superpoint_ros.visualization import ranked_colors

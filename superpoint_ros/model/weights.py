@@ -21,7 +21,7 @@ import numpy as np
 from safetensors import safe_open
 from safetensors.numpy import save
 
-from superpoint_ros.files import write_atomically
+from superpoint_ros.common.file_writing import write_atomically
 from superpoint_ros.model.config import SuperPointConfig
 from superpoint_ros.model.network_arrays import (
     ActivationRanges,

@@ -26,7 +26,7 @@ from launch_ros.actions import Node
 from superpoint_ros.common.settings_table import Setting, table_of
 from superpoint_ros.common.wording import similar_name
 from superpoint_ros.detection.settings import DetectionSettings
-from superpoint_ros.files import share_directory
+from superpoint_ros.resources import share_directory
 from superpoint_ros.ros.detector.detector_parameters import CameraSettings, DepthInput
 from superpoint_ros.ros.parameters import LifecycleSettings
 from superpoint_ros.ros.player_parameters import PlayerSettings

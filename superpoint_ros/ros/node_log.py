@@ -11,7 +11,7 @@ import time
 import traceback
 from typing import TYPE_CHECKING
 
-from superpoint_ros.files import PACKAGE
+from superpoint_ros.resources import PACKAGE
 
 if TYPE_CHECKING:
     from rclpy.impl.rcutils_logger import RcutilsLogger

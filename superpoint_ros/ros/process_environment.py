@@ -32,7 +32,8 @@ def choose_dds_profile(environment: MutableMapping[str, str]) -> None:
 
     It affects what is initialized later. Other RMW implementations ignore it.
     """
-    from superpoint_ros.files import is_found, share_directory
+    from superpoint_ros.common.file_reading import is_found
+    from superpoint_ros.resources import share_directory
 
     is_chosen = any(name in environment for name in _DDS_CHOICES)
     if is_chosen or any(is_found(Path(name)) for name in _DDS_FILES):

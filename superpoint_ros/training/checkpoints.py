@@ -16,7 +16,7 @@ from lightning.pytorch.callbacks import ModelCheckpoint
 from lightning.pytorch.plugins.io import TorchCheckpointIO
 import torch
 
-from superpoint_ros.files import write_atomically
+from superpoint_ros.common.file_writing import write_atomically
 from superpoint_ros.model.pytorch_files import read_torch_file
 from superpoint_ros.training.recipe_files import check_same_recipe
 

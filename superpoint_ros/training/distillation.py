@@ -26,8 +26,8 @@ from superpoint_ros.detection.descriptors import sample_descriptors
 from superpoint_ros.detection.preprocessing import rescale_keypoints
 from superpoint_ros.engines.engine import create_engine, Engine
 from superpoint_ros.engines.execution_settings import ExecutionSettings
-from superpoint_ros.files import find_weights
 from superpoint_ros.model.weights import read_weights
+from superpoint_ros.resources import find_weights
 from superpoint_ros.training.losses import (
     both_views,
     in_float32,

@@ -14,7 +14,8 @@ from collections.abc import Sequence
 import hashlib
 from pathlib import Path
 
-from superpoint_ros.files import read_text, RECIPES
+from superpoint_ros.common.file_reading import read_text
+from superpoint_ros.resources import RECIPES
 
 
 def image_list_path(name: str) -> Path:

@@ -21,12 +21,12 @@ from torch import nn
 import torch.nn.functional as F
 
 from superpoint_ros.detection.descriptors import dense_descriptors
-from superpoint_ros.files import find_weights
 from superpoint_ros.model.config import CONFIGURATIONS, SuperPointConfig
 from superpoint_ros.model.network_arrays import widths_of
 from superpoint_ros.model.pruning import remove_dead_channels
 from superpoint_ros.model.superpoint import fold_batch_norm, SuperPoint
 from superpoint_ros.model.weights import load_weights
+from superpoint_ros.resources import find_weights
 from superpoint_ros.training.channel_selection import check_same_stages, select_channels
 from superpoint_ros.training.checkpoints import read_checkpoint
 

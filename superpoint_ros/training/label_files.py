@@ -22,8 +22,9 @@ import zlib
 
 import numpy as np
 
+from superpoint_ros.common.file_reading import read_npz
+from superpoint_ros.common.file_writing import write_atomically, write_npz
 from superpoint_ros.data.sequences.image_files import list_images
-from superpoint_ros.files import read_npz, write_atomically, write_npz
 
 MANIFEST = 'labels.json'
 FORMAT = 'superpoint_ros labels 1'

@@ -22,7 +22,7 @@ from jsonargparse import ArgumentError, ArgumentParser
 import yaml
 
 from superpoint_ros.common.settings_table import table_of
-from superpoint_ros.files import RECIPES
+from superpoint_ros.resources import RECIPES
 
 RENAMED_RECIPES = {('superpoint', 'repeats'): 'repeatability'}
 """Recipes of earlier versions: (stage, name) and the new name."""

@@ -21,10 +21,11 @@ from lightning.pytorch.callbacks import Callback, LearningRateMonitor, TQDMProgr
 from lightning.pytorch.loggers import TensorBoardLogger
 import torch
 
+from superpoint_ros.common.file_reading import check_utf8
+from superpoint_ros.common.file_writing import locked, write_atomically
 from superpoint_ros.common.interruptions import raised_interruptions
 from superpoint_ros.common.wording import counted
 from superpoint_ros.data.sequences.image_files import evenly_spaced
-from superpoint_ros.files import check_utf8, locked, write_atomically
 from superpoint_ros.model.weights import read_weights
 from superpoint_ros.training.checkpoints import (
     AtomicCheckpointIO,

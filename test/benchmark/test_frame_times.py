@@ -36,7 +36,7 @@ from superpoint_ros.benchmark.frame_times import (
     SpeedPlan,
 )
 from superpoint_ros.benchmark.machine import describe_machine
-from superpoint_ros.files import default_weights
+from superpoint_ros.resources import default_weights
 
 MACHINE = {**describe_machine(1), 'processor': 'a processor'}
 

@@ -14,10 +14,10 @@ from superpoint_ros.benchmark.candidates import frames_of, read_photographs
 from superpoint_ros.benchmark.plain_superpoint import PlainDetector, PlainSuperPoint, simple_nms
 from superpoint_ros.detection.heatmap import heatmap_from_logits
 from superpoint_ros.detection.nms import suppress_non_maxima
-from superpoint_ros.files import default_weights
 from superpoint_ros.model.config import CONFIGURATIONS
 from superpoint_ros.model.superpoint import SuperPoint
 from superpoint_ros.model.weights import load_weights
+from superpoint_ros.resources import default_weights
 
 THRESHOLD = 0.015
 

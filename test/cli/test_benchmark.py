@@ -9,7 +9,7 @@ import pytest
 
 from superpoint_ros.cli import benchmark
 from superpoint_ros.cli.main import main
-from superpoint_ros.files import demo_photographs
+from superpoint_ros.resources import demo_photographs
 
 pytest.importorskip('matplotlib')
 pytest.importorskip('psutil')

@@ -24,7 +24,7 @@ before = compiled()
 
 from superpoint_ros import Detector
 from superpoint_ros.detection.covariances import keypoint_covariances
-from superpoint_ros.files import demo_photographs
+from superpoint_ros.resources import demo_photographs
 from superpoint_ros.geometry.stereo import stereo_depths, StereoCamera
 from superpoint_ros.odometry.tracker import Tracker
 from superpoint_ros.odometry.visual_odometry import VisualOdometry

@@ -16,7 +16,7 @@ pytest.importorskip('matplotlib', reason='matplotlib is not installed')
 
 from superpoint_ros.cli.main import main
 from superpoint_ros.data.benchmark_from_photographs import BenchmarkPlan, make_benchmark
-from superpoint_ros.files import share_directory
+from superpoint_ros.resources import share_directory
 from support.noise_pictures import noise_picture
 from support.small_networks import write_weights
 

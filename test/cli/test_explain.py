@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from superpoint_ros.cli.main import main
-from superpoint_ros.files import demo_photographs
+from superpoint_ros.resources import demo_photographs
 
 STEPS = ['1_cells', '2_channels', '3_pixel_shuffle', '4_heatmap', '5_selection', '6_descriptors']
 

@@ -11,14 +11,14 @@ import sys
 import pytest
 import torch
 
-from superpoint_ros import files as resources
+from superpoint_ros import resources
 from superpoint_ros.cli.main import main
 from superpoint_ros.detection import pipeline
 from superpoint_ros.export import exporters
-from superpoint_ros.files import demo_photographs
 from superpoint_ros.model.config import COMPACT, LARGE, PAPER
 from superpoint_ros.model.superpoint import SuperPoint
 from superpoint_ros.model.weights import save_weights, WeightsMetadata
+from superpoint_ros.resources import demo_photographs
 from support.small_networks import write_weights
 
 

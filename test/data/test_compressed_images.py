@@ -23,7 +23,7 @@ from superpoint_ros.data.image_encodings import (
     to_8_bits,
 )
 from superpoint_ros.data.sequences.image_files import read_image
-from superpoint_ros.files import demo_photographs
+from superpoint_ros.resources import demo_photographs
 
 PHOTOGRAPH = cv2.resize(cv2.imread(str(demo_photographs()[2])), (640, 480))
 PHOTOGRAPH_GRAY = cv2.cvtColor(PHOTOGRAPH, cv2.COLOR_BGR2GRAY)

@@ -23,7 +23,7 @@ from superpoint_ros.data.image_encodings import (
     gray_from_message,
     ImageMessageError,
 )
-from superpoint_ros.files import demo_photographs
+from superpoint_ros.resources import demo_photographs
 
 RED, GREEN, BLUE, ALPHA = 200, 100, 50, 7
 GRAY = 0.299 * RED + 0.587 * GREEN + 0.114 * BLUE

@@ -18,7 +18,7 @@ import numpy as np
 import pytest
 
 from superpoint_ros.detector import Detector
-from superpoint_ros.files import demo_photographs, share_directory
+from superpoint_ros.resources import demo_photographs, share_directory
 
 GOLDEN = Path(__file__).with_name('golden_features.npz')
 WEIGHTS = ('superpoint_compact', 'superpoint')

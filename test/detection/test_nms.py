@@ -13,7 +13,7 @@ from superpoint_ros import Detector
 from superpoint_ros.data.sequences.image_files import read_image
 from superpoint_ros.detection.cpu_nms import find_maxima
 from superpoint_ros.detection.nms import ROUNDS, suppress_non_maxima
-from superpoint_ros.files import demo_photographs
+from superpoint_ros.resources import demo_photographs
 
 
 def suppress_slowly(scores, radius):

@@ -17,9 +17,9 @@ from superpoint_ros.detection.pipeline import detect
 from superpoint_ros.detection.preprocessing import pad
 from superpoint_ros.detection.settings import DetectionSettings
 from superpoint_ros.features import Features
-from superpoint_ros.files import default_weights, demo_photographs
 from superpoint_ros.model.config import SuperPointOutput
 from superpoint_ros.model.weights import load_weights
+from superpoint_ros.resources import default_weights, demo_photographs
 from support.engines import cpu_engine
 
 

@@ -9,7 +9,7 @@ import cv2
 import pytest
 
 from superpoint_ros import Detector
-from superpoint_ros.files import demo_photographs
+from superpoint_ros.resources import demo_photographs
 
 
 @pytest.fixture(scope='session')

@@ -19,9 +19,9 @@ from superpoint_ros import Detector
 from superpoint_ros.detection.settings import DetectionSettings
 from superpoint_ros.engines import cuda_graph
 from superpoint_ros.engines.torch_engine import TorchEngine
-from superpoint_ros.files import default_weights
 from superpoint_ros.model.config import SuperPointOutput
 from superpoint_ros.model.weights import read_weights
+from superpoint_ros.resources import default_weights
 
 CPU = 'cpu'
 SETTINGS = DetectionSettings(threshold=0.001)

@@ -16,11 +16,11 @@ import torch
 
 from superpoint_ros import Detector
 from superpoint_ros.cli.main import main
-from superpoint_ros.files import find_weights, share_directory
 from superpoint_ros.model.config import PAPER, SuperPointConfig
 from superpoint_ros.model.network_arrays import NetworkArrays
 from superpoint_ros.model.superpoint import SuperPoint
 from superpoint_ros.model.weights import load_weights, read_weights, save_weights, WeightsMetadata
+from superpoint_ros.resources import find_weights, share_directory
 
 pytest.importorskip('openvino', reason='OpenVINO is not installed')
 

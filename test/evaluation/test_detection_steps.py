@@ -18,7 +18,7 @@ from superpoint_ros.detector import Detector
 from superpoint_ros.evaluation import detection_steps
 from superpoint_ros.evaluation import step_pictures as pictures
 from superpoint_ros.evaluation.detection_steps import run_steps
-from superpoint_ros.files import demo_photographs
+from superpoint_ros.resources import demo_photographs
 
 
 @pytest.fixture(scope='module')

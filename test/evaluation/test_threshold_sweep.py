@@ -19,8 +19,8 @@ from superpoint_ros.evaluation.threshold_sweep import (
     evaluate_thresholds,
     thresholds_table,
 )
-from superpoint_ros.files import demo_photographs
 from superpoint_ros.model.superpoint import SuperPoint
+from superpoint_ros.resources import demo_photographs
 from support.small_networks import SMALL
 
 

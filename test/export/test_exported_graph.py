@@ -15,10 +15,10 @@ from superpoint_ros.detector import Detector
 from superpoint_ros.export.check import Agreement, compare, features_of
 from superpoint_ros.export.graph import DetectorGraph
 from superpoint_ros.features import Features
-from superpoint_ros.files import default_weights, demo_photographs
 from superpoint_ros.model.config import SuperPointConfig
 from superpoint_ros.model.superpoint import SuperPoint
 from superpoint_ros.model.weights import load_weights
+from superpoint_ros.resources import default_weights, demo_photographs
 
 
 @pytest.fixture(scope='module')

@@ -22,10 +22,10 @@ from superpoint_ros.detector import Detector
 from superpoint_ros.export.check import compare, features_of, open_onnx, open_torchscript
 from superpoint_ros.export.exporters import write_onnx, write_pth, write_torchscript
 from superpoint_ros.export.graph import DetectorGraph
-from superpoint_ros.files import default_weights, demo_photographs
 from superpoint_ros.model.config import COMPACT, LARGE, NANO, PAPER
 from superpoint_ros.model.superpoint import SuperPoint
 from superpoint_ros.model.weights import load_weights, read_weights, WeightsMetadata
+from superpoint_ros.resources import default_weights, demo_photographs
 
 SETTINGS = DetectionSettings(max_keypoints=300)
 METADATA = WeightsMetadata(recipe='a recipe', licence='Apache-2.0')

@@ -15,8 +15,8 @@ from superpoint_ros.detector import Detector
 from superpoint_ros.export.check import features_of, open_tensorrt
 from superpoint_ros.export.exporters import write_onnx
 from superpoint_ros.export.graph import DetectorGraph
-from superpoint_ros.files import default_weights, demo_photographs
 from superpoint_ros.model.weights import load_weights
+from superpoint_ros.resources import default_weights, demo_photographs
 
 SETTINGS = DetectionSettings(max_keypoints=300)
 

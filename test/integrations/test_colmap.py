@@ -19,7 +19,6 @@ import pycolmap
 from superpoint_ros.cli.main import main
 from superpoint_ros.detector import Detector
 from superpoint_ros.features import Features
-from superpoint_ros.files import demo_photographs
 from superpoint_ros.geometry.camera_model import CameraModel
 from superpoint_ros.geometry.trajectory_alignment import align
 from superpoint_ros.integrations.colmap import calibrated_camera, write_database
@@ -28,6 +27,7 @@ from superpoint_ros.integrations.image_matches import (
     ImageFeatures,
     PairMatches,
 )
+from superpoint_ros.resources import demo_photographs
 from superpoint_ros.simulation.room import SimulatedRoom
 from support.colmap import write_calibration
 

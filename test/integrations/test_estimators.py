@@ -30,9 +30,9 @@ from rclpy.serialization import serialize_message
 from std_msgs.msg import Header
 
 from superpoint_ros import Detector
-from superpoint_ros.files import demo_photographs
 from superpoint_ros.odometry.odometry_settings import TrackerSettings
 from superpoint_ros.odometry.tracker import Tracker
+from superpoint_ros.resources import demo_photographs
 from superpoint_ros.ros.messages.track_messages import tracks_to_message
 from superpoint_ros.simulation.room import SimulatedRoom
 

@@ -12,7 +12,7 @@ pytest.importorskip('rerun', reason='rerun-sdk is not installed')
 pytest.importorskip('evo', reason='evo is not installed')
 
 from superpoint_ros.cli.main import main
-from superpoint_ros.files import demo_photographs
+from superpoint_ros.resources import demo_photographs
 from superpoint_ros.simulation.room import SimulatedRoom
 from support.rerun_files import read_recording
 

@@ -26,8 +26,8 @@ import pytest
 
 from superpoint_ros import Detector
 from superpoint_ros.detection.settings import DetectionSettings
-from superpoint_ros.files import demo_photographs
 import superpoint_ros.integrations
+from superpoint_ros.resources import demo_photographs
 from support.settings import other_settings
 
 FILE = Path(superpoint_ros.integrations.__file__).parent / 'rtabmap.py'

@@ -13,13 +13,13 @@ import pytest
 
 from superpoint_ros import Detector
 from superpoint_ros.data.scenes.correspondences import depth_at
-from superpoint_ros.files import demo_photographs
 from superpoint_ros.geometry.poses import invert
 from superpoint_ros.geometry.projection import project
 from superpoint_ros.odometry.pose_refinement import refine_pose
 from superpoint_ros.odometry.reprojection_errors import measurement_rows
 from superpoint_ros.odometry.tracker import Tracker
 from superpoint_ros.odometry.visual_odometry import VisualOdometry
+from superpoint_ros.resources import demo_photographs
 from superpoint_ros.simulation.room import SimulatedRoom
 
 _OUTLIER = 13.8  # of a chi-square distribution with two degrees of freedom, 0.1 % are larger

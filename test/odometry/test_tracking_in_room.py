@@ -9,10 +9,10 @@ import numpy as np
 import pytest
 
 from superpoint_ros import Detector
-from superpoint_ros.files import demo_photographs
 from superpoint_ros.geometry.trajectory_alignment import position_errors
 from superpoint_ros.odometry.tracker import Tracker
 from superpoint_ros.odometry.visual_odometry import TRACKING, VisualOdometry
+from superpoint_ros.resources import demo_photographs
 from superpoint_ros.simulation.room import SimulatedRoom
 
 

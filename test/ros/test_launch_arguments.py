@@ -19,7 +19,7 @@ from launch.logging import get_logger
 from launch_ros.actions import Node
 from launch_ros.utilities import evaluate_parameters
 
-from superpoint_ros.files import share_directory
+from superpoint_ros.resources import share_directory
 
 
 def entities_of(file, context):

@@ -14,8 +14,8 @@ import pytest
 from sensor_msgs.msg import PointCloud
 from std_msgs.msg import Header
 
-from superpoint_ros.files import demo_photographs
 from superpoint_ros.geometry.camera_model import CameraModel
+from superpoint_ros.resources import demo_photographs
 from superpoint_ros.ros.messages.camera_messages import camera_info_message
 from superpoint_ros.ros.messages.image_messages import image_message
 from superpoint_ros.simulation.room import SimulatedRoom

@@ -12,11 +12,11 @@ import torch
 pytest.importorskip('lightning', reason="needs the extra 'train'")
 
 from superpoint_ros.detection.descriptors import sample_descriptors
-from superpoint_ros.files import share_directory
 from superpoint_ros.model.config import COMPACT, SuperPointConfig
 from superpoint_ros.model.network_arrays import WeightsError
 from superpoint_ros.model.superpoint import SuperPoint
 from superpoint_ros.model.weights import save_weights, WeightsMetadata
+from superpoint_ros.resources import share_directory
 from superpoint_ros.training.distillation import (
     cosine_loss,
     DistillationLoss,

@@ -14,9 +14,9 @@ import torch
 
 from superpoint_ros.data.random_homographies import HomographyRanges
 from superpoint_ros.data.sequences.image_files import read_image
-from superpoint_ros.files import demo_photographs
 from superpoint_ros.model.config import SuperPointConfig
 from superpoint_ros.model.superpoint import SuperPoint
+from superpoint_ros.resources import demo_photographs
 from superpoint_ros.training.adaptation_candidates import (
     add_candidates,
     BUMP_RADIUS,

@@ -12,11 +12,11 @@ import torch.nn.functional as F
 
 pytest.importorskip('lightning', reason="needs the extra 'train'")
 
-from superpoint_ros.files import share_directory
 from superpoint_ros.model.config import COMPACT, CONFIGURATIONS, PAPER, SuperPointConfig
 from superpoint_ros.model.pruning import add_dead_channels
 from superpoint_ros.model.superpoint import fold_batch_norm, SuperPoint
 from superpoint_ros.model.weights import save_weights, WeightsMetadata
+from superpoint_ros.resources import share_directory
 from superpoint_ros.training.channel_selection import select_channels
 from superpoint_ros.training.initialization import initialize_from, widen
 

@@ -20,8 +20,8 @@ import yaml
 
 from superpoint_ros.cli.main import main
 from superpoint_ros.common.wording import counted
-from superpoint_ros.files import RECIPES
 from superpoint_ros.model.weights import load_weights
+from superpoint_ros.resources import RECIPES
 from superpoint_ros.training import checkpoints, lightning_modules
 from superpoint_ros.training.checkpoints import LAST, WEIGHTS
 from superpoint_ros.training.lightning_modules import MagicPointModule, TrainingDivergedError

@@ -11,7 +11,7 @@ pytest.importorskip('jsonargparse', reason="needs the extra 'train'")
 
 import yaml
 
-from superpoint_ros.files import RECIPES
+from superpoint_ros.resources import RECIPES
 from superpoint_ros.training.adaptation_recipe import AdaptationRecipe
 from superpoint_ros.training.recipe_files import (
     check_same_recipe,

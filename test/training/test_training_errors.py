@@ -13,8 +13,8 @@ import torch
 
 pytest.importorskip('lightning', reason="needs the extra 'train'")
 
-from superpoint_ros import files
 from superpoint_ros.cli.main import main
+from superpoint_ros.common import file_writing
 from superpoint_ros.training.checkpoints import LAST, WEIGHTS
 from superpoint_ros.training.lightning_modules import MagicPointModule, SuperPointModule
 from superpoint_ros.training.trainer import train
@@ -55,7 +55,7 @@ def test_a_run_starts_on_a_file_system_without_locks_and_with_a_picture_that_can
     def no_locks(*_):
         raise OSError(errno.ENOLCK, 'No locks available')
 
-    monkeypatch.setattr(files.fcntl, 'lockf', no_locks)
+    monkeypatch.setattr(file_writing.fcntl, 'lockf', no_locks)
     (tmp_path / 'validation.png').mkdir()
     names = [name for name in SHORT_RUN if name != 'points']
     assert main(['train', 'magicpoint', f'--out={tmp_path}', *short_run_options(*names)]) == 0

@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 import torch
 
-from superpoint_ros.files import default_weights
 from superpoint_ros.model.weights import load_weights
+from superpoint_ros.resources import default_weights
 from superpoint_ros.training.validation import draw_prediction, PairValidation, PointValidation
 from support.noise_pictures import noise_picture
 

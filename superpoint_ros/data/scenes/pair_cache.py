@@ -18,9 +18,10 @@ from pathlib import Path
 import cv2
 import numpy as np
 
+from superpoint_ros.common.file_reading import read_npz
+from superpoint_ros.common.file_writing import write_atomically
 from superpoint_ros.data.scenes.pairs import PairSettings, RenderedPair
 from superpoint_ros.data.scenes.ray_casting import PinholeCamera, RenderedView
-from superpoint_ros.files import read_npz, write_atomically
 
 NEAREST, FURTHEST = 0.05, 1000.0
 """Depths in metres that the first and the last code of a depth map stand for."""

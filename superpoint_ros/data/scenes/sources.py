@@ -11,11 +11,11 @@ from pathlib import Path
 
 import numpy as np
 
+from superpoint_ros.common.file_reading import list_named
 from superpoint_ros.data.scenes.glb_meshes import read_glb
 from superpoint_ros.data.scenes.gltf_files import readable_gltf, SUFFIXES
 from superpoint_ros.data.scenes.variations import SceneSource
 from superpoint_ros.data.sequences.image_files import find_photographs, load_images
-from superpoint_ros.files import list_named
 
 STREET = 'street'
 """Name of the scene that is composed of objects."""

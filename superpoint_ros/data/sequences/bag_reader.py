@@ -12,10 +12,10 @@ from pathlib import Path
 from shlex import quote
 from typing import Any
 
+from superpoint_ros.common.file_reading import is_found
 from superpoint_ros.common.wording import counted
 from superpoint_ros.data.sequences.image_files import IMAGE_SUFFIXES
 from superpoint_ros.data.sequences.mcap_topics import NoRosTopicsError, RosTopicsPath
-from superpoint_ros.files import is_found
 
 SUFFIXES = ('.db3', '.mcap', '.zstd')
 ROS_1 = '.bag'

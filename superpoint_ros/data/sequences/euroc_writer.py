@@ -18,8 +18,8 @@ from pathlib import Path
 import cv2
 import numpy as np
 
+from superpoint_ros.common.file_writing import write_atomically
 from superpoint_ros.data.sequences.euroc import DEPTH_FACTOR
-from superpoint_ros.files import write_atomically
 from superpoint_ros.geometry.camera_model import CameraModel
 from superpoint_ros.geometry.poses import OPTICAL_TO_BODY, quaternion_of
 

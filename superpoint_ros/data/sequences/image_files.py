@@ -15,8 +15,9 @@ from typing import TypeVar
 import cv2
 import numpy as np
 
+from superpoint_ros.common.file_reading import is_found, list_named, read_each
 from superpoint_ros.data.image_encodings import decode_image, gray_from_color, to_8_bits
-from superpoint_ros.files import demo_photographs, is_found, list_named, read_each
+from superpoint_ros.resources import demo_photographs
 
 Item = TypeVar('Item')
 

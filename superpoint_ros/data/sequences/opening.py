@@ -8,6 +8,7 @@ from __future__ import annotations
 from functools import cache
 from pathlib import Path
 
+from superpoint_ros.common.file_reading import is_found, walk_folders
 from superpoint_ros.data.sequences.bag_reader import is_bag
 from superpoint_ros.data.sequences.bags import BagSequence
 from superpoint_ros.data.sequences.euroc import EurocSequence, find_euroc_camera
@@ -18,7 +19,6 @@ from superpoint_ros.data.sequences.sequence import FrameSequence
 from superpoint_ros.data.sequences.text_files import read_calibration
 from superpoint_ros.data.sequences.tum import is_tum_folder, TumSequence
 from superpoint_ros.data.sequences.video import Video
-from superpoint_ros.files import is_found, walk_folders
 
 
 def open_sequence(

@@ -11,8 +11,8 @@ import re
 
 import numpy as np
 
+from superpoint_ros.common.file_reading import read_text
 from superpoint_ros.data.sequences.sequence import with_known_size
-from superpoint_ros.files import read_text
 from superpoint_ros.geometry.camera_model import CameraModel
 
 

@@ -12,9 +12,9 @@ import time
 
 import cv2
 
+from superpoint_ros.common.file_reading import check_utf8
 from superpoint_ros.data.sequences.image_files import convert_color
 from superpoint_ros.data.sequences.sequence import Frame, FrameSequence, plausible_rate
-from superpoint_ros.files import check_utf8
 
 
 class Video(FrameSequence):

@@ -21,6 +21,7 @@ import numpy as np
 from std_msgs.msg import Header
 
 from superpoint_ros import __version__
+from superpoint_ros.common.file_writing import unfinished_folder
 from superpoint_ros.common.wording import counted
 from superpoint_ros.data.sequences.bag_reader import open_bag
 from superpoint_ros.data.sequences.bags import (
@@ -33,7 +34,6 @@ from superpoint_ros.data.sequences.mcap_topics import describe_left_out
 from superpoint_ros.detection.preprocessing import check_masks, to_gray
 from superpoint_ros.detector import Detector
 from superpoint_ros.features import Features
-from superpoint_ros.files import unfinished_folder
 from superpoint_ros.geometry.camera_model import CameraModel, CameraModelError
 from superpoint_ros.ros.bags.bag_options import BagOptions, choose_topics
 from superpoint_ros.ros.bags.bag_writing import (

@@ -18,9 +18,9 @@ from superpoint_ros.detection.settings import DetectionSettings
 from superpoint_ros.detector import Detector
 from superpoint_ros.engines.engine import create_engine
 from superpoint_ros.engines.execution_settings import ExecutionSettings
-from superpoint_ros.files import find_weights
 from superpoint_ros.model.network_arrays import NetworkArrays
 from superpoint_ros.model.weights import read_weights, WeightsMetadata
+from superpoint_ros.resources import find_weights
 
 CHECK_TIMEOUT = 0.03
 """Seconds for which setting the parameter waits for a weight file to be read and checked."""

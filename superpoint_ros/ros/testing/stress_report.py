@@ -10,8 +10,8 @@ from pathlib import Path
 
 import numpy as np
 
+from superpoint_ros.common.file_writing import write_atomically
 from superpoint_ros.common.settings_table import setting, SettingsGroup
-from superpoint_ros.files import write_atomically
 
 SETTLING = 5.0
 """Seconds after which latencies and answers are judged."""

@@ -22,8 +22,8 @@ from support.ros_domain import ros_domain
 pytest.importorskip('rclpy', reason='rclpy is not installed')
 
 from superpoint_ros.cli.main import main
-from superpoint_ros.files import demo_photographs
 from superpoint_ros.geometry.camera_model import CameraModel
+from superpoint_ros.resources import demo_photographs
 from superpoint_ros.ros.testing.odometry_demonstration import _write_picture, OdometryMeasurements
 from superpoint_ros.simulation.room import SimulatedRoom
 

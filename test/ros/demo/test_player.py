@@ -13,9 +13,9 @@ pytest.importorskip('rclpy', reason='needs ROS 2 (rclpy)')
 
 from rosgraph_msgs.msg import Clock
 
-from superpoint_ros.files import demo_photographs
 from superpoint_ros.geometry.camera_model import CameraModel
 from superpoint_ros.geometry.poses import pose_matrix
+from superpoint_ros.resources import demo_photographs
 from superpoint_ros.ros.player_parameters import open_source, PlayerSettings
 from superpoint_ros.simulation.room import SimulatedRoom
 from support.ros import PATIENCE

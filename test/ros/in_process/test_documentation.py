@@ -10,7 +10,7 @@ import re
 
 import pytest
 
-from superpoint_ros.files import share_directory
+from superpoint_ros.resources import share_directory
 
 LAUNCH_FILES = ('detector', 'stereo', 'rgbd', 'demo')
 PAGE = Path(__file__).parents[3] / 'docs' / 'node.md'
