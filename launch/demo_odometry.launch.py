@@ -12,6 +12,7 @@ true pose is on demo/ground_truth/pose.
 """
 
 from launch import LaunchDescription
+from launch.actions import OpaqueFunction
 from launch.substitutions import LaunchConfiguration
 
 from superpoint_ros.ros import launch_arguments as shared
@@ -22,8 +23,18 @@ ARGUMENTS = {
     'source': ('room', 'room (simulated), a folder of EuRoC, TUM RGB-D or KITTI, or a bag.'),
     'rate': ('12.0', 'Images per second; 0.0: the rate of the source.'),
     'namespace': ('demo', 'Namespace of the nodes and of their topics.'),
+    **shared.ODOMETRY_FRAMES,
     **shared.ODOMETRY_FILES,
 }
+
+
+def start_odometry(context):
+    """Return tracker and visual odometry."""
+    frames = shared.given_parameters(context, shared.ODOMETRY_FRAMES)
+    return [
+        shared.node('tracker', LaunchConfiguration('tracker_params_file')),
+        shared.node('visual_odometry', LaunchConfiguration('odometry_params_file'), frames),
+    ]
 
 
 def generate_launch_description():
@@ -32,8 +43,7 @@ def generate_launch_description():
         [
             *shared.declare(ARGUMENTS),
             *shared.detector(shared.DETECTOR),
-            shared.node('tracker', LaunchConfiguration('tracker_params_file')),
-            shared.node('visual_odometry', LaunchConfiguration('odometry_params_file')),
+            OpaqueFunction(function=start_odometry),
             shared.player(),
         ]
     )

@@ -171,7 +171,7 @@ def test_the_launch_argument_use_sim_time_holds_for_all_nodes(file):
         assert [node.get('use_sim_time') for node in nodes.values()] == [value] * len(nodes)
 
 
-@pytest.mark.parametrize('file', ['stereo', 'rgbd'])
+@pytest.mark.parametrize('file', ['stereo', 'rgbd', 'demo_odometry'])
 def test_the_frames_of_the_odometry_are_launch_arguments_for_that_node_alone(file):
     frames = {'odom_frame': '7', 'publish_tf': False}
     nodes = parameters_of(file, odom_frame='7', publish_tf='false')
