@@ -20,6 +20,7 @@ from __future__ import annotations
 
 import argparse
 import sys
+from typing import TYPE_CHECKING
 
 from superpoint_ros.cli.options import (
     add_detector_options,
@@ -27,6 +28,12 @@ from superpoint_ros.cli.options import (
     make_detector,
     output_file,
 )
+
+if TYPE_CHECKING:
+    import numpy as np
+
+    from superpoint_ros.detector import Detector
+    from superpoint_ros.export.graph import DetectorGraph
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -81,7 +88,7 @@ def run(args: argparse.Namespace) -> int:
         write_onnx(args.out, graph, metadata, args.image)
     else:
         write_torchscript(args.out, graph, metadata, args.image, args.device)
-    return _report(args, detector)
+    return _report(args, graph, detector)
 
 
 def _who_loads(model) -> str:
@@ -99,7 +106,7 @@ def _who_loads(model) -> str:
     )
 
 
-def _report(args: argparse.Namespace, detector) -> int:
+def _report(args: argparse.Namespace, graph: DetectorGraph, detector: Detector) -> int:
     """Compare the file with the detector, print the agreement and return the exit status."""
     from superpoint_ros.data.sequences.image_files import read_image
     from superpoint_ros.export.check import compare, open_onnx, open_torchscript
@@ -108,13 +115,14 @@ def _report(args: argparse.Namespace, detector) -> int:
     path = args.out
     if path.suffix == '.onnx':
         try:
-            graph = open_onnx(path)
+            exported = open_onnx(path)
         except ModuleNotFoundError:
             print(f'{path}: written; not compared, as onnxruntime is not installed')
             return 0
     else:
-        graph = open_torchscript(path, args.image == 'float32', args.device)
-    agreement = compare(graph, detector, [read_image(image) for image in demo_photographs()])
+        exported = open_torchscript(path, args.image == 'float32', args.device)
+    photographs = [read_image(image) for image in demo_photographs()]
+    agreement = compare(exported, detector, photographs)
     print(
         f'{path}: {agreement.shared} of {agreement.keypoints} keypoints in {agreement.images} '
         f"photographs equal the Detector's; scores differ by at most {agreement.score:.1e}, "
@@ -122,5 +130,21 @@ def _report(args: argparse.Namespace, detector) -> int:
     )
     if agreement.holds:
         return 0
-    print('this is more than rounding: try more --rounds', file=sys.stderr)
+    print(f'superpoint: {_explain_difference(graph, photographs)}', file=sys.stderr)
     return 1
+
+
+def _explain_difference(graph: DetectorGraph, photographs: list[np.ndarray]) -> str:
+    """Return why keypoints in gray photographs may differ from the detector's."""
+    import torch
+
+    graph, threshold = graph.cpu(), torch.tensor([graph.settings.threshold])
+    with torch.inference_mode():
+        for photograph in photographs:
+            steps, _ = graph.steps(torch.from_numpy(photograph)[None, None], threshold)
+            if steps.undecided.any():
+                return f'--rounds {graph.rounds} is too small: suppression is not finished'
+    return (
+        'this is more than rounding, unless the weights are hardly trained: with scores that are '
+        'nearly equal, rounding decides which ones are the best'
+    )

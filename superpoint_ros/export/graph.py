@@ -9,7 +9,7 @@ import torch
 from torch import nn
 
 from superpoint_ros.detection.nms import ROUNDS
-from superpoint_ros.detection.pipeline import detect, PaddedFeatures
+from superpoint_ros.detection.pipeline import detect, KeypointSteps, PaddedFeatures
 from superpoint_ros.detection.settings import DetectionSettings
 from superpoint_ros.model.config import CELL
 from superpoint_ros.model.network_arrays import NetworkArrays
@@ -57,11 +57,16 @@ class DetectorGraph(nn.Module):
 
     def forward(self, image: torch.Tensor, threshold: torch.Tensor) -> PaddedFeatures:
         """Return the features of images (B, 1, H, W)."""
+        return self.steps(image, threshold)[1]
+
+    def steps(
+        self, image: torch.Tensor, threshold: torch.Tensor
+    ) -> tuple[KeypointSteps, PaddedFeatures]:
+        """Return the features of images (B, 1, H, W), and how they were found."""
         is_uint8 = image.dtype == torch.uint8
         gray = image.float() if is_uint8 else image * 255
         output = self.model(pad_to_cells(gray / 255 if is_uint8 else image))
-        _, features = detect(output, gray, self.settings, threshold, rounds=self.rounds)
-        return features
+        return detect(output, gray, self.settings, threshold, rounds=self.rounds)
 
 
 def pad_to_cells(images: torch.Tensor) -> torch.Tensor:

@@ -13,7 +13,6 @@ import torch
 
 from superpoint_ros import resources
 from superpoint_ros.cli.main import main
-from superpoint_ros.detection import pipeline
 from superpoint_ros.export import exporters
 from superpoint_ros.model.config import COMPACT, LARGE, PAPER
 from superpoint_ros.model.superpoint import SuperPoint
@@ -49,10 +48,19 @@ def test_export_compares_a_graph_with_the_detector(tmp_path, capsys, monkeypatch
     options = ['--out', out, '--max-keypoints', '50', '--nms-radius', '40', '--no-subpixel']
     assert main(['export', *options]) == 0
     assert 'of 50 keypoints in 1 photographs equal the Detector' in capsys.readouterr().out
-    # Suppression that stops too early finds fewer.
-    monkeypatch.setattr(pipeline, 'suppress_non_maxima', lambda scores, *_: (scores, 0 * scores))
-    assert main(['export', *options]) == 1
-    assert 'this is more than rounding' in capsys.readouterr().err
+    # Suppression that stops too early finds others.
+    assert main(['export', *options, '--rounds', '1']) == 1
+    assert '--rounds 1 is too small: suppression is not finished' in capsys.readouterr().err
+
+
+def test_export_of_untrained_weights_does_not_advise_more_rounds(tmp_path, capsys, monkeypatch):
+    monkeypatch.setattr(resources, 'demo_photographs', lambda: demo_photographs()[1:2])
+    weights = write_weights(tmp_path / 'small.safetensors', seed=1)
+    options = ['--weights', str(weights), '--keypoints', 'heatmap']
+    assert main(['export', *options, '--out', str(tmp_path / 'x.pt')]) == 1
+    said = capsys.readouterr().err
+    assert 'unless the weights are hardly trained' in said
+    assert '--rounds' not in said
 
 
 def test_export_writes_a_graph_without_comparison_if_onnxruntime_is_missing(
