@@ -20,16 +20,13 @@ from torch.utils.data import Dataset
 from superpoint_ros.benchmark.frame_times import Progress
 from superpoint_ros.benchmark.machine import use_threads
 from superpoint_ros.data.sequences.image_files import read_image
-from superpoint_ros.model.config import CELL
+from superpoint_ros.geometry.homography import rescale_image
+from superpoint_ros.model.config import CELL, SMALLEST_SIDE
 from superpoint_ros.model.weights import load_weights
 from superpoint_ros.resources import default_weights, demo_photographs
 from superpoint_ros.training.adaptation_recipe import AdaptationRecipe
 from superpoint_ros.training.data_loading import endless_loader, Steps
-from superpoint_ros.training.homographic_adaptation import (
-    label_image,
-    network_heatmaps,
-    reduce_image,
-)
+from superpoint_ros.training.homographic_adaptation import label_image, network_heatmaps
 from superpoint_ros.training.label_files import LabelFolder
 from superpoint_ros.training.lightning_modules import (
     MagicPointModule,
@@ -202,7 +199,7 @@ def _measure_adaptation(labels: Path, changes: Sequence[str], progress: Progress
         labelling += time.perf_counter() - start
         folder.write(path, image, found)
         factor = recipe.longest_side / max(image.shape) if recipe.longest_side else 1.0
-        reduced, _ = reduce_image(image, factor)
+        reduced, _ = rescale_image(image, min(factor, 1.0), SMALLEST_SIDE)
         height, width = (side // CELL * CELL for side in reduced.shape)
         batch = np.stack([reduced[:height, :width]] * recipe.batch)
         start = time.perf_counter()

@@ -22,12 +22,11 @@ import logging
 from pathlib import Path
 import re
 
-import cv2
 import numpy as np
 
 from superpoint_ros.data.sequences.image_files import list_images, read_image
 from superpoint_ros.data.sequences.text_files import read_rows
-from superpoint_ros.geometry.homography import check_homography, scaling
+from superpoint_ros.geometry.homography import check_homography, rescale_image
 
 KINDS = {'v_': 'viewpoint', 'i_': 'illumination'}
 FIXED_CAMERA = ('bikes', 'leuven', 'trees', 'ubc')
@@ -102,19 +101,19 @@ def read_sequence(
     files = {match[1]: path for match, path in found if match}
     if '1' not in files:
         raise ValueError(f'{folder} has no image 1 ({stem}1.png, {stem}1.ppm, ...)')
-    first, to_first = _resized(read_image(files.pop('1')), longest_side)
+    first, from_first = _resized(read_image(files.pop('1')), longest_side)
     images, homographies, numbers = [first], [], []
     for number in sorted(files, key=int):
         if len(numbers) == max_pairs:
             break
         try:
-            image, to_resized = _resized(read_image(files[number]), longest_side)
+            image, to_original = _resized(read_image(files[number]), longest_side)
             homography = read_homography(folder / homography_name.format(number))
         except (ValueError, OSError) as error:
             _log.warning('skipped image %s of %s: %s', number, folder.name, error)
             continue
         images.append(image)
-        homographies.append(to_resized @ homography @ np.linalg.inv(to_first))
+        homographies.append(np.linalg.inv(to_original) @ homography @ from_first)
         numbers.append(int(number))
     if not homographies:
         raise ValueError(f'{folder} has no pair of images with a homography')
@@ -124,15 +123,8 @@ def read_sequence(
 
 
 def _resized(image: np.ndarray, longest_side: int | None) -> tuple[np.ndarray, np.ndarray]:
-    """Return the image resized to the longest side, and the homography to it."""
-    height, width = image.shape
-    factor = (longest_side or max(height, width)) / max(height, width)
-    size = (max(1, round(width * factor)), max(1, round(height * factor)))
-    if size == (width, height):
-        return image, np.eye(3)
-    shrinks = factor < 1
-    resized = cv2.resize(image, size, interpolation=cv2.INTER_AREA if shrinks else cv2.INTER_CUBIC)
-    return resized, scaling(size[0] / width, size[1] / height)
+    """Return the image resized to the longest side, and the homography back from it."""
+    return rescale_image(image, longest_side / max(image.shape) if longest_side else 1.0)
 
 
 def read_homography(path: Path) -> np.ndarray:

@@ -13,7 +13,7 @@ import numpy as np
 from superpoint_ros.common.wording import counted, plain_text
 from superpoint_ros.data.sequences.image_files import reduce_to_side
 from superpoint_ros.evaluation.detection_steps import DetectionSteps
-from superpoint_ros.geometry.homography import scaling, warp_image, warp_points
+from superpoint_ros.geometry.homography import rescale_image, scaling, warp_image, warp_points
 from superpoint_ros.model.config import CELL, DUSTBIN
 from superpoint_ros.visualization import (
     contact_sheet,
@@ -94,9 +94,8 @@ def pixel_shuffle(steps: DetectionSteps) -> np.ndarray:
 
 def heatmap(steps: DetectionSteps) -> np.ndarray:
     """Return the image with its keypoints, and the heatmap."""
-    small = reduce_to_side(steps.image, WHOLE)
-    scale = min(1.0, WHOLE / max(steps.image.shape))
-    points = warp_points(steps.features.keypoints, scaling(scale))
+    small, to_image = rescale_image(steps.image, min(1.0, WHOLE / max(steps.image.shape)))
+    points = warp_points(steps.features.keypoints, np.linalg.inv(to_image))
     highest = reduced_maxima(steps.heatmap, small.shape)
     return contact_sheet(
         [draw_keypoints(small, points), draw_heatmap(highest)],

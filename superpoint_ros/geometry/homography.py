@@ -110,6 +110,24 @@ def resample(image: np.ndarray, homography: np.ndarray, size: tuple[int, int]) -
     return warp_image(image, homography, size, cv2.BORDER_REPLICATE)
 
 
+def rescale_image(
+    image: np.ndarray, factor: float, shortest: int = 1
+) -> tuple[np.ndarray, np.ndarray]:
+    """
+    Return an image (H, W[, C]) reduced or enlarged by a factor, and the homography back from it.
+
+    Area averages reduce it, cubic interpolation enlarges it. No side has less than `shortest`
+    pixels.
+    """
+    height, width = image.shape[:2]
+    size = (max(shortest, round(width * factor)), max(shortest, round(height * factor)))
+    if size == (width, height):
+        return image, np.eye(3)
+    interpolation = cv2.INTER_AREA if factor < 1 else cv2.INTER_CUBIC
+    rescaled = cv2.resize(image, size, interpolation=interpolation)
+    return rescaled, scaling(width / size[0], height / size[1])
+
+
 def local_jacobian(homography: np.ndarray, point: np.ndarray) -> np.ndarray:
     """
     Return the affine part (2, 2) of the homography at a point (2,), NaN beyond the horizon.

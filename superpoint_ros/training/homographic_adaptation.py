@@ -20,7 +20,7 @@ import torch
 from superpoint_ros.data.random_homographies import sample_homography
 from superpoint_ros.detection.cpu import keypoints_in_heatmap
 from superpoint_ros.detection.heatmap import heatmap_from_logits
-from superpoint_ros.geometry.homography import scaling, warp_image, warp_points
+from superpoint_ros.geometry.homography import rescale_image, scaling, warp_image, warp_points
 from superpoint_ros.model.config import CELL, SMALLEST_SIDE
 from superpoint_ros.model.superpoint import SuperPoint
 from superpoint_ros.training.adaptation_recipe import AdaptationRecipe
@@ -81,7 +81,7 @@ def label_image(
             f'{image.shape[1]}x{image.shape[0]}'
         )
     factor = recipe.longest_side / max(image.shape) if recipe.longest_side else 1.0
-    reduced, to_image = reduce_image(image, factor)
+    reduced, to_image = rescale_image(image, min(factor, 1.0), SMALLEST_SIDE)
     average = adapted_heatmap(reduced, heatmaps, recipe, rng)
     keypoints, scores = keypoints_in_heatmap(average, recipe.detection_settings())
     return Labels(warp_points(keypoints, to_image), scores)
@@ -99,7 +99,10 @@ def adapted_heatmap(
     height, width = image.shape
     total = np.zeros((height, width), np.float32)
     count = np.zeros((height, width), np.float32)
-    sources = {scale: reduce_image(image, scale) for scale in (1.0, *recipe.scales)}
+    sources = {
+        scale: rescale_image(image, min(scale, 1.0), SMALLEST_SIDE)
+        for scale in (1.0, *recipe.scales)
+    }
     for views in _in_batches(_draw_views(recipe, (width, height), rng), recipe.batch):
         warped = np.stack([_render(*sources[view.scale], view) for view in views])
         for heatmap, view in zip(heatmaps(warped), views, strict=True):
@@ -158,13 +161,3 @@ def _in_batches(views: list[WarpedView], most: int) -> list[list[WarpedView]]:
             batches.append([])
         batches[-1].append(view)
     return batches
-
-
-def reduce_image(image: np.ndarray, factor: float) -> tuple[np.ndarray, np.ndarray]:
-    """Return an image reduced by a factor below 1, and the homography back to the image."""
-    height, width = image.shape
-    if factor >= 1:
-        return image, np.eye(3)
-    size = tuple(max(SMALLEST_SIDE, round(side * factor)) for side in (width, height))
-    reduced = cv2.resize(image, size, interpolation=cv2.INTER_AREA)
-    return reduced, scaling(width / size[0], height / size[1])

@@ -23,15 +23,11 @@ from tqdm import tqdm
 from tqdm.contrib.logging import logging_redirect_tqdm
 
 from superpoint_ros.data.sequences.image_files import evenly_spaced, find_photographs, read_image
-from superpoint_ros.geometry.homography import warp_points
+from superpoint_ros.geometry.homography import rescale_image, warp_points
 from superpoint_ros.model.weights import load_weights
 from superpoint_ros.training.adaptation_candidates import add_candidates
 from superpoint_ros.training.adaptation_recipe import AdaptationRecipe
-from superpoint_ros.training.homographic_adaptation import (
-    label_image,
-    network_heatmaps,
-    reduce_image,
-)
+from superpoint_ros.training.homographic_adaptation import label_image, network_heatmaps
 from superpoint_ros.training.label_files import LabelFolder
 from superpoint_ros.visualization import contact_sheet, draw_keypoints, write_picture
 
@@ -118,7 +114,7 @@ def write_contact_sheet(folder: LabelFolder, images: Path) -> None:
     pictures, captions = [], []
     for path in evenly_spaced(folder.labelled(images), PICTURES):
         image, keypoints = read_image(path), folder.read(path).keypoints
-        small, to_image = reduce_image(image, PICTURE_SIDE / max(image.shape))
+        small, to_image = rescale_image(image, min(PICTURE_SIDE / max(image.shape), 1.0))
         pictures.append(draw_keypoints(small, warp_points(keypoints, np.linalg.inv(to_image))))
         captions.append(f'{len(keypoints)}: {path.name}')
     write_picture(folder.folder / CONTACT_SHEET, contact_sheet(pictures, captions=captions))

@@ -15,7 +15,7 @@ import numpy as np
 
 from superpoint_ros.data.sequences.image_files import load_images
 from superpoint_ros.data.sequences.sequence import DEFAULT_RATE, Frame, FrameSequence
-from superpoint_ros.geometry.homography import scaling, warp_image
+from superpoint_ros.geometry.homography import rescale_image, warp_image
 
 
 class VirtualCamera(FrameSequence):
@@ -49,6 +49,10 @@ class VirtualCamera(FrameSequence):
         self.size, self.rate, self.seconds_each = tuple(size), float(rate), seconds_each
         if min(self.size) < 1:
             raise ValueError(f'a frame needs a width and a height of 1 or more, got {size}')
+        w, h = self.size
+        sine = math.sin(self.MAX_ANGLE)
+        # Width and height of what a frame may cover: its corners rotate outward.
+        self._reach = (w + h * sine, h + w * sine)
         self._scenes = [self._scene(image) for image in load_images(photographs, color)]
         if not self._scenes:
             raise ValueError('a virtual camera needs at least one photograph')
@@ -59,19 +63,12 @@ class VirtualCamera(FrameSequence):
         """Return the photograph, reduced to avoid aliasing, and the homography to the original."""
         height, width = photograph.shape[:2]
         # With at most 1.5 source pixels per pixel of the frame, linear interpolation uses all.
-        scale = min(1.0, 1.5 / self._largest_scale(width, height))
-        if scale == 1.0:
-            return photograph, np.eye(3)
-        reduced = (max(1, round(width * scale)), max(1, round(height * scale)))
-        image = cv2.resize(photograph, reduced, interpolation=cv2.INTER_AREA)
-        return image, scaling(width / reduced[0], height / reduced[1])
+        return rescale_image(photograph, min(1.0, 1.5 / self._largest_scale(width, height)))
 
     def _largest_scale(self, width: int, height: int) -> float:
         """Return the largest scale, in source pixels, at which the view fits at any angle."""
-        # The corners rotate outward by up to MAX_ANGLE; one pixel of border is kept for rounding.
-        w, h = self.size
-        sine = math.sin(self.MAX_ANGLE)
-        return min(max(width - 2, 1) / (w + h * sine), max(height - 2, 1) / (h + w * sine))
+        # One pixel of border is kept for rounding.
+        return min(max(width - 2, 1) / self._reach[0], max(height - 2, 1) / self._reach[1])
 
     def _wave(self, name: str, seconds: float) -> float:
         """Return the state of the motion of that name, from -1 to 1."""
@@ -88,9 +85,8 @@ class VirtualCamera(FrameSequence):
         zoom = middle + amplitude * self._wave('zoom', seconds)
         largest = self._largest_scale(width, height)
         angle, scale = self.MAX_ANGLE * self._wave('angle', seconds), largest * zoom
-        sine = math.sin(self.MAX_ANGLE)
-        free_x = max((width - 2 - scale * (w + h * sine)) / 2, 0)
-        free_y = max((height - 2 - scale * (h + w * sine)) / 2, 0)
+        free_x = max((width - 2 - scale * self._reach[0]) / 2, 0)
+        free_y = max((height - 2 - scale * self._reach[1]) / 2, 0)
         x = (width - 1) / 2 + free_x * self._wave('x', seconds)
         y = (height - 1) / 2 + free_y * self._wave('y', seconds)
         c, s = scale * math.cos(angle), scale * math.sin(angle)
