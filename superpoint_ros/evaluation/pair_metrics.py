@@ -114,22 +114,20 @@ def nearest_distances(pair: Pair) -> np.ndarray:
     return distances_to_nearest(warped, pair.b.keypoints)
 
 
-def repeatability(pair: Pair, epsilon: float = EPSILON) -> tuple[float, float | None]:
+def repeatability(pair: Pair) -> tuple[float, float | None]:
     """
     Return the repeatability and the localisation error [P].
 
     Repeatability is the share of the keypoints of both images that are found in the other image, 0
     without keypoints. The localisation error is their mean distance, None if none is repeated.
     """
-    return repeated_share([nearest_distances(pair), nearest_distances(pair.swapped())], epsilon)
+    return repeated_share([nearest_distances(pair), nearest_distances(pair.swapped())])
 
 
-def repeated_share(
-    distances: Sequence[np.ndarray], epsilon: float = EPSILON
-) -> tuple[float, float | None]:
+def repeated_share(distances: Sequence[np.ndarray]) -> tuple[float, float | None]:
     """Return repeatability and localisation error from the distances (N,) in both directions."""
     both = np.concatenate(distances)
-    repeated = both <= epsilon
+    repeated = both <= EPSILON
     if not repeated.any():
         return 0.0, None
     return float(repeated.mean()), float(both[repeated].mean())

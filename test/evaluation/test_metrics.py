@@ -57,12 +57,9 @@ def test_repeatability_counts_points_of_both_images():
     # a: (20, 20) falls on (30, 20), 1 px from b's; (50, 50) on (60, 50), 4 px from b's.
     one = pair(features([[20, 20], [50, 50]]), features([[31, 20], [60, 54], [5, 5]]))
     assert nearest_distances(one).tolist() == [1.0, 4.0]
-    share, distance = repeatability(one, epsilon=3)
-    assert share == pytest.approx(2 / 5)
-    assert distance == pytest.approx(1.0)
-    share, distance = repeatability(one, epsilon=4)
-    assert share == pytest.approx(4 / 5)
-    assert distance == pytest.approx(2.5)
+    assert repeatability(one) == pytest.approx((2 / 5, 1.0))
+    nearer = one._replace(b=features([[31, 20], [60, 53], [5, 5]]))
+    assert repeatability(nearer) == pytest.approx((4 / 5, 2.0))
 
 
 def test_keypoint_distances_are_measured_in_the_other_image():
@@ -70,8 +67,9 @@ def test_keypoint_distances_are_measured_in_the_other_image():
     one = pair(features([[10, 10]]), features([[22, 20]]), DOUBLE, SIZE, (200, 160))
     assert nearest_distances(one).tolist() == [2.0]
     assert nearest_distances(one.swapped()) == pytest.approx([1.0])
-    assert repeatability(one, 3.0) == (1.0, pytest.approx(1.5))
-    assert repeatability(one, 1.5) == (0.5, pytest.approx(1.0))
+    assert repeatability(one) == pytest.approx((1.0, 1.5))
+    further = one._replace(b=features([[24, 20]]))
+    assert repeatability(further) == pytest.approx((0.5, 2.0))
 
 
 def test_repeatability_allows_one_keypoint_to_repeat_several():

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import ClassVar, NamedTuple
+from typing import NamedTuple
 
 import cv2
 import numpy as np
@@ -78,12 +78,6 @@ class PairSettings(SettingsGroup):
         200, 'Largest number of posters and carpets in a scene.', range=(0, None)
     )
     seed: int = setting(0, 'Random seed.', range=(0, None))
-
-    RENAMED: ClassVar[dict[str, str]] = {
-        'least_baseline': 'min_baseline',
-        'most_baseline': 'max_baseline',
-        'least_overlap': 'min_overlap',
-    }
 
     def __post_init__(self):
         super().__post_init__()
