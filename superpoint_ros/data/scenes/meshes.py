@@ -11,7 +11,7 @@ the bottom of the picture; a texture repeats beyond 0 and 1.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -52,7 +52,7 @@ class TexturedMesh:
         """Return the mesh with all corners transformed by a pose (4, 4)."""
         triangles = self.triangles @ pose[:3, :3].T.astype(np.float32)
         triangles = triangles + pose[:3, 3].astype(np.float32)
-        return TexturedMesh(triangles, self.uv, self.texture, self.gray, self.textures)
+        return replace(self, triangles=triangles)
 
 
 def merge(meshes: Sequence[TexturedMesh]) -> TexturedMesh:

@@ -90,7 +90,7 @@ def plan_path(
         # Straight along a street; elsewhere long straight flights would meet at sharp corners.
         route = _shortened(space, route) if space.along else route
         path = _rounded(space, route, corners)
-        if np.linalg.norm(np.diff(path, axis=0), axis=1).sum() >= length:
+        if lengths_along(path)[-1] >= length:
             return path
     raise ValueError(f'no path of {length:.0f} m was found; try another seed')
 

@@ -47,7 +47,7 @@ class SceneSource(NamedTuple):
     length: float = LENGTH
 
 
-class SceneVariation:
+class SceneVariation(NamedTuple):
     """
     Random decoration of a scene, of which views are rendered.
 
@@ -58,34 +58,9 @@ class SceneVariation:
 
     """
 
-    def __init__(
-        self,
-        scene: SceneSource,
-        pictures: Sequence[np.ndarray],
-        max_posters: int,
-        rng: np.random.Generator,
-    ):
-        self.scene = scene
-        sky = None
-        if scene.street:
-            mesh = compose_street(scene.meshes, pictures, rng, scene.length)
-            mesh = decorate(mesh, pictures, False, rng)
-            sky = _pick_sky(pictures, rng)
-        else:
-            mesh = decorate(scene.meshes[0], pictures, rng.random() < CEILINGS, rng)
-        caster = RayCaster(mesh, sky)
-        self.bounds = _camera_bounds(mesh, scene)
-        places = [free_position(caster, self.bounds, rng) for _ in range(PLACES)]
-        places = np.array([place for place in places if place is not None])
-        if not len(places):
-            raise ValueError(
-                f'{scene.name}: found no free place for a camera above a floor; z must point up '
-                '(--up y for y), and the unit must be the metre (--unit 0.001 for millimetres)'
-            )
-        count = int(rng.integers(max_posters // 2, max_posters + 1))
-        count = 0 if rng.random() < UNDECORATED else count
-        extra = posters(caster, places, pictures, count, rng)
-        self.caster = RayCaster(merge([mesh, *extra]), sky) if extra else caster
+    scene: SceneSource
+    caster: RayCaster
+    bounds: np.ndarray
 
 
 def vary(
@@ -99,12 +74,34 @@ def vary(
 
     `pictures` are gray, uint8 (H, W). Raises ValueError if no camera fits in the scene.
     """
-    for _ in range(DECORATIONS - 1):
-        try:
-            return SceneVariation(scene, pictures, max_posters, rng)
-        except ValueError:
-            continue
-    return SceneVariation(scene, pictures, max_posters, rng)
+    for _ in range(DECORATIONS):
+        mesh, sky = _decorated(scene, pictures, rng)
+        caster, bounds = RayCaster(mesh, sky), _camera_bounds(mesh, scene)
+        found = [free_position(caster, bounds, rng) for _ in range(PLACES)]
+        places = np.array([place for place in found if place is not None])
+        if len(places):
+            break
+    else:
+        raise ValueError(
+            f'{scene.name}: found no free place for a camera above a floor; z must point up '
+            '(--up y for y), and the unit must be the metre (--unit 0.001 for millimetres)'
+        )
+    count = int(rng.integers(max_posters // 2, max_posters + 1))
+    count = 0 if rng.random() < UNDECORATED else count
+    extra = posters(caster, places, pictures, count, rng)
+    caster = RayCaster(merge([mesh, *extra]), sky) if extra else caster
+    return SceneVariation(scene, caster, bounds)
+
+
+def _decorated(
+    scene: SceneSource, pictures: Sequence[np.ndarray], rng: np.random.Generator
+) -> tuple[TexturedMesh, np.ndarray | None]:
+    """Return a scene with pictures on its surfaces, and the sky of a street."""
+    if not scene.street:
+        ceiling = rng.random() < CEILINGS
+        return decorate(scene.meshes[0], pictures, ceiling, rng), None
+    mesh = compose_street(scene.meshes, pictures, rng, scene.length)
+    return decorate(mesh, pictures, False, rng), _pick_sky(pictures, rng)
 
 
 def _camera_bounds(mesh: TexturedMesh, scene: SceneSource) -> np.ndarray:

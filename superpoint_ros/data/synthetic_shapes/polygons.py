@@ -160,20 +160,15 @@ def _junctions(
 
 
 def _random_cuboid(rng: np.random.Generator) -> tuple[np.ndarray, list[tuple[int, ...]]]:
-    """Return a cuboid of random sides, rotation and distance."""
-    angles = np.deg2rad([rng.uniform(20, 70), rng.uniform(20, 65), rng.uniform(0, 360)])
-    return _cuboid(rng.uniform(0.4, 1.0, 3), angles, rng.uniform(3.5, 9.0))
-
-
-def _cuboid(
-    sides: np.ndarray, angles: np.ndarray, distance: float
-) -> tuple[np.ndarray, list[tuple[int, ...]]]:
     """
     Return the projected corners (8, 2) of a cuboid, and the corner indices of visible faces.
 
-    Its centre is the origin, about which it is rotated by the angles about y, x and z in radians.
-    It is seen from `distance` along z; lengths in the plane of the origin are preserved.
+    Sides, rotation and distance are random. Its centre is the origin; lengths in the plane of the
+    origin are preserved.
     """
+    # Rotations about y, x and z.
+    angles = np.deg2rad([rng.uniform(20, 70), rng.uniform(20, 65), rng.uniform(0, 360)])
+    sides, distance = rng.uniform(0.4, 1.0, 3), rng.uniform(3.5, 9.0)
     (c0, c1, c2), (s0, s1, s2) = np.cos(angles), np.sin(angles)
     about_y = np.array([[c0, 0, s0], [0, 1, 0], [-s0, 0, c0]])
     about_x = np.array([[1, 0, 0], [0, c1, -s1], [0, s1, c1]])
