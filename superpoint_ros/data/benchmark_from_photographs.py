@@ -250,7 +250,7 @@ def _write_sequence(
 
 
 def sample_view(
-    rng: np.random.Generator, size: tuple[int, int], ranges: HomographyRanges = VIEWPOINT
+    rng: np.random.Generator, size: tuple[int, int], ranges: HomographyRanges
 ) -> np.ndarray:
     """Return a random homography with an overlap of `MIN_OVERLAP` or more in both images."""
     while True:

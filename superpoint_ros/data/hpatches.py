@@ -44,18 +44,14 @@ class HomographySequence:
     Gray images of a sequence, and the homographies from the first to each of the others.
 
     `kind` is 'viewpoint' or 'illumination'; `homographies` has one entry less than `images`.
-    `numbers` are those of the other images in the names of their files, by default 2, 3, ...
+    `numbers` are those of the other images in the names of their files.
     """
 
     name: str
     kind: str
     images: list[np.ndarray]
     homographies: list[np.ndarray]
-    numbers: Sequence[int] = ()
-
-    def __post_init__(self):
-        if not self.numbers:
-            object.__setattr__(self, 'numbers', range(2, len(self.images) + 1))
+    numbers: Sequence[int]
 
 
 def list_homography_sequences(data: str | Path) -> list[Path]:

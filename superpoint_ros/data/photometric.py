@@ -87,9 +87,6 @@ class PhotometricRanges(SettingsGroup):
         return cls(**{**never, **ranges})
 
 
-TRAINING = PhotometricRanges()
-"""Augmentation of training images."""
-
 NOISE = PhotometricRanges.only(
     shade_probability=0.5,
     max_shades=5,
@@ -109,9 +106,7 @@ NOISE = PhotometricRanges.only(
 """Noise with which MagicPoint is measured on synthetic shapes (paper, section 4)."""
 
 
-def augment(
-    image: np.ndarray, rng: np.random.Generator, ranges: PhotometricRanges = TRAINING
-) -> np.ndarray:
+def augment(image: np.ndarray, rng: np.random.Generator, ranges: PhotometricRanges) -> np.ndarray:
     """
     Return a copy of the image, uint8 (H, W), with random changes.
 

@@ -21,7 +21,6 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-import cv2
 from matplotlib.figure import Figure
 import numpy as np
 
@@ -46,6 +45,7 @@ from superpoint_ros.geometry.homography import scaling, warp_points
 from superpoint_ros.visualization import (
     contact_sheet,
     draw_keypoints,
+    enlarge,
     GREEN,
     RED,
     write_figure,
@@ -157,13 +157,13 @@ def _summarise(found: dict[str, _Detections], images: int) -> dict:
     threshold = best_score(_curve(everything))
     categories = {}
     for name in SHAPES:
-        counted = found[name].scores >= threshold
+        kept = found[name].scores >= threshold
         if name in SHAPES_WITHOUT_POINTS:
-            categories[name] = {'false_per_image': int(counted.sum()) / images}
+            categories[name] = {'false_per_image': int(kept.sum()) / images}
         else:
             categories[name] = {
                 'average_precision': average_precision(_curve(found[name])),
-                'localisation': _mean_distance(found[name].distances[counted]),
+                'localisation': _mean_distance(found[name].distances[kept]),
             }
     return {
         'map': float(np.mean([categories[name]['average_precision'] for name in _WITH_POINTS])),
@@ -275,9 +275,9 @@ def _examples(result: Mapping, shown: Method) -> np.ndarray:
 
 def _example(image: np.ndarray, truth: np.ndarray, found: np.ndarray) -> np.ndarray:
     """Return the enlarged image; ground truth blue, detections green (correct) or red."""
-    large = cv2.resize(image, None, fx=_ENLARGED, fy=_ENLARGED, interpolation=cv2.INTER_NEAREST)
-    enlarge = scaling(_ENLARGED)
+    picture, zoomed = enlarge(image, _ENLARGED), scaling(_ENLARGED)
     correct = np.isfinite(match_to_truth(found, truth, CORRECT_DISTANCE))
-    large = draw_keypoints(large, warp_points(truth, enlarge), _BLUE, radius=9)
-    large = draw_keypoints(large, warp_points(found[correct], enlarge), GREEN, radius=4)
-    return draw_keypoints(large, warp_points(found[~correct], enlarge), RED, radius=4)
+    marks = (truth, _BLUE, 9), (found[correct], GREEN, 4), (found[~correct], RED, 4)
+    for points, color, radius in marks:
+        picture = draw_keypoints(picture, warp_points(points, zoomed), color, radius)
+    return picture

@@ -17,8 +17,12 @@ import cv2
 import torch
 from torch.utils.data import DataLoader, Dataset, Sampler
 
-TRAINING, VALIDATION = 0, 1
-"""Streams of random numbers: validation samples are never training samples."""
+TRAINING, VALIDATION, MIXTURE = 0, 1, 2
+"""
+Streams of random numbers of samples, and of the choice of their source.
+
+Validation samples are never training samples.
+"""
 
 
 class Steps(Sampler):

@@ -32,6 +32,9 @@ from superpoint_ros.training.training_recipes import SuperPointRecipe
 IGNORED = -100
 """Label of a cell that the loss ignores (the default of torch's cross-entropy)."""
 
+EXACT = 'donot_use_mm_for_euclid_dist'
+"""Mode of `torch.cdist` without matrix products, which are inexact for coordinates far away."""
+
 POSITIVE_MARGIN, NEGATIVE_MARGIN = 1.0, 0.2
 """m_p and m_n of `hinge_loss`; source: paper, section 6."""
 
@@ -112,7 +115,7 @@ def hinge_loss(
         a, b = (F.normalize(d.flatten(1).float(), dim=0) for d in (a, b))
         b, targets = b[:, valid.flatten()], centres[valid.flatten()]
         similarity = a.T @ b
-        same = _squared_distances(warped.flatten(0, 1).float(), targets) <= CELL * CELL
+        same = torch.cdist(warped.flatten(0, 1).float(), targets, compute_mode=EXACT) <= CELL
         losses = torch.where(
             same,
             positive_weight * F.relu(POSITIVE_MARGIN - similarity),
@@ -168,13 +171,6 @@ def _diagonal_cross_entropy(logits: torch.Tensor) -> torch.Tensor:
     return logits.logsumexp(dim=2) - logits.diagonal(dim1=1, dim2=2)
 
 
-def _squared_distances(a: torch.Tensor, b: torch.Tensor) -> torch.Tensor:
-    """Return (N, M) squared distances of points (N, 2) and (M, 2), without an (N, M, 2) array."""
-    x = a[:, None, 0] - b[None, :, 0]
-    y = a[:, None, 1] - b[None, :, 1]
-    return x.square_().add_(y.square_())
-
-
 class StepOutput(NamedTuple):
     """
     A training step as losses see it.
@@ -182,7 +178,7 @@ class StepOutput(NamedTuple):
     Attributes:
         network: the network that is trained.
         images: float (2 B, 1, H, W) in [0, 1]: all views A, then all views B.
-        output: logits and coarse descriptors of these images.
+        output: output of the network for these images.
         batch: the collated samples of a pair dataset.
 
     """

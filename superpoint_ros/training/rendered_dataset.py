@@ -23,16 +23,13 @@ from superpoint_ros.data.scenes.correspondences import DepthView, transfer
 from superpoint_ros.data.scenes.pair_cache import list_pairs, read_pair
 from superpoint_ros.data.scenes.pairs import RenderedPair
 from superpoint_ros.geometry.homography import warp_points
-from superpoint_ros.training.data_loading import TRAINING
+from superpoint_ros.training.data_loading import MIXTURE, TRAINING
 from superpoint_ros.training.pair_dataset import augmented_view, HomographyPairDataset, make_sample
 from superpoint_ros.training.targets import make_detector_targets, ViewPair
 from superpoint_ros.training.training_recipes import SuperPointRecipe
 
 GRID = 16
 """Pixels between the points that determine which part of a view the other one shows."""
-
-MIXTURE = 2
-"""Stream of random numbers that decides which source a sample comes from."""
 
 NO_POINTS = np.zeros((2, 0, 2))
 

@@ -59,8 +59,9 @@ class ViewPair(NamedTuple):
         images: gray images, uint8 (H, W), of one size in multiples of 8.
         seen: bool (H, W) each: pixels that show the scene.
         mappings: from A to B, and from B to A.
-        keypoints: (2, N, 2): known keypoints of the scene in A and in B, NaN if not visible.
-        uncertain: (2, M, 2): points that may be keypoints or not.
+        keypoints: (2, N, 2): known keypoints of the scene in A and in B, also those outside of a
+            view; NaN beyond its horizon.
+        uncertain: (2, M, 2): likewise, points that may be keypoints or not.
 
     """
 

@@ -19,6 +19,7 @@ from superpoint_ros.data.benchmark_from_photographs import (
     MIN_OVERLAP,
     render_view,
     sample_view,
+    VIEWPOINT,
 )
 from superpoint_ros.data.hpatches import (
     list_homography_sequences,
@@ -83,7 +84,7 @@ def test_sampled_viewpoints_rotate_scale_and_share_a_fifth_or_more():
     rng = np.random.default_rng(0)
     angles, scales = [], []
     for _ in range(200):
-        homography = sample_view(rng, (80, 60))
+        homography = sample_view(rng, (80, 60), VIEWPOINT)
         for direction in (homography, np.linalg.inv(homography)):
             assert valid_mask(direction, (80, 60)).mean() >= MIN_OVERLAP
         centre, right = warp_points(np.array([[39.5, 29.5], [40.5, 29.5]]), homography)

@@ -95,7 +95,8 @@ def scenes(photographs):
         size = image.shape[::-1]
         homographies = [sample_homography(rng, size) for _ in range(15)]
         views = [cv2.warpPerspective(image, homography, size) for homography in homographies]
-        result.append(HomographySequence(f'v_{index}', 'viewpoint', [image, *views], homographies))
+        images, numbers = [image, *views], range(2, 17)
+        result.append(HomographySequence(f'v_{index}', 'viewpoint', images, homographies, numbers))
     return result
 
 

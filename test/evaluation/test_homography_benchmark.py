@@ -60,9 +60,8 @@ class Grid:
 
 def known_sequence():
     shift = np.array([[1, 0, 5], [0, 1, -3], [0, 0, 1.0]])
-    return HomographySequence(
-        'v_known', 'viewpoint', [noise_picture(1), noise_picture(2)], [shift]
-    )
+    pictures = [noise_picture(1), noise_picture(2)]
+    return HomographySequence('v_known', 'viewpoint', pictures, [shift], [2])
 
 
 def test_homography_benchmark_of_known_detections_has_the_hand_computed_values():
