@@ -30,6 +30,7 @@ from superpoint_ros.evaluation.baselines import Method
 from superpoint_ros.evaluation.pair_metrics import (
     area_under_accuracy,
     corner_errors_of,
+    HOMOGRAPHY_LIMIT,
     judged_matches,
     mean_of,
     measure_pair,
@@ -52,7 +53,6 @@ COUNTINGS = {
 
 CHANGES = ('viewpoint', 'illumination', 'both')
 ACCURACIES = (1, 3, 5)
-AUC_LIMIT = 5.0
 _MEANS = ('repeatability', 'nn_map', 'matching_score', 'matching_accuracy', 'matches', 'points')
 _COLUMNS = {
     'repeatability': 'rep',
@@ -175,7 +175,7 @@ def summarise(rows: Sequence[dict]) -> dict | None:
     return {
         **{name: mean_of(rows, name) for name in (*_MEANS, 'localisation')},
         **{f'homography_{limit}px': float((errors <= limit).mean()) for limit in ACCURACIES},
-        'homography_auc_5px': area_under_accuracy(errors, AUC_LIMIT),
+        'homography_auc_5px': area_under_accuracy(errors, HOMOGRAPHY_LIMIT),
         'pairs': len(rows),
     }
 

@@ -30,6 +30,9 @@ from superpoint_ros.geometry.matching import match_mutual
 EPSILON = 3.0
 """Largest distance in pixels between corresponding points, as in the paper."""
 
+HOMOGRAPHY_LIMIT = 5.0
+"""Corner error in pixels at which the area under the homography error curve ends."""
+
 
 class Pair(NamedTuple):
     """
@@ -42,7 +45,7 @@ class Pair(NamedTuple):
         size_a: width and height of a in pixels.
         size_b: width and height of b.
         matches: int (K, 2), indices into both images' features; None for the mutual nearest
-            neighbours (`matches_of`).
+            neighbours.
 
     """
 
@@ -77,13 +80,6 @@ class Pair(NamedTuple):
     def best(self, count: int) -> Pair:
         """Return the pair with the `count` best features of each image."""
         return self.select(*(np.arange(len(side)) < count for side in (self.a, self.b)))
-
-
-def matches_of(pair: Pair) -> np.ndarray:
-    """Return the matches of the pair, int (K, 2)."""
-    if pair.matches is not None:
-        return pair.matches
-    return match_mutual(pair.a.descriptors, pair.b.descriptors)
 
 
 def in_view(points: np.ndarray, homography: np.ndarray, size: tuple[int, int]) -> np.ndarray:
@@ -142,7 +138,9 @@ def match_distances(pair: Pair, matches: np.ndarray) -> np.ndarray:
 
 def judged_matches(pair: Pair) -> tuple[np.ndarray, np.ndarray]:
     """Return the matches of the pair, int (K, 2), and which of them are correct, bool (K,)."""
-    matches = matches_of(pair)
+    matches = pair.matches
+    if matches is None:
+        matches = match_mutual(pair.a.descriptors, pair.b.descriptors)
     return matches, match_distances(pair, matches) <= EPSILON
 
 

@@ -20,7 +20,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import NamedTuple
 
 import numpy as np
 
@@ -66,17 +65,6 @@ _COLUMNS = {
 _MEANS = ('repeatability', 'matching_accuracy', 'matching_score', 'matches', 'points')
 
 
-class SceneMatches(NamedTuple):
-    """
-    The matches of a pair of views.
-
-    `matches` int (K, 2) are indices into both views' keypoints, `correct` bool (K,).
-    """
-
-    matches: np.ndarray
-    correct: np.ndarray
-
-
 def evaluate_scenes(
     methods: Sequence[Method],
     pairs: Iterable[RenderedPair],
@@ -116,13 +104,13 @@ def evaluate_scenes(
 
 def _measure(method: Method, number: int, pair: RenderedPair, keypoints: int) -> dict:
     """Return the measurements of a method on a pair with this number."""
-    a, b, matched = match_views(method, pair, keypoints)
-    error = measure_pose(pair, a, b, matched)
+    a, b, matches, correct = match_views(method, pair, keypoints)
+    error = measure_pose(pair, a, b, matches)
     return {
         'method': method.name,
         'pair': pair.name or number,
         'scene': pair.scene,
-        **measure_features(pair, a, b, matched),
+        **measure_features(pair, a, b, correct),
         'rotation_error': error.rotation,
         'direction_error': error.direction,
     }
@@ -130,11 +118,12 @@ def _measure(method: Method, number: int, pair: RenderedPair, keypoints: int) ->
 
 def match_views(
     method: Method, pair: RenderedPair, keypoints: int
-) -> tuple[Features, Features, SceneMatches]:
+) -> tuple[Features, Features, np.ndarray, np.ndarray]:
     """
     Return the features of both views, at most `keypoints` each, and their matches.
 
-    Matches are those of the method, or mutual nearest neighbours.
+    Matches are those of the method, or mutual nearest neighbours: int (K, 2), indices into the
+    keypoints of both views, and bool (K,), whether each is correct.
     """
     if method.match:
         a, b, matches, *_ = method.match(pair.first.image, pair.second.image)
@@ -144,16 +133,16 @@ def match_views(
     places, visible = transfer(a.keypoints[matches[:, 0]], *pair.depth_views(), pair.pose)
     distances = np.linalg.norm(places - b.keypoints[matches[:, 1]], axis=1)
     correct = visible & (np.nan_to_num(distances, nan=np.inf) <= EPSILON)
-    return a, b, SceneMatches(matches, correct)
+    return a, b, matches, correct
 
 
 def measure_features(
-    pair: RenderedPair, a: Features, b: Features, matched: SceneMatches
+    pair: RenderedPair, a: Features, b: Features, correct: np.ndarray
 ) -> dict[str, float | None]:
     """
     Return the measurements of one pair by name, without its pose.
 
-    `localisation` is None if no keypoint is repeated.
+    `correct`, bool (K,), has the matches. `localisation` is None if no keypoint is repeated.
     """
     views = pair.depth_views()
     in_b, visible_a = transfer(a.keypoints, *views, pair.pose)
@@ -164,7 +153,6 @@ def measure_features(
             distances_to_nearest(in_a[visible_b], a.keypoints),
         ]
     )
-    correct = matched.correct
     return {
         'repeatability': repeated,
         'localisation': localisation,
@@ -175,13 +163,13 @@ def measure_features(
     }
 
 
-def measure_pose(pair: RenderedPair, a: Features, b: Features, matched: SceneMatches) -> PoseError:
-    """Return the error of the relative pose that the matches give."""
+def measure_pose(pair: RenderedPair, a: Features, b: Features, matches: np.ndarray) -> PoseError:
+    """Return the error of the relative pose that matches (K, 2) give."""
     focal_length = pair.camera.focal_length
     centre = pair.camera.matrix[:2, 2]
     rays = [
         (features.keypoints[chosen] - centre) / focal_length
-        for features, chosen in zip((a, b), matched.matches.T, strict=True)
+        for features, chosen in zip((a, b), matches.T, strict=True)
     ]
     return pose_error(estimate_pose(*rays, focal_length).pose, pair.pose)
 
@@ -228,6 +216,6 @@ def picture_of_scene_matches(
     """Return the matches of each method in a pair; correct ones green, wrong ones red."""
     matched = {}
     for method in methods:
-        a, b, matches = match_views(method, pair, keypoints)
+        a, b, *matches = match_views(method, pair, keypoints)
         matched[method.name] = (a.keypoints, b.keypoints, *matches)
     return draw_matches_by_method(pair.first.image, pair.second.image, matched)

@@ -14,6 +14,7 @@ from superpoint_ros.evaluation.pair_metrics import (
     area_under_accuracy,
     corner_errors_of,
     EPSILON,
+    HOMOGRAPHY_LIMIT,
     judged_matches,
     mean_of,
     measure_pair,
@@ -37,9 +38,6 @@ PAIR_KEYPOINTS = 200
 """Keypoints of each view of a pair."""
 
 PAIR_METRICS = ('repeatability', 'localisation', 'matching_score', 'matching_accuracy')
-
-HOMOGRAPHY_LIMIT = 5.0
-"""Corner error in pixels from which a homography counts as wrong."""
 
 
 class PointValidation:
@@ -109,7 +107,7 @@ class PairValidation:
         errors = corner_errors_of(self.measured)
         return {
             **{name: mean_of(self.measured, name) or 0.0 for name in PAIR_METRICS},
-            'homography_auc': float(area_under_accuracy(errors, HOMOGRAPHY_LIMIT)),
+            'homography_auc': area_under_accuracy(errors, HOMOGRAPHY_LIMIT),
         }
 
 

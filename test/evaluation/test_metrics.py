@@ -18,8 +18,8 @@ from superpoint_ros.evaluation.pair_metrics import (
     area_under_accuracy,
     corner_error,
     in_view,
+    judged_matches,
     match_distances,
-    matches_of,
     matching_accuracy,
     matching_score,
     measure_pair,
@@ -169,14 +169,14 @@ def test_given_matches_are_measured_and_follow_the_features_that_are_kept():
     a = features([[95, 5], [20, 20], [50, 50], [60, 60]], directions(0, 10, 20, 30))
     b = features([[5, 5], [60, 50], [30, 20], [9, 70]], directions(0, 10, 20, 30))
     one = pair(a, b)._replace(matches=np.array([[0, 0], [1, 2], [2, 1], [3, 3]]))
-    assert matches_of(one) is one.matches
+    assert judged_matches(one)[0] is one.matches
     assert measure_pair(one)['matching_accuracy'] == 0.5  # the nearest descriptors are wrong
     seen = shared_view(one)  # without the first of a and the first and last of b
     assert seen.matches.tolist() == [[0, 1], [1, 0]]
     assert matching_accuracy(match_distances(seen, seen.matches) <= 1) == 1.0
     assert one.best(2).matches.tolist() == [[0, 0]]
     assert one.swapped().matches.tolist() == [[0, 0], [2, 1], [1, 2], [3, 3]]
-    assert matches_of(pair(a, b)).tolist() == [[0, 0], [1, 1], [2, 2], [3, 3]]
+    assert judged_matches(pair(a, b))[0].tolist() == [[0, 0], [1, 1], [2, 2], [3, 3]]
 
 
 def test_measurements_of_a_perfect_pair_are_perfect():

@@ -61,7 +61,8 @@ def perfect_features(pair, count=150):
 def measured_features(pair, a, b):
     """Return the measurements of features of both views."""
     found = iter([a, b])
-    return measure_features(pair, *match_views(Method('', lambda image: next(found)), pair, 500))
+    a, b, _, correct = match_views(Method('', lambda image: next(found)), pair, 500)
+    return measure_features(pair, a, b, correct)
 
 
 def test_perfect_features_reach_one_and_their_pose_is_right():

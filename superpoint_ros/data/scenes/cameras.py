@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from superpoint_ros.data.scenes.ray_casting import PinholeCamera, RayCaster
+from superpoint_ros.data.scenes.ray_casting import RayCaster
 from superpoint_ros.geometry.poses import camera_pose, unit_vector
 
 CLEARANCE = 0.25
@@ -25,6 +25,10 @@ TRIALS = 400
 
 HEIGHTS = ((0.15, 0.6), (1.1, 1.9), (0.3, 6.0))
 """Metres above the floor of a wheeled robot's, a hand-held and a drone's camera."""
+
+
+FIELD_OF_VIEW = (50.0, 100.0)
+"""Smallest and largest horizontal field of view of cameras, in degrees."""
 
 
 def free_position(
@@ -69,11 +73,6 @@ def _sphere(count: int) -> np.ndarray:
     angle = np.pi * (1 + 5**0.5) * number
     radius = np.sqrt(1 - z * z)
     return np.stack([radius * np.cos(angle), radius * np.sin(angle), z], axis=1)
-
-
-def random_camera(width: int, height: int, rng: np.random.Generator) -> PinholeCamera:
-    """Return a camera of a horizontal field of view of 50 to 100 degrees."""
-    return PinholeCamera.of_view(width, height, rng.uniform(50, 100))
 
 
 def first_pose(place: np.ndarray, rng: np.random.Generator) -> np.ndarray:

@@ -116,7 +116,8 @@ def render_pair(
 ) -> RenderedPair | None:
     """Return a pair of views with enough overlap and detail, None if none was found."""
     for _ in range(ATTEMPTS):
-        camera = cameras.random_camera(settings.width, settings.height, rng)
+        degrees = rng.uniform(*cameras.FIELD_OF_VIEW)
+        camera = PinholeCamera.of_view(settings.width, settings.height, degrees)
         poses = _poses(variation, camera, settings, rng)
         if poses is None:
             continue
