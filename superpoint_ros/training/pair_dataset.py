@@ -26,7 +26,7 @@ from superpoint_ros.data.synthetic_shapes.shapes import random_shape
 from superpoint_ros.geometry.homography import valid_mask, warp_image, warp_points
 from superpoint_ros.training.data_loading import TRAINING
 from superpoint_ros.training.losses import cell_centres
-from superpoint_ros.training.photographs import Photographs, Scene
+from superpoint_ros.training.photographs import LabelledImage, Photographs
 from superpoint_ros.training.targets import (
     is_visible,
     make_detector_targets,
@@ -73,12 +73,12 @@ class HomographyPairDataset(Dataset):
 
     def draw(self, rng: np.random.Generator) -> tuple[ViewPair, np.ndarray]:
         """Return a pair of views and the homography (3, 3) from A to B."""
-        scene = self._scene(rng)
-        view_a = self._first_view(scene.image.shape[::-1], rng)
+        picture = self._picture(rng)
+        view_a = self._first_view(picture.image.shape[::-1], rng)
         homography = sample_homography(rng, self.size, self.recipe.homography)
         views = (view_a, homography @ view_a)
         images, seen = zip(
-            *(augmented_view(scene.image, view, self.recipe, rng) for view in views), strict=True
+            *(augmented_view(picture.image, view, self.recipe, rng) for view in views), strict=True
         )
         pair = ViewPair(
             images,
@@ -87,22 +87,22 @@ class HomographyPairDataset(Dataset):
                 partial(warp_points, homography=homography),
                 partial(warp_points, homography=np.linalg.inv(homography)),
             ),
-            np.stack([warp_points(scene.points, view) for view in views]),
-            np.stack([warp_points(scene.uncertain, view) for view in views]),
+            np.stack([warp_points(picture.points, view) for view in views]),
+            np.stack([warp_points(picture.uncertain, view) for view in views]),
         )
         return pair, homography
 
-    def _scene(self, rng: np.random.Generator) -> Scene:
+    def _picture(self, rng: np.random.Generator) -> LabelledImage:
         """Return a photograph, half of them mirrored, or synthetic shapes."""
         if rng.random() < self.recipe.shapes:
             drawn = random_shape(rng, (self.recipe.width * 5 // 4, self.recipe.height * 5 // 4))
-            return Scene(drawn.image, drawn.points, np.zeros((0, 2)))
-        scene = self.photographs[int(rng.integers(len(self.photographs)))]
+            return LabelledImage(drawn.image, drawn.points, np.zeros((0, 2)))
+        photograph = self.photographs[int(rng.integers(len(self.photographs)))]
         if rng.random() < 0.5:
-            image, *points = scene
+            image, *points = photograph
             mirrored = (p * [-1, 1] + [image.shape[1] - 1, 0] for p in points)
-            return Scene(np.ascontiguousarray(image[:, ::-1]), *mirrored)
-        return scene
+            return LabelledImage(np.ascontiguousarray(image[:, ::-1]), *mirrored)
+        return photograph
 
     def _first_view(self, size: tuple[int, int], rng: np.random.Generator) -> np.ndarray:
         """Return the homography from a picture of this (width, height) to an upright crop."""

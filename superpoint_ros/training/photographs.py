@@ -32,7 +32,7 @@ CHECKED = 16
 logger = logging.getLogger(__name__)
 
 
-class Scene(NamedTuple):
+class LabelledImage(NamedTuple):
     """A picture, uint8 (H, W), its keypoints (N, 2), and points (M, 2) that may be keypoints."""
 
     image: np.ndarray
@@ -73,7 +73,7 @@ class Photographs:
                 f'{images} holds {count}; there must be at least 2, one to train on and one to '
                 'validate with'
             )
-        self._scenes: dict[int, Scene | None] = {}
+        self._cached: dict[int, LabelledImage | None] = {}
         self._kept = 0
 
     def check(self) -> None:
@@ -92,41 +92,41 @@ class Photographs:
     def __len__(self) -> int:
         return len(self.paths)
 
-    def __getitem__(self, index: int) -> Scene:
+    def __getitem__(self, index: int) -> LabelledImage:
         """Return a photograph, or the next one that can be read."""
         for offset in range(len(self)):
-            scene = self._read((index + offset) % len(self))
-            if scene is not None:
-                return scene
+            photograph = self._read((index + offset) % len(self))
+            if photograph is not None:
+                return photograph
         raise ValueError(
             f'none of the photographs in {self.folder} can be read ({len(self)} skipped)'
         )
 
-    def _read(self, index: int) -> Scene | None:
+    def _read(self, index: int) -> LabelledImage | None:
         """Return a photograph, None if it cannot be read or is too large."""
-        if index in self._scenes:
-            return self._scenes[index]
+        if index in self._cached:
+            return self._cached[index]
         path = self.paths[index]
         try:
             image = read_image(path)
             check_sides(image.shape[::-1], str(path))
         except (ValueError, OSError) as error:
             logger.warning('skipped: %s', error)
-            self._scenes[index] = None
+            self._cached[index] = None
             return None
-        scene = self._labelled(path, image)
+        photograph = self._labelled(path, image)
         if self._kept + image.nbytes <= KEPT_BYTES:
             self._kept += image.nbytes
-            self._scenes[index] = scene
-        return scene
+            self._cached[index] = photograph
+        return photograph
 
-    def _labelled(self, path: Path, image: np.ndarray) -> Scene:
+    def _labelled(self, path: Path, image: np.ndarray) -> LabelledImage:
         """Return a photograph with its labels."""
         if self.labels is None:
-            return Scene(image, np.zeros((0, 2)), np.zeros((0, 2)))
+            return LabelledImage(image, np.zeros((0, 2)), np.zeros((0, 2)))
         keypoints, scores = self.labels.read(path, image)
         certain = scores >= self.min_score
-        return Scene(image, keypoints[certain], keypoints[~certain])
+        return LabelledImage(image, keypoints[certain], keypoints[~certain])
 
 
 def _held_out(paths: list[Path]) -> set[Path]:

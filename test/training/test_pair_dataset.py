@@ -237,7 +237,7 @@ def test_memory_for_photographs_is_bounded_and_does_not_change_the_samples(recip
     source = HomographyPairDataset(recipe)
     for index, sample in enumerate(expected):
         assert np.array_equal(source[index]['images'].numpy(), sample['images'])
-    assert len(source.photographs._scenes) == 2
+    assert len(source.photographs._cached) == 2
 
 
 def test_labels_without_any_keypoint_are_refused(tmp_path, recipe):
