@@ -60,6 +60,12 @@ def run(args: argparse.Namespace) -> int:
         return 0
     if options.out is None:
         raise ValueError('name the folder of the run: --out DIR')
+    if getattr(recipe, 'pairs', '') and not recipe.rendered:
+        print(
+            f'superpoint: the pairs in {recipe.pairs} are not used: the share of rendered pairs, '
+            '--rendered, is 0',
+            file=sys.stderr,
+        )
     read = [getattr(recipe, name, '') for name in ('images', 'labels', 'pairs')]
     keep_inputs(filter(None, read), [options.out])
     if not options.resume:

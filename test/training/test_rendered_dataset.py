@@ -130,6 +130,14 @@ def test_recipes_that_cannot_be_are_refused(recipe, values, message):
         replace(recipe, **values)
 
 
+def test_pairs_without_their_share_are_named(tmp_path, capsys):
+    folders = ['--images', str(tmp_path / 'none'), '--pairs', 'PAIRS', '--out', str(tmp_path)]
+    for recipe, named in (('repeatability', True), ('rendered', False)):
+        assert main(['train', 'superpoint', '--recipe', recipe, *folders]) == 2
+        said = capsys.readouterr().err
+        assert ('the pairs in PAIRS are not used: the share of' in said) == named
+
+
 def test_too_few_pairs_and_an_empty_folder_are_refused(recipe, tmp_path):
     with pytest.raises(ValueError, match='holds 3 rendered pairs, and rendered_count is 4'):
         RenderedPairDataset(replace(recipe, rendered_count=4))
