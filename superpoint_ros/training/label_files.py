@@ -41,23 +41,23 @@ class LabelFolder:
     """
     A folder of labels, which may be made in several runs.
 
-    `origin` describes how labels are made: text and numbers by name. Raises ValueError if the
-    folder exists and its labels were made in another way.
+    `origin` describes how labels are made: text and numbers by name. It is written into a new
+    folder. Raises ValueError if the labels of an existing one were made in another way, and
+    FileNotFoundError without `origin` if there is no such folder.
     """
 
     def __init__(self, folder: str | Path, origin: dict | None = None):
         self.folder = Path(folder)
         manifest = self.folder / MANIFEST
-        if origin is None or manifest.exists():
-            self.origin = _read_manifest(manifest)
-        else:
-            self.origin = origin
+        if origin is not None and not manifest.exists():
             text = json.dumps({'format': FORMAT, **origin}, indent=2)
             write_atomically(manifest, (text + '\n').encode())
+            return
+        recorded = _read_manifest(manifest)
         differing = sorted(
             key
-            for key in origin or {}
-            if json.dumps(origin[key]) != json.dumps(self.origin.get(key))
+            for key, value in (origin or {}).items()
+            if json.dumps(value) != json.dumps(recorded.get(key))
         )
         if differing:
             raise ValueError(
