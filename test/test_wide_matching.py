@@ -13,6 +13,7 @@ from superpoint_ros.alignment_search import ENOUGH_INLIERS
 from superpoint_ros.detector import Detector
 from superpoint_ros.geometry.alignment import fit_alignment, view_change
 from superpoint_ros.geometry.homography import resample, scaling, warp_points
+from superpoint_ros.model.config import SMALLEST_SIDE
 from superpoint_ros.resources import demo_photographs
 from superpoint_ros.wide_matching import match_aligned, match_images, match_wide
 from support.noise_pictures import noise_picture
@@ -117,6 +118,21 @@ def test_wide_matching_of_images_that_match_anyway_is_plain_matching(detector, p
     assert len(plain.matches) > 100
 
 
+@pytest.mark.parametrize(
+    'change',
+    [turned(30, 0.5), turned(0, 0.7), turned(0, 0.5) @ np.diag([1.4, 1, 1])],
+    ids=['turned', 'zoomed', 'stretched'],
+)
+def test_wide_matching_aligns_images_that_match_but_would_match_better(
+    detector, photograph, change
+):
+    whole, other = (resample(photograph, each, SIZE) for each in (scaling(0.5), change))
+    plain, wide = (match(whole, other, detector) for match in (match_images, match_wide))
+    assert wide.to_b is not None
+    truth = change @ np.linalg.inv(scaling(0.5))
+    assert np.sum(errors(wide, truth) < 3) > 1.1 * np.sum(errors(plain, truth) < 3) > 300
+
+
 @pytest.mark.parametrize('size', [(16, 16), (300, 20), (320, 240)])
 def test_wide_matching_of_a_blank_or_tiny_image_has_no_matches(detector, photograph, size):
     whole = resample(photograph, scaling(0.5), SIZE)
@@ -156,9 +172,10 @@ def test_alignment_by_a_homography_that_shrinks_both_middles_ends(detector, phot
 
 def test_images_that_do_not_overlap_by_a_homography_are_not_aligned(detector, photograph):
     whole = resample(photograph, scaling(0.5), SIZE)
-    apart = np.array([[1, 0, 1000], [0, 1, 0], [0, 0, 1.0]])
-    assert match_aligned(whole, whole, apart, detector) is None
-    assert match_aligned(whole, whole, scaling(100), detector) is None
+    narrow = SIZE[0] - SMALLEST_SIDE + 1
+    for zoom, shift in ((100, 0), (1, 1000), (0.9, 1000), (1, narrow)):
+        homography = np.array([[zoom, 0, shift], [0, zoom, 0], [0, 0, 1.0]])
+        assert match_aligned(whole, whole, homography, detector) is None
 
 
 def test_wide_matching_refuses_what_is_not_an_image_with_one_clear_line(detector, photograph):

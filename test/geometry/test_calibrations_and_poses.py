@@ -64,8 +64,9 @@ def test_roll_turns_the_right_of_a_camera_downwards():
 def test_an_invalid_calibration_or_pose_is_named():
     with pytest.raises(ValueError, match='got 180'):
         CameraModel.of_view(degrees=180)
-    with pytest.raises(ValueError, match='are not a pose'):
-        pose_matrix([0, 0, 0], [0, 0, 0, 0])
+    for numbers in ([0, 0, 0, 0, 0, 0, 0], [0, np.nan, 0, 0, 0, 0, 1], [0, 0, 0, 0, 0, np.inf, 1]):
+        with pytest.raises(ValueError, match='are not a pose'):
+            pose_matrix(numbers[:3], numbers[3:])
 
 
 def test_a_calibration_without_a_size_fits_images_of_any_size_but_no_sequence():

@@ -3,6 +3,8 @@
 
 """Homographies map points, images and masks consistently."""
 
+import re
+
 import cv2
 from hypothesis import given
 from hypothesis import strategies as st
@@ -138,6 +140,12 @@ def test_erosion_of_the_valid_mask_is_in_pixels_of_the_source():
 def test_an_invalid_homography_is_refused(homography, message):
     with pytest.raises(ValueError, match=message):
         warp_points(np.zeros((1, 2)), homography)
+
+
+@pytest.mark.parametrize('shape', [(2,), (2, 3), (1, 2, 2)])
+def test_points_of_another_shape_are_refused(shape):
+    with pytest.raises(ValueError, match=re.escape(f'shape (N, 2), got {shape}')):
+        warp_points(np.zeros(shape), SHIFT)
 
 
 def test_the_local_jacobian_is_the_magnification_at_a_point():

@@ -5,6 +5,8 @@
 
 from __future__ import annotations
 
+import re
+
 from hypothesis import given, settings
 from hypothesis import strategies as st
 import numpy as np
@@ -93,8 +95,9 @@ def test_the_minimum_similarity_of_matches_is_a_cosine():
 
 
 def test_matching_names_wrong_shapes_and_ratios():
-    with pytest.raises(ValueError, match=r'\(2, 2\) and \(2, 3\)'):
-        match_mutual(np.zeros((2, 2)), np.zeros((2, 3)))
+    for shapes in (((2, 2), (2, 3)), ((2,), (2, 2)), ((2, 2), (2,))):
+        with pytest.raises(ValueError, match=re.escape(f'got {shapes[0]} and {shapes[1]}')):
+            match_mutual(*map(np.zeros, shapes))
     with pytest.raises(ValueError, match=r'ratio must be above 0 and at most 1, got 1\.5'):
         match_mutual(directions(0), directions(0), ratio=1.5)
 

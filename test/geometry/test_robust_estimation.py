@@ -14,6 +14,7 @@ from superpoint_ros.geometry.alignment import fit_alignment
 from superpoint_ros.geometry.homography import estimate_homography
 from superpoint_ros.geometry.pose_estimation import find_pose, two_views
 from superpoint_ros.geometry.poses import make_pose
+from superpoint_ros.geometry.robust_estimation import estimate_robustly
 from superpoint_ros.odometry.geometric_check import fit_geometry
 from superpoint_ros.odometry.odometry_settings import TrackerSettings
 
@@ -54,3 +55,16 @@ def test_estimates_do_not_change_random_numbers_of_opencv():
     cv2.setRNGSeed(1)
     estimates()
     assert cv2.randu(np.zeros(8), 0, 1) == pytest.approx(expected, abs=0)
+
+
+def test_points_that_fit_an_estimate_are_marked_and_none_is_without_an_estimate():
+    a = np.random.default_rng(0).uniform(0, 100, (20, 2))
+    b = a + [5, 3]
+    b[::4] += 40
+    found, fit = estimate_robustly(cv2.findHomography, a, b, cv2.USAC_ACCURATE, 1.0)
+    np.testing.assert_allclose(found, [[1, 0, 5], [0, 1, 3], [0, 0, 1]], atol=1e-3)
+    assert fit.tolist() == [index % 4 > 0 for index in range(20)]
+    for points in (a[:3], np.ones((9, 2))):  # too few, and coincident ones
+        found, fit = estimate_robustly(cv2.findHomography, points, points, cv2.USAC_ACCURATE)
+        assert found is None
+        assert fit.tolist() == [False] * len(points)

@@ -102,6 +102,19 @@ def test_images_without_common_content_have_no_depth():
     assert depths.known.sum() <= 3
 
 
+@pytest.mark.parametrize(('shift', 'spread'), [(0, 60), (100, 0)], ids=['unrelated', 'near'])
+def test_matches_that_are_no_error_of_the_pair_have_no_depth(shift, spread):
+    # Many matches without depth, as of two images that look alike or of a scene nearer than
+    # min_depth: neither is a reason to call the pair wrong.
+    rng = np.random.default_rng(0)
+    points = rng.uniform((160, 60), (300, 180), (60, 2))
+    moved = points - [shift, 0] + rng.uniform(-spread, spread, points.shape)
+    left, right = (Features(each, np.ones(60), np.eye(60)) for each in (points, moved))
+    images = [rng.integers(0, 256, SIZE[::-1], dtype=np.uint8) for _ in range(2)]
+    depths = stereo_depths(left, right, *images, CAMERA, DepthSettings(min_depth=1.0))
+    assert depths.known.sum() <= 3
+
+
 def test_no_keypoints_have_no_depths():
     left, right, _ = stereo_pair()
     none, some = Features.empty(81), corner_features(right)

@@ -30,8 +30,9 @@ def test_trajectory_alignment_finds_scale_rotation_and_translation():
     # A mirrored trajectory is no rotated one.
     mirrored = align(points, truth * [1, 1, -1])
     assert np.linalg.det(mirrored.rotation) == pytest.approx(1)
-    with pytest.raises(ValueError, match='at least 3 positions'):
-        align(points[:2], truth[:2])
+    for count, true_count in ((2, 2), (20, 19)):
+        with pytest.raises(ValueError, match='the same length with at least 3 positions'):
+            align(points[:count], truth[:true_count])
     for position in (0.0, 0.1, 1000.1):
         with pytest.raises(ValueError, match='all equal'):
             align(np.full((10, 3), position), truth[:10])

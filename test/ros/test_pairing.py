@@ -120,6 +120,15 @@ def test_only_stamps_since_the_last_pair_explain_why_there_is_none():
     )
 
 
+def test_only_the_newest_stamps_explain_why_there_is_no_pair():
+    pairs = Pairing(0.001, 0.05)
+    for index in range(60):
+        now, delay = index / 10, 5 if index < 30 else 12
+        pairs.add(0, f'L{index}', index * 100 * MS, now)
+        pairs.add(1, f'R{index}', (index * 100 + delay) * MS, now + 0.01)
+    assert pairs.trouble(6.0).startswith('stamps differ by at least 12.0 ms')
+
+
 def test_the_time_until_a_message_has_waited_too_long_is_known():
     pairs = Pairing(0.001, 0.5)
     assert pairs.due(0.0) is None
