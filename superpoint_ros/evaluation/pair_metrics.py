@@ -59,10 +59,6 @@ class Pair(NamedTuple):
     def swapped(self) -> Pair:
         """Return the pair with a and b exchanged."""
         inverse = np.linalg.inv(self.homography)
-        # Of the two signs, choose the one with the centre of a in front of the camera of b.
-        centre = np.append((np.array(self.size_a) - 1) / 2, 1.0)
-        if (inverse @ (self.homography @ centre))[2] * (self.homography @ centre)[2] < 0:
-            inverse = -inverse
         matches = None if self.matches is None else self.matches[:, ::-1]
         return Pair(self.b, self.a, inverse, self.size_b, self.size_a, matches)
 

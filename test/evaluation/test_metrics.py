@@ -97,6 +97,13 @@ def test_in_view_excludes_points_behind_the_horizon():
     assert in_view(np.array([[0.0, 0.0], [60.0, 10.0]]), tilt, SIZE).tolist() == [True, False]
 
 
+def test_swapped_pairs_map_back_also_if_the_centre_of_the_image_is_behind_the_horizon():
+    tilt = np.array([[1, 0, 0], [0, 1, 0], [-0.025, 0, 1.0]])  # the horizon is at x = 40
+    one = pair(features([[20, 20], [60, 20]]), features([[40, 40]]), tilt)
+    assert nearest_distances(one).tolist() == [0, np.inf]
+    assert nearest_distances(one.swapped()).tolist() == [0]
+
+
 def test_match_distances_are_measured_with_the_homography():
     one = pair(features([[20, 20], [50, 50]]), features([[33, 24], [60, 50]]))
     distances = match_distances(one, np.array([[0, 0], [1, 1]]))
