@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import os
+import re
 
 import cv2
 import numpy as np
@@ -180,8 +181,10 @@ def test_arrays_that_are_not_images_are_refused_with_their_shape(image):
 def test_keypoints_are_drawn_on_color_images():
     image = np.zeros((4, 4, 3), np.uint8) + np.array([1, 2, 3], np.uint8)
     assert tuple(to_bgr(image)[0, 0]) == (1, 2, 3)
-    with pytest.raises(ValueError, match=r'keypoints must have shape \(N, 2\), got \(2, 3\)'):
-        draw_keypoints(image, np.ones((2, 3)))
+    for shape in ((2, 3), (2,), (1, 2, 2)):
+        message = f'keypoints must have shape (N, 2), got {shape}'
+        with pytest.raises(ValueError, match=re.escape(message)):
+            draw_keypoints(image, np.ones(shape))
 
 
 def test_a_picture_is_written_or_an_error_tells_why(tmp_path):

@@ -65,8 +65,8 @@ class AdaptationRecipe(SettingsGroup):
     )
 
     def __post_init__(self):
-        object.__setattr__(self, 'scales', tuple(self.scales))
         super().__post_init__()
+        object.__setattr__(self, 'scales', tuple(self.scales))
         if not (self.network or self.corners):
             raise ValueError('without the network, corners must be greater than 0')
         if not self.scales:

@@ -7,11 +7,14 @@ from __future__ import annotations
 
 import argparse
 from dataclasses import dataclass
+import importlib
 import math
+from pathlib import Path
 from typing import ClassVar, Literal
 
 import pytest
 
+import superpoint_ros
 from superpoint_ros.cli.settings_options import add_options, given_options
 from superpoint_ros.common.settings_table import make_settings, setting, SettingsGroup, table_of
 
@@ -75,6 +78,31 @@ def test_a_value_that_is_not_allowed_is_named_with_what_is(values, kind, message
     with pytest.raises(kind) as caught:
         make_settings(Plan, values)
     assert message in str(caught.value)
+
+
+PACKAGE = Path(superpoint_ros.__file__).parent
+
+
+@pytest.mark.parametrize(
+    'path',
+    [path for path in sorted(PACKAGE.rglob('*.py')) if '(SettingsGroup' in path.read_text()],
+    ids=lambda path: path.stem,
+)
+def test_every_group_of_settings_refuses_a_wrong_value_of_each(path):
+    name = '.'.join(path.relative_to(PACKAGE.parent).with_suffix('').parts)
+    try:
+        module = importlib.import_module(name)
+    except ImportError as error:
+        pytest.skip(str(error))
+    kinds = [each for each in vars(module).values() if isinstance(each, type)]
+    groups = [
+        each for each in kinds if issubclass(each, SettingsGroup) and each.__module__ == name
+    ]
+    assert groups
+    for group in groups:
+        for setting_name in table_of(group):
+            with pytest.raises(TypeError, match=f'^{setting_name} must be '):
+                group(**{setting_name: object()})
 
 
 def test_defaults_that_can_be_changed_are_not_shared():

@@ -114,6 +114,19 @@ def test_floats_from_0_to_1_are_scaled_and_values_a_little_beyond_are_clipped(pa
     np.testing.assert_array_equal(gray_from_message(message), expected)
 
 
+def test_floats_that_begin_far_below_0_get_full_contrast():
+    samples = np.linspace(-1, 1, 48 * 64, dtype=np.float32).reshape(48, 64)
+    gray = gray_from_message(make_message(samples, '32FC1'))
+    np.testing.assert_allclose(gray, (samples + 1) * 127.5, atol=1)
+
+
+@pytest.mark.parametrize('value', [np.nan, np.inf])
+def test_floats_of_which_none_is_finite_are_an_image(value):
+    samples = np.full((5, 7), value, np.float32)
+    expected = np.full((5, 7), 0 if np.isnan(value) else 255)
+    np.testing.assert_array_equal(gray_from_message(make_message(samples, '32FC1')), expected)
+
+
 PHOTOGRAPH = cv2.resize(cv2.imread(str(demo_photographs()[2]), cv2.IMREAD_GRAYSCALE), (640, 480))
 
 

@@ -3,6 +3,8 @@
 
 """Descriptors at keypoints, interpolated as tensors and in compiled loops."""
 
+import re
+
 import numpy as np
 import pytest
 import torch
@@ -122,9 +124,14 @@ def test_mixed_precision_does_not_change_descriptors():
     assert torch.equal(sampled, sample_descriptors(output, points))
 
 
-def test_wrong_shapes_of_descriptors_are_named():
-    with pytest.raises(ValueError, match=r'descriptors \(B, D, h, w\)'):
-        sample_descriptors(SuperPointOutput(None, torch.zeros(8, 2, 2)), torch.zeros(1, 2))
+@pytest.mark.parametrize(
+    ('shape', 'points'),
+    [((8, 2, 2), (1, 4, 2)), ((1, 8, 2, 2), (4, 2)), ((1, 8, 2, 2), (1, 4, 3))],
+)
+def test_wrong_shapes_of_descriptors_and_keypoints_are_named(shape, points):
+    message = f'(B, D, h, w) and keypoints (B, K, 2); got {shape} and {points}'
+    with pytest.raises(ValueError, match=re.escape(message)):
+        sample_descriptors(SuperPointOutput(None, torch.zeros(shape)), torch.zeros(points))
 
 
 def test_each_scale_counts_half_of_the_previous_one():

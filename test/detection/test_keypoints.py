@@ -203,9 +203,10 @@ def test_subpixel_at_the_border_stays_in_the_image(detect):
     assert [1.0, 1.0] in detect(flat, wanted)[0].tolist()
 
 
-def test_wrong_shape_of_logits_is_named():
+@pytest.mark.parametrize('shape', [(1, 64, 2, 2), (2, 65, 2)])
+def test_wrong_shape_of_logits_is_named(shape):
     with pytest.raises(ValueError, match=r'\(B, 65, h, w\)'):
-        heatmap_from_logits(torch.zeros(1, 64, 2, 2))
+        heatmap_from_logits(torch.zeros(shape))
 
 
 @both

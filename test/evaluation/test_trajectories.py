@@ -71,6 +71,16 @@ def test_drift_of_the_rotation_is_in_degrees_per_metre():
     assert aligned.position_rmse < 1e-9
 
 
+def test_a_path_without_segments_has_position_errors_but_no_drift():
+    # No two frames are 10 to 50 % of the path apart.
+    poses = [np.eye(4) for _ in range(3)]
+    for pose, position in zip(poses, ([0, 0, 0], [10, 0, 0], [10, 0.1, 0]), strict=True):
+        pose[:3, 3] = position
+    aligned = align_trajectory(poses, poses)
+    assert aligned.position_rmse < 1e-9
+    assert (aligned.translation_drift, aligned.rotation_drift) == (None, None)
+
+
 def test_trajectory_files_are_read_by_evo_with_the_same_error(tmp_path):
     stamps = [1_600_000_000 + index / 20 for index in range(COUNT)]
     rng = np.random.default_rng(0)

@@ -22,9 +22,9 @@ DISTORTIONS = {
 }
 
 
-def make_info(model='plumb_bob', d=None, **fields):
+def make_info(model='plumb_bob', d=None, k=K, **fields):
     d = DISTORTIONS[model] if d is None else d
-    return CameraInfo(width=640, height=480, distortion_model=model, k=K, d=d, **fields)
+    return CameraInfo(width=640, height=480, distortion_model=model, k=k, d=d, **fields)
 
 
 def seen_at(points, model, d):
@@ -170,6 +170,8 @@ def test_no_keypoints_have_no_coordinates():
             'plumb_bob has 0, 4, 5 numbers in d; here are 3',
         ),
         (make_info('plumb_bob', [float('nan')] * 5), 'not finite'),
+        (make_info(k=[*K[:2], float('inf'), *K[3:]]), 'not finite'),
+        (make_info(k=[*K[:4], 0.0, *K[5:]]), 'not calibrated'),
     ],
 )
 def test_a_calibration_that_cannot_be_used_is_named(info, said):

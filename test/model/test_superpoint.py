@@ -139,7 +139,7 @@ def test_batch_norm_after_relu_is_not_folded_wrongly():
         fold_batch_norm(SuperPoint(replace(COMPACT, normalization='after_relu')))
 
 
-@pytest.mark.parametrize('shape', [(1, 1, 30, 40), (1, 3, 32, 32), (1, 32, 32)])
+@pytest.mark.parametrize('shape', [(1, 1, 30, 40), (1, 1, 32, 36), (1, 3, 32, 32), (1, 32, 32)])
 def test_a_wrong_image_shape_is_named(shape):
     with pytest.raises(ValueError, match='multiples of 8; got'):
         SuperPoint(COMPACT)(torch.zeros(shape))

@@ -66,15 +66,20 @@ def test_a_single_file_of_a_bag_can_be_given(write_bag, storage, suffix):
 
 def test_one_of_several_topics_of_images_must_be_chosen(write_bag):
     path = write_bag(
-        [('/left/image', 'image', flat(1), START), ('/right/image', 'image', flat(2), START)]
+        [
+            ('/left/image', 'image', flat(1), START),
+            ('/right/image', 'image', flat(2), START),
+            ('/vicon', 'pose', 0.0, START),
+        ]
     )
     with pytest.raises(ValueError, match='give one of them: /left/image, /right/image'):
         BagSequence(path)
     (frame,) = BagSequence(path, '/right/image')
     assert int(frame.image[0, 0]) == 2
     assert frame.pose is None
-    with pytest.raises(ValueError, match='no images on /rear/image; topics of images: /left'):
-        BagSequence(path, '/rear/image')
+    for topic in ('/rear/image', '/vicon'):
+        with pytest.raises(ValueError, match=f'no images on {topic}; topics of images: /left'):
+            BagSequence(path, topic)
 
 
 def test_a_topic_without_poses_is_refused_with_those_that_have_them(write_bag):

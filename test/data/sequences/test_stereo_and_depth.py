@@ -234,6 +234,34 @@ def test_rectified_images_have_corresponding_points_in_one_row(model, distortion
         assert focal * stereo.baseline / (left[0] - right[0]) == pytest.approx(inside[2], rel=0.06)
 
 
+def test_pairs_are_rectified_unless_nothing_is_left_to_do():
+    def is_rectified(pose=(), first=(), second=()):
+        """Return whether frames pass unchanged; values differ from those of a rectified pair."""
+        pair = Pair(distortion=(), model='plumb_bob')
+        to_second = np.eye(4)
+        to_second[:3, 3] = [0.11, 0, 0]
+        for place, value in pose:
+            to_second[place] = value
+        pair.camera = replace(pair.camera, **dict(first))
+        pair.second_camera = SecondCamera(replace(pair.camera, **dict(second)), to_second)
+        (original,), (frame,) = pair, RectifiedStereo(pair)
+        return (frame.image == original.image).all() and (frame.second == original.second).all()
+
+    assert is_rectified()
+    assert is_rectified(pose=[((1, 3), 0.001)])  # a hundredth of the baseline
+    turned = cv2.Rodrigues(np.array([0, 0, 0.01]))[0]
+    longer = np.diag([1.05, 1.05, 1]) @ Pair().camera.matrix
+    distortion = np.array([-0.2, 0.05, 0.0, 0.0])
+    for difference in (
+        {'pose': [((1, 3), 0.005)]},
+        {'pose': [((slice(3), slice(3)), turned)]},
+        {'second': [('matrix', longer)]},
+        {'second': [('distortion', distortion)]},
+        {'first': [('distortion', distortion)], 'second': [('distortion', np.zeros(0))]},
+    ):
+        assert not is_rectified(**difference), difference
+
+
 def test_cameras_that_are_not_side_by_side_are_named():
     pair = Pair()
     pair.second_camera.pose[:3, 3] *= -1
