@@ -60,7 +60,8 @@ def label_folder(
     made with other weights or another recipe; ChildProcessError if a process was killed.
     """
     paths = find_photographs(images)
-    load_weights(weights)  # reports errors here, not in a worker process
+    if recipe.network:
+        load_weights(weights)  # reports errors here, not in a worker process
     folder = LabelFolder(out, origin_of(weights, recipe, bfloat16))
     missing = [path for path in paths if not folder.path(path).is_file()]
     pool = ProcessPoolExecutor(
@@ -98,10 +99,12 @@ def _label_all(pool: ProcessPoolExecutor, missing: list[Path], total: int) -> li
     return skipped
 
 
-def origin_of(weights: Path, recipe: AdaptationRecipe, bfloat16: bool = False) -> dict:
-    """Return what labels depend on: SHA-256 of the weights, values of the recipe, precision."""
+def origin_of(weights: Path, recipe: AdaptationRecipe, bfloat16: bool) -> dict:
+    """Return what labels depend on: the recipe and, of a network, SHA-256 and precision."""
     values = asdict(recipe)
     del values['batch']  # changes the speed only
+    if not recipe.network:
+        return {'recipe': values}
     return {
         'weights': hashlib.sha256(weights.read_bytes()).hexdigest(),
         'recipe': values,

@@ -171,6 +171,9 @@ def test_without_the_network_only_corners_are_labelled(
     label_folder(photos, weights, tmp_path / 'labels', recipe, ['cpu'])
     labels = LabelFolder(tmp_path / 'labels').read(photos / 'corner.png')
     assert labels.keypoints[0] == pytest.approx([51, 41], abs=1.0)
+    # Other weights have no effect: the folder can be continued.
+    other = write_weights(tmp_path / 'other.safetensors', seed=1)
+    assert label_folder(photos, other, tmp_path / 'labels', recipe, ['cpu'], bfloat16=True)
 
 
 def test_the_contact_sheet_shows_some_photographs_small_with_their_labels(tmp_path):
