@@ -59,20 +59,15 @@ class PairCache:
         self.folder = Path(folder)
         self._made_by = {'settings': asdict(settings), 'scenes': scenes}
         self._described = self.folder / 'cache.json'
-        self._check()
-
-    def _check(self) -> bool:
-        """Return whether the folder has a description; raise ValueError if it is another one."""
-        if not self._described.exists():
-            return False
-        check_made_by(self._described, self._made_by)
-        return True
+        if self._described.exists():
+            check_made_by(self._described, self._made_by)
 
     def describe(self) -> None:
-        """Write how the pairs are made, unless the folder has the description already."""
-        # Another process may have written it since the folder was opened.
-        if not self._check():
-            self.folder.mkdir(parents=True, exist_ok=True)
+        """Write how the pairs are made; raise ValueError if the folder has others."""
+        # Another process may have written the description since the folder was opened.
+        if self._described.exists():
+            check_made_by(self._described, self._made_by)
+        else:
             write_atomically(self._described, json.dumps(self._made_by, indent=1).encode())
 
     def path(self, number: int) -> Path:

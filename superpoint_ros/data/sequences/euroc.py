@@ -16,7 +16,7 @@ Source: Burri and others, "The EuRoC micro aerial vehicle datasets", IJRR 2016.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 import logging
 from pathlib import Path
 import re
@@ -93,7 +93,8 @@ class EurocSequence(FileSequence):
         self.source, self.images = _stamped_images(camera)
         if not self.images:
             raise ValueError(f'{camera} has no images that data.csv lists or that have stamps')
-        self.rate = mean_rate(_seconds(self.images), 20.0)
+        self.stamps = [stamp * 1e-9 for _, stamp in self.images]
+        self.rate = mean_rate(self.stamps, 20.0)
         rows, offset = [], None
         try:
             self.camera, offset = read_sensor(camera / 'sensor.yaml')
@@ -113,17 +114,15 @@ class EurocSequence(FileSequence):
         if not (sensor / 'data').is_dir():
             return {}
         source, images = _stamped_images(sensor)
-        others = list(zip(_seconds(images), (path for path, _ in images), strict=True))
-        return associate_files(_seconds(self.images), others, _SYNCHRONOUS, source)
+        others = [(stamp * 1e-9, path) for path, stamp in images]
+        return associate_files(self.stamps, others, _SYNCHRONOUS, source)
 
     def files(self) -> Iterator[FrameFiles]:
         return (
             FrameFiles(
                 path, stamp, self.truth.at(stamp), self._second.get(k), self._depth.get(k), exact
             )
-            for k, ((path, exact), stamp) in enumerate(
-                zip(self.images, _seconds(self.images), strict=True)
-            )
+            for k, ((path, exact), stamp) in enumerate(zip(self.images, self.stamps, strict=True))
         )
 
 
@@ -137,11 +136,6 @@ def _read_second(camera: Path, offset: np.ndarray | None) -> SecondCamera | None
         _log.warning('left out the second camera: %s', error)
         return None
     return SecondCamera(calibration, np.linalg.inv(offset) @ pose)
-
-
-def _seconds(images: Sequence[tuple[Path, int]]) -> list[float]:
-    """Return the stamps of images in seconds."""
-    return [stamp * 1e-9 for _, stamp in images]
 
 
 def _stamped_images(camera: Path) -> tuple[Path, list[tuple[Path, int]]]:
