@@ -23,7 +23,11 @@ from pathlib import Path
 import sys
 
 from superpoint_ros.cli.options import keep_inputs, number, output_folder
-from superpoint_ros.cli.recipe_options import add_options, own_parser, parse_options
+from superpoint_ros.cli.recipe_options import (
+    add_unread_options,
+    read_recipe_options,
+    recipe_parser,
+)
 from superpoint_ros.common.wording import counted_keypoints
 
 STAGE = 'adapt'
@@ -34,14 +38,14 @@ _MAX_WORKERS = 1024  # as of the recipes of training
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the photographs; `run` reads the options with the recipe."""
     parser.add_argument('photographs', type=Path, metavar='PHOTOS', help='folder of images')
-    add_options(parser)
+    add_unread_options(parser)
 
 
 def run(args: argparse.Namespace) -> int:
     """Label the photographs and return the exit status: 1 if some could not be read."""
     from superpoint_ros.training.adaptation_recipe import AdaptationRecipe
 
-    parser = own_parser('superpoint adapt PHOTOS')
+    parser = recipe_parser('superpoint adapt PHOTOS')
     parser.add_argument(
         '--weights',
         type=Path,
@@ -55,7 +59,7 @@ def run(args: argparse.Namespace) -> int:
     parser.add_argument(
         '--bfloat16', action='store_true', help='faster on processors that support it'
     )
-    options, recipe = parse_options(parser, args.options, STAGE, AdaptationRecipe)
+    options, recipe = read_recipe_options(parser, args.options, STAGE, AdaptationRecipe)
     if recipe is None:
         return 0
     if options.out is None:

@@ -10,23 +10,23 @@ from collections.abc import Sequence
 from typing import Any
 
 
-def add_options(parser: argparse.ArgumentParser) -> None:
-    """Take the rest of the command line unread, for `parse_options`."""
+def add_unread_options(parser: argparse.ArgumentParser) -> None:
+    """Take the rest of the command line unread, for `read_recipe_options`."""
     options = parser.add_argument(
         'options', nargs=argparse.REMAINDER, help='options; --help lists them'
     )
     options.required = False  # before Python 3.13, errors name it among the missing ones
 
 
-def own_parser(program: str) -> argparse.ArgumentParser:
-    """Return a parser for the options that are not values of the recipe."""
+def recipe_parser(program: str) -> argparse.ArgumentParser:
+    """Return a parser for the name of the recipe, and for options that are not values of it."""
     parser = argparse.ArgumentParser(prog=program, add_help=False, allow_abbrev=False)
     parser.add_argument('-h', '--help', action='store_true', help='show this help')
     parser.add_argument('--recipe', default='cpu', help='name or YAML file (default: cpu)')
     return parser
 
 
-def parse_options(
+def read_recipe_options(
     parser: argparse.ArgumentParser, options: Sequence[str], stage: str, kind: type
 ) -> tuple[argparse.Namespace, Any]:
     """

@@ -24,7 +24,11 @@ from pathlib import Path
 import sys
 
 from superpoint_ros.cli.options import keep_inputs, number, output_folder
-from superpoint_ros.cli.recipe_options import add_options, own_parser, parse_options
+from superpoint_ros.cli.recipe_options import (
+    add_unread_options,
+    read_recipe_options,
+    recipe_parser,
+)
 
 STAGES = ('magicpoint', 'superpoint')
 
@@ -32,14 +36,14 @@ STAGES = ('magicpoint', 'superpoint')
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the stage; its own options are read with its recipe."""
     parser.add_argument('stage', choices=STAGES, help='what to train')
-    add_options(parser)
+    add_unread_options(parser)
 
 
 def run(args: argparse.Namespace) -> int:
     """Train and return the exit status."""
     from superpoint_ros.training.training_recipes import MagicPointRecipe, SuperPointRecipe
 
-    parser = own_parser(f'superpoint train {args.stage}')
+    parser = recipe_parser(f'superpoint train {args.stage}')
     parser.add_argument('--out', type=output_folder, help='folder of the run')
     parser.add_argument('--resume', action='store_true', help='continue from the last checkpoint')
     parser.add_argument('--accelerator', default='auto', help='cpu, gpu or auto (default)')
@@ -55,7 +59,7 @@ def run(args: argparse.Namespace) -> int:
             help='checkpoint, weight file, or name of shipped weights, to start from',
         )
     kind = {'magicpoint': MagicPointRecipe, 'superpoint': SuperPointRecipe}[args.stage]
-    options, recipe = parse_options(parser, args.options, args.stage, kind)
+    options, recipe = read_recipe_options(parser, args.options, args.stage, kind)
     if recipe is None:
         return 0
     if options.out is None:
