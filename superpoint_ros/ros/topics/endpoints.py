@@ -75,30 +75,27 @@ def _with_overrides(
 def _check_overrides(node: Node, kind: str, topic: str, name: str) -> None:
     """Check the parameters for a 'publisher' or 'subscription' at its first use."""
     topic = node.resolve_topic_name(topic)
-    if not node.has_parameter(f'{QOS_OVERRIDES}{topic}.{kind}.depth'):
-        for key, parameter in given_parameters(node).items():
-            _check(node, key, parameter.value, (topic, kind), name)
-
-
-def _check(node: Node, key: str, value: object, used: tuple[str, str], name: str) -> None:
-    """Check one parameter of the node; `used` are the full topic and the kind of its end."""
-    parts = key.removeprefix(QOS_OVERRIDES).split('.')  # names of topics have no dots
-    if not key.startswith(QOS_OVERRIDES) or len(parts) != 3:
+    if node.has_parameter(f'{QOS_OVERRIDES}{topic}.{kind}.depth'):
         return
-    topic, kind, policy = parts
-    if (topic, kind) == used:
-        if policy in _POLICIES or policy == 'depth':
-            _check_value(key, policy, value)
+    for key, parameter in given_parameters(node).items():
+        parts = key.removeprefix(QOS_OVERRIDES).split('.')  # names of topics have no dots
+        if not key.startswith(QOS_OVERRIDES) or len(parts) != 3 or parts[1] != kind:
+            continue
+        given, _, policy = parts
+        if given != topic:
+            if given.strip('/') == name.strip('/'):
+                right = f'{QOS_OVERRIDES}{topic}.{kind}.{policy}'
+                node.get_logger().warning(
+                    f'the parameter {key} has no effect: the full name of {name} is {topic}, use '
+                    f'{right}'
+                )
+        elif policy in _POLICIES or policy == 'depth':
+            _check_value(key, policy, parameter.value)
         else:
             node.get_logger().warning(
                 f'the parameter {key} has no effect: only history, depth and reliability can be '
                 'overridden'
             )
-    elif kind == used[1] and topic.strip('/') == name.strip('/'):
-        right = f'{QOS_OVERRIDES}{used[0]}.{kind}.{policy}'
-        node.get_logger().warning(
-            f'the parameter {key} has no effect: the full name of {name} is {used[0]}, use {right}'
-        )
 
 
 def _check_value(key: str, policy: str, value: object) -> None:
