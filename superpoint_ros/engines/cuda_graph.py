@@ -49,7 +49,7 @@ class CudaGraphPipeline:
     """
     Detection on a CUDA device, with a graph for each size of images and settings.
 
-    Several threads may call it; their calls are serialised.
+    Several threads may call it; their calls of `detect` are serialised.
     """
 
     STEPS: ClassVar[dict[str, str]] = {'network': 'detect'}
@@ -124,18 +124,18 @@ class _Graph:
     def __init__(self, network: Network, device: torch.device, key: _Key):
         self._network = network
         self._key = key
-        pinned = device.type == 'cuda'
+        is_cuda = device.type == 'cuda'
         count = key.shape[0]
-        self._host_images = torch.zeros(key.shape, dtype=torch.uint8, pin_memory=pinned)
-        self._host_threshold = torch.zeros(1, pin_memory=pinned)
+        self._host_images = torch.zeros(key.shape, dtype=torch.uint8, pin_memory=is_cuda)
+        self._host_threshold = torch.zeros(1, pin_memory=is_cuda)
         self._images = self._host_images.to(device)
         self._threshold = self._host_threshold.to(device)
         self._allowed = torch.ones((count, *key.size), dtype=torch.bool, device=device)
         self._all_allowed = True
-        self._stream = torch.cuda.Stream(device) if pinned else None
-        shape = self._warm_up() if pinned else self._calculate().shape
-        self._host_result = torch.zeros(shape, pin_memory=pinned)
-        self._graph = self._capture() if pinned else None
+        self._stream = torch.cuda.Stream(device) if is_cuda else None
+        shape = self._warm_up() if is_cuda else self._calculate().shape
+        self._host_result = torch.zeros(shape, pin_memory=is_cuda)
+        self._graph = self._capture() if is_cuda else None
 
     def _calculate(self) -> torch.Tensor:
         """

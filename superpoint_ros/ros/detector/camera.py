@@ -110,7 +110,8 @@ class Camera(InputTopic):
         """Source of the depths of the keypoints; None without."""
         self.needed_by: Camera | None = None
         """Camera that needs the images of this one for its depths; None without."""
-        self._queue = self.enqueue
+        self.on_frame: Callable[[CameraFrame], None] = self.enqueue
+        """Gets each frame received; what replaces it must call `enqueue` for each, later."""
         # `watch` follows the demand, too: not every RMW implementation reports subscribers.
         on_match = (lambda _: self.follow_demand()) if settings.lazy else None
         self.features = node.publisher(PointCloud2, f'{prefix}features', 10, on_match)
@@ -178,11 +179,7 @@ class Camera(InputTopic):
         return topic.removesuffix('/compressed') if self._is_compressed else topic
 
     def _receive(self, message: Image | CompressedImage) -> None:
-        self._queue(CameraFrame(message, time.monotonic(), key=stamp_key(message)))
-
-    def divert(self, queue: Callable[[CameraFrame], None]) -> None:
-        """Pass frames received to `queue`, which must call `enqueue` for each, later."""
-        self._queue = queue
+        self.on_frame(CameraFrame(message, time.monotonic(), key=stamp_key(message)))
 
     def enqueue(self, frame: CameraFrame) -> None:
         """Pass a frame to the worker."""

@@ -52,6 +52,9 @@ class DepthSource(ABC):
         self._trouble = ''
         self._reasons = ThrottledWarnings(camera.node.get_logger())
 
+    def _add_frame(self, side: int, frame: CameraFrame) -> None:
+        self.pairs.add(side, frame, stamp_nanoseconds(frame.message), frame.arrival)
+
     @property
     @abstractmethod
     def _unpaired(self) -> str:
@@ -113,11 +116,8 @@ class StereoDepth(DepthSource):
         self._cameras = (left, right)
         warm_up_stereo()
         for side, camera in enumerate(self._cameras):
-            camera.divert(partial(self._add, side))
+            camera.on_frame = partial(self._add_frame, side)
         right.needed_by = left
-
-    def _add(self, side: int, frame: CameraFrame) -> None:
-        self.pairs.add(side, frame, stamp_nanoseconds(frame.message), frame.arrival)
 
     def _deliver(self, pairs: list[MessagePair]) -> None:
         for pair in pairs:
@@ -173,14 +173,11 @@ class DepthTopic(DepthSource, InputTopic):
         qos = QoSProfile(depth=5, reliability=QoSReliabilityPolicy.BEST_EFFORT)
         DepthSource.__init__(self, camera, settings)
         InputTopic.__init__(self, node, Image, f'{name}/depth' if name else 'depth', qos)
-        camera.divert(self._add_frame)
+        camera.on_frame = partial(self._add_frame, 0)
 
     def is_wanted(self) -> bool:
         """Return whether the camera's images are needed."""
         return self._camera.is_wanted()
-
-    def _add_frame(self, frame: CameraFrame) -> None:
-        self.pairs.add(0, frame, stamp_nanoseconds(frame.message), frame.arrival)
 
     def _receive(self, message: Image) -> None:
         now = time.monotonic()

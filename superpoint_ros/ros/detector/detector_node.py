@@ -42,11 +42,12 @@ class DetectorNode(ProcessingNode):
     """
     Run the detector on the newest images of cameras and publish the features.
 
-    The executor's callbacks only store images and settings, so that they always return at once;
-    one worker thread does the rest. `configure` loads the network and makes the topics, `activate`
-    starts to receive images, `cleanup` frees the network. The constructor raises what
-    `Detector.from_weights` and rclpy raise for unusable weights, device or parameters; `options`
-    are those of `rclpy.node.Node`.
+    The callbacks of images and parameters only store them, so that they return at once; a worker
+    thread does the rest. `configure` loads the network and makes the topics, `activate` starts to
+    receive images, `deactivate` waits for the worker, `cleanup` frees the network. All of these
+    run in the executor's thread, `_process` and `_report` in the worker's. The constructor raises
+    what `Detector.from_weights` and rclpy raise for unusable weights, device or parameters;
+    `options` are those of `rclpy.node.Node`.
     """
 
     def __init__(self, **options):
