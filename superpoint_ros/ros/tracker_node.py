@@ -96,11 +96,13 @@ class TrackerNode(ProcessingNode):
         self._restarts = ThrottledWarnings(self.get_logger())
         self.images = FrameImages(self, 'image', 'tracks are not refined')
         self._tracked = 0
-        features = ProcessedTopic(
-            self, PointCloud2, 'features', 'tracking', 'tracks', self.process, self._trouble
-        )
-        features.calibration = self.calibration
-        self.inputs = [features]
+        self.inputs = [
+            ProcessedTopic(
+                *(self, PointCloud2, 'features', self.process, self._trouble, self.calibration),
+                stage='tracking',
+                points='tracks',
+            )
+        ]
 
     def set_up(self) -> None:
         """Make the publishers, and reset the tracker."""
@@ -141,7 +143,7 @@ class TrackerNode(ProcessingNode):
         image = self.images.gray(message)
         size, model = self.images.size, None
         if self._messages.coordinates == 'normalized':
-            model = self.calibration.model_for(size)
+            model = self.calibration.model(size)
             if size is None and model and all(model.image_size):
                 size = model.image_size
         tracks = self._tracker.update(features, seconds_of(message.header.stamp), size, image)

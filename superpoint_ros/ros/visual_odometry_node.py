@@ -113,11 +113,13 @@ class VisualOdometryNode(ProcessingNode):
         self._stamp = 0.0  # of the last tracks, in seconds
         self._unmounted = ''  # why it is unknown how the camera is mounted
         self._path_time = 0.0
-        tracks = ProcessedTopic(
-            self, PointCloud, 'tracks', 'odometry', 'inliers', self.process, self._trouble
-        )
-        tracks.calibration = self.calibration
-        self.inputs = [tracks]
+        self.inputs = [
+            ProcessedTopic(
+                *(self, PointCloud, 'tracks', self.process, self._trouble, self.calibration),
+                stage='odometry',
+                points='inliers',
+            )
+        ]
 
     def set_up(self) -> None:
         """Compile the loops, make the publishers, and forget the map."""
@@ -161,7 +163,7 @@ class VisualOdometryNode(ProcessingNode):
 
     def process(self, message: PointCloud) -> int | None:
         """Publish the pose for some tracks; return the number of inliers, None without a pose."""
-        model = self.calibration.model
+        model = self.calibration.model()
         if model is None:
             return None
         tracks = tracks_from_message(message)
@@ -220,24 +222,24 @@ class VisualOdometryNode(ProcessingNode):
             self.get_logger().info(text)
 
     def _publish(
-        self, pose: np.ndarray, start: np.ndarray, elapsed: float, header: Header
+        self, pose: np.ndarray, mount: np.ndarray, elapsed: float, header: Header
     ) -> None:
         """
         Publish a pose as a transform, as odometry, and on the path; see `_velocity`.
 
-        It is relative to the camera at the first keyframe, whose pose is `start`.
+        It is relative to the camera at the first keyframe, whose pose is `mount`.
         """
-        pose = start @ pose
+        pose = mount @ pose
         stamped = pose_message(pose, Header(stamp=header.stamp, frame_id=self._frames.odom_frame))
         if self._transforms is not None:  # first: who receives the odometry may look it up
-            self._transforms.send(pose, start, stamped.header, header.frame_id)
+            self._transforms.send(pose, mount, stamped.header, header.frame_id)
         message = Odometry(header=stamped.header, child_frame_id=header.frame_id)
         message.pose.pose = stamped.pose
         covariance = self._odometry.uncertainty.covariance
-        message.pose.covariance = rotate_covariance(covariance, start[:3, :3]).ravel()
+        message.pose.covariance = rotate_covariance(covariance, mount[:3, :3]).ravel()
         message.twist = self._velocity(elapsed)
         self._odometry_publisher.publish(message)
-        self._publish_path_and_map(stamped, start)
+        self._publish_path_and_map(stamped, mount)
 
     def _velocity(self, elapsed: float) -> TwistWithCovariance:
         """Return the velocity in the camera's axes; the last frame was `elapsed` seconds ago."""
@@ -252,7 +254,7 @@ class VisualOdometryNode(ProcessingNode):
         message.covariance = self._odometry.uncertainty.velocity.ravel()
         return message
 
-    def _publish_path_and_map(self, stamped: PoseStamped, start: np.ndarray) -> None:
+    def _publish_path_and_map(self, stamped: PoseStamped, mount: np.ndarray) -> None:
         """Add a pose to the path; publish path and map every `PATH_PERIOD`, for subscribers."""
         self._path.append(stamped)
         while len(self._path) > self.parameters.of(OdometryOutput).path_length:
@@ -265,7 +267,7 @@ class VisualOdometryNode(ProcessingNode):
             self._path_publisher.publish(Path(header=stamped.header, poses=list(self._path)))
         if self._map_publisher.get_subscription_count():
             self._path_time = now
-            points = self._odometry.points @ start[:3, :3].T + start[:3, 3]
+            points = self._odometry.points @ mount[:3, :3].T + mount[:3, 3]
             self._map_publisher.publish(positions_message(points, stamped.header))
 
     def _trouble(self) -> str:

@@ -128,12 +128,7 @@ class CalibrationTopic:
     def _receive(self, message: CameraInfo) -> None:
         self.newest = message
 
-    @property
-    def model(self) -> CameraModel | None:
-        """Return the newest calibration; None, after a warning, if there is no valid one."""
-        return self.model_for(None)
-
-    def model_for(self, image_size: tuple[int, int] | None) -> CameraModel | None:
+    def model(self, image_size: tuple[int, int] | None = None) -> CameraModel | None:
         """
         Return the newest calibration; None, after a warning, if there is no valid one.
 
@@ -159,7 +154,7 @@ class CalibrationTopic:
         `image_size` is (width, height). Without a valid calibration of that size the coordinates
         are NaN and `trouble` is the reason.
         """
-        model = self.model_for(image_size)
+        model = self.model(image_size)
         if model is None:
             return np.full((len(keypoints), 2), np.nan, np.float32)
         return model.normalize(keypoints)

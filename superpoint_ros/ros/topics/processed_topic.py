@@ -13,6 +13,7 @@ from rclpy.node import Node
 from rclpy.qos import QoSProfile, QoSReliabilityPolicy
 
 from superpoint_ros.ros.node_log import error_text, log_failure, REPEAT
+from superpoint_ros.ros.topics.calibration_topic import CalibrationTopic
 from superpoint_ros.ros.topics.input_topic import InputTopic
 
 _QUEUE = 2
@@ -27,7 +28,8 @@ class ProcessedTopic(InputTopic):
     An input whose messages are processed at once, in the executor's callback.
 
     `process` returns how many points it published, None if it published no message; a ValueError
-    means that the message is bad. `stage` names the work in the statistics, `points` the points.
+    means that the message is bad. `trouble` returns what is wrong besides missing messages, empty
+    if nothing is. `stage` names the work in the statistics, `points` the points.
     The topic is received reliably. While a message is processed, the newest ones wait, as many as
     `_QUEUE`, and older ones are dropped; parameters `qos_overrides` change that.
     """
@@ -43,19 +45,22 @@ class ProcessedTopic(InputTopic):
         node: Node,
         message_type: type,
         topic: str,
-        stage: str,
-        points: str,
         process: Callable[[Any], int | None],
         trouble: Callable[[], str],
+        calibration: CalibrationTopic,
+        *,
+        stage: str,
+        points: str,
     ):
         super().__init__(node, message_type, topic, QoSProfile(depth=_QUEUE))
         self.content, self.points = topic, points
+        self.calibration = calibration
         self._stage, self._process, self._trouble = stage, process, trouble
         self._number: int | None = None  # of the last message, counted by its publisher
         self._is_comparable = True  # whether the last gap was in the numbers of one publisher
 
     def trouble(self) -> str:
-        """Return what the function `trouble` of the node reports."""
+        """Return what is wrong besides missing messages; empty if nothing is."""
         return self._trouble()
 
     def _subscribe(self) -> None:

@@ -62,7 +62,7 @@ def info(**changes):
 def calibrate(graph, message=None):
     graph.publish(message or info(), 'camera_info')
     node = graph.tested[0]
-    graph.wait_until(lambda: node.calibration.model is not None)
+    graph.wait_until(lambda: node.calibration.model() is not None)
 
 
 def track(graph, tracks, features):
@@ -339,7 +339,7 @@ def test_another_image_size_starts_new_tracks(graph):
     track(graph, tracks, source.frame(0))
     node = graph.tested[0]
     graph.publish(info(width=1280, height=960), 'camera_info')
-    graph.wait_until(lambda: node.calibration.model.size == (1280, 960))
+    graph.wait_until(lambda: node.calibration.model().size == (1280, 960))
     track(graph, tracks, source.frame(1))
     assert tracks_from_message(tracks[1]).ids.tolist() == list(range(50, 100))
 
@@ -378,7 +378,7 @@ def test_tracks_go_on_if_images_stay_away_after_the_camera_has_changed_their_siz
     graph.wait_until(lambda: node.images.received == 1)
     track(graph, tracks, source.frame(0))
     graph.publish(info(width=1280, height=960), 'camera_info')
-    graph.wait_until(lambda: node.calibration.model.size == (1280, 960))
+    graph.wait_until(lambda: node.calibration.model().size == (1280, 960))
     for number in range(1, 25):
         graph.publish(source.frame(number % 10), 'features')
         graph.wait_until(lambda n=number: statistics.summary(time.monotonic()).received == n + 1)

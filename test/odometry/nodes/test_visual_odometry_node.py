@@ -55,14 +55,14 @@ def play(graph, flight, changed_at=None, frame_id='camera_optical', calls=None):
     info = CameraInfo(width=640, height=480, distortion_model='plumb_bob', k=model.matrix.ravel())
     node = graph.tested[0]
     graph.publish(info, 'camera_info')
-    graph.wait_until(lambda: node.calibration.model is not None)
+    graph.wait_until(lambda: node.calibration.model() is not None)
     for number, tracks in enumerate(flight.tracks):
         if calls and number in calls:
             calls[number]()
         if number == changed_at:
             info.d = [1e-9, 0.0, 0.0, 0.0, 0.0]
             graph.publish(info, 'camera_info')
-            graph.wait_until(lambda: node.calibration.model.coefficients[0] > 0)
+            graph.wait_until(lambda: node.calibration.model().coefficients[0] > 0)
         milliseconds = 50 * number
         stamp = Time(sec=100 + milliseconds // 1000, nanosec=milliseconds % 1000 * 1_000_000)
         points = model.normalize(tracks.keypoints)
