@@ -113,7 +113,6 @@ def test_weights_are_measured_in_float32_by_default(kind):
         ('evaluate homography --heatmap', '--heatmap was renamed: use --keypoints heatmap'),
         ('evaluate homography --keypoints 300', 'a number of keypoints is --max-keypoints N'),
         ('evaluate odometry --keypoints 300', 'a number of keypoints is --max-keypoints N'),
-        ('render-pairs --least-overlap 0.5', '--least-overlap was renamed: use --min-overlap'),
         ('benchmark --keypoints 300', '--keypoints was renamed: use --max-keypoints'),
         ('evaluate homography --max-pairs 0', "'0' is not a number from 1 to 1000000"),
         ('evaluate scenes --pictures -1', "'-1' is not a number from 0 to 1000"),
