@@ -63,7 +63,7 @@ def quantise(network: NetworkArrays) -> ov.Model:
 class _QuantisedGraph(NetworkGraph):
     """The operations of a network in int8."""
 
-    def first(self, image: ov.Node) -> ov.Node:
+    def network_input(self, image: ov.Node) -> ov.Node:
         # All gray levels, exactly: calibrated ranges end below the brightest pixels.
         return _round(image, 0.0, 1.0)
 
@@ -76,19 +76,21 @@ class _QuantisedGraph(NetworkGraph):
         rounded = ops.constant(np.rint(weights / scale).astype(np.int8))
         return ops.multiply(ops.convert(rounded, np.float32), ops.constant(scale))
 
-    def prepare(self, name: str, pooled: bool) -> ov.Node:
+    def make_activations(self, name: str, pooled: bool) -> ov.Node:
         # The last layers of the heads are computed in bfloat16 or float32. They are a few per cent
         # of the operations, and the quality of int8 stays that of float32 (test_same_answers).
         layers = self.network.config.layers.values()
         if any(layer.source == name and not layer.relu for layer in layers):
-            return super().prepare(name, pooled)
+            return super().make_activations(name, pooled)
         low, high = self.network.ranges[name]
         narrow = len(self.network.arrays[f'{name}.bias']) < NARROW
         if pooled and narrow and openvino_has_bfloat16():
             # OpenVINO pools int8 in blocks of 32 channels; with fewer it takes several times as
             # long as in bfloat16. The result is the same except for rounding to bfloat16.
             return _round(pool(self.outputs[name]), low, high)
-        return super().prepare(name, pooled) if pooled else _round(self.outputs[name], low, high)
+        if pooled:
+            return super().make_activations(name, pooled)
+        return _round(self.outputs[name], low, high)
 
 
 def _round(x: ov.Node, low: float, high: float) -> ov.Node:

@@ -29,29 +29,27 @@ class NetworkGraph:
         self.network = network.prepare_for_inference()
         self.outputs: dict[str, ov.Node] = {}
         """Output of each layer of the encoder and the heads, after its ReLU."""
-        self._passed: dict[tuple[str, bool], ov.Node] = {}
+        self._activations: dict[tuple[str, bool], ov.Node] = {}
 
     def model(self) -> ov.Model:
         """Return the model, for uint8 images (B, 1, H, W) of any size."""
         image = ops.parameter([-1, 1, -1, -1], np.float32, name='image')
         image.output(0).tensor.names = {'image'}
-        steps = PrePostProcessor(ov.Model(self.heads(image), [image], 'superpoint'))
+        self._activations['image', False] = self.network_input(image)
+        for name, layer in self.network.config.layers.items():
+            x = self.activations(layer.source, layer.pooled)
+            self.outputs[name] = self.layer(name, layer, x)
+        names = self.network.config.outputs
+        if self.network.fine_projection is not None:
+            names = names | {'fine': 'convFa'}
+        outputs = [self.outputs[name] for name in names.values()]
+        steps = PrePostProcessor(ov.Model(outputs, [image], 'superpoint'))
         steps.input().tensor().set_element_type(ov.Type.u8)
         steps.input().preprocess().convert_element_type(ov.Type.f32).scale(255.0)
         return steps.build()
 
-    def heads(self, image: ov.Node) -> list[ov.Node]:
-        """Return the parts of the output for images (B, 1, H, W) with values from 0 to 1."""
-        self._passed['image', False] = self.first(image)
-        for name, layer in self.network.config.layers.items():
-            self.outputs[name] = self.layer(name, layer, self.passed(layer.source, layer.pooled))
-        names = self.network.config.outputs
-        if self.network.fine_projection is not None:
-            names = names | {'fine': 'convFa'}
-        return [self.outputs[name] for name in names.values()]
-
-    def first(self, image: ov.Node) -> ov.Node:
-        """Return the input of the first layer."""
+    def network_input(self, image: ov.Node) -> ov.Node:
+        """Return the input of the first layer for images (B, 1, H, W) from 0 to 1."""
         return image
 
     def layer(self, name: str, layer: Layer, x: ov.Node) -> ov.Node:
@@ -75,16 +73,16 @@ class NetworkGraph:
         """Return the weights of a convolution."""
         return ops.constant(self.network.arrays[f'{name}.weight'])
 
-    def passed(self, name: str, pooled: bool) -> ov.Node:
+    def activations(self, name: str, pooled: bool) -> ov.Node:
         """Return the output of a layer as others take it, which share its operations."""
         key = name, pooled
-        if key not in self._passed:
-            self._passed[key] = self.prepare(name, pooled)
-        return self._passed[key]
+        if key not in self._activations:
+            self._activations[key] = self.make_activations(name, pooled)
+        return self._activations[key]
 
-    def prepare(self, name: str, pooled: bool) -> ov.Node:
+    def make_activations(self, name: str, pooled: bool) -> ov.Node:
         """Return the output of a layer as others take it, after pooling if they want that."""
-        return pool(self.passed(name, False)) if pooled else self.outputs[name]
+        return pool(self.activations(name, False)) if pooled else self.outputs[name]
 
 
 def pool(x: ov.Node) -> ov.Node:
