@@ -5,7 +5,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
+from importlib.util import find_spec
 import os
 from pathlib import Path
 import subprocess
@@ -31,6 +32,9 @@ COMMAND, NODE, COLD_NODE = (
 )
 _CACHE = 'NUMBA_CACHE_DIR'
 
+Times = tuple[float, float]
+"""Seconds that elapsed, and seconds of processor time."""
+
 
 def measure_start_up(rounds: int, out: Path, progress: Progress) -> list[dict]:
     """
@@ -44,38 +48,24 @@ def measure_start_up(rounds: int, out: Path, progress: Progress) -> list[dict]:
     """
     out.mkdir(parents=True, exist_ok=True)
     results = []
-    for name, count, run in _programs(rounds, out):
+
+    def measure(name: str, count: int, run: Callable[[], Times]) -> None:
         progress(f'start of {name}, {counted(count, "time")}')
-        times = [run() for _ in range(count)]
-        elapsed, processor = zip(*times, strict=True)
+        elapsed, processor = zip(*(run() for _ in range(count)), strict=True)
         results.append({'name': name, 'elapsed': list(elapsed), 'processor': list(processor)})
-    return results
 
-
-Times = tuple[float, float]
-"""Seconds that elapsed, and seconds of processor time."""
-
-
-def _programs(rounds: int, out: Path) -> Iterator[tuple[str, int, Callable[[], Times]]]:
-    """Yield name, number of runs and function of each program."""
     with tempfile.TemporaryDirectory() as folder:
         image = Path(folder, 'image.png')
         [frame, *_] = frames_of(read_photographs(), SIZE)
         write_picture(image, frame)
         _time_command(image)  # compiles, if need be
-        yield COMMAND, rounds, lambda: _time_command(image)
-    try:
-        import rclpy  # noqa: F401
-    except ImportError:
-        return
-    yield NODE, rounds, lambda: _time_node(out)
-
-    def cold() -> Times:
+        measure(COMMAND, rounds, lambda: _time_command(image))
+    if find_spec('rclpy'):
+        measure(NODE, rounds, lambda: _time_node(out))
         # The node inherits the environment, and compiles into an empty cache.
         with tempfile.TemporaryDirectory() as cache, patch.dict(os.environ, {_CACHE: cache}):
-            return _time_node(out)
-
-    yield COLD_NODE, 1, cold
+            measure(COLD_NODE, 1, lambda: _time_node(out))
+    return results
 
 
 def _time_command(image: Path) -> Times:

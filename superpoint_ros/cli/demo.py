@@ -69,6 +69,16 @@ def run(args: argparse.Namespace) -> int:
         check_source(args.path)
         pictures = [args.output / name for name in ('keypoints.jpg', 'odometry.jpg')]
         keep_inputs([args.path], [args.output, *pictures])
+    if args.odometry:
+        from superpoint_ros.ros.testing.odometry_demonstration import (
+            run_odometry_demonstration as demonstrate,
+        )
+
+        report = _print_trajectory
+    else:
+        from superpoint_ros.ros.testing.demonstration import run_demonstration as demonstrate
+
+        report = _print_features
     form = '{bar:24} {n:4.1f}/{total:g} s  {desc}'
     # Without a terminal each update is a separate line: print a few only.
     interval = 0.1 if sys.stderr.isatty() else 4.0
@@ -82,19 +92,9 @@ def run(args: argparse.Namespace) -> int:
             bar.set_description_str(text, refresh=False)
             bar.update(min(seconds, args.seconds) - bar.n)
 
-        given = given_settings(args)
-        settings = (args.path, args.output, args.seconds, given, progress, recording)
-        if args.odometry:
-            from superpoint_ros.ros.testing.odometry_demonstration import (
-                run_odometry_demonstration,
-            )
-
-            report, result = _print_trajectory, run_odometry_demonstration(*settings)
-        else:
-            from superpoint_ros.ros.testing.demonstration import run_demonstration
-
-            report, result = _print_features, run_demonstration(*settings)
-    measured, picture = result
+        measured, picture = demonstrate(
+            args.path, args.output, args.seconds, given_settings(args), progress, recording
+        )
     report(measured, args.seconds)
     print(f'picture     {picture.resolve()}')
     return 0
