@@ -88,6 +88,19 @@ def test_quantisation_covers_all_layers_but_the_last_of_both_heads():
     assert len(convolutions) == 12
 
 
+@pytest.mark.parametrize('has_bfloat16', [False, True])
+def test_outputs_of_layers_are_rounded_within_the_ranges_of_the_network(monkeypatch, has_bfloat16):
+    monkeypatch.setattr(int8, 'openvino_has_bfloat16', lambda: has_bfloat16)
+    quantised = int8.quantise(replace(network(), ranges=RANGES))
+    ends = [
+        [node.input_value(i).get_node().get_data().item() for i in range(1, 5)]
+        for node in quantised.get_ordered_ops()
+        if node.get_type_name() == 'FakeQuantize'
+    ]
+    # The image, and all layers but those before the last ones of both heads.
+    assert ends == [[0, 1, 0, 1]] + [[0, 4, 0, 4]] * (len(PAPER.hidden) - 2)
+
+
 def test_the_first_layer_in_int8_represents_every_gray_level_exactly():
     quantised = int8.quantise(replace(network(), ranges=dict.fromkeys(PAPER.hidden, (0.0, 0.5))))
     [first] = [node for node in quantised.get_ops() if node.get_friendly_name() == 'conv1a']

@@ -335,6 +335,25 @@ def test_odometry_benchmark_warns_of_poses_without_the_scale_that_was_asked_for(
         assert (words in caplog.text) == is_warned
 
 
+@pytest.mark.parametrize(('scale', 'image'), [('stereo', 'second'), ('depth', 'depth')])
+def test_missing_images_for_the_scale_are_counted_and_an_error_if_there_are_none(
+    scale, image, caplog
+):
+    class Lacking(Wall):
+        def __iter__(self):
+            for frame in super().__iter__():
+                yield replace(frame, **{image: None}) if int(frame.name) in lacking else frame
+
+    plan = OdometryPlan(gaps=(2,), scale=scale)
+    lacking = {3, 7}
+    with caplog.at_level(logging.WARNING):
+        evaluate_odometry([PERFECT], [('wall', Lacking)], plan)
+    assert f'wall: the {image} image is missing in 2 of 14 frames' in caplog.text
+    lacking = range(14)
+    with pytest.raises(ValueError, match=f'it has no {image} images for the scale'):
+        evaluate_odometry([PERFECT], [('wall', Lacking)], plan)
+
+
 @pytest.mark.parametrize('scale', ['stereo', 'depth'])
 def test_stereo_and_depth_give_a_metric_trajectory(scale):
     methods = [KLT, odometry_method(described_method('sift', 200))]
