@@ -116,6 +116,7 @@ def test_exported_compact_weights_load_unchanged(tmp_path):
     ('config', 'message'),
     [
         (NANO, r'this network has \(1, 1, 1, 2\) layers with stride'),
+        (replace(PAPER, downsampling='stride'), r'has \(2, 2, 2, 2\) layers with stride'),
         (COMPACT, 'expect .* and no fine descriptors; this network has .* with pooling and fine'),
         (replace(COMPACT, normalization='after_relu'), 'cannot be folded exactly'),
     ],

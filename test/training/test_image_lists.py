@@ -59,9 +59,10 @@ def test_missing_and_changed_images_are_named(folder, tmp_path):
 
 def test_files_that_are_no_list_are_refused(tmp_path):
     path = tmp_path / 'list'
-    path.write_text('abc  name.jpg\n')
-    with pytest.raises(ValueError, match=r'line 1: expected a SHA-256 and a name'):
-        read_image_list(path)
+    for line in ('abc  name.jpg', f'{"x" * 64}  name.jpg', 'a' * 64):
+        path.write_text(f'{line}\n')
+        with pytest.raises(ValueError, match=r'line 1: expected a SHA-256 and a name'):
+            read_image_list(path)
     path.write_bytes(b'\x89PNG')
     with pytest.raises(ValueError, match='list is not a text file in UTF-8'):
         read_image_list(path)

@@ -107,6 +107,14 @@ def test_a_checkpoint_without_batch_norms_continues_with_or_without_them(
     assert_same_outputs(network.eval()(images), source(images))
 
 
+def test_a_checkpoint_of_another_program_is_refused(tmp_path, images):
+    path = tmp_path / 'other.ckpt'
+    for content in ({'state_dict': {'conv1a.weight': torch.zeros(1)}}, {'epoch': 3}):
+        torch.save(content, path)
+        with pytest.raises(ValueError, match=r'other\.ckpt is not a checkpoint of a training run'):
+            initialize_from(SuperPoint(NARROW), path, images)
+
+
 def test_a_widened_network_computes_almost_the_same(weights, images):
     network = trained(WIDER)
     initialize_from(network, weights, images)

@@ -125,6 +125,7 @@ def test_a_folder_without_labels_is_named_with_how_to_make_them(tmp_path):
     (tmp_path / 'labels.json').write_text('{')
     with pytest.raises(ValueError, match=r'labels\.json cannot be read'):
         LabelFolder(tmp_path)
-    (tmp_path / 'labels.json').write_text('{"format": "something else"}')
-    with pytest.raises(ValueError, match='does not have the format'):
-        LabelFolder(tmp_path)
+    for text in ('{"format": "something else"}', '{}', '[]'):
+        (tmp_path / 'labels.json').write_text(text)
+        with pytest.raises(ValueError, match='does not have the format'):
+            LabelFolder(tmp_path)

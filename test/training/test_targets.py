@@ -4,6 +4,7 @@
 """Targets of the detector: classes of cells, and keypoints that two views share."""
 
 from functools import partial
+import re
 from types import SimpleNamespace
 
 import cv2
@@ -93,9 +94,16 @@ def test_a_size_that_is_not_a_multiple_of_eight_is_refused(size):
         cell_labels(np.zeros((0, 2)), size, rng())
 
 
-def test_points_of_another_shape_are_refused():
-    with pytest.raises(ValueError, match=r'\(3, 3\)'):
-        cell_labels(np.zeros((3, 3)), (16, 16), rng())
+@pytest.mark.parametrize('shape', [(3, 3), (2,), (1, 2, 2)])
+def test_points_of_another_shape_are_refused(shape):
+    with pytest.raises(ValueError, match=re.escape(f'(N, 2), got {shape}')):
+        cell_labels(np.zeros(shape), (16, 16), rng())
+
+
+@pytest.mark.parametrize('shape', [(12, 16), (16, 12)])
+def test_a_mask_whose_sides_are_not_multiples_of_eight_is_refused(shape):
+    with pytest.raises(ValueError, match=re.escape(f'multiples of 8, got {shape}')):
+        valid_cells(np.ones(shape, bool))
 
 
 def test_a_point_is_visible_on_a_seen_pixel_inside_the_image():

@@ -5,11 +5,19 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from diagnostic_msgs.msg import DiagnosticStatus
 import pytest
 
+from superpoint_ros.model.weights import read_weights, save_weights
 from superpoint_ros.ros.detector.worker import Worker
-from superpoint_ros.ros.diagnostics import input_status, network_status, status_values
+from superpoint_ros.ros.diagnostics import (
+    input_status,
+    network_status,
+    status_values,
+    UNTRAINED,
+)
 from superpoint_ros.ros.frame_statistics import FrameStatistics
 
 OK, WARN, ERROR = DiagnosticStatus.OK, DiagnosticStatus.WARN, DiagnosticStatus.ERROR
@@ -88,6 +96,17 @@ def test_the_diagnostics_of_a_running_node_have_rates_times_and_network(
     assert values['image conversion'].startswith(('cv_bridge', 'built-in ('))
     assert values['engine'] == system.node.detector.engine.name
     assert values['precision'] == system.node.detector.engine.precision
+
+
+def test_weights_whose_descriptors_are_untrained_are_a_warning(
+    start_inside, random_weights, wait_for_log, tmp_path
+):
+    network, metadata = read_weights(random_weights)
+    path = tmp_path / 'magicpoint.safetensors'
+    save_weights(path, network, replace(metadata, descriptors_trained=False))
+    system = start_inside(weights=str(path))
+    wait_for_log(system, UNTRAINED)
+    assert system.status('network')[:2] == (WARN, UNTRAINED)
 
 
 def fail(*arguments):
