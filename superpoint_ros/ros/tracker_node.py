@@ -105,8 +105,7 @@ class TrackerNode(ProcessingNode):
         ]
 
     def set_up(self) -> None:
-        """Make the publishers, and reset the tracker."""
-        self._tracker.reset()
+        """Compile the loops, and make the publishers."""
         Tracker.warm_up()
         self._track_publisher = self.publisher(PointCloud, 'tracks', 10)
         self._cloud_publisher = self.publisher(PointCloud2, 'tracks/cloud', 10)
@@ -114,6 +113,12 @@ class TrackerNode(ProcessingNode):
         self.get_logger().info(
             f'features from {self.inputs[0].topic}, tracks to {self._track_publisher.topic_name}'
         )
+
+    def tear_down(self) -> None:
+        """Forget all tracks."""
+        self._tracker.reset()
+        self._tails = TrackTails()
+        self._tracked = 0
 
     def begin_work(self) -> None:
         """Subscribe to images: before features, so that the executor takes images first."""
