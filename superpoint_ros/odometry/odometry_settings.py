@@ -62,8 +62,17 @@ class TrackerSettings(SettingsGroup):
     max_lost_frames: int = setting(
         10,
         'Number of frames during which a track that is not seen can be found again. Higher: '
-        'longer tracks, more of them wrong.',
+        'longer tracks, more of them wrong. 0: tracks do not come back, also not after an '
+        'interruption.',
         range=(0, 1000),
+    )
+    max_interruption: float = setting(
+        10.0,
+        'Longest time during which hardly any track is found, for example because the lens is '
+        'covered or frames are missing, after which the tracks before it are searched in the '
+        'whole image. 0: they are lost after max_lost_frames.',
+        unit='s',
+        range=(0.0, 600.0),
     )
     min_spacing: float = setting(
         0.0,
@@ -164,7 +173,7 @@ class OdometrySettings(SettingsGroup):
     )
     max_lost_frames: int = setting(
         5,
-        'Number of frames without a pose after which the map is initialised again.',
+        'Number of frames without a pose after which a new map may replace the last one.',
         range=(1, 1000),
     )
     window: int = setting(

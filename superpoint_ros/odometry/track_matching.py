@@ -9,13 +9,17 @@ import numpy as np
 
 from superpoint_ros.features import Features
 from superpoint_ros.geometry.guided_matching import Described, Limits, match_groups
+from superpoint_ros.geometry.matching import match_mutual
 from superpoint_ros.odometry.geometric_check import FEWEST_MATCHES, fit_geometry
 from superpoint_ros.odometry.motion_prediction import move_with
 from superpoint_ros.odometry.odometry_settings import TrackerSettings
 from superpoint_ros.odometry.track_state import TrackState
 
+FEW_FOUND = 0.1
+"""Share of the tracks of a frame; if fewer are found, the motion was sudden or the view is new."""
+
 _LOST_REACH = 0.3  # share of max_motion for lost tracks, whose positions are predicted
-_FEW_FOUND = 0.1  # share of the tracks of the last frame; with fewer, max_jump counts
+_LONGEST_REACH = 3  # times max_motion, for tracks that nothing but their velocity predicts
 
 
 def match_tracks(
@@ -26,8 +30,8 @@ def match_tracks(
 
     Tracks that were last seen in the same frame are matched together, the newest frame first. So a
     lost point that has restarted as a new track keeps its new id, and each group can be checked
-    with the geometry of two frames. `elapsed` are the seconds since the last frame; expected
-    positions of the tracks are moved to this one.
+    with the geometry of two frames. The tracks before an interruption come first of all. `elapsed`
+    are the seconds since the last frame; expected positions of the tracks are moved to this one.
     """
     return _TrackMatching(memory, features, elapsed, settings).match()
 
@@ -45,44 +49,82 @@ class _TrackMatching:
     def match(self) -> np.ndarray:
         """Return the matches, see `match_tracks`."""
         memory, settings = self._memory, self._settings
-        found = [self._match_last()]
-        moved = len(found[0]) >= FEWEST_MATCHES
-        if moved:
-            self._predict_lost(found[0])
-        unseen, last = 1, memory.unseen.max(initial=0)
+        found = [self._match_interrupted(), self._match_last()]
+        moved = found[0] if len(found[0]) else found[1]
+        has_moved = len(moved) >= FEWEST_MATCHES
+        if has_moved:
+            self._predict_lost(moved)
+        unseen, last = 1, min(memory.unseen.max(initial=0), settings.max_lost_frames)
         while unseen <= last:
-            groups = np.where(memory.unseen >= unseen, memory.unseen, -1)
-            if not moved:  # one group at a time
+            is_lost = (memory.unseen >= unseen) & (memory.unseen <= last)
+            groups = np.where(is_lost, memory.unseen, -1)
+            if not has_moved:  # one group at a time
                 groups[groups > unseen] = -1
                 self._predict_by_velocity(groups == unseen)
-            reach = settings.max_motion * (_LOST_REACH if moved else min(unseen + 1, 3))
-            pairs, checked = self._match_groups(groups, reach)
+            reach = _LOST_REACH if has_moved else min(unseen + 1, _LONGEST_REACH)
+            pairs, checked = self._match_groups(groups, reach * settings.max_motion)
+            if checked is not None and not has_moved:
+                self._expect_where_found(pairs)
             found.append(pairs)
             unseen = 1 + (checked if checked is not None else groups.max(initial=unseen))
         # If there are too many, tracks that were lost are dropped first.
         return np.concatenate(found)[: settings.max_tracks or None]
 
+    def _match_interrupted(self) -> np.ndarray:
+        """
+        Return the matches of the tracks before an interruption, if there are enough of them.
+
+        They are searched in the whole image, not near where they were seen first: of objects that
+        look alike, that may find the wrong one.
+        """
+        memory, settings, features = self._memory, self._settings, self._features
+        rows = np.flatnonzero(memory.interrupted)
+        limits = (settings.ratio, settings.min_similarity)
+        pairs = match_mutual(memory.descriptors[rows], features.descriptors, *limits)
+        fewest = max(FEW_FOUND * len(rows), FEWEST_MATCHES)
+        if len(pairs) >= fewest:
+            pairs[:, 0] = rows[pairs[:, 0]]
+            before, now = memory.keypoints[pairs[:, 0]], features.points[pairs[:, 1]]
+            pairs = pairs[fit_geometry(before, now, settings)]
+        if len(pairs) < fewest:
+            return pairs[:0]
+        self._free[pairs[:, 1]] = False
+        self._expect_where_found(pairs)
+        return pairs
+
     def _match_last(self) -> np.ndarray:
         """
         Return the matches of the tracks of the last frame, see `_match_groups`.
 
-        If hardly any of them is found within `max_motion`, those within `max_jump` count, if they
-        are at least twice as many and enough for a geometric model.
+        If hardly any of them is found within `max_motion` of where its velocity leads, those
+        within `max_jump` of where they were seen count, if they are at least twice as many and
+        enough for a geometric model.
         """
-        settings, last = self._settings, self._memory.unseen == 0
+        memory, settings, last = self._memory, self._settings, self._memory.unseen == 0
         self._predict_by_velocity(last)
-        groups = np.where(last, 0, -1)
+        groups, free = np.where(last, 0, -1), self._free.copy()
         pairs, _ = self._match_groups(groups, settings.max_motion)
         if not settings.max_motion or not settings.max_jump:
             return pairs
-        if len(pairs) >= _FEW_FOUND * last.sum():
+        if len(pairs) >= FEW_FOUND * last.sum():
             return pairs
-        free, self._free = self._free, np.ones_like(self._free)
+        near, self._free = self._free, free
+        expected = memory.expected[last]
+        memory.expected[last] = memory.keypoints[last]
         far, _ = self._match_groups(groups, settings.max_jump)
         if len(far) >= max(2 * len(pairs), FEWEST_MATCHES):
             return far
-        self._free = free
+        memory.expected[last], self._free = expected, near
         return pairs
+
+    def _expect_where_found(self, pairs: np.ndarray) -> None:
+        """
+        Replace the expected positions of matched tracks, as these do not tell which are wrong.
+
+        If nothing but velocities before a gap predicted them, their distances are those that the
+        camera has moved otherwise.
+        """
+        self._memory.expected[pairs[:, 0]] = self._features.points[pairs[:, 1]]
 
     def _match_groups(self, groups: np.ndarray, reach: float) -> tuple[np.ndarray, int | None]:
         """
@@ -118,7 +160,7 @@ class _TrackMatching:
         lost[pairs[:, 0]] = False
         lost = np.flatnonzero(lost)
         # Tracks lost in this frame were already moved by their velocities: start from keypoints.
-        newly = (memory.unseen[lost] == 0)[:, None]
-        start = np.where(newly, memory.keypoints[lost], memory.expected[lost])
+        newly = (memory.unseen[lost] == 0) | memory.interrupted[lost]
+        start = np.where(newly[:, None], memory.keypoints[lost], memory.expected[lost])
         before, after = memory.keypoints[pairs[:, 0]], self._features.points[pairs[:, 1]]
         memory.expected[lost] = move_with(start, before, after)

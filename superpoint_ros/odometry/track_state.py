@@ -45,6 +45,8 @@ class TrackState(_Arrays):
         unseen: int64 (N,), number of frames since then: 0 if that was the last frame.
         bridged: int64 (N,), number of frames, up to the last one, in which the point was found by
             its image patch alone.
+        interrupted: bool (N,), whether the track was seen in the last frame before an interruption
+            that has not ended.
         slots: int64 (N,), see `Patches`.
         warps: float32 (N, 2, 2), see `Patches`.
 
@@ -59,6 +61,7 @@ class TrackState(_Arrays):
     stamps: np.ndarray
     unseen: np.ndarray
     bridged: np.ndarray
+    interrupted: np.ndarray
     slots: np.ndarray
     warps: np.ndarray
 
@@ -90,7 +93,8 @@ class TrackState(_Arrays):
         zeros = np.zeros(count, np.int64)
         return cls(
             *(ids, points, points, np.zeros_like(points), descriptors),
-            *(np.ones_like(ids), np.full(count, stamp), zeros, zeros, *patches),
+            *(np.ones_like(ids), np.full(count, stamp), zeros, zeros.copy()),
+            *(np.zeros(count, bool), *patches),
         )
 
 

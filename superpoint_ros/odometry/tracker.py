@@ -15,12 +15,12 @@ from superpoint_ros.odometry.geometric_check import FEWEST_MATCHES
 from superpoint_ros.odometry.motion_prediction import find_nearest, move_with, predict_motion
 from superpoint_ros.odometry.odometry_settings import TrackerSettings
 from superpoint_ros.odometry.patch_alignment import NO_PATCH
-from superpoint_ros.odometry.track_matching import match_tracks
+from superpoint_ros.odometry.track_matching import FEW_FOUND, match_tracks
 from superpoint_ros.odometry.track_refinement import keypoint_covariances, TrackRefiner
 from superpoint_ros.odometry.track_state import Sightings, TrackState
 
 MAX_PAUSE = 2.0
-"""Seconds between two frames after which all tracks restart: a clock jump or a long pause."""
+"""Seconds between two frames after which all tracks restart, if interruptions are not longer."""
 
 _SAME_POINT = 2.0  # pixels; a keypoint this near a bridged track is the same point
 
@@ -127,8 +127,9 @@ class Tracker:
         """
         Return the tracks of the next frame.
 
-        All tracks restart if the stamp goes back or more than `MAX_PAUSE` ahead, or if the size of
-        the image or of the descriptors changes. Raises ValueError for an invalid image.
+        All tracks restart if the stamp goes back or too far ahead (`MAX_PAUSE`, or the setting
+        `max_interruption` if longer), or if the size of the image or of the descriptors changes.
+        Raises ValueError for an invalid image.
 
         Args:
             features: of the frame.
@@ -168,7 +169,7 @@ class Tracker:
         elapsed = stamp - self._stamp
         if elapsed < 0:
             return f'the stamps went back by {-elapsed:.3f} s'
-        if elapsed > MAX_PAUSE:
+        if elapsed > max(MAX_PAUSE, self._max_interruption):
             return f'the stamps of two frames differ by {elapsed:.3f} s'
         length = features.descriptors.shape[1]
         if length != self._memory.descriptors.shape[1]:
@@ -177,6 +178,11 @@ class Tracker:
         if image_size and old and image_size != old:
             return 'images have {} x {} px now'.format(*image_size)
         return ''
+
+    @property
+    def _max_interruption(self) -> float:
+        """Return the longest interruption in seconds; 0 if lost tracks do not come back."""
+        return self.settings.max_interruption if self.settings.max_lost_frames else 0.0
 
     def _locate(self, features: Features, matches: np.ndarray) -> Sightings:
         """Return the tracks that are found in the frame, by a match or by their image patch."""
@@ -271,7 +277,8 @@ class Tracker:
     ) -> None:
         """Store what was found, and forget the tracks that have been lost for too long."""
         old = self._memory
-        kept = old.unseen < self.settings.max_lost_frames
+        self._mark_interruption(stamp, found)
+        kept = (old.unseen < self.settings.max_lost_frames) | old.interrupted
         kept[found.rows] = True
         self._refiner.remove(old.slots[~kept])
         state = self._memory = old.select(kept)
@@ -287,6 +294,27 @@ class Tracker:
         matched = rows[has_feature]
         state.bridged[matched] = 0
         state.descriptors[matched] = features.descriptors[found.indices[has_feature]]
+
+    def _mark_interruption(self, stamp: float, found: Sightings) -> None:
+        """
+        Mark the tracks of the last frame if hardly any of them was found in this one.
+
+        They stay marked until enough of them are found again, or the interruption is too long.
+        """
+        state, limit = self._memory, self._max_interruption
+        is_found = np.zeros(len(state), bool)
+        is_found[found.rows] = True
+        marked = state.interrupted
+        if not marked.any():
+            last = (state.unseen == 0) & (state.ages > 1)
+            fewest = max(FEW_FOUND * last.sum(), FEWEST_MATCHES)
+            if limit and last.sum() >= 2 * FEWEST_MATCHES and (last & is_found).sum() < fewest:
+                state.interrupted = last & ~is_found
+        elif (marked & is_found).sum() >= FEWEST_MATCHES:
+            state.unseen[marked] = 0  # those that are not found are lost in this frame
+            state.interrupted = np.zeros_like(marked)
+        else:
+            state.interrupted = marked & ~is_found & (stamp - state.stamps <= limit)
 
     def _choose_new(self, features: Features, found: Sightings) -> np.ndarray:
         """Return the indices of the features that start new tracks."""

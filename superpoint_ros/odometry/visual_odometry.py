@@ -60,9 +60,10 @@ class VisualOdometry:
     has changed in between. It is None if a frame had no pose, or was in another map.
 
     The world frame is that of the first keyframe (x right, y down, z forward); without depths, the
-    distance to the second keyframe is 1. After tracking is lost, a new map starts at the last
-    known pose, without depths scaled to the last median depth; both are approximations. A map
-    without metric scale is replaced as soon as enough points have depths.
+    distance to the second keyframe is 1. After `max_lost_frames` frames without a pose, the next
+    views that allow it start a new map at the last known pose, without depths scaled to the last
+    median depth; both are approximations. If they see enough points of the old map before, its
+    poses continue. A map without metric scale is replaced as soon as enough points have depths.
 
     `refiner` runs the bundle adjustment of new keyframes. By default it runs within `update`, and
     results repeat exactly. If it runs in another thread, its result corrects the frames after it.
@@ -155,13 +156,9 @@ class VisualOdometry:
             self._restart('the points have depths now')
         if not (has_scale or self.metric):
             view.forget_depths()  # too few to change the scale of a map
-        if self._map is not None:
-            found = self._follow(view)
-        elif has_scale:
-            self._start_map(view)
-            found = True
-        else:
-            found = self._initialize(view)
+        found = self._map is not None and self._follow(view)
+        if not found and (self._map is None or self._is_lost_for_long()):
+            found = self._begin(view, has_scale)
         return invert(self._pose) if found else None
 
     def _weights(self, covariances: np.ndarray) -> np.ndarray:
@@ -176,24 +173,45 @@ class VisualOdometry:
         clipped = np.clip(sigmas, min(_LEAST_SIGMA, largest), largest)
         return largest / np.where(np.isfinite(clipped), clipped, largest)
 
-    def _initialize(self, view: CameraView) -> bool:
-        """Start a map from the reference view and this one; return whether it succeeded."""
+    def _is_lost_for_long(self) -> bool:
+        """Return whether another map may replace that which has given no pose."""
+        return self._failures >= self.settings.max_lost_frames
+
+    def _begin(self, view: CameraView, has_scale: bool) -> bool:
+        """
+        Start a map; return whether that was possible.
+
+        With scale, this view gives a map, otherwise the reference view and this one. A map that
+        gave no pose is kept until then: its points may come into view again.
+        """
+        start = None
+        if not has_scale:
+            start = self._initial_map(view)
+            if start is None:
+                return False
+        reference = self._reference
+        if self._map is not None:
+            self._restart(f'no pose in {counted(self._failures, "frame")}')
+        self._start_map(view, reference, start)
+        return True
+
+    def _initial_map(self, view: CameraView) -> InitialMap | None:
+        """Return a map from the reference view and this one, None if they give none."""
         self.inliers = 0
         enough, reference = 2 * self.settings.min_inliers, self._reference
         if reference is None or len(shared_ids(reference.ids, view.ids)[0]) < enough:
             # Too few points of the reference are still in view: this view replaces it.
             self._reference = view
-            return False
-        start = initial_map(reference, view, self.threshold, self.settings, self._depth)
-        if start is not None:
-            self._start_map(view, start)
-        return start is not None
+            return None
+        return initial_map(reference, view, self.threshold, self.settings, self._depth)
 
-    def _start_map(self, view: CameraView, start: InitialMap | None = None) -> None:
+    def _start_map(
+        self, view: CameraView, reference: CameraView | None, start: InitialMap | None
+    ) -> None:
         """
         Replace the map, and begin to track from the view, its last keyframe.
 
-        The points are those of `start`, which the reference view sees, too. Without it, they are
+        The points are those of `start`, which the reference view sees, too. Without them, they are
         the points of the view that have depths.
         """
         settings = self.settings
@@ -201,11 +219,11 @@ class VisualOdometry:
         self.metric = start is None
         if start is not None:
             view.pose = start.pose
-            self._map.keyframes.append(self._reference)
+            self._map.keyframes.append(reference)
             self._map.add_points(start.ids, start.points)
         self._add_keyframe(view)
         self._pose, self._motion = view.pose, np.eye(4)
-        self._failures = 0
+        self._failures, self._reference = 0, None
         inliers = self._map.inliers(view)
         self.inliers = self._share_base = len(inliers[0])
         self.status = TRACKING
@@ -233,7 +251,7 @@ class VisualOdometry:
             if inliers is not None:
                 break
         else:
-            self._fail()
+            self._failures, self.status = self._failures + 1, LOST
             return False
         noise = local.pose_noise(view, inliers, threshold)
         # Both poses by the same points: a refinement is no motion.
@@ -252,7 +270,7 @@ class VisualOdometry:
         is_known = self.status == TRACKING  # at the previous frame, too
         self._motion = motion if is_known else np.eye(4)
         self.motion = invert(motion) if is_known else None
-        self._failures, self.status = 0, TRACKING
+        self._failures, self._reference, self.status = 0, None, TRACKING
         self._store_depth()
         return True
 
@@ -297,13 +315,6 @@ class VisualOdometry:
         in_last, in_view = shared_ids(last.ids, view.ids)
         angles = parallax(last.pose, last.seen[in_last], view.pose, view.seen[in_view])
         return not len(angles) or np.median(angles) >= self.settings.keyframe_parallax
-
-    def _fail(self) -> None:
-        """Count a frame without a pose; restart after `max_lost_frames` of them."""
-        self._failures += 1
-        self.status = LOST
-        if self._failures >= self.settings.max_lost_frames:
-            self._restart(f'no pose in {counted(self._failures, "frame")}')
 
     def _restart(self, reason: str) -> None:
         """Discard the map; the next one starts at the last known pose."""

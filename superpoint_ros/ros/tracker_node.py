@@ -105,7 +105,8 @@ class TrackerNode(ProcessingNode):
         ]
 
     def set_up(self) -> None:
-        """Compile the loops, and make the publishers."""
+        """Make the publishers, and reset the tracker."""
+        self._tracker.reset()
         Tracker.warm_up()
         self._track_publisher = self.publisher(PointCloud, 'tracks', 10)
         self._cloud_publisher = self.publisher(PointCloud2, 'tracks/cloud', 10)
@@ -113,12 +114,6 @@ class TrackerNode(ProcessingNode):
         self.get_logger().info(
             f'features from {self.inputs[0].topic}, tracks to {self._track_publisher.topic_name}'
         )
-
-    def tear_down(self) -> None:
-        """Forget all tracks."""
-        self._tracker.reset()
-        self._tails = TrackTails()
-        self._tracked = 0
 
     def begin_work(self) -> None:
         """Subscribe to images: before features, so that the executor takes images first."""

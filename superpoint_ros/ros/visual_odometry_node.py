@@ -122,8 +122,10 @@ class VisualOdometryNode(ProcessingNode):
         ]
 
     def set_up(self) -> None:
-        """Compile the loops, and make the thread and the publishers."""
+        """Compile the loops, make the publishers, and forget the map."""
         VisualOdometry.warm_up()
+        self._odometry = None
+        self._path.clear()
         self._thread = ThreadPoolExecutor(1, 'refinement')
         self._refiner = MapRefiner(self._thread, self._report_failure)
         self._odometry_publisher = self.publisher(Odometry, 'odometry', 10)
@@ -141,12 +143,9 @@ class VisualOdometryNode(ProcessingNode):
         return self._refiner is None or self._refiner.wait(REFINEMENT_TIMEOUT)
 
     def tear_down(self) -> None:
-        """End the thread, remove the publisher of the transforms, and forget map and path."""
+        """End the thread, and remove the publisher of the transforms."""
         if self._thread is not None:
             self._thread.shutdown()
-        self._thread = self._refiner = self._odometry = None
-        self._path.clear()
-        self._unmounted = ''
         if self._transforms is not None:
             self._transforms.destroy()
             self._transforms = None

@@ -219,7 +219,7 @@ def test_tracker_measures_motion_from_the_position_predicted_by_the_velocity():
     [
         (-0.01, 'the stamps went back by 0.010 s'),
         (-100.0, 'the stamps went back by 100.000 s'),
-        (2.5, 'the stamps of two frames differ by 2.500 s'),
+        (10.5, 'the stamps of two frames differ by 10.500 s'),
         (1e6, 'the stamps of two frames differ by 1000000.000 s'),
     ],
 )
@@ -255,6 +255,63 @@ def test_tracker_restarts_after_a_change_of_image_or_descriptor_size():
     other = Features(features.keypoints, features.scores, features.descriptors[:, :16])
     assert tracker.update(other, 0.4, (320, 240)).restarted
     assert tracker.restart_reason == 'descriptors have 16 numbers now'
+
+
+def interrupted_tracker(**settings):
+    """Return a scene, a tracker that has seen it three times at 10 Hz, and the ids there."""
+    scene, tracker = Scene(), Tracker(TrackerSettings(**settings))
+    for number in range(3):
+        features, order = scene.at((4 * number, 0))
+        ids = names(tracker.update(features, number / 10), order)
+    return scene, tracker, ids
+
+
+def noise_features(rng):
+    """Return features of an image of noise, at random places with random descriptors."""
+    descriptors = rng.normal(size=(60, 32))
+    descriptors /= np.linalg.norm(descriptors, axis=1, keepdims=True)
+    return Features(rng.uniform(0, SIZE, (60, 2)), np.full(60, 0.1), descriptors)
+
+
+@pytest.mark.parametrize('kind', ['no keypoints', 'noise', 'no frames'])
+@pytest.mark.parametrize('shift', [(0, 0), (150, 90)])
+def test_tracks_are_found_again_after_an_interruption(kind, shift):
+    rng = np.random.default_rng(0)
+    scene, tracker, ids = interrupted_tracker()
+    for number in range(3, 90) if kind != 'no frames' else ():
+        features = Features.empty(32) if kind == 'no keypoints' else noise_features(rng)
+        assert not np.isin(tracker.update(features, number / 10).ids, list(ids.values())).any()
+    # The camera has moved, and shows a part of the points.
+    features, order = scene.at(shift, range(50))
+    tracks = tracker.update(features, 9.0)
+    assert not tracks.restarted
+    assert names(tracks, order) == {point: ids[point] for point in range(50)}
+    np.testing.assert_allclose(tracks.intervals, 9 - 0.2)
+    # The others come into view in the next frame, where the motion of the first ones leads.
+    features, order = scene.at(np.add(shift, (3, 0)))
+    assert names(tracker.update(features, 9.1), order) == ids
+
+
+@pytest.mark.parametrize(
+    ('settings', 'end'),
+    [({}, 10.5), ({'max_interruption': 3.0}, 3.5), ({'max_lost_frames': 0}, 1.0)],
+)
+def test_interruptions_end_after_a_while(settings, end):
+    scene, tracker, ids = interrupted_tracker(**settings)
+    for stamp in np.arange(0.3, end, 0.1):
+        tracker.update(Features.empty(32), stamp)
+    features, order = scene.at((0, 0))
+    assert not set(names(tracker.update(features, end), order).values()) & set(ids.values())
+
+
+def test_a_few_points_that_look_alike_do_not_end_an_interruption():
+    scene, tracker, ids = interrupted_tracker()
+    for number in range(3, 20):
+        tracker.update(Features.empty(32), number / 10)
+    features, order = scene.at((200, 0), range(12))
+    assert not set(names(tracker.update(features, 2.0), order).values()) & set(ids.values())
+    features, order = scene.at((30, 0))
+    assert names(tracker.update(features, 2.1), order) == ids
 
 
 def test_new_tracks_respect_min_spacing_and_max_tracks():

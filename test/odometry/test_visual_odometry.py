@@ -170,6 +170,17 @@ def test_odometry_bridges_a_few_frames_without_points(make_flight):
     assert relative_error(flight, numbers, poses) < 0.02
 
 
+def test_odometry_continues_with_its_map_if_the_points_come_back_after_a_long_time(make_flight):
+    flight = make_flight(noise=0.3)
+    nothing = np.array([], int)
+    tracks = [one.select(nothing) if 30 <= n < 50 else one for n, one in enumerate(flight.tracks)]
+    flight.tracks[:] = tracks
+    numbers, poses, odometry = fly(flight)
+    np.testing.assert_array_equal(numbers, [*range(numbers[0], 30), *range(50, 60)])
+    assert odometry.restarts == 0
+    assert relative_error(flight, numbers, poses) < 0.02
+
+
 def test_odometry_restarts_the_map_with_new_tracks_or_when_the_clock_goes_back(make_flight):
     flight = make_flight()
     for change in ('tracks', 'clock'):

@@ -420,17 +420,6 @@ def test_invalid_feature_messages_are_counted_and_skipped(graph):
     assert node.inputs[0].statistics.summary(1e9).bad_frames == {'content': 1}
 
 
-def test_a_tracker_that_was_cleaned_up_has_no_tracks(graph):
-    node = graph.add(TrackerNode, coordinates='pixels')
-    tracks, source = graph.listen(PointCloud, 'tracks'), Source()
-    for number in range(2):
-        track(graph, tracks, source.frame(number))
-    assert int(status_values(node.statuses()[0])['tracks seen before']) > 5
-    node.trigger_deactivate()
-    node.trigger_cleanup()
-    assert status_values(node.statuses()[0])['tracks seen before'] == '0'
-
-
 def test_a_lifecycle_manager_changes_the_state_of_the_tracker(graph):
     node = graph.add(TrackerNode, autostart=False, coordinates='pixels')
     assert node.state == 'unconfigured'
