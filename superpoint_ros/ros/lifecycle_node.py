@@ -41,7 +41,7 @@ class ProcessingNode(LifecycleNode, ABC):
     def __init__(self, name: str, groups: Iterable[type], **options):
         super().__init__(name, **options)
         self.inputs: Sequence[InputTopic] = ()
-        self._autostart_errors: list[Exception] | None = []
+        self._autostart_errors: list[Exception] | None = []  # None after the constructor
         self._own_publishers: list[Publisher] = []
         self._is_release_due = False
         self._refuse_impossible_transitions()

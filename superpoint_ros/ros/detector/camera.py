@@ -69,7 +69,8 @@ class Camera(InputTopic):
     One camera: its images, its mask and calibration, and the publishers of its features.
 
     `name` is the prefix of its topics, empty for a single camera, `mask_path` the file of its
-    mask, empty for none. Frames are processed by `worker`, which must call `process_frames`.
+    mask, empty for none. Frames are processed by `worker`, which must call `process_frames`; its
+    thread calls `read`, `add_depths` and `publish`, the executor's all other methods.
     Images are received as sensor data (REP 2003) with a queue of 1, features are published
     reliably; parameters `qos_overrides` change either. Raises ValueError or OSError for a mask
     that cannot be read.

@@ -40,7 +40,8 @@ class CalibrationTopic:
 
     The calibration is received from a publisher that repeats it with each image, and from one that
     publishes it once with the durability transient local. With `rectified`, the calibration is
-    that of the rectified images: matrix p without distortion.
+    that of the rectified images: matrix p without distortion. A thread that processes images may
+    call `model` and `normalize`, all else belongs to the executor's.
 
     Attributes:
         topic: full name of the topic, after remapping.

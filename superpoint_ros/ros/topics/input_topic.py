@@ -51,8 +51,9 @@ class InputTopic(ABC):
     A topic of messages with a header, received between `start` and `stop`.
 
     It counts what arrives, gets lost and is processed, warns if nothing arrives, and reports all
-    that in the diagnostics. Subclasses handle the messages. `name` is the topic as users remap it,
-    `topic` another one that is received instead; by default none.
+    that in the diagnostics. Subclasses handle the messages; a thread that processes them may call
+    `age` and `report_bad_message`, all else belongs to the executor's thread. `name` is the topic
+    as users remap it, `topic` another one that is received instead; by default none.
     """
 
     content = 'messages'
@@ -67,10 +68,8 @@ class InputTopic(ABC):
     speed_advice = ''
     """What increases the rate of processing, for log messages; may be empty."""
 
-    @property
-    def loss_advice(self) -> str:
-        """Return a further remedy for lost messages, for log messages; may be empty."""
-        return ''
+    loss_advice = ''
+    """A further remedy for lost messages, for log messages; may be empty."""
 
     def __init__(
         self, node: Node, message_type: type, name: str, qos: QoSProfile, topic: str = ''
