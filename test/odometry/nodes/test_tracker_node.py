@@ -159,6 +159,24 @@ def test_a_node_that_is_behind_continues_with_the_newest_messages_and_counts_the
     assert (values()['frames received'], values()['frames dropped']) == ('7', '3')
 
 
+def test_messages_to_an_inactive_node_are_not_counted_as_dropped(graph):
+    node = graph.add(TrackerNode, coordinates='pixels')
+    tracks, source = graph.listen(PointCloud, 'tracks'), Source()
+    statuses = graph.listen(DiagnosticArray, '/diagnostics')
+    track(graph, tracks, source.frame(0))
+    node.trigger_deactivate()
+    for number in range(1, 4):
+        graph.publish(source.frame(number), 'features')
+    node.trigger_activate()
+    tracks.clear()
+    track(graph, tracks, source.frame(4))
+    statuses.clear()
+    graph.wait_until(lambda: statuses)
+    values = status_values(statuses[-1].status[0])
+    # The numbers are those since the last activation.
+    assert (values['frames received'], values['frames dropped']) == ('1', '0')
+
+
 def test_a_detector_that_publishes_nothing_any_more_is_named_with_usual_reasons(
     graph, monkeypatch
 ):
