@@ -199,6 +199,8 @@ class VisualOdometry:
         """Return a map from the reference view and this one, None if they give none."""
         self.inliers = 0
         enough, reference = 2 * self.settings.min_inliers, self._reference
+        if len(view) < enough:
+            return None
         if reference is None or len(shared_ids(reference.ids, view.ids)[0]) < enough:
             # Too few points of the reference are still in view: this view replaces it.
             self._reference = view

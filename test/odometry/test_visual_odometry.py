@@ -170,6 +170,15 @@ def test_odometry_bridges_a_few_frames_without_points(make_flight):
     assert relative_error(flight, numbers, poses) < 0.02
 
 
+def test_frames_without_points_do_not_keep_a_map_from_starting(make_flight):
+    flight = make_flight()
+    for number in range(1, 60, 2):
+        flight.tracks[number] = flight.tracks[number].select(np.array([], int))
+    numbers, poses, _ = fly(flight)
+    np.testing.assert_array_equal(numbers, np.arange(numbers[0], 60, 2))
+    assert relative_error(flight, numbers, poses) < 1e-3
+
+
 def test_odometry_continues_with_its_map_if_the_points_come_back_after_a_long_time(make_flight):
     flight = make_flight(noise=0.3)
     nothing = np.array([], int)
