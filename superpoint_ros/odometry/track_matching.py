@@ -54,10 +54,12 @@ class _TrackMatching:
         has_moved = len(moved) >= FEWEST_MATCHES
         if has_moved:
             self._predict_lost(moved)
+        is_found = np.zeros(len(memory), bool)  # before an interruption
+        is_found[found[0][:, 0]] = True
         unseen, last = 1, min(memory.unseen.max(initial=0), settings.max_lost_frames)
         while unseen <= last:
-            is_lost = (memory.unseen >= unseen) & (memory.unseen <= last)
-            groups = np.where(is_lost, memory.unseen, -1)
+            groups = np.where(memory.unseen <= last, memory.unseen, -1)
+            groups[(groups < unseen) | is_found] = -1
             if not has_moved:  # one group at a time
                 groups[groups > unseen] = -1
                 self._predict_by_velocity(groups == unseen)
@@ -79,7 +81,8 @@ class _TrackMatching:
         """
         memory, settings, features = self._memory, self._settings, self._features
         rows = np.flatnonzero(memory.interrupted)
-        limits = (settings.ratio, settings.min_similarity)
+        ratio = settings.ratio if settings.ratio < 1 else None
+        limits = (ratio, settings.min_similarity)
         pairs = match_mutual(memory.descriptors[rows], features.descriptors, *limits)
         fewest = max(FEW_FOUND * len(rows), FEWEST_MATCHES)
         if len(pairs) >= fewest:

@@ -304,6 +304,20 @@ def test_interruptions_end_after_a_while(settings, end):
     assert not set(names(tracker.update(features, end), order).values()) & set(ids.values())
 
 
+def test_a_point_is_found_once_after_an_interruption_although_others_look_like_it():
+    scene, tracker, ids = interrupted_tracker(ratio=1.0)
+    tracker.update(Features.empty(32), 0.3)
+    features, _ = scene.at((12, 0))
+    twice = Features(
+        np.concatenate([features.keypoints, features.keypoints + (3, 3)]),
+        np.ones(160),
+        np.concatenate([features.descriptors] * 2),
+    )
+    tracks = tracker.update(twice, 0.4)
+    assert len(np.unique(tracks.ids)) == len(tracks) == 160
+    assert np.isin(list(ids.values()), tracks.ids).all()
+
+
 def test_a_few_points_that_look_alike_do_not_end_an_interruption():
     scene, tracker, ids = interrupted_tracker()
     for number in range(3, 20):
