@@ -145,8 +145,9 @@ def test_repeated_failures_are_retried_with_growing_pauses():
         assert time.monotonic() < end
         worker.put('camera', 0)
         time.sleep(0.002)
-    assert worker.stop(PATIENCE)
     assert str(worker.error) == 'out of memory'
+    assert worker.stop(PATIENCE)
+    assert worker.error is None  # a worker that does not run does not fail
     assert worker.failures == len(tries)
     pauses = [later - sooner for sooner, later in itertools.pairwise(tries)]
     assert all(pause >= 0.09 * 2**index for index, pause in enumerate(pauses))

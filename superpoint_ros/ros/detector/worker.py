@@ -74,7 +74,7 @@ class Worker:
         self.failures = 0
         """Number of times that `process` raised."""
         self.error: Exception | None = None
-        """What `process` raised last; None if it has succeeded since."""
+        """What `process` raised last; None if it has succeeded, or the thread has ended, since."""
 
     def start(self) -> None:
         """Start the thread; raise RuntimeError if the last one has not ended."""
@@ -131,7 +131,9 @@ class Worker:
         # A thread whose start was interrupted by a signal is not alive, and cannot be joined.
         if self._thread is not None and self._thread.is_alive():
             self._thread.join(timeout)
-            return not self._thread.is_alive()
+            if self._thread.is_alive():
+                return False
+        self.error = None
         return True
 
     def _run(self) -> None:

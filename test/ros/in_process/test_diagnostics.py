@@ -141,6 +141,24 @@ def test_a_failing_network_is_reported_and_tried_until_it_works(
     assert 'inference failed (1 so far): RuntimeError: CUDA out of memory' in said
 
 
+def test_a_node_that_is_deactivated_while_the_network_fails_is_inactive_and_well(
+    start_inside, image
+):
+    system = start_inside()
+    system.node.detector.pipeline.infer = fail
+
+    def fails():
+        system.publish(image, 'image')
+        return system.newest_status('network')[0] == ERROR
+
+    system.wait_until(fails)
+    system.node.trigger_deactivate()
+    level, message, values = system.status('network')
+    assert (level, message) == (OK, 'inactive')
+    assert 'last error' not in values
+    assert int(values['failures']) >= 1
+
+
 def test_a_network_that_recovers_while_its_status_is_made_has_a_status(start_inside, monkeypatch):
     system = start_inside()
     errors = iter([RuntimeError('CUDA out of memory')])
