@@ -314,7 +314,9 @@ class Tracker:
             state.unseen[marked] = 0  # those that are not found are lost in this frame
             state.interrupted = np.zeros_like(marked)
         else:
-            state.interrupted = marked & ~is_found & (stamp - state.stamps <= limit)
+            elapsed = stamp - state.stamps
+            # Frames without stamps: the time is unknown.
+            state.interrupted = marked & ~is_found & (elapsed > 0) & (elapsed <= limit)
 
     def _choose_new(self, features: Features, found: Sightings) -> np.ndarray:
         """Return the indices of the features that start new tracks."""

@@ -318,6 +318,17 @@ def test_a_point_is_found_once_after_an_interruption_although_others_look_like_i
     assert np.isin(list(ids.values()), tracks.ids).all()
 
 
+def test_interruptions_of_images_without_stamps_end_after_max_lost_frames():
+    scene, tracker = Scene(), Tracker()
+    for _ in range(2):
+        features, order = scene.at((0, 0))
+        ids = names(tracker.update(features, 0.0), order)
+    for _ in range(11):
+        tracker.update(Features.empty(32), 0.0)
+    features, order = scene.at((0, 0))
+    assert not set(names(tracker.update(features, 0.0), order).values()) & set(ids.values())
+
+
 def test_a_few_points_that_look_alike_do_not_end_an_interruption():
     scene, tracker, ids = interrupted_tracker()
     for number in range(3, 20):
