@@ -133,6 +133,7 @@ def test_a_crash_prints_where_each_thread_was():
     player = Program(['-m', 'superpoint_ros.ros.run_node', 'player'], DOMAIN)
     try:
         player.wait_for('publishing')
+        time.sleep(0.5)  # the thread of the executor starts after this message
         player.interrupt(signal.SIGSEGV)  # as if a library had crashed
         player.finish(-signal.SIGSEGV)
     finally:
