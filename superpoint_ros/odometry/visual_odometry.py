@@ -186,6 +186,7 @@ class VisualOdometry:
         """
         start = None
         if not has_scale:
+            view.forget_depths()
             start = self._initial_map(view)
             if start is None:
                 return False

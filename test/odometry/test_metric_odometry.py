@@ -117,3 +117,23 @@ def test_a_few_depths_do_not_change_the_scale_of_a_map_without(make_flight):
     assert not odometry.metric
     for a, b in zip(without, with_few, strict=True):
         np.testing.assert_array_equal(a, b)
+
+
+def test_a_few_depths_do_not_change_the_scale_of_a_map_that_replaces_a_metric_one(make_flight):
+    flight = make_flight(noise=0.3, depth_error=0.005)
+    results = []
+    for count in (0, 30):
+        odometry, poses = VisualOdometry(flight.camera_model), []
+        for number, (tracks, stamp) in enumerate(zip(flight.tracks, flight.stamps, strict=True)):
+            if number >= 20:  # other points, some of which have a wrong depth
+                values = np.full(len(tracks), np.nan)
+                values[:count] = 2 * tracks.depths.values[:count]
+                depths = Depths(values, values / 100)
+                tracks = replace(tracks, ids=tracks.ids + 10_000, depths=depths)
+            poses.append(odometry.update(tracks, stamp))
+        assert odometry.restarts == 1
+        assert not odometry.metric
+        results.append(poses)
+    for a, b in zip(*results, strict=True):
+        np.testing.assert_array_equal(a, b)
+    assert results[0][-1] is not None
