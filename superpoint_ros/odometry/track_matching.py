@@ -18,6 +18,7 @@ from superpoint_ros.odometry.track_state import TrackState
 FEW_FOUND = 0.1
 """Share of the tracks of a frame; if fewer are found, the motion was sudden or the view is new."""
 
+_FEW_BACK = 0.05  # share of the tracks before an interruption; with fewer, it goes on
 _LOST_REACH = 0.3  # share of max_motion for lost tracks, whose positions are predicted
 _LONGEST_REACH = 3  # times max_motion, for tracks that nothing but their velocity predicts
 
@@ -49,13 +50,16 @@ class _TrackMatching:
     def match(self) -> np.ndarray:
         """Return the matches, see `match_tracks`."""
         memory, settings = self._memory, self._settings
-        found = [self._match_interrupted(), self._match_last()]
-        moved = found[0] if len(found[0]) else found[1]
-        has_moved = len(moved) >= FEWEST_MATCHES
-        if has_moved:
-            self._predict_lost(moved)
-        is_found = np.zeros(len(memory), bool)  # before an interruption
-        is_found[found[0][:, 0]] = True
+        returned, followed = self._match_interrupted(), self._match_last()
+        found = [returned, followed]
+        has_moved = max(map(len, found)) >= FEWEST_MATCHES
+        if len(returned):
+            self._predict_lost(returned, memory.interrupted)
+        elif has_moved:
+            is_last = (memory.unseen == 0)[:, None]
+            self._predict_lost(followed, np.where(is_last, memory.keypoints, np.nan))
+        is_found = np.zeros(len(memory), bool)
+        is_found[returned[:, 0]] = True
         unseen, last = 1, min(memory.unseen.max(initial=0), settings.max_lost_frames)
         while unseen <= last:
             groups = np.where(memory.unseen <= last, memory.unseen, -1)
@@ -80,14 +84,14 @@ class _TrackMatching:
         look alike, that may find the wrong one.
         """
         memory, settings, features = self._memory, self._settings, self._features
-        rows = np.flatnonzero(memory.interrupted)
+        rows = np.flatnonzero(memory.is_interrupted)
         ratio = settings.ratio if settings.ratio < 1 else None
         limits = (ratio, settings.min_similarity)
         pairs = match_mutual(memory.descriptors[rows], features.descriptors, *limits)
-        fewest = max(FEW_FOUND * len(rows), FEWEST_MATCHES)
+        fewest = max(_FEW_BACK * len(rows), FEWEST_MATCHES)
         if len(pairs) >= fewest:
             pairs[:, 0] = rows[pairs[:, 0]]
-            before, now = memory.keypoints[pairs[:, 0]], features.points[pairs[:, 1]]
+            before, now = memory.interrupted[pairs[:, 0]], features.points[pairs[:, 1]]
             pairs = pairs[fit_geometry(before, now, settings)]
         if len(pairs) < fewest:
             return pairs[:0]
@@ -156,14 +160,18 @@ class _TrackMatching:
         memory = self._memory
         memory.expected[chosen] += (memory.velocities[chosen] * self._elapsed).astype(np.float32)
 
-    def _predict_lost(self, pairs: np.ndarray) -> None:
-        """Predict the positions of lost tracks by the affine motion of the matched ones."""
+    def _predict_lost(self, pairs: np.ndarray, positions: np.ndarray) -> None:
+        """
+        Predict the positions of lost tracks by the affine motion of the matched ones.
+
+        `positions` (N, 2) are those of all tracks in the frame from which the matched ones moved,
+        NaN for tracks that were not seen there: their expected positions count.
+        """
         memory = self._memory
         lost = np.ones(len(memory), dtype=bool)
         lost[pairs[:, 0]] = False
         lost = np.flatnonzero(lost)
-        # Tracks lost in this frame were already moved by their velocities: start from keypoints.
-        newly = (memory.unseen[lost] == 0) | memory.interrupted[lost]
-        start = np.where(newly[:, None], memory.keypoints[lost], memory.expected[lost])
-        before, after = memory.keypoints[pairs[:, 0]], self._features.points[pairs[:, 1]]
+        # The expected positions of tracks of that frame were already moved by their velocities.
+        start = np.where(np.isfinite(positions[lost]), positions[lost], memory.expected[lost])
+        before, after = positions[pairs[:, 0]], self._features.points[pairs[:, 1]]
         memory.expected[lost] = move_with(start, before, after)

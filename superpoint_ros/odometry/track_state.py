@@ -45,8 +45,8 @@ class TrackState(_Arrays):
         unseen: int64 (N,), number of frames since then: 0 if that was the last frame.
         bridged: int64 (N,), number of frames, up to the last one, in which the point was found by
             its image patch alone.
-        interrupted: bool (N,), whether the track was seen in the last frame before an interruption
-            that has not ended.
+        interrupted: float32 (N, 2), expected position in the last frame before an interruption
+            that goes on; NaN for tracks that are new or had been lost for long.
         slots: int64 (N,), see `Patches`.
         warps: float32 (N, 2, 2), see `Patches`.
 
@@ -67,6 +67,11 @@ class TrackState(_Arrays):
 
     def __len__(self) -> int:
         return len(self.ids)
+
+    @property
+    def is_interrupted(self) -> np.ndarray:
+        """Return bool (N,): which tracks are searched after an interruption."""
+        return np.isfinite(self.interrupted[:, 0])
 
     def patches_of(self, rows: np.ndarray) -> Patches:
         """Return the patches of some tracks."""
@@ -94,7 +99,7 @@ class TrackState(_Arrays):
         return cls(
             *(ids, points, points, np.zeros_like(points), descriptors),
             *(np.ones_like(ids), np.full(count, stamp), zeros, zeros.copy()),
-            *(np.zeros(count, bool), *patches),
+            *(np.full((count, 2), np.nan, np.float32), *patches),
         )
 
 

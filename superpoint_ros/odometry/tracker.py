@@ -22,6 +22,7 @@ from superpoint_ros.odometry.track_state import Sightings, TrackState
 MAX_PAUSE = 2.0
 """Seconds between two frames after which all tracks restart, if interruptions are not longer."""
 
+_SAME_PLACE = 16.0  # pixels; a lost track this near one of the last frame may be the same point
 _SAME_POINT = 2.0  # pixels; a keypoint this near a bridged track is the same point
 
 
@@ -156,8 +157,10 @@ class Tracker:
         self._image_size = image_size or self._image_size
         elapsed = stamp - self._stamp if self._stamp is not None else 0.0
         self._stamp = stamp
+        expected = self._memory.expected.copy()
         matches = match_tracks(self._memory, features, elapsed, self.settings)
         found = self._locate(features, matches)
+        self._mark_interruption(stamp, found, expected)
         return self._advance(features, stamp, found, restarted)
 
     def _why_restart(
@@ -277,8 +280,7 @@ class Tracker:
     ) -> None:
         """Store what was found, and forget the tracks that have been lost for too long."""
         old = self._memory
-        self._mark_interruption(stamp, found)
-        kept = (old.unseen < self.settings.max_lost_frames) | old.interrupted
+        kept = (old.unseen < self.settings.max_lost_frames) | old.is_interrupted
         kept[found.rows] = True
         self._refiner.remove(old.slots[~kept])
         state = self._memory = old.select(kept)
@@ -295,28 +297,37 @@ class Tracker:
         state.bridged[matched] = 0
         state.descriptors[matched] = features.descriptors[found.indices[has_feature]]
 
-    def _mark_interruption(self, stamp: float, found: Sightings) -> None:
+    def _mark_interruption(self, stamp: float, found: Sightings, expected: np.ndarray) -> None:
         """
-        Mark the tracks of the last frame if hardly any of them was found in this one.
+        Mark recent tracks if hardly any of the last frame was found in this one.
 
         They stay marked until enough of them are found again, or the interruption is too long.
+        Tracks that were lost some frames before count: an object that covers the view may enter it
+        slowly. `expected` (N, 2) are the positions in the last frame.
         """
         state, limit = self._memory, self._max_interruption
         is_found = np.zeros(len(state), bool)
         is_found[found.rows] = True
-        marked = state.interrupted
+        marked = state.is_interrupted
+        ended = np.zeros(len(state), bool)
         if not marked.any():
-            last = (state.unseen == 0) & (state.ages > 1)
+            last = state.unseen == 0
+            recent = (state.ages > 1) & (state.unseen < self.settings.max_lost_frames) & ~is_found
+            # A lost point that has started again: two similar tracks could not be told apart.
+            recent[recent] = last[recent] | (
+                find_nearest(expected[recent], expected[last], _SAME_PLACE) < 0
+            )
             fewest = max(FEW_FOUND * last.sum(), FEWEST_MATCHES)
-            if limit and last.sum() >= 2 * FEWEST_MATCHES and (last & is_found).sum() < fewest:
-                state.interrupted = last & ~is_found
+            if limit and recent.sum() >= 2 * FEWEST_MATCHES and (last & is_found).sum() < fewest:
+                state.interrupted[recent] = expected[recent]
         elif (marked & is_found).sum() >= FEWEST_MATCHES:
             state.unseen[marked] = 0  # those that are not found are lost in this frame
-            state.interrupted = np.zeros_like(marked)
+            ended = marked
         else:
             elapsed = stamp - state.stamps
             # Frames without stamps: the time is unknown.
-            state.interrupted = marked & ~is_found & (elapsed > 0) & (elapsed <= limit)
+            ended = is_found | (elapsed <= 0) | (elapsed > limit)
+        state.interrupted[ended] = np.nan
 
     def _choose_new(self, features: Features, found: Sightings) -> np.ndarray:
         """Return the indices of the features that start new tracks."""

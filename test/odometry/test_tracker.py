@@ -292,6 +292,19 @@ def test_tracks_are_found_again_after_an_interruption(kind, shift):
     assert names(tracker.update(features, 9.1), order) == ids
 
 
+def test_tracks_are_found_again_after_an_object_has_slowly_covered_the_view():
+    scene, tracker, ids = interrupted_tracker()
+    for number in range(8):
+        seen = np.flatnonzero(scene.places[:, 0] > 80 * (number + 1))
+        tracker.update(scene.at((8, 0), seen)[0], (3 + number) / 10)
+    for number in range(11, 40):
+        tracker.update(Features.empty(32), number / 10)
+    features, order = scene.at((20, 10))
+    now = names(tracker.update(features, 4.0), order)
+    same = [point for point in ids if now[point] == ids[point]]
+    assert len(same) >= 65  # not the last ones, which were seen when the others had been lost
+
+
 @pytest.mark.parametrize(
     ('settings', 'end'),
     [({}, 10.5), ({'max_interruption': 3.0}, 3.5), ({'max_lost_frames': 0}, 1.0)],
