@@ -17,12 +17,13 @@ written for this package because it must run on the tracks alone, without rclpy.
 
 from __future__ import annotations
 
+import cv2
 import numpy as np
 
 from superpoint_ros.common.wording import counted
 from superpoint_ros.geometry.camera_model import CameraModel
 from superpoint_ros.geometry.pose_estimation import find_pose
-from superpoint_ros.geometry.poses import invert
+from superpoint_ros.geometry.poses import invert, make_pose
 from superpoint_ros.geometry.projection import parallax, project, reprojection_errors
 from superpoint_ros.odometry.bundle_adjustment import Observations, refine
 from superpoint_ros.odometry.local_map import (
@@ -46,6 +47,8 @@ _LEAST_SIGMA = 0.1  # pixels; .3, .05 and .02 were no better on fr2/desk of TUM 
 
 _COARSE = 4  # times the threshold, for poses in fast turns
 
+_LONGEST_COAST = 2.0  # seconds; after 1 s, positions were less accurate
+
 
 class VisualOdometry:
     """
@@ -61,9 +64,10 @@ class VisualOdometry:
 
     The world frame is that of the first keyframe (x right, y down, z forward); without depths, the
     distance to the second keyframe is 1. After `max_lost_frames` frames without a pose, the next
-    views that allow it start a new map at the last known pose, without depths scaled to the last
-    median depth; both are approximations. If they see enough points of the old map before, its
-    poses continue. A map without metric scale is replaced as soon as enough points have depths.
+    views that allow it start a new map at the last known pose, moved on as the camera moved before
+    for at most two seconds, without depths scaled to the last median depth; both are
+    approximations. If they see enough points of the old map before, its poses continue. A map
+    without metric scale is replaced as soon as enough points have depths.
 
     `refiner` runs the bundle adjustment of new keyframes. By default it runs within `update`, and
     results repeat exactly. If it runs in another thread, its result corrects the frames after it.
@@ -100,7 +104,9 @@ class VisualOdometry:
         self._map: LocalMap | None = None
         self._reference: CameraView | None = None
         self._pose = np.eye(4)
-        self._motion = np.eye(4)
+        self._motion = np.eye(4)  # between two frames, which lie `_interval` seconds apart
+        self._interval = 0.0
+        self._coasted = 0.0  # seconds without a pose
         self.motion: np.ndarray | None = None
         self._depth: float | None = None
         self._failures = 0
@@ -149,6 +155,7 @@ class VisualOdometry:
             self._restart(f'the stamps went back by {self._stamp - stamp:.3f} s')
         elif self._map is not None and tracks.restarted:
             self._restart('all tracks have restarted')
+        elapsed = stamp - self._stamp
         self._stamp, self.motion = stamp, None
         self._finish_refinement()
         has_scale = view.has_depth().sum() >= 2 * self.settings.min_inliers
@@ -156,7 +163,7 @@ class VisualOdometry:
             self._restart('the points have depths now')
         if not (has_scale or self.metric):
             view.forget_depths()  # too few to change the scale of a map
-        found = self._map is not None and self._follow(view)
+        found = self._map is not None and self._follow(view, elapsed)
         if not found and (self._map is None or self._is_lost_for_long()):
             found = self._begin(view, has_scale)
         return invert(self._pose) if found else None
@@ -226,6 +233,7 @@ class VisualOdometry:
             self._map.add_points(start.ids, start.points)
         self._add_keyframe(view)
         self._pose, self._motion = view.pose, np.eye(4)
+        self._interval = self._coasted = 0.0
         self._failures, self._reference = 0, None
         inliers = self._map.inliers(view)
         self.inliers = self._share_base = len(inliers[0])
@@ -239,9 +247,11 @@ class VisualOdometry:
         self._map.add_keyframe(view)
         self._refiner.start(self._map)
 
-    def _follow(self, view: CameraView) -> bool:
+    def _follow(self, view: CameraView, elapsed: float) -> bool:
         """
         Estimate the pose of the view from the map; return whether it succeeded.
+
+        `elapsed` are the seconds since the last frame.
 
         If too few points are inliers, the threshold is `_COARSE` times as large: in fast turns,
         rolling shutters and motion blur move points by more than the threshold.
@@ -255,6 +265,7 @@ class VisualOdometry:
                 break
         else:
             self._failures, self.status = self._failures + 1, LOST
+            self._coast(elapsed)
             return False
         noise = local.pose_noise(view, inliers, threshold)
         # Both poses by the same points: a refinement is no motion.
@@ -271,11 +282,23 @@ class VisualOdometry:
             calibration_error=self.settings.calibration_error,
         )
         is_known = self.status == TRACKING  # at the previous frame, too
-        self._motion = motion if is_known else np.eye(4)
+        self._motion, self._interval = (motion, elapsed) if is_known else (np.eye(4), 0.0)
         self.motion = invert(motion) if is_known else None
         self._failures, self._reference, self.status = 0, None, TRACKING
+        self._coasted = 0.0
         self._store_depth()
         return True
+
+    def _coast(self, elapsed: float) -> None:
+        """Move the pose on as the camera moved before, for at most `_LONGEST_COAST` seconds."""
+        seconds = min(elapsed, _LONGEST_COAST - self._coasted)
+        self._coasted += elapsed
+        if seconds <= 0 or self._interval <= 0:
+            return
+        share = seconds / self._interval
+        turn = cv2.Rodrigues(self._motion[:3, :3])[0] * share
+        motion = make_pose(cv2.Rodrigues(turn)[0], self._motion[:3, 3] * share)
+        self._pose = motion @ self._pose
 
     def _find_pose(
         self, view: CameraView, threshold: float
@@ -325,7 +348,7 @@ class VisualOdometry:
         self._refiner.discard()
         self._map = self._reference = None
         self.metric = False
-        self._motion = np.eye(4)
+        self._motion, self._interval = np.eye(4), 0.0
         self.status, self.restarts = LOST, self.restarts + 1
 
     def _store_depth(self) -> None:

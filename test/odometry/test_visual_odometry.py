@@ -160,6 +160,22 @@ def test_odometry_without_points_is_lost_and_restarts_at_the_last_pose(make_flig
     assert 0.5 < new / old < 2
 
 
+def test_a_new_map_starts_where_the_last_motion_leads(make_flight):
+    flight = make_flight(depth_error=0.005)
+    for number, tracks in enumerate(flight.tracks):
+        if number >= 30:  # nothing to see, then other points
+            chosen = np.full(len(tracks), number >= 45)
+            flight.tracks[number] = replace(tracks, ids=tracks.ids + 10_000).select(chosen)
+    numbers, poses, odometry = fly(flight)
+    np.testing.assert_array_equal(numbers, [*range(30), *range(45, 60)])
+    assert odometry.restarts == 1
+    true = flight.poses[numbers][29:31]
+    expected, found = (np.linalg.inv(a) @ b for a, b in (true, poses[29:31]))
+    moved = np.linalg.norm(expected[:3, 3])
+    assert moved > 1
+    assert np.linalg.norm(found[:3, 3] - expected[:3, 3]) < 0.3 * moved
+
+
 def test_odometry_bridges_a_few_frames_without_points(make_flight):
     flight = make_flight(noise=0.3)
     for number in (30, 31, 50):
