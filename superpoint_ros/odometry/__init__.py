@@ -9,7 +9,7 @@ Tracking of features through an image sequence, and visual odometry from the tra
 - Its positions, from image patches: `track_refinement`, `patch_alignment`; the loops are
   `patch_pixels`, `patch_preparation`, `patch_alignment_loops`, `patch_covariances`.
 - Visual odometry: `visual_odometry`, `map_initialization`, `local_map`, `map_refinement`,
-  `pose_uncertainty`.
+  `camera_motion`, `pose_uncertainty`.
 - Its optimization: `pose_refinement`, `bundle_adjustment`; the loops are
   `bundle_adjustment_loops`, `reprojection_errors`, `levenberg_marquardt`.
 - Pictures of both: `odometry_drawing`.

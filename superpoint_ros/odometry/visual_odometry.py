@@ -17,15 +17,15 @@ written for this package because it must run on the tracks alone, without rclpy.
 
 from __future__ import annotations
 
-import cv2
 import numpy as np
 
 from superpoint_ros.common.wording import counted
 from superpoint_ros.geometry.camera_model import CameraModel
 from superpoint_ros.geometry.pose_estimation import find_pose
-from superpoint_ros.geometry.poses import invert, make_pose
+from superpoint_ros.geometry.poses import invert
 from superpoint_ros.geometry.projection import parallax, project, reprojection_errors
 from superpoint_ros.odometry.bundle_adjustment import Observations, refine
+from superpoint_ros.odometry.camera_motion import CameraMotion
 from superpoint_ros.odometry.local_map import (
     CameraView,
     inverse_depths,
@@ -46,8 +46,6 @@ STARTING, TRACKING, LOST = 'starting', 'tracking', 'lost'
 _LEAST_SIGMA = 0.1  # pixels; .3, .05 and .02 were no better on fr2/desk of TUM RGB-D
 
 _COARSE = 4  # times the threshold, for poses in fast turns
-
-_LONGEST_COAST = 2.0  # seconds; after 1 s, positions were less accurate
 
 
 class VisualOdometry:
@@ -104,9 +102,7 @@ class VisualOdometry:
         self._map: LocalMap | None = None
         self._reference: CameraView | None = None
         self._pose = np.eye(4)
-        self._motion = np.eye(4)  # between two frames, which lie `_interval` seconds apart
-        self._interval = 0.0
-        self._coasted = 0.0  # seconds without a pose
+        self._motion = CameraMotion()
         self.motion: np.ndarray | None = None
         self._depth: float | None = None
         self._failures = 0
@@ -164,7 +160,7 @@ class VisualOdometry:
         if not (has_scale or self.metric):
             view.forget_depths()  # too few to change the scale of a map
         found = self._map is not None and self._follow(view, elapsed)
-        if not found and (self._map is None or self._is_lost_for_long()):
+        if not found and (self._map is None or self._failures >= self.settings.max_lost_frames):
             found = self._begin(view, has_scale)
         return invert(self._pose) if found else None
 
@@ -179,10 +175,6 @@ class VisualOdometry:
         largest = self.settings.reprojection_threshold / 3
         clipped = np.clip(sigmas, min(_LEAST_SIGMA, largest), largest)
         return largest / np.where(np.isfinite(clipped), clipped, largest)
-
-    def _is_lost_for_long(self) -> bool:
-        """Return whether another map may replace that which has given no pose."""
-        return self._failures >= self.settings.max_lost_frames
 
     def _begin(self, view: CameraView, has_scale: bool) -> bool:
         """
@@ -232,8 +224,7 @@ class VisualOdometry:
             self._map.keyframes.append(reference)
             self._map.add_points(start.ids, start.points)
         self._add_keyframe(view)
-        self._pose, self._motion = view.pose, np.eye(4)
-        self._interval = self._coasted = 0.0
+        self._pose, self._motion = view.pose, CameraMotion()
         self._failures, self._reference = 0, None
         inliers = self._map.inliers(view)
         self.inliers = self._share_base = len(inliers[0])
@@ -265,7 +256,7 @@ class VisualOdometry:
                 break
         else:
             self._failures, self.status = self._failures + 1, LOST
-            self._coast(elapsed)
+            self._pose = self._motion.coast(self._pose, elapsed)
             return False
         noise = local.pose_noise(view, inliers, threshold)
         # Both poses by the same points: a refinement is no motion.
@@ -282,23 +273,11 @@ class VisualOdometry:
             calibration_error=self.settings.calibration_error,
         )
         is_known = self.status == TRACKING  # at the previous frame, too
-        self._motion, self._interval = (motion, elapsed) if is_known else (np.eye(4), 0.0)
+        self._motion = CameraMotion(motion, elapsed) if is_known else CameraMotion()
         self.motion = invert(motion) if is_known else None
         self._failures, self._reference, self.status = 0, None, TRACKING
-        self._coasted = 0.0
         self._store_depth()
         return True
-
-    def _coast(self, elapsed: float) -> None:
-        """Move the pose on as the camera moved before, for at most `_LONGEST_COAST` seconds."""
-        seconds = min(elapsed, _LONGEST_COAST - self._coasted)
-        self._coasted += elapsed
-        if seconds <= 0 or self._interval <= 0:
-            return
-        share = seconds / self._interval
-        turn = cv2.Rodrigues(self._motion[:3, :3])[0] * share
-        motion = make_pose(cv2.Rodrigues(turn)[0], self._motion[:3, 3] * share)
-        self._pose = motion @ self._pose
 
     def _find_pose(
         self, view: CameraView, threshold: float
@@ -315,7 +294,7 @@ class VisualOdometry:
         self.inliers, fewest = 0, self.settings.min_inliers
         if len(points) < fewest:
             return None
-        pose = find_pose(points, seen, threshold, self._motion @ self._pose)
+        pose = find_pose(points, seen, threshold, self._motion.next_pose(self._pose))
         for _ in range(2):  # inliers may change with the pose
             good = reprojection_errors(pose, points, seen) < threshold
             if good.sum() >= 4:
@@ -348,7 +327,7 @@ class VisualOdometry:
         self._refiner.discard()
         self._map = self._reference = None
         self.metric = False
-        self._motion, self._interval = np.eye(4), 0.0
+        self._motion = CameraMotion()
         self.status, self.restarts = LOST, self.restarts + 1
 
     def _store_depth(self) -> None:
