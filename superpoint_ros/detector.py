@@ -25,6 +25,7 @@ from superpoint_ros.detection.preprocessing import (
     rescale_keypoints,
     resize,
     resize_mask,
+    stretch_contrast,
     to_gray,
 )
 from superpoint_ros.detection.settings import DetectionSettings
@@ -43,9 +44,10 @@ class Detector:
     Detects keypoints in images and describes them.
 
     Images are uint8, gray (H, W) or BGR (H, W, 3), of any size from 16x16 pixels. They are padded
-    on the right and at the bottom to multiples of 8 pixels by repeating the last ones, and are not
-    resized unless `max_image_size` or `upscale_factor` ask for it. Coordinates are pixel centres
-    of the image that was passed: the centre of its top-left pixel is (0, 0).
+    on the right and at the bottom to multiples of 8 pixels by repeating the last ones. Those of
+    low contrast are stretched (`min_contrast`), and none is resized unless `max_image_size` or
+    `upscale_factor` ask for it. Coordinates are pixel centres of the image that was passed: the
+    centre of its top-left pixel is (0, 0).
 
     A detector does not change, and threads may share it. In a forked process it uses one thread;
     on CUDA, processes must be spawned. A detector with the weights of a file can be pickled; the
@@ -192,7 +194,7 @@ class Detector:
     def heatmap(self, image: np.ndarray) -> np.ndarray:
         """Return the network's probability of a keypoint at each pixel, float32 (H, W)."""
         limit_threads_after_fork()
-        gray = to_gray(image)
+        gray = stretch_contrast(to_gray(image), self._settings.min_contrast)
         with limit_memory(gray.size if self.device == 'cpu' else 0):
             logits = self.engine.infer(pad([gray])).logits
         return heatmap_from_logits(logits[0].transpose(1, 2, 0), gray.shape)
@@ -212,13 +214,21 @@ class Detector:
         mask: np.ndarray | Sequence[np.ndarray | None] | None,
         settings: DetectionSettings,
     ) -> tuple[list[np.ndarray], list[np.ndarray], list[np.ndarray | None]]:
-        """Return the gray images, the same resized as the settings ask, and the resized masks."""
+        """
+        Return the gray images, the same with the size and contrast of the settings, and the masks.
+
+        The masks have the size of the latter.
+        """
         originals = [to_gray(image) for image in images]
         masks = check_masks(mask, originals)
         grays = [resize(gray, settings) for gray in originals]
         resized = [
             None if each is None else resize_mask(each, gray.shape)
             for each, gray in zip(masks, grays, strict=True)
+        ]
+        grays = [
+            stretch_contrast(gray, settings.min_contrast, each)
+            for gray, each in zip(grays, resized, strict=True)
         ]
         return originals, grays, resized
 

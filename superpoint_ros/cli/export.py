@@ -59,7 +59,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help='rounds of non-maximum suppression in a graph (default: %(default)s); photographs '
         'need four at the default settings',
     )
-    add_detector_options(parser, names=('weights',))
+    add_detector_options(parser, {'min_contrast': 0}, names=('weights',))
     parser.add_argument(
         '--device', default='cpu', help='device of TorchScript, cpu or cuda (default: cpu)'
     )

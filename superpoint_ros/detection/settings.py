@@ -84,6 +84,15 @@ class DetectionSettings(SettingsGroup):
         range=(1, 4),
     )
 
+    min_contrast: int = setting(
+        100,
+        'Lowest contrast of an image, from the 1st to the 99th percentile of its gray levels: '
+        'darker and hazier images are stretched to it, less where their noise would become '
+        'strong. 0 turns this off.',
+        unit='gray levels',
+        range=(0, 255),
+    )
+
     RENAMED: ClassVar[dict[str, str]] = {
         'blobs': "keypoints ('hessian' for true, 'heatmap' for false)",
         'levels': 'descriptor_scales',

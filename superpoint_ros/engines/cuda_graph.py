@@ -211,9 +211,9 @@ def _fixed_settings(settings: DetectionSettings, size: tuple[int, int]) -> Detec
     """
     Return the settings that a graph is recorded with.
 
-    The threshold is an input, and resizing is not a part of the graph. The number of keypoints is
-    rounded up to a power of two, so that few changes of it need another graph, except for a grid,
-    where it decides which ones are chosen.
+    The threshold is an input, and preprocessing is not a part of the graph. The number of
+    keypoints is rounded up to a power of two, so that few changes of it need another graph, except
+    for a grid, where it decides which ones are chosen.
     """
     most = settings.max_keypoints
     if not settings.grid_cells:
@@ -227,6 +227,7 @@ def _fixed_settings(settings: DetectionSettings, size: tuple[int, int]) -> Detec
         max_image_size=0,
         upscale_factor=1.0,
         descriptor_scales=1,
+        min_contrast=0,
     )
 
 

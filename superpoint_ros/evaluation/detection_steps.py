@@ -13,7 +13,7 @@ import torch
 from superpoint_ros.common.wording import plain_text
 from superpoint_ros.detection.descriptors import dense_descriptors
 from superpoint_ros.detection.pipeline import detect
-from superpoint_ros.detection.preprocessing import pad, to_gray
+from superpoint_ros.detection.preprocessing import pad, stretch_contrast, to_gray
 from superpoint_ros.detection.settings import DetectionSettings
 from superpoint_ros.detector import Detector
 from superpoint_ros.features import Features
@@ -147,6 +147,7 @@ def run_steps(detector: Detector, image: np.ndarray) -> DetectionSteps:
         raise ValueError(
             'the steps are shown at one scale: leave upscale_factor and descriptor_scales at 1'
         )
+    image = stretch_contrast(image, settings.min_contrast)
     output = detector.engine.infer(torch.from_numpy(pad([image])))
     output = output.apply(lambda part: part.float().cpu())
     steps, found = detect(output, torch.from_numpy(image)[None, None], settings)

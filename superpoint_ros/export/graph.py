@@ -23,6 +23,7 @@ UNSUPPORTED = {
     'max_image_size': 0,
     'upscale_factor': 1.0,
     'descriptor_scales': 1,
+    'min_contrast': 0,
 }
 """Settings that a graph does not implement, and the values that turn them off."""
 
@@ -43,11 +44,11 @@ class DetectorGraph(nn.Module):
         super().__init__()
         if rounds < 1:
             raise ValueError(f'the rounds of suppression must be at least 1, got {rounds}')
-        settings = settings or DetectionSettings()
+        settings = settings or DetectionSettings(min_contrast=UNSUPPORTED['min_contrast'])
         for name, off in UNSUPPORTED.items():
             if getattr(settings, name) != off:
                 raise ValueError(
-                    'a graph neither spreads keypoints over a grid nor resizes images: '
+                    'a graph neither spreads keypoints over a grid nor changes images: '
                     f'{name} must be {off}, got {getattr(settings, name)}'
                 )
         self.model = build_network(NetworkArrays.of(model).prepare_for_inference())

@@ -10,6 +10,7 @@ PyTorch on a CPU. `python test/detection/test_golden.py` writes the file again: 
 change is meant to alter features.
 """
 
+from dataclasses import replace
 from functools import cache
 from pathlib import Path
 
@@ -57,6 +58,27 @@ def compare(found, golden):
     expected /= np.linalg.norm(expected, axis=1, keepdims=True)
     cosines = np.sum(expected * found.descriptors[nearest], axis=1)[near]
     return near.mean(), cosines
+
+
+@pytest.mark.parametrize(('factor', 'offset'), [(0.1, 2), (0.15, 160)])
+def test_dark_and_hazy_photographs_have_the_keypoints_of_the_photograph(factor, offset):
+    detector = Detector.from_weights(device='cpu', engine='torch')
+    without = replace(detector.settings, min_contrast=0)
+    counts, shares = [], []
+    for path in demo_photographs():
+        image = cv2.imread(str(path), cv2.IMREAD_GRAYSCALE)
+        changed = np.rint(factor * image + offset).astype(np.uint8)
+        found, expected = detector(changed), detector(image)
+        counts.append((len(detector(changed, settings=without)), len(found), len(expected)))
+        distances = np.linalg.norm(found.keypoints[:, None] - expected.keypoints, axis=2)
+        near = distances.min(axis=1) < 1.5
+        nearest = distances.argmin(axis=1)
+        cosines = np.sum(found.descriptors * expected.descriptors[nearest], axis=1)
+        shares.append((near & (cosines > 0.8)).mean())
+    assert min(shares) > 0.5
+    before, now, bright = np.sum(counts, axis=0)
+    assert before < 0.8 * bright
+    assert now > 0.95 * bright
 
 
 @pytest.mark.parametrize('name', ENGINES)

@@ -14,6 +14,7 @@ import torch
 
 from superpoint_ros.data.sequences.image_files import read_image
 from superpoint_ros.detection.pipeline import detect
+from superpoint_ros.detection.preprocessing import stretch_contrast
 from superpoint_ros.detector import Detector
 from superpoint_ros.evaluation import detection_steps
 from superpoint_ros.evaluation import step_pictures as pictures
@@ -73,6 +74,13 @@ def test_steps_are_those_of_the_detector(detector, image, steps):
     assert steps.features.descriptors[nearest] == pytest.approx(features.descriptors, abs=1e-3)
     assert steps.heatmap == pytest.approx(detector.heatmap(image), abs=1e-6)
     assert steps.probabilities.sum(axis=0) == pytest.approx(np.ones((26, 38)), abs=1e-5)
+
+
+def test_steps_of_a_dark_image_are_those_of_the_stretched_one(detector, image):
+    dark = np.rint(0.1 * image).astype(np.uint8)
+    found = run_steps(detector, dark)
+    np.testing.assert_array_equal(found.image, stretch_contrast(dark, 100))
+    assert len(found.features) == len(detector(dark)) > 20
 
 
 def test_a_pixel_is_one_channel_of_one_cell(steps):

@@ -47,7 +47,7 @@ def noise(seed, height, width):
 
 def test_on_photographs_the_graph_finds_what_the_shipped_detector_finds():
     model, _ = load_weights(default_weights())
-    detector = Detector.from_model(model, device='cpu')
+    detector = Detector.from_model(model, device='cpu', min_contrast=0)
     graph = DetectorGraph(model)
     photographs = [read_image(path)[:301, :417].copy() for path in demo_photographs()]
     agreement = compare(
@@ -64,9 +64,9 @@ def test_on_photographs_the_graph_finds_what_the_shipped_detector_finds():
 @pytest.mark.parametrize(
     'settings',
     [
-        DetectionSettings(),
-        DetectionSettings(nms_radius=0, border_margin=0, max_keypoints=7),
-        DetectionSettings(nms_radius=2, border_margin=9, subpixel=False),
+        DetectionSettings(min_contrast=0),
+        DetectionSettings(nms_radius=0, border_margin=0, max_keypoints=7, min_contrast=0),
+        DetectionSettings(nms_radius=2, border_margin=9, subpixel=False, min_contrast=0),
     ],
 )
 def test_graphs_of_any_size_and_settings_find_what_the_detector_finds(
@@ -137,11 +137,12 @@ def test_rounds_of_a_graph_must_be_positive(tiny):
         ({'max_image_size': 640}, 'max_image_size must be 0, got 640'),
         ({'upscale_factor': 2.0}, 'upscale_factor must be 1.0, got 2.0'),
         ({'descriptor_scales': 2}, 'descriptor_scales must be 1, got 2'),
+        ({'min_contrast': 100}, 'min_contrast must be 0, got 100'),
     ],
 )
 def test_settings_that_a_graph_does_not_implement_are_refused(tiny, setting, message):
     with pytest.raises(ValueError, match=message):
-        DetectorGraph(tiny, DetectionSettings(**setting))
+        DetectorGraph(tiny, DetectionSettings(**{'min_contrast': 0, **setting}))
 
 
 def test_agreement_counts_shared_keypoints():

@@ -27,7 +27,7 @@ from superpoint_ros.model.superpoint import SuperPoint
 from superpoint_ros.model.weights import load_weights, read_weights, WeightsMetadata
 from superpoint_ros.resources import default_weights, demo_photographs
 
-SETTINGS = DetectionSettings(max_keypoints=300)
+SETTINGS = DetectionSettings(max_keypoints=300, min_contrast=0)
 METADATA = WeightsMetadata(recipe='a recipe', licence='Apache-2.0')
 
 

@@ -18,7 +18,7 @@ from superpoint_ros.export.graph import DetectorGraph
 from superpoint_ros.model.weights import load_weights
 from superpoint_ros.resources import default_weights, demo_photographs
 
-SETTINGS = DetectionSettings(max_keypoints=300)
+SETTINGS = DetectionSettings(max_keypoints=300, min_contrast=0)
 
 
 @pytest.fixture(scope='module', params=['float32', 'float16'])
