@@ -88,9 +88,7 @@ class OdometryPlan(SettingsGroup):
         choices=('none', 'stereo', 'depth'),
     )
     tracker: TrackerSettings = field(default_factory=lambda: TrackerSettings(min_similarity=-1.0))
-    odometry: OdometrySettings = field(
-        default_factory=lambda: OdometrySettings(initial_parallax=1.0)
-    )
+    odometry: OdometrySettings = field(default_factory=OdometrySettings)
 
     def __post_init__(self):
         super().__post_init__()

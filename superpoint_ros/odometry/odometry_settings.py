@@ -41,8 +41,8 @@ class TrackerSettings(SettingsGroup):
     max_jump: float = setting(
         1000.0,
         'Largest distance, as max_motion, within which the tracks of the last frame are searched '
-        'once more if less than a tenth of them is found within max_motion, for example because '
-        'the camera suddenly turns. 0 turns this search off.',
+        'once more if less than a tenth of them is found within max_motion (in the second frame, '
+        'half), for example because the camera suddenly turns. 0 turns this search off.',
         unit='px',
         range=(0.0, 10_000.0),
     )
@@ -146,7 +146,7 @@ class OdometrySettings(SettingsGroup):
         range=(6, 10_000),
     )
     initial_parallax: float = setting(
-        2.0,
+        1.0,
         'Median parallax between two frames at which the map is initialised. Higher: starts '
         'later, with a better map.',
         unit='deg',
@@ -173,7 +173,8 @@ class OdometrySettings(SettingsGroup):
     )
     max_lost_frames: int = setting(
         5,
-        'Number of frames without a pose after which a new map may replace the last one.',
+        'Number of frames without a pose after which a new map may replace the last one. A map '
+        'that has not given any pose is replaced after one frame.',
         range=(1, 1000),
     )
     window: int = setting(

@@ -18,6 +18,7 @@ from superpoint_ros.odometry.track_state import TrackState
 FEW_FOUND = 0.1
 """Share of the tracks of a frame; if fewer are found, the motion was sudden or the view is new."""
 
+_FEW_FIRST = 0.5  # the same between the first two frames, when velocities are unknown
 _FEW_BACK = 0.05  # share of the tracks before an interruption; with fewer, it goes on
 _LOST_REACH = 0.3  # share of max_motion for lost tracks, whose positions are predicted
 _LONGEST_REACH = 3  # times max_motion, for tracks that nothing but their velocity predicts
@@ -103,9 +104,9 @@ class _TrackMatching:
         """
         Return the matches of the tracks of the last frame, see `_match_groups`.
 
-        If hardly any of them is found within `max_motion` of where its velocity leads, those
-        within `max_jump` of where they were seen count, if they are at least twice as many and
-        enough for a geometric model.
+        If hardly any of them is found within `max_motion` of where its velocity leads, or less
+        than half while no velocity is known, those within `max_jump` of where they were seen
+        count, if they are at least twice as many and enough for a geometric model.
         """
         memory, settings, last = self._memory, self._settings, self._memory.unseen == 0
         self._predict_by_velocity(last)
@@ -113,7 +114,8 @@ class _TrackMatching:
         pairs, _ = self._match_groups(groups, settings.max_motion)
         if not settings.max_motion or not settings.max_jump:
             return pairs
-        if len(pairs) >= FEW_FOUND * last.sum():
+        few = _FEW_FIRST if (memory.ages[last] == 1).all() else FEW_FOUND
+        if len(pairs) >= few * last.sum():
             return pairs
         near, self._free = self._free, free
         expected = memory.expected[last]

@@ -61,11 +61,12 @@ class VisualOdometry:
     has changed in between. It is None if a frame had no pose, or was in another map.
 
     The world frame is that of the first keyframe (x right, y down, z forward); without depths, the
-    distance to the second keyframe is 1. After `max_lost_frames` frames without a pose, the next
-    views that allow it start a new map at the last known pose, moved on as the camera moved before
-    for at most two seconds, without depths scaled to the last median depth; both are
-    approximations. If they see enough points of the old map before, its poses continue. A map
-    without metric scale is replaced as soon as enough points have depths.
+    distance to the second keyframe is 1. After `max_lost_frames` frames without a pose, or one if
+    the map has not given any pose yet, the next views that allow it start a new map at the last
+    known pose, moved on as the camera moved before for at most two seconds, without depths scaled
+    to the last median depth; both are approximations. If they see enough points of the old map
+    before, its poses continue. A map without metric scale is replaced as soon as enough points
+    have depths.
 
     `refiner` runs the bundle adjustment of new keyframes. By default it runs within `update`, and
     results repeat exactly. If it runs in another thread, its result corrects the frames after it.
@@ -106,6 +107,7 @@ class VisualOdometry:
         self.motion: np.ndarray | None = None
         self._depth: float | None = None
         self._failures = 0
+        self._failures_allowed = 1  # frames without a pose, until the map has given a pose
         self._share_base = 0
         self._stamp = -np.inf
 
@@ -160,7 +162,7 @@ class VisualOdometry:
         if not (has_scale or self.metric):
             view.forget_depths()  # too few to change the scale of a map
         found = self._map is not None and self._follow(view, elapsed)
-        if not found and (self._map is None or self._failures >= self.settings.max_lost_frames):
+        if not found:
             found = self._begin(view, has_scale)
         return invert(self._pose) if found else None
 
@@ -183,29 +185,37 @@ class VisualOdometry:
         With scale, this view gives a map, otherwise the reference view and this one. A map that
         gave no pose is kept until then: its points may come into view again.
         """
-        start = None
+        start = reference = None
         if not has_scale:
             view.forget_depths()
-            start = self._initial_map(view)
+            reference = self._reference_of(view)
+        if self._map is not None and self._failures < self._failures_allowed:
+            return False
+        if not has_scale:
+            self.inliers = 0
+            if reference is not None:
+                start = initial_map(reference, view, self.threshold, self.settings, self._depth)
             if start is None:
                 return False
-        reference = self._reference
         if self._map is not None:
             self._restart(f'no pose in {counted(self._failures, "frame")}')
         self._start_map(view, reference, start)
         return True
 
-    def _initial_map(self, view: CameraView) -> InitialMap | None:
-        """Return a map from the reference view and this one, None if they give none."""
-        self.inliers = 0
+    def _reference_of(self, view: CameraView) -> CameraView | None:
+        """
+        Return the reference view if it shares enough points with this view.
+
+        Otherwise this view becomes the reference of later ones, unless it has too few points, as a
+        dark one has.
+        """
         enough, reference = 2 * self.settings.min_inliers, self._reference
         if len(view) < enough:
             return None
         if reference is None or len(shared_ids(reference.ids, view.ids)[0]) < enough:
-            # Too few points of the reference are still in view: this view replaces it.
             self._reference = view
             return None
-        return initial_map(reference, view, self.threshold, self.settings, self._depth)
+        return reference
 
     def _start_map(
         self, view: CameraView, reference: CameraView | None, start: InitialMap | None
@@ -225,7 +235,7 @@ class VisualOdometry:
             self._map.add_points(start.ids, start.points)
         self._add_keyframe(view)
         self._pose, self._motion = view.pose, CameraMotion()
-        self._failures, self._reference = 0, None
+        self._failures, self._failures_allowed, self._reference = 0, 1, None
         inliers = self._map.inliers(view)
         self.inliers = self._share_base = len(inliers[0])
         self.status = TRACKING
@@ -276,6 +286,7 @@ class VisualOdometry:
         self._motion = CameraMotion(motion, elapsed) if is_known else CameraMotion()
         self.motion = invert(motion) if is_known else None
         self._failures, self._reference, self.status = 0, None, TRACKING
+        self._failures_allowed = self.settings.max_lost_frames
         self._store_depth()
         return True
 

@@ -169,6 +169,18 @@ def test_tracker_finds_tracks_after_a_sudden_turn_up_to_max_jump(limit, same):
     assert kept > 0.9 if same else kept < 0.2
 
 
+def test_the_first_motion_may_be_large_although_other_points_look_alike_nearby():
+    scene, tracker = Scene(count=100, noise=0.02), Tracker()
+    first, order = scene.at((0, 0))
+    ids = names(tracker.update(first, 0.0), order)
+    # Points that were out of sight come to where some of the others were.
+    scene.places = np.concatenate([scene.places, scene.places[:30] - (80, 0)])
+    scene.descriptors = np.concatenate([scene.descriptors, scene.descriptors[:30]])
+    second, order = scene.at((90, 0))
+    now = names(tracker.update(second, 0.1), order)
+    assert all(now[point] == ids[point] for point in range(30, 100))
+
+
 def test_tracker_does_not_search_the_image_for_tracks_that_are_out_of_sight():
     scene, tracker = Scene(count=200), Tracker()
     first = tracker.update(scene.at((0, 0), np.arange(100))[0], 0.0)

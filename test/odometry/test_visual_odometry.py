@@ -160,6 +160,31 @@ def test_odometry_without_points_is_lost_and_restarts_at_the_last_pose(make_flig
     assert 0.5 < new / old < 2
 
 
+def test_a_map_that_gives_no_pose_is_replaced_at_once(make_flight):
+    flight, other = make_flight(noise=0.3), make_flight(noise=0.3, seed=2)
+    settings = OdometrySettings(initial_parallax=0.3)
+    start = fly(other, settings)[0][0]
+    for one in flight.tracks[: start + 1]:
+        one.ids[:] += 1_000_000  # its points are never seen again
+    numbers, poses, odometry = fly(flight, settings)
+    assert odometry.restarts == 1
+    assert odometry.restart_reason in ('no pose in 1 frame', 'no pose in 2 frames')
+    assert numbers[0] == start
+    assert start + 2 <= numbers[1] <= start + 4
+    assert relative_error(flight, numbers[1:], poses[1:]) < 0.02
+
+
+def test_a_new_map_starts_once_the_old_one_may_be_replaced(make_flight):
+    flight = make_flight(noise=0.3)
+    for one in flight.tracks[40:]:
+        one.ids[:] += 1_000_000
+    settings = OdometrySettings(max_lost_frames=5)
+    numbers, _, odometry = fly(flight, settings)
+    # The views without a pose count: the first of them is one of the two that start the map.
+    np.testing.assert_array_equal(numbers, [*range(numbers[0], 40), *range(44, 60)])
+    assert odometry.restart_reason == 'no pose in 5 frames'
+
+
 def test_a_new_map_starts_where_the_last_motion_leads(make_flight):
     flight = make_flight(depth_error=0.005)
     for number, tracks in enumerate(flight.tracks):
