@@ -13,6 +13,7 @@ from typing import Any, TYPE_CHECKING
 
 import numpy as np
 
+from superpoint_ros.common.contrast import stretch_contrast
 from superpoint_ros.common.settings_table import make_settings, table_of
 from superpoint_ros.detection.cpu import CpuPipeline
 from superpoint_ros.detection.cpu_descriptors import average_scales
@@ -25,7 +26,6 @@ from superpoint_ros.detection.preprocessing import (
     rescale_keypoints,
     resize,
     resize_mask,
-    stretch_contrast,
     to_gray,
 )
 from superpoint_ros.detection.settings import DetectionSettings

@@ -12,6 +12,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import ClassVar
 
+from superpoint_ros.common.contrast import MIN_CONTRAST
 from superpoint_ros.common.settings_table import setting, SettingsGroup
 
 KEYPOINTS = ('hessian', 'heatmap')
@@ -85,7 +86,7 @@ class DetectionSettings(SettingsGroup):
     )
 
     min_contrast: int = setting(
-        100,
+        MIN_CONTRAST,
         'Lowest contrast of an image, from the 1st to the 99th percentile of its gray levels: '
         'darker and hazier images are stretched to it, less where their noise would become '
         'strong. 0 turns this off.',

@@ -10,10 +10,11 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 
+from superpoint_ros.common.contrast import stretch_contrast
 from superpoint_ros.common.wording import plain_text
 from superpoint_ros.detection.descriptors import dense_descriptors
 from superpoint_ros.detection.pipeline import detect
-from superpoint_ros.detection.preprocessing import pad, stretch_contrast, to_gray
+from superpoint_ros.detection.preprocessing import pad, to_gray
 from superpoint_ros.detection.settings import DetectionSettings
 from superpoint_ros.detector import Detector
 from superpoint_ros.features import Features

@@ -23,6 +23,7 @@ import cv2
 import numpy as np
 
 from superpoint_ros.common.compiled import compiled
+from superpoint_ros.common.contrast import MIN_CONTRAST, stretch_contrast
 from superpoint_ros.odometry.patch_alignment_loops import align_patches
 from superpoint_ros.odometry.patch_covariances import correct_perspective, write_covariances
 from superpoint_ros.odometry.patch_pixels import GAINS, PatchMemory, PIXELS
@@ -54,12 +55,16 @@ class Alignment(NamedTuple):
 
 def smoothed(image: np.ndarray, memory: np.ndarray | None = None) -> np.ndarray:
     """
-    Return an image (H, W), uint8, smoothed against noise, as the alignment reads it.
+    Return an image (H, W), uint8, as the alignment reads it.
+
+    It is smoothed against noise; dark and hazy images are stretched before, since smooth gray
+    levels are rounded.
 
     `memory`, a result for an earlier image, is used for this one if it has its size.
     """
     if memory is None or memory.shape != image.shape:
         memory = np.empty(image.shape, np.uint32)
+    image = stretch_contrast(image, MIN_CONTRAST)
     _pack_neighbours(cv2.GaussianBlur(image, (3, 3), 0), memory)
     return memory
 

@@ -12,9 +12,9 @@ import numpy as np
 import pytest
 import torch
 
+from superpoint_ros.common.contrast import stretch_contrast
 from superpoint_ros.data.sequences.image_files import read_image
 from superpoint_ros.detection.pipeline import detect
-from superpoint_ros.detection.preprocessing import stretch_contrast
 from superpoint_ros.detector import Detector
 from superpoint_ros.evaluation import detection_steps
 from superpoint_ros.evaluation import step_pictures as pictures

@@ -70,6 +70,17 @@ def test_patches_are_found_to_a_few_hundredths_of_a_pixel(picture, affine, gain,
     np.testing.assert_allclose(np.median(found.warps, axis=0), affine[:, :2], atol=0.01)
 
 
+def test_patches_of_dark_images_are_found_as_precisely_as_their_gray_levels_allow(picture):
+    affine = np.array([[1, 0, 0.5], [0, 1, -0.25]])
+    points = points_in(picture)
+    true = (points + affine[:, 2]).astype(np.float32)
+    dark = warped(picture, np.eye(2, 3), 0.06, 5.0)
+    found = align(dark, warped(picture, affine, 0.06, 5.0), points, true)
+    errors = np.linalg.norm(found.points - true, axis=1)
+    assert (found.correlations > 0.9).mean() > 0.95
+    assert np.median(errors) < 0.12
+
+
 def test_a_patch_that_is_not_in_the_image_has_a_low_correlation(picture):
     points = points_in(picture)
     other = noise_picture(9, SIZE)
