@@ -41,8 +41,9 @@ class TrackerSettings(SettingsGroup):
     max_jump: float = setting(
         1000.0,
         'Largest distance, as max_motion, within which the tracks of the last frame are searched '
-        'once more if less than a tenth of them is found within max_motion (in the second frame, '
-        'half), for example because the camera suddenly turns. 0 turns this search off.',
+        'once more if less than a tenth of them is found within max_motion, or less than half as '
+        'many as in the frame before, for example because the camera suddenly turns or stamps are '
+        'wrong. 0 turns this search off.',
         unit='px',
         range=(0.0, 10_000.0),
     )

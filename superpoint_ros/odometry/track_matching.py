@@ -18,7 +18,10 @@ from superpoint_ros.odometry.track_state import TrackState
 FEW_FOUND = 0.1
 """Share of the tracks of a frame; if fewer are found, the motion was sudden or the view is new."""
 
-_FEW_FIRST = 0.5  # the same between the first two frames, when velocities are unknown
+_SUDDEN = 0.5
+"""Number of found tracks, relative to the frame before, below which the motion was sudden. In a
+first frame, all points count as found."""
+
 _FEW_BACK = 0.05  # share of the tracks before an interruption; with fewer, it goes on
 _LOST_REACH = 0.3  # share of max_motion for lost tracks, whose positions are predicted
 _LONGEST_REACH = 3  # times max_motion, for tracks that nothing but their velocity predicts
@@ -104,9 +107,10 @@ class _TrackMatching:
         """
         Return the matches of the tracks of the last frame, see `_match_groups`.
 
-        If hardly any of them is found within `max_motion` of where its velocity leads, or less
-        than half while no velocity is known, those within `max_jump` of where they were seen
-        count, if they are at least twice as many and enough for a geometric model.
+        If few of them are found within `max_motion` of where their velocities lead, those within
+        `max_jump` of where they were seen count, if they are at least twice as many and enough for
+        a geometric model. Less than a tenth are few, and less than half as many as in the frame
+        before.
         """
         memory, settings, last = self._memory, self._settings, self._memory.unseen == 0
         self._predict_by_velocity(last)
@@ -114,8 +118,9 @@ class _TrackMatching:
         pairs, _ = self._match_groups(groups, settings.max_motion)
         if not settings.max_motion or not settings.max_jump:
             return pairs
-        few = _FEW_FIRST if (memory.ages[last] == 1).all() else FEW_FOUND
-        if len(pairs) >= few * last.sum():
+        count, found_before = last.sum(), (memory.ages[last] > 1).sum()
+        # In a first frame, all tracks are new.
+        if len(pairs) >= max(FEW_FOUND * count, _SUDDEN * (found_before or count)):
             return pairs
         near, self._free = self._free, free
         expected = memory.expected[last]

@@ -181,6 +181,18 @@ def test_the_first_motion_may_be_large_although_other_points_look_alike_nearby()
     assert all(now[point] == ids[point] for point in range(30, 100))
 
 
+def test_a_doubled_frame_does_not_lead_to_points_that_look_alike():
+    scene, tracker = Scene(count=100, noise=0.02), Tracker()
+    for number, shift in enumerate((0, 40, 80, 80)):  # the velocities are 0 at the end
+        features, order = scene.at((shift, 0))
+        ids = names(tracker.update(features, 0.1 * number), order)
+    scene.places = np.concatenate([scene.places, scene.places[:30] - (80, 0)])
+    scene.descriptors = np.concatenate([scene.descriptors, scene.descriptors[:30]])
+    features, order = scene.at((170, 0))
+    now = names(tracker.update(features, 0.4), order)
+    assert all(now[point] == ids[point] for point in range(30, 100))
+
+
 def test_tracker_does_not_search_the_image_for_tracks_that_are_out_of_sight():
     scene, tracker = Scene(count=200), Tracker()
     first = tracker.update(scene.at((0, 0), np.arange(100))[0], 0.0)
