@@ -30,6 +30,10 @@ from superpoint_ros.ros.topics.processed_topic import ProcessedTopic
 
 COORDINATES = ('normalized', 'pixels')
 
+MAX_LATE = 0.5
+"""Seconds by which the stamp of a message may lie before that of the last one. Such messages are
+out of order, or the clock was corrected; all tracks restart if the stamps go farther back."""
+
 
 @dataclass(frozen=True)
 class TrackOutput(SettingsGroup):
@@ -80,8 +84,8 @@ class TrackerNode(ProcessingNode):
     """
     Publish tracks of the features received.
 
-    One message of tracks is published for each message of features; with `coordinates: normalized`
-    only if there is a calibration.
+    One message of tracks is published for each message of features that comes in order; with
+    `coordinates: normalized` only if there is a calibration.
     """
 
     def __init__(self, **options):
@@ -95,7 +99,7 @@ class TrackerNode(ProcessingNode):
         self._tails = TrackTails()
         self._restarts = ThrottledWarnings(self.get_logger())
         self.images = FrameImages(self, 'image', 'tracks are not refined')
-        self._tracked = 0
+        self._tracked, self._stamp = 0, 0.0
         self.inputs = [
             ProcessedTopic(
                 *(self, PointCloud2, 'features', self.process, self._trouble, self.calibration),
@@ -107,6 +111,7 @@ class TrackerNode(ProcessingNode):
     def set_up(self) -> None:
         """Make the publishers, and reset the tracker."""
         self._tracker.reset()
+        self._stamp = 0.0
         Tracker.warm_up()
         self._track_publisher = self.publisher(PointCloud, 'tracks', 10)
         self._cloud_publisher = self.publisher(PointCloud2, 'tracks/cloud', 10)
@@ -136,7 +141,13 @@ class TrackerNode(ProcessingNode):
 
     def process(self, message: PointCloud2) -> int | None:
         """Publish the tracks of a message; return their number, None without a calibration."""
-        features = features_from_message(message)
+        features, stamp = features_from_message(message), seconds_of(message.header.stamp)
+        if 0 < self._stamp - stamp <= MAX_LATE:
+            raise ValueError(
+                f'the stamp lies {self._stamp - stamp:.3f} s before that of the last message: '
+                'messages must come in the order of their stamps'
+            )
+        self._stamp = stamp
         output = self.parameters.of(TrackOutput)
         self._tracker.settings = self.parameters.of(TrackerSettings)
         self._follow_demand()
@@ -146,7 +157,7 @@ class TrackerNode(ProcessingNode):
             model = self.calibration.model(size)
             if size is None and model and all(model.image_size):
                 size = model.image_size
-        tracks = self._tracker.update(features, seconds_of(message.header.stamp), size, image)
+        tracks = self._tracker.update(features, stamp, size, image)
         if self._tracker.restart_reason:
             self._restarts.warn(f'all tracks restart: {self._tracker.restart_reason}')
         self._tracked = int((tracks.ages > 1).sum())

@@ -341,13 +341,27 @@ def test_images_are_received_only_if_they_are_of_use(graph):
 def test_a_recording_that_is_repeated_restarts_all_tracks_with_one_line_in_the_log(graph, capfd):
     graph.add(TrackerNode, coordinates='pixels')
     tracks, source = graph.listen(PointCloud, 'tracks'), Source()
-    for number in (0, 1, 2, 0, 1, 2, 0, 1):
+    for number in (0, 5, 10, 0, 5, 10, 0, 5):
         track(graph, tracks, source.frame(number))
     ages = [tracks_from_message(message).ids.min() // 50 for message in tracks]
     assert ages == [0, 0, 0, 1, 1, 1, 2, 2]
     lines = [line for line in capfd.readouterr().err.splitlines() if 'restart' in line]
     assert len(lines) == 1
-    assert lines[0].endswith('all tracks restart: the stamps went back by 0.200 s')
+    assert lines[0].endswith('all tracks restart: the stamps went back by 1.000 s')
+
+
+def test_a_message_out_of_order_is_skipped_and_tracks_go_on(graph, capfd):
+    node = graph.add(TrackerNode, coordinates='pixels')
+    tracks, source = graph.listen(PointCloud, 'tracks'), Source()
+    for number in (0, 1, 2, 4):
+        track(graph, tracks, source.frame(number))
+    graph.publish(source.frame(3), 'features')
+    track(graph, tracks, source.frame(5))
+    assert len(tracks) == 5
+    ids = [tracks_from_message(message).ids for message in tracks]
+    np.testing.assert_array_equal(ids[-1], ids[0])
+    assert node.inputs[0].statistics.summary(1e9).bad_frames == {'content': 1}
+    assert 'the stamp lies 0.100 s before that of the last message' in capfd.readouterr().err
 
 
 def test_another_image_size_starts_new_tracks(graph):
