@@ -175,7 +175,7 @@ class OdometrySettings(SettingsGroup):
     max_lost_frames: int = setting(
         5,
         'Number of frames without a pose after which a new map may replace the last one. A map '
-        'that has not given any pose is replaced after one frame.',
+        'without depths that has not given any pose is replaced after one frame.',
         range=(1, 1000),
     )
     window: int = setting(

@@ -62,11 +62,11 @@ class VisualOdometry:
 
     The world frame is that of the first keyframe (x right, y down, z forward); without depths, the
     distance to the second keyframe is 1. After `max_lost_frames` frames without a pose, or one if
-    the map has not given any pose yet, the next views that allow it start a new map at the last
-    known pose, moved on as the camera moved before for at most two seconds, without depths scaled
-    to the last median depth; both are approximations. If they see enough points of the old map
-    before, its poses continue. A map without metric scale is replaced as soon as enough points
-    have depths.
+    a map of two views has not given any pose yet, the next views that allow it start a new map at
+    the last known pose, moved on as the camera moved before for at most two seconds, without
+    depths scaled to the last median depth; both are approximations. If they see enough points of
+    the old map before, its poses continue. A map without metric scale is replaced as soon as
+    enough points have depths.
 
     `refiner` runs the bundle adjustment of new keyframes. By default it runs within `update`, and
     results repeat exactly. If it runs in another thread, its result corrects the frames after it.
@@ -107,7 +107,7 @@ class VisualOdometry:
         self.motion: np.ndarray | None = None
         self._depth: float | None = None
         self._failures = 0
-        self._failures_allowed = 1  # frames without a pose, until the map has given a pose
+        self._failures_allowed = 1  # frames without a pose before a new map may start
         self._share_base = 0
         self._stamp = -np.inf
 
@@ -235,7 +235,9 @@ class VisualOdometry:
             self._map.add_points(start.ids, start.points)
         self._add_keyframe(view)
         self._pose, self._motion = view.pose, CameraMotion()
-        self._failures, self._failures_allowed, self._reference = 0, 1, None
+        self._failures, self._reference = 0, None
+        # Two views may give a wrong map; depths do not.
+        self._failures_allowed = settings.max_lost_frames if self.metric else 1
         inliers = self._map.inliers(view)
         self.inliers = self._share_base = len(inliers[0])
         self.status = TRACKING

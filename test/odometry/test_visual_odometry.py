@@ -174,6 +174,16 @@ def test_a_map_that_gives_no_pose_is_replaced_at_once(make_flight):
     assert relative_error(flight, numbers[1:], poses[1:]) < 0.02
 
 
+def test_a_map_with_depths_is_kept_although_the_next_frames_give_no_pose(make_flight):
+    flight = make_flight(depth_error=0.005)
+    for one in flight.tracks[1:4]:
+        one.ids[:] += 1_000_000  # other points for three frames
+    numbers, poses, odometry = fly(flight)
+    np.testing.assert_array_equal(numbers, [0, *range(4, 60)])
+    assert odometry.restarts == 0
+    assert relative_error(flight, numbers, poses) < 0.02
+
+
 def test_a_new_map_starts_once_the_old_one_may_be_replaced(make_flight):
     flight = make_flight(noise=0.3)
     for one in flight.tracks[40:]:
