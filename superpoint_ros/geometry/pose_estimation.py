@@ -26,6 +26,7 @@ _PLANE_ITERATIONS, _PLANE_SHARE = 100, 0.4
 _RANKED = 100  # points that rank the solutions of one matrix
 _REFINEMENTS = 5  # Gauss-Newton steps; together 2 ms
 _STEP = 1e-6  # radians, for derivatives
+_TURN_ROUNDS, _TURNED_SHARE = 5, 0.6
 
 
 class TwoViews(NamedTuple):
@@ -167,6 +168,28 @@ def _sampson_distances(essential: np.ndarray, a: np.ndarray, b: np.ndarray) -> n
     lines_a = b @ essential[:2] + essential[2]
     lengths = np.sqrt((lines_a[:, :2] ** 2).sum(axis=1) + (lines_b[:, :2] ** 2).sum(axis=1))
     return ((b * lines_b[:, :2]).sum(axis=1) + lines_b[:, 2]) / np.maximum(lengths, 1e-12)
+
+
+def relative_rotation(a: np.ndarray, b: np.ndarray, threshold: float) -> np.ndarray | None:
+    """
+    Return the rotation (3, 3) of a camera that turned in place between two views of points (N, 2).
+
+    It turns directions in the first view into those in the second. It is fitted by least squares
+    (Kabsch, 1976), repeatedly without the points that fit worst. None if less than
+    `_TURNED_SHARE` of the points, or fewer than `_MIN_POINTS`, have errors below `threshold`.
+    """
+    rays_a, rays_b = (np.column_stack([each, np.ones(len(each))]) for each in (a, b))
+    rays_a, rays_b = (each / np.linalg.norm(each, axis=1)[:, None] for each in (rays_a, rays_b))
+    kept = np.ones(len(a), bool)
+    for _ in range(_TURN_ROUNDS):
+        if kept.sum() < _MIN_POINTS:
+            return None
+        left, _, right = np.linalg.svd(rays_b[kept].T @ rays_a[kept])
+        signs = np.array([1, 1, np.sign(np.linalg.det(left @ right))])
+        rotation = (left * signs) @ right
+        errors = np.linalg.norm(rays_a @ rotation.T - rays_b, axis=1)
+        kept = errors < max(threshold, 1.5 * np.median(errors))
+    return rotation if (errors < threshold).mean() >= _TURNED_SHARE else None
 
 
 def find_pose(

@@ -32,16 +32,18 @@ class CameraMotion:
         """Return the pose that is expected in the frame after that of `pose`."""
         return self._motion @ pose
 
-    def coast(self, pose: np.ndarray, seconds: float) -> np.ndarray:
+    def coast(
+        self, pose: np.ndarray, seconds: float, rotation: np.ndarray | None = None
+    ) -> np.ndarray:
         """
         Return the expected pose of a frame in which none is found, `seconds` after `pose`.
 
-        The camera moves on as before until `LONGEST_COAST` seconds have passed in such frames.
+        The camera moves on as before until `LONGEST_COAST` seconds have passed in such frames, but
+        turns by `rotation` (3, 3) if it is known.
         """
-        moving = min(seconds, LONGEST_COAST - self._coasted)
+        moving = max(min(seconds, LONGEST_COAST - self._coasted), 0.0)
         self._coasted += seconds
-        if moving <= 0 or self._seconds <= 0:
-            return pose
-        share = moving / self._seconds
-        turn = cv2.Rodrigues(self._motion[:3, :3])[0] * share
-        return make_pose(cv2.Rodrigues(turn)[0], self._motion[:3, 3] * share) @ pose
+        share = moving / self._seconds if self._seconds > 0 else 0.0
+        if rotation is None:
+            rotation = cv2.Rodrigues(cv2.Rodrigues(self._motion[:3, :3])[0] * share)[0]
+        return make_pose(rotation, self._motion[:3, 3] * share) @ pose

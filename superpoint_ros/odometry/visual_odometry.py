@@ -21,7 +21,7 @@ import numpy as np
 
 from superpoint_ros.common.wording import counted
 from superpoint_ros.geometry.camera_model import CameraModel
-from superpoint_ros.geometry.pose_estimation import find_pose
+from superpoint_ros.geometry.pose_estimation import find_pose, relative_rotation
 from superpoint_ros.geometry.poses import invert
 from superpoint_ros.geometry.projection import parallax, project, reprojection_errors
 from superpoint_ros.odometry.bundle_adjustment import Observations, refine
@@ -63,10 +63,10 @@ class VisualOdometry:
     The world frame is that of the first keyframe (x right, y down, z forward); without depths, the
     distance to the second keyframe is 1. After `max_lost_frames` frames without a pose, or one if
     a map of two views has not given any pose yet, the next views that allow it start a new map at
-    the last known pose, moved on as the camera moved before for at most two seconds, without
-    depths scaled to the last median depth; both are approximations. If they see enough points of
-    the old map before, its poses continue. A map without metric scale is replaced as soon as
-    enough points have depths.
+    the last known pose, moved on as the camera moved before for at most two seconds and turned as
+    the tracks show if it turns in place, without depths scaled to the last median depth; motion
+    and scale are approximations. If they see enough points of the old map before, its poses
+    continue. A map without metric scale is replaced as soon as enough points have depths.
 
     `refiner` runs the bundle adjustment of new keyframes. By default it runs within `update`, and
     results repeat exactly. If it runs in another thread, its result corrects the frames after it.
@@ -102,6 +102,7 @@ class VisualOdometry:
         self._refiner.discard()
         self._map: LocalMap | None = None
         self._reference: CameraView | None = None
+        self._last_view: CameraView | None = None
         self._pose = np.eye(4)
         self._motion = CameraMotion()
         self.motion: np.ndarray | None = None
@@ -163,7 +164,10 @@ class VisualOdometry:
             view.forget_depths()  # too few to change the scale of a map
         found = self._map is not None and self._follow(view, elapsed)
         if not found:
+            if self.status == LOST:
+                self._move_on(view, elapsed)
             found = self._begin(view, has_scale)
+        self._last_view = view
         return invert(self._pose) if found else None
 
     def _weights(self, covariances: np.ndarray) -> np.ndarray:
@@ -268,7 +272,6 @@ class VisualOdometry:
                 break
         else:
             self._failures, self.status = self._failures + 1, LOST
-            self._pose = self._motion.coast(self._pose, elapsed)
             return False
         noise = local.pose_noise(view, inliers, threshold)
         # Both poses by the same points: a refinement is no motion.
@@ -291,6 +294,21 @@ class VisualOdometry:
         self._failures_allowed = self.settings.max_lost_frames
         self._store_depth()
         return True
+
+    def _move_on(self, view: CameraView, elapsed: float) -> None:
+        """
+        Predict the pose of a view that the map does not give.
+
+        If the camera has turned in place since the last frame, the tracks show by which rotation.
+        """
+        rotation, last = None, self._last_view
+        if last is not None:
+            in_last, in_view = shared_ids(last.ids, view.ids)
+            if len(in_last) >= self.settings.min_inliers:
+                rotation = relative_rotation(
+                    last.seen[in_last], view.seen[in_view], 2 * self.threshold
+                )
+        self._pose = view.pose = self._motion.coast(self._pose, max(elapsed, 0.0), rotation)
 
     def _find_pose(
         self, view: CameraView, threshold: float

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from superpoint_ros.geometry import pose_estimation
-from superpoint_ros.geometry.pose_estimation import find_pose, two_views
+from superpoint_ros.geometry.pose_estimation import find_pose, relative_rotation, two_views
 from superpoint_ros.geometry.poses import invert, make_pose
 from superpoint_ros.geometry.projection import parallax, project, reprojection_errors, triangulate
 
@@ -136,3 +136,22 @@ def test_a_guess_that_fits_better_than_random_samples_is_kept(points, rng):
     seen[6:] = rng.uniform(-0.5, 0.5, seen[6:].shape)  # samples of four points are wrong
     assert find_pose(points, seen, THRESHOLD, SECOND) is SECOND
     assert find_pose(points[:3], seen[:3], THRESHOLD, FIRST) is FIRST
+
+
+@pytest.mark.parametrize('wrong', [0, 20])
+def test_the_rotation_of_a_camera_that_turned_in_place_is_found(points, rng, wrong):
+    turned = make_pose(cv2.Rodrigues(np.array([0.05, -0.3, 0.1]))[0] @ FIRST[:3, :3], FIRST[:3, 3])
+    turned[:3, 3] = turned[:3, :3] @ FIRST[:3, :3].T @ FIRST[:3, 3]  # the same centre
+    a, b = (project(pose, points)[0] + rng.normal(0, 1e-3, (80, 2)) for pose in (FIRST, turned))
+    b[:wrong] += rng.uniform(0.05, 0.4, (wrong, 2))
+    rotation = relative_rotation(a, b, THRESHOLD)
+    error = cv2.Rodrigues(rotation.T @ turned[:3, :3] @ FIRST[:3, :3].T)[0]
+    assert np.linalg.norm(error) < 1e-3
+
+
+def test_no_rotation_is_found_if_the_camera_moved_or_there_are_few_points(points):
+    a, b = (project(pose, points)[0] for pose in (FIRST, SECOND))
+    assert relative_rotation(a, b, THRESHOLD) is None
+    assert relative_rotation(a[:7], a[:7], THRESHOLD) is None
+    assert relative_rotation(a[:0], a[:0], THRESHOLD) is None
+    np.testing.assert_allclose(relative_rotation(a, a, THRESHOLD), np.eye(3), atol=1e-9)

@@ -211,6 +211,24 @@ def test_a_new_map_starts_where_the_last_motion_leads(make_flight):
     assert np.linalg.norm(found[:3, 3] - expected[:3, 3]) < 0.3 * moved
 
 
+def test_the_direction_is_known_after_a_turn_in_place_without_a_map(make_flight):
+    steps = np.linspace(0, 1, 30)
+    turn = 0.95 * (steps + 0.15 * np.sin(4 * np.pi * steps)) * 2 - 0.95  # 109 degrees, unevenly
+    yaw = np.concatenate([np.full(20, -0.95), turn, np.full(20, 0.95)])
+    way = np.concatenate([np.linspace(0, 1, 20), np.ones(30), np.linspace(1, 2, 20)])
+    path = np.tile(np.eye(4), (70, 1, 1))
+    path[:, 0, 3] = 3 + way
+    for pose, angle_of_frame in zip(path, yaw, strict=True):
+        pose[:3, :3] = cv2.Rodrigues(np.array([0, angle_of_frame, 0]))[0]
+    flight = make_flight(path, noise=0.3)
+    numbers, poses, odometry = fly(flight)
+    assert odometry.restarts == 1
+    assert not set(range(45, 50)) & set(numbers)
+    assert numbers[-1] == 69
+    found, true = (np.linalg.inv(each[0]) @ each[-1] for each in (poses, flight.poses[numbers]))
+    assert angle(found[:3, :3].T @ true[:3, :3]) < 0.5
+
+
 def test_odometry_bridges_a_few_frames_without_points(make_flight):
     flight = make_flight(noise=0.3)
     for number in (30, 31, 50):
