@@ -16,6 +16,7 @@ FEWEST_MATCHES = 16
 fit anything."""
 
 _CONFIDENCE, _ITERATIONS = 0.999, 500
+_STILL = 0.5  # pixels; points that move less may be fixed to the camera
 
 
 def fit_geometry(before: np.ndarray, now: np.ndarray, settings: TrackerSettings) -> np.ndarray:
@@ -23,7 +24,9 @@ def fit_geometry(before: np.ndarray, now: np.ndarray, settings: TrackerSettings)
     Return which matches fit the geometric model of most of them, bool (N,).
 
     `before` and `now` (N, 2) are the positions in two frames, in pixels. All matches fit if the
-    settings choose no model, or if none is found.
+    settings choose no model, or if none is found. Points that hardly move fit any fundamental
+    matrix with the epipole in their place: where others move, they have no part in it, as they may
+    belong to the robot itself.
     """
     everything, threshold = np.ones(len(before), bool), settings.geometric_threshold
     if settings.geometric_check == 'none':
@@ -32,7 +35,14 @@ def fit_geometry(before: np.ndarray, now: np.ndarray, settings: TrackerSettings)
         estimator, limits = cv2.findHomography, ()
     else:
         estimator, limits = cv2.findFundamentalMat, (_CONFIDENCE, _ITERATIONS)
-    _, inliers = estimate_robustly(estimator, before, now, cv2.USAC_FAST, threshold, *limits)
+    moved = np.linalg.norm(now - before, axis=1) > _STILL
+    if settings.geometric_check == 'homography' or moved.sum() < FEWEST_MATCHES:
+        moved[:] = True
+    _, inliers = estimate_robustly(
+        estimator, before[moved], now[moved], cv2.USAC_FAST, threshold, *limits
+    )
     # No model: for example, all points in one place, or, with OpenCV 4.6, a motion without noise
     # for which many models are exact, such as none.
-    return inliers if inliers.any() else everything
+    if inliers.any():
+        everything[moved] = inliers
+    return everything

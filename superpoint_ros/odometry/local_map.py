@@ -19,6 +19,7 @@ from superpoint_ros.odometry.pose_refinement import pose_covariance
 _ITERATIONS = 5  # per keyframe; ten did not make the trajectory more accurate
 _FIRST_ITERATIONS = 20  # of the first two keyframes, whose poses and points are not yet refined
 _MISSES = 3  # consecutive outliers after which a point is removed
+_FAR_OFF = 4  # times the threshold; points with larger errors move with something else
 _LARGEST_DEPTH_ERROR = 0.1  # as a share of the depth; larger ones place no point
 _FORGET = 60  # frames after which an unseen point is removed; trackers forget it earlier
 
@@ -103,6 +104,7 @@ class LocalMap:
         self.points = np.zeros((0, 3))
         self._misses = np.zeros(0, int)
         self._unseen = np.zeros(0, int)
+        self._rejected = np.zeros(0, np.int64)  # ids that were outliers for too long
         self.window = window
         self.point_parallax = point_parallax
 
@@ -130,9 +132,13 @@ class LocalMap:
         for name in ('ids', 'points', '_misses', '_unseen'):
             setattr(self, name, getattr(self, name)[kept])
 
+    def _is_unknown(self, view: CameraView) -> np.ndarray:
+        """Return bool (N,): which points of a view may be added."""
+        return ~np.isin(view.ids, np.concatenate([self.ids, self._rejected]))
+
     def add_located(self, view: CameraView) -> None:
         """Add the points of a view that are unknown and have a depth."""
-        new = view.has_depth() & ~np.isin(view.ids, self.ids)
+        new = view.has_depth() & self._is_unknown(view)
         if new.any():
             self.add_points(view.ids[new], view.located(new))
 
@@ -160,13 +166,23 @@ class LocalMap:
         return pose_covariance(view.pose, self.points[in_map], view.measured[in_view], threshold)
 
     def update_visibility(self, view: CameraView) -> None:
-        """Remove points that have been outliers or unseen for too long."""
+        """
+        Remove points that have been outliers or unseen for too long.
+
+        Those with large errors do not come back with the same id: they move with the robot or with
+        another object.
+        """
         in_map, _, errors = self._errors(view)
         good = errors < self.threshold
+        is_far_off = np.zeros(len(self), bool)
+        is_far_off[in_map] = errors > _FAR_OFF * self.threshold
         self._unseen += 1
         self._unseen[in_map] = 0
         self._misses[in_map] = np.where(good, 0, self._misses[in_map] + 1)
-        self.keep((self._misses < _MISSES) & (self._unseen < _FORGET))
+        wrong = self._misses >= _MISSES
+        in_view = np.isin(self._rejected, view.ids)
+        self._rejected = np.concatenate([self._rejected[in_view], self.ids[wrong & is_far_off]])
+        self.keep(~wrong & (self._unseen < _FORGET))
 
     def add_keyframe(self, view: CameraView) -> None:
         """Add a keyframe, and locate new points by depth or triangulation."""
@@ -174,7 +190,7 @@ class LocalMap:
         # Twice the window: older keyframes are fixed and anchor the newer ones.
         self.keyframes = [*self.keyframes[-2 * max(self.window, 4) :], view]
         self.add_located(view)
-        unknown = np.flatnonzero(~np.isin(view.ids, self.ids))
+        unknown = np.flatnonzero(self._is_unknown(view))
         added, points = [unknown[:0]], [self.points[:0]]
         for other in self.keyframes[:-1]:  # oldest first: largest parallax
             found, places = self._triangulate(other, view, unknown)

@@ -13,6 +13,7 @@ import pytest
 
 from superpoint_ros.features import Depths
 from superpoint_ros.geometry.trajectory_alignment import align
+from superpoint_ros.odometry.tracker import Tracks
 from superpoint_ros.odometry.visual_odometry import TRACKING, VisualOdometry
 
 
@@ -137,3 +138,23 @@ def test_a_few_depths_do_not_change_the_scale_of_a_map_that_replaces_a_metric_on
     for a, b in zip(*results, strict=True):
         np.testing.assert_array_equal(a, b)
     assert results[0][-1] is not None
+
+
+def test_points_of_the_robot_itself_do_not_hold_the_pose_back(make_flight):
+    flight = make_flight(noise=0.3, depth_error=0.002)
+    rng = np.random.default_rng(0)
+    places = rng.uniform([20, 340], [620, 470], (100, 2))  # in the lower part of all images
+    for number, tracks in enumerate(flight.tracks):
+        depths = tracks.depths
+        flight.tracks[number] = Tracks.new(
+            np.concatenate([tracks.ids, 1_000_000 + np.arange(100)]),
+            np.concatenate([tracks.keypoints, places + rng.normal(0, 0.1, places.shape)]),
+            depths=Depths(
+                np.concatenate([depths.values, np.full(100, 0.5)]),
+                np.concatenate([depths.sigmas, np.full(100, 0.005)]),
+            ),
+        )
+    poses, odometry = fly(flight)
+    assert all(pose is not None for pose in poses)
+    assert odometry.restarts == 0
+    assert largest_error(poses, flight.poses) < 0.03
