@@ -115,7 +115,7 @@ class VisualOdometry:
     def change_camera(self, camera_model: CameraModel) -> None:
         """Continue with another calibration: a new map starts at the last known pose."""
         self.camera_model = camera_model
-        self._reference = None
+        self._reference = self._last_view = None  # in other coordinates
         if self._map is not None:
             self._restart('the calibration has changed')
 

@@ -158,3 +158,15 @@ def test_points_of_the_robot_itself_do_not_hold_the_pose_back(make_flight):
     assert all(pose is not None for pose in poses)
     assert odometry.restarts == 0
     assert largest_error(poses, flight.poses) < 0.03
+
+
+def test_another_calibration_is_no_turn_of_the_camera(make_flight):
+    flight = make_flight([np.eye(4)] * 8, depth_error=1e-4)
+    odometry = VisualOdometry(flight.camera_model)
+    for number, frame in enumerate(zip(flight.tracks, flight.stamps, strict=True)):
+        if number == 4:
+            moved = flight.camera_model.matrix + np.array([[0, 0, 10], [0, 0, 0], [0, 0, 0]])
+            odometry.change_camera(replace(flight.camera_model, matrix=moved))
+        pose = odometry.update(*frame)
+    assert odometry.restarts == 1
+    np.testing.assert_allclose(pose, np.eye(4), atol=5e-3)
