@@ -39,10 +39,10 @@ def stretch_contrast(
 
     The contrast is the range from the 1st to the 99th percentile of the gray levels, where the
     `mask` (H, W) is true. The middle of this range becomes mid-gray. The image is stretched less
-    if its noise would exceed `MAX_STRETCHED_NOISE`. It is returned as it is if it has at least
-    this contrast, or less than `LEAST_CONTRAST`.
+    if its noise would exceed `MAX_STRETCHED_NOISE`, and returned unchanged if it has this contrast
+    already, or less than `LEAST_CONTRAST`, or a side below 8 pixels.
     """
-    if min_contrast <= LEAST_CONTRAST:
+    if min_contrast <= LEAST_CONTRAST or min(gray.shape) < _BLOCK:
         return gray
     levels = gray[::_STEP, ::_STEP]
     levels = levels.ravel() if mask is None else levels[mask[::_STEP, ::_STEP]]

@@ -42,6 +42,11 @@ def test_other_images_are_not_changed(contrast, min_contrast):
     assert stretch_contrast(image, min_contrast) is image
 
 
+def test_a_strip_that_has_no_blocks_is_not_changed():
+    strip = scene(30, 100)[:7]
+    assert stretch_contrast(strip, 100) is strip
+
+
 @pytest.mark.parametrize('noise', [2.0, 3.0, 6.0])
 def test_noise_is_not_stretched_beyond_its_limit(noise):
     image = scene(20, 60, noise)
