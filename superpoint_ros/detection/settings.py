@@ -21,6 +21,15 @@ SMALLEST_IMAGE = 64
 """Smallest `max_image_size` in pixels; smaller images contain hardly any keypoints."""
 
 
+NO_PREPROCESSING = {
+    'max_image_size': 0,
+    'upscale_factor': 1.0,
+    'descriptor_scales': 1,
+    'min_contrast': 0,
+}
+"""Settings that change the images before the network, and the values that turn them off."""
+
+
 @dataclass(frozen=True)
 class DetectionSettings(SettingsGroup):
     """Settings of the detection."""

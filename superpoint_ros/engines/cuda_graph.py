@@ -26,7 +26,7 @@ from superpoint_ros.detection.descriptors import sample_descriptors
 from superpoint_ros.detection.nms import ROUNDS
 from superpoint_ros.detection.pipeline import count_places, detect, PaddedFeatures
 from superpoint_ros.detection.preprocessing import pad
-from superpoint_ros.detection.settings import DetectionSettings
+from superpoint_ros.detection.settings import DetectionSettings, NO_PREPROCESSING
 from superpoint_ros.features import Features
 from superpoint_ros.model.config import SuperPointOutput
 
@@ -224,10 +224,7 @@ def _fixed_settings(settings: DetectionSettings, size: tuple[int, int]) -> Detec
         settings,
         threshold=0.0,
         max_keypoints=most,
-        max_image_size=0,
-        upscale_factor=1.0,
-        descriptor_scales=1,
-        min_contrast=0,
+        **NO_PREPROCESSING,
     )
 
 

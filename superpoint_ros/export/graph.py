@@ -10,7 +10,7 @@ from torch import nn
 
 from superpoint_ros.detection.nms import ROUNDS
 from superpoint_ros.detection.pipeline import detect, KeypointSteps, PaddedFeatures
-from superpoint_ros.detection.settings import DetectionSettings
+from superpoint_ros.detection.settings import DetectionSettings, NO_PREPROCESSING
 from superpoint_ros.model.config import CELL
 from superpoint_ros.model.network_arrays import NetworkArrays
 from superpoint_ros.model.superpoint import build_network, SuperPoint
@@ -18,13 +18,7 @@ from superpoint_ros.model.superpoint import build_network, SuperPoint
 IMAGE_TYPES = {'uint8': torch.uint8, 'float32': torch.float32}
 """Types of the images that a graph takes: from 0 to 255, or from 0 to 1."""
 
-UNSUPPORTED = {
-    'grid_cells': 0,
-    'max_image_size': 0,
-    'upscale_factor': 1.0,
-    'descriptor_scales': 1,
-    'min_contrast': 0,
-}
+UNSUPPORTED = {'grid_cells': 0, **NO_PREPROCESSING}
 """Settings that a graph does not implement, and the values that turn them off."""
 
 
@@ -44,7 +38,7 @@ class DetectorGraph(nn.Module):
         super().__init__()
         if rounds < 1:
             raise ValueError(f'the rounds of suppression must be at least 1, got {rounds}')
-        settings = settings or DetectionSettings(min_contrast=UNSUPPORTED['min_contrast'])
+        settings = settings or DetectionSettings(**UNSUPPORTED)
         for name, off in UNSUPPORTED.items():
             if getattr(settings, name) != off:
                 raise ValueError(

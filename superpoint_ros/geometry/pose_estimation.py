@@ -14,7 +14,7 @@ from typing import NamedTuple
 import cv2
 import numpy as np
 
-from superpoint_ros.geometry.poses import make_pose
+from superpoint_ros.geometry.poses import fit_rotation, make_pose
 from superpoint_ros.geometry.projection import reprojection_errors, triangulate
 from superpoint_ros.geometry.robust_estimation import estimate_robustly
 
@@ -174,9 +174,9 @@ def relative_rotation(a: np.ndarray, b: np.ndarray, threshold: float) -> np.ndar
     """
     Return the rotation (3, 3) of a camera that turned in place between two views of points (N, 2).
 
-    It turns directions in the first view into those in the second. It is fitted by least squares
-    (Kabsch, 1976), repeatedly without the points that fit worst. None if less than
-    `_TURNED_SHARE` of the points, or fewer than `_MIN_POINTS`, have errors below `threshold`.
+    It turns directions in the first view into those in the second. It is fitted repeatedly,
+    without the points that fit worst. None if less than `_TURNED_SHARE` of the points, or fewer
+    than `_MIN_POINTS`, have errors below `threshold`.
     """
     rays_a, rays_b = (np.column_stack([each, np.ones(len(each))]) for each in (a, b))
     rays_a, rays_b = (each / np.linalg.norm(each, axis=1)[:, None] for each in (rays_a, rays_b))
@@ -184,9 +184,7 @@ def relative_rotation(a: np.ndarray, b: np.ndarray, threshold: float) -> np.ndar
     for _ in range(_TURN_ROUNDS):
         if kept.sum() < _MIN_POINTS:
             return None
-        left, _, right = np.linalg.svd(rays_b[kept].T @ rays_a[kept])
-        signs = np.array([1, 1, np.sign(np.linalg.det(left @ right))])
-        rotation = (left * signs) @ right
+        rotation = fit_rotation(rays_a[kept], rays_b[kept])
         errors = np.linalg.norm(rays_a @ rotation.T - rays_b, axis=1)
         kept = errors < max(threshold, 1.5 * np.median(errors))
     return rotation if (errors < threshold).mean() >= _TURNED_SHARE else None

@@ -82,6 +82,16 @@ def nearest_rotations(matrices: np.ndarray) -> np.ndarray:
     return left @ right
 
 
+def fit_rotation(a: np.ndarray, b: np.ndarray) -> np.ndarray:
+    """
+    Return the rotation (3, 3) that takes vectors a (N, 3) closest to b (N, 3).
+
+    It minimises the sum of squared distances (Kabsch, 1976).
+    """
+    left, _, right = np.linalg.svd(b.T @ a)
+    return (left * [1, 1, np.sign(np.linalg.det(left @ right))]) @ right
+
+
 def unit_vector(azimuth: float, elevation: float) -> np.ndarray:
     """Return the unit vector (3,) of a direction, angles in radians."""
     level = np.cos(elevation)

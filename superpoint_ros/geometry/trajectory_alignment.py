@@ -10,6 +10,8 @@ from typing import NamedTuple
 
 import numpy as np
 
+from superpoint_ros.geometry.poses import fit_rotation
+
 MIN_POSES = 10
 """Smallest number of poses whose alignment and error are reported."""
 
@@ -48,10 +50,8 @@ def align(estimated: np.ndarray, ground_truth: np.ndarray) -> TrajectoryAlignmen
         raise ValueError('the estimated positions are all equal: nothing can be aligned')
     mean_a, mean_b = estimated.mean(axis=0), ground_truth.mean(axis=0)
     a, b = estimated - mean_a, ground_truth - mean_b
-    left, values, right = np.linalg.svd(b.T @ a)
-    signs = np.array([1.0, 1.0, np.sign(np.linalg.det(left) * np.linalg.det(right))])
-    rotation = left @ np.diag(signs) @ right
-    scale = float((values * signs).sum() / (a**2).sum())
+    rotation = fit_rotation(a, b)
+    scale = float((a @ rotation.T * b).sum() / (a**2).sum())
     return TrajectoryAlignment(scale, rotation, mean_b - scale * rotation @ mean_a)
 
 

@@ -23,6 +23,11 @@ class Scene:
         self.descriptors = self.rng.normal(size=(count, 32))
         self.noise = noise
 
+    def repeat(self, count, offset):
+        """Add points that look like the first ones, moved by an offset."""
+        self.places = np.concatenate([self.places, self.places[:count] + offset])
+        self.descriptors = np.concatenate([self.descriptors, self.descriptors[:count]])
+
     def at(self, shift, seen=None):
         """Return the features of the points `seen` (default: all), shuffled, and their order."""
         seen = np.arange(len(self.places)) if seen is None else np.asarray(seen)
@@ -174,8 +179,7 @@ def test_the_first_motion_may_be_large_although_other_points_look_alike_nearby()
     first, order = scene.at((0, 0))
     ids = names(tracker.update(first, 0.0), order)
     # Points that were out of sight come to where some of the others were.
-    scene.places = np.concatenate([scene.places, scene.places[:30] - (80, 0)])
-    scene.descriptors = np.concatenate([scene.descriptors, scene.descriptors[:30]])
+    scene.repeat(30, (-80, 0))
     second, order = scene.at((90, 0))
     now = names(tracker.update(second, 0.1), order)
     assert all(now[point] == ids[point] for point in range(30, 100))
@@ -186,8 +190,7 @@ def test_a_doubled_frame_does_not_lead_to_points_that_look_alike():
     for number, shift in enumerate((0, 40, 80, 80)):  # the velocities are 0 at the end
         features, order = scene.at((shift, 0))
         ids = names(tracker.update(features, 0.1 * number), order)
-    scene.places = np.concatenate([scene.places, scene.places[:30] - (80, 0)])
-    scene.descriptors = np.concatenate([scene.descriptors, scene.descriptors[:30]])
+    scene.repeat(30, (-80, 0))
     features, order = scene.at((170, 0))
     now = names(tracker.update(features, 0.4), order)
     assert all(now[point] == ids[point] for point in range(30, 100))
