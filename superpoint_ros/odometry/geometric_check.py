@@ -24,9 +24,9 @@ def fit_geometry(before: np.ndarray, now: np.ndarray, settings: TrackerSettings)
     Return which matches fit the geometric model of most of them, bool (N,).
 
     `before` and `now` (N, 2) are the positions in two frames, in pixels. All matches fit if the
-    settings choose no model, or if none is found. Points that hardly move fit any fundamental
-    matrix with the epipole in their place: where others move, they have no part in it, as they may
-    belong to the robot itself.
+    settings choose no model, or if none is found. Points that hardly move fit the fundamental
+    matrices of all translations: where others move, they have no part in it, as they may belong to
+    the robot itself.
     """
     everything, threshold = np.ones(len(before), bool), settings.geometric_threshold
     if settings.geometric_check == 'none':
